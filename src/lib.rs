@@ -1,0 +1,61 @@
+//! countersign: the independent auditor for approval transparency logs.
+//!
+//! An approval log says: *this person approved exactly this payload, with this passkey, and
+//! everybody can see it*. This crate checks that a log keeps that promise, from the log's bytes and
+//! from keys that the person who runs it brings along.
+//!
+//! # What an audit proves
+//!
+//! - Every entry up to the signed head is served, and hashes to the root that the log key signed.
+//! - Every signed head ever seen belongs to one append-only history; where two do not, there is a
+//!   file that proves it to anybody.
+//! - Every approval carries a passkey assertion that verifies, over this nonce and this payload
+//!   hash, for the pinned relying party, on an allowed origin, with the person verified.
+//! - No id, nonce or assertion stands twice, and no passkey signs for two approvers.
+//!
+//! # What it does not prove
+//!
+//! What the approver saw on the screen; who holds a passkey (pin keys for that); that an approved
+//! action ran, or ran once; that the log shows everybody the same (compare heads with others for
+//! that); that an approval that was never logged does not exist.
+//!
+//! # Where things are
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`spec`] | the wire format, as documentation |
+//! | [`core`] | pure: hashes, trees, proofs, notes, heads, JSON, entries, passkeys, evidence |
+//! | [`audit`] | pure: what is wrong with an entry, across entries, between heads |
+//! | [`source`] | the log as served: a directory or HTTP |
+//! | [`mirror`] | the auditor's copy in SQLite; the only SQL |
+//! | [`run`] | one audit: where source, checks and mirror meet |
+//! | [`report`] | one value, as text and JSON |
+//! | [`cli`] | options, config, commands |
+//!
+//! `core` imports nothing of ours; `audit` and `source` import `core`; `mirror` and `report` import
+//! `core` and `audit`; `run` imports those; `cli` imports all, and nothing imports `cli`. A test
+//! (`tests/imports.rs`) keeps that.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+// What came from outside must not be able to panic us. Tests may.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation
+    )
+)]
+
+pub mod audit;
+pub mod cli;
+pub mod core;
+pub mod mirror;
+pub mod report;
+pub mod run;
+pub mod source;
+pub mod spec;

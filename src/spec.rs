@@ -1,0 +1,1 @@
+#![doc = include_str!("approval-log-v1.md")]
