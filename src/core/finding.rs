@@ -1,0 +1,124 @@
+//! Finding codes and their severity (specification section 10).
+//!
+//! A finding says that the *log* did something; it is never used for "could not tell" (that is an
+//! error with its cause) nor for a fault of ours.
+
+use std::fmt;
+
+/// How bad a finding is. Ordered: a later variant is worse.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum Severity {
+    /// Worth knowing, and normal in an honest log.
+    Info,
+    /// Deserves a look; alone no proof that anything is wrong.
+    Warning,
+    /// The log committed to something that must not be there, or serves what it did not sign.
+    Invalid,
+    /// The log key signed contradictory statements; portable proof exists.
+    Violation,
+}
+
+impl Severity {
+    /// The word used in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Invalid => "invalid",
+            Severity::Violation => "violation",
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($variant:ident $text:literal $severity:ident $meaning:literal,)*) => {
+        /// A stable finding code. The text, the severity and the meaning are those of
+        /// specification section 10.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+        pub enum Code {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of the specification.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The code as it stands in reports.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $text,)* }
+            }
+
+            /// The severity that specification section 10 gives the code.
+            pub fn severity(self) -> Severity {
+                match self { $(Code::$variant => Severity::$severity,)* }
+            }
+
+            /// What the code means, for a first-time reader.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Code::$variant => $meaning,)* }
+            }
+
+            /// The code with this text.
+            pub fn from_text(text: &str) -> Option<Code> {
+                match text { $($text => Some(Code::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    SameSizeFork "same-size-fork" Violation "the log signed two different trees of one size",
+    InconsistentHeads "inconsistent-heads" Violation "a signed head is no prefix of a larger signed head: history was rewritten",
+    SthTimeContradiction "sth-time-contradiction" Violation "the log signed a later head with a smaller size",
+    HeadSignatureInvalid "head-signature-invalid" Invalid "a head that the pinned key did not sign, or of another origin",
+    HeadMalformed "head-malformed" Invalid "a head that does not parse",
+    RootMismatch "root-mismatch" Invalid "the entries served do not hash to the signed root",
+    TileMismatch "tile-mismatch" Invalid "a served Merkle tile differs from the entries",
+    ProofInvalid "proof-invalid" Invalid "a served consistency or inclusion proof does not verify",
+    Gap "gap" Invalid "an entry that a signed head commits to is refused, missing or skipped",
+    HeadRollback "head-rollback" Invalid "the log now serves a head smaller than one that it signed earlier",
+    HeadStale "head-stale" Warning "the newest head is older than the policy allows",
+    HeadInFuture "head-in-future" Warning "a head's time is ahead of the clock",
+    LeafMalformed "leaf-malformed" Invalid "a leaf that is no entry of this profile",
+    LeafNotCanonical "leaf-not-canonical" Invalid "a leaf that is not its own canonical JSON form",
+    OriginMismatch "origin-mismatch" Invalid "the entry names another log",
+    TimeOrder "time-order" Invalid "requested, decided and expiry times are out of order",
+    AssertionMissing "assertion-missing" Invalid "approved, but no passkey assertion or credential",
+    AssertionUnexpected "assertion-unexpected" Invalid "not approved, yet with an assertion or credential",
+    EncodingInvalid "encoding-invalid" Invalid "base64url, hex or a size limit violated",
+    ClientDataMalformed "client-data-malformed" Invalid "the client data is not one well-formed JSON object",
+    ClientDataType "client-data-type" Invalid "the client data is not of an assertion (webauthn.get)",
+    ChallengeMismatch "challenge-mismatch" Invalid "the passkey signed another challenge: not this nonce and payload",
+    OriginNotAllowed "origin-not-allowed" Invalid "signed on a web origin that is not allowed",
+    CrossOrigin "cross-origin" Invalid "signed inside a frame of another origin",
+    TopOriginNotAllowed "top-origin-not-allowed" Invalid "signed under a top-level origin that is not allowed",
+    RpIdMismatch "rp-id-mismatch" Invalid "signed for another relying party",
+    UserNotPresent "user-not-present" Invalid "the authenticator did not see a person",
+    UserNotVerified "user-not-verified" Invalid "the authenticator did not verify the person (PIN, biometric)",
+    BackupFlags "backup-flags" Invalid "backed up, yet not eligible for backup",
+    AuthDataMalformed "auth-data-malformed" Invalid "the authenticator data is malformed",
+    KeyMalformed "key-malformed" Invalid "the passkey's public key is malformed",
+    KeyUnsupported "key-unsupported" Invalid "the passkey's algorithm is not one of this profile",
+    SignatureMalformed "signature-malformed" Invalid "the assertion signature is malformed",
+    SignatureInvalid "signature-invalid" Invalid "the assertion signature does not verify",
+    IdDuplicate "id-duplicate" Invalid "an id that an earlier entry has",
+    NonceReused "nonce-reused" Invalid "a nonce that an earlier entry has",
+    AssertionReused "assertion-reused" Invalid "an assertion that an earlier entry has: a replay",
+    KeyShared "key-shared" Invalid "one public key, two approvers",
+    CredentialRelabelled "credential-relabelled" Warning "one public key, two credential ids",
+    CredentialNew "credential-new" Info "a further key for a known approver",
+    KeyNotPinned "key-not-pinned" Invalid "this approver has pinned keys, and this is none of them",
+    BackupEligibilityChanged "backup-eligibility-changed" Warning "a passkey's backup eligibility changed, which must not happen",
+    SignCountRegression "sign-count-regression" Warning "a passkey's signature counter did not grow: it may have been cloned",
+    AttestedDataPresent "attested-data-present" Warning "attested data in an assertion (some authenticators do this)",
+    DecidedAfterHead "decided-after-head" Warning "decided later than the head that already covers it",
+    RevealMismatch "reveal-mismatch" Invalid "the reveal is not what the entry commits to",
+    PayloadMismatch "payload-mismatch" Invalid "the payload does not hash to the entry's payload hash",
+    EmailMismatch "email-mismatch" Invalid "the email does not match the reveal's hash",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,89 @@
+//! Every bound on what a stranger controls, in one place, each with its source.
+//!
+//! Past a bound there is an error or a finding, never truncation.
+
+/// Leaf length in bytes: the 16-bit length prefix of an entry bundle (specification section 2;
+/// C2SP tlog-tiles "Log Entries").
+pub const MAX_LEAF: usize = 65_535;
+
+/// Hashes in a full tile and entries in a full bundle (C2SP tlog-tiles: tile height 8).
+pub const TILE_WIDTH: u16 = 256;
+
+/// A full entry bundle of the longest leaves: 256 × (2 + 65,535) bytes.
+pub const MAX_BUNDLE: usize = 256 * (2 + MAX_LEAF);
+
+/// A full Merkle tile: 256 hashes of 32 bytes.
+pub const MAX_TILE: usize = 256 * 32;
+
+/// A checkpoint with its signature lines. C2SP tlog-checkpoint sets no bound; witnesses refuse
+/// more than this, and 16 cosignatures of the longest kind need a quarter of it.
+pub const MAX_CHECKPOINT: usize = 64 * 1024;
+
+/// Signature lines in a note. Go's `sumdb/note` stops at 100; C2SP signed-note asks for at least 16.
+pub const MAX_NOTE_SIGNATURES: usize = 100;
+
+/// Hashes of an inclusion path: a tree of 2^64 leaves has that many levels.
+pub const MAX_PATH: usize = 64;
+
+/// A tlog-proof text: a checkpoint, a path, and the longest leaf in base64 as `extra`, which need 155 KiB.
+pub const MAX_TLOG_PROOF: usize = 256 * 1024;
+
+/// A JSON signed tree head: seven short members; the origin is the only one of free length.
+pub const MAX_STH: usize = 16 * 1024;
+
+/// Origin, key name: a line of a note. C2SP sets no bound; this is longer than any host name and path.
+pub const MAX_ORIGIN: usize = 1024;
+
+/// A misbehaviour file: two heads, 128 nodes, and an unsigned context.
+pub const MAX_EVIDENCE: usize = 1024 * 1024;
+
+/// Largest integer on the wire: 2^53 − 1 (specification section 1; RFC 7493 section 2.2).
+pub const MAX_INTEGER: u64 = (1 << 53) - 1;
+
+/// JSON nesting in entries, receipts and client data (specification sections 1 and 9.2).
+pub const MAX_JSON_DEPTH: usize = 16;
+
+/// JSON nesting in a revealed payload (specification section 1).
+pub const MAX_PAYLOAD_DEPTH: usize = 32;
+
+/// Entry id length in characters (specification section 2).
+pub const MAX_ID: usize = 64;
+
+/// Approver name length in bytes (specification section 2).
+pub const MAX_APPROVER: usize = 128;
+
+/// Relying party id in bytes, as far as it is kept for queries: a domain name (RFC 1035 section 2.3.4).
+pub const MAX_RP_ID: usize = 255;
+
+/// Nonce length in bytes, both ends included (specification section 2).
+pub const NONCE_LEN: std::ops::RangeInclusive<usize> = 16..=64;
+
+/// clientDataJSON in bytes (specification section 9.1).
+pub const MAX_CLIENT_DATA: usize = 8_192;
+
+/// authenticatorData in bytes, both ends included (specification section 9.1; WebAuthn section 6.1
+/// for the 37).
+pub const AUTHENTICATOR_DATA_LEN: std::ops::RangeInclusive<usize> = 37..=4_096;
+
+/// Assertion signature in bytes (specification section 9.1): RS256 with an 8,192-bit key.
+pub const MAX_SIGNATURE: usize = 1_024;
+
+/// COSE_Key in bytes (specification section 9.1).
+pub const MAX_COSE_KEY: usize = 2_048;
+
+/// Credential id in bytes, both ends included (specification section 9.1; WebAuthn section 4).
+pub const CREDENTIAL_ID_LEN: std::ops::RangeInclusive<usize> = 1..=1_023;
+
+/// RSA modulus in bits, both ends included (specification section 9.12).
+pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
+
+/// Nesting of a CBOR item. CTAP2 canonical CBOR allows 4 levels; extensions may use a few more.
+pub const MAX_CBOR_DEPTH: usize = 16;
+
+/// How far ahead of our clock a head's time may be before `head-in-future`: ordinary clock skew
+/// (Kerberos, RFC 4120 section 5.2.3, tolerates the same five minutes), in milliseconds.
+pub const CLOCK_SKEW_MS: u64 = 5 * 60 * 1000;
+
+/// How much later than the first STH that covers it an entry may say it was decided
+/// (specification section 10, `decided-after-head`), in milliseconds.
+pub const DECIDED_AFTER_HEAD_MS: u64 = 10 * 60 * 1000;

@@ -1,0 +1,126 @@
+//! Text that came from outside, made fit to be shown.
+//!
+//! A log, a server or a file name can carry characters that move the cursor, reorder the line or
+//! are not seen at all; shown as they are, they could make a report say what we did not say.
+
+/// `text` with every character that is invisible or acts on its surroundings written as `\u{…}`:
+/// controls (newline and tab included), line and paragraph separators, bidirectional controls and
+/// the other characters that Unicode says to ignore when displaying.
+///
+/// Safe for one line of a terminal or log; it does not escape for HTML, Markdown or JSON. A
+/// backslash stays as it is, so the result reads well, may be escaped again without change, and
+/// cannot be turned back.
+///
+/// Source: contract of the command line ("no control or bidi characters pass through"); Unicode
+/// Standard Annex #9 section 2 and the property `Default_Ignorable_Code_Point`.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_unsafe(character) {
+            out.extend(character.escape_unicode());
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
+            | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}'
+            | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// Characters of a stranger's text that a message repeats.
+const SHOWN: usize = 100;
+
+/// `text` in quotation marks for a message: control, format and other invisible characters are
+/// escaped as Rust escapes them, and past 100 characters it ends in a visible `…`.
+///
+/// Log content reaches terminals, CI logs and HTML through messages; an escape sequence or a
+/// right-to-left mark in it must not rewrite what we said around it.
+pub fn quoted(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
+    }
+}
+
+/// A time in Unix milliseconds as RFC 3339 in UTC; a time that no calendar has stays a number.
+pub fn time(ms: u64) -> String {
+    /// 9999-12-31T23:59:59Z.
+    const LAST: u64 = 253_402_300_799_000;
+    if ms > LAST {
+        return format!("{ms} ms after 1970");
+    }
+    match std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_millis(ms)) {
+        Some(time) => humantime::format_rfc3339_millis(time).to_string(),
+        None => format!("{ms} ms after 1970"),
+    }
+}
+
+/// A span of milliseconds in words, to the second.
+pub fn duration(ms: u64) -> String {
+    let seconds = std::time::Duration::from_secs(ms / 1000);
+    humantime::format_duration(seconds).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{duration, escape, quoted, time};
+
+    #[test]
+    fn ordinary_text_is_untouched() {
+        let text = r"/srv/log 2026/tile\x/Ünïcode-日本語-🙂 'q' <b>";
+        assert_eq!(escape(text), text);
+    }
+
+    #[test]
+    fn every_dangerous_character_is_escaped() {
+        let ranges = [
+            0x00..=0x1F,
+            0x7F..=0x9F,
+            0x061C..=0x061C,
+            0x200B..=0x200F,
+            0x2028..=0x202E,
+            0x2060..=0x2069,
+            0xFEFF..=0xFEFF,
+            0xE0020..=0xE007F,
+        ];
+        for value in ranges.into_iter().flatten() {
+            let character = char::from_u32(value).unwrap();
+            assert_eq!(escape(&format!("a{character}b")), format!("a\\u{{{value:x}}}b"));
+        }
+    }
+
+    #[test]
+    fn escaping_twice_changes_nothing() {
+        let once = escape("\u{1b}[31mred\u{202e}\n");
+        assert_eq!(once, "\\u{1b}[31mred\\u{202e}\\u{a}");
+        assert_eq!(escape(&once), once);
+    }
+
+    #[test]
+    fn quoting_escapes_what_would_move_the_cursor_or_hide() {
+        assert_eq!(quoted("a\u{1b}[2J\u{202e}\n\""), r#""a\u{1b}[2J\u{202e}\n\"""#);
+    }
+
+    #[test]
+    fn quoting_cuts_between_characters_and_says_so() {
+        let long = "é".repeat(101);
+        assert_eq!(quoted(&long), format!("\"{}\"…", "é".repeat(100)));
+        assert_eq!(quoted(&"é".repeat(100)), format!("\"{}\"", "é".repeat(100)));
+    }
+
+    #[test]
+    fn any_number_is_some_time() {
+        assert_eq!(time(1_782_000_045_000), "2026-06-21T00:00:45.000Z");
+        assert_eq!(time(u64::MAX), "18446744073709551615 ms after 1970");
+        assert_eq!(duration(90_061_000), "1day 1h 1m 1s");
+        assert!(!duration(u64::MAX).is_empty());
+    }
+}
