@@ -1,0 +1,331 @@
+//! Strict JSON in, canonical JSON out (RFC 8785, on the I-JSON profile of RFC 7493).
+//!
+//! Proves that a text is one I-JSON value: UTF-8, no repeated member names (compared after
+//! unescaping, so `"a"` and `"\u0061"` repeat), no lone surrogates, every number within the double
+//! range, nothing after the value, and no deeper than the caller allows. It does not prove that the
+//! text was canonical; compare it with [`canonicalize`] of itself for that (specification section 2).
+
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use std::cell::RefCell;
+use std::cmp::Ordering;
+use std::fmt;
+
+use crate::core::limits::MAX_INTEGER;
+use crate::core::text::quoted;
+
+/// A JSON value. Members keep the order in which they stood; their names are unique.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Json {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number; finite when it came from [`Json::parse`].
+    Number(f64),
+    /// A string without lone surrogates.
+    String(String),
+    /// An array.
+    Array(Vec<Json>),
+    /// An object, its members in the order of the text.
+    Object(Vec<(String, Json)>),
+}
+
+/// Why a text is not strict JSON.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum JsonError {
+    /// Not JSON, not UTF-8, a lone surrogate, a number outside the double range, or trailing data;
+    /// the text says which and where.
+    Malformed(String),
+    /// A member name that stands twice in one object, after unescaping.
+    RepeatedName(String),
+    /// Nested deeper than this many levels.
+    TooDeep(usize),
+    /// A number that JSON cannot write: infinite or not a number. Parsing never meets one.
+    NotFinite,
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JsonError::Malformed(why) => write!(f, "not strict JSON: {why}"),
+            JsonError::RepeatedName(name) => write!(f, "member name {} is repeated", quoted(name)),
+            JsonError::TooDeep(limit) => write!(f, "nested deeper than {limit} levels"),
+            JsonError::NotFinite => f.write_str("a number that is not finite"),
+        }
+    }
+}
+
+impl std::error::Error for JsonError {}
+
+impl Json {
+    /// Reads exactly one JSON value. A scalar has depth 0, `{}` and `[]` have depth 1.
+    ///
+    /// # Errors
+    /// See [`JsonError`]. Whatever `max_depth` is, 127 levels are the most (serde_json's own guard
+    /// against a stack overflow stays on); deeper is [`JsonError::Malformed`].
+    pub fn parse(bytes: &[u8], max_depth: usize) -> Result<Json, JsonError> {
+        let flaw = RefCell::new(None);
+        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+        let seed = Seed { left: max_depth, max_depth, flaw: &flaw };
+        let parsed = seed.deserialize(&mut deserializer).and_then(|json| {
+            deserializer.end()?;
+            Ok(json)
+        });
+        parsed.map_err(|error| flaw.take().unwrap_or_else(|| JsonError::Malformed(error.to_string())))
+    }
+
+    /// The member with this name; `None` also where this is no object.
+    pub fn get(&self, name: &str) -> Option<&Json> {
+        self.as_object()?.iter().find(|(member, _)| member == name).map(|(_, value)| value)
+    }
+
+    /// The members, where this is an object.
+    pub fn as_object(&self) -> Option<&[(String, Json)]> {
+        if let Json::Object(members) = self { Some(members) } else { None }
+    }
+
+    /// The items, where this is an array.
+    pub fn as_array(&self) -> Option<&[Json]> {
+        if let Json::Array(items) = self { Some(items) } else { None }
+    }
+
+    /// The text, where this is a string.
+    pub fn as_str(&self) -> Option<&str> {
+        if let Json::String(text) = self { Some(text) } else { None }
+    }
+
+    /// The number, where this is an integer of specification section 1: 0 to 2^53 − 1. `1.0` and
+    /// `1e0` are 1 here; only the canonical form tells them apart.
+    pub fn as_integer(&self) -> Option<u64> {
+        match self {
+            // Every integer up to 2^53 is exact as a double, and prints as its digits.
+            Json::Number(n) if *n >= 0.0 && *n <= MAX_INTEGER as f64 && n.fract() == 0.0 => {
+                format!("{}", n.abs()).parse().ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// The canonical form (RFC 8785 section 3.2): members sorted by UTF-16 code units, ECMAScript
+    /// numbers, minimal escapes, no white space.
+    ///
+    /// A number that is not finite, which only a caller can put in, becomes `null` as in ECMAScript.
+    pub fn to_canonical(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_canonical(&mut out, self);
+        out
+    }
+}
+
+/// The canonical form of a JSON text: [`Json::parse`], then [`Json::to_canonical`].
+///
+/// # Errors
+/// Those of [`Json::parse`].
+pub fn canonicalize(bytes: &[u8], max_depth: usize) -> Result<Vec<u8>, JsonError> {
+    Ok(Json::parse(bytes, max_depth)?.to_canonical())
+}
+
+/// A number as RFC 8785 section 3.2.2.3 writes it (ECMAScript `Number::toString`).
+///
+/// # Errors
+/// [`JsonError::NotFinite`] for infinities and NaN, which RFC 8785 forbids.
+pub fn canonical_number(value: f64) -> Result<String, JsonError> {
+    if value.is_finite() {
+        Ok(ryu_js::Buffer::new().format_finite(value).to_owned())
+    } else {
+        Err(JsonError::NotFinite)
+    }
+}
+
+/// Appends `text` as a canonical JSON string (RFC 8785 section 3.2.2.2): only `"`, `\` and the
+/// control characters below U+0020 are escaped, those with a short form by it.
+pub fn write_canonical_string(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len().saturating_add(2));
+    out.push(b'"');
+    // The escaped characters are all ASCII, and no byte of a multi-byte character is: splitting at
+    // them keeps every run between them whole, and a run without escapes is copied at once.
+    for run in text.as_bytes().split_inclusive(|byte| needs_escape(*byte)) {
+        match run.split_last() {
+            Some((last, before)) if needs_escape(*last) => {
+                out.extend_from_slice(before);
+                write_escape(out, *last);
+            }
+            _ => out.extend_from_slice(run),
+        }
+    }
+    out.push(b'"');
+}
+
+fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+fn write_escape(out: &mut Vec<u8>, byte: u8) {
+    let short = match byte {
+        0x08 => b'b',
+        0x09 => b't',
+        0x0a => b'n',
+        0x0c => b'f',
+        0x0d => b'r',
+        b'"' | b'\\' => byte,
+        _ => {
+            out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+fn write_canonical(out: &mut Vec<u8>, json: &Json) {
+    match json {
+        Json::Null => out.extend_from_slice(b"null"),
+        Json::Bool(true) => out.extend_from_slice(b"true"),
+        Json::Bool(false) => out.extend_from_slice(b"false"),
+        Json::Number(n) if n.is_finite() => {
+            out.extend_from_slice(ryu_js::Buffer::new().format_finite(*n).as_bytes());
+        }
+        Json::Number(_) => out.extend_from_slice(b"null"),
+        Json::String(text) => write_canonical_string(out, text),
+        Json::Array(items) => {
+            out.push(b'[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_canonical(out, item);
+            }
+            out.push(b']');
+        }
+        Json::Object(members) => write_object(out, members),
+    }
+}
+
+fn write_object(out: &mut Vec<u8>, members: &[(String, Json)]) {
+    let mut sorted: Vec<&(String, Json)> = members.iter().collect();
+    sorted.sort_by(|(a, _), (b, _)| utf16_order(a, b));
+    out.push(b'{');
+    for (i, (name, value)) in sorted.into_iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write_canonical_string(out, name);
+        out.push(b':');
+        write_canonical(out, value);
+    }
+    out.push(b'}');
+}
+
+/// RFC 8785 section 3.2.3. Bytes of UTF-8 sort like code points, which differs from UTF-16 only for
+/// characters beyond U+FFFF (their surrogates sort below U+E000).
+fn utf16_order(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
+}
+
+/// Reads one value with `left` levels still allowed, leaving the precise reason in `flaw`:
+/// a serde error can carry only text.
+#[derive(Clone, Copy)]
+struct Seed<'f> {
+    left: usize,
+    max_depth: usize,
+    flaw: &'f RefCell<Option<JsonError>>,
+}
+
+impl Seed<'_> {
+    fn fail<E: serde::de::Error>(self, flaw: JsonError) -> E {
+        let error = E::custom("refused");
+        self.flaw.replace(Some(flaw));
+        error
+    }
+
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        match self.left.checked_sub(1) {
+            Some(left) => Ok(Seed { left, ..self }),
+            None => Err(self.fail(JsonError::TooDeep(self.max_depth))),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
+    type Value = Json;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_> {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
+    }
+
+    // The two integer conversions round to the nearest double, ties to even, which is what
+    // ECMAScript's parser (the yardstick of RFC 8785) does with the same digits.
+    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
+        Ok(Json::Number(value as f64))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::Number(value as f64))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Json, E> {
+        if value.is_finite() { Ok(Json::Number(value)) } else { Err(self.fail(JsonError::NotFinite)) }
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::String(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Json, E> {
+        Ok(Json::String(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
+        let seed = self.deeper()?;
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element_seed(seed)? {
+            items.push(item);
+        }
+        Ok(Json::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
+        let seed = self.deeper()?;
+        let mut members: Vec<(String, Json)> = Vec::new();
+        while let Some(name) = access.next_key::<String>()? {
+            members.push((name, access.next_value_seed(seed)?));
+        }
+        match repeated_name(&members) {
+            Some(name) => Err(self.fail(JsonError::RepeatedName(name))),
+            None => Ok(Json::Object(members)),
+        }
+    }
+}
+
+/// A name that stands twice. Sorting keeps an object of a hundred thousand members from costing
+/// ten thousand million comparisons; up to sixteen, comparing each pair is faster.
+fn repeated_name(members: &[(String, Json)]) -> Option<String> {
+    if members.len() <= 16 {
+        let earlier = |i: usize| members.iter().take(i);
+        let found =
+            members.iter().enumerate().find(|(i, (name, _))| earlier(*i).any(|(seen, _)| seen == name));
+        return found.map(|(_, (name, _))| name.clone());
+    }
+    let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b).map(|(name, _)| (*name).to_owned())
+}
+
+#[cfg(test)]
+#[path = "jcs_tests.rs"]
+mod tests;

@@ -1,0 +1,108 @@
+use super::*;
+
+fn canonical(text: &str) -> Result<String, JsonError> {
+    canonicalize(text.as_bytes(), 16).map(|bytes| String::from_utf8(bytes).unwrap())
+}
+
+#[test]
+fn sorts_by_utf16_code_units_not_by_code_points() {
+    // U+1F600 is D83D DE00 in UTF-16: below U+FB33, though its code point is above (RFC 8785 3.2.3).
+    assert_eq!(canonical("{\"\u{fb33}\":1,\"\u{1f600}\":2}").unwrap(), "{\"\u{1f600}\":2,\"\u{fb33}\":1}");
+    assert_eq!(canonical(r#"{"b":1,"":2,"a":3,"aa":4}"#).unwrap(), r#"{"":2,"a":3,"aa":4,"b":1}"#);
+}
+
+#[test]
+fn writes_only_the_escapes_of_the_rfc() {
+    let text = r#""\u0000\u0008\t\n\u000b\f\r\u001F\"\\\/\u007f\u2028é""#;
+    let expected = "\"\\u0000\\b\\t\\n\\u000b\\f\\r\\u001f\\\"\\\\/\u{7f}\u{2028}é\"";
+    assert_eq!(canonical(text).unwrap(), expected);
+}
+
+#[test]
+fn writes_numbers_as_ecmascript_does() {
+    let text = "[-0,1.0,1e21,1e-7,333333333.33333329,9007199254740993,18446744073709551616,5e-324]";
+    let expected = "[0,1,1e+21,1e-7,333333333.3333333,9007199254740992,18446744073709552000,5e-324]";
+    assert_eq!(canonical(text).unwrap(), expected);
+    assert_eq!(canonical_number(f64::NAN), Err(JsonError::NotFinite));
+    assert_eq!(canonical_number(f64::NEG_INFINITY), Err(JsonError::NotFinite));
+}
+
+#[test]
+fn names_repeat_after_unescaping_in_small_and_large_objects() {
+    let repeated = JsonError::RepeatedName("a".into());
+    assert_eq!(canonical(r#"{"a":1,"\u0061":2}"#), Err(repeated.clone()));
+    assert_eq!(canonical(r#"[{"b":{"a":1,"c":2,"a":3}}]"#), Err(repeated.clone()));
+    let many: Vec<String> = (0..100).map(|i| format!("\"n{i}\":0")).collect();
+    assert!(canonical(&format!("{{\"a\":1,{}}}", many.join(","))).is_ok());
+    assert_eq!(canonical(&format!("{{\"a\":1,{},\"a\":2}}", many.join(","))), Err(repeated));
+    assert!(canonical(r#"[{"a":1},{"a":2}]"#).is_ok());
+}
+
+#[test]
+fn a_hundred_thousand_members_do_not_take_quadratic_time() {
+    let members: Vec<String> = (0..100_000).map(|i| format!("\"{i}\":0")).collect();
+    let text = format!("{{{}}}", members.join(","));
+    let started = std::time::Instant::now();
+    assert!(Json::parse(text.as_bytes(), 1).is_ok());
+    assert!(started.elapsed().as_secs() < 5);
+}
+
+#[test]
+fn depth_is_counted_in_containers() {
+    assert!(Json::parse(b"1", 0).is_ok());
+    assert_eq!(Json::parse(b"{}", 0), Err(JsonError::TooDeep(0)));
+    assert!(Json::parse(b"[]", 1).is_ok());
+    assert!(Json::parse(br#"{"a":[1]}"#, 2).is_ok());
+    assert_eq!(Json::parse(br#"{"a":[{}]}"#, 2), Err(JsonError::TooDeep(2)));
+}
+
+#[test]
+fn depth_never_overflows_the_stack() {
+    for deep in ["[".repeat(1_000_000), "{\"a\":".repeat(1_000_000)] {
+        assert!(Json::parse(deep.as_bytes(), usize::MAX).is_err());
+        assert_eq!(Json::parse(deep.as_bytes(), 16), Err(JsonError::TooDeep(16)));
+    }
+}
+
+#[test]
+fn refuses_what_is_not_one_strict_value() {
+    let cases: [&[u8]; 17] = [
+        b"",
+        b" ",
+        b"1 2",
+        b"{} x",
+        b"\xef\xbb\xbf{}",
+        b"\"\xff\"",
+        b"\"\xc0\x80\"",
+        b"\"\xed\xa0\x80\"",
+        br#""\ud800""#,
+        br#""\udc00\ud800""#,
+        b"1e400",
+        b"-1e400",
+        b"NaN",
+        b"01",
+        b"[1,]",
+        b"\"\n\"",
+        b"\0",
+    ];
+    for case in cases {
+        assert!(Json::parse(case, 16).is_err(), "{case:?}");
+    }
+}
+
+#[test]
+fn integers_are_those_of_the_specification() {
+    let integer = |text: &str| Json::parse(text.as_bytes(), 0).unwrap().as_integer();
+    assert_eq!(integer("9007199254740991"), Some(9_007_199_254_740_991));
+    assert_eq!(integer("9007199254740992"), None);
+    assert_eq!(integer("-1"), None);
+    assert_eq!(integer("0.5"), None);
+    assert_eq!(integer("-0"), Some(0));
+}
+
+#[test]
+fn canonical_form_is_its_own_canonical_form() {
+    let text = "{\"\u{20ac}\":\"Euro\",\"\\r\":[1E30,4.50,2e-3,{\"x\":null,\"a\":[true,false]}]}";
+    let once = canonical(text).unwrap();
+    assert_eq!(canonical(&once).unwrap(), once);
+}

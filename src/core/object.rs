@@ -1,0 +1,98 @@
+//! Closed JSON objects, read strictly (specification section 1).
+//!
+//! serde's derived structs are more liberal than the specification in two ways: they also read an
+//! *array* of the members' values, and they take a missing `Option` member for `null`. Both would
+//! be second texts for one value; what everybody else refuses must not be kept as a head here.
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use std::fmt;
+use std::marker::PhantomData;
+
+struct ObjectOnly<T> {
+    or_null: bool,
+    of: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectOnly<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.or_null { "an object or null" } else { "an object" })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Option<T>, E> {
+        if self.or_null { Ok(None) } else { Err(E::invalid_type(serde::de::Unexpected::Unit, &self)) }
+    }
+}
+
+/// Reads one JSON object and nothing after it.
+///
+/// # Errors
+/// What serde says: not an object, or not one of this shape.
+pub fn from_slice<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> serde_json::Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let object = deserializer.deserialize_any(ObjectOnly { or_null: false, of: PhantomData })?;
+    deserializer.end()?;
+    object.ok_or_else(|| serde::de::Error::custom("not an object"))
+}
+
+/// For a member that is an object or `null`, and must be there.
+pub fn or_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    deserializer.deserialize_any(ObjectOnly { or_null: true, of: PhantomData })
+}
+
+/// For a member that may be `null`, and must be there.
+pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    Option::<T>::deserialize(deserializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize, PartialEq, Debug)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        a: u8,
+    }
+
+    #[derive(Deserialize, PartialEq, Debug)]
+    #[serde(deny_unknown_fields)]
+    struct Outer {
+        #[serde(deserialize_with = "or_null")]
+        inner: Option<Inner>,
+        #[serde(deserialize_with = "present")]
+        text: Option<String>,
+    }
+
+    #[test]
+    fn an_object_is_an_object() {
+        let read = |text: &str| from_slice::<Outer>(text.as_bytes());
+        assert_eq!(read(r#"{"inner":{"a":1},"text":"x"}"#).unwrap().inner, Some(Inner { a: 1 }));
+        assert_eq!(read(r#" {"text":null,"inner":null} "#).unwrap().inner, None);
+        for text in [
+            r#"[{"a":1},"x"]"#,
+            r#"{"inner":[1],"text":"x"}"#,
+            r#"{"inner":{"a":1}}"#,
+            r#"{"text":"x"}"#,
+            r#"{"inner":1,"text":"x"}"#,
+            r#"{"inner":null,"text":null}{}"#,
+            r#"{"inner":null,"inner":null,"text":null}"#,
+            "null",
+            "1",
+            "",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}
