@@ -1,0 +1,358 @@
+//! Signatures, with two opinions.
+//!
+//! Proves that a key made a signature over a message (specification section 9, steps 12 and 13, and
+//! section 3). It proves nothing about who holds the key.
+//!
+//! A rejection becomes a public accusation, so no single library may make it: every rejection is
+//! asked of a second, independent implementation before it is reported, and where the two differ
+//! there is a [`Disagreement`], which accuses nobody. An acceptance is not asked twice: it accuses
+//! nobody either, and it is the path that runs for every entry of a log.
+//!
+//! | | first opinion | second opinion |
+//! |---|---|---|
+//! | ES256, ES384 | aws-lc-rs | p256, p384 |
+//! | RS256 | aws-lc-rs | rsa |
+//! | EdDSA | ed25519-dalek, strict | aws-lc-rs |
+
+mod ecdsa;
+mod ed25519;
+mod rsa_pkcs1;
+mod spki;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::signature::{self as aws, ParsedPublicKey, UnparsedPublicKey, VerificationAlgorithm};
+
+use crate::core::encoding::encode_hex;
+use crate::core::hash::{Hash, sha256};
+
+/// The signature algorithms of this profile (specification section 9.12).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Algorithm {
+    /// ECDSA on P-256 with SHA-256 (COSE −7).
+    Es256,
+    /// ECDSA on P-384 with SHA-384 (COSE −35).
+    Es384,
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (COSE −257).
+    Rs256,
+    /// Ed25519 (COSE −8).
+    EdDsa,
+}
+
+impl Algorithm {
+    /// The name that JOSE and COSE give it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Algorithm::Es256 => "ES256",
+            Algorithm::Es384 => "ES384",
+            Algorithm::Rs256 => "RS256",
+            Algorithm::EdDsa => "EdDSA",
+        }
+    }
+}
+
+/// Two implementations gave different answers. A fault of ours, or of a library: it says nothing
+/// about the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Disagreement {
+    /// Which implementations, about what, and the bytes that a report of the bug needs.
+    pub about: String,
+}
+
+impl Disagreement {
+    fn over_key(who: &str, key: &[u8]) -> Disagreement {
+        Disagreement {
+            about: format!("{who} disagree whether a public key is valid; key {}", encode_hex(key)),
+        }
+    }
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "two cryptographic libraries disagree, so nothing is concluded: {}", self.about)
+    }
+}
+
+impl std::error::Error for Disagreement {}
+
+/// Why bytes are not a public key of this profile.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KeyError {
+    /// Not a valid key; both implementations say so, or a rule of the specification does.
+    Malformed(&'static str),
+    /// A key of an algorithm outside this profile.
+    Unsupported(&'static str),
+    /// A point of the curve under which no signature counts: of small order, or not written in its
+    /// one form (specification section 3). What such a key is said to have signed is not signed.
+    Weak(&'static str),
+    /// The implementations differ.
+    Disagreement(Disagreement),
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeyError::Malformed(why) | KeyError::Unsupported(why) | KeyError::Weak(why) => f.write_str(why),
+            KeyError::Disagreement(disagreement) => disagreement.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+/// Why a signature was not accepted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SignatureError {
+    /// Not the encoding of a signature: wrong length, not strict DER, r or s out of range.
+    Malformed(&'static str),
+    /// A well-formed signature that this key did not make over this message.
+    Invalid,
+    /// The implementations differ.
+    Disagreement(Disagreement),
+}
+
+impl fmt::Display for SignatureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SignatureError::Malformed(why) => f.write_str(why),
+            SignatureError::Invalid => f.write_str("the signature does not verify"),
+            SignatureError::Disagreement(disagreement) => disagreement.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SignatureError {}
+
+/// What a second implementation says of a signature that the first rejected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Opinion {
+    Valid,
+    Invalid,
+    Malformed(&'static str),
+}
+
+/// A public key that both implementations parsed and found valid. Cloning shares it.
+#[derive(Clone)]
+pub struct PublicKey(Arc<Inner>);
+
+struct Inner {
+    algorithm: Algorithm,
+    identity: Hash,
+    aws: ParsedPublicKey,
+    other: Other,
+}
+
+/// The key in the implementation that is not aws-lc-rs.
+enum Other {
+    P256(p256::ecdsa::VerifyingKey),
+    P384(p384::ecdsa::VerifyingKey),
+    Rsa(rsa::RsaPublicKey),
+    Ed25519(ed25519_dalek::VerifyingKey),
+}
+
+impl PublicKey {
+    /// A P-256 key for ES256: an uncompressed point, `04 ‖ x ‖ y` (SEC 1 section 2.3.3).
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] where the point is compressed, infinite or off the curve.
+    pub fn p256(point: &[u8; 65]) -> Result<PublicKey, KeyError> {
+        let other = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Other::P256);
+        PublicKey::on_curve(Algorithm::Es256, point, other)
+    }
+
+    /// A P-384 key for ES384: an uncompressed point, `04 ‖ x ‖ y` (SEC 1 section 2.3.3).
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] where the point is compressed, infinite or off the curve.
+    pub fn p384(point: &[u8; 97]) -> Result<PublicKey, KeyError> {
+        let other = p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Other::P384);
+        PublicKey::on_curve(Algorithm::Es384, point, other)
+    }
+
+    fn on_curve(algorithm: Algorithm, point: &[u8], other: Option<Other>) -> Result<PublicKey, KeyError> {
+        if point.first() != Some(&4) {
+            return Err(KeyError::Malformed("the point is not in uncompressed form"));
+        }
+        let aws = ParsedPublicKey::new(verification(algorithm), point).ok();
+        let pair = both(aws, other, "aws-lc-rs and p256/p384", point)?;
+        let (aws, other) = pair.ok_or(KeyError::Malformed("the point is not on the curve"))?;
+        Ok(PublicKey::new(algorithm, point, aws, other))
+    }
+
+    /// An Ed25519 key of 32 bytes (RFC 8032 section 5.1.5), strictly: canonical, on the curve and not
+    /// of small order. A signature under a small-order key fits almost any message
+    /// (specification section 3).
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] for any other length and where it is no point of the curve;
+    /// [`KeyError::Weak`] for a point that the strict rules refuse.
+    pub fn ed25519(bytes: &[u8]) -> Result<PublicKey, KeyError> {
+        let bytes =
+            <[u8; 32]>::try_from(bytes).map_err(|_| KeyError::Malformed("an Ed25519 key has 32 bytes"))?;
+        let dalek = ed25519::parse_key(&bytes)?;
+        // aws-lc-rs looks at the point only when it verifies; `parse_key` brings its own second opinion.
+        let aws = ParsedPublicKey::new(verification(Algorithm::EdDsa), bytes).map_err(|_| {
+            KeyError::Disagreement(Disagreement::over_key("aws-lc-rs and ed25519-dalek", &bytes))
+        })?;
+        Ok(PublicKey::new(Algorithm::EdDsa, &bytes, aws, Other::Ed25519(dalek)))
+    }
+
+    /// An RSA key for RS256: modulus and exponent, big-endian without leading zeros; 2,048 to 8,192
+    /// bits (specification section 9.12); the exponent odd, at least 3 and below 2^33, which is as far
+    /// as both implementations go.
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] for anything else.
+    pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<PublicKey, KeyError> {
+        let (aws, other) = rsa_pkcs1::parse_key(modulus, exponent)?;
+        // The length goes first, so that no other split of the same bytes has this identity.
+        let mut material = u64::try_from(modulus.len()).unwrap_or(u64::MAX).to_be_bytes().to_vec();
+        material.extend_from_slice(modulus);
+        material.extend_from_slice(exponent);
+        Ok(PublicKey::new(Algorithm::Rs256, &material, aws, Other::Rsa(other)))
+    }
+
+    /// A SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7; RFC 5480 for curves, RFC 3279 for RSA,
+    /// RFC 8410 for Ed25519), as keys are configured and as C2SP verifier keys carry them.
+    ///
+    /// Its frame is read by one implementation alone: such a key is the user's, not the log's, and
+    /// refusing it accuses nobody.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`] for another algorithm or form, otherwise as the constructor of its kind.
+    pub fn from_spki(der: &[u8]) -> Result<PublicKey, KeyError> {
+        spki::parse(der)
+    }
+
+    fn new(algorithm: Algorithm, material: &[u8], aws: ParsedPublicKey, other: Other) -> PublicKey {
+        let mut tagged = format!("{}\0", algorithm.as_str()).into_bytes();
+        tagged.extend_from_slice(material);
+        PublicKey(Arc::new(Inner { algorithm, identity: sha256(&tagged), aws, other }))
+    }
+
+    /// The algorithm that the key is for; it verifies no other.
+    pub fn algorithm(&self) -> Algorithm {
+        self.0.algorithm
+    }
+
+    /// SHA-256 over the algorithm and the key in one normal form: the same for one key however the
+    /// COSE_Key or SubjectPublicKeyInfo around it was encoded.
+    pub fn identity(&self) -> Hash {
+        self.0.identity
+    }
+
+    /// Verifies `signature` over `message`. ECDSA signatures are strict DER with r and s in [1, n−1],
+    /// and high s is accepted; RS256 is PKCS#1 v1.5 (RFC 8017 section 8.2.2) of exactly the modulus's
+    /// length; Ed25519 is strict: S < L, canonical A and R, no small-order A or R.
+    ///
+    /// # Errors
+    /// See [`SignatureError`]; a rejection has been confirmed by the second implementation.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        let key = &*self.0;
+        let second = match &key.other {
+            Other::Ed25519(dalek) => return ed25519::verify(dalek, &key.aws, message, signature),
+            _ if key.aws.verify_sig(message, signature).is_ok() => return Ok(()),
+            Other::P256(other) => ecdsa::p256_der(other, message, signature),
+            Other::P384(other) => ecdsa::p384_der(other, message, signature),
+            Other::Rsa(other) => rsa_pkcs1::opinion(other, message, signature),
+        };
+        Err(self.confirm(second, message, signature))
+    }
+
+    /// As [`PublicKey::verify`], for ECDSA signatures in the fixed-length form `r ‖ s` (IEEE P1363).
+    /// WebAuthn never uses it.
+    ///
+    /// # Errors
+    /// As [`PublicKey::verify`]; malformed for keys that are not on a NIST curve.
+    pub fn verify_p1363(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        let key = &*self.0;
+        let fixed = match &key.other {
+            Other::P256(_) => &aws::ECDSA_P256_SHA256_FIXED,
+            Other::P384(_) => &aws::ECDSA_P384_SHA384_FIXED,
+            Other::Rsa(_) | Other::Ed25519(_) => {
+                return Err(SignatureError::Malformed("r ‖ s is a form of ECDSA signatures only"));
+            }
+        };
+        if UnparsedPublicKey::new(fixed, key.aws.as_ref()).verify(message, signature).is_ok() {
+            return Ok(());
+        }
+        Err(self.confirm(ecdsa::fixed(key, message, signature), message, signature))
+    }
+
+    /// What is reported of a signature that the first implementation rejected.
+    fn confirm(&self, second: Opinion, message: &[u8], signature: &[u8]) -> SignatureError {
+        match second {
+            Opinion::Invalid => SignatureError::Invalid,
+            Opinion::Malformed(why) => SignatureError::Malformed(why),
+            Opinion::Valid => {
+                disagreement(self.0.algorithm.as_str(), self.0.aws.as_ref(), message, signature)
+            }
+        }
+    }
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &PublicKey) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for PublicKey {}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({}, {})", self.algorithm().as_str(), self.identity())
+    }
+}
+
+/// Verifies one Ed25519 signature by a key given as bytes; [`PublicKey::ed25519`] is faster where a
+/// key verifies more than once.
+///
+/// # Errors
+/// As [`PublicKey::verify`]; a key that is none is [`SignatureError::Malformed`].
+pub fn verify_ed25519(key: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+    let key = PublicKey::ed25519(key).map_err(|error| match error {
+        KeyError::Malformed(why) | KeyError::Unsupported(why) => SignatureError::Malformed(why),
+        KeyError::Weak(_) => SignatureError::Invalid,
+        KeyError::Disagreement(disagreement) => SignatureError::Disagreement(disagreement),
+    })?;
+    key.verify(message, signature)
+}
+
+fn verification(algorithm: Algorithm) -> &'static dyn VerificationAlgorithm {
+    match algorithm {
+        Algorithm::Es256 => &aws::ECDSA_P256_SHA256_ASN1,
+        Algorithm::Es384 => &aws::ECDSA_P384_SHA384_ASN1,
+        Algorithm::Rs256 => &aws::RSA_PKCS1_2048_8192_SHA256,
+        Algorithm::EdDsa => &aws::ED25519,
+    }
+}
+
+/// Both parsed, or neither (`None`); one alone is a disagreement.
+fn both<A, B>(
+    first: Option<A>,
+    second: Option<B>,
+    who: &str,
+    key: &[u8],
+) -> Result<Option<(A, B)>, KeyError> {
+    match (first, second) {
+        (Some(first), Some(second)) => Ok(Some((first, second))),
+        (None, None) => Ok(None),
+        _ => Err(KeyError::Disagreement(Disagreement::over_key(who, key))),
+    }
+}
+
+fn disagreement(algorithm: &str, key: &[u8], message: &[u8], signature: &[u8]) -> SignatureError {
+    SignatureError::Disagreement(Disagreement {
+        about: format!(
+            "aws-lc-rs and its second opinion on {algorithm}: key {}, message of {} bytes with SHA-256 {}, signature {}",
+            encode_hex(key),
+            message.len(),
+            sha256(message),
+            encode_hex(signature)
+        ),
+    })
+}
