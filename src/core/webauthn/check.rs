@@ -1,0 +1,92 @@
+//! The named checks of an assertion, and what became of each.
+
+/// One check of specification section 9. Their order is the specification's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum Check {
+    /// Step 1: the sizes of what the assertion consists of.
+    Sizes,
+    /// Step 2: the client data is one strict JSON object with its members.
+    ClientData,
+    /// Step 3: the client data says `webauthn.get`.
+    ClientDataType,
+    /// Step 4: the challenge is this entry's nonce and payload hash.
+    Challenge,
+    /// Step 5: the web origin is an allowed one.
+    Origin,
+    /// Step 6: not framed by another origin, or framed as the policy allows.
+    CrossOrigin,
+    /// Step 7: the relying party is the pinned one.
+    RpId,
+    /// Step 8: the authenticator saw a person.
+    UserPresent,
+    /// Step 9: the authenticator verified the person.
+    UserVerified,
+    /// Step 10: backed up only where eligible for it.
+    BackupFlags,
+    /// Step 11: the authenticator data has the form that its flags announce.
+    AuthenticatorData,
+    /// Step 12: the public key is a valid key of a known algorithm.
+    Key,
+    /// Step 13: the key made the signature.
+    Signature,
+}
+
+impl Check {
+    /// Every check, in the order of the specification.
+    pub const ALL: [Check; 13] = [
+        Check::Sizes,
+        Check::ClientData,
+        Check::ClientDataType,
+        Check::Challenge,
+        Check::Origin,
+        Check::CrossOrigin,
+        Check::RpId,
+        Check::UserPresent,
+        Check::UserVerified,
+        Check::BackupFlags,
+        Check::AuthenticatorData,
+        Check::Key,
+        Check::Signature,
+    ];
+
+    /// The stable name of the check in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Check::Sizes => "sizes",
+            Check::ClientData => "client-data",
+            Check::ClientDataType => "client-data-type",
+            Check::Challenge => "challenge",
+            Check::Origin => "origin",
+            Check::CrossOrigin => "cross-origin",
+            Check::RpId => "rp-id",
+            Check::UserPresent => "user-present",
+            Check::UserVerified => "user-verified",
+            Check::BackupFlags => "backup-flags",
+            Check::AuthenticatorData => "authenticator-data",
+            Check::Key => "key",
+            Check::Signature => "signature",
+        }
+    }
+}
+
+/// What became of a check.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Outcome {
+    /// Made, and it held.
+    Passed,
+    /// Made, and it did not hold; a finding says why.
+    Failed,
+    /// Not made: the policy says nothing to compare with, or what it needs did not parse.
+    NotChecked,
+}
+
+impl Outcome {
+    /// The word used in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Passed => "passed",
+            Outcome::Failed => "failed",
+            Outcome::NotChecked => "not checked",
+        }
+    }
+}

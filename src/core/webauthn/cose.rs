@@ -1,0 +1,332 @@
+//! COSE_Key, the form of a credential's public key (RFC 9052 section 7, RFC 9053 section 7, RFC 8230
+//! for RSA, RFC 8152 section 13 as WebAuthn section 5.8.5 narrows it; specification section 9.12).
+//!
+//! Proves that the bytes are one key of one of the four algorithms, with `kty`, `alg` and `crv` in
+//! agreement and nothing after it. Labels that are not known are tolerated; repeated ones are not,
+//! because two readers could then see two keys.
+
+use super::cbor::{CborError, Reader};
+use crate::core::crypto::{Disagreement, KeyError, PublicKey};
+use crate::core::finding::Code;
+use crate::core::limits::RSA_BITS;
+
+/// What is wrong with a key that the log published.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyFinding {
+    /// [`Code::KeyMalformed`] or [`Code::KeyUnsupported`]; [`Code::SignatureInvalid`] for a weak key.
+    pub code: Code,
+    /// Why.
+    pub why: String,
+}
+
+impl KeyFinding {
+    fn malformed(why: impl Into<String>) -> KeyFinding {
+        KeyFinding { code: Code::KeyMalformed, why: why.into() }
+    }
+}
+
+impl From<CborError> for KeyFinding {
+    fn from(error: CborError) -> KeyFinding {
+        KeyFinding::malformed(error.to_string())
+    }
+}
+
+/// The members of a COSE_Key, of the right lengths, not yet known to be a point or a good modulus.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CosePublicKey<'a> {
+    /// kty 2, alg −7, crv 1.
+    Es256 {
+        /// The x coordinate.
+        x: &'a [u8; 32],
+        /// The y coordinate.
+        y: &'a [u8; 32],
+    },
+    /// kty 2, alg −35, crv 2.
+    Es384 {
+        /// The x coordinate.
+        x: &'a [u8; 48],
+        /// The y coordinate.
+        y: &'a [u8; 48],
+    },
+    /// kty 3, alg −257.
+    Rs256 {
+        /// The modulus, big-endian.
+        n: &'a [u8],
+        /// The exponent, big-endian.
+        e: &'a [u8],
+    },
+    /// kty 1, alg −8, crv 6 (Ed25519).
+    EdDsa {
+        /// The public key.
+        x: &'a [u8; 32],
+    },
+}
+
+/// A map label (RFC 9052 section 1.5).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Label<'a> {
+    Number(i64),
+    Text(&'a str),
+}
+
+/// The values that matter, each the exact bytes of one item.
+#[derive(Default)]
+struct Members<'a> {
+    kty: Option<&'a [u8]>,
+    alg: Option<&'a [u8]>,
+    minus_1: Option<&'a [u8]>,
+    minus_2: Option<&'a [u8]>,
+    minus_3: Option<&'a [u8]>,
+}
+
+impl<'a> Members<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Members<'a>, KeyFinding> {
+        let mut reader = Reader::new(bytes);
+        let pairs = reader.map()?;
+        let (mut members, mut labels) = (Members::default(), Vec::new());
+        // Each pair takes two bytes at least, so the input ends the loop whatever is announced.
+        for _ in 0..pairs {
+            let label = label(reader.item()?)?;
+            let value = Some(reader.item()?);
+            match label {
+                Label::Number(1) => members.kty = value,
+                Label::Number(3) => members.alg = value,
+                Label::Number(-1) => members.minus_1 = value,
+                Label::Number(-2) => members.minus_2 = value,
+                Label::Number(-3) => members.minus_3 = value,
+                _ => {}
+            }
+            labels.push(label);
+        }
+        if !reader.rest().is_empty() {
+            return Err(KeyFinding::malformed("bytes after the COSE key"));
+        }
+        labels.sort_unstable();
+        if labels.iter().zip(labels.iter().skip(1)).any(|(a, b)| a == b) {
+            return Err(KeyFinding::malformed("a label is repeated in the COSE key"));
+        }
+        Ok(members)
+    }
+}
+
+fn label(item: &[u8]) -> Result<Label<'_>, KeyFinding> {
+    if let Ok(number) = Reader::new(item).integer() {
+        Ok(Label::Number(number))
+    } else if let Ok(text) = Reader::new(item).text() {
+        Ok(Label::Text(text))
+    } else {
+        Err(KeyFinding::malformed("a label of the COSE key is neither a number nor text"))
+    }
+}
+
+fn integer(item: Option<&[u8]>, name: &str) -> Result<i64, KeyFinding> {
+    let item = item.ok_or_else(|| KeyFinding::malformed(format!("{name} is missing")))?;
+    Reader::new(item).integer().map_err(|_| KeyFinding::malformed(format!("{name} is not an integer")))
+}
+
+fn bytes<'a>(item: Option<&'a [u8]>, name: &str) -> Result<&'a [u8], KeyFinding> {
+    let item = item.ok_or_else(|| KeyFinding::malformed(format!("{name} is missing")))?;
+    Reader::new(item).bytes().map_err(|_| KeyFinding::malformed(format!("{name} is not a byte string")))
+}
+
+fn exactly<'a, const N: usize>(item: Option<&'a [u8]>, name: &str) -> Result<&'a [u8; N], KeyFinding> {
+    bytes(item, name)?
+        .try_into()
+        .map_err(|_| KeyFinding::malformed(format!("{name} does not have {N} bytes")))
+}
+
+fn agree(found: i64, expected: i64, name: &str) -> Result<(), KeyFinding> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(KeyFinding::malformed(format!("{name} is {found}, which does not agree with alg")))
+    }
+}
+
+impl<'a> CosePublicKey<'a> {
+    /// Reads the members; the size is the caller's to bound.
+    ///
+    /// # Errors
+    /// [`Code::KeyUnsupported`] for another `alg`, [`Code::KeyMalformed`] for anything else.
+    pub fn decode(cose: &'a [u8]) -> Result<CosePublicKey<'a>, KeyFinding> {
+        let members = Members::read(cose)?;
+        let kty = integer(members.kty, "kty")?;
+        let alg = integer(members.alg, "alg")?;
+        let crv = || integer(members.minus_1, "crv");
+        match alg {
+            -7 => {
+                agree(kty, 2, "kty")?;
+                agree(crv()?, 1, "crv")?;
+                Ok(CosePublicKey::Es256 {
+                    x: exactly(members.minus_2, "x")?,
+                    y: exactly(members.minus_3, "y")?,
+                })
+            }
+            -35 => {
+                agree(kty, 2, "kty")?;
+                agree(crv()?, 2, "crv")?;
+                Ok(CosePublicKey::Es384 {
+                    x: exactly(members.minus_2, "x")?,
+                    y: exactly(members.minus_3, "y")?,
+                })
+            }
+            -8 => {
+                agree(kty, 1, "kty")?;
+                agree(crv()?, 6, "crv")?;
+                Ok(CosePublicKey::EdDsa { x: exactly(members.minus_2, "x")? })
+            }
+            -257 => {
+                agree(kty, 3, "kty")?;
+                Ok(CosePublicKey::Rs256 { n: bytes(members.minus_1, "n")?, e: bytes(members.minus_2, "e")? })
+            }
+            _ => Err(KeyFinding { code: Code::KeyUnsupported, why: format!("COSE algorithm {alg}") }),
+        }
+    }
+
+    /// Reads a COSE_Key and validates the key in it.
+    ///
+    /// # Errors
+    /// Inner: what is wrong with the key. Outer: the implementations differ about it, so nothing is
+    /// concluded.
+    pub fn parse(cose: &[u8]) -> Result<Result<PublicKey, KeyFinding>, Disagreement> {
+        let key = match CosePublicKey::decode(cose) {
+            Ok(decoded) => decoded.validate(),
+            Err(finding) => return Ok(Err(finding)),
+        };
+        match key {
+            Ok(key) => Ok(Ok(key)),
+            Err(KeyError::Malformed(why)) => Ok(Err(KeyFinding::malformed(why))),
+            // On the curve, so check 12 holds; but under the strict rules of check 13 it signs nothing.
+            Err(KeyError::Weak(why)) => {
+                Ok(Err(KeyFinding { code: Code::SignatureInvalid, why: why.to_owned() }))
+            }
+            Err(KeyError::Unsupported(why)) => {
+                Ok(Err(KeyFinding { code: Code::KeyUnsupported, why: why.to_owned() }))
+            }
+            Err(KeyError::Disagreement(disagreement)) => Err(disagreement),
+        }
+    }
+
+    /// The validated key: on its curve, or of a good modulus and exponent.
+    ///
+    /// # Errors
+    /// Those of the constructors of [`PublicKey`].
+    pub fn validate(&self) -> Result<PublicKey, KeyError> {
+        match self {
+            CosePublicKey::Es256 { x, y } => {
+                let mut point = [4; 65];
+                fill(&mut point, *x, *y);
+                PublicKey::p256(&point)
+            }
+            CosePublicKey::Es384 { x, y } => {
+                let mut point = [4; 97];
+                fill(&mut point, *x, *y);
+                PublicKey::p384(&point)
+            }
+            CosePublicKey::Rs256 { n, e } => PublicKey::rsa(n, e),
+            CosePublicKey::EdDsa { x } => PublicKey::ed25519(*x),
+        }
+    }
+}
+
+/// `04 ‖ x ‖ y`; the first byte stands already.
+fn fill(point: &mut [u8], x: &[u8], y: &[u8]) {
+    for (to, from) in point.iter_mut().skip(1).zip(x.iter().chain(y)) {
+        *to = *from;
+    }
+}
+
+// The longest key of the profile must fit under the cap with room for extra labels.
+const _: () = assert!(*RSA_BITS.end() / 8 + 64 <= crate::core::limits::MAX_COSE_KEY);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::encoding::decode_hex;
+
+    const X: &str = "a5fd5ce1b1c458c530a54fa61b31bf6b04be8b97afde54dd8cbb69275a8a1be1";
+    const Y: &str = "fa3a3231dd9deed9d1897be5a6228c59501e4bcd12975d3dff730f01278ea61c";
+
+    fn parse(hex: &str) -> Result<PublicKey, KeyFinding> {
+        CosePublicKey::parse(&decode_hex(hex).unwrap()).unwrap()
+    }
+
+    fn code(hex: &str) -> Option<Code> {
+        parse(hex).err().map(|finding| finding.code)
+    }
+
+    #[test]
+    fn one_key_in_many_encodings_is_one_key() {
+        let plain = parse(&format!("a5010203262001215820{X}225820{Y}")).unwrap();
+        // Other order, a kid, a text label, and heads longer than need be.
+        let other = parse(&format!("a76161f5024101225820{Y}215820{X}200103380618011802")).unwrap();
+        assert_eq!(plain.identity(), other.identity());
+    }
+
+    #[test]
+    fn members_must_agree() {
+        let key =
+            |kty: &str, alg: &str, crv: &str| code(&format!("a501{kty}03{alg}20{crv}215820{X}225820{Y}"));
+        assert_eq!(key("02", "26", "01"), None);
+        for (kty, alg, crv) in [
+            ("01", "26", "01"),
+            ("03", "26", "01"),
+            ("02", "26", "02"),
+            ("02", "26", "06"),
+            ("02", "27", "01"),
+            ("02", "3822", "02"),
+            ("02", "390100", "01"),
+            ("02", "6126", "01"),
+            ("02", "26", "4101"),
+        ] {
+            assert_eq!(key(kty, alg, crv), Some(Code::KeyMalformed), "{kty} {alg} {crv}");
+        }
+        for alg in ["3823", "390101", "25", "00", "382e"] {
+            assert_eq!(key("02", alg, "01"), Some(Code::KeyUnsupported), "{alg}");
+        }
+    }
+
+    #[test]
+    fn refuses_repeated_labels_however_encoded_and_known_or_not() {
+        for hex in [
+            format!("a60102032620012001215820{X}225820{Y}"),
+            format!("a6010203262001180102215820{X}225820{Y}"),
+            format!("a7010203262001215820{X}225820{Y}186300186301"),
+            format!("a7010203262001215820{X}225820{Y}616101616102"),
+        ] {
+            assert_eq!(parse(&hex).unwrap_err().why, "a label is repeated in the COSE key", "{hex}");
+        }
+        assert_eq!(code(&format!("a7010203262001215820{X}225820{Y}186300186401")), None);
+    }
+
+    #[test]
+    fn refuses_missing_short_and_trailing() {
+        for hex in [
+            format!("a401020326215820{X}225820{Y}"),
+            format!("a401022001215820{X}225820{Y}"),
+            format!("a4010203262001215820{X}"),
+            format!("a5010203262001215820{X}22f5"),
+            format!("a501020326200121581f{}225820{Y}", &X[2..]),
+            format!("a501020326200121582100{X}225820{Y}"),
+            format!("a5010203262001215820{X}225820{Y}00"),
+            format!("bf010203262001215820{X}225820{Y}ff"),
+            format!("a6010203262001215820{X}225820{Y}f500"),
+            format!("a5010203262001215820{X}225820{}", Y.replace("a61c", "a61d")),
+            String::new(),
+            "a0".to_owned(),
+            "bbffffffffffffffff".to_owned(),
+        ] {
+            assert_eq!(code(&hex), Some(Code::KeyMalformed), "{hex}");
+        }
+    }
+
+    #[test]
+    fn ed25519_keys_are_strict() {
+        let good = "44e06ddd331c36a8dc667bab52bcae63486c916aa5e339e6acebaa84934bf832";
+        assert_eq!(code(&format!("a4010103272006215820{good}")), None);
+        assert_eq!(code(&format!("a4010103272007215820{good}")), Some(Code::KeyMalformed));
+        // A point of the curve, but of small order: what the strict rule of check 13 refuses.
+        let weak = "00".repeat(32);
+        assert_eq!(code(&format!("a4010103272006215820{weak}")), Some(Code::SignatureInvalid));
+    }
+}
