@@ -1,0 +1,403 @@
+//! Log entries: a leaf's bytes become an [`Entry`], or findings (specification section 2).
+//!
+//! The received bytes are what the tree commits to, so they are what is judged: an entry is read
+//! from them, written again in canonical form, and the two must be the same bytes. Nothing here
+//! verifies a signature; [`crate::core::webauthn`] does.
+
+use crate::core::encoding::{decode_base64url, decode_hex_exact};
+use crate::core::finding::Code;
+use crate::core::jcs::{Json, write_canonical_string};
+use crate::core::limits;
+use crate::core::object::{self, or_null, present};
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// `type` of an entry.
+pub const ENTRY_TYPE: &str = "approval-log-entry/v1";
+
+/// What was decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decision {
+    /// A person approved, with a passkey.
+    Approved,
+    /// A person rejected.
+    Rejected,
+    /// Nobody decided in time.
+    Expired,
+}
+
+impl Decision {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Decision::Approved => "approved",
+            Decision::Rejected => "rejected",
+            Decision::Expired => "expired",
+        }
+    }
+
+    fn from_text(text: &str) -> Option<Decision> {
+        match text {
+            "approved" => Some(Decision::Approved),
+            "rejected" => Some(Decision::Rejected),
+            "expired" => Some(Decision::Expired),
+            _ => None,
+        }
+    }
+}
+
+/// The members of an entry, as they stand in the leaf. Names of the wire format stand here and
+/// nowhere else.
+#[derive(Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct EntryJson<'a> {
+    /// [`ENTRY_TYPE`].
+    #[serde(borrow)]
+    pub r#type: Cow<'a, str>,
+    /// The log's origin.
+    #[serde(borrow)]
+    pub origin: Cow<'a, str>,
+    /// Unique in the log.
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    /// See [`Decision`].
+    #[serde(borrow)]
+    pub decision: Cow<'a, str>,
+    /// Unix milliseconds.
+    pub requested_at: u64,
+    /// Unix milliseconds.
+    pub decided_at: u64,
+    /// Unix milliseconds.
+    pub expires_at: u64,
+    /// Who was asked.
+    #[serde(borrow)]
+    pub approver: Cow<'a, str>,
+    /// WebAuthn relying party id.
+    #[serde(borrow)]
+    pub rp_id: Cow<'a, str>,
+    /// The passkey; only where approved. The member must be there, if only as `null`.
+    #[serde(borrow, deserialize_with = "or_null")]
+    pub credential: Option<CredentialJson<'a>>,
+    /// base64url.
+    #[serde(borrow)]
+    pub nonce: Cow<'a, str>,
+    /// How the payload became the hash.
+    #[serde(borrow)]
+    pub payload_encoding: Cow<'a, str>,
+    /// Hex.
+    #[serde(borrow)]
+    pub payload_hash: Cow<'a, str>,
+    /// Only where approved. The member must be there, if only as `null`.
+    #[serde(borrow, deserialize_with = "or_null")]
+    pub assertion: Option<AssertionJson<'a>>,
+    /// Hex or `null`. The member must be there.
+    #[serde(borrow, deserialize_with = "present")]
+    pub reveal_commitment: Option<Cow<'a, str>>,
+}
+
+/// The passkey that signed.
+#[derive(Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct CredentialJson<'a> {
+    /// base64url credential id.
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    /// base64url COSE_Key.
+    #[serde(borrow)]
+    pub public_key: Cow<'a, str>,
+}
+
+/// What the passkey made.
+#[derive(Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AssertionJson<'a> {
+    /// base64url.
+    #[serde(borrow)]
+    pub authenticator_data: Cow<'a, str>,
+    /// base64url.
+    #[serde(borrow, rename = "clientDataJSON")]
+    pub client_data_json: Cow<'a, str>,
+    /// base64url.
+    #[serde(borrow)]
+    pub signature: Cow<'a, str>,
+}
+
+impl EntryJson<'_> {
+    /// The canonical form (RFC 8785): the members are known, so their order is written down here;
+    /// a test compares it with the general canonicalizer.
+    pub fn to_canonical(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(2048);
+        member(&mut out, "{\"approver\":", &self.approver);
+        match &self.assertion {
+            Some(assertion) => {
+                member(&mut out, ",\"assertion\":{\"authenticatorData\":", &assertion.authenticator_data);
+                member(&mut out, ",\"clientDataJSON\":", &assertion.client_data_json);
+                member(&mut out, ",\"signature\":", &assertion.signature);
+                out.push(b'}');
+            }
+            None => out.extend_from_slice(b",\"assertion\":null"),
+        }
+        match &self.credential {
+            Some(credential) => {
+                member(&mut out, ",\"credential\":{\"id\":", &credential.id);
+                member(&mut out, ",\"publicKey\":", &credential.public_key);
+                out.push(b'}');
+            }
+            None => out.extend_from_slice(b",\"credential\":null"),
+        }
+        number(&mut out, ",\"decidedAt\":", self.decided_at);
+        member(&mut out, ",\"decision\":", &self.decision);
+        number(&mut out, ",\"expiresAt\":", self.expires_at);
+        member(&mut out, ",\"id\":", &self.id);
+        member(&mut out, ",\"nonce\":", &self.nonce);
+        member(&mut out, ",\"origin\":", &self.origin);
+        member(&mut out, ",\"payloadEncoding\":", &self.payload_encoding);
+        member(&mut out, ",\"payloadHash\":", &self.payload_hash);
+        number(&mut out, ",\"requestedAt\":", self.requested_at);
+        match &self.reveal_commitment {
+            Some(commitment) => member(&mut out, ",\"revealCommitment\":", commitment),
+            None => out.extend_from_slice(b",\"revealCommitment\":null"),
+        }
+        member(&mut out, ",\"rpId\":", &self.rp_id);
+        member(&mut out, ",\"type\":", &self.r#type);
+        out.push(b'}');
+        out
+    }
+}
+
+fn member(out: &mut Vec<u8>, name: &str, text: &str) {
+    out.extend_from_slice(name.as_bytes());
+    write_canonical_string(out, text);
+}
+
+fn number(out: &mut Vec<u8>, name: &str, value: u64) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(value.to_string().as_bytes());
+}
+
+/// An entry whose members were read and decoded. Whether it *should* be in the log is for the
+/// findings beside it and the later checks to say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Unique in the log, 1–64 of `[0-9A-Za-z._-]`.
+    pub id: String,
+    /// What was decided.
+    pub decision: Decision,
+    /// Unix milliseconds.
+    pub requested_at: u64,
+    /// Unix milliseconds.
+    pub decided_at: u64,
+    /// Unix milliseconds.
+    pub expires_at: u64,
+    /// Who was asked.
+    pub approver: String,
+    /// WebAuthn relying party id, as the entry says.
+    pub rp_id: String,
+    /// How the payload became the hash.
+    pub payload_encoding: String,
+    /// The nonce's bytes; `None` where it was not decodable (then there is a finding).
+    pub nonce: Option<Vec<u8>>,
+    /// SHA-256 of the payload; `None` where it was not decodable (then there is a finding).
+    pub payload_hash: Option<[u8; 32]>,
+    /// Commitment to a reveal, where there is one.
+    pub reveal_commitment: Option<[u8; 32]>,
+    /// The passkey's part; `None` where there is none or a piece was not decodable.
+    pub signed: Option<Signed>,
+}
+
+impl Entry {
+    /// The id, where it is one: what a hostile log calls an id can be 65,000 bytes long.
+    pub fn valid_id(&self) -> Option<&str> {
+        Some(self.id.as_str()).filter(|id| is_id(id))
+    }
+
+    /// The approver, where the name is of a possible length.
+    pub fn valid_approver(&self) -> Option<&str> {
+        Some(self.approver.as_str()).filter(|name| is_approver(name))
+    }
+}
+
+/// Credential and assertion of an approval, decoded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Signed {
+    /// Credential id.
+    pub credential_id: Vec<u8>,
+    /// COSE_Key, not yet parsed.
+    pub public_key: Vec<u8>,
+    /// Authenticator data, not yet parsed.
+    pub authenticator_data: Vec<u8>,
+    /// clientDataJSON, not yet parsed.
+    pub client_data_json: Vec<u8>,
+    /// Signature.
+    pub signature: Vec<u8>,
+}
+
+/// What a leaf turned out to be.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LeafReading {
+    /// The entry, where the leaf is one.
+    pub entry: Option<Entry>,
+    /// What is wrong with the leaf, in the order of specification sections 2 and 10.
+    pub findings: Vec<(Code, String)>,
+}
+
+/// Reads a leaf of the log with this origin.
+pub fn read_leaf(leaf: &[u8], origin: &str) -> LeafReading {
+    let mut findings = Vec::new();
+    let entry = match object::from_slice::<EntryJson<'_>>(leaf) {
+        Ok(json) => {
+            if json.to_canonical() != leaf {
+                findings.push((Code::LeafNotCanonical, "the leaf is not its own canonical form".to_owned()));
+            }
+            interpret(&json, origin, &mut findings)
+        }
+        Err(error) => read_other_form(leaf, origin, &error.to_string(), &mut findings),
+    };
+    LeafReading { entry, findings }
+}
+
+/// A leaf that is an entry in all but its form (`1e3` for `1000`) is not canonical; only what is
+/// no entry in any form is malformed.
+fn read_other_form(
+    leaf: &[u8],
+    origin: &str,
+    error: &str,
+    findings: &mut Vec<(Code, String)>,
+) -> Option<Entry> {
+    let canonical = Json::parse(leaf, limits::MAX_JSON_DEPTH).map(|json| json.to_canonical());
+    if let Ok(bytes) = &canonical
+        && let Ok(json) = object::from_slice::<EntryJson<'_>>(bytes)
+    {
+        findings.push((Code::LeafNotCanonical, "the leaf is not its own canonical form".to_owned()));
+        return interpret(&json, origin, findings);
+    }
+    findings.push((
+        Code::LeafMalformed,
+        format!("the leaf is not an entry: {}", crate::core::text::quoted(error)),
+    ));
+    None
+}
+
+/// The rules of specification section 2, member by member.
+fn interpret(json: &EntryJson<'_>, origin: &str, findings: &mut Vec<(Code, String)>) -> Option<Entry> {
+    let decision = Decision::from_text(&json.decision);
+    for (ok, why) in [
+        (json.r#type == ENTRY_TYPE, "type is not \"approval-log-entry/v1\""),
+        (is_id(&json.id), "id is not 1 to 64 of 0-9 A-Z a-z . _ -"),
+        (decision.is_some(), "decision is none of approved, rejected, expired"),
+        (is_approver(&json.approver), "approver is not 1 to 128 bytes"),
+        (
+            matches!(&*json.payload_encoding, "jcs-payload" | "jcs-action-payload" | "raw-payload"),
+            "payloadEncoding is none of jcs-payload, jcs-action-payload, raw-payload",
+        ),
+        (
+            json.requested_at.max(json.decided_at).max(json.expires_at) <= limits::MAX_INTEGER,
+            "a time is larger than 2^53 - 1",
+        ),
+    ] {
+        if !ok {
+            findings.push((Code::LeafMalformed, why.to_owned()));
+        }
+    }
+    if json.origin != origin {
+        let other = crate::core::text::quoted(&json.origin);
+        findings.push((Code::OriginMismatch, format!("the entry names the log {other}")));
+    }
+    let decision = decision.filter(|_| json.r#type == ENTRY_TYPE)?;
+    check_times(json, decision, findings);
+    check_presence(json, decision, findings);
+    Some(decode(json, decision, findings))
+}
+
+fn is_id(id: &str) -> bool {
+    (1..=limits::MAX_ID).contains(&id.len())
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+fn is_approver(name: &str) -> bool {
+    (1..=limits::MAX_APPROVER).contains(&name.len())
+}
+
+fn check_times(json: &EntryJson<'_>, decision: Decision, findings: &mut Vec<(Code, String)>) {
+    let ordered = json.requested_at <= json.decided_at && json.decided_at <= json.expires_at;
+    if !ordered {
+        findings.push((Code::TimeOrder, "not requestedAt <= decidedAt <= expiresAt".to_owned()));
+    } else if decision == Decision::Expired && json.decided_at != json.expires_at {
+        findings.push((Code::TimeOrder, "expired, but decidedAt is not expiresAt".to_owned()));
+    }
+}
+
+fn check_presence(json: &EntryJson<'_>, decision: Decision, findings: &mut Vec<(Code, String)>) {
+    let (credential, assertion) = (json.credential.is_some(), json.assertion.is_some());
+    if decision == Decision::Approved {
+        if !(credential && assertion) {
+            findings.push((Code::AssertionMissing, "approved without credential or assertion".to_owned()));
+        }
+    } else if credential || assertion {
+        let decision = decision.as_str();
+        findings.push((Code::AssertionUnexpected, format!("{decision}, yet with a credential or assertion")));
+    }
+}
+
+/// Decodes every encoded member; each one that does not decode is its own finding.
+fn decode(json: &EntryJson<'_>, decision: Decision, findings: &mut Vec<(Code, String)>) -> Entry {
+    let mut invalid = |what: &str| {
+        findings.push((Code::EncodingInvalid, format!("{what} is not in its exact encoding or size")));
+    };
+    let nonce = decode_base64url(&json.nonce).filter(|nonce| limits::NONCE_LEN.contains(&nonce.len()));
+    if nonce.is_none() {
+        invalid("nonce");
+    }
+    let payload_hash = decode_hex_exact::<32>(&json.payload_hash);
+    if payload_hash.is_none() {
+        invalid("payloadHash");
+    }
+    let reveal_commitment = json.reveal_commitment.as_deref().and_then(decode_hex_exact::<32>);
+    if json.reveal_commitment.is_some() && reveal_commitment.is_none() {
+        invalid("revealCommitment");
+    }
+    let signed = match (&json.credential, &json.assertion) {
+        (Some(credential), Some(assertion)) if decision == Decision::Approved => {
+            let mut piece = |what: &str, text: &str| {
+                let bytes = decode_base64url(text);
+                if bytes.is_none() {
+                    invalid(what);
+                }
+                bytes
+            };
+            let credential_id = piece("credential.id", &credential.id);
+            let public_key = piece("credential.publicKey", &credential.public_key);
+            let authenticator_data = piece("assertion.authenticatorData", &assertion.authenticator_data);
+            let client_data_json = piece("assertion.clientDataJSON", &assertion.client_data_json);
+            let signature = piece("assertion.signature", &assertion.signature);
+            (|| {
+                Some(Signed {
+                    credential_id: credential_id?,
+                    public_key: public_key?,
+                    authenticator_data: authenticator_data?,
+                    client_data_json: client_data_json?,
+                    signature: signature?,
+                })
+            })()
+        }
+        _ => None,
+    };
+    Entry {
+        id: json.id.clone().into_owned(),
+        decision,
+        requested_at: json.requested_at,
+        decided_at: json.decided_at,
+        expires_at: json.expires_at,
+        approver: json.approver.clone().into_owned(),
+        rp_id: json.rp_id.clone().into_owned(),
+        payload_encoding: json.payload_encoding.clone().into_owned(),
+        nonce,
+        payload_hash,
+        reveal_commitment,
+        signed,
+    }
+}
+
+#[cfg(test)]
+#[path = "entry_tests.rs"]
+mod tests;
