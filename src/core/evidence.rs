@@ -1,0 +1,248 @@
+//! Misbehaviour files: proof that a log key signed contradictory statements (specification
+//! section 11).
+//!
+//! A file that verifies proves exactly one sentence, to anybody who holds the log's public key and
+//! needs neither us nor the log: *no single append-only log could have signed both of these heads*.
+//! It does not prove who was shown which head, nor when: `context` is the observer's word, unsigned.
+
+use crate::core::hash::Hash;
+use crate::core::head::{Head, HeadFormat, LogKey};
+use crate::core::jcs::Json;
+use crate::core::limits;
+use crate::core::object::{self, present};
+use crate::core::proof::rebuild_consistency;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// `type` of a misbehaviour file.
+pub const MISBEHAVIOUR_TYPE: &str = "approval-log-misbehaviour/v1";
+
+/// The contradictions that two heads can prove.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// One size, two roots.
+    SameSizeFork,
+    /// The smaller head is no prefix of the larger one.
+    InconsistentHeads,
+    /// A later STH with a smaller size.
+    SthTimeContradiction,
+}
+
+impl Kind {
+    /// The word in the file; also the finding code.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::SameSizeFork => "same-size-fork",
+            Kind::InconsistentHeads => "inconsistent-heads",
+            Kind::SthTimeContradiction => "sth-time-contradiction",
+        }
+    }
+
+    fn from_text(text: &str) -> Option<Kind> {
+        [Kind::SameSizeFork, Kind::InconsistentHeads, Kind::SthTimeContradiction]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MisbehaviourJson {
+    r#type: String,
+    kind: String,
+    origin: String,
+    heads: Vec<String>,
+    #[serde(deserialize_with = "present")]
+    nodes: Option<Vec<String>>,
+    context: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A contradiction that was verified. [`verify`] is the only constructor.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Misbehaviour {
+    kind: Kind,
+    smaller: Head,
+    larger: Head,
+}
+
+impl Misbehaviour {
+    /// What is proved.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The two heads, smaller size first.
+    pub fn heads(&self) -> (&Head, &Head) {
+        (&self.smaller, &self.larger)
+    }
+}
+
+impl fmt::Display for Misbehaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (small, large) = (&self.smaller, &self.larger);
+        match self.kind {
+            Kind::SameSizeFork => write!(
+                f,
+                "the log key signed two trees of size {}: one with root {}, one with root {}",
+                small.size(),
+                small.root(),
+                large.root()
+            ),
+            Kind::InconsistentHeads => write!(
+                f,
+                "the log key signed size {} with root {}, and size {} with root {}, whose first {} entries have another root",
+                small.size(),
+                small.root(),
+                large.size(),
+                large.root(),
+                small.size()
+            ),
+            Kind::SthTimeContradiction => write!(
+                f,
+                "the log key signed size {} at time {:?}, and the smaller size {} at the later time {:?}",
+                large.size(),
+                large.timestamp().unwrap_or_default(),
+                small.size(),
+                small.timestamp().unwrap_or_default()
+            ),
+        }
+    }
+}
+
+/// Why a file proves nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum EvidenceError {
+    /// It is no misbehaviour file.
+    Malformed(String),
+    /// It is one, and does not prove what it says.
+    NotProved(String),
+    /// Two implementations disagree about a signature.
+    Disagreement(String),
+}
+
+impl fmt::Display for EvidenceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EvidenceError::Malformed(why) => write!(f, "not a misbehaviour file: {why}"),
+            EvidenceError::NotProved(why) => write!(f, "it does not prove what it says: {why}"),
+            EvidenceError::Disagreement(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Writes a misbehaviour file. Nothing is checked here: whoever reports it runs [`verify`] on the
+/// result first.
+pub fn make(kind: Kind, heads: [&Head; 2], nodes: Option<&[Hash]>, context: &[(&str, String)]) -> Vec<u8> {
+    let [a, b] = heads;
+    let (smaller, larger) = if a.size() <= b.size() { (a, b) } else { (b, a) };
+    let file = MisbehaviourJson {
+        r#type: MISBEHAVIOUR_TYPE.to_owned(),
+        kind: kind.as_str().to_owned(),
+        origin: smaller.origin().to_owned(),
+        heads: vec![smaller.raw().to_owned(), larger.raw().to_owned()],
+        nodes: nodes.map(|nodes| nodes.iter().map(Hash::to_string).collect()),
+        context: context.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect(),
+    };
+    let mut bytes = serde_json::to_vec_pretty(&file).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}
+
+/// Checks a misbehaviour file with the log's key, which the caller brings: a key in the file would
+/// prove nothing.
+///
+/// # Errors
+/// [`EvidenceError`]: the file is malformed, or does not prove what it says.
+pub fn verify(bytes: &[u8], key: &LogKey) -> Result<Misbehaviour, EvidenceError> {
+    let file = parse(bytes)?;
+    let kind = Kind::from_text(&file.kind)
+        .ok_or_else(|| EvidenceError::Malformed(format!("unknown kind {:?}", file.kind)))?;
+    if file.origin != key.origin() {
+        let why = format!("it accuses {:?}, and the key is that of {:?}", file.origin, key.origin());
+        return Err(EvidenceError::NotProved(why));
+    }
+    let [smaller, larger] = file.heads.as_slice() else {
+        return Err(EvidenceError::Malformed("there must be exactly two heads".to_owned()));
+    };
+    let (smaller, larger) = (verify_head("first", smaller, key)?, verify_head("second", larger, key)?);
+    match (kind, &file.nodes) {
+        (Kind::SameSizeFork, None) => check_fork(&smaller, &larger)?,
+        (Kind::SthTimeContradiction, None) => check_times(&smaller, &larger)?,
+        (Kind::InconsistentHeads, Some(nodes)) => check_nodes(&smaller, &larger, nodes)?,
+        (Kind::InconsistentHeads, None) => return not_proved("nodes are missing"),
+        (_, Some(_)) => return Err(EvidenceError::Malformed("nodes do not belong to this kind".to_owned())),
+    }
+    Ok(Misbehaviour { kind, smaller, larger })
+}
+
+fn parse(bytes: &[u8]) -> Result<MisbehaviourJson, EvidenceError> {
+    if bytes.len() > limits::MAX_EVIDENCE {
+        return Err(EvidenceError::Malformed("it is too long".to_owned()));
+    }
+    // The strict parser first: it refuses duplicate names and deep nesting inside `context`, too.
+    Json::parse(bytes, limits::MAX_JSON_DEPTH)
+        .map_err(|error| EvidenceError::Malformed(error.to_string()))?;
+    let file: MisbehaviourJson =
+        object::from_slice(bytes).map_err(|error| EvidenceError::Malformed(error.to_string()))?;
+    if file.r#type != MISBEHAVIOUR_TYPE {
+        return Err(EvidenceError::Malformed(format!("type is not {MISBEHAVIOUR_TYPE:?}")));
+    }
+    Ok(file)
+}
+
+fn not_proved<T>(why: &str) -> Result<T, EvidenceError> {
+    Err(EvidenceError::NotProved(why.to_owned()))
+}
+
+fn verify_head(which: &str, raw: &str, key: &LogKey) -> Result<Head, EvidenceError> {
+    use crate::core::head::HeadError;
+    Head::verify(raw.as_bytes(), key).map_err(|error| match error {
+        HeadError::Disagreement(what) => EvidenceError::Disagreement(what),
+        other => EvidenceError::NotProved(format!("the {which} head: {other}")),
+    })
+}
+
+fn check_fork(a: &Head, b: &Head) -> Result<(), EvidenceError> {
+    if a.size() != b.size() {
+        return not_proved("the sizes differ");
+    }
+    if a.root() == b.root() {
+        return not_proved("the roots are the same");
+    }
+    Ok(())
+}
+
+fn check_times(smaller: &Head, larger: &Head) -> Result<(), EvidenceError> {
+    if smaller.format() != HeadFormat::Sth || larger.format() != HeadFormat::Sth {
+        return not_proved("both heads must be STHs: a checkpoint has no time");
+    }
+    if smaller.size() >= larger.size() {
+        return not_proved("the first head is not the smaller one");
+    }
+    if smaller.timestamp() <= larger.timestamp() {
+        return not_proved("the smaller head is not the later one");
+    }
+    Ok(())
+}
+
+fn check_nodes(smaller: &Head, larger: &Head, nodes: &[String]) -> Result<(), EvidenceError> {
+    if smaller.size() == 0 || smaller.size() >= larger.size() {
+        return not_proved("the first head is not the smaller one, or is empty");
+    }
+    let nodes: Option<Vec<Hash>> = nodes.iter().map(|node| Hash::from_hex(node)).collect();
+    let nodes =
+        nodes.ok_or_else(|| EvidenceError::Malformed("a node is not 64 lowercase hex digits".to_owned()))?;
+    let (old_root, new_root) = rebuild_consistency(smaller.size(), larger.size(), &nodes)
+        .map_err(|error| EvidenceError::NotProved(format!("the nodes: {error}")))?;
+    if new_root != larger.root() {
+        return not_proved("the nodes do not rebuild the larger head's root");
+    }
+    if old_root == smaller.root() {
+        return not_proved("the nodes rebuild the smaller head's root too: the heads are consistent");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "evidence_tests.rs"]
+mod tests;
