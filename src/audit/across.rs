@@ -1,0 +1,197 @@
+//! Checks across the log (specification section 9, last paragraph): what only shows against the
+//! entries before.
+//!
+//! The memory holds one fixed-size row per id, nonce and assertion and one per passkey; it lives in
+//! the mirror, so these checks hold across runs and need no more memory for a longer log.
+//!
+//! Keys are learned only from assertions whose signature verified: an entry that merely names a
+//! key, without having used it, cannot make the key's owner look like an impostor.
+
+use crate::audit::finding::Finding;
+use crate::core::finding::Code;
+use crate::core::hash::Hash;
+use crate::core::text;
+
+/// A digest that stands for one value in one namespace: equal values, and in practice only those,
+/// have equal fingerprints. 128 bits of SHA-256.
+pub type Fingerprint = [u8; 16];
+
+/// The three kinds of value that must be unique.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unique {
+    /// Entry ids.
+    Id,
+    /// Nonces.
+    Nonce,
+    /// SHA-256(authenticatorData ‖ clientDataJSON).
+    Assertion,
+}
+
+impl Unique {
+    /// The check's name in reports.
+    pub fn check_name(self) -> &'static str {
+        match self {
+            Unique::Id => "unique-id",
+            Unique::Nonce => "unique-nonce",
+            Unique::Assertion => "unique-assertion",
+        }
+    }
+
+    fn code(self) -> Code {
+        match self {
+            Unique::Id => Code::IdDuplicate,
+            Unique::Nonce => Code::NonceReused,
+            Unique::Assertion => Code::AssertionReused,
+        }
+    }
+
+    fn tag(self) -> u8 {
+        match self {
+            Unique::Id => b'i',
+            Unique::Nonce => b'n',
+            Unique::Assertion => b'a',
+        }
+    }
+
+    /// The fingerprint of a value of this kind.
+    pub fn fingerprint(self, value: &[u8]) -> Fingerprint {
+        let digest = crate::core::hash::sha256_pair(&[self.tag()], value);
+        let (first, _) = digest.0.split_at(16);
+        first.try_into().unwrap_or_default()
+    }
+}
+
+/// What is remembered of one passkey.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KnownKey {
+    /// Where it was first used.
+    pub first_index: u64,
+    /// Who used it first.
+    pub approver: String,
+    /// SHA-256 of the credential id it first had.
+    pub credential: Hash,
+    /// Its backup eligibility at first use.
+    pub backup_eligible: bool,
+    /// The last counter that was not 0, and where.
+    pub last_count: Option<(u32, u64)>,
+}
+
+/// The passkey use that one entry shows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyUse {
+    /// One identity for one public key, however it was encoded.
+    pub key: Hash,
+    /// Who used it.
+    pub approver: String,
+    /// SHA-256 of the credential id.
+    pub credential: Hash,
+    /// BE flag.
+    pub backup_eligible: bool,
+    /// Signature counter; 0: not kept by this authenticator.
+    pub sign_count: u32,
+}
+
+/// One value seen at one entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sighting {
+    /// Which kind of value.
+    pub kind: Unique,
+    /// The value's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The entry.
+    pub index: u64,
+}
+
+/// A value that was seen before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Repeat {
+    /// The later sighting.
+    pub sighting: Sighting,
+    /// The entry that had it first.
+    pub first: u64,
+}
+
+/// What has to be remembered between entries and runs. The mirror implements it.
+pub trait Memory {
+    /// Why remembering failed: always a local fault.
+    type Error;
+
+    /// Remembers values and gives those that were known already, by an entry with a smaller index.
+    /// A whole batch at once, because that lets an implementation sort it: random single
+    /// insertions into a large index cost several times as much.
+    fn remember(&mut self, sightings: &mut [Sighting]) -> Result<Vec<Repeat>, Self::Error>;
+
+    /// What is known of a key.
+    fn key(&mut self, key: &Hash) -> Result<Option<KnownKey>, Self::Error>;
+
+    /// Stores what is known of a key.
+    fn set_key(&mut self, key: &Hash, known: &KnownKey) -> Result<(), Self::Error>;
+
+    /// Notes that an approver used a key; `true` where they used another one before.
+    fn note_approver_key(&mut self, approver: &str, key: &Hash) -> Result<bool, Self::Error>;
+}
+
+/// The finding for a repeated value: on the later entry, naming the first.
+pub fn repeat_finding(repeat: &Repeat, id: Option<&str>) -> Finding {
+    let code = repeat.sighting.kind.code();
+    let message = format!("{}: first at entry {}", code.meaning(), repeat.first);
+    Finding::of_entry(code, repeat.sighting.index, id, message)
+}
+
+/// Checks one use of a passkey against all earlier ones.
+pub fn check_key_use<M: Memory>(
+    memory: &mut M,
+    used: &KeyUse,
+    index: u64,
+    id: Option<&str>,
+) -> Result<Vec<Finding>, M::Error> {
+    let mut findings = Vec::new();
+    let mut add = |code: Code, message: String| findings.push(Finding::of_entry(code, index, id, message));
+    let Some(mut known) = memory.key(&used.key)? else {
+        let further = memory.note_approver_key(&used.approver, &used.key)?;
+        memory.set_key(&used.key, &first_use(used, index))?;
+        if further {
+            let approver = text::quoted(&used.approver);
+            add(Code::CredentialNew, format!("{approver} signs with a further passkey {}", used.key));
+        }
+        return Ok(findings);
+    };
+    if known.approver != used.approver {
+        let (first, now) = (text::quoted(&known.approver), text::quoted(&used.approver));
+        let at = known.first_index;
+        add(Code::KeyShared, format!("the key of {first} (since entry {at}) signs for {now}"));
+    }
+    if known.credential != used.credential {
+        add(
+            Code::CredentialRelabelled,
+            format!("at entry {} the key had another credential id", known.first_index),
+        );
+    }
+    if known.backup_eligible != used.backup_eligible {
+        let (was, is) = (known.backup_eligible, used.backup_eligible);
+        add(Code::BackupEligibilityChanged, format!("backup eligible was {was} and is {is}"));
+    }
+    if used.sign_count != 0 {
+        if let Some((count, at)) = known.last_count
+            && used.sign_count <= count
+        {
+            add(
+                Code::SignCountRegression,
+                format!("counter {} after {count} at entry {at}", used.sign_count),
+            );
+        }
+        known.last_count = Some((used.sign_count, index));
+        memory.set_key(&used.key, &known)?;
+    }
+    Ok(findings)
+}
+
+fn first_use(used: &KeyUse, index: u64) -> KnownKey {
+    KnownKey {
+        first_index: index,
+        approver: used.approver.clone(),
+        credential: used.credential,
+        backup_eligible: used.backup_eligible,
+        last_count: (used.sign_count != 0).then_some((used.sign_count, index)),
+    }
+}

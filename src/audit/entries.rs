@@ -1,0 +1,230 @@
+//! Everything that one entry shows by itself (specification sections 2 and 9).
+//!
+//! A pure function of the leaf's bytes and the policy, so worker threads run it in any order. What
+//! needs the entries before it is in [`super::across`].
+
+use crate::audit::across::{KeyUse, Sighting, Unique};
+use crate::audit::finding::Finding;
+use crate::audit::policy::Policy;
+use crate::audit::tally::Tally;
+use crate::core::crypto::Disagreement;
+use crate::core::entry::{Decision, Entry, Signed, read_leaf};
+use crate::core::finding::Code;
+use crate::core::hash::{Hash, sha256, sha256_pair};
+use crate::core::limits;
+use crate::core::webauthn::{Assertion, AssertionResult, Check, KeyCache, Outcome, check_assertion};
+
+/// What a checked leaf says, for plain SQL. `None` where it does not say it readably.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Columns {
+    /// Entry id.
+    pub id: Option<String>,
+    /// `approved`, `rejected`, `expired`.
+    pub decision: Option<Decision>,
+    /// Unix milliseconds: requested, decided, expires.
+    pub times: Option<[u64; 3]>,
+    /// Who was asked.
+    pub approver: Option<String>,
+    /// Relying party id.
+    pub rp_id: Option<String>,
+    /// Identity of the passkey.
+    pub key: Option<Hash>,
+    /// Signature counter.
+    pub sign_count: Option<u32>,
+    /// How the payload became the hash.
+    pub payload_encoding: Option<String>,
+    /// Payload hash.
+    pub payload_hash: Option<[u8; 32]>,
+}
+
+/// One entry, checked by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CheckedEntry {
+    /// Position in the log.
+    pub index: u64,
+    /// What it says.
+    pub columns: Columns,
+    /// What is wrong with it, in the order of the specification.
+    pub findings: Vec<Finding>,
+    /// Its values that must be unique in the log.
+    pub sightings: Vec<Sighting>,
+    /// Its use of a passkey, where the signature verified.
+    pub key_use: Option<KeyUse>,
+}
+
+impl CheckedEntry {
+    /// Adds what is wrong. One finding for one code: a second reason is said in the first finding.
+    fn add(&mut self, code: Code, id: Option<&str>, message: &str) {
+        match self.findings.iter_mut().find(|finding| finding.code == code) {
+            Some(finding) => {
+                finding.message.push_str("; ");
+                finding.message.push_str(message);
+            }
+            None => self.findings.push(Finding::of_entry(code, self.index, id, message)),
+        }
+    }
+}
+
+/// Names of the checks on the entry itself; those on the assertion are named by [`Check`].
+const LEAF_CHECKS: [(&str, &[Code]); 5] = [
+    ("leaf-form", &[Code::LeafMalformed, Code::LeafNotCanonical]),
+    ("entry-origin", &[Code::OriginMismatch]),
+    ("entry-times", &[Code::TimeOrder]),
+    ("assertion-presence", &[Code::AssertionMissing, Code::AssertionUnexpected]),
+    ("entry-encoding", &[Code::EncodingInvalid]),
+];
+
+/// Checks one leaf.
+///
+/// # Errors
+/// [`Disagreement`]: two implementations of a signature algorithm differ. A fault on our side;
+/// nobody may be accused.
+pub fn check_leaf(
+    leaf: &[u8],
+    index: u64,
+    policy: &Policy,
+    keys: &mut KeyCache,
+    tally: &mut Tally,
+) -> Result<CheckedEntry, Disagreement> {
+    let reading = read_leaf(leaf, policy.log_key.origin());
+    let id = reading.entry.as_ref().and_then(|entry| entry.valid_id()).map(str::to_owned);
+    let mut checked = CheckedEntry {
+        index,
+        columns: Columns::default(),
+        findings: Vec::new(),
+        sightings: Vec::new(),
+        key_use: None,
+    };
+    for (name, codes) in LEAF_CHECKS {
+        let applies = reading.entry.is_some() || name == "leaf-form";
+        let failed = reading.findings.iter().any(|(code, _)| codes.contains(code));
+        tally.add(name, u64::from(applies && !failed), u64::from(failed), u64::from(!applies && !failed));
+    }
+    for (code, message) in reading.findings {
+        checked.add(code, id.as_deref(), &message);
+    }
+    if let Some(entry) = reading.entry {
+        check_entry(&entry, &mut checked, policy, keys, tally)?;
+    }
+    Ok(checked)
+}
+
+fn check_entry(
+    entry: &Entry,
+    checked: &mut CheckedEntry,
+    policy: &Policy,
+    keys: &mut KeyCache,
+    tally: &mut Tally,
+) -> Result<(), Disagreement> {
+    let index = checked.index;
+    checked.sightings = sightings(entry, index);
+    checked.columns = columns(entry);
+    if entry.decision != Decision::Approved {
+        return Ok(());
+    }
+    let Some(signed) = &entry.signed else {
+        for check in Check::ALL {
+            tally.add(check.as_str(), 0, 0, 1);
+        }
+        return Ok(());
+    };
+    let result = check_signed(entry, signed, policy, keys)?;
+    for (check, outcome) in result.outcomes() {
+        let [passed, failed, not_checked] = match outcome {
+            Outcome::Passed => [1, 0, 0],
+            Outcome::Failed => [0, 1, 0],
+            Outcome::NotChecked => [0, 0, 1],
+        };
+        tally.add(check.as_str(), passed, failed, not_checked);
+    }
+    for (code, message) in &result.findings {
+        checked.add(*code, entry.valid_id(), message);
+    }
+    checked.columns.key = result.key_identity;
+    checked.columns.sign_count = result.authenticator.map(|facts| facts.sign_count);
+    checked.key_use = key_use(entry, signed, &result);
+    check_pinned(entry, checked, policy, tally);
+    Ok(())
+}
+
+/// The values of an entry that must be unique in the log.
+fn sightings(entry: &Entry, index: u64) -> Vec<Sighting> {
+    let assertion = entry.signed.as_ref().map(|s| sha256_pair(&s.authenticator_data, &s.client_data_json));
+    [
+        (Unique::Id, Some(entry.id.as_bytes())),
+        (Unique::Nonce, entry.nonce.as_deref()),
+        (Unique::Assertion, assertion.as_ref().map(|hash| hash.0.as_slice())),
+    ]
+    .into_iter()
+    .filter_map(|(kind, value)| Some(Sighting { kind, fingerprint: kind.fingerprint(value?), index }))
+    .collect()
+}
+
+/// Whether a leaf really has the value that an earlier sighting of it says. What was remembered is
+/// not held against the log before the leaf itself was asked.
+pub fn has_value(leaf: &[u8], sighting: &Sighting, origin: &str) -> bool {
+    let of = |entry: &Entry| sightings(entry, sighting.index).contains(sighting);
+    read_leaf(leaf, origin).entry.as_ref().is_some_and(of)
+}
+
+fn check_signed(
+    entry: &Entry,
+    signed: &Signed,
+    policy: &Policy,
+    keys: &mut KeyCache,
+) -> Result<AssertionResult, Disagreement> {
+    let challenge = match (&entry.nonce, &entry.payload_hash) {
+        (Some(nonce), Some(hash)) => Some([nonce.as_slice(), hash.as_slice()].concat()),
+        _ => None,
+    };
+    let assertion = Assertion {
+        client_data_json: &signed.client_data_json,
+        authenticator_data: &signed.authenticator_data,
+        signature: &signed.signature,
+        public_key: &signed.public_key,
+        credential_id: &signed.credential_id,
+        challenge: challenge.as_deref(),
+        rp_id: &entry.rp_id,
+    };
+    check_assertion(&assertion, &policy.relying_party, keys)
+}
+
+fn key_use(entry: &Entry, signed: &Signed, result: &AssertionResult) -> Option<KeyUse> {
+    let key = result.key_identity.filter(|_| result.signature_valid)?;
+    let facts = result.authenticator?;
+    Some(KeyUse {
+        key,
+        approver: entry.valid_approver()?.to_owned(),
+        credential: sha256(&signed.credential_id),
+        backup_eligible: facts.backup_eligible,
+        sign_count: facts.sign_count,
+    })
+}
+
+/// Pinned keys are an allow-list: an approver who has some signs with nothing else.
+fn check_pinned(entry: &Entry, checked: &mut CheckedEntry, policy: &Policy, tally: &mut Tally) {
+    let Some(pinned) = policy.pinned_keys.get(&entry.approver) else {
+        tally.add("pinned-keys", 0, 0, 1);
+        return;
+    };
+    let held = checked.columns.key.is_some_and(|key| pinned.contains(&key));
+    tally.record("pinned-keys", held);
+    if !held {
+        let message = "the key that signed is none of those pinned for this approver";
+        checked.add(Code::KeyNotPinned, entry.valid_id(), message);
+    }
+}
+
+fn columns(entry: &Entry) -> Columns {
+    Columns {
+        id: entry.valid_id().map(str::to_owned),
+        decision: Some(entry.decision),
+        times: Some([entry.requested_at, entry.decided_at, entry.expires_at]),
+        approver: entry.valid_approver().map(str::to_owned),
+        rp_id: Some(entry.rp_id.clone()).filter(|rp_id| rp_id.len() <= limits::MAX_RP_ID),
+        key: None,
+        sign_count: None,
+        payload_encoding: Some(entry.payload_encoding.clone()).filter(|text| text.len() <= limits::MAX_ID),
+        payload_hash: entry.payload_hash,
+    }
+}

@@ -1,0 +1,78 @@
+//! One finding, as it is kept in the mirror and printed in every later report.
+
+use crate::core::finding::{Code, Severity};
+use crate::core::text;
+
+/// Something that the log did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// The stable code.
+    pub code: Code,
+    /// Usually [`Code::severity`].
+    pub severity: Severity,
+    /// The entry it is about, or `None` for the log as a whole.
+    pub index: Option<u64>,
+    /// That entry's id, where it has a readable one.
+    pub id: Option<String>,
+    /// What was seen, escaped, in one sentence.
+    pub message: String,
+    /// Where the misbehaviour file is, for a violation.
+    pub evidence: Option<String>,
+    /// Tells findings of one code and index apart: two forks are two findings. One subject found
+    /// twice is one finding.
+    pub subject: String,
+}
+
+impl Finding {
+    /// A finding about one entry.
+    pub fn of_entry(code: Code, index: u64, id: Option<&str>, message: impl Into<String>) -> Finding {
+        Finding {
+            code,
+            severity: code.severity(),
+            index: Some(index),
+            id: id.map(text::escape),
+            message: message.into(),
+            evidence: None,
+            subject: String::new(),
+        }
+    }
+
+    /// A finding about the log as a whole.
+    pub fn of_log(code: Code, subject: impl Into<String>, message: impl Into<String>) -> Finding {
+        Finding {
+            code,
+            severity: code.severity(),
+            index: None,
+            id: None,
+            message: message.into(),
+            evidence: None,
+            subject: subject.into(),
+        }
+    }
+
+    /// One key for one finding, however often it is found.
+    pub fn key(&self) -> String {
+        match self.index {
+            Some(index) => format!("{}/{index}/{}", self.code, self.subject),
+            None => format!("{}//{}", self.code, self.subject),
+        }
+    }
+}
+
+/// Whether a finding describes how the log *serves* now, rather than what it committed to. Such a
+/// finding ends (and is listed as ended) when the log is seen to serve what it should; all others
+/// stand for ever, because a log cannot take back what it signed.
+pub fn is_about_serving(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Gap
+            | Code::TileMismatch
+            | Code::ProofInvalid
+            | Code::RootMismatch
+            | Code::HeadMalformed
+            | Code::HeadSignatureInvalid
+            | Code::HeadRollback
+            | Code::HeadStale
+            | Code::HeadInFuture
+    )
+}

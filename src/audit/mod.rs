@@ -1,0 +1,20 @@
+//! What an audit decides, as pure functions: bytes, policy and time in, findings out.
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`policy`] | whom and what the person who runs the audit trusts |
+//! | [`entries`] | everything that one entry shows by itself (specification sections 2 and 9) |
+//! | [`across`] | what only shows against the earlier entries: reuse, shared keys, counters |
+//! | [`heads`] | which signed heads no single append-only log could have |
+//! | [`finding`] | one finding as it is kept and reported |
+//! | [`tally`] | which checks were made, how often, and which were not |
+//!
+//! Nothing here does I/O. What has to be remembered between entries and runs is behind the trait
+//! [`across::Memory`], which the mirror implements; [`crate::run`] connects the two to a log.
+
+pub mod across;
+pub mod entries;
+pub mod finding;
+pub mod heads;
+pub mod policy;
+pub mod tally;
