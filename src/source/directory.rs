@@ -1,0 +1,206 @@
+//! A tiled log in a directory, such as a backup or a log on the same machine.
+//!
+//! The files may be anybody's: what is no regular file is refused without waiting on it, and no
+//! more than the limit is read. Symbolic links are followed; the directory is the user's choice.
+
+use super::tiled::{Fetcher, Found, Wanted};
+use super::{FetchError, OpenError};
+use crate::core::text::escape;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// Where the number of cores is not known. Reading is cheap next to what is done with what was read,
+/// so more readers than cores only wait for each other.
+const PARALLELISM: usize = 4;
+
+/// The files below one directory.
+#[derive(Debug)]
+pub(super) struct Directory {
+    root: PathBuf,
+}
+
+impl Directory {
+    /// The directory at `root`, looked for only when something is fetched: a directory that comes
+    /// back (a mount, a sync) is then "could not tell" and not wrong usage.
+    pub(super) fn new(root: impl Into<PathBuf>) -> Directory {
+        Directory { root: root.into() }
+    }
+
+    /// The directory of a `file://` URL (RFC 8089: percent-encoded, host empty or `localhost`).
+    pub(super) fn from_url(text: &str) -> Result<Directory, OpenError> {
+        let url =
+            reqwest::Url::parse(text).map_err(|error| OpenError::url(text, &format!("no URL ({error})")))?;
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(OpenError::url(text, "it has a query or fragment; write ? as %3F and # as %23"));
+        }
+        url.to_file_path()
+            .map(Directory::new)
+            .map_err(|()| OpenError::url(text, "a file URL names this host or none, as in file:///srv/log"))
+    }
+
+    /// `NotFound`, unless there is no log at all: an unmounted disk must not read as a gap.
+    fn missing(&self, path: &Path) -> FetchError {
+        match std::fs::metadata(&self.root) {
+            Ok(metadata) if metadata.is_dir() => FetchError::not_found(&path.display().to_string()),
+            _ => FetchError::unavailable(
+                &self.root.display().to_string(),
+                "does not exist or is not a directory: check --log",
+            ),
+        }
+    }
+
+    fn read(&self, path: &Path, limit: usize) -> Result<Vec<u8>, FetchError> {
+        let name = path.display().to_string();
+        match read_regular(path, limit) {
+            Ok(Content::Whole(bytes)) => Ok(bytes),
+            Ok(Content::TooLarge) => Err(FetchError::too_large(&name, limit)),
+            Ok(Content::NotAFile) => Err(FetchError::refused(&name, "not a regular file")),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                Err(self.missing(path))
+            }
+            Err(error) => Err(FetchError::unavailable(&name, &error.to_string())),
+        }
+    }
+}
+
+impl Fetcher for Directory {
+    fn location(&self) -> String {
+        escape(&self.root.display().to_string())
+    }
+
+    fn parallelism(&self) -> usize {
+        std::thread::available_parallelism().map_or(PARALLELISM, usize::from)
+    }
+
+    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+        let mut first_missing = None;
+        for (place, path) in wanted.paths.iter().enumerate() {
+            match self.read(&self.root.join(path), wanted.limit) {
+                Ok(bytes) => return Ok(Found { place, bytes }),
+                Err(error @ FetchError::NotFound { .. }) => first_missing = first_missing.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(first_missing.unwrap_or_else(|| self.missing(&self.root)))
+    }
+}
+
+enum Content {
+    Whole(Vec<u8>),
+    TooLarge,
+    NotAFile,
+}
+
+fn read_regular(path: &Path, limit: usize) -> io::Result<Content> {
+    // Looked at before opening, because opening a device can already do something, and once more on
+    // the open file, because the path may have been changed in between.
+    if !std::fs::metadata(path)?.is_file() {
+        return Ok(Content::NotAFile);
+    }
+    let file = open_without_waiting(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() { read_bounded(file, &metadata, limit) } else { Ok(Content::NotAFile) }
+}
+
+/// Opens for reading; on Unix a FIFO that took the file's place meanwhile opens at once.
+fn open_without_waiting(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    options.open(path)
+}
+
+fn read_bounded(file: File, metadata: &Metadata, limit: usize) -> io::Result<Content> {
+    // The length only sizes the buffer; the file may grow while it is read.
+    let expected = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    if expected > limit {
+        return Ok(Content::TooLarge);
+    }
+    let mut bytes = Vec::with_capacity(expected.saturating_add(1));
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(if bytes.len() > limit { Content::TooLarge } else { Content::Whole(bytes) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::limits::{MAX_BUNDLE, MAX_CHECKPOINT, MAX_STH};
+    use crate::source::LogSource;
+    use crate::source::tiled::Tiled;
+    use std::fs;
+
+    fn log(root: &Path) -> Tiled<Directory> {
+        Tiled::new(Directory::new(root))
+    }
+
+    #[test]
+    fn reads_what_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("tile/entries/000.p")).unwrap();
+        fs::write(dir.path().join("checkpoint"), "head").unwrap();
+        fs::write(dir.path().join("tile/entries/000.p/1"), b"\0\x01a").unwrap();
+        let log = log(dir.path());
+        assert_eq!(log.checkpoint().unwrap(), b"head");
+        assert_eq!(log.sth(), Ok(None));
+        assert_eq!(log.bundle(0, 1).unwrap(), b"\0\x01a");
+        fs::write(dir.path().join("tile/entries/000"), b"\0\x01a\0\x01b").unwrap();
+        fs::remove_dir_all(dir.path().join("tile/entries/000.p")).unwrap();
+        assert_eq!(log.bundle(0, 1).unwrap(), b"\0\x01a");
+        // A file where a directory should be is a missing tile as well.
+        fs::write(dir.path().join("tile/0"), "").unwrap();
+        assert!(matches!(log.tile(0, 0, 5), Err(FetchError::NotFound { .. })));
+    }
+
+    #[test]
+    fn the_limit_is_exact() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("checkpoint"), vec![b'a'; MAX_CHECKPOINT]).unwrap();
+        fs::write(dir.path().join("sth"), vec![b'a'; MAX_STH + 1]).unwrap();
+        // Sparse: a terabyte that must not be read.
+        fs::create_dir_all(dir.path().join("tile/entries")).unwrap();
+        File::create(dir.path().join("tile/entries/000")).unwrap().set_len(1 << 40).unwrap();
+        let log = log(dir.path());
+        assert_eq!(log.checkpoint().unwrap().len(), MAX_CHECKPOINT);
+        assert!(matches!(log.sth(), Err(FetchError::TooLarge { limit: MAX_STH, .. })));
+        assert!(matches!(log.bundle(0, 256), Err(FetchError::TooLarge { limit: MAX_BUNDLE, .. })));
+    }
+
+    #[test]
+    fn no_directory_is_no_gap() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = log(&dir.path().join("unmounted"));
+        for error in [log.checkpoint().unwrap_err(), log.sth().unwrap_err(), log.tile(0, 0, 1).unwrap_err()] {
+            assert!(matches!(error, FetchError::Unavailable { .. }), "{error:?}");
+            assert!(error.to_string().contains("check --log"), "{error}");
+        }
+        fs::write(dir.path().join("unmounted"), "a file").unwrap();
+        assert!(matches!(log.checkpoint(), Err(FetchError::Unavailable { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("checkpoint");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        fs::create_dir(dir.path().join("sth")).unwrap();
+        fs::create_dir_all(dir.path().join("tile/entries")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", dir.path().join("tile/entries/000")).unwrap();
+        let log = log(dir.path());
+        assert!(matches!(log.checkpoint(), Err(FetchError::Refused { .. })));
+        assert!(matches!(log.sth(), Err(FetchError::Refused { .. })));
+        assert!(matches!(log.bundle(0, 256), Err(FetchError::Refused { .. })));
+        // The path may turn into a FIFO between the look and the opening.
+        assert!(!open_without_waiting(&fifo).unwrap().metadata().unwrap().is_file());
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        let log = log(Path::new("/no/\u{202e}such\n"));
+        assert!(log.checkpoint().unwrap_err().to_string().contains("/no/\\u{202e}such\\u{a}"));
+        assert_eq!(log.location(), "/no/\\u{202e}such\\u{a}");
+    }
+}

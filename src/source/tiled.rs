@@ -1,0 +1,226 @@
+//! A tiled log (specification section 4, C2SP tlog-tiles) over anything that hands out files.
+//!
+//! Knows the paths, the limits and what a log may drop; knows nothing of sockets and disks, which
+//! are behind [`Fetcher`]. It judges no content: whoever rebuilds the roots does.
+
+use super::{FetchError, LogSource};
+use crate::core::hash::HASH_LEN;
+use crate::core::limits::{MAX_BUNDLE, MAX_CHECKPOINT, MAX_STH, MAX_TILE, TILE_WIDTH};
+use crate::core::tile::TilePath;
+
+/// A file that is wanted.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// Paths below the log's prefix, the preferred one first; the first that is there is taken.
+    pub paths: &'a [String],
+    /// Most bytes that the file may have.
+    pub limit: usize,
+    /// Whether its absence would be held against the log, so that it is worth looking twice.
+    pub required: bool,
+}
+
+/// A file that was there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// Which of [`Wanted::paths`] it is.
+    pub place: usize,
+    /// All its bytes, verbatim.
+    pub bytes: Vec<u8>,
+}
+
+/// The one thing that a tiled log needs of its transport.
+pub trait Fetcher: Send + Sync {
+    /// See [`LogSource::location`].
+    fn location(&self) -> String;
+
+    /// See [`LogSource::parallelism`].
+    fn parallelism(&self) -> usize;
+
+    /// The first of the wanted paths that is there, in bounded time and memory.
+    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError>;
+}
+
+/// A [`LogSource`] out of a [`Fetcher`].
+#[derive(Debug)]
+pub struct Tiled<F> {
+    fetcher: F,
+}
+
+impl<F: Fetcher> Tiled<F> {
+    /// The tiled log whose files `fetcher` hands out.
+    pub fn new(fetcher: F) -> Tiled<F> {
+        Tiled { fetcher }
+    }
+
+    fn file(&self, path: &str, limit: usize, required: bool) -> Result<Vec<u8>, FetchError> {
+        let wanted = Wanted { paths: &[path.to_owned()], limit, required };
+        self.fetcher.fetch(&wanted).map(|found| found.bytes)
+    }
+
+    /// The partial file, or else the full one cut to `width` by `cut`: a log may drop partial tiles
+    /// once the full one exists (C2SP tlog-tiles, "Partial Tiles").
+    fn part(
+        &self,
+        path: impl Fn(u16) -> TilePath,
+        width: u16,
+        limit: usize,
+        cut: fn(Vec<u8>, u16) -> Vec<u8>,
+    ) -> Result<Vec<u8>, FetchError> {
+        let full = path(TILE_WIDTH).to_path();
+        let paths = match width {
+            TILE_WIDTH => vec![full],
+            1..TILE_WIDTH => vec![path(width).to_path(), full],
+            _ => return Err(FetchError::refused(&full, "no tile is that wide: a bug, please report it")),
+        };
+        let found = self.fetcher.fetch(&Wanted { paths: &paths, limit, required: true })?;
+        Ok(if found.place == 0 { found.bytes } else { cut(found.bytes, width) })
+    }
+}
+
+impl<F: Fetcher> LogSource for Tiled<F> {
+    fn location(&self) -> String {
+        self.fetcher.location()
+    }
+
+    fn checkpoint(&self) -> Result<Vec<u8>, FetchError> {
+        self.file("checkpoint", MAX_CHECKPOINT, true)
+    }
+
+    fn sth(&self) -> Result<Option<Vec<u8>>, FetchError> {
+        match self.file("sth", MAX_STH, false) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(FetchError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn bundle(&self, n: u64, width: u16) -> Result<Vec<u8>, FetchError> {
+        self.part(|width| TilePath::Entries { index: n, width }, width, MAX_BUNDLE, cut_bundle)
+    }
+
+    fn tile(&self, level: u8, n: u64, width: u16) -> Result<Vec<u8>, FetchError> {
+        self.part(|width| TilePath::Hash { level, index: n, width }, width, MAX_TILE, cut_tile)
+    }
+
+    fn has_tiles(&self) -> bool {
+        true
+    }
+
+    fn parallelism(&self) -> usize {
+        self.fetcher.parallelism().max(1)
+    }
+}
+
+/// The first `width` hashes. What is shorter stays as it is, for the auditor to judge.
+fn cut_tile(mut bytes: Vec<u8>, width: u16) -> Vec<u8> {
+    bytes.truncate(usize::from(width).saturating_mul(HASH_LEN));
+    bytes
+}
+
+/// The first `width` entries, found by their length prefixes. A bundle that ends before stays as it
+/// is, for the auditor to judge.
+fn cut_bundle(mut bytes: Vec<u8>, width: u16) -> Vec<u8> {
+    let mut end = 0;
+    for _ in 0..width {
+        match entry_end(&bytes, end) {
+            Some(next) => end = next,
+            None => return bytes,
+        }
+    }
+    bytes.truncate(end);
+    bytes
+}
+
+/// Where the entry that starts at `start` ends, if it is all there.
+fn entry_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let prefix = bytes.get(start..)?.first_chunk::<2>()?;
+    let end = start.checked_add(2)?.checked_add(usize::from(u16::from_be_bytes(*prefix)))?;
+    (end <= bytes.len()).then_some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+    use std::sync::Mutex;
+
+    /// Files in memory; remembers which paths were asked for.
+    #[derive(Default)]
+    struct Memory {
+        files: HashMap<String, Vec<u8>>,
+        asked: Mutex<Vec<String>>,
+    }
+
+    impl Fetcher for Memory {
+        fn location(&self) -> String {
+            "memory".to_owned()
+        }
+
+        fn parallelism(&self) -> usize {
+            0
+        }
+
+        fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+            self.asked.lock().unwrap().extend_from_slice(wanted.paths);
+            let found = wanted.paths.iter().enumerate().find_map(|(place, path)| {
+                self.files.get(path).map(|bytes| Found { place, bytes: bytes.clone() })
+            });
+            found.ok_or_else(|| FetchError::not_found("memory"))
+        }
+    }
+
+    fn log(files: &[(&str, &[u8])]) -> Tiled<Memory> {
+        let files = files.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.to_vec())).collect();
+        Tiled::new(Memory { files, ..Memory::default() })
+    }
+
+    #[test]
+    fn asks_for_the_partial_one_and_then_the_full_one() {
+        let log = log(&[]);
+        assert!(matches!(log.bundle(1234, 44), Err(FetchError::NotFound { .. })));
+        assert!(log.tile(2, 0, 256).is_err());
+        let asked = log.fetcher.asked.lock().unwrap().clone();
+        assert_eq!(asked, ["tile/entries/x001/234.p/44", "tile/entries/x001/234", "tile/2/000"]);
+    }
+
+    #[test]
+    fn widths_that_no_tile_has_are_refused() {
+        for width in [0, 257, u16::MAX] {
+            assert!(matches!(log(&[]).bundle(0, width), Err(FetchError::Refused { .. })));
+        }
+    }
+
+    #[test]
+    fn the_full_one_is_cut_and_the_partial_one_is_not() {
+        let full = b"\0\x01a\0\0\0\x02bc\0\x01d";
+        let log = log(&[("tile/entries/000", full), ("tile/entries/001.p/1", full)]);
+        for (width, end) in [(1, 3), (2, 5), (3, 9), (4, 12)] {
+            assert_eq!(log.bundle(0, width).unwrap(), &full[..end]);
+        }
+        assert_eq!(log.bundle(1, 1).unwrap(), full, "what was served under its own name is verbatim");
+    }
+
+    #[test]
+    fn a_full_bundle_that_is_too_short_stays_as_it_is() {
+        for bytes in [&b""[..], b"\0", b"\0\x01", b"\0\x01a\0", b"\0\x01a\xff\xffb"] {
+            assert_eq!(cut_bundle(bytes.to_vec(), 2), bytes);
+        }
+    }
+
+    #[test]
+    fn tiles_are_cut_by_hashes() {
+        let full = vec![7; 256 * 32];
+        let log = log(&[("tile/0/000", &full), ("tile/0/001", &full[..33])]);
+        assert_eq!(log.tile(0, 0, 3).unwrap().len(), 96);
+        assert_eq!(log.tile(0, 1, 3).unwrap().len(), 33);
+        assert_eq!(log.tile(0, 0, 256).unwrap(), full);
+    }
+
+    #[test]
+    fn a_missing_sth_is_none_and_a_missing_checkpoint_is_an_error() {
+        assert_eq!(log(&[]).sth(), Ok(None));
+        assert!(matches!(log(&[]).checkpoint(), Err(FetchError::NotFound { .. })));
+        assert_eq!(log(&[("sth", b"{}")]).sth(), Ok(Some(b"{}".to_vec())));
+        assert_eq!(log(&[]).parallelism(), 1);
+    }
+}
