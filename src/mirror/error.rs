@@ -1,0 +1,70 @@
+//! Why the mirror cannot be used: always a local fault, never the log's.
+
+use super::mark;
+use std::fmt;
+use std::path::PathBuf;
+
+/// A fault of the mirror. Its text says what to do.
+#[derive(Debug)]
+pub enum MirrorError {
+    /// There is no mirror at this path.
+    Missing(PathBuf),
+    /// Another process holds it.
+    InUse(PathBuf),
+    /// It is not what this program wrote.
+    Damaged(PathBuf, String),
+    /// What it remembers of earlier entries is not what those entries say.
+    WrongMemory(PathBuf, String),
+    /// It is older than what was acknowledged.
+    RolledBack(PathBuf, String),
+    /// It mirrors another log, or was written under another log key.
+    OtherLog(PathBuf, String),
+    /// The disk or SQLite refused: full, read-only, no permission …
+    Io(PathBuf, String),
+}
+
+impl MirrorError {
+    /// Whether the person gave the wrong file, rather than the file being at fault.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, MirrorError::OtherLog(..))
+    }
+}
+
+impl fmt::Display for MirrorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MirrorError::Missing(path) => write!(
+                f,
+                "there is no mirror at {path:?}. If this is the first audit of this log, run again with --init; \
+                 if not, find out where the mirror went: a fresh one would forget every head seen so far"
+            ),
+            MirrorError::InUse(path) => {
+                write!(
+                    f,
+                    "the mirror {path:?} is in use by another process; wait for it, or stop it, and run again"
+                )
+            }
+            MirrorError::Damaged(path, why) => write!(
+                f,
+                "the mirror {path:?} is damaged ({why}). Restore the newest backup of it, or move it away, check \
+                 the disk, and start a new one with --init"
+            ),
+            MirrorError::WrongMemory(path, why) => write!(
+                f,
+                "what the mirror {path:?} remembers of earlier entries is damaged ({why}). Check the disk, then run \
+                 with --full, which builds it again from the entries"
+            ),
+            MirrorError::RolledBack(path, why) => write!(
+                f,
+                "the mirror {path:?} may have been rolled back: {why}. Put the newest copy back. If this copy is all \
+                 there is, remove the file {:?} if it is there, and run once with --init to go on from it: heads \
+                 seen since are lost",
+                mark::path_of(path)
+            ),
+            MirrorError::OtherLog(path, why) => write!(f, "the mirror {path:?} is not of this log: {why}"),
+            MirrorError::Io(path, why) => write!(f, "cannot use the mirror {path:?}: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for MirrorError {}

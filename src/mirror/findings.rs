@@ -1,0 +1,178 @@
+//! Findings, kept for as long as they stand and listed after they ended.
+
+use super::write::int;
+use super::{Mirror, MirrorError, Result};
+use crate::audit::finding::{Finding, is_about_serving};
+use crate::core::finding::{Code, Severity};
+use crate::core::hash::{Hash, sha256};
+use rusqlite::{Row, params};
+
+/// A finding with its history.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredFinding {
+    /// The finding.
+    pub finding: Finding,
+    /// RFC 3339: when it was found first.
+    pub first_seen: String,
+    /// RFC 3339: when it was found last.
+    pub last_seen: String,
+    /// RFC 3339: since when it no longer holds.
+    pub ended: Option<String>,
+}
+
+fn severity_from(text: &str) -> Option<Severity> {
+    [Severity::Info, Severity::Warning, Severity::Invalid, Severity::Violation]
+        .into_iter()
+        .find(|severity| severity.as_str() == text)
+}
+
+const SELECT: &str =
+    "SELECT code, severity, idx, entry_id, subject, message, evidence, first_seen, last_seen, ended, digest
+     FROM findings";
+
+impl Mirror {
+    /// Keeps a finding. One that is there already stays as it was first made; where it had ended,
+    /// it stands again.
+    pub fn put_finding(&mut self, finding: &Finding, now: &str) -> Result<()> {
+        let result = self
+            .db
+            .prepare_cached(
+                "INSERT INTO findings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, NULL, 0, ?10)
+                 ON CONFLICT (key) DO UPDATE SET severity = excluded.severity, entry_id = excluded.entry_id,
+                   message = excluded.message, evidence = excluded.evidence, last_seen = excluded.last_seen,
+                   ended = NULL, pending = 0, digest = excluded.digest",
+            )
+            .and_then(|mut insert| {
+                insert.execute(params![
+                    finding.key(),
+                    finding.code.as_str(),
+                    finding.severity.as_str(),
+                    finding.index.map(int),
+                    finding.id,
+                    finding.subject,
+                    finding.message,
+                    finding.evidence,
+                    now,
+                    digest(finding).0,
+                ])
+            });
+        self.sql(result).map(drop)
+    }
+
+    /// Ends a finding about how the log serves: it was seen to serve what it should.
+    pub fn end_finding(&mut self, finding: &Finding, now: &str) -> Result<()> {
+        debug_assert!(is_about_serving(finding.code));
+        let result =
+            self.db.execute("UPDATE findings SET ended = ?2 WHERE key = ?1", params![finding.key(), now]);
+        self.sql(result).map(drop)
+    }
+
+    /// After all entries were checked again: what was not found again is withdrawn.
+    pub fn withdraw_pending(&mut self) -> Result<u64> {
+        let result = self.db.execute("DELETE FROM findings WHERE pending = 1", []);
+        Ok(u64::try_from(self.sql(result)?).unwrap_or(u64::MAX))
+    }
+
+    /// Whether some finding is still to be made again.
+    pub fn has_pending(&self) -> Result<bool> {
+        let result =
+            self.db
+                .query_row("SELECT EXISTS (SELECT 1 FROM findings WHERE pending = 1)", [], |row| row.get(0));
+        self.sql(result)
+    }
+
+    /// Findings that stand, or (`ended`) that stood once: by index, then code; those of the log as
+    /// a whole first.
+    pub fn findings(&self, ended: bool) -> Result<Vec<StoredFinding>> {
+        let sql = format!(
+            "{SELECT} WHERE (ended IS NOT NULL) = ?1 ORDER BY idx IS NOT NULL, idx, code, first_seen, key"
+        );
+        let result = self
+            .db
+            .prepare_cached(&sql)
+            .and_then(|mut select| select.query_map([ended], raw)?.collect::<rusqlite::Result<Vec<Raw>>>());
+        self.sql(result)?.into_iter().map(|raw| self.stored_finding(raw)).collect()
+    }
+
+    /// How many findings stand, what is merely worth knowing not counted.
+    pub fn finding_count(&self) -> Result<u64> {
+        let result = self.db.query_row(
+            "SELECT count(*) FROM findings WHERE ended IS NULL AND severity <> 'info'",
+            [],
+            |row| row.get(0),
+        );
+        self.sql(result)
+    }
+
+    /// How many entries have a finding that makes them invalid.
+    pub fn invalid_entries(&self) -> Result<u64> {
+        let result = self.db.query_row(
+            "SELECT count(DISTINCT idx) FROM findings WHERE ended IS NULL AND severity = 'invalid' AND idx IS NOT NULL",
+            [],
+            |row| row.get(0),
+        );
+        self.sql(result)
+    }
+
+    fn stored_finding(&self, raw: Raw) -> Result<StoredFinding> {
+        let damaged =
+            |what: &str| MirrorError::Damaged(self.path.clone(), format!("a finding has no known {what}"));
+        let finding = Finding {
+            code: Code::from_text(&raw.code).ok_or_else(|| damaged("code"))?,
+            severity: severity_from(&raw.severity).ok_or_else(|| damaged("severity"))?,
+            index: raw.index,
+            id: raw.id,
+            message: raw.message,
+            evidence: raw.evidence,
+            subject: raw.subject,
+        };
+        if digest(&finding).0.as_slice() != raw.digest {
+            let why = format!("a finding of {} is not the one that was made", raw.code);
+            return Err(MirrorError::WrongMemory(self.path.clone(), why));
+        }
+        Ok(StoredFinding { finding, first_seen: raw.first_seen, last_seen: raw.last_seen, ended: raw.ended })
+    }
+}
+
+struct Raw {
+    code: String,
+    severity: String,
+    index: Option<u64>,
+    id: Option<String>,
+    subject: String,
+    message: String,
+    evidence: Option<String>,
+    first_seen: String,
+    last_seen: String,
+    ended: Option<String>,
+    digest: Vec<u8>,
+}
+
+/// Over what was found; not over when, which accuses nobody.
+fn digest(finding: &Finding) -> Hash {
+    let (id, evidence) = (finding.id.as_deref(), finding.evidence.as_deref());
+    let text = [
+        &finding.key(),
+        finding.severity.as_str(),
+        id.unwrap_or("\n"),
+        evidence.unwrap_or("\n"),
+        &finding.message,
+    ];
+    sha256(text.join("\0").as_bytes())
+}
+
+fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+    Ok(Raw {
+        code: row.get(0)?,
+        severity: row.get(1)?,
+        index: row.get(2)?,
+        id: row.get(3)?,
+        subject: row.get(4)?,
+        message: row.get(5)?,
+        evidence: row.get(6)?,
+        first_seen: row.get(7)?,
+        last_seen: row.get(8)?,
+        ended: row.get(9)?,
+        digest: row.get(10)?,
+    })
+}

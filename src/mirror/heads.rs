@@ -1,0 +1,266 @@
+//! Every signed head ever seen.
+
+use super::write::int;
+use super::{Mirror, MirrorError, Result};
+use crate::core::head::{Head, HeadFormat, LogKey};
+use rusqlite::{Row, params};
+
+/// Whether a head is borne out by the mirror.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HeadStatus {
+    /// The mirror has not reached its size, or could not tell.
+    Unchecked,
+    /// The mirror's leaves have its root at its size.
+    Consistent,
+    /// It contradicts another signed head, or the mirrored leaves.
+    Contradicted,
+}
+
+impl HeadStatus {
+    /// The word in the mirror and in `heads list`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            HeadStatus::Unchecked => "unchecked",
+            HeadStatus::Consistent => "consistent",
+            HeadStatus::Contradicted => "contradicted",
+        }
+    }
+
+    fn from_text(text: &str) -> Option<HeadStatus> {
+        [HeadStatus::Unchecked, HeadStatus::Consistent, HeadStatus::Contradicted]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+    }
+}
+
+/// How a head came here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Provenance {
+    /// The log served it to us.
+    Served,
+    /// Somebody gave it to us with `heads import`.
+    Imported,
+}
+
+impl Provenance {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Provenance::Served => "served",
+            Provenance::Imported => "imported",
+        }
+    }
+}
+
+/// A kept head.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredHead {
+    /// The head, verified again when it was read.
+    pub head: Head,
+    /// See [`HeadStatus`].
+    pub status: HeadStatus,
+    /// `served` or `imported`.
+    pub provenance: String,
+    /// RFC 3339.
+    pub first_seen: String,
+    /// RFC 3339.
+    pub last_seen: String,
+}
+
+struct Raw {
+    format: String,
+    size: i64,
+    time: Option<i64>,
+    root: Vec<u8>,
+    raw: String,
+    status: String,
+    provenance: String,
+    first_seen: String,
+    last_seen: String,
+}
+
+fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+    Ok(Raw {
+        format: row.get(0)?,
+        size: row.get(1)?,
+        time: row.get(2)?,
+        root: row.get(3)?,
+        raw: row.get(4)?,
+        status: row.get(5)?,
+        provenance: row.get(6)?,
+        first_seen: row.get(7)?,
+        last_seen: row.get(8)?,
+    })
+}
+
+const SELECT: &str =
+    "SELECT format, size, time, root, raw, status, provenance, first_seen, last_seen FROM heads";
+
+impl Mirror {
+    /// Keeps a head; `true` where it is new. A head that the log serves itself counts as served,
+    /// even if it was imported before.
+    pub fn put_head(&mut self, head: &Head, provenance: &Provenance, now: &str) -> Result<bool> {
+        let result = self.db.execute(
+            "INSERT OR IGNORE INTO heads VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'unchecked', ?7, ?8, ?8, 0)",
+            params![
+                head.statement().0,
+                head.format().as_str(),
+                int(head.size()),
+                head.root().0,
+                head.timestamp().map(int),
+                head.raw(),
+                provenance.as_str(),
+                now,
+            ],
+        );
+        let new = self.sql(result)? == 1;
+        if !new && *provenance == Provenance::Served {
+            let result = self.db.execute(
+                "UPDATE heads SET last_seen = ?2, provenance = 'served' WHERE statement = ?1",
+                params![head.statement().0, now],
+            );
+            self.sql(result)?;
+        }
+        Ok(new)
+    }
+
+    /// Records whether a head is borne out; so is then every head of the same tree, in whichever
+    /// format it was signed.
+    pub fn set_head_status(&mut self, head: &Head, status: HeadStatus) -> Result<()> {
+        let result = self.db.execute(
+            "UPDATE heads SET status = ?3 WHERE size = ?1 AND root = ?2",
+            params![int(head.size()), head.root().0, status.as_str()],
+        );
+        self.sql(result).map(drop)
+    }
+
+    /// All heads, ascending by size, then time. Each is verified again: a head that was damaged
+    /// here must not be held against the log.
+    pub fn heads(&self, key: &LogKey) -> Result<Vec<StoredHead>> {
+        self.select_heads(&format!("{SELECT} ORDER BY size, time, statement"), params![], key)
+    }
+
+    /// Heads of more than `size` leaves, ascending by size, then time.
+    pub fn heads_beyond(&self, size: u64, key: &LogKey) -> Result<Vec<StoredHead>> {
+        let sql = format!("{SELECT} WHERE size > ?1 ORDER BY size, time, statement");
+        self.select_heads(&sql, params![int(size)], key)
+    }
+
+    /// Heads that are not known to be consistent, ascending by size.
+    pub fn open_heads(&self, key: &LogKey) -> Result<Vec<StoredHead>> {
+        let sql = format!("{SELECT} WHERE status = 'unchecked' ORDER BY size, time, statement");
+        self.select_heads(&sql, params![], key)
+    }
+
+    /// Heads of one size.
+    pub fn heads_of_size(&self, size: u64, key: &LogKey) -> Result<Vec<StoredHead>> {
+        self.select_heads(
+            &format!("{SELECT} WHERE size = ?1 ORDER BY time, statement"),
+            params![int(size)],
+            key,
+        )
+    }
+
+    /// STHs that, with one of this size and time, would contradict it: smaller and later, or larger
+    /// and earlier. At most one of each.
+    pub fn sths_against(&self, size: u64, time: u64, key: &LogKey) -> Result<Vec<StoredHead>> {
+        let smaller =
+            format!("{SELECT} WHERE format = 'sth' AND size < ?1 AND time > ?2 ORDER BY size DESC LIMIT 1");
+        let larger =
+            format!("{SELECT} WHERE format = 'sth' AND size > ?1 AND time < ?2 ORDER BY size LIMIT 1");
+        let mut found = self.select_heads(&smaller, params![int(size), int(time)], key)?;
+        found.extend(self.select_heads(&larger, params![int(size), int(time)], key)?);
+        Ok(found)
+    }
+
+    /// The largest heads that are borne out by the mirror and no larger than `size`.
+    pub fn largest_consistent(&self, size: u64, key: &LogKey) -> Result<Option<StoredHead>> {
+        let sql =
+            format!("{SELECT} WHERE status = 'consistent' AND size <= ?1 ORDER BY size DESC, format LIMIT 1");
+        Ok(self.select_heads(&sql, params![int(size)], key)?.into_iter().next())
+    }
+
+    /// The largest kept head of this format (`None`: of any format), by provenance.
+    pub fn largest_head(
+        &self,
+        format: Option<HeadFormat>,
+        served_only: bool,
+        key: &LogKey,
+    ) -> Result<Option<StoredHead>> {
+        let sql = format!(
+            "{SELECT} WHERE (?1 IS NULL OR format = ?1) AND (?2 = 0 OR provenance = 'served')
+             ORDER BY size DESC LIMIT 1"
+        );
+        let values = params![format.map(HeadFormat::as_str), served_only];
+        Ok(self.select_heads(&sql, values, key)?.into_iter().next())
+    }
+
+    /// Heads that were kept, but not yet held against the other heads.
+    pub fn uncompared_heads(&self, key: &LogKey) -> Result<Vec<StoredHead>> {
+        self.select_heads(&format!("{SELECT} WHERE compared = 0 ORDER BY size, time"), params![], key)
+    }
+
+    /// Records that a head was held against all others, and what came of it is kept.
+    pub fn set_compared(&mut self, head: &Head) -> Result<()> {
+        let result =
+            self.db.execute("UPDATE heads SET compared = 1 WHERE statement = ?1", [head.statement().0]);
+        self.sql(result).map(drop)
+    }
+
+    /// Has all heads held against each other again.
+    pub fn forget_compared(&mut self) -> Result<()> {
+        let result = self.db.execute("UPDATE heads SET compared = 0", []);
+        self.sql(result).map(drop)
+    }
+
+    /// How many heads are consistent with the mirror, contradicted, and neither.
+    pub fn head_statuses(&self) -> Result<[u64; 3]> {
+        let result = self.db.query_row(
+            "SELECT count(*) FILTER (WHERE status = 'consistent'), count(*) FILTER (WHERE status = 'contradicted'),
+               count(*) FILTER (WHERE status = 'unchecked') FROM heads",
+            [],
+            |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]),
+        );
+        self.sql(result)
+    }
+
+    /// How many heads are kept.
+    pub fn head_count(&self) -> Result<u64> {
+        let result = self.db.query_row("SELECT count(*) FROM heads", [], |row| row.get(0));
+        self.sql(result)
+    }
+
+    fn select_heads(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+        key: &LogKey,
+    ) -> Result<Vec<StoredHead>> {
+        let result = self
+            .db
+            .prepare_cached(sql)
+            .and_then(|mut select| select.query_map(values, raw)?.collect::<rusqlite::Result<Vec<Raw>>>());
+        self.sql(result)?.into_iter().map(|raw| self.stored_head(raw, key)).collect()
+    }
+
+    fn stored_head(&self, raw: Raw, key: &LogKey) -> Result<StoredHead> {
+        let damaged = |why: String| MirrorError::Damaged(self.path.clone(), why);
+        let format = HeadFormat::from_text(&raw.format);
+        let format = format.ok_or_else(|| damaged("a kept head has no known format".to_owned()))?;
+        let head = Head::verify_as(format, raw.raw.as_bytes(), key)
+            .map_err(|error| damaged(format!("a kept head does not verify any more: {error}")))?;
+        // The columns are for queries; what is held against a log is what it signed.
+        let columns = (raw.size, raw.time, raw.root.as_slice());
+        if columns != (int(head.size()), head.timestamp().map(int), head.root().0.as_slice()) {
+            return Err(damaged("a kept head is not what its columns say".to_owned()));
+        }
+        let status = HeadStatus::from_text(&raw.status)
+            .ok_or_else(|| damaged("a kept head has no known status".to_owned()))?;
+        Ok(StoredHead {
+            head,
+            status,
+            provenance: raw.provenance,
+            first_seen: raw.first_seen,
+            last_seen: raw.last_seen,
+        })
+    }
+}

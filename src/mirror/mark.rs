@@ -1,0 +1,122 @@
+//! The mark beside the mirror: how far it had got when it was last acknowledged.
+//!
+//! A database that was restored from a backup looks perfectly well. The mark tells: it is written
+//! after the database is durable, so the database is never behind it unless somebody put an older
+//! one back. It cannot tell where both were put back together.
+
+use crate::core::encoding;
+use crate::core::hash::sha256;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// What the mark says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mark {
+    /// Which mirror it belongs to.
+    pub mirror: String,
+    /// Number of the last acknowledged transaction.
+    pub generation: u64,
+}
+
+/// Reading a mark.
+#[derive(PartialEq, Eq, Debug)]
+pub enum MarkRead {
+    /// There is none.
+    Missing,
+    /// It is not what was written.
+    Damaged,
+    /// It is whole.
+    Mark(Mark),
+}
+
+/// `<mirror>.mark`.
+pub fn path_of(mirror: &Path) -> PathBuf {
+    let mut name = mirror.as_os_str().to_owned();
+    name.push(".mark");
+    PathBuf::from(name)
+}
+
+fn body(mark: &Mark) -> String {
+    format!("countersign mirror mark v1\n{}\n{}\n", mark.mirror, mark.generation)
+}
+
+impl Mark {
+    /// Replaces the mark as a whole: written beside, synced, renamed, directory synced. A crash
+    /// leaves the old one or the new one, never half of one.
+    pub fn write(&self, mirror: &Path) -> io::Result<()> {
+        let path = path_of(mirror);
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".new");
+        let body = body(self);
+        let digest = encoding::encode_hex(sha256(body.as_bytes()).as_bytes());
+        let mut file = fs::File::create(&temporary)?;
+        file.write_all(body.as_bytes())?;
+        file.write_all(format!("{digest}\n").as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, &path)?;
+        sync_directory(&path)
+    }
+
+    /// Reads the mark of a mirror.
+    pub fn read(mirror: &Path) -> io::Result<MarkRead> {
+        let text = match fs::read_to_string(path_of(mirror)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(MarkRead::Missing),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(MarkRead::Damaged),
+            Err(error) => return Err(error),
+        };
+        Ok(parse(&text).map_or(MarkRead::Damaged, MarkRead::Mark))
+    }
+}
+
+fn parse(text: &str) -> Option<Mark> {
+    let mut lines = text.lines().skip(1);
+    let mark = Mark { mirror: lines.next()?.to_owned(), generation: lines.next()?.parse().ok()? };
+    let body = body(&mark);
+    let digest = encoding::encode_hex(sha256(body.as_bytes()).as_bytes());
+    (text == format!("{body}{digest}\n")).then_some(mark)
+}
+
+/// Removes the mark of a mirror; `true` where there was one.
+pub fn remove(mirror: &Path) -> io::Result<bool> {
+    match fs::remove_file(path_of(mirror)) {
+        Ok(()) => sync_directory(mirror).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a rename or creation in the file's directory durable.
+pub fn sync_directory(file: &Path) -> io::Result<()> {
+    let directory = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_whole_or_damaged_and_never_another_mark() {
+        let directory = tempfile::tempdir().unwrap();
+        let mirror = directory.path().join("m.db");
+        assert_eq!(Mark::read(&mirror).unwrap(), MarkRead::Missing);
+        let mark = Mark { mirror: "00ff".to_owned(), generation: 41 };
+        mark.write(&mirror).unwrap();
+        assert_eq!(Mark::read(&mirror).unwrap(), MarkRead::Mark(mark));
+        let path = path_of(&mirror);
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            fs::write(&path, &bytes).unwrap();
+            assert_eq!(Mark::read(&mirror).unwrap(), MarkRead::Damaged, "byte {at}");
+            fs::write(&path, &whole[..at]).unwrap();
+            assert_eq!(Mark::read(&mirror).unwrap(), MarkRead::Damaged, "cut at {at}");
+        }
+    }
+}

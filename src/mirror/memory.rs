@@ -1,0 +1,119 @@
+//! What the checks across entries remember ([`crate::audit::across::Memory`]), as three tables.
+
+use super::write::int;
+use super::{Mirror, MirrorError, Result};
+use crate::audit::across::{KnownKey, Memory, Repeat, Sighting};
+use crate::core::hash::{Hash, sha256};
+use rusqlite::{OptionalExtension as _, Row, params};
+
+impl Memory for Mirror {
+    type Error = MirrorError;
+
+    fn remember(&mut self, sightings: &mut [Sighting]) -> Result<Vec<Repeat>> {
+        // Sorted, so that neighbouring pages of the index are written together; by index within a
+        // fingerprint, so that the first of two is the one that counts as first.
+        sightings.sort_unstable_by_key(|sighting| (sighting.fingerprint, sighting.index));
+        let result = self.remember_sorted(sightings);
+        self.sql(result)
+    }
+
+    fn key(&mut self, key: &Hash) -> Result<Option<KnownKey>> {
+        let result = self
+            .db
+            .prepare_cached(
+                "SELECT first_idx, approver, credential, backup_eligible, last_count, last_count_idx, digest
+                 FROM keys WHERE key = ?1",
+            )
+            .and_then(|mut select| {
+                select.query_row([key.0], |row| Ok((known_key(row)?, row.get::<_, Vec<u8>>(6)?))).optional()
+            });
+        match self.sql(result)? {
+            Some((known, stored)) if digest(key, &known).0.as_slice() != stored => {
+                Err(self.wrong_memory(known.first_index))
+            }
+            found => Ok(found.map(|(known, _)| known)),
+        }
+    }
+
+    fn set_key(&mut self, key: &Hash, known: &KnownKey) -> Result<()> {
+        let result = self
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
+            .and_then(|mut insert| {
+                insert.execute(params![
+                    key.0,
+                    int(known.first_index),
+                    known.approver,
+                    known.credential.0,
+                    known.backup_eligible,
+                    known.last_count.map(|(count, _)| count),
+                    known.last_count.map(|(_, index)| int(index)),
+                    digest(key, known).0,
+                ])
+            });
+        self.sql(result).map(drop)
+    }
+
+    fn note_approver_key(&mut self, approver: &str, key: &Hash) -> Result<bool> {
+        let result = self
+            .db
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM approver_keys WHERE approver = ?1 AND key <> ?2)")
+            .and_then(|mut select| select.query_row(params![approver, key.0], |row| row.get(0)));
+        let other = self.sql(result)?;
+        let result = self
+            .db
+            .prepare_cached("INSERT OR IGNORE INTO approver_keys VALUES (?1, ?2)")
+            .and_then(|mut insert| insert.execute(params![approver, key.0]));
+        self.sql(result)?;
+        Ok(other)
+    }
+}
+
+fn known_key(row: &Row<'_>) -> rusqlite::Result<KnownKey> {
+    let count: Option<u32> = row.get(4)?;
+    let at: Option<u64> = row.get(5)?;
+    Ok(KnownKey {
+        first_index: row.get(0)?,
+        approver: row.get(1)?,
+        credential: Hash(row.get(2)?),
+        backup_eligible: row.get(3)?,
+        last_count: count.zip(at),
+    })
+}
+
+/// Over everything that a row of `keys` says.
+fn digest(key: &Hash, known: &KnownKey) -> Hash {
+    let (count, at) = known.last_count.unwrap_or_default();
+    let text = format!(
+        "{key} {} {} {} {count} {at} {}",
+        known.first_index, known.credential, known.backup_eligible, known.approver
+    );
+    sha256(text.as_bytes())
+}
+
+impl Mirror {
+    /// The fault of a memory that says something else than the entry it is of.
+    pub fn wrong_memory(&self, index: u64) -> MirrorError {
+        MirrorError::WrongMemory(
+            self.path.clone(),
+            format!("it says of entry {index} what that does not say"),
+        )
+    }
+
+    fn remember_sorted(&self, sightings: &[Sighting]) -> rusqlite::Result<Vec<Repeat>> {
+        let mut insert = self.db.prepare_cached("INSERT OR IGNORE INTO seen VALUES (?1, ?2)")?;
+        let mut select = self.db.prepare_cached("SELECT idx FROM seen WHERE fingerprint = ?1")?;
+        let mut repeats = Vec::new();
+        for sighting in sightings {
+            if insert.execute(params![sighting.fingerprint, int(sighting.index)])? == 1 {
+                continue;
+            }
+            let first: u64 = select.query_row([sighting.fingerprint], |row| row.get(0))?;
+            if first != sighting.index {
+                repeats.push(Repeat { sighting: *sighting, first });
+            }
+        }
+        repeats.sort_unstable_by_key(|repeat| repeat.sighting.index);
+        Ok(repeats)
+    }
+}

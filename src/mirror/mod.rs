@@ -1,0 +1,281 @@
+//! The mirror: the auditor's own copy of the log, in SQLite. The only SQL of the crate.
+//!
+//! It keeps the leaves byte for byte, every signed head ever seen, what was found, and three
+//! cursors that mean three things, so that a crash at any moment is safe:
+//!
+//! - *downloaded*: leaves `[0, downloaded)` are stored;
+//! - *rooted*: leaves `[0, rooted)` are proved to be what a signed head commits to;
+//! - *checked*: the entries `[0, checked)` were checked.
+//!
+//! `checked <= rooted <= downloaded`. Every change is one transaction that moves the cursors with
+//! the rows they speak of, and is durable (`synchronous=FULL`) before anything is acknowledged.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `schema.sql` | tables, and the views that an auditor may query |
+//! | [`state`] | the cursors and counts |
+//! | `mark` | how a rolled-back mirror is noticed |
+//! | `write`, `read` | leaves, nodes, columns |
+//! | `heads`, `findings`, `memory` | signed heads; findings; what the checks across entries remember |
+
+mod error;
+mod findings;
+mod heads;
+mod mark;
+mod memory;
+mod read;
+pub mod state;
+mod write;
+
+pub use error::MirrorError;
+pub use findings::StoredFinding;
+pub use heads::{HeadStatus, Provenance, StoredHead};
+pub use read::Reader;
+
+use crate::core::head::LogKey;
+use mark::{Mark, MarkRead};
+use rusqlite::{Connection, OpenFlags};
+use state::State;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+type Result<T> = std::result::Result<T, MirrorError>;
+
+/// `user_version` of the schema that this program writes.
+const SCHEMA_VERSION: i64 = 1;
+
+/// `application_id`: "csig".
+const APPLICATION_ID: i64 = 0x6373_6967;
+
+/// An open mirror, held by this process alone.
+pub struct Mirror {
+    db: Connection,
+    path: PathBuf,
+    state: State,
+    begun: Begun,
+    _lock: File,
+}
+
+/// What `--init` found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Begun {
+    /// Nothing out of the ordinary.
+    Ordinarily,
+    /// The mark of a mirror that is gone: a new mirror stands in its place.
+    Over,
+    /// A mirror without its mark: it was taken as it is.
+    Adopted,
+}
+
+impl Mirror {
+    /// Creates a mirror for the log with this key; where one is there already, opens it. The only
+    /// way to a new mirror: a missing one is never taken for a first run.
+    pub fn create_or_open(path: &Path, key: &LogKey) -> Result<Mirror> {
+        let lock = lock(path)?;
+        let started_over = !exists(path)? && mark::remove(path).map_err(|error| io_error(path, &error))?;
+        if !exists(path)? {
+            create(path, key)?;
+        }
+        let mirror = Mirror::open_locked(path, key, lock, true)?;
+        Ok(if started_over { Mirror { begun: Begun::Over, ..mirror } } else { mirror })
+    }
+
+    /// Opens an existing mirror.
+    pub fn open(path: &Path, key: &LogKey) -> Result<Mirror> {
+        if !exists(path)? {
+            return Err(MirrorError::Missing(path.to_owned()));
+        }
+        let lock = lock(path)?;
+        Mirror::open_locked(path, key, lock, false)
+    }
+
+    fn open_locked(path: &Path, key: &LogKey, lock: File, adopt: bool) -> Result<Mirror> {
+        let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // Looked at before it is configured, which writes: a file that is not ours stays as it is.
+        let state = read::state(&db, path)?;
+        check_log(path, &state, key)?;
+        configure(&db).map_err(|error| sql_error(path, error))?;
+        let mut mirror = Mirror { db, path: path.to_owned(), state, begun: Begun::Ordinarily, _lock: lock };
+        mirror.begun = mirror.check_mark(adopt)?;
+        mirror.acknowledge()?;
+        Ok(mirror)
+    }
+
+    /// The database must not be behind its mark.
+    fn check_mark(&self, adopt: bool) -> Result<Begun> {
+        let rolled_back = |why: String| Err(MirrorError::RolledBack(self.path.clone(), why));
+        match Mark::read(&self.path).map_err(|error| io_error(&self.path, &error))? {
+            MarkRead::Mark(mark) if mark.mirror != self.state.mirror => {
+                rolled_back("the mark beside it belongs to another mirror".to_owned())
+            }
+            MarkRead::Mark(mark) if mark.generation > self.state.generation => rolled_back(format!(
+                "it is at transaction {}, and was acknowledged at {}",
+                self.state.generation, mark.generation
+            )),
+            MarkRead::Mark(_) => Ok(Begun::Ordinarily),
+            MarkRead::Missing if self.state.generation == 0 => Ok(Begun::Ordinarily),
+            MarkRead::Missing if adopt => Ok(Begun::Adopted),
+            MarkRead::Missing => rolled_back("its \".mark\" file, which would tell, is missing".to_owned()),
+            MarkRead::Damaged => rolled_back("its \".mark\" file, which would tell, is damaged".to_owned()),
+        }
+    }
+
+    /// Writes the mark: from here on, an older copy of the database is noticed. Called after
+    /// commits whose loss must not go unseen, never before the database is durable.
+    pub fn acknowledge(&self) -> Result<()> {
+        let mark = Mark { mirror: self.state.mirror.clone(), generation: self.state.generation };
+        mark.write(&self.path).map_err(|error| io_error(&self.path, &error))
+    }
+
+    /// The cursors and counts as of the last commit.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// What `--init` found.
+    pub fn begun(&self) -> Begun {
+        self.begun
+    }
+
+    /// Whether this approver has signed anything in the log.
+    pub fn has_signed(&self, approver: &str) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM approver_keys WHERE approver = ?1)";
+        let result = self.db.query_row(sql, [approver], |row| row.get(0));
+        self.sql(result)
+    }
+
+    /// Where the mirror is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// SQLite's own check of the whole file. Time in proportion to the mirror.
+    pub fn check_integrity(&self) -> Result<()> {
+        let answer: String = self
+            .db
+            .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+            .map_err(|error| sql_error(&self.path, error))?;
+        if answer == "ok" { Ok(()) } else { Err(MirrorError::Damaged(self.path.clone(), answer)) }
+    }
+
+    fn sql<T>(&self, result: rusqlite::Result<T>) -> Result<T> {
+        result.map_err(|error| sql_error(&self.path, error))
+    }
+}
+
+fn exists(path: &Path) -> Result<bool> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(true),
+        Ok(_) => Err(MirrorError::Io(path.to_owned(), "it is not a file".to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(io_error(path, &error)),
+    }
+}
+
+/// Takes `<mirror>.lock`. The operating system gives it back however this process ends.
+fn lock(path: &Path) -> Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = File::options().create(true).truncate(false).write(true).open(name);
+    let file = file.map_err(|error| io_error(path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(MirrorError::InUse(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(io_error(path, &error)),
+    }
+}
+
+/// Builds the database beside its place and renames it there, so that a crash leaves either no
+/// mirror or a whole one.
+fn create(path: &Path, key: &LogKey) -> Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let temporary = PathBuf::from(name);
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io_error(path, &error)),
+        _ => {}
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let db = connect(&temporary, flags)?;
+    let build = || -> rusqlite::Result<()> {
+        db.execute_batch("PRAGMA page_size = 8192")?;
+        db.execute_batch(include_str!("schema.sql"))?;
+        let mirror: String = db.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))?;
+        write::insert_state(&db, &State::new(mirror, key))
+    };
+    build().map_err(|error| sql_error(path, error))?;
+    db.close().map_err(|(_, error)| sql_error(path, error))?;
+    let publish = || {
+        File::open(&temporary)?.sync_all()?;
+        fs::rename(&temporary, path)?;
+        mark::sync_directory(path)
+    };
+    publish().map_err(|error| io_error(path, &error))
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags).map_err(|error| sql_error(path, error))
+}
+
+fn configure(db: &Connection) -> rusqlite::Result<()> {
+    db.busy_timeout(std::time::Duration::from_secs(10))?;
+    db.set_prepared_statement_cache_capacity(64);
+    // WAL lets an auditor query while an audit writes; FULL makes each commit durable; the cache
+    // bounds memory (KiB, negative) whatever the size of the mirror.
+    db.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;
+         PRAGMA wal_autocheckpoint = 8000; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;
+         PRAGMA trusted_schema = OFF;",
+    )
+}
+
+fn check_log(path: &Path, state: &State, key: &LogKey) -> Result<()> {
+    let ours = key.verifier().to_string();
+    if state.origin != key.origin() {
+        let why = format!("it mirrors {:?}, and the log key is of {:?}", state.origin, key.origin());
+        return Err(MirrorError::OtherLog(path.to_owned(), why));
+    }
+    if state.log_key != ours {
+        let why = format!("it was written under the log key {}, now {ours} is given", state.log_key);
+        return Err(MirrorError::OtherLog(path.to_owned(), why));
+    }
+    Ok(())
+}
+
+fn io_error(path: &Path, error: &std::io::Error) -> MirrorError {
+    MirrorError::Io(path.to_owned(), error.to_string())
+}
+
+fn sql_error(path: &Path, error: rusqlite::Error) -> MirrorError {
+    use rusqlite::ErrorCode;
+    let why = error.to_string();
+    match &error {
+        rusqlite::Error::SqliteFailure(failure, _)
+            if matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =>
+        {
+            MirrorError::Damaged(path.to_owned(), why)
+        }
+        rusqlite::Error::SqliteFailure(failure, _)
+            if matches!(failure.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) =>
+        {
+            MirrorError::InUse(path.to_owned())
+        }
+        rusqlite::Error::SqliteFailure(failure, _)
+            if matches!(
+                failure.code,
+                ErrorCode::DiskFull
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::PermissionDenied
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::SystemIoFailure
+                    | ErrorCode::OutOfMemory
+            ) =>
+        {
+            MirrorError::Io(path.to_owned(), why)
+        }
+        // A missing table or column, a value of another type, a violated constraint: somebody or
+        // something changed what this program wrote.
+        _ => MirrorError::Damaged(path.to_owned(), why),
+    }
+}

@@ -1,0 +1,133 @@
+-- The mirror's tables. An auditor is welcome to read them with plain SQL (`sqlite3 -readonly`);
+-- the views at the end are the stable interface, the tables are not.
+
+PRAGMA application_id = 0x63736967;
+PRAGMA user_version = 1;
+
+-- One row: cursors, the frontier of the rebuilt tree, counts. `digest` is SHA-256 of `json`, so a
+-- damaged row is seen as damage and not believed.
+CREATE TABLE state (
+  one    INTEGER PRIMARY KEY CHECK (one = 1),
+  json   TEXT NOT NULL,
+  digest BLOB NOT NULL
+) STRICT;
+
+-- The leaves, byte for byte as the log served them.
+CREATE TABLE leaves (
+  idx  INTEGER PRIMARY KEY,
+  leaf BLOB NOT NULL
+) STRICT;
+
+-- Roots of perfect subtrees of 256^k leaves: what tlog-tiles has at tile level k (k >= 1).
+CREATE TABLE nodes (
+  level INTEGER NOT NULL,
+  n     INTEGER NOT NULL,
+  hash  BLOB NOT NULL,
+  PRIMARY KEY (level, n)
+) STRICT, WITHOUT ROWID;
+
+-- What the checked leaves say. NULL where a leaf does not say it readably.
+CREATE TABLE entry_columns (
+  idx              INTEGER PRIMARY KEY,
+  id               TEXT,
+  decision         TEXT,
+  requested_at     INTEGER,
+  decided_at       INTEGER,
+  expires_at       INTEGER,
+  approver         TEXT,
+  rp_id            TEXT,
+  key              BLOB,
+  sign_count       INTEGER,
+  payload_encoding TEXT,
+  payload_hash     BLOB
+) STRICT;
+
+-- Every signed head ever seen, byte for byte, conflicting ones included. `statement` is SHA-256 of
+-- the bytes that were signed. `status`: unchecked, consistent, contradicted. `compared` is 1 once the
+-- head was held against all others and what came of it is kept.
+CREATE TABLE heads (
+  statement  BLOB PRIMARY KEY,
+  format     TEXT NOT NULL,
+  size       INTEGER NOT NULL,
+  root       BLOB NOT NULL,
+  time       INTEGER,
+  raw        TEXT NOT NULL,
+  status     TEXT NOT NULL,
+  provenance TEXT NOT NULL,
+  first_seen TEXT NOT NULL,
+  last_seen  TEXT NOT NULL,
+  compared   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX heads_by_size ON heads (size);
+
+-- Everything ever found. `pending` is 1 while a repeated check has not yet come to a finding again.
+-- `digest` is over what was found: a damaged row must not accuse.
+CREATE TABLE findings (
+  key        TEXT PRIMARY KEY,
+  code       TEXT NOT NULL,
+  severity   TEXT NOT NULL,
+  idx        INTEGER,
+  entry_id   TEXT,
+  subject    TEXT NOT NULL,
+  message    TEXT NOT NULL,
+  evidence   TEXT,
+  first_seen TEXT NOT NULL,
+  last_seen  TEXT NOT NULL,
+  ended      TEXT,
+  pending    INTEGER NOT NULL,
+  digest     BLOB NOT NULL
+) STRICT;
+
+-- Memory of the checks across entries: see src/audit/across.rs. `digest` is over the other columns
+-- of the row: a damaged row must not make an impostor of somebody.
+CREATE TABLE seen (
+  fingerprint BLOB PRIMARY KEY,
+  idx         INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE keys (
+  key             BLOB PRIMARY KEY,
+  first_idx       INTEGER NOT NULL,
+  approver        TEXT NOT NULL,
+  credential      BLOB NOT NULL,
+  backup_eligible INTEGER NOT NULL,
+  last_count      INTEGER,
+  last_count_idx  INTEGER,
+  digest          BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE approver_keys (
+  approver TEXT NOT NULL,
+  key      BLOB NOT NULL,
+  PRIMARY KEY (approver, key)
+) STRICT, WITHOUT ROWID;
+
+-- Stable views for auditors. Times are UTC; hashes and keys are lowercase hex.
+
+-- One row per checked entry.
+CREATE VIEW entries AS
+  SELECT idx AS "index", id, decision, approver, rp_id,
+         lower(hex(key)) AS key, sign_count, payload_encoding, lower(hex(payload_hash)) AS payload_hash,
+         strftime('%Y-%m-%dT%H:%M:%fZ', requested_at / 1000.0, 'unixepoch') AS requested,
+         strftime('%Y-%m-%dT%H:%M:%fZ', decided_at / 1000.0, 'unixepoch') AS decided,
+         strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000.0, 'unixepoch') AS expires,
+         requested_at AS requested_ms, decided_at AS decided_ms, expires_at AS expires_ms
+  FROM entry_columns;
+
+-- One row per leaf, as text.
+CREATE VIEW leaf_text AS SELECT idx AS "index", CAST(leaf AS TEXT) AS leaf FROM leaves;
+
+-- One row per finding that stands.
+CREATE VIEW standing_findings AS
+  SELECT code, severity, idx AS "index", entry_id AS id, message, evidence, first_seen, last_seen
+  FROM findings WHERE ended IS NULL AND pending = 0;
+
+-- One row per signed head.
+CREATE VIEW signed_heads AS
+  SELECT size, lower(hex(root)) AS root, format, time,
+         strftime('%Y-%m-%dT%H:%M:%fZ', time / 1000.0, 'unixepoch') AS signed,
+         status, provenance, first_seen, last_seen, raw
+  FROM heads;
+
+-- One row per approver and passkey.
+CREATE VIEW passkeys AS
+  SELECT k.approver, lower(hex(k.key)) AS key, k.first_idx AS first_index, k.last_count AS sign_count,
+         k.backup_eligible FROM keys k;

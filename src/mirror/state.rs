@@ -1,0 +1,100 @@
+//! The mirror's one row of state: cursors, frontier, counts.
+
+use crate::audit::tally::Tally;
+use crate::core::hash::Hash;
+use crate::core::head::LogKey;
+use crate::core::tree::CompactRange;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Everything about the mirror that changes with a transaction and is not a row of its own.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Random name of this mirror.
+    pub mirror: String,
+    /// Number of transactions so far.
+    pub generation: u64,
+    /// The log's origin.
+    pub origin: String,
+    /// The vkey the mirror was created with.
+    pub log_key: String,
+    /// Leaves `[0, downloaded)` are stored.
+    pub downloaded: u64,
+    /// Leaves `[0, rooted)` are what a signed head commits to.
+    pub rooted: u64,
+    /// Entries `[0, checked)` were checked.
+    pub checked: u64,
+    /// Hashes of the compact range of `[0, rooted)`, as hex.
+    frontier: Vec<String>,
+    /// Fingerprint of the policy that the entries were checked under.
+    pub entry_policy: String,
+    /// The served Merkle tiles above level 0 were compared for a tree of this many leaves.
+    pub tiles_compared: u64,
+    /// Where the next look at old leaves begins.
+    pub scrubbed: u64,
+    /// Checked entries by decision; `unreadable` for leaves that are no entry.
+    pub decisions: Decisions,
+    /// Check name → passed, failed, not checked; over the entries `[0, checked)`.
+    tally: BTreeMap<String, [u64; 3]>,
+}
+
+/// Checked entries by what was decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Decisions {
+    /// `approved`.
+    pub approved: u64,
+    /// `rejected`.
+    pub rejected: u64,
+    /// `expired`.
+    pub expired: u64,
+    /// No entry that could be read.
+    pub unreadable: u64,
+}
+
+impl State {
+    pub(super) fn new(mirror: String, key: &LogKey) -> State {
+        State {
+            mirror,
+            generation: 0,
+            origin: key.origin().to_owned(),
+            log_key: key.verifier().to_string(),
+            downloaded: 0,
+            rooted: 0,
+            checked: 0,
+            frontier: Vec::new(),
+            entry_policy: String::new(),
+            tiles_compared: 0,
+            scrubbed: 0,
+            decisions: Decisions::default(),
+            tally: BTreeMap::new(),
+        }
+    }
+
+    /// The compact range of the rooted leaves; `None` where the row is damaged.
+    pub fn frontier(&self) -> Option<CompactRange> {
+        let hashes = self.frontier.iter().map(|hex| Hash::from_hex(hex)).collect::<Option<Vec<Hash>>>()?;
+        CompactRange::from_parts(0, self.rooted, hashes)
+    }
+
+    /// Moves the rooted cursor: the tree now ends where `frontier` ends.
+    pub fn set_frontier(&mut self, frontier: &CompactRange) {
+        self.rooted = frontier.end();
+        self.frontier = frontier.hashes().iter().map(Hash::to_string).collect();
+    }
+
+    /// The counts of checks over all checked entries.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for (name, [passed, failed, not_checked]) in &self.tally {
+            tally.add(name, *passed, *failed, *not_checked);
+        }
+        tally
+    }
+
+    /// Replaces the counts of checks.
+    pub fn set_tally(&mut self, tally: &Tally) {
+        self.tally =
+            tally.iter().map(|(name, c)| (name.to_owned(), [c.passed, c.failed, c.not_checked])).collect();
+    }
+}

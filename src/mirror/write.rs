@@ -1,0 +1,144 @@
+//! Transactions, leaves, nodes and columns: everything that an audit adds batch by batch.
+
+use super::state::{Decisions, State};
+use super::{Mirror, Result};
+use crate::audit::entries::Columns;
+use crate::audit::tally::Tally;
+use crate::core::entry::Decision;
+use crate::core::hash::{Hash, sha256};
+use rusqlite::{Connection, params};
+
+/// SQLite integers are signed; everything stored is at most 2^53.
+pub(super) fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn state_row(state: &State) -> (String, Hash) {
+    let json = serde_json::to_string(state).unwrap_or_default();
+    let digest = sha256(json.as_bytes());
+    (json, digest)
+}
+
+pub(super) fn insert_state(db: &Connection, state: &State) -> rusqlite::Result<()> {
+    let (json, digest) = state_row(state);
+    db.execute("INSERT INTO state VALUES (1, ?1, ?2)", params![json, digest.0])?;
+    Ok(())
+}
+
+impl Mirror {
+    /// Begins a transaction.
+    pub fn begin(&mut self) -> Result<()> {
+        let result = self.db.execute_batch("BEGIN IMMEDIATE");
+        self.sql(result)
+    }
+
+    /// Commits with this state. Durable when it returns.
+    pub fn commit(&mut self, mut state: State) -> Result<()> {
+        state.generation = self.state.generation.saturating_add(1);
+        let (json, digest) = state_row(&state);
+        let result = self
+            .db
+            .prepare_cached("UPDATE state SET json = ?1, digest = ?2 WHERE one = 1")
+            .and_then(|mut update| update.execute(params![json, digest.0]))
+            .and_then(|_| self.db.execute_batch("COMMIT"));
+        self.sql(result)?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Gives a transaction up.
+    pub fn rollback(&mut self) -> Result<()> {
+        let result = self.db.execute_batch("ROLLBACK");
+        self.sql(result)
+    }
+
+    /// Does `act` in one transaction, with the state as `act` leaves it: all of it, or nothing.
+    pub fn transact<T>(&mut self, act: impl FnOnce(&mut Mirror, &mut State) -> Result<T>) -> Result<T> {
+        self.begin()?;
+        let mut state = self.state.clone();
+        match act(self, &mut state) {
+            Ok(value) => self.commit(state).map(|()| value),
+            Err(error) => {
+                // The error that matters is the one that is there already.
+                let _ = self.rollback();
+                Err(error)
+            }
+        }
+    }
+
+    /// Stores a leaf as received, replacing what is there (which only happens to a leaf that is not
+    /// rooted, or that turned out to be damaged here).
+    pub fn put_leaf(&mut self, index: u64, leaf: &[u8]) -> Result<()> {
+        let result = self
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO leaves VALUES (?1, ?2)")
+            .and_then(|mut insert| insert.execute(params![int(index), leaf]));
+        self.sql(result).map(drop)
+    }
+
+    /// Forgets the leaves from `index` on: they were never rooted.
+    pub fn drop_leaves_from(&mut self, index: u64) -> Result<()> {
+        let result = self.db.execute("DELETE FROM leaves WHERE idx >= ?1", [int(index)]);
+        self.sql(result).map(drop)
+    }
+
+    /// Stores the root of a perfect subtree of 256^`level` leaves.
+    pub fn put_node(&mut self, level: u8, n: u64, hash: &Hash) -> Result<()> {
+        let result = self
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO nodes VALUES (?1, ?2, ?3)")
+            .and_then(|mut insert| insert.execute(params![level, int(n), hash.0]));
+        self.sql(result).map(drop)
+    }
+
+    /// Stores what a checked leaf says.
+    pub fn put_columns(&mut self, index: u64, columns: &Columns) -> Result<()> {
+        let [requested, decided, expires] = match columns.times {
+            Some(times) => times.map(|time| Some(int(time))),
+            None => [None; 3],
+        };
+        let result = self
+            .db
+            .prepare_cached(
+                "INSERT OR REPLACE INTO entry_columns VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
+            )
+            .and_then(|mut insert| {
+                insert.execute(params![
+                    int(index),
+                    columns.id,
+                    columns.decision.map(Decision::as_str),
+                    requested,
+                    decided,
+                    expires,
+                    columns.approver,
+                    columns.rp_id,
+                    columns.key.map(|key| key.0),
+                    columns.sign_count,
+                    columns.payload_encoding,
+                    columns.payload_hash,
+                ])
+            });
+        self.sql(result).map(drop)
+    }
+
+    /// Begins the check of all entries anew, in the open transaction: what the checks across
+    /// entries remember is forgotten, and findings of entries are pending until they are made
+    /// again. The leaves and the heads stay.
+    pub fn forget_checks(&mut self, state: &mut State) -> Result<()> {
+        let result = self.db.execute_batch(
+            "DELETE FROM seen; DELETE FROM keys; DELETE FROM approver_keys; DELETE FROM entry_columns;",
+        );
+        self.sql(result)?;
+        // Findings beyond, made after a hole, are not made again by checking what is mirrored.
+        let pending = self.db.execute("UPDATE findings SET pending = 1 WHERE idx < ?1", [int(state.rooted)]);
+        self.sql(pending)?;
+        state.checked = 0;
+        state.decisions = Decisions::default();
+        // Tiles are compared when leaves are fetched, and not again.
+        let tiles = state.tally().get("tiles");
+        let mut tally = Tally::default();
+        tally.add("tiles", tiles.passed, tiles.failed, tiles.not_checked);
+        state.set_tally(&tally);
+        Ok(())
+    }
+}
