@@ -1,0 +1,358 @@
+//! Bringing the mirror up to a signed head.
+//!
+//! With the log's tiles vouching, every bundle is proved against the signed root the moment it
+//! arrives. Where they do not (missing, wrong, or a log that has none), the leaves are stored
+//! unproved, the whole tree is folded, and only if it has the signed root are they kept; otherwise
+//! they are forgotten, so that a log that lied once can be read again tomorrow.
+
+use super::history::{evidence_nodes, tree_subject};
+use super::pipeline::in_order;
+use super::served_tree::{ServedTree, TreeError};
+use super::work::{Piece, Shop, TileCheck, TileDoubt, WIDTH};
+use super::writer::{Mode, Writer};
+use super::{Fault, Run};
+use crate::audit::tally::Tally;
+use crate::core::evidence::Kind;
+use crate::core::finding::Code;
+use crate::core::head::Head;
+use crate::core::tree::CompactRange;
+use crate::core::webauthn::KeyCache;
+use crate::mirror::HeadStatus;
+use crate::source::LogSource;
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+
+/// Bundles that are missing or wrong before a run stops asking: one is a finding, and a log that
+/// serves none must not keep us here.
+const MAX_BAD_BUNDLES: usize = 16;
+
+/// Wrong tiles that are remembered until the leaves are proved; more are counted, not listed.
+const MAX_DOUBTS: usize = 10_000;
+
+/// How a pass over the new bundles ended.
+enum Pass {
+    /// All taken.
+    Whole,
+    /// Some were missing or wrong; said in findings.
+    Holes,
+    /// Could not go on; the cause is in `incomplete`.
+    Stopped,
+    /// The tiles stopped vouching; go on without them.
+    TreeLost(TreeError),
+}
+
+impl Run<'_> {
+    /// Brings the mirror up to `head`, as far as the log serves what it signed. `false` where the
+    /// log could not be reached.
+    pub(crate) fn extend_to(&mut self, head: &Head) -> Result<bool, Fault> {
+        let Some(source) = self.source else { return Ok(true) };
+        let rooted = self.mirror.state().rooted;
+        self.summary.target = Some(head.clone());
+        self.forget_unproved()?;
+        if head.size() <= rooted {
+            // Nothing to fetch; the head is compared with the tree in `history`.
+            self.summary.target_rooted = self.root_for(head)? == head.root();
+            self.summary.tally.record("root", self.summary.target_rooted);
+            return Ok(true);
+        }
+        if head.size() > self.options.max_entries {
+            let cause = format!(
+                "the log's head commits to {} entries, more than --max-entries {}; nothing was fetched",
+                head.size(),
+                self.options.max_entries
+            );
+            self.summary.incomplete.push(cause);
+            return Ok(true);
+        }
+        self.progress.begin("checking new entries", head.size().saturating_sub(rooted));
+        let result = self.extend(source, head);
+        self.progress.end();
+        result
+    }
+
+    fn extend(&mut self, source: &dyn LogSource, head: &Head) -> Result<bool, Fault> {
+        let tree = match source.has_tiles() {
+            true => ServedTree::open(source, head.size(), &head.root()),
+            false => Err(TreeError::Missing("the log has no tiles".to_owned())),
+        };
+        match tree {
+            Ok(mut tree) => {
+                match self.compare_with_kept(&mut tree, head)? {
+                    Compared::Contradicted => return Ok(true),
+                    Compared::Unreachable => return Ok(false),
+                    Compared::TreeLost(error) => return self.extend_unproved(source, head, &error),
+                    Compared::Consistent => {}
+                }
+                self.extend_proved(source, head, tree)
+            }
+            Err(TreeError::Fetch(cause)) => {
+                self.summary.incomplete.push(cause);
+                Ok(false)
+            }
+            Err(error) => self.extend_unproved(source, head, &error),
+        }
+    }
+
+    /// The served tree vouches for itself up to the signed root. Is it a continuation of what was
+    /// signed and mirrored before? If not, its own nodes are the proof.
+    fn compare_with_kept(&mut self, tree: &mut ServedTree<'_>, head: &Head) -> Result<Compared, Fault> {
+        let key = self.policy.log_key.clone();
+        let mut kept: Vec<Head> =
+            self.mirror.open_heads(&key)?.into_iter().map(|stored| stored.head).collect();
+        kept.extend(self.mirror.largest_consistent(head.size(), &key)?.map(|stored| stored.head));
+        let mut contradicted = false;
+        for other in kept.iter().filter(|other| (1..head.size()).contains(&other.size())) {
+            let root = match tree.range(0..other.size()) {
+                Ok(root) => root,
+                Err(TreeError::Fetch(cause)) => {
+                    self.summary.incomplete.push(cause);
+                    return Ok(Compared::Unreachable);
+                }
+                Err(error) => return Ok(Compared::TreeLost(error)),
+            };
+            if root == other.root() {
+                continue;
+            }
+            let nodes = evidence_nodes(other.size(), head.size(), |range| tree.range(range));
+            let nodes = match nodes {
+                Ok(nodes) => nodes,
+                Err(error) => return Ok(Compared::TreeLost(error)),
+            };
+            self.report_contradiction(Kind::InconsistentHeads, other, head, Some(&nodes))?;
+            contradicted = true;
+        }
+        let rooted = self.mirror.state().rooted;
+        let ours = self.mirror.state().frontier().map(|frontier| frontier.root());
+        let continues = match tree.range(0..rooted) {
+            Ok(root) => rooted == 0 || Some(root) == ours,
+            Err(TreeError::Fetch(cause)) => {
+                self.summary.incomplete.push(cause);
+                return Ok(Compared::Unreachable);
+            }
+            Err(error) => return Ok(Compared::TreeLost(error)),
+        };
+        if continues {
+            return Ok(Compared::Consistent);
+        }
+        if !contradicted {
+            self.confirm_mirror()?;
+            let message = format!(
+                "the head of size {} does not continue the {rooted} entries mirrored so far, which an earlier \
+                 head commits to",
+                head.size()
+            );
+            self.find_of_log(Code::RootMismatch, tree_subject(head), message)?;
+        }
+        self.mark_head(head, HeadStatus::Contradicted)?;
+        Ok(Compared::Contradicted)
+    }
+
+    fn extend_proved(
+        &mut self,
+        source: &dyn LogSource,
+        head: &Head,
+        tree: ServedTree<'_>,
+    ) -> Result<bool, Fault> {
+        match self.pass(source, head, Some(tree))? {
+            (Pass::Whole, _, frontier) => {
+                if frontier.root() != head.root() {
+                    let what = "every bundle was proved, yet the tree has another root".to_owned();
+                    return Err(Fault::Disagreement(what));
+                }
+                self.rooted(head)?;
+                Ok(true)
+            }
+            (Pass::Holes, ..) => Ok(true),
+            (Pass::Stopped, ..) => Ok(false),
+            (Pass::TreeLost(TreeError::Fetch(cause)), ..) => {
+                self.summary.incomplete.push(cause);
+                Ok(false)
+            }
+            (Pass::TreeLost(error), ..) => self.extend_unproved(source, head, &error),
+        }
+    }
+
+    /// Without tiles: all leaves first, then the root.
+    fn extend_unproved(
+        &mut self,
+        source: &dyn LogSource,
+        head: &Head,
+        why: &TreeError,
+    ) -> Result<bool, Fault> {
+        let (pass, taken, frontier) = self.pass(source, head, None)?;
+        match pass {
+            Pass::Whole if frontier.root() == head.root() => {
+                let now = &self.options.now.1;
+                self.mirror.transact(|mirror, state| {
+                    state.set_frontier(&frontier);
+                    // With the proof of the leaves, what was doubtful about their tiles is certain.
+                    let mut tally = state.tally();
+                    tally.merge(&taken.tiles);
+                    state.set_tally(&tally);
+                    taken.doubts.iter().try_for_each(|doubt| mirror.put_finding(&doubt.finding(), now))
+                })?;
+                self.rooted(head)?;
+                Ok(true)
+            }
+            Pass::Whole => {
+                self.forget_unproved()?;
+                self.explain_mismatch(source, head, &frontier.root(), why)
+            }
+            Pass::Holes | Pass::TreeLost(_) => {
+                self.forget_unproved()?;
+                Ok(true)
+            }
+            Pass::Stopped => {
+                self.forget_unproved()?;
+                Ok(false)
+            }
+        }
+    }
+
+    fn rooted(&mut self, head: &Head) -> Result<(), Fault> {
+        self.summary.target_rooted = true;
+        self.summary.tally.record("root", true);
+        self.mark_head(head, HeadStatus::Consistent)
+    }
+
+    /// One pass over the bundles from the rooted cursor to the head.
+    fn pass(
+        &mut self,
+        source: &dyn LogSource,
+        head: &Head,
+        tree: Option<ServedTree<'_>>,
+    ) -> Result<(Pass, Taker, CompactRange), Fault> {
+        let mode = if tree.is_some() { Mode::Proved } else { Mode::Unproved };
+        let rooted = self.mirror.state().rooted;
+        let shop =
+            Shop { policy: self.policy, tree: tree.map(Mutex::new), size: head.size(), check_from: rooted };
+        let covering = self.covering(rooted)?;
+        let mut writer = Writer::new(self.mirror, mode, &self.options.now.1, covering)?;
+        let mut taker = Taker::new(mode, self.options.max_findings);
+        let progress = self.progress;
+        let flow = in_order(
+            rooted / WIDTH..head.size().div_ceil(WIDTH),
+            self.options.workers,
+            KeyCache::default,
+            |n, keys| {
+                let piece = shop.fetched(source, n, keys);
+                let weight = piece.weight();
+                (piece, weight)
+            },
+            |n, piece| {
+                progress.advance(WIDTH);
+                taker.take(n, piece, &mut writer)
+            },
+        );
+        if let ControlFlow::Break(Stop::Fault(fault)) = flow {
+            return Err(fault);
+        }
+        // What was taken before a stop is proved and stays.
+        writer.flush()?;
+        let frontier = writer.frontier().clone();
+        let pass = match flow {
+            ControlFlow::Break(Stop::TreeLost(error)) => Pass::TreeLost(error),
+            ControlFlow::Break(Stop::Unknown(cause)) => {
+                self.summary.incomplete.push(cause);
+                Pass::Stopped
+            }
+            _ if taker.bad.is_empty() => Pass::Whole,
+            _ => Pass::Holes,
+        };
+        self.report_holes(head, &taker.bad)?;
+        Ok((pass, taker, frontier))
+    }
+}
+
+/// What [`Run::compare_with_kept`] found.
+enum Compared {
+    Consistent,
+    Contradicted,
+    Unreachable,
+    TreeLost(TreeError),
+}
+
+/// Why a pass ends before its last bundle.
+enum Stop {
+    Fault(Fault),
+    TreeLost(TreeError),
+    Unknown(String),
+    /// Enough bundles were bad.
+    Enough,
+}
+
+/// A bundle that is not what the signed root commits to.
+pub(super) struct BadBundle {
+    pub n: u64,
+    pub missing: bool,
+    pub why: String,
+}
+
+/// Takes the pieces in order and decides what each means for the pass.
+struct Taker {
+    mode: Mode,
+    max_findings: u64,
+    bad: Vec<BadBundle>,
+    /// In [`Mode::Unproved`] only, the tiles that will be wrong if the leaves turn out right.
+    doubts: Vec<TileDoubt>,
+    tiles: Tally,
+}
+
+impl Taker {
+    fn new(mode: Mode, max_findings: u64) -> Taker {
+        Taker { mode, max_findings, bad: Vec::new(), doubts: Vec::new(), tiles: Tally::default() }
+    }
+
+    fn take(&mut self, n: u64, piece: Piece, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
+        match piece {
+            Piece::Done(bundle) => {
+                match &bundle.tile {
+                    TileCheck::NotCompared => {}
+                    TileCheck::Same => self.tiles.record("tiles", true),
+                    TileCheck::Doubt(doubt) => {
+                        self.tiles.record("tiles", false);
+                        if self.mode == Mode::Unproved && self.doubts.len() < MAX_DOUBTS {
+                            self.doubts.push(doubt.clone());
+                        }
+                    }
+                }
+                let taken = match self.bad.is_empty() {
+                    true => writer.take(*bundle),
+                    false => writer.take_findings_only(&bundle),
+                };
+                self.after(taken, writer)
+            }
+            Piece::Missing(why) => self.bad(BadBundle { n, missing: true, why }),
+            Piece::Wrong(why) => self.bad(BadBundle { n, missing: false, why }),
+            Piece::Unknown(cause) => ControlFlow::Break(Stop::Unknown(cause)),
+            Piece::TreeLost(error) => ControlFlow::Break(Stop::TreeLost(error)),
+            Piece::Disagreement(what) => ControlFlow::Break(Stop::Fault(Fault::Disagreement(what))),
+            // Only mirrored leaves can be damaged here.
+            Piece::Damaged => ControlFlow::Break(Stop::Unknown("the mirror is damaged".to_owned())),
+        }
+    }
+
+    fn after(&self, taken: Result<(), Fault>, writer: &Writer<'_>) -> ControlFlow<Stop> {
+        match taken {
+            Err(fault) => ControlFlow::Break(Stop::Fault(fault)),
+            Ok(()) if writer.findings() > self.max_findings => {
+                ControlFlow::Break(Stop::Unknown(too_many(writer.findings())))
+            }
+            Ok(()) => ControlFlow::Continue(()),
+        }
+    }
+
+    fn bad(&mut self, bad: BadBundle) -> ControlFlow<Stop> {
+        self.bad.push(bad);
+        // Without tiles nothing after a hole can be proved any more.
+        if self.mode == Mode::Unproved || self.bad.len() >= MAX_BAD_BUNDLES {
+            return ControlFlow::Break(Stop::Enough);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The cause of a stop at `--max-findings`.
+pub(super) fn too_many(findings: u64) -> String {
+    format!("{findings} findings stand; the run stopped there, see --max-findings")
+}

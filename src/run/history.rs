@@ -1,0 +1,189 @@
+//! Every kept head against the rebuilt tree, and contradictions turned into evidence.
+//!
+//! A violation is reported only after the misbehaviour file that proves it has been written and
+//! verified as a stranger would verify it. The file rests on two signatures and on hashes that must
+//! rebuild the larger signed root, so neither a damaged mirror nor a lying server can make one.
+
+use super::heads::code_of;
+use super::served_tree::fold_range;
+use super::{Fault, Run};
+use crate::audit::finding::Finding;
+use crate::core::evidence::{self, EvidenceError, Kind};
+use crate::core::finding::Code;
+use crate::core::hash::{Hash, empty_root, leaf_hash, sha256};
+use crate::core::head::Head;
+use crate::core::proof::{ProveError, consistency_nodes};
+use crate::mirror::{HeadStatus, Mirror, MirrorError, StoredHead};
+use std::fs;
+use std::io::{self, Write as _};
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// The hash of leaves `[range)`, a range of RFC 6962, from mirrored nodes and re-hashed leaves.
+pub(crate) fn mirrored_range(mirror: &Mirror, range: Range<u64>) -> Result<Hash, MirrorError> {
+    let damaged = |what: String| MirrorError::Damaged(mirror.path().to_owned(), what);
+    fold_range(range, |level, n| {
+        if level == 0 {
+            let leaves = mirror.leaves(n, n.saturating_add(1))?;
+            let leaf = leaves.first().ok_or_else(|| damaged(format!("leaf {n} is missing")))?;
+            return Ok(leaf_hash(leaf).0);
+        }
+        mirror.node(level, n)?.ok_or_else(|| damaged(format!("node {n} of level {level} is missing")))
+    })
+}
+
+impl Run<'_> {
+    /// Holds every head that is not known to be consistent against the rebuilt tree.
+    pub(crate) fn check_history(&mut self) -> Result<(), Fault> {
+        let rooted = self.mirror.state().rooted;
+        let mut beyond: u64 = 0;
+        for stored in self.mirror.open_heads(&self.policy.log_key)? {
+            if stored.head.size() > rooted {
+                beyond = beyond.saturating_add(1);
+                continue;
+            }
+            self.check_against_tree(&stored.head)?;
+        }
+        if beyond > 0 {
+            let cause = format!(
+                "{beyond} signed head(s) are larger than the {rooted} entries that could be rebuilt, and were not \
+                 compared with the tree"
+            );
+            self.summary.incomplete.push(cause);
+        }
+        Ok(())
+    }
+
+    /// The mirror's root at a head's size. Where it is not the head's, the mirror is mended first and
+    /// asked again: what this disk did is not held against the log.
+    pub(super) fn root_for(&mut self, head: &Head) -> Result<Hash, Fault> {
+        let read = |mirror: &Mirror| match head.size() {
+            0 => Ok(empty_root()),
+            size => mirrored_range(mirror, 0..size),
+        };
+        match read(self.mirror) {
+            Ok(root) if root == head.root() => return Ok(root),
+            Ok(_) | Err(MirrorError::Damaged(..)) => self.confirm_mirror()?,
+            Err(error) => return Err(error.into()),
+        }
+        Ok(read(self.mirror)?)
+    }
+
+    fn check_against_tree(&mut self, head: &Head) -> Result<(), Fault> {
+        let root = self.root_for(head)?;
+        if root == head.root() {
+            return self.mark_head(head, HeadStatus::Consistent);
+        }
+        let key = &self.policy.log_key;
+        let larger = self.mirror.largest_consistent(u64::MAX, key)?.filter(|l| l.head.size() > head.size());
+        match larger {
+            Some(StoredHead { head: larger, .. }) if head.size() > 0 => {
+                let nodes =
+                    evidence_nodes(head.size(), larger.size(), |range| mirrored_range(self.mirror, range))?;
+                self.report_contradiction(Kind::InconsistentHeads, head, &larger, Some(&nodes))?;
+            }
+            // Two signed trees of one size were reported as what they are.
+            _ if self.is_forked(head, &root)? => {}
+            _ => {
+                let subject = tree_subject(head);
+                let message = format!(
+                    "the {} of size {} has root {}, but the entries have root {root}",
+                    head.format().as_str(),
+                    head.size(),
+                    head.root()
+                );
+                self.find_of_log(Code::RootMismatch, subject, message)?;
+            }
+        }
+        self.mark_head(head, HeadStatus::Contradicted)
+    }
+
+    fn is_forked(&self, head: &Head, root: &Hash) -> Result<bool, Fault> {
+        let others = self.mirror.heads_of_size(head.size(), &self.policy.log_key)?;
+        Ok(others.iter().any(|other| other.head.root() == *root))
+    }
+
+    /// Makes, verifies and saves a misbehaviour file, and reports it. Where the file does not
+    /// verify, nothing is reported: then the fault is ours.
+    pub(crate) fn report_contradiction(
+        &mut self,
+        kind: Kind,
+        a: &Head,
+        b: &Head,
+        nodes: Option<&[Hash]>,
+    ) -> Result<(), Fault> {
+        let observer = format!("countersign {}", env!("CARGO_PKG_VERSION"));
+        let source = self.source.map_or_else(|| "heads import".to_owned(), |source| source.location());
+        let context =
+            [("observer", observer), ("observedAt", self.options.now.1.clone()), ("source", source)];
+        let bytes = evidence::make(kind, [a, b], nodes, &context);
+        let proved = match evidence::verify(&bytes, &self.policy.log_key) {
+            Ok(proved) => proved,
+            Err(EvidenceError::Disagreement(what)) => return Err(Fault::Disagreement(what)),
+            Err(error) => {
+                let path = self.mirror.path().to_owned();
+                let why =
+                    format!("it seemed to contradict a signed head, but the proof does not hold: {error}");
+                return Err(Fault::Mirror(MirrorError::Damaged(path, why)));
+            }
+        };
+        let path = self.save_evidence(kind, proved.heads(), &bytes)?;
+        let mut finding =
+            Finding::of_log(code_of(kind), contradiction_subject(proved.heads()), proved.to_string());
+        finding.evidence = Some(path.display().to_string());
+        self.find(&finding)
+    }
+
+    /// One file for one contradiction: its name comes from the two statements, and a file that is
+    /// there already (with an earlier observation in it) is kept, if it still proves the same.
+    fn save_evidence(&self, kind: Kind, heads: (&Head, &Head), bytes: &[u8]) -> Result<PathBuf, Fault> {
+        let name = sha256(contradiction_subject(heads).as_bytes()).to_string();
+        let short: String = name.chars().take(16).collect();
+        let path = self.options.evidence_dir.join(format!("misbehaviour-{}-{short}.json", kind.as_str()));
+        if let Ok(there) = fs::read(&path)
+            && evidence::verify(&there, &self.policy.log_key).is_ok_and(|proved| proved.kind() == kind)
+        {
+            return Ok(path);
+        }
+        let write = || -> io::Result<()> {
+            fs::create_dir_all(&self.options.evidence_dir)?;
+            let temporary = path.with_extension("json.new");
+            let mut file = fs::File::create(&temporary)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&temporary, &path)
+        };
+        write().map_err(|error| {
+            let why =
+                format!("a misbehaviour file could not be written to {path:?}: {error}; see --evidence-dir");
+            Fault::Evidence(why)
+        })?;
+        Ok(path)
+    }
+}
+
+/// The nodes that a misbehaviour file needs (specification section 11).
+pub(crate) fn evidence_nodes<E>(
+    smaller: u64,
+    larger: u64,
+    range: impl FnMut(Range<u64>) -> Result<Hash, E>,
+) -> Result<Vec<Hash>, E> {
+    match consistency_nodes(smaller, larger, range) {
+        Ok(nodes) => Ok(nodes),
+        Err(ProveError::Source(error)) => Err(error),
+        // The sizes are in order wherever this is called; without nodes the file proves nothing.
+        Err(ProveError::Impossible(_)) => Ok(Vec::new()),
+    }
+}
+
+/// One subject for one tree, in whichever format it was signed.
+pub(crate) fn tree_subject(head: &Head) -> String {
+    format!("{} {}", head.size(), head.root())
+}
+
+fn contradiction_subject((smaller, larger): (&Head, &Head)) -> String {
+    // Two orders of the two heads of a fork are one contradiction.
+    let mut trees = [tree_subject(smaller), tree_subject(larger)];
+    trees.sort();
+    trees.join(" / ")
+}

@@ -1,0 +1,266 @@
+//! The audit run: where a log, the pure checks and the mirror meet.
+//!
+//! One run, in this order, so that a crash between any two steps loses nothing and accuses nobody:
+//!
+//! 1. [`heads`]: fetch and verify the served heads, keep them durably, hold each against every head
+//!    kept. Kept *first*: a contradiction must not be forgotten because a later step failed.
+//! 2. [`extend`]: fetch the new entries, prove each bundle against the signed root before it is
+//!    stored, check its entries, and move the three cursors in one transaction with the rows.
+//! 3. [`recheck`]: entries that are in the mirror but not checked under this policy.
+//! 4. [`history`]: every kept head against the rebuilt tree; contradictions become evidence files
+//!    that are verified before they are reported.
+//! 5. `upkeep`: what was wrong with how the log served, is it still? Are our own bytes intact?
+//!
+//! Three answers stay apart throughout: a *finding* (the log did it), *incomplete* (could not
+//! tell, with the cause) and a *fault* (ours; nobody is accused).
+
+pub mod extend;
+pub mod heads;
+pub mod history;
+mod holes;
+mod pipeline;
+pub mod recheck;
+mod served_tree;
+mod upkeep;
+mod work;
+mod writer;
+
+use crate::audit::finding::Finding;
+use crate::audit::policy::Policy;
+use crate::audit::tally::Tally;
+use crate::core::finding::Code;
+use crate::core::head::Head;
+use crate::mirror::{Mirror, MirrorError};
+use crate::source::LogSource;
+use std::fmt;
+use std::path::PathBuf;
+
+/// What a run is asked to do, besides the policy.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Check all entries again, from the mirror, after checking the mirror itself.
+    pub full: bool,
+    /// Threads that fetch and check.
+    pub workers: usize,
+    /// Where misbehaviour files go.
+    pub evidence_dir: PathBuf,
+    /// Refuse to mirror more entries than this in all: a hostile log can sign any size.
+    pub max_entries: u64,
+    /// Stop checking when this many findings stand: they would fill disk and memory.
+    pub max_findings: u64,
+    /// The time of the run: Unix milliseconds, and the same as RFC 3339.
+    pub now: (u64, String),
+}
+
+/// Told about progress; the command line draws it.
+pub trait Progress: Sync {
+    /// A phase begins that has `total` entries to go through.
+    fn begin(&self, phase: &str, total: u64);
+    /// So many more entries are done.
+    fn advance(&self, entries: u64);
+    /// The phase is over.
+    fn end(&self);
+}
+
+/// No progress is shown.
+pub struct Silent;
+
+impl Progress for Silent {
+    fn begin(&self, _: &str, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn end(&self) {}
+}
+
+/// A fault on our side: the run stops, and nobody is accused.
+#[derive(Debug)]
+pub enum Fault {
+    /// The mirror.
+    Mirror(MirrorError),
+    /// Two implementations of one algorithm disagree.
+    Disagreement(String),
+    /// The evidence directory could not be written.
+    Evidence(String),
+}
+
+impl From<MirrorError> for Fault {
+    fn from(error: MirrorError) -> Fault {
+        Fault::Mirror(error)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Mirror(error) => error.fmt(f),
+            Fault::Disagreement(what) => write!(
+                f,
+                "two implementations disagree, so nothing is concluded: {what}. Please report this with the log's \
+                 name and the entry; it is a fault in this program or a library of it, or failing hardware"
+            ),
+            Fault::Evidence(why) => write!(f, "{why}"),
+        }
+    }
+}
+
+/// What a run did and could not do. The findings are in the mirror.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// The head that the mirror was brought up to, or the one that it should have been.
+    pub target: Option<Head>,
+    /// Whether the rebuilt tree has that head's root.
+    pub target_rooted: bool,
+    /// Heads kept, and how many of them are new in this run.
+    pub heads_seen: u64,
+    /// See above.
+    pub heads_new: u64,
+    /// Entries checked for the first time in this run.
+    pub entries_new: u64,
+    /// Checks of heads, roots and tiles in this run.
+    pub tally: Tally,
+    /// What could not be decided, each with its cause.
+    pub incomplete: Vec<String>,
+    /// Faults on our side.
+    pub faults: Vec<String>,
+    /// What the reader should know besides.
+    pub notes: Vec<String>,
+    /// No head verified: nothing else was judged.
+    pub no_head: bool,
+}
+
+/// One run in progress.
+pub struct Run<'a> {
+    pub(crate) source: Option<&'a dyn LogSource>,
+    pub(crate) mirror: &'a mut Mirror,
+    pub(crate) policy: &'a Policy,
+    pub(crate) options: &'a Options,
+    pub(crate) progress: &'a dyn Progress,
+    pub(crate) summary: Summary,
+    /// The whole mirror was re-hashed in this run.
+    pub(crate) confirmed: bool,
+}
+
+impl<'a> Run<'a> {
+    /// Prepares a run. Without a source only what the mirror holds can be checked.
+    pub fn new(
+        source: Option<&'a dyn LogSource>,
+        mirror: &'a mut Mirror,
+        policy: &'a Policy,
+        options: &'a Options,
+        progress: &'a dyn Progress,
+    ) -> Run<'a> {
+        Run { source, mirror, policy, options, progress, summary: Summary::default(), confirmed: false }
+    }
+
+    /// The whole audit. A fault ends it early and is in the summary; what was found before it
+    /// stays found.
+    pub fn audit(mut self) -> Summary {
+        if let Err(fault) = self.steps() {
+            // A fault may leave a transaction open; what it held was not acknowledged.
+            let _ = self.mirror.rollback();
+            self.summary.faults.push(fault.to_string());
+        }
+        self.summary
+    }
+
+    fn steps(&mut self) -> Result<(), Fault> {
+        let checked_before = self.mirror.state().checked;
+        let result = self.ordered_steps();
+        if !self.summary.target_rooted {
+            self.summary.tally.add("root", 0, 0, 1);
+        }
+        self.summary.entries_new = self.mirror.state().checked.saturating_sub(checked_before);
+        result
+    }
+
+    fn ordered_steps(&mut self) -> Result<(), Fault> {
+        self.prepare_checks()?;
+        if self.options.full {
+            self.confirm_mirror()?;
+            self.mirror.transact(|mirror, _| mirror.forget_compared())?;
+        }
+        let candidates = self.collect_heads()?;
+        self.mirror.acknowledge()?;
+        let mut reachable = true;
+        if self.summary.no_head {
+            return self.finish();
+        }
+        // Checks across entries go in log order: older entries first.
+        self.recheck()?;
+        // New entries are stored as checked, so none before them may be unchecked.
+        self.summary.target = candidates.first().cloned();
+        let whole = self.mirror.state().checked == self.mirror.state().rooted;
+        for head in candidates.iter().filter(|_| whole) {
+            reachable = self.extend_to(head)?;
+            if self.summary.target_rooted || !reachable {
+                break;
+            }
+        }
+        reachable = reachable && self.compare_upper_tiles()?;
+        self.recheck()?;
+        self.check_history()?;
+        if reachable && !candidates.is_empty() {
+            self.revisit_served()?;
+        }
+        self.scrub()?;
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        self.mirror.acknowledge()?;
+        self.summary.heads_seen = self.mirror.head_count()?;
+        Ok(())
+    }
+
+    /// Under another policy, or with `--full`, every entry is to be checked again.
+    fn prepare_checks(&mut self) -> Result<(), Fault> {
+        let policy = self.policy.entry_fingerprint().to_string();
+        let state = self.mirror.state();
+        if self.options.full {
+            self.mirror.check_integrity()?;
+        }
+        let changed = state.entry_policy != policy;
+        if !(changed || self.options.full) {
+            return Ok(());
+        }
+        if changed && state.checked > 0 {
+            let note = "the trust options changed since the last run: all entries are checked again";
+            self.summary.notes.push(note.to_owned());
+        }
+        self.mirror.transact(|mirror, state| {
+            state.entry_policy = policy;
+            mirror.forget_checks(state)
+        })?;
+        Ok(())
+    }
+
+    /// Records a finding, in a transaction of its own.
+    pub(crate) fn find(&mut self, finding: &Finding) -> Result<(), Fault> {
+        let now = &self.options.now.1;
+        Ok(self.mirror.transact(|mirror, _| mirror.put_finding(finding, now))?)
+    }
+
+    pub(crate) fn find_of_log(
+        &mut self,
+        code: Code,
+        subject: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Result<(), Fault> {
+        self.find(&Finding::of_log(code, subject, message))
+    }
+}
+
+impl Run<'_> {
+    /// After heads were added with [`Run::keep`]: compares them with the mirrored tree.
+    pub fn compare_imported(mut self) -> Summary {
+        let compare = |run: &mut Self| {
+            run.compare_kept()?;
+            run.check_history()?;
+            run.finish()
+        };
+        if let Err(fault) = compare(&mut self) {
+            let _ = self.mirror.rollback();
+            self.summary.faults.push(fault.to_string());
+        }
+        self.summary
+    }
+}

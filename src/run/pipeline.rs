@@ -1,0 +1,233 @@
+//! Work on numbered pieces in parallel, results in order, memory bounded.
+//!
+//! Threads take piece after piece; the caller's thread gets the results strictly in order. However
+//! large the pieces turn out to be, what is held at once stays within a budget: a thread takes a
+//! new piece only while the results that wait, and one piece of the largest size seen for every
+//! thread at work, fit. The piece that is wanted next is always let through, so nothing deadlocks.
+
+use std::collections::BTreeMap;
+use std::ops::{ControlFlow, Range};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Bytes of results and of pieces at work. Six full bundles of the longest leaves, or thousands of
+/// ordinary ones.
+const BUDGET: usize = 96 * 1024 * 1024;
+
+/// Pieces ahead of the one wanted next. Enough to keep every thread busy; small pieces would
+/// otherwise fill the budget with work that a stop throws away.
+const AHEAD: u64 = 64;
+
+struct Shared<T> {
+    next: u64,
+    wanted: u64,
+    waiting: BTreeMap<u64, (T, usize)>,
+    waiting_bytes: usize,
+    at_work: usize,
+    largest: usize,
+    stopped: bool,
+}
+
+struct Pipe<T> {
+    shared: Mutex<Shared<T>>,
+    changed: Condvar,
+    end: u64,
+}
+
+impl<T> Pipe<T> {
+    fn lock(&self) -> MutexGuard<'_, Shared<T>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, guard: MutexGuard<'a, Shared<T>>) -> MutexGuard<'a, Shared<T>> {
+        self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<u64> {
+        let mut shared = self.lock();
+        loop {
+            if shared.stopped || shared.next >= self.end {
+                return None;
+            }
+            let at_work = shared.at_work.saturating_add(1).saturating_mul(shared.largest);
+            let fits = shared.waiting_bytes.saturating_add(at_work) <= BUDGET
+                && shared.next < shared.wanted.saturating_add(AHEAD);
+            if fits || shared.next == shared.wanted {
+                let piece = shared.next;
+                shared.next = piece.saturating_add(1);
+                shared.at_work = shared.at_work.saturating_add(1);
+                return Some(piece);
+            }
+            shared = self.wait(shared);
+        }
+    }
+
+    fn put(&self, piece: u64, result: T, bytes: usize) {
+        let mut shared = self.lock();
+        shared.at_work = shared.at_work.saturating_sub(1);
+        shared.largest = shared.largest.max(bytes);
+        shared.waiting_bytes = shared.waiting_bytes.saturating_add(bytes);
+        shared.waiting.insert(piece, (result, bytes));
+        self.changed.notify_all();
+    }
+
+    fn get(&self) -> Option<(u64, T)> {
+        let mut shared = self.lock();
+        let wanted = shared.wanted;
+        if wanted >= self.end {
+            return None;
+        }
+        loop {
+            if let Some((result, bytes)) = shared.waiting.remove(&wanted) {
+                shared.waiting_bytes = shared.waiting_bytes.saturating_sub(bytes);
+                shared.wanted = wanted.saturating_add(1);
+                self.changed.notify_all();
+                return Some((wanted, result));
+            }
+            if shared.stopped {
+                return None;
+            }
+            shared = self.wait(shared);
+        }
+    }
+
+    fn stop(&self) {
+        self.lock().stopped = true;
+        self.changed.notify_all();
+    }
+}
+
+/// Stops everything if a thread panics, so that the panic is seen and nobody waits for its result.
+struct StopOnDrop<'a, T>(&'a Pipe<T>, bool);
+
+impl<T> Drop for StopOnDrop<'_, T> {
+    fn drop(&mut self) {
+        if !self.1 {
+            self.0.stop();
+        }
+    }
+}
+
+/// Runs `work` on every piece of `pieces` (end excluded) in `threads` threads and hands the results
+/// to `consume` in order, until it breaks. `work` also gives the bytes that its result holds;
+/// `local` makes what each thread keeps between pieces.
+pub fn in_order<L, T: Send, B>(
+    pieces: Range<u64>,
+    threads: usize,
+    local: impl Fn() -> L + Sync,
+    work: impl Fn(u64, &mut L) -> (T, usize) + Sync,
+    mut consume: impl FnMut(u64, T) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let pipe = Pipe {
+        shared: Mutex::new(Shared {
+            next: pieces.start,
+            wanted: pieces.start,
+            waiting: BTreeMap::new(),
+            waiting_bytes: 0,
+            at_work: 0,
+            largest: 1024 * 1024,
+            stopped: false,
+        }),
+        changed: Condvar::new(),
+        end: pieces.end,
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                let mut guard = StopOnDrop(&pipe, false);
+                let mut kept = local();
+                while let Some(piece) = pipe.take() {
+                    let (result, bytes) = work(piece, &mut kept);
+                    pipe.put(piece, result, bytes);
+                }
+                guard.1 = true;
+            });
+        }
+        let _stop = StopOnDrop(&pipe, false);
+        while let Some((piece, result)) = pipe.get() {
+            consume(piece, result)?;
+        }
+        ControlFlow::Continue(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn results_come_in_order_whatever_the_threads_do() {
+        for threads in [1, 2, 7] {
+            let mut seen = Vec::new();
+            let flow = in_order(
+                3..500,
+                threads,
+                || (),
+                |piece, ()| {
+                    if piece % 17 == 0 {
+                        std::thread::yield_now();
+                    }
+                    (piece * 2, 100)
+                },
+                |piece, result| {
+                    assert_eq!(result, piece * 2);
+                    seen.push(piece);
+                    ControlFlow::<()>::Continue(())
+                },
+            );
+            assert!(flow.is_continue());
+            assert_eq!(seen, (3..500).collect::<Vec<u64>>());
+        }
+    }
+
+    #[test]
+    fn a_break_stops_the_threads() {
+        let flow = in_order(
+            0..u64::MAX,
+            4,
+            || (),
+            |piece, ()| (piece, 1),
+            |piece, _| {
+                if piece == 1000 { ControlFlow::Break("enough") } else { ControlFlow::Continue(()) }
+            },
+        );
+        assert_eq!(flow, ControlFlow::Break("enough"));
+    }
+
+    #[test]
+    fn large_results_are_not_piled_up() {
+        let held = AtomicUsize::new(0);
+        let most = AtomicUsize::new(0);
+        let size = BUDGET / 4;
+        let flow = in_order(
+            0..64,
+            4,
+            || (),
+            |_, ()| {
+                let now = held.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                ((), size)
+            },
+            |_, ()| {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                held.fetch_sub(1, Ordering::SeqCst);
+                ControlFlow::<()>::Continue(())
+            },
+        );
+        assert!(flow.is_continue());
+        // The first round of threads starts before any size is known.
+        assert!(most.load(Ordering::SeqCst) <= 4 + 4, "held {}", most.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    #[should_panic]
+    fn a_panic_in_a_thread_is_a_panic_and_no_hang() {
+        let _ = in_order(
+            0..100,
+            2,
+            || (),
+            |piece, ()| (assert_ne!(piece, 50), 1),
+            |_, ()| ControlFlow::<()>::Continue(()),
+        );
+    }
+}

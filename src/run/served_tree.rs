@@ -1,0 +1,160 @@
+//! The log's own Merkle tiles, believed only as far as the signed root vouches for them.
+//!
+//! [`ServedTree::open`] folds the tiles of the tree's right edge into its root and compares that
+//! with the signed one; every full tile is then vouched for by one hash in the tile above it. So a
+//! bundle of entries can be authenticated the moment it arrives, nothing is stored before it is,
+//! and the whole needs a few tiles of memory for a tree of any size (C2SP tlog-tiles).
+
+use crate::core::hash::Hash;
+use crate::core::tile::{TilePath, parse_tile};
+use crate::core::tree::CompactRange;
+use crate::source::{FetchError, LogSource};
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Why the served tiles cannot vouch for a node.
+#[derive(Clone, Debug)]
+pub enum TreeError {
+    /// This tile is not served.
+    Missing(String),
+    /// This tile is malformed, or is not what the signed root commits to.
+    Wrong(String),
+    /// Could not tell: the cause.
+    Fetch(String),
+}
+
+impl fmt::Display for TreeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TreeError::Missing(path) => write!(f, "{path} is not served"),
+            TreeError::Wrong(path) => write!(f, "{path} does not fit the signed root"),
+            TreeError::Fetch(cause) => f.write_str(cause),
+        }
+    }
+}
+
+/// Tiles of one signed head's tree.
+pub struct ServedTree<'a> {
+    source: &'a dyn LogSource,
+    size: u64,
+    /// Right-edge tiles, by level: authenticated by the root itself.
+    edges: HashMap<u8, Arc<Vec<Hash>>>,
+    /// The last full tile used at each level.
+    recent: HashMap<u8, (u64, Arc<Vec<Hash>>)>,
+}
+
+/// Nodes at tile level `level` in a tree of `size` leaves.
+fn nodes_at(size: u64, level: u8) -> u64 {
+    size.checked_shr(u32::from(level).saturating_mul(8)).unwrap_or(0)
+}
+
+/// Folds leaves `[range)` from the fewest nodes: `node(level, n)` is the root of the n-th perfect
+/// subtree of 256^level leaves. The range must be one of RFC 6962's, so that it is one subtree.
+pub fn fold_range<E>(range: Range<u64>, mut node: impl FnMut(u8, u64) -> Result<Hash, E>) -> Result<Hash, E> {
+    let mut folded = CompactRange::new(range.start);
+    let mut at = range.start;
+    while at < range.end {
+        let level = largest_level(at, range.end);
+        let shift = u32::from(level).saturating_mul(8);
+        let hash = node(level, nodes_at(at, level))?;
+        // Aligned by the choice of level; a misaligned append would leave a wrong root, never a
+        // false acceptance.
+        if folded.append_subtree(shift, hash).is_err() {
+            break;
+        }
+        at = at.saturating_add(1u64.checked_shl(shift).unwrap_or(u64::MAX));
+    }
+    Ok(folded.root())
+}
+
+fn largest_level(at: u64, end: u64) -> u8 {
+    let mut level: u8 = 0;
+    while level < 7 {
+        let width = 1u64 << (u32::from(level).saturating_add(1).saturating_mul(8));
+        if !at.is_multiple_of(width) || at.checked_add(width).is_none_or(|next| next > end) {
+            break;
+        }
+        level = level.saturating_add(1);
+    }
+    level
+}
+
+impl<'a> ServedTree<'a> {
+    /// Fetches the right edge of the tree and checks it against the signed root.
+    pub fn open(source: &'a dyn LogSource, size: u64, root: &Hash) -> Result<ServedTree<'a>, TreeError> {
+        let mut tree = ServedTree { source, size, edges: HashMap::new(), recent: HashMap::new() };
+        let mut folded = CompactRange::new(0);
+        let mut lowest = String::new();
+        for level in (0..8u8).rev() {
+            let width = u16::try_from(nodes_at(size, level) % 256).unwrap_or(0);
+            if width == 0 {
+                continue;
+            }
+            let index = nodes_at(size, level) / 256;
+            let tile = tree.fetch(level, index, width)?;
+            for hash in &tile {
+                let appended = folded.append_subtree(u32::from(level).saturating_mul(8), *hash);
+                appended.map_err(|_| TreeError::Wrong(path(level, index, width)))?;
+            }
+            tree.edges.insert(level, Arc::new(tile));
+            lowest = path(level, index, width);
+        }
+        if folded.root() != *root {
+            return Err(TreeError::Wrong(lowest));
+        }
+        Ok(tree)
+    }
+
+    fn fetch(&self, level: u8, index: u64, width: u16) -> Result<Vec<Hash>, TreeError> {
+        let path = path(level, index, width);
+        match self.source.tile(level, index, width) {
+            Ok(bytes) => parse_tile(&bytes, width).map_err(|_| TreeError::Wrong(path)),
+            Err(FetchError::NotFound { .. }) => Err(TreeError::Missing(path)),
+            Err(FetchError::TooLarge { .. }) => Err(TreeError::Wrong(path)),
+            Err(error) => Err(TreeError::Fetch(error.to_string())),
+        }
+    }
+
+    /// The authenticated root of the n-th perfect subtree of 256^level leaves.
+    pub fn node(&mut self, level: u8, n: u64) -> Result<Hash, TreeError> {
+        let tile = self.tile(level, n / 256)?;
+        let slot = usize::try_from(n % 256).unwrap_or(usize::MAX);
+        tile.get(slot).copied().ok_or_else(|| TreeError::Wrong(path(level, n / 256, 256)))
+    }
+
+    fn tile(&mut self, level: u8, index: u64) -> Result<Arc<Vec<Hash>>, TreeError> {
+        if index >= nodes_at(self.size, level) / 256 {
+            let missing = || TreeError::Missing(path(level, index, 256));
+            return self.edges.get(&level).cloned().ok_or_else(missing);
+        }
+        if let Some((recent, tile)) = self.recent.get(&level)
+            && *recent == index
+        {
+            return Ok(Arc::clone(tile));
+        }
+        let tile = self.fetch(level, index, 256)?;
+        let above = level.saturating_add(1);
+        let mut folded = CompactRange::new(0);
+        for hash in &tile {
+            // 256 appends at one level to an empty range are always aligned.
+            folded.append_subtree(0, *hash).map_err(|_| TreeError::Wrong(path(level, index, 256)))?;
+        }
+        if self.node(above, index)? != folded.root() {
+            return Err(TreeError::Wrong(path(level, index, 256)));
+        }
+        let tile = Arc::new(tile);
+        self.recent.insert(level, (index, Arc::clone(&tile)));
+        Ok(tile)
+    }
+
+    /// The authenticated hash of leaves `[range)`, a range of RFC 6962.
+    pub fn range(&mut self, range: Range<u64>) -> Result<Hash, TreeError> {
+        fold_range(range, |level, n| self.node(level, n))
+    }
+}
+
+fn path(level: u8, index: u64, width: u16) -> String {
+    TilePath::Hash { level, index, width }.to_path()
+}

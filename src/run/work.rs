@@ -1,0 +1,278 @@
+//! What a worker thread does with one bundle: fetch or read it, prove it, check its entries.
+//!
+//! Everything here is independent of the other bundles, so it runs on all cores in any order; the
+//! writer then takes the results in order.
+
+use super::served_tree::{ServedTree, TreeError};
+use crate::audit::entries::{CheckedEntry, check_leaf};
+use crate::audit::finding::Finding;
+use crate::audit::policy::Policy;
+use crate::audit::tally::Tally;
+use crate::core::finding::Code;
+use crate::core::hash::{Hash, LeafHash, leaf_hash};
+use crate::core::second_opinion::rs_merkle_root;
+use crate::core::tile::{BundleError, TilePath, parse_bundle};
+use crate::core::tree::CompactRange;
+use crate::core::webauthn::KeyCache;
+use crate::source::{FetchError, LogSource};
+use std::sync::{Mutex, PoisonError};
+
+/// Entries in a full bundle.
+pub(super) const WIDTH: u64 = 256;
+
+/// A bundle whose leaves were hashed and, where `proved`, shown to be in the signed tree.
+pub(super) struct Bundle {
+    /// Index of its first leaf: a multiple of 256.
+    pub first: u64,
+    /// The leaves, verbatim.
+    pub leaves: Vec<Vec<u8>>,
+    /// Their hashes.
+    pub hashes: Vec<LeafHash>,
+    /// The root of exactly these leaves.
+    pub root: Hash,
+    /// The entries that were to be checked.
+    pub checked: Vec<CheckedEntry>,
+    /// How the checks of those entries went.
+    pub tally: Tally,
+    /// How the served Merkle tile over these leaves compares, if the leaves are right.
+    pub tile: TileCheck,
+}
+
+/// A served level-0 tile against the leaves' hashes.
+pub(super) enum TileCheck {
+    /// There was nothing to compare: mirrored leaves, or a log without tiles.
+    NotCompared,
+    /// It has the leaves' hashes.
+    Same,
+    /// It does not.
+    Doubt(TileDoubt),
+}
+
+/// A served Merkle tile that does not have the leaves' hashes.
+#[derive(Clone, Debug)]
+pub(super) struct TileDoubt {
+    /// The tile's path.
+    pub path: String,
+    /// `true`: it is missing.
+    pub missing: bool,
+}
+
+impl TileDoubt {
+    /// What it is once the leaves are proved.
+    pub(super) fn finding(&self) -> Finding {
+        let path = &self.path;
+        match self.missing {
+            true => Finding::of_log(Code::Gap, path, format!("the Merkle tile {path} is not served")),
+            false => {
+                let message = format!("the Merkle tile {path} is not what the entries hash to");
+                Finding::of_log(Code::TileMismatch, path, message)
+            }
+        }
+    }
+}
+
+/// What became of a bundle.
+pub(super) enum Piece {
+    Done(Box<Bundle>),
+    /// Not served, or fewer entries than it must have.
+    Missing(String),
+    /// Served, but not what the signed root commits to.
+    Wrong(String),
+    /// The mirrored leaves are not what was stored.
+    Damaged,
+    /// Could not tell: the cause. The run stops.
+    Unknown(String),
+    /// The served tiles cannot vouch any further.
+    TreeLost(TreeError),
+    /// Two implementations disagree.
+    Disagreement(String),
+}
+
+impl Piece {
+    /// Bytes that it holds, about: leaves, and as much again for what was decoded from them.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Piece::Done(bundle) => bundle
+                .leaves
+                .iter()
+                .map(|leaf| leaf.len().saturating_add(512))
+                .sum::<usize>()
+                .saturating_mul(2),
+            _ => 0,
+        }
+    }
+}
+
+/// The leaves of one bundle, from wherever they come.
+pub(super) type Leaves = Vec<Vec<u8>>;
+
+/// Fetches a bundle of `width` entries and splits it.
+pub(super) fn fetch_leaves(source: &dyn LogSource, n: u64, width: u16) -> Result<Leaves, Piece> {
+    let path = TilePath::Entries { index: n, width }.to_path();
+    let bytes = source.bundle(n, width).map_err(|error| match error {
+        FetchError::NotFound { .. } => Piece::Missing(error.to_string()),
+        FetchError::TooLarge { .. } => Piece::Wrong(error.to_string()),
+        error => Piece::Unknown(error.to_string()),
+    })?;
+    match parse_bundle(&bytes, width) {
+        Ok(leaves) => Ok(leaves.into_iter().map(<[u8]>::to_vec).collect()),
+        Err(error @ BundleError::Truncated { .. }) => Err(Piece::Missing(format!("{path}: {error}"))),
+        Err(error) => Err(Piece::Wrong(format!("{path}: {error}"))),
+    }
+}
+
+/// Hashes leaves and folds them, twice: our compact range, and an implementation that is not ours.
+pub(super) fn fold(leaves: &[Vec<u8>]) -> Result<(Vec<LeafHash>, Hash), Piece> {
+    let hashes: Vec<LeafHash> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
+    let mut range = CompactRange::new(0);
+    let folded = hashes.iter().try_for_each(|hash| range.append_leaf(*hash));
+    let root = range.root();
+    if folded.is_err() || rs_merkle_root(&hashes).is_some_and(|second| second != root) {
+        return Err(Piece::Disagreement("two Merkle tree implementations give two roots".to_owned()));
+    }
+    Ok((hashes, root))
+}
+
+/// What every worker shares.
+pub(super) struct Shop<'a> {
+    pub policy: &'a Policy,
+    /// Served tiles that vouch for bundles; `None`: nothing vouches until the whole tree is folded.
+    pub tree: Option<Mutex<ServedTree<'a>>>,
+    /// Tree size, in entries.
+    pub size: u64,
+    /// Entries from here on are checked.
+    pub check_from: u64,
+}
+
+impl Shop<'_> {
+    /// Entries in bundle `n`.
+    pub(super) fn width(&self, n: u64) -> u16 {
+        let first = n.saturating_mul(WIDTH);
+        u16::try_from(self.size.saturating_sub(first).min(WIDTH)).unwrap_or(0)
+    }
+
+    /// A bundle from the log: fetched, proved where tiles vouch, its tile compared, checked.
+    pub(super) fn fetched(&self, source: &dyn LogSource, n: u64, keys: &mut KeyCache) -> Piece {
+        self.try_fetched(source, n, keys).unwrap_or_else(|piece| piece)
+    }
+
+    fn try_fetched(&self, source: &dyn LogSource, n: u64, keys: &mut KeyCache) -> Result<Piece, Piece> {
+        let width = self.width(n);
+        let expected = self.expected(n, width)?;
+        let (leaves, hashes, root) = self.fetch_proved(source, n, expected)?;
+        let tile = compare_tile(source, n, width, &hashes)?;
+        if expected.is_none() {
+            return Ok(self.bundle(n, leaves, hashes, root, tile));
+        }
+        let mut bundle = self.bundle(n, leaves, hashes, root, tile);
+        if let Piece::Done(bundle) = &mut bundle {
+            self.check(bundle, keys)?;
+        }
+        Ok(bundle)
+    }
+
+    /// Fetches and folds a bundle. What is missing or wrong is asked for once more before it is held
+    /// against the log: a transfer can be cut short, or changed, without a sign of it.
+    fn fetch_proved(
+        &self,
+        source: &dyn LogSource,
+        n: u64,
+        expected: Option<Hash>,
+    ) -> Result<(Leaves, Vec<LeafHash>, Hash), Piece> {
+        let width = self.width(n);
+        let once = || {
+            let leaves = fetch_leaves(source, n, width)?;
+            let (hashes, root) = fold(&leaves)?;
+            if expected.is_some_and(|expected| expected != root) {
+                let path = TilePath::Entries { index: n, width }.to_path();
+                let why = format!("{path}: its entries do not hash to what the signed root commits to");
+                return Err(Piece::Wrong(why));
+            }
+            Ok((leaves, hashes, root))
+        };
+        match once() {
+            Err(Piece::Missing(_) | Piece::Wrong(_)) => once(),
+            first => first,
+        }
+    }
+
+    /// A bundle from the mirror: re-hashed against what was proved when it was stored, and checked.
+    pub(super) fn mirrored(&self, n: u64, leaves: Leaves, expected: Hash, keys: &mut KeyCache) -> Piece {
+        self.try_mirrored(n, leaves, expected, keys).unwrap_or_else(|piece| piece)
+    }
+
+    fn try_mirrored(
+        &self,
+        n: u64,
+        leaves: Leaves,
+        expected: Hash,
+        keys: &mut KeyCache,
+    ) -> Result<Piece, Piece> {
+        if leaves.len() != usize::from(self.width(n)) {
+            return Err(Piece::Damaged);
+        }
+        let (hashes, root) = fold(&leaves)?;
+        if expected != root {
+            return Err(Piece::Damaged);
+        }
+        let mut bundle = self.bundle(n, leaves, hashes, root, TileCheck::NotCompared);
+        if let Piece::Done(bundle) = &mut bundle {
+            self.check(bundle, keys)?;
+        }
+        Ok(bundle)
+    }
+
+    fn bundle(&self, n: u64, leaves: Leaves, hashes: Vec<LeafHash>, root: Hash, tile: TileCheck) -> Piece {
+        let first = n.saturating_mul(WIDTH);
+        let (checked, tally) = (Vec::new(), Tally::default());
+        Piece::Done(Box::new(Bundle { first, leaves, hashes, root, checked, tally, tile }))
+    }
+
+    /// What the signed root commits to for bundle `n`.
+    fn expected(&self, n: u64, width: u16) -> Result<Option<Hash>, Piece> {
+        let Some(tree) = &self.tree else { return Ok(None) };
+        let mut tree = tree.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = n.saturating_mul(WIDTH);
+        let hash = match u64::from(width) {
+            WIDTH => tree.node(1, n),
+            width => tree.range(first..first.saturating_add(width)),
+        };
+        hash.map(Some).map_err(Piece::TreeLost)
+    }
+
+    fn check(&self, bundle: &mut Bundle, keys: &mut KeyCache) -> Result<(), Piece> {
+        for (offset, leaf) in (0u64..).zip(&bundle.leaves) {
+            let index = bundle.first.saturating_add(offset);
+            if index < self.check_from {
+                continue;
+            }
+            let entry = check_leaf(leaf, index, self.policy, keys, &mut bundle.tally)
+                .map_err(|disagreement| Piece::Disagreement(format!("entry {index}: {disagreement}")))?;
+            bundle.checked.push(entry);
+        }
+        Ok(())
+    }
+}
+
+/// Compares the served level-0 tile with the leaves' hashes.
+pub(super) fn compare_tile(
+    source: &dyn LogSource,
+    n: u64,
+    width: u16,
+    hashes: &[LeafHash],
+) -> Result<TileCheck, Piece> {
+    if !source.has_tiles() {
+        return Ok(TileCheck::NotCompared);
+    }
+    let path = TilePath::Hash { level: 0, index: n, width }.to_path();
+    let same = |bytes: &[u8]| {
+        let (chunks, rest) = bytes.as_chunks::<32>();
+        rest.is_empty() && chunks.len() == hashes.len() && chunks.iter().zip(hashes).all(|(a, b)| *a == b.0.0)
+    };
+    match source.tile(0, n, width) {
+        Ok(bytes) if same(&bytes) => Ok(TileCheck::Same),
+        Ok(_) | Err(FetchError::TooLarge { .. }) => Ok(TileCheck::Doubt(TileDoubt { path, missing: false })),
+        Err(FetchError::NotFound { .. }) => Ok(TileCheck::Doubt(TileDoubt { path, missing: true })),
+        Err(error) => Err(Piece::Unknown(error.to_string())),
+    }
+}

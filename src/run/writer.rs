@@ -1,0 +1,316 @@
+//! Takes checked bundles in order and makes them durable, one transaction a batch.
+//!
+//! The cursors move in the same transaction as the rows they speak of, so whatever moment a crash
+//! picks, the mirror is at the end of some batch.
+
+use super::Fault;
+use super::work::{Bundle, TileCheck, WIDTH};
+use crate::audit::across::{Memory as _, Repeat, Sighting, check_key_use, repeat_finding};
+use crate::audit::entries::{CheckedEntry, has_value};
+use crate::audit::finding::Finding;
+use crate::audit::tally::Tally;
+use crate::core::entry::Decision;
+use crate::core::finding::{Code, Severity};
+use crate::core::hash::Hash;
+use crate::core::tree::CompactRange;
+use crate::core::{limits, text};
+use crate::mirror::state::{Decisions, State};
+use crate::mirror::{Mirror, MirrorError};
+use std::collections::BTreeMap;
+
+/// Entries in a batch: enough that one sync to disk costs little for each.
+const BATCH_ENTRIES: u64 = 8192;
+
+/// Bytes of leaves in a batch: bounds memory where leaves are long.
+const BATCH_BYTES: usize = 16 * 1024 * 1024;
+
+/// What the bundles prove when they come from the log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Each was proved against the signed root: stored, rooted and checked at once.
+    Proved,
+    /// Nothing is proved until the last: stored only.
+    Unproved,
+    /// They were in the mirror already: checked only.
+    Mirrored,
+}
+
+/// See the module.
+pub(super) struct Writer<'m> {
+    mirror: &'m mut Mirror,
+    mode: Mode,
+    now: String,
+    state: State,
+    /// The tree of all leaves taken so far.
+    frontier: CompactRange,
+    tally: Tally,
+    /// STHs as (size, time), ascending: which head covers an entry first.
+    covering: Vec<(u64, u64)>,
+    batch: Vec<Bundle>,
+    batch_bytes: usize,
+    batch_entries: u64,
+    batch_findings: u64,
+    /// Findings that stood at the beginning, and those recorded since.
+    findings: u64,
+}
+
+impl<'m> Writer<'m> {
+    pub(super) fn new(
+        mirror: &'m mut Mirror,
+        mode: Mode,
+        now: &str,
+        covering: Vec<(u64, u64)>,
+    ) -> Result<Writer<'m>, Fault> {
+        let state = mirror.state().clone();
+        let frontier = state.frontier().ok_or_else(|| {
+            MirrorError::Damaged(mirror.path().to_owned(), "its frontier does not fit its cursor".to_owned())
+        })?;
+        let tally = state.tally();
+        let findings = mirror.finding_count()?;
+        Ok(Writer {
+            mirror,
+            mode,
+            now: now.to_owned(),
+            state,
+            frontier,
+            tally,
+            covering,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            batch_entries: 0,
+            batch_findings: 0,
+            findings,
+        })
+    }
+
+    /// The tree of all leaves taken so far.
+    pub(super) fn frontier(&self) -> &CompactRange {
+        &self.frontier
+    }
+
+    /// Findings that stood at the beginning, and those made since, whether recorded yet or not.
+    pub(super) fn findings(&self) -> u64 {
+        self.findings.saturating_add(self.batch_findings)
+    }
+
+    /// Takes the next bundle.
+    pub(super) fn take(&mut self, bundle: Bundle) -> Result<(), Fault> {
+        if self.mode != Mode::Mirrored {
+            self.append(&bundle)?;
+        }
+        let bytes: usize = bundle.leaves.iter().map(Vec::len).sum();
+        self.batch_bytes = self.batch_bytes.saturating_add(bytes);
+        self.batch_entries = self.batch_entries.saturating_add(bundle.leaves.len() as u64);
+        let findings: usize = bundle.checked.iter().map(|entry| entry.findings.len()).sum();
+        self.batch_findings = self.batch_findings.saturating_add(findings as u64);
+        self.batch.push(bundle);
+        if self.batch_entries >= BATCH_ENTRIES || self.batch_bytes >= BATCH_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Extends the tree by the bundle's leaves that are new to it.
+    fn append(&mut self, bundle: &Bundle) -> Result<(), Fault> {
+        let whole = bundle.first == self.frontier.end() && bundle.hashes.len() as u64 == WIDTH;
+        let overflow = |_| Fault::Disagreement("the tree cannot grow that far".to_owned());
+        if whole {
+            return self.frontier.append_subtree(8, bundle.root).map_err(overflow);
+        }
+        for (offset, hash) in (0u64..).zip(&bundle.hashes) {
+            // The first bundle may begin with leaves that are in the tree already.
+            if bundle.first.saturating_add(offset) == self.frontier.end() {
+                self.frontier.append_leaf(*hash).map_err(overflow)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes everything taken so far durable.
+    pub(super) fn flush(&mut self) -> Result<(), Fault> {
+        let batch = std::mem::take(&mut self.batch);
+        (self.batch_bytes, self.batch_entries, self.batch_findings) = (0, 0, 0);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let first = batch.first().map_or(0, |bundle| bundle.first);
+        if self.mode != Mode::Unproved && first > self.state.checked {
+            // The last line of defence: the cursor says that all entries before it were checked.
+            let what = format!("entries {} to {first} would count as checked unseen", self.state.checked);
+            return Err(Fault::Disagreement(what));
+        }
+        self.mirror.begin()?;
+        let mut state = self.state.clone();
+        let end = batch.last().map_or(0, |b| b.first.saturating_add(b.leaves.len() as u64));
+        if self.mode != Mode::Mirrored {
+            self.store(&batch, &state)?;
+            state.downloaded = end;
+        }
+        if self.mode == Mode::Proved {
+            state.set_frontier(&self.frontier);
+        }
+        if self.mode != Mode::Unproved {
+            self.record(&batch, &mut state.decisions)?;
+            state.checked = end;
+            state.set_tally(&self.tally);
+        }
+        self.mirror.commit(state)?;
+        self.state = self.mirror.state().clone();
+        Ok(())
+    }
+
+    fn store(&mut self, batch: &[Bundle], state: &State) -> Result<(), Fault> {
+        for bundle in batch {
+            for (offset, leaf) in (0u64..).zip(&bundle.leaves) {
+                let index = bundle.first.saturating_add(offset);
+                if index >= state.downloaded {
+                    self.mirror.put_leaf(index, leaf)?;
+                }
+            }
+            if bundle.leaves.len() as u64 == WIDTH {
+                put_nodes(self.mirror, bundle.first / WIDTH, &bundle.root)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After a hole in the log: the bundle is proved, so what is wrong with its entries is found;
+    /// but nothing that counts on the entries before it is checked, and the cursors stay.
+    pub(super) fn take_findings_only(&mut self, bundle: &Bundle) -> Result<(), Fault> {
+        self.flush()?;
+        self.mirror.begin()?;
+        for finding in bundle.checked.iter().flat_map(|entry| &entry.findings) {
+            self.put_finding(finding)?;
+        }
+        if let TileCheck::Doubt(doubt) = &bundle.tile {
+            self.put_finding(&doubt.finding())?;
+        }
+        let state = self.mirror.state().clone();
+        self.mirror.commit(state)?;
+        Ok(())
+    }
+
+    fn put_finding(&mut self, finding: &Finding) -> Result<(), Fault> {
+        self.findings = self.findings.saturating_add(u64::from(finding.severity > Severity::Info));
+        Ok(self.mirror.put_finding(finding, &self.now)?)
+    }
+
+    /// Columns, findings, and the checks across entries, in log order.
+    fn record(&mut self, batch: &[Bundle], decisions: &mut Decisions) -> Result<(), Fault> {
+        let entries = || batch.iter().flat_map(|bundle| &bundle.checked);
+        let mut sightings: Vec<Sighting> =
+            entries().flat_map(|entry| entry.sightings.iter().copied()).collect();
+        let seen = sightings.clone();
+        let repeats = self.mirror.remember(&mut sightings)?;
+        for sighting in &seen {
+            self.tally.add(sighting.kind.check_name(), 1, 0, 0);
+        }
+        for bundle in batch {
+            self.tally.merge(&bundle.tally);
+            match &bundle.tile {
+                TileCheck::NotCompared => {}
+                TileCheck::Same => self.tally.record("tiles", true),
+                TileCheck::Doubt(doubt) => {
+                    self.tally.record("tiles", false);
+                    self.put_finding(&doubt.finding())?;
+                }
+            }
+        }
+        let ids: BTreeMap<u64, &str> = match repeats.is_empty() {
+            true => BTreeMap::new(),
+            false => entries().filter_map(|e| Some((e.index, e.columns.id.as_deref()?))).collect(),
+        };
+        for repeat in &repeats {
+            self.confirm_repeat(repeat)?;
+            let index = repeat.sighting.index;
+            self.tally.fail_instead(repeat.sighting.kind.check_name());
+            let finding = repeat_finding(repeat, ids.get(&index).copied());
+            self.put_finding(&finding)?;
+        }
+        for entry in entries() {
+            self.record_entry(entry, decisions)?;
+        }
+        Ok(())
+    }
+
+    /// A repetition rests on what the mirror remembers; the entry that is named as the first must
+    /// really have the value.
+    fn confirm_repeat(&self, repeat: &Repeat) -> Result<(), Fault> {
+        let first = Sighting { index: repeat.first, ..repeat.sighting };
+        let leaves = self.mirror.leaves(repeat.first, repeat.first.saturating_add(1))?;
+        match leaves.first() {
+            Some(leaf) if has_value(leaf, &first, &self.state.origin) => Ok(()),
+            _ => Err(Fault::Mirror(self.mirror.wrong_memory(repeat.first))),
+        }
+    }
+
+    fn record_entry(&mut self, entry: &CheckedEntry, decisions: &mut Decisions) -> Result<(), Fault> {
+        self.mirror.put_columns(entry.index, &entry.columns)?;
+        let count = match entry.columns.decision {
+            Some(Decision::Approved) => &mut decisions.approved,
+            Some(Decision::Rejected) => &mut decisions.rejected,
+            Some(Decision::Expired) => &mut decisions.expired,
+            None => &mut decisions.unreadable,
+        };
+        *count = count.saturating_add(1);
+        for finding in &entry.findings {
+            self.put_finding(finding)?;
+        }
+        let id = entry.columns.id.as_deref();
+        if let Some(used) = &entry.key_use {
+            let findings = check_key_use(self.mirror, used, entry.index, id)?;
+            let held = |code: Code| !findings.iter().any(|finding| finding.code == code);
+            self.tally.record("key-ownership", held(Code::KeyShared));
+            let history =
+                [Code::CredentialRelabelled, Code::BackupEligibilityChanged, Code::SignCountRegression];
+            self.tally.record("key-history", history.into_iter().all(held));
+            for finding in &findings {
+                self.put_finding(finding)?;
+            }
+        }
+        self.check_decided(entry)
+    }
+
+    /// An entry cannot have been decided after a head that covers it was signed.
+    fn check_decided(&mut self, entry: &CheckedEntry) -> Result<(), Fault> {
+        let Some([_, decided, _]) = entry.columns.times else { return Ok(()) };
+        let at = self.covering.partition_point(|(size, _)| *size <= entry.index);
+        let Some((size, time)) = self.covering.get(at).copied() else {
+            self.tally.add("decided-before-head", 0, 0, 1);
+            return Ok(());
+        };
+        let late = decided > time.saturating_add(limits::DECIDED_AFTER_HEAD_MS);
+        self.tally.record("decided-before-head", !late);
+        if late {
+            let message = format!(
+                "decided at {}, but covered by the head of size {size} that is dated {}",
+                text::time(decided),
+                text::time(time)
+            );
+            let id = entry.columns.id.as_deref();
+            let finding = Finding::of_entry(Code::DecidedAfterHead, entry.index, id, message);
+            self.put_finding(&finding)?;
+        }
+        Ok(())
+    }
+}
+
+/// Stores the root of bundle `n`, and of every larger perfect subtree that it completes.
+fn put_nodes(mirror: &mut Mirror, n: u64, root: &Hash) -> Result<(), Fault> {
+    mirror.put_node(1, n, root)?;
+    let (mut level, mut n) = (1u8, n);
+    while n % WIDTH == WIDTH - 1 && level < 7 {
+        let parent = n / WIDTH;
+        let mut folded = CompactRange::new(0);
+        for child in parent.saturating_mul(WIDTH)..=n {
+            let missing =
+                || MirrorError::Damaged(mirror.path().to_owned(), format!("node {child} is missing"));
+            let hash = mirror.node(level, child)?.ok_or_else(missing)?;
+            folded.append_subtree(0, hash).map_err(|_| missing())?;
+        }
+        level = level.saturating_add(1);
+        mirror.put_node(level, parent, &folded.root())?;
+        n = parent;
+    }
+    Ok(())
+}
