@@ -1,0 +1,244 @@
+//! Every check by name: what it says, which findings it makes, and how it came out.
+
+use super::Input;
+use crate::core::finding::{Code, Severity};
+
+/// How a check came out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CheckResult {
+    /// Made, and held wherever it was applied.
+    Passed,
+    /// Made, and did not hold somewhere.
+    Failed,
+    /// Not made.
+    NotChecked,
+}
+
+impl CheckResult {
+    /// The word in the report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CheckResult::Passed => "passed",
+            CheckResult::Failed => "failed",
+            CheckResult::NotChecked => "not-checked",
+        }
+    }
+}
+
+/// One line of the report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CheckLine {
+    /// Stable name.
+    pub name: &'static str,
+    /// What holds where it passed.
+    pub what: &'static str,
+    /// How it came out.
+    pub result: CheckResult,
+    /// How often it was applied.
+    pub count: u64,
+    /// Whether the verdict needs it.
+    pub required: bool,
+    /// Where it was not made although the verdict needs it: what was missing.
+    pub missing: Option<&'static str>,
+    /// Where it was not made and nobody asked: how to have it made.
+    pub hint: Option<&'static str>,
+}
+
+/// What makes a check apply.
+#[derive(Clone, Copy)]
+enum When {
+    /// Always.
+    Always,
+    /// With `--rp-id`; without it the verdict is at best incomplete.
+    RpId,
+    /// With `--allow-origin`; likewise.
+    Origin,
+    /// Only where it was asked for or there is something: the text says how.
+    Asked(&'static str),
+}
+
+struct Check(&'static str, &'static [Code], When, &'static str);
+
+use Code as C;
+
+const TABLE: &[Check] = &[
+    Check(
+        "head-signature",
+        &[C::HeadSignatureInvalid, C::HeadMalformed],
+        When::Always,
+        "every served head is signed by the pinned log key",
+    ),
+    Check(
+        "head-against-heads",
+        &[C::SameSizeFork, C::SthTimeContradiction],
+        When::Always,
+        "no two signed heads contradict each other",
+    ),
+    Check(
+        "head-against-tree",
+        &[C::InconsistentHeads],
+        When::Always,
+        "every signed head is a prefix of the rebuilt tree",
+    ),
+    Check(
+        "head-rollback",
+        &[C::HeadRollback],
+        When::Always,
+        "the log did not go back behind a head that it signed",
+    ),
+    Check(
+        "head-time",
+        &[C::HeadInFuture],
+        When::Asked("the log serves no STH, and a checkpoint has no time"),
+        "no head is dated in the future",
+    ),
+    Check(
+        "head-age",
+        &[C::HeadStale],
+        When::Asked("ask for it with --max-head-age"),
+        "the newest head is fresh enough",
+    ),
+    Check(
+        "root",
+        &[C::RootMismatch, C::Gap],
+        When::Always,
+        "the entries hash to the signed root, with none missing",
+    ),
+    Check(
+        "tiles",
+        &[C::TileMismatch],
+        When::Asked("the log serves no Merkle tiles"),
+        "the served Merkle tiles are those of the entries",
+    ),
+    Check(
+        "served-proofs",
+        &[C::ProofInvalid],
+        When::Asked("a tiled log serves no proofs"),
+        "the proofs that the log serves verify",
+    ),
+    Check(
+        "leaf-form",
+        &[C::LeafMalformed, C::LeafNotCanonical],
+        When::Always,
+        "every leaf is one entry in canonical form",
+    ),
+    Check("entry-origin", &[C::OriginMismatch], When::Always, "every entry names this log"),
+    Check("entry-times", &[C::TimeOrder], When::Always, "requested, decided and expiry times are in order"),
+    Check(
+        "entry-encoding",
+        &[C::EncodingInvalid],
+        When::Always,
+        "every value is in its one exact encoding and size",
+    ),
+    Check("sizes", &[C::EncodingInvalid], When::Always, "every part of an assertion has a possible size"),
+    Check(
+        "assertion-presence",
+        &[C::AssertionMissing, C::AssertionUnexpected],
+        When::Always,
+        "approvals, and only they, carry an assertion",
+    ),
+    Check("client-data", &[C::ClientDataMalformed], When::Always, "the client data is strict JSON"),
+    Check("client-data-type", &[C::ClientDataType], When::Always, "it is of an assertion"),
+    Check(
+        "challenge",
+        &[C::ChallengeMismatch],
+        When::Always,
+        "what was signed is this nonce and this payload hash",
+    ),
+    Check("origin", &[C::OriginNotAllowed], When::Origin, "it was signed on an allowed web origin"),
+    Check(
+        "cross-origin",
+        &[C::CrossOrigin, C::TopOriginNotAllowed],
+        When::Always,
+        "it was not signed inside a stranger's frame",
+    ),
+    Check("rp-id", &[C::RpIdMismatch], When::RpId, "it was signed for the pinned relying party"),
+    Check("user-present", &[C::UserNotPresent], When::Always, "the authenticator saw a person"),
+    Check("user-verified", &[C::UserNotVerified], When::Always, "the authenticator verified the person"),
+    Check("backup-flags", &[C::BackupFlags], When::Always, "the backup flags are possible"),
+    Check(
+        "authenticator-data",
+        &[C::AuthDataMalformed, C::AttestedDataPresent],
+        When::Always,
+        "the authenticator data is well formed",
+    ),
+    Check("key", &[C::KeyMalformed, C::KeyUnsupported], When::Always, "the passkey's public key is valid"),
+    Check(
+        "signature",
+        &[C::SignatureMalformed, C::SignatureInvalid],
+        When::Always,
+        "the passkey's signature verifies",
+    ),
+    Check(
+        "pinned-keys",
+        &[C::KeyNotPinned],
+        When::Asked("pin keys under [approvers] in the config"),
+        "approvers sign with their pinned keys only",
+    ),
+    Check("unique-id", &[C::IdDuplicate], When::Always, "no id stands twice"),
+    Check("unique-nonce", &[C::NonceReused], When::Always, "no nonce stands twice"),
+    Check("unique-assertion", &[C::AssertionReused], When::Always, "no assertion stands twice"),
+    Check("key-ownership", &[C::KeyShared], When::Always, "no passkey signs for two approvers"),
+    Check(
+        "key-history",
+        &[C::CredentialRelabelled, C::BackupEligibilityChanged, C::SignCountRegression],
+        When::Always,
+        "each passkey's history is plausible",
+    ),
+    Check(
+        "decided-before-head",
+        &[C::DecidedAfterHead],
+        When::Asked("the log serves no STH, and a checkpoint has no time"),
+        "entries were decided before the head that covers them",
+    ),
+    Check(
+        "reveals",
+        &[C::RevealMismatch, C::PayloadMismatch, C::EmailMismatch],
+        When::Asked("not part of this version's audit"),
+        "public reveals are what the entries commit to",
+    ),
+    Check("anchors", &[], When::Asked("not part of this version"), "heads are anchored in time"),
+    Check("witnesses", &[], When::Asked("not part of this version"), "witnesses cosigned the head"),
+];
+
+const NEED_RP_ID: &str = "give the relying party id with --rp-id";
+const NEED_ORIGIN: &str = "give the allowed web origins with --allow-origin";
+
+/// All checks, in the order of the specification.
+pub(super) fn lines(input: &Input) -> Vec<CheckLine> {
+    TABLE.iter().map(|check| line(check, input)).collect()
+}
+
+fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
+    let count = input.tally.get(name);
+    let applied = count.passed.saturating_add(count.failed);
+    let failed =
+        input.findings.iter().any(|f| codes.contains(&f.finding.code) && f.finding.severity > Severity::Info);
+    // A head that contradicts the tree does so for ever, under whichever finding it was reported.
+    let failed = failed || (*name == "head-against-tree" && count.failed > 0);
+    let missing = match when {
+        When::RpId if !input.asked.rp_id => Some(NEED_RP_ID),
+        When::Origin if !input.asked.origins => Some(NEED_ORIGIN),
+        _ => None,
+    };
+    // Never applied: that is a pass only where there was nothing to apply it to, because all entries
+    // of the head were checked and none is of the kind (an empty log has none at all).
+    let entries = &input.entries;
+    let vacuous =
+        count.not_checked == 0 && input.log.tree_size == Some(entries.total) && entries.approved == 0;
+    let made = match when {
+        When::Always | When::RpId | When::Origin => missing.is_none() && (applied > 0 || vacuous),
+        When::Asked(_) => applied > 0,
+    };
+    let result = match (failed, made && !input.nothing_judged) {
+        (true, _) => CheckResult::Failed,
+        (false, true) => CheckResult::Passed,
+        (false, false) => CheckResult::NotChecked,
+    };
+    let hint = match when {
+        When::Asked(how) if result == CheckResult::NotChecked => Some(*how),
+        _ => None,
+    };
+    let required = !matches!(when, When::Asked(_));
+    CheckLine { name, what, result, count: applied, required, missing, hint }
+}

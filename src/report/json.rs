@@ -1,0 +1,141 @@
+//! The report as JSON (command line contract, "JSON report of `audit`"). Fields are stable; more
+//! may be added, none change meaning.
+
+use super::{Report, ReportedFinding};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReportJson<'a> {
+    tool: &'static str,
+    version: &'static str,
+    command: &'a str,
+    verdict: &'static str,
+    exit_code: u8,
+    log: LogJson<'a>,
+    entries: EntriesJson,
+    heads: HeadsJson,
+    checks: ChecksJson<'a>,
+    findings: Vec<FindingJson<'a>>,
+    ended: Vec<FindingJson<'a>>,
+    incomplete: &'a [String],
+    faults: &'a [String],
+    notes: &'a [String],
+    started_at: &'a str,
+    finished_at: &'a str,
+    duration_ms: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LogJson<'a> {
+    origin: &'a str,
+    source: &'a str,
+    tree_size: Option<u64>,
+    root_hash: Option<&'a str>,
+    head_time: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct EntriesJson {
+    total: u64,
+    new: u64,
+    approved: u64,
+    rejected: u64,
+    expired: u64,
+    invalid: u64,
+}
+
+#[derive(Serialize)]
+struct HeadsJson {
+    seen: u64,
+    new: u64,
+}
+
+struct ChecksJson<'a>(&'a Report);
+
+#[derive(Serialize)]
+struct CheckJson {
+    result: &'static str,
+    count: u64,
+}
+
+impl Serialize for ChecksJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let lines = self.0.checks();
+        let mut map = serializer.serialize_map(Some(lines.len()))?;
+        for line in lines {
+            map.serialize_entry(line.name, &CheckJson { result: line.result.as_str(), count: line.count })?;
+        }
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FindingJson<'a> {
+    code: &'static str,
+    severity: &'static str,
+    index: Option<u64>,
+    id: Option<&'a str>,
+    message: &'a str,
+    evidence: Option<&'a str>,
+    first_seen: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<&'a str>,
+}
+
+fn finding(reported: &ReportedFinding) -> FindingJson<'_> {
+    let finding = &reported.finding;
+    FindingJson {
+        code: finding.code.as_str(),
+        severity: finding.severity.as_str(),
+        index: finding.index,
+        id: finding.id.as_deref(),
+        message: &finding.message,
+        evidence: finding.evidence.as_deref(),
+        first_seen: &reported.first_seen,
+        ended: reported.ended.as_deref(),
+    }
+}
+
+/// One line of JSON, its newline included.
+pub fn render(report: &Report) -> String {
+    let input = report.input();
+    let json = ReportJson {
+        tool: "countersign",
+        version: env!("CARGO_PKG_VERSION"),
+        command: input.command,
+        verdict: report.verdict().as_str(),
+        exit_code: report.verdict().exit_code(),
+        log: LogJson {
+            origin: &input.log.origin,
+            source: &input.log.source,
+            tree_size: input.log.tree_size,
+            root_hash: input.log.root_hash.as_deref(),
+            head_time: input.log.head_time,
+        },
+        entries: EntriesJson {
+            total: input.entries.total,
+            new: input.entries.new,
+            approved: input.entries.approved,
+            rejected: input.entries.rejected,
+            expired: input.entries.expired,
+            invalid: input.entries.invalid,
+        },
+        heads: HeadsJson { seen: input.heads.0, new: input.heads.1 },
+        checks: ChecksJson(report),
+        findings: input.findings.iter().map(finding).collect(),
+        ended: input.ended.iter().map(finding).collect(),
+        incomplete: &input.incomplete,
+        faults: &input.faults,
+        notes: &input.notes,
+        started_at: &input.started_at,
+        finished_at: &input.finished_at,
+        duration_ms: input.duration_ms,
+    };
+    let mut text = serde_json::to_string(&json).unwrap_or_default();
+    text.push('\n');
+    text
+}

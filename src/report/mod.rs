@@ -1,0 +1,218 @@
+//! The report: one value, rendered as text and as JSON, so that the two cannot disagree.
+//!
+//! It says what was checked, what was not, what was found, what that means and what to do. Nothing
+//! in it comes from a log unescaped.
+
+pub mod checks;
+pub mod json;
+pub mod text;
+
+#[cfg(test)]
+mod tests;
+
+use crate::audit::finding::Finding;
+use crate::audit::tally::Tally;
+use crate::core::finding::Severity;
+use checks::{CheckLine, CheckResult};
+
+/// The answer (command line contract, "Exit codes"). Ordered: the worst wins.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Verdict {
+    /// Everything that was asked for was checked, and holds.
+    Clean,
+    /// Could not be decided.
+    Incomplete,
+    /// A check failed definitively.
+    Invalid,
+    /// The log key signed contradictory statements.
+    Violation,
+    /// A fault on our side; the log is not accused.
+    LocalFault,
+}
+
+impl Verdict {
+    /// The word in the report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Clean => "clean",
+            Verdict::Incomplete => "incomplete",
+            Verdict::Invalid => "invalid",
+            Verdict::Violation => "violation",
+            Verdict::LocalFault => "local-fault",
+        }
+    }
+
+    /// The exit code.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Clean => 0,
+            Verdict::Invalid => 1,
+            Verdict::Incomplete => 3,
+            Verdict::Violation => 4,
+            Verdict::LocalFault => 5,
+        }
+    }
+}
+
+/// A finding with its history.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReportedFinding {
+    /// The finding.
+    pub finding: Finding,
+    /// RFC 3339.
+    pub first_seen: String,
+    /// RFC 3339, for a finding that no longer holds.
+    pub ended: Option<String>,
+}
+
+/// The log, as far as this run got.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LogPart {
+    /// Origin.
+    pub origin: String,
+    /// Where it was read from.
+    pub source: String,
+    /// Size of the head that was audited; `None` where no head verified.
+    pub tree_size: Option<u64>,
+    /// Root of that head, hex.
+    pub root_hash: Option<String>,
+    /// Time of that head, where an STH of it is known.
+    pub head_time: Option<u64>,
+}
+
+/// Counts of entries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct EntryCounts {
+    /// Checked, in this run and before.
+    pub total: u64,
+    /// Checked for the first time in this run.
+    pub new: u64,
+    /// Approved.
+    pub approved: u64,
+    /// Rejected.
+    pub rejected: u64,
+    /// Expired.
+    pub expired: u64,
+    /// With at least one finding of severity `invalid`.
+    pub invalid: u64,
+}
+
+/// What decides whether something was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Asked {
+    /// `--rp-id` was given.
+    pub rp_id: bool,
+    /// `--allow-origin` was given.
+    pub origins: bool,
+    /// `--max-head-age` was given.
+    pub head_age: bool,
+    /// `[approvers]` has pinned keys.
+    pub pinned_keys: bool,
+    /// Warnings make the verdict `invalid`.
+    pub deny_warnings: bool,
+}
+
+/// Everything that a report is made from.
+#[derive(Clone, Debug, Default)]
+pub struct Input {
+    /// Always `audit` today.
+    pub command: &'static str,
+    /// See [`LogPart`].
+    pub log: LogPart,
+    /// See [`EntryCounts`].
+    pub entries: EntryCounts,
+    /// Signed heads kept, and new ones.
+    pub heads: (u64, u64),
+    /// How often each check held.
+    pub tally: Tally,
+    /// Findings that stand: those of the log as a whole first, then by index and code.
+    pub findings: Vec<ReportedFinding>,
+    /// Findings about serving that no longer hold.
+    pub ended: Vec<ReportedFinding>,
+    /// What could not be decided, with the cause.
+    pub incomplete: Vec<String>,
+    /// Faults on our side.
+    pub faults: Vec<String>,
+    /// What the reader should know besides.
+    pub notes: Vec<String>,
+    /// Nothing besides the heads was judged.
+    pub nothing_judged: bool,
+    /// A note that must not be missed, even if all is clean.
+    pub must_be_read: bool,
+    /// What was asked for.
+    pub asked: Asked,
+    /// RFC 3339.
+    pub started_at: String,
+    /// RFC 3339.
+    pub finished_at: String,
+    /// Milliseconds.
+    pub duration_ms: u64,
+}
+
+/// A finished report. [`Report::new`] decides the verdict; nothing else does.
+#[derive(Clone, Debug)]
+pub struct Report {
+    input: Input,
+    checks: Vec<CheckLine>,
+    verdict: Verdict,
+}
+
+impl Report {
+    /// Decides every check's result and the verdict.
+    pub fn new(mut input: Input) -> Report {
+        let checks = checks::lines(&input);
+        for line in &checks {
+            if line.result == CheckResult::NotChecked
+                && let Some(cause) = line.missing
+                && !input.nothing_judged
+            {
+                input.incomplete.push(format!("check {:?} was not made: {cause}", line.name));
+            }
+        }
+        if verdict(&input) == Verdict::Clean {
+            // The last line of defence: whatever the reason, a required check that was not made is no pass.
+            let unmade = checks.iter().filter(|line| line.required && line.result == CheckResult::NotChecked);
+            let causes: Vec<String> =
+                unmade.map(|line| format!("check {:?} was not made", line.name)).collect();
+            input.incomplete.extend(causes);
+        }
+        let verdict = verdict(&input);
+        Report { input, checks, verdict }
+    }
+
+    /// The answer.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// Whether somebody should read it: it is not clean, there are warnings, or a note says so.
+    pub fn must_be_read(&self) -> bool {
+        let warning = self.input.findings.iter().any(|f| f.finding.severity > Severity::Info);
+        self.verdict != Verdict::Clean || warning || self.input.must_be_read
+    }
+
+    /// Everything that it was made from.
+    pub fn input(&self) -> &Input {
+        &self.input
+    }
+
+    /// Every check, those not made included.
+    pub fn checks(&self) -> &[CheckLine] {
+        &self.checks
+    }
+}
+
+fn verdict(input: &Input) -> Verdict {
+    let standing = |severity: Severity| input.findings.iter().any(|f| f.finding.severity == severity);
+    let denied = input.asked.deny_warnings && standing(Severity::Warning);
+    let nothing = input.nothing_judged && input.findings.is_empty();
+    [
+        (!input.faults.is_empty(), Verdict::LocalFault),
+        (standing(Severity::Violation), Verdict::Violation),
+        (standing(Severity::Invalid) || denied, Verdict::Invalid),
+        (!input.incomplete.is_empty() || nothing, Verdict::Incomplete),
+    ]
+    .into_iter()
+    .find_map(|(holds, verdict)| holds.then_some(verdict))
+    .unwrap_or(Verdict::Clean)
+}

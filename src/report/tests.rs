@@ -1,0 +1,154 @@
+//! Both renderings of one value, compared with files that a person has read.
+//!
+//! After a deliberate change: `COUNTERSIGN_WRITE_SNAPSHOTS=1 cargo test --lib report`, then read the
+//! difference.
+
+use super::*;
+use crate::core::finding::Code;
+use std::path::Path;
+
+fn found(finding: Finding, ended: Option<&str>) -> ReportedFinding {
+    let first_seen = "2026-11-22T02:00:00.000Z".to_owned();
+    ReportedFinding { finding, first_seen, ended: ended.map(str::to_owned) }
+}
+
+/// A report in which everything occurs.
+fn everything() -> Input {
+    let mut fork = Finding::of_log(Code::SameSizeFork, "", "the log key signed two trees of size 300");
+    fork.evidence = Some("/var/lib/misbehaviour-same-size-fork-00.json".to_owned());
+    let mut findings = vec![found(fork, None)];
+    for index in 7..20 {
+        let id = format!("id-{index}\u{1b}[31m\u{202e}");
+        findings
+            .push(found(Finding::of_entry(Code::UserNotVerified, index, Some(&id), "UV is not set"), None));
+    }
+    findings.push(found(Finding::of_entry(Code::CredentialNew, 30, None, "a further passkey"), None));
+    let gap = Finding::of_log(Code::Gap, "tile/0/000", "the Merkle tile tile/0/000 is not served");
+    let mut tally = Tally::default();
+    for name in ["head-signature", "head-against-heads", "head-against-tree", "head-rollback", "root"] {
+        tally.add(name, 2, 0, 0);
+    }
+    for name in ["leaf-form", "entry-origin", "entry-times", "unique-id"] {
+        tally.add(name, 300, 0, 0);
+    }
+    tally.add("user-verified", 271, 13, 0);
+    tally.add("signature", 284, 0, 0);
+    Input {
+        command: "audit",
+        log: LogPart {
+            origin: "log.example/\u{7}2026".to_owned(),
+            source: "https://host.example/log".to_owned(),
+            tree_size: Some(300),
+            root_hash: Some("00".repeat(32)),
+            head_time: Some(1_782_000_045_000),
+        },
+        entries: EntryCounts { total: 300, new: 12, approved: 284, rejected: 8, expired: 8, invalid: 13 },
+        heads: (4, 2),
+        tally,
+        findings,
+        ended: vec![found(gap, Some("2026-11-23T02:00:00.000Z"))],
+        incomplete: vec!["the log's sth could not be read: HTTP 503".to_owned()],
+        faults: Vec::new(),
+        notes: vec!["the trust options changed".to_owned()],
+        nothing_judged: false,
+        must_be_read: false,
+        asked: Asked { rp_id: true, ..Asked::default() },
+        started_at: "2026-11-23T02:00:00.000Z".to_owned(),
+        finished_at: "2026-11-23T02:00:01.500Z".to_owned(),
+        duration_ms: 1500,
+    }
+}
+
+fn compare(name: &str, rendered: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/report").join(name);
+    if std::env::var_os("COUNTERSIGN_WRITE_SNAPSHOTS").is_some() {
+        std::fs::write(&path, rendered).unwrap();
+    }
+    assert_eq!(
+        rendered,
+        std::fs::read_to_string(&path).unwrap(),
+        "{name} changed: see the head of this file"
+    );
+}
+
+#[test]
+fn text_and_json_are_as_they_were_read() {
+    let report = Report::new(everything());
+    compare("everything.txt", &text::render(&report));
+    compare("everything.json", &json::render(&report));
+    let mut clean = everything();
+    (clean.findings, clean.ended, clean.incomplete) = (Vec::new(), Vec::new(), Vec::new());
+    clean.asked.origins = true;
+    for line in Report::new(clean.clone()).checks().iter().filter(|line| line.required) {
+        clean.tally.add(line.name, 300, 0, 0);
+    }
+    let report = Report::new(clean);
+    assert_eq!(report.verdict(), Verdict::Clean);
+    compare("clean.txt", &text::render(&report));
+}
+
+#[test]
+fn nothing_that_moves_a_cursor_gets_through() {
+    let report = Report::new(everything());
+    let text = text::render(&report);
+    let bad = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
+    assert!(!text.contains(bad), "{text:?}");
+    let json: serde_json::Value = serde_json::from_str(&json::render(&report)).unwrap();
+    assert!(!json["findings"][1]["id"].as_str().unwrap().contains(bad));
+}
+
+#[test]
+fn the_worst_wins() {
+    let clean = || {
+        let mut input = everything();
+        (input.findings, input.incomplete) = (Vec::new(), Vec::new());
+        input.asked.origins = true;
+        for line in Report::new(input.clone()).checks().iter().filter(|line| line.required) {
+            input.tally.add(line.name, 1, 0, 0);
+        }
+        input
+    };
+    let verdict = |input: Input| Report::new(input).verdict();
+    let with = |code: Code| {
+        let mut input = clean();
+        input.findings.push(found(Finding::of_log(code, "", ""), None));
+        input
+    };
+    assert_eq!(verdict(clean()), Verdict::Clean);
+    assert_eq!(verdict(with(Code::HeadStale)), Verdict::Clean);
+    assert_eq!(verdict(with(Code::CredentialNew)), Verdict::Clean);
+    assert_eq!(verdict(with(Code::Gap)), Verdict::Invalid);
+    assert_eq!(verdict(with(Code::SameSizeFork)), Verdict::Violation);
+    let mut input = with(Code::HeadStale);
+    input.asked.deny_warnings = true;
+    assert_eq!(verdict(input), Verdict::Invalid);
+    let mut input = with(Code::Gap);
+    input.incomplete.push(String::new());
+    assert_eq!(verdict(input), Verdict::Invalid);
+    let mut input = with(Code::SameSizeFork);
+    input.faults.push(String::new());
+    assert_eq!(verdict(input), Verdict::LocalFault);
+    for missing in [|asked: &mut Asked| asked.rp_id = false, |asked: &mut Asked| asked.origins = false] {
+        let mut input = clean();
+        missing(&mut input.asked);
+        assert_eq!(verdict(input), Verdict::Incomplete);
+    }
+    // A required check that was never applied although there was something to apply it to.
+    let mut input = clean();
+    input.tally = Tally::default();
+    assert_eq!(verdict(input), Verdict::Incomplete);
+    let mut input = clean();
+    input.nothing_judged = true;
+    assert_eq!(verdict(input), Verdict::Incomplete);
+}
+
+#[test]
+fn every_code_belongs_to_a_check() {
+    let input = everything();
+    for code in Code::ALL.iter().filter(|code| code.severity() > Severity::Info) {
+        let mut input = input.clone();
+        input.findings = vec![found(Finding::of_log(*code, "", ""), None)];
+        let report = Report::new(input);
+        assert!(report.checks().iter().any(|line| line.result == CheckResult::Failed), "{code}");
+    }
+}

@@ -1,0 +1,213 @@
+//! The report as text, for somebody who reads one for the first time.
+
+use super::checks::{CheckLine, CheckResult};
+use super::{Input, Report, ReportedFinding, Verdict};
+use crate::core::finding::{Code, Severity};
+use crate::core::text;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Findings of one code that are shown one by one; the JSON report has them all.
+const SHOWN: usize = 10;
+
+/// Renders the whole report.
+pub fn render(report: &Report) -> String {
+    let mut out = String::new();
+    head(&mut out, report);
+    section(&mut out, "Faults on this side", report.input().faults.iter().map(String::as_str));
+    section(&mut out, "Could not be decided", report.input().incomplete.iter().map(String::as_str));
+    findings(&mut out, &report.input().findings);
+    ended(&mut out, &report.input().ended);
+    checks(&mut out, report);
+    section(&mut out, "Notes", report.input().notes.iter().map(String::as_str));
+    what_now(&mut out, report);
+    out
+}
+
+/// Writing to a `String` cannot fail.
+macro_rules! line {
+    ($out:expr, $($arg:tt)*) => { let _ = writeln!($out, $($arg)*); };
+}
+
+fn head(out: &mut String, report: &Report) {
+    let input = report.input();
+    let verdict = report.verdict();
+    line!(out, "{}: {}", verdict.as_str().to_uppercase(), sentence(verdict));
+    line!(out, "");
+    line!(out, "log      {}", text::escape(&input.log.origin));
+    line!(out, "source   {}", input.log.source);
+    if let (Some(size), Some(root)) = (input.log.tree_size, &input.log.root_hash) {
+        let time = input.log.head_time.map_or(String::new(), |time| format!(", dated {}", text::time(time)));
+        line!(out, "head     {size} entries, root {root}{time}");
+    }
+    let e = &input.entries;
+    if input.nothing_judged && !input.faults.is_empty() {
+        line!(out, "time     {} ({} ms)", input.finished_at, input.duration_ms);
+        return;
+    }
+    line!(
+        out,
+        "entries  {} checked ({} new): {} approved, {} rejected, {} expired; {} invalid",
+        e.total,
+        e.new,
+        e.approved,
+        e.rejected,
+        e.expired,
+        e.invalid
+    );
+    line!(out, "heads    {} signed heads kept ({} new)", input.heads.0, input.heads.1);
+    line!(out, "time     {} ({} ms)", input.finished_at, input.duration_ms);
+}
+
+fn sentence(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Clean => "everything that was asked for was checked, and holds.",
+        Verdict::Incomplete => "not everything could be decided. This is no pass.",
+        Verdict::Invalid => "a check failed: the log committed to, or serves, what must not be there.",
+        Verdict::Violation => "the log key signed statements that contradict each other. There is proof.",
+        Verdict::LocalFault => "something on this side is at fault. The log is not accused.",
+    }
+}
+
+fn section<'a>(out: &mut String, title: &str, items: impl Iterator<Item = &'a str>) {
+    let mut items = items.peekable();
+    if items.peek().is_none() {
+        return;
+    }
+    line!(out, "\n{title}");
+    for item in items {
+        line!(out, "  - {item}");
+    }
+}
+
+fn findings(out: &mut String, findings: &[ReportedFinding]) {
+    if findings.is_empty() {
+        return;
+    }
+    line!(out, "\nFindings");
+    let mut by_code: BTreeMap<(std::cmp::Reverse<Severity>, Code), Vec<&ReportedFinding>> = BTreeMap::new();
+    for found in findings {
+        by_code
+            .entry((std::cmp::Reverse(found.finding.severity), found.finding.code))
+            .or_default()
+            .push(found);
+    }
+    for ((severity, code), found) in by_code {
+        line!(out, "  {} {code} ({}): {}", severity.0.as_str(), found.len(), code.meaning());
+        for reported in found.iter().take(SHOWN) {
+            line!(out, "    {}", one(reported));
+        }
+        if found.len() > SHOWN {
+            line!(out, "    and {} more: --format json lists them all", found.len().saturating_sub(SHOWN));
+        }
+    }
+}
+
+fn one(reported: &ReportedFinding) -> String {
+    let finding = &reported.finding;
+    let place = match (finding.index, &finding.id) {
+        (Some(index), Some(id)) => format!("entry {index} ({id}): "),
+        (Some(index), None) => format!("entry {index}: "),
+        _ => String::new(),
+    };
+    let evidence = match &finding.evidence {
+        Some(path) => format!(". Proof: {}", text::escape(path)),
+        None => String::new(),
+    };
+    format!("{place}{}{evidence} [first seen {}]", finding.message, reported.first_seen)
+}
+
+fn ended(out: &mut String, ended: &[ReportedFinding]) {
+    if ended.is_empty() {
+        return;
+    }
+    line!(out, "\nFound earlier, and no longer so (they do not count for the verdict)");
+    for reported in ended {
+        let until = reported.ended.as_deref().unwrap_or_default();
+        line!(out, "  {} {} [until {until}]", reported.finding.code, one(reported));
+    }
+}
+
+fn checks(out: &mut String, report: &Report) {
+    if report.input().nothing_judged {
+        line!(out, "\nNot checked\n  everything: the audit did not get that far");
+        return;
+    }
+    let of = |result: CheckResult| -> Vec<&CheckLine> {
+        report.checks().iter().filter(|line| line.result == result).collect()
+    };
+    let failed = of(CheckResult::Failed);
+    if !failed.is_empty() {
+        line!(out, "\nFailed");
+    }
+    for line in failed {
+        line!(out, "  {:<20} does not hold: {}", line.name, line.what);
+    }
+    let passed = of(CheckResult::Passed);
+    if !passed.is_empty() {
+        line!(out, "\nChecked, and holds (how often it was applied)");
+    }
+    for line in passed {
+        line!(out, "  {:<20} {:>9}  {}", line.name, line.count, line.what);
+    }
+    line!(out, "\nNot checked");
+    for line in of(CheckResult::NotChecked) {
+        let why = line.missing.or(line.hint).unwrap_or("the audit did not get that far");
+        line!(out, "  {:<20} {why}", line.name);
+    }
+    line!(
+        out,
+        "  {:<20} no audit can tell: see the README, \"What it proves, and what it does not\"",
+        "what people saw"
+    );
+}
+
+fn what_now(out: &mut String, report: &Report) {
+    line!(out, "\nWhat to do");
+    for text in advice(report) {
+        line!(out, "  {text}");
+    }
+}
+
+fn advice(report: &Report) -> Vec<&'static str> {
+    let input = report.input();
+    let warned = input.findings.iter().any(|f| f.finding.severity == Severity::Warning);
+    match report.verdict() {
+        Verdict::Clean if warned => {
+            vec!["Look at the warnings above. With --deny-warnings they make the verdict invalid."]
+        }
+        Verdict::Clean => vec!["Nothing. Run it again tomorrow: only new entries are fetched."],
+        Verdict::Incomplete => {
+            vec![
+                "See \"Could not be decided\": each line says what was missing. Run it again when that is mended.",
+            ]
+        }
+        Verdict::Invalid => invalid_advice(input),
+        Verdict::Violation => vec![
+            "Keep the proof file and the mirror, and stop relying on this log.",
+            "Anybody can check the proof: countersign evidence verify FILE --log-key VKEY",
+        ],
+        Verdict::LocalFault => vec!["Mend what is said under \"Faults on this side\", and run it again."],
+    }
+}
+
+fn invalid_advice(input: &Input) -> Vec<&'static str> {
+    let mut advice = Vec::new();
+    let invalid = |f: &&ReportedFinding| f.finding.severity == Severity::Invalid;
+    if input.entries.invalid > 0 && input.entries.invalid >= input.entries.approved / 2 {
+        advice.push(
+            "So many entries fail that a slip is likely: check your own --rp-id and --allow-origin first.",
+        );
+    }
+    if input.findings.iter().filter(invalid).any(|f| f.finding.index.is_some()) {
+        advice.push("Do not act on the entries named above, and ask the log's operator about each.");
+    }
+    if input.findings.iter().filter(invalid).any(|f| f.finding.index.is_none()) {
+        advice.push(
+            "The log does not serve what it signed: check --log and --log-key, try again later, and if it",
+        );
+        advice.push("stays, send the operator this report. Compare heads with others (countersign heads).");
+    }
+    advice.push("Keep the mirror: it is your record.");
+    advice
+}
