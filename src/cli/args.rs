@@ -1,0 +1,157 @@
+//! The arguments, as typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Independent auditor for approval transparency logs.
+///
+/// Exit codes: 0 clean; 1 a check failed; 2 wrong usage; 3 could not be decided; 4 the log key
+/// signed contradictory statements; 5 a fault on this side, the log is not accused.
+#[derive(Parser, Debug)]
+#[command(name = "countersign", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Common {
+    /// A TOML file with any of these options under the same names; options win
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How the report is written
+    #[arg(long, global = true, value_enum)]
+    pub format: Option<Format>,
+    /// No progress, and no text report where the verdict is clean
+    #[arg(long, global = true)]
+    pub quiet: bool,
+    /// Say on stderr what is being done
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// The log's public key, as a C2SP verifier key "origin+keyid+key". Get it from the log's
+    /// operator, never from the log
+    #[arg(long, global = true, value_name = "VKEY")]
+    pub log_key: Option<String>,
+    /// The WebAuthn relying party id that approvals must be made for
+    #[arg(long, global = true, value_name = "ID")]
+    pub rp_id: Option<String>,
+    /// A web origin that approvals may be signed on, such as https://approvals.example (repeatable)
+    #[arg(long, global = true, value_name = "ORIGIN")]
+    pub allow_origin: Vec<String>,
+    /// Accept approvals signed inside a frame of another origin
+    #[arg(long, global = true)]
+    pub allow_cross_origin: bool,
+    /// A top-level origin that may frame the approval page (repeatable; with --allow-cross-origin)
+    #[arg(long, global = true, value_name = "ORIGIN")]
+    pub allow_top_origin: Vec<String>,
+}
+
+/// How the report is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one line of JSON, stable fields.
+    Json,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// The nightly job: mirror what is new, rebuild the root, check every head and entry, report
+    Audit(AuditOptions),
+    /// The history of signed heads
+    #[command(subcommand)]
+    Heads(HeadsCommand),
+    /// Misbehaviour files
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct AuditOptions {
+    /// The log: a directory, or a file://, http:// or https:// prefix
+    #[arg(long, value_name = "URL-or-DIR")]
+    pub log: Option<String>,
+    /// The mirror, an SQLite file
+    #[arg(long, value_name = "FILE")]
+    pub db: Option<PathBuf>,
+    /// Create the mirror. Without it a missing mirror is a fault, never a fresh start
+    #[arg(long)]
+    pub init: bool,
+    /// Where misbehaviour files go [default: beside the mirror]
+    #[arg(long, value_name = "DIR")]
+    pub evidence_dir: Option<PathBuf>,
+    /// Threads that fetch and check [default: one a core, eight for a log over HTTP]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// Check all entries again from the mirror, and the mirror itself
+    #[arg(long)]
+    pub full: bool,
+    /// Warn where the newest head is older than this, such as 36h
+    #[arg(long, value_name = "DURATION")]
+    pub max_head_age: Option<String>,
+    /// Warnings make the verdict invalid
+    #[arg(long)]
+    pub deny_warnings: bool,
+    /// Refuse to mirror a log of more entries than this [default: 100000000]
+    #[arg(long, value_name = "N")]
+    pub max_entries: Option<u64>,
+    /// Stop when more findings than this stand [default: 50000]
+    #[arg(long, value_name = "N")]
+    pub max_findings: Option<u64>,
+    /// An address or URL for the log's operator to reach you, sent with requests
+    #[arg(long, value_name = "CONTACT")]
+    pub contact: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum HeadsCommand {
+    /// Every signed head ever seen
+    List {
+        /// The mirror, an SQLite file
+        #[arg(long, value_name = "FILE")]
+        db: Option<PathBuf>,
+    },
+    /// Add heads seen elsewhere, and hold them against all heads kept
+    Import {
+        /// The mirror, an SQLite file
+        #[arg(long, value_name = "FILE")]
+        db: Option<PathBuf>,
+        /// Where misbehaviour files go [default: beside the mirror]
+        #[arg(long, value_name = "DIR")]
+        evidence_dir: Option<PathBuf>,
+        /// What `heads export` wrote, STHs as lines of JSON, or one checkpoint; "-" is stdin
+        file: PathBuf,
+    },
+    /// Write all heads as lines of JSON, for `heads import` elsewhere
+    Export {
+        /// The mirror, an SQLite file
+        #[arg(long, value_name = "FILE")]
+        db: Option<PathBuf>,
+    },
+}
+
+impl HeadsCommand {
+    /// The options that it shares with `audit`.
+    pub fn options(&self) -> AuditOptions {
+        let (db, evidence_dir) = match self {
+            HeadsCommand::List { db } | HeadsCommand::Export { db } => (db.clone(), None),
+            HeadsCommand::Import { db, evidence_dir, .. } => (db.clone(), evidence_dir.clone()),
+        };
+        AuditOptions { db, evidence_dir, ..AuditOptions::default() }
+    }
+}
+
+#[derive(Subcommand, Debug)]
+pub enum EvidenceCommand {
+    /// Check a misbehaviour file with the log's key: 0, it proves what it says; 1, it does not
+    Verify {
+        /// The file; "-" is stdin
+        file: PathBuf,
+    },
+}

@@ -1,0 +1,206 @@
+//! `countersign audit`: settings become a run, a run becomes a report.
+
+use super::args::Format;
+use super::config::Settings;
+use super::output;
+use super::progress::Bar;
+use crate::core::head::LogKey;
+use crate::core::text;
+use crate::mirror::{Begun, Mirror, MirrorError, StoredFinding};
+use crate::report::{self, Asked, EntryCounts, Input, LogPart, Report, ReportedFinding};
+use crate::run::{Options, Run, Summary};
+use crate::source::{self, HttpOptions, LogSource};
+use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Runs the audit and prints its report.
+///
+/// # Errors
+/// Wrong usage: a sentence for the person.
+pub fn run(settings: &Settings) -> Result<u8, String> {
+    let Some(location) = &settings.log else {
+        return Err("which log? Give it with --log URL-or-DIR".to_owned());
+    };
+    let db = settings.require_db()?;
+    let http = HttpOptions { contact: settings.contact.clone(), ..HttpOptions::default() };
+    let source = source::open(location, &http).map_err(|error| format!("--log: {error}"))?;
+    let started = Started::now();
+    let mut input = Input {
+        command: "audit",
+        log: LogPart { source: source.location(), ..LogPart::default() },
+        asked: asked(settings),
+        ..Input::default()
+    };
+    match &settings.log_key {
+        None => {
+            input.nothing_judged = true;
+            input.incomplete.push(
+                "the log's public key was not given, and without it no head means anything: get it from the log's \
+                 operator (not from the log) and give it with --log-key"
+                    .to_owned(),
+            );
+        }
+        Some(key) => {
+            input.log.origin = key.origin().to_owned();
+            with_mirror(settings, source.as_ref(), key, db, &started, &mut input)?;
+        }
+    }
+    let report = Report::new(started.finish(input));
+    print(settings, &report);
+    Ok(report.verdict().exit_code())
+}
+
+fn asked(settings: &Settings) -> Asked {
+    Asked {
+        rp_id: settings.relying_party.rp_id.is_some(),
+        origins: settings.relying_party.allowed_origins.is_some(),
+        head_age: settings.max_head_age.is_some(),
+        pinned_keys: !settings.pinned_keys.is_empty(),
+        deny_warnings: settings.deny_warnings,
+    }
+}
+
+fn with_mirror(
+    settings: &Settings,
+    source: &dyn LogSource,
+    key: &LogKey,
+    db: &Path,
+    started: &Started,
+    input: &mut Input,
+) -> Result<(), String> {
+    let opened = if settings.init { Mirror::create_or_open(db, key) } else { Mirror::open(db, key) };
+    let mut mirror = match opened {
+        Ok(mirror) => mirror,
+        Err(error) if error.is_usage() => return Err(error.to_string()),
+        Err(error) => {
+            input.nothing_judged = true;
+            input.faults.push(error.to_string());
+            return Ok(());
+        }
+    };
+    let begun = match mirror.begun() {
+        Begun::Ordinarily => None,
+        Begun::Over => {
+            Some("--init put a new mirror in the place of one that is gone: its heads are forgotten")
+        }
+        Begun::Adopted => Some("--init took a mirror without its mark: heads seen since may be lost"),
+    };
+    input.must_be_read |= begun.is_some();
+    input.notes.extend(begun.map(str::to_owned));
+    let policy = settings.policy(key.clone());
+    let options = Options {
+        full: settings.full,
+        workers: workers(settings, source),
+        evidence_dir: settings.evidence_dir_for(db),
+        max_entries: settings.max_entries,
+        max_findings: settings.max_findings,
+        now: (started.unix_ms, started.text.clone()),
+    };
+    let bar = Bar::new(!settings.quiet && output::stderr_is_terminal(), settings.verbose);
+    let summary = Run::new(Some(source), &mut mirror, &policy, &options, &bar).audit();
+    let filled =
+        fill(input, &mirror, summary, key).and_then(|()| note_unknown_pins(input, &mirror, settings));
+    if let Err(error) = filled {
+        input.faults.push(error.to_string());
+    }
+    Ok(())
+}
+
+/// For a directory one thread a core; over HTTP as many as the source can use at once.
+fn workers(settings: &Settings, source: &dyn LogSource) -> usize {
+    match settings.workers {
+        Some(workers) => usize::from(workers),
+        None => source.parallelism().max(cores()),
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// What the run did, and what the mirror holds now.
+fn fill(input: &mut Input, mirror: &Mirror, summary: Summary, key: &LogKey) -> Result<(), MirrorError> {
+    let state = mirror.state();
+    if let Some(head) = &summary.target {
+        let same_tree = |root| mirror.heads_of_size(head.size(), key).map(|heads| (heads, root));
+        let (heads, root) = same_tree(head.root())?;
+        input.log.tree_size = Some(head.size());
+        input.log.root_hash = Some(root.to_string());
+        input.log.head_time =
+            heads.iter().filter(|h| h.head.root() == root).filter_map(|h| h.head.timestamp()).max();
+    }
+    input.entries = EntryCounts {
+        total: state.checked,
+        new: summary.entries_new,
+        approved: state.decisions.approved,
+        rejected: state.decisions.rejected,
+        expired: state.decisions.expired,
+        invalid: mirror.invalid_entries()?,
+    };
+    input.heads = (mirror.head_count()?, summary.heads_new);
+    input.tally = state.tally();
+    input.tally.merge(&summary.tally);
+    let [consistent, contradicted, unchecked] = mirror.head_statuses()?;
+    input.tally.add("head-against-tree", consistent, contradicted, unchecked);
+    input.findings = mirror.findings(false)?.into_iter().map(reported).collect();
+    input.ended = mirror.findings(true)?.into_iter().map(reported).collect();
+    input.incomplete.extend(summary.incomplete);
+    input.faults.extend(summary.faults);
+    input.notes.extend(summary.notes);
+    input.nothing_judged |= summary.no_head;
+    Ok(())
+}
+
+/// A pin for a name that signs nothing is most likely a mistyped name, and pins nobody.
+fn note_unknown_pins(input: &mut Input, mirror: &Mirror, settings: &Settings) -> Result<(), MirrorError> {
+    for approver in settings.pinned_keys.keys() {
+        if !mirror.has_signed(approver)? {
+            let name = text::quoted(approver);
+            input.notes.push(format!(
+                "{name} has pinned keys, but has signed nothing in this log: is the name right?"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn reported(stored: StoredFinding) -> ReportedFinding {
+    ReportedFinding { finding: stored.finding, first_seen: stored.first_seen, ended: stored.ended }
+}
+
+fn print(settings: &Settings, report: &Report) {
+    match settings.format {
+        Format::Json => output::print(&report::json::render(report)),
+        Format::Text if settings.quiet && !report.must_be_read() => {}
+        Format::Text => output::print(&report::text::render(report)),
+    }
+}
+
+/// When a run began.
+pub struct Started {
+    /// Unix milliseconds.
+    pub unix_ms: u64,
+    /// The same as RFC 3339.
+    pub text: String,
+    clock: Instant,
+}
+
+impl Started {
+    /// Reads the clock.
+    pub fn now() -> Started {
+        let unix_ms = unix_ms();
+        Started { unix_ms, text: text::time(unix_ms), clock: Instant::now() }
+    }
+
+    fn finish(&self, mut input: Input) -> Input {
+        input.started_at = self.text.clone();
+        input.finished_at = text::time(unix_ms());
+        input.duration_ms = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        input
+    }
+}
+
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,226 @@
+//! Arguments and config file become settings.
+
+use super::args::{AuditOptions, Common, Format};
+use crate::audit::policy::Policy;
+use crate::core::encoding::decode_base64url;
+use crate::core::hash::Hash;
+use crate::core::head::LogKey;
+use crate::core::text;
+use crate::core::webauthn::{CosePublicKey, RelyingParty};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// A config file longer than this is none.
+const MAX_CONFIG: u64 = 1024 * 1024;
+
+/// Settings of one run: options over config over defaults.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub format: Format,
+    pub quiet: bool,
+    pub verbose: bool,
+    pub log_key: Option<LogKey>,
+    pub relying_party: RelyingParty,
+    pub pinned_keys: BTreeMap<String, Vec<Hash>>,
+    pub log: Option<String>,
+    pub db: Option<PathBuf>,
+    pub init: bool,
+    pub evidence_dir: Option<PathBuf>,
+    pub workers: Option<u16>,
+    pub full: bool,
+    pub max_head_age: Option<u64>,
+    pub deny_warnings: bool,
+    pub max_entries: u64,
+    pub max_findings: u64,
+    pub contact: Option<String>,
+}
+
+impl Settings {
+    /// The policy under this log key.
+    pub fn policy(&self, log_key: LogKey) -> Policy {
+        Policy {
+            log_key,
+            relying_party: self.relying_party.clone(),
+            pinned_keys: self.pinned_keys.clone(),
+            max_head_age: self.max_head_age,
+        }
+    }
+
+    /// Where misbehaviour files go: beside the mirror, unless told otherwise.
+    pub fn evidence_dir_for(&self, db: &Path) -> PathBuf {
+        let beside = || match db.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        self.evidence_dir.clone().unwrap_or_else(beside)
+    }
+
+    /// The mirror's path.
+    pub fn require_db(&self) -> Result<&Path, String> {
+        self.db.as_deref().ok_or_else(|| "which mirror? Give it with --db FILE".to_owned())
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct ConfigFile {
+    format: Option<Format>,
+    quiet: bool,
+    verbose: bool,
+    log_key: Option<String>,
+    rp_id: Option<String>,
+    allow_origin: Vec<String>,
+    allow_cross_origin: bool,
+    allow_top_origin: Vec<String>,
+    log: Option<String>,
+    db: Option<PathBuf>,
+    init: bool,
+    evidence_dir: Option<PathBuf>,
+    workers: Option<u16>,
+    full: bool,
+    max_head_age: Option<String>,
+    deny_warnings: bool,
+    max_entries: Option<u64>,
+    max_findings: Option<u64>,
+    contact: Option<String>,
+    /// Approver → keys: COSE_Key as base64url, or the key's identity as the mirror shows it.
+    approvers: BTreeMap<String, Vec<String>>,
+}
+
+/// Puts options and config together.
+///
+/// # Errors
+/// A sentence for the person: wrong usage.
+pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String> {
+    let file = match &common.config {
+        Some(path) => read(path)?,
+        None => ConfigFile::default(),
+    };
+    let log_key = common.log_key.or(file.log_key);
+    let log_key =
+        log_key.map(|vkey| LogKey::parse(&vkey)).transpose().map_err(|why| format!("--log-key: {why}"))?;
+    let origins = if common.allow_origin.is_empty() { file.allow_origin } else { common.allow_origin };
+    let top =
+        if common.allow_top_origin.is_empty() { file.allow_top_origin } else { common.allow_top_origin };
+    for origin in origins.iter().chain(&top) {
+        check_origin(origin)?;
+    }
+    let rp_id = common.rp_id.or(file.rp_id);
+    if let Some(rp_id) = &rp_id {
+        check_rp_id(rp_id)?;
+    }
+    let age = options.max_head_age.or(file.max_head_age);
+    let workers = options.workers.or(file.workers);
+    if workers.is_some_and(|workers| !(1..=256).contains(&workers)) {
+        return Err("workers must be 1 to 256".to_owned());
+    }
+    Ok(Settings {
+        format: common.format.or(file.format).unwrap_or_default(),
+        quiet: common.quiet || file.quiet,
+        verbose: common.verbose || file.verbose,
+        log_key,
+        relying_party: RelyingParty {
+            rp_id,
+            allowed_origins: (!origins.is_empty()).then_some(origins),
+            allow_cross_origin: common.allow_cross_origin || file.allow_cross_origin,
+            allowed_top_origins: top,
+            require_user_verification: true,
+        },
+        pinned_keys: pinned(file.approvers)?,
+        log: options.log.or(file.log),
+        db: options.db.or(file.db),
+        init: options.init || file.init,
+        evidence_dir: options.evidence_dir.or(file.evidence_dir),
+        workers,
+        full: options.full || file.full,
+        max_head_age: age.map(|age| duration(&age)).transpose()?,
+        deny_warnings: options.deny_warnings || file.deny_warnings,
+        max_entries: options.max_entries.or(file.max_entries).unwrap_or(100_000_000),
+        max_findings: options.max_findings.or(file.max_findings).unwrap_or(50_000),
+        contact: options.contact.or(file.contact),
+    })
+}
+
+fn read(path: &Path) -> Result<ConfigFile, String> {
+    let fail = |why: String| format!("config {path:?}: {why}");
+    let file = std::fs::File::open(path).map_err(|error| fail(error.to_string()))?;
+    let mut text = String::new();
+    let read = file.take(MAX_CONFIG.saturating_add(1)).read_to_string(&mut text);
+    if read.map_err(|error| fail(error.to_string()))? as u64 > MAX_CONFIG {
+        return Err(fail("longer than 1 MiB".to_owned()));
+    }
+    toml::from_str(&text).map_err(|error| fail(error.to_string()))
+}
+
+/// A relying party id is a domain name. Anything else is a slip (an empty variable, a URL), and would
+/// make every entry of an honest log look wrong.
+fn check_rp_id(rp_id: &str) -> Result<(), String> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
+    let well =
+        !rp_id.is_empty() && rp_id.chars().all(allowed) && !rp_id.starts_with('.') && !rp_id.ends_with('.');
+    if well {
+        return Ok(());
+    }
+    Err(format!("--rp-id {}: write the domain name alone, such as approvals.example", text::quoted(rp_id)))
+}
+
+/// Origins are compared byte for byte, so one that no browser sends would reject everything.
+fn check_origin(origin: &str) -> Result<(), String> {
+    let wrong = |why: &str| Err(format!("origin {}: {why}", text::quoted(origin)));
+    if origin == "null" || origin.starts_with("android:apk-key-hash:") || origin.starts_with("ios:bundle-id:")
+    {
+        return Ok(());
+    }
+    let Some((scheme, host)) = origin.split_once("://") else {
+        return wrong("write it as a browser sends it, such as https://approvals.example");
+    };
+    if scheme.is_empty()
+        || host.is_empty()
+        || host.contains(['/', '?', '#', '@', '*'])
+        || host.contains(char::is_whitespace)
+    {
+        return wrong("an origin is scheme, host and port only, with no path, slash or wildcard");
+    }
+    if origin.chars().any(|c| c.is_ascii_uppercase() || !c.is_ascii_graphic()) {
+        return wrong("browsers send origins in lower case, and other scripts as xn--...");
+    }
+    if (scheme == "https" && host.ends_with(":443")) || (scheme == "http" && host.ends_with(":80")) {
+        return wrong("browsers leave the usual port out");
+    }
+    Ok(())
+}
+
+fn duration(text: &str) -> Result<u64, String> {
+    let parsed = humantime::parse_duration(text).map_err(|error| {
+        format!("{} is no duration ({error}); write it as 90s, 30m, 36h or 7days", text::quoted(text))
+    })?;
+    u64::try_from(parsed.as_millis()).map_err(|_| format!("{} is too long", text::quoted(text)))
+}
+
+fn pinned(approvers: BTreeMap<String, Vec<String>>) -> Result<BTreeMap<String, Vec<Hash>>, String> {
+    let mut pinned = BTreeMap::new();
+    for (approver, keys) in approvers {
+        let identities = keys.iter().map(|key| identity(key).map_err(|why| (key, why)));
+        let identities = identities.collect::<Result<Vec<Hash>, _>>().map_err(|(key, why)| {
+            format!("[approvers] {}: key {}: {why}", text::quoted(&approver), text::quoted(key))
+        })?;
+        pinned.insert(approver, identities);
+    }
+    Ok(pinned)
+}
+
+fn identity(key: &str) -> Result<Hash, String> {
+    if let Some(identity) = Hash::from_hex(key) {
+        return Ok(identity);
+    }
+    let cose = decode_base64url(key).ok_or("neither base64url nor 64 hex digits")?;
+    match CosePublicKey::parse(&cose) {
+        Ok(Ok(key)) => Ok(key.identity()),
+        Ok(Err(finding)) => {
+            Err(format!("neither a COSE key in base64url ({}) nor 64 hex digits", finding.why))
+        }
+        Err(disagreement) => Err(disagreement.to_string()),
+    }
+}

@@ -1,0 +1,224 @@
+//! `countersign heads`: the history of signed heads, and heads that others have seen.
+
+use super::args::{Format, HeadsCommand};
+use super::audit::Started;
+use super::config::Settings;
+use super::output;
+use crate::core::finding::Severity;
+use crate::core::head::{Head, HeadError, LogKey};
+use crate::core::text;
+use crate::mirror::{Mirror, MirrorError, Provenance, StoredFinding, StoredHead};
+use crate::report::Verdict;
+use crate::run::{Options, Run, Silent};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::path::Path;
+
+/// A history longer than this is not read: about 300,000 heads.
+const MAX_IMPORT: usize = 128 * 1024 * 1024;
+
+/// One line of `heads export`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HeadLine {
+    format: String,
+    size: u64,
+    root: String,
+    time: Option<u64>,
+    status: String,
+    provenance: String,
+    first_seen: String,
+    /// The head, byte for byte.
+    head: String,
+}
+
+impl HeadLine {
+    fn new(stored: &StoredHead) -> HeadLine {
+        HeadLine {
+            format: stored.head.format().as_str().to_owned(),
+            size: stored.head.size(),
+            root: stored.head.root().to_string(),
+            time: stored.head.timestamp(),
+            status: stored.status.as_str().to_owned(),
+            provenance: stored.provenance.clone(),
+            first_seen: stored.first_seen.clone(),
+            head: stored.head.raw().to_owned(),
+        }
+    }
+}
+
+/// Runs one of the commands.
+///
+/// # Errors
+/// Wrong usage: a sentence for the person.
+pub fn run(settings: &Settings, command: &HeadsCommand) -> Result<u8, String> {
+    let db = settings.require_db()?;
+    let Some(key) = &settings.log_key else {
+        return Err("which log? Give its public key with --log-key".to_owned());
+    };
+    let mut mirror = match Mirror::open(db, key) {
+        Ok(mirror) => mirror,
+        Err(error) if error.is_usage() => return Err(error.to_string()),
+        Err(error) => return Ok(fault(&error)),
+    };
+    let result = match command {
+        HeadsCommand::List { .. } => list(settings, &mirror, key),
+        HeadsCommand::Export { .. } => export(&mirror, key),
+        HeadsCommand::Import { file, .. } => return import(settings, &mut mirror, key, file),
+    };
+    Ok(result.unwrap_or_else(|error| fault(&error)))
+}
+
+fn fault(error: &MirrorError) -> u8 {
+    output::error(&error.to_string());
+    Verdict::LocalFault.exit_code()
+}
+
+fn export(mirror: &Mirror, key: &LogKey) -> Result<u8, MirrorError> {
+    let mut lines = String::new();
+    for stored in mirror.heads(key)? {
+        lines.push_str(&serde_json::to_string(&HeadLine::new(&stored)).unwrap_or_default());
+        lines.push('\n');
+    }
+    output::print(&lines);
+    Ok(0)
+}
+
+fn list(settings: &Settings, mirror: &Mirror, key: &LogKey) -> Result<u8, MirrorError> {
+    if settings.format == Format::Json {
+        return export(mirror, key);
+    }
+    let mut text =
+        format!("{:>12}  {:<10} {:<24} {:<12} {:<8} root\n", "size", "format", "dated", "status", "from");
+    for stored in mirror.heads(key)? {
+        let line = HeadLine::new(&stored);
+        let time = line.time.map_or("-".to_owned(), text::time);
+        text.push_str(&format!(
+            "{:>12}  {:<10} {time:<24} {:<12} {:<8} {}\n",
+            line.size, line.format, line.status, line.provenance, line.root
+        ));
+    }
+    output::print(&text);
+    Ok(0)
+}
+
+/// How an import went.
+#[derive(Default)]
+struct Imported {
+    read: u64,
+    new: u64,
+    refused: Vec<String>,
+    /// Violations that stand.
+    contradictions: Vec<String>,
+    /// What these heads are otherwise wrong in.
+    invalid: Vec<String>,
+    /// What could not be compared.
+    incomplete: Vec<String>,
+}
+
+/// Adds heads, each verified with the pinned key, and holds each against all that are kept and
+/// against the mirrored tree. A head that does not verify is refused and is nobody's fault but the
+/// file's; the exit code is then 1, because not everything in the file was what it says.
+fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, file: &Path) -> Result<u8, String> {
+    let bytes = output::read_file(file, MAX_IMPORT)?;
+    let started = Started::now();
+    let policy = settings.policy(key.clone());
+    let db = mirror.path().to_owned();
+    let options = Options {
+        full: false,
+        workers: 1,
+        evidence_dir: settings.evidence_dir_for(&db),
+        max_entries: settings.max_entries,
+        max_findings: settings.max_findings,
+        now: (started.unix_ms, started.text.clone()),
+    };
+    let mut imported = Imported::default();
+    let mut run = Run::new(None, mirror, &policy, &options, &Silent);
+    for raw in split(&bytes)? {
+        imported.read = imported.read.saturating_add(1);
+        match Head::verify(raw.as_bytes(), key) {
+            Ok(head) => match run.keep(&head, &Provenance::Imported) {
+                Ok(new) => imported.new = imported.new.saturating_add(u64::from(new)),
+                Err(error) => return Ok(stop(&error.to_string())),
+            },
+            Err(HeadError::Disagreement(what)) => return Ok(stop(&what)),
+            Err(error) => {
+                imported.refused.push(format!("head {}: {}", imported.read, text::quoted(&error.to_string())))
+            }
+        }
+    }
+    let summary = run.compare_imported();
+    if let Some(fault) = summary.faults.first() {
+        return Ok(stop(fault));
+    }
+    let findings = match mirror.findings(false) {
+        Ok(findings) => findings,
+        Err(error) => return Ok(stop(&error.to_string())),
+    };
+    for StoredFinding { finding, last_seen, .. } in findings {
+        let evidence = finding
+            .evidence
+            .as_deref()
+            .map_or(String::new(), |path| format!(" Proof: {}", text::escape(path)));
+        let line = format!("{}: {}{evidence}", finding.code, finding.message);
+        match finding.severity {
+            Severity::Violation => imported.contradictions.push(line),
+            // Not those of earlier audits, which are not about these heads.
+            Severity::Invalid if last_seen == started.text => imported.invalid.push(line),
+            _ => {}
+        }
+    }
+    imported.incomplete = summary.incomplete;
+    Ok(say_imported(settings, &imported))
+}
+
+fn stop(message: &str) -> u8 {
+    output::error(message);
+    Verdict::LocalFault.exit_code()
+}
+
+fn say_imported(settings: &Settings, imported: &Imported) -> u8 {
+    let Imported { read, new, refused, contradictions, invalid, incomplete } = imported;
+    let verdict = match () {
+        () if !contradictions.is_empty() => Verdict::Violation,
+        () if !(refused.is_empty() && invalid.is_empty()) => Verdict::Invalid,
+        // A head that could not be compared yet is kept, and is no pass.
+        () if !incomplete.is_empty() => Verdict::Incomplete,
+        () => Verdict::Clean,
+    };
+    if settings.format == Format::Json {
+        let json = json!({
+            "tool": "countersign", "version": env!("CARGO_PKG_VERSION"), "command": "heads import",
+            "verdict": verdict.as_str(), "exitCode": verdict.exit_code(), "read": read, "new": new,
+            "refused": refused, "contradictions": contradictions, "invalid": invalid, "incomplete": incomplete,
+        });
+        output::print(&format!("{json}\n"));
+        return verdict.exit_code();
+    }
+    let mut text = format!(
+        "{read} heads read, {new} new, {} refused, {} contradictions\n",
+        refused.len(),
+        contradictions.len()
+    );
+    let refused = refused.iter().map(|why| format!("refused {why}"));
+    for line in refused.chain([contradictions, invalid, incomplete].into_iter().flatten().cloned()) {
+        text.push_str(&format!("  {line}\n"));
+    }
+    output::print(&text);
+    verdict.exit_code()
+}
+
+/// Lines of `heads export`, lines of STH JSON, or one checkpoint.
+fn split(bytes: &[u8]) -> Result<Vec<String>, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned())?;
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    if !text.trim_start().starts_with('{') {
+        return Ok(vec![text.to_owned()]);
+    }
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    Ok(lines
+        .map(|line| serde_json::from_str::<HeadLine>(line).map_or(line.to_owned(), |line| line.head))
+        .collect())
+}

@@ -1,0 +1,56 @@
+//! The command line: one file a command, the options and the config, and nothing that decides.
+//!
+//! Every option has a key of the same name in the config file, and options win. The report goes to
+//! stdout; progress and errors go to stderr.
+
+mod args;
+mod audit;
+mod config;
+mod evidence;
+mod heads;
+mod output;
+mod progress;
+
+use args::{Cli, Command, EvidenceCommand};
+use clap::Parser as _;
+use std::process::ExitCode;
+
+/// Wrong usage or configuration: nothing was checked.
+const USAGE: u8 = 2;
+
+/// A fault on this side.
+const LOCAL_FAULT: u8 = 5;
+
+/// Runs the command that the arguments name and gives its exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // A panic is a bug of ours. It must not look like a verdict, nor like a pass to a caller that
+    // knows the exit codes of the contract only.
+    std::panic::catch_unwind(|| dispatch(cli)).unwrap_or_else(|_| {
+        output::error(
+            "this is a bug in countersign, and says nothing about the log; please report what stands above",
+        );
+        ExitCode::from(LOCAL_FAULT)
+    })
+}
+
+fn dispatch(cli: Cli) -> ExitCode {
+    let result = match cli.command {
+        Command::Audit(options) => {
+            config::resolve(cli.common, options).and_then(|settings| audit::run(&settings))
+        }
+        Command::Heads(command) => config::resolve(cli.common, command.options())
+            .and_then(|settings| heads::run(&settings, &command)),
+        Command::Evidence(EvidenceCommand::Verify { file }) => {
+            config::resolve(cli.common, args::AuditOptions::default())
+                .and_then(|settings| evidence::verify(&settings, &file))
+        }
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(message) => {
+            output::error(&message);
+            ExitCode::from(USAGE)
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Writing to the terminal, and reading files with a bound.
+
+use crate::core::text;
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::path::Path;
+
+/// An error for the person, on stderr. Line breaks of ours stay; nothing else that moves a cursor.
+pub fn error(message: &str) {
+    let lines: Vec<String> = message.lines().map(text::escape).collect();
+    let _ = writeln!(io::stderr(), "countersign: {}", lines.join("\n"));
+}
+
+/// The report, on stdout. A closed pipe (`| head`) is no reason to fail; the exit code stays.
+pub fn print(report: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(report.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Whether progress can be drawn.
+pub fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Reads a file, or stdin for "-", of at most `limit` bytes.
+///
+/// # Errors
+/// A sentence for the person; also where the file is longer.
+pub fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, String> {
+    let bytes = read_start(path, limit)?;
+    if bytes.len() > limit {
+        return Err(format!("cannot read {path:?}: longer than the {limit} bytes that such a file may have"));
+    }
+    Ok(bytes)
+}
+
+/// Reads a file, or stdin for "-": all of it up to `limit` bytes, and one byte more where there are more.
+///
+/// # Errors
+/// A sentence for the person.
+pub fn read_start(path: &Path, limit: usize) -> Result<Vec<u8>, String> {
+    let fail = |why: String| format!("cannot read {path:?}: {why}");
+    let mut bytes = Vec::new();
+    let bound = (limit as u64).saturating_add(1);
+    let read = if path == Path::new("-") {
+        io::stdin().lock().take(bound).read_to_end(&mut bytes)
+    } else {
+        let file = std::fs::File::open(path).map_err(|error| fail(error.to_string()))?;
+        file.take(bound).read_to_end(&mut bytes)
+    };
+    read.map_err(|error| fail(error.to_string()))?;
+    Ok(bytes)
+}

@@ -1,0 +1,56 @@
+//! Progress on stderr: a bar with rate and time left on a terminal, plain lines with `-v`.
+
+use crate::run::Progress;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// Draws what a run tells.
+pub struct Bar {
+    bar: Mutex<Option<ProgressBar>>,
+    draw: bool,
+    say: bool,
+}
+
+impl Bar {
+    /// `draw`: stderr is a terminal and nobody asked for quiet. `say`: `-v`.
+    pub fn new(draw: bool, say: bool) -> Bar {
+        Bar { bar: Mutex::new(None), draw, say }
+    }
+
+    fn with(&self, act: impl FnOnce(&mut Option<ProgressBar>)) {
+        act(&mut self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+}
+
+impl Progress for Bar {
+    fn begin(&self, phase: &str, total: u64) {
+        if self.say {
+            super::output::error(&format!("{phase}: {total}"));
+        }
+        if !self.draw {
+            return;
+        }
+        let template = "{msg} [{bar:30}] {human_pos}/{human_len} ({per_sec}, {eta} left)";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(total).with_style(style).with_message(phase.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(250));
+        self.with(|slot| *slot = Some(bar));
+    }
+
+    fn advance(&self, entries: u64) {
+        self.with(|slot| {
+            if let Some(bar) = slot {
+                bar.inc(entries.min(bar.length().unwrap_or(u64::MAX).saturating_sub(bar.position())));
+            }
+        });
+    }
+
+    fn end(&self) {
+        self.with(|slot| {
+            if let Some(bar) = slot.take() {
+                bar.finish_and_clear();
+            }
+        });
+    }
+}
