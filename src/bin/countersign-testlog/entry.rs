@@ -1,0 +1,117 @@
+//! Entry *i* of a log: a function of the seed and *i* alone, so that a longer log of the same seed
+//! continues a shorter one.
+
+use super::assertion::{self, Site};
+use super::ring::Ring;
+use super::seed::Seed;
+use countersign::core::encoding::{encode_base64url, encode_hex};
+use countersign::core::entry::{AssertionJson, CredentialJson, Decision, ENTRY_TYPE, EntryJson};
+use countersign::core::hash::sha256;
+
+/// When the first entry was decided: 2026-01-01.
+const START: u64 = 1_767_225_600_000;
+
+/// One decision each such time, in milliseconds; a million take 17 days.
+const INTERVAL: u64 = 1_500;
+
+/// How long a request is open, in milliseconds.
+const OPEN: u64 = 300_000;
+
+/// How soon after its last entry a head is signed, in milliseconds.
+const HEAD_DELAY: u64 = 2_000;
+
+/// Everything that entries are made from.
+pub struct Maker {
+    pub seed: Seed,
+    pub origin: String,
+    pub site: Site,
+    pub ring: Ring,
+    pub rejected_percent: u8,
+    pub expired_percent: u8,
+}
+
+/// The time of the head that covers exactly `size` entries: later than every one of them.
+pub fn head_time(size: u64) -> u64 {
+    START.saturating_add(size.saturating_mul(INTERVAL)).saturating_add(HEAD_DELAY)
+}
+
+impl Maker {
+    /// The leaf at `index`.
+    pub fn leaf(&self, index: u64) -> Result<Vec<u8>, String> {
+        let seed = &self.seed;
+        let decision = self.decision(index);
+        let passkey = self.ring.signer_of(seed, index);
+        let nonce = &seed.bytes("nonce", index)[..16];
+        let (payload_encoding, payload_hash) = self.payload(index);
+        let signed = match decision {
+            Decision::Approved => {
+                let challenge = [nonce, &payload_hash].concat();
+                let other_keys = seed.below("other keys", index, 6) == 0;
+                Some(assertion::make(&self.site, passkey, &challenge, index, other_keys)?)
+            }
+            Decision::Rejected | Decision::Expired => None,
+        };
+        let [requested_at, decided_at, expires_at] = self.times(index, decision);
+        let json = EntryJson {
+            r#type: ENTRY_TYPE.into(),
+            origin: self.origin.as_str().into(),
+            id: seed.uuid("id", index).into(),
+            decision: decision.as_str().into(),
+            requested_at,
+            decided_at,
+            expires_at,
+            approver: passkey.approver.as_str().into(),
+            rp_id: self.site.rp_id.as_str().into(),
+            credential: signed.is_some().then(|| CredentialJson {
+                id: encode_base64url(&passkey.credential_id).into(),
+                public_key: encode_base64url(&passkey.cose).into(),
+            }),
+            nonce: encode_base64url(nonce).into(),
+            payload_encoding: payload_encoding.into(),
+            payload_hash: encode_hex(&payload_hash).into(),
+            assertion: signed.map(|made| AssertionJson {
+                authenticator_data: encode_base64url(&made.authenticator_data).into(),
+                client_data_json: encode_base64url(made.client_data_json.as_bytes()).into(),
+                signature: encode_base64url(&made.signature).into(),
+            }),
+            reveal_commitment: None,
+        };
+        Ok(json.to_canonical())
+    }
+
+    fn decision(&self, index: u64) -> Decision {
+        let (rejected, expired) = (u64::from(self.rejected_percent), u64::from(self.expired_percent));
+        match self.seed.below("decision", index, 100) {
+            n if n < rejected => Decision::Rejected,
+            n if n < rejected + expired => Decision::Expired,
+            _ => Decision::Approved,
+        }
+    }
+
+    /// Requested, decided, expires.
+    fn times(&self, index: u64, decision: Decision) -> [u64; 3] {
+        let jitter = self.seed.below("decided at", index, INTERVAL);
+        let decided = START.saturating_add(index.saturating_mul(INTERVAL)).saturating_add(jitter);
+        let thought = match decision {
+            Decision::Expired => OPEN,
+            Decision::Approved | Decision::Rejected => {
+                3_000 + self.seed.below("thought", index, OPEN - 3_000)
+            }
+        };
+        let requested = decided.saturating_sub(thought);
+        [requested, decided, requested.saturating_add(OPEN)]
+    }
+
+    /// What was asked, in canonical form, hashed as its encoding says.
+    fn payload(&self, index: u64) -> (&'static str, [u8; 32]) {
+        let amount = self.seed.below("amount", index, 100_000);
+        let payload = format!("{{\"amount_usd\":{amount},\"invoice\":{index}}}");
+        match self.seed.below("payload encoding", index, 2) {
+            0 => ("jcs-payload", sha256(payload.as_bytes()).0),
+            _ => {
+                let both = format!("{{\"action\":\"Pay invoice {index}\",\"payload\":{payload}}}");
+                ("jcs-action-payload", sha256(both.as_bytes()).0)
+            }
+        }
+    }
+}

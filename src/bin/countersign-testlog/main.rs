@@ -1,0 +1,47 @@
+//! `countersign-testlog`: makes approval logs with software passkeys, for tests, benches and demos.
+//!
+//! Nothing that it makes proves anything. Its log keys and passkeys come from a seed that anybody
+//! may know, and four RSA keys are published in this repository. What it proves is about the
+//! auditor: an honest log, made by code that shares only formats with the checks, is found clean.
+//!
+//! | file | makes |
+//! |---|---|
+//! | `seed` | all randomness, from one text |
+//! | `keys`, `ring` | software passkeys; who owns which |
+//! | `assertion` | what a browser and an authenticator sign |
+//! | `entry` | entry *i* of a log, from seed and *i* alone |
+//! | `tiles` | the files of a tiled log |
+//! | `heads` | the log key; checkpoints and STHs |
+//! | `build` | `build` and `grow` |
+//! | `captures` | `demo`: a log of passkey assertions that were captured in a browser |
+#![forbid(unsafe_code)]
+
+mod args;
+mod assertion;
+mod build;
+mod captures;
+mod entry;
+mod heads;
+mod keys;
+mod ring;
+mod seed;
+mod tiles;
+
+use args::{Cli, Command};
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Build(options) => build::build(&options),
+        Command::Grow(options) => build::grow(&options),
+        Command::Demo(options) => captures::demo(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("countersign-testlog: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

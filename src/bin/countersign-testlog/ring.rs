@@ -1,0 +1,123 @@
+//! Who has which passkey.
+
+use super::keys::{Habit, MOST_RSA, Passkey, Signer};
+use super::seed::Seed;
+use countersign::core::crypto::Algorithm;
+use std::str::FromStr;
+
+const NAMES: [&str; 12] =
+    ["alex", "bruna", "chidi", "dagny", "emre", "fatima", "gül", "hana", "iñaki", "jürgen", "kofi", "łucja"];
+
+const ALGORITHMS: [(&str, Algorithm); 4] = [
+    ("es256", Algorithm::Es256),
+    ("rs256", Algorithm::Rs256),
+    ("eddsa", Algorithm::EdDsa),
+    ("es384", Algorithm::Es384),
+];
+
+/// Algorithms by weight, such as `es256=85,rs256=8,eddsa=5,es384=2`.
+#[derive(Clone, Debug)]
+pub struct Mix(Vec<(Algorithm, u32)>);
+
+impl Mix {
+    fn total(&self) -> u32 {
+        self.0.iter().map(|(_, weight)| weight).sum()
+    }
+}
+
+impl FromStr for Mix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Mix, String> {
+        let mut mix: Vec<(Algorithm, u32)> = Vec::new();
+        for part in text.split(',') {
+            let (name, weight) =
+                part.split_once('=').ok_or_else(|| format!("{part:?} is not name=weight"))?;
+            let algorithm = ALGORITHMS.iter().find(|(known, _)| *known == name);
+            let (_, algorithm) =
+                algorithm.ok_or_else(|| format!("{name:?}: es256, rs256, eddsa, es384 are known"))?;
+            let weight = weight.parse().ok().filter(|weight| *weight <= 1000);
+            let weight = weight.ok_or_else(|| format!("the weight of {name} is 0 to 1000"))?;
+            if mix.iter().any(|(known, _)| known == algorithm) {
+                return Err(format!("{name} is there twice"));
+            }
+            if weight > 0 {
+                mix.push((*algorithm, weight));
+            }
+        }
+        if mix.is_empty() { Err("no algorithm has a weight".to_owned()) } else { Ok(Mix(mix)) }
+    }
+}
+
+/// The passkeys of one algorithm, and the weight of the algorithm.
+struct Share {
+    weight: u32,
+    passkeys: Vec<Passkey>,
+}
+
+/// All passkeys: one for each approver.
+pub struct Ring {
+    shares: Vec<Share>,
+    total: u32,
+}
+
+impl Ring {
+    /// The passkeys of `approvers` people. Each algorithm gets its part of them by weight, but one at
+    /// least; which algorithm signs an entry goes by weight alone.
+    ///
+    /// # Errors
+    /// There are fewer approvers than algorithms.
+    pub fn new(seed: &Seed, mix: &Mix, approvers: u32) -> Result<Ring, String> {
+        let total = mix.total();
+        let mut shares = Vec::new();
+        let mut person = 0;
+        for (place, (algorithm, weight)) in mix.0.iter().enumerate() {
+            let later = u32::try_from(mix.0.len().saturating_sub(place + 1)).unwrap_or(u32::MAX);
+            let free = approvers.saturating_sub(person).saturating_sub(later);
+            if free == 0 {
+                return Err("--approvers: each algorithm of the mix needs one of its own".to_owned());
+            }
+            let most = if *algorithm == Algorithm::Rs256 { MOST_RSA } else { u32::MAX };
+            let part = u64::from(approvers) * u64::from(*weight) / u64::from(total);
+            let part = u32::try_from(part).unwrap_or(u32::MAX).clamp(1, free.min(most));
+            let passkeys = (0..part)
+                .map(|number| passkey(seed, *algorithm, person + number, number))
+                .collect::<Result<_, _>>()?;
+            shares.push(Share { weight: *weight, passkeys });
+            person += part;
+        }
+        Ok(Ring { shares, total })
+    }
+
+    /// Whose passkey signs entry `index`.
+    pub fn signer_of(&self, seed: &Seed, index: u64) -> &Passkey {
+        let mut at = seed.below("algorithm of entry", index, u64::from(self.total));
+        let mut chosen = &self.shares[0];
+        for share in &self.shares {
+            chosen = share;
+            match at.checked_sub(u64::from(share.weight)) {
+                Some(rest) => at = rest,
+                None => break,
+            }
+        }
+        let at = seed.below("passkey of entry", index, chosen.passkeys.len() as u64);
+        &chosen.passkeys[at as usize]
+    }
+}
+
+fn passkey(seed: &Seed, algorithm: Algorithm, person: u32, number: u32) -> Result<Passkey, String> {
+    let signer = Signer::new(algorithm, seed, number)?;
+    let name = NAMES[person as usize % NAMES.len()];
+    let habits = [Habit::Synced, Habit::Counting, Habit::Bound, Habit::Unsynced];
+    let habit = habits[seed.below("habit", u64::from(person), 4) as usize];
+    let id = seed.bytes("credential id", u64::from(person));
+    // Security keys and platforms make ids of different lengths.
+    let length = if habit == Habit::Synced { 20 } else { 32 };
+    Ok(Passkey {
+        approver: format!("{name}.{person}"),
+        credential_id: id[..length].to_vec(),
+        cose: signer.cose(),
+        signer,
+        habit,
+    })
+}
