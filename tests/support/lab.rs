@@ -1,0 +1,235 @@
+//! Audits inside the test's own process, thousands of them: a log held in memory, a fresh copy of
+//! an empty mirror each time.
+
+use super::case::Case;
+use super::cli::{RP_ID, WEB_ORIGIN};
+use countersign::audit::policy::Policy;
+use countersign::core::finding::Severity;
+use countersign::core::head::LogKey;
+use countersign::core::text;
+use countersign::core::webauthn::RelyingParty;
+use countersign::mirror::Mirror;
+use countersign::run::{Options, Run, Silent};
+use countersign::source::tiled::{Fetcher, Found, Tiled, Wanted};
+use countersign::source::{FetchError, LogSource};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A log's files by path.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+/// Reads all files below a directory.
+pub fn read_files(root: &Path) -> Files {
+    let mut files = Files::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else {
+                let name = entry.path().strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                files.insert(name, fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    files
+}
+
+/// Writes files below a directory.
+pub fn write_files(root: &Path, files: &Files) {
+    for (name, bytes) in files {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+/// A log in memory, one of its files perhaps replaced.
+pub struct MemoryLog<'a> {
+    /// What it serves.
+    pub files: &'a Files,
+    /// A file served in place of the one with its path.
+    pub instead: Option<(&'a str, Vec<u8>)>,
+}
+
+impl Fetcher for MemoryLog<'_> {
+    fn location(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn parallelism(&self) -> usize {
+        1
+    }
+
+    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+        for (place, path) in wanted.paths.iter().enumerate() {
+            let bytes = match &self.instead {
+                Some((name, bytes)) if name == path => Some(bytes),
+                _ => self.files.get(path),
+            };
+            match bytes {
+                Some(bytes) if bytes.len() > wanted.limit => {
+                    return Err(FetchError::TooLarge { what: path.clone(), limit: wanted.limit });
+                }
+                Some(bytes) => return Ok(Found { place, bytes: bytes.clone() }),
+                None => {}
+            }
+        }
+        Err(FetchError::NotFound { what: wanted.paths.concat() })
+    }
+}
+
+impl<'a> MemoryLog<'a> {
+    /// As a source.
+    pub fn source(self) -> Tiled<MemoryLog<'a>> {
+        Tiled::new(self)
+    }
+}
+
+/// What an audit came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Findings above `info`: code and index.
+    pub findings: BTreeSet<(String, Option<u64>)>,
+    /// What could not be decided.
+    pub incomplete: Vec<String>,
+    /// Faults on our side.
+    pub faults: Vec<String>,
+    /// Entries checked.
+    pub checked: u64,
+}
+
+impl Answer {
+    /// Nothing found, everything decided.
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty() && self.incomplete.is_empty() && self.faults.is_empty()
+    }
+
+    /// The codes found.
+    pub fn codes(&self) -> Vec<&str> {
+        let mut codes: Vec<&str> = self.findings.iter().map(|(code, _)| code.as_str()).collect();
+        codes.dedup();
+        codes
+    }
+}
+
+/// Trust in a log key, and in the relying party of the test logs.
+pub fn policy(log_key: &str) -> Policy {
+    Policy {
+        log_key: LogKey::parse(log_key).unwrap(),
+        relying_party: RelyingParty {
+            rp_id: Some(RP_ID.to_owned()),
+            allowed_origins: Some(vec![WEB_ORIGIN.to_owned()]),
+            allow_cross_origin: false,
+            allowed_top_origins: Vec::new(),
+            require_user_verification: true,
+        },
+        pinned_keys: BTreeMap::new(),
+        max_head_age: None,
+    }
+}
+
+/// Where an auditor begins: an empty mirror, ready to be copied.
+pub struct Lab {
+    policy: Policy,
+    home: TempDir,
+    start: PathBuf,
+}
+
+impl Lab {
+    /// For one log.
+    pub fn new(case: &Case) -> Lab {
+        Lab::of_key(&case.log_key)
+    }
+
+    /// For the log with this key.
+    pub fn of_key(log_key: &str) -> Lab {
+        let (policy, home) = (policy(log_key), quick_tempdir());
+        let start = home.path().join("start.db");
+        drop(Mirror::create_or_open(&start, &policy.log_key).unwrap());
+        Lab { policy, home, start }
+    }
+
+    /// A desk, on which one thread does its audits one after another.
+    pub fn desk(&self, number: usize) -> Desk<'_> {
+        Desk { lab: self, db: self.home.path().join(format!("desk-{number}.db")) }
+    }
+}
+
+/// See [`Lab::desk`].
+pub struct Desk<'a> {
+    lab: &'a Lab,
+    db: PathBuf,
+}
+
+impl Desk<'_> {
+    fn beside(&self, suffix: &str) -> PathBuf {
+        PathBuf::from(format!("{}{suffix}", self.db.display()))
+    }
+
+    /// Audits a log from scratch.
+    pub fn audit(&self, source: &dyn LogSource) -> Answer {
+        for suffix in ["-wal", "-shm"] {
+            let _ = fs::remove_file(self.beside(suffix));
+        }
+        fs::copy(&self.lab.start, &self.db).unwrap();
+        fs::copy(format!("{}.mark", self.lab.start.display()), self.beside(".mark")).unwrap();
+        self.audit_again(source)
+    }
+
+    /// Audits a log with the mirror that is there.
+    pub fn audit_again(&self, source: &dyn LogSource) -> Answer {
+        let policy = &self.lab.policy;
+        let mut mirror = Mirror::open(&self.db, &policy.log_key).unwrap();
+        let now = 1_900_000_000_000;
+        let options = Options {
+            full: false,
+            workers: 1,
+            evidence_dir: self.lab.home.path().to_owned(),
+            max_entries: 1_000_000,
+            max_findings: 10_000,
+            now: (now, text::time(now)),
+        };
+        let summary = Run::new(Some(source), &mut mirror, policy, &options, &Silent).audit();
+        let findings = mirror.findings(false).unwrap().into_iter().map(|stored| stored.finding);
+        Answer {
+            findings: findings
+                .filter(|finding| finding.severity > Severity::Info)
+                .map(|finding| (finding.code.as_str().to_owned(), finding.index))
+                .collect(),
+            incomplete: summary.incomplete,
+            faults: summary.faults,
+            checked: mirror.state().checked,
+        }
+    }
+}
+
+/// A temporary directory in memory where the system has one: thousands of mirrors need no disk.
+pub fn quick_tempdir() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let in_memory = memory.is_dir().then(|| tempfile::tempdir_in(memory).ok()).flatten();
+    in_memory.unwrap_or_else(|| tempfile::tempdir().unwrap())
+}
+
+/// Runs `work` on every number below `count` in as many threads as there are cores; each thread
+/// also gets its own number.
+pub fn on_all_cores(count: usize, work: impl Fn(usize, usize) + Sync) {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for thread in 0..cores {
+            let (next, work) = (&next, &work);
+            scope.spawn(move || {
+                loop {
+                    let piece = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    if piece >= count {
+                        return;
+                    }
+                    work(thread, piece);
+                }
+            });
+        }
+    });
+}
