@@ -308,20 +308,6 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// Verifies one Ed25519 signature by a key given as bytes; [`PublicKey::ed25519`] is faster where a
-/// key verifies more than once.
-///
-/// # Errors
-/// As [`PublicKey::verify`]; a key that is none is [`SignatureError::Malformed`].
-pub fn verify_ed25519(key: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
-    let key = PublicKey::ed25519(key).map_err(|error| match error {
-        KeyError::Malformed(why) | KeyError::Unsupported(why) => SignatureError::Malformed(why),
-        KeyError::Weak(_) => SignatureError::Invalid,
-        KeyError::Disagreement(disagreement) => SignatureError::Disagreement(disagreement),
-    })?;
-    key.verify(message, signature)
-}
-
 fn verification(algorithm: Algorithm) -> &'static dyn VerificationAlgorithm {
     match algorithm {
         Algorithm::Es256 => &aws::ECDSA_P256_SHA256_ASN1,

@@ -235,7 +235,16 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
         (false, true) => CheckResult::Passed,
         (false, false) => CheckResult::NotChecked,
     };
+    // What was asked for and could not be made must not read as if nobody had asked.
     let hint = match when {
+        When::Asked(_)
+            if *name == "head-age" && input.asked.head_age && result == CheckResult::NotChecked =>
+        {
+            Some("the log serves no STH, and a checkpoint has no time")
+        }
+        When::Asked(_) if *name == "pinned-keys" && input.asked.pinned_keys && applied == 0 => {
+            Some("none of the approvers with pinned keys has approved anything")
+        }
         When::Asked(how) if result == CheckResult::NotChecked => Some(*how),
         _ => None,
     };

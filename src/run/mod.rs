@@ -109,9 +109,7 @@ pub struct Summary {
     pub target: Option<Head>,
     /// Whether the rebuilt tree has that head's root.
     pub target_rooted: bool,
-    /// Heads kept, and how many of them are new in this run.
-    pub heads_seen: u64,
-    /// See above.
+    /// Heads that are new in this run.
     pub heads_new: u64,
     /// Entries checked for the first time in this run.
     pub entries_new: u64,
@@ -206,9 +204,7 @@ impl<'a> Run<'a> {
     }
 
     fn finish(&mut self) -> Result<(), Fault> {
-        self.mirror.acknowledge()?;
-        self.summary.heads_seen = self.mirror.head_count()?;
-        Ok(())
+        Ok(self.mirror.acknowledge()?)
     }
 
     /// Under another policy, or with `--full`, every entry is to be checked again.
