@@ -3,6 +3,7 @@
 //! Nothing in here opens a file or a socket, asks for the time, runs SQL or prints, and nothing in
 //! here imports another part of the crate; `tests/imports.rs` keeps both rules.
 
+pub mod api;
 pub mod checkpoint;
 pub mod crypto;
 pub mod encoding;

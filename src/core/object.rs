@@ -4,9 +4,9 @@
 //! *array* of the members' values, and they take a missing `Option` member for `null`. Both would
 //! be second texts for one value; what everybody else refuses must not be kept as a head here.
 
-use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -28,6 +28,23 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectOnly<T> {
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Option<T>, E> {
         if self.or_null { Ok(None) } else { Err(E::invalid_type(serde::de::Unexpected::Unit, &self)) }
+    }
+}
+
+/// A nested value that is an object, and not an array of its members' values.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+        let object = deserializer.deserialize_any(ObjectOnly { or_null: false, of: PhantomData })?;
+        object.map(Object).ok_or_else(|| serde::de::Error::custom("not an object"))
+    }
+}
+
+impl<T: Serialize> Serialize for Object<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
     }
 }
 
