@@ -5,6 +5,7 @@
 //! | [`policy`] | whom and what the person who runs the audit trusts |
 //! | [`entries`] | everything that one entry shows by itself (specification sections 2 and 9) |
 //! | [`across`] | what only shows against the earlier entries: reuse, shared keys, counters |
+//! | [`bundle`] | whether a verification bundle is of the entry that is in the log |
 //! | [`heads`] | which signed heads no single append-only log could have |
 //! | [`finding`] | one finding as it is kept and reported |
 //! | [`tally`] | which checks were made, how often, and which were not |
@@ -13,6 +14,7 @@
 //! [`across::Memory`], which the mirror implements; [`crate::run`] connects the two to a log.
 
 pub mod across;
+pub mod bundle;
 pub mod entries;
 pub mod finding;
 pub mod heads;

@@ -31,6 +31,22 @@ pub const MAX_TLOG_PROOF: usize = 256 * 1024;
 /// A JSON signed tree head: seven short members; the origin is the only one of free length.
 pub const MAX_STH: usize = 16 * 1024;
 
+/// `GET head` of the JSON API: an STH, and a checkpoint with every character escaped as `\uXXXX`.
+pub const MAX_HEAD_ANSWER: usize = 6 * MAX_CHECKPOINT + MAX_STH + 1024;
+
+/// `GET consistency` and `GET inclusion`: at most 65 hashes in hex, with quotation marks and commas.
+pub const MAX_PROOF_ANSWER: usize = 16 * 1024;
+
+/// `GET entries/<id>/verification`: an entry with every character escaped, a head, and a reveal, for
+/// which the specification sets no bound and this leaves half a megabyte.
+pub const MAX_BUNDLE_ANSWER: usize = 6 * MAX_LEAF + MAX_HEAD_ANSWER + 512 * 1024;
+
+/// STHs asked for at once with `GET heads`.
+pub const HEADS_PAGE: u64 = 1000;
+
+/// `GET heads`: a full page of STHs whose origin is as long as any host name and path.
+pub const MAX_HEADS_ANSWER: usize = 4 * 1024 * 1024;
+
 /// Origin, key name: a line of a note. C2SP sets no bound; this is longer than any host name and path.
 pub const MAX_ORIGIN: usize = 1024;
 

@@ -1,0 +1,94 @@
+//! A verification bundle (specification section 5) against the entry that the auditor holds.
+//!
+//! Whoever acts on one approval is given this bundle and nothing else, so it must be the entry that is
+//! in the log, with a proof to a head that the log signed. What is *not* looked at: the anchors, and
+//! the email in a reveal.
+
+use crate::core::api::Bundle;
+use crate::core::entry::Entry;
+use crate::core::finding::Code;
+use crate::core::hash::leaf_hash;
+use crate::core::head::{Head, HeadError, HeadFormat, LogKey};
+use crate::core::jcs::canonicalize;
+use crate::core::limits::MAX_JSON_DEPTH;
+use crate::core::proof::verify_inclusion;
+use crate::core::reveal::check_reveal;
+use crate::core::text::quoted;
+
+/// The heads verified last. Bundles that are fetched together carry the same ones.
+#[derive(Default)]
+pub struct RecentHeads([Option<Head>; 2]);
+
+impl RecentHeads {
+    fn verify(&mut self, format: HeadFormat, raw: &[u8], key: &LogKey) -> Result<Head, HeadError> {
+        let [checkpoint, sth] = &mut self.0;
+        let recent = if format == HeadFormat::Checkpoint { checkpoint } else { sth };
+        match recent {
+            Some(head) if head.raw().as_bytes() == raw => Ok(head.clone()),
+            _ => Ok(recent.insert(Head::verify_as(format, raw, key)?).clone()),
+        }
+    }
+}
+
+/// What a bundle turned out to be.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CheckedBundle {
+    /// The signed heads in it, to be kept and compared like all others.
+    pub heads: Vec<Head>,
+    /// What is wrong with it, each with its finding code.
+    pub problems: Vec<(Code, String)>,
+    /// Whether there was a reveal to check.
+    pub revealed: bool,
+}
+
+/// Checks the bundle of the entry at `index`, whose leaf and reading are given.
+///
+/// # Errors
+/// Two implementations of a signature algorithm disagree: a fault of ours.
+pub fn check_bundle(
+    bundle: &Bundle,
+    index: u64,
+    leaf: &[u8],
+    entry: &Entry,
+    recent: &mut RecentHeads,
+    key: &LogKey,
+) -> Result<CheckedBundle, String> {
+    let mut checked = CheckedBundle::default();
+    let mut wrong = |code, why: String| checked.problems.push((code, why));
+    if bundle.index != index || bundle.inclusion_index != index {
+        let (a, b) = (bundle.index, bundle.inclusion_index);
+        wrong(Code::ProofInvalid, format!("it is of entry {a}, with a proof of entry {b}"));
+    }
+    if canonicalize(&bundle.entry, MAX_JSON_DEPTH).ok().as_deref() != Some(leaf) {
+        wrong(Code::ProofInvalid, "the entry in it is not the one in the log".to_owned());
+    }
+    let mut heads = Vec::new();
+    for (format, raw) in [(HeadFormat::Sth, &bundle.sth), (HeadFormat::Checkpoint, &bundle.checkpoint)] {
+        match recent.verify(format, raw, key) {
+            Ok(head) => heads.push(head),
+            Err(HeadError::Disagreement(what)) => return Err(what),
+            Err(HeadError::Malformed(why)) => {
+                wrong(Code::HeadMalformed, format!("its {}: {}", format.as_str(), quoted(&why)));
+            }
+            Err(HeadError::NotSigned(why)) => {
+                wrong(Code::HeadSignatureInvalid, format!("its {}: {}", format.as_str(), quoted(&why)));
+            }
+        }
+    }
+    // The proof is in the tree of one of the two heads; they may be of different sizes in a log that grows.
+    let leads_to = |head: &&Head| {
+        head.size() == bundle.tree_size
+            && verify_inclusion(leaf_hash(leaf), index, head.size(), &bundle.proof, head.root()).is_ok()
+    };
+    if !heads.is_empty() && !heads.iter().any(|head| leads_to(&head)) {
+        wrong(Code::ProofInvalid, "its inclusion proof does not lead to a head in it".to_owned());
+    }
+    if let Some(reveal) = &bundle.reveal
+        && let Err((code, why)) = check_reveal(reveal, entry)
+    {
+        wrong(code, why);
+    }
+    checked.revealed = bundle.reveal.is_some();
+    checked.heads = heads;
+    Ok(checked)
+}
