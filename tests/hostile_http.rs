@@ -52,7 +52,7 @@ fn server(files: Files, file: &str, odd: impl Fn(&Request) -> Reply + Send + Syn
 /// Audits the log with one odd file, from scratch and in bounded time.
 fn audit(lab: &Lab, file: &str, odd: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Answer {
     let server = server(log(), file, odd);
-    let source = source::open(&server.url(), &impatient()).unwrap_or_else(|error| panic!("{error}"));
+    let source = source::open(&server.url(), false, &impatient()).unwrap_or_else(|error| panic!("{error}"));
     let started = Instant::now();
     let answer = lab.desk(0).audit(source.as_ref());
     assert!(started.elapsed() < Duration::from_secs(20), "{file}: {:?}", started.elapsed());
@@ -153,7 +153,7 @@ fn other_content_types_are_no_reason_to_refuse() {
         None => not_found(),
     });
     let lab = Lab::of_key(&TestKey::new(1).vkey());
-    let source = source::open(&server.url(), &impatient()).unwrap_or_else(|error| panic!("{error}"));
+    let source = source::open(&server.url(), false, &impatient()).unwrap_or_else(|error| panic!("{error}"));
     let answer = lab.desk(0).audit(source.as_ref());
     assert!(answer.is_clean(), "{answer:?}");
 }
@@ -181,7 +181,8 @@ fn a_log_that_comes_back_is_read_on() {
     for file in FILES {
         let desk = lab.desk(0);
         let flaky = server(log(), file, |_| Reply::status("503 Service Unavailable", "", ""));
-        let source = source::open(&flaky.url(), &impatient()).unwrap_or_else(|error| panic!("{error}"));
+        let source =
+            source::open(&flaky.url(), false, &impatient()).unwrap_or_else(|error| panic!("{error}"));
         undecided("an outage", file, &desk.audit(source.as_ref()));
         let files = log();
         let honest = support::lab::MemoryLog { files: &files, instead: None }.source();

@@ -74,5 +74,6 @@ pub fn is_about_serving(code: Code) -> bool {
             | Code::HeadRollback
             | Code::HeadStale
             | Code::HeadInFuture
+            | Code::RevealMismatch
     )
 }

@@ -74,9 +74,13 @@ pub enum Command {
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct AuditOptions {
-    /// The log: a directory, or a file://, http:// or https:// prefix
+    /// The log: a directory, a file://, http:// or https:// prefix, or the base of a JSON API as
+    /// api+https://host/public/log
     #[arg(long, value_name = "URL-or-DIR")]
     pub log: Option<String>,
+    /// The URL is the base of a JSON API, as if it began with api+
+    #[arg(long)]
+    pub api: bool,
     /// The mirror, an SQLite file
     #[arg(long, value_name = "FILE")]
     pub db: Option<PathBuf>,

@@ -23,7 +23,7 @@ pub fn run(settings: &Settings) -> Result<u8, String> {
     };
     let db = settings.require_db()?;
     let http = HttpOptions { contact: settings.contact.clone(), ..HttpOptions::default() };
-    let source = source::open(location, &http).map_err(|error| format!("--log: {error}"))?;
+    let source = source::open(location, settings.api, &http).map_err(|error| format!("--log: {error}"))?;
     let started = Started::now();
     let mut input = Input {
         command: "audit",
@@ -122,12 +122,10 @@ fn cores() -> usize {
 fn fill(input: &mut Input, mirror: &Mirror, summary: Summary, key: &LogKey) -> Result<(), MirrorError> {
     let state = mirror.state();
     if let Some(head) = &summary.target {
-        let same_tree = |root| mirror.heads_of_size(head.size(), key).map(|heads| (heads, root));
-        let (heads, root) = same_tree(head.root())?;
         input.log.tree_size = Some(head.size());
-        input.log.root_hash = Some(root.to_string());
-        input.log.head_time =
-            heads.iter().filter(|h| h.head.root() == root).filter_map(|h| h.head.timestamp()).max();
+        input.log.root_hash = Some(head.root().to_string());
+        let newest = mirror.newest_of_tree(head.size(), &head.root(), key)?;
+        input.log.head_time = newest.and_then(|newest| newest.head.timestamp());
     }
     input.entries = EntryCounts {
         total: state.checked,

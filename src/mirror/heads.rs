@@ -2,6 +2,7 @@
 
 use super::write::int;
 use super::{Mirror, MirrorError, Result};
+use crate::core::hash::Hash;
 use crate::core::head::{Head, HeadFormat, LogKey};
 use rusqlite::{Row, params};
 
@@ -38,6 +39,8 @@ impl HeadStatus {
 pub enum Provenance {
     /// The log served it to us.
     Served,
+    /// The log lists it among the heads that it ever signed.
+    Listed,
     /// Somebody gave it to us with `heads import`.
     Imported,
 }
@@ -46,6 +49,7 @@ impl Provenance {
     fn as_str(&self) -> &'static str {
         match self {
             Provenance::Served => "served",
+            Provenance::Listed => "listed",
             Provenance::Imported => "imported",
         }
     }
@@ -58,7 +62,7 @@ pub struct StoredHead {
     pub head: Head,
     /// See [`HeadStatus`].
     pub status: HeadStatus,
-    /// `served` or `imported`.
+    /// `served`, `listed` or `imported`.
     pub provenance: String,
     /// RFC 3339.
     pub first_seen: String,
@@ -92,7 +96,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
     })
 }
 
-const SELECT: &str =
+pub(super) const SELECT: &str =
     "SELECT format, size, time, root, raw, status, provenance, first_seen, last_seen FROM heads";
 
 impl Mirror {
@@ -100,7 +104,7 @@ impl Mirror {
     /// even if it was imported before.
     pub fn put_head(&mut self, head: &Head, provenance: &Provenance, now: &str) -> Result<bool> {
         let result = self.db.execute(
-            "INSERT OR IGNORE INTO heads VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'unchecked', ?7, ?8, ?8, 0)",
+            "INSERT OR IGNORE INTO heads VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'unchecked', ?7, ?8, ?8, 0, 0)",
             params![
                 head.statement().0,
                 head.format().as_str(),
@@ -127,7 +131,7 @@ impl Mirror {
     /// format it was signed.
     pub fn set_head_status(&mut self, head: &Head, status: HeadStatus) -> Result<()> {
         let result = self.db.execute(
-            "UPDATE heads SET status = ?3 WHERE size = ?1 AND root = ?2",
+            "UPDATE heads SET status = ?3 WHERE size = ?1 AND root = ?2 AND status <> ?3",
             params![int(head.size()), head.root().0, status.as_str()],
         );
         self.sql(result).map(drop)
@@ -151,13 +155,16 @@ impl Mirror {
         self.select_heads(&sql, params![], key)
     }
 
-    /// Heads of one size.
-    pub fn heads_of_size(&self, size: u64, key: &LogKey) -> Result<Vec<StoredHead>> {
-        self.select_heads(
-            &format!("{SELECT} WHERE size = ?1 ORDER BY time, statement"),
-            params![int(size)],
-            key,
-        )
+    /// Heads of this size and another root: forks. At most eight, for a log can sign any number.
+    pub fn forks_of(&self, size: u64, root: &Hash, key: &LogKey) -> Result<Vec<StoredHead>> {
+        let sql = format!("{SELECT} WHERE size = ?1 AND root <> ?2 ORDER BY time, statement LIMIT 8");
+        self.select_heads(&sql, params![int(size), root.0], key)
+    }
+
+    /// The newest head of this tree that has a time, or else one that has none.
+    pub fn newest_of_tree(&self, size: u64, root: &Hash, key: &LogKey) -> Result<Option<StoredHead>> {
+        let sql = format!("{SELECT} WHERE size = ?1 AND root = ?2 ORDER BY time DESC LIMIT 1");
+        Ok(self.select_heads(&sql, params![int(size), root.0], key)?.into_iter().next())
     }
 
     /// STHs that, with one of this size and time, would contradict it: smaller and later, or larger
@@ -229,7 +236,7 @@ impl Mirror {
         self.sql(result)
     }
 
-    fn select_heads(
+    pub(super) fn select_heads(
         &self,
         sql: &str,
         values: impl rusqlite::Params,

@@ -16,11 +16,13 @@
 //! | [`state`] | the cursors and counts |
 //! | `mark` | how a rolled-back mirror is noticed |
 //! | `write`, `read` | leaves, nodes, columns |
-//! | `heads`, `findings`, `memory` | signed heads; findings; what the checks across entries remember |
+//! | `heads`, `listed` | signed heads; which of them the log lists itself |
+//! | `findings`, `memory` | findings; what the checks across entries remember |
 
 mod error;
 mod findings;
 mod heads;
+mod listed;
 mod mark;
 mod memory;
 mod read;
@@ -41,8 +43,9 @@ use std::path::{Path, PathBuf};
 
 type Result<T> = std::result::Result<T, MirrorError>;
 
-/// `user_version` of the schema that this program writes.
-const SCHEMA_VERSION: i64 = 1;
+/// `user_version` of the schema that this program writes. It reads every earlier one, and brings it up
+/// to this when it opens it: a mirror holds every head ever seen, so none may become unreadable.
+const SCHEMA_VERSION: i64 = 2;
 
 /// `application_id`: "csig".
 const APPLICATION_ID: i64 = 0x6373_6967;
@@ -94,7 +97,7 @@ impl Mirror {
         // Looked at before it is configured, which writes: a file that is not ours stays as it is.
         let state = read::state(&db, path)?;
         check_log(path, &state, key)?;
-        configure(&db).map_err(|error| sql_error(path, error))?;
+        configure(&db).and_then(|()| migrate(&db)).map_err(|error| sql_error(path, error))?;
         let mut mirror = Mirror { db, path: path.to_owned(), state, begun: Begun::Ordinarily, _lock: lock };
         mirror.begun = mirror.check_mark(adopt)?;
         mirror.acknowledge()?;
@@ -228,6 +231,18 @@ fn configure(db: &Connection) -> rusqlite::Result<()> {
          PRAGMA wal_autocheckpoint = 8000; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;
          PRAGMA trusted_schema = OFF;",
     )
+}
+
+/// Brings an earlier schema up to this one, in one transaction.
+fn migrate(db: &Connection) -> rusqlite::Result<()> {
+    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version == 1 {
+        db.execute_batch(
+            "BEGIN IMMEDIATE; ALTER TABLE heads ADD COLUMN listed INTEGER NOT NULL DEFAULT 0;
+             PRAGMA user_version = 2; COMMIT;",
+        )?;
+    }
+    Ok(())
 }
 
 fn check_log(path: &Path, state: &State, key: &LogKey) -> Result<()> {

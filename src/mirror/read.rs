@@ -17,9 +17,9 @@ pub(super) fn state(db: &Connection, path: &Path) -> Result<State> {
         return Err(damaged("it is not a countersign mirror"));
     }
     let version = pragma("user_version")?;
-    if version != SCHEMA_VERSION {
+    if !(1..=SCHEMA_VERSION).contains(&version) {
         return Err(damaged(&format!(
-            "its format is version {version}; this program knows version {SCHEMA_VERSION}"
+            "its format is version {version}; this program knows versions 1 to {SCHEMA_VERSION}"
         )));
     }
     let (json, digest): (String, Vec<u8>) = db

@@ -2,7 +2,7 @@
 -- the views at the end are the stable interface, the tables are not.
 
 PRAGMA application_id = 0x63736967;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- One row: cursors, the frontier of the rebuilt tree, counts. `digest` is SHA-256 of `json`, so a
 -- damaged row is seen as damage and not believed.
@@ -44,7 +44,8 @@ CREATE TABLE entry_columns (
 
 -- Every signed head ever seen, byte for byte, conflicting ones included. `statement` is SHA-256 of
 -- the bytes that were signed. `status`: unchecked, consistent, contradicted. `compared` is 1 once the
--- head was held against all others and what came of it is kept.
+-- head was held against all others and what came of it is kept. `listed` is 1 once the log's own list
+-- of its heads was seen to have it.
 CREATE TABLE heads (
   statement  BLOB PRIMARY KEY,
   format     TEXT NOT NULL,
@@ -56,7 +57,8 @@ CREATE TABLE heads (
   provenance TEXT NOT NULL,
   first_seen TEXT NOT NULL,
   last_seen  TEXT NOT NULL,
-  compared   INTEGER NOT NULL
+  compared   INTEGER NOT NULL,
+  listed     INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX heads_by_size ON heads (size);
 

@@ -33,6 +33,9 @@ pub struct State {
     pub tiles_compared: u64,
     /// Where the next look at old leaves begins.
     pub scrubbed: u64,
+    /// The log's own list of its heads was read up to here, in its cursor; 0: not at all.
+    #[serde(default)]
+    pub listed_until: u64,
     /// Checked entries by decision; `unreadable` for leaves that are no entry.
     pub decisions: Decisions,
     /// Check name → passed, failed, not checked; over the entries `[0, checked)`.
@@ -66,6 +69,7 @@ impl State {
             entry_policy: String::new(),
             tiles_compared: 0,
             scrubbed: 0,
+            listed_until: 0,
             decisions: Decisions::default(),
             tally: BTreeMap::new(),
         }

@@ -5,10 +5,12 @@
 //! unproved, the whole tree is folded, and only if it has the signed root are they kept; otherwise
 //! they are forgotten, so that a log that lied once can be read again tomorrow.
 
+use super::answers::{Answer, consistency_subject};
 use super::history::{evidence_nodes, tree_subject};
 use super::pipeline::in_order;
+use super::served_proofs::ServedProofs;
 use super::served_tree::{ServedTree, TreeError};
-use super::work::{Piece, Shop, TileCheck, TileDoubt, WIDTH};
+use super::work::{Bundle, Piece, Shop, TileCheck, TileDoubt, WIDTH};
 use super::writer::{Mode, Writer};
 use super::{Fault, Run};
 use crate::audit::tally::Tally;
@@ -18,7 +20,7 @@ use crate::core::head::Head;
 use crate::core::tree::CompactRange;
 use crate::core::webauthn::KeyCache;
 use crate::mirror::HeadStatus;
-use crate::source::LogSource;
+use crate::source::{LogApi, LogSource};
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
@@ -71,11 +73,10 @@ impl Run<'_> {
     }
 
     fn extend(&mut self, source: &dyn LogSource, head: &Head) -> Result<bool, Fault> {
-        let tree = match source.has_tiles() {
-            true => ServedTree::open(source, head.size(), &head.root()),
-            false => Err(TreeError::Missing("the log has no tiles".to_owned())),
-        };
-        match tree {
+        if let Some(api) = source.api() {
+            return self.extend_by_proofs(source, api, head);
+        }
+        match ServedTree::open(source, head.size(), &head.root()) {
             Ok(mut tree) => {
                 match self.compare_with_kept(&mut tree, head)? {
                     Compared::Contradicted => return Ok(true),
@@ -83,7 +84,7 @@ impl Run<'_> {
                     Compared::TreeLost(error) => return self.extend_unproved(source, head, &error),
                     Compared::Consistent => {}
                 }
-                self.extend_proved(source, head, tree)
+                self.extend_proved(source, head, Vouching::Tiles(tree))
             }
             Err(TreeError::Fetch(cause)) => {
                 self.summary.incomplete.push(cause);
@@ -147,13 +148,36 @@ impl Run<'_> {
         Ok(Compared::Contradicted)
     }
 
+    /// Behind the JSON API: consistency proofs vouch, batch by batch. The first says whether the head
+    /// continues what was mirrored; where it does not, the entries will.
+    fn extend_by_proofs(
+        &mut self,
+        source: &dyn LogSource,
+        api: &dyn LogApi,
+        head: &Head,
+    ) -> Result<bool, Fault> {
+        let proofs = ServedProofs { api, size: head.size(), root: head.root() };
+        let Some(frontier) = self.mirror.state().frontier() else { return Ok(true) };
+        match proofs.vouch(&frontier) {
+            Answer::Good => self.extend_proved(source, head, Vouching::Proofs(proofs)),
+            Answer::Unknown(cause) => {
+                self.summary.incomplete.push(cause);
+                Ok(false)
+            }
+            answer => {
+                let (first, second) = (frontier.end(), head.size());
+                self.extend_unproved(source, head, &TreeError::Proof { first, second, answer })
+            }
+        }
+    }
+
     fn extend_proved(
         &mut self,
         source: &dyn LogSource,
         head: &Head,
-        tree: ServedTree<'_>,
+        vouching: Vouching<'_>,
     ) -> Result<bool, Fault> {
-        match self.pass(source, head, Some(tree))? {
+        match self.pass(source, head, vouching)? {
             (Pass::Whole, _, frontier) => {
                 if frontier.root() != head.root() {
                     let what = "every bundle was proved, yet the tree has another root".to_owned();
@@ -172,14 +196,14 @@ impl Run<'_> {
         }
     }
 
-    /// Without tiles: all leaves first, then the root.
+    /// Where nothing vouches: all leaves first, then the root.
     fn extend_unproved(
         &mut self,
         source: &dyn LogSource,
         head: &Head,
         why: &TreeError,
     ) -> Result<bool, Fault> {
-        let (pass, taken, frontier) = self.pass(source, head, None)?;
+        let (pass, taken, frontier) = self.pass(source, head, Vouching::Nothing)?;
         match pass {
             Pass::Whole if frontier.root() == head.root() => {
                 let now = &self.options.now.1;
@@ -191,6 +215,11 @@ impl Run<'_> {
                     state.set_tally(&tally);
                     taken.doubts.iter().try_for_each(|doubt| mirror.put_finding(&doubt.finding(), now))
                 })?;
+                if let TreeError::Proof { first, second, answer } = why {
+                    // The entries are right, so it was the proof that was not.
+                    self.summary.tally.record("served-proofs", false);
+                    self.find_answer(&consistency_subject(*first, *second), answer)?;
+                }
                 self.rooted(head)?;
                 Ok(true)
             }
@@ -220,15 +249,23 @@ impl Run<'_> {
         &mut self,
         source: &dyn LogSource,
         head: &Head,
-        tree: Option<ServedTree<'_>>,
-    ) -> Result<(Pass, Taker, CompactRange), Fault> {
-        let mode = if tree.is_some() { Mode::Proved } else { Mode::Unproved };
+        vouching: Vouching<'_>,
+    ) -> Result<(Pass, Taken, CompactRange), Fault> {
+        let (mode, tree, proofs) = match vouching {
+            Vouching::Tiles(tree) => (Mode::Proved, Some(tree), None),
+            Vouching::Proofs(proofs) => (Mode::Proved, None, Some(proofs)),
+            Vouching::Nothing => (Mode::Unproved, None, None),
+        };
         let rooted = self.mirror.state().rooted;
-        let shop =
-            Shop { policy: self.policy, tree: tree.map(Mutex::new), size: head.size(), check_from: rooted };
+        let check_from = if mode == Mode::Unproved { u64::MAX } else { rooted };
+        if tree.is_none() && !rooted.is_multiple_of(WIDTH) {
+            // The first bundle is compared with what is mirrored of it.
+            self.confirm_bundle(rooted / WIDTH, rooted)?;
+        }
+        let shop = Shop { policy: self.policy, tree: tree.map(Mutex::new), size: head.size(), check_from };
         let covering = self.covering(rooted)?;
         let mut writer = Writer::new(self.mirror, mode, &self.options.now.1, covering)?;
-        let mut taker = Taker::new(mode, self.options.max_findings);
+        let mut taker = Taker::new(mode, shop.tree.is_some(), proofs, self.options.max_findings);
         let progress = self.progress;
         let flow = in_order(
             rooted / WIDTH..head.size().div_ceil(WIDTH),
@@ -247,13 +284,28 @@ impl Run<'_> {
         if let ControlFlow::Break(Stop::Fault(fault)) = flow {
             return Err(fault);
         }
-        // What was taken before a stop is proved and stays.
-        writer.flush()?;
+        // What was taken before a stop stays, if it is proved or can still be.
+        let flow = match flow {
+            ControlFlow::Break(Stop::Unknown(_) | Stop::TreeLost(_)) if taker.proofs.is_some() => flow,
+            flow => match taker.flush(&mut writer) {
+                ControlFlow::Continue(()) => flow,
+                stopped => stopped,
+            },
+        };
+        if let ControlFlow::Break(Stop::Fault(fault)) = flow {
+            return Err(fault);
+        }
         let frontier = writer.frontier().clone();
+        let taker = taker.taken;
+        self.summary.tally.add("served-proofs", taker.vouched, 0, 0);
         let pass = match flow {
             ControlFlow::Break(Stop::TreeLost(error)) => Pass::TreeLost(error),
             ControlFlow::Break(Stop::Unknown(cause)) => {
                 self.summary.incomplete.push(cause);
+                Pass::Stopped
+            }
+            ControlFlow::Break(Stop::TooMany(findings)) => {
+                self.summary.incomplete.push(too_many(findings));
                 Pass::Stopped
             }
             _ if taker.bad.is_empty() => Pass::Whole,
@@ -262,6 +314,16 @@ impl Run<'_> {
         self.report_holes(head, &taker.bad)?;
         Ok((pass, taker, frontier))
     }
+}
+
+/// What shows that bundles are those of the signed tree, before the last one is there.
+enum Vouching<'a> {
+    /// Served Merkle tiles, for each bundle.
+    Tiles(ServedTree<'a>),
+    /// Served consistency proofs, for each batch.
+    Proofs(ServedProofs<'a>),
+    /// Nothing but the root of them all.
+    Nothing,
 }
 
 /// What [`Run::compare_with_kept`] found.
@@ -277,6 +339,8 @@ enum Stop {
     Fault(Fault),
     TreeLost(TreeError),
     Unknown(String),
+    /// So many findings stand.
+    TooMany(u64),
     /// Enough bundles were bad.
     Enough,
 }
@@ -288,35 +352,50 @@ pub(super) struct BadBundle {
     pub why: String,
 }
 
-/// Takes the pieces in order and decides what each means for the pass.
-struct Taker {
-    mode: Mode,
-    max_findings: u64,
+/// What was taken besides entries.
+#[derive(Default)]
+struct Taken {
     bad: Vec<BadBundle>,
     /// In [`Mode::Unproved`] only, the tiles that will be wrong if the leaves turn out right.
     doubts: Vec<TileDoubt>,
     tiles: Tally,
+    /// Consistency proofs that vouched for a batch.
+    vouched: u64,
 }
 
-impl Taker {
-    fn new(mode: Mode, max_findings: u64) -> Taker {
-        Taker { mode, max_findings, bad: Vec::new(), doubts: Vec::new(), tiles: Tally::default() }
+/// Takes the pieces in order and decides what each means for the pass.
+struct Taker<'a> {
+    mode: Mode,
+    /// Tiles vouch for each bundle apart.
+    tiles: bool,
+    proofs: Option<ServedProofs<'a>>,
+    max_findings: u64,
+    taken: Taken,
+}
+
+impl<'a> Taker<'a> {
+    fn new(mode: Mode, tiles: bool, proofs: Option<ServedProofs<'a>>, max_findings: u64) -> Taker<'a> {
+        Taker { mode, tiles, proofs, max_findings, taken: Taken::default() }
     }
 
     fn take(&mut self, n: u64, piece: Piece, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
         match piece {
+            Piece::Done(bundle) if !self.tiles && self.contradicts(&bundle, writer)? => {
+                let why = "they begin with other entries than were proved before".to_owned();
+                self.bad(BadBundle { n, missing: false, why })
+            }
             Piece::Done(bundle) => {
                 match &bundle.tile {
                     TileCheck::NotCompared => {}
-                    TileCheck::Same => self.tiles.record("tiles", true),
+                    TileCheck::Same => self.taken.tiles.record("tiles", true),
                     TileCheck::Doubt(doubt) => {
-                        self.tiles.record("tiles", false);
-                        if self.mode == Mode::Unproved && self.doubts.len() < MAX_DOUBTS {
-                            self.doubts.push(doubt.clone());
+                        self.taken.tiles.record("tiles", false);
+                        if self.mode == Mode::Unproved && self.taken.doubts.len() < MAX_DOUBTS {
+                            self.taken.doubts.push(doubt.clone());
                         }
                     }
                 }
-                let taken = match self.bad.is_empty() {
+                let taken = match self.taken.bad.is_empty() {
                     true => writer.take(*bundle),
                     false => writer.take_findings_only(&bundle),
                 };
@@ -332,20 +411,46 @@ impl Taker {
         }
     }
 
-    fn after(&self, taken: Result<(), Fault>, writer: &Writer<'_>) -> ControlFlow<Stop> {
-        match taken {
+    fn contradicts(&self, bundle: &Bundle, writer: &Writer<'_>) -> ControlFlow<Stop, bool> {
+        match writer.contradicts(bundle) {
+            Ok(contradicts) => ControlFlow::Continue(contradicts),
             Err(fault) => ControlFlow::Break(Stop::Fault(fault)),
-            Ok(()) if writer.findings() > self.max_findings => {
-                ControlFlow::Break(Stop::Unknown(too_many(writer.findings())))
+        }
+    }
+
+    fn after(&mut self, taken: Result<(), Fault>, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
+        if let Err(fault) = taken {
+            return ControlFlow::Break(Stop::Fault(fault));
+        }
+        if writer.findings() > self.max_findings {
+            return ControlFlow::Break(Stop::TooMany(writer.findings()));
+        }
+        if writer.is_full() { self.flush(writer) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Makes what was taken durable; first proved, where proofs vouch for it: what is not proved is
+    /// never kept.
+    fn flush(&mut self, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
+        if let Some(proofs) = self.proofs.as_ref().filter(|_| writer.is_waiting()) {
+            match proofs.vouch(writer.frontier()) {
+                Answer::Good => self.taken.vouched = self.taken.vouched.saturating_add(1),
+                Answer::Unknown(cause) => return ControlFlow::Break(Stop::Unknown(cause)),
+                answer => {
+                    let (first, second) = (writer.frontier().end(), proofs.size);
+                    return ControlFlow::Break(Stop::TreeLost(TreeError::Proof { first, second, answer }));
+                }
             }
+        }
+        match writer.flush() {
             Ok(()) => ControlFlow::Continue(()),
+            Err(fault) => ControlFlow::Break(Stop::Fault(fault)),
         }
     }
 
     fn bad(&mut self, bad: BadBundle) -> ControlFlow<Stop> {
-        self.bad.push(bad);
+        self.taken.bad.push(bad);
         // Without tiles nothing after a hole can be proved any more.
-        if self.mode == Mode::Unproved || self.bad.len() >= MAX_BAD_BUNDLES {
+        if !self.tiles || self.taken.bad.len() >= MAX_BAD_BUNDLES {
             return ControlFlow::Break(Stop::Enough);
         }
         ControlFlow::Continue(())

@@ -8,7 +8,10 @@ use crate::core::finding::Code;
 use crate::core::head::{Head, HeadError, HeadFormat};
 use crate::core::{limits, text};
 use crate::mirror::{HeadStatus, Provenance};
-use crate::source::{FetchError, LogSource};
+use crate::source::{FetchError, LogSource, ServedHead};
+
+/// Heads whose comparison is made durable at once: one sync to disk for many.
+const COMPARED_AT_ONCE: usize = 1000;
 
 /// What asking for one kind of head came to.
 enum Served {
@@ -30,8 +33,9 @@ impl Run<'_> {
         };
         let mut served = Vec::new();
         let mut unknown = false;
-        for format in [HeadFormat::Checkpoint, HeadFormat::Sth] {
-            match self.served_head(source, format)? {
+        let ServedHead { checkpoint, sth } = self.served_heads(source);
+        for (format, answer) in [(HeadFormat::Checkpoint, checkpoint.map(Some)), (HeadFormat::Sth, sth)] {
+            match self.served_head(format, answer)? {
                 Served::Head(head) => {
                     self.end_head_findings(format)?;
                     served.push(head);
@@ -53,28 +57,38 @@ impl Run<'_> {
         for head in &served {
             self.keep(head, &Provenance::Served)?;
         }
-        self.compare_kept()?;
         self.summary.tally.add("head-against-heads", served.len() as u64, 0, 0);
         self.check_rollback(&served)?;
         self.check_times(&served)?;
         self.check_age(&served)?;
+        // A log that grows may list a head by now that is newer than the one just served.
+        let listed = self.collect_listed()?;
+        self.compare_kept()?;
+        served.extend(listed.filter(|listed| served.iter().all(|head| head.size() < listed.size())));
         Ok(candidates(served))
     }
 
-    /// The head of one format. What does not verify is asked for once more before it is a finding:
-    /// a transfer can be cut short without a sign of it.
-    fn served_head(&mut self, source: &dyn LogSource, format: HeadFormat) -> Result<Served, Fault> {
-        let fetch = || match format {
-            HeadFormat::Checkpoint => source.checkpoint().map(Some),
-            HeadFormat::Sth => source.sth(),
+    /// The served heads. What does not verify is asked for once more before it is a finding: a transfer
+    /// can be cut short without a sign of it.
+    fn served_heads(&self, source: &dyn LogSource) -> ServedHead {
+        let key = &self.policy.log_key;
+        let doubtful = |format, bytes: &[u8]| {
+            matches!(
+                Head::verify_as(format, bytes, key),
+                Err(HeadError::Malformed(_) | HeadError::NotSigned(_))
+            )
         };
-        let mut answer = fetch();
-        if let Ok(Some(bytes)) = &answer
-            && let Err(HeadError::Malformed(_) | HeadError::NotSigned(_)) =
-                Head::verify_as(format, bytes, &self.policy.log_key)
-        {
-            answer = fetch();
-        }
+        let first = source.head();
+        let checkpoint = first.checkpoint.as_ref().is_ok_and(|b| doubtful(HeadFormat::Checkpoint, b));
+        let sth = first.sth.as_ref().is_ok_and(|b| b.as_ref().is_some_and(|b| doubtful(HeadFormat::Sth, b)));
+        if checkpoint || sth { source.head() } else { first }
+    }
+
+    fn served_head(
+        &mut self,
+        format: HeadFormat,
+        answer: Result<Option<Vec<u8>>, FetchError>,
+    ) -> Result<Served, Fault> {
         match answer {
             Ok(Some(bytes)) => self.verify_served(&bytes, format),
             Ok(None) => Ok(Served::None),
@@ -84,11 +98,11 @@ impl Run<'_> {
 
     fn head_not_served(&mut self, subject: &str, error: FetchError) -> Result<Served, Fault> {
         match error {
-            FetchError::NotFound { .. } => {
+            FetchError::NotFound { .. } | FetchError::Lacking { .. } => {
                 self.find_of_log(Code::Gap, subject, format!("the log serves no {subject}: {error}"))?;
                 Ok(Served::Bad)
             }
-            FetchError::TooLarge { .. } => {
+            FetchError::TooLarge { .. } | FetchError::Malformed { .. } | FetchError::Excess { .. } => {
                 self.find_of_log(Code::HeadMalformed, subject, format!("the {subject} served: {error}"))?;
                 Ok(Served::Bad)
             }
@@ -208,7 +222,7 @@ impl Run<'_> {
         self.end_findings_of(Code::HeadStale)
     }
 
-    fn end_findings_of(&mut self, code: Code) -> Result<(), Fault> {
+    pub(super) fn end_findings_of(&mut self, code: Code) -> Result<(), Fault> {
         for stored in self.mirror.findings(false)? {
             if stored.finding.code == code {
                 self.end_finding(&stored.finding)?;
@@ -235,17 +249,20 @@ impl Run<'_> {
     /// crash nor a full disk can make a contradiction be forgotten.
     pub(crate) fn compare_kept(&mut self) -> Result<(), Fault> {
         let key = self.policy.log_key.clone();
-        for head in self.mirror.uncompared_heads(&key)?.into_iter().map(|stored| stored.head) {
-            let mut against = self.mirror.heads_of_size(head.size(), &key)?;
-            if let Some(time) = head.timestamp() {
-                against.extend(self.mirror.sths_against(head.size(), time, &key)?);
-            }
-            for other in against {
-                for kind in contradictions(&head, &other.head) {
-                    self.report_contradiction(kind, &head, &other.head, None)?;
+        let heads: Vec<Head> = self.mirror.uncompared_heads(&key)?.into_iter().map(|s| s.head).collect();
+        for batch in heads.chunks(COMPARED_AT_ONCE) {
+            for head in batch {
+                let mut against = self.mirror.forks_of(head.size(), &head.root(), &key)?;
+                if let Some(time) = head.timestamp() {
+                    against.extend(self.mirror.sths_against(head.size(), time, &key)?);
+                }
+                for other in against {
+                    for kind in contradictions(head, &other.head) {
+                        self.report_contradiction(kind, head, &other.head, None)?;
+                    }
                 }
             }
-            self.mirror.transact(|mirror, _| mirror.set_compared(&head))?;
+            self.mirror.transact(|mirror, _| batch.iter().try_for_each(|head| mirror.set_compared(head)))?;
         }
         Ok(())
     }

@@ -36,13 +36,27 @@ impl Run<'_> {
     /// Holds every head that is not known to be consistent against the rebuilt tree.
     pub(crate) fn check_history(&mut self) -> Result<(), Fault> {
         let rooted = self.mirror.state().rooted;
-        let mut beyond: u64 = 0;
-        for stored in self.mirror.open_heads(&self.policy.log_key)? {
-            if stored.head.size() > rooted {
-                beyond = beyond.saturating_add(1);
-                continue;
+        let (mut beyond, mut late): (u64, u64) = (0, 0);
+        let mut consistent = Vec::new();
+        // A log may sign one tree any number of times; it is compared once.
+        let mut last: Option<(u64, Hash)> = None;
+        for StoredHead { head, .. } in self.mirror.open_heads(&self.policy.log_key)? {
+            if head.size() > rooted {
+                let counted = if self.late.contains(&head.statement()) { &mut late } else { &mut beyond };
+                *counted = counted.saturating_add(1);
+            } else if last.replace((head.size(), head.root())) != Some((head.size(), head.root())) {
+                match self.root_for(&head)? == head.root() {
+                    true => consistent.push(head),
+                    false => self.report_against_tree(&head)?,
+                }
             }
-            self.check_against_tree(&stored.head)?;
+        }
+        self.mirror.transact(|mirror, _| {
+            consistent.iter().try_for_each(|head| mirror.set_head_status(head, HeadStatus::Consistent))
+        })?;
+        if late > 0 {
+            let note = format!("{late} head(s) signed during this audit are compared at the next one");
+            self.summary.notes.push(note);
         }
         if beyond > 0 {
             let cause = format!(
@@ -69,11 +83,9 @@ impl Run<'_> {
         Ok(read(self.mirror)?)
     }
 
-    fn check_against_tree(&mut self, head: &Head) -> Result<(), Fault> {
+    /// A head whose root the tree does not have.
+    fn report_against_tree(&mut self, head: &Head) -> Result<(), Fault> {
         let root = self.root_for(head)?;
-        if root == head.root() {
-            return self.mark_head(head, HeadStatus::Consistent);
-        }
         let key = &self.policy.log_key;
         let larger = self.mirror.largest_consistent(u64::MAX, key)?.filter(|l| l.head.size() > head.size());
         match larger {
@@ -99,7 +111,7 @@ impl Run<'_> {
     }
 
     fn is_forked(&self, head: &Head, root: &Hash) -> Result<bool, Fault> {
-        let others = self.mirror.heads_of_size(head.size(), &self.policy.log_key)?;
+        let others = self.mirror.forks_of(head.size(), &head.root(), &self.policy.log_key)?;
         Ok(others.iter().any(|other| other.head.root() == *root))
     }
 

@@ -129,7 +129,7 @@ impl Run<'_> {
         source: &dyn LogSource,
         head: &Head,
         folded: &Hash,
-        tiles: &TreeError,
+        why: &TreeError,
     ) -> Result<bool, Fault> {
         let kept =
             self.mirror.largest_consistent(head.size(), &self.policy.log_key)?.map(|stored| stored.head);
@@ -151,8 +151,8 @@ impl Run<'_> {
         self.confirm_mirror()?;
         self.summary.tally.record("root", false);
         let message = format!(
-            "the {} entries served have root {folded}, but the head of that size commits to {}; the served Merkle \
-             tiles do not lead to it either ({tiles})",
+            "the {} entries served have root {folded}, but the head of that size commits to {}; nothing else that is \
+             served leads to it either ({why})",
             head.size(),
             head.root()
         );

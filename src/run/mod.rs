@@ -7,19 +7,25 @@
 //! 2. [`extend`]: fetch the new entries, prove each bundle against the signed root before it is
 //!    stored, check its entries, and move the three cursors in one transaction with the rows.
 //! 3. [`recheck`]: entries that are in the mirror but not checked under this policy.
-//! 4. [`history`]: every kept head against the rebuilt tree; contradictions become evidence files
+//! 4. `answers` and `entry_answers`: what only the JSON API answers (proofs, verification bundles),
+//!    held against the mirror. Its list of heads (`listed`) is read with the heads, in step 1.
+//! 5. [`history`]: every kept head against the rebuilt tree; contradictions become evidence files
 //!    that are verified before they are reported.
-//! 5. `upkeep`: what was wrong with how the log served, is it still? Are our own bytes intact?
+//! 6. `upkeep`: what was wrong with how the log served, is it still? Are our own bytes intact?
 //!
 //! Three answers stay apart throughout: a *finding* (the log did it), *incomplete* (could not
 //! tell, with the cause) and a *fault* (ours; nobody is accused).
 
+mod answers;
+mod entry_answers;
 pub mod extend;
 pub mod heads;
 pub mod history;
 mod holes;
+mod listed;
 mod pipeline;
 pub mod recheck;
+mod served_proofs;
 mod served_tree;
 mod upkeep;
 mod work;
@@ -29,9 +35,11 @@ use crate::audit::finding::Finding;
 use crate::audit::policy::Policy;
 use crate::audit::tally::Tally;
 use crate::core::finding::Code;
+use crate::core::hash::Hash;
 use crate::core::head::Head;
 use crate::mirror::{Mirror, MirrorError};
 use crate::source::LogSource;
+use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -135,6 +143,8 @@ pub struct Run<'a> {
     pub(crate) summary: Summary,
     /// The whole mirror was re-hashed in this run.
     pub(crate) confirmed: bool,
+    /// Statements of heads that were signed after this run chose its target: for the next run.
+    pub(crate) late: HashSet<Hash>,
 }
 
 impl<'a> Run<'a> {
@@ -146,7 +156,8 @@ impl<'a> Run<'a> {
         options: &'a Options,
         progress: &'a dyn Progress,
     ) -> Run<'a> {
-        Run { source, mirror, policy, options, progress, summary: Summary::default(), confirmed: false }
+        let (summary, late) = (Summary::default(), HashSet::new());
+        Run { source, mirror, policy, options, progress, summary, confirmed: false, late }
     }
 
     /// The whole audit. A fault ends it early and is in the summary; what was found before it
@@ -174,7 +185,11 @@ impl<'a> Run<'a> {
         self.prepare_checks()?;
         if self.options.full {
             self.confirm_mirror()?;
-            self.mirror.transact(|mirror, _| mirror.forget_compared())?;
+            self.mirror.transact(|mirror, state| {
+                state.listed_until = 0;
+                mirror.forget_listed()?;
+                mirror.forget_compared()
+            })?;
         }
         let candidates = self.collect_heads()?;
         self.mirror.acknowledge()?;
@@ -195,6 +210,9 @@ impl<'a> Run<'a> {
         }
         reachable = reachable && self.compare_upper_tiles()?;
         self.recheck()?;
+        if reachable {
+            self.check_answers()?;
+        }
         self.check_history()?;
         if reachable && !candidates.is_empty() {
             self.revisit_served()?;

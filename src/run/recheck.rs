@@ -6,13 +6,14 @@
 
 use super::extend::too_many;
 use super::pipeline::in_order;
-use super::work::{Bundle, Leaves, Piece, Shop, WIDTH, fetch_leaves, fold};
+use super::work::{Bundle, Piece, Shop, WIDTH, fetch_leaves, fold};
 use super::writer::{Mode, Writer};
 use super::{Fault, Run};
 use crate::core::hash::Hash;
 use crate::core::tree::CompactRange;
 use crate::core::webauthn::KeyCache;
 use crate::mirror::{HeadStatus, Mirror, MirrorError, Reader};
+use crate::source::Leaves;
 use std::ops::ControlFlow;
 
 enum Stop {
@@ -197,7 +198,7 @@ fn take(
         Ok(_) => return ControlFlow::Break(Stop::Damaged(n)),
         Err(error) => return ControlFlow::Break(Stop::Fault(Fault::Mirror(error))),
     };
-    match writer.take(*bundle) {
+    match writer.take(*bundle).and_then(|()| writer.flush_if_full()) {
         Ok(()) if writer.findings() > max_findings => ControlFlow::Break(Stop::Enough(writer.findings())),
         Ok(()) => ControlFlow::Continue(()),
         Err(fault) => ControlFlow::Break(Stop::Fault(fault)),

@@ -5,6 +5,7 @@
 //! bundle of entries can be authenticated the moment it arrives, nothing is stored before it is,
 //! and the whole needs a few tiles of memory for a tree of any size (C2SP tlog-tiles).
 
+use super::answers::Answer;
 use crate::core::hash::Hash;
 use crate::core::tile::{TilePath, parse_tile};
 use crate::core::tree::CompactRange;
@@ -14,13 +15,22 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Why the served tiles cannot vouch for a node.
+/// Why what the log serves cannot vouch for its entries.
 #[derive(Clone, Debug)]
 pub enum TreeError {
     /// This tile is not served.
     Missing(String),
     /// This tile is malformed, or is not what the signed root commits to.
     Wrong(String),
+    /// The log's consistency proof from the first to the second size.
+    Proof {
+        /// The smaller tree.
+        first: u64,
+        /// The signed tree.
+        second: u64,
+        /// [`Answer::Wrong`] or [`Answer::Missing`].
+        answer: Answer,
+    },
     /// Could not tell: the cause.
     Fetch(String),
 }
@@ -30,6 +40,10 @@ impl fmt::Display for TreeError {
         match self {
             TreeError::Missing(path) => write!(f, "{path} is not served"),
             TreeError::Wrong(path) => write!(f, "{path} does not fit the signed root"),
+            TreeError::Proof { answer: Answer::Missing(why) | Answer::Wrong(why), .. } => f.write_str(why),
+            TreeError::Proof { first, second, .. } => {
+                write!(f, "no consistency proof from {first} to {second}")
+            }
             TreeError::Fetch(cause) => f.write_str(cause),
         }
     }

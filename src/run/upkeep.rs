@@ -1,6 +1,7 @@
 //! After the audit proper: is what was wrong with the serving still wrong, and are our own bytes
 //! intact?
 
+use super::answers::Answer;
 use super::recheck::proved_root;
 use super::work::{TileCheck, WIDTH, compare_tile, fold};
 use super::{Fault, Run};
@@ -15,6 +16,12 @@ use crate::source::LogSource;
 /// Bundles of the mirror that each run re-hashes. A small mirror is re-hashed whole each time; a
 /// large one in turns, so that a run with nothing new stays short.
 const SCRUB_BUNDLES: u64 = 16;
+
+/// Findings about what only the JSON API answers.
+fn is_about_answers(finding: &Finding) -> bool {
+    let asked = ["consistency ", "inclusion ", "verification "];
+    finding.code == Code::RevealMismatch || asked.iter().any(|question| finding.subject.starts_with(question))
+}
 
 impl Run<'_> {
     /// Ends a finding about how the log serves.
@@ -31,6 +38,7 @@ impl Run<'_> {
                 continue;
             }
             let over = match finding.code {
+                _ if is_about_answers(&finding) => self.is_answered(&finding)?,
                 Code::Gap | Code::TileMismatch if finding.subject.starts_with("tile/") => {
                     self.tile_is_right(&finding)?
                 }
@@ -46,6 +54,25 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a question that was answered wrongly is answered rightly now.
+    fn is_answered(&mut self, finding: &Finding) -> Result<bool, Fault> {
+        let Some(api) = self.source.and_then(|source| source.api()) else { return Ok(false) };
+        let numbers: Vec<u64> =
+            finding.subject.split(' ').skip(1).filter_map(|number| number.parse().ok()).collect();
+        match (finding.index, numbers.as_slice()) {
+            (None, [first, second]) if finding.subject.starts_with("consistency ") => {
+                if first >= second || *second > self.mirror.state().rooted {
+                    return Ok(false);
+                }
+                let root = super::history::mirrored_range(self.mirror, 0..*second)?;
+                Ok(self.consistency_answer(api, *first, *second, root)? == Answer::Good)
+            }
+            (None, [index, ..]) => self.entry_is_answered(api, *index),
+            (Some(index), _) => self.entry_is_answered(api, index),
+            (None, []) => Ok(false),
+        }
     }
 
     /// Whether a tile that was wrong or missing is served as it should be now.
@@ -149,7 +176,7 @@ impl Run<'_> {
     }
 
     /// Re-hashes one mirrored bundle, and repairs it where it is not what was proved.
-    fn confirm_bundle(&mut self, n: u64, rooted: u64) -> Result<Vec<LeafHash>, Fault> {
+    pub(super) fn confirm_bundle(&mut self, n: u64, rooted: u64) -> Result<Vec<LeafHash>, Fault> {
         let first = n.saturating_mul(WIDTH);
         let width = rooted.saturating_sub(first).min(WIDTH);
         let expected = proved_root(self.mirror, n, width)?;

@@ -11,10 +11,10 @@ use crate::audit::tally::Tally;
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, LeafHash, leaf_hash};
 use crate::core::second_opinion::rs_merkle_root;
-use crate::core::tile::{BundleError, TilePath, parse_bundle};
+use crate::core::tile::TilePath;
 use crate::core::tree::CompactRange;
 use crate::core::webauthn::KeyCache;
-use crate::source::{FetchError, LogSource};
+use crate::source::{FetchError, Leaves, LogSource};
 use std::sync::{Mutex, PoisonError};
 
 /// Entries in a full bundle.
@@ -103,22 +103,21 @@ impl Piece {
     }
 }
 
-/// The leaves of one bundle, from wherever they come.
-pub(super) type Leaves = Vec<Vec<u8>>;
-
-/// Fetches a bundle of `width` entries and splits it.
+/// Fetches the `width` leaves of bundle `n`.
 pub(super) fn fetch_leaves(source: &dyn LogSource, n: u64, width: u16) -> Result<Leaves, Piece> {
-    let path = TilePath::Entries { index: n, width }.to_path();
-    let bytes = source.bundle(n, width).map_err(|error| match error {
-        FetchError::NotFound { .. } => Piece::Missing(error.to_string()),
-        FetchError::TooLarge { .. } => Piece::Wrong(error.to_string()),
-        error => Piece::Unknown(error.to_string()),
-    })?;
-    match parse_bundle(&bytes, width) {
-        Ok(leaves) => Ok(leaves.into_iter().map(<[u8]>::to_vec).collect()),
-        Err(error @ BundleError::Truncated { .. }) => Err(Piece::Missing(format!("{path}: {error}"))),
-        Err(error) => Err(Piece::Wrong(format!("{path}: {error}"))),
-    }
+    source.leaves(n, width).map_err(|error| match error {
+        FetchError::NotFound { .. } | FetchError::Lacking { .. } | FetchError::Malformed { .. } => {
+            Piece::Missing(error.to_string())
+        }
+        FetchError::TooLarge { .. } | FetchError::Excess { .. } => Piece::Wrong(error.to_string()),
+        FetchError::Unavailable { .. } | FetchError::Refused { .. } => Piece::Unknown(error.to_string()),
+    })
+}
+
+/// The entries of bundle `n` in words, ends included.
+pub(super) fn span(n: u64, width: u16) -> String {
+    let first = n.saturating_mul(WIDTH);
+    format!("entries {first} to {}", first.saturating_add(u64::from(width)).saturating_sub(1))
 }
 
 /// Hashes leaves and folds them, twice: our compact range, and an implementation that is not ours.
@@ -140,7 +139,8 @@ pub(super) struct Shop<'a> {
     pub tree: Option<Mutex<ServedTree<'a>>>,
     /// Tree size, in entries.
     pub size: u64,
-    /// Entries from here on are checked.
+    /// Entries from here on are checked. `u64::MAX` where nothing is proved before all is fetched:
+    /// what is not proved is not worth checking.
     pub check_from: u64,
 }
 
@@ -161,9 +161,6 @@ impl Shop<'_> {
         let expected = self.expected(n, width)?;
         let (leaves, hashes, root) = self.fetch_proved(source, n, expected)?;
         let tile = compare_tile(source, n, width, &hashes)?;
-        if expected.is_none() {
-            return Ok(self.bundle(n, leaves, hashes, root, tile));
-        }
         let mut bundle = self.bundle(n, leaves, hashes, root, tile);
         if let Piece::Done(bundle) = &mut bundle {
             self.check(bundle, keys)?;
@@ -184,8 +181,7 @@ impl Shop<'_> {
             let leaves = fetch_leaves(source, n, width)?;
             let (hashes, root) = fold(&leaves)?;
             if expected.is_some_and(|expected| expected != root) {
-                let path = TilePath::Entries { index: n, width }.to_path();
-                let why = format!("{path}: its entries do not hash to what the signed root commits to");
+                let why = format!("{} do not hash to what the signed root commits to", span(n, width));
                 return Err(Piece::Wrong(why));
             }
             Ok((leaves, hashes, root))

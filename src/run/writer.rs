@@ -93,7 +93,7 @@ impl<'m> Writer<'m> {
         self.findings.saturating_add(self.batch_findings)
     }
 
-    /// Takes the next bundle.
+    /// Takes the next bundle. It is kept in memory until [`Self::flush`].
     pub(super) fn take(&mut self, bundle: Bundle) -> Result<(), Fault> {
         if self.mode != Mode::Mirrored {
             self.append(&bundle)?;
@@ -104,10 +104,32 @@ impl<'m> Writer<'m> {
         let findings: usize = bundle.checked.iter().map(|entry| entry.findings.len()).sum();
         self.batch_findings = self.batch_findings.saturating_add(findings as u64);
         self.batch.push(bundle);
-        if self.batch_entries >= BATCH_ENTRIES || self.batch_bytes >= BATCH_BYTES {
-            self.flush()?;
-        }
         Ok(())
+    }
+
+    /// Whether enough was taken to be worth a transaction.
+    pub(super) fn is_full(&self) -> bool {
+        self.batch_entries >= BATCH_ENTRIES || self.batch_bytes >= BATCH_BYTES
+    }
+
+    /// Whether anything waits to be made durable.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
+    /// Makes what was taken durable where it is enough.
+    pub(super) fn flush_if_full(&mut self) -> Result<(), Fault> {
+        if self.is_full() { self.flush() } else { Ok(()) }
+    }
+
+    /// Whether a bundle begins with other leaves than those that were proved and mirrored before. Only
+    /// the first bundle of a pass begins so early; that the mirror's own are whole was made sure of.
+    pub(super) fn contradicts(&self, bundle: &Bundle) -> Result<bool, Fault> {
+        if bundle.first >= self.state.rooted {
+            return Ok(false);
+        }
+        let ours = self.mirror.leaves(bundle.first, self.state.rooted)?;
+        Ok(ours.iter().zip(&bundle.leaves).any(|(ours, theirs)| ours != theirs))
     }
 
     /// Extends the tree by the bundle's leaves that are new to it.

@@ -128,7 +128,7 @@ fn read_bounded(file: File, metadata: &Metadata, limit: usize) -> io::Result<Con
 mod tests {
     use super::*;
     use crate::core::limits::{MAX_BUNDLE, MAX_CHECKPOINT, MAX_STH};
-    use crate::source::LogSource;
+    use crate::source::LogSource as _;
     use crate::source::tiled::Tiled;
     use std::fs;
 

@@ -6,8 +6,9 @@ use std::fmt;
 /// Why something was not fetched. `what` is the URL or path that was asked for, escaped and without
 /// credentials; `cause` is escaped too.
 ///
-/// Only [`NotFound`](Self::NotFound) says something about the log; a `TooLarge` body is one that no
-/// honest log can serve, and the other two mean "could not tell".
+/// [`NotFound`](Self::NotFound), [`TooLarge`](Self::TooLarge), [`Lacking`](Self::Lacking),
+/// [`Excess`](Self::Excess) and [`Malformed`](Self::Malformed) say something about the log: no honest
+/// one answers so. The other two mean "could not tell".
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FetchError {
     /// Definitely not there: no such file, or 404 or 410 also when asked again.
@@ -21,6 +22,28 @@ pub enum FetchError {
         what: String,
         /// The limit in bytes.
         limit: usize,
+    },
+    /// An answer with less than was asked for, also when asked again: fewer entries than a signed head
+    /// commits to, or those of another place.
+    Lacking {
+        /// What was asked for.
+        what: String,
+        /// What the answer was.
+        cause: String,
+    },
+    /// An answer with more than was asked for, also when asked again.
+    Excess {
+        /// What was asked for.
+        what: String,
+        /// What the answer was.
+        cause: String,
+    },
+    /// An answer that is not of the form that it must have, also when asked again.
+    Malformed {
+        /// What was asked for.
+        what: String,
+        /// What is wrong with it.
+        cause: String,
     },
     /// No full answer, also when asked again: time-out, connection, TLS or DNS error, 429, 5xx, a
     /// body cut short; for a directory, an input or output error, or no such directory.
@@ -49,6 +72,18 @@ impl FetchError {
         FetchError::TooLarge { what: escape(what), limit }
     }
 
+    pub(crate) fn lacking(what: &str, cause: &str) -> FetchError {
+        FetchError::Lacking { what: escape(what), cause: escape(cause) }
+    }
+
+    pub(crate) fn excess(what: &str, cause: &str) -> FetchError {
+        FetchError::Excess { what: escape(what), cause: escape(cause) }
+    }
+
+    pub(crate) fn malformed(what: &str, cause: &str) -> FetchError {
+        FetchError::Malformed { what: escape(what), cause: escape(cause) }
+    }
+
     pub(crate) fn unavailable(what: &str, cause: &str) -> FetchError {
         FetchError::Unavailable { what: escape(what), cause: escape(cause) }
     }
@@ -71,6 +106,9 @@ impl fmt::Display for FetchError {
                 "{what}: longer than the {limit} bytes that this may have, the rest was not read; \
                  check that --log is the log's prefix, otherwise ask its operator"
             ),
+            FetchError::Lacking { what, cause }
+            | FetchError::Excess { what, cause }
+            | FetchError::Malformed { what, cause } => write!(f, "{what}: {cause}"),
             FetchError::Unavailable { what, cause } => {
                 write!(f, "{what}: could not be fetched: {cause}; run again when the log can be reached")
             }
@@ -89,8 +127,11 @@ impl std::error::Error for FetchError {}
 pub enum OpenError {
     /// Nothing was given.
     Empty,
-    /// `api+http://` or `api+https://`.
-    JsonApi,
+    /// The JSON API was asked for, of something that is no `http://` or `https://` URL.
+    NoApi {
+        /// What was given, escaped, without credentials.
+        location: String,
+    },
     /// Another scheme.
     Scheme {
         /// The scheme, without `://`.
@@ -111,6 +152,12 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    pub(crate) fn no_api(location: &str) -> OpenError {
+        // Whatever it is, a password in it stays unsaid.
+        let shown = location.rsplit_once('@').map_or(location, |(_, rest)| rest);
+        OpenError::NoApi { location: escape(shown) }
+    }
+
     /// For a URL as the user wrote it, which may hold a password in any place, as it may not parse.
     pub(crate) fn url(text: &str, cause: &str) -> OpenError {
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
@@ -125,14 +172,15 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             OpenError::Empty => write!(f, "no log given: set --log to a directory or an https:// prefix"),
-            OpenError::JsonApi => write!(
+            OpenError::NoApi { location } => write!(
                 f,
-                "the JSON API (api+https://) is not supported by this version: set --log to the tiled \
-                 log's directory or https:// prefix"
+                "{location}: the JSON API is reached over http:// or https:// only: write --log \
+                 api+https://host/public/log, or leave --api out for a tiled log"
             ),
             OpenError::Scheme { scheme } => write!(
                 f,
-                "{}:// is not supported: set --log to a directory, or a file://, http:// or https:// prefix",
+                "{}:// is not supported: set --log to a directory, a file://, http:// or https:// prefix, or \
+                 the JSON API as api+https://",
                 escape(scheme)
             ),
             OpenError::Url { url, cause } => write!(f, "{url} is not a log's URL: {cause}: check --log"),

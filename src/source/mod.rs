@@ -5,37 +5,48 @@
 //! ([`FetchError::NotFound`], which becomes a finding) and *we could not tell* (everything else,
 //! which leaves the audit incomplete with its cause). It proves nothing about the bytes.
 //!
-//! Specification section 4 (tiled log). The JSON API of section 5 is not supported yet; it fits
-//! behind [`LogSource`].
+//! Specification section 4 (tiled log: [`tiled`]) and section 5 (JSON API: [`json_api`]).
 
 mod directory;
 mod error;
 mod http;
+pub mod json_api;
 mod retry;
 pub mod tiled;
 
 pub use error::{FetchError, OpenError};
 pub use http::HttpOptions;
 
+use crate::core::api::{Bundle, HeadsPage};
+use crate::core::proof::{ConsistencyProof, InclusionProof};
+use json_api::JsonApi;
 use tiled::Tiled;
+
+/// Leaves in log order, verbatim.
+pub type Leaves = Vec<Vec<u8>>;
+
+/// The newest head in both of its formats, verbatim and unverified.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServedHead {
+    /// At most [`MAX_CHECKPOINT`](crate::core::limits::MAX_CHECKPOINT) bytes, unless longer ones were
+    /// inside an answer.
+    pub checkpoint: Result<Vec<u8>, FetchError>,
+    /// The same for [`MAX_STH`](crate::core::limits::MAX_STH). `None` where a tiled log serves none,
+    /// which it may (specification section 4).
+    pub sth: Result<Option<Vec<u8>>, FetchError>,
+}
 
 /// One log, as somebody serves it. Every answer is verbatim and unverified.
 pub trait LogSource: Send + Sync {
     /// Where the log is read from, for reports: escaped, and without the credentials of a URL.
     fn location(&self) -> String;
 
-    /// The newest checkpoint, verbatim; at most [`MAX_CHECKPOINT`](crate::core::limits::MAX_CHECKPOINT) bytes.
-    fn checkpoint(&self) -> Result<Vec<u8>, FetchError>;
+    /// The newest head.
+    fn head(&self) -> ServedHead;
 
-    /// The newest signed tree head, verbatim; at most [`MAX_STH`](crate::core::limits::MAX_STH)
-    /// bytes. `None` where the log serves none, which it may (specification section 4).
-    fn sth(&self) -> Result<Option<Vec<u8>>, FetchError>;
-
-    /// Leaves `256 * n` up to, not including, `256 * n + width` of a log of at least that size:
-    /// each a 16-bit big-endian length and then the leaf, verbatim.
-    ///
-    /// `width` is 1 to 256. The answer is not checked: it may hold fewer entries, more, or junk.
-    fn bundle(&self, n: u64, width: u16) -> Result<Vec<u8>, FetchError>;
+    /// Leaves `256 * n` up to, not including, `256 * n + width` of a log of at least that size.
+    /// `width` is 1 to 256; as many leaves are given.
+    fn leaves(&self, n: u64, width: u16) -> Result<Leaves, FetchError>;
 
     /// The first `width` (1 to 256) hashes of Merkle tile `n` of `level`, verbatim and unchecked.
     ///
@@ -45,25 +56,52 @@ pub trait LogSource: Send + Sync {
     /// Whether this kind of source has Merkle tiles at all (the JSON API does not).
     fn has_tiles(&self) -> bool;
 
+    /// What only the JSON API can be asked for.
+    fn api(&self) -> Option<&dyn LogApi>;
+
     /// How many fetches may usefully run at once; at least 1. The bound for a caller's threads.
     fn parallelism(&self) -> usize;
 }
 
+/// What a log answers behind the JSON API besides heads and entries. Nothing in it is verified.
+pub trait LogApi: Send + Sync {
+    /// The proof that the tree of `first` leaves is a prefix of that of `second`.
+    fn consistency(&self, first: u64, second: u64) -> Result<ConsistencyProof, FetchError>;
+
+    /// The proof of leaf `index` in the tree of `tree_size`.
+    fn inclusion(&self, index: u64, tree_size: u64) -> Result<InclusionProof, FetchError>;
+
+    /// What a verifier of the approval `id` needs; `None` where that id cannot stand in a URL.
+    fn verification(&self, id: &str) -> Result<Option<Bundle>, FetchError>;
+
+    /// A page of every STH that the log ever signed: after the cursor `after`, at most `limit`.
+    fn history(&self, after: u64, limit: u64) -> Result<HeadsPage, FetchError>;
+}
+
 /// The log at `location`: an `http://` or `https://` prefix, a `file://` URL, or else the path of a
-/// directory. Nothing is fetched or opened yet.
+/// directory; with `api+` before an HTTP URL, or with `api`, the base of its JSON API. Nothing is
+/// fetched or opened yet.
 ///
 /// # Errors
 ///
-/// [`OpenError`], which is wrong usage: a scheme that is not supported (`api+https://` included), a
-/// URL that does not parse or has a query or fragment, or options that no HTTP client can have.
-pub fn open(location: &str, options: &HttpOptions) -> Result<Box<dyn LogSource>, OpenError> {
-    let scheme = location.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+/// [`OpenError`], which is wrong usage: a scheme that is not supported, a URL that does not parse or
+/// has a query or fragment, an API that is no URL, or options that no HTTP client can have.
+pub fn open(location: &str, api: bool, options: &HttpOptions) -> Result<Box<dyn LogSource>, OpenError> {
+    let prefixed = location.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("api+"));
+    let plain = if prefixed { location.get(4..).unwrap_or_default() } else { location };
+    let scheme = plain.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    let no_api = || OpenError::no_api(location);
     match scheme.as_deref() {
-        Some("http" | "https") => Ok(Box::new(Tiled::new(http::Http::new(location, options)?))),
-        Some("file") => Ok(Box::new(Tiled::new(directory::Directory::from_url(location)?))),
-        Some(scheme) if scheme.starts_with("api+") => Err(OpenError::JsonApi),
+        Some("http" | "https") if api || prefixed => {
+            Ok(Box::new(JsonApi::new(http::Http::new(plain, options)?)))
+        }
+        Some(_) if api || prefixed => Err(no_api()),
+        Some("http" | "https") => Ok(Box::new(Tiled::new(http::Http::new(plain, options)?))),
+        Some("file") => Ok(Box::new(Tiled::new(directory::Directory::from_url(plain)?))),
         Some(scheme) if is_scheme(scheme) => Err(OpenError::Scheme { scheme: scheme.to_owned() }),
         _ if location.is_empty() => Err(OpenError::Empty),
+        _ if api => Err(no_api()),
+        // A directory may well be called "api+x".
         _ => Ok(Box::new(Tiled::new(directory::Directory::new(location)))),
     }
 }
@@ -79,14 +117,14 @@ mod tests {
     use super::*;
 
     fn error(location: &str) -> String {
-        match open(location, &HttpOptions::default()) {
+        match open(location, false, &HttpOptions::default()) {
             Ok(source) => panic!("{location} opened as {}", source.location()),
             Err(error) => error.to_string(),
         }
     }
 
     fn location(text: &str) -> String {
-        open(text, &HttpOptions::default()).map_err(|e| e.to_string()).unwrap().location()
+        open(text, false, &HttpOptions::default()).map_err(|e| e.to_string()).unwrap().location()
     }
 
     #[test]
@@ -97,6 +135,9 @@ mod tests {
         assert_eq!(location("file://localhost/srv/log"), "/srv/log");
         assert_eq!(location("https://log.example/2026"), "https://log.example/2026/");
         assert_eq!(location("HTTPS://log.example/2026/"), "https://log.example/2026/");
+        assert_eq!(location("api+https://log.example/2026"), "api+https://log.example/2026/");
+        assert_eq!(location("API+HTTP://u:p@log.example/"), "api+http://log.example/");
+        assert_eq!(location("api+plus"), "api+plus");
     }
 
     #[test]
@@ -115,7 +156,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_opened_says_why() {
-        assert!(error("api+https://log.example/api").contains("JSON API"));
+        assert!(error("api+s3://log.example/api").contains("JSON API"));
+        assert!(!error("api+s3://u:secret@log.example/api").contains("secret"));
+        assert!(open("/srv/log", true, &HttpOptions::default()).is_err());
         assert!(error("s3://bucket/x").contains("s3"));
         assert!(error("").contains("--log"));
         assert!(error("https://").contains("URL"));
@@ -126,6 +169,6 @@ mod tests {
     #[test]
     fn a_contact_that_no_header_can_carry_is_refused() {
         let options = HttpOptions { contact: Some("a\r\nX: y".to_owned()), ..HttpOptions::default() };
-        assert!(open("https://log.example/", &options).is_err());
+        assert!(open("https://log.example/", false, &options).is_err());
     }
 }

@@ -3,10 +3,10 @@
 //! Knows the paths, the limits and what a log may drop; knows nothing of sockets and disks, which
 //! are behind [`Fetcher`]. It judges no content: whoever rebuilds the roots does.
 
-use super::{FetchError, LogSource};
+use super::{FetchError, Leaves, LogApi, LogSource, ServedHead};
 use crate::core::hash::HASH_LEN;
 use crate::core::limits::{MAX_BUNDLE, MAX_CHECKPOINT, MAX_STH, MAX_TILE, TILE_WIDTH};
-use crate::core::tile::TilePath;
+use crate::core::tile::{BundleError, TilePath, parse_bundle};
 
 /// A file that is wanted.
 #[derive(Clone, Debug)]
@@ -57,6 +57,26 @@ impl<F: Fetcher> Tiled<F> {
         self.fetcher.fetch(&wanted).map(|found| found.bytes)
     }
 
+    /// The file `checkpoint`.
+    pub fn checkpoint(&self) -> Result<Vec<u8>, FetchError> {
+        self.file("checkpoint", MAX_CHECKPOINT, true)
+    }
+
+    /// The file `sth`, which a log need not have.
+    pub fn sth(&self) -> Result<Option<Vec<u8>>, FetchError> {
+        match self.file("sth", MAX_STH, false) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(FetchError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Entry bundle `n`, cut to `width` entries where it is a full one: each a 16-bit big-endian length
+    /// and then the leaf, verbatim. The answer is not checked: it may hold fewer entries, more, or junk.
+    pub fn bundle(&self, n: u64, width: u16) -> Result<Vec<u8>, FetchError> {
+        self.part(|width| TilePath::Entries { index: n, width }, width, MAX_BUNDLE, cut_bundle)
+    }
+
     /// The partial file, or else the full one cut to `width` by `cut`: a log may drop partial tiles
     /// once the full one exists (C2SP tlog-tiles, "Partial Tiles").
     fn part(
@@ -82,20 +102,18 @@ impl<F: Fetcher> LogSource for Tiled<F> {
         self.fetcher.location()
     }
 
-    fn checkpoint(&self) -> Result<Vec<u8>, FetchError> {
-        self.file("checkpoint", MAX_CHECKPOINT, true)
+    fn head(&self) -> ServedHead {
+        ServedHead { checkpoint: self.checkpoint(), sth: self.sth() }
     }
 
-    fn sth(&self) -> Result<Option<Vec<u8>>, FetchError> {
-        match self.file("sth", MAX_STH, false) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(FetchError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
+    fn leaves(&self, n: u64, width: u16) -> Result<Leaves, FetchError> {
+        let bytes = self.bundle(n, width)?;
+        let path = TilePath::Entries { index: n, width }.to_path();
+        match parse_bundle(&bytes, width) {
+            Ok(leaves) => Ok(leaves.into_iter().map(<[u8]>::to_vec).collect()),
+            Err(error @ BundleError::Truncated { .. }) => Err(FetchError::lacking(&path, &error.to_string())),
+            Err(error) => Err(FetchError::excess(&path, &error.to_string())),
         }
-    }
-
-    fn bundle(&self, n: u64, width: u16) -> Result<Vec<u8>, FetchError> {
-        self.part(|width| TilePath::Entries { index: n, width }, width, MAX_BUNDLE, cut_bundle)
     }
 
     fn tile(&self, level: u8, n: u64, width: u16) -> Result<Vec<u8>, FetchError> {
@@ -104,6 +122,10 @@ impl<F: Fetcher> LogSource for Tiled<F> {
 
     fn has_tiles(&self) -> bool {
         true
+    }
+
+    fn api(&self) -> Option<&dyn LogApi> {
+        None
     }
 
     fn parallelism(&self) -> usize {

@@ -1,0 +1,228 @@
+//! The log's own list of every head that it signed (specification section 5, `GET heads`).
+//!
+//! Each head in it is verified, kept and compared like one that was served; and each STH that we
+//! hold, from wherever it came, must be in the list. So a head that was shown to one client only has
+//! to be listed to everybody, or is missed by the one who holds it.
+//!
+//! The list is read from where the last run stopped. Its cursor is taken to be a time, as the
+//! specification's ordering suggests; the last head is always read again, so that heads of one
+//! millisecond are not lost between two pages.
+
+use super::{Fault, Run};
+use crate::core::finding::Code;
+use crate::core::hash::Hash;
+use crate::core::head::{Head, HeadError};
+use crate::core::limits::HEADS_PAGE;
+use crate::core::text;
+use crate::mirror::{Provenance, StoredHead};
+use crate::source::{FetchError, LogApi};
+
+/// Heads read in one run. A log can sign and list any number; the next run goes on.
+const MOST_LISTED: u64 = 200_000;
+
+/// Heads that are looked for in the list one by one. Where more are missing, it is read again.
+const LOOKUPS: usize = 64;
+
+/// Whose answer a finding about the whole list is.
+const SUBJECT: &str = "heads";
+
+/// How reading the list went.
+#[derive(Default)]
+struct Listing {
+    /// Heads read.
+    read: u64,
+    /// The largest of them.
+    largest: Option<Head>,
+    /// Everything that was read verified.
+    sound: bool,
+    /// It was read to its end.
+    whole: bool,
+}
+
+impl Run<'_> {
+    /// Reads the list on from the last run. Gives the largest head that is new in it.
+    pub(super) fn collect_listed(&mut self) -> Result<Option<Head>, Fault> {
+        let Some(api) = self.source.and_then(|source| source.api()) else { return Ok(None) };
+        let mut listing = Listing { sound: true, ..Listing::default() };
+        let mut after = self.listing_start()?;
+        while listing.read < MOST_LISTED {
+            let page = match api.history(after, HEADS_PAGE) {
+                Ok(page) => page,
+                Err(error) => {
+                    self.list_not_served(error)?;
+                    return Ok(listing.largest);
+                }
+            };
+            self.take_page(&page.heads, &mut listing)?;
+            match page.next {
+                Some(next) => after = next,
+                None => {
+                    listing.whole = true;
+                    break;
+                }
+            }
+        }
+        self.judge_listing(api, &listing)?;
+        Ok(listing.largest)
+    }
+
+    /// Where to begin: where the last run stopped, or before the oldest of many that were never seen.
+    fn listing_start(&self) -> Result<u64, Fault> {
+        let until = self.mirror.state().listed_until;
+        let (unlisted, oldest) = self.mirror.unlisted_until(until)?;
+        let many = unlisted > LOOKUPS as u64;
+        Ok(if many { until.min(oldest.saturating_sub(1)) } else { until })
+    }
+
+    /// Verifies and keeps the heads of one page. The cursor moves only over what verified.
+    fn take_page(&mut self, page: &[Vec<u8>], listing: &mut Listing) -> Result<(), Fault> {
+        let mut heads = Vec::with_capacity(page.len());
+        for raw in page {
+            listing.read = listing.read.saturating_add(1);
+            let verified = Head::verify_sth(raw, &self.policy.log_key);
+            self.summary.tally.record("head-signature", verified.is_ok());
+            let (code, why) = match verified {
+                Ok(head) => {
+                    heads.push(head);
+                    continue;
+                }
+                Err(HeadError::Disagreement(what)) => return Err(Fault::Disagreement(what)),
+                Err(HeadError::Malformed(why)) => (Code::HeadMalformed, why),
+                Err(HeadError::NotSigned(why)) => (Code::HeadSignatureInvalid, why),
+            };
+            listing.sound = false;
+            let message = format!("a head in the log's own list of heads: {}", text::quoted(&why));
+            self.find_of_log(code, SUBJECT, message)?;
+        }
+        let (sound, now) = (listing.sound, &self.options.now.1);
+        let new = self.mirror.transact(|mirror, state| {
+            let mut new: u64 = 0;
+            for head in &heads {
+                new = new.saturating_add(u64::from(mirror.put_head(head, &Provenance::Listed, now)?));
+                mirror.set_listed(head)?;
+            }
+            if let Some(last) = heads.last().and_then(Head::timestamp).filter(|_| sound) {
+                state.listed_until = state.listed_until.max(last.saturating_sub(1));
+            }
+            Ok(new)
+        })?;
+        self.summary.heads_new = self.summary.heads_new.saturating_add(new);
+        self.summary.tally.add("head-list", heads.len() as u64, 0, 0);
+        let largest = heads.into_iter().max_by_key(Head::size);
+        if let Some(head) = largest
+            && listing.largest.as_ref().is_none_or(|known| known.size() < head.size())
+        {
+            listing.largest = Some(head);
+        }
+        Ok(())
+    }
+
+    fn list_not_served(&mut self, error: FetchError) -> Result<(), Fault> {
+        match error {
+            FetchError::NotFound { .. } | FetchError::Lacking { .. } => self.find_of_log(
+                Code::Gap,
+                SUBJECT,
+                format!("the log does not list the heads that it signed: {error}"),
+            ),
+            FetchError::TooLarge { .. } | FetchError::Malformed { .. } | FetchError::Excess { .. } => self
+                .find_of_log(Code::HeadMalformed, SUBJECT, format!("the log's own list of heads: {error}")),
+            FetchError::Unavailable { .. } | FetchError::Refused { .. } => {
+                let cause = format!("the log's own list of heads could not be read: {error}");
+                self.summary.incomplete.push(cause);
+                Ok(())
+            }
+        }
+    }
+
+    fn judge_listing(&mut self, api: &dyn LogApi, listing: &Listing) -> Result<(), Fault> {
+        if !listing.whole {
+            let cause = format!(
+                "the log lists more than {MOST_LISTED} heads; {} were read, run again to go on from there",
+                listing.read
+            );
+            self.summary.incomplete.push(cause);
+            return Ok(());
+        }
+        if listing.sound {
+            self.end_answer_findings(SUBJECT)?;
+        }
+        let key = self.policy.log_key.clone();
+        let mut held = self.mirror.unlisted(LOOKUPS.saturating_add(1), &key)?;
+        if held.len() > LOOKUPS {
+            held.truncate(LOOKUPS);
+            let cause = format!(
+                "more than {LOOKUPS} signed heads that are held here were not found in the log's list"
+            );
+            self.summary.incomplete.push(cause);
+        }
+        for stored in held {
+            if let Some(error) = self.look_up(api, &stored)? {
+                self.list_not_served(error)?;
+                break;
+            }
+        }
+        self.end_found_heads()
+    }
+
+    /// Asks for the place in the list where a head should be. It is held against the log only where the
+    /// list goes on past it, or had a whole run's time to catch up: a cache may lag behind.
+    fn look_up(&mut self, api: &dyn LogApi, stored: &StoredHead) -> Result<Option<FetchError>, Fault> {
+        let head = &stored.head;
+        let time = head.timestamp().unwrap_or(0);
+        let page = match api.history(time.saturating_sub(1), HEADS_PAGE) {
+            Ok(page) => page,
+            Err(error) => return Ok(Some(error)),
+        };
+        let listed = |raw: &Vec<u8>| {
+            Head::verify_sth(raw, &self.policy.log_key)
+                .is_ok_and(|other| other.statement() == head.statement())
+        };
+        if page.heads.iter().any(listed) {
+            self.mirror.transact(|mirror, _| mirror.set_listed(head))?;
+            self.summary.tally.record("head-list", true);
+            return Ok(None);
+        }
+        let passed = self.mirror.state().listed_until >= time;
+        if passed || stored.first_seen != self.options.now.1 {
+            self.summary.tally.record("head-list", false);
+            let message = format!(
+                "the log signed an STH of size {} dated {}, and its own list of heads does not have it",
+                head.size(),
+                text::time(time)
+            );
+            self.find_of_log(Code::Gap, format!("{SUBJECT} {}", head.statement()), message)?;
+        } else {
+            let cause = format!(
+                "the log's own list of heads does not have the STH of size {} yet that it serves; run again in \
+                 some minutes: it may lag behind",
+                head.size()
+            );
+            self.summary.incomplete.push(cause);
+        }
+        Ok(None)
+    }
+
+    /// Heads that were missing and are listed by now.
+    fn end_found_heads(&mut self) -> Result<(), Fault> {
+        for stored in self.mirror.findings(false)? {
+            let finding = stored.finding;
+            let statement = finding.subject.strip_prefix("heads ").and_then(Hash::from_hex);
+            if let Some(statement) = statement.filter(|_| finding.code == Code::Gap)
+                && self.mirror.is_listed(&statement)?
+            {
+                self.end_finding(&finding)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the findings about answers to exactly this question.
+    pub(super) fn end_answer_findings(&mut self, subject: &str) -> Result<(), Fault> {
+        for stored in self.mirror.findings(false)? {
+            if stored.finding.subject == subject {
+                self.end_finding(&stored.finding)?;
+            }
+        }
+        Ok(())
+    }
+}

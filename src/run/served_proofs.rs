@@ -1,0 +1,49 @@
+//! The log's own consistency proofs, believed only as far as the signed root vouches for them.
+//!
+//! Behind the JSON API there are no tiles that could vouch for a bundle. But the tree of all entries
+//! taken so far has a root, and a consistency proof that leads from it to the *signed* root shows
+//! that exactly these entries are the first of the signed tree (RFC 6962 section 2.1.2). So entries
+//! become proved batch by batch, and an interrupted audit goes on where it stopped. A proof that fails
+//! shows nothing: then all entries are folded first, and judged by their root alone.
+
+use super::answers::{Answer, judged};
+use crate::core::hash::Hash;
+use crate::core::proof::{ConsistencyProof, verify_consistency};
+use crate::core::tree::CompactRange;
+use crate::source::LogApi;
+
+/// Consistency proofs to one signed head.
+pub(super) struct ServedProofs<'a> {
+    pub api: &'a dyn LogApi,
+    /// The signed head's size.
+    pub size: u64,
+    /// The signed head's root.
+    pub root: Hash,
+}
+
+impl ServedProofs<'_> {
+    /// Whether the leaves of `prefix` are the first of the signed tree.
+    pub(super) fn vouch(&self, prefix: &CompactRange) -> Answer {
+        let old = prefix.end();
+        if old == 0 {
+            return Answer::Good;
+        }
+        if old == self.size {
+            // No proof is needed, and a served one could only be wrong.
+            let why = format!("the first {old} entries have root {}, which was not signed", prefix.root());
+            return if prefix.root() == self.root { Answer::Good } else { Answer::Wrong(why) };
+        }
+        self.check(old, prefix.root())
+    }
+
+    /// Asks for the proof from a tree of `old` leaves with `old_root`, and verifies it.
+    pub(super) fn check(&self, old: u64, old_root: Hash) -> Answer {
+        judged(
+            || self.api.consistency(old, self.size),
+            |proof: ConsistencyProof| {
+                verify_consistency(old, old_root, self.size, self.root, &proof)
+                    .map_err(|error| format!("the consistency proof from {old} to {}: {error}", self.size))
+            },
+        )
+    }
+}
