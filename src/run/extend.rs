@@ -178,11 +178,12 @@ impl Run<'_> {
         vouching: Vouching<'_>,
     ) -> Result<bool, Fault> {
         match self.pass(source, head, vouching)? {
-            (Pass::Whole, _, frontier) => {
+            (Pass::Whole, taken, frontier) => {
                 if frontier.root() != head.root() {
                     let what = "every bundle was proved, yet the tree has another root".to_owned();
                     return Err(Fault::Disagreement(what));
                 }
+                self.report_contradicted(head, taken.contradicted)?;
                 self.rooted(head)?;
                 Ok(true)
             }
@@ -220,6 +221,7 @@ impl Run<'_> {
                     self.summary.tally.record("served-proofs", false);
                     self.find_answer(&consistency_subject(*first, *second), answer)?;
                 }
+                self.report_contradicted(head, taken.contradicted)?;
                 self.rooted(head)?;
                 Ok(true)
             }
@@ -236,6 +238,17 @@ impl Run<'_> {
                 Ok(false)
             }
         }
+    }
+
+    /// The head continues what is mirrored, and yet the log now serves something else in its place.
+    fn report_contradicted(&mut self, head: &Head, bundle: Option<u64>) -> Result<(), Fault> {
+        let Some(first) = bundle.map(|n| n.saturating_mul(WIDTH)) else { return Ok(()) };
+        let end = first.saturating_add(WIDTH).min(head.size());
+        let message = format!(
+            "among entries {first} to {} the log serves others than it did before, which its head commits to",
+            end.saturating_sub(1)
+        );
+        self.find_of_log(Code::RootMismatch, format!("entries {first} {end}"), message)
     }
 
     fn rooted(&mut self, head: &Head) -> Result<(), Fault> {
@@ -361,6 +374,8 @@ struct Taken {
     tiles: Tally,
     /// Consistency proofs that vouched for a batch.
     vouched: u64,
+    /// The bundle that begins with other entries than were proved and mirrored before.
+    contradicted: Option<u64>,
 }
 
 /// Takes the pieces in order and decides what each means for the pass.
@@ -380,11 +395,10 @@ impl<'a> Taker<'a> {
 
     fn take(&mut self, n: u64, piece: Piece, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
         match piece {
-            Piece::Done(bundle) if !self.tiles && self.contradicts(&bundle, writer)? => {
-                let why = "they begin with other entries than were proved before".to_owned();
-                self.bad(BadBundle { n, missing: false, why })
-            }
             Piece::Done(bundle) => {
+                if !self.tiles && self.contradicts(&bundle, writer)? {
+                    self.taken.contradicted = Some(n);
+                }
                 match &bundle.tile {
                     TileCheck::NotCompared => {}
                     TileCheck::Same => self.taken.tiles.record("tiles", true),

@@ -17,13 +17,17 @@ const BUDGET: usize = 96 * 1024 * 1024;
 /// otherwise fill the budget with work that a stop throws away.
 const AHEAD: u64 = 64;
 
+/// A full bundle of the longest leaves, and as much again for what is decoded from it.
+const LARGEST: usize = 32 * 1024 * 1024;
+
 struct Shared<T> {
     next: u64,
     wanted: u64,
     waiting: BTreeMap<u64, (T, usize)>,
     waiting_bytes: usize,
     at_work: usize,
-    largest: usize,
+    /// `None` until a first piece is done: then the largest that a piece can be is reckoned with.
+    largest: Option<usize>,
     stopped: bool,
 }
 
@@ -48,7 +52,7 @@ impl<T> Pipe<T> {
             if shared.stopped || shared.next >= self.end {
                 return None;
             }
-            let at_work = shared.at_work.saturating_add(1).saturating_mul(shared.largest);
+            let at_work = shared.at_work.saturating_add(1).saturating_mul(shared.largest.unwrap_or(LARGEST));
             let fits = shared.waiting_bytes.saturating_add(at_work) <= BUDGET
                 && shared.next < shared.wanted.saturating_add(AHEAD);
             if fits || shared.next == shared.wanted {
@@ -64,7 +68,7 @@ impl<T> Pipe<T> {
     fn put(&self, piece: u64, result: T, bytes: usize) {
         let mut shared = self.lock();
         shared.at_work = shared.at_work.saturating_sub(1);
-        shared.largest = shared.largest.max(bytes);
+        shared.largest = shared.largest.max(Some(bytes));
         shared.waiting_bytes = shared.waiting_bytes.saturating_add(bytes);
         shared.waiting.insert(piece, (result, bytes));
         self.changed.notify_all();
@@ -124,7 +128,7 @@ pub fn in_order<L, T: Send, B>(
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             at_work: 0,
-            largest: 1024 * 1024,
+            largest: None,
             stopped: false,
         }),
         changed: Condvar::new(),
@@ -216,7 +220,7 @@ mod tests {
         );
         assert!(flow.is_continue());
         // The first round of threads starts before any size is known.
-        assert!(most.load(Ordering::SeqCst) <= 4 + 4, "held {}", most.load(Ordering::SeqCst));
+        assert!(most.load(Ordering::SeqCst) <= 4 + 2, "held {}", most.load(Ordering::SeqCst));
     }
 
     #[test]

@@ -179,13 +179,29 @@ impl Desk<'_> {
         self.audit_again(source)
     }
 
+    /// Audits a log with the mirror that is there, or from scratch where there is none.
+    pub fn audit_again_or_first(&self, source: &dyn LogSource) -> Answer {
+        if self.db.exists() { self.audit_again(source) } else { self.audit(source) }
+    }
+
     /// Audits a log with the mirror that is there.
     pub fn audit_again(&self, source: &dyn LogSource) -> Answer {
+        self.run(source, false)
+    }
+
+    /// Audits a log with the mirror that is there, with `--full`.
+    pub fn audit_full(&self, source: &dyn LogSource) -> Answer {
+        self.run(source, true)
+    }
+
+    fn run(&self, source: &dyn LogSource, full: bool) -> Answer {
         let policy = &self.lab.policy;
         let mut mirror = Mirror::open(&self.db, &policy.log_key).unwrap();
-        let now = 1_900_000_000_000;
+        // Every audit has a time of its own, as in life.
+        static AUDITS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let now = 1_900_000_000_000 + AUDITS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let options = Options {
-            full: false,
+            full,
             workers: 1,
             evidence_dir: self.lab.home.path().to_owned(),
             max_entries: 1_000_000,

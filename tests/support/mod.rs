@@ -5,6 +5,7 @@
 //! and counts what it sent, so that a test can bound what a client took.
 #![allow(dead_code)] // every test binary uses another part
 
+pub mod api;
 pub mod case;
 pub mod cli;
 pub mod lab;

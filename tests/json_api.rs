@@ -1,0 +1,525 @@
+//! A log behind the JSON API: what is asked, what is believed, and what becomes of every wrong answer.
+//!
+//! In the test's own process, with a log in memory; `tests/lies.rs` does it over real HTTP.
+
+mod support;
+
+use countersign::core::api::{self, Bundle, HeadAnswer, HeadsPage};
+use countersign::core::hash::Hash;
+use countersign::core::proof::{ConsistencyProof, InclusionProof};
+use countersign::source::FetchError;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use support::api::ApiLog;
+use support::lab::{Answer, Lab, MemoryLog};
+use support::log::{HEAD_TIME, TestKey, honest_log, leaf, rejected, rejected_leaves, root_of};
+
+fn key() -> TestKey {
+    TestKey::new(1)
+}
+
+fn lab() -> Lab {
+    Lab::of_key(&key().vkey())
+}
+
+fn log(size: usize) -> ApiLog {
+    ApiLog::new(&key(), &rejected_leaves(size), &[size])
+}
+
+/// `count` leaves, of which those from `other` on are of another history.
+fn history(count: usize, other: usize) -> Vec<Vec<u8>> {
+    let mut leaves = rejected_leaves(count);
+    for (n, place) in leaves.iter_mut().enumerate().skip(other) {
+        *place = leaf(&rejected(&format!("other-{n}")));
+    }
+    leaves
+}
+
+#[track_caller]
+fn clean(answer: &Answer, checked: u64) {
+    assert!(answer.is_clean() && answer.checked == checked, "{answer:?}");
+}
+
+fn requests(log: &ApiLog) -> std::sync::Arc<std::sync::Mutex<Vec<String>>> {
+    log.asked.clone()
+}
+
+#[test]
+fn an_honest_log_of_any_size_and_page_is_clean() {
+    let lab = lab();
+    for (size, page) in
+        [(1, 1000), (2, 1), (3, 1000), (16, 7), (255, 100), (256, 256), (257, 1000), (300, 1), (700, 100)]
+    {
+        clean(&lab.desk(0).audit(&log(size).page(page).source()), size as u64);
+    }
+}
+
+#[test]
+fn it_grows_and_only_what_is_new_is_fetched() {
+    let (lab, leaves) = (lab(), rejected_leaves(1200));
+    let desk = lab.desk(0);
+    let mut sizes = Vec::new();
+    for size in [0, 1, 100, 256, 300, 301, 700, 1200] {
+        sizes.push(size);
+        let log = ApiLog::new(&key(), &leaves[..size], &sizes);
+        let asked = requests(&log);
+        let source = log.source();
+        let answer = if size == 0 { desk.audit(&source) } else { desk.audit_again(&source) };
+        clean(&answer, size as u64);
+        let asked = asked.lock().unwrap();
+        let oldest =
+            asked.iter().filter_map(|path| path.strip_prefix("entries?start=")).min_by_key(|s| s.len());
+        if size == 1200 {
+            assert!(!asked.iter().any(|path| path.starts_with("entries?start=0")), "{oldest:?}");
+        }
+    }
+    let unchanged = ApiLog::new(&key(), &leaves, &sizes);
+    let asked = requests(&unchanged);
+    clean(&desk.audit_again(&unchanged.source()), 1200);
+    assert!(!asked.lock().unwrap().iter().any(|path| path.starts_with("entries?")));
+}
+
+#[test]
+fn a_mirror_may_change_between_tiles_and_api() {
+    let (lab, leaves) = (lab(), rejected_leaves(700));
+    let desk = lab.desk(0);
+    let files = honest_log(&key(), &leaves[..300]);
+    clean(&desk.audit(&MemoryLog { files: &files, instead: None }.source()), 300);
+    let api = ApiLog::new(&key(), &leaves, &[300, 700]);
+    clean(&desk.audit_again(&api.source()), 700);
+}
+
+/// Batches are proved before they are kept: what was taken before an outage is not fetched again.
+#[test]
+fn an_interrupted_audit_goes_on_where_it_stopped() {
+    let size = 20_000;
+    let (lab, leaves) = (lab(), rejected_leaves(size));
+    let desk = lab.desk(0);
+    let log = ApiLog::new(&key(), &leaves, &[size]).fail(|path, answer| match path.contains("start=19") {
+        true => Err(FetchError::Unavailable { what: path.to_owned(), cause: "gone".to_owned() }),
+        false => Ok(answer),
+    });
+    let answer = desk.audit(&log.source());
+    assert!(answer.findings.is_empty() && !answer.incomplete.is_empty(), "{answer:?}");
+    assert_eq!(answer.checked, 16_384, "two batches were proved");
+    let log = ApiLog::new(&key(), &leaves, &[size]);
+    let asked = requests(&log);
+    clean(&desk.audit_again(&log.source()), size as u64);
+    assert!(!asked.lock().unwrap().iter().any(|path| path.starts_with("entries?start=0&")));
+}
+
+/// One kind of answer changed for good, and the codes that it leads to.
+fn changed(path: &str, size: usize, change: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + 'static) -> Answer {
+    let path = path.to_owned();
+    let log = log(size).change(move |asked, answer| match answer {
+        Some(bytes) if asked.starts_with(&path) => Some(change(bytes)),
+        answer => answer,
+    });
+    lab().desk(0).audit(&log.source())
+}
+
+fn swap(from: &'static str, to: &'static str) -> impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync {
+    move |bytes| String::from_utf8(bytes).unwrap().replace(from, to).into_bytes()
+}
+
+#[test]
+fn answers_that_are_none_are_findings_wherever_they_stand() {
+    let junk: [&[u8]; 7] =
+        [b"", b"null", b"[]", b"{}", b"{\"error\":\"no\"}", b"{\"start\":0.0,\"entries\":[]}", b"\xff\xfe{}"];
+    for bytes in junk {
+        for (path, code) in [
+            ("head", "head-malformed"),
+            ("entries?", "gap"),
+            ("inclusion", "proof-invalid"),
+            ("entries/", "proof-invalid"),
+            ("heads", "head-malformed"),
+        ] {
+            // A question with a longer name is another one.
+            let exact = if path == "head" { "head" } else { path };
+            let log = log(300).change(move |asked, answer| match asked {
+                "head" if exact == "head" => Some(bytes.to_vec()),
+                "head" => answer,
+                asked if exact != "head" && asked.starts_with(exact) => Some(bytes.to_vec()),
+                _ => answer,
+            });
+            let answer = lab().desk(0).audit(&log.source());
+            assert_eq!(answer.codes(), [code], "{path}: {answer:?}");
+            assert!(answer.faults.is_empty());
+        }
+    }
+}
+
+#[test]
+fn what_is_not_there_is_a_gap_and_what_cannot_be_reached_is_undecided() {
+    for path in ["head", "entries?", "inclusion", "entries/", "heads?"] {
+        let this = move |asked: &str| asked == path || (path != "head" && asked.starts_with(path));
+        let missing = log(300).change(move |asked, answer| answer.filter(|_| !this(asked)));
+        let answer = lab().desk(0).audit(&missing.source());
+        assert_eq!(answer.codes(), ["gap"], "{path}: {answer:?}");
+        let unreachable = log(300).fail(move |asked, answer| match this(asked) {
+            true => Err(FetchError::Unavailable { what: asked.to_owned(), cause: "HTTP 503".to_owned() }),
+            false => Ok(answer),
+        });
+        let answer = lab().desk(0).audit(&unreachable.source());
+        assert!(answer.findings.is_empty() && !answer.incomplete.is_empty(), "{path}: {answer:?}");
+    }
+}
+
+#[test]
+fn entries_that_are_not_the_signed_ones_are_a_root_mismatch() {
+    for (index, size) in [(0usize, 1usize), (0, 300), (299, 300), (256, 700), (511, 700)] {
+        let other = history(size, 0);
+        let log = log(size).change(move |asked, answer| {
+            let start: u64 = asked.strip_prefix("entries?start=")?.split_once('&')?.0.parse().ok()?;
+            let mut leaves = api::read_entries(&answer?, start, 1000).unwrap();
+            if let Some(leaf) = index.checked_sub(start as usize).and_then(|at| leaves.get_mut(at)) {
+                *leaf = other[index].clone();
+            }
+            Some(api::write_entries(start, leaves.iter().map(Vec::as_slice)))
+        });
+        // The change answers nothing but entries; everything else stays as it is.
+        let log = keep_others(log, size);
+        let answer = lab().desk(0).audit(&log.source());
+        assert_eq!(answer.codes(), ["root-mismatch"], "entry {index} of {size}: {answer:?}");
+        assert_eq!(answer.checked, 0);
+    }
+}
+
+/// Wraps a change of entries so that other questions are answered honestly.
+fn keep_others(changed: ApiLog, size: usize) -> ApiLog {
+    let changed = JsonApiFetcher(changed);
+    log(size)
+        .change(move |asked, answer| if asked.starts_with("entries?") { changed.get(asked) } else { answer })
+}
+
+struct JsonApiFetcher(ApiLog);
+
+impl JsonApiFetcher {
+    fn get(&self, path: &str) -> Option<Vec<u8>> {
+        use countersign::source::tiled::{Fetcher as _, Wanted};
+        let wanted = Wanted { paths: &[path.to_owned()], limit: usize::MAX, required: true };
+        self.0.fetch(&wanted).ok().map(|found| found.bytes)
+    }
+}
+
+#[test]
+fn more_fewer_and_other_entries_than_asked_for() {
+    let shift = |by: u64| {
+        move |bytes: Vec<u8>| {
+            let leaves = api::read_entries(&bytes, 0, 1000).or_else(|_| api::read_entries(&bytes, 256, 1000));
+            api::write_entries(by, leaves.unwrap().iter().map(Vec::as_slice))
+        }
+    };
+    assert_eq!(changed("entries?", 300, shift(1)).codes(), ["gap"]);
+    let more = |bytes: Vec<u8>| {
+        let text = String::from_utf8(bytes).unwrap();
+        let start = if text.starts_with("{\"start\":0") { 0 } else { 256 };
+        let mut leaves = api::read_entries(text.as_bytes(), start, 1000).unwrap();
+        leaves.push(leaves[0].clone());
+        api::write_entries(start, leaves.iter().map(Vec::as_slice))
+    };
+    assert_eq!(changed("entries?", 300, more).codes(), ["root-mismatch"]);
+}
+
+fn flip(hash: &mut Hash) {
+    hash.0[7] ^= 1;
+}
+
+#[test]
+fn a_wrong_consistency_proof_alone_is_no_violation_and_keeps_nothing_out() {
+    let leaves = rejected_leaves(9000);
+    for sizes in [&[9000][..], &[300, 9000]] {
+        let log = ApiLog::new(&key(), &leaves, sizes).change(|asked, answer| {
+            let Some(query) = asked.strip_prefix("consistency?first=") else { return answer };
+            let (first, second) = query.split_once("&second=").unwrap();
+            let (first, second) = (first.parse().unwrap(), second.parse().unwrap());
+            let mut proof = api::read_consistency(&answer?, first, second).unwrap();
+            flip(proof.0.last_mut()?);
+            Some(api::write_consistency(first, second, &proof))
+        });
+        let answer = lab().desk(0).audit(&log.source());
+        assert_eq!(answer.codes(), ["proof-invalid"], "{answer:?}");
+        assert_eq!(answer.checked, 9000, "the entries have the signed root: {answer:?}");
+    }
+}
+
+#[test]
+fn a_proof_with_something_left_over_is_wrong() {
+    let answer = changed("inclusion", 300, |bytes| {
+        let text = String::from_utf8(bytes).unwrap();
+        text.replace("\"proof\":[", &format!("\"proof\":[\"{}\",", "0".repeat(64))).into_bytes()
+    });
+    assert_eq!(answer.codes(), ["proof-invalid"], "{answer:?}");
+}
+
+#[test]
+fn wrong_answers_end_when_they_are_right_again() {
+    let desk_lab = lab();
+    for path in ["inclusion", "entries/", "heads?", "consistency"] {
+        let leaves = rejected_leaves(300);
+        let desk = desk_lab.desk(0);
+        clean(&desk.audit(&ApiLog::new(&key(), &leaves[..100], &[100]).source()), 100);
+        let bad = ApiLog::new(&key(), &leaves, &[100, 300])
+            .change(move |asked, answer| if asked.starts_with(path) { Some(b"{}".to_vec()) } else { answer });
+        let answer = desk.audit_again(&bad.source());
+        assert_eq!(answer.findings.len(), answer.findings.iter().filter(|(_, i)| i.is_none()).count());
+        assert!(!answer.is_clean(), "{path}: {answer:?}");
+        clean(&desk.audit_again(&ApiLog::new(&key(), &leaves, &[100, 300]).source()), 300);
+    }
+}
+
+/// One bundle changed member by member; every other answer is honest.
+fn bundle_changed(change: impl Fn(&mut Bundle) + Send + Sync + 'static) -> Answer {
+    changed("entries/", 300, move |bytes| {
+        let mut bundle = Bundle::read(&bytes).unwrap();
+        change(&mut bundle);
+        bundle.write().unwrap()
+    })
+}
+
+#[test]
+fn a_bundle_is_the_entry_that_is_in_the_log() {
+    let other_key = TestKey::new(2);
+    let (size, root) = (300, root_of(&rejected_leaves(300)));
+    let (foreign_sth, foreign_checkpoint) =
+        (other_key.sth(size, root, HEAD_TIME), other_key.checkpoint(size, root));
+    let cases: Vec<(&str, Answer, &[&str])> = vec![
+        ("index", bundle_changed(|b| b.index += 1), &["proof-invalid"]),
+        ("index of the proof", bundle_changed(|b| b.inclusion_index += 1), &["proof-invalid"]),
+        ("size", bundle_changed(|b| b.tree_size -= 1), &["proof-invalid"]),
+        ("proof", bundle_changed(|b| flip(&mut b.proof.0[0])), &["proof-invalid"]),
+        ("longer proof", bundle_changed(|b| b.proof.0.push(Hash([0; 32]))), &["proof-invalid"]),
+        ("no proof", bundle_changed(|b| b.proof = InclusionProof(Vec::new())), &["proof-invalid"]),
+        ("entry", bundle_changed(|b| b.entry = rejected_leaves(400)[399].clone()), &["proof-invalid"]),
+        ("no entry", bundle_changed(|b| b.entry = b"7".to_vec()), &["proof-invalid"]),
+        ("sth", bundle_changed(move |b| b.sth = foreign_sth.clone()), &["head-signature-invalid"]),
+        (
+            "checkpoint",
+            bundle_changed(move |b| b.checkpoint = foreign_checkpoint.clone()),
+            &["head-signature-invalid"],
+        ),
+        ("no sth", bundle_changed(|b| b.sth = b"{}".to_vec()), &["head-malformed"]),
+        ("reveal", bundle_changed(|b| b.reveal = Some(b"{}".to_vec())), &["reveal-mismatch"]),
+    ];
+    for (what, answer, codes) in cases {
+        assert_eq!(answer.codes(), codes, "{what}: {answer:?}");
+    }
+    // Other white space and order of members is the same entry.
+    let reordered = bundle_changed(|b| {
+        let json: serde_json::Value = serde_json::from_slice(&b.entry).unwrap();
+        b.entry = serde_json::to_string_pretty(&json).unwrap().into_bytes();
+    });
+    clean(&reordered, 300);
+}
+
+#[test]
+fn a_head_that_only_bundles_or_the_list_have_is_compared_like_all_others() {
+    let fork = root_of(&history(300, 100));
+    let sth = key().sth(300, fork, HEAD_TIME + 7);
+    let answer = bundle_changed(move |b| b.sth = sth.clone());
+    assert_eq!(answer.codes(), ["same-size-fork"], "{answer:?}");
+    let smaller = key().sth(200, root_of(&history(200, 100)), HEAD_TIME - 7);
+    let listed = smaller.clone();
+    let answer = changed("heads?", 300, move |bytes| {
+        let mut page = HeadsPage::read(&bytes, 0, 1000).unwrap();
+        page.heads.insert(0, listed.clone());
+        page.write().unwrap()
+    });
+    assert_eq!(answer.codes(), ["inconsistent-heads"], "{answer:?}");
+}
+
+#[test]
+fn the_list_must_have_every_head_that_is_held() {
+    let (lab, leaves) = (lab(), rejected_leaves(300));
+    let desk = lab.desk(0);
+    let honest = |sizes: &[usize]| ApiLog::new(&key(), &leaves[..sizes[sizes.len() - 1]], sizes);
+    clean(&desk.audit(&honest(&[100, 200]).source()), 200);
+    // The head that is served is not listed: it may be on its way; at the next audit it is missing.
+    let lagging = || {
+        let mut log = honest(&[100, 200, 300]);
+        let newest = log.sths.last().unwrap().0;
+        log.change = Box::new(move |path, answer| {
+            let Some(query) = path.strip_prefix("heads?after=") else { return Ok(answer) };
+            let (after, _) = query.split_once('&').unwrap();
+            let mut page = HeadsPage::read(&answer.unwrap(), after.parse().unwrap(), 1000).unwrap();
+            page.heads.retain(|head| !String::from_utf8_lossy(head).contains(&newest.to_string()));
+            Ok(page.write())
+        });
+        log
+    };
+    let answer = desk.audit_again(&lagging().source());
+    assert!(answer.findings.is_empty() && answer.incomplete.len() == 1, "{answer:?}");
+    let answer = desk.audit_again(&lagging().source());
+    assert_eq!(answer.codes(), ["gap"], "{answer:?}");
+    clean(&desk.audit_again(&honest(&[100, 200, 300]).source()), 300);
+}
+
+#[test]
+fn a_long_list_is_read_in_pages_and_on_from_where_it_was() {
+    let (lab, leaves) = (lab(), rejected_leaves(4));
+    let sizes: Vec<usize> = (0..2500).map(|n| 1 + n / 1000).chain([4]).collect();
+    let desk = lab.desk(0);
+    let log = ApiLog::new(&key(), &leaves, &sizes);
+    let asked = requests(&log);
+    clean(&desk.audit(&log.source()), 4);
+    let pages = |asked: &std::sync::Mutex<Vec<String>>| {
+        asked.lock().unwrap().iter().filter(|path| path.starts_with("heads?")).count()
+    };
+    assert_eq!(pages(&asked), 3);
+    let log = ApiLog::new(&key(), &leaves, &sizes);
+    let asked = requests(&log);
+    clean(&desk.audit_again(&log.source()), 4);
+    assert_eq!(pages(&asked), 1);
+}
+
+#[test]
+fn a_log_that_grows_during_the_audit_is_clean() {
+    let leaves = rejected_leaves(600);
+    let served = AtomicUsize::new(0);
+    let sizes: Vec<usize> = (300..=600).collect();
+    let logs: Vec<ApiLog> =
+        [300, 310, 420, 600].map(|size| ApiLog::new(&key(), &leaves[..size], &sizes[..=size - 300])).into();
+    let growing = log(600).change(move |path, _| {
+        // Every answer is of a log a little longer.
+        let now = served.fetch_add(1, SeqCst);
+        logs[(now / 2).min(3)].answer(path)
+    });
+    let lab = lab();
+    let desk = lab.desk(0);
+    let source = growing.source();
+    for _ in 0..3 {
+        let answer = desk.audit_again_or_first(&source);
+        assert!(answer.is_clean(), "{answer:?}");
+    }
+}
+
+/// Entries that were mirrored before are not fetched again, but for those in a bundle with new ones.
+#[test]
+fn other_entries_in_the_place_of_mirrored_ones_are_seen() {
+    let (lab, leaves) = (lab(), rejected_leaves(700));
+    let desk = lab.desk(0);
+    clean(&desk.audit(&ApiLog::new(&key(), &leaves[..300], &[300]).source()), 300);
+    let log = ApiLog::new(&key(), &leaves, &[300, 700]).change(|asked, answer| {
+        let Some(rest) = asked.strip_prefix("entries?start=256&") else { return answer };
+        assert_eq!(rest, "count=256");
+        let mut leaves = api::read_entries(&answer?, 256, 256).unwrap();
+        leaves[7] = leaf(&rejected("other"));
+        Some(api::write_entries(256, leaves.iter().map(Vec::as_slice)))
+    });
+    let answer = desk.audit_again(&log.source());
+    assert_eq!(answer.codes(), ["root-mismatch"], "{answer:?}");
+    assert_eq!(answer.checked, 700, "the new ones are right: {answer:?}");
+}
+
+/// A log that rewrote an old entry is proved to have, from its own entries.
+#[test]
+fn a_rewritten_history_becomes_evidence() {
+    for kept in [1, 100, 256, 300, 700] {
+        let lab = lab();
+        let desk = lab.desk(0);
+        let leaves = rejected_leaves(kept);
+        clean(&desk.audit(&ApiLog::new(&key(), &leaves, &[kept]).source()), kept as u64);
+        let mut log = ApiLog::new(&key(), &history(kept + 300, 0), &[kept + 300]);
+        log.sths[0] =
+            (HEAD_TIME + 1, key().sth(kept as u64 + 300, root_of(&history(kept + 300, 0)), HEAD_TIME + 1));
+        let answer = desk.audit_again(&log.source());
+        assert!(answer.codes().contains(&"inconsistent-heads"), "{kept}: {answer:?}");
+        assert_eq!(answer.checked, kept as u64);
+    }
+}
+
+#[test]
+fn heads_and_checkpoint_of_one_answer_that_disagree_are_a_fork() {
+    let other = key().checkpoint(300, root_of(&history(300, 1)));
+    let answer = changed_head(move |head| head.checkpoint = other.clone());
+    assert!(answer.codes().contains(&"same-size-fork"), "{answer:?}");
+}
+
+fn changed_head(change: impl Fn(&mut HeadAnswer) + Send + Sync + 'static) -> Answer {
+    let log = log(300).change(move |asked, answer| {
+        if asked != "head" {
+            return answer;
+        }
+        let mut head = HeadAnswer::read(&answer?).unwrap();
+        change(&mut head);
+        head.write()
+    });
+    lab().desk(0).audit(&log.source())
+}
+
+#[test]
+fn numbers_are_integers_everywhere() {
+    for (path, from, to) in [
+        ("head", "\"treeSize\":300", "\"treeSize\":300.0"),
+        ("head", "\"treeSize\":300", "\"treeSize\":\"300\""),
+        ("entries?", "\"start\":", "\"start\":0e0,\"x\":"),
+        ("inclusion", "\"treeSize\":300", "\"treeSize\":3e2"),
+        ("entries/", "\"treeSize\":300", "\"treeSize\":\"300\""),
+        ("heads?", "\"next\":null", "\"next\":1.5"),
+    ] {
+        let answer = if path == "head" {
+            changed_exactly("head", swap(from, to))
+        } else {
+            changed(path, 300, swap(from, to))
+        };
+        assert!(!answer.findings.is_empty(), "{path}: {to}: {answer:?}");
+    }
+}
+
+fn changed_exactly(
+    path: &'static str,
+    change: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + 'static,
+) -> Answer {
+    let log = log(300).change(move |asked, answer| if asked == path { answer.map(&change) } else { answer });
+    lab().desk(0).audit(&log.source())
+}
+
+/// Every single bit of every answer to the first questions: never clean with another tree, never a panic.
+#[test]
+fn no_flipped_bit_of_an_answer_passes_for_something_else() {
+    let lab = lab();
+    let honest = log(5);
+    let paths =
+        ["head", "heads?after=0&limit=1000", "entries?start=0&count=5", "inclusion?index=3&treeSize=5"];
+    let bundle = "entries/entry-3/verification";
+    for path in paths.into_iter().chain([bundle]) {
+        let bytes = honest.answer(path).unwrap();
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 7);
+            let log = log(5)
+                .change(move |asked, answer| if asked == path { Some(flipped.clone()) } else { answer });
+            let answer = lab.desk(0).audit(&log.source());
+            assert!(answer.faults.is_empty(), "{path} byte {at}: {answer:?}");
+            // A flip may leave the meaning as it was (an anchor, white space), and then all is well.
+            if answer.is_clean() {
+                assert_eq!(answer.checked, 5);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_proof_between_other_sizes_does_not_pass() {
+    let (leaves, size) = (rejected_leaves(9000), 9000);
+    let log = ApiLog::new(&key(), &leaves, &[size]).change(|asked, answer| {
+        let Some(query) = asked.strip_prefix("consistency?first=") else { return answer };
+        let (first, second) = query.split_once("&second=").unwrap();
+        let (first, second): (u64, u64) = (first.parse().unwrap(), second.parse().unwrap());
+        Some(api::write_consistency(first, second, &ConsistencyProof(Vec::new())))
+    });
+    let answer = lab().desk(0).audit(&log.source());
+    assert_eq!(answer.codes(), ["proof-invalid"], "{answer:?}");
+}
+
+#[test]
+fn everything_is_asked_for_with_full() {
+    let lab = lab();
+    let desk = lab.desk(0);
+    clean(&desk.audit(&log(300).source()), 300);
+    let log = log(300);
+    let asked = requests(&log);
+    clean(&desk.audit_full(&log.source()), 300);
+    let asked = asked.lock().unwrap();
+    let count = |start: &str| asked.iter().filter(|path| path.starts_with(start)).count();
+    assert_eq!((count("inclusion"), count("entries/")), (300, 300));
+}
