@@ -4,7 +4,7 @@ use super::super::build;
 use super::super::entry::Maker;
 use super::super::heads::LogSigner;
 use super::super::seed::Seed;
-use super::history::History;
+use super::history::{History, WIDTH};
 use super::signing::{Pen, SignedHead};
 use crate::args::ServeOptions;
 use countersign::core::checkpoint::CheckpointBody;
@@ -97,8 +97,9 @@ fn read_head(dir: &Path) -> Result<SignedHead, String> {
 
 fn read_history(dir: &Path, size: u64) -> Result<History, String> {
     let mut history = History::default();
-    while let Some(width) = width_at(0, history.len() / 256, size) {
-        let index = history.len() / 256;
+    while history.len() < size {
+        let index = history.len() / WIDTH;
+        let width = width_at(0, index, size).ok_or("the checkpoint's size is not one of a log")?;
         let partial = TilePath::Entries { index, width }.to_path();
         let full = TilePath::Entries { index, width: 256 }.to_path();
         // A log may drop a partial bundle once the full one is there.
