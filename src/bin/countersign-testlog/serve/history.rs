@@ -162,17 +162,6 @@ impl History {
         (first..end).map(|at| self.node(bits, at)).collect()
     }
 
-    /// The first `len` leaves as a history of their own.
-    pub fn prefix(&self, len: u64) -> Option<History> {
-        let (full, rest) = place(len).filter(|_| len <= self.len)?;
-        let mut blocks = self.blocks.get(..full)?.to_vec();
-        if rest > 0 {
-            blocks.push(Arc::new(self.blocks.get(full)?.prefix(rest)));
-        }
-        let upper = self.upper.iter().enumerate().map(|(level, nodes)| nodes[..full >> level].to_vec());
-        Some(History { blocks, upper: upper.filter(|nodes| !nodes.is_empty()).collect(), len })
-    }
-
     /// The same history with another leaf at `index`.
     pub fn replaced(&self, index: u64, leaf: &[u8]) -> Result<History, String> {
         let there = place(index).filter(|_| index < self.len);

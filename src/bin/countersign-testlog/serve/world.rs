@@ -166,7 +166,7 @@ impl World {
         }
         let pen = pen.ok_or("the log's private key is not known")?;
         let size = size.unwrap_or(history.len());
-        let history = history.prefix(size).ok_or("the log is too short")?;
+        // Entries and proofs of what was taken back are still there, as they are in caches.
         let root = history.root(size).ok_or("the log is too short")?;
         let head = pen.sign(size, root, time.unwrap_or_else(|| pen.time_after(first.last_time())));
         if !listed.iter().any(|there| there.sth == head.sth) {

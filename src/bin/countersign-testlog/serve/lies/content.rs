@@ -99,12 +99,12 @@ fn page_width(request: &Request, page: u64) -> u64 {
     }
 }
 
-/// The next page, or the first one in place of the last.
+/// The next page, or the first one where that is shorter.
 fn other_page(request: &Request, track: &Track, page: u64, start: u64, leaves: Vec<Vec<u8>>) -> Content {
     let width = page_width(request, page);
     let count = leaves.len() as u64;
     let next = start.saturating_add(width);
-    let other = match (track.history.len() > next, start) {
+    let other = match (track.history.len() >= next.saturating_add(count), start) {
         (true, _) => next,
         (false, 0) => return Content::Leaves { start, leaves },
         (false, _) => 0,
@@ -141,29 +141,26 @@ fn tell_bundle(lie: &ContentLie, track: &Track, mut bundle: Bundle) -> Bundle {
     bundle
 }
 
-/// The same entry in a tree that has another one elsewhere, under a head of that tree: all of it
-/// verifies, and only who knows the other head sees anything.
+/// The same entry in a tree that has another one in the middle, under a head of that tree: all of it
+/// verifies, and only who knows the other head sees anything. There is one such tree, so that the
+/// bundle of the middle entry stays as it is.
 fn forked(track: &Track, bundle: &Bundle) -> Option<Bundle> {
     let size = track.current.size;
-    let elsewhere = (bundle.index + size.div_ceil(2)) % size;
+    if size == 1 {
+        return alone(track, bundle);
+    }
+    let middle = (size / 2 != bundle.index).then_some(size / 2)?;
     let pen = track.pen.clone()?;
-    let root = match elsewhere == bundle.index {
-        true => return Some(alone(track, bundle)),
-        false => track.history.replaced(elsewhere, &bundle.entry).ok()?,
-    };
-    let head = pen.sign(size, root.root(size)?, track.current.time + 1);
-    let other = Track::new(root, head, Some(pen));
-    answer::bundle(&other, bundle.index)
+    let history = track.history.replaced(middle, b"another entry").ok()?;
+    let head = pen.sign(size, history.root(size)?, track.current.time + 1);
+    answer::bundle(&Track::new(history, head, Some(pen)), bundle.index)
 }
 
-/// In a tree of one entry there is no elsewhere: the head is that of another tree, and the proof none.
-fn alone(track: &Track, bundle: &Bundle) -> Bundle {
-    let mut bundle = bundle.clone();
-    if let Some(pen) = &track.pen {
-        let head = pen.sign(track.current.size, another(track.current.root), track.current.time + 1);
-        (bundle.sth, bundle.checkpoint) = (head.sth, head.checkpoint);
-    }
-    bundle
+/// In a tree of one entry there is no other one: the head is that of another tree, and the proof none.
+fn alone(track: &Track, bundle: &Bundle) -> Option<Bundle> {
+    let pen = track.pen.as_ref()?;
+    let head = pen.sign(track.current.size, another(track.current.root), track.current.time + 1);
+    Some(Bundle { sth: head.sth, checkpoint: head.checkpoint, ..bundle.clone() })
 }
 
 fn tell_heads(lie: &ContentLie, track: &Track, mut page: HeadsPage) -> HeadsPage {
