@@ -1,7 +1,10 @@
 //! The arguments, as typed.
 
 use super::ring::Mix;
-use clap::{Args, Parser, Subcommand};
+use super::serve::disturb::Disturbance;
+use super::serve::lies::Lie;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Makes approval logs with software passkeys, for tests, benches and demos.
@@ -22,6 +25,10 @@ pub enum Command {
     Grow(LogOptions),
     /// Makes a log of passkey assertions that were captured in a browser
     Demo(DemoOptions),
+    /// Serves a log over HTTP, as tiles and as the JSON API; honestly, or with lies that are asked for
+    Serve(ServeOptions),
+    /// Lists the lies and disturbances of `serve`, and what the auditor says to each
+    Lies(LiesOptions),
 }
 
 #[derive(Args, Debug)]
@@ -32,6 +39,13 @@ pub struct LogOptions {
     /// How many entries the log has in the end
     #[arg(long, value_name = "N")]
     pub entries: u64,
+    #[command(flatten)]
+    pub maker: MakerOptions,
+}
+
+/// What entries are made from.
+#[derive(Args, Debug)]
+pub struct MakerOptions {
     /// All keys, ids and times come from this text
     #[arg(long, default_value = "countersign")]
     pub seed: String,
@@ -72,4 +86,59 @@ pub struct DemoOptions {
     /// When the first approval was asked for, in Unix milliseconds
     #[arg(long, default_value_t = 1_782_000_000_000, value_name = "MS")]
     pub start: u64,
+}
+
+#[derive(Args, Debug)]
+pub struct ServeOptions {
+    /// A tiled log to serve; its own heads are served as they are
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// How many entries are made in memory, where there is no --dir
+    #[arg(long, value_name = "N", default_value_t = 1000, conflicts_with = "dir")]
+    pub entries: u64,
+    #[command(flatten)]
+    pub maker: MakerOptions,
+    /// Where to listen; port 0 is any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// How many entries a second are appended; a head is signed at each tick of 100 ms or more
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub grow: Option<f64>,
+    /// Most entries in one answer of the JSON API
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub page: u64,
+    /// A lie, see `countersign-testlog lies` (repeatable: they combine)
+    #[arg(long = "lie", value_name = "NAME[:ARG]", value_parser = Lie::parse)]
+    pub lies: Vec<Lie>,
+    /// Bad weather around an honest log, see `countersign-testlog lies` (repeatable)
+    #[arg(long = "disturb", value_name = "NAME[:ARG]", value_parser = Disturbance::parse)]
+    pub disturbances: Vec<Disturbance>,
+    /// Serve over TLS with this certificate chain
+    #[arg(long, value_name = "PEM", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert
+    #[arg(long, value_name = "PEM", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Compress bodies above 1 KiB for clients that accept zstd or gzip
+    #[arg(long)]
+    pub compress: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if rate > 0.0 && rate <= 10_000.0 { Ok(rate) } else { Err("above 0 and at most 10000".to_owned()) }
+}
+
+#[derive(Args, Debug)]
+pub struct LiesOptions {
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// How a list is printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+    Markdown,
 }

@@ -1,6 +1,6 @@
 //! `build` and `grow`.
 
-use super::args::LogOptions;
+use super::args::{LogOptions, MakerOptions};
 use super::assertion::Site;
 use super::entry::{Maker, head_time};
 use super::heads::{LogSigner, publish};
@@ -9,6 +9,7 @@ use super::seed::Seed;
 use super::tiles::{write_last_bundle, write_log};
 use countersign::core::head::{Head, LogKey};
 use std::fs;
+use std::sync::Arc;
 
 /// Makes a log in a directory that has none.
 pub fn build(options: &LogOptions) -> Result<(), String> {
@@ -22,13 +23,12 @@ pub fn build(options: &LogOptions) -> Result<(), String> {
 /// same log, longer. Tiles that are there are compared, not written; the shorter log's partial tiles
 /// stay for those who still have its head.
 pub fn grow(options: &LogOptions) -> Result<(), String> {
-    let seed = Seed::new(&options.seed);
-    let there = head_there(options, &LogSigner::new(&seed, &options.origin))?;
+    let there = head_there(options, &log_signer(&options.maker)?)?;
     if options.entries < there.size() {
         return Err(format!("the log has {} entries already", there.size()));
     }
     // Before anything is written: a partial tile is in no later tree, so nothing else compares it.
-    let maker = maker(options, seed)?;
+    let maker = maker(&options.maker)?;
     write_last_bundle(&options.dir, there.size(), |index| maker.leaf(index))?;
     write(options)
 }
@@ -41,9 +41,19 @@ fn head_there(options: &LogOptions, signer: &LogSigner) -> Result<Head, String> 
         .map_err(|why| format!("{}: {why}; is it of this seed?", path.display()))
 }
 
-fn maker(options: &LogOptions, seed: Seed) -> Result<Maker, String> {
+/// The log key of these options.
+pub fn log_signer(options: &MakerOptions) -> Result<LogSigner, String> {
+    let signer = LogSigner::new(&Seed::new(&options.seed), &options.origin);
+    // A name with a space or a plus sign cannot be a log's: say so before the work.
+    LogKey::parse(&signer.vkey()).map_err(|why| format!("--origin: {why}"))?;
+    Ok(signer)
+}
+
+/// Who makes the entries of these options.
+pub fn maker(options: &MakerOptions) -> Result<Maker, String> {
+    let seed = Seed::new(&options.seed);
     Ok(Maker {
-        ring: Ring::new(&seed, &options.mix, options.approvers)?,
+        ring: Arc::new(Ring::new(&seed, &options.mix, options.approvers)?),
         seed,
         origin: options.origin.clone(),
         site: Site { rp_id: "approvals.example".to_owned(), origin: "https://approvals.example".to_owned() },
@@ -53,13 +63,10 @@ fn maker(options: &LogOptions, seed: Seed) -> Result<Maker, String> {
 }
 
 fn write(options: &LogOptions) -> Result<(), String> {
-    let seed = Seed::new(&options.seed);
-    let signer = LogSigner::new(&seed, &options.origin);
-    // A name with a space or a plus sign cannot be a log's: say so before the work.
-    LogKey::parse(&signer.vkey()).map_err(|why| format!("--origin: {why}"))?;
-    let maker = maker(options, seed)?;
+    let signer = log_signer(&options.maker)?;
+    let maker = maker(&options.maker)?;
     let size = options.entries;
-    let tree = write_log(&options.dir, size, workers(options.workers), |index| maker.leaf(index))?;
+    let tree = write_log(&options.dir, size, workers(options.maker.workers), |index| maker.leaf(index))?;
     publish(&options.dir, &signer, &maker.site, size, &tree, head_time(size))
 }
 

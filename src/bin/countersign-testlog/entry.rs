@@ -7,6 +7,7 @@ use super::seed::Seed;
 use countersign::core::encoding::{encode_base64url, encode_hex};
 use countersign::core::entry::{AssertionJson, CredentialJson, Decision, ENTRY_TYPE, EntryJson};
 use countersign::core::hash::sha256;
+use std::sync::Arc;
 
 /// When the first entry was decided: 2026-01-01.
 const START: u64 = 1_767_225_600_000;
@@ -21,11 +22,12 @@ const OPEN: u64 = 300_000;
 const HEAD_DELAY: u64 = 2_000;
 
 /// Everything that entries are made from.
+#[derive(Clone)]
 pub struct Maker {
     pub seed: Seed,
     pub origin: String,
     pub site: Site,
-    pub ring: Ring,
+    pub ring: Arc<Ring>,
     pub rejected_percent: u8,
     pub expired_percent: u8,
 }
@@ -36,6 +38,11 @@ pub fn head_time(size: u64) -> u64 {
 }
 
 impl Maker {
+    /// Makes other entries of the same people and passkeys, as valid in the same places.
+    pub fn other(&self, label: &str) -> Maker {
+        Maker { seed: self.seed.other(label), ..self.clone() }
+    }
+
     /// The leaf at `index`.
     pub fn leaf(&self, index: u64) -> Result<Vec<u8>, String> {
         let seed = &self.seed;

@@ -12,6 +12,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use std::path::Path;
 
 /// The key of a test log.
+#[derive(Clone)]
 pub struct LogSigner {
     key: SigningKey,
     origin: String,
@@ -20,6 +21,11 @@ pub struct LogSigner {
 impl LogSigner {
     pub fn new(seed: &Seed, origin: &str) -> LogSigner {
         LogSigner { key: SigningKey::from_bytes(&seed.bytes("log key", 0)), origin: origin.to_owned() }
+    }
+
+    /// Another key under the same name.
+    pub fn other(seed: &Seed, origin: &str) -> LogSigner {
+        LogSigner { key: SigningKey::from_bytes(&seed.bytes("log key", 1)), origin: origin.to_owned() }
     }
 
     fn public(&self) -> [u8; 32] {

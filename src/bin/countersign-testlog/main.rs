@@ -14,6 +14,7 @@
 //! | `heads` | the log key; checkpoints and STHs |
 //! | `build` | `build` and `grow` |
 //! | `captures` | `demo`: a log of passkey assertions that were captured in a browser |
+//! | `serve` | `serve` and `lies`: a log over HTTP, honest or not |
 #![forbid(unsafe_code)]
 
 mod args;
@@ -25,6 +26,7 @@ mod heads;
 mod keys;
 mod ring;
 mod seed;
+mod serve;
 mod tiles;
 
 use args::{Cli, Command};
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         Command::Build(options) => build::build(&options),
         Command::Grow(options) => build::grow(&options),
         Command::Demo(options) => captures::demo(&options),
+        Command::Serve(options) => serve::serve(options),
+        Command::Lies(options) => serve::list::print(options.format),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,6 +14,11 @@ impl Seed {
         Seed(text.to_owned())
     }
 
+    /// Another seed for every label, that of no log that is made honestly.
+    pub fn other(&self, label: &str) -> Seed {
+        Seed(format!("{}\0{label}", self.0))
+    }
+
     /// 32 bytes of their own for every label and number.
     pub fn bytes(&self, label: &str, number: u64) -> [u8; 32] {
         // The length goes first: no other seed, label and number make the same input.

@@ -1,0 +1,86 @@
+//! `lies`: what `serve` can be asked for, for people and for scripts.
+
+use super::super::args::Format;
+use super::disturb::DISTURBANCES;
+use super::lies::expected::Expected;
+use super::lies::row::{Argument, Row};
+use super::lies::table::LIES;
+use serde_json::{Value, json};
+
+/// Prints both tables.
+pub fn print(format: Format) -> Result<(), String> {
+    let text = match format {
+        Format::Json => {
+            let mut all: Vec<Value> = LIES.iter().map(|row| to_json(row, "lie")).collect();
+            all.extend(DISTURBANCES.iter().map(|row| to_json(row, "disturbance")));
+            format!("{}\n", Value::Array(all))
+        }
+        Format::Text => format!(
+            "Lies (--lie):\n{}\nDisturbances (--disturb), under which the audit ends clean:\n{}",
+            to_text(LIES),
+            to_text(DISTURBANCES)
+        ),
+        Format::Markdown => {
+            format!(
+                "{}{}{}",
+                MARKDOWN_HEAD,
+                to_markdown(LIES, "`--lie"),
+                to_markdown(DISTURBANCES, "`--disturb")
+            )
+        }
+    };
+    print!("{text}");
+    Ok(())
+}
+
+const MARKDOWN_HEAD: &str = "| option | does | tiles | JSON API |\n|---|---|---|---|\n";
+
+fn to_json<M>(row: &Row<M>, kind: &str) -> Value {
+    let (argument, default) = match row.argument {
+        Argument::None => (None, None),
+        Argument::Word(word) => (Some(word), None),
+        Argument::Value(argument, default) => (Some(argument), Some(default)),
+    };
+    json!({
+        "kind": kind, "name": row.name, "argument": argument, "default": default, "option": row.shortest(),
+        "does": row.does, "tiles": row.tiles, "api": row.api,
+    })
+}
+
+fn to_text<M>(rows: &[Row<M>]) -> String {
+    rows.iter()
+        .map(|row| {
+            let default = match row.argument {
+                Argument::Value(argument, default) => format!(" [{argument}: {default}]"),
+                Argument::None | Argument::Word(_) => String::new(),
+            };
+            let (tiles, api) = (said(row.tiles.as_ref()), said(row.api.as_ref()));
+            format!("  {}{default}\n      {}\n      tiles: {tiles}; JSON API: {api}\n", row.usage(), row.does)
+        })
+        .collect()
+}
+
+fn to_markdown<M>(rows: &[Row<M>], option: &str) -> String {
+    rows.iter()
+        .map(|row| {
+            let (tiles, api) = (said(row.tiles.as_ref()), said(row.api.as_ref()));
+            format!("| {option} {}` | {} | {tiles} | {api} |\n", row.usage(), row.does)
+        })
+        .collect()
+}
+
+/// What the auditor says, in one line.
+fn said(expected: Option<&Expected>) -> String {
+    let Some(expected) = expected else { return "nothing is different".to_owned() };
+    let mut text = format!("{} {}", expected.exit, expected.verdict);
+    if !expected.codes.is_empty() {
+        text.push_str(&format!(" ({})", expected.codes.join(", ")));
+    }
+    if expected.audits > 1 {
+        text.push_str(&format!(" at audit {}", expected.audits));
+    }
+    if !expected.options.is_empty() {
+        text.push_str(&format!(" with {}", expected.options.join(" ")));
+    }
+    text
+}
