@@ -103,6 +103,13 @@ pub enum OpenError {
         /// What is wrong with it.
         cause: String,
     },
+    /// Secrets that were given, and cannot be sent there.
+    Secrets {
+        /// The URL, escaped, without credentials, query and fragment.
+        url: String,
+        /// Why.
+        cause: String,
+    },
     /// The HTTP client could not be set up.
     Client {
         /// Why.
@@ -111,6 +118,12 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// For a URL that parsed and whose credentials were taken out.
+    pub(crate) fn secrets(url: &str, cause: &str) -> OpenError {
+        let url = url.split(['?', '#']).next().unwrap_or_default();
+        OpenError::Secrets { url: escape(url), cause: escape(cause) }
+    }
+
     /// For a URL as the user wrote it, which may hold a password in any place, as it may not parse.
     pub(crate) fn url(text: &str, cause: &str) -> OpenError {
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
@@ -136,6 +149,7 @@ impl fmt::Display for OpenError {
                 escape(scheme)
             ),
             OpenError::Url { url, cause } => write!(f, "{url} is not a log's URL: {cause}: check --log"),
+            OpenError::Secrets { url, cause } => write!(f, "{url}: {cause}"),
             OpenError::Client { cause } => write!(f, "the HTTP client cannot be set up: {cause}"),
         }
     }

@@ -8,14 +8,22 @@
 //! Specification section 4 (tiled log). The JSON API of section 5 is not supported yet; it fits
 //! behind [`LogSource`].
 
+mod auth;
+mod body;
+mod client;
 mod directory;
+mod document;
 mod error;
 mod http;
+mod limiter;
+mod options;
 mod retry;
 pub mod tiled;
 
+pub use auth::SecretHeaders;
+pub use document::{Document, same_origin};
 pub use error::{FetchError, OpenError};
-pub use http::HttpOptions;
+pub use options::HttpOptions;
 
 use tiled::Tiled;
 
