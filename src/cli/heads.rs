@@ -3,7 +3,7 @@
 use super::args::{Format, HeadsCommand};
 use super::audit::Started;
 use super::config::Settings;
-use super::{net, output};
+use super::output;
 use crate::core::finding::Severity;
 use crate::core::head::{Head, HeadError, LogKey};
 use crate::core::text;
@@ -125,7 +125,7 @@ fn fetch_or_read(settings: &Settings, file: &Path) -> Result<Result<Vec<u8>, Str
     let Some(url) = url else {
         return output::read_file(file, MAX_IMPORT).map(Ok);
     };
-    let (options, left_out) = net::options_for(settings, url)?;
+    let (options, left_out) = settings.net.options_for(url, settings.log.as_deref())?;
     let document = Document::new(url, &options).map_err(|error| match error {
         OpenError::Url { url, cause } => format!("{url} is no URL to import from: {cause}"),
         error => error.to_string(),

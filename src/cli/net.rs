@@ -1,6 +1,5 @@
 //! The options of everything that is fetched over HTTP.
 
-use super::config::Settings;
 use crate::core::text::quoted;
 use crate::source::{HttpOptions, SecretHeaders, same_origin};
 use clap::Args;
@@ -61,12 +60,53 @@ pub struct NetOptions {
     pub header_env: Option<String>,
 }
 
-impl NetOptions {
-    fn has_secrets(&self) -> bool {
-        self.bearer_file.is_some()
-            || self.bearer_env.is_some()
-            || self.header_file.is_some()
-            || self.header_env.is_some()
+/// Where secrets are to be read from.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Secrets {
+    bearer_file: Option<PathBuf>,
+    bearer_env: Option<String>,
+    header_file: Option<PathBuf>,
+    header_env: Option<String>,
+}
+
+impl Secrets {
+    fn of(options: NetOptions) -> Result<Secrets, String> {
+        let NetOptions { bearer_file, bearer_env, header_file, header_env, .. } = options;
+        if bearer_file.is_some() && bearer_env.is_some() {
+            return Err("bearer-file and bearer-env: give one of them, there is one token at most".to_owned());
+        }
+        Ok(Secrets { bearer_file, bearer_env, header_file, header_env })
+    }
+
+    fn or(self, other: Secrets) -> Secrets {
+        let bearer = self.bearer_file.is_some() || self.bearer_env.is_some();
+        let (bearer_file, bearer_env) =
+            if bearer { (self.bearer_file, self.bearer_env) } else { (other.bearer_file, other.bearer_env) };
+        Secrets {
+            bearer_file,
+            bearer_env,
+            header_file: self.header_file.or(other.header_file),
+            header_env: self.header_env.or(other.header_env),
+        }
+    }
+
+    fn read(&self) -> Result<SecretHeaders, String> {
+        let mut headers = SecretHeaders::default();
+        let found = [
+            ("--bearer-file", self.bearer_file.as_deref().map(read)),
+            ("--bearer-env", self.bearer_env.as_deref().map(environment)),
+            ("--header-file", self.header_file.as_deref().map(read)),
+            ("--header-env", self.header_env.as_deref().map(environment)),
+        ];
+        for (name, secret) in found {
+            let Some(secret) = secret else { continue };
+            let added = secret.and_then(|secret| match name {
+                "--bearer-file" | "--bearer-env" => headers.add_bearer(&secret),
+                _ => headers.add_lines(&secret),
+            });
+            added.map_err(|why| format!("{name}: {why}"))?;
+        }
+        Ok(headers)
     }
 }
 
@@ -75,9 +115,10 @@ impl NetOptions {
 #[derive(Clone, Debug, Default)]
 pub struct Net {
     options: HttpOptions,
-    sources: NetOptions,
-    /// Whether all the secrets are named on the command line, and are so meant for what it fetches.
-    typed: bool,
+    /// Those on the command line alone.
+    typed: Secrets,
+    /// Those and the config's.
+    all: Secrets,
 }
 
 impl Net {
@@ -103,23 +144,9 @@ impl Net {
             parallelism: workers.map_or(defaults.parallelism, usize::from),
             ..defaults
         };
-        let bearer = if typed.bearer_file.is_some() || typed.bearer_env.is_some() { &typed } else { &file };
-        let sources = NetOptions {
-            bearer_file: bearer.bearer_file.clone(),
-            bearer_env: bearer.bearer_env.clone(),
-            header_file: typed.header_file.clone().or(file.header_file.clone()),
-            header_env: typed.header_env.clone().or(file.header_env.clone()),
-            ..NetOptions::default()
-        };
-        if sources.bearer_file.is_some() && sources.bearer_env.is_some() {
-            return Err("bearer-file and bearer-env: give one of them, there is one token at most".to_owned());
-        }
-        let ours = |typed: bool, resolved: bool| typed == resolved;
-        let typed = ours(typed.bearer_file.is_some(), sources.bearer_file.is_some())
-            && ours(typed.bearer_env.is_some(), sources.bearer_env.is_some())
-            && ours(typed.header_file.is_some(), sources.header_file.is_some())
-            && ours(typed.header_env.is_some(), sources.header_env.is_some());
-        Ok(Net { options, sources, typed })
+        let typed = Secrets::of(typed)?;
+        let all = typed.clone().or(Secrets::of(file)?);
+        Ok(Net { options, typed, all })
     }
 
     /// For requests to the log.
@@ -127,43 +154,22 @@ impl Net {
     /// # Errors
     /// A sentence for the person, without any secret: wrong usage.
     pub fn options(&self) -> Result<HttpOptions, String> {
-        let NetOptions { bearer_file, bearer_env, header_file, header_env, .. } = &self.sources;
-        let mut headers = SecretHeaders::default();
-        for (name, path) in [("bearer-file", bearer_file), ("header-file", header_file)] {
-            if let Some(path) = path {
-                let secret = read(path).map_err(|why| format!("--{name}: {why}"))?;
-                add(&mut headers, name, &secret)?;
-            }
-        }
-        for (name, variable) in [("bearer-env", bearer_env), ("header-env", header_env)] {
-            if let Some(variable) = variable {
-                let secret = environment(variable).map_err(|why| format!("--{name}: {why}"))?;
-                add(&mut headers, name, &secret)?;
-            }
-        }
-        Ok(HttpOptions { headers, ..self.options.clone() })
+        Ok(HttpOptions { headers: self.all.read()?, ..self.options.clone() })
     }
-}
 
-/// For a document at `url`, which may be another party's than the log's. Secrets of the config are
-/// the log's, and go there only; those on the command line are for what it names. Also whether any
-/// were left out.
-///
-/// # Errors
-/// A sentence for the person, without any secret: wrong usage.
-pub fn options_for(settings: &Settings, url: &str) -> Result<(HttpOptions, bool), String> {
-    let net = &settings.net;
-    let to_the_log = settings.log.as_deref().is_some_and(|log| same_origin(log, url));
-    if !net.sources.has_secrets() || net.typed || to_the_log {
-        return Ok((net.options()?, false));
+    /// For a document at `url`, which may be another party's than `log`. The secrets of the config
+    /// are the log's, and go there only; those on the command line are for what it names. Also
+    /// whether any were left out.
+    ///
+    /// # Errors
+    /// A sentence for the person, without any secret: wrong usage.
+    pub fn options_for(&self, url: &str, log: Option<&str>) -> Result<(HttpOptions, bool), String> {
+        if log.is_some_and(|log| same_origin(log, url)) {
+            return Ok((self.options()?, false));
+        }
+        let options = HttpOptions { headers: self.typed.read()?, ..self.options.clone() };
+        Ok((options, self.all != self.typed))
     }
-    Ok((net.options.clone(), true))
-}
-
-fn add(headers: &mut SecretHeaders, name: &str, secret: &str) -> Result<(), String> {
-    let added =
-        if name.starts_with("bearer") { headers.add_bearer(secret) } else { headers.add_lines(secret) };
-    added.map_err(|why| format!("--{name}: {why}"))
 }
 
 /// Does not say which file: a person may have typed the secret itself.
