@@ -4,7 +4,8 @@
 mod support;
 
 use countersign::core::limits::{MAX_CHECKPOINT, MAX_TILE};
-use countersign::source::{FetchError, HttpOptions, LogSource, open};
+use countersign::source::tiled::Tiled;
+use countersign::source::{FetchError, Http, HttpOptions, LogSource as _, OpenError};
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 use support::{Reply, TestServer, serve_dir};
@@ -26,7 +27,12 @@ fn options() -> HttpOptions {
     }
 }
 
-fn log_at(url: &str) -> Box<dyn LogSource> {
+/// A tiled log at `url`, file by file.
+fn open(url: &str, options: &HttpOptions) -> Result<Tiled<Http>, OpenError> {
+    Http::new(url, options).map(Tiled::new)
+}
+
+fn log_at(url: &str) -> Tiled<Http> {
     open(url, &options()).map_err(|error| error.to_string()).unwrap()
 }
 

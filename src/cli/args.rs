@@ -1,5 +1,6 @@
 //! The arguments, as typed.
 
+use super::net::NetOptions;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -108,12 +109,11 @@ pub struct AuditOptions {
     /// Stop when more findings than this stand [default: 50000]
     #[arg(long, value_name = "N")]
     pub max_findings: Option<u64>,
-    /// An address or URL for the log's operator to reach you, sent with requests
-    #[arg(long, value_name = "CONTACT")]
-    pub contact: Option<String>,
+    #[command(flatten)]
+    pub net: NetOptions,
 }
 
-#[derive(Subcommand, Debug)]
+#[derive(Subcommand, Clone, Debug)]
 pub enum HeadsCommand {
     /// Every signed head ever seen
     List {
@@ -129,8 +129,12 @@ pub enum HeadsCommand {
         /// Where misbehaviour files go [default: beside the mirror]
         #[arg(long, value_name = "DIR")]
         evidence_dir: Option<PathBuf>,
-        /// What `heads export` wrote, STHs as lines of JSON, or one checkpoint; "-" is stdin
+        /// What `heads export` wrote, STHs as lines of JSON, or one checkpoint; "-" is stdin, and an
+        /// http:// or https:// URL is fetched
+        #[arg(value_name = "FILE|URL")]
         file: PathBuf,
+        #[command(flatten)]
+        net: Box<NetOptions>,
     },
     /// Write all heads as lines of JSON, for `heads import` elsewhere
     Export {
@@ -143,11 +147,14 @@ pub enum HeadsCommand {
 impl HeadsCommand {
     /// The options that it shares with `audit`.
     pub fn options(&self) -> AuditOptions {
-        let (db, evidence_dir) = match self {
-            HeadsCommand::List { db } | HeadsCommand::Export { db } => (db.clone(), None),
-            HeadsCommand::Import { db, evidence_dir, .. } => (db.clone(), evidence_dir.clone()),
-        };
-        AuditOptions { db, evidence_dir, ..AuditOptions::default() }
+        match self.clone() {
+            HeadsCommand::List { db } | HeadsCommand::Export { db } => {
+                AuditOptions { db, ..AuditOptions::default() }
+            }
+            HeadsCommand::Import { db, evidence_dir, net, .. } => {
+                AuditOptions { db, evidence_dir, net: *net, ..AuditOptions::default() }
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::core::text;
 use crate::mirror::{Begun, Mirror, MirrorError, StoredFinding};
 use crate::report::{self, Asked, EntryCounts, Input, LogPart, Report, ReportedFinding};
 use crate::run::{Options, Run, Summary};
-use crate::source::{self, HttpOptions, LogSource};
+use crate::source::{self, LogSource};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,7 +22,7 @@ pub fn run(settings: &Settings) -> Result<u8, String> {
         return Err("which log? Give it with --log URL-or-DIR".to_owned());
     };
     let db = settings.require_db()?;
-    let http = HttpOptions { contact: settings.contact.clone(), ..HttpOptions::default() };
+    let http = settings.net.options()?;
     let source = source::open(location, settings.api, &http).map_err(|error| format!("--log: {error}"))?;
     let started = Started::now();
     let mut input = Input {

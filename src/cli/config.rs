@@ -1,6 +1,7 @@
 //! Arguments and config file become settings.
 
 use super::args::{AuditOptions, Common, Format};
+use super::net::{Net, NetOptions};
 use crate::audit::policy::Policy;
 use crate::core::encoding::decode_base64url;
 use crate::core::hash::Hash;
@@ -35,7 +36,7 @@ pub struct Settings {
     pub deny_warnings: bool,
     pub max_entries: u64,
     pub max_findings: u64,
-    pub contact: Option<String>,
+    pub net: Net,
 }
 
 impl Settings {
@@ -87,8 +88,34 @@ struct ConfigFile {
     max_entries: Option<u64>,
     max_findings: Option<u64>,
     contact: Option<String>,
+    max_rps: Option<f64>,
+    timeout: Option<String>,
+    retry_for: Option<String>,
+    deadline: Option<String>,
+    ca_file: Option<PathBuf>,
+    bearer_file: Option<PathBuf>,
+    bearer_env: Option<String>,
+    header_file: Option<PathBuf>,
+    header_env: Option<String>,
     /// Approver → keys: COSE_Key as base64url, or the key's identity as the mirror shows it.
     approvers: BTreeMap<String, Vec<String>>,
+}
+
+impl ConfigFile {
+    fn net(&mut self) -> NetOptions {
+        NetOptions {
+            contact: self.contact.take(),
+            max_rps: self.max_rps,
+            timeout: self.timeout.take(),
+            retry_for: self.retry_for.take(),
+            deadline: self.deadline.take(),
+            ca_file: self.ca_file.take(),
+            bearer_file: self.bearer_file.take(),
+            bearer_env: self.bearer_env.take(),
+            header_file: self.header_file.take(),
+            header_env: self.header_env.take(),
+        }
+    }
 }
 
 /// Puts options and config together.
@@ -96,10 +123,11 @@ struct ConfigFile {
 /// # Errors
 /// A sentence for the person: wrong usage.
 pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String> {
-    let file = match &common.config {
+    let mut file = match &common.config {
         Some(path) => read(path)?,
         None => ConfigFile::default(),
     };
+    let file_net = file.net();
     let log_key = common.log_key.or(file.log_key);
     let log_key =
         log_key.map(|vkey| LogKey::parse(&vkey)).transpose().map_err(|why| format!("--log-key: {why}"))?;
@@ -142,7 +170,7 @@ pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String
         deny_warnings: options.deny_warnings || file.deny_warnings,
         max_entries: options.max_entries.or(file.max_entries).unwrap_or(100_000_000),
         max_findings: options.max_findings.or(file.max_findings).unwrap_or(50_000),
-        contact: options.contact.or(file.contact),
+        net: Net::resolve(options.net, file_net, workers)?,
     })
 }
 

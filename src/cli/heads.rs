@@ -10,6 +10,7 @@ use crate::core::text;
 use crate::mirror::{Mirror, MirrorError, Provenance, StoredFinding, StoredHead};
 use crate::report::Verdict;
 use crate::run::{Options, Run, Silent};
+use crate::source::{Document, FetchError, OpenError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::Path;
@@ -56,6 +57,19 @@ pub fn run(settings: &Settings, command: &HeadsCommand) -> Result<u8, String> {
     let Some(key) = &settings.log_key else {
         return Err("which log? Give its public key with --log-key".to_owned());
     };
+    // Before the mirror is opened, which nobody else can use from then on.
+    let to_import = match command {
+        HeadsCommand::Import { file, .. } => match fetch_or_read(settings, file)? {
+            Ok(bytes) => bytes,
+            Err(cause) => {
+                return Ok(say_imported(
+                    settings,
+                    &Imported { incomplete: vec![cause], ..Imported::default() },
+                ));
+            }
+        },
+        HeadsCommand::List { .. } | HeadsCommand::Export { .. } => Vec::new(),
+    };
     let mut mirror = match Mirror::open(db, key) {
         Ok(mirror) => mirror,
         Err(error) if error.is_usage() => return Err(error.to_string()),
@@ -64,7 +78,7 @@ pub fn run(settings: &Settings, command: &HeadsCommand) -> Result<u8, String> {
     let result = match command {
         HeadsCommand::List { .. } => list(settings, &mirror, key),
         HeadsCommand::Export { .. } => export(&mirror, key),
-        HeadsCommand::Import { file, .. } => return import(settings, &mut mirror, key, file),
+        HeadsCommand::Import { .. } => return import(settings, &mut mirror, key, &to_import),
     };
     Ok(result.unwrap_or_else(|error| fault(&error)))
 }
@@ -102,6 +116,39 @@ fn list(settings: &Settings, mirror: &Mirror, key: &LogKey) -> Result<u8, Mirror
     Ok(0)
 }
 
+/// What is to be imported: a file's bytes, or a document's, or why the document could not be had.
+fn fetch_or_read(settings: &Settings, file: &Path) -> Result<Result<Vec<u8>, String>, String> {
+    let url = file.to_str().filter(|text| {
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        matches!(scheme.as_deref(), Some("http" | "https"))
+    });
+    let Some(url) = url else {
+        return output::read_file(file, MAX_IMPORT).map(Ok);
+    };
+    let (options, left_out) = settings.net.options_for(url, settings.log.as_deref())?;
+    let document = Document::new(url, &options).map_err(|error| match error {
+        OpenError::Url { url, cause } => format!("{url} is no URL to import from: {cause}"),
+        error => error.to_string(),
+    })?;
+    Ok(document.fetch(MAX_IMPORT).map_err(|error| {
+        let (what, why) = match error {
+            FetchError::NotFound { what } => (what, "not there; ask whoever exports the heads".to_owned()),
+            FetchError::TooLarge { what, limit } => (what, format!("longer than {limit} bytes, and not read")),
+            FetchError::Unavailable { what, cause } => (what, format!("could not be fetched: {cause}")),
+            FetchError::Refused { what, cause } if left_out => {
+                let hint = "the secrets of the config are for the log alone, and were not sent: give those of this \
+                            URL as options";
+                (what, format!("not served: {cause} ({hint})"))
+            }
+            FetchError::Refused { what, cause } => (what, format!("not served: {cause}")),
+            FetchError::Lacking { what, cause }
+            | FetchError::Excess { what, cause }
+            | FetchError::Malformed { what, cause } => (what, cause),
+        };
+        format!("{what}: {why}")
+    }))
+}
+
 /// How an import went.
 #[derive(Default)]
 struct Imported {
@@ -119,8 +166,7 @@ struct Imported {
 /// Adds heads, each verified with the pinned key, and holds each against all that are kept and
 /// against the mirrored tree. A head that does not verify is refused and is nobody's fault but the
 /// file's; the exit code is then 1, because not everything in the file was what it says.
-fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, file: &Path) -> Result<u8, String> {
-    let bytes = output::read_file(file, MAX_IMPORT)?;
+fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, bytes: &[u8]) -> Result<u8, String> {
     let started = Started::now();
     let policy = settings.policy(key.clone());
     let db = mirror.path().to_owned();
@@ -134,7 +180,7 @@ fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, file: &Path) -
     };
     let mut imported = Imported::default();
     let mut run = Run::new(None, mirror, &policy, &options, &Silent);
-    for raw in split(&bytes)? {
+    for raw in split(bytes)? {
         imported.read = imported.read.saturating_add(1);
         match Head::verify(raw.as_bytes(), key) {
             Ok(head) => match run.keep(&head, &Provenance::Imported) {

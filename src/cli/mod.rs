@@ -8,6 +8,7 @@ mod audit;
 mod config;
 mod evidence;
 mod heads;
+mod net;
 mod output;
 mod progress;
 

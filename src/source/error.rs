@@ -64,6 +64,20 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// The same error of another name for what was asked for, which must be escaped.
+    pub(crate) fn about(mut self, name: String) -> FetchError {
+        match &mut self {
+            FetchError::NotFound { what }
+            | FetchError::TooLarge { what, .. }
+            | FetchError::Lacking { what, .. }
+            | FetchError::Excess { what, .. }
+            | FetchError::Malformed { what, .. }
+            | FetchError::Unavailable { what, .. }
+            | FetchError::Refused { what, .. } => *what = name,
+        }
+        self
+    }
+
     pub(crate) fn not_found(what: &str) -> FetchError {
         FetchError::NotFound { what: escape(what) }
     }
@@ -144,6 +158,13 @@ pub enum OpenError {
         /// What is wrong with it.
         cause: String,
     },
+    /// Secrets that were given, and cannot be sent there.
+    Secrets {
+        /// The URL, escaped, without credentials, query and fragment.
+        url: String,
+        /// Why.
+        cause: String,
+    },
     /// The HTTP client could not be set up.
     Client {
         /// Why.
@@ -156,6 +177,12 @@ impl OpenError {
         // Whatever it is, a password in it stays unsaid.
         let shown = location.rsplit_once('@').map_or(location, |(_, rest)| rest);
         OpenError::NoApi { location: escape(shown) }
+    }
+
+    /// For a URL that parsed and whose credentials were taken out.
+    pub(crate) fn secrets(url: &str, cause: &str) -> OpenError {
+        let url = url.split(['?', '#']).next().unwrap_or_default();
+        OpenError::Secrets { url: escape(url), cause: escape(cause) }
     }
 
     /// For a URL as the user wrote it, which may hold a password in any place, as it may not parse.
@@ -184,6 +211,7 @@ impl fmt::Display for OpenError {
                 escape(scheme)
             ),
             OpenError::Url { url, cause } => write!(f, "{url} is not a log's URL: {cause}: check --log"),
+            OpenError::Secrets { url, cause } => write!(f, "{url}: {cause}"),
             OpenError::Client { cause } => write!(f, "the HTTP client cannot be set up: {cause}"),
         }
     }

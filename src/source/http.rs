@@ -1,116 +1,109 @@
-//! A tiled log over HTTP(S), read as from a server that is slow, broken or hostile.
+//! A log over HTTP(S), read as from a server that is slow, broken or hostile.
 //!
-//! Bounded in bytes (after decompression), time and redirects. TLS says whom we talk to; it proves
-//! nothing about the log, whose signature on its heads does.
+//! Bounded in bytes (after decompression), time, rate and redirects. TLS says whom we talk to; it
+//! proves nothing about the log, whose signature on its heads does.
 
-use super::retry::{Patience, Timer, retry_after};
+use super::auth::is_loopback;
+use super::body::Gate;
+use super::client::{Background, client, parallelism};
+use super::limiter::Limiter;
+use super::options::HttpOptions;
+use super::retry::{Late, Next, Patience, Timer, retry_after};
 use super::tiled::{Fetcher, Found, Wanted};
 use super::{FetchError, OpenError};
 use crate::core::text::escape;
 use humantime::format_duration;
-use reqwest::blocking::{Client, Response};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
-use reqwest::{StatusCode, Url};
+use reqwest::{Client, Response, StatusCode, Url};
 use std::error::Error;
-use std::io::Read;
 use std::time::{Duration, SystemTime};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 /// Same-origin redirects followed for one file: one to move the log, one to tidy the path, one more.
 const MAX_REDIRECTS: usize = 3;
 
-/// How to behave towards an HTTP server. The defaults suit a public log.
-#[derive(Clone, Debug)]
-pub struct HttpOptions {
-    /// Whom the operator can ask about our requests (a URL or address): the User-Agent is
-    /// `countersign/<version> (+<contact>)`. Default: none.
-    pub contact: Option<String>,
-    /// For a connection to be made, TLS included. Default: 10 seconds.
-    pub connect_timeout: Duration,
-    /// For one request with its redirects and its whole body, so that a slow drip ends too.
-    /// Default: 60 seconds, in which 16 MiB, the largest bundle, need 280 KB/s.
-    pub attempt_timeout: Duration,
-    /// For one file with all its attempts and waits. Default: 5 minutes.
-    pub resource_timeout: Duration,
-    /// Further attempts after a time-out, a connection error, 408, 425, 429, 5xx or a body cut
-    /// short. Default: 4.
-    pub retries: u32,
-    /// The longest wait before the first of them; doubles each time. Default: 500 milliseconds.
-    pub backoff_base: Duration,
-    /// Where the doubling ends. Default: 30 seconds.
-    pub backoff_cap: Duration,
-    /// The longest `Retry-After` that is honoured in full. Default: 120 seconds.
-    pub retry_after_cap: Duration,
-    /// Further looks for a required file after 404 or 410. Default: 2.
-    pub missing_retries: u32,
-    /// The wait before each of them. Default: 300 milliseconds.
-    pub missing_delay: Duration,
-    /// Connections at once, as a bound for the caller's threads. Default: 8.
-    pub parallelism: usize,
-    /// Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count. Default: true.
-    pub env_proxy: bool,
-}
-
-impl Default for HttpOptions {
-    fn default() -> HttpOptions {
-        HttpOptions {
-            contact: None,
-            connect_timeout: Duration::from_secs(10),
-            attempt_timeout: Duration::from_secs(60),
-            resource_timeout: Duration::from_secs(300),
-            retries: 4,
-            backoff_base: Duration::from_millis(500),
-            backoff_cap: Duration::from_secs(30),
-            retry_after_cap: Duration::from_secs(120),
-            missing_retries: 2,
-            missing_delay: Duration::from_millis(300),
-            parallelism: 8,
-            env_proxy: true,
-        }
-    }
-}
-
 /// The files below one URL.
-pub(super) struct Http {
+///
+/// Its fetches block, and must not be called on a thread that runs asynchronous tasks.
+pub struct Http {
     client: Client,
     /// Ends with a slash; without credentials, so that no message can show them.
     base: Url,
     credentials: Option<(String, Option<String>)>,
     options: HttpOptions,
+    deadline: Option<Timer>,
+    limiter: Limiter,
+    /// Requests at once.
+    places: Semaphore,
+    gate: Gate,
+    handle: Handle,
+    _background: Background,
 }
 
 /// Why one attempt brought nothing.
-enum Miss {
+pub(super) enum Miss {
     Absent,
     TooLarge,
     Refused(String),
-    Failed { cause: String, retry_after: Option<Duration> },
+    Failed {
+        cause: String,
+        retry_after: Option<Duration>,
+    },
+    /// The whole run is over; so long was it to take.
+    Over(Duration),
 }
 
 impl Miss {
-    fn failed(cause: impl Into<String>) -> Miss {
+    pub(super) fn failed(cause: impl Into<String>) -> Miss {
         Miss::Failed { cause: cause.into(), retry_after: None }
     }
+}
 
-    fn timed_out(timer: &Timer) -> Miss {
-        Miss::failed(format!("no full answer within {}", format_duration(timer.limit())))
+impl From<Late> for Miss {
+    fn from(late: Late) -> Miss {
+        match late {
+            Late::Attempt(limit) => Miss::failed(format!("no full answer within {}", format_duration(limit))),
+            Late::Run(limit) => Miss::Over(limit),
+        }
     }
 }
 
 impl Http {
     /// The log below the `http://` or `https://` URL `text`. Connects to nothing yet.
-    pub(super) fn new(text: &str, options: &HttpOptions) -> Result<Http, OpenError> {
+    ///
+    /// # Errors
+    /// [`OpenError`], which is wrong usage.
+    pub fn new(text: &str, options: &HttpOptions) -> Result<Http, OpenError> {
         let mut base =
             Url::parse(text).map_err(|error| OpenError::url(text, &format!("no URL ({error})")))?;
         if base.query().is_some() || base.fragment().is_some() {
             return Err(OpenError::url(text, "a prefix has no query (?) and no fragment (#)"));
         }
-        let credentials = take_credentials(&mut base);
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let client = client(options)
-            .map_err(|error| OpenError::Client { cause: escape(&describe(&error.without_url())) })?;
-        Ok(Http { client, base, credentials, options: options.clone() })
+        Http::at(base, options)
+    }
+
+    /// What is below `base`, whose end counts as it is.
+    pub(super) fn at(mut base: Url, options: &HttpOptions) -> Result<Http, OpenError> {
+        let credentials = take_credentials(&mut base);
+        check_secrets(&base, credentials.is_some(), options)?;
+        let (background, handle) = Background::start()?;
+        Ok(Http {
+            client: client(&base, options)?,
+            base,
+            credentials,
+            deadline: options.deadline.map(Timer::new),
+            limiter: Limiter::new(options.max_rps),
+            places: Semaphore::new(parallelism(options)),
+            gate: Gate::new(),
+            options: options.clone(),
+            handle,
+            _background: background,
+        })
     }
 
     fn url(&self, path: &str) -> String {
@@ -120,13 +113,13 @@ impl Http {
     /// Each path once, until one is there. A definite "no" goes on to the next path also where it
     /// is no 404, because some object stores say 403 for what is missing, and some sites an HTML
     /// page; but that "no" is then what is reported, as it is no proof of absence.
-    fn round(&self, wanted: &Wanted<'_>, patience: &Patience<'_>) -> Result<Found, (String, Miss)> {
+    async fn round(&self, wanted: &Wanted<'_>, patience: &mut Patience<'_>) -> Result<Found, (String, Miss)> {
         let mut first_miss: Option<(String, Miss)> = None;
         for (place, path) in wanted.paths.iter().enumerate() {
             let url = self.url(path);
-            match self.ask(&url, wanted.limit, &patience.attempt()) {
+            match self.ask(&url, wanted.limit, patience).await {
                 Ok(bytes) => return Ok(Found { place, bytes }),
-                Err(miss @ Miss::Failed { .. }) => return Err((url, miss)),
+                Err(miss @ (Miss::Failed { .. } | Miss::Over(_))) => return Err((url, miss)),
                 Err(miss) => match &first_miss {
                     None => first_miss = Some((url, miss)),
                     Some((_, Miss::Absent)) if !matches!(miss, Miss::Absent) => {
@@ -140,26 +133,63 @@ impl Http {
     }
 
     /// One attempt at one file: its redirects, its headers, its body.
-    fn ask(&self, url: &str, limit: usize, timer: &Timer) -> Result<Vec<u8>, Miss> {
+    async fn ask(&self, url: &str, limit: usize, patience: &mut Patience<'_>) -> Result<Vec<u8>, Miss> {
         let mut url = Url::parse(url).map_err(|error| Miss::Refused(error.to_string()))?;
+        patience.begin_attempt()?;
+        // Never closed, so that a place is always had.
+        let _place = patience.bide(self.places.acquire()).await?;
         for _ in 0..=MAX_REDIRECTS {
-            let response = self.send(&url, timer)?;
+            patience.bide(self.limiter.turn()).await?;
+            let response = patience.hurry(self.send(&url)).await??;
             if !is_redirect(response.status()) {
                 check_status(&response)?;
                 check_content(&response)?;
-                return read_body(response, limit, timer);
+                return self.gate.read(response, limit, patience).await;
             }
             url = self.redirected(&url, &response)?;
         }
         Err(Miss::Refused(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
-    fn send(&self, url: &Url, timer: &Timer) -> Result<Response, Miss> {
-        // From connecting to the end of the body, whatever trickles in between.
-        let request = self.client.get(self.with_credentials(url)).timeout(timer.remaining());
-        request.send().map_err(|error| {
-            if timer.is_up() { Miss::timed_out(timer) } else { Miss::failed(describe(&error.without_url())) }
-        })
+    /// Only ever to the origin of `base`, which is what the secrets are for.
+    async fn send(&self, url: &Url) -> Result<Response, Miss> {
+        let request = self.client.get(self.with_credentials(url)).headers(self.options.headers.expose());
+        // On the thread of the connections, after what it still has to do: there the connection of
+        // the answer before this becomes free, and is used again instead of a new one. Dropping
+        // the set gives the request up.
+        let mut sending = JoinSet::new();
+        sending.spawn(request.send());
+        match sending.join_next().await {
+            Some(Ok(Ok(response))) => Ok(response),
+            Some(Ok(Err(error))) => Err(Miss::failed(describe(&error.without_url()))),
+            Some(Err(_)) | None => Err(Miss::failed("the HTTP client gave up: a bug, please report it")),
+        }
+    }
+
+    async fn fetch_in_time(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+        let mut patience = Patience::new(&self.options, self.deadline);
+        loop {
+            let (url, mut miss) = match self.round(wanted, &mut patience).await {
+                Ok(found) => return Ok(found),
+                Err(missed) => missed,
+            };
+            let next = match &miss {
+                Miss::Absent if wanted.required => patience.after_absence().await,
+                Miss::Failed { retry_after, .. } => {
+                    // What the server asks of one of our threads, it asks of all.
+                    self.limiter.pause(patience.pause(*retry_after));
+                    patience.after_failure(*retry_after).await
+                }
+                Miss::Absent | Miss::TooLarge | Miss::Refused(_) | Miss::Over(_) => Next::Enough,
+            };
+            if next == Next::NoTime && matches!(miss, Miss::Absent) {
+                // One look is too little to accuse the log of a gap.
+                miss = Miss::failed("not there, and no time was left to look again");
+            }
+            if next != Next::Ask {
+                return Err(self.error(&url, miss, wanted.limit, patience.attempts()));
+            }
+        }
     }
 
     /// For the client alone, which makes an `Authorization` header of them.
@@ -200,6 +230,13 @@ impl Http {
             Miss::Failed { cause, .. } => {
                 FetchError::unavailable(url, &format!("{cause} (asked {attempts} times)"))
             }
+            Miss::Over(limit) => FetchError::unavailable(
+                url,
+                &format!(
+                    "the run's --deadline of {} has passed; what was fetched is kept, run again to go on",
+                    format_duration(limit)
+                ),
+            ),
         }
     }
 }
@@ -210,40 +247,31 @@ impl Fetcher for Http {
     }
 
     fn parallelism(&self) -> usize {
-        self.options.parallelism
+        parallelism(&self.options)
     }
 
     fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
-        let mut patience = Patience::new(&self.options);
-        loop {
-            let (url, miss) = match self.round(wanted, &patience) {
-                Ok(found) => return Ok(found),
-                Err(missed) => missed,
-            };
-            let again = match &miss {
-                Miss::Absent => wanted.required && patience.after_absence(),
-                Miss::Failed { retry_after, .. } => patience.after_failure(*retry_after),
-                Miss::TooLarge | Miss::Refused(_) => false,
-            };
-            if !again {
-                return Err(self.error(&url, miss, wanted.limit, patience.attempts()));
-            }
-        }
+        self.handle.block_on(self.fetch_in_time(wanted))
     }
 }
 
-fn client(options: &HttpOptions) -> reqwest::Result<Client> {
-    let mut agent = concat!("countersign/", env!("CARGO_PKG_VERSION")).to_owned();
-    if let Some(contact) = &options.contact {
-        agent.push_str(&format!(" (+{contact})"));
+/// Where secrets must not go, and what they would contradict.
+fn check_secrets(base: &Url, credentials: bool, options: &HttpOptions) -> Result<(), OpenError> {
+    let host = base.host_str().unwrap_or_default();
+    if !options.headers.is_empty() && base.scheme() != "https" && !is_loopback(host) {
+        return Err(OpenError::secrets(
+            base.as_str(),
+            "over plain http:// anybody on the way could read the token or headers, which are therefore not \
+             sent: use https://",
+        ));
     }
-    let builder = Client::builder()
-        .user_agent(agent)
-        .connect_timeout(options.connect_timeout)
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .pool_max_idle_per_host(options.parallelism.max(1));
-    if options.env_proxy { builder.build() } else { builder.no_proxy().build() }
+    if credentials && options.headers.has_authorization() {
+        return Err(OpenError::secrets(
+            base.as_str(),
+            "the URL holds credentials, and a token or Authorization header is given besides: give one of them",
+        ));
+    }
+    Ok(())
 }
 
 /// The user and password of a URL, percent-encoded, which it then no longer has.
@@ -280,39 +308,12 @@ fn check_content(response: &Response) -> Result<(), Miss> {
     if kind.starts_with("text/html") || kind.starts_with("application/xhtml") {
         return Err(Miss::Refused("an HTML page was served in its place".to_owned()));
     }
-    // The client takes the header away with the gzip that it decodes.
+    // The client takes the header away with the gzip or zstd that it decodes.
     match header(response, &CONTENT_ENCODING) {
         Some(encoding) if !encoding.eq_ignore_ascii_case("identity") => {
             Err(Miss::Refused(format!("sent in an encoding that was not asked for: {encoding}")))
         }
         _ => Ok(()),
-    }
-}
-
-/// The body, decompressed, in at most `limit` bytes and one that tells that there are more.
-fn read_body(mut response: Response, limit: usize, timer: &Timer) -> Result<Vec<u8>, Miss> {
-    let most = limit.saturating_add(1);
-    if response.content_length().is_some_and(|length| usize::try_from(length).map_or(true, |n| n > limit)) {
-        return Err(Miss::TooLarge);
-    }
-    let mut body = Vec::new();
-    let mut chunk = [0; 16 * 1024];
-    loop {
-        let room = most.saturating_sub(body.len()).min(chunk.len());
-        let buffer = chunk.get_mut(..room).unwrap_or_default();
-        match response.read(buffer) {
-            Ok(0) => return Ok(body),
-            Ok(n) => body.extend_from_slice(buffer.get(..n).unwrap_or_default()),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) if timer.is_up() => return Err(Miss::timed_out(timer)),
-            Err(error) => return Err(Miss::failed(format!("the body broke off: {}", describe(&error)))),
-        }
-        if body.len() > limit {
-            return Err(Miss::TooLarge);
-        }
-        if timer.is_up() {
-            return Err(Miss::timed_out(timer));
-        }
     }
 }
 
@@ -322,7 +323,7 @@ fn header(response: &Response, name: &HeaderName) -> Option<String> {
 }
 
 /// An error with its causes, each said once.
-fn describe(error: &dyn Error) -> String {
+pub(super) fn describe(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -7,15 +7,24 @@
 //!
 //! Specification section 4 (tiled log: [`tiled`]) and section 5 (JSON API: [`json_api`]).
 
+mod auth;
+mod body;
+mod client;
 mod directory;
+mod document;
 mod error;
 mod http;
 pub mod json_api;
+mod limiter;
+mod options;
 mod retry;
 pub mod tiled;
 
+pub use auth::SecretHeaders;
+pub use document::{Document, same_origin};
 pub use error::{FetchError, OpenError};
-pub use http::HttpOptions;
+pub use http::Http;
+pub use options::HttpOptions;
 
 use crate::core::api::{Bundle, HeadsPage};
 use crate::core::proof::{ConsistencyProof, InclusionProof};

@@ -1,7 +1,8 @@
-//! How long to wait for a log, and when to ask again. Everything ends: each attempt and each
-//! resource has a deadline, whatever a server sends or asks for.
+//! How long to wait for a log, and when to ask again. Everything ends: each attempt, each resource
+//! and, where there is a deadline, the whole run, whatever a server sends or asks for.
 
-use super::http::HttpOptions;
+use super::options::HttpOptions;
+use std::future::Future;
 use std::time::{Duration, Instant, SystemTime};
 
 /// A stretch of time that runs out.
@@ -17,35 +18,83 @@ impl Timer {
     }
 
     /// Zero once it has run out.
-    pub(super) fn remaining(&self) -> Duration {
+    fn remaining(&self) -> Duration {
         self.limit.saturating_sub(self.started.elapsed())
     }
 
-    pub(super) fn is_up(&self) -> bool {
-        self.remaining().is_zero()
+    fn extend(&mut self, by: Duration) {
+        self.started = self.started.checked_add(by).unwrap_or(self.started);
     }
+}
 
-    pub(super) fn limit(&self) -> Duration {
-        self.limit
-    }
+/// Which stretch of time ran out, and how long it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Late {
+    Attempt(Duration),
+    Run(Duration),
+}
+
+/// Whether it is worth asking again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Next {
+    Ask,
+    /// We asked as often as we do.
+    Enough,
+    /// We would, but the wait before it would outlast our patience.
+    NoTime,
 }
 
 /// What is left of our patience with one resource.
 pub(super) struct Patience<'a> {
     options: &'a HttpOptions,
+    /// The deadline of the whole run, if it has one.
+    run: Option<Timer>,
     total: Timer,
+    attempt: Timer,
     failures: u32,
     absences: u32,
 }
 
 impl<'a> Patience<'a> {
-    pub(super) fn new(options: &'a HttpOptions) -> Patience<'a> {
-        Patience { options, total: Timer::new(options.resource_timeout), failures: 0, absences: 0 }
+    pub(super) fn new(options: &'a HttpOptions, run: Option<Timer>) -> Patience<'a> {
+        let total = Timer::new(options.resource_timeout);
+        Patience { options, run, total, attempt: total, failures: 0, absences: 0 }
     }
 
-    /// The time for the next attempt.
-    pub(super) fn attempt(&self) -> Timer {
-        Timer::new(self.options.attempt_timeout.min(self.total.remaining()))
+    /// Starts the clock of the next attempt.
+    pub(super) fn begin_attempt(&mut self) -> Result<(), Late> {
+        self.attempt = Timer::new(self.options.attempt_timeout.min(self.total.remaining()));
+        match self.run {
+            Some(run) if run.remaining().is_zero() => Err(Late::Run(run.limit)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for the server, until the attempt or the run is over.
+    pub(super) async fn hurry<T>(&self, answer: impl Future<Output = T>) -> Result<T, Late> {
+        let time = self.attempt.remaining();
+        match self.run {
+            Some(run) if run.remaining() <= time => self.in_run(run, answer).await,
+            _ => tokio::time::timeout(time, answer).await.map_err(|_| Late::Attempt(self.attempt.limit)),
+        }
+    }
+
+    /// Waits for our own side (a turn, a place), which is not held against the server: only the
+    /// deadline of the run ends it, and the other clocks stand still meanwhile.
+    pub(super) async fn bide<T>(&mut self, turn: impl Future<Output = T>) -> Result<T, Late> {
+        let begun = Instant::now();
+        let done = match self.run {
+            Some(run) => self.in_run(run, turn).await?,
+            None => turn.await,
+        };
+        let waited = begun.elapsed();
+        self.attempt.extend(waited);
+        self.total.extend(waited);
+        Ok(done)
+    }
+
+    async fn in_run<T>(&self, run: Timer, work: impl Future<Output = T>) -> Result<T, Late> {
+        tokio::time::timeout(run.remaining(), work).await.map_err(|_| Late::Run(run.limit))
     }
 
     /// How often was asked so far, the first time included.
@@ -53,37 +102,43 @@ impl<'a> Patience<'a> {
         self.failures.saturating_add(self.absences).saturating_add(1)
     }
 
-    /// After no answer: waits and returns true where it is worth asking again. Exponential backoff
-    /// with full jitter, so that many auditors do not come back together; at least what the server
-    /// asked for, up to our cap.
-    pub(super) fn after_failure(&mut self, retry_after: Option<Duration>) -> bool {
+    /// After no answer: waits where it is worth asking again. Exponential backoff with full jitter,
+    /// so that many auditors do not come back together; at least what the server asked for, up to
+    /// our cap.
+    pub(super) async fn after_failure(&mut self, retry_after: Option<Duration>) -> Next {
         if self.failures >= self.options.retries {
-            return false;
+            return Next::Enough;
         }
         let most = backoff(self.options, self.failures);
-        let asked = retry_after.unwrap_or_default().min(self.options.retry_after_cap);
-        self.wait(jitter(most).max(asked)) && {
-            self.failures = self.failures.saturating_add(1);
-            true
-        }
+        let next = self.wait(jitter(most).max(self.pause(retry_after))).await;
+        self.failures = self.failures.saturating_add(u32::from(next == Next::Ask));
+        next
     }
 
-    /// After "not there": waits shortly and returns true where another look is due. A cache that
-    /// has not caught up yet must not make us accuse the log.
-    pub(super) fn after_absence(&mut self) -> bool {
-        self.absences < self.options.missing_retries && self.wait(self.options.missing_delay) && {
-            self.absences = self.absences.saturating_add(1);
-            true
+    /// After "not there": waits shortly where another look is due. A cache that has not caught up
+    /// yet must not make us accuse the log.
+    pub(super) async fn after_absence(&mut self) -> Next {
+        if self.absences >= self.options.missing_retries {
+            return Next::Enough;
         }
+        let next = self.wait(self.options.missing_delay).await;
+        self.absences = self.absences.saturating_add(u32::from(next == Next::Ask));
+        next
     }
 
-    /// False, and at once, where the wait would outlast the deadline.
-    fn wait(&self, delay: Duration) -> bool {
-        if delay >= self.total.remaining() {
-            return false;
+    /// How much of what the server asked for is granted.
+    pub(super) fn pause(&self, retry_after: Option<Duration>) -> Duration {
+        retry_after.unwrap_or_default().min(self.options.retry_after_cap)
+    }
+
+    /// At once, where the wait would outlast the time that there is.
+    async fn wait(&self, delay: Duration) -> Next {
+        let run = self.run.map_or(Duration::MAX, |run| run.remaining());
+        if delay >= self.total.remaining().min(run) {
+            return Next::NoTime;
         }
-        std::thread::sleep(delay);
-        true
+        tokio::time::sleep(delay).await;
+        Next::Ask
     }
 }
 
@@ -138,13 +193,53 @@ mod tests {
         assert!((0..100).all(|_| jitter(options.backoff_base) <= options.backoff_base));
     }
 
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
+    }
+
     #[test]
-    fn a_wait_past_the_deadline_is_not_begun() {
+    fn a_wait_past_the_end_is_not_begun() {
         let options = HttpOptions { resource_timeout: Duration::from_secs(60), ..HttpOptions::default() };
-        let mut patience = Patience::new(&options);
         let begun = Instant::now();
-        assert!(!patience.after_failure(Some(Duration::MAX)));
-        assert!(begun.elapsed() < Duration::from_secs(1));
+        let mut patience = Patience::new(&options, None);
+        assert_eq!(block_on(patience.after_failure(Some(Duration::MAX))), Next::NoTime);
         assert_eq!(patience.attempts(), 1);
+        let mut patience = Patience::new(&options, Some(Timer::new(Duration::from_millis(200))));
+        assert_eq!(block_on(patience.after_absence()), Next::NoTime);
+        assert_eq!(patience.attempts(), 1);
+        assert!(begun.elapsed() < Duration::from_secs(1));
+    }
+
+    #[test]
+    fn our_own_waits_are_not_held_against_the_server() {
+        let ms = Duration::from_millis;
+        let options =
+            HttpOptions { attempt_timeout: ms(300), resource_timeout: ms(400), ..HttpOptions::default() };
+        let mut patience = Patience::new(&options, None);
+        patience.begin_attempt().unwrap();
+        block_on(async {
+            patience.bide(tokio::time::sleep(ms(500))).await.unwrap();
+            patience.hurry(tokio::time::sleep(ms(100))).await.unwrap();
+            let late = patience.hurry(std::future::pending::<()>()).await;
+            assert_eq!(late, Err(Late::Attempt(ms(300))));
+        });
+        patience.begin_attempt().unwrap();
+        assert!(patience.attempt.limit < ms(101), "what is left of the resource's time");
+    }
+
+    #[test]
+    fn the_deadline_ends_whatever_is_under_way() {
+        let ms = Duration::from_millis;
+        let options = HttpOptions::default();
+        let begun = Instant::now();
+        let mut patience = Patience::new(&options, Some(Timer::new(ms(100))));
+        patience.begin_attempt().unwrap();
+        block_on(async {
+            let late = Err(Late::Run(ms(100)));
+            assert_eq!(patience.hurry(std::future::pending::<()>()).await, late);
+            assert_eq!(patience.bide(std::future::pending::<()>()).await, late);
+        });
+        assert_eq!(patience.begin_attempt(), Err(Late::Run(ms(100))));
+        assert!(begun.elapsed() < ms(1000));
     }
 }

@@ -1,0 +1,117 @@
+//! The HTTP client itself: HTTP/1.1 and HTTP/2, TLS, gzip and zstd, proxies, and a thread of its
+//! own that keeps the connections.
+
+use super::OpenError;
+use super::http::describe;
+use super::options::HttpOptions;
+use crate::core::text::escape;
+use reqwest::{Certificate, Client, Url};
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+use tokio::runtime::{Handle, Runtime};
+use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+
+/// A bundle of all public authorities has 250 KB.
+const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
+
+/// What the server may send ahead on one stream of an HTTP/2 connection before we have read it.
+const WINDOW: u32 = 1024 * 1024;
+
+/// More requests at once than this are not made, so that the windows of them all fit into 31 bits.
+const MAX_PARALLEL: usize = 1024;
+
+/// Requests at once: at least one.
+pub(super) fn parallelism(options: &HttpOptions) -> usize {
+    options.parallelism.clamp(1, MAX_PARALLEL)
+}
+
+/// A client for requests to `base`.
+pub(super) fn client(base: &Url, options: &HttpOptions) -> Result<Client, OpenError> {
+    let mut agent = concat!("countersign/", env!("CARGO_PKG_VERSION")).to_owned();
+    if let Some(contact) = &options.contact {
+        agent.push_str(&format!(" (+{contact})"));
+    }
+    // A body that waits for its turn to grow leaves its stream unread. The window of the connection
+    // has room for all of those and one more; an adaptive window would not, and a few unread
+    // streams would then hold up the one that is being read.
+    let streams = u32::try_from(parallelism(options)).unwrap_or(u32::MAX).saturating_add(1);
+    let mut builder = Client::builder()
+        .user_agent(agent)
+        .connect_timeout(options.connect_timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        // Asking again is ours to do: within the rate, and counted.
+        .retry(reqwest::retry::never())
+        .pool_max_idle_per_host(parallelism(options))
+        .http2_initial_stream_window_size(WINDOW)
+        .http2_initial_connection_window_size(WINDOW.saturating_mul(streams))
+        // All requests may share one connection: notice when it is dead, or each would wait in vain.
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .http2_keep_alive_timeout(Duration::from_secs(10));
+    // No proxy can reach this machine's own loopback address, and one that is asked would read the
+    // secrets.
+    let in_the_clear = base.scheme() == "http" && !options.headers.is_empty();
+    if !options.env_proxy || in_the_clear {
+        builder = builder.no_proxy();
+    }
+    if let Some(path) = &options.ca_file {
+        let certificates =
+            certificates(path).map_err(|why| cannot(&format!("the CA file {path:?}: {why}")))?;
+        builder = builder.tls_certs_merge(certificates);
+    }
+    builder.build().map_err(|error| cannot(&describe(&error.without_url())))
+}
+
+fn cannot(cause: &str) -> OpenError {
+    OpenError::Client { cause: escape(cause) }
+}
+
+/// The certificates of a PEM file, each of which can serve as a root.
+fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut pem = Vec::new();
+    let read = file.take(MAX_CA_FILE.saturating_add(1)).read_to_end(&mut pem);
+    if read.map_err(|error| error.to_string())? as u64 > MAX_CA_FILE {
+        return Err("longer than 4 MiB".to_owned());
+    }
+    let mut roots = RootCertStore::empty();
+    let mut certificates = Vec::new();
+    for der in CertificateDer::pem_slice_iter(&pem) {
+        let der = der.map_err(|error| format!("not PEM: {error}"))?;
+        certificates.push(Certificate::from_der(&der).map_err(|error| error.to_string())?);
+        // Here rather than in the client, which does not say what it found wrong with which file.
+        roots.add(der).map_err(|error| format!("certificate {}: {error}", certificates.len()))?;
+    }
+    match certificates.is_empty() {
+        true => Err("there is no certificate in it: give it in PEM (-----BEGIN CERTIFICATE-----)".to_owned()),
+        false => Ok(certificates),
+    }
+}
+
+/// The thread that keeps the connections. Ends with its owner, and does not wait for a name server
+/// that is still being asked.
+pub(super) struct Background(Option<Runtime>);
+
+impl Background {
+    pub(super) fn start() -> Result<(Background, Handle), OpenError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("http")
+            .enable_all()
+            .build()
+            .map_err(|error| cannot(&error.to_string()))?;
+        let handle = runtime.handle().clone();
+        Ok((Background(Some(runtime)), handle))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! One document at a URL of its own, such as the heads that another auditor exports. Fetched as a
+//! log is, and as little believed.
+
+use super::http::Http;
+use super::options::HttpOptions;
+use super::tiled::{Fetcher as _, Wanted};
+use super::{FetchError, OpenError};
+use reqwest::Url;
+
+/// A document over HTTP(S), not fetched yet.
+pub struct Document {
+    http: Http,
+    /// The query with its `?`, which may be what opens the document, and is therefore never shown.
+    query: String,
+}
+
+impl Document {
+    /// The document at this `http://` or `https://` URL, which may have a query.
+    ///
+    /// # Errors
+    /// [`OpenError`], which is wrong usage.
+    pub fn new(url: &str, options: &HttpOptions) -> Result<Document, OpenError> {
+        let mut base = Url::parse(url).map_err(|error| OpenError::url(url, &format!("no URL ({error})")))?;
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(OpenError::Scheme { scheme: base.scheme().to_owned() });
+        }
+        let query = base.query().map(|query| format!("?{query}")).unwrap_or_default();
+        base.set_query(None);
+        base.set_fragment(None);
+        Ok(Document { http: Http::at(base, options)?, query })
+    }
+
+    /// All its bytes, which are at most `limit`. Nothing is said about what they are, except that
+    /// an HTML page is refused.
+    ///
+    /// # Errors
+    /// [`FetchError`], with the URL less its query.
+    pub fn fetch(&self, limit: usize) -> Result<Vec<u8>, FetchError> {
+        let wanted = Wanted { paths: std::slice::from_ref(&self.query), limit, required: true };
+        let answer = self.http.fetch(&wanted).map(|found| found.bytes);
+        answer.map_err(|error| error.about(self.http.location()))
+    }
+}
+
+/// Whether two URLs are of the same scheme, host and port; never for what is no HTTP URL.
+pub fn same_origin(a: &str, b: &str) -> bool {
+    match (Url::parse(a), Url::parse(b)) {
+        (Ok(a), Ok(b)) => a.origin().is_tuple() && a.origin() == b.origin(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_opens_a_document_is_not_shown() {
+        let url = "https://u:s3cret@other.example/heads.jsonl?sig=s3cret#s3cret";
+        let document = Document::new(url, &HttpOptions::default()).map_err(|e| e.to_string()).unwrap();
+        assert_eq!(document.http.location(), "https://other.example/heads.jsonl");
+        assert_eq!(document.query, "?sig=s3cret");
+        for bad in ["http://", "ftp://u:s3cret@host/x", "https://u:s3cret@host:99999/?s3cret"] {
+            let error = Document::new(bad, &HttpOptions::default()).err().map(|e| e.to_string()).unwrap();
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn origins() {
+        assert!(same_origin("https://log.example/a", "HTTPS://u@log.example:443/b?c"));
+        for other in
+            ["http://log.example/a", "https://log.example:444/a", "https://x.log.example/", "/srv/log", ""]
+        {
+            assert!(!same_origin("https://log.example/a", other), "{other}");
+            assert!(!same_origin("/srv/log", other));
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! When the next request may go out: at most so many a second over all threads, and none while the
+//! server has asked for a pause.
+
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+/// The shared clock of all requests of one source.
+pub(super) struct Limiter {
+    /// Between two requests; zero where there is no bound.
+    interval: Duration,
+    /// When the next one may go out. Whoever holds it is next; the others queue in order.
+    next: tokio::sync::Mutex<Instant>,
+    /// Until when nobody asks anything.
+    paused: std::sync::Mutex<Instant>,
+}
+
+/// The timer wakes in steps of a millisecond, and the thread the more exactly. The future runs on
+/// the caller's own thread, so that this short sleep holds up nobody who might go first.
+const FINE: Duration = Duration::from_millis(2);
+
+impl Limiter {
+    /// At most `rate` requests a second, if there is one.
+    pub(super) fn new(rate: Option<f64>) -> Limiter {
+        let interval = rate.and_then(|rate| Duration::try_from_secs_f64(1.0 / rate).ok()).unwrap_or_default();
+        let now = Instant::now();
+        Limiter { interval, next: tokio::sync::Mutex::new(now), paused: std::sync::Mutex::new(now) }
+    }
+
+    /// Returns when a request may go out, which it then must do at once. The time counts from when
+    /// it went, not from when it could have: a late one earns no burst. Giving up in between takes
+    /// no turn away from anybody.
+    pub(super) async fn turn(&self) {
+        if self.interval.is_zero() && self.paused_until() <= Instant::now() {
+            return;
+        }
+        let mut next = self.next.lock().await;
+        loop {
+            // Anew after each wait: another thread may have been told to pause meanwhile.
+            let wait = (*next).max(self.paused_until()).saturating_duration_since(Instant::now());
+            if wait.is_zero() {
+                break;
+            }
+            if wait > FINE {
+                tokio::time::sleep(wait.saturating_sub(FINE)).await;
+            } else {
+                std::thread::sleep(wait);
+            }
+        }
+        let now = Instant::now();
+        *next = now.checked_add(self.interval).unwrap_or(now);
+    }
+
+    /// No request of any thread for so long.
+    pub(super) fn pause(&self, length: Duration) {
+        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = Instant::now().checked_add(length) {
+            *paused = until.max(*paused);
+        }
+    }
+
+    fn paused_until(&self) -> Instant {
+        *self.paused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// When each of `count` turns on each of `threads` threads came.
+    fn turns(limiter: &Limiter, threads: usize, count: usize) -> Vec<Instant> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        let times = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    for _ in 0..count {
+                        runtime.block_on(limiter.turn());
+                        times.lock().unwrap().push(Instant::now());
+                    }
+                });
+            }
+        });
+        let mut times = times.into_inner().unwrap();
+        times.sort();
+        times
+    }
+
+    #[test]
+    fn turns_are_spaced_over_all_threads() {
+        let limiter = Limiter::new(Some(200.0));
+        let begun = Instant::now();
+        let times = turns(&limiter, 8, 10);
+        let took = begun.elapsed();
+        assert!(took >= Duration::from_millis(79 * 5), "{took:?}");
+        assert!(took < Duration::from_millis(79 * 5 * 3), "wakes up too late: {took:?}");
+        for k in 1..times.len() {
+            for window in times.windows(k + 1) {
+                // One slot of slack: a thread may be held up between its turn and the clock here.
+                let least = Duration::from_millis(5).saturating_mul(u32::try_from(k - 1).unwrap());
+                assert!(window[k] - window[0] >= least, "{k} gaps in {:?}", window[k] - window[0]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_pause_holds_up_everybody_even_who_waits_already() {
+        for rate in [None, Some(20.0)] {
+            let limiter = Limiter::new(rate);
+            let begun = Instant::now();
+            limiter.pause(Duration::from_millis(300));
+            limiter.pause(Duration::from_millis(1));
+            limiter.pause(Duration::MAX);
+            let times = turns(&limiter, 4, 1);
+            assert!(times[0] - begun >= Duration::from_millis(300), "{rate:?}");
+            let more = Instant::now();
+            let both = std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| turns(&limiter, 4, 1));
+                std::thread::sleep(Duration::from_millis(20));
+                limiter.pause(Duration::from_millis(300));
+                waiting.join().unwrap()
+            });
+            if rate.is_some() {
+                let late = both.iter().filter(|at| **at - more >= Duration::from_millis(320)).count();
+                assert!(late >= 3, "one may have gone before the pause: {late}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_bound_nobody_waits() {
+        let begun = Instant::now();
+        turns(&Limiter::new(None), 8, 1000);
+        assert!(begun.elapsed() < Duration::from_millis(500));
+    }
+}
