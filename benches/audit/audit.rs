@@ -38,8 +38,13 @@ impl Mirror {
 
     /// Audits the log, which must be clean.
     pub fn audit(&self, log: &BenchLog) -> Measured {
+        self.audit_from(log, &log.dir.display().to_string())
+    }
+
+    /// Audits the log as it is served at `from`; it must be clean.
+    pub fn audit_from(&self, log: &BenchLog, from: &str) -> Measured {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-        command.args(["audit", "--init", "--format", "json", "--log"]).arg(&log.dir);
+        command.args(["audit", "--init", "--format", "json", "--log", from]);
         command.arg("--db").arg(self.0.path().join("mirror.db"));
         command.args(["--log-key", log.text("logKey"), "--rp-id", log.text("rpId")]);
         let origin = log.told["allowOrigins"][0].as_str().expect("the maker says it");

@@ -13,6 +13,7 @@ mod audit;
 mod bound;
 mod fold;
 mod log;
+mod served;
 
 use audit::Measured;
 use log::BenchLog;
@@ -46,6 +47,7 @@ fn main() {
     eprintln!("{cores} cores");
     let mut table = Table::default();
     cold_and_warm(&mut table, cores);
+    over_http(&mut table);
     folding(&mut table);
     if std::env::var_os("COUNTERSIGN_BENCH_LARGE").is_some_and(|value| value == "1") {
         large(&mut table);
@@ -96,6 +98,28 @@ fn cold_and_warm(table: &mut Table, cores: usize) {
     let by_ticks = by_ticks.get(PAIRS / 2).map_or("n/a".to_owned(), |ratio| format!("{ratio:.2}"));
     table.row("the same by processor time", by_ticks, "");
     table.row("audit with nothing new", format!("{:.2} s", warm[PAIRS / 2].as_secs_f64()), "≤ 0.3 s");
+}
+
+/// The same log from a directory and over loopback HTTP, in turns. The server shares the machine, so
+/// what it spends is in the figure too.
+fn over_http(table: &mut Table) {
+    let log = BenchLog::of(ENTRIES);
+    let server = served::Server::start(&log);
+    let mut ratios = [Vec::new(), Vec::new()];
+    for _ in 0..PAIRS {
+        let directory = audit::Mirror::new().audit(&log);
+        for (ratios, from) in ratios.iter_mut().zip([server.tiles(), server.api()]) {
+            let served = audit::Mirror::new().audit_from(&log, &from);
+            let ratio = directory.wall.as_secs_f64() / served.wall.as_secs_f64();
+            eprintln!("directory {directory:?}; {from} {served:?}; ratio {ratio:.2}");
+            ratios.push(ratio);
+        }
+    }
+    for (ratios, name) in ratios.iter_mut().zip(["HTTP tiles", "the JSON API"]) {
+        ratios.sort_by(f64::total_cmp);
+        let reached = format!("{:.2}", ratios[PAIRS / 2]);
+        table.row(format!("cold audit over {name}, part of the directory's rate"), reached, "≥ 0.8");
+    }
 }
 
 fn audit_rows(table: &mut Table, entries: u64, cold: &Measured) {

@@ -21,8 +21,8 @@ const SAMPLE_HEADS: usize = 4;
 const FULL_HEADS: usize = 10_000;
 
 /// Wrong answers of one kind before a run stops asking: one is a finding, and a log that answers
-/// nothing right must not keep us here.
-pub(super) const MAX_WRONG: usize = 16;
+/// nothing right must not keep us here, nor fill the report.
+pub(super) const MAX_WRONG: usize = 4;
 
 /// What one question came to.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -445,13 +445,13 @@ impl<'a> Taker<'a> {
     /// Makes what was taken durable; first proved, where proofs vouch for it: what is not proved is
     /// never kept.
     fn flush(&mut self, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
-        if let Some(proofs) = self.proofs.as_ref().filter(|_| writer.is_waiting()) {
+        if let Some(proofs) = self.proofs.as_ref().filter(|_| writer.waiting() > 0) {
             match proofs.vouch(writer.frontier()) {
                 Answer::Good => self.taken.vouched = self.taken.vouched.saturating_add(1),
                 Answer::Unknown(cause) => return ControlFlow::Break(Stop::Unknown(cause)),
                 answer => {
-                    let (first, second) = (writer.frontier().end(), proofs.size);
-                    return ControlFlow::Break(Stop::TreeLost(TreeError::Proof { first, second, answer }));
+                    let lost = keep_proved(proofs, writer, answer);
+                    return ControlFlow::Break(lost.unwrap_or_else(Stop::Fault));
                 }
             }
         }
@@ -469,6 +469,24 @@ impl<'a> Taker<'a> {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// The log's proof does not lead from all that waits to the signed root. Finds, by halves, how much of
+/// it another proof bears out; that much is kept.
+fn keep_proved(proofs: &ServedProofs<'_>, writer: &mut Writer<'_>, answer: Answer) -> Result<Stop, Fault> {
+    let (mut good, mut bad, mut answer) = (0, writer.waiting(), answer);
+    while bad.saturating_sub(good) > 1 {
+        let middle = good.midpoint(bad);
+        match proofs.vouch(&writer.frontier_after(middle)?) {
+            Answer::Good => good = middle,
+            Answer::Unknown(cause) => return Ok(Stop::Unknown(cause)),
+            other => (bad, answer) = (middle, other),
+        }
+    }
+    let first = writer.frontier_after(bad)?.end();
+    writer.keep_first(good)?;
+    writer.flush()?;
+    Ok(Stop::TreeLost(TreeError::Proof { first, second: proofs.size, answer }))
 }
 
 /// The cause of a stop at `--max-findings`.

@@ -151,8 +151,8 @@ impl Run<'_> {
         self.confirm_mirror()?;
         self.summary.tally.record("root", false);
         let message = format!(
-            "the {} entries served have root {folded}, but the head of that size commits to {}; nothing else that is \
-             served leads to it either ({why})",
+            "the {} entries served have root {folded}, but the head of that size commits to {}; what should vouch \
+             for them does not either ({why})",
             head.size(),
             head.root()
         );

@@ -40,10 +40,10 @@ impl fmt::Display for TreeError {
         match self {
             TreeError::Missing(path) => write!(f, "{path} is not served"),
             TreeError::Wrong(path) => write!(f, "{path} does not fit the signed root"),
-            TreeError::Proof { answer: Answer::Missing(why) | Answer::Wrong(why), .. } => f.write_str(why),
-            TreeError::Proof { first, second, .. } => {
-                write!(f, "no consistency proof from {first} to {second}")
+            TreeError::Proof { first, answer: Answer::Missing(why) | Answer::Wrong(why), .. } => {
+                write!(f, "the log's own proof does not bear out the first {first} entries: {why}")
             }
+            TreeError::Proof { first, .. } => write!(f, "nothing bears out the first {first} entries"),
             TreeError::Fetch(cause) => f.write_str(cause),
         }
     }

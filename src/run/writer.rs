@@ -62,9 +62,7 @@ impl<'m> Writer<'m> {
         covering: Vec<(u64, u64)>,
     ) -> Result<Writer<'m>, Fault> {
         let state = mirror.state().clone();
-        let frontier = state.frontier().ok_or_else(|| {
-            MirrorError::Damaged(mirror.path().to_owned(), "its frontier does not fit its cursor".to_owned())
-        })?;
+        let frontier = frontier_of(&state, mirror)?;
         let tally = state.tally();
         let findings = mirror.finding_count()?;
         Ok(Writer {
@@ -96,7 +94,7 @@ impl<'m> Writer<'m> {
     /// Takes the next bundle. It is kept in memory until [`Self::flush`].
     pub(super) fn take(&mut self, bundle: Bundle) -> Result<(), Fault> {
         if self.mode != Mode::Mirrored {
-            self.append(&bundle)?;
+            append(&mut self.frontier, &bundle)?;
         }
         let bytes: usize = bundle.leaves.iter().map(Vec::len).sum();
         self.batch_bytes = self.batch_bytes.saturating_add(bytes);
@@ -110,11 +108,6 @@ impl<'m> Writer<'m> {
     /// Whether enough was taken to be worth a transaction.
     pub(super) fn is_full(&self) -> bool {
         self.batch_entries >= BATCH_ENTRIES || self.batch_bytes >= BATCH_BYTES
-    }
-
-    /// Whether anything waits to be made durable.
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.batch.is_empty()
     }
 
     /// Makes what was taken durable where it is enough.
@@ -132,19 +125,22 @@ impl<'m> Writer<'m> {
         Ok(ours.iter().zip(&bundle.leaves).any(|(ours, theirs)| ours != theirs))
     }
 
-    /// Extends the tree by the bundle's leaves that are new to it.
-    fn append(&mut self, bundle: &Bundle) -> Result<(), Fault> {
-        let whole = bundle.first == self.frontier.end() && bundle.hashes.len() as u64 == WIDTH;
-        let overflow = |_| Fault::Disagreement("the tree cannot grow that far".to_owned());
-        if whole {
-            return self.frontier.append_subtree(8, bundle.root).map_err(overflow);
-        }
-        for (offset, hash) in (0u64..).zip(&bundle.hashes) {
-            // The first bundle may begin with leaves that are in the tree already.
-            if bundle.first.saturating_add(offset) == self.frontier.end() {
-                self.frontier.append_leaf(*hash).map_err(overflow)?;
-            }
-        }
+    /// How many bundles wait to be made durable.
+    pub(super) fn waiting(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// The tree after the first `bundles` of those that wait.
+    pub(super) fn frontier_after(&self, bundles: usize) -> Result<CompactRange, Fault> {
+        let mut frontier = frontier_of(&self.state, self.mirror)?;
+        self.batch.iter().take(bundles).try_for_each(|bundle| append(&mut frontier, bundle))?;
+        Ok(frontier)
+    }
+
+    /// Forgets all that wait but the first `bundles`.
+    pub(super) fn keep_first(&mut self, bundles: usize) -> Result<(), Fault> {
+        self.frontier = self.frontier_after(bundles)?;
+        self.batch.truncate(bundles);
         Ok(())
     }
 
@@ -315,6 +311,28 @@ impl<'m> Writer<'m> {
         }
         Ok(())
     }
+}
+
+fn frontier_of(state: &State, mirror: &Mirror) -> Result<CompactRange, MirrorError> {
+    let damaged =
+        || MirrorError::Damaged(mirror.path().to_owned(), "its frontier does not fit its cursor".to_owned());
+    state.frontier().ok_or_else(damaged)
+}
+
+/// Extends a tree by a bundle's leaves that are new to it.
+fn append(frontier: &mut CompactRange, bundle: &Bundle) -> Result<(), Fault> {
+    let whole = bundle.first == frontier.end() && bundle.hashes.len() as u64 == WIDTH;
+    let overflow = |_| Fault::Disagreement("the tree cannot grow that far".to_owned());
+    if whole {
+        return frontier.append_subtree(8, bundle.root).map_err(overflow);
+    }
+    for (offset, hash) in (0u64..).zip(&bundle.hashes) {
+        // The first bundle may begin with leaves that are in the tree already.
+        if bundle.first.saturating_add(offset) == frontier.end() {
+            frontier.append_leaf(*hash).map_err(overflow)?;
+        }
+    }
+    Ok(())
 }
 
 /// Stores the root of bundle `n`, and of every larger perfect subtree that it completes.
