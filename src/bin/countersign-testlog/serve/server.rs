@@ -182,13 +182,14 @@ impl Server {
             }
             Some(Strike::Cut) | None => {}
         }
-        Ok(weathered(self.told(request, forecast.page), &forecast))
+        Ok(weathered(self.told(request, &forecast), &forecast))
     }
 
-    fn told(&self, request: &Request, page: Option<u64>) -> Reply {
-        let page = page.unwrap_or(self.page).min(self.page);
+    fn told(&self, request: &Request, forecast: &Forecast) -> Reply {
+        let page = forecast.page.unwrap_or(self.page).min(self.page);
         let audience = self.world.read().unwrap_or_else(PoisonError::into_inner).audience(&request.agent);
-        if request.begins_a_phase() {
+        // Who got half a head asks again, and is still in the same phase.
+        if request.begins_a_phase() && forecast.strike.is_none() {
             let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
             if let Err(why) = world.next_phase(audience) {
                 eprintln!("countersign-testlog: the lie of phase 2 cannot be told: {why}");

@@ -4,16 +4,21 @@
 //! for a checkpoint (tiles) or a head (JSON API) begins a phase; everything else belongs to the phase
 //! that the audience is in.
 
+use super::super::heads::LogSigner;
+use super::history::History;
 use super::lies::{HistoryLie, Lie};
 use super::load::{Loaded, Own};
 use super::signing::{Listed, SignedHead};
 use super::tamper;
 use super::track::Track;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{PoisonError, RwLock};
 
 /// How long before the first head a rolled-back one was signed, in milliseconds.
 const EARLIER: u64 = 60_000;
+
+const NO_KEY: &str = "the log's private key is not known";
 
 const HOUR: u64 = 3_600_000;
 
@@ -22,6 +27,8 @@ struct Audience {
     phase: u64,
     first: Track,
     later: Option<Track>,
+    /// The head that a rolled-back log serves, signed before the first.
+    earlier: Option<SignedHead>,
 }
 
 /// Everything that is shown to anybody.
@@ -29,9 +36,7 @@ pub struct World {
     lies: Vec<HistoryLie>,
     audiences: Vec<Audience>,
     own: Option<Own>,
-    other: super::super::heads::LogSigner,
-    /// Heads that a rolled-back log serves, one an audience.
-    earlier: Vec<Option<SignedHead>>,
+    other: LogSigner,
 }
 
 impl World {
@@ -42,32 +47,26 @@ impl World {
             .filter_map(|lie| if let Lie::History(lie) = lie { Some(lie.clone()) } else { None })
             .collect();
         let Loaded { history, head, own, other_signer: other } = loaded;
-        let mut world = World { lies, audiences: Vec::new(), own, other, earlier: Vec::new() };
+        let mut world = World { lies, audiences: Vec::new(), own, other };
         let verbatim = head.filter(|_| !world.lies.iter().any(changes_the_first_head));
         let first = world.first(history, verbatim)?;
         let fork = world.lies.iter().any(|lie| matches!(lie, HistoryLie::ForkByClient(_)));
         let forked = if fork { Some(world.forked(&first)?) } else { None };
-        world.add(first)?;
-        forked.map_or(Ok(()), |forked| world.add(forked))?;
-        // Whatever cannot be shown later is refused now. Nobody has asked yet.
-        world
-            .audiences
-            .iter()
-            .zip(&world.earlier)
-            .try_for_each(|(audience, earlier)| world.later(&audience.first, earlier.as_ref()).map(drop))?;
+        for first in std::iter::once(first).chain(forked) {
+            let audience = world.meet(first)?;
+            // Whatever cannot be shown later is refused now, before anybody has asked.
+            world.later(&audience)?;
+            world.audiences.push(audience);
+        }
         Ok(world)
     }
 
     fn own(&self) -> Result<&Own, String> {
-        self.own.as_ref().ok_or_else(|| "the log's private key is not known".to_owned())
+        self.own.as_ref().ok_or_else(|| NO_KEY.to_owned())
     }
 
     /// The first track: what is committed to, and how its heads are signed.
-    fn first(
-        &self,
-        mut history: super::history::History,
-        verbatim: Option<SignedHead>,
-    ) -> Result<Track, String> {
+    fn first(&self, mut history: History, verbatim: Option<SignedHead>) -> Result<Track, String> {
         for lie in &self.lies {
             match lie {
                 HistoryLie::Forged(index) => history = tamper::forge(&history, *index)?,
@@ -103,30 +102,31 @@ impl World {
         let size = first.history.len();
         let leaf = self.own()?.maker.other("fork by client").leaf(size / 2)?;
         let history = first.history.replaced(size / 2, &leaf)?;
-        let pen = first.pen.clone().ok_or("the log's private key is not known")?;
+        let pen = first.pen.clone().ok_or(NO_KEY)?;
         let root = history.root(size).ok_or("the log has no root")?;
         let head = pen.sign(size, root, pen.time_after(first.last_time()));
         Ok(Track { signs: first.signs, ..Track::new(history, head, Some(pen)) })
     }
 
-    fn add(&mut self, mut first: Track) -> Result<(), String> {
+    /// An audience that has seen nothing yet.
+    fn meet(&self, mut first: Track) -> Result<Audience, String> {
         let mut earlier = None;
         for lie in &self.lies {
             if let HistoryLie::Rollback(count) = lie {
                 let size = fewer(first.current.size, *count)?;
-                let pen = first.pen.as_ref().ok_or("the log's private key is not known")?;
+                let pen = first.pen.as_ref().ok_or(NO_KEY)?;
                 let head = pen.sign(size, first.root(size)?, first.current.time.saturating_sub(EARLIER));
                 first.listed.insert(0, Listed::from(&head));
                 earlier = Some(head);
             }
         }
-        self.earlier.push(earlier);
-        self.audiences.push(Audience { phase: 0, first, later: None });
-        Ok(())
+        Ok(Audience { phase: 0, first, later: None, earlier })
     }
 
     /// What is shown from phase 2 on, if it is something else.
-    fn later(&self, first: &Track, earlier: Option<&SignedHead>) -> Result<Option<Track>, String> {
+    fn later(&self, audience: &Audience) -> Result<Option<Track>, String> {
+        let Audience { first, earlier, .. } = audience;
+        let earlier = earlier.as_ref();
         let mut history = first.history.clone();
         let mut pen = first.pen.clone();
         let (mut size, mut time, mut grows, mut listed) = (None, None, true, first.listed.clone());
@@ -164,7 +164,7 @@ impl World {
         if !changed {
             return Ok(None);
         }
-        let pen = pen.ok_or("the log's private key is not known")?;
+        let pen = pen.ok_or(NO_KEY)?;
         let size = size.unwrap_or(history.len());
         // Entries and proofs of what was taken back are still there, as they are in caches.
         let root = history.root(size).ok_or("the log is too short")?;
@@ -192,11 +192,9 @@ impl World {
 
     /// A new phase for this audience.
     pub fn next_phase(&mut self, audience: usize) -> Result<(), String> {
-        let shown = &mut self.audiences[audience];
-        shown.phase += 1;
-        if shown.phase == 2 {
-            let later = self.later(&self.audiences[audience].first, self.earlier[audience].as_ref())?;
-            self.audiences[audience].later = later;
+        self.audiences[audience].phase += 1;
+        if self.audiences[audience].phase == 2 {
+            self.audiences[audience].later = self.later(&self.audiences[audience])?;
         }
         Ok(())
     }
@@ -220,8 +218,8 @@ pub fn grow(world: &RwLock<World>, count: u64) -> Result<(), String> {
     };
     let mut leaves: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
     for index in starts.into_iter().flat_map(|start| start..start + count) {
-        if !leaves.contains_key(&index) {
-            leaves.insert(index, maker.leaf(index)?);
+        if let Entry::Vacant(place) = leaves.entry(index) {
+            place.insert(maker.leaf(index)?);
         }
     }
     let mut world = world.write().unwrap_or_else(PoisonError::into_inner);

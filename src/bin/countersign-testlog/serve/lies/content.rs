@@ -27,7 +27,7 @@ pub fn tell(lie: &ContentLie, request: &Request, track: &Track, page: u64, conte
             Content::Inclusion { index, tree_size, proof }
         }
         Content::Bundle(bundle) => Content::Bundle(Box::new(tell_bundle(lie, track, *bundle))),
-        Content::Heads(page) => Content::Heads(tell_heads(lie, track, page)),
+        Content::Heads(page) => Content::Heads(tell_heads(lie, request, track, page)),
         other => other,
     }
 }
@@ -163,8 +163,11 @@ fn alone(track: &Track, bundle: &Bundle) -> Option<Bundle> {
     Some(Bundle { sth: head.sth, checkpoint: head.checkpoint, ..bundle.clone() })
 }
 
-fn tell_heads(lie: &ContentLie, track: &Track, mut page: HeadsPage) -> HeadsPage {
+fn tell_heads(lie: &ContentLie, request: &Request, track: &Track, mut page: HeadsPage) -> HeadsPage {
     let current = &track.current;
+    if let (ContentLie::HistoryEndless, Ask::Heads { after, .. }) = (lie, &request.ask) {
+        return HeadsPage { heads: vec![current.sth.clone()], next: Some(after + 1) };
+    }
     let Some(at) = page.heads.iter().position(|sth| *sth == current.sth) else { return page };
     match lie {
         ContentLie::HistoryOmits => {

@@ -60,6 +60,7 @@ pub enum ContentLie {
     HistoryOmits,
     HistoryFork,
     HistoryForged,
+    HistoryEndless,
     BundleFork,
     BundleOther,
 }

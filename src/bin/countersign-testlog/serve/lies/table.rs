@@ -53,7 +53,7 @@ const PROOF: Expected = invalid(&["proof-invalid"]);
 const MALFORMED: Expected = invalid(&["head-malformed"]);
 const BAD_SIGNATURE: Expected = invalid(&["head-signature-invalid"]);
 const FORK: Expected = violation(&["same-size-fork"], &["same-size-fork"]);
-const TIME: Expected = violation(&["head-rollback", "sth-time-contradiction"], &["sth-time-contradiction"]);
+const TIME: &[&str] = &["sth-time-contradiction"];
 
 /// Warnings that are not to be overlooked.
 const STRICT: &[&str] = &["--max-head-age", "36h", "--deny-warnings"];
@@ -102,13 +102,20 @@ pub const LIES: &[Row<Lie>] = &[
     row(
         value("rollback", "COUNT", "10"),
         "from phase 2 on the log serves a head of COUNT entries fewer, properly signed before the first",
-        both(invalid(&["head-rollback"]).second()),
+        [
+            Some(invalid(&["head-rollback"]).second()),
+            // No bundle of an entry behind the head can be made: what was committed to is refused.
+            Some(invalid(&["gap", "head-rollback"]).second()),
+        ],
         |text| history(H::Rollback, text),
     ),
     row(
         value("shrink", "COUNT", "10"),
         "from phase 2 on the log serves a head of COUNT entries fewer that is dated later",
-        both(TIME.second()),
+        [
+            Some(violation(&["head-rollback", "sth-time-contradiction"], TIME).second()),
+            Some(violation(&["gap", "head-rollback", "sth-time-contradiction"], TIME).second()),
+        ],
         |text| history(H::Shrink, text),
     ),
     row(
@@ -248,6 +255,12 @@ pub const LIES: &[Row<Lie>] = &[
         "the list of heads has an STH that the key did not sign",
         api(BAD_SIGNATURE),
         |_| Ok(Lie::Content(C::HistoryForged)),
+    ),
+    row(
+        plain("history-endless"),
+        "the list of heads never ends: every page has a next one, a millisecond later",
+        api(INCOMPLETE),
+        |_| Ok(Lie::Content(C::HistoryEndless)),
     ),
     row(
         plain("bundle-fork"),
