@@ -96,8 +96,15 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
     })
 }
 
-pub(super) const SELECT: &str =
-    "SELECT format, size, time, root, raw, status, provenance, first_seen, last_seen FROM heads";
+macro_rules! columns {
+    () => {
+        "format, size, time, root, raw, status, provenance, first_seen, last_seen"
+    };
+}
+
+const COLUMNS: &str = columns!();
+
+pub(super) const SELECT: &str = concat!("SELECT ", columns!(), " FROM heads");
 
 impl Mirror {
     /// Keeps a head; `true` where it is new. A head that the log serves itself counts as served,
@@ -143,15 +150,22 @@ impl Mirror {
         self.select_heads(&format!("{SELECT} ORDER BY size, time, statement"), params![], key)
     }
 
-    /// Heads of more than `size` leaves, ascending by size, then time.
-    pub fn heads_beyond(&self, size: u64, key: &LogKey) -> Result<Vec<StoredHead>> {
-        let sql = format!("{SELECT} WHERE size > ?1 ORDER BY size, time, statement");
+    /// The earliest STH of each size beyond `size` that is not contradicted, ascending by size.
+    pub fn covering_heads(&self, size: u64, key: &LogKey) -> Result<Vec<StoredHead>> {
+        // With min(), SQLite takes the other columns from the row that has it.
+        let sql = format!(
+            "SELECT {COLUMNS} FROM (SELECT *, min(time) FROM heads
+               WHERE size > ?1 AND format = 'sth' AND status <> 'contradicted' GROUP BY size) ORDER BY size"
+        );
         self.select_heads(&sql, params![int(size)], key)
     }
 
-    /// Heads that are not known to be consistent, ascending by size.
+    /// One head of each tree that is not known to be consistent, ascending by size.
     pub fn open_heads(&self, key: &LogKey) -> Result<Vec<StoredHead>> {
-        let sql = format!("{SELECT} WHERE status = 'unchecked' ORDER BY size, time, statement");
+        let sql = format!(
+            "{SELECT} WHERE rowid IN (SELECT min(rowid) FROM heads WHERE status = 'unchecked' GROUP BY size, root)
+             ORDER BY size, time, statement"
+        );
         self.select_heads(&sql, params![], key)
     }
 

@@ -198,7 +198,7 @@ impl Run<'_> {
                 for head in &checked.heads {
                     // Kept before anything is said of it: it may be one that nobody else was shown.
                     if tally.seen.insert(head.statement()) && self.keep(head, &Provenance::Served)? {
-                        self.late.insert(head.statement());
+                        self.late.insert((head.size(), head.root()));
                     }
                 }
                 if checked.revealed {

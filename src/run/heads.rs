@@ -248,8 +248,14 @@ impl Run<'_> {
     /// without the tree. A head counts as compared only once what came of it is kept, so neither a
     /// crash nor a full disk can make a contradiction be forgotten.
     pub(crate) fn compare_kept(&mut self) -> Result<(), Fault> {
+        let heads = self.mirror.uncompared_heads(&self.policy.log_key)?;
+        let heads: Vec<Head> = heads.into_iter().map(|stored| stored.head).collect();
+        self.compare(&heads)
+    }
+
+    /// Holds these kept heads against all kept ones.
+    pub(super) fn compare(&mut self, heads: &[Head]) -> Result<(), Fault> {
         let key = self.policy.log_key.clone();
-        let heads: Vec<Head> = self.mirror.uncompared_heads(&key)?.into_iter().map(|s| s.head).collect();
         for batch in heads.chunks(COMPARED_AT_ONCE) {
             for head in batch {
                 let mut against = self.mirror.forks_of(head.size(), &head.root(), &key)?;

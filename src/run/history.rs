@@ -38,24 +38,22 @@ impl Run<'_> {
         let rooted = self.mirror.state().rooted;
         let (mut beyond, mut late): (u64, u64) = (0, 0);
         let mut consistent = Vec::new();
-        // A log may sign one tree any number of times; it is compared once.
-        let mut last: Option<(u64, Hash)> = None;
         for StoredHead { head, .. } in self.mirror.open_heads(&self.policy.log_key)? {
             if head.size() > rooted {
-                let counted = if self.late.contains(&head.statement()) { &mut late } else { &mut beyond };
+                let is_late = self.late.contains(&(head.size(), head.root()));
+                let counted = if is_late { &mut late } else { &mut beyond };
                 *counted = counted.saturating_add(1);
-            } else if last.replace((head.size(), head.root())) != Some((head.size(), head.root())) {
-                match self.root_for(&head)? == head.root() {
-                    true => consistent.push(head),
-                    false => self.report_against_tree(&head)?,
-                }
+            } else if self.root_for(&head)? == head.root() {
+                consistent.push(head);
+            } else {
+                self.report_against_tree(&head)?;
             }
         }
         self.mirror.transact(|mirror, _| {
             consistent.iter().try_for_each(|head| mirror.set_head_status(head, HeadStatus::Consistent))
         })?;
         if late > 0 {
-            let note = format!("{late} head(s) signed during this audit are compared at the next one");
+            let note = format!("{late} tree(s) signed during this audit are compared at the next one");
             self.summary.notes.push(note);
         }
         if beyond > 0 {
@@ -111,8 +109,7 @@ impl Run<'_> {
     }
 
     fn is_forked(&self, head: &Head, root: &Hash) -> Result<bool, Fault> {
-        let others = self.mirror.forks_of(head.size(), &head.root(), &self.policy.log_key)?;
-        Ok(others.iter().any(|other| other.head.root() == *root))
+        Ok(self.mirror.newest_of_tree(head.size(), root, &self.policy.log_key)?.is_some())
     }
 
     /// Makes, verifies and saves a misbehaviour file, and reports it. Where the file does not

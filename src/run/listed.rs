@@ -18,7 +18,10 @@ use crate::mirror::{Provenance, StoredHead};
 use crate::source::{FetchError, LogApi};
 
 /// Heads read in one run. A log can sign and list any number; the next run goes on.
-const MOST_LISTED: u64 = 200_000;
+const MOST_LISTED: u64 = 100_000;
+
+/// Pages asked for in one run: a log can put a single head on each.
+const MOST_PAGES: u64 = 1000;
 
 /// Heads that are looked for in the list one by one. Where more are missing, it is read again.
 const LOOKUPS: usize = 64;
@@ -45,7 +48,10 @@ impl Run<'_> {
         let Some(api) = self.source.and_then(|source| source.api()) else { return Ok(None) };
         let mut listing = Listing { sound: true, ..Listing::default() };
         let mut after = self.listing_start()?;
-        while listing.read < MOST_LISTED {
+        for _ in 0..MOST_PAGES {
+            if listing.read >= MOST_LISTED {
+                break;
+            }
             let page = match api.history(after, HEADS_PAGE) {
                 Ok(page) => page,
                 Err(error) => {
@@ -106,6 +112,8 @@ impl Run<'_> {
             }
             Ok(new)
         })?;
+        // Here, while they are at hand and known to verify, and not once more for each on reading it back.
+        self.compare(&heads)?;
         self.summary.heads_new = self.summary.heads_new.saturating_add(new);
         self.summary.tally.add("head-list", heads.len() as u64, 0, 0);
         let largest = heads.into_iter().max_by_key(Head::size);
@@ -137,7 +145,7 @@ impl Run<'_> {
     fn judge_listing(&mut self, api: &dyn LogApi, listing: &Listing) -> Result<(), Fault> {
         if !listing.whole {
             let cause = format!(
-                "the log lists more than {MOST_LISTED} heads; {} were read, run again to go on from there",
+                "the log lists more heads than are read in one run ({} so far); run again to go on from there",
                 listing.read
             );
             self.summary.incomplete.push(cause);

@@ -143,8 +143,8 @@ pub struct Run<'a> {
     pub(crate) summary: Summary,
     /// The whole mirror was re-hashed in this run.
     pub(crate) confirmed: bool,
-    /// Statements of heads that were signed after this run chose its target: for the next run.
-    pub(crate) late: HashSet<Hash>,
+    /// Trees, by size and root, that were signed after this run chose its target: for the next run.
+    pub(crate) late: HashSet<(u64, Hash)>,
 }
 
 impl<'a> Run<'a> {

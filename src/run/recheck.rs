@@ -12,7 +12,7 @@ use super::{Fault, Run};
 use crate::core::hash::Hash;
 use crate::core::tree::CompactRange;
 use crate::core::webauthn::KeyCache;
-use crate::mirror::{HeadStatus, Mirror, MirrorError, Reader};
+use crate::mirror::{Mirror, MirrorError, Reader};
 use crate::source::Leaves;
 use std::ops::ControlFlow;
 
@@ -154,14 +154,8 @@ impl Run<'_> {
 
     /// STHs of more than `from` entries that are not contradicted, as (size, time), ascending.
     pub(super) fn covering(&self, from: u64) -> Result<Vec<(u64, u64)>, Fault> {
-        let heads = self.mirror.heads_beyond(from, &self.policy.log_key)?;
-        let mut covering: Vec<(u64, u64)> = heads
-            .iter()
-            .filter(|stored| stored.status != HeadStatus::Contradicted)
-            .filter_map(|stored| Some((stored.head.size(), stored.head.timestamp()?)))
-            .collect();
-        covering.sort_unstable();
-        Ok(covering)
+        let heads = self.mirror.covering_heads(from, &self.policy.log_key)?;
+        Ok(heads.iter().filter_map(|stored| Some((stored.head.size(), stored.head.timestamp()?))).collect())
     }
 }
 

@@ -209,17 +209,49 @@ pub fn program() -> Command {
 
 /// Runs a command to its end; one that does not end is killed and fails the test.
 #[track_caller]
-pub fn run(mut command: Command) -> Outcome {
+pub fn run(command: Command) -> Outcome {
+    run_watched(command).outcome
+}
+
+/// How a run ended, and what it took.
+#[derive(Debug)]
+pub struct Watched {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From its start to its end.
+    pub took: Duration,
+    /// Peak resident memory in bytes, where the system tells (Linux).
+    pub peak: Option<u64>,
+}
+
+/// Runs a command to its end, watching it; one that does not end is killed and fails the test.
+#[track_caller]
+pub fn run_watched(mut command: Command) -> Watched {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let id = child.id();
     let started = Instant::now();
     let (done, waiting) = std::sync::mpsc::channel();
     std::thread::spawn(move || done.send(child.wait_with_output()));
-    match waiting.recv_timeout(PATIENCE) {
-        Ok(output) => Outcome::new(output.unwrap()),
-        Err(_) => {
-            let _ = Command::new("kill").args(["-9", &id.to_string()]).status();
-            panic!("no end after {:?}: {command:?}", started.elapsed());
+    let mut peak = None;
+    loop {
+        match waiting.recv_timeout(Duration::from_millis(5)) {
+            Ok(output) => {
+                let (outcome, took) = (Outcome::new(output.unwrap()), started.elapsed());
+                return Watched { outcome, took, peak };
+            }
+            // The peak only grows, so the last reading misses at most what 5 ms brought.
+            Err(_) if started.elapsed() < PATIENCE => peak = peak_of(id).or(peak),
+            Err(_) => {
+                let _ = Command::new("kill").args(["-9", &id.to_string()]).status();
+                panic!("no end after {:?}: {command:?}", started.elapsed());
+            }
         }
     }
+}
+
+fn peak_of(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
 }

@@ -232,10 +232,19 @@ pub fn quick_tempdir() -> TempDir {
 /// Runs `work` on every number below `count` in as many threads as there are cores; each thread
 /// also gets its own number.
 pub fn on_all_cores(count: usize, work: impl Fn(usize, usize) + Sync) {
-    let next = std::sync::atomic::AtomicUsize::new(0);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    in_threads(cores, count, work);
+}
+
+/// Runs `work` on every number below `count` in so many threads.
+pub fn on_threads(threads: usize, count: usize, work: impl Fn(usize) + Sync) {
+    in_threads(threads, count, |_, piece| work(piece));
+}
+
+fn in_threads(threads: usize, count: usize, work: impl Fn(usize, usize) + Sync) {
+    let next = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for thread in 0..cores {
+        for thread in 0..threads {
             let (next, work) = (&next, &work);
             scope.spawn(move || {
                 loop {
