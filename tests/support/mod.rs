@@ -10,6 +10,7 @@ pub mod cli;
 pub mod lab;
 pub mod log;
 pub mod passkey;
+pub mod served;
 pub mod text;
 
 use std::collections::{HashMap, VecDeque};
