@@ -160,6 +160,27 @@ fn every_lie_is_told_when_it_is_due() {
 }
 
 #[test]
+fn a_lie_about_one_kind_of_answers_is_about_no_other() {
+    let (patient, hurried) = (client(Duration::from_secs(20)), client(Duration::from_millis(400)));
+    let [_, resources] = resources();
+    let kinds = ["head", "entries", "entries", "entries", "proofs", "proofs", "history", "bundle"];
+    let log = served(&[]);
+    let honest: Vec<Seen> = resources.iter().map(|resource| see(&patient, &log, resource)).collect();
+    let lies: Vec<Value> = of_kind("lie").into_iter().filter(|lie| lie["argument"] == "KIND").collect();
+    on_all_cores(lies.len(), |_, at| {
+        let name = lies[at]["name"].as_str().unwrap();
+        let client = if name == "slow-drip" { &hurried } else { &patient };
+        for kind in ["head", "entries", "proofs", "history", "bundle", "all"] {
+            let log = served(&["--lie", &format!("{name}:{kind}")]);
+            for ((resource, of), truth) in resources.iter().zip(kinds).zip(&honest) {
+                let told = see(client, &log, resource) != *truth;
+                assert_eq!(told, kind == "all" || kind == of, "{name}:{kind} and {resource}");
+            }
+        }
+    });
+}
+
+#[test]
 fn other_clients_see_the_truth() {
     let log = served(&["--lie", "fork-by-client:eve"]);
     let honest = served(&[]);
