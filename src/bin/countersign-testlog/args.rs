@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Makes approval logs with software passkeys, for tests, benches and demos.
 ///
-/// The last line on stdout is a JSON object: logKey, rpId, allowOrigins, treeSize, rootHash.
+/// A line on stdout is a JSON object: logKey, rpId, allowOrigins, treeSize, and rootHash or (`serve`) url.
 #[derive(Parser, Debug)]
 #[command(name = "countersign-testlog", version, max_term_width = 100)]
 pub struct Cli {

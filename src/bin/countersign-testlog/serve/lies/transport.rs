@@ -117,14 +117,13 @@ pub fn truncated(body: &[u8]) -> Sent {
     Sent::Played { steps: vec![half, wait, Step::Abort], length: Some(body.len().max(1)) }
 }
 
-/// With 0xFF, which is in no UTF-8, as first byte of the last JSON string, or in the first leaf or note line.
+/// With 0xFF, which is in no UTF-8, as last byte of the last JSON string, or in the first leaf or line.
 fn with_invalid_utf8(body: &[u8], json: bool) -> Vec<u8> {
     let mut body = body.to_vec();
-    let at = if json {
-        body.windows(2).rposition(|two| two == b":\"").map(|at| at + 2)
-    } else {
-        // Behind the length of a leaf; a note has no such thing, and its origin is longer.
-        Some(3)
+    let at = match json {
+        true => body.iter().rposition(|byte| *byte == b'"').and_then(|quote| quote.checked_sub(1)),
+        // Behind the length of a leaf; a note has none there, and its origin is longer.
+        false => Some(3),
     };
     if let Some(byte) = at.and_then(|at| body.get_mut(at)) {
         *byte = 0xff;
