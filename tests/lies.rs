@@ -38,13 +38,9 @@ fn table() -> Vec<Value> {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// How a row is asked for: `NAME`, or `NAME:ARG` where the row is about one argument.
+/// How a row is asked for.
 fn named(row: &Value) -> String {
-    let name = row["name"].as_str().unwrap();
-    match (row["argument"].as_str(), row["default"].is_null()) {
-        (Some(argument), true) => format!("{name}:{argument}"),
-        _ => name.to_owned(),
-    }
+    row["option"].as_str().unwrap().to_owned()
 }
 
 /// The two ways in which a log is served.
@@ -122,7 +118,8 @@ fn check_row(row: &Value, way: Way) -> Option<String> {
         texts(&expected["evidence"]),
     );
     println!("{:<22} {way:?}: exit {} {:?} in {slowest:?}", named(row), said.0, said.2);
-    (said != wanted).then(|| format!("{} {way:?}: {said:?}, expected {wanted:?}: {:#?}", named(row), last.report()))
+    (said != wanted)
+        .then(|| format!("{} {way:?}: {said:?}, expected {wanted:?}: {:#?}", named(row), last.report()))
 }
 
 #[test]
@@ -144,7 +141,8 @@ fn every_lie_gets_the_answer_in_the_table() {
 #[test]
 fn no_mixture_of_lies_is_clean() {
     const MIXTURES: usize = 36;
-    let seed: u64 = std::env::var("COUNTERSIGN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20261124);
+    let seed: u64 =
+        std::env::var("COUNTERSIGN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20261124);
     let rows: Vec<Value> = table().into_iter().filter(|row| row["kind"] == "lie").collect();
     on_threads(THREADS, MIXTURES, |number| {
         let mut random = fastrand::Rng::with_seed(seed.wrapping_add(number as u64));
