@@ -5,20 +5,20 @@
 
 use super::auth::is_loopback;
 use super::body::Gate;
-use super::client::{Background, client, parallelism};
+use super::client::{Background, parallelism};
 use super::limiter::Limiter;
 use super::options::HttpOptions;
+use super::places::{Place, Places};
 use super::retry::{Late, Next, Patience, Timer, retry_after};
 use super::tiled::{Fetcher, Found, Wanted};
 use super::{FetchError, OpenError};
 use crate::core::text::escape;
 use humantime::format_duration;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Response, StatusCode, Url};
 use std::error::Error;
 use std::time::{Duration, SystemTime};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// Same-origin redirects followed for one file: one to move the log, one to tidy the path, one more.
@@ -28,15 +28,13 @@ const MAX_REDIRECTS: usize = 3;
 ///
 /// Its fetches block, and must not be called on a thread that runs asynchronous tasks.
 pub(super) struct Http {
-    client: Client,
+    places: Places,
     /// Ends with a slash; without credentials, so that no message can show them.
     base: Url,
     credentials: Option<(String, Option<String>)>,
     options: HttpOptions,
     deadline: Option<Timer>,
     limiter: Limiter,
-    /// Requests at once.
-    places: Semaphore,
     gate: Gate,
     handle: Handle,
     _background: Background,
@@ -90,12 +88,11 @@ impl Http {
         check_secrets(&base, credentials.is_some(), options)?;
         let (background, handle) = Background::start()?;
         Ok(Http {
-            client: client(&base, options)?,
+            places: Places::new(&base, options)?,
             base,
             credentials,
             deadline: options.deadline.map(Timer::new),
             limiter: Limiter::new(options.max_rps),
-            places: Semaphore::new(parallelism(options)),
             gate: Gate::new(),
             options: options.clone(),
             handle,
@@ -133,11 +130,11 @@ impl Http {
     async fn ask(&self, url: &str, limit: usize, patience: &mut Patience<'_>) -> Result<Vec<u8>, Miss> {
         let mut url = Url::parse(url).map_err(|error| Miss::Refused(error.to_string()))?;
         patience.begin_attempt()?;
-        // Never closed, so that a place is always had.
-        let _place = patience.bide(self.places.acquire()).await?;
+        let place = patience.bide(self.places.take()).await?;
         for _ in 0..=MAX_REDIRECTS {
             patience.bide(self.limiter.turn()).await?;
-            let response = patience.hurry(self.send(&url)).await??;
+            let response = patience.hurry(self.send(&url, &place)).await??;
+            place.answered(response.version());
             if !is_redirect(response.status()) {
                 check_status(&response)?;
                 check_content(&response)?;
@@ -149,8 +146,8 @@ impl Http {
     }
 
     /// Only ever to the origin of `base`, which is what the secrets are for.
-    async fn send(&self, url: &Url) -> Result<Response, Miss> {
-        let request = self.client.get(self.with_credentials(url)).headers(self.options.headers.expose());
+    async fn send(&self, url: &Url, place: &Place<'_>) -> Result<Response, Miss> {
+        let request = place.client().get(self.with_credentials(url)).headers(self.options.headers.expose());
         // On the thread of the connections, after what it still has to do: there the connection of
         // the answer before this becomes free, and is used again instead of a new one. Dropping
         // the set gives the request up.

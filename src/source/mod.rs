@@ -17,6 +17,7 @@ mod error;
 mod http;
 mod limiter;
 mod options;
+mod places;
 mod retry;
 pub mod tiled;
 
