@@ -47,6 +47,8 @@ pub(super) enum Miss {
     Refused(String),
     Failed {
         cause: String,
+        /// Whether the server as a whole is busy (429, 503), and not one of its answers late.
+        busy: bool,
         retry_after: Option<Duration>,
     },
     /// The whole run is over; so long was it to take.
@@ -55,7 +57,7 @@ pub(super) enum Miss {
 
 impl Miss {
     pub(super) fn failed(cause: impl Into<String>) -> Miss {
-        Miss::Failed { cause: cause.into(), retry_after: None }
+        Miss::Failed { cause: cause.into(), busy: false, retry_after: None }
     }
 }
 
@@ -169,9 +171,11 @@ impl Http {
             };
             let next = match &miss {
                 Miss::Absent if wanted.required => patience.after_absence().await,
-                Miss::Failed { retry_after, .. } => {
-                    // What the server asks of one of our threads, it asks of all.
-                    self.limiter.pause(patience.pause(*retry_after));
+                Miss::Failed { retry_after, busy, .. } => {
+                    // What a busy server asks of one of our threads, it asks of all.
+                    if *busy {
+                        self.limiter.pause(patience.pause(*retry_after));
+                    }
                     patience.after_failure(*retry_after).await
                 }
                 Miss::Absent | Miss::TooLarge | Miss::Refused(_) | Miss::Over(_) => Next::Enough,
@@ -290,6 +294,7 @@ fn check_status(response: &Response) -> Result<(), Miss> {
         404 | 410 => Err(Miss::Absent),
         408 | 425 | 429 | 500..=599 => Err(Miss::Failed {
             cause: format!("HTTP {status}"),
+            busy: matches!(status.as_u16(), 429 | 503),
             retry_after: header(response, &RETRY_AFTER).and_then(|v| retry_after(&v, SystemTime::now())),
         }),
         _ => Err(Miss::Refused(format!("HTTP {status}"))),
