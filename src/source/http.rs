@@ -64,10 +64,17 @@ impl Miss {
 impl From<Late> for Miss {
     fn from(late: Late) -> Miss {
         match late {
-            Late::Attempt(limit) => Miss::failed(format!("no full answer within {}", format_duration(limit))),
+            Late::Attempt(limit) => Miss::failed(format!("no full answer within {}", rounded(limit))),
             Late::Run(limit) => Miss::Over(limit),
         }
     }
+}
+
+/// For people: what is left of a resource's time is no round number.
+fn rounded(time: Duration) -> humantime::FormattedDuration {
+    let whole = if time.as_secs() < 10 { Duration::from_millis(1) } else { Duration::from_secs(1) };
+    let rest = time.as_nanos().checked_rem(whole.as_nanos()).unwrap_or_default();
+    format_duration(time.saturating_sub(Duration::from_nanos(u64::try_from(rest).unwrap_or_default())))
 }
 
 impl Http {
