@@ -4,7 +4,7 @@
 //! proves nothing about the log, whose signature on its heads does.
 
 use super::auth::is_loopback;
-use super::body::Gate;
+use super::body::{Gate, drain};
 use super::client::{Background, parallelism};
 use super::limiter::Limiter;
 use super::options::HttpOptions;
@@ -144,12 +144,16 @@ impl Http {
             patience.bide(self.limiter.turn()).await?;
             let response = patience.hurry(self.send(&url, &place)).await??;
             place.answered(response.version());
-            if !is_redirect(response.status()) {
-                check_status(&response)?;
-                check_content(&response)?;
-                return self.gate.read(response, limit, patience).await;
-            }
-            url = self.redirected(&url, &response)?;
+            let target = match is_redirect(response.status()) {
+                true => self.redirected(&url, &response),
+                false => match check_status(&response).and_then(|()| check_content(&response)) {
+                    Ok(()) => return self.gate.read(response, limit, patience).await,
+                    Err(miss) => Err(miss),
+                },
+            };
+            // Late or not, what was in it changes nothing any more.
+            let _ = patience.hurry(drain(response)).await;
+            url = target?;
         }
         Err(Miss::Refused(format!("more than {MAX_REDIRECTS} redirects")))
     }
