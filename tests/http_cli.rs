@@ -207,6 +207,21 @@ fn a_private_authority() {
     auditor.audit(server.url(), &["--ca-file", &authority]).expect(0, &[]);
 }
 
+/// As in a container with nothing but the program.
+#[test]
+fn a_machine_without_authorities() {
+    let auditor = Auditor::new(&key().vkey());
+    let server = log_server(3, 3, |_| true);
+    let bare = |log: &str| {
+        let mut command = auditor.audit_command(log, &["--init"]);
+        command.env("SSL_CERT_FILE", "/no/such/file").env("SSL_CERT_DIR", "/no/such/directory");
+        run(command)
+    };
+    bare(&server.url()).expect(0, &[]);
+    let outcome = bare("https://127.0.0.1:9/");
+    assert!(outcome.exit == 2 && outcome.stderr.contains("CA certificates"), "{outcome:?}");
+}
+
 #[test]
 fn time_and_rate_are_kept() {
     let auditor = Auditor::new(&key().vkey());
