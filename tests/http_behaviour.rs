@@ -83,6 +83,30 @@ fn eight_threads_use_at_most_eight_connections() {
     assert!(server.connections() <= 2, "{} connections", server.connections());
 }
 
+#[test]
+fn an_answer_that_is_not_needed_costs_no_connection() {
+    // The page arrives after its headers, as over a real network.
+    let page = Reply::raw("HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\n").drip(b'x', ms(5), 3);
+    let away =
+        Reply::raw("HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 1\r\n\r\n").drip(b'x', ms(5), 1);
+    let server = TestServer::scripted([
+        ("/checkpoint", vec![page.keep_alive(), Reply::ok("head")]),
+        ("/sth", vec![away.keep_alive()]),
+        ("/x", vec![Reply::ok("head")]),
+    ]);
+    let log = log_at(&server.url(), &options());
+    assert_eq!(log.checkpoint().unwrap(), b"head");
+    assert_eq!(log.sth().unwrap().unwrap(), b"head");
+    assert_eq!((server.paths().len(), server.connections()), (4, 1));
+    // But nobody waits for a page that never ends.
+    let endless = Reply::raw("HTTP/1.1 403 Forbidden\r\n\r\n").drip(b'x', ms(50), 200);
+    let server = TestServer::scripted([("/checkpoint", vec![endless])]);
+    let begun = Instant::now();
+    let error = log_at(&server.url(), &options()).checkpoint().unwrap_err();
+    assert!(matches!(error, FetchError::Refused { .. }), "{error:?}");
+    assert!(begun.elapsed() < ms(2000), "{:?}", begun.elapsed());
+}
+
 /// Arrival times at a server that also fails, redirects and says "not there", under a rate.
 fn arrivals(rate: f64, count: usize) -> Vec<Instant> {
     let times = Arc::new(Mutex::new(Vec::new()));

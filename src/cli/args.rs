@@ -110,7 +110,7 @@ pub struct AuditOptions {
     #[arg(long, value_name = "N")]
     pub max_findings: Option<u64>,
     #[command(flatten)]
-    pub net: NetOptions,
+    pub net: Box<NetOptions>,
 }
 
 #[derive(Subcommand, Clone, Debug)]
@@ -152,7 +152,7 @@ impl HeadsCommand {
                 AuditOptions { db, ..AuditOptions::default() }
             }
             HeadsCommand::Import { db, evidence_dir, net, .. } => {
-                AuditOptions { db, evidence_dir, net: *net, ..AuditOptions::default() }
+                AuditOptions { db, evidence_dir, net, ..AuditOptions::default() }
             }
         }
     }

@@ -170,7 +170,7 @@ pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String
         deny_warnings: options.deny_warnings || file.deny_warnings,
         max_entries: options.max_entries.or(file.max_entries).unwrap_or(100_000_000),
         max_findings: options.max_findings.or(file.max_findings).unwrap_or(50_000),
-        net: Net::resolve(options.net, file_net, workers)?,
+        net: Net::resolve(*options.net, file_net, workers)?,
     })
 }
 

@@ -4,6 +4,7 @@ use super::http::{Miss, describe};
 use super::retry::Patience;
 use reqwest::Response;
 use std::error::Error;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// What each of several bodies may hold at once without waiting for the others. Ordinary bundles
@@ -60,13 +61,31 @@ impl Gate {
     }
 }
 
+/// How much of an answer that is not needed is read, and for how long.
+const DRAIN: (usize, Duration) = (64 * 1024, Duration::from_millis(250));
+
+/// Reads what is left of an answer that is not needed: a connection with an unread answer on it is
+/// lost, and a log that says "not there" to many requests would see a new one for each.
+pub(super) async fn drain(mut response: Response) {
+    let (mut room, time) = DRAIN;
+    let reading = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            match room.checked_sub(chunk.len()) {
+                Some(rest) => room = rest,
+                None => return,
+            }
+        }
+    };
+    // Not in time: the connection is lost, which is all that would be won.
+    let _ = tokio::time::timeout(time, reading).await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::source::options::HttpOptions;
     use std::convert::Infallible;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-    use std::time::Duration;
 
     const CHUNK: usize = 64 * 1024;
 

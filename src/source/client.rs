@@ -5,7 +5,7 @@ use super::OpenError;
 use super::http::describe;
 use super::options::HttpOptions;
 use crate::core::text::escape;
-use reqwest::{Certificate, Client, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Url};
 use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
@@ -30,6 +30,17 @@ pub(super) fn parallelism(options: &HttpOptions) -> usize {
 
 /// A client for requests to `base`.
 pub(super) fn client(base: &Url, options: &HttpOptions) -> Result<Client, OpenError> {
+    match builder(base, options)?.build() {
+        Ok(client) => Ok(client),
+        // A small container may have no authorities at all, which plain http has no need of.
+        Err(_) if base.scheme() == "http" && options.ca_file.is_none() => {
+            builder(base, options)?.tls_certs_only([]).build().map_err(|error| cannot(&describe(&error)))
+        }
+        Err(error) => Err(cannot(&describe(&error.without_url()))),
+    }
+}
+
+fn builder(base: &Url, options: &HttpOptions) -> Result<ClientBuilder, OpenError> {
     let mut agent = concat!("countersign/", env!("CARGO_PKG_VERSION")).to_owned();
     if let Some(contact) = &options.contact {
         agent.push_str(&format!(" (+{contact})"));
@@ -62,7 +73,7 @@ pub(super) fn client(base: &Url, options: &HttpOptions) -> Result<Client, OpenEr
             certificates(path).map_err(|why| cannot(&format!("the CA file {path:?}: {why}")))?;
         builder = builder.tls_certs_merge(certificates);
     }
-    builder.build().map_err(|error| cannot(&describe(&error.without_url())))
+    Ok(builder)
 }
 
 fn cannot(cause: &str) -> OpenError {

@@ -4,21 +4,21 @@
 //! proves nothing about the log, whose signature on its heads does.
 
 use super::auth::is_loopback;
-use super::body::Gate;
-use super::client::{Background, client, parallelism};
+use super::body::{Gate, drain};
+use super::client::{Background, parallelism};
 use super::limiter::Limiter;
 use super::options::HttpOptions;
+use super::places::{Place, Places};
 use super::retry::{Late, Next, Patience, Timer, retry_after};
 use super::tiled::{Fetcher, Found, Wanted};
 use super::{FetchError, OpenError};
 use crate::core::text::escape;
 use humantime::format_duration;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Response, StatusCode, Url};
 use std::error::Error;
 use std::time::{Duration, SystemTime};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// Same-origin redirects followed for one file: one to move the log, one to tidy the path, one more.
@@ -28,15 +28,13 @@ const MAX_REDIRECTS: usize = 3;
 ///
 /// Its fetches block, and must not be called on a thread that runs asynchronous tasks.
 pub struct Http {
-    client: Client,
+    places: Places,
     /// Ends with a slash; without credentials, so that no message can show them.
     base: Url,
     credentials: Option<(String, Option<String>)>,
     options: HttpOptions,
     deadline: Option<Timer>,
     limiter: Limiter,
-    /// Requests at once.
-    places: Semaphore,
     gate: Gate,
     handle: Handle,
     _background: Background,
@@ -49,6 +47,8 @@ pub(super) enum Miss {
     Refused(String),
     Failed {
         cause: String,
+        /// Whether the server as a whole is busy (429, 503), and not one of its answers late.
+        busy: bool,
         retry_after: Option<Duration>,
     },
     /// The whole run is over; so long was it to take.
@@ -57,17 +57,24 @@ pub(super) enum Miss {
 
 impl Miss {
     pub(super) fn failed(cause: impl Into<String>) -> Miss {
-        Miss::Failed { cause: cause.into(), retry_after: None }
+        Miss::Failed { cause: cause.into(), busy: false, retry_after: None }
     }
 }
 
 impl From<Late> for Miss {
     fn from(late: Late) -> Miss {
         match late {
-            Late::Attempt(limit) => Miss::failed(format!("no full answer within {}", format_duration(limit))),
+            Late::Attempt(limit) => Miss::failed(format!("no full answer within {}", rounded(limit))),
             Late::Run(limit) => Miss::Over(limit),
         }
     }
+}
+
+/// For people: what is left of a resource's time is no round number.
+fn rounded(time: Duration) -> humantime::FormattedDuration {
+    let whole = if time.as_secs() < 10 { Duration::from_millis(1) } else { Duration::from_secs(1) };
+    let rest = time.as_nanos().checked_rem(whole.as_nanos()).unwrap_or_default();
+    format_duration(time.saturating_sub(Duration::from_nanos(u64::try_from(rest).unwrap_or_default())))
 }
 
 impl Http {
@@ -93,12 +100,11 @@ impl Http {
         check_secrets(&base, credentials.is_some(), options)?;
         let (background, handle) = Background::start()?;
         Ok(Http {
-            client: client(&base, options)?,
+            places: Places::new(&base, options)?,
             base,
             credentials,
             deadline: options.deadline.map(Timer::new),
             limiter: Limiter::new(options.max_rps),
-            places: Semaphore::new(parallelism(options)),
             gate: Gate::new(),
             options: options.clone(),
             handle,
@@ -136,24 +142,28 @@ impl Http {
     async fn ask(&self, url: &str, limit: usize, patience: &mut Patience<'_>) -> Result<Vec<u8>, Miss> {
         let mut url = Url::parse(url).map_err(|error| Miss::Refused(error.to_string()))?;
         patience.begin_attempt()?;
-        // Never closed, so that a place is always had.
-        let _place = patience.bide(self.places.acquire()).await?;
+        let place = patience.bide(self.places.take()).await?;
         for _ in 0..=MAX_REDIRECTS {
             patience.bide(self.limiter.turn()).await?;
-            let response = patience.hurry(self.send(&url)).await??;
-            if !is_redirect(response.status()) {
-                check_status(&response)?;
-                check_content(&response)?;
-                return self.gate.read(response, limit, patience).await;
-            }
-            url = self.redirected(&url, &response)?;
+            let response = patience.hurry(self.send(&url, &place)).await??;
+            place.answered(response.version());
+            let target = match is_redirect(response.status()) {
+                true => self.redirected(&url, &response),
+                false => match check_status(&response).and_then(|()| check_content(&response)) {
+                    Ok(()) => return self.gate.read(response, limit, patience).await,
+                    Err(miss) => Err(miss),
+                },
+            };
+            // Late or not, what was in it changes nothing any more.
+            let _ = patience.hurry(drain(response)).await;
+            url = target?;
         }
         Err(Miss::Refused(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
     /// Only ever to the origin of `base`, which is what the secrets are for.
-    async fn send(&self, url: &Url) -> Result<Response, Miss> {
-        let request = self.client.get(self.with_credentials(url)).headers(self.options.headers.expose());
+    async fn send(&self, url: &Url, place: &Place<'_>) -> Result<Response, Miss> {
+        let request = place.client().get(self.with_credentials(url)).headers(self.options.headers.expose());
         // On the thread of the connections, after what it still has to do: there the connection of
         // the answer before this becomes free, and is used again instead of a new one. Dropping
         // the set gives the request up.
@@ -175,9 +185,11 @@ impl Http {
             };
             let next = match &miss {
                 Miss::Absent if wanted.required => patience.after_absence().await,
-                Miss::Failed { retry_after, .. } => {
-                    // What the server asks of one of our threads, it asks of all.
-                    self.limiter.pause(patience.pause(*retry_after));
+                Miss::Failed { retry_after, busy, .. } => {
+                    // What a busy server asks of one of our threads, it asks of all.
+                    if *busy {
+                        self.limiter.pause(patience.pause(*retry_after));
+                    }
                     patience.after_failure(*retry_after).await
                 }
                 Miss::Absent | Miss::TooLarge | Miss::Refused(_) | Miss::Over(_) => Next::Enough,
@@ -296,6 +308,7 @@ fn check_status(response: &Response) -> Result<(), Miss> {
         404 | 410 => Err(Miss::Absent),
         408 | 425 | 429 | 500..=599 => Err(Miss::Failed {
             cause: format!("HTTP {status}"),
+            busy: matches!(status.as_u16(), 429 | 503),
             retry_after: header(response, &RETRY_AFTER).and_then(|v| retry_after(&v, SystemTime::now())),
         }),
         _ => Err(Miss::Refused(format!("HTTP {status}"))),

@@ -18,10 +18,16 @@ pub(super) struct Limiter {
 /// the caller's own thread, so that this short sleep holds up nobody who might go first.
 const FINE: Duration = Duration::from_millis(2);
 
+/// Longer than any run.
+const NEVER: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
 impl Limiter {
     /// At most `rate` requests a second, if there is one.
     pub(super) fn new(rate: Option<f64>) -> Limiter {
-        let interval = rate.and_then(|rate| Duration::try_from_secs_f64(1.0 / rate).ok()).unwrap_or_default();
+        // A rate that is none must not come to mean "no bound".
+        let interval =
+            |rate: f64| Duration::try_from_secs_f64(1.0 / rate).map_or(NEVER, |gap| gap.min(NEVER));
+        let interval = rate.map_or(Duration::ZERO, interval);
         let now = Instant::now();
         Limiter { interval, next: tokio::sync::Mutex::new(now), paused: std::sync::Mutex::new(now) }
     }
@@ -127,6 +133,14 @@ mod tests {
                 assert!(late >= 3, "one may have gone before the pause: {late}");
             }
         }
+    }
+
+    #[test]
+    fn a_rate_that_is_none_is_no_rate_at_all() {
+        for rate in [0.0, -1.0, f64::NAN, f64::MIN_POSITIVE] {
+            assert_eq!(Limiter::new(Some(rate)).interval, NEVER, "{rate}");
+        }
+        assert_eq!(Limiter::new(Some(4.0)).interval, Duration::from_millis(250));
     }
 
     #[test]

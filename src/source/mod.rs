@@ -17,6 +17,7 @@ mod http;
 pub mod json_api;
 mod limiter;
 mod options;
+mod places;
 mod retry;
 pub mod tiled;
 

@@ -21,7 +21,8 @@ pub struct HttpOptions {
     /// ends. Default: none.
     pub deadline: Option<Duration>,
     /// The most requests a second, over all threads, redirects and further attempts included;
-    /// evenly spaced, with no burst. More than zero. Default: no bound but `parallelism`.
+    /// evenly spaced, with no burst. What is no rate (zero, less, NaN) lets the first request through
+    /// and no other. Default: no bound but `parallelism`.
     pub max_rps: Option<f64>,
     /// Further attempts after a time-out, a connection error, 408, 425, 429, 5xx or a body cut
     /// short. Default: 4.
@@ -30,7 +31,8 @@ pub struct HttpOptions {
     pub backoff_base: Duration,
     /// Where the doubling ends. Default: 30 seconds.
     pub backoff_cap: Duration,
-    /// The longest `Retry-After` that is honoured in full. Default: 120 seconds.
+    /// The longest `Retry-After` that is honoured in full. With 429 and 503, by all threads.
+    /// Default: 120 seconds.
     pub retry_after_cap: Duration,
     /// Further looks for a required file after 404 or 410. Default: 2.
     pub missing_retries: u32,

@@ -75,6 +75,12 @@ impl Reply {
         Reply { steps: vec![Step::Send(bytes.as_ref().to_vec())], keep_alive: false }
     }
 
+    /// The same, and the connection stays open.
+    pub fn keep_alive(mut self) -> Reply {
+        self.keep_alive = true;
+        self
+    }
+
     /// The same after a wait.
     pub fn after(mut self, delay: Duration) -> Reply {
         self.steps.insert(0, Step::Wait(delay));
