@@ -24,9 +24,9 @@
 //! | module | holds |
 //! |---|---|
 //! | [`spec`] | the wire format, as documentation |
-//! | [`core`] | pure: hashes, trees, proofs, notes, heads, JSON, entries, passkeys, evidence |
+//! | [`core`] | pure: hashes, trees, proofs, notes, heads, JSON, entries, passkeys, evidence, the API's wire |
 //! | [`audit`] | pure: what is wrong with an entry, across entries, between heads |
-//! | [`source`] | the log as served: a directory or HTTP |
+//! | [`source`] | the log as served: tiles in a directory or over HTTP, or a JSON API |
 //! | [`mirror`] | the auditor's copy in SQLite; the only SQL |
 //! | [`run`] | one audit: where source, checks and mirror meet |
 //! | [`report`] | one value, as text and JSON |

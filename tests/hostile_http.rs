@@ -22,6 +22,7 @@ fn impatient() -> HttpOptions {
         attempt_timeout: ms(400),
         resource_timeout: ms(1500),
         retries: 1,
+        later_retries: 1,
         backoff_base: ms(1),
         backoff_cap: ms(5),
         retry_after_cap: ms(10),

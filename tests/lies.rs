@@ -9,9 +9,12 @@ mod support;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use support::api::ApiLog;
 use support::cli::{Auditor, Outcome, Watched, run_watched};
-use support::lab::on_threads;
+use support::lab::{on_threads, write_files};
+use support::log::{TestKey, honest_log};
 use support::served::Served;
+use support::{Reply, TestServer};
 
 /// More than two bundles, so that pages and tiles have neighbours.
 const ENTRIES: &str = "600";
@@ -211,11 +214,36 @@ fn a_fork_by_client_shows_when_two_auditors_compare() {
     }
 }
 
+/// Entries as long as entries can be, every one of them junk: four full bundles of 16 MiB, over both
+/// ways, on eight threads.
+#[test]
+fn the_longest_entries_stay_within_memory() {
+    let key = TestKey::new(1);
+    let leaves: Vec<Vec<u8>> =
+        (0..1024u32).map(|n| n.to_be_bytes().repeat(16_384)[..65_535].to_vec()).collect();
+    let directory = tempfile::tempdir().unwrap();
+    write_files(directory.path(), &honest_log(&key, &leaves));
+    let tiles = support::serve_dir(directory.path());
+    let log = ApiLog::new(&key, &leaves, &[leaves.len()]);
+    let api = TestServer::start(move |request| match log.answer(request.path.trim_start_matches('/')) {
+        Some(body) => Reply::ok(body),
+        None => Reply::status("404 Not Found", "", "{}"),
+    });
+    for url in [tiles.url(), format!("api+{}", api.url())] {
+        let auditor = Auditor::new(&key.vkey());
+        let watched = run_watched(auditor.audit_command(&url, &["--init", "--workers", "8"]));
+        watched.outcome.expect(1, &["leaf-malformed"]);
+        println!("{url}: {:?} bytes, {:?}", watched.peak, watched.took);
+        assert!(watched.peak.is_none_or(|peak| peak <= MOST_MEMORY), "{url}: {:?}", watched.peak);
+    }
+}
+
 /// The table, and a word of help for each lie.
 #[test]
 fn the_table_is_documentation() {
     let rows = table();
-    let names: BTreeSet<String> = rows.iter().map(named).collect();
+    let names: BTreeSet<(&str, String)> =
+        rows.iter().map(|row| (row["kind"].as_str().unwrap(), named(row))).collect();
     assert_eq!(names.len(), rows.len(), "a row stands twice");
     for row in &rows {
         assert!(row["does"].as_str().is_some_and(|does| does.len() > 20), "{row}");

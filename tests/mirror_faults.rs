@@ -51,6 +51,29 @@ fn a_missing_mirror_is_no_first_run() {
     assert_eq!((again.exit, again.report()["heads"]["new"].as_u64()), (0, Some(0)));
 }
 
+/// A mirror holds every head ever seen: one that an earlier version wrote is brought up to this one.
+#[test]
+fn a_mirror_of_the_first_format_is_taken_on() {
+    let case = named("honest-grows");
+    let auditor = begun(&case);
+    let json: String = {
+        let db = rusqlite::Connection::open(auditor.db()).unwrap();
+        db.query_row("SELECT json FROM state", [], |row| row.get(0)).unwrap()
+    };
+    let mut state: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(state.as_object_mut().unwrap().remove("listed_until").is_some());
+    let (json, digest) = (state.to_string(), countersign::core::hash::sha256(state.to_string().as_bytes()));
+    auditor.sql(&format!(
+        "ALTER TABLE heads DROP COLUMN listed; PRAGMA user_version = 1;
+         UPDATE state SET json = '{json}', digest = x'{digest}'"
+    ));
+    for step in &case.steps()[1..] {
+        assert_eq!(auditor.audit(step, &[]).exit, 0);
+    }
+    auditor.sql("PRAGMA user_version = 3");
+    auditor.audit(case.last_step(), &[]).expect_fault(&["version 3"]);
+}
+
 #[test]
 fn two_processes_do_not_share_a_mirror() {
     let case = named("honest-1");

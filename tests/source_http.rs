@@ -19,6 +19,7 @@ fn options() -> HttpOptions {
         attempt_timeout: Duration::from_millis(600),
         resource_timeout: Duration::from_secs(6),
         retries: 2,
+        later_retries: 2,
         backoff_base: Duration::from_millis(2),
         backoff_cap: Duration::from_millis(10),
         missing_delay: Duration::from_millis(5),

@@ -39,7 +39,7 @@ pub struct NetOptions {
     pub retry_for: Option<String>,
     /// Ask nothing more once the run has taken so long, as where a job must end before the next one
     /// starts. What was fetched is kept, the rest is not checked, and the next run goes on
-    /// [default: none]
+    /// [default: 24h]
     #[arg(long, value_name = "DURATION")]
     pub deadline: Option<String>,
     /// A PEM file of certificates to trust beside the system's, for a private authority
@@ -136,7 +136,7 @@ impl Net {
                 .unwrap_or(defaults.attempt_timeout),
             resource_timeout: time("retry-for", &typed.retry_for, &file.retry_for)?
                 .unwrap_or(defaults.resource_timeout),
-            deadline: time("deadline", &typed.deadline, &file.deadline)?,
+            deadline: time("deadline", &typed.deadline, &file.deadline)?.or(defaults.deadline),
             contact: typed.contact.clone().or(file.contact.clone()).map(contact).transpose()?,
             max_rps: typed.max_rps.or(file.max_rps).map(max_rps).transpose()?,
             ca_file: typed.ca_file.clone().or(file.ca_file.clone()),

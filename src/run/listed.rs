@@ -4,9 +4,10 @@
 //! hold, from wherever it came, must be in the list. So a head that was shown to one client only has
 //! to be listed to everybody, or is missed by the one who holds it.
 //!
-//! The list is read from where the last run stopped. Its cursor is taken to be a time, as the
-//! specification's ordering suggests; the last head is always read again, so that heads of one
-//! millisecond are not lost between two pages.
+//! A head that was seen in the list once is not looked for again, but with `--full`: then the whole list
+//! is read anew. Otherwise it is read from where the last run stopped. Its cursor is taken to be
+//! a time, as the specification's ordering suggests; the last head is always read again, so that heads of
+//! one millisecond are not lost between two pages.
 
 use super::{Fault, Run};
 use crate::core::finding::Code;
@@ -85,9 +86,7 @@ impl Run<'_> {
         let mut heads = Vec::with_capacity(page.len());
         for raw in page {
             listing.read = listing.read.saturating_add(1);
-            let verified = Head::verify_sth(raw, &self.policy.log_key);
-            self.summary.tally.record("head-signature", verified.is_ok());
-            let (code, why) = match verified {
+            let (code, why) = match Head::verify_sth(raw, &self.policy.log_key) {
                 Ok(head) => {
                     heads.push(head);
                     continue;
@@ -97,6 +96,7 @@ impl Run<'_> {
                 Err(HeadError::NotSigned(why)) => (Code::HeadSignatureInvalid, why),
             };
             listing.sound = false;
+            self.summary.tally.record("head-list", false);
             let message = format!("a head in the log's own list of heads: {}", text::quoted(&why));
             self.find_of_log(code, SUBJECT, message)?;
         }

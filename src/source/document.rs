@@ -4,7 +4,7 @@
 use super::http::Http;
 use super::options::HttpOptions;
 use super::tiled::{Fetcher as _, Wanted};
-use super::{FetchError, OpenError};
+use super::{FetchError, OpenError, plain_url};
 use reqwest::Url;
 
 /// A document over HTTP(S), not fetched yet.
@@ -42,8 +42,10 @@ impl Document {
     }
 }
 
-/// Whether two URLs are of the same scheme, host and port; never for what is no HTTP URL.
+/// Whether two URLs are of the same scheme, host and port; never for what is no HTTP URL. An `api+` before
+/// them, as in `--log`, makes no difference.
 pub fn same_origin(a: &str, b: &str) -> bool {
+    let [a, b] = [a, b].map(plain_url);
     match (Url::parse(a), Url::parse(b)) {
         (Ok(a), Ok(b)) => a.origin().is_tuple() && a.origin() == b.origin(),
         _ => false,
@@ -69,6 +71,7 @@ mod tests {
     #[test]
     fn origins() {
         assert!(same_origin("https://log.example/a", "HTTPS://u@log.example:443/b?c"));
+        assert!(same_origin("api+https://log.example/a", "https://log.example/heads.jsonl"));
         for other in
             ["http://log.example/a", "https://log.example:444/a", "https://x.log.example/", "/srv/log", ""]
         {

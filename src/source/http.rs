@@ -17,6 +17,7 @@ use humantime::format_duration;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};
 use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -36,6 +37,8 @@ pub struct Http {
     deadline: Option<Timer>,
     limiter: Limiter,
     gate: Gate,
+    /// Something was served.
+    served: AtomicBool,
     handle: Handle,
     _background: Background,
 }
@@ -106,6 +109,7 @@ impl Http {
             deadline: options.deadline.map(Timer::new),
             limiter: Limiter::new(options.max_rps),
             gate: Gate::new(),
+            served: AtomicBool::new(false),
             options: options.clone(),
             handle,
             _background: background,
@@ -178,9 +182,15 @@ impl Http {
 
     async fn fetch_in_time(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
         let mut patience = Patience::new(&self.options, self.deadline);
+        if self.served.load(Relaxed) {
+            patience = patience.with_a_server_that_was_there();
+        }
         loop {
             let (url, mut miss) = match self.round(wanted, &mut patience).await {
-                Ok(found) => return Ok(found),
+                Ok(found) => {
+                    self.served.store(true, Relaxed);
+                    return Ok(found);
+                }
                 Err(missed) => missed,
             };
             let next = match &miss {

@@ -97,8 +97,8 @@ pub trait LogApi: Send + Sync {
 /// [`OpenError`], which is wrong usage: a scheme that is not supported, a URL that does not parse or
 /// has a query or fragment, an API that is no URL, or options that no HTTP client can have.
 pub fn open(location: &str, api: bool, options: &HttpOptions) -> Result<Box<dyn LogSource>, OpenError> {
-    let prefixed = location.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("api+"));
-    let plain = if prefixed { location.get(4..).unwrap_or_default() } else { location };
+    let plain = plain_url(location);
+    let prefixed = plain.len() < location.len();
     let scheme = plain.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     let no_api = || OpenError::no_api(location);
     match scheme.as_deref() {
@@ -113,6 +113,14 @@ pub fn open(location: &str, api: bool, options: &HttpOptions) -> Result<Box<dyn 
         _ if api => Err(no_api()),
         // A directory may well be called "api+x".
         _ => Ok(Box::new(Tiled::new(directory::Directory::new(location)))),
+    }
+}
+
+/// A location without the `api+` that says that it is a JSON API.
+fn plain_url(location: &str) -> &str {
+    match location.split_at_checked(4) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case("api+") => rest,
+        _ => location,
     }
 }
 

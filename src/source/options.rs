@@ -18,7 +18,7 @@ pub struct HttpOptions {
     /// For one file with all its attempts and waits. Default: 5 minutes.
     pub resource_timeout: Duration,
     /// For all requests together, from the moment the source is opened; whatever is under way then
-    /// ends. Default: none.
+    /// ends. `None`: no bound. Default: 24 hours, so that no server can hold a nightly job up for ever.
     pub deadline: Option<Duration>,
     /// The most requests a second, over all threads, redirects and further attempts included;
     /// evenly spaced, with no burst. What is no rate (zero, less, NaN) lets the first request through
@@ -27,6 +27,9 @@ pub struct HttpOptions {
     /// Further attempts after a time-out, a connection error, 408, 425, 429, 5xx or a body cut
     /// short. Default: 4.
     pub retries: u32,
+    /// The same once the server has served something: where it is restarted in the middle, a minute's
+    /// patience saves the night; where it never answered, nobody wants to wait for that. Default: 8.
+    pub later_retries: u32,
     /// The longest wait before the first of them; doubles each time. Default: 500 milliseconds.
     pub backoff_base: Duration,
     /// Where the doubling ends. Default: 30 seconds.
@@ -56,9 +59,10 @@ impl Default for HttpOptions {
             connect_timeout: Duration::from_secs(10),
             attempt_timeout: Duration::from_secs(60),
             resource_timeout: Duration::from_secs(300),
-            deadline: None,
+            deadline: Some(Duration::from_secs(24 * 60 * 60)),
             max_rps: None,
             retries: 4,
+            later_retries: 8,
             backoff_base: Duration::from_millis(500),
             backoff_cap: Duration::from_secs(30),
             retry_after_cap: Duration::from_secs(120),

@@ -51,6 +51,8 @@ pub(super) struct Patience<'a> {
     run: Option<Timer>,
     total: Timer,
     attempt: Timer,
+    /// Further attempts after a failure.
+    retries: u32,
     failures: u32,
     absences: u32,
 }
@@ -58,7 +60,12 @@ pub(super) struct Patience<'a> {
 impl<'a> Patience<'a> {
     pub(super) fn new(options: &'a HttpOptions, run: Option<Timer>) -> Patience<'a> {
         let total = Timer::new(options.resource_timeout);
-        Patience { options, run, total, attempt: total, failures: 0, absences: 0 }
+        Patience { options, run, total, attempt: total, retries: options.retries, failures: 0, absences: 0 }
+    }
+
+    /// The same with a server that has served something before.
+    pub(super) fn with_a_server_that_was_there(self) -> Patience<'a> {
+        Patience { retries: self.options.later_retries.max(self.retries), ..self }
     }
 
     /// Starts the clock of the next attempt.
@@ -106,7 +113,7 @@ impl<'a> Patience<'a> {
     /// so that many auditors do not come back together; at least what the server asked for, up to
     /// our cap.
     pub(super) async fn after_failure(&mut self, retry_after: Option<Duration>) -> Next {
-        if self.failures >= self.options.retries {
+        if self.failures >= self.retries {
             return Next::Enough;
         }
         let most = backoff(self.options, self.failures);

@@ -48,7 +48,13 @@ pub const DISTURBANCES: &[Row<Disturbance>] = &[
         Some(CLEAN),
         |n| with(Disturbance::TooMany, n),
     ),
-    row("503", ["N", "11"], "the same with 503", Some(CLEAN), |n| with(Disturbance::Unavailable, n)),
+    row(
+        "503",
+        ["N", "11"],
+        "every Nth request is answered with 503, with Retry-After of 0 or 1 seconds or without",
+        Some(CLEAN),
+        |n| with(Disturbance::Unavailable, n),
+    ),
     row("resets", ["N", "13"], "every Nth request is cut off without an answer", Some(CLEAN), |n| {
         with(Disturbance::Resets, n)
     }),
