@@ -18,20 +18,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// longer, fewer are asked for at a time, so that eight threads hold little at once.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Fewest entries that are asked for at once, unless fewer are wanted. So many of the longest fit.
+const LEAST_PAGE: u64 = 32;
+
 /// What one entry of the longest kind needs in a page: base64url, its index, names and brackets.
 const ENTRY_BYTES: usize = MAX_LEAF.div_ceil(3).saturating_mul(4).saturating_add(64);
 
 /// A [`LogSource`] out of a [`Fetcher`] below an API's base.
 pub struct JsonApi<F> {
     fetcher: F,
-    /// Entries to ask for at once: what the server was last seen to give.
+    /// Entries to ask for at once: twice what the server was last seen to give.
     page: AtomicU64,
+    /// More than these it refuses.
+    most: AtomicU64,
 }
 
 impl<F: Fetcher> JsonApi<F> {
     /// The log whose API `fetcher` reaches.
     pub fn new(fetcher: F) -> JsonApi<F> {
-        JsonApi { fetcher, page: AtomicU64::new(u64::from(TILE_WIDTH)) }
+        let width = u64::from(TILE_WIDTH);
+        JsonApi { fetcher, page: AtomicU64::new(width), most: AtomicU64::new(width) }
     }
 
     fn get(&self, path: &str, limit: usize) -> Result<Vec<u8>, FetchError> {
@@ -55,6 +61,13 @@ impl<F: Fetcher> JsonApi<F> {
         answer.map_err(|error| wrong_answer(path, &error))
     }
 
+    /// Asks for half as many the next time, and never for so many again.
+    fn shrink(&self, asked: u64) {
+        let half = (asked / 2).max(1);
+        self.most.fetch_min(half, Ordering::Relaxed);
+        self.page.fetch_min(half, Ordering::Relaxed);
+    }
+
     /// One page of entries: `count` of them from `start`, or fewer, at least one.
     fn page_of(&self, start: u64, count: u64) -> Result<Leaves, FetchError> {
         let longest = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(ENTRY_BYTES);
@@ -62,12 +75,13 @@ impl<F: Fetcher> JsonApi<F> {
         self.ask(&path::entries(start, count), limit, |bytes| api::read_entries(bytes, start, count))
     }
 
-    /// Remembers how many entries the server gives at once, and tries more again after a full page:
-    /// one short answer must not make every later one short.
+    /// Remembers about how many entries the server gives at once. Twice as many are asked for the next
+    /// time: asking for more than there will be costs nothing, and one short answer must not make every
+    /// later one short.
     fn adapt(&self, asked: u64, given: u64) {
-        let next = if given < asked { given } else { asked.saturating_mul(2) };
         if given < asked || asked >= self.page.load(Ordering::Relaxed) {
-            self.page.store(next.clamp(1, u64::from(TILE_WIDTH)), Ordering::Relaxed);
+            let next = given.saturating_mul(2).max(LEAST_PAGE).min(self.most.load(Ordering::Relaxed));
+            self.page.store(next, Ordering::Relaxed);
         }
     }
 }
@@ -109,9 +123,10 @@ impl<F: Fetcher> LogSource for JsonApi<F> {
                     self.adapt(count, page.len() as u64);
                     leaves.extend(page);
                 }
-                // Long entries, or too many of them: fewer at a time, down to where even the longest
-                // fit, so that what is still too large then is no page of entries.
-                Err(FetchError::TooLarge { .. }) if fits(count).is_none() => self.adapt(count, count / 2),
+                // Long entries: fewer at a time, down to where even the longest fit, so that what is
+                // still too large then is no page of entries. A server may also refuse so many at once.
+                Err(FetchError::TooLarge { .. }) if fits(count).is_none() => self.shrink(count),
+                Err(FetchError::Refused { .. }) if count > LEAST_PAGE => self.shrink(count),
                 Err(error) => return Err(error),
             }
         }
@@ -221,7 +236,7 @@ mod tests {
             assert_eq!(log.leaves(3, 44).unwrap().len(), 44);
             let asked = log.fetcher.asked.lock().unwrap();
             let least = 3 * 256u64.div_ceil(cap) + 44u64.div_ceil(cap);
-            assert!(asked.len() as u64 <= 2 * least + 8, "cap {cap}: {} requests", asked.len());
+            assert!(asked.len() as u64 <= least + 8, "cap {cap}: {} requests", asked.len());
             assert!(asked.iter().all(|(start, count)| start / 256 == (start + count - 1) / 256));
         }
     }
@@ -232,6 +247,37 @@ mod tests {
         let leaves = log.leaves(0, 256).unwrap();
         assert_eq!(leaves.len(), 256);
         assert!(log.fetcher.asked.lock().unwrap().len() < 24);
+        assert!(fits(LEAST_PAGE).is_some());
+    }
+
+    #[test]
+    fn a_server_that_refuses_so_many_at_once_is_asked_for_fewer() {
+        struct Strict(Server);
+        impl Fetcher for Strict {
+            fn location(&self) -> String {
+                self.0.location()
+            }
+
+            fn parallelism(&self) -> usize {
+                1
+            }
+
+            fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+                let found = self.0.fetch(wanted)?;
+                match self.0.asked.lock().unwrap().last() {
+                    Some((_, count)) if *count > self.0.cap => {
+                        Err(FetchError::refused("entries", "HTTP 400"))
+                    }
+                    _ => Ok(found),
+                }
+            }
+        }
+        for (cap, served) in [(100, true), (32, true), (31, false), (0, false)] {
+            let log =
+                JsonApi::new(Strict(Server { cap, length: 1, asked: Mutex::default(), answer: honest }));
+            assert_eq!(log.leaves(0, 256).is_ok(), served, "cap {cap}");
+            assert!(log.fetcher.0.asked.lock().unwrap().len() <= 16);
+        }
     }
 
     #[test]
