@@ -353,6 +353,23 @@ fn the_list_must_have_every_head_that_is_held() {
     clean(&desk.audit_again(&honest(&[100, 200, 300]).source()), 300);
 }
 
+/// The specification does not say what the cursor counts; an honest log that counts heads is no liar.
+#[test]
+fn a_list_whose_cursor_is_no_time_is_read_from_its_beginning() {
+    let (lab, leaves) = (lab(), rejected_leaves(300));
+    let desk = lab.desk(0);
+    for sizes in [&[100][..], &[100, 200], &[100, 200, 300]] {
+        let log = ApiLog::new(&key(), &leaves[..sizes[sizes.len() - 1]], sizes);
+        let sths: Vec<Vec<u8>> = log.sths.iter().map(|(_, sth)| sth.clone()).collect();
+        let log = log.change(move |asked, answer| {
+            let Some(query) = asked.strip_prefix("heads?after=") else { return answer };
+            let after: usize = query.split('&').next().unwrap().parse().unwrap();
+            HeadsPage { heads: sths.get(after..).unwrap_or_default().to_vec(), next: None }.write()
+        });
+        clean(&desk.audit_again_or_first(&log.source()), sizes[sizes.len() - 1] as u64);
+    }
+}
+
 #[test]
 fn a_long_list_is_read_in_pages_and_on_from_where_it_was() {
     let (lab, leaves) = (lab(), rejected_leaves(4));

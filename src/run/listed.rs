@@ -24,7 +24,8 @@ const MOST_LISTED: u64 = 100_000;
 /// Pages asked for in one run: a log can put a single head on each.
 const MOST_PAGES: u64 = 1000;
 
-/// Heads that are looked for in the list one by one. Where more are missing, it is read again.
+/// Heads that are looked for in the list one by one, the oldest first. Where more are missing, the list
+/// is read again.
 const LOOKUPS: usize = 64;
 
 /// Whose answer a finding about the whole list is.
@@ -47,8 +48,17 @@ impl Run<'_> {
     /// Reads the list on from the last run. Gives the largest head that is new in it.
     pub(super) fn collect_listed(&mut self) -> Result<Option<Head>, Fault> {
         let Some(api) = self.source.and_then(|source| source.api()) else { return Ok(None) };
+        let start = self.listing_start()?;
+        let Some(listing) = self.walk(api, start)? else { return Ok(None) };
+        self.judge_listing(api, &listing, start)?;
+        Ok(listing.largest)
+    }
+
+    /// Reads the list from `after` to its end, or as far as one run goes. `None` where it is not served;
+    /// that is said.
+    fn walk(&mut self, api: &dyn LogApi, after: u64) -> Result<Option<Listing>, Fault> {
         let mut listing = Listing { sound: true, ..Listing::default() };
-        let mut after = self.listing_start()?;
+        let mut after = after;
         for _ in 0..MOST_PAGES {
             if listing.read >= MOST_LISTED {
                 break;
@@ -57,7 +67,7 @@ impl Run<'_> {
                 Ok(page) => page,
                 Err(error) => {
                     self.list_not_served(error)?;
-                    return Ok(listing.largest);
+                    return Ok(None);
                 }
             };
             self.take_page(&page.heads, &mut listing)?;
@@ -69,8 +79,7 @@ impl Run<'_> {
                 }
             }
         }
-        self.judge_listing(api, &listing)?;
-        Ok(listing.largest)
+        Ok(Some(listing))
     }
 
     /// Where to begin: where the last run stopped, or before the oldest of many that were never seen.
@@ -142,7 +151,7 @@ impl Run<'_> {
         }
     }
 
-    fn judge_listing(&mut self, api: &dyn LogApi, listing: &Listing) -> Result<(), Fault> {
+    fn judge_listing(&mut self, api: &dyn LogApi, listing: &Listing, start: u64) -> Result<(), Fault> {
         if !listing.whole {
             let cause = format!(
                 "the log lists more heads than are read in one run ({} so far); run again to go on from there",
@@ -155,41 +164,48 @@ impl Run<'_> {
             self.end_answer_findings(SUBJECT)?;
         }
         let key = self.policy.log_key.clone();
-        let mut held = self.mirror.unlisted(LOOKUPS.saturating_add(1), &key)?;
-        if held.len() > LOOKUPS {
-            held.truncate(LOOKUPS);
-            let cause = format!(
-                "more than {LOOKUPS} signed heads that are held here were not found in the log's list"
-            );
-            self.summary.incomplete.push(cause);
-        }
+        let held = self.mirror.unlisted(LOOKUPS, &key)?;
+        let mut missing = Vec::new();
         for stored in held {
-            if let Some(error) = self.look_up(api, &stored)? {
-                self.list_not_served(error)?;
-                break;
+            match self.is_where_it_should_be(api, &stored.head) {
+                Ok(true) => self.set_listed(&stored.head)?,
+                Ok(false) => missing.push(stored),
+                Err(error) => return self.list_not_served(error),
+            }
+        }
+        // Before anything is held against the log, all of its list, in case its cursor is no time.
+        if start > 0 && !missing.is_empty() && self.walk(api, 0)?.is_none() {
+            return Ok(());
+        }
+        for stored in missing {
+            if !self.mirror.is_listed(&stored.head.statement())? {
+                self.report_missing(&stored)?;
             }
         }
         self.end_found_heads()
     }
 
-    /// Asks for the place in the list where a head should be. It is held against the log only where the
-    /// list goes on past it, or had a whole run's time to catch up: a cache may lag behind.
-    fn look_up(&mut self, api: &dyn LogApi, stored: &StoredHead) -> Result<Option<FetchError>, Fault> {
-        let head = &stored.head;
+    fn set_listed(&mut self, head: &Head) -> Result<(), Fault> {
+        self.summary.tally.record("head-list", true);
+        Ok(self.mirror.transact(|mirror, _| mirror.set_listed(head))?)
+    }
+
+    /// Asks for the place in the list where a head should be.
+    fn is_where_it_should_be(&self, api: &dyn LogApi, head: &Head) -> Result<bool, FetchError> {
         let time = head.timestamp().unwrap_or(0);
-        let page = match api.history(time.saturating_sub(1), HEADS_PAGE) {
-            Ok(page) => page,
-            Err(error) => return Ok(Some(error)),
-        };
+        let page = api.history(time.saturating_sub(1), HEADS_PAGE)?;
         let listed = |raw: &Vec<u8>| {
             Head::verify_sth(raw, &self.policy.log_key)
                 .is_ok_and(|other| other.statement() == head.statement())
         };
-        if page.heads.iter().any(listed) {
-            self.mirror.transact(|mirror, _| mirror.set_listed(head))?;
-            self.summary.tally.record("head-list", true);
-            return Ok(None);
-        }
+        Ok(page.heads.iter().any(listed))
+    }
+
+    /// A head that is not in the list is held against the log only where the list goes on past it, or
+    /// had a whole run's time to catch up: a cache may lag behind.
+    fn report_missing(&mut self, stored: &StoredHead) -> Result<(), Fault> {
+        let head = &stored.head;
+        let time = head.timestamp().unwrap_or(0);
         let passed = self.mirror.state().listed_until >= time;
         if passed || stored.first_seen != self.options.now.1 {
             self.summary.tally.record("head-list", false);
@@ -198,16 +214,15 @@ impl Run<'_> {
                 head.size(),
                 text::time(time)
             );
-            self.find_of_log(Code::Gap, format!("{SUBJECT} {}", head.statement()), message)?;
-        } else {
-            let cause = format!(
-                "the log's own list of heads does not have the STH of size {} yet that it serves; run again in \
-                 some minutes: it may lag behind",
-                head.size()
-            );
-            self.summary.incomplete.push(cause);
+            return self.find_of_log(Code::Gap, format!("{SUBJECT} {}", head.statement()), message);
         }
-        Ok(None)
+        let cause = format!(
+            "the log's own list of heads does not have the STH of size {} yet that it serves; run again in some \
+             minutes: it may lag behind",
+            head.size()
+        );
+        self.summary.incomplete.push(cause);
+        Ok(())
     }
 
     /// Heads that were missing and are listed by now.
