@@ -1,9 +1,9 @@
 //! When the log does not serve what it signed: which part, and whether history was rewritten.
 
-use super::extend::BadBundle;
 use super::history::{mirrored_range, tree_subject};
 use super::pipeline::in_order;
 use super::served_tree::TreeError;
+use super::taker::BadBundle;
 use super::work::{Piece, Shop, TileDoubt, WIDTH, fetch_leaves, fold};
 use super::{Fault, Run};
 use crate::core::evidence::Kind;

@@ -27,6 +27,7 @@ mod pipeline;
 pub mod recheck;
 mod served_proofs;
 mod served_tree;
+mod taker;
 mod upkeep;
 mod work;
 mod writer;

@@ -4,8 +4,8 @@
 //! not the same any more, the disk is at fault and not the log: the bundle is fetched again, and
 //! put back only if it hashes to what was proved.
 
-use super::extend::too_many;
 use super::pipeline::in_order;
+use super::taker::too_many;
 use super::work::{Bundle, Piece, Shop, WIDTH, fetch_leaves, fold};
 use super::writer::{Mode, Writer};
 use super::{Fault, Run};

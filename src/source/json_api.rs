@@ -185,12 +185,15 @@ mod tests {
     use crate::source::tiled::Found;
     use std::sync::Mutex;
 
+    /// From start, count and leaves to an answer.
+    type Answering = fn(u64, u64, Vec<Vec<u8>>) -> Vec<u8>;
+
     /// A server of `cap` entries at once, whose leaf `i` is `length` bytes long.
     struct Server {
         cap: u64,
         length: usize,
         asked: Mutex<Vec<(u64, u64)>>,
-        answer: fn(u64, u64, Vec<Vec<u8>>) -> Vec<u8>,
+        answer: Answering,
     }
 
     impl Fetcher for Server {
@@ -289,7 +292,7 @@ mod tests {
 
     #[test]
     fn an_answer_to_something_else_is_asked_for_twice_and_then_said() {
-        let cases: [(fn(u64, u64, Vec<Vec<u8>>) -> Vec<u8>, &str); 5] = [
+        let cases: [(Answering, &str); 5] = [
             (|start, _, leaves| honest(start + 1, 0, leaves), "start is 1"),
             (|start, _, _| honest(start, 0, Vec::new()), "no entries"),
             (|start, count, _| honest(start, 0, vec![vec![7]; count as usize + 1]), "257 entries"),

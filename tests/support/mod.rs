@@ -6,6 +6,7 @@
 #![allow(dead_code)] // every test binary uses another part
 
 pub mod api;
+pub mod api_lab;
 pub mod case;
 pub mod cli;
 pub mod lab;

@@ -1,0 +1,169 @@
+//! Takes the pieces of one pass in order, and decides what each means for it: kept, doubted, the end.
+
+use super::Fault;
+use super::answers::Answer;
+use super::served_proofs::ServedProofs;
+use super::served_tree::TreeError;
+use super::work::{Bundle, Piece, TileCheck, TileDoubt};
+use super::writer::{Mode, Writer};
+use crate::audit::tally::Tally;
+use std::ops::ControlFlow;
+
+/// Bundles that are missing or wrong before a run stops asking: one is a finding, and a log that
+/// serves none must not keep us here.
+const MAX_BAD_BUNDLES: usize = 16;
+
+/// Wrong tiles that are remembered until the leaves are proved; more are counted, not listed.
+const MAX_DOUBTS: usize = 10_000;
+
+/// Why a pass ends before its last bundle.
+pub(super) enum Stop {
+    Fault(Fault),
+    TreeLost(TreeError),
+    Unknown(String),
+    /// So many findings stand.
+    TooMany(u64),
+    /// Enough bundles were bad.
+    Enough,
+}
+
+/// A bundle that is not what the signed root commits to.
+pub(super) struct BadBundle {
+    pub n: u64,
+    pub missing: bool,
+    pub why: String,
+}
+
+/// What was taken besides entries.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub bad: Vec<BadBundle>,
+    /// In [`Mode::Unproved`] only, the tiles that will be wrong if the leaves turn out right.
+    pub doubts: Vec<TileDoubt>,
+    pub tiles: Tally,
+    /// Consistency proofs that vouched for a batch.
+    pub vouched: u64,
+    /// The bundle that begins with other entries than were proved and mirrored before.
+    pub contradicted: Option<u64>,
+}
+
+/// Takes the pieces in order and decides what each means for the pass.
+pub(super) struct Taker<'a> {
+    mode: Mode,
+    /// Tiles vouch for each bundle apart.
+    tiles: bool,
+    pub proofs: Option<ServedProofs<'a>>,
+    max_findings: u64,
+    pub taken: Taken,
+}
+
+impl<'a> Taker<'a> {
+    pub(super) fn new(
+        mode: Mode,
+        tiles: bool,
+        proofs: Option<ServedProofs<'a>>,
+        max_findings: u64,
+    ) -> Taker<'a> {
+        Taker { mode, tiles, proofs, max_findings, taken: Taken::default() }
+    }
+
+    pub(super) fn take(&mut self, n: u64, piece: Piece, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
+        match piece {
+            Piece::Done(bundle) => {
+                if !self.tiles && self.contradicts(&bundle, writer)? {
+                    self.taken.contradicted = Some(n);
+                }
+                match &bundle.tile {
+                    TileCheck::NotCompared => {}
+                    TileCheck::Same => self.taken.tiles.record("tiles", true),
+                    TileCheck::Doubt(doubt) => {
+                        self.taken.tiles.record("tiles", false);
+                        if self.mode == Mode::Unproved && self.taken.doubts.len() < MAX_DOUBTS {
+                            self.taken.doubts.push(doubt.clone());
+                        }
+                    }
+                }
+                let taken = match self.taken.bad.is_empty() {
+                    true => writer.take(*bundle),
+                    false => writer.take_findings_only(&bundle),
+                };
+                self.after(taken, writer)
+            }
+            Piece::Missing(why) => self.bad(BadBundle { n, missing: true, why }),
+            Piece::Wrong(why) => self.bad(BadBundle { n, missing: false, why }),
+            Piece::Unknown(cause) => ControlFlow::Break(Stop::Unknown(cause)),
+            Piece::TreeLost(error) => ControlFlow::Break(Stop::TreeLost(error)),
+            Piece::Disagreement(what) => ControlFlow::Break(Stop::Fault(Fault::Disagreement(what))),
+            // Only mirrored leaves can be damaged here.
+            Piece::Damaged => ControlFlow::Break(Stop::Unknown("the mirror is damaged".to_owned())),
+        }
+    }
+
+    fn contradicts(&self, bundle: &Bundle, writer: &Writer<'_>) -> ControlFlow<Stop, bool> {
+        match writer.contradicts(bundle) {
+            Ok(contradicts) => ControlFlow::Continue(contradicts),
+            Err(fault) => ControlFlow::Break(Stop::Fault(fault)),
+        }
+    }
+
+    fn after(&mut self, taken: Result<(), Fault>, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
+        if let Err(fault) = taken {
+            return ControlFlow::Break(Stop::Fault(fault));
+        }
+        if writer.findings() > self.max_findings {
+            return ControlFlow::Break(Stop::TooMany(writer.findings()));
+        }
+        if writer.is_full() { self.flush(writer) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Makes what was taken durable; first proved, where proofs vouch for it: what is not proved is
+    /// never kept.
+    pub(super) fn flush(&mut self, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
+        if let Some(proofs) = self.proofs.as_ref().filter(|_| writer.waiting() > 0) {
+            match proofs.vouch(writer.frontier()) {
+                Answer::Good => self.taken.vouched = self.taken.vouched.saturating_add(1),
+                Answer::Unknown(cause) => return ControlFlow::Break(Stop::Unknown(cause)),
+                answer => {
+                    let lost = keep_proved(proofs, writer, answer);
+                    return ControlFlow::Break(lost.unwrap_or_else(Stop::Fault));
+                }
+            }
+        }
+        match writer.flush() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(fault) => ControlFlow::Break(Stop::Fault(fault)),
+        }
+    }
+
+    fn bad(&mut self, bad: BadBundle) -> ControlFlow<Stop> {
+        self.taken.bad.push(bad);
+        // Without tiles nothing after a hole can be proved any more.
+        if !self.tiles || self.taken.bad.len() >= MAX_BAD_BUNDLES {
+            return ControlFlow::Break(Stop::Enough);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The log's proof does not lead from all that waits to the signed root. Finds, by halves, how much of
+/// it another proof bears out; that much is kept.
+fn keep_proved(proofs: &ServedProofs<'_>, writer: &mut Writer<'_>, answer: Answer) -> Result<Stop, Fault> {
+    let (mut good, mut bad, mut answer) = (0, writer.waiting(), answer);
+    while bad.saturating_sub(good) > 1 {
+        let middle = good.midpoint(bad);
+        match proofs.vouch(&writer.frontier_after(middle)?) {
+            Answer::Good => good = middle,
+            Answer::Unknown(cause) => return Ok(Stop::Unknown(cause)),
+            other => (bad, answer) = (middle, other),
+        }
+    }
+    let first = writer.frontier_after(bad)?.end();
+    writer.keep_first(good)?;
+    writer.flush()?;
+    Ok(Stop::TreeLost(TreeError::Proof { first, second: proofs.size, answer }))
+}
+
+/// The cause of a stop at `--max-findings`.
+pub(super) fn too_many(findings: u64) -> String {
+    format!("{findings} findings stand; the run stopped there, see --max-findings")
+}
