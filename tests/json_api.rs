@@ -198,6 +198,33 @@ fn a_wrong_consistency_proof_alone_is_no_violation_and_keeps_nothing_out() {
     }
 }
 
+/// A page or a proof that was changed on its way is asked for again, and nobody is accused.
+#[test]
+fn what_is_wrong_only_once_or_twice_is_no_finding() {
+    let leaves = rejected_leaves(9000);
+    for (path, times) in
+        [("entries?start=512&", 1), ("entries?start=512&", 2), ("consistency?", 1), ("inclusion", 1)]
+    {
+        let struck = AtomicUsize::new(0);
+        let log = ApiLog::new(&key(), &leaves, &[300, 9000]).change(move |asked, answer| {
+            if !asked.starts_with(path) || struck.fetch_add(1, SeqCst) >= times {
+                return answer;
+            }
+            if !path.starts_with("entries") {
+                let text = String::from_utf8(answer?).unwrap();
+                let at = text.rfind('"')?;
+                let other = if &text[at - 1..at] == "0" { "1" } else { "0" };
+                return Some(format!("{}{other}{}", &text[..at - 1], &text[at..]).into_bytes());
+            }
+            let mut leaves = api::read_entries(&answer?, 512, 256).unwrap();
+            leaves[9] = leaf(&rejected("other"));
+            Some(api::write_entries(512, leaves.iter().map(Vec::as_slice)))
+        });
+        let lab = lab();
+        clean(&lab.desk(0).audit(&log.source()), 9000);
+    }
+}
+
 #[test]
 fn a_proof_with_something_left_over_is_wrong() {
     let answer = changed("inclusion", 300, |bytes| {

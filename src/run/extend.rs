@@ -11,7 +11,7 @@ use super::pipeline::in_order;
 use super::served_proofs::ServedProofs;
 use super::served_tree::{ServedTree, TreeError};
 use super::taker::{Stop, Taken, Taker, too_many};
-use super::work::{Shop, WIDTH};
+use super::work::{Shop, WIDTH, fetch_leaves};
 use super::writer::{Mode, Writer};
 use super::{Fault, Run};
 use crate::core::evidence::Kind;
@@ -77,7 +77,10 @@ impl Run<'_> {
                     Compared::TreeLost(error) => return self.extend_unproved(source, head, &error),
                     Compared::Consistent => {}
                 }
-                self.extend_proved(source, head, Vouching::Tiles(tree))
+                match self.extend_proved(source, head, Vouching::Tiles(tree))? {
+                    Proved::Done(reachable) => Ok(reachable),
+                    Proved::Lost(error) => self.extend_unproved(source, head, &error),
+                }
             }
             Err(TreeError::Fetch(cause)) => {
                 self.summary.incomplete.push(cause);
@@ -152,16 +155,26 @@ impl Run<'_> {
         let proofs = ServedProofs { api, size: head.size(), root: head.root() };
         let Some(frontier) = self.mirror.state().frontier() else { return Ok(true) };
         match proofs.vouch(&frontier) {
-            Answer::Good => self.extend_proved(source, head, Vouching::Proofs(proofs)),
+            Answer::Good => {}
             Answer::Unknown(cause) => {
                 self.summary.incomplete.push(cause);
-                Ok(false)
+                return Ok(false);
             }
             answer => {
-                let (first, second) = (frontier.end(), head.size());
-                self.extend_unproved(source, head, &TreeError::Proof { first, second, answer })
+                let first = frontier.end();
+                return self.extend_unproved(source, head, &TreeError::Proof { first, answer });
             }
         }
+        for last in [false, true] {
+            match self.extend_proved(source, head, Vouching::Proofs(proofs))? {
+                Proved::Done(reachable) => return Ok(reachable),
+                Proved::Lost(error) if last => return self.extend_unproved(source, head, &error),
+                // A page can be changed on its way; what was proved before it is kept, and the rest is
+                // asked for once more before proofs are given up.
+                Proved::Lost(_) => {}
+            }
+        }
+        Ok(true)
     }
 
     fn extend_proved(
@@ -169,24 +182,24 @@ impl Run<'_> {
         source: &dyn LogSource,
         head: &Head,
         vouching: Vouching<'_>,
-    ) -> Result<bool, Fault> {
+    ) -> Result<Proved, Fault> {
         match self.pass(source, head, vouching)? {
             (Pass::Whole, taken, frontier) => {
                 if frontier.root() != head.root() {
                     let what = "every bundle was proved, yet the tree has another root".to_owned();
                     return Err(Fault::Disagreement(what));
                 }
-                self.report_contradicted(head, taken.contradicted)?;
+                self.report_contradicted(source, head, taken.contradicted)?;
                 self.rooted(head)?;
-                Ok(true)
+                Ok(Proved::Done(true))
             }
-            (Pass::Holes, ..) => Ok(true),
-            (Pass::Stopped, ..) => Ok(false),
+            (Pass::Holes, ..) => Ok(Proved::Done(true)),
+            (Pass::Stopped, ..) => Ok(Proved::Done(false)),
             (Pass::TreeLost(TreeError::Fetch(cause)), ..) => {
                 self.summary.incomplete.push(cause);
-                Ok(false)
+                Ok(Proved::Done(false))
             }
-            (Pass::TreeLost(error), ..) => self.extend_unproved(source, head, &error),
+            (Pass::TreeLost(error), ..) => Ok(Proved::Lost(error)),
         }
     }
 
@@ -209,12 +222,10 @@ impl Run<'_> {
                     state.set_tally(&tally);
                     taken.doubts.iter().try_for_each(|doubt| mirror.put_finding(&doubt.finding(), now))
                 })?;
-                if let TreeError::Proof { first, second, answer } = why {
-                    // The entries are right, so it was the proof that was not.
-                    self.summary.tally.record("served-proofs", false);
-                    self.find_answer(&consistency_subject(*first, *second), answer)?;
+                if let TreeError::Proof { first, .. } = why {
+                    self.ask_again(source, head, *first)?;
                 }
-                self.report_contradicted(head, taken.contradicted)?;
+                self.report_contradicted(source, head, taken.contradicted)?;
                 self.rooted(head)?;
                 Ok(true)
             }
@@ -233,10 +244,34 @@ impl Run<'_> {
         }
     }
 
-    /// The head continues what is mirrored, and yet the log now serves something else in its place.
-    fn report_contradicted(&mut self, head: &Head, bundle: Option<u64>) -> Result<(), Fault> {
-        let Some(first) = bundle.map(|n| n.saturating_mul(WIDTH)) else { return Ok(()) };
+    /// A proof did not bear out the first `first` entries, and yet they are right. Was it the proof that
+    /// was wrong, or the entries at that moment? Now that the tree is there, the proof tells.
+    fn ask_again(&mut self, source: &dyn LogSource, head: &Head, first: u64) -> Result<(), Fault> {
+        let Some(api) = source.api().filter(|_| (1..head.size()).contains(&first)) else { return Ok(()) };
+        let answer = self.consistency_answer(api, first, head.size(), head.root())?;
+        if let Answer::Unknown(cause) = answer {
+            self.summary.incomplete.push(cause);
+            return Ok(());
+        }
+        self.summary.tally.record("served-proofs", answer == Answer::Good);
+        self.find_answer(&consistency_subject(first, head.size()), &answer)
+    }
+
+    /// The head continues what is mirrored, and yet the log now serves something else in its place: also
+    /// when asked again.
+    fn report_contradicted(
+        &mut self,
+        source: &dyn LogSource,
+        head: &Head,
+        bundle: Option<u64>,
+    ) -> Result<(), Fault> {
+        let Some(n) = bundle else { return Ok(()) };
+        let first = n.saturating_mul(WIDTH);
         let end = first.saturating_add(WIDTH).min(head.size());
+        let width = u16::try_from(end.saturating_sub(first)).unwrap_or(0);
+        if fetch_leaves(source, n, width).ok() == Some(self.mirror.leaves(first, end)?) {
+            return Ok(());
+        }
         let message = format!(
             "among entries {first} to {} the log serves others than it did before, which its head commits to",
             end.saturating_sub(1)
@@ -320,6 +355,14 @@ impl Run<'_> {
         self.report_holes(head, &taker.bad)?;
         Ok((pass, taker, frontier))
     }
+}
+
+/// How a pass that something vouched for ended.
+enum Proved {
+    /// As far as it goes; `false` where the log could not be reached.
+    Done(bool),
+    /// What vouched does so no longer.
+    Lost(TreeError),
 }
 
 /// What shows that bundles are those of the signed tree, before the last one is there.

@@ -13,6 +13,7 @@ use crate::core::tree::CompactRange;
 use crate::source::LogApi;
 
 /// Consistency proofs to one signed head.
+#[derive(Clone, Copy)]
 pub(super) struct ServedProofs<'a> {
     pub api: &'a dyn LogApi,
     /// The signed head's size.

@@ -22,12 +22,10 @@ pub enum TreeError {
     Missing(String),
     /// This tile is malformed, or is not what the signed root commits to.
     Wrong(String),
-    /// The log's consistency proof from the first to the second size.
+    /// The log's consistency proof to the signed tree.
     Proof {
         /// The smaller tree.
         first: u64,
-        /// The signed tree.
-        second: u64,
         /// [`Answer::Wrong`] or [`Answer::Missing`].
         answer: Answer,
     },

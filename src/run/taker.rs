@@ -160,7 +160,7 @@ fn keep_proved(proofs: &ServedProofs<'_>, writer: &mut Writer<'_>, answer: Answe
     let first = writer.frontier_after(bad)?.end();
     writer.keep_first(good)?;
     writer.flush()?;
-    Ok(Stop::TreeLost(TreeError::Proof { first, second: proofs.size, answer }))
+    Ok(Stop::TreeLost(TreeError::Proof { first, answer }))
 }
 
 /// The cause of a stop at `--max-findings`.
