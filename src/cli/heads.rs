@@ -179,19 +179,24 @@ fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, bytes: &[u8]) 
         now: (started.unix_ms, started.text.clone()),
     };
     let mut imported = Imported::default();
-    let mut run = Run::new(None, mirror, &policy, &options, &Silent);
+    let (mut heads, mut disagreement) = (Vec::new(), None);
     for raw in split(bytes)? {
         imported.read = imported.read.saturating_add(1);
         match Head::verify(raw.as_bytes(), key) {
-            Ok(head) => match run.keep(&head, &Provenance::Imported) {
-                Ok(new) => imported.new = imported.new.saturating_add(u64::from(new)),
-                Err(error) => return Ok(stop(&error.to_string())),
-            },
-            Err(HeadError::Disagreement(what)) => return Ok(stop(&what)),
+            Ok(head) => heads.push(head),
+            Err(HeadError::Disagreement(what)) => disagreement = Some(what),
             Err(error) => {
                 imported.refused.push(format!("head {}: {}", imported.read, text::quoted(&error.to_string())))
             }
         }
+    }
+    let mut run = Run::new(None, mirror, &policy, &options, &Silent);
+    match run.keep_all(&heads, &Provenance::Imported) {
+        Ok(new) => imported.new = new,
+        Err(error) => return Ok(stop(&error.to_string())),
+    }
+    if let Some(what) = disagreement {
+        return Ok(stop(&what));
     }
     let summary = run.compare_imported();
     if let Some(fault) = summary.faults.first() {

@@ -10,7 +10,7 @@ use crate::core::{limits, text};
 use crate::mirror::{HeadStatus, Provenance};
 use crate::source::{FetchError, LogSource, ServedHead};
 
-/// Heads whose comparison is made durable at once: one sync to disk for many.
+/// Heads that are kept, or whose comparison is made durable, at once: one sync to disk for many.
 const COMPARED_AT_ONCE: usize = 1000;
 
 /// What asking for one kind of head came to.
@@ -236,11 +236,25 @@ impl Run<'_> {
     /// # Errors
     /// A fault of ours.
     pub fn keep(&mut self, head: &Head, provenance: &Provenance) -> Result<bool, Fault> {
+        Ok(self.keep_all(std::slice::from_ref(head), provenance)? > 0)
+    }
+
+    /// Keeps many heads, durably; gives how many are new.
+    ///
+    /// # Errors
+    /// A fault of ours.
+    pub fn keep_all(&mut self, heads: &[Head], provenance: &Provenance) -> Result<u64, Fault> {
         let now = &self.options.now.1;
-        let new = self.mirror.transact(|mirror, _| mirror.put_head(head, provenance, now))?;
-        if new {
-            self.summary.heads_new = self.summary.heads_new.saturating_add(1);
+        let mut new: u64 = 0;
+        for batch in heads.chunks(COMPARED_AT_ONCE) {
+            let kept = self.mirror.transact(|mirror, _| {
+                batch.iter().try_fold(0u64, |new, head| {
+                    Ok(new.saturating_add(u64::from(mirror.put_head(head, provenance, now)?)))
+                })
+            })?;
+            new = new.saturating_add(kept);
         }
+        self.summary.heads_new = self.summary.heads_new.saturating_add(new);
         Ok(new)
     }
 
