@@ -11,7 +11,7 @@
 use crate::core::encoding::{decode_base64url, encode_base64url};
 use crate::core::hash::Hash;
 use crate::core::limits;
-use crate::core::object::{self, Object};
+use crate::core::object::{self, AtMost, Object};
 use crate::core::proof::{ConsistencyProof, InclusionProof};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -264,8 +264,8 @@ pub struct Bundle {
     pub checkpoint: Vec<u8>,
     /// The public reveal (specification section 6), byte for byte, where there is one.
     pub reveal: Option<Vec<u8>>,
-    /// Anchors (specification section 7), byte for byte.
-    pub anchors: Vec<Vec<u8>>,
+    /// The array of anchors (specification section 7), byte for byte and not looked into.
+    pub anchors: Vec<u8>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -279,7 +279,7 @@ struct BundleJson<'a> {
     checkpoint: Cow<'a, str>,
     /// `null` is a text too, so that a missing member stays a missing member.
     reveal: Box<RawValue>,
-    anchors: Vec<Box<RawValue>>,
+    anchors: Box<RawValue>,
 }
 
 const NULL: &str = "null";
@@ -293,6 +293,9 @@ impl Bundle {
         if json.index.max(inclusion.index).max(inclusion.tree_size) > limits::MAX_INTEGER {
             return Err(malformed("an integer is larger than 2^53 - 1"));
         }
+        if !json.anchors.get().starts_with('[') {
+            return Err(malformed("anchors is not an array"));
+        }
         Ok(Bundle {
             index: json.index,
             entry: verbatim(&json.entry),
@@ -302,7 +305,7 @@ impl Bundle {
             sth: verbatim(&json.sth),
             checkpoint: json.checkpoint.as_bytes().to_vec(),
             reveal: (json.reveal.get() != NULL).then(|| verbatim(&json.reveal)),
-            anchors: json.anchors.iter().map(|anchor| verbatim(anchor)).collect(),
+            anchors: verbatim(&json.anchors),
         })
     }
 
@@ -317,7 +320,7 @@ impl Bundle {
             sth: json(&self.sth)?,
             checkpoint: std::str::from_utf8(&self.checkpoint).ok()?.into(),
             reveal: json(self.reveal.as_deref().unwrap_or(NULL.as_bytes()))?,
-            anchors: self.anchors.iter().map(|anchor| json(anchor)).collect::<Option<_>>()?,
+            anchors: json(&self.anchors)?,
         }))
     }
 }
@@ -331,10 +334,13 @@ pub struct HeadsPage {
     pub next: Option<u64>,
 }
 
+/// More are refused while an answer is read: a page asks for fewer.
+const MOST_HEADS: usize = 2000;
+
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct HeadsJson {
-    heads: Vec<Box<RawValue>>,
+    heads: AtMost<Box<RawValue>, MOST_HEADS>,
     #[serde(deserialize_with = "object::present")]
     next: Option<u64>,
 }
@@ -344,21 +350,22 @@ impl HeadsPage {
     /// would never end, and is refused.
     pub fn read(bytes: &[u8], after: u64, limit: u64) -> Result<HeadsPage, AnswerError> {
         let json: HeadsJson = read(bytes)?;
-        let found = json.heads.len() as u64;
+        let AtMost(heads) = &json.heads;
+        let found = heads.len() as u64;
         if found > limit {
             return Err(AnswerError::TooMany { asked: limit, found });
         }
         if json.next.is_some_and(|next| next <= after || next > limits::MAX_INTEGER || found == 0) {
             return Err(malformed("the next page is not after this one"));
         }
-        let heads = json.heads.iter().map(|head| head.get().as_bytes().to_vec());
+        let heads = heads.iter().map(|head| head.get().as_bytes().to_vec());
         Ok(HeadsPage { heads: heads.collect(), next: json.next })
     }
 
     /// The answer as JSON; `None` where a head is no JSON.
     pub fn write(&self) -> Option<Vec<u8>> {
         let heads = self.heads.iter().map(|head| raw(head));
-        Some(write(&HeadsJson { heads: heads.collect::<Option<_>>()?, next: self.next }))
+        Some(write(&HeadsJson { heads: AtMost(heads.collect::<Option<_>>()?), next: self.next }))
     }
 }
 

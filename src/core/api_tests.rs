@@ -10,7 +10,7 @@ fn bundle() -> Bundle {
         sth: br#"{ "t":1 }"#.to_vec(),
         checkpoint: "log\n9\n\n\u{2014} x\n".as_bytes().to_vec(),
         reveal: None,
-        anchors: vec![b"{}".to_vec()],
+        anchors: b"[{}]".to_vec(),
     }
 }
 
@@ -87,6 +87,7 @@ fn a_bundle_is_closed_and_a_missing_reveal_is_no_null() {
         (",\"reveal\":null", ""),
         ("\"reveal\":null", "\"reveal\":null,\"reveal\":null"),
         ("\"anchors\":[{}]", "\"anchors\":null"),
+        ("\"anchors\":[{}]", "\"anchors\":{}"),
         ("\"index\":7", "\"index\":9007199254740992"),
         ("{\"index\":7,\"treeSize\":9,\"proof\":", "{\"treeSize\":9,\"proof\":"),
     ] {
@@ -112,6 +113,8 @@ fn the_list_of_heads_moves_forward_and_ends() {
         assert_eq!(HeadsPage::read(&page(heads, next), 7, 2).is_ok(), fine, "{heads} {next:?}");
     }
     assert!(HeadsPage::read(br#"{"heads":[]}"#, 0, 9).is_err(), "next must be there");
+    let many = format!("{{\"heads\":[{}1],\"next\":null}}", "1,".repeat(MOST_HEADS));
+    assert!(HeadsPage::read(many.as_bytes(), 0, u64::MAX).is_err());
 }
 
 #[test]

@@ -100,6 +100,11 @@ pub const MAX_CBOR_DEPTH: usize = 16;
 /// (Kerberos, RFC 4120 section 5.2.3, tolerates the same five minutes), in milliseconds.
 pub const CLOCK_SKEW_MS: u64 = 5 * 60 * 1000;
 
+/// How long what a log answers in one place may lag behind what it answers in another (its head behind
+/// its list of heads, or the other way round) before it is held against it, in milliseconds: caches do
+/// that, and RFC 6962 section 3 grants logs a day to merge.
+pub const LAG_MS: u64 = 60 * 60 * 1000;
+
 /// How much later than the first STH that covers it an entry may say it was decided
 /// (specification section 10, `decided-after-head`), in milliseconds.
 pub const DECIDED_AFTER_HEAD_MS: u64 = 10 * 60 * 1000;

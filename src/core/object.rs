@@ -5,7 +5,7 @@
 //! be second texts for one value; what everybody else refuses must not be kept as a head here.
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
@@ -45,6 +45,43 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 impl<T: Serialize> Serialize for Object<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
+    }
+}
+
+/// An array of at most `N` values: more are refused while they are read, and not after.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AtMost<T, const N: usize>(pub Vec<T>);
+
+impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for AtMost<T, N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AtMost<T, N>, D::Error> {
+        deserializer.deserialize_seq(Counted(PhantomData))
+    }
+}
+
+impl<T: Serialize, const N: usize> Serialize for AtMost<T, N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+struct Counted<T, const N: usize>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for Counted<T, N> {
+    type Value = AtMost<T, N>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an array of at most {N} values")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<AtMost<T, N>, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = array.next_element()? {
+            if values.len() >= N {
+                return Err(serde::de::Error::invalid_length(values.len().saturating_add(1), &self));
+            }
+            values.push(value);
+        }
+        Ok(AtMost(values))
     }
 }
 

@@ -130,7 +130,7 @@ impl ApiLog {
             sth: self.sths.last()?.1.clone(),
             checkpoint: self.checkpoint.clone(),
             reveal: None,
-            anchors: Vec::new(),
+            anchors: b"[]".to_vec(),
         })
     }
 }

@@ -120,7 +120,7 @@ pub fn bundle(track: &Track, index: u64) -> Option<Bundle> {
         sth: track.current.sth.clone(),
         checkpoint: track.current.checkpoint.clone(),
         reveal: None,
-        anchors: Vec::new(),
+        anchors: b"[]".to_vec(),
     })
 }
 
