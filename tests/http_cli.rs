@@ -326,8 +326,9 @@ fn heads_are_imported_from_a_url() {
 #[test]
 fn secrets_of_the_config_are_not_sent_to_others() {
     let auditor = audited(3, 3);
-    let server = TestServer::start(|request| match request.header("authorization") {
-        Some(_) => Reply::ok(""),
+    let heads = auditor.command(&["heads", "export", "--db", "{db}"]).stdout;
+    let server = TestServer::start(move |request| match request.header("authorization") {
+        Some(_) => Reply::ok(&heads),
         None => Reply::status("403 Forbidden", "", ""),
     });
     let bearer = write(&auditor, "bearer", BEARER);
@@ -344,4 +345,38 @@ fn secrets_of_the_config_are_not_sent_to_others() {
     assert_eq!(typed.exit, 0, "{typed:?}");
     let same = config(&format!("{}log", server.url()));
     assert_eq!(import(&auditor, &server.url(), &["--config", &same]).exit, 0);
+    // Nor does another --log than the config's.
+    let asked = server.requests().len();
+    let elsewhere = config("https://log.example/x");
+    let outcome = auditor.audit(server.url(), &["--config", &elsewhere]);
+    assert_eq!(outcome.exit, 3, "{outcome:?}");
+    assert!(outcome.stdout.contains("are for the log that it names"), "{outcome:?}");
+    assert!(server.requests()[asked..].iter().all(|request| request.header("authorization").is_none()));
+}
+
+/// A server knows the secret, and may send it back: it must not get into reports or the mirror.
+#[test]
+fn secrets_that_a_server_sends_back_are_not_shown() {
+    let auditor = audited(3, 3);
+    let bearer = write(&auditor, "bearer", BEARER);
+    let echo = |answer: fn(&str) -> Reply| {
+        TestServer::start(move |request| {
+            answer(request.header("authorization").unwrap_or_default().trim_start_matches("Bearer "))
+        })
+    };
+    for server in [
+        echo(|secret| Reply::status("302 Found", &format!("Location: http://evil.example/{secret}\r\n"), "")),
+        echo(|secret| Reply::status("200 OK", &format!("Content-Encoding: b-{secret}\r\n"), "")),
+        echo(|secret| Reply::ok(format!("{{\"{secret}\":1}}"))),
+    ] {
+        for url in [server.url(), format!("api+{}", server.url())] {
+            let outcome =
+                auditor.audit(&url, &["--bearer-file", &bearer, "--timeout", "1s", "--retry-for", "1s"]);
+            assert_eq!(outcome.exit, 3, "{outcome:?}");
+            let said = format!("{}{}", outcome.stdout, outcome.stderr);
+            assert!(!said.contains(BEARER.trim()), "{said}");
+        }
+    }
+    let mirror = std::fs::read(auditor.db()).unwrap();
+    assert!(!String::from_utf8_lossy(&mirror).contains(BEARER.trim()));
 }

@@ -22,7 +22,9 @@ pub fn run(settings: &Settings) -> Result<u8, String> {
         return Err("which log? Give it with --log URL-or-DIR".to_owned());
     };
     let db = settings.require_db()?;
-    let http = settings.net.options()?;
+    // The secrets of a config that names a log are for that log.
+    let owner = settings.config_log.as_ref().unwrap_or(location);
+    let (http, left_out) = settings.net.options_for(location, Some(owner))?;
     let source = source::open(location, settings.api, &http).map_err(|error| format!("--log: {error}"))?;
     let started = Started::now();
     let mut input = Input {
@@ -31,6 +33,11 @@ pub fn run(settings: &Settings) -> Result<u8, String> {
         asked: asked(settings),
         ..Input::default()
     };
+    if left_out {
+        let note = "the secrets in the config are for the log that it names, and were not sent to this one: give those \
+                    of this log as options";
+        input.notes.push(note.to_owned());
+    }
     match &settings.log_key {
         None => {
             input.nothing_judged = true;

@@ -26,6 +26,8 @@ pub struct Settings {
     pub relying_party: RelyingParty,
     pub pinned_keys: BTreeMap<String, Vec<Hash>>,
     pub log: Option<String>,
+    /// The log of the config, whether or not another is given.
+    pub config_log: Option<String>,
     pub api: bool,
     pub db: Option<PathBuf>,
     pub init: bool,
@@ -159,6 +161,7 @@ pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String
             require_user_verification: true,
         },
         pinned_keys: pinned(file.approvers)?,
+        config_log: file.log.clone(),
         log: options.log.or(file.log),
         api: options.api || file.api,
         db: options.db.or(file.db),

@@ -153,18 +153,18 @@ impl Net {
     ///
     /// # Errors
     /// A sentence for the person, without any secret: wrong usage.
-    pub fn options(&self) -> Result<HttpOptions, String> {
+    fn options(&self) -> Result<HttpOptions, String> {
         Ok(HttpOptions { headers: self.all.read()?, ..self.options.clone() })
     }
 
-    /// For a document at `url`, which may be another party's than `log`. The secrets of the config
+    /// For what is at `url`, which may be another party's than `log`. The secrets of the config
     /// are the log's, and go there only; those on the command line are for what it names. Also
     /// whether any were left out.
     ///
     /// # Errors
     /// A sentence for the person, without any secret: wrong usage.
     pub fn options_for(&self, url: &str, log: Option<&str>) -> Result<(HttpOptions, bool), String> {
-        if log.is_some_and(|log| same_origin(log, url)) {
+        if log.is_some_and(|log| log == url || same_origin(log, url)) {
             return Ok((self.options()?, false));
         }
         let options = HttpOptions { headers: self.typed.read()?, ..self.options.clone() };

@@ -32,6 +32,9 @@ const NOT_YOURS: [&str; 14] = [
 #[derive(Clone, Default)]
 pub struct SecretHeaders(HeaderMap);
 
+/// Shorter secrets than this are not looked for in what a server sends.
+pub(super) const SHORTEST: usize = 4;
+
 impl SecretHeaders {
     /// Adds `Authorization: Bearer` with this token; one line end after it is taken away.
     ///
@@ -106,6 +109,14 @@ impl SecretHeaders {
     /// Whether there is nothing to send.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// What must not be repeated to anybody: the values, and a token without its `Bearer`. Those too short
+    /// to be told from ordinary text are left out.
+    pub(super) fn values(&self) -> Vec<String> {
+        let values = self.0.values().filter_map(|value| value.to_str().ok());
+        let tokens = values.map(|value| value.strip_prefix("Bearer ").unwrap_or(value).to_owned());
+        tokens.filter(|value| value.len() >= SHORTEST).collect()
     }
 
     pub(super) fn has_authorization(&self) -> bool {

@@ -123,6 +123,9 @@ impl fmt::Display for FetchError {
             FetchError::Lacking { what, cause }
             | FetchError::Excess { what, cause }
             | FetchError::Malformed { what, cause } => write!(f, "{what}: {cause}"),
+            FetchError::Unavailable { what, cause } if cause.contains("run again") => {
+                write!(f, "{what}: could not be fetched: {cause}")
+            }
             FetchError::Unavailable { what, cause } => {
                 write!(f, "{what}: could not be fetched: {cause}; run again when the log can be reached")
             }

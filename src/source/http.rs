@@ -3,7 +3,7 @@
 //! Bounded in bytes (after decompression), time, rate and redirects. TLS says whom we talk to; it
 //! proves nothing about the log, whose signature on its heads does.
 
-use super::auth::is_loopback;
+use super::auth::{SHORTEST, is_loopback};
 use super::body::{Gate, drain};
 use super::client::{Background, parallelism};
 use super::limiter::Limiter;
@@ -39,6 +39,8 @@ pub struct Http {
     gate: Gate,
     /// Something was served.
     served: AtomicBool,
+    /// What a server may know and must not get printed or stored by sending it back.
+    secrets: Vec<String>,
     handle: Handle,
     _background: Background,
 }
@@ -101,15 +103,19 @@ impl Http {
     pub(super) fn at(mut base: Url, options: &HttpOptions) -> Result<Http, OpenError> {
         let credentials = take_credentials(&mut base);
         check_secrets(&base, credentials.is_some(), options)?;
+        // In the clear to this machine, a password must not make a detour over a proxy either.
+        let direct = credentials.is_some() && base.scheme() == "http";
+        let options = &HttpOptions { env_proxy: options.env_proxy && !direct, ..options.clone() };
         let (background, handle) = Background::start()?;
         Ok(Http {
             places: Places::new(&base, options)?,
             base,
-            credentials,
             deadline: options.deadline.map(Timer::new),
             limiter: Limiter::new(options.max_rps),
             gate: Gate::new(),
             served: AtomicBool::new(false),
+            secrets: secrets(credentials.as_ref(), options),
+            credentials,
             options: options.clone(),
             handle,
             _background: background,
@@ -189,7 +195,8 @@ impl Http {
             let (url, mut miss) = match self.round(wanted, &mut patience).await {
                 Ok(found) => {
                     self.served.store(true, Relaxed);
-                    return Ok(found);
+                    let answer = self.check_secrets(found);
+                    return answer.map_err(|miss| self.error(self.base.as_str(), miss, wanted.limit, 1));
                 }
                 Err(missed) => missed,
             };
@@ -243,14 +250,39 @@ impl Http {
         )))
     }
 
+    /// `text` without any secret that a server put into it.
+    fn without_secrets(&self, text: &str) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "[a secret of yours]"))
+    }
+
+    /// An answer that sends a secret back is none: it would end up in findings and in the mirror.
+    fn check_secrets(&self, found: Found) -> Result<Found, Miss> {
+        let repeats =
+            |secret: &String| found.bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
+        match self.secrets.iter().any(repeats) {
+            true => {
+                Err(Miss::Refused("the answer repeats a secret that was sent; it was not kept".to_owned()))
+            }
+            false => Ok(found),
+        }
+    }
+
     fn error(&self, url: &str, miss: Miss, limit: usize, attempts: u32) -> FetchError {
+        let url = &self.without_secrets(url);
         match miss {
             Miss::Absent => FetchError::not_found(url),
             Miss::TooLarge => FetchError::too_large(url, limit),
-            Miss::Refused(cause) => FetchError::refused(url, &cause),
-            Miss::Failed { cause, .. } if attempts == 1 => FetchError::unavailable(url, &cause),
+            Miss::Refused(cause) => FetchError::refused(url, &self.without_secrets(&cause)),
             Miss::Failed { cause, .. } => {
-                FetchError::unavailable(url, &format!("{cause} (asked {attempts} times)"))
+                let cause = self.without_secrets(&cause);
+                let hint = match cause.contains("certificate") {
+                    true => "; for a private authority, give its certificate with --ca-file",
+                    false => "",
+                };
+                match attempts {
+                    1 => FetchError::unavailable(url, &format!("{cause}{hint}")),
+                    _ => FetchError::unavailable(url, &format!("{cause} (asked {attempts} times){hint}")),
+                }
             }
             Miss::Over(limit) => FetchError::unavailable(
                 url,
@@ -280,11 +312,11 @@ impl Fetcher for Http {
 /// Where secrets must not go, and what they would contradict.
 fn check_secrets(base: &Url, credentials: bool, options: &HttpOptions) -> Result<(), OpenError> {
     let host = base.host_str().unwrap_or_default();
-    if !options.headers.is_empty() && base.scheme() != "https" && !is_loopback(host) {
+    if (credentials || !options.headers.is_empty()) && base.scheme() != "https" && !is_loopback(host) {
         return Err(OpenError::secrets(
             base.as_str(),
-            "over plain http:// anybody on the way could read the token or headers, which are therefore not \
-             sent: use https://",
+            "over plain http:// anybody on the way could read the password, token or headers, which are \
+             therefore not sent: use https://",
         ));
     }
     if credentials && options.headers.has_authorization() {
@@ -294,6 +326,15 @@ fn check_secrets(base: &Url, credentials: bool, options: &HttpOptions) -> Result
         ));
     }
     Ok(())
+}
+
+/// What goes to the server and to nobody else: header values, and the password of the URL as it stands
+/// there.
+fn secrets(credentials: Option<&(String, Option<String>)>, options: &HttpOptions) -> Vec<String> {
+    let mut secrets = options.headers.values();
+    let password = credentials.and_then(|(_, password)| password.clone());
+    secrets.extend(password.filter(|password| password.len() >= SHORTEST));
+    secrets
 }
 
 /// The user and password of a URL, percent-encoded, which it then no longer has.

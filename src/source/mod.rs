@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(location("https://log.example/2026"), "https://log.example/2026/");
         assert_eq!(location("HTTPS://log.example/2026/"), "https://log.example/2026/");
         assert_eq!(location("api+https://log.example/2026"), "api+https://log.example/2026/");
-        assert_eq!(location("API+HTTP://u:p@log.example/"), "api+http://log.example/");
+        assert_eq!(location("API+HTTPS://u:p@log.example/"), "api+https://log.example/");
         assert_eq!(location("api+plus"), "api+plus");
     }
 
