@@ -9,14 +9,21 @@ use crate::core::head::{Head, HeadError, LogKey};
 use crate::core::text;
 use crate::mirror::{Mirror, MirrorError, Provenance, StoredFinding, StoredHead};
 use crate::report::Verdict;
-use crate::run::{Options, Run, Silent};
+use crate::run::{Fault, Options, Run, Silent};
 use crate::source::{Document, FetchError, OpenError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::borrow::Cow;
 use std::path::Path;
 
 /// A history longer than this is not read: about 300,000 heads.
 const MAX_IMPORT: usize = 128 * 1024 * 1024;
+
+/// Heads that are verified before they are kept.
+const KEPT_AT_ONCE: usize = 1000;
+
+/// Refused heads that are named one by one; of the others only the number is said.
+const MOST_REFUSED: usize = 100;
 
 /// One line of `heads export`.
 #[derive(Serialize, Deserialize)]
@@ -154,6 +161,8 @@ fn fetch_or_read(settings: &Settings, file: &Path) -> Result<Result<Vec<u8>, Str
 struct Imported {
     read: u64,
     new: u64,
+    /// How many were refused, and why the first of them.
+    refusals: u64,
     refused: Vec<String>,
     /// Violations that stand.
     contradictions: Vec<String>,
@@ -161,6 +170,21 @@ struct Imported {
     invalid: Vec<String>,
     /// What could not be compared.
     incomplete: Vec<String>,
+}
+
+impl Imported {
+    fn refuse(&mut self, error: &HeadError) {
+        self.refusals = self.refusals.saturating_add(1);
+        if self.refused.len() < MOST_REFUSED {
+            self.refused.push(format!("head {}: {}", self.read, text::quoted(&error.to_string())));
+        }
+    }
+
+    fn keep(&mut self, run: &mut Run<'_>, heads: &mut Vec<Head>) -> Result<(), Fault> {
+        self.new = self.new.saturating_add(run.keep_all(heads, &Provenance::Imported)?);
+        heads.clear();
+        Ok(())
+    }
 }
 
 /// Adds heads, each verified with the pinned key, and holds each against all that are kept and
@@ -179,24 +203,29 @@ fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, bytes: &[u8]) 
         now: (started.unix_ms, started.text.clone()),
     };
     let mut imported = Imported::default();
+    let mut run = Run::new(None, mirror, &policy, &options, &Silent);
     let (mut heads, mut disagreement) = (Vec::new(), None);
     for raw in split(bytes)? {
         imported.read = imported.read.saturating_add(1);
         match Head::verify(raw.as_bytes(), key) {
             Ok(head) => heads.push(head),
             Err(HeadError::Disagreement(what)) => disagreement = Some(what),
-            Err(error) => {
-                imported.refused.push(format!("head {}: {}", imported.read, text::quoted(&error.to_string())))
-            }
+            Err(error) => imported.refuse(&error),
+        }
+        if heads.len() >= KEPT_AT_ONCE
+            && let Err(error) = imported.keep(&mut run, &mut heads)
+        {
+            return Ok(stop(&error.to_string()));
         }
     }
-    let mut run = Run::new(None, mirror, &policy, &options, &Silent);
-    match run.keep_all(&heads, &Provenance::Imported) {
-        Ok(new) => imported.new = new,
-        Err(error) => return Ok(stop(&error.to_string())),
+    if let Err(error) = imported.keep(&mut run, &mut heads) {
+        return Ok(stop(&error.to_string()));
     }
     if let Some(what) = disagreement {
         return Ok(stop(&what));
+    }
+    if imported.read == 0 {
+        imported.incomplete.push("there are no heads in it: was the export broken?".to_owned());
     }
     let summary = run.compare_imported();
     if let Some(fault) = summary.faults.first() {
@@ -219,7 +248,7 @@ fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, bytes: &[u8]) 
             _ => {}
         }
     }
-    imported.incomplete = summary.incomplete;
+    imported.incomplete.extend(summary.incomplete);
     Ok(say_imported(settings, &imported))
 }
 
@@ -229,7 +258,7 @@ fn stop(message: &str) -> u8 {
 }
 
 fn say_imported(settings: &Settings, imported: &Imported) -> u8 {
-    let Imported { read, new, refused, contradictions, invalid, incomplete } = imported;
+    let Imported { read, new, refusals, refused, contradictions, invalid, incomplete } = imported;
     let verdict = match () {
         () if !contradictions.is_empty() => Verdict::Violation,
         () if !(refused.is_empty() && invalid.is_empty()) => Verdict::Invalid,
@@ -241,17 +270,18 @@ fn say_imported(settings: &Settings, imported: &Imported) -> u8 {
         let json = json!({
             "tool": "countersign", "version": env!("CARGO_PKG_VERSION"), "command": "heads import",
             "verdict": verdict.as_str(), "exitCode": verdict.exit_code(), "read": read, "new": new,
-            "refused": refused, "contradictions": contradictions, "invalid": invalid, "incomplete": incomplete,
+            "refusals": refusals, "refused": refused, "contradictions": contradictions, "invalid": invalid, "incomplete": incomplete,
         });
         output::print(&format!("{json}\n"));
         return verdict.exit_code();
     }
     let mut text = format!(
-        "{read} heads read, {new} new, {} refused, {} contradictions\n",
-        refused.len(),
+        "{read} heads read, {new} new, {refusals} refused, {} contradictions\n",
         contradictions.len()
     );
+    let more = refusals.saturating_sub(refused.len() as u64);
     let refused = refused.iter().map(|why| format!("refused {why}"));
+    let refused = refused.chain((more > 0).then(|| format!("and {more} more refused")));
     for line in refused.chain([contradictions, invalid, incomplete].into_iter().flatten().cloned()) {
         text.push_str(&format!("  {line}\n"));
     }
@@ -260,16 +290,13 @@ fn say_imported(settings: &Settings, imported: &Imported) -> u8 {
 }
 
 /// Lines of `heads export`, lines of STH JSON, or one checkpoint.
-fn split(bytes: &[u8]) -> Result<Vec<String>, String> {
+fn split(bytes: &[u8]) -> Result<impl Iterator<Item = Cow<'_, str>>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned())?;
-    if text.trim().is_empty() {
-        return Ok(Vec::new());
-    }
-    if !text.trim_start().starts_with('{') {
-        return Ok(vec![text.to_owned()]);
-    }
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    Ok(lines
-        .map(|line| serde_json::from_str::<HeadLine>(line).map_or(line.to_owned(), |line| line.head))
-        .collect())
+    let whole = !text.trim_start().starts_with('{');
+    let lines = text.lines().filter(move |line| !whole && !line.trim().is_empty());
+    let lines = lines.map(|line| match serde_json::from_str::<HeadLine>(line) {
+        Ok(line) => Cow::Owned(line.head),
+        Err(_) => Cow::Borrowed(line),
+    });
+    Ok(lines.chain((whole && !text.trim().is_empty()).then_some(Cow::Borrowed(text))))
 }
