@@ -3,12 +3,12 @@
 mod support;
 
 use countersign::core::api::{Bundle, HeadAnswer, HeadsPage};
-use countersign::core::hash::Hash;
+use countersign::core::hash::{Hash, sha256};
 use countersign::core::proof::InclusionProof;
 use support::api::ApiLog;
 use support::api_lab::{changed, clean, flip, history, key, lab, log, requests};
 use support::lab::Answer;
-use support::log::{HEAD_TIME, TestKey, rejected_leaves, root_of};
+use support::log::{HEAD_TIME, TestKey, leaf, rejected, rejected_leaves, root_of};
 
 /// One bundle changed member by member; every other answer is honest.
 fn bundle_changed(change: impl Fn(&mut Bundle) + Send + Sync + 'static) -> Answer {
@@ -148,4 +148,104 @@ fn changed_head(change: impl Fn(&mut HeadAnswer) + Send + Sync + 'static) -> Ans
         head.write()
     });
     lab().desk(0).audit(&log.source())
+}
+
+/// What a log committed to, it cannot take back: not by hiding the reveal, nor by a check of everything.
+#[test]
+fn a_payload_that_was_not_approved_stays_a_finding() {
+    let reveal =
+        r#"{"action":"x","blind":"AA","email":null,"payload":{"a":1},"type":"approval-log-reveal/v1"}"#;
+    let commitment = sha256(&[b"approval-log-reveal/v1\0".as_slice(), reveal.as_bytes()].concat());
+    let mut entry = rejected("entry-3");
+    entry["revealCommitment"] = commitment.to_string().into();
+    let mut leaves = rejected_leaves(10);
+    leaves[3] = leaf(&entry);
+    let with = |reveal: Option<&'static str>| {
+        let log = ApiLog::new(&key(), &leaves, &[10]);
+        log.change(move |asked, answer| match asked {
+            "entries/entry-3/verification" => {
+                let mut bundle = Bundle::read(&answer?).unwrap();
+                bundle.reveal = reveal.map(|text| text.as_bytes().to_vec());
+                bundle.write()
+            }
+            _ => answer,
+        })
+    };
+    let lab = lab();
+    let desk = lab.desk(0);
+    let expected = [("payload-mismatch".to_owned(), Some(3))];
+    let found = |answer: &Answer| answer.findings.iter().cloned().collect::<Vec<_>>();
+    assert_eq!(found(&desk.audit(&with(Some(reveal)).source())), expected);
+    assert_eq!(found(&desk.audit_again(&with(None).source())), expected);
+    assert_eq!(found(&desk.audit_full(&with(None).source())), expected);
+    // A reveal that is not the one committed to is about serving, and ends when it is served rightly.
+    let desk = lab.desk(1);
+    let other =
+        r#"{"action":"y","blind":"AA","email":null,"payload":{"a":1},"type":"approval-log-reveal/v1"}"#;
+    assert_eq!(desk.audit(&with(Some(other)).source()).codes(), ["reveal-mismatch"]);
+    assert_eq!(desk.audit_full(&with(Some(other)).source()).codes(), ["reveal-mismatch"]);
+    clean(&desk.audit_again(&with(None).source()), 10);
+}
+
+/// A head dated far ahead is said, and does not hide what is listed before it later.
+#[test]
+fn a_listed_head_of_the_future_hides_nothing() {
+    let leaves = rejected_leaves(20);
+    let lab = lab();
+    let desk = lab.desk(0);
+    let far = 7_000_000_000_000;
+    let mut log = ApiLog::new(&key(), &leaves, &[20]);
+    log.sths.push((far, key().sth(20, root_of(&leaves), far)));
+    let honest_head = log.sths[0].1.clone();
+    let serve_first = move |log: ApiLog| {
+        let head = honest_head.clone();
+        log.change(move |asked, answer| match asked {
+            "head" => {
+                let mut answer = HeadAnswer::read(&answer?).unwrap();
+                answer.sth = head.clone();
+                answer.write()
+            }
+            _ => answer,
+        })
+    };
+    let sths = log.sths.clone();
+    assert_eq!(desk.audit(&serve_first(log).source()).codes(), ["head-in-future"]);
+    let mut log = ApiLog::new(&key(), &leaves, &[20]);
+    log.sths = sths;
+    let fork = key().sth(15, root_of(&history(15, 3)), HEAD_TIME + 60_000);
+    log.sths.insert(1, (HEAD_TIME + 60_000, fork));
+    let answer = desk.audit_again(&serve_first(log).source());
+    assert!(answer.codes().contains(&"inconsistent-heads"), "{answer:?}");
+}
+
+/// A cache in front of the head: what the log shows elsewhere is newer. For an hour nobody is accused.
+#[test]
+fn a_head_may_lag_for_a_while_and_not_for_ever() {
+    let leaves = rejected_leaves(40);
+    let lab = lab();
+    let desk = lab.desk(0);
+    let old = ApiLog::new(&key(), &leaves[..20], &[20]);
+    let old_head = old.answer("head").unwrap();
+    let lagging = || {
+        let head = old_head.clone();
+        ApiLog::new(&key(), &leaves, &[20, 40])
+            .change(move |asked, answer| if asked == "head" { Some(head.clone()) } else { answer })
+    };
+    let first = desk.audit(&lagging().source());
+    clean(&first, 20);
+    // Audits of the lab are hours apart.
+    assert_eq!(desk.audit_again(&lagging().source()).codes(), ["head-rollback"]);
+    clean(&desk.audit_again(&ApiLog::new(&key(), &leaves, &[20, 40]).source()), 40);
+}
+
+/// Many heads of one tree, and many trees: the cost of each must not grow with their number.
+#[test]
+fn thousands_of_heads_are_compared_quickly() {
+    let leaves = rejected_leaves(3000);
+    let many: Vec<usize> = (0..6000).map(|n| 1 + n / 2).collect();
+    let log = ApiLog::new(&key(), &leaves, &many);
+    let started = std::time::Instant::now();
+    clean(&lab().desk(0).audit(&log.source()), 3000);
+    println!("6,000 heads of 3,000 trees in {:?}", started.elapsed());
+    assert!(started.elapsed() < std::time::Duration::from_secs(30), "{:?}", started.elapsed());
 }

@@ -64,7 +64,8 @@ fn a_mirror_of_the_first_format_is_taken_on() {
     assert!(state.as_object_mut().unwrap().remove("listed_until").is_some());
     let (json, digest) = (state.to_string(), countersign::core::hash::sha256(state.to_string().as_bytes()));
     auditor.sql(&format!(
-        "ALTER TABLE heads DROP COLUMN listed; PRAGMA user_version = 1;
+        "ALTER TABLE heads DROP COLUMN listed; PRAGMA user_version = 1; DROP INDEX heads_by_tree;
+         DROP INDEX heads_by_time; CREATE INDEX heads_by_size ON heads (size);
          UPDATE state SET json = '{json}', digest = x'{digest}'"
     ));
     for step in &case.steps()[1..] {

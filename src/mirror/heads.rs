@@ -39,14 +39,15 @@ impl HeadStatus {
 pub enum Provenance {
     /// The log served it to us.
     Served,
-    /// The log lists it among the heads that it ever signed.
+    /// The log answered with it elsewhere: in its list of all heads, or in a verification bundle.
     Listed,
     /// Somebody gave it to us with `heads import`.
     Imported,
 }
 
 impl Provenance {
-    fn as_str(&self) -> &'static str {
+    /// The word in the mirror and in `heads list`.
+    pub fn as_str(&self) -> &'static str {
         match self {
             Provenance::Served => "served",
             Provenance::Listed => "listed",
@@ -171,8 +172,13 @@ impl Mirror {
 
     /// Heads of this size and another root: forks. At most eight, for a log can sign any number.
     pub fn forks_of(&self, size: u64, root: &Hash, key: &LogKey) -> Result<Vec<StoredHead>> {
-        let sql = format!("{SELECT} WHERE size = ?1 AND root <> ?2 ORDER BY time, statement LIMIT 8");
-        self.select_heads(&sql, params![int(size), root.0], key)
+        // Two ranges rather than `<>`, so that the index leads past any number of heads of one tree.
+        let mut found = Vec::new();
+        for other in ["<", ">"] {
+            let sql = format!("{SELECT} WHERE size = ?1 AND root {other} ?2 ORDER BY root LIMIT 4");
+            found.extend(self.select_heads(&sql, params![int(size), root.0], key)?);
+        }
+        Ok(found)
     }
 
     /// The newest head of this tree that has a time, or else one that has none.
@@ -181,13 +187,22 @@ impl Mirror {
         Ok(self.select_heads(&sql, params![int(size), root.0], key)?.into_iter().next())
     }
 
-    /// STHs that, with one of this size and time, would contradict it: smaller and later, or larger
-    /// and earlier. At most one of each.
+    /// STHs that, with one of this size and time, would contradict it: the latest of the next smaller
+    /// size, if it is later, and the earliest of the next larger size, if it is earlier.
+    ///
+    /// The neighbours are enough: where times grow from each size to the next, they grow everywhere. So
+    /// each head costs the same, however many a log signs.
     pub fn sths_against(&self, size: u64, time: u64, key: &LogKey) -> Result<Vec<StoredHead>> {
-        let smaller =
-            format!("{SELECT} WHERE format = 'sth' AND size < ?1 AND time > ?2 ORDER BY size DESC LIMIT 1");
-        let larger =
-            format!("{SELECT} WHERE format = 'sth' AND size > ?1 AND time < ?2 ORDER BY size LIMIT 1");
+        let smaller = format!(
+            "{SELECT} WHERE format = 'sth' AND time > ?2
+               AND size = (SELECT max(size) FROM heads WHERE format = 'sth' AND size < ?1)
+             ORDER BY time DESC LIMIT 1"
+        );
+        let larger = format!(
+            "{SELECT} WHERE format = 'sth' AND time < ?2
+               AND size = (SELECT min(size) FROM heads WHERE format = 'sth' AND size > ?1)
+             ORDER BY time LIMIT 1"
+        );
         let mut found = self.select_heads(&smaller, params![int(size), int(time)], key)?;
         found.extend(self.select_heads(&larger, params![int(size), int(time)], key)?);
         Ok(found)
@@ -200,18 +215,18 @@ impl Mirror {
         Ok(self.select_heads(&sql, params![int(size)], key)?.into_iter().next())
     }
 
-    /// The largest kept head of this format (`None`: of any format), by provenance.
+    /// The largest kept head of this format (`None`: of any format) and one of these provenances.
     pub fn largest_head(
         &self,
         format: Option<HeadFormat>,
-        served_only: bool,
+        provenances: &[Provenance],
         key: &LogKey,
     ) -> Result<Option<StoredHead>> {
         let sql = format!(
-            "{SELECT} WHERE (?1 IS NULL OR format = ?1) AND (?2 = 0 OR provenance = 'served')
-             ORDER BY size DESC LIMIT 1"
+            "{SELECT} WHERE (?1 IS NULL OR format = ?1) AND instr(?2, provenance) > 0 ORDER BY size DESC LIMIT 1"
         );
-        let values = params![format.map(HeadFormat::as_str), served_only];
+        let names: Vec<&str> = provenances.iter().map(Provenance::as_str).collect();
+        let values = params![format.map(HeadFormat::as_str), names.join(" ")];
         Ok(self.select_heads(&sql, values, key)?.into_iter().next())
     }
 

@@ -239,6 +239,9 @@ fn migrate(db: &Connection) -> rusqlite::Result<()> {
     if version == 1 {
         db.execute_batch(
             "BEGIN IMMEDIATE; ALTER TABLE heads ADD COLUMN listed INTEGER NOT NULL DEFAULT 0;
+             DROP INDEX IF EXISTS heads_by_size;
+             CREATE INDEX IF NOT EXISTS heads_by_tree ON heads (size, root);
+             CREATE INDEX IF NOT EXISTS heads_by_time ON heads (format, size, time);
              PRAGMA user_version = 2; COMMIT;",
         )?;
     }

@@ -60,7 +60,8 @@ CREATE TABLE heads (
   compared   INTEGER NOT NULL,
   listed     INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX heads_by_size ON heads (size);
+CREATE INDEX heads_by_tree ON heads (size, root);
+CREATE INDEX heads_by_time ON heads (format, size, time);
 
 -- Everything ever found. `pending` is 1 while a repeated check has not yet come to a finding again.
 -- `digest` is over what was found: a damaged row must not accuse.

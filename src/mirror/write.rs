@@ -129,8 +129,13 @@ impl Mirror {
             "DELETE FROM seen; DELETE FROM keys; DELETE FROM approver_keys; DELETE FROM entry_columns;",
         );
         self.sql(result)?;
-        // Findings beyond, made after a hole, are not made again by checking what is mirrored.
-        let pending = self.db.execute("UPDATE findings SET pending = 1 WHERE idx < ?1", [int(state.rooted)]);
+        // Findings beyond, made after a hole, are not made again by checking what is mirrored; nor are those
+        // about reveals, which are no part of a leaf.
+        let pending = self.db.execute(
+            "UPDATE findings SET pending = 1 WHERE idx < ?1
+               AND code NOT IN ('reveal-mismatch', 'payload-mismatch', 'email-mismatch')",
+            [int(state.rooted)],
+        );
         self.sql(pending)?;
         state.checked = 0;
         state.decisions = Decisions::default();

@@ -10,9 +10,10 @@ use crate::core::entry::read_leaf;
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, leaf_hash};
 use crate::core::head::{Head, LogKey};
+use crate::core::limits::MAX_BUNDLE_ANSWER;
 use crate::core::proof::verify_inclusion;
 use crate::mirror::{MirrorError, Provenance, Reader};
-use crate::source::LogApi;
+use crate::source::{FetchError, LogApi};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
@@ -35,6 +36,8 @@ enum BundleAnswer {
     None(Answer),
     /// It was not asked for: the entry has no id that could be.
     NotAsked,
+    /// Longer than what is read of one; the specification sets it no bound.
+    TooLong(String),
     /// Two implementations disagree.
     Disagreement(String),
 }
@@ -75,6 +78,7 @@ impl Desk<'_> {
             let bundle = match self.api.verification(id) {
                 Ok(Some(bundle)) => bundle,
                 Ok(None) => return BundleAnswer::NotAsked,
+                Err(error @ FetchError::TooLarge { .. }) => return BundleAnswer::TooLong(error.to_string()),
                 Err(error) => return BundleAnswer::None(Answer::of(&error)),
             };
             if bundle.index != index && self.has_id(other, bundle.index, id) {
@@ -129,7 +133,9 @@ impl Run<'_> {
             0..pieces,
             workers,
             || (readers.lock().unwrap_or_else(PoisonError::into_inner).pop(), RecentHeads::default()),
-            |piece, (reader, recent)| (ask_one(&desk, place(piece), reader.as_ref(), recent), 64 * 1024),
+            |piece, (reader, recent)| {
+                (ask_one(&desk, place(piece), reader.as_ref(), recent), 2 * MAX_BUNDLE_ANSWER)
+            },
             |_, asked| {
                 progress.advance(1);
                 match asked {
@@ -186,6 +192,12 @@ impl Run<'_> {
         let subject = format!("verification {index}");
         match bundle {
             BundleAnswer::NotAsked => self.summary.tally.add("verification-bundles", 0, 0, 1),
+            BundleAnswer::TooLong(cause) => {
+                self.summary.tally.add("verification-bundles", 0, 0, 1);
+                if !std::mem::replace(&mut tally.too_long, true) {
+                    self.summary.incomplete.push(format!("a verification bundle was not checked: {cause}"));
+                }
+            }
             BundleAnswer::Disagreement(what) => return Err(Fault::Disagreement(what)),
             BundleAnswer::None(Answer::Unknown(cause)) => return Ok(Some(cause)),
             BundleAnswer::None(answer) => {
@@ -197,8 +209,9 @@ impl Run<'_> {
                 self.summary.tally.record("verification-bundles", checked.problems.is_empty());
                 for head in &checked.heads {
                     // Kept before anything is said of it: it may be one that nobody else was shown.
-                    if tally.seen.insert(head.statement()) && self.keep(head, &Provenance::Served)? {
-                        self.late.insert((head.size(), head.root()));
+                    if tally.seen.insert(head.statement()) {
+                        self.keep(head, &Provenance::Listed)?;
+                        self.check_time(head)?;
                     }
                 }
                 if checked.revealed {
@@ -229,7 +242,7 @@ impl Run<'_> {
         let bundle = match asked.bundle {
             BundleAnswer::Checked(checked) => checked.problems.is_empty(),
             BundleAnswer::NotAsked => true,
-            BundleAnswer::None(_) | BundleAnswer::Disagreement(_) => false,
+            BundleAnswer::None(_) | BundleAnswer::TooLong(_) | BundleAnswer::Disagreement(_) => false,
         };
         Ok(bundle && asked.inclusion == Answer::Good)
     }
@@ -239,6 +252,8 @@ impl Run<'_> {
 #[derive(Default)]
 struct Tallied {
     wrong: usize,
+    /// Some bundle was too long; it is said once.
+    too_long: bool,
     seen: HashSet<Hash>,
 }
 

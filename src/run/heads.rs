@@ -7,8 +7,9 @@ use crate::core::evidence::Kind;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadError, HeadFormat};
 use crate::core::{limits, text};
-use crate::mirror::{HeadStatus, Provenance};
+use crate::mirror::{HeadStatus, Provenance, StoredHead};
 use crate::source::{FetchError, LogSource, ServedHead};
+use std::time::UNIX_EPOCH;
 
 /// Heads that are kept, or whose comparison is made durable, at once: one sync to disk for many.
 const COMPARED_AT_ONCE: usize = 1000;
@@ -34,12 +35,17 @@ impl Run<'_> {
         let mut served = Vec::new();
         let mut unknown = false;
         let ServedHead { checkpoint, sth } = self.served_heads(source);
+        // One answer that holds both formats failed once, and is said once.
+        let sth =
+            if sth.is_err() && sth.as_ref().err() == checkpoint.as_ref().err() { Ok(None) } else { sth };
+        let failed = checkpoint.is_err() && sth == Ok(None);
         for (format, answer) in [(HeadFormat::Checkpoint, checkpoint.map(Some)), (HeadFormat::Sth, sth)] {
             match self.served_head(format, answer)? {
                 Served::Head(head) => {
                     self.end_head_findings(format)?;
                     served.push(head);
                 }
+                Served::None if failed => {}
                 Served::None => self.end_head_findings(format)?,
                 Served::Unknown => unknown = true,
                 Served::Bad => {}
@@ -61,11 +67,17 @@ impl Run<'_> {
         self.check_rollback(&served)?;
         self.check_times(&served)?;
         self.check_age(&served)?;
-        // A log that grows may list a head by now that is newer than the one just served.
-        let listed = self.collect_listed()?;
+        self.collect_listed()?;
         self.compare_kept()?;
-        served.extend(listed.filter(|listed| served.iter().all(|head| head.size() < listed.size())));
         Ok(candidates(served))
+    }
+
+    /// Whether a head came here so lately that another answer of the log may still be behind it.
+    pub(super) fn is_recent(&self, stored: &StoredHead) -> bool {
+        let seen = humantime::parse_rfc3339(&stored.first_seen).ok();
+        let seen =
+            seen.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |time| time.as_millis());
+        u128::from(self.options.now.0.saturating_sub(limits::LAG_MS)) < seen
     }
 
     /// The served heads. What does not verify is asked for once more before it is a finding: a transfer
@@ -150,13 +162,20 @@ impl Run<'_> {
         let newest = served.iter().map(Head::size).max().unwrap_or(0);
         let key = self.policy.log_key.clone();
         let mut back: Option<(&'static str, u64, u64)> = None;
-        if let Some(kept) = self.mirror.largest_head(None, false, &key)?
+        if let Some(kept) =
+            self.mirror.largest_head(None, &[Provenance::Served, Provenance::Imported], &key)?
             && newest < kept.head.size()
         {
             back = Some(("newest head", newest, kept.head.size()));
         }
+        if let Some(kept) = self.mirror.largest_head(None, &[Provenance::Listed], &key)?
+            && newest < kept.head.size()
+            && !self.is_recent(&kept)
+        {
+            back = back.or(Some(("newest head", newest, kept.head.size())));
+        }
         for head in served {
-            if let Some(kept) = self.mirror.largest_head(Some(head.format()), true, &key)?
+            if let Some(kept) = self.mirror.largest_head(Some(head.format()), &[Provenance::Served], &key)?
                 && head.size() < kept.head.size()
                 && back.is_none()
             {
@@ -176,22 +195,29 @@ impl Run<'_> {
     }
 
     fn check_times(&mut self, served: &[Head]) -> Result<(), Fault> {
-        let latest = self.options.now.0.saturating_add(limits::CLOCK_SKEW_MS);
-        let mut ahead = None;
-        for head in served {
-            let Some(time) = head.timestamp() else { continue };
-            self.summary.tally.record("head-time", time <= latest);
-            if time > latest {
-                ahead = Some((head.size(), time));
-            }
+        let before = self.summary.tally.get("head-time").failed;
+        served.iter().try_for_each(|head| self.check_time(head))?;
+        match self.summary.tally.get("head-time").failed > before {
+            true => Ok(()),
+            false => self.end_findings_of(Code::HeadInFuture),
         }
-        match ahead {
-            Some((size, time)) => {
-                let message = format!("the STH of size {size} is dated {}", text::time(time));
-                self.find_of_log(Code::HeadInFuture, "", message)
-            }
-            None => self.end_findings_of(Code::HeadInFuture),
+    }
+
+    /// No head that the log shows may be dated ahead, wherever it shows it.
+    pub(super) fn check_time(&mut self, head: &Head) -> Result<(), Fault> {
+        let Some(time) = head.timestamp() else { return Ok(()) };
+        let held = time <= self.latest_time();
+        self.summary.tally.record("head-time", held);
+        if held {
+            return Ok(());
         }
+        let message = format!("the STH of size {} is dated {}", head.size(), text::time(time));
+        self.find_of_log(Code::HeadInFuture, "", message)
+    }
+
+    /// The latest time that is not in the future, by a clock that may be a little wrong.
+    pub(super) fn latest_time(&self) -> u64 {
+        self.options.now.0.saturating_add(limits::CLOCK_SKEW_MS)
     }
 
     /// Only an STH has a time; where an age limit is asked for and there is none, that is said.

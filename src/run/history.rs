@@ -6,6 +6,7 @@
 
 use super::heads::code_of;
 use super::served_tree::fold_range;
+use super::work::WIDTH;
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
 use crate::core::evidence::{self, EvidenceError, Kind};
@@ -13,7 +14,7 @@ use crate::core::finding::Code;
 use crate::core::hash::{Hash, empty_root, leaf_hash, sha256};
 use crate::core::head::Head;
 use crate::core::proof::{ProveError, consistency_nodes};
-use crate::mirror::{HeadStatus, Mirror, MirrorError, StoredHead};
+use crate::mirror::{HeadStatus, Mirror, MirrorError, Provenance, StoredHead};
 use std::fs;
 use std::io::{self, Write as _};
 use std::ops::Range;
@@ -22,10 +23,18 @@ use std::path::PathBuf;
 /// The hash of leaves `[range)`, a range of RFC 6962, from mirrored nodes and re-hashed leaves.
 pub(crate) fn mirrored_range(mirror: &Mirror, range: Range<u64>) -> Result<Hash, MirrorError> {
     let damaged = |what: String| MirrorError::Damaged(mirror.path().to_owned(), what);
+    let end = range.end;
+    // Leaves stand at both ends of a range at most; those of a bundle are read at once.
+    let mut bundle: (u64, Vec<Vec<u8>>) = (0, Vec::new());
     fold_range(range, |level, n| {
         if level == 0 {
-            let leaves = mirror.leaves(n, n.saturating_add(1))?;
-            let leaf = leaves.first().ok_or_else(|| damaged(format!("leaf {n} is missing")))?;
+            let place = n.checked_sub(bundle.0).and_then(|at| usize::try_from(at).ok()).unwrap_or(usize::MAX);
+            if place >= bundle.1.len() {
+                let next = n.saturating_add(WIDTH.saturating_sub(n % WIDTH)).min(end);
+                bundle = (n, mirror.leaves(n, next)?);
+            }
+            let place = usize::try_from(n.saturating_sub(bundle.0)).unwrap_or(usize::MAX);
+            let leaf = bundle.1.get(place).ok_or_else(|| damaged(format!("leaf {n} is missing")))?;
             return Ok(leaf_hash(leaf).0);
         }
         mirror.node(level, n)?.ok_or_else(|| damaged(format!("node {n} of level {level} is missing")))
@@ -38,22 +47,27 @@ impl Run<'_> {
         let rooted = self.mirror.state().rooted;
         let (mut beyond, mut late): (u64, u64) = (0, 0);
         let mut consistent = Vec::new();
-        for StoredHead { head, .. } in self.mirror.open_heads(&self.policy.log_key)? {
+        for stored in self.mirror.open_heads(&self.policy.log_key)? {
+            let head = &stored.head;
             if head.size() > rooted {
-                let is_late = self.late.contains(&(head.size(), head.root()));
+                // What the log shows elsewhere may be ahead of the head that it serves.
+                let is_late = stored.provenance == Provenance::Listed.as_str() && self.is_recent(&stored);
                 let counted = if is_late { &mut late } else { &mut beyond };
                 *counted = counted.saturating_add(1);
-            } else if self.root_for(&head)? == head.root() {
-                consistent.push(head);
+            } else if self.root_for(head)? == head.root() {
+                consistent.push(stored.head);
             } else {
-                self.report_against_tree(&head)?;
+                self.report_against_tree(head)?;
             }
         }
         self.mirror.transact(|mirror, _| {
             consistent.iter().try_for_each(|head| mirror.set_head_status(head, HeadStatus::Consistent))
         })?;
         if late > 0 {
-            let note = format!("{late} tree(s) signed during this audit are compared at the next one");
+            let note = format!(
+                "{late} tree(s) that the log shows elsewhere are newer than the head that it serves: they are compared at a \
+                 later audit"
+            );
             self.summary.notes.push(note);
         }
         if beyond > 0 {

@@ -19,10 +19,13 @@ use crate::mirror::{Provenance, StoredHead};
 use crate::source::{FetchError, LogApi};
 
 /// Heads read in one run. A log can sign and list any number; the next run goes on.
-const MOST_LISTED: u64 = 100_000;
+const MOST_LISTED: u64 = 200_000;
+
+/// The same in bytes: a signed head may be padded.
+const MOST_BYTES: usize = 128 * 1024 * 1024;
 
 /// Pages asked for in one run: a log can put a single head on each.
-const MOST_PAGES: u64 = 1000;
+const MOST_PAGES: u64 = 4000;
 
 /// Heads that are looked for in the list one by one, the oldest first. Where more are missing, the list
 /// is read again.
@@ -36,8 +39,8 @@ const SUBJECT: &str = "heads";
 struct Listing {
     /// Heads read.
     read: u64,
-    /// The largest of them.
-    largest: Option<Head>,
+    /// Their bytes.
+    bytes: usize,
     /// Everything that was read verified.
     sound: bool,
     /// It was read to its end.
@@ -45,13 +48,14 @@ struct Listing {
 }
 
 impl Run<'_> {
-    /// Reads the list on from the last run. Gives the largest head that is new in it.
-    pub(super) fn collect_listed(&mut self) -> Result<Option<Head>, Fault> {
-        let Some(api) = self.source.and_then(|source| source.api()) else { return Ok(None) };
+    /// Reads the list on from the last run.
+    pub(super) fn collect_listed(&mut self) -> Result<(), Fault> {
+        let Some(api) = self.source.and_then(|source| source.api()) else { return Ok(()) };
         let start = self.listing_start()?;
-        let Some(listing) = self.walk(api, start)? else { return Ok(None) };
-        self.judge_listing(api, &listing, start)?;
-        Ok(listing.largest)
+        match self.walk(api, start)? {
+            Some(listing) => self.judge_listing(api, &listing, start),
+            None => Ok(()),
+        }
     }
 
     /// Reads the list from `after` to its end, or as far as one run goes. `None` where it is not served;
@@ -60,7 +64,7 @@ impl Run<'_> {
         let mut listing = Listing { sound: true, ..Listing::default() };
         let mut after = after;
         for _ in 0..MOST_PAGES {
-            if listing.read >= MOST_LISTED {
+            if listing.read >= MOST_LISTED || listing.bytes >= MOST_BYTES {
                 break;
             }
             let page = match api.history(after, HEADS_PAGE) {
@@ -95,6 +99,7 @@ impl Run<'_> {
         let mut heads = Vec::with_capacity(page.len());
         for raw in page {
             listing.read = listing.read.saturating_add(1);
+            listing.bytes = listing.bytes.saturating_add(raw.len());
             let (code, why) = match Head::verify_sth(raw, &self.policy.log_key) {
                 Ok(head) => {
                     heads.push(head);
@@ -109,6 +114,9 @@ impl Run<'_> {
             let message = format!("a head in the log's own list of heads: {}", text::quoted(&why));
             self.find_of_log(code, SUBJECT, message)?;
         }
+        heads.iter().try_for_each(|head| self.check_time(head))?;
+        // A head dated ahead must not carry the cursor past what is listed before it later.
+        let latest = self.latest_time();
         let (sound, now) = (listing.sound, &self.options.now.1);
         let new = self.mirror.transact(|mirror, state| {
             let mut new: u64 = 0;
@@ -116,7 +124,8 @@ impl Run<'_> {
                 new = new.saturating_add(u64::from(mirror.put_head(head, &Provenance::Listed, now)?));
                 mirror.set_listed(head)?;
             }
-            if let Some(last) = heads.last().and_then(Head::timestamp).filter(|_| sound) {
+            if let Some(last) = heads.last().and_then(Head::timestamp).filter(|time| sound && *time <= latest)
+            {
                 state.listed_until = state.listed_until.max(last.saturating_sub(1));
             }
             Ok(new)
@@ -125,12 +134,6 @@ impl Run<'_> {
         self.compare(&heads)?;
         self.summary.heads_new = self.summary.heads_new.saturating_add(new);
         self.summary.tally.add("head-list", heads.len() as u64, 0, 0);
-        let largest = heads.into_iter().max_by_key(Head::size);
-        if let Some(head) = largest
-            && listing.largest.as_ref().is_none_or(|known| known.size() < head.size())
-        {
-            listing.largest = Some(head);
-        }
         Ok(())
     }
 
@@ -158,6 +161,7 @@ impl Run<'_> {
                 listing.read
             );
             self.summary.incomplete.push(cause);
+            self.summary.tally.add("head-list", 0, 0, 1);
             return Ok(());
         }
         if listing.sound {
@@ -174,8 +178,19 @@ impl Run<'_> {
             }
         }
         // Before anything is held against the log, all of its list, in case its cursor is no time.
-        if start > 0 && !missing.is_empty() && self.walk(api, 0)?.is_none() {
-            return Ok(());
+        if start > 0 && !missing.is_empty() {
+            match self.walk(api, 0)? {
+                None => return Ok(()),
+                Some(all) if !all.whole => {
+                    let cause =
+                        "a signed head that is held here was not found in the log's list, which is too long \
+                                 to be read again"
+                            .to_owned();
+                    self.summary.incomplete.push(cause);
+                    return Ok(());
+                }
+                Some(_) => {}
+            }
         }
         for stored in missing {
             if !self.mirror.is_listed(&stored.head.statement())? {
@@ -201,13 +216,13 @@ impl Run<'_> {
         Ok(page.heads.iter().any(listed))
     }
 
-    /// A head that is not in the list is held against the log only where the list goes on past it, or
-    /// had a whole run's time to catch up: a cache may lag behind.
+    /// A head that is not in the list is held against the log only where the list goes on past it, or had
+    /// its time to catch up: a cache may lag behind.
     fn report_missing(&mut self, stored: &StoredHead) -> Result<(), Fault> {
         let head = &stored.head;
         let time = head.timestamp().unwrap_or(0);
         let passed = self.mirror.state().listed_until >= time;
-        if passed || stored.first_seen != self.options.now.1 {
+        if passed || !self.is_recent(stored) {
             self.summary.tally.record("head-list", false);
             let message = format!(
                 "the log signed an STH of size {} dated {}, and its own list of heads does not have it",
@@ -221,6 +236,7 @@ impl Run<'_> {
              minutes: it may lag behind",
             head.size()
         );
+        self.summary.tally.add("head-list", 0, 0, 1);
         self.summary.incomplete.push(cause);
         Ok(())
     }

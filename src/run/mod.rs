@@ -36,11 +36,9 @@ use crate::audit::finding::Finding;
 use crate::audit::policy::Policy;
 use crate::audit::tally::Tally;
 use crate::core::finding::Code;
-use crate::core::hash::Hash;
 use crate::core::head::Head;
 use crate::mirror::{Mirror, MirrorError};
 use crate::source::LogSource;
-use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -144,8 +142,6 @@ pub struct Run<'a> {
     pub(crate) summary: Summary,
     /// The whole mirror was re-hashed in this run.
     pub(crate) confirmed: bool,
-    /// Trees, by size and root, that were signed after this run chose its target: for the next run.
-    pub(crate) late: HashSet<(u64, Hash)>,
 }
 
 impl<'a> Run<'a> {
@@ -157,8 +153,7 @@ impl<'a> Run<'a> {
         options: &'a Options,
         progress: &'a dyn Progress,
     ) -> Run<'a> {
-        let (summary, late) = (Summary::default(), HashSet::new());
-        Run { source, mirror, policy, options, progress, summary, confirmed: false, late }
+        Run { source, mirror, policy, options, progress, summary: Summary::default(), confirmed: false }
     }
 
     /// The whole audit. A fault ends it early and is in the summary; what was found before it
