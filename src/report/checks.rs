@@ -255,7 +255,12 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
     let entries = &input.entries;
     let vacuous =
         count.not_checked == 0 && input.log.tree_size == Some(entries.total) && entries.approved == 0;
+    let api = input.log.source.starts_with("api+");
+    let only_api = ["served-proofs", "head-list", "verification-bundles"].contains(name);
+    // The list is either read to its end and complete, or nothing is known of what it lacks.
+    let undecided = *name == "head-list" && count.not_checked > 0;
     let made = match when {
+        _ if undecided => false,
         When::Always | When::RpId | When::Origin => missing.is_none() && (applied > 0 || vacuous),
         When::Asked(_) => applied > 0,
     };
@@ -274,6 +279,9 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
         When::Asked(_) if *name == "pinned-keys" && input.asked.pinned_keys && applied == 0 => {
             Some("none of the approvers with pinned keys has approved anything")
         }
+        // What the source could have answered, but the audit did not get to ask.
+        When::Asked(_) if api && only_api => None,
+        When::Asked(_) if *name == "decided-before-head" && entries.total == 0 => None,
         When::Asked(how) if result == CheckResult::NotChecked => Some(*how),
         _ => None,
     };
