@@ -100,9 +100,11 @@ fn tell(url: &str, world: &World) -> Result<(), String> {
         "url": url, "logKey": vkey, "rpId": RP_ID, "allowOrigins": [WEB_ORIGIN], "treeSize": size,
     });
     let key = vkey.unwrap_or_else(|| "VKEY".to_owned());
+    // A mirror of its own for each server: all of them have one key, and one that lied is not forgotten.
+    let port = url.rsplit(':').next().and_then(|rest| rest.split('/').next()).unwrap_or_default();
     for log in [url.to_owned(), format!("api+{url}")] {
         eprintln!(
-            "countersign audit --init --db mirror.db --log '{log}' --log-key '{key}' --rp-id '{RP_ID}' \
+            "countersign audit --init --db testlog-{port}.db --log '{log}' --log-key '{key}' --rp-id '{RP_ID}' \
              --allow-origin '{WEB_ORIGIN}'"
         );
     }
