@@ -138,7 +138,9 @@ fn checks(out: &mut String, report: &Report) {
     };
     let failed = of(CheckResult::Failed);
     if !failed.is_empty() {
-        line!(out, "\nFailed");
+        // What only warns leaves the verdict as it is, and must not look as if it did not.
+        let clean = report.verdict() == Verdict::Clean;
+        line!(out, "\n{}", if clean { "Warned about (see the findings)" } else { "Failed" });
     }
     for line in failed {
         line!(out, "  {:<20} does not hold: {}", line.name, line.what);
