@@ -168,7 +168,16 @@ impl Run<'_> {
             self.end_answer_findings(SUBJECT)?;
         }
         let key = self.policy.log_key.clone();
-        let held = self.mirror.unlisted(LOOKUPS, &key)?;
+        let mut held = self.mirror.unlisted(LOOKUPS.saturating_add(1), &key)?;
+        if held.len() > LOOKUPS {
+            // What was not looked for is no pass.
+            held.truncate(LOOKUPS);
+            self.summary.tally.add("head-list", 0, 0, 1);
+            let cause = format!(
+                "more than {LOOKUPS} signed heads that are held here were not seen in the log's list"
+            );
+            self.summary.incomplete.push(cause);
+        }
         let mut missing = Vec::new();
         for stored in held {
             match self.is_where_it_should_be(api, &stored.head) {
