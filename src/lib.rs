@@ -52,10 +52,15 @@
 )]
 
 pub mod audit;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod core;
+#[cfg(feature = "cli")]
 pub mod mirror;
+#[cfg(feature = "cli")]
 pub mod report;
+#[cfg(feature = "cli")]
 pub mod run;
+#[cfg(feature = "cli")]
 pub mod source;
 pub mod spec;

@@ -7,6 +7,7 @@
 //! | [`across`] | what only shows against the earlier entries: reuse, shared keys, counters |
 //! | [`bundle`] | whether a verification bundle is of the entry that is in the log |
 //! | [`heads`] | which signed heads no single append-only log could have |
+//! | [`conclusion`] | the answer in one word, and its exit code |
 //! | [`finding`] | one finding as it is kept and reported |
 //! | [`tally`] | which checks were made, how often, and which were not |
 //!
@@ -15,6 +16,7 @@
 
 pub mod across;
 pub mod bundle;
+pub mod conclusion;
 pub mod entries;
 pub mod finding;
 pub mod heads;

@@ -3,9 +3,9 @@
 use super::args::Format;
 use super::config::Settings;
 use super::output;
+use crate::audit::conclusion::Conclusion;
 use crate::core::evidence::{self, EvidenceError};
 use crate::core::{limits, text};
-use crate::report::Verdict;
 use serde_json::json;
 use std::path::Path;
 
@@ -18,22 +18,22 @@ pub fn verify(settings: &Settings, file: &Path) -> Result<u8, String> {
     let Some(key) = &settings.log_key else {
         say(
             settings,
-            Verdict::Incomplete,
+            Conclusion::Incomplete,
             None,
             "the log's public key was not given: a file cannot vouch for itself. Give it with --log-key",
         );
-        return Ok(Verdict::Incomplete.exit_code());
+        return Ok(Conclusion::Incomplete.exit_code());
     };
     let (verdict, kind, message) = match evidence::verify(&bytes, key) {
-        Ok(proved) => (Verdict::Clean, Some(proved.kind().as_str()), format!("proved: {proved}")),
-        Err(EvidenceError::Disagreement(what)) => (Verdict::LocalFault, None, what),
-        Err(error) => (Verdict::Invalid, None, error.to_string()),
+        Ok(proved) => (Conclusion::Clean, Some(proved.kind().as_str()), format!("proved: {proved}")),
+        Err(EvidenceError::Disagreement(what)) => (Conclusion::LocalFault, None, what),
+        Err(error) => (Conclusion::Invalid, None, error.to_string()),
     };
     say(settings, verdict, kind, &message);
     Ok(verdict.exit_code())
 }
 
-fn say(settings: &Settings, verdict: Verdict, kind: Option<&str>, message: &str) {
+fn say(settings: &Settings, verdict: Conclusion, kind: Option<&str>, message: &str) {
     let message = text::escape(message);
     let text = match settings.format {
         Format::Text => format!("{message}\n"),
@@ -41,7 +41,7 @@ fn say(settings: &Settings, verdict: Verdict, kind: Option<&str>, message: &str)
             let json = json!({
                 "tool": "countersign", "version": env!("CARGO_PKG_VERSION"), "command": "evidence verify",
                 "verdict": verdict.as_str(), "exitCode": verdict.exit_code(),
-                "proved": verdict == Verdict::Clean, "kind": kind, "message": message,
+                "proved": verdict == Conclusion::Clean, "kind": kind, "message": message,
             });
             format!("{json}\n")
         }

@@ -4,11 +4,11 @@ use super::args::{Format, HeadsCommand};
 use super::audit::Started;
 use super::config::Settings;
 use super::output;
+use crate::audit::conclusion::Conclusion;
 use crate::core::finding::Severity;
 use crate::core::head::{Head, HeadError, LogKey};
 use crate::core::text;
 use crate::mirror::{Mirror, MirrorError, Provenance, StoredFinding, StoredHead};
-use crate::report::Verdict;
 use crate::run::{Fault, Options, Run, Silent};
 use crate::source::{Document, FetchError, OpenError};
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,7 @@ pub fn run(settings: &Settings, command: &HeadsCommand) -> Result<u8, String> {
 
 fn fault(error: &MirrorError) -> u8 {
     output::error(&error.to_string());
-    Verdict::LocalFault.exit_code()
+    Conclusion::LocalFault.exit_code()
 }
 
 fn export(mirror: &Mirror, key: &LogKey) -> Result<u8, MirrorError> {
@@ -254,17 +254,17 @@ fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, bytes: &[u8]) 
 
 fn stop(message: &str) -> u8 {
     output::error(message);
-    Verdict::LocalFault.exit_code()
+    Conclusion::LocalFault.exit_code()
 }
 
 fn say_imported(settings: &Settings, imported: &Imported) -> u8 {
     let Imported { read, new, refusals, refused, contradictions, invalid, incomplete } = imported;
     let verdict = match () {
-        () if !contradictions.is_empty() => Verdict::Violation,
-        () if !(refused.is_empty() && invalid.is_empty()) => Verdict::Invalid,
+        () if !contradictions.is_empty() => Conclusion::Violation,
+        () if !(refused.is_empty() && invalid.is_empty()) => Conclusion::Invalid,
         // A head that could not be compared yet is kept, and is no pass.
-        () if !incomplete.is_empty() => Verdict::Incomplete,
-        () => Verdict::Clean,
+        () if !incomplete.is_empty() => Conclusion::Incomplete,
+        () => Conclusion::Clean,
     };
     if settings.format == Format::Json {
         let json = json!({

@@ -10,49 +10,11 @@ pub mod text;
 #[cfg(test)]
 mod tests;
 
+use crate::audit::conclusion::Conclusion;
 use crate::audit::finding::Finding;
 use crate::audit::tally::Tally;
 use crate::core::finding::Severity;
 use checks::{CheckLine, CheckResult};
-
-/// The answer (command line contract, "Exit codes"). Ordered: the worst wins.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Verdict {
-    /// Everything that was asked for was checked, and holds.
-    Clean,
-    /// Could not be decided.
-    Incomplete,
-    /// A check failed definitively.
-    Invalid,
-    /// The log key signed contradictory statements.
-    Violation,
-    /// A fault on our side; the log is not accused.
-    LocalFault,
-}
-
-impl Verdict {
-    /// The word in the report.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verdict::Clean => "clean",
-            Verdict::Incomplete => "incomplete",
-            Verdict::Invalid => "invalid",
-            Verdict::Violation => "violation",
-            Verdict::LocalFault => "local-fault",
-        }
-    }
-
-    /// The exit code.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Verdict::Clean => 0,
-            Verdict::Invalid => 1,
-            Verdict::Incomplete => 3,
-            Verdict::Violation => 4,
-            Verdict::LocalFault => 5,
-        }
-    }
-}
 
 /// A finding with its history.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -154,7 +116,7 @@ pub struct Input {
 pub struct Report {
     input: Input,
     checks: Vec<CheckLine>,
-    verdict: Verdict,
+    verdict: Conclusion,
 }
 
 impl Report {
@@ -169,7 +131,7 @@ impl Report {
                 input.incomplete.push(format!("check {:?} was not made: {cause}", line.name));
             }
         }
-        if verdict(&input) == Verdict::Clean {
+        if verdict(&input) == Conclusion::Clean {
             // The last line of defence: whatever the reason, a required check that was not made is no pass.
             let unmade = checks.iter().filter(|line| line.required && line.result == CheckResult::NotChecked);
             let causes: Vec<String> =
@@ -181,14 +143,14 @@ impl Report {
     }
 
     /// The answer.
-    pub fn verdict(&self) -> Verdict {
+    pub fn verdict(&self) -> Conclusion {
         self.verdict
     }
 
     /// Whether somebody should read it: it is not clean, there are warnings, or a note says so.
     pub fn must_be_read(&self) -> bool {
         let warning = self.input.findings.iter().any(|f| f.finding.severity > Severity::Info);
-        self.verdict != Verdict::Clean || warning || self.input.must_be_read
+        self.verdict != Conclusion::Clean || warning || self.input.must_be_read
     }
 
     /// Everything that it was made from.
@@ -202,17 +164,17 @@ impl Report {
     }
 }
 
-fn verdict(input: &Input) -> Verdict {
+fn verdict(input: &Input) -> Conclusion {
     let standing = |severity: Severity| input.findings.iter().any(|f| f.finding.severity == severity);
     let denied = input.asked.deny_warnings && standing(Severity::Warning);
     let nothing = input.nothing_judged && input.findings.is_empty();
     [
-        (!input.faults.is_empty(), Verdict::LocalFault),
-        (standing(Severity::Violation), Verdict::Violation),
-        (standing(Severity::Invalid) || denied, Verdict::Invalid),
-        (!input.incomplete.is_empty() || nothing, Verdict::Incomplete),
+        (!input.faults.is_empty(), Conclusion::LocalFault),
+        (standing(Severity::Violation), Conclusion::Violation),
+        (standing(Severity::Invalid) || denied, Conclusion::Invalid),
+        (!input.incomplete.is_empty() || nothing, Conclusion::Incomplete),
     ]
     .into_iter()
     .find_map(|(holds, verdict)| holds.then_some(verdict))
-    .unwrap_or(Verdict::Clean)
+    .unwrap_or(Conclusion::Clean)
 }

@@ -83,7 +83,7 @@ fn text_and_json_are_as_they_were_read() {
         clean.tally.add(line.name, 300, 0, 0);
     }
     let report = Report::new(clean);
-    assert_eq!(report.verdict(), Verdict::Clean);
+    assert_eq!(report.verdict(), Conclusion::Clean);
     compare("clean.txt", &text::render(&report));
 }
 
@@ -114,32 +114,32 @@ fn the_worst_wins() {
         input.findings.push(found(Finding::of_log(code, "", ""), None));
         input
     };
-    assert_eq!(verdict(clean()), Verdict::Clean);
-    assert_eq!(verdict(with(Code::HeadStale)), Verdict::Clean);
-    assert_eq!(verdict(with(Code::CredentialNew)), Verdict::Clean);
-    assert_eq!(verdict(with(Code::Gap)), Verdict::Invalid);
-    assert_eq!(verdict(with(Code::SameSizeFork)), Verdict::Violation);
+    assert_eq!(verdict(clean()), Conclusion::Clean);
+    assert_eq!(verdict(with(Code::HeadStale)), Conclusion::Clean);
+    assert_eq!(verdict(with(Code::CredentialNew)), Conclusion::Clean);
+    assert_eq!(verdict(with(Code::Gap)), Conclusion::Invalid);
+    assert_eq!(verdict(with(Code::SameSizeFork)), Conclusion::Violation);
     let mut input = with(Code::HeadStale);
     input.asked.deny_warnings = true;
-    assert_eq!(verdict(input), Verdict::Invalid);
+    assert_eq!(verdict(input), Conclusion::Invalid);
     let mut input = with(Code::Gap);
     input.incomplete.push(String::new());
-    assert_eq!(verdict(input), Verdict::Invalid);
+    assert_eq!(verdict(input), Conclusion::Invalid);
     let mut input = with(Code::SameSizeFork);
     input.faults.push(String::new());
-    assert_eq!(verdict(input), Verdict::LocalFault);
+    assert_eq!(verdict(input), Conclusion::LocalFault);
     for missing in [|asked: &mut Asked| asked.rp_id = false, |asked: &mut Asked| asked.origins = false] {
         let mut input = clean();
         missing(&mut input.asked);
-        assert_eq!(verdict(input), Verdict::Incomplete);
+        assert_eq!(verdict(input), Conclusion::Incomplete);
     }
     // A required check that was never applied although there was something to apply it to.
     let mut input = clean();
     input.tally = Tally::default();
-    assert_eq!(verdict(input), Verdict::Incomplete);
+    assert_eq!(verdict(input), Conclusion::Incomplete);
     let mut input = clean();
     input.nothing_judged = true;
-    assert_eq!(verdict(input), Verdict::Incomplete);
+    assert_eq!(verdict(input), Conclusion::Incomplete);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The report as text, for somebody who reads one for the first time.
 
 use super::checks::{CheckLine, CheckResult};
-use super::{Input, Report, ReportedFinding, Verdict};
+use super::{Conclusion, Input, Report, ReportedFinding};
 use crate::core::finding::{Code, Severity};
 use crate::core::text;
 use std::collections::BTreeMap;
@@ -59,13 +59,13 @@ fn head(out: &mut String, report: &Report) {
     line!(out, "time     {} ({} ms)", input.finished_at, input.duration_ms);
 }
 
-fn sentence(verdict: Verdict) -> &'static str {
+fn sentence(verdict: Conclusion) -> &'static str {
     match verdict {
-        Verdict::Clean => "everything that was asked for was checked, and holds.",
-        Verdict::Incomplete => "not everything could be decided. This is no pass.",
-        Verdict::Invalid => "a check failed: the log committed to, or serves, what must not be there.",
-        Verdict::Violation => "the log key signed statements that contradict each other. There is proof.",
-        Verdict::LocalFault => "something on this side is at fault. The log is not accused.",
+        Conclusion::Clean => "everything that was asked for was checked, and holds.",
+        Conclusion::Incomplete => "not everything could be decided. This is no pass.",
+        Conclusion::Invalid => "a check failed: the log committed to, or serves, what must not be there.",
+        Conclusion::Violation => "the log key signed statements that contradict each other. There is proof.",
+        Conclusion::LocalFault => "something on this side is at fault. The log is not accused.",
     }
 }
 
@@ -139,7 +139,7 @@ fn checks(out: &mut String, report: &Report) {
     let failed = of(CheckResult::Failed);
     if !failed.is_empty() {
         // What only warns leaves the verdict as it is, and must not look as if it did not.
-        let clean = report.verdict() == Verdict::Clean;
+        let clean = report.verdict() == Conclusion::Clean;
         line!(out, "\n{}", if clean { "Warned about (see the findings)" } else { "Failed" });
     }
     for line in failed {
@@ -175,21 +175,21 @@ fn advice(report: &Report) -> Vec<&'static str> {
     let input = report.input();
     let warned = input.findings.iter().any(|f| f.finding.severity == Severity::Warning);
     match report.verdict() {
-        Verdict::Clean if warned => {
+        Conclusion::Clean if warned => {
             vec!["Look at the warnings above. With --deny-warnings they make the verdict invalid."]
         }
-        Verdict::Clean => vec!["Nothing. Run it again tomorrow: only new entries are fetched."],
-        Verdict::Incomplete => {
+        Conclusion::Clean => vec!["Nothing. Run it again tomorrow: only new entries are fetched."],
+        Conclusion::Incomplete => {
             vec![
                 "See \"Could not be decided\": each line says what was missing. Run it again when that is mended.",
             ]
         }
-        Verdict::Invalid => invalid_advice(input),
-        Verdict::Violation => vec![
+        Conclusion::Invalid => invalid_advice(input),
+        Conclusion::Violation => vec![
             "Keep the proof file and the mirror, and stop relying on this log.",
             "Anybody can check the proof: countersign evidence verify FILE --log-key VKEY",
         ],
-        Verdict::LocalFault => vec!["Mend what is said under \"Faults on this side\", and run it again."],
+        Conclusion::LocalFault => vec!["Mend what is said under \"Faults on this side\", and run it again."],
     }
 }
 
