@@ -28,6 +28,10 @@ pub const MAX_PATH: usize = 64;
 /// A tlog-proof text: a checkpoint, a path, and the longest leaf in base64 as `extra`, which need 155 KiB.
 pub const MAX_TLOG_PROOF: usize = 256 * 1024;
 
+/// A receipt: an entry and a tlog-proof with every character escaped, an STH, a reveal as in
+/// [`MAX_BUNDLE_ANSWER`], and anchors.
+pub const MAX_RECEIPT: usize = 4 * 1024 * 1024;
+
 /// A JSON signed tree head: seven short members; the origin is the only one of free length.
 pub const MAX_STH: usize = 16 * 1024;
 

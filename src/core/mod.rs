@@ -17,6 +17,7 @@ pub mod limits;
 pub mod note;
 pub mod object;
 pub mod proof;
+pub mod receipt;
 pub mod reveal;
 pub mod second_opinion;
 pub mod sth;

@@ -12,6 +12,9 @@ use std::fmt;
 
 const HEADER: &str = "c2sp.org/tlog-proof@v1";
 
+/// How a tlog-proof of any version begins.
+pub(crate) const PREFIX: &[u8] = b"c2sp.org/tlog-proof@";
+
 /// A parsed tlog-proof. Its parts are claims.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TlogProof {
