@@ -38,10 +38,15 @@ pub mod path {
         format!("inclusion?index={index}&treeSize={tree_size}")
     }
 
-    /// What a verifier of one approval needs. `None` where the id cannot stand in a URL: `.` and `..`
-    /// are ids, and every URL parser takes them for a folder.
+    /// What a verifier of one approval needs. `None` where the id cannot stand in a path.
     pub fn verification(id: &str) -> Option<String> {
-        (id != "." && id != "..").then(|| format!("entries/{id}/verification"))
+        is_segment(id).then(|| format!("entries/{id}/verification"))
+    }
+
+    /// Whether an id can stand in a path: `.` and `..` are ids, and every URL parser and file system
+    /// takes them for a folder.
+    pub fn is_segment(id: &str) -> bool {
+        id != "." && id != ".."
     }
 
     /// Signed heads after the cursor `after`, at most `limit` of them.

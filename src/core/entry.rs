@@ -309,7 +309,8 @@ fn interpret(json: &EntryJson<'_>, origin: &str, findings: &mut Vec<(Code, Strin
     Some(decode(json, decision, findings))
 }
 
-fn is_id(id: &str) -> bool {
+/// Whether this can be the id of an entry: 1 to 64 of `[0-9A-Za-z._-]` (specification section 2).
+pub fn is_id(id: &str) -> bool {
     (1..=limits::MAX_ID).contains(&id.len())
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }

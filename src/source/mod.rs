@@ -63,6 +63,13 @@ pub trait LogSource: Send + Sync {
     /// Where [`has_tiles`](Self::has_tiles) is false it is always `NotFound`, which is then no gap.
     fn tile(&self, level: u8, n: u64, width: u16) -> Result<Vec<u8>, FetchError>;
 
+    /// The public reveal that is kept beside the entry `id`, at most
+    /// [`MAX_REVEAL`](crate::core::limits::MAX_REVEAL) bytes; `None` where there is none, or where that
+    /// id cannot stand in a path. The JSON API has it in its verification bundles, and none here.
+    fn reveal(&self, _id: &str) -> Result<Option<Vec<u8>>, FetchError> {
+        Ok(None)
+    }
+
     /// Whether this kind of source has Merkle tiles at all (the JSON API does not).
     fn has_tiles(&self) -> bool;
 

@@ -4,8 +4,10 @@
 //! are behind [`Fetcher`]. It judges no content: whoever rebuilds the roots does.
 
 use super::{FetchError, Leaves, LogApi, LogSource, ServedHead};
+use crate::core::api::path::is_segment;
+use crate::core::entry::is_id;
 use crate::core::hash::HASH_LEN;
-use crate::core::limits::{MAX_BUNDLE, MAX_CHECKPOINT, MAX_STH, MAX_TILE, TILE_WIDTH};
+use crate::core::limits::{MAX_BUNDLE, MAX_CHECKPOINT, MAX_REVEAL, MAX_STH, MAX_TILE, TILE_WIDTH};
 use crate::core::tile::{BundleError, TilePath, parse_bundle};
 
 /// A file that is wanted.
@@ -62,13 +64,18 @@ impl<F: Fetcher> Tiled<F> {
         self.file("checkpoint", MAX_CHECKPOINT, true)
     }
 
-    /// The file `sth`, which a log need not have.
-    pub fn sth(&self) -> Result<Option<Vec<u8>>, FetchError> {
-        match self.file("sth", MAX_STH, false) {
+    /// A file that a log need not have.
+    fn optional(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, FetchError> {
+        match self.file(path, limit, false) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(FetchError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The file `sth`, which a log need not have.
+    pub fn sth(&self) -> Result<Option<Vec<u8>>, FetchError> {
+        self.optional("sth", MAX_STH)
     }
 
     /// Entry bundle `n`, cut to `width` entries where it is a full one: each a 16-bit big-endian length
@@ -118,6 +125,14 @@ impl<F: Fetcher> LogSource for Tiled<F> {
 
     fn tile(&self, level: u8, n: u64, width: u16) -> Result<Vec<u8>, FetchError> {
         self.part(|width| TilePath::Hash { level, index: n, width }, width, MAX_TILE, cut_tile)
+    }
+
+    fn reveal(&self, id: &str) -> Result<Option<Vec<u8>>, FetchError> {
+        // What a log calls an id may be a path out of the log's own folder.
+        if !is_id(id) || !is_segment(id) {
+            return Ok(None);
+        }
+        self.optional(&format!("reveal/{id}"), MAX_REVEAL)
     }
 
     fn has_tiles(&self) -> bool {
@@ -236,6 +251,16 @@ mod tests {
         assert_eq!(log.tile(0, 0, 3).unwrap().len(), 96);
         assert_eq!(log.tile(0, 1, 3).unwrap().len(), 33);
         assert_eq!(log.tile(0, 0, 256).unwrap(), full);
+    }
+
+    #[test]
+    fn a_reveal_is_asked_for_by_what_can_be_an_id_alone() {
+        let log = log(&[("reveal/a-1", b"{}"), ("reveal/..", b"no"), ("reveal/../checkpoint", b"no")]);
+        assert_eq!(log.reveal("a-1"), Ok(Some(b"{}".to_vec())));
+        for id in ["a-2", ".", "..", "../checkpoint", "", "a/b", "a\u{2f}b", "%2e%2e", &"a".repeat(65)] {
+            assert_eq!(log.reveal(id), Ok(None), "{id}");
+        }
+        assert_eq!(log.fetcher.asked.lock().unwrap().as_slice(), ["reveal/a-1", "reveal/a-2"]);
     }
 
     #[test]
