@@ -215,6 +215,16 @@ impl Mirror {
         Ok(self.select_heads(&sql, params![int(size)], key)?.into_iter().next())
     }
 
+    /// The largest checkpoint that is borne out by the mirror, larger than `above` and at most `size`; of
+    /// several over one tree, the one seen last.
+    pub fn newest_checkpoint(&self, above: u64, size: u64, key: &LogKey) -> Result<Option<StoredHead>> {
+        let sql = format!(
+            "{SELECT} WHERE format = 'checkpoint' AND status = 'consistent' AND size > ?1 AND size <= ?2
+             ORDER BY size DESC, last_seen DESC, statement LIMIT 1"
+        );
+        Ok(self.select_heads(&sql, params![int(above), int(size)], key)?.into_iter().next())
+    }
+
     /// The largest kept head of this format (`None`: of any format) and one of these provenances.
     pub fn largest_head(
         &self,

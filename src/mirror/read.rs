@@ -3,6 +3,8 @@
 use super::state::State;
 use super::write::int;
 use super::{APPLICATION_ID, Mirror, MirrorError, Result, SCHEMA_VERSION, connect, sql_error};
+use crate::audit::across::Unique;
+use crate::core::entry::Decision;
 use crate::core::hash::{Hash, sha256};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use std::path::{Path, PathBuf};
@@ -95,5 +97,27 @@ impl Mirror {
             .prepare_cached("SELECT id FROM entry_columns WHERE idx = ?1")
             .and_then(|mut select| select.query_row([int(index)], |row| row.get(0)).optional());
         Ok(self.sql(result)?.flatten())
+    }
+
+    /// The first checked entry with this id, out of what the checks across entries remember: one look,
+    /// however long the log. Whether that entry has the id is for its leaf to say.
+    pub fn first_with_id(&self, id: &str) -> Result<Option<u64>> {
+        let fingerprint = Unique::Id.fingerprint(id.as_bytes());
+        let result = self
+            .db
+            .prepare_cached("SELECT idx FROM seen WHERE fingerprint = ?1")
+            .and_then(|mut select| select.query_row([fingerprint], |row| row.get(0)).optional());
+        self.sql(result)
+    }
+
+    /// The checked entries that say that this approver approved, ascending. Reads all columns once.
+    pub fn approved_by(&self, approver: &str) -> Result<Vec<u64>> {
+        let sql = "SELECT idx FROM entry_columns WHERE approver = ?1 AND decision = ?2 ORDER BY idx";
+        let values = params![approver, Decision::Approved.as_str()];
+        let result = self
+            .db
+            .prepare_cached(sql)
+            .and_then(|mut select| select.query_map(values, |row| row.get(0))?.collect());
+        self.sql(result)
     }
 }
