@@ -24,6 +24,7 @@ pub mod history;
 mod holes;
 mod listed;
 mod pipeline;
+pub mod receipts;
 pub mod recheck;
 mod served_proofs;
 mod served_tree;

@@ -1,0 +1,84 @@
+//! Receipts (specification section 8) put together: from the mirror, which needs no log, or from the log.
+//!
+//! What is put together here is a claim, whichever way it came. It is a receipt once the exact bytes
+//! that are to be handed out were verified with [`crate::verify_receipt`], as whoever is given it will.
+//! That shows one entry and what was signed with it. What only the whole log shows, such as a nonce
+//! that was used before or a second history, is known to the mirror alone: [`mirrored`] refuses entries
+//! that the audit found so, [`served`] cannot.
+
+pub mod mirrored;
+pub mod served;
+
+use crate::audit::conclusion::Conclusion;
+use crate::core::entry::{Entry, read_leaf};
+use crate::core::head::LogKey;
+use crate::core::receipt::Receipt;
+use crate::core::text::quoted;
+use crate::mirror::MirrorError;
+use std::fmt;
+
+/// A receipt that was put together and not yet verified.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Made {
+    /// The receipt.
+    pub receipt: Receipt,
+    /// What whoever asked for it should know, each in one sentence, escaped.
+    pub notes: Vec<String>,
+}
+
+/// Why there is no receipt.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NoReceipt {
+    /// What that means: never [`Conclusion::Clean`].
+    pub conclusion: Conclusion,
+    /// The cause and what to do, escaped.
+    pub why: String,
+}
+
+impl NoReceipt {
+    /// It could not be told.
+    fn undecided(why: impl Into<String>) -> NoReceipt {
+        NoReceipt { conclusion: Conclusion::Incomplete, why: why.into() }
+    }
+
+    /// The log, or what it served, is wrong.
+    fn wrong(why: impl Into<String>) -> NoReceipt {
+        NoReceipt { conclusion: Conclusion::Invalid, why: why.into() }
+    }
+
+    /// A fault on our side.
+    fn fault(why: impl Into<String>) -> NoReceipt {
+        NoReceipt { conclusion: Conclusion::LocalFault, why: why.into() }
+    }
+}
+
+impl From<MirrorError> for NoReceipt {
+    fn from(error: MirrorError) -> NoReceipt {
+        NoReceipt::fault(error.to_string())
+    }
+}
+
+impl fmt::Display for NoReceipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for NoReceipt {}
+
+/// The entry that a leaf is, whatever is wrong with it.
+fn entry_of(leaf: &[u8], key: &LogKey) -> Option<Entry> {
+    read_leaf(leaf, key.origin()).entry
+}
+
+/// The note on an entry that commits to a reveal which the receipt does not have.
+fn note_reveal(receipt: &Receipt, entry: Option<&Entry>, hint: &str) -> Option<String> {
+    let commits = entry.is_some_and(|entry| entry.reveal_commitment.is_some());
+    (commits && receipt.reveal.is_none())
+        .then(|| format!("entry {} commits to a reveal, and the receipt has none: {hint}", receipt.index))
+}
+
+/// An id for a message.
+fn id_of(entry: Option<&Entry>) -> String {
+    entry.map_or_else(|| "no readable id".to_owned(), |entry| format!("the id {}", quoted(&entry.id)))
+}
