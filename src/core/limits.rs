@@ -30,7 +30,7 @@ pub const MAX_TLOG_PROOF: usize = 256 * 1024;
 
 /// A receipt: an entry and a tlog-proof with every character escaped, an STH, a reveal as in
 /// [`MAX_BUNDLE_ANSWER`], and anchors.
-pub const MAX_RECEIPT: usize = 4 * 1024 * 1024;
+pub const MAX_RECEIPT: usize = 2 * 1024 * 1024;
 
 /// A JSON signed tree head: seven short members; the origin is the only one of free length.
 pub const MAX_STH: usize = 16 * 1024;

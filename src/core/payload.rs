@@ -128,9 +128,7 @@ fn large_integer(json: &[u8]) -> Option<String> {
         } else {
             let digits = number.strip_prefix('-').unwrap_or(&number);
             let integer = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-            if integer && digits.parse::<u64>().is_ok_and(|value| value <= LARGEST) {
-                number.clear();
-            } else if integer {
+            if integer && digits.parse::<u64>().map_or(true, |value| value > LARGEST) {
                 return Some(shortened(&number));
             }
             number.clear();
