@@ -64,3 +64,10 @@ pub mod run;
 #[cfg(feature = "cli")]
 pub mod source;
 pub mod spec;
+
+pub use audit::conclusion::Conclusion;
+pub use audit::receipt::verify_receipt;
+pub use audit::trust::{Expectation, TrustPolicy};
+pub use audit::verdict::Verdict;
+pub use core::head::LogKey;
+pub use core::payload::Payload;

@@ -12,7 +12,9 @@ use crate::core::entry::{Decision, Entry, Signed, read_leaf};
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, sha256, sha256_pair};
 use crate::core::limits;
-use crate::core::webauthn::{Assertion, AssertionResult, Check, KeyCache, Outcome, check_assertion};
+use crate::core::webauthn::{
+    Assertion, AssertionResult, Check, KeyCache, Outcome, RelyingParty, check_assertion,
+};
 
 /// What a checked leaf says, for plain SQL. `None` where it does not say it readably.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -66,7 +68,7 @@ impl CheckedEntry {
 }
 
 /// Names of the checks on the entry itself; those on the assertion are named by [`Check`].
-const LEAF_CHECKS: [(&str, &[Code]); 5] = [
+pub(super) const LEAF_CHECKS: [(&str, &[Code]); 5] = [
     ("leaf-form", &[Code::LeafMalformed, Code::LeafNotCanonical]),
     ("entry-origin", &[Code::OriginMismatch]),
     ("entry-times", &[Code::TimeOrder]),
@@ -128,7 +130,7 @@ fn check_entry(
         }
         return Ok(());
     };
-    let result = check_signed(entry, signed, policy, keys)?;
+    let result = check_signed(entry, signed, &policy.relying_party, keys)?;
     for (check, outcome) in result.outcomes() {
         let [passed, failed, not_checked] = match outcome {
             Outcome::Passed => [1, 0, 0],
@@ -167,10 +169,11 @@ pub fn has_value(leaf: &[u8], sighting: &Sighting, origin: &str) -> bool {
     read_leaf(leaf, origin).entry.as_ref().is_some_and(of)
 }
 
-fn check_signed(
+/// The checks on the assertion of an approval.
+pub(super) fn check_signed(
     entry: &Entry,
     signed: &Signed,
-    policy: &Policy,
+    party: &RelyingParty,
     keys: &mut KeyCache,
 ) -> Result<AssertionResult, Disagreement> {
     let challenge = match (&entry.nonce, &entry.payload_hash) {
@@ -186,7 +189,7 @@ fn check_signed(
         challenge: challenge.as_deref(),
         rp_id: &entry.rp_id,
     };
-    check_assertion(&assertion, &policy.relying_party, keys)
+    check_assertion(&assertion, party, keys)
 }
 
 fn key_use(entry: &Entry, signed: &Signed, result: &AssertionResult) -> Option<KeyUse> {

@@ -9,6 +9,9 @@
 //! | [`heads`] | which signed heads no single append-only log could have |
 //! | [`conclusion`] | the answer in one word, and its exit code |
 //! | [`finding`] | one finding as it is kept and reported |
+//! | [`trust`] | whom and what somebody who checks one receipt brings |
+//! | [`receipt`] | everything that one receipt shows (specification section 8) |
+//! | [`verdict`] | what it showed, check by check |
 //! | [`tally`] | which checks were made, how often, and which were not |
 //!
 //! Nothing here does I/O. What has to be remembered between entries and runs is behind the trait
@@ -18,7 +21,12 @@ pub mod across;
 pub mod bundle;
 pub mod conclusion;
 pub mod entries;
+mod expected;
 pub mod finding;
 pub mod heads;
 pub mod policy;
+pub mod receipt;
+mod receipt_entry;
 pub mod tally;
+pub mod trust;
+pub mod verdict;

@@ -65,6 +65,8 @@ pub enum Format {
 pub enum Command {
     /// The nightly job: mirror what is new, rebuild the root, check every head and entry, report
     Audit(AuditOptions),
+    /// Check receipts, offline: may the action run? Only where the exit code is 0
+    Verify(VerifyOptions),
     /// The history of signed heads
     #[command(subcommand)]
     Heads(HeadsCommand),
@@ -111,6 +113,88 @@ pub struct AuditOptions {
     pub max_findings: Option<u64>,
     #[command(flatten)]
     pub net: Box<NetOptions>,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct VerifyOptions {
+    /// Receipts, verification bundles or .tlog-proof files; directories of them; "-" is stdin, with one
+    /// receipt, or with one on each line
+    #[arg(required = true, value_name = "RECEIPT")]
+    pub receipts: Vec<PathBuf>,
+    #[command(flatten)]
+    pub expected: ExpectedOptions,
+    /// Warnings make the verdict invalid
+    #[arg(long)]
+    pub deny_warnings: bool,
+    /// Where a misbehaviour file goes, if the receipt holds one [default: the current directory]
+    #[arg(long, value_name = "DIR")]
+    pub evidence_dir: Option<PathBuf>,
+    /// Threads that check many receipts [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+}
+
+impl VerifyOptions {
+    /// The options that it shares with `audit`.
+    pub fn shared(&self) -> AuditOptions {
+        AuditOptions {
+            deny_warnings: self.deny_warnings,
+            evidence_dir: self.evidence_dir.clone(),
+            workers: self.workers,
+            ..AuditOptions::default()
+        }
+    }
+}
+
+/// What a receipt must be of.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ExpectedOptions {
+    /// Your own payload, the arguments that you are about to use: the approval must be of exactly this.
+    /// Never take it from the receipt. "-" is stdin
+    #[arg(long, value_name = "FILE")]
+    pub payload: Option<PathBuf>,
+    /// The action text, for logs whose passkeys sign it too
+    #[arg(long, value_name = "TEXT")]
+    pub action: Option<String>,
+    /// The approver's address must be this one
+    #[arg(long, value_name = "ADDRESS")]
+    pub email: Option<String>,
+    /// The approver must be this one
+    #[arg(long, value_name = "NAME")]
+    pub approver: Option<String>,
+    /// The approval must have this id
+    #[arg(long, value_name = "ID")]
+    pub expect_id: Option<String>,
+    /// The decision may be this old at most, such as 10m
+    #[arg(long, value_name = "DURATION")]
+    pub max_age: Option<String>,
+    /// What must have been decided [default: approved]
+    #[arg(long, value_enum)]
+    pub decision: Option<DecisionOption>,
+}
+
+/// What must have been decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DecisionOption {
+    Approved,
+    Rejected,
+    Expired,
+}
+
+impl ExpectedOptions {
+    /// Options win over those of the config.
+    pub fn or(self, config: ExpectedOptions) -> ExpectedOptions {
+        ExpectedOptions {
+            payload: self.payload.or(config.payload),
+            action: self.action.or(config.action),
+            email: self.email.or(config.email),
+            approver: self.approver.or(config.approver),
+            expect_id: self.expect_id.or(config.expect_id),
+            max_age: self.max_age.or(config.max_age),
+            decision: self.decision.or(config.decision),
+        }
+    }
 }
 
 #[derive(Subcommand, Clone, Debug)]

@@ -121,7 +121,8 @@ fn workers(settings: &Settings, source: &dyn LogSource) -> usize {
     }
 }
 
-fn cores() -> usize {
+/// Threads that can run at once.
+pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
@@ -205,7 +206,8 @@ impl Started {
     }
 }
 
-fn unix_ms() -> u64 {
+/// The clock, in Unix milliseconds.
+pub fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,8 +1,9 @@
 //! Arguments and config file become settings.
 
-use super::args::{AuditOptions, Common, Format};
+use super::args::{AuditOptions, Common, DecisionOption, ExpectedOptions, Format};
 use super::net::{Net, NetOptions};
 use crate::audit::policy::Policy;
+use crate::audit::trust::TrustPolicy;
 use crate::core::encoding::decode_base64url;
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub max_entries: u64,
     pub max_findings: u64,
     pub net: Net,
+    /// What receipts are to be of, as the config has it.
+    pub expected: ExpectedOptions,
 }
 
 impl Settings {
@@ -49,6 +52,15 @@ impl Settings {
             relying_party: self.relying_party.clone(),
             pinned_keys: self.pinned_keys.clone(),
             max_head_age: self.max_head_age,
+        }
+    }
+
+    /// Whom a receipt is held against.
+    pub fn trust(&self) -> TrustPolicy {
+        TrustPolicy {
+            log_keys: self.log_key.iter().cloned().collect(),
+            relying_party: self.relying_party.clone(),
+            pinned_keys: self.pinned_keys.clone(),
         }
     }
 
@@ -99,11 +111,30 @@ struct ConfigFile {
     bearer_env: Option<String>,
     header_file: Option<PathBuf>,
     header_env: Option<String>,
+    payload: Option<PathBuf>,
+    action: Option<String>,
+    email: Option<String>,
+    approver: Option<String>,
+    expect_id: Option<String>,
+    max_age: Option<String>,
+    decision: Option<DecisionOption>,
     /// Approver → keys: COSE_Key as base64url, or the key's identity as the mirror shows it.
     approvers: BTreeMap<String, Vec<String>>,
 }
 
 impl ConfigFile {
+    fn expected(&mut self) -> ExpectedOptions {
+        ExpectedOptions {
+            payload: self.payload.take(),
+            action: self.action.take(),
+            email: self.email.take(),
+            approver: self.approver.take(),
+            expect_id: self.expect_id.take(),
+            max_age: self.max_age.take(),
+            decision: self.decision,
+        }
+    }
+
     fn net(&mut self) -> NetOptions {
         NetOptions {
             contact: self.contact.take(),
@@ -129,7 +160,7 @@ pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String
         Some(path) => read(path)?,
         None => ConfigFile::default(),
     };
-    let file_net = file.net();
+    let (file_net, expected) = (file.net(), file.expected());
     let log_key = common.log_key.or(file.log_key);
     let log_key =
         log_key.map(|vkey| LogKey::parse(&vkey)).transpose().map_err(|why| format!("--log-key: {why}"))?;
@@ -174,6 +205,7 @@ pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String
         max_entries: options.max_entries.or(file.max_entries).unwrap_or(100_000_000),
         max_findings: options.max_findings.or(file.max_findings).unwrap_or(50_000),
         net: Net::resolve(*options.net, file_net, workers)?,
+        expected,
     })
 }
 
@@ -226,7 +258,11 @@ fn check_origin(origin: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn duration(text: &str) -> Result<u64, String> {
+/// A span of time in milliseconds.
+///
+/// # Errors
+/// A sentence for the person.
+pub fn duration(text: &str) -> Result<u64, String> {
     let parsed = humantime::parse_duration(text).map_err(|error| {
         format!("{} is no duration ({error}); write it as 90s, 30m, 36h or 7days", text::quoted(text))
     })?;

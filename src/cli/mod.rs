@@ -11,6 +11,8 @@ mod heads;
 mod net;
 mod output;
 mod progress;
+mod receipts;
+mod verify;
 
 use args::{Cli, Command, EvidenceCommand};
 use clap::Parser as _;
@@ -42,6 +44,9 @@ fn dispatch(cli: Cli) -> ExitCode {
         }
         Command::Heads(command) => config::resolve(cli.common, command.options())
             .and_then(|settings| heads::run(&settings, &command)),
+        Command::Verify(options) => {
+            config::resolve(cli.common, options.shared()).and_then(|settings| verify::run(&settings, options))
+        }
         Command::Evidence(EvidenceCommand::Verify { file }) => {
             config::resolve(cli.common, args::AuditOptions::default())
                 .and_then(|settings| evidence::verify(&settings, &file))

@@ -10,6 +10,16 @@ pub fn error(message: &str) {
     let _ = writeln!(io::stderr(), "countersign: {}", lines.join("\n"));
 }
 
+/// Something said besides, on stderr.
+pub fn note(message: &str) {
+    let _ = writeln!(io::stderr(), "countersign: {}", text::escape(message));
+}
+
+/// A path for reports: escaped, and stdin by its name.
+pub fn name(path: &Path) -> String {
+    if path == Path::new("-") { "stdin".to_owned() } else { text::escape(&path.to_string_lossy()) }
+}
+
 /// The report, on stdout. A closed pipe (`| head`) is no reason to fail; the exit code stays.
 pub fn print(report: &str) {
     let mut out = io::stdout().lock();

@@ -30,7 +30,7 @@ pub const MAX_TLOG_PROOF: usize = 256 * 1024;
 
 /// A receipt: an entry and a tlog-proof with every character escaped, an STH, a reveal as in
 /// [`MAX_BUNDLE_ANSWER`], and anchors.
-pub const MAX_RECEIPT: usize = 4 * 1024 * 1024;
+pub const MAX_RECEIPT: usize = 2 * 1024 * 1024;
 
 /// A JSON signed tree head: seven short members; the origin is the only one of free length.
 pub const MAX_STH: usize = 16 * 1024;
@@ -67,6 +67,10 @@ pub const MAX_JSON_DEPTH: usize = 16;
 
 /// JSON nesting in a revealed payload (specification section 1).
 pub const MAX_PAYLOAD_DEPTH: usize = 32;
+
+/// A caller's JSON payload in bytes. JSON can take twelve times its length once parsed (`[0,0,…]`), and a
+/// receipt check is to need little memory; payloads of other encodings are hashed as they are read.
+pub const MAX_JSON_PAYLOAD: usize = 2 * 1024 * 1024;
 
 /// Entry id length in characters (specification section 2).
 pub const MAX_ID: usize = 64;

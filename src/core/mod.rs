@@ -6,6 +6,7 @@
 pub mod api;
 pub mod checkpoint;
 pub mod crypto;
+pub mod email;
 pub mod encoding;
 pub mod entry;
 pub mod evidence;
@@ -16,6 +17,7 @@ pub mod jcs;
 pub mod limits;
 pub mod note;
 pub mod object;
+pub mod payload;
 pub mod proof;
 pub mod receipt;
 pub mod reveal;

@@ -3,14 +3,14 @@
 //! A reveal that passes proves that the entry committed to exactly this action, payload and blind,
 //! and that the payload is the one whose hash the passkey signed. It does not prove that the approver
 //! saw it, and nothing about the email in it: that is attested by the log, and checked by whoever has
-//! an address to compare.
+//! an address to compare ([`crate::core::email`]).
 
-use crate::core::encoding::decode_base64url;
 use crate::core::entry::Entry;
 use crate::core::finding::Code;
-use crate::core::hash::{sha256, sha256_pair};
+use crate::core::hash::sha256_pair;
 use crate::core::jcs::Json;
 use crate::core::limits::MAX_PAYLOAD_DEPTH;
+use crate::core::payload::revealed_hash;
 
 /// `type` of a reveal, and with a NUL the domain separator of its commitment.
 pub const REVEAL_TYPE: &str = "approval-log-reveal/v1";
@@ -20,12 +20,21 @@ const DOMAIN: &[u8] = b"approval-log-reveal/v1\0";
 /// All members of a reveal.
 const MEMBERS: [&str; 5] = ["type", "blind", "action", "payload", "email"];
 
+/// A reveal that the entry commits to.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Reveal {
+    /// The action text. Signed by the passkey only where the entry's encoding covers it.
+    pub action: String,
+    /// What it says of the approver's address, not looked into; `null` where nothing.
+    pub email: Json,
+}
+
 /// Checks a reveal against the entry that it is said to be of.
 ///
 /// # Errors
 /// The finding: `reveal-mismatch`, or `payload-mismatch` where the log committed to a payload that is
 /// not the one approved.
-pub fn check_reveal(reveal: &[u8], entry: &Entry) -> Result<(), (Code, String)> {
+pub fn check_reveal(reveal: &[u8], entry: &Entry) -> Result<Reveal, (Code, String)> {
     let mismatch = |why: &str| Err((Code::RevealMismatch, why.to_owned()));
     let Some(commitment) = entry.reveal_commitment else {
         return mismatch("a reveal, but the entry commits to none");
@@ -40,14 +49,19 @@ pub fn check_reveal(reveal: &[u8], entry: &Entry) -> Result<(), (Code, String)> 
     }
     let members = json.as_object().unwrap_or_default();
     let closed = members.len() == MEMBERS.len() && MEMBERS.iter().all(|name| json.get(name).is_some());
-    let (Some(action), Some(payload)) = (json.get("action"), json.get("payload")) else {
+    let (Some(action), Some(payload), Some(email)) =
+        (json.get("action"), json.get("payload"), json.get("email"))
+    else {
         return mismatch("the reveal has not the members of one");
     };
-    if !closed || json.get("type").and_then(Json::as_str) != Some(REVEAL_TYPE) || action.as_str().is_none() {
+    let text = action.as_str().filter(|_| json.get("type").and_then(Json::as_str) == Some(REVEAL_TYPE));
+    let Some(text) = text.filter(|_| closed) else {
         return mismatch("the reveal has not the members of one");
-    }
-    match payload_hash(&entry.payload_encoding, action, payload) {
-        Some(hash) if Some(hash) == entry.payload_hash => Ok(()),
+    };
+    match revealed_hash(&entry.payload_encoding, action, payload) {
+        Some(hash) if Some(hash) == entry.payload_hash => {
+            Ok(Reveal { action: text.to_owned(), email: email.clone() })
+        }
         _ => Err((
             Code::PayloadMismatch,
             "the revealed payload does not hash to the payload hash that was signed".to_owned(),
@@ -55,24 +69,11 @@ pub fn check_reveal(reveal: &[u8], entry: &Entry) -> Result<(), (Code, String)> 
     }
 }
 
-/// SHA-256 of a payload by its encoding (specification section 2); `None` where it cannot be encoded so.
-fn payload_hash(encoding: &str, action: &Json, payload: &Json) -> Option<[u8; 32]> {
-    let bytes = match encoding {
-        "jcs-payload" => payload.to_canonical(),
-        "jcs-action-payload" => {
-            let members = [("action".to_owned(), action.clone()), ("payload".to_owned(), payload.clone())];
-            Json::Object(members.to_vec()).to_canonical()
-        }
-        "raw-payload" => decode_base64url(payload.as_str()?)?,
-        _ => return None,
-    };
-    Some(sha256(&bytes).0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::entry::Decision;
+    use crate::core::hash::sha256;
 
     fn entry(encoding: &str, payload: &[u8], reveal: &str) -> Entry {
         let canonical = Json::parse(reveal.as_bytes(), 40).unwrap().to_canonical();
@@ -106,11 +107,8 @@ mod tests {
             ("jcs-action-payload", br#"{"action":"Deploy","payload":{"a":2,"b":1}}"#, &object),
             ("raw-payload", b"ab", &raw),
         ] {
-            assert_eq!(
-                check_reveal(reveal.as_bytes(), &entry(encoding, payload, reveal)),
-                Ok(()),
-                "{encoding}"
-            );
+            let good = check_reveal(reveal.as_bytes(), &entry(encoding, payload, reveal));
+            assert_eq!(good, Ok(Reveal { action: "Deploy".to_owned(), email: Json::Null }), "{encoding}");
             let other = entry(encoding, b"other", reveal);
             let (code, _) = check_reveal(reveal.as_bytes(), &other).unwrap_err();
             assert_eq!(code, Code::PayloadMismatch, "{encoding}");

@@ -5,6 +5,7 @@
 
 pub mod checks;
 pub mod json;
+pub mod receipt;
 pub mod text;
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ fn head(out: &mut String, report: &Report) {
     line!(out, "time     {} ({} ms)", input.finished_at, input.duration_ms);
 }
 
-fn sentence(verdict: Conclusion) -> &'static str {
+pub(super) fn sentence(verdict: Conclusion) -> &'static str {
     match verdict {
         Conclusion::Clean => "everything that was asked for was checked, and holds.",
         Conclusion::Incomplete => "not everything could be decided. This is no pass.",

@@ -49,6 +49,25 @@ impl Check {
         Check::Signature,
     ];
 
+    /// What holds where it passed.
+    pub fn holds(self) -> &'static str {
+        match self {
+            Check::Sizes => "every part of the assertion has a possible size",
+            Check::ClientData => "the client data is strict JSON",
+            Check::ClientDataType => "it is of an assertion",
+            Check::Challenge => "what was signed is this nonce and this payload hash",
+            Check::Origin => "it was signed on an allowed web origin",
+            Check::CrossOrigin => "it was not signed inside a stranger's frame",
+            Check::RpId => "it was signed for the pinned relying party",
+            Check::UserPresent => "the authenticator saw a person",
+            Check::UserVerified => "the authenticator verified the person",
+            Check::BackupFlags => "the backup flags are possible",
+            Check::AuthenticatorData => "the authenticator data has the form that its flags announce",
+            Check::Key => "the public key is a valid key of a known algorithm",
+            Check::Signature => "this key made the signature",
+        }
+    }
+
     /// The stable name of the check in reports.
     pub fn as_str(self) -> &'static str {
         match self {

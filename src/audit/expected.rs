@@ -1,0 +1,241 @@
+//! What the caller expected of a receipt: decision, id, approver and key, payload, action, reveal, email,
+//! age; and what no receipt can show.
+
+use super::trust::{Expectation, TrustPolicy};
+use super::verdict::Verdict;
+use crate::core::email::EmailHash;
+use crate::core::entry::{Decision, Entry};
+use crate::core::finding::Code;
+use crate::core::hash::Hash;
+use crate::core::jcs::Json;
+use crate::core::limits;
+use crate::core::payload::{self, PayloadError};
+use crate::core::receipt::Receipt;
+use crate::core::reveal::{Reveal, check_reveal};
+use crate::core::text::{self, quoted};
+
+pub(super) fn check(
+    verdict: &mut Verdict,
+    receipt: &Receipt,
+    entry: &Entry,
+    passkey: Option<Hash>,
+    trust: &TrustPolicy,
+    expected: &Expectation<'_>,
+    now: u64,
+) {
+    check_names(verdict, entry, expected);
+    check_approver_key(verdict, entry, passkey, trust);
+    let reveal = check_reveal_line(verdict, receipt, entry);
+    check_payload(verdict, entry, expected);
+    check_action(verdict, entry, expected, reveal.as_ref());
+    check_email(verdict, expected, reveal.as_ref(), receipt.reveal.is_some());
+    check_age(verdict, entry, expected, now);
+}
+
+fn check_names(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_>) {
+    let (is, asked) = (entry.decision, expected.decision);
+    if is == asked {
+        verdict.pass("decision", is.as_str());
+    } else {
+        verdict.fail("decision", None, format!("{}, where {} was expected", is.as_str(), asked.as_str()));
+    }
+    let mut compare = |name: &str, is: &str, asked: Option<&str>, option: &str| match asked {
+        None => verdict.leave(name, format!("it is {}; none was expected ({option})", quoted(is))),
+        Some(asked) if asked == is => verdict.pass(name, format!("it is {}, as expected", quoted(is))),
+        Some(asked) => {
+            verdict.fail(name, None, format!("it is {}, where {} was expected", quoted(is), quoted(asked)));
+        }
+    };
+    compare("id", &entry.id, expected.id, "--expect-id");
+    compare("approver", &entry.approver, expected.approver, "--approver");
+}
+
+fn check_approver_key(verdict: &mut Verdict, entry: &Entry, passkey: Option<Hash>, trust: &TrustPolicy) {
+    let name = "approver-key";
+    if entry.decision != Decision::Approved {
+        return verdict.leave(name, format!("no passkey signs what was {}", entry.decision.as_str()));
+    }
+    let approver = quoted(&entry.approver);
+    match (trust.pinned_keys.get(&entry.approver), passkey) {
+        (Some(pinned), Some(key)) if pinned.contains(&key) => {
+            verdict.pass(name, format!("pinned: key {key} is one of those of {approver}"));
+        }
+        (Some(_), Some(key)) => {
+            let why = format!("key {key} is none of those pinned for {approver}");
+            verdict.fail(name, Code::KeyNotPinned, why);
+        }
+        (Some(_), None) => {
+            let why = format!("no signature that holds, and {approver} has pinned keys");
+            verdict.fail(name, Code::KeyNotPinned, why);
+        }
+        (None, Some(key)) => {
+            let why = format!(
+                "first seen: that key {key} is one of {approver} is the log's claim (pin it to check it)"
+            );
+            verdict.leave(name, why);
+        }
+        (None, None) => verdict.leave(name, "no signature that holds"),
+    }
+}
+
+fn check_payload(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_>) {
+    let Some(payload) = expected.payload else {
+        let why = "none was given to compare (--payload): this shows that something was approved, not what";
+        return match expected.action {
+            Some(_) if payload::covers_action(&entry.payload_encoding) => {
+                verdict.miss("payload", "the action text is signed together with the payload: give that too");
+            }
+            _ => verdict.leave("payload", why),
+        };
+    };
+    match payload::hash(&entry.payload_encoding, payload, expected.action) {
+        Ok(hash) if Some(hash) == entry.payload_hash => {
+            verdict.pass(
+                "payload",
+                format!("the given payload is the one that was approved ({})", entry.payload_encoding),
+            );
+        }
+        Ok(_) => {
+            let what = if payload::covers_action(&entry.payload_encoding) {
+                "payload and action"
+            } else {
+                "payload"
+            };
+            let why = format!("the given {what} do not hash to the payload hash that was signed");
+            verdict.fail("payload", Code::PayloadMismatch, why);
+        }
+        Err(PayloadError::NeedsAction) => {
+            verdict.miss(
+                "payload",
+                "the action text is signed together with the payload: give it too (--action)",
+            );
+        }
+        Err(PayloadError::UnknownEncoding) => {
+            verdict.miss("payload", "the entry's payloadEncoding is unknown")
+        }
+        Err(why) => {
+            let why = text::escape(&why.to_string());
+            verdict.miss("payload", why.clone());
+            verdict.usage = Some(why);
+        }
+    }
+}
+
+/// Whether the action text is signed, and whether it is the expected one.
+fn check_action(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_>, reveal: Option<&Reveal>) {
+    let name = "action";
+    let covered = payload::covers_action(&entry.payload_encoding);
+    match expected.action {
+        None if covered => verdict.leave(name, "the action text is signed; none was given to compare (--action)"),
+        None => verdict.leave(name, "the action text is not signed: the passkey covers the payload alone"),
+        Some(_) if covered && verdict.holds("payload") => {
+            verdict.pass(name, "the given action text is signed, together with the payload");
+        }
+        Some(_) if covered => {
+            verdict.miss(name, "the action text is signed together with the payload, and shows only with it");
+        }
+        Some(asked) => match reveal {
+            Some(reveal) if reveal.action != asked => {
+                let why = format!("the reveal says {}, and {} was expected", quoted(&reveal.action), quoted(asked));
+                verdict.fail(name, Code::PayloadMismatch, why);
+            }
+            Some(_) => verdict.miss(
+                name,
+                "the log says so in the reveal, but the action text is not signed: the passkey covers the payload alone",
+            ),
+            None => verdict.miss(name, "the action text is not signed: the passkey covers the payload alone"),
+        },
+    }
+}
+
+fn check_reveal_line(verdict: &mut Verdict, receipt: &Receipt, entry: &Entry) -> Option<Reveal> {
+    let Some(reveal) = &receipt.reveal else {
+        let why = match entry.reveal_commitment {
+            Some(_) => "the entry commits to a reveal, which is not in the receipt",
+            None => "there is none",
+        };
+        verdict.leave("reveal", why);
+        return None;
+    };
+    match check_reveal(reveal, entry) {
+        Ok(reveal) => {
+            verdict.pass(
+                "reveal",
+                "it is the one that the entry commits to, and its payload the one that was signed",
+            );
+            Some(reveal)
+        }
+        Err((code, why)) => {
+            verdict.fail("reveal", code, text::escape(&why));
+            None
+        }
+    }
+}
+
+fn check_email(verdict: &mut Verdict, expected: &Expectation<'_>, reveal: Option<&Reveal>, revealed: bool) {
+    let name = "email";
+    let Some(address) = expected.email else {
+        return verdict.leave(name, "none was given to compare (--email)");
+    };
+    match reveal.map(|reveal| &reveal.email) {
+        None if revealed => {
+            verdict.miss(name, "the reveal does not hold, so what it says of an address means nothing")
+        }
+        None => verdict.miss(name, "there is no reveal, and nothing else speaks of an address"),
+        Some(Json::Null) => verdict.miss(name, "the reveal speaks of no address"),
+        Some(json) => match EmailHash::read(json) {
+            Err(why) => verdict.fail(name, Code::RevealMismatch, why),
+            Ok(email) if email.is_of(address) => {
+                verdict.pass(name, "the log attests the given address; no passkey does");
+            }
+            Ok(_) => verdict.fail(
+                name,
+                Code::EmailMismatch,
+                "the given address is not the one that the log attests",
+            ),
+        },
+    }
+}
+
+fn check_age(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_>, now: u64) {
+    let decided = text::time(entry.decided_at);
+    let Some(most) = expected.max_age else {
+        return verdict.leave("age", format!("decided {decided}; no age was asked for (--max-age)"));
+    };
+    let age = now.saturating_sub(entry.decided_at);
+    if entry.decided_at > now.saturating_add(limits::CLOCK_SKEW_MS) {
+        verdict.fail("age", None, format!("decided {decided}, which is ahead of the clock"));
+    } else if age > most {
+        let why = format!(
+            "decided {decided}, {} ago; at most {} was asked for",
+            text::duration(age),
+            text::duration(most)
+        );
+        verdict.fail("age", None, why);
+    } else {
+        verdict.pass("age", format!("decided {decided}, {} ago", text::duration(age)));
+    }
+}
+
+/// What not even a clean receipt shows. Always said.
+pub(super) fn say_not_proven(verdict: &mut Verdict, expected: &Expectation<'_>) {
+    let mut not_proven = vec!["what the approver saw on the screen: the passkey signs a hash".to_owned()];
+    if verdict.decision.is_some_and(|decision| decision != Decision::Approved.as_str()) {
+        not_proven.push("that a person decided so: nobody signs what is not an approval".to_owned());
+    } else if !verdict.holds("approver-key") {
+        not_proven.push(
+            "who holds the passkey: that it is the approver's is the log's claim, as its key is not pinned"
+                .to_owned(),
+        );
+    }
+    if expected.payload.is_none() {
+        not_proven.push("that it is of the payload that you are about to use: none was given".to_owned());
+    }
+    not_proven.push("that this approval was not used before: remember the ids that you acted on".to_owned());
+    not_proven.push("that the action ran".to_owned());
+    if !verdict.holds("witnesses") {
+        not_proven.push("that the log shows everybody the same: no witnesses vouch for it".to_owned());
+    }
+    not_proven.append(&mut verdict.not_proven);
+    verdict.not_proven = not_proven;
+}

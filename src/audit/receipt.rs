@@ -1,0 +1,260 @@
+//! One receipt, checked without the log (specification sections 8 and 9).
+//!
+//! A clean verdict proves that a passkey signed this nonce and payload hash, for the relying party and on
+//! a web origin that the caller trusts, with a person present and verified; that the log whose key the
+//! caller trusts committed to exactly this entry; and whatever the caller expected of it. What it does
+//! *not* prove stands in [`Verdict::not_proven`], always.
+//!
+//! [`verify_receipt`] is a pure function: it opens nothing, asks nobody and knows no clock but the
+//! `now` that it is given. Hostile bytes give a verdict, never a panic; their size is bounded by
+//! [`limits::MAX_RECEIPT`].
+
+use super::expected;
+use super::receipt_entry;
+use super::trust::{Expectation, TrustPolicy};
+use super::verdict::Verdict;
+use crate::core::checkpoint::CheckpointBody;
+use crate::core::evidence::{self, Kind};
+use crate::core::finding::Code;
+use crate::core::hash::leaf_hash;
+use crate::core::head::{Head, HeadError, HeadFormat, LogKey};
+use crate::core::limits;
+use crate::core::note::Note;
+use crate::core::proof::verify_inclusion;
+use crate::core::receipt::{Form, Receipt};
+use crate::core::sth::SthBody;
+use crate::core::text::{self, quoted};
+use crate::core::webauthn::KeyCache;
+
+const NO_KEY: &str = "the log's public key was not given, and without it no head means anything";
+
+/// Checks one receipt: an `approval-receipt/v1`, a verification bundle of the JSON API, or a
+/// `.tlog-proof` with its leaf.
+///
+/// `now` is the time in Unix milliseconds. Errors are verdicts, so that forgetting to look at an error
+/// cannot let an action run:
+///
+/// - what does not parse as a receipt fails the check `leaf`: [`Conclusion::Invalid`];
+/// - what the caller's trust or expectation lacks leaves a check unmade: [`Conclusion::Incomplete`];
+/// - a payload of the caller that is no strict JSON is said in [`Verdict::usage`]: incomplete, too;
+/// - two heads in it that no single log could have signed: [`Conclusion::Violation`], with
+///   [`Verdict::evidence`];
+/// - two implementations of a signature algorithm that disagree: [`Conclusion::LocalFault`], and
+///   [`Verdict::faults`] says which.
+///
+/// [`Conclusion::Invalid`]: super::conclusion::Conclusion::Invalid
+/// [`Conclusion::Incomplete`]: super::conclusion::Conclusion::Incomplete
+/// [`Conclusion::Violation`]: super::conclusion::Conclusion::Violation
+/// [`Conclusion::LocalFault`]: super::conclusion::Conclusion::LocalFault
+pub fn verify_receipt(bytes: &[u8], trust: &TrustPolicy, expected: &Expectation<'_>, now: u64) -> Verdict {
+    verify_receipt_with(bytes, trust, expected, now, &mut KeyCache::new())
+}
+
+/// As [`verify_receipt`], for many: passkeys that were parsed are remembered in `keys`.
+pub fn verify_receipt_with(
+    bytes: &[u8],
+    trust: &TrustPolicy,
+    expected: &Expectation<'_>,
+    now: u64,
+    keys: &mut KeyCache,
+) -> Verdict {
+    let mut verdict = Verdict::blank();
+    match Receipt::parse(bytes) {
+        Ok(receipt) => check(&mut verdict, &receipt, trust, expected, now, keys),
+        Err(why) => verdict.fail("leaf", None, format!("this is no receipt: {}", text::escape(&why.0))),
+    }
+    expected::say_not_proven(&mut verdict, expected);
+    verdict
+}
+
+fn check(
+    verdict: &mut Verdict,
+    receipt: &Receipt,
+    trust: &TrustPolicy,
+    expected: &Expectation<'_>,
+    now: u64,
+    keys: &mut KeyCache,
+) {
+    verdict.index = Some(receipt.index);
+    let claimed = claimed_body(&receipt.checkpoint);
+    let origin = claimed.as_ref().map(|body| body.origin.as_str());
+    let key = trust.log_keys.iter().find(|key| Ok(key.origin()) == origin.as_deref().map_err(|_| &()));
+    // A checkpoint of another log is held against a key that it cannot have, and fails as such.
+    let key = key.or(trust.log_keys.first());
+    let heads = check_heads(verdict, receipt, &claimed, key, now);
+    check_inclusion(verdict, receipt, &heads, claimed.as_ref().ok().filter(|_| key.is_none()));
+    let named = key.map(LogKey::origin).or(claimed.as_ref().ok().map(|body| body.origin.as_str()));
+    if let Some(origin) = named {
+        let read = receipt_entry::check(verdict, receipt, origin, key.is_some(), trust, keys);
+        if let Some((entry, passkey)) = read {
+            receipt_entry::check_decided(verdict, &entry, heads.sth.as_ref());
+            expected::check(verdict, receipt, &entry, passkey, trust, expected, now);
+        }
+    }
+    if receipt.anchor_count > 0 {
+        let count = receipt.anchor_count;
+        verdict
+            .not_proven
+            .push(format!("when the log had this tree: its {count} anchor(s) were not checked"));
+    }
+}
+
+/// What the checkpoint says, unauthenticated.
+fn claimed_body(checkpoint: &[u8]) -> Result<CheckpointBody, String> {
+    if checkpoint.len() > limits::MAX_CHECKPOINT {
+        return Err("the checkpoint is too long".to_owned());
+    }
+    let note = Note::parse(checkpoint).map_err(|error| error.to_string())?;
+    CheckpointBody::parse(note.text()).map_err(|why| format!("not a checkpoint: {why}"))
+}
+
+/// The heads of the receipt that the log's key signed.
+struct Heads {
+    checkpoint: Option<Head>,
+    sth: Option<Head>,
+}
+
+fn check_heads(
+    verdict: &mut Verdict,
+    receipt: &Receipt,
+    claimed: &Result<CheckpointBody, String>,
+    key: Option<&LogKey>,
+    now: u64,
+) -> Heads {
+    let mut heads = Heads { checkpoint: None, sth: None };
+    let Some(key) = key else {
+        unkeyed(verdict, receipt, claimed);
+        return heads;
+    };
+    heads.checkpoint = verified(verdict, "checkpoint", HeadFormat::Checkpoint, &receipt.checkpoint, key);
+    match &receipt.sth {
+        Some(sth) => heads.sth = verified(verdict, "sth", HeadFormat::Sth, sth, key),
+        None => verdict.leave("sth", "the receipt has none, so nothing says when the log had this tree"),
+    }
+    if let (Some(checkpoint), Some(sth)) = (&heads.checkpoint, &heads.sth) {
+        compare_heads(verdict, receipt, checkpoint, sth, key);
+    }
+    if let Some(time) = heads.sth.as_ref().and_then(Head::timestamp)
+        && time > now.saturating_add(limits::CLOCK_SKEW_MS)
+        && verdict.holds("sth")
+    {
+        verdict.warn(
+            "sth",
+            Code::HeadInFuture,
+            format!("dated {}, which is ahead of the clock", text::time(time)),
+        );
+    }
+    heads
+}
+
+/// Without the log's key a head can be malformed, and nothing else.
+fn unkeyed(verdict: &mut Verdict, receipt: &Receipt, claimed: &Result<CheckpointBody, String>) {
+    match claimed {
+        Ok(_) => verdict.miss("checkpoint", NO_KEY),
+        Err(why) => verdict.fail("checkpoint", Code::HeadMalformed, text::escape(why)),
+    }
+    match receipt.sth.as_deref().map(SthBody::parse) {
+        Some(Err(why)) => verdict.fail("sth", Code::HeadMalformed, format!("not an STH: {}", quoted(&why))),
+        Some(Ok(_)) => verdict.miss("sth", NO_KEY),
+        None => verdict.leave("sth", "the receipt has none"),
+    }
+}
+
+fn verified(
+    verdict: &mut Verdict,
+    name: &'static str,
+    format: HeadFormat,
+    raw: &[u8],
+    key: &LogKey,
+) -> Option<Head> {
+    match Head::verify_as(format, raw, key) {
+        Ok(head) => {
+            let time = head.timestamp().map_or(String::new(), |time| format!(", dated {}", text::time(time)));
+            let size = head.size();
+            verdict.pass(name, format!("signed by the log's key, for {size} entries{time}"));
+            return Some(head);
+        }
+        Err(HeadError::Malformed(why)) => verdict.fail(name, Code::HeadMalformed, quoted(&why)),
+        Err(HeadError::NotSigned(why)) => verdict.fail(name, Code::HeadSignatureInvalid, text::escape(&why)),
+        Err(HeadError::Disagreement(what)) => {
+            verdict.leave(name, "could not be decided");
+            verdict.faults.push(what);
+        }
+    }
+    None
+}
+
+/// The STH is the same head as the checkpoint, with a time (specification section 3).
+fn compare_heads(verdict: &mut Verdict, receipt: &Receipt, checkpoint: &Head, sth: &Head, key: &LogKey) {
+    if checkpoint.size() == sth.size() {
+        if checkpoint.root() != sth.root() {
+            report_fork(verdict, checkpoint, sth, key);
+        }
+        return;
+    }
+    let other = format!(
+        "it is of another tree: the checkpoint has {} entries, the STH {}, and nothing here ties the two together",
+        checkpoint.size(),
+        sth.size()
+    );
+    match receipt.form {
+        // A log that grows between the two is honest; ask it again, and they are of one tree.
+        Form::Bundle if receipt.tree_size == Some(sth.size()) => verdict.miss("checkpoint", other),
+        Form::Bundle => verdict.miss("sth", other),
+        Form::Receipt | Form::TlogProof => verdict.fail("sth", None, other),
+    }
+}
+
+/// Two signed roots of one size. The proof is verified as a stranger would before anybody is accused.
+fn report_fork(verdict: &mut Verdict, checkpoint: &Head, sth: &Head, key: &LogKey) {
+    let context = [("observer", "countersign verify, of one receipt".to_owned())];
+    let file = evidence::make(Kind::SameSizeFork, [checkpoint, sth], None, &context);
+    match evidence::verify(&file, key) {
+        Ok(proved) => {
+            verdict.fail("sth", Code::SameSizeFork, proved.to_string());
+            verdict.evidence = Some(file);
+        }
+        Err(error) => verdict.faults.push(format!("the proof of a fork does not verify: {error}")),
+    }
+}
+
+/// `claimed` is the unverified checkpoint where there was no key to verify it with.
+fn check_inclusion(
+    verdict: &mut Verdict,
+    receipt: &Receipt,
+    heads: &Heads,
+    claimed: Option<&CheckpointBody>,
+) {
+    let leaf = leaf_hash(&receipt.leaf);
+    let lead = |size, root| verify_inclusion(leaf, receipt.index, size, &receipt.path, root);
+    let fits = |head: &&Head| receipt.tree_size.is_none_or(|size| size == head.size());
+    // Only a bundle names the tree of its proof. All others prove in that of the checkpoint.
+    let sth = heads.sth.as_ref().filter(|_| receipt.tree_size.is_some());
+    let verified = heads.checkpoint.iter().chain(sth);
+    match (verified.clone().find(fits), claimed) {
+        (Some(head), _) => match lead(head.size(), head.root()) {
+            Ok(()) => {
+                let (index, size, root) = (receipt.index, head.size(), head.root());
+                verdict.pass("inclusion", format!("entry {index} of {size}, under root {root}"));
+            }
+            Err(why) => verdict.fail("inclusion", Code::ProofInvalid, why.to_string()),
+        },
+        (None, Some(body)) if receipt.tree_size.is_none_or(|size| size == body.size) => {
+            match lead(body.size, body.root) {
+                Ok(()) => {
+                    verdict.miss("inclusion", "the path leads to a root that no key given here vouches for")
+                }
+                Err(why) => verdict.fail("inclusion", Code::ProofInvalid, why.to_string()),
+            }
+        }
+        (None, Some(_)) => verdict.miss("inclusion", NO_KEY),
+        (None, None) => match (receipt.tree_size, verified.count()) {
+            (Some(size), 1..) => {
+                let why =
+                    format!("the path is in a tree of {size} entries, and no head here is of that tree");
+                verdict.fail("inclusion", Code::ProofInvalid, why);
+            }
+            _ => verdict.leave("inclusion", "there is no head that verifies to lead to"),
+        },
+    }
+}

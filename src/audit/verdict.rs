@@ -1,0 +1,195 @@
+//! The verdict on one receipt: every check by name, the ones that were not made included.
+
+use crate::audit::conclusion::Conclusion;
+use crate::core::finding::Code;
+
+/// Every check of a receipt, in the order in which they are reported.
+pub const CHECKS: [&str; 31] = [
+    "leaf",
+    "inclusion",
+    "sth",
+    "checkpoint",
+    "witnesses",
+    "entry-origin",
+    "entry-times",
+    "entry-encoding",
+    "assertion-presence",
+    "sizes",
+    "client-data",
+    "client-data-type",
+    "challenge",
+    "origin",
+    "cross-origin",
+    "rp-id",
+    "user-present",
+    "user-verified",
+    "backup-flags",
+    "authenticator-data",
+    "key",
+    "signature",
+    "decision",
+    "id",
+    "approver",
+    "approver-key",
+    "payload",
+    "action",
+    "reveal",
+    "email",
+    "age",
+];
+
+/// How a check came out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CheckResult {
+    /// Made, and it holds.
+    Passed,
+    /// Made, and it does not hold.
+    Failed,
+    /// It holds, and something about it deserves a look.
+    Warning,
+    /// Not made.
+    NotChecked,
+}
+
+impl CheckResult {
+    /// The word in the report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CheckResult::Passed => "passed",
+            CheckResult::Failed => "failed",
+            CheckResult::Warning => "warning",
+            CheckResult::NotChecked => "not-checked",
+        }
+    }
+}
+
+/// One check.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CheckLine {
+    /// One of [`CHECKS`].
+    pub name: &'static str,
+    /// How it came out.
+    pub result: CheckResult,
+    /// The finding code, where the specification has one for it.
+    pub code: Option<Code>,
+    /// What was seen, or why it was not made: one sentence, escaped.
+    pub message: String,
+    /// Whether the verdict needs it: then `not-checked` makes it incomplete.
+    pub required: bool,
+}
+
+/// What a receipt turned out to be. Act on it only where [`Verdict::is_clean`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[must_use = "a receipt that was checked and not looked at was not checked"]
+pub struct Verdict {
+    /// The entry's id, as the receipt says; escaped.
+    pub id: Option<String>,
+    /// The entry's place in the log, as the receipt says.
+    pub index: Option<u64>,
+    /// The decision, as the receipt says.
+    pub decision: Option<&'static str>,
+    /// The approver, as the receipt says; escaped.
+    pub approver: Option<String>,
+    /// All of [`CHECKS`], in that order.
+    pub checks: Vec<CheckLine>,
+    /// What not even a clean verdict proves, each in one sentence.
+    pub not_proven: Vec<String>,
+    /// What was wrong with what the caller gave (a payload that is no JSON): wrong usage, and the checks
+    /// that needed it were not made.
+    pub usage: Option<String>,
+    /// Faults on our side: two implementations of an algorithm that disagree. Nobody is accused.
+    pub faults: Vec<String>,
+    /// A misbehaviour file (specification section 11), verified, where the two heads in the receipt
+    /// contradict each other.
+    pub evidence: Option<Vec<u8>>,
+}
+
+impl Verdict {
+    /// Nothing checked yet.
+    pub(super) fn blank() -> Verdict {
+        let line = |name| CheckLine {
+            name,
+            result: CheckResult::NotChecked,
+            code: None,
+            message: "the receipt did not get that far".to_owned(),
+            required: false,
+        };
+        Verdict {
+            id: None,
+            index: None,
+            decision: None,
+            approver: None,
+            checks: CHECKS.into_iter().map(line).collect(),
+            not_proven: Vec::new(),
+            usage: None,
+            faults: Vec::new(),
+            evidence: None,
+        }
+    }
+
+    /// Whether everything that was asked for was checked, and holds.
+    pub fn is_clean(&self) -> bool {
+        self.conclusion() == Conclusion::Clean
+    }
+
+    /// The answer in one word; the worst wins.
+    pub fn conclusion(&self) -> Conclusion {
+        let any = |result| self.checks.iter().any(|line| line.result == result);
+        let missing = self.checks.iter().any(|line| line.required && line.result == CheckResult::NotChecked);
+        if !self.faults.is_empty() {
+            Conclusion::LocalFault
+        } else if self.evidence.is_some() {
+            Conclusion::Violation
+        } else if any(CheckResult::Failed) {
+            Conclusion::Invalid
+        } else if missing || self.usage.is_some() {
+            Conclusion::Incomplete
+        } else {
+            Conclusion::Clean
+        }
+    }
+
+    /// The check with this name.
+    pub fn check(&self, name: &str) -> Option<&CheckLine> {
+        self.checks.iter().find(|line| line.name == name)
+    }
+
+    /// Whether the check with this name was made and holds.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.check(name).is_some_and(|line| matches!(line.result, CheckResult::Passed | CheckResult::Warning))
+    }
+
+    fn set(&mut self, name: &str, result: CheckResult, code: Option<Code>, message: String) {
+        if let Some(line) = self.checks.iter_mut().find(|line| line.name == name) {
+            line.result = result;
+            line.code = code;
+            line.message = message;
+            line.required = false;
+        }
+    }
+
+    pub(super) fn pass(&mut self, name: &str, message: impl Into<String>) {
+        self.set(name, CheckResult::Passed, None, message.into());
+    }
+
+    pub(super) fn fail(&mut self, name: &str, code: impl Into<Option<Code>>, message: impl Into<String>) {
+        self.set(name, CheckResult::Failed, code.into(), message.into());
+    }
+
+    pub(super) fn warn(&mut self, name: &str, code: Code, message: impl Into<String>) {
+        self.set(name, CheckResult::Warning, Some(code), message.into());
+    }
+
+    /// Not made, and nobody asked for it.
+    pub(super) fn leave(&mut self, name: &str, message: impl Into<String>) {
+        self.set(name, CheckResult::NotChecked, None, message.into());
+    }
+
+    /// Not made, although the verdict needs it.
+    pub(super) fn miss(&mut self, name: &str, message: impl Into<String>) {
+        self.leave(name, message);
+        if let Some(line) = self.checks.iter_mut().find(|line| line.name == name) {
+            line.required = true;
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Where receipts come from: files, directories, stdin; one, or one on each line. Read in pieces, so
+//! that a million of them need no more memory than a few.
+
+use super::output;
+use crate::core::limits::MAX_RECEIPT;
+use serde::de::IgnoredAny;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// One text that is said to be a receipt.
+pub struct Named {
+    /// Where it was: a path, or a line. Escaped.
+    pub source: String,
+    /// Its bytes; cut off where longer than any receipt.
+    pub bytes: Vec<u8>,
+}
+
+/// The texts to be checked, in order.
+pub struct Receipts {
+    paths: std::vec::IntoIter<PathBuf>,
+    lines: Option<Lines>,
+    /// Whether there may be more than one, which decides how they are reported.
+    pub many: bool,
+    /// Files in the directories that are named like no receipt.
+    pub passed_over: usize,
+}
+
+struct Lines {
+    name: String,
+    number: u64,
+    reader: Box<dyn BufRead>,
+}
+
+/// What receipts are called, in a directory.
+const EXTENSIONS: [&str; 4] = ["json", "tlog-proof", "jsonl", "ndjson"];
+
+impl Receipts {
+    /// Lists what is named, and opens nothing but directories.
+    ///
+    /// # Errors
+    /// A sentence for the person.
+    pub fn open(named: &[PathBuf]) -> Result<Receipts, String> {
+        let (mut paths, mut passed_over, mut folders) = (Vec::new(), 0_usize, false);
+        for path in named {
+            if path != Path::new("-") && path.is_dir() {
+                folders = true;
+                list(path, &mut paths, &mut passed_over)?;
+            } else {
+                paths.push(path.clone());
+            }
+        }
+        if paths.is_empty() {
+            return Err(format!("no receipts there: looked for {} files", EXTENSIONS.join(", ")));
+        }
+        let many = folders || paths.len() > 1;
+        Ok(Receipts { paths: paths.into_iter(), lines: None, many, passed_over })
+    }
+
+    /// The next texts, `most` at most and not much more than `bytes` together. Empty at the end.
+    ///
+    /// # Errors
+    /// A sentence for the person: something could not be read.
+    pub fn next(&mut self, most: usize, bytes: usize) -> Result<Vec<Named>, String> {
+        let (mut found, mut length) = (Vec::new(), 0_usize);
+        while found.len() < most && length < bytes {
+            let next = match &mut self.lines {
+                Some(lines) => match lines.next()? {
+                    Some(named) => Some(named),
+                    None => {
+                        self.lines = None;
+                        continue;
+                    }
+                },
+                None => match self.paths.next() {
+                    Some(path) => self.begin(&path)?,
+                    None => break,
+                },
+            };
+            if let Some(named) = next {
+                length = length.saturating_add(named.bytes.len());
+                found.push(named);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Opens a file or stdin: gives the one receipt in it, or goes over to its lines.
+    fn begin(&mut self, path: &Path) -> Result<Option<Named>, String> {
+        let fail = |error: io::Error| format!("cannot read {path:?}: {error}");
+        let mut reader: Box<dyn Read> = match path == Path::new("-") {
+            true => Box::new(io::stdin()),
+            false => Box::new(File::open(path).map_err(fail)?),
+        };
+        let source = output::name(path);
+        let mut start = Vec::new();
+        let bound = (MAX_RECEIPT as u64).saturating_add(1);
+        reader.by_ref().take(bound).read_to_end(&mut start).map_err(fail)?;
+        if !is_lines(&start) {
+            return Ok(Some(Named { source, bytes: start }));
+        }
+        self.many = true;
+        let reader = Box::new(BufReader::new(io::Cursor::new(start).chain(reader)));
+        self.lines = Some(Lines { name: source, number: 0, reader });
+        Ok(None)
+    }
+}
+
+impl Lines {
+    /// The next line that is not blank.
+    fn next(&mut self) -> Result<Option<Named>, String> {
+        loop {
+            let mut bytes = Vec::new();
+            let bound = (MAX_RECEIPT as u64).saturating_add(2);
+            let read = self.reader.by_ref().take(bound).read_until(b'\n', &mut bytes);
+            if read.map_err(|error| format!("cannot read {}: {error}", self.name))? == 0 {
+                return Ok(None);
+            }
+            self.number = self.number.saturating_add(1);
+            if bytes.len() > MAX_RECEIPT && bytes.last() != Some(&b'\n') {
+                // Refused by its length; what follows is the next line.
+                self.reader
+                    .skip_until(b'\n')
+                    .map_err(|error| format!("cannot read {}: {error}", self.name))?;
+            }
+            if !bytes.iter().all(u8::is_ascii_whitespace) {
+                let source = format!("{} line {}", self.name, self.number);
+                return Ok(Some(Named { source, bytes }));
+            }
+        }
+    }
+}
+
+/// The receipts of a directory by name, sorted. Folders in it are not entered.
+fn list(folder: &Path, paths: &mut Vec<PathBuf>, passed_over: &mut usize) -> Result<(), String> {
+    let fail = |error: io::Error| format!("cannot read {folder:?}: {error}");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        if EXTENSIONS.contains(&extension) && !path.is_dir() {
+            found.push(path);
+        } else {
+            *passed_over = passed_over.saturating_add(1);
+        }
+    }
+    found.sort();
+    paths.append(&mut found);
+    Ok(())
+}
+
+/// Whether a text is a receipt on each line, rather than one receipt over several lines: then its first
+/// line is an object by itself, or its second begins one. In JSON over several lines, a member's name
+/// comes after the first brace.
+fn is_lines(start: &[u8]) -> bool {
+    let mut lines = start.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let (Some(first), Some(second)) = (lines.next(), lines.next()) else { return false };
+    let object = first.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(first).is_ok();
+    object || (first.starts_with(b"{") && second.starts_with(b"{"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_lines;
+
+    #[test]
+    fn one_receipt_over_lines_is_not_many() {
+        for one in [
+            "",
+            "{}",
+            "{}\n",
+            "\n{}\n\n",
+            "{\n\"a\":{}\n}",
+            "{\n  \"a\": 1\n}\n",
+            "c2sp.org/tlog-proof@v1\nindex 0\n",
+            "<html>\n<p>",
+        ] {
+            assert!(!is_lines(one.as_bytes()), "{one:?}");
+        }
+        for many in ["{}\n{}", "{}\r\n{}\r\n", "{\"a\":1}\n\n{\"b\":1}\n", "{\"a\":\n{\"b\":1}\n", "{}\nx"] {
+            assert!(is_lines(many.as_bytes()), "{many:?}");
+        }
+    }
+}

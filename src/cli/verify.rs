@@ -1,0 +1,210 @@
+//! `countersign verify`: receipts, offline. No database, no network, no async runtime.
+
+use super::args::{DecisionOption, ExpectedOptions, Format, VerifyOptions};
+use super::audit::unix_ms;
+use super::config::{Settings, duration};
+use super::output;
+use super::receipts::{Named, Receipts};
+use crate::audit::conclusion::Conclusion;
+use crate::audit::receipt::verify_receipt_with;
+use crate::audit::trust::{Expectation, TrustPolicy};
+use crate::audit::verdict::Verdict;
+use crate::core::entry::Decision;
+use crate::core::hash::sha256;
+use crate::core::limits::MAX_JSON_PAYLOAD;
+use crate::core::payload::Payload;
+use crate::core::webauthn::KeyCache;
+use crate::report::receipt::{ReceiptReport, brief, json, text as full};
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Receipts that are read, checked and printed together: many enough to keep all cores busy.
+const BATCH: usize = 1024;
+
+/// The same in bytes: few enough for little memory, however long the receipts are.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// Verifies what is named and prints a report of each.
+///
+/// # Errors
+/// Wrong usage: a sentence for the person.
+pub fn run(settings: &Settings, options: VerifyOptions) -> Result<u8, String> {
+    let expected = options.expected.or(settings.expected.clone());
+    let stdin = |path: &PathBuf| path == Path::new("-");
+    if expected.payload.as_ref().is_some_and(stdin) && options.receipts.iter().any(stdin) {
+        return Err("receipt and payload cannot both come from stdin".to_owned());
+    }
+    let receipts = Receipts::open(&options.receipts)?;
+    let payload = expected.payload.as_deref().map(read_payload).transpose()?;
+    let job = Job {
+        settings,
+        trust: settings.trust(),
+        expected: expectation(&expected, payload.as_ref())?,
+        payload: expected.payload.as_deref(),
+        now: unix_ms(),
+        workers: settings.workers.map_or_else(super::audit::cores, usize::from),
+    };
+    job.run(receipts)
+}
+
+/// The caller's payload: short ones whole, of long ones only their hash.
+enum Held {
+    Bytes(Vec<u8>),
+    Sha256([u8; 32]),
+}
+
+fn read_payload(path: &Path) -> Result<Held, String> {
+    let fail = |error: io::Error| format!("cannot read the payload {path:?}: {error}");
+    let mut reader: Box<dyn Read> = match path == Path::new("-") {
+        true => Box::new(io::stdin()),
+        false => Box::new(File::open(path).map_err(fail)?),
+    };
+    let mut start = Vec::new();
+    let bound = (MAX_JSON_PAYLOAD as u64).saturating_add(1);
+    reader.by_ref().take(bound).read_to_end(&mut start).map_err(fail)?;
+    if start.len() <= MAX_JSON_PAYLOAD {
+        return Ok(Held::Bytes(start));
+    }
+    let mut hash = Sha256::new();
+    while !start.is_empty() {
+        hash.update(&start);
+        start.clear();
+        reader.by_ref().take(1024 * 1024).read_to_end(&mut start).map_err(fail)?;
+    }
+    Ok(Held::Sha256(hash.finalize().into()))
+}
+
+fn expectation<'a>(
+    options: &'a ExpectedOptions,
+    payload: Option<&'a Held>,
+) -> Result<Expectation<'a>, String> {
+    Ok(Expectation {
+        decision: match options.decision {
+            None | Some(DecisionOption::Approved) => Decision::Approved,
+            Some(DecisionOption::Rejected) => Decision::Rejected,
+            Some(DecisionOption::Expired) => Decision::Expired,
+        },
+        payload: payload.map(|held| match held {
+            Held::Bytes(bytes) => Payload::Bytes(bytes),
+            Held::Sha256(digest) => Payload::Sha256(*digest),
+        }),
+        action: options.action.as_deref(),
+        email: options.email.as_deref(),
+        approver: options.approver.as_deref(),
+        id: options.expect_id.as_deref(),
+        max_age: options.max_age.as_deref().map(duration).transpose()?,
+    })
+}
+
+struct Job<'a> {
+    settings: &'a Settings,
+    trust: TrustPolicy,
+    expected: Expectation<'a>,
+    payload: Option<&'a Path>,
+    now: u64,
+    workers: usize,
+}
+
+impl Job<'_> {
+    fn run(&self, mut receipts: Receipts) -> Result<u8, String> {
+        let mut counts = Counts::default();
+        loop {
+            let batch = receipts.next(BATCH, BATCH_BYTES)?;
+            if batch.is_empty() {
+                break;
+            }
+            for (named, verdict) in batch.iter().zip(self.check(&batch)) {
+                if let Some(why) = &verdict.usage {
+                    let path = self.payload.map_or_else(String::new, |path| format!("{path:?}: "));
+                    return Err(format!("--payload {path}{why} (checking {})", named.source));
+                }
+                counts.add(self.print(named, &verdict, receipts.many));
+            }
+        }
+        if receipts.many && !self.settings.quiet {
+            let others = match receipts.passed_over {
+                0 => String::new(),
+                others => format!("; {others} other file(s) there were not looked at"),
+            };
+            output::note(&format!("{counts}{others}"));
+        }
+        Ok(counts.worst().exit_code())
+    }
+
+    /// Checks a batch on all cores; verdicts in the order of the receipts.
+    fn check(&self, batch: &[Named]) -> Vec<Verdict> {
+        let share = batch.len().div_ceil(self.workers.max(1)).max(1);
+        if share >= batch.len() {
+            return self.check_some(batch);
+        }
+        std::thread::scope(|scope| {
+            let parts: Vec<_> =
+                batch.chunks(share).map(|part| scope.spawn(move || self.check_some(part))).collect();
+            // A panic in a worker is a bug of ours, and is caught where all are.
+            let parts = parts.into_iter().map(|part| part.join());
+            parts.flat_map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        })
+    }
+
+    fn check_some(&self, receipts: &[Named]) -> Vec<Verdict> {
+        let mut keys = KeyCache::new();
+        let check = |named: &Named| {
+            verify_receipt_with(&named.bytes, &self.trust, &self.expected, self.now, &mut keys)
+        };
+        receipts.iter().map(check).collect()
+    }
+
+    fn print(&self, named: &Named, verdict: &Verdict, many: bool) -> Conclusion {
+        let conclusion = ReceiptReport::conclude(verdict, self.settings.deny_warnings);
+        let evidence = verdict.evidence.as_deref().and_then(|file| self.save(file));
+        let report =
+            ReceiptReport { verdict, conclusion, source: &named.source, evidence: evidence.as_deref() };
+        match self.settings.format {
+            Format::Json => output::print(&json(&report)),
+            Format::Text if self.settings.quiet && conclusion == Conclusion::Clean => {}
+            Format::Text if many => output::print(&brief(&report)),
+            Format::Text => output::print(&full(&report)),
+        }
+        conclusion
+    }
+
+    /// Saves a misbehaviour file. Where that fails, the receipt itself remains as the proof.
+    fn save(&self, file: &[u8]) -> Option<String> {
+        let digest: String = sha256(file).to_string().chars().take(16).collect();
+        let folder = self.settings.evidence_dir.clone().unwrap_or_else(|| PathBuf::from("."));
+        let path = folder.join(format!("misbehaviour-same-size-fork-{digest}.json"));
+        match std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, file)) {
+            Ok(()) => Some(output::name(&path)),
+            Err(error) => {
+                output::error(&format!("the misbehaviour file {path:?} could not be written: {error}"));
+                None
+            }
+        }
+    }
+}
+
+/// How often each conclusion was reached.
+#[derive(Default)]
+struct Counts(std::collections::BTreeMap<Conclusion, u64>);
+
+impl Counts {
+    fn add(&mut self, conclusion: Conclusion) {
+        let count = self.0.entry(conclusion).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    fn worst(&self) -> Conclusion {
+        self.0.keys().next_back().copied().unwrap_or(Conclusion::Incomplete)
+    }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let total: u64 = self.0.values().sum();
+        let parts: Vec<String> =
+            self.0.iter().map(|(what, count)| format!("{count} {}", what.as_str())).collect();
+        write!(f, "{total} receipts: {}", parts.join(", "))
+    }
+}

@@ -1,0 +1,231 @@
+//! The caller's own payload, hashed as the entry says that it was (specification section 2).
+//!
+//! Proves nothing by itself: whoever compares the hash with the one that a passkey signed learns
+//! whether the approval is of *this* payload. The payload is always the caller's, never the receipt's.
+//!
+//! A text that two programs could read as two payloads is refused, not repaired (RFC 7493): repeated
+//! members, lone surrogates, numbers outside the double range, and integers that no double holds
+//! exactly, such as 9007199254740993.
+
+use crate::core::encoding::decode_base64url;
+use crate::core::hash::sha256;
+use crate::core::jcs::{Json, JsonError};
+use crate::core::limits::MAX_JSON_PAYLOAD;
+use std::fmt;
+
+/// Nesting of a caller's JSON: as deep as the reader goes (see [`Json::parse`]).
+const DEPTH: usize = 127;
+
+/// A payload as the caller has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Payload<'a> {
+    /// Its exact bytes.
+    Bytes(&'a [u8]),
+    /// SHA-256 of its exact bytes, for what is too long to be held in memory. Enough for `raw-payload`
+    /// alone: JSON is hashed in its canonical form.
+    Sha256([u8; 32]),
+}
+
+/// Why a payload has no hash. A fault of the caller's file or arguments, never of the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PayloadError {
+    /// The entry's encoding is of JSON, and this is no strict JSON.
+    NotJson(JsonError),
+    /// An integer written without fraction or exponent that is beyond 2^53.
+    LargeInteger(String),
+    /// Longer than JSON payloads may be.
+    TooLong,
+    /// The encoding hashes the action text together with the payload, and no action was given.
+    NeedsAction,
+    /// No encoding of this profile.
+    UnknownEncoding,
+}
+
+impl fmt::Display for PayloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PayloadError::NotJson(why) => write!(f, "the payload is {why}"),
+            PayloadError::LargeInteger(digits) => write!(
+                f,
+                "the payload has the integer {digits}, which is beyond 2^53: programs read such numbers as different \
+                 ones. Write it as a string"
+            ),
+            PayloadError::TooLong => {
+                write!(f, "the payload is longer than the {MAX_JSON_PAYLOAD} bytes that JSON may have here")
+            }
+            PayloadError::NeedsAction => f.write_str("the action text is signed too, and was not given"),
+            PayloadError::UnknownEncoding => f.write_str("the entry's payloadEncoding is unknown"),
+        }
+    }
+}
+
+impl std::error::Error for PayloadError {}
+
+/// Whether an encoding makes the signature cover the action text.
+pub fn covers_action(encoding: &str) -> bool {
+    encoding == "jcs-action-payload"
+}
+
+/// SHA-256 of a caller's payload by an entry's encoding.
+///
+/// # Errors
+/// [`PayloadError`].
+pub fn hash(encoding: &str, payload: Payload<'_>, action: Option<&str>) -> Result<[u8; 32], PayloadError> {
+    match (encoding, payload) {
+        ("raw-payload", Payload::Bytes(bytes)) => Ok(sha256(bytes).0),
+        ("raw-payload", Payload::Sha256(digest)) => Ok(digest),
+        ("jcs-payload" | "jcs-action-payload", Payload::Sha256(_)) => Err(PayloadError::TooLong),
+        ("jcs-payload", Payload::Bytes(bytes)) => Ok(sha256(&strict_json(bytes)?.to_canonical()).0),
+        ("jcs-action-payload", Payload::Bytes(bytes)) => {
+            let json = strict_json(bytes)?;
+            let action = action.ok_or(PayloadError::NeedsAction)?;
+            Ok(sha256(&with_action(Json::String(action.to_owned()), json)).0)
+        }
+        _ => Err(PayloadError::UnknownEncoding),
+    }
+}
+
+/// SHA-256 of a revealed payload by its encoding; `None` where it cannot be encoded so.
+pub(crate) fn revealed_hash(encoding: &str, action: &Json, payload: &Json) -> Option<[u8; 32]> {
+    let bytes = match encoding {
+        "jcs-payload" => payload.to_canonical(),
+        "jcs-action-payload" => with_action(action.clone(), payload.clone()),
+        "raw-payload" => decode_base64url(payload.as_str()?)?,
+        _ => return None,
+    };
+    Some(sha256(&bytes).0)
+}
+
+/// JCS of `{"action":…,"payload":…}`.
+fn with_action(action: Json, payload: Json) -> Vec<u8> {
+    Json::Object(vec![("action".to_owned(), action), ("payload".to_owned(), payload)]).to_canonical()
+}
+
+fn strict_json(bytes: &[u8]) -> Result<Json, PayloadError> {
+    if bytes.len() > MAX_JSON_PAYLOAD {
+        return Err(PayloadError::TooLong);
+    }
+    let json = Json::parse(bytes, DEPTH).map_err(PayloadError::NotJson)?;
+    match large_integer(bytes) {
+        Some(digits) => Err(PayloadError::LargeInteger(digits)),
+        None => Ok(json),
+    }
+}
+
+/// The first integer literal beyond 2^53 in a text that is JSON. Parsed, it could no longer be told
+/// from the neighbour that it was rounded to.
+fn large_integer(json: &[u8]) -> Option<String> {
+    const LARGEST: u64 = 1 << 53;
+    let (mut in_string, mut escaped) = (false, false);
+    let mut number = String::new();
+    // One byte more than the text, to end a number that the text ends with.
+    for byte in json.iter().copied().chain([b' ']) {
+        if in_string {
+            (in_string, escaped) = (escaped || byte != b'"', !escaped && byte == b'\\');
+        } else if byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E') {
+            // The letters of `true` and `false` come here too, and make no number.
+            number.push(char::from(byte));
+        } else {
+            let digits = number.strip_prefix('-').unwrap_or(&number);
+            let integer = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+            if integer && digits.parse::<u64>().map_or(true, |value| value > LARGEST) {
+                return Some(shortened(&number));
+            }
+            number.clear();
+            in_string = byte == b'"';
+        }
+    }
+    None
+}
+
+/// A number for a message: hostile ones have a million digits.
+fn shortened(number: &str) -> String {
+    match number.get(..40) {
+        Some(start) if number.len() > 40 => format!("{start}…"),
+        _ => number.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(encoding: &str, payload: &str, action: Option<&str>) -> Result<[u8; 32], PayloadError> {
+        hash(encoding, Payload::Bytes(payload.as_bytes()), action)
+    }
+
+    #[test]
+    fn each_encoding_hashes_its_own_bytes() {
+        let expect = |text: &str| Ok(sha256(text.as_bytes()).0);
+        assert_eq!(of("jcs-payload", " {\"b\":1.0,\"a\":\"\\u0041\"}\n", None), expect(r#"{"a":"A","b":1}"#));
+        assert_eq!(
+            of("jcs-action-payload", "[1e2]", Some("Deploy \"x\"")),
+            expect(r#"{"action":"Deploy \"x\"","payload":[100]}"#)
+        );
+        assert_eq!(of("raw-payload", "{\"a\": 1}\n", Some("x")), expect("{\"a\": 1}\n"));
+        assert_eq!(hash("raw-payload", Payload::Sha256([7; 32]), None), Ok([7; 32]));
+        assert_eq!(hash("jcs-payload", Payload::Sha256([7; 32]), None), Err(PayloadError::TooLong));
+        assert_eq!(of("jcs-action-payload", "1", None), Err(PayloadError::NeedsAction));
+        assert_eq!(of("other", "1", None), Err(PayloadError::UnknownEncoding));
+    }
+
+    #[test]
+    fn what_two_programs_could_read_differently_is_refused() {
+        for json in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":1,"\u0061":1}"#,
+            r#""\ud800""#,
+            r#""\udc00\ud800""#,
+            "NaN",
+            "Infinity",
+            "1e999",
+            "[1,]",
+            "1 2",
+            "",
+            "\u{feff}1",
+            "01",
+            "'a'",
+        ] {
+            assert!(matches!(of("jcs-payload", json, None), Err(PayloadError::NotJson(_))), "{json}");
+        }
+        let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(of("jcs-payload", &deep(100), None).is_ok());
+        assert!(of("jcs-payload", &deep(200), None).is_err());
+        let long = format!("\"{}\"", "x".repeat(MAX_JSON_PAYLOAD));
+        assert_eq!(of("jcs-payload", &long, None), Err(PayloadError::TooLong));
+    }
+
+    #[test]
+    fn integers_beyond_two_to_the_53_are_refused_where_written_as_such() {
+        for json in [
+            "9007199254740993",
+            "-9007199254740993",
+            "[0,18446744073709551616]",
+            "{\"a\":9007199254740993}",
+            "{\"a\":[9007199254740993,1]}",
+            "{\"9007199254740993\":99999999999999999999}",
+            "[\"\\\"\",9007199254740993]",
+            "[\"\\\\\",9007199254740993]",
+            "[true,false,null,9007199254740993]",
+        ] {
+            assert!(matches!(of("jcs-payload", json, None), Err(PayloadError::LargeInteger(_))), "{json}");
+        }
+        for json in [
+            "9007199254740992",
+            "-9007199254740992",
+            "9007199254740993.0",
+            "9007199254740993e0",
+            "1e300",
+            "\"9007199254740993\"",
+            "\"\\\" 9007199254740993\"",
+            "{\"9007199254740993\":0}",
+            "[\"\\\\\",\"9007199254740993\"]",
+            "-0",
+            "[true,false,null]",
+        ] {
+            assert!(of("jcs-payload", json, None).is_ok(), "{json}");
+        }
+        let Err(error) = of("jcs-payload", &"9".repeat(300), None) else { panic!() };
+        assert!(error.to_string().len() < 200);
+    }
+}

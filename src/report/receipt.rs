@@ -1,0 +1,184 @@
+//! The verdict on one receipt, as text and as JSON (command line contract, "JSON report of `verify`"),
+//! both out of one value.
+
+use super::text::sentence;
+use crate::audit::conclusion::Conclusion;
+use crate::audit::verdict::{CheckLine, CheckResult, Verdict};
+use serde::Serialize;
+use std::fmt::Write as _;
+
+/// A verdict with what the command line adds.
+pub struct ReceiptReport<'a> {
+    /// What was found.
+    pub verdict: &'a Verdict,
+    /// The answer; stricter than the verdict's own where warnings are denied.
+    pub conclusion: Conclusion,
+    /// Which receipt: a path, or a line of stdin. Escaped.
+    pub source: &'a str,
+    /// Where the misbehaviour file is, if there is one. Escaped.
+    pub evidence: Option<&'a str>,
+}
+
+impl ReceiptReport<'_> {
+    /// The conclusion where warnings may be denied.
+    pub fn conclude(verdict: &Verdict, deny_warnings: bool) -> Conclusion {
+        let warned = verdict.checks.iter().any(|line| line.result == CheckResult::Warning);
+        match verdict.conclusion() {
+            Conclusion::Clean | Conclusion::Incomplete if warned && deny_warnings => Conclusion::Invalid,
+            conclusion => conclusion,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Json<'a> {
+    tool: &'static str,
+    version: &'static str,
+    command: &'static str,
+    verdict: &'static str,
+    exit_code: u8,
+    source: &'a str,
+    id: Option<&'a str>,
+    index: Option<u64>,
+    decision: Option<&'a str>,
+    approver: Option<&'a str>,
+    checks: Vec<JsonCheck<'a>>,
+    not_proven: &'a [String],
+    faults: &'a [String],
+    evidence: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct JsonCheck<'a> {
+    name: &'a str,
+    result: &'static str,
+    code: Option<&'static str>,
+    message: &'a str,
+}
+
+/// One line of JSON, its newline included.
+pub fn json(report: &ReceiptReport<'_>) -> String {
+    let verdict = report.verdict;
+    let checks = verdict.checks.iter().map(|line| JsonCheck {
+        name: line.name,
+        result: line.result.as_str(),
+        code: line.code.map(|code| code.as_str()),
+        message: &line.message,
+    });
+    let json = Json {
+        tool: "countersign",
+        version: env!("CARGO_PKG_VERSION"),
+        command: "verify",
+        verdict: report.conclusion.as_str(),
+        exit_code: report.conclusion.exit_code(),
+        source: report.source,
+        id: verdict.id.as_deref(),
+        index: verdict.index,
+        decision: verdict.decision,
+        approver: verdict.approver.as_deref(),
+        checks: checks.collect(),
+        not_proven: &verdict.not_proven,
+        faults: &verdict.faults,
+        evidence: report.evidence,
+    };
+    let mut text = serde_json::to_string(&json).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Writing to a `String` cannot fail.
+macro_rules! line {
+    ($out:expr, $($arg:tt)*) => { let _ = writeln!($out, $($arg)*); };
+}
+
+/// The report of one receipt for a person.
+pub fn text(report: &ReceiptReport<'_>) -> String {
+    let (verdict, mut out) = (report.verdict, String::new());
+    line!(out, "{}: {}", report.conclusion.as_str().to_uppercase(), sentence_of(report.conclusion));
+    line!(out, "");
+    line!(out, "receipt  {}", report.source);
+    if let (Some(id), Some(index)) = (&verdict.id, verdict.index) {
+        let (decision, approver) = (verdict.decision.unwrap_or_default(), verdict.approver.as_deref());
+        line!(out, "entry    {index} ({id}): {decision}, by {}", approver.unwrap_or("?"));
+    }
+    line!(out, "");
+    for check in &verdict.checks {
+        let result =
+            if check.result == CheckResult::NotChecked { "not checked" } else { check.result.as_str() };
+        let code = check.code.map_or(String::new(), |code| format!(" [{code}]"));
+        line!(out, "{:<11}  {:<18}  {}{code}", result, check.name, check.message);
+    }
+    for fault in &verdict.faults {
+        line!(out, "\nFault on this side\n  - {fault}");
+    }
+    line!(out, "\nNot proved, whatever stands above");
+    for not_proven in &verdict.not_proven {
+        line!(out, "  - {not_proven}");
+    }
+    line!(out, "\nWhat to do");
+    line!(out, "  {}", advice(report));
+    out
+}
+
+/// One receipt of many: a line, and a line for each check that keeps it from being clean.
+pub fn brief(report: &ReceiptReport<'_>) -> String {
+    let (verdict, mut out) = (report.verdict, String::new());
+    let unknown = || "?".to_owned();
+    let word = report.conclusion.as_str();
+    let id = verdict.id.clone().unwrap_or_else(unknown);
+    let approver = verdict.approver.clone().unwrap_or_else(unknown);
+    let decision = verdict.decision.unwrap_or("?");
+    line!(out, "{word:<11}  {}  {id} {decision}, by {approver}", report.source);
+    if report.conclusion != Conclusion::Clean {
+        for check in verdict.checks.iter().filter(|check| matters(check)) {
+            let code = check.code.map_or(String::new(), |code| format!(" [{code}]"));
+            line!(out, "             {} {}: {}{code}", check.result.as_str(), check.name, check.message);
+        }
+        for fault in &verdict.faults {
+            line!(out, "             fault on this side: {fault}");
+        }
+    }
+    out
+}
+
+fn matters(check: &CheckLine) -> bool {
+    match check.result {
+        CheckResult::Failed | CheckResult::Warning => true,
+        CheckResult::NotChecked => check.required,
+        CheckResult::Passed => false,
+    }
+}
+
+fn sentence_of(conclusion: Conclusion) -> &'static str {
+    match conclusion {
+        Conclusion::Invalid => "a check failed. Do not act on this receipt.",
+        other => sentence(other),
+    }
+}
+
+fn advice(report: &ReceiptReport<'_>) -> String {
+    let missing: Vec<&str> = report
+        .verdict
+        .checks
+        .iter()
+        .filter(|line| line.required && line.result == CheckResult::NotChecked)
+        .map(|line| line.name)
+        .collect();
+    match (report.conclusion, report.evidence) {
+        (Conclusion::Clean, _) => "Act on it once, with exactly the payload that was checked.".to_owned(),
+        (Conclusion::Invalid, _) => {
+            "Do not act. Ask for a new approval; if you expected this one to hold, check your own options first.".to_owned()
+        }
+        (Conclusion::Incomplete, _) => {
+            format!("Do not act yet. Give what these checks need, and verify again: {}.", missing.join(", "))
+        }
+        (Conclusion::Violation, Some(path)) => {
+            format!("Do not act, and stop relying on this log. Keep the receipt and the proof: {path}")
+        }
+        (Conclusion::Violation, None) => {
+            "Do not act, and stop relying on this log. Keep the receipt: it holds both heads.".to_owned()
+        }
+        (Conclusion::LocalFault, _) => "Do not act. Report the fault above; it says nothing about the log.".to_owned(),
+    }
+}
