@@ -23,9 +23,9 @@ pub struct Common {
     /// A TOML file with any of these options under the same names; options win
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// How the report is written
+    /// How the report is written; for `receipt`, how the receipt is: json (the default) or tlog-proof
     #[arg(long, global = true, value_enum)]
-    pub format: Option<Format>,
+    pub format: Option<TypedFormat>,
     /// No progress, and no text report where the verdict is clean
     #[arg(long, global = true)]
     pub quiet: bool,
@@ -61,12 +61,41 @@ pub enum Format {
     Json,
 }
 
+/// What `--format` can be: that of a report, or that of a receipt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum TypedFormat {
+    /// For people
+    Text,
+    /// For programs: one line of JSON, stable fields
+    Json,
+    /// Of `receipt` alone: a C2SP tlog-proof, for standard tools
+    TlogProof,
+}
+
+impl TypedFormat {
+    /// The format of a report.
+    ///
+    /// # Errors
+    /// Wrong usage: a sentence for the person.
+    pub fn of_report(self) -> Result<Format, String> {
+        match self {
+            TypedFormat::Text => Ok(Format::Text),
+            TypedFormat::Json => Ok(Format::Json),
+            TypedFormat::TlogProof => {
+                Err("--format tlog-proof is for `countersign receipt`: reports are text or json".to_owned())
+            }
+        }
+    }
+}
+
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// The nightly job: mirror what is new, rebuild the root, check every head and entry, report
     Audit(AuditOptions),
     /// Check receipts, offline: may the action run? Only where the exit code is 0
     Verify(VerifyOptions),
+    /// Write the receipt of an approval, from the mirror or from the log, once it verifies
+    Receipt(ReceiptOptions),
     /// The history of signed heads
     #[command(subcommand)]
     Heads(HeadsCommand),
@@ -193,6 +222,61 @@ impl ExpectedOptions {
             expect_id: self.expect_id.or(config.expect_id),
             max_age: self.max_age.or(config.max_age),
             decision: self.decision.or(config.decision),
+        }
+    }
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct ReceiptOptions {
+    #[command(flatten)]
+    pub which: Which,
+    /// Ask the log instead of the mirror: for what is newer, and for reveals
+    #[arg(long)]
+    pub from_log: bool,
+    /// The log, as in `audit`; with --from-log
+    #[arg(long, value_name = "URL-or-DIR")]
+    pub log: Option<String>,
+    /// The URL is the base of a JSON API, as if it began with api+
+    #[arg(long)]
+    pub api: bool,
+    /// The mirror, an SQLite file
+    #[arg(long, value_name = "FILE")]
+    pub db: Option<PathBuf>,
+    /// Where the receipt goes [default: stdout]; with --all-of a directory. Files there are replaced
+    #[arg(long, value_name = "PATH")]
+    pub out: Option<PathBuf>,
+    /// Where a misbehaviour file goes, if the log gives one away [default: the current directory]
+    #[arg(long, value_name = "DIR")]
+    pub evidence_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub net: Box<NetOptions>,
+}
+
+/// Of what a receipt is wanted.
+#[derive(Args, Clone, Debug, Default)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// The approval's id
+    #[arg(value_name = "ID")]
+    pub id: Option<String>,
+    /// The entry's place in the log, from 0
+    #[arg(long, value_name = "N")]
+    pub index: Option<u64>,
+    /// Everything that this approver approved, a file each; from the mirror
+    #[arg(long, value_name = "APPROVER")]
+    pub all_of: Option<String>,
+}
+
+impl ReceiptOptions {
+    /// The options that it shares with `audit`.
+    pub fn shared(&self) -> AuditOptions {
+        AuditOptions {
+            log: self.log.clone(),
+            api: self.api,
+            db: self.db.clone(),
+            evidence_dir: self.evidence_dir.clone(),
+            net: self.net.clone(),
+            ..AuditOptions::default()
         }
     }
 }

@@ -13,19 +13,18 @@ use crate::source::{self, LogSource};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+/// What is said where there is no log key.
+pub const NO_LOG_KEY: &str = "the log's public key was not given, and without it no head means anything: get it from \
+                              the log's operator (not from the log) and give it with --log-key";
+
 /// Runs the audit and prints its report.
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person.
 pub fn run(settings: &Settings) -> Result<u8, String> {
-    let Some(location) = &settings.log else {
-        return Err("which log? Give it with --log URL-or-DIR".to_owned());
-    };
+    let location = settings.require_log()?;
     let db = settings.require_db()?;
-    // The secrets of a config that names a log are for that log.
-    let owner = settings.config_log.as_ref().unwrap_or(location);
-    let (http, left_out) = settings.net.options_for(location, Some(owner))?;
-    let source = source::open(location, settings.api, &http).map_err(|error| format!("--log: {error}"))?;
+    let (source, note) = open_log(settings, location)?;
     let started = Started::now();
     let mut input = Input {
         command: "audit",
@@ -33,19 +32,11 @@ pub fn run(settings: &Settings) -> Result<u8, String> {
         asked: asked(settings),
         ..Input::default()
     };
-    if left_out {
-        let note = "the secrets in the config are for the log that it names, and were not sent to this one: give those \
-                    of this log as options";
-        input.notes.push(note.to_owned());
-    }
+    input.notes.extend(note);
     match &settings.log_key {
         None => {
             input.nothing_judged = true;
-            input.incomplete.push(
-                "the log's public key was not given, and without it no head means anything: get it from the log's \
-                 operator (not from the log) and give it with --log-key"
-                    .to_owned(),
-            );
+            input.incomplete.push(NO_LOG_KEY.to_owned());
         }
         Some(key) => {
             input.log.origin = key.origin().to_owned();
@@ -55,6 +46,20 @@ pub fn run(settings: &Settings) -> Result<u8, String> {
     let report = Report::new(started.finish(input));
     print(settings, &report);
     Ok(report.verdict().exit_code())
+}
+
+/// Opens the log, and says where secrets were kept back from it.
+///
+/// # Errors
+/// Wrong usage: a sentence for the person.
+pub fn open_log(settings: &Settings, location: &str) -> Result<(Box<dyn LogSource>, Option<String>), String> {
+    // The secrets of a config that names a log are for that log.
+    let owner = settings.config_log.as_deref().unwrap_or(location);
+    let (http, left_out) = settings.net.options_for(location, Some(owner))?;
+    let source = source::open(location, settings.api, &http).map_err(|error| format!("--log: {error}"))?;
+    let note = "the secrets in the config are for the log that it names, and were not sent to this one: give those of \
+                this log as options";
+    Ok((source, left_out.then(|| note.to_owned())))
 }
 
 fn asked(settings: &Settings) -> Asked {

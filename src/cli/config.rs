@@ -1,6 +1,6 @@
 //! Arguments and config file become settings.
 
-use super::args::{AuditOptions, Common, DecisionOption, ExpectedOptions, Format};
+use super::args::{AuditOptions, Common, DecisionOption, ExpectedOptions, Format, TypedFormat};
 use super::net::{Net, NetOptions};
 use crate::audit::policy::Policy;
 use crate::audit::trust::TrustPolicy;
@@ -71,6 +71,11 @@ impl Settings {
             _ => PathBuf::from("."),
         };
         self.evidence_dir.clone().unwrap_or_else(beside)
+    }
+
+    /// Where the log is.
+    pub fn require_log(&self) -> Result<&str, String> {
+        self.log.as_deref().ok_or_else(|| "which log? Give it with --log URL-or-DIR".to_owned())
     }
 
     /// The mirror's path.
@@ -174,13 +179,14 @@ pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String
     if let Some(rp_id) = &rp_id {
         check_rp_id(rp_id)?;
     }
+    let format = common.format.map(TypedFormat::of_report).transpose()?;
     let age = options.max_head_age.or(file.max_head_age);
     let workers = options.workers.or(file.workers);
     if workers.is_some_and(|workers| !(1..=256).contains(&workers)) {
         return Err("workers must be 1 to 256".to_owned());
     }
     Ok(Settings {
-        format: common.format.or(file.format).unwrap_or_default(),
+        format: format.or(file.format).unwrap_or_default(),
         quiet: common.quiet || file.quiet,
         verbose: common.verbose || file.verbose,
         log_key,

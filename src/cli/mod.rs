@@ -11,6 +11,7 @@ mod heads;
 mod net;
 mod output;
 mod progress;
+mod receipt;
 mod receipts;
 mod verify;
 
@@ -47,6 +48,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Verify(options) => {
             config::resolve(cli.common, options.shared()).and_then(|settings| verify::run(&settings, options))
         }
+        Command::Receipt(options) => receipt::run(cli.common, &options),
         Command::Evidence(EvidenceCommand::Verify { file }) => {
             config::resolve(cli.common, args::AuditOptions::default())
                 .and_then(|settings| evidence::verify(&settings, &file))

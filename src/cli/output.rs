@@ -1,6 +1,7 @@
 //! Writing to the terminal, and reading files with a bound.
 
 use crate::core::text;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 
@@ -24,6 +25,33 @@ pub fn name(path: &Path) -> String {
 pub fn print(report: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(report.as_bytes()).and_then(|()| out.flush());
+}
+
+/// What somebody asked for, on stdout: all of it, or an error. A closed pipe is none.
+///
+/// # Errors
+/// As of the file or device that stdout is.
+pub fn print_whole(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// Writes a file as a whole: beside its place, then renamed there. Whatever goes wrong, what was there
+/// before stays, and nothing else is left.
+///
+/// # Errors
+/// As of the file system.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_file_name(format!(".countersign-{}.new", std::process::id()));
+    // Never through something that stands in the place already.
+    let mut file = File::options().write(true).create_new(true).open(&temporary)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })
 }
 
 /// Whether progress can be drawn.
@@ -54,7 +82,7 @@ pub fn read_start(path: &Path, limit: usize) -> Result<Vec<u8>, String> {
     let read = if path == Path::new("-") {
         io::stdin().lock().take(bound).read_to_end(&mut bytes)
     } else {
-        let file = std::fs::File::open(path).map_err(|error| fail(error.to_string()))?;
+        let file = File::open(path).map_err(|error| fail(error.to_string()))?;
         file.take(bound).read_to_end(&mut bytes)
     };
     read.map_err(|error| fail(error.to_string()))?;

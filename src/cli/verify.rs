@@ -158,7 +158,7 @@ impl Job<'_> {
 
     fn print(&self, named: &Named, verdict: &Verdict, many: bool) -> Conclusion {
         let conclusion = ReceiptReport::conclude(verdict, self.settings.deny_warnings);
-        let evidence = verdict.evidence.as_deref().and_then(|file| self.save(file));
+        let evidence = verdict.evidence.as_deref().and_then(|file| save_evidence(self.settings, file));
         let report =
             ReceiptReport { verdict, conclusion, source: &named.source, evidence: evidence.as_deref() };
         match self.settings.format {
@@ -169,18 +169,18 @@ impl Job<'_> {
         }
         conclusion
     }
+}
 
-    /// Saves a misbehaviour file. Where that fails, the receipt itself remains as the proof.
-    fn save(&self, file: &[u8]) -> Option<String> {
-        let digest: String = sha256(file).to_string().chars().take(16).collect();
-        let folder = self.settings.evidence_dir.clone().unwrap_or_else(|| PathBuf::from("."));
-        let path = folder.join(format!("misbehaviour-same-size-fork-{digest}.json"));
-        match std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, file)) {
-            Ok(()) => Some(output::name(&path)),
-            Err(error) => {
-                output::error(&format!("the misbehaviour file {path:?} could not be written: {error}"));
-                None
-            }
+/// Saves a misbehaviour file. Where that fails, the receipt itself remains as the proof.
+pub fn save_evidence(settings: &Settings, file: &[u8]) -> Option<String> {
+    let digest: String = sha256(file).to_string().chars().take(16).collect();
+    let folder = settings.evidence_dir.clone().unwrap_or_else(|| PathBuf::from("."));
+    let path = folder.join(format!("misbehaviour-same-size-fork-{digest}.json"));
+    match std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, file)) {
+        Ok(()) => Some(output::name(&path)),
+        Err(error) => {
+            output::error(&format!("the misbehaviour file {path:?} could not be written: {error}"));
+            None
         }
     }
 }

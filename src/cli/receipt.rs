@@ -1,0 +1,314 @@
+//! `countersign receipt`: receipts are put together, verified as they will be handed out, and written.
+//!
+//! The bytes that are written are the bytes that were verified, with the same function and the same trust
+//! options that `countersign verify` has. What fails is not written: a file that exists may be relied on.
+//! What was not asked of the receipt here (the caller's payload, its age) is for `verify`.
+
+use super::args::{Common, ReceiptOptions, TypedFormat};
+use super::audit::{NO_LOG_KEY, open_log, unix_ms};
+use super::config::{self, Settings};
+use super::output;
+use super::progress::Bar;
+use super::verify::save_evidence;
+use crate::audit::conclusion::Conclusion;
+use crate::audit::receipt::verify_receipt_with;
+use crate::audit::trust::{Expectation, TrustPolicy};
+use crate::audit::verdict::{CheckLine, CheckResult, Verdict};
+use crate::core::entry::{Decision, Entry, is_id, read_leaf};
+use crate::core::head::LogKey;
+use crate::core::receipt::Receipt;
+use crate::core::text::quoted;
+use crate::core::webauthn::KeyCache;
+use crate::mirror::Mirror;
+use crate::run::Progress as _;
+use crate::run::receipts::mirrored::Mirrored;
+use crate::run::receipts::served::{self, Wanted};
+use crate::run::receipts::{Made, NoReceipt};
+use std::path::Path;
+
+/// How a receipt is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Form {
+    /// `approval-receipt/v1`.
+    Json,
+    /// A C2SP tlog-proof.
+    TlogProof,
+}
+
+impl Form {
+    fn typed(format: Option<TypedFormat>) -> Result<Form, String> {
+        match format {
+            None | Some(TypedFormat::Json) => Ok(Form::Json),
+            Some(TypedFormat::TlogProof) => Ok(Form::TlogProof),
+            Some(TypedFormat::Text) => Err("--format: a receipt is json or tlog-proof".to_owned()),
+        }
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Form::Json => "json",
+            Form::TlogProof => "tlog-proof",
+        }
+    }
+
+    fn write(self, receipt: &Receipt) -> Option<String> {
+        match self {
+            Form::Json => receipt.to_json(),
+            Form::TlogProof => receipt.to_tlog_proof(),
+        }
+    }
+}
+
+/// Writes the receipts that are asked for.
+///
+/// # Errors
+/// Wrong usage: a sentence for the person.
+pub fn run(common: Common, options: &ReceiptOptions) -> Result<u8, String> {
+    let form = Form::typed(common.format)?;
+    let settings = config::resolve(Common { format: None, ..common }, options.shared())?;
+    check_usage(options)?;
+    let Some(key) = &settings.log_key else {
+        output::error(NO_LOG_KEY);
+        return Ok(Conclusion::Incomplete.exit_code());
+    };
+    let mut desk = Desk {
+        settings: &settings,
+        key,
+        trust: settings.trust(),
+        form,
+        now: unix_ms(),
+        keys: KeyCache::new(),
+    };
+    let conclusion = match (&options.which.all_of, &options.out) {
+        (Some(approver), Some(folder)) => desk.all_of(approver, folder)?,
+        _ => desk.one(options)?,
+    };
+    Ok(conclusion.exit_code())
+}
+
+fn check_usage(options: &ReceiptOptions) -> Result<(), String> {
+    if let Some(id) = options.which.id.as_ref().filter(|id| !is_id(id)) {
+        return Err(format!("{} is no id: ids are 1 to 64 of the characters 0-9 A-Z a-z . _ -", quoted(id)));
+    }
+    if options.which.all_of.is_none() {
+        return match &options.out {
+            Some(out) if out.exists() && !out.is_file() => {
+                Err(format!("--out {out:?} is no regular file; without --out the receipt goes to stdout"))
+            }
+            _ => Ok(()),
+        };
+    }
+    match &options.out {
+        _ if options.from_log => {
+            Err("--all-of takes the receipts from the mirror: leave out --from-log".to_owned())
+        }
+        None => Err("--all-of writes a file for each approval: say where, with --out DIR".to_owned()),
+        Some(out) if out.exists() && !out.is_dir() => Err(format!("--out {out:?} is no directory")),
+        Some(_) => Ok(()),
+    }
+}
+
+/// What receipts are made and judged with.
+struct Desk<'a> {
+    settings: &'a Settings,
+    key: &'a LogKey,
+    trust: TrustPolicy,
+    form: Form,
+    now: u64,
+    keys: KeyCache,
+}
+
+/// A receipt that may be handed out.
+struct Verified {
+    conclusion: Conclusion,
+    text: String,
+    /// For a file's name: nothing in it can lead elsewhere.
+    name: String,
+    /// What whoever asked for it should know.
+    said: Vec<String>,
+}
+
+/// The mirror, or what it means that there is none.
+fn open_mirror(settings: &Settings, key: &LogKey) -> Result<Result<Mirror, NoReceipt>, String> {
+    match Mirror::open(settings.require_db()?, key) {
+        Ok(mirror) => Ok(Ok(mirror)),
+        Err(error) if error.is_usage() => Err(error.to_string()),
+        Err(error) => Ok(Err(error.into())),
+    }
+}
+
+impl Desk<'_> {
+    /// One receipt, to a file or to stdout.
+    fn one(&mut self, options: &ReceiptOptions) -> Result<Conclusion, String> {
+        let verified = if options.from_log { self.served(options)? } else { self.mirrored(options)? };
+        let verified = match verified {
+            Ok(verified) => verified,
+            Err(none) => {
+                output::error(&format!("no receipt was written: {none}"));
+                return Ok(none.conclusion);
+            }
+        };
+        warn(&verified.said);
+        let written = match &options.out {
+            Some(path) => output::replace_file(path, verified.text.as_bytes()),
+            None => output::print_whole(&verified.text),
+        };
+        Ok(match written {
+            Ok(()) => verified.conclusion,
+            Err(error) => not_written(options.out.as_deref().unwrap_or(Path::new("stdout")), &error),
+        })
+    }
+
+    fn mirrored(&mut self, options: &ReceiptOptions) -> Result<Result<Verified, NoReceipt>, String> {
+        let key = self.key;
+        let make = |mirror: Mirror| {
+            let mut mirrored = Mirrored::new(&mirror, key)?;
+            let index = match (&options.which.id, options.which.index) {
+                (Some(id), _) => mirrored.find(id)?,
+                (None, index) => index.unwrap_or_default(),
+            };
+            mirrored.make(index)
+        };
+        let made = open_mirror(self.settings, key)?.and_then(make);
+        Ok(made.and_then(|made| self.verify(made)))
+    }
+
+    fn served(&mut self, options: &ReceiptOptions) -> Result<Result<Verified, NoReceipt>, String> {
+        let (source, note) = open_log(self.settings, self.settings.require_log()?)?;
+        warn(&note.into_iter().collect::<Vec<_>>());
+        let wanted = match (&options.which.id, options.which.index) {
+            (Some(id), _) if source.api().is_some() => Wanted::Id(id),
+            (Some(id), _) => match self.place_of(id)? {
+                Ok(index) => Wanted::Both(id, index),
+                Err(none) => return Ok(Err(none)),
+            },
+            (None, index) => Wanted::Index(index.unwrap_or_default()),
+        };
+        let mut ask = || served::make(source.as_ref(), wanted, self.key).and_then(|made| self.verify(made));
+        Ok(match ask() {
+            // Once more before it is held against the log: it may have grown between two answers, and a
+            // transfer can be changed without a sign of it.
+            Err(none) if none.conclusion == Conclusion::Invalid => ask(),
+            first => first,
+        })
+    }
+
+    /// Where an id is in a tiled log, which has no way to ask: the mirror knows.
+    fn place_of(&self, id: &str) -> Result<Result<u64, NoReceipt>, String> {
+        if self.settings.db.is_none() {
+            let why = "a tiled log cannot be asked by id: give the entry's --index, or the mirror with --db, which knows it";
+            return Err(why.to_owned());
+        }
+        let find = |mirror: Mirror| Mirrored::new(&mirror, self.key)?.find(id);
+        Ok(open_mirror(self.settings, self.key)?.and_then(find))
+    }
+
+    /// Every approval of one approver, a file each.
+    fn all_of(&mut self, approver: &str, folder: &Path) -> Result<Conclusion, String> {
+        let mirror = match open_mirror(self.settings, self.key)? {
+            Ok(mirror) => mirror,
+            Err(none) => return Ok(say(&none)),
+        };
+        let found = Mirrored::new(&mirror, self.key).map_err(NoReceipt::from);
+        let found = found.and_then(|mirrored| Ok((mirrored.approved_by(approver)?, mirrored)));
+        let (indices, mut mirrored) = match found {
+            Ok(found) => found,
+            Err(none) => return Ok(say(&none)),
+        };
+        if let Err(error) = std::fs::create_dir_all(folder) {
+            return Ok(not_written(folder, &error));
+        }
+        let bar = Bar::new(!self.settings.quiet && output::stderr_is_terminal(), self.settings.verbose);
+        bar.begin("writing receipts", indices.len() as u64);
+        let (mut written, mut worst): (u64, Conclusion) = (0, Conclusion::Clean);
+        for index in &indices {
+            let conclusion = match mirrored.make(*index).and_then(|made| self.verify(made)) {
+                Ok(verified) => self.write_into(folder, *index, &verified),
+                Err(none) => {
+                    output::error(&format!("entry {index}, not written: {none}"));
+                    none.conclusion
+                }
+            };
+            written = written.saturating_add(u64::from(conclusion <= Conclusion::Incomplete));
+            worst = worst.max(conclusion);
+            bar.advance(1);
+            // The disk or the mirror: what follows would fail as this did.
+            if conclusion == Conclusion::LocalFault {
+                break;
+            }
+        }
+        bar.end();
+        if !(self.settings.quiet && worst == Conclusion::Clean) {
+            let missing = (indices.len() as u64).saturating_sub(written);
+            output::note(&format!("{written} receipts written to {}, {missing} not", output::name(folder)));
+        }
+        Ok(worst)
+    }
+
+    fn write_into(&self, folder: &Path, index: u64, verified: &Verified) -> Conclusion {
+        let path = folder.join(format!("{index}-{}.{}", verified.name, self.form.extension()));
+        warn(&verified.said.iter().map(|said| format!("entry {index}: {said}")).collect::<Vec<_>>());
+        match output::replace_file(&path, verified.text.as_bytes()) {
+            Ok(()) => verified.conclusion,
+            Err(error) => not_written(&path, &error),
+        }
+    }
+
+    /// Verifies the very bytes that are to be written.
+    fn verify(&mut self, made: Made) -> Result<Verified, NoReceipt> {
+        let Made { receipt, notes } = made;
+        let Some(text) = self.form.write(&receipt) else {
+            let index = receipt.index;
+            return Err(NoReceipt {
+                conclusion: Conclusion::Invalid,
+                why: format!("what the log has as entry {index} is nothing that a receipt can hold"),
+            });
+        };
+        let entry = read_leaf(&receipt.leaf, self.key.origin()).entry;
+        let decision = entry.as_ref().map_or(Decision::Approved, |entry| entry.decision);
+        let expected = Expectation { decision, ..Expectation::default() };
+        let verdict = verify_receipt_with(text.as_bytes(), &self.trust, &expected, self.now, &mut self.keys);
+        let conclusion = verdict.conclusion();
+        if conclusion > Conclusion::Incomplete {
+            return Err(NoReceipt { conclusion, why: self.refusal(&verdict) });
+        }
+        let name = entry.as_ref().and_then(Entry::valid_id).unwrap_or("unnamed").to_owned();
+        let mut said = notes;
+        said.extend(lines(&verdict, |line| line.result == CheckResult::Warning));
+        let missing = |line: &CheckLine| line.required && line.result == CheckResult::NotChecked;
+        said.extend(lines(&verdict, missing).map(|line| format!("not checked: {line}")));
+        Ok(Verified { conclusion, text, name, said })
+    }
+
+    /// Why it is not handed out; where it proves that the log contradicts itself, that proof is kept.
+    fn refusal(&self, verdict: &Verdict) -> String {
+        let failed = lines(verdict, |line| line.result == CheckResult::Failed);
+        let saved = verdict.evidence.as_deref().and_then(|file| save_evidence(self.settings, file));
+        let proof = saved.map(|path| format!("proof: {path}"));
+        verdict.faults.iter().cloned().chain(failed).chain(proof).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// Some of the checks, each as one line.
+fn lines(verdict: &Verdict, which: impl Fn(&CheckLine) -> bool) -> impl Iterator<Item = String> {
+    verdict.checks.iter().filter(move |line| which(line)).map(|line| {
+        let code = line.code.map_or(String::new(), |code| format!("{code}: "));
+        format!("{}: {code}{}", line.name, line.message)
+    })
+}
+
+fn warn(said: &[String]) {
+    for line in said {
+        output::note(&format!("warning: {line}"));
+    }
+}
+
+fn say(none: &NoReceipt) -> Conclusion {
+    output::error(&none.to_string());
+    none.conclusion
+}
+
+fn not_written(path: &Path, error: &std::io::Error) -> Conclusion {
+    output::error(&format!("cannot write {}: {error}", output::name(path)));
+    Conclusion::LocalFault
+}
