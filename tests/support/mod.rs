@@ -12,6 +12,7 @@ pub mod cli;
 pub mod lab;
 pub mod log;
 pub mod passkey;
+pub mod receipt;
 pub mod served;
 pub mod text;
 
