@@ -24,4 +24,5 @@ pub mod text;
 pub mod tile;
 pub mod tlog_proof;
 pub mod tree;
+pub mod verifier_key;
 pub mod webauthn;
