@@ -14,6 +14,7 @@ pub mod log;
 pub mod passkey;
 pub mod served;
 pub mod text;
+pub mod witness;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};

@@ -108,17 +108,18 @@ mod tests {
 
     #[test]
     fn hints_have_one_encoding_and_z_has_a_bound() {
+        type Edit<'a> = &'a dyn Fn(&mut [u8]);
         let secret = SigningKey::<MlDsa44>::from_seed(&[3; 32].into());
         let key = PublicKey::ml_dsa_44(&secret.verifying_key().to_bytes()).unwrap();
-        let good = secret.sign(b"m").encode();
+        let good = secret.sign(b"m").encode().to_vec();
         let counts: Vec<usize> = good[COUNTS..].iter().map(|count| usize::from(*count)).collect();
         assert!(counts[0] >= 2 && counts[3] < 80, "this key and message have hints to play with");
-        let edit = |change: &dyn Fn(&mut [u8])| {
+        let edit = |change: Edit<'_>| {
             let mut wrong = good.clone();
             change(&mut wrong);
             key.verify(b"m", &wrong)
         };
-        let edits: [&dyn Fn(&mut [u8]); 7] = [
+        let edits: [Edit<'_>; 7] = [
             &|s| s.swap(HINTS, HINTS + 1),
             &|s| s[HINTS + 1] = s[HINTS],
             &|s| s[HINTS + counts[3]] = 1,
