@@ -15,6 +15,7 @@ pub mod passkey;
 pub mod receipt;
 pub mod served;
 pub mod text;
+pub mod witness;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
