@@ -1,336 +1,295 @@
-//! Receipts put together, in the test's own process: from the mirror of every honest log, at every size
-//! and index of one, and from logs that grow, lie, or sign two histories.
+//! `countersign verify`, the real program, on receipts made by an independent implementation.
 
 mod support;
 
-use countersign::audit::conclusion::Conclusion;
-use countersign::core::api::{self, Bundle};
-use countersign::core::entry::{Decision, read_leaf};
-use countersign::core::hash::{Hash, leaf_hash};
-use countersign::core::head::LogKey;
-use countersign::core::proof::verify_inclusion;
-use countersign::core::receipt::{Form, Receipt};
-use countersign::core::tree::CompactRange;
-use countersign::mirror::Mirror;
-use countersign::run::receipts::mirrored::Mirrored;
-use countersign::run::receipts::served::{self, Wanted};
-use countersign::run::receipts::{Made, NoReceipt};
-use countersign::source::{FetchError, LogSource};
-use countersign::{Expectation, TrustPolicy, Verdict, verify_receipt};
-use support::api::ApiLog;
-use support::api_lab::{flip, key, log};
-use support::case::{all, fixtures, named};
-use support::cli::{Auditor, RP_ID, WEB_ORIGIN};
-use support::lab::{MemoryLog, write_files};
-use support::log::{HEAD_TIME, honest_log, rejected_leaves, root_of};
+use countersign::{Expectation, LogKey, Payload, TrustPolicy, verify_receipt};
+use serde_json::Value;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use support::text::assert_fit_for_a_terminal;
+use tempfile::TempDir;
 
-/// When receipts are checked: after everything in them.
-const NOW: u64 = 1_900_000_000_000;
-
-const DEMO_KEY: &str = "log.approvals.example/demo+8510316a+AW1WNZCZA1cmce/hLEL8UdRcAicdDrQ7a0EjMoTz7QD2";
-
-fn verdict(text: &str, log_key: &str) -> Verdict {
-    let key = LogKey::parse(log_key).unwrap();
-    let leaf = Receipt::parse(text.as_bytes()).unwrap().leaf;
-    let decision = read_leaf(&leaf, key.origin()).entry.map_or(Decision::Approved, |entry| entry.decision);
-    let trust = TrustPolicy::new(key, RP_ID, WEB_ORIGIN);
-    verify_receipt(text.as_bytes(), &trust, &Expectation { decision, ..Expectation::default() }, NOW)
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/receipts")
 }
 
-/// Both texts of a receipt read back as it is, and verify.
-#[track_caller]
-fn assert_holds(receipt: &Receipt, log_key: &str) {
-    let (json, proof) = (receipt.to_json().unwrap(), receipt.to_tlog_proof().unwrap());
-    for text in [&json, &proof] {
-        let verdict = verdict(text, log_key);
-        assert!(verdict.is_clean(), "{text}\n{:#?}", verdict.checks);
+fn cases() -> Value {
+    serde_json::from_slice(&std::fs::read(folder().join("cases.json")).unwrap()).unwrap()
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+struct Ran {
+    exit: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|why| panic!("{why}: {}{}", self.stdout, self.stderr))
     }
-    assert_eq!(Receipt::parse(json.as_bytes()).as_ref(), Ok(&as_receipt(receipt)));
-    let read = Receipt::parse(proof.as_bytes()).unwrap();
-    assert_eq!((&read.leaf, read.index, &read.path), (&receipt.leaf, receipt.index, &receipt.path));
-    assert_eq!((read.form, read.checkpoint), (Form::TlogProof, receipt.checkpoint.clone()));
 }
 
-/// What a receipt reads back as: the tree of its proof is that of its checkpoint.
-fn as_receipt(receipt: &Receipt) -> Receipt {
-    Receipt { form: Form::Receipt, tree_size: None, ..receipt.clone() }
+/// Runs `countersign verify` in the folder of the receipts.
+fn verify(args: &[&str], stdin: &[u8]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command.arg("verify").args(args).current_dir(folder());
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Whoever needs no stdin closes it.
+    let _ = child.stdin.take().unwrap().write_all(stdin);
+    let output = child.wait_with_output().unwrap();
+    let (stdout, stderr) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    assert_fit_for_a_terminal(&stdout);
+    assert_fit_for_a_terminal(&stderr);
+    Ran { exit: output.status.code().expect("killed"), stdout, stderr }
 }
 
+fn trusted<'a>(cases: &'a Value, evidence: &'a TempDir) -> Vec<&'a str> {
+    let text = |name: &str| cases[name].as_str().unwrap();
+    let origin = cases["allowOrigins"][0].as_str().unwrap();
+    let evidence = evidence.path().to_str().unwrap();
+    vec![
+        "--log-key",
+        text("logKey"),
+        "--rp-id",
+        text("rpId"),
+        "--allow-origin",
+        origin,
+        "--evidence-dir",
+        evidence,
+    ]
+}
+
+/// How many there are is part of the test: a case that is not looked at is no agreement.
 #[test]
-fn every_entry_of_every_honest_log_has_a_receipt() {
-    let mut counted = 0;
-    let mut check = |auditor: &Auditor, log_key: &str| {
-        let key = LogKey::parse(log_key).unwrap();
-        let mirror = Mirror::open(&auditor.db(), &key).unwrap();
-        let mut mirrored = Mirrored::new(&mirror, &key).unwrap();
-        for index in 0..mirror.state().checked {
-            let Made { receipt, notes } = mirrored.make(index).unwrap();
-            assert_eq!((receipt.index, notes.len()), (index, 0), "{notes:?}");
-            assert_holds(&receipt, log_key);
-            let id = read_leaf(&receipt.leaf, key.origin()).entry.unwrap().id;
-            assert_eq!(mirrored.find(&id), Ok(index));
-            counted += 1;
-        }
-    };
-    for case in all().iter().filter(|case| case.exit == 0) {
-        let auditor = case.auditor();
-        for (number, step) in case.steps().iter().enumerate() {
-            auditor.audit(step, if number == 0 { &["--init"] } else { &[] });
-        }
-        check(&auditor, &case.log_key);
-    }
-    let auditor = Auditor::new(DEMO_KEY);
-    auditor.init(fixtures().join("demo"));
-    check(&auditor, DEMO_KEY);
-    assert!(counted > 1400, "only {counted} receipts");
-    println!("{counted} receipts out of mirrors");
-}
-
-/// Whatever size a checkpoint has, and whichever entry is asked for, the mirror's own tree proves it.
-#[test]
-fn every_index_at_every_size_is_proved() {
-    let case = named("honest-300");
-    let auditor = case.auditor();
-    auditor.init(case.last_step());
-    let key = LogKey::parse(&case.log_key).unwrap();
-    let mirror = Mirror::open(&auditor.db(), &key).unwrap();
-    let mut mirrored = Mirrored::new(&mirror, &key).unwrap();
-    let leaves = mirror.leaves(0, 300).unwrap();
-    let (mut tree, mut pairs) = (CompactRange::new(0), 0);
-    for (size, leaf) in (1u64..).zip(&leaves) {
-        tree.append_leaf(leaf_hash(leaf)).unwrap();
-        for (index, leaf) in (0..size).zip(&leaves) {
-            let path = mirrored.prove(index, size).unwrap();
-            verify_inclusion(leaf_hash(leaf), index, size, &path, tree.root()).unwrap();
-            pairs += 1;
-        }
-        for beyond in [size, size + 1, u64::MAX] {
-            assert_eq!(mirrored.prove(beyond, size).unwrap_err().conclusion, Conclusion::Incomplete);
-        }
-    }
-    assert_eq!((leaves.len(), pairs), (300, 45_150));
-}
-
-/// A mirror of a log made here, which can sign whatever checkpoint a test needs.
-fn own_mirror(leaves: &[Vec<u8>]) -> Auditor {
-    let auditor = Auditor::new(&key().vkey());
-    let log = tempfile::tempdir().unwrap();
-    write_files(log.path(), &honest_log(&key(), leaves));
-    assert_eq!(auditor.init(log.path()).exit, 0);
-    auditor
-}
-
-#[test]
-fn whole_receipts_at_many_sizes_verify() {
-    let leaves = rejected_leaves(300);
-    let auditor = own_mirror(&leaves);
-    let log_key = LogKey::parse(&key().vkey()).unwrap();
-    let mirror = Mirror::open(&auditor.db(), &log_key).unwrap();
-    let mut mirrored = Mirrored::new(&mirror, &log_key).unwrap();
-    let edges = [1u64, 2, 3, 127, 128, 129, 255, 256, 257, 299, 300];
-    let all_indices = edges.iter().flat_map(|size| (0..*size).map(move |index| (index, *size)));
-    let all_sizes = edges.iter().flat_map(|edge| (*edge..=300).map(move |size| (edge - 1, size)));
-    let pairs: std::collections::BTreeSet<(u64, u64)> = all_indices.chain(all_sizes).collect();
-    let roots: Vec<Hash> = (0..=300).map(|size| root_of(&leaves[..size])).collect();
-    for (index, size) in &pairs {
-        let root = roots[*size as usize];
-        let made = mirrored.make(*index).unwrap();
-        let receipt = Receipt {
-            path: mirrored.prove(*index, *size).unwrap(),
-            checkpoint: key().checkpoint(*size, root),
-            sth: Some(key().sth(*size, root, HEAD_TIME)),
-            ..made.receipt
+fn every_case_of_the_independent_implementation_agrees() {
+    let (cases, evidence) = (cases(), TempDir::new().unwrap());
+    let all = cases["cases"].as_array().unwrap();
+    assert_eq!(all.len(), 71);
+    for case in all {
+        let name = case["name"].as_str().unwrap();
+        let exits: Vec<i64> = match &case["exit"] {
+            Value::Array(exits) => exits.iter().map(|exit| exit.as_i64().unwrap()).collect(),
+            exit => vec![exit.as_i64().unwrap()],
         };
-        let text = receipt.to_json().unwrap();
-        let verdict = verdict(&text, &key().vkey());
-        assert!(verdict.is_clean(), "{index} of {size}: {:#?}", verdict.checks);
-    }
-    assert!(pairs.len() > 3000, "{}", pairs.len());
-}
-
-fn ask(source: &dyn LogSource, wanted: Wanted<'_>) -> Result<Receipt, NoReceipt> {
-    let log_key = LogKey::parse(&key().vkey()).unwrap();
-    served::make(source, wanted, &log_key).map(|made| made.receipt)
-}
-
-/// What comes of a log's answer: the conclusion with which it is written or refused.
-fn outcome(source: &dyn LogSource, wanted: Wanted<'_>) -> Conclusion {
-    match ask(source, wanted) {
-        Ok(receipt) => match receipt.to_json() {
-            Some(text) => verdict(&text, &key().vkey()).conclusion(),
-            None => Conclusion::Invalid,
-        },
-        Err(none) => none.conclusion,
-    }
-}
-
-/// Every way of asking gives the receipt that the mirror gives.
-#[test]
-fn a_log_gives_what_its_mirror_gives() {
-    for size in [1usize, 2, 255, 256, 257, 300] {
-        let leaves = rejected_leaves(size);
-        let auditor = own_mirror(&leaves);
-        let log_key = LogKey::parse(&key().vkey()).unwrap();
-        let mirror = Mirror::open(&auditor.db(), &log_key).unwrap();
-        let mut mirrored = Mirrored::new(&mirror, &log_key).unwrap();
-        let files = honest_log(&key(), &leaves);
-        let tiles = MemoryLog { files: &files, instead: None }.source();
-        let answers = log(size).source();
-        for index in [0, size / 2, size - 1] {
-            let (id, index) = (format!("entry-{index}"), index as u64);
-            let expected = mirrored.make(index).unwrap().receipt;
-            assert_holds(&expected, &key().vkey());
-            for (source, wanted) in [
-                (&tiles as &dyn LogSource, Wanted::Index(index)),
-                (&tiles, Wanted::Both(&id, index)),
-                (&answers, Wanted::Id(&id)),
-                (&answers, Wanted::Index(index)),
-                (&answers, Wanted::Both(&id, index)),
-            ] {
-                assert_eq!(as_receipt(&ask(source, wanted).unwrap()), expected, "{wanted:?} of {size}");
+        let mut args = vec![case["file"].as_str().unwrap()];
+        let own = texts(&case["args"]);
+        args.extend(own.iter().map(String::as_str));
+        let trust = trusted(&cases, &evidence);
+        let skip = |name: &str| case[name].as_bool() == Some(true);
+        for pair in trust.chunks(2) {
+            let is_key = pair[0] == "--log-key";
+            let is_party = pair[0] == "--rp-id" || pair[0] == "--allow-origin";
+            if !(is_key && skip("withoutKey") || is_party && skip("withoutRp")) {
+                args.extend(pair);
             }
         }
-        for source in [&tiles as &dyn LogSource, &answers] {
-            for beyond in [size as u64, u64::MAX] {
-                assert_eq!(outcome(source, Wanted::Index(beyond)), Conclusion::Incomplete);
-            }
+        let (text, json) = (verify(&args, b""), verify(&[&args[..], &["--format", "json"]].concat(), b""));
+        assert!(
+            exits.contains(&i64::from(text.exit)),
+            "{name}: {}\n{}{}",
+            text.exit,
+            text.stdout,
+            text.stderr
+        );
+        assert_eq!(text.exit, json.exit, "{name}");
+        if text.exit == 2 {
+            assert!(text.stdout.is_empty() && text.stderr.contains("payload"), "{name}: {}", text.stderr);
+            continue;
         }
-        assert_eq!(outcome(&tiles, Wanted::Id("entry-0")), Conclusion::Incomplete);
-        assert_eq!(outcome(&answers, Wanted::Id("nobody")), Conclusion::Incomplete);
-        assert_eq!(outcome(&answers, Wanted::Id("..")), Conclusion::Incomplete);
-        assert_eq!(outcome(&tiles, Wanted::Both("entry-1", 0)), Conclusion::Invalid);
-        assert_eq!(outcome(&answers, Wanted::Both("entry-0", 7)), Conclusion::Invalid);
+        let report = json.json();
+        let word = report["verdict"].as_str().unwrap().to_uppercase();
+        assert!(text.stdout.starts_with(&format!("{word}:")), "{name}: {}", text.stdout);
+        assert_eq!(report["exitCode"], json.exit, "{name}");
+        assert_eq!(
+            (&report["tool"], &report["command"]),
+            (&"countersign".into(), &"verify".into()),
+            "{name}"
+        );
+        assert_eq!(report["checks"].as_array().unwrap().len(), 31, "{name}");
+        assert!(report["notProven"].as_array().unwrap().len() >= 4, "{name}");
+        agrees_with_the_library(&cases, case, &own, json.exit);
     }
 }
 
-/// A log of 300 entries with its bundles changed.
-fn bundles(change: impl Fn(&mut Bundle) + Send + Sync + 'static) -> ApiLog {
-    log(300).change(move |path, answer| {
-        if !path.ends_with("/verification") {
-            return answer;
-        }
-        let mut bundle = Bundle::read(&answer?).unwrap();
-        change(&mut bundle);
-        bundle.write()
-    })
-}
-
-/// In a log that grows, a bundle's proof may be in the tree of either head, and a head of another size is
-/// no fault: the receipt is brought into one tree.
-#[test]
-fn a_log_that_grows_between_its_two_heads_is_honest() {
-    let root = |size: usize| root_of(&rejected_leaves(size));
-    let later_sth = move |bundle: &mut Bundle| bundle.sth = key().sth(299, root(299), HEAD_TIME);
-    let receipt = ask(&bundles(later_sth).source(), Wanted::Id("entry-7")).unwrap();
-    assert_eq!(receipt.sth, None);
-    assert_holds(&receipt, &key().vkey());
-    // The proof is in the tree of the checkpoint's predecessor, or of nothing that is there: asked anew.
-    for (index, size) in [(7, 299u64), (7, 8), (298, 299)] {
-        let log = bundles(move |bundle| {
-            bundle.tree_size = size;
-            bundle.proof.0.clear();
-        });
-        let (asked, source) = (log.asked.clone(), log.source());
-        assert_holds(&ask(&source, Wanted::Id(&format!("entry-{index}"))).unwrap(), &key().vkey());
-        assert!(asked.lock().unwrap().contains(&api::path::inclusion(index, 300)));
+/// The library is asked the same, as a relying program would.
+fn agrees_with_the_library(cases: &Value, case: &Value, args: &[String], exit: i32) {
+    let read = |name: &str| std::fs::read(folder().join(name)).unwrap();
+    let given = |option: &str| {
+        let at = args.iter().position(|arg| arg == option)?;
+        Some(args[at + 1].as_str())
+    };
+    let key = LogKey::parse(cases["logKey"].as_str().unwrap()).unwrap();
+    let mut trust =
+        TrustPolicy::new(key, cases["rpId"].as_str().unwrap(), cases["allowOrigins"][0].as_str().unwrap());
+    if case["withoutKey"].as_bool() == Some(true) {
+        trust.log_keys.clear();
     }
-    // A checkpoint that does not reach the entry yet: the newest one is taken.
-    let old = move |bundle: &mut Bundle| bundle.checkpoint = key().checkpoint(100, root(100));
-    assert_holds(&ask(&bundles(old).source(), Wanted::Id("entry-200")).unwrap(), &key().vkey());
-    let behind = bundles(old).fail(move |path, answer| match path {
-        "head" => {
-            let (sth, checkpoint) = (key().sth(100, root(100), HEAD_TIME), key().checkpoint(100, root(100)));
-            Ok(api::HeadAnswer { sth, checkpoint }.write())
-        }
-        path if path.ends_with("verification") => {
-            let mut bundle = Bundle::read(&answer.unwrap()).unwrap();
-            old(&mut bundle);
-            Ok(bundle.write())
-        }
-        _ => Ok(answer),
-    });
-    assert_eq!(outcome(&behind.source(), Wanted::Id("entry-200")), Conclusion::Incomplete);
+    if case["withoutRp"].as_bool() == Some(true) {
+        (trust.relying_party.rp_id, trust.relying_party.allowed_origins) = (None, None);
+    }
+    let payload = given("--payload").map(read);
+    let expected = Expectation {
+        payload: payload.as_deref().map(Payload::Bytes),
+        action: given("--action"),
+        email: given("--email"),
+        approver: given("--approver"),
+        id: given("--expect-id"),
+        ..Expectation::default()
+    };
+    let receipt = read(case["file"].as_str().unwrap());
+    let verdict = verify_receipt(&receipt, &trust, &expected, 1_795_000_000_000);
+    assert_eq!(i32::from(verdict.conclusion().exit_code()), exit, "{}", case["name"]);
 }
 
 #[test]
-fn no_lie_becomes_a_receipt() {
-    let other = || rejected_leaves(300)[8].clone();
-    type Lie = Box<dyn Fn(&mut Bundle) + Send + Sync>;
-    let lies: Vec<(&str, Lie)> = vec![
-        ("another entry", Box::new(move |bundle| bundle.entry = other())),
-        (
-            "another entry as a whole",
-            Box::new(move |bundle| {
-                (bundle.entry, bundle.index, bundle.inclusion_index) = (other(), 8, 8);
-            }),
-        ),
-        ("another index", Box::new(|bundle| bundle.index = 8)),
-        ("a forged proof", Box::new(|bundle| flip(&mut bundle.proof.0[3]))),
-        ("a short proof", Box::new(|bundle| bundle.proof.0.truncate(3))),
-        (
-            "a forged checkpoint",
-            Box::new(|bundle| {
-                let at = bundle.checkpoint.len() - 9;
-                bundle.checkpoint[at] ^= 1;
-            }),
-        ),
-        ("no checkpoint", Box::new(|bundle| bundle.checkpoint = b"none".to_vec())),
-        ("no STH", Box::new(|bundle| bundle.sth = b"{}".to_vec())),
-        (
-            "a forged STH",
-            Box::new(|bundle| {
-                bundle.sth = support::log::TestKey::new(2).sth(300, Hash([7; 32]), HEAD_TIME);
-            }),
-        ),
-        ("a reveal of nothing", Box::new(|bundle| bundle.reveal = Some(b"{}".to_vec()))),
-        ("no anchors", Box::new(|bundle| bundle.anchors = b"[7]".to_vec())),
+fn a_fork_in_a_receipt_leaves_a_misbehaviour_file_that_others_can_check() {
+    let (cases, evidence) = (cases(), TempDir::new().unwrap());
+    let trust = trusted(&cases, &evidence);
+    let ran = verify(&[&["sth-other-root.json", "--format", "json"], &trust[..]].concat(), b"");
+    assert_eq!(ran.exit, 4);
+    let path = ran.json()["evidence"].as_str().unwrap().to_owned();
+    let check = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .args(["evidence", "verify", &path, "--log-key", cases["logKey"].as_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(check.status.code(), Some(0));
+}
+
+#[test]
+fn many_receipts_are_reported_one_by_one_and_the_worst_counts() {
+    let (cases, evidence) = (cases(), TempDir::new().unwrap());
+    let trust = trusted(&cases, &evidence);
+    let names =
+        ["good-payload.json", "rejected-is-not-approved.json", "good-bundle.json", "sth-other-root.json"];
+    let lines = |names: &[&str]| {
+        let texts = names.iter().map(|name| std::fs::read_to_string(folder().join(name)).unwrap());
+        texts.collect::<Vec<_>>().join("\n\n")
+    };
+    let stdin =
+        |names: &[&str], more: &[&str]| verify(&[&["-"], more, &trust[..]].concat(), lines(names).as_bytes());
+    let of = |ran: &Ran| -> Vec<(String, i64)> {
+        let reports = ran.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        reports
+            .map(|report| {
+                (report["source"].as_str().unwrap().to_owned(), report["exitCode"].as_i64().unwrap())
+            })
+            .collect()
+    };
+    let ran = stdin(&names, &["--format", "json"]);
+    assert_eq!(ran.exit, 4);
+    let line = |n: usize, exit: i64| (format!("stdin line {n}"), exit);
+    assert_eq!(of(&ran), [line(1, 0), line(3, 1), line(5, 0), line(7, 4)]);
+    assert!(ran.stderr.contains("4 receipts: 2 clean, 1 invalid, 1 violation"), "{}", ran.stderr);
+    let ran = stdin(&names[..3], &[]);
+    assert_eq!(ran.exit, 1);
+    assert!(ran.stdout.contains("failed decision: rejected, where approved was expected"), "{}", ran.stdout);
+    assert_eq!(stdin(&["good-payload.json", "good-bundle.json"], &["--quiet"]).stdout, "");
+    // A line that is no receipt is one that fails, and hides none of the others.
+    let broken = format!("{}\n{{\"type\":\n{}\n", lines(&names[..1]), lines(&names[..1]));
+    let ran = verify(&[&["-", "--format", "json"], &trust[..]].concat(), broken.as_bytes());
+    assert_eq!(of(&ran), [line(1, 0), line(2, 1), line(3, 0)]);
+    // Several files, and a directory of them.
+    let ran = verify(&[&names[..3], &["--format", "json"], &trust[..]].concat(), b"");
+    assert_eq!(of(&ran).iter().map(|(_, exit)| *exit).collect::<Vec<_>>(), [0, 1, 0]);
+    let folder = TempDir::new().unwrap();
+    for name in ["good-payload.json", "good-tlog-proof.tlog-proof", "good-payload.payload"] {
+        std::fs::copy(self::folder().join(name), folder.path().join(name)).unwrap();
+    }
+    let path = folder.path().to_str().unwrap();
+    let ran = verify(&[&[path], &trust[..]].concat(), b"");
+    assert_eq!(ran.exit, 0, "{}", ran.stdout);
+    assert!(ran.stderr.contains("2 receipts: 2 clean; 1 other file(s)"), "{}", ran.stderr);
+}
+
+#[test]
+fn wrong_usage_is_said_and_checks_nothing() {
+    let (cases, evidence) = (cases(), TempDir::new().unwrap());
+    let trust = trusted(&cases, &evidence);
+    let empty = TempDir::new().unwrap();
+    let empty = empty.path().to_str().unwrap();
+    let wrong: [(&[&str], &str); 9] = [
+        (&[], "RECEIPT"),
+        (&["no-such-file.json"], "no-such-file.json"),
+        (&[empty], "no receipts"),
+        (&["good-payload.json", "--payload", "no-such-file"], "no-such-file"),
+        (&["-", "--payload", "-"], "stdin"),
+        (&["good-payload.json", "--max-age", "soon"], "duration"),
+        (&["good-payload.json", "--decision", "maybe"], "maybe"),
+        (&["good-payload.json", "--config", "no-such-config"], "no-such-config"),
+        (&["good-payload.json", "--payload", "html.json"], "html.json"),
     ];
-    for (name, lie) in lies {
-        let conclusion = outcome(&bundles(lie).source(), Wanted::Id("entry-7"));
-        assert_eq!(conclusion, Conclusion::Invalid, "{name}");
-    }
-    let fork = |bundle: &mut Bundle| bundle.sth = key().sth(300, Hash([7; 32]), HEAD_TIME);
-    assert_eq!(outcome(&bundles(fork).source(), Wanted::Id("entry-7")), Conclusion::Violation);
-    for path in ["head", "entries?", "entries/"] {
-        let this = move |asked: &str| asked == path || (path != "head" && asked.starts_with(path));
-        let down = log(300).fail(move |asked, answer| match this(asked) {
-            true => Err(FetchError::Unavailable { what: asked.to_owned(), cause: "HTTP 503".to_owned() }),
-            false => Ok(answer),
-        });
-        assert_eq!(outcome(&down.source(), Wanted::Index(7)), Conclusion::Incomplete, "{path}");
-        let junk =
-            log(300).change(move |asked, answer| if this(asked) { Some(b"junk".to_vec()) } else { answer });
-        assert_eq!(outcome(&junk.source(), Wanted::Index(7)), Conclusion::Invalid, "{path}");
-        let gone = log(300).change(move |asked, answer| answer.filter(|_| !this(asked)));
-        assert_eq!(outcome(&gone.source(), Wanted::Index(7)), Conclusion::Invalid, "{path}");
+    for (args, said) in wrong {
+        let ran = verify(&[args, &trust[..]].concat(), b"");
+        assert_eq!(ran.exit, 2, "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "", "{args:?}");
     }
 }
 
-/// Every file of a tiled log, with one bit flipped anywhere in it, and every file missing.
 #[test]
-fn no_flipped_tile_becomes_a_receipt_of_something_else() {
-    let leaves = rejected_leaves(300);
-    let files = honest_log(&key(), &leaves);
-    let expected = ask(&MemoryLog { files: &files, instead: None }.source(), Wanted::Index(280)).unwrap();
-    for (path, bytes) in &files {
-        for at in (0..bytes.len()).step_by(1 + bytes.len() / 60) {
-            let mut changed = bytes.clone();
-            changed[at] ^= 1 << (at % 8);
-            let source = MemoryLog { files: &files, instead: Some((path, changed)) }.source();
-            if outcome(&source, Wanted::Index(280)) == Conclusion::Clean {
-                // Only what the receipt does not need: another bundle, or a tile that is not on its path.
-                let receipt = ask(&source, Wanted::Index(280)).unwrap();
-                assert_eq!(
-                    (receipt.leaf, receipt.path),
-                    (expected.leaf.clone(), expected.path.clone()),
-                    "{path} {at}"
-                );
-            }
-        }
-        let mut fewer = files.clone();
-        fewer.remove(path);
-        let conclusion = outcome(&MemoryLog { files: &fewer, instead: None }.source(), Wanted::Index(280));
-        let needed = !["sth", "tile/entries/000", "tile/0/000"].contains(&path.as_str());
-        assert_eq!(conclusion == Conclusion::Clean, !needed, "{path}: {conclusion:?}");
+fn options_and_config_ask_for_the_same() {
+    let (cases, folder) = (cases(), TempDir::new().unwrap());
+    let config = folder.path().join("trust.toml");
+    let text = format!(
+        "log-key = {}\nrp-id = \"approvals.example\"\nallow-origin = [\"https://approvals.example\"]\n\
+         payload = \"good-payload.payload\"\napprover = \"bruna\"\nmax-age = \"10000days\"\n",
+        cases["logKey"]
+    );
+    std::fs::write(&config, text).unwrap();
+    let config = config.to_str().unwrap();
+    let ran = verify(&["good-payload.json", "--config", config, "--format", "json"], b"");
+    assert_eq!(ran.exit, 0, "{}{}", ran.stdout, ran.stderr);
+    let report = ran.json();
+    let result = |name: &str| {
+        let checks = report["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["name"] == name).unwrap()["result"].clone()
+    };
+    for name in ["payload", "approver", "age"] {
+        assert_eq!(result(name), "passed", "{name}");
     }
+    let other =
+        |more: &[&str]| verify(&[&["good-payload.json", "--config", config], more].concat(), b"").exit;
+    assert_eq!(other(&["--approver", "alex"]), 1);
+    assert_eq!(other(&["--max-age", "1s"]), 1);
+    assert_eq!(other(&["--payload", "payload-changed.payload"]), 1);
+    let payload = std::fs::read(self::folder().join("good-payload.payload")).unwrap();
+    let ran = verify(&["good-payload.json", "--config", config, "--payload", "-"], &payload);
+    assert_eq!(ran.exit, 0);
+    // Who pins a key for an approver trusts no other.
+    let pinned = |key: &str| {
+        let text = std::fs::read_to_string(config).unwrap();
+        let path = folder.path().join("pinned.toml");
+        std::fs::write(&path, format!("{text}\n[approvers]\nbruna = [\"{key}\"]\n")).unwrap();
+        verify(&["good-payload.json", "--config", path.to_str().unwrap()], b"")
+    };
+    assert_eq!(pinned(&"0".repeat(64)).exit, 1);
+    let ran = pinned("208ee13bb41dfa75c62bfc4d51bc4e93f21901a9c8fbb27029960c966e223685");
+    assert_eq!(ran.exit, 0, "{}", ran.stdout);
+    assert!(ran.stdout.contains("pinned: key 208ee1"), "{}", ran.stdout);
+}
+
+/// A release of any size can be approved by its bytes: it is hashed as it is read.
+#[test]
+fn a_raw_payload_may_be_longer_than_memory_and_json_may_not() {
+    let (cases, evidence) = (cases(), TempDir::new().unwrap());
+    let trust = trusted(&cases, &evidence);
+    let path = evidence.path().join("long");
+    std::fs::write(&path, vec![b' '; 3 * 1024 * 1024]).unwrap();
+    let path = path.to_str().unwrap();
+    let run = |receipt: &str| verify(&[&[receipt, "--payload", path], &trust[..]].concat(), b"");
+    let raw = run("good-raw-payload.json");
+    assert_eq!(raw.exit, 1);
+    assert!(raw.stdout.contains("payload-mismatch"), "{}", raw.stdout);
+    let json = run("good-payload.json");
+    assert_eq!(json.exit, 2);
+    assert!(json.stderr.contains("longer than"), "{}", json.stderr);
 }

@@ -13,9 +13,12 @@
 //! | ES256, ES384 | aws-lc-rs | p256, p384 |
 //! | RS256 | aws-lc-rs | rsa |
 //! | EdDSA | ed25519-dalek, strict | aws-lc-rs |
+//! | ML-DSA-44 | aws-lc-rs | ml-dsa |
 
 mod ecdsa;
 mod ed25519;
+mod error;
+mod ml_dsa_44;
 mod rsa_pkcs1;
 mod spki;
 #[cfg(test)]
@@ -26,10 +29,12 @@ use std::sync::Arc;
 
 use aws_lc_rs::signature::{self as aws, ParsedPublicKey, UnparsedPublicKey, VerificationAlgorithm};
 
+pub use self::error::{Disagreement, KeyError, SignatureError};
 use crate::core::encoding::encode_hex;
 use crate::core::hash::{Hash, sha256};
 
-/// The signature algorithms of this profile (specification section 9.12).
+/// The signature algorithms of this profile: four for passkeys (specification section 9.12), of which
+/// Ed25519 is also that of logs and witnesses, and one that only witnesses use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256 (COSE −7).
@@ -40,6 +45,8 @@ pub enum Algorithm {
     Rs256,
     /// Ed25519 (COSE −8).
     EdDsa,
+    /// ML-DSA-44 (FIPS 204) of witnesses (C2SP tlog-cosignature). No passkey of this profile has it.
+    MlDsa44,
 }
 
 impl Algorithm {
@@ -50,81 +57,10 @@ impl Algorithm {
             Algorithm::Es384 => "ES384",
             Algorithm::Rs256 => "RS256",
             Algorithm::EdDsa => "EdDSA",
+            Algorithm::MlDsa44 => "ML-DSA-44",
         }
     }
 }
-
-/// Two implementations gave different answers. A fault of ours, or of a library: it says nothing
-/// about the log.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Disagreement {
-    /// Which implementations, about what, and the bytes that a report of the bug needs.
-    pub about: String,
-}
-
-impl Disagreement {
-    fn over_key(who: &str, key: &[u8]) -> Disagreement {
-        Disagreement {
-            about: format!("{who} disagree whether a public key is valid; key {}", encode_hex(key)),
-        }
-    }
-}
-
-impl fmt::Display for Disagreement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "two cryptographic libraries disagree, so nothing is concluded: {}", self.about)
-    }
-}
-
-impl std::error::Error for Disagreement {}
-
-/// Why bytes are not a public key of this profile.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum KeyError {
-    /// Not a valid key; both implementations say so, or a rule of the specification does.
-    Malformed(&'static str),
-    /// A key of an algorithm outside this profile.
-    Unsupported(&'static str),
-    /// A point of the curve under which no signature counts: of small order, or not written in its
-    /// one form (specification section 3). What such a key is said to have signed is not signed.
-    Weak(&'static str),
-    /// The implementations differ.
-    Disagreement(Disagreement),
-}
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            KeyError::Malformed(why) | KeyError::Unsupported(why) | KeyError::Weak(why) => f.write_str(why),
-            KeyError::Disagreement(disagreement) => disagreement.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for KeyError {}
-
-/// Why a signature was not accepted.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum SignatureError {
-    /// Not the encoding of a signature: wrong length, not strict DER, r or s out of range.
-    Malformed(&'static str),
-    /// A well-formed signature that this key did not make over this message.
-    Invalid,
-    /// The implementations differ.
-    Disagreement(Disagreement),
-}
-
-impl fmt::Display for SignatureError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SignatureError::Malformed(why) => f.write_str(why),
-            SignatureError::Invalid => f.write_str("the signature does not verify"),
-            SignatureError::Disagreement(disagreement) => disagreement.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for SignatureError {}
 
 /// What a second implementation says of a signature that the first rejected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -151,6 +87,7 @@ enum Other {
     P384(p384::ecdsa::VerifyingKey),
     Rsa(rsa::RsaPublicKey),
     Ed25519(ed25519_dalek::VerifyingKey),
+    MlDsa44(ml_dsa_44::VerifyingKey),
 }
 
 impl PublicKey {
@@ -215,6 +152,15 @@ impl PublicKey {
         Ok(PublicKey::new(Algorithm::Rs256, &material, aws, Other::Rsa(other)))
     }
 
+    /// An ML-DSA-44 key of 1,312 bytes (FIPS 204 section 7.2), for signatures without a context.
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] for any other length. Every key of that length is one.
+    pub fn ml_dsa_44(bytes: &[u8]) -> Result<PublicKey, KeyError> {
+        let (aws, other) = ml_dsa_44::parse_key(bytes)?;
+        Ok(PublicKey::new(Algorithm::MlDsa44, bytes, aws, Other::MlDsa44(other)))
+    }
+
     /// A SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7; RFC 5480 for curves, RFC 3279 for RSA,
     /// RFC 8410 for Ed25519), as keys are configured and as C2SP verifier keys carry them.
     ///
@@ -246,7 +192,8 @@ impl PublicKey {
 
     /// Verifies `signature` over `message`. ECDSA signatures are strict DER with r and s in [1, n−1],
     /// and high s is accepted; RS256 is PKCS#1 v1.5 (RFC 8017 section 8.2.2) of exactly the modulus's
-    /// length; Ed25519 is strict: S < L, canonical A and R, no small-order A or R.
+    /// length; Ed25519 is strict: S < L, canonical A and R, no small-order A or R; ML-DSA-44 is pure, with
+    /// an empty context.
     ///
     /// # Errors
     /// See [`SignatureError`]; a rejection has been confirmed by the second implementation.
@@ -258,6 +205,7 @@ impl PublicKey {
             Other::P256(other) => ecdsa::p256_der(other, message, signature),
             Other::P384(other) => ecdsa::p384_der(other, message, signature),
             Other::Rsa(other) => rsa_pkcs1::opinion(other, message, signature),
+            Other::MlDsa44(other) => ml_dsa_44::opinion(other, message, signature),
         };
         Err(self.confirm(second, message, signature))
     }
@@ -272,7 +220,7 @@ impl PublicKey {
         let fixed = match &key.other {
             Other::P256(_) => &aws::ECDSA_P256_SHA256_FIXED,
             Other::P384(_) => &aws::ECDSA_P384_SHA384_FIXED,
-            Other::Rsa(_) | Other::Ed25519(_) => {
+            Other::Rsa(_) | Other::Ed25519(_) | Other::MlDsa44(_) => {
                 return Err(SignatureError::Malformed("r ‖ s is a form of ECDSA signatures only"));
             }
         };
@@ -314,6 +262,7 @@ fn verification(algorithm: Algorithm) -> &'static dyn VerificationAlgorithm {
         Algorithm::Es384 => &aws::ECDSA_P384_SHA384_ASN1,
         Algorithm::Rs256 => &aws::RSA_PKCS1_2048_8192_SHA256,
         Algorithm::EdDsa => &aws::ED25519,
+        Algorithm::MlDsa44 => &aws::ML_DSA_44,
     }
 }
 

@@ -15,9 +15,10 @@ pub const MAX_BUNDLE: usize = 256 * (2 + MAX_LEAF);
 /// A full Merkle tile: 256 hashes of 32 bytes.
 pub const MAX_TILE: usize = 256 * 32;
 
-/// A checkpoint with its signature lines. C2SP tlog-checkpoint sets no bound; witnesses refuse
-/// more than this, and 16 cosignatures of the longest kind need a quarter of it.
-pub const MAX_CHECKPOINT: usize = 64 * 1024;
+/// A checkpoint with its signature lines. C2SP tlog-checkpoint sets no bound. C2SP tlog-policy recommends
+/// room for 32 witnesses: 32 ML-DSA-44 cosignatures under the longest names (255 bytes) are 112 KB, as many
+/// Ed25519 ones 12 KB, and the rest is the text's and the log's own line.
+pub const MAX_CHECKPOINT: usize = 128 * 1024;
 
 /// Signature lines in a note. Go's `sumdb/note` stops at 100; C2SP signed-note asks for at least 16.
 pub const MAX_NOTE_SIGNATURES: usize = 100;
@@ -25,7 +26,8 @@ pub const MAX_NOTE_SIGNATURES: usize = 100;
 /// Hashes of an inclusion path: a tree of 2^64 leaves has that many levels.
 pub const MAX_PATH: usize = 64;
 
-/// A tlog-proof text: a checkpoint, a path, and the longest leaf in base64 as `extra`, which need 155 KiB.
+/// A tlog-proof text: the longest checkpoint, a path, and the longest leaf in base64 as `extra`, which need
+/// 217 KiB.
 pub const MAX_TLOG_PROOF: usize = 256 * 1024;
 
 /// A receipt: an entry and a tlog-proof with every character escaped, an STH, a reveal as in
@@ -58,6 +60,10 @@ pub const MAX_ORIGIN: usize = 1024;
 
 /// A misbehaviour file: two heads, 128 nodes, and an unsigned context.
 pub const MAX_EVIDENCE: usize = 1024 * 1024;
+
+/// A witness policy file (C2SP tlog-policy). 32 logs, 32 witnesses with ML-DSA-44 keys and 32 groups, as many
+/// as the format recommends to support, are 70 KB; the rest is for comments and larger policies.
+pub const MAX_POLICY: usize = 1024 * 1024;
 
 /// Largest integer on the wire: 2^53 − 1 (specification section 1; RFC 7493 section 2.2).
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;

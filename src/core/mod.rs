@@ -25,6 +25,8 @@ pub mod second_opinion;
 pub mod sth;
 pub mod text;
 pub mod tile;
+pub mod tlog_policy;
 pub mod tlog_proof;
 pub mod tree;
+pub mod verifier_key;
 pub mod webauthn;

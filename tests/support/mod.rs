@@ -12,8 +12,10 @@ pub mod cli;
 pub mod lab;
 pub mod log;
 pub mod passkey;
+pub mod receipt;
 pub mod served;
 pub mod text;
+pub mod witness;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};

@@ -161,6 +161,7 @@ fn cose_algorithm(algorithm: Algorithm) -> i64 {
         Algorithm::EdDsa => -8,
         Algorithm::Es384 => -35,
         Algorithm::Rs256 => -257,
+        Algorithm::MlDsa44 => panic!("no passkey of this profile has ML-DSA-44"),
     }
 }
 

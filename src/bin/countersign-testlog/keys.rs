@@ -53,6 +53,7 @@ impl Signer {
                 let key = RsaKeyPair::from_pkcs8(der).map_err(|e| e.to_string())?;
                 Ok(Signer::Rs256(Box::new(key)))
             }
+            Algorithm::MlDsa44 => Err("no passkey of this profile has ML-DSA-44".to_owned()),
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) fn fixed(key: &Inner, message: &[u8], signature: &[u8]) -> Opinion {
     match &key.other {
         Other::P256(key) => judge(key, message, p256::ecdsa::Signature::from_slice(signature), NOT_FIXED),
         Other::P384(key) => judge(key, message, p384::ecdsa::Signature::from_slice(signature), NOT_FIXED),
-        Other::Rsa(_) | Other::Ed25519(_) => Opinion::Malformed(NOT_FIXED),
+        Other::Rsa(_) | Other::Ed25519(_) | Other::MlDsa44(_) => Opinion::Malformed(NOT_FIXED),
     }
 }
 

@@ -320,6 +320,16 @@ mod tests {
         }
     }
 
+    /// COSE gives ML-DSA-44 the number −48 and key type 7 (AKP): what witnesses sign with is no passkey's.
+    #[test]
+    fn no_passkey_has_the_key_of_a_witness() {
+        let public = "00".repeat(1312);
+        for kty in ["07", "01", "02", "03"] {
+            let key = format!("a301{kty}03382f20590520{public}");
+            assert_eq!(code(&key), Some(Code::KeyUnsupported), "{kty}");
+        }
+    }
+
     #[test]
     fn ed25519_keys_are_strict() {
         let good = "44e06ddd331c36a8dc667bab52bcae63486c916aa5e339e6acebaa84934bf832";
