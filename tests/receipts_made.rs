@@ -6,6 +6,7 @@ mod support;
 use countersign::audit::conclusion::Conclusion;
 use countersign::core::api::{self, Bundle};
 use countersign::core::entry::{Decision, read_leaf};
+use countersign::core::evidence::{self, Kind};
 use countersign::core::hash::{Hash, leaf_hash};
 use countersign::core::head::LogKey;
 use countersign::core::proof::verify_inclusion;
@@ -18,7 +19,7 @@ use countersign::run::receipts::{Made, NoReceipt};
 use countersign::source::{FetchError, LogSource};
 use countersign::{Expectation, TrustPolicy, Verdict, verify_receipt};
 use support::api::ApiLog;
-use support::api_lab::{flip, key, log};
+use support::api_lab::{flip, history, key, log};
 use support::case::{all, fixtures, named};
 use support::cli::{Auditor, RP_ID, WEB_ORIGIN};
 use support::lab::{MemoryLog, write_files};
@@ -333,4 +334,36 @@ fn no_flipped_tile_becomes_a_receipt_of_something_else() {
         let needed = !["sth", "tile/entries/000", "tile/0/000"].contains(&path.as_str());
         assert_eq!(conclusion == Conclusion::Clean, !needed, "{path}: {conclusion:?}");
     }
+}
+
+/// Whatever a log signs for a receipt alone is held against the mirror, and the proof is a stranger's to check.
+#[test]
+fn a_receipt_from_another_history_is_evidence() {
+    let auditor = own_mirror(&rejected_leaves(300));
+    let log_key = LogKey::parse(&key().vkey()).unwrap();
+    let mirror = Mirror::open(&auditor.db(), &log_key).unwrap();
+    let mirrored = Mirrored::new(&mirror, &log_key).unwrap();
+    let compare = |leaves: &[Vec<u8>]| {
+        let files = honest_log(&key(), leaves);
+        let receipt = ask(&MemoryLog { files: &files, instead: None }.source(), Wanted::Index(0)).unwrap();
+        mirrored.compare(&receipt)
+    };
+    for size in [1, 2, 100, 255, 256, 257, 299, 300] {
+        assert_eq!(compare(&rejected_leaves(size)), Ok(Vec::new()));
+        let none = compare(&history(size, size - 1)).unwrap_err();
+        assert_eq!(none.conclusion, Conclusion::Violation, "{size}");
+        let (kind, file) = none.evidence.unwrap();
+        assert_eq!(kind == Kind::SameSizeFork, size == 300);
+        assert_eq!(evidence::verify(&file, &log_key).unwrap().kind(), kind);
+    }
+    let notes = compare(&history(301, 0)).unwrap();
+    assert!(notes.len() == 1 && notes[0].contains("not compared"), "{notes:?}");
+    drop(mirror);
+    // What the disk did is not held against the log.
+    auditor.sql("UPDATE leaves SET leaf = x'00' WHERE idx = 99");
+    let mirror = Mirror::open(&auditor.db(), &log_key).unwrap();
+    let files = honest_log(&key(), &rejected_leaves(100));
+    let receipt = ask(&MemoryLog { files: &files, instead: None }.source(), Wanted::Index(0)).unwrap();
+    let none = Mirrored::new(&mirror, &log_key).unwrap().compare(&receipt).unwrap_err();
+    assert_eq!((none.conclusion, none.evidence), (Conclusion::LocalFault, None));
 }

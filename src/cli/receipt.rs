@@ -15,6 +15,7 @@ use crate::audit::receipt::verify_receipt_with;
 use crate::audit::trust::{Expectation, TrustPolicy};
 use crate::audit::verdict::{CheckLine, CheckResult, Verdict};
 use crate::core::entry::{Decision, Entry, is_id, read_leaf};
+use crate::core::evidence::Kind;
 use crate::core::head::LogKey;
 use crate::core::receipt::Receipt;
 use crate::core::text::quoted;
@@ -145,6 +146,11 @@ impl Desk<'_> {
             Ok(verified) => verified,
             Err(none) => {
                 output::error(&format!("no receipt was written: {none}"));
+                if let Some((kind, file)) = &none.evidence
+                    && let Some(path) = save_evidence(self.settings, *kind, file)
+                {
+                    output::note(&format!("the proof is in {path}"));
+                }
                 return Ok(none.conclusion);
             }
         };
@@ -184,7 +190,11 @@ impl Desk<'_> {
             },
             (None, index) => Wanted::Index(index.unwrap_or_default()),
         };
-        let mut ask = || served::make(source.as_ref(), wanted, self.key).and_then(|made| self.verify(made));
+        let mut ask = || {
+            let made = served::make(source.as_ref(), wanted, self.key)?;
+            let compared = self.compared(made)?;
+            self.verify(compared)
+        };
         Ok(match ask() {
             // Once more before it is held against the log: it may have grown between two answers, and a
             // transfer can be changed without a sign of it.
@@ -201,6 +211,17 @@ impl Desk<'_> {
         }
         let find = |mirror: Mirror| Mirrored::new(&mirror, self.key)?.find(id);
         Ok(open_mirror(self.settings, self.key)?.and_then(find))
+    }
+
+    /// What the log gave, held against the mirror where one is given. Opened only now: while it is open
+    /// no audit can use it, and a log may take its time to answer.
+    fn compared(&self, mut made: Made) -> Result<Made, NoReceipt> {
+        match self.settings.db.as_deref().map(|db| Mirror::open(db, self.key)) {
+            None => {}
+            Some(Ok(mirror)) => made.notes.extend(Mirrored::new(&mirror, self.key)?.compare(&made.receipt)?),
+            Some(Err(error)) => made.notes.push(format!("not compared with the mirror: {error}")),
+        }
+        Ok(made)
     }
 
     /// Every approval of one approver, a file each.
@@ -259,10 +280,8 @@ impl Desk<'_> {
         let Made { receipt, notes } = made;
         let Some(text) = self.form.write(&receipt) else {
             let index = receipt.index;
-            return Err(NoReceipt {
-                conclusion: Conclusion::Invalid,
-                why: format!("what the log has as entry {index} is nothing that a receipt can hold"),
-            });
+            let why = format!("what the log has as entry {index} is nothing that a receipt can hold");
+            return Err(NoReceipt::new(Conclusion::Invalid, why));
         };
         let entry = read_leaf(&receipt.leaf, self.key.origin()).entry;
         let decision = entry.as_ref().map_or(Decision::Approved, |entry| entry.decision);
@@ -270,7 +289,10 @@ impl Desk<'_> {
         let verdict = verify_receipt_with(text.as_bytes(), &self.trust, &expected, self.now, &mut self.keys);
         let conclusion = verdict.conclusion();
         if conclusion > Conclusion::Incomplete {
-            return Err(NoReceipt { conclusion, why: self.refusal(&verdict) });
+            let failed = lines(&verdict, |line| line.result == CheckResult::Failed);
+            let why = verdict.faults.iter().cloned().chain(failed).collect::<Vec<_>>().join("; ");
+            let evidence = verdict.evidence.as_ref().map(|file| (Kind::SameSizeFork, file.clone()));
+            return Err(NoReceipt { evidence, ..NoReceipt::new(conclusion, why) });
         }
         let name = entry.as_ref().and_then(Entry::valid_id).unwrap_or("unnamed").to_owned();
         let mut said = notes;
@@ -278,14 +300,6 @@ impl Desk<'_> {
         let missing = |line: &CheckLine| line.required && line.result == CheckResult::NotChecked;
         said.extend(lines(&verdict, missing).map(|line| format!("not checked: {line}")));
         Ok(Verified { conclusion, text, name, said })
-    }
-
-    /// Why it is not handed out; where it proves that the log contradicts itself, that proof is kept.
-    fn refusal(&self, verdict: &Verdict) -> String {
-        let failed = lines(verdict, |line| line.result == CheckResult::Failed);
-        let saved = verdict.evidence.as_deref().and_then(|file| save_evidence(self.settings, file));
-        let proof = saved.map(|path| format!("proof: {path}"));
-        verdict.faults.iter().cloned().chain(failed).chain(proof).collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -10,6 +10,7 @@ use crate::audit::receipt::verify_receipt_with;
 use crate::audit::trust::{Expectation, TrustPolicy};
 use crate::audit::verdict::Verdict;
 use crate::core::entry::Decision;
+use crate::core::evidence::Kind;
 use crate::core::hash::sha256;
 use crate::core::limits::MAX_JSON_PAYLOAD;
 use crate::core::payload::Payload;
@@ -158,7 +159,10 @@ impl Job<'_> {
 
     fn print(&self, named: &Named, verdict: &Verdict, many: bool) -> Conclusion {
         let conclusion = ReceiptReport::conclude(verdict, self.settings.deny_warnings);
-        let evidence = verdict.evidence.as_deref().and_then(|file| save_evidence(self.settings, file));
+        let evidence = verdict
+            .evidence
+            .as_deref()
+            .and_then(|file| save_evidence(self.settings, Kind::SameSizeFork, file));
         let report =
             ReceiptReport { verdict, conclusion, source: &named.source, evidence: evidence.as_deref() };
         match self.settings.format {
@@ -172,10 +176,10 @@ impl Job<'_> {
 }
 
 /// Saves a misbehaviour file. Where that fails, the receipt itself remains as the proof.
-pub fn save_evidence(settings: &Settings, file: &[u8]) -> Option<String> {
+pub fn save_evidence(settings: &Settings, kind: Kind, file: &[u8]) -> Option<String> {
     let digest: String = sha256(file).to_string().chars().take(16).collect();
     let folder = settings.evidence_dir.clone().unwrap_or_else(|| PathBuf::from("."));
-    let path = folder.join(format!("misbehaviour-same-size-fork-{digest}.json"));
+    let path = folder.join(format!("misbehaviour-{}-{digest}.json", kind.as_str()));
     match std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, file)) {
         Ok(()) => Some(output::name(&path)),
         Err(error) => {

@@ -154,7 +154,12 @@ impl Lab {
 
     /// A desk, on which one thread does its audits one after another.
     pub fn desk(&self, number: usize) -> Desk<'_> {
-        Desk { lab: self, db: self.home.path().join(format!("desk-{number}.db")) }
+        Desk { lab: self, db: self.db(number) }
+    }
+
+    /// The mirror on a desk.
+    pub fn db(&self, number: usize) -> PathBuf {
+        self.home.path().join(format!("desk-{number}.db"))
     }
 }
 

@@ -25,8 +25,8 @@ const MOST_KNOWN: usize = 16 * 1024;
 
 /// The mirror as a maker of receipts. It changes nothing in it.
 pub struct Mirrored<'a> {
-    mirror: &'a Mirror,
-    key: &'a LogKey,
+    pub(super) mirror: &'a Mirror,
+    pub(super) key: &'a LogKey,
     known: HashMap<Range<u64>, Hash>,
     /// The newest checked checkpoint, with the newest STH of its tree.
     heads: Option<(Head, Option<Head>)>,
@@ -177,14 +177,14 @@ impl<'a> Mirrored<'a> {
 
     /// What the audit found about an entry, or about the whole log, that no receipt of it shows: warnings,
     /// if it is no worse.
-    fn judge(&self, index: u64) -> Result<Vec<String>, NoReceipt> {
+    pub(super) fn judge(&self, index: u64) -> Result<Vec<String>, NoReceipt> {
         if let Some(finding) = &self.violation {
             let proof = finding
                 .evidence
                 .as_deref()
                 .map_or(String::new(), |path| format!(" (proof: {})", escape(path)));
             let why = format!("the log signed contradictory statements{proof}: {}", finding.message);
-            return Err(NoReceipt { conclusion: Conclusion::Violation, why });
+            return Err(NoReceipt::new(Conclusion::Violation, why));
         }
         let found = self.found.get(&index).map(Vec::as_slice).unwrap_or_default();
         let said = |finding: &Finding| {
@@ -228,7 +228,7 @@ impl<'a> Mirrored<'a> {
         leaves.pop().ok_or_else(|| self.damaged(format!("leaf {index} is missing")))
     }
 
-    fn damaged(&self, what: String) -> MirrorError {
+    pub(super) fn damaged(&self, what: String) -> MirrorError {
         MirrorError::Damaged(self.mirror.path().to_owned(), what)
     }
 }

@@ -4,13 +4,15 @@
 //! that are to be handed out were verified with [`crate::verify_receipt`], as whoever is given it will.
 //! That shows one entry and what was signed with it. What only the whole log shows, such as a nonce
 //! that was used before or a second history, is known to the mirror alone: [`mirrored`] refuses entries
-//! that the audit found so, [`served`] cannot.
+//! that the audit found so, [`served`] cannot, and [`compared`] holds what it gives against the mirror.
 
+pub mod compared;
 pub mod mirrored;
 pub mod served;
 
 use crate::audit::conclusion::Conclusion;
 use crate::core::entry::{Entry, read_leaf};
+use crate::core::evidence::Kind;
 use crate::core::head::LogKey;
 use crate::core::receipt::Receipt;
 use crate::core::text::quoted;
@@ -33,22 +35,34 @@ pub struct NoReceipt {
     pub conclusion: Conclusion,
     /// The cause and what to do, escaped.
     pub why: String,
+    /// For a violation that was just seen: the misbehaviour file, verified.
+    pub evidence: Option<(Kind, Vec<u8>)>,
 }
 
 impl NoReceipt {
+    /// There is none, for this reason.
+    pub fn new(conclusion: Conclusion, why: impl Into<String>) -> NoReceipt {
+        NoReceipt { conclusion, why: why.into(), evidence: None }
+    }
+
     /// It could not be told.
     fn undecided(why: impl Into<String>) -> NoReceipt {
-        NoReceipt { conclusion: Conclusion::Incomplete, why: why.into() }
+        NoReceipt::new(Conclusion::Incomplete, why)
     }
 
     /// The log, or what it served, is wrong.
     fn wrong(why: impl Into<String>) -> NoReceipt {
-        NoReceipt { conclusion: Conclusion::Invalid, why: why.into() }
+        NoReceipt::new(Conclusion::Invalid, why)
     }
 
     /// A fault on our side.
     fn fault(why: impl Into<String>) -> NoReceipt {
-        NoReceipt { conclusion: Conclusion::LocalFault, why: why.into() }
+        NoReceipt::new(Conclusion::LocalFault, why)
+    }
+
+    /// The log key signed two histories.
+    fn contradiction(why: String, kind: Kind, file: Vec<u8>) -> NoReceipt {
+        NoReceipt { evidence: Some((kind, file)), ..NoReceipt::new(Conclusion::Violation, why) }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! All of it is the log's word. Only what decides *how* to put it together is looked at here: whether
 //! the answer is of the entry that was asked for, and how large the tree of the signed checkpoint is.
-//! Whatever else is wrong shows when the bytes are verified. Nothing is compared with earlier heads.
+//! Whatever else is wrong shows when the bytes are verified. Nothing is compared with earlier heads here.
 
 use super::{Made, NoReceipt, entry_of, id_of, note_reveal};
 use crate::core::entry::Entry;
@@ -237,6 +237,8 @@ fn from_tiles(
         Some(entry) => source.reveal(&entry.id).map_err(|error| failed(&error))?,
         None => None,
     };
+    // In a receipt this is the word for none.
+    let reveal = reveal.filter(|json| json.trim_ascii() != b"null");
     let receipt = Receipt {
         form: Form::Receipt,
         leaf,
