@@ -6,11 +6,14 @@ use countersign::audit::verdict::{CHECKS, CheckResult};
 use countersign::core::encoding::{decode_base64url, encode_base64url};
 use countersign::core::entry::Decision;
 use countersign::core::hash::Hash;
+use countersign::core::tlog_policy::TlogPolicy;
+use countersign::core::tlog_proof::TlogProof;
 use countersign::{Conclusion, Expectation, Payload, TrustPolicy, Verdict, verify_receipt};
 use serde_json::{Value, json};
 use support::log::HEAD_TIME;
 use support::passkey::Passkey;
 use support::receipt::{NOW, PAYLOAD, approval, expected, receipt_of, request, reveal, trust};
+use support::witness::{TestWitness, policy};
 
 /// A receipt, and everything that its verdict depends on.
 struct Scene {
@@ -61,6 +64,27 @@ impl Scene {
         scene
     }
 
+    /// Cosigned by some of three witnesses, a minute before it is checked; `quorum` of them are asked for.
+    fn witnessed(by: &[usize], quorum: usize) -> Scene {
+        let all = witnesses();
+        Scene::good()
+            .with(|scene| {
+                let policy = policy(&[], &all.iter().collect::<Vec<_>>(), quorum);
+                scene.trust.witnesses = Some(TlogPolicy::parse(policy.as_bytes()).unwrap());
+            })
+            .cosigned(|checkpoint| {
+                by.iter().fold(checkpoint, |note, n| all[*n].cosign(&note, NOW / 1000 - 60))
+            })
+    }
+
+    fn cosigned(self, cosign: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Scene {
+        self.with(|scene| {
+            let mut proof = TlogProof::parse(scene.receipt["tlogProof"].as_str().unwrap()).unwrap();
+            proof.checkpoint = String::from_utf8(cosign(proof.checkpoint.into_bytes())).unwrap();
+            scene.receipt["tlogProof"] = proof.to_text().into();
+        })
+    }
+
     fn rejected() -> Scene {
         let mut scene = Scene::of(&request());
         scene.expected.decision = Decision::Rejected;
@@ -96,6 +120,14 @@ impl Scene {
     }
 }
 
+fn witnesses() -> [TestWitness; 3] {
+    [
+        TestWitness::ed25519("witness.one.example", 1),
+        TestWitness::ml_dsa_44("witness.two.example", 2),
+        TestWitness::ed25519("witness.three.example", 3),
+    ]
+}
+
 /// PBKDF2 of "ada@example.com" with salt "salt" and 100,000 rounds.
 fn email() -> Value {
     let mut hash = [0; 32];
@@ -118,6 +150,7 @@ fn failing(check: &str) -> (Scene, Option<&'static str>) {
             "head-signature-invalid",
         ),
         "checkpoint" => coded(Scene::good().proof("\n7\n", "\n8\n"), "head-signature-invalid"),
+        "witnesses" => plain(Scene::witnessed(&[0], 2)),
         "entry-origin" => {
             coded(Scene::logged(|entry| entry["origin"] = "log.other".into()), "origin-mismatch")
         }
@@ -239,7 +272,7 @@ fn everything_that_can_be_asked_for_can_hold() {
 
 #[test]
 fn every_check_can_fail_and_a_failed_check_is_never_clean() {
-    for check in CHECKS.into_iter().filter(|check| *check != "witnesses") {
+    for check in CHECKS {
         let (scene, code) = failing(check);
         let verdict = scene.verdict();
         let line = verdict.check(check).unwrap();
@@ -388,4 +421,65 @@ fn times_ahead_are_warnings() {
         assert!(verdict.is_clean());
     }
     assert_eq!(dated(NOW + 299_000).verdict().check("sth").unwrap().result, CheckResult::Passed);
+}
+
+#[test]
+fn a_quorum_of_witnesses_is_counted() {
+    for (by, quorum, conclusion) in [
+        (&[0, 1][..], 2, Conclusion::Clean),
+        (&[0, 1, 2], 2, Conclusion::Clean),
+        (&[1], 1, Conclusion::Clean),
+        (&[0], 2, Conclusion::Invalid),
+        (&[0, 0], 2, Conclusion::Invalid),
+        (&[], 1, Conclusion::Invalid),
+        (&[0, 1], 3, Conclusion::Invalid),
+    ] {
+        let verdict = Scene::witnessed(by, quorum).verdict();
+        assert_eq!(verdict.conclusion(), conclusion, "{by:?} {quorum}: {verdict:#?}");
+        let witnessed = conclusion == Conclusion::Clean;
+        let split = verdict.not_proven.iter().any(|line| line.contains("everybody the same"));
+        assert_eq!(split, !witnessed, "what witnesses vouch for");
+    }
+    // A line that says it is by a witness of the policy and is not refuses the note, quorum or no quorum.
+    let forged = Scene::witnessed(&[0, 1], 2).cosigned(|note| witnesses()[2].forge(&note, NOW / 1000));
+    assert_eq!(forged.verdict().conclusion(), Conclusion::Invalid);
+    // A policy that asks for nobody shows nothing.
+    let nobody = Scene::good()
+        .with(|scene| scene.trust.witnesses = Some(TlogPolicy::parse(b"quorum none\n").unwrap()))
+        .verdict();
+    assert!(nobody.is_clean());
+    assert_eq!(nobody.check("witnesses").unwrap().result, CheckResult::NotChecked);
+    // Without the log's key the cosigned checkpoint may be of any log.
+    let keyless = Scene::witnessed(&[0, 1], 2).with(|scene| scene.trust.log_keys.clear()).verdict();
+    assert_eq!(keyless.check("witnesses").unwrap().result, CheckResult::NotChecked);
+    assert_eq!(keyless.conclusion(), Conclusion::Incomplete);
+}
+
+#[test]
+fn old_cosignatures_are_no_sign_of_a_young_approval() {
+    let aged =
+        |age: u64| Scene::witnessed(&[0, 1], 2).with(|scene| scene.expected.max_age = Some(age)).verdict();
+    assert!(aged(100_000).is_clean(), "decided 100 s ago, cosigned 60 s ago");
+    // The decision's time is the log's word: say that it was a moment ago, and the witnesses still know.
+    let mut entry = request();
+    for name in ["requestedAt", "decidedAt"] {
+        entry[name] = NOW.into();
+    }
+    entry["expiresAt"] = (NOW + 1).into();
+    let fresh = Scene::of(&Passkey::new(7).approve(entry));
+    let all = witnesses();
+    let backdated = |time: u64| {
+        let scene = Scene { receipt: fresh.receipt.clone(), ..Scene::witnessed(&[], 2) };
+        scene
+            .with(|scene| scene.expected.max_age = Some(100_000))
+            .cosigned(|note| all[1].cosign(&all[0].cosign(&note, time), time))
+            .verdict()
+    };
+    assert!(backdated(NOW / 1000 - 100).is_clean());
+    let verdict = backdated(NOW / 1000 - 101);
+    let line = verdict.check("age").unwrap();
+    assert_eq!((line.result, line.code.map(|code| code.as_str())), (CheckResult::Failed, Some("head-stale")));
+    // Nor may they be dated ahead, or not at all.
+    assert!(!backdated(NOW / 1000 + 301).is_clean());
+    assert!(!backdated(0).is_clean());
 }

@@ -1,6 +1,7 @@
 //! What the caller expected of a receipt: decision, id, approver and key, payload, action, reveal, email,
 //! age; and what no receipt can show.
 
+use super::receipt::Case;
 use super::trust::{Expectation, TrustPolicy};
 use super::verdict::Verdict;
 use crate::core::email::EmailHash;
@@ -13,23 +14,24 @@ use crate::core::payload::{self, PayloadError};
 use crate::core::receipt::Receipt;
 use crate::core::reveal::{Reveal, check_reveal};
 use crate::core::text::{self, quoted};
+use crate::core::tlog_policy::Cosigned;
 
+/// Fills in the lines from `decision` on. `passkey` is the key whose signature holds.
 pub(super) fn check(
     verdict: &mut Verdict,
-    receipt: &Receipt,
+    case: &Case<'_>,
     entry: &Entry,
     passkey: Option<Hash>,
-    trust: &TrustPolicy,
-    expected: &Expectation<'_>,
-    now: u64,
+    cosigned: Option<&Cosigned>,
 ) {
+    let Case { receipt, trust, expected, now } = *case;
     check_names(verdict, entry, expected);
     check_approver_key(verdict, entry, passkey, trust);
     let reveal = check_reveal_line(verdict, receipt, entry);
     check_payload(verdict, entry, expected);
     check_action(verdict, entry, expected, reveal.as_ref());
     check_email(verdict, expected, reveal.as_ref(), receipt.reveal.is_some());
-    check_age(verdict, entry, expected, now);
+    check_age(verdict, entry, expected, now, cosigned);
 }
 
 fn check_names(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_>) {
@@ -197,7 +199,15 @@ fn check_email(verdict: &mut Verdict, expected: &Expectation<'_>, reveal: Option
     }
 }
 
-fn check_age(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_>, now: u64) {
+/// The decision's age is the log's word; where witnesses must have cosigned, theirs is asked for too. What
+/// was decided a moment ago cannot be in a tree that they saw long before.
+fn check_age(
+    verdict: &mut Verdict,
+    entry: &Entry,
+    expected: &Expectation<'_>,
+    now: u64,
+    cosigned: Option<&Cosigned>,
+) {
     let decided = text::time(entry.decided_at);
     let Some(most) = expected.max_age else {
         return verdict.leave("age", format!("decided {decided}; no age was asked for (--max-age)"));
@@ -212,6 +222,9 @@ fn check_age(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_>, n
             text::duration(most)
         );
         verdict.fail("age", None, why);
+    } else if cosigned.is_some_and(|cosigned| cosigned.quorum && cosigned.fresh_quorum == Some(false)) {
+        let why = format!("the cosignatures that make the quorum are older than {}", text::duration(most));
+        verdict.fail("age", Code::HeadStale, why);
     } else {
         verdict.pass("age", format!("decided {decided}, {} ago", text::duration(age)));
     }

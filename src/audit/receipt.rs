@@ -24,6 +24,7 @@ use crate::core::proof::verify_inclusion;
 use crate::core::receipt::{Form, Receipt};
 use crate::core::sth::SthBody;
 use crate::core::text::{self, quoted};
+use crate::core::tlog_policy::{CosignError, Cosigned, Fresh};
 use crate::core::webauthn::KeyCache;
 
 const NO_KEY: &str = "the log's public key was not given, and without it no head means anything";
@@ -60,42 +61,90 @@ pub fn verify_receipt_with(
 ) -> Verdict {
     let mut verdict = Verdict::blank();
     match Receipt::parse(bytes) {
-        Ok(receipt) => check(&mut verdict, &receipt, trust, expected, now, keys),
+        Ok(receipt) => check(&mut verdict, &Case { receipt: &receipt, trust, expected, now }, keys),
         Err(why) => verdict.fail("leaf", None, format!("this is no receipt: {}", text::escape(&why.0))),
     }
     expected::say_not_proven(&mut verdict, expected);
     verdict
 }
 
-fn check(
-    verdict: &mut Verdict,
-    receipt: &Receipt,
-    trust: &TrustPolicy,
-    expected: &Expectation<'_>,
-    now: u64,
-    keys: &mut KeyCache,
-) {
+/// Everything that the verdict depends on.
+#[derive(Clone, Copy)]
+pub(super) struct Case<'a> {
+    pub receipt: &'a Receipt,
+    pub trust: &'a TrustPolicy,
+    pub expected: &'a Expectation<'a>,
+    /// Unix milliseconds.
+    pub now: u64,
+}
+
+fn check(verdict: &mut Verdict, case: &Case<'_>, keys: &mut KeyCache) {
+    let (receipt, log_keys) = (case.receipt, &case.trust.log_keys);
     verdict.index = Some(receipt.index);
     let claimed = claimed_body(&receipt.checkpoint);
-    let origin = claimed.as_ref().map(|body| body.origin.as_str());
-    let key = trust.log_keys.iter().find(|key| Ok(key.origin()) == origin.as_deref().map_err(|_| &()));
+    let origin = claimed.as_ref().ok().map(|body| body.origin.as_str());
     // A checkpoint of another log is held against a key that it cannot have, and fails as such.
-    let key = key.or(trust.log_keys.first());
-    let heads = check_heads(verdict, receipt, &claimed, key, now);
+    let key = log_keys.iter().find(|key| Some(key.origin()) == origin).or(log_keys.first());
+    let heads = check_heads(verdict, case, &claimed, key);
     check_inclusion(verdict, receipt, &heads, claimed.as_ref().ok().filter(|_| key.is_none()));
-    let named = key.map(LogKey::origin).or(claimed.as_ref().ok().map(|body| body.origin.as_str()));
-    if let Some(origin) = named {
-        let read = receipt_entry::check(verdict, receipt, origin, key.is_some(), trust, keys);
-        if let Some((entry, passkey)) = read {
-            receipt_entry::check_decided(verdict, &entry, heads.sth.as_ref());
-            expected::check(verdict, receipt, &entry, passkey, trust, expected, now);
-        }
+    let cosigned = check_witnesses(verdict, case);
+    if let Some(origin) = key.map(LogKey::origin).or(origin)
+        && let Some((entry, passkey)) = receipt_entry::check(verdict, case, origin, key.is_some(), keys)
+    {
+        receipt_entry::check_decided(verdict, &entry, heads.sth.as_ref());
+        expected::check(verdict, case, &entry, passkey, cosigned.as_ref());
     }
     if receipt.anchor_count > 0 {
         let count = receipt.anchor_count;
         verdict
             .not_proven
             .push(format!("when the log had this tree: its {count} anchor(s) were not checked"));
+    }
+}
+
+/// The witnesses of the policy under a checkpoint that the log signed (C2SP tlog-policy).
+fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<Cosigned> {
+    let name = "witnesses";
+    let policy = match &case.trust.witnesses {
+        None => {
+            verdict.leave(name, "no witness policy was given (--policy)");
+            return None;
+        }
+        Some(policy) if !policy.has_quorum() => {
+            verdict.leave(name, "the policy asks for no witness (quorum none)");
+            return None;
+        }
+        Some(policy) => policy,
+    };
+    if !verdict.holds("checkpoint") {
+        verdict.miss(name, "cosignatures under a checkpoint that does not verify mean nothing");
+        return None;
+    }
+    let fresh = case.expected.max_age.map(|age| Fresh {
+        not_before: case.now.saturating_sub(age) / 1000,
+        not_after: case.now.saturating_add(limits::CLOCK_SKEW_MS) / 1000,
+    });
+    match policy.judge(&case.receipt.checkpoint, fresh) {
+        Ok(cosigned) => {
+            let (found, all, quorum) = (cosigned.by.len(), cosigned.of, policy.quorum_text());
+            if cosigned.quorum {
+                verdict
+                    .pass(name, format!("{found} of {all} witnesses cosigned, which is a quorum ({quorum})"));
+            } else {
+                let why = format!("{found} of {all} witnesses cosigned, which is no quorum ({quorum})");
+                verdict.fail(name, None, why);
+            }
+            Some(cosigned)
+        }
+        Err(CosignError::Disagreement(what)) => {
+            verdict.leave(name, "could not be decided");
+            verdict.faults.push(what);
+            None
+        }
+        Err(why) => {
+            verdict.fail(name, None, why.to_string());
+            None
+        }
     }
 }
 
@@ -116,11 +165,11 @@ struct Heads {
 
 fn check_heads(
     verdict: &mut Verdict,
-    receipt: &Receipt,
+    case: &Case<'_>,
     claimed: &Result<CheckpointBody, String>,
     key: Option<&LogKey>,
-    now: u64,
 ) -> Heads {
+    let receipt = case.receipt;
     let mut heads = Heads { checkpoint: None, sth: None };
     let Some(key) = key else {
         unkeyed(verdict, receipt, claimed);
@@ -135,7 +184,7 @@ fn check_heads(
         compare_heads(verdict, receipt, checkpoint, sth, key);
     }
     if let Some(time) = heads.sth.as_ref().and_then(Head::timestamp)
-        && time > now.saturating_add(limits::CLOCK_SKEW_MS)
+        && time > case.now.saturating_add(limits::CLOCK_SKEW_MS)
         && verdict.holds("sth")
     {
         verdict.warn(

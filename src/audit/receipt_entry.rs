@@ -1,6 +1,7 @@
 //! What a receipt's entry shows by itself (specification sections 2 and 9), line by line.
 
 use super::entries::{LEAF_CHECKS, check_signed};
+use super::receipt::Case;
 use super::trust::TrustPolicy;
 use super::verdict::Verdict;
 use crate::core::entry::{Decision, Entry, Signed, read_leaf};
@@ -8,7 +9,6 @@ use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::Head;
 use crate::core::limits;
-use crate::core::receipt::Receipt;
 use crate::core::text;
 use crate::core::webauthn::{Check, KeyCache, Outcome};
 
@@ -16,13 +16,12 @@ use crate::core::webauthn::{Check, KeyCache, Outcome};
 /// `pinned` says whether `origin` is that of a key that the caller brought.
 pub(super) fn check(
     verdict: &mut Verdict,
-    receipt: &Receipt,
+    case: &Case<'_>,
     origin: &str,
     pinned: bool,
-    trust: &TrustPolicy,
     keys: &mut KeyCache,
 ) -> Option<(Entry, Option<Hash>)> {
-    let reading = read_leaf(&receipt.leaf, origin);
+    let reading = read_leaf(&case.receipt.leaf, origin);
     for (name, codes) in LEAF_CHECKS {
         let name = if name == "leaf-form" { "leaf" } else { name };
         let found: Vec<&(Code, String)> =
@@ -49,7 +48,7 @@ pub(super) fn check(
             }
             None
         }
-        Some(signed) => check_assertion(verdict, &entry, signed, trust, keys),
+        Some(signed) => check_assertion(verdict, &entry, signed, case.trust, keys),
         None => {
             for check in Check::ALL {
                 verdict.leave(check.as_str(), "there is no assertion to check");

@@ -6,6 +6,7 @@ use crate::core::entry::Decision;
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
 use crate::core::payload::Payload;
+use crate::core::tlog_policy::TlogPolicy;
 use crate::core::webauthn::RelyingParty;
 use std::collections::BTreeMap;
 
@@ -21,6 +22,9 @@ pub struct TrustPolicy {
     pub relying_party: RelyingParty,
     /// Approver → identities of the only keys that may sign for them. Others are not pinned.
     pub pinned_keys: BTreeMap<String, Vec<Hash>>,
+    /// Which witnesses must have cosigned the checkpoint. Its list of logs is not looked at: put those keys
+    /// into `log_keys`.
+    pub witnesses: Option<TlogPolicy>,
 }
 
 impl TrustPolicy {
@@ -37,6 +41,7 @@ impl TrustPolicy {
                 require_user_verification: true,
             },
             pinned_keys: BTreeMap::new(),
+            witnesses: None,
         }
     }
 }
@@ -56,7 +61,8 @@ pub struct Expectation<'a> {
     pub approver: Option<&'a str>,
     /// The entry's id.
     pub id: Option<&'a str>,
-    /// The most milliseconds that the decision may be old.
+    /// The most milliseconds that the decision may be old; with witnesses, also their cosignatures, without
+    /// which the age is the log's word alone.
     pub max_age: Option<u64>,
 }
 

@@ -61,6 +61,7 @@ impl Settings {
             log_keys: self.log_key.iter().cloned().collect(),
             relying_party: self.relying_party.clone(),
             pinned_keys: self.pinned_keys.clone(),
+            witnesses: None,
         }
     }
 
