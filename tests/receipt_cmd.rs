@@ -2,76 +2,16 @@
 
 mod support;
 
-use countersign::core::hash::{Hash, sha256};
-use serde_json::Value;
+use countersign::core::hash::Hash;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use support::api::ApiLog;
 use support::case::{fixtures, named};
-use support::cli::{Auditor, Outcome, program, run};
-use support::lab::{Files, Lab, write_files};
-use support::log::{HEAD_TIME, TestKey, honest_log, leaf, rejected, rejected_leaves, root_of};
+use support::cli::{Auditor, program, run};
+use support::lab::Lab;
+use support::log::{HEAD_TIME, leaf, rejected, rejected_leaves, root_of};
 use support::passkey::Passkey;
-use support::served::Served;
-use tempfile::TempDir;
-
-const DEMO_KEY: &str = "log.approvals.example/demo+8510316a+AW1WNZCZA1cmce/hLEL8UdRcAicdDrQ7a0EjMoTz7QD2";
-
-/// Entry 5 of the demo log.
-const DEMO_ID: &str = "2a72431f-a875-40f6-aa04-1e5cbe4fa5d3";
-
-/// Tests are not patient.
-const IMPATIENT: [&str; 4] = ["--timeout", "2s", "--retry-for", "3s"];
-
-fn key() -> TestKey {
-    TestKey::new(1)
-}
-
-/// An auditor with a mirror of the demo log.
-fn demo() -> Auditor {
-    let auditor = Auditor::new(DEMO_KEY);
-    assert_eq!(auditor.init(fixtures().join("demo")).exit, 0);
-    auditor
-}
-
-/// `countersign receipt` with all that the auditor trusts; `{db}` and `{dir}` are the auditor's.
-#[track_caller]
-fn receipt(auditor: &Auditor, arguments: &[&str]) -> Outcome {
-    let (db, dir) = (auditor.db().display().to_string(), auditor.directory().display().to_string());
-    let mut command = program();
-    command.arg("receipt").args(&auditor.trust);
-    command.args(arguments.iter().map(|argument| argument.replace("{db}", &db).replace("{dir}", &dir)));
-    command.current_dir(auditor.directory());
-    run(command)
-}
-
-/// Nothing is written, and why is said.
-#[track_caller]
-fn nothing(outcome: &Outcome, exit: i32, words: &[&str]) {
-    assert_eq!((outcome.exit, outcome.stdout.as_str()), (exit, ""), "{outcome:#?}");
-    for word in words {
-        assert!(outcome.stderr.contains(word), "{word:?} is not said: {}", outcome.stderr);
-    }
-}
-
-/// `countersign verify` of a receipt with the same trust.
-#[track_caller]
-fn verify(auditor: &Auditor, text: &str, options: &[&str]) -> Value {
-    let path = auditor.directory().join("to-verify");
-    fs::write(&path, text).unwrap();
-    let mut command = program();
-    command.arg("verify").arg(path).args(&auditor.trust).args(options).args(["--format", "json"]);
-    run(command).report()
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
+use support::receipt_cli::{DEMO_ID, DEMO_KEY, demo, key, names, nothing, own, receipt, verify};
 
 #[test]
 fn by_id_and_by_place_in_both_forms() {
@@ -269,16 +209,6 @@ fn all_of_one_approver() {
     assert_eq!(run(command).exit, 0);
 }
 
-/// A log made here, in a directory, with an auditor of it.
-fn own(leaves: &[Vec<u8>], change: impl Fn(&mut Files)) -> (Auditor, TempDir, Outcome) {
-    let (auditor, log) = (Auditor::new(&key().vkey()), tempfile::tempdir().unwrap());
-    let mut files = honest_log(&key(), leaves);
-    change(&mut files);
-    write_files(log.path(), &files);
-    let outcome = auditor.init(log.path());
-    (auditor, log, outcome)
-}
-
 /// What a log calls an id may be a path, or stand twice; it still names a file in the folder.
 #[test]
 fn ids_that_lead_elsewhere_or_stand_twice() {
@@ -352,154 +282,6 @@ fn what_no_receipt_shows_is_known_to_the_mirror() {
         let index = report["findings"][0]["index"].to_string();
         let outcome = receipt(&auditor, &["--db", "{db}", "--index", &index, "--format", form]);
         nothing(&outcome, 1, &["no receipt was written"]);
-    }
-}
-
-#[test]
-fn from_the_log_in_three_ways_and_when_it_is_down() {
-    let auditor = demo();
-    let directory = fixtures().join("demo").display().to_string();
-    let server = Served::start(&[
-        "--dir",
-        &directory,
-        "--seed",
-        "countersign demo",
-        "--origin",
-        "log.approvals.example/demo",
-    ]);
-    let nobody = Auditor::new(DEMO_KEY);
-    for format in ["json", "tlog-proof"] {
-        let mirrored = receipt(&auditor, &["--db", "{db}", DEMO_ID, "--format", format]);
-        for log in [&directory, &server.tiles_url(), &server.api_url()] {
-            let options = ["--from-log", "--log", log, "--format", format];
-            let served = receipt(&nobody, &[&["--index", "5"], &options[..]].concat());
-            assert_eq!((served.exit, &served.stdout), (0, &mirrored.stdout), "{log}: {}", served.stderr);
-            let served = receipt(&auditor, &[&["--db", "{db}", DEMO_ID], &options[..]].concat());
-            assert_eq!((served.exit, &served.stdout), (0, &mirrored.stdout), "{log}: {}", served.stderr);
-            nothing(&receipt(&nobody, &[&["--index", "800"], &options[..]].concat()), 3, &["800 entries"]);
-        }
-        let api = server.api_url();
-        let options = ["--from-log", "--log", &api, "--format", format];
-        assert_eq!(receipt(&nobody, &[&[DEMO_ID], &options[..]].concat()).stdout, mirrored.stdout);
-        nothing(&receipt(&nobody, &[&["nobody"], &options[..]].concat()), 3, &["knows no approval"]);
-    }
-    let (tiles, api) = (server.tiles_url(), server.api_url());
-    drop(server);
-    for log in [tiles, api] {
-        let down = [&["--index", "5", "--from-log", "--log", &log], &IMPATIENT[..]].concat();
-        nothing(&receipt(&nobody, &down), 3, &["no receipt was written"]);
-        let outcome = receipt(&auditor, &["--db", "{db}", DEMO_ID, "--log", &log]);
-        assert_eq!((outcome.exit, outcome.stderr.as_str()), (0, ""));
-    }
-    let outcome = receipt(&nobody, &["--index", "5", "--from-log", "--log", "{dir}/unmounted"]);
-    nothing(&outcome, 3, &["check --log"]);
-}
-
-#[test]
-fn lies_over_http_become_no_receipts() {
-    // Lie, whether over the API, exit code.
-    for (lie, api, exit) in [
-        ("bundle-other", true, 1),
-        ("head-disagree", true, 4),
-        ("head-disagree", false, 4),
-        ("wrong-key", true, 1),
-        ("wrong-key", false, 1),
-        ("no-head:404", false, 1),
-        ("no-head:malformed", false, 1),
-        ("tampered-proof", false, 1),
-        ("no-proof:404", false, 1),
-        ("no-entries:404", false, 1),
-        ("no-entries:500", false, 3),
-        ("html", true, 3),
-    ] {
-        let server = Served::start(&["--entries", "600", "--lie", lie]);
-        let auditor = Auditor::new(server.log_key());
-        let log = if api { server.api_url() } else { server.tiles_url() };
-        let mut worst = 0;
-        // A lie may be about one entry alone.
-        for index in ["0", "255", "300", "599"] {
-            let options = ["--index", index, "--from-log", "--log", &log, "--evidence-dir", "{dir}/evidence"];
-            let outcome = receipt(&auditor, &[&options, &IMPATIENT[..]].concat());
-            assert!(outcome.exit == 0 || outcome.stdout.is_empty(), "{lie}: {outcome:#?}");
-            worst = worst.max(outcome.exit);
-        }
-        assert_eq!(worst, exit, "{lie}, api: {api}");
-        let proofs = auditor.directory().join("evidence");
-        let proofs: Vec<PathBuf> = match proofs.exists() {
-            true => names(&proofs).iter().map(|name| proofs.join(name)).collect(),
-            false => Vec::new(),
-        };
-        assert_eq!(proofs.is_empty(), exit != 4, "{lie}: {proofs:?}");
-        for proof in proofs {
-            assert_eq!(auditor.command(&["evidence", "verify", proof.to_str().unwrap()]).exit, 0);
-        }
-    }
-}
-
-/// A second history that is shown only to who asks for a receipt shows against the mirror.
-#[test]
-fn a_receipt_of_another_history_is_proof_of_it() {
-    let server = Served::start(&["--entries", "600", "--lie", "bundle-fork"]);
-    let auditor = Auditor::new(server.log_key());
-    assert_eq!(auditor.init(server.tiles_url()).exit, 0);
-    let asked = ["--index", "7", "--from-log", "--log", &server.api_url()];
-    let stranger = receipt(&Auditor::new(server.log_key()), &asked);
-    assert_eq!(stranger.exit, 0, "alone it looks well: {stranger:#?}");
-    let outcome =
-        receipt(&auditor, &[&asked[..], &["--db", "{db}", "--evidence-dir", "{dir}/proof"]].concat());
-    nothing(&outcome, 4, &["no receipt was written", "the proof is in"]);
-    let proofs = names(&auditor.directory().join("proof"));
-    assert_eq!(proofs.len(), 1, "{proofs:?}");
-    let proof = auditor.directory().join("proof").join(&proofs[0]).display().to_string();
-    assert_eq!(auditor.command(&["evidence", "verify", &proof]).exit, 0);
-    // What cannot be compared is said.
-    let path = auditor.directory().join("nowhere.db").display().to_string();
-    let outcome = receipt(&auditor, &[&asked[..], &["--db", &path]].concat());
-    assert!(outcome.exit == 0 && outcome.stderr.contains("not compared with the mirror"), "{outcome:#?}");
-}
-
-/// What an entry commits to and the log keeps beside it.
-#[test]
-fn a_reveal_comes_from_the_log_alone() {
-    let text =
-        r#"{"action":"Deploy","blind":"AA","email":null,"payload":{"a":1},"type":"approval-log-reveal/v1"}"#;
-    let mut entry = rejected("told");
-    entry["revealCommitment"] =
-        sha256(&[b"approval-log-reveal/v1\0".as_slice(), text.as_bytes()].concat()).to_string().into();
-    entry["payloadHash"] = sha256(br#"{"a":1}"#).to_string().into();
-    let leaves = vec![leaf(&rejected("plain")), leaf(&entry)];
-    let with = |reveal: Option<&str>| {
-        own(&leaves, |files| {
-            files.extend(reveal.map(|text| ("reveal/told".to_owned(), text.as_bytes().to_vec())));
-        })
-    };
-    let (auditor, log, _) = with(Some(text));
-    let place = log.path().display().to_string();
-    let mirrored = receipt(&auditor, &["--db", "{db}", "told"]);
-    assert_eq!(mirrored.exit, 0);
-    assert!(mirrored.stderr.contains("--from-log gets it"), "{}", mirrored.stderr);
-    assert!(mirrored.stdout.contains("\"reveal\":null"));
-    let served = receipt(&auditor, &["--index", "1", "--from-log", "--log", &place]);
-    assert_eq!((served.exit, served.stderr.as_str()), (0, ""));
-    assert!(served.stdout.contains(&format!("\"reveal\":{text}")));
-    let told = verify(&auditor, &served.stdout, &["--decision", "rejected"]);
-    let check = told["checks"].as_array().unwrap().iter().find(|check| check["name"] == "reveal").unwrap();
-    assert_eq!((&told["verdict"], &check["result"]), (&"clean".into(), &"passed".into()), "{told:#}");
-    let plain = receipt(&auditor, &["--index", "0", "--from-log", "--log", &place]);
-    assert_eq!((plain.exit, plain.stderr.as_str()), (0, ""));
-    // Not served, another one, or no JSON at all.
-    for none in [None, Some("null"), Some(" null\n")] {
-        let (auditor, log, _) = with(none);
-        let place = log.path().display().to_string();
-        let served = receipt(&auditor, &["--index", "1", "--from-log", "--log", &place]);
-        assert!(served.exit == 0 && served.stderr.contains("the log does not serve it"), "{served:#?}");
-    }
-    let (auditor, log, _) = with(None);
-    let place = log.path().display().to_string();
-    for other in [text.replace("Deploy", "Delete"), "junk".to_owned(), String::new()] {
-        fs::create_dir_all(log.path().join("reveal")).unwrap();
-        fs::write(log.path().join("reveal/told"), other).unwrap();
-        nothing(&receipt(&auditor, &["--index", "1", "--from-log", "--log", &place]), 1, &["no receipt"]);
     }
 }
 

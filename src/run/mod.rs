@@ -13,6 +13,8 @@
 //!    that are verified before they are reported.
 //! 6. `upkeep`: what was wrong with how the log served, is it still? Are our own bytes intact?
 //!
+//! Beside the audit, [`receipts`] are put together here, from the mirror or from the log.
+//!
 //! Three answers stay apart throughout: a *finding* (the log did it), *incomplete* (could not
 //! tell, with the cause) and a *fault* (ours; nobody is accused).
 

@@ -13,6 +13,7 @@ pub mod lab;
 pub mod log;
 pub mod passkey;
 pub mod receipt;
+pub mod receipt_cli;
 pub mod served;
 pub mod text;
 pub mod witness;

@@ -13,6 +13,7 @@ use crate::core::receipt::{Form, Receipt};
 use crate::core::text::{escape, quoted};
 use crate::run::answers::Answer;
 use crate::run::served_tree::{ServedTree, TreeError};
+use crate::run::work::WIDTH;
 use crate::source::{FetchError, LogApi, LogSource};
 
 /// The entry that is asked for.
@@ -179,8 +180,8 @@ fn id_at(source: &dyn LogSource, index: u64, key: &LogKey) -> Result<String, NoR
 
 /// The leaf at `index` of a log of `size`, as served.
 fn leaf_at(source: &dyn LogSource, index: u64, size: u64) -> Result<Vec<u8>, NoReceipt> {
-    let bundle = index / u64::from(TILE_WIDTH);
-    let first = bundle.saturating_mul(u64::from(TILE_WIDTH));
+    let bundle = index / WIDTH;
+    let first = bundle.saturating_mul(WIDTH);
     let width = u16::try_from(size.saturating_sub(first)).unwrap_or(TILE_WIDTH).min(TILE_WIDTH);
     let leaves = source.leaves(bundle, width).map_err(|error| failed(&error))?;
     let place = usize::try_from(index.saturating_sub(first)).unwrap_or(usize::MAX);
