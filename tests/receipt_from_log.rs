@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use support::case::fixtures;
 use support::cli::Auditor;
+use support::lab::on_threads;
 use support::log::{leaf, rejected};
 use support::receipt_cli::{DEMO_ID, DEMO_KEY, IMPATIENT, demo, names, nothing, own, receipt, verify};
 use support::served::Served;
@@ -54,7 +55,7 @@ fn from_the_log_in_three_ways_and_when_it_is_down() {
 #[test]
 fn lies_over_http_become_no_receipts() {
     // Lie, whether over the API, exit code.
-    for (lie, api, exit) in [
+    let lies = [
         ("bundle-other", true, 1),
         ("head-disagree", true, 4),
         ("head-disagree", false, 4),
@@ -67,7 +68,10 @@ fn lies_over_http_become_no_receipts() {
         ("no-entries:404", false, 1),
         ("no-entries:500", false, 3),
         ("html", true, 3),
-    ] {
+    ];
+    // They mostly wait.
+    on_threads(6, lies.len(), |number| {
+        let (lie, api, exit) = lies[number];
         let server = Served::start(&["--entries", "600", "--lie", lie]);
         let auditor = Auditor::new(server.log_key());
         let log = if api { server.api_url() } else { server.tiles_url() };
@@ -89,7 +93,7 @@ fn lies_over_http_become_no_receipts() {
         for proof in proofs {
             assert_eq!(auditor.command(&["evidence", "verify", proof.to_str().unwrap()]).exit, 0);
         }
-    }
+    });
 }
 
 /// A second history that is shown only to who asks for a receipt shows against the mirror.

@@ -25,6 +25,7 @@ use crate::run::Progress as _;
 use crate::run::receipts::mirrored::Mirrored;
 use crate::run::receipts::served::{self, Wanted};
 use crate::run::receipts::{Made, NoReceipt};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// How a receipt is written.
@@ -242,9 +243,13 @@ impl Desk<'_> {
         let bar = Bar::new(!self.settings.quiet && output::stderr_is_terminal(), self.settings.verbose);
         bar.begin("writing receipts", indices.len() as u64);
         let (mut written, mut worst): (u64, Conclusion) = (0, Conclusion::Clean);
+        let mut said = Said::default();
         for index in &indices {
             let conclusion = match mirrored.make(*index).and_then(|made| self.verify(made)) {
-                Ok(verified) => self.write_into(folder, *index, &verified),
+                Ok(verified) => {
+                    said.add(*index, &verified.said);
+                    self.write_into(folder, *index, &verified)
+                }
                 Err(none) => {
                     output::error(&format!("entry {index}, not written: {none}"));
                     none.conclusion
@@ -253,12 +258,13 @@ impl Desk<'_> {
             written = written.saturating_add(u64::from(conclusion <= Conclusion::Incomplete));
             worst = worst.max(conclusion);
             bar.advance(1);
-            // The disk or the mirror: what follows would fail as this did.
-            if conclusion == Conclusion::LocalFault {
+            // The disk, the mirror, or a log that contradicts itself: what follows would fail as this did.
+            if conclusion >= Conclusion::Violation {
                 break;
             }
         }
         bar.end();
+        warn(&said.lines());
         if !(self.settings.quiet && worst == Conclusion::Clean) {
             let missing = (indices.len() as u64).saturating_sub(written);
             output::note(&format!("{written} receipts written to {}, {missing} not", output::name(folder)));
@@ -268,7 +274,6 @@ impl Desk<'_> {
 
     fn write_into(&self, folder: &Path, index: u64, verified: &Verified) -> Conclusion {
         let path = folder.join(format!("{index}-{}.{}", verified.name, self.form.extension()));
-        warn(&verified.said.iter().map(|said| format!("entry {index}: {said}")).collect::<Vec<_>>());
         match output::replace_file(&path, verified.text.as_bytes()) {
             Ok(()) => verified.conclusion,
             Err(error) => not_written(&path, &error),
@@ -300,6 +305,27 @@ impl Desk<'_> {
         let missing = |line: &CheckLine| line.required && line.result == CheckResult::NotChecked;
         said.extend(lines(&verdict, missing).map(|line| format!("not checked: {line}")));
         Ok(Verified { conclusion, text, name, said })
+    }
+}
+
+/// What is to be said of many receipts: once, and of how many.
+#[derive(Default)]
+struct Said(BTreeMap<String, (u64, u64)>);
+
+impl Said {
+    fn add(&mut self, index: u64, said: &[String]) {
+        for line in said {
+            let (_, count) = self.0.entry(line.clone()).or_insert((index, 0));
+            *count = count.saturating_add(1);
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let line = |(said, (first, count)): (&String, &(u64, u64))| match count.saturating_sub(1) {
+            0 => format!("entry {first}: {said}"),
+            more => format!("entry {first} and {more} more: {said}"),
+        };
+        self.0.iter().map(line).collect()
     }
 }
 

@@ -89,7 +89,7 @@ fn entry_of(leaf: &[u8], key: &LogKey) -> Option<Entry> {
 fn note_reveal(receipt: &Receipt, entry: Option<&Entry>, hint: &str) -> Option<String> {
     let commits = entry.is_some_and(|entry| entry.reveal_commitment.is_some());
     (commits && receipt.reveal.is_none())
-        .then(|| format!("entry {} commits to a reveal, and the receipt has none: {hint}", receipt.index))
+        .then(|| format!("it commits to a reveal, and the receipt has none: {hint}"))
 }
 
 /// An id for a message.
