@@ -12,6 +12,7 @@
 //! - Every approval carries a passkey assertion that verifies, over this nonce and this payload
 //!   hash, for the pinned relying party, on an allowed origin, with the person verified.
 //! - No id, nonce or assertion stands twice, and no passkey signs for two approvers.
+//! - Where a witness policy is given: so many witnesses cosigned the newest checkpoint as it asks for.
 //!
 //! # What it does not prove
 //!
@@ -24,7 +25,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`spec`] | the wire format, as documentation |
-//! | [`core`] | pure: hashes, trees, proofs, notes, heads, JSON, entries, passkeys, evidence, the API's wire |
+//! | [`core`] | pure: hashes, trees, proofs, notes, heads, witnesses, JSON, entries, passkeys, evidence, the API's wire |
 //! | [`audit`] | pure: what is wrong with an entry, across entries, between heads |
 //! | [`source`] | the log as served: tiles in a directory or over HTTP, or a JSON API |
 //! | [`mirror`] | the auditor's copy in SQLite; the only SQL |

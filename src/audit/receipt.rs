@@ -138,7 +138,7 @@ fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<Cosigned> {
                     .pass(name, format!("{found} of {all} witnesses cosigned, which is a quorum ({quorum})"));
             } else {
                 let why = format!("{found} of {all} witnesses cosigned, which is no quorum ({quorum})");
-                verdict.fail(name, None, why);
+                verdict.fail(name, Code::WitnessQuorum, why);
             }
             Some(cosigned)
         }
@@ -148,7 +148,7 @@ fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<Cosigned> {
             None
         }
         Err(why) => {
-            verdict.fail(name, None, why.to_string());
+            verdict.fail(name, Code::WitnessQuorum, why.to_string());
             None
         }
     }

@@ -6,6 +6,7 @@ use super::output;
 use super::progress::Bar;
 use crate::core::head::LogKey;
 use crate::core::text;
+use crate::core::tlog_policy::TlogPolicy;
 use crate::mirror::{Begun, Mirror, MirrorError, StoredFinding};
 use crate::report::{self, Asked, EntryCounts, Input, LogPart, Report, ReportedFinding};
 use crate::run::{Options, Run, Summary};
@@ -22,6 +23,7 @@ pub fn run(settings: &Settings) -> Result<u8, String> {
         return Err("which log? Give it with --log URL-or-DIR".to_owned());
     };
     let db = settings.require_db()?;
+    let log_key = settings.one_log_key()?;
     // The secrets of a config that names a log are for that log.
     let owner = settings.config_log.as_ref().unwrap_or(location);
     let (http, left_out) = settings.net.options_for(location, Some(owner))?;
@@ -38,12 +40,13 @@ pub fn run(settings: &Settings) -> Result<u8, String> {
                     of this log as options";
         input.notes.push(note.to_owned());
     }
-    match &settings.log_key {
+    match log_key {
         None => {
             input.nothing_judged = true;
             input.incomplete.push(
                 "the log's public key was not given, and without it no head means anything: get it from the log's \
-                 operator (not from the log) and give it with --log-key"
+                 operator (not from the log) and give it with --log-key, or in \
+                 a policy with --policy"
                     .to_owned(),
             );
         }
@@ -62,6 +65,7 @@ fn asked(settings: &Settings) -> Asked {
         rp_id: settings.relying_party.rp_id.is_some(),
         origins: settings.relying_party.allowed_origins.is_some(),
         head_age: settings.max_head_age.is_some(),
+        quorum: settings.witnesses.as_ref().map(TlogPolicy::has_quorum),
         pinned_keys: !settings.pinned_keys.is_empty(),
         deny_warnings: settings.deny_warnings,
     }
