@@ -12,6 +12,7 @@
 //! - Every approval carries a passkey assertion that verifies, over this nonce and this payload
 //!   hash, for the pinned relying party, on an allowed origin, with the person verified.
 //! - No id, nonce or assertion stands twice, and no passkey signs for two approvers.
+//! - Where a witness policy is given: so many witnesses cosigned the newest checkpoint as it asks for.
 //!
 //! # What it does not prove
 //!
@@ -19,12 +20,47 @@
 //! action ran, or ran once; that the log shows everybody the same (compare heads with others for
 //! that); that an approval that was never logged does not exist.
 //!
+//! # Check a receipt
+//!
+//! A pure function: no file, no network, no clock of its own. [`verify_receipt`] says what each verdict means.
+//!
+//! ```rust
+//! use countersign::{Expectation, LogKey, Payload, TrustPolicy, verify_receipt};
+//! use std::time::{SystemTime, UNIX_EPOCH};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // Whom you trust. Never taken from a receipt.
+//!     let key = "log.approvals.example/2026+9978b3d0+AaRzICHzMeGTiBChYq8/zJub2Q6ZCWwzLfgLcAHvPG2u";
+//!     let trust = TrustPolicy::new(LogKey::parse(key)?, "approvals.example", "https://approvals.example");
+//!
+//!     // The bytes that you are about to act with, and who must have approved them.
+//!     let arguments = std::fs::read("fixtures/receipts/good-payload.payload")?;
+//!     let expected = Expectation {
+//!         payload: Some(Payload::Bytes(&arguments)),
+//!         approver: Some("bruna"),
+//!         ..Expectation::default()
+//!     };
+//!
+//!     let receipt = std::fs::read("fixtures/receipts/good-payload.json")?;
+//!     let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+//!     let verdict = verify_receipt(&receipt, &trust, &expected, now);
+//!     if !verdict.is_clean() {
+//!         return Err(format!("not approved: {verdict:#?}").into());
+//!     }
+//!     // Only here: look `verdict.id` up among those that you acted on, write it down, and act, with `arguments`.
+//!     Ok(())
+//! }
+//! ```
+//!
+//! The feature `cli`, on by default, brings everything below that is not `spec`, `core` or `audit`. A program
+//! that only checks receipts leaves it out, and gets no SQLite, HTTP or async runtime.
+//!
 //! # Where things are
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`spec`] | the wire format, as documentation |
-//! | [`core`] | pure: hashes, trees, proofs, notes, heads, JSON, entries, passkeys, evidence, the API's wire |
+//! | [`core`] | pure: hashes, trees, proofs, notes, heads, witnesses, JSON, entries, passkeys, evidence, the API's wire |
 //! | [`audit`] | pure: what is wrong with an entry, across entries, between heads |
 //! | [`source`] | the log as served: tiles in a directory or over HTTP, or a JSON API |
 //! | [`mirror`] | the auditor's copy in SQLite; the only SQL |

@@ -150,7 +150,7 @@ fn failing(check: &str) -> (Scene, Option<&'static str>) {
             "head-signature-invalid",
         ),
         "checkpoint" => coded(Scene::good().proof("\n7\n", "\n8\n"), "head-signature-invalid"),
-        "witnesses" => plain(Scene::witnessed(&[0], 2)),
+        "witnesses" => coded(Scene::witnessed(&[0], 2), "witness-quorum"),
         "entry-origin" => {
             coded(Scene::logged(|entry| entry["origin"] = "log.other".into()), "origin-mismatch")
         }

@@ -99,11 +99,11 @@ fn check_payload(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_
         }
         Ok(_) => {
             let what = if payload::covers_action(&entry.payload_encoding) {
-                "payload and action"
+                "payload and action text do"
             } else {
-                "payload"
+                "payload does"
             };
-            let why = format!("the given {what} do not hash to the payload hash that was signed");
+            let why = format!("the given {what} not hash to the payload hash that was signed");
             verdict.fail("payload", Code::PayloadMismatch, why);
         }
         Err(PayloadError::NeedsAction) => {

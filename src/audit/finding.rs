@@ -75,5 +75,6 @@ pub fn is_about_serving(code: Code) -> bool {
             | Code::HeadStale
             | Code::HeadInFuture
             | Code::RevealMismatch
+            | Code::WitnessQuorum
     )
 }

@@ -2,6 +2,7 @@
 
 use crate::core::hash::{Hash, sha256};
 use crate::core::head::LogKey;
+use crate::core::tlog_policy::TlogPolicy;
 use crate::core::webauthn::RelyingParty;
 use std::collections::BTreeMap;
 
@@ -16,11 +17,19 @@ pub struct Policy {
     pub pinned_keys: BTreeMap<String, Vec<Hash>>,
     /// `head-stale` beyond this age in milliseconds; `None`: not asked for.
     pub max_head_age: Option<u64>,
+    /// Whose cosignatures the newest checkpoint must have; `None`, or a policy without a quorum: not asked for.
+    pub witnesses: Option<TlogPolicy>,
 }
 
 impl Policy {
+    /// The witness policy, where it asks for any cosignature.
+    pub fn quorum(&self) -> Option<&TlogPolicy> {
+        self.witnesses.as_ref().filter(|policy| policy.has_quorum())
+    }
+
     /// Changes whenever a change of policy could change what is found in an entry. Entries that
-    /// were checked under another fingerprint have to be checked again.
+    /// were checked under another fingerprint have to be checked again. Witnesses vouch for heads, and
+    /// are not in it.
     pub fn entry_fingerprint(&self) -> Hash {
         let party = &self.relying_party;
         let text = format!(

@@ -81,12 +81,18 @@ pub(super) struct Case<'a> {
 fn check(verdict: &mut Verdict, case: &Case<'_>, keys: &mut KeyCache) {
     let (receipt, log_keys) = (case.receipt, &case.trust.log_keys);
     verdict.index = Some(receipt.index);
-    let claimed = claimed_body(&receipt.checkpoint);
-    let origin = claimed.as_ref().ok().map(|body| body.origin.as_str());
+    // Only where there is no key, or a choice of them, does it matter what the checkpoint says of itself.
+    let claimed = (log_keys.len() != 1).then(|| claimed_body(&receipt.checkpoint));
+    let claimed = claimed.as_ref();
+    let body = claimed.and_then(|body| body.as_ref().ok());
+    let origin = body.map(|body| body.origin.as_str());
     // A checkpoint of another log is held against a key that it cannot have, and fails as such.
     let key = log_keys.iter().find(|key| Some(key.origin()) == origin).or(log_keys.first());
-    let heads = check_heads(verdict, case, &claimed, key);
-    check_inclusion(verdict, receipt, &heads, claimed.as_ref().ok().filter(|_| key.is_none()));
+    let heads = match (key, claimed) {
+        (Some(key), _) => check_heads(verdict, case, key),
+        (None, claimed) => unkeyed(verdict, receipt, claimed.and_then(|body| body.as_ref().err())),
+    };
+    check_inclusion(verdict, receipt, &heads, body.filter(|_| key.is_none()));
     let cosigned = check_witnesses(verdict, case);
     if let Some(origin) = key.map(LogKey::origin).or(origin)
         && let Some((entry, passkey)) = receipt_entry::check(verdict, case, origin, key.is_some(), keys)
@@ -132,7 +138,7 @@ fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<Cosigned> {
                     .pass(name, format!("{found} of {all} witnesses cosigned, which is a quorum ({quorum})"));
             } else {
                 let why = format!("{found} of {all} witnesses cosigned, which is no quorum ({quorum})");
-                verdict.fail(name, None, why);
+                verdict.fail(name, Code::WitnessQuorum, why);
             }
             Some(cosigned)
         }
@@ -142,7 +148,7 @@ fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<Cosigned> {
             None
         }
         Err(why) => {
-            verdict.fail(name, None, why.to_string());
+            verdict.fail(name, Code::WitnessQuorum, why.to_string());
             None
         }
     }
@@ -163,18 +169,9 @@ struct Heads {
     sth: Option<Head>,
 }
 
-fn check_heads(
-    verdict: &mut Verdict,
-    case: &Case<'_>,
-    claimed: &Result<CheckpointBody, String>,
-    key: Option<&LogKey>,
-) -> Heads {
+fn check_heads(verdict: &mut Verdict, case: &Case<'_>, key: &LogKey) -> Heads {
     let receipt = case.receipt;
     let mut heads = Heads { checkpoint: None, sth: None };
-    let Some(key) = key else {
-        unkeyed(verdict, receipt, claimed);
-        return heads;
-    };
     heads.checkpoint = verified(verdict, "checkpoint", HeadFormat::Checkpoint, &receipt.checkpoint, key);
     match &receipt.sth {
         Some(sth) => heads.sth = verified(verdict, "sth", HeadFormat::Sth, sth, key),
@@ -197,16 +194,17 @@ fn check_heads(
 }
 
 /// Without the log's key a head can be malformed, and nothing else.
-fn unkeyed(verdict: &mut Verdict, receipt: &Receipt, claimed: &Result<CheckpointBody, String>) {
-    match claimed {
-        Ok(_) => verdict.miss("checkpoint", NO_KEY),
-        Err(why) => verdict.fail("checkpoint", Code::HeadMalformed, text::escape(why)),
+fn unkeyed(verdict: &mut Verdict, receipt: &Receipt, malformed: Option<&String>) -> Heads {
+    match malformed {
+        None => verdict.miss("checkpoint", NO_KEY),
+        Some(why) => verdict.fail("checkpoint", Code::HeadMalformed, text::escape(why)),
     }
     match receipt.sth.as_deref().map(SthBody::parse) {
         Some(Err(why)) => verdict.fail("sth", Code::HeadMalformed, format!("not an STH: {}", quoted(&why))),
         Some(Ok(_)) => verdict.miss("sth", NO_KEY),
         None => verdict.leave("sth", "the receipt has none"),
     }
+    Heads { checkpoint: None, sth: None }
 }
 
 fn verified(

@@ -2,6 +2,7 @@
 
 use crate::audit::conclusion::Conclusion;
 use crate::core::finding::Code;
+use std::borrow::Cow;
 
 /// Every check of a receipt, in the order in which they are reported.
 pub const CHECKS: [&str; 31] = [
@@ -73,7 +74,7 @@ pub struct CheckLine {
     /// The finding code, where the specification has one for it.
     pub code: Option<Code>,
     /// What was seen, or why it was not made: one sentence, escaped.
-    pub message: String,
+    pub message: Cow<'static, str>,
     /// Whether the verdict needs it: then `not-checked` makes it incomplete.
     pub required: bool,
 }
@@ -111,7 +112,7 @@ impl Verdict {
             name,
             result: CheckResult::NotChecked,
             code: None,
-            message: "the receipt did not get that far".to_owned(),
+            message: Cow::Borrowed("the receipt did not get that far"),
             required: false,
         };
         Verdict {
@@ -159,7 +160,7 @@ impl Verdict {
         self.check(name).is_some_and(|line| matches!(line.result, CheckResult::Passed | CheckResult::Warning))
     }
 
-    fn set(&mut self, name: &str, result: CheckResult, code: Option<Code>, message: String) {
+    fn set(&mut self, name: &str, result: CheckResult, code: Option<Code>, message: Cow<'static, str>) {
         if let Some(line) = self.checks.iter_mut().find(|line| line.name == name) {
             line.result = result;
             line.code = code;
@@ -168,25 +169,30 @@ impl Verdict {
         }
     }
 
-    pub(super) fn pass(&mut self, name: &str, message: impl Into<String>) {
+    pub(super) fn pass(&mut self, name: &str, message: impl Into<Cow<'static, str>>) {
         self.set(name, CheckResult::Passed, None, message.into());
     }
 
-    pub(super) fn fail(&mut self, name: &str, code: impl Into<Option<Code>>, message: impl Into<String>) {
+    pub(super) fn fail(
+        &mut self,
+        name: &str,
+        code: impl Into<Option<Code>>,
+        message: impl Into<Cow<'static, str>>,
+    ) {
         self.set(name, CheckResult::Failed, code.into(), message.into());
     }
 
-    pub(super) fn warn(&mut self, name: &str, code: Code, message: impl Into<String>) {
+    pub(super) fn warn(&mut self, name: &str, code: Code, message: impl Into<Cow<'static, str>>) {
         self.set(name, CheckResult::Warning, Some(code), message.into());
     }
 
     /// Not made, and nobody asked for it.
-    pub(super) fn leave(&mut self, name: &str, message: impl Into<String>) {
+    pub(super) fn leave(&mut self, name: &str, message: impl Into<Cow<'static, str>>) {
         self.set(name, CheckResult::NotChecked, None, message.into());
     }
 
     /// Not made, although the verdict needs it.
-    pub(super) fn miss(&mut self, name: &str, message: impl Into<String>) {
+    pub(super) fn miss(&mut self, name: &str, message: impl Into<Cow<'static, str>>) {
         self.leave(name, message);
         if let Some(line) = self.checks.iter_mut().find(|line| line.name == name) {
             line.required = true;

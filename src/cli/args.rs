@@ -36,6 +36,10 @@ pub struct Common {
     /// operator, never from the log
     #[arg(long, global = true, value_name = "VKEY")]
     pub log_key: Option<String>,
+    /// A witness policy (C2SP tlog-policy): which witnesses must have cosigned the newest checkpoint; the
+    /// log key that it lists is pinned where --log-key is not given
+    #[arg(long, global = true, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     /// The WebAuthn relying party id that approvals must be made for
     #[arg(long, global = true, value_name = "ID")]
     pub rp_id: Option<String>,

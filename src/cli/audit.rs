@@ -6,6 +6,7 @@ use super::output;
 use super::progress::Bar;
 use crate::core::head::LogKey;
 use crate::core::text;
+use crate::core::tlog_policy::TlogPolicy;
 use crate::mirror::{Begun, Mirror, MirrorError, StoredFinding};
 use crate::report::{self, Asked, EntryCounts, Input, LogPart, Report, ReportedFinding};
 use crate::run::{Options, Run, Summary};
@@ -15,7 +16,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// What is said where there is no log key.
 pub const NO_LOG_KEY: &str = "the log's public key was not given, and without it no head means anything: get it from \
-                              the log's operator (not from the log) and give it with --log-key";
+                              the log's operator (not from the log) and give it with --log-key, or in a policy with --policy";
 
 /// Runs the audit and prints its report.
 ///
@@ -24,6 +25,7 @@ pub const NO_LOG_KEY: &str = "the log's public key was not given, and without it
 pub fn run(settings: &Settings) -> Result<u8, String> {
     let location = settings.require_log()?;
     let db = settings.require_db()?;
+    let log_key = settings.one_log_key()?;
     let (source, note) = open_log(settings, location)?;
     let started = Started::now();
     let mut input = Input {
@@ -33,7 +35,7 @@ pub fn run(settings: &Settings) -> Result<u8, String> {
         ..Input::default()
     };
     input.notes.extend(note);
-    match &settings.log_key {
+    match log_key {
         None => {
             input.nothing_judged = true;
             input.incomplete.push(NO_LOG_KEY.to_owned());
@@ -67,6 +69,7 @@ fn asked(settings: &Settings) -> Asked {
         rp_id: settings.relying_party.rp_id.is_some(),
         origins: settings.relying_party.allowed_origins.is_some(),
         head_age: settings.max_head_age.is_some(),
+        quorum: settings.witnesses.as_ref().map(TlogPolicy::has_quorum),
         pinned_keys: !settings.pinned_keys.is_empty(),
         deny_warnings: settings.deny_warnings,
     }

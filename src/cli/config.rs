@@ -2,13 +2,15 @@
 
 use super::args::{AuditOptions, Common, DecisionOption, ExpectedOptions, Format, TypedFormat};
 use super::net::{Net, NetOptions};
+use super::output;
 use crate::audit::policy::Policy;
 use crate::audit::trust::TrustPolicy;
 use crate::core::encoding::decode_base64url;
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
-use crate::core::text;
+use crate::core::tlog_policy::TlogPolicy;
 use crate::core::webauthn::{CosePublicKey, RelyingParty};
+use crate::core::{limits, text};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -23,7 +25,11 @@ pub struct Settings {
     pub format: Format,
     pub quiet: bool,
     pub verbose: bool,
+    /// The pinned log key: the one that was given, or the only one of the policy.
     pub log_key: Option<LogKey>,
+    /// The same, or all those of the policy where there are several.
+    pub log_keys: Vec<LogKey>,
+    pub witnesses: Option<TlogPolicy>,
     pub relying_party: RelyingParty,
     pub pinned_keys: BTreeMap<String, Vec<Hash>>,
     pub log: Option<String>,
@@ -52,17 +58,30 @@ impl Settings {
             relying_party: self.relying_party.clone(),
             pinned_keys: self.pinned_keys.clone(),
             max_head_age: self.max_head_age,
+            witnesses: self.witnesses.clone(),
         }
     }
 
     /// Whom a receipt is held against.
     pub fn trust(&self) -> TrustPolicy {
         TrustPolicy {
-            log_keys: self.log_key.iter().cloned().collect(),
+            log_keys: self.log_keys.clone(),
             relying_party: self.relying_party.clone(),
             pinned_keys: self.pinned_keys.clone(),
-            witnesses: None,
+            witnesses: self.witnesses.clone(),
         }
+    }
+
+    /// The log key, where one log is meant.
+    ///
+    /// # Errors
+    /// A sentence for the person: the policy lists several logs.
+    pub fn one_log_key(&self) -> Result<Option<&LogKey>, String> {
+        if self.log_key.is_some() || self.log_keys.is_empty() {
+            return Ok(self.log_key.as_ref());
+        }
+        let names: Vec<String> = self.log_keys.iter().map(|key| text::quoted(key.origin())).collect();
+        Err(format!("the policy lists several logs: say which with --log-key VKEY ({})", names.join(", ")))
     }
 
     /// Where misbehaviour files go: beside the mirror, unless told otherwise.
@@ -92,6 +111,7 @@ struct ConfigFile {
     quiet: bool,
     verbose: bool,
     log_key: Option<String>,
+    policy: Option<PathBuf>,
     rp_id: Option<String>,
     allow_origin: Vec<String>,
     allow_cross_origin: bool,
@@ -170,6 +190,12 @@ pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String
     let log_key = common.log_key.or(file.log_key);
     let log_key =
         log_key.map(|vkey| LogKey::parse(&vkey)).transpose().map_err(|why| format!("--log-key: {why}"))?;
+    let witnesses = common.policy.or(file.policy).map(|path| read_policy(&path)).transpose()?;
+    let log_keys = log_keys(log_key, witnesses.as_ref())?;
+    let log_key = match log_keys.as_slice() {
+        [only] => Some(only.clone()),
+        _ => None,
+    };
     let origins = if common.allow_origin.is_empty() { file.allow_origin } else { common.allow_origin };
     let top =
         if common.allow_top_origin.is_empty() { file.allow_top_origin } else { common.allow_top_origin };
@@ -191,6 +217,8 @@ pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String
         quiet: common.quiet || file.quiet,
         verbose: common.verbose || file.verbose,
         log_key,
+        log_keys,
+        witnesses,
         relying_party: RelyingParty {
             rp_id,
             allowed_origins: (!origins.is_empty()).then_some(origins),
@@ -225,6 +253,24 @@ fn read(path: &Path) -> Result<ConfigFile, String> {
         return Err(fail("longer than 1 MiB".to_owned()));
     }
     toml::from_str(&text).map_err(|error| fail(error.to_string()))
+}
+
+fn read_policy(path: &Path) -> Result<TlogPolicy, String> {
+    let bytes = output::read_file(path, limits::MAX_POLICY).map_err(|why| format!("--policy: {why}"))?;
+    TlogPolicy::parse(&bytes).map_err(|error| format!("policy {path:?} {error}"))
+}
+
+/// The key that was given, or else those of the policy. A policy that lists logs is about no other log: with a
+/// key that is none of them, one of the two is a slip.
+fn log_keys(given: Option<LogKey>, policy: Option<&TlogPolicy>) -> Result<Vec<LogKey>, String> {
+    let listed = policy.map(TlogPolicy::logs).unwrap_or_default();
+    let Some(given) = given else { return Ok(listed.to_vec()) };
+    let is_given = |key: &LogKey| key.verifier().to_string() == given.verifier().to_string();
+    if listed.is_empty() || listed.iter().any(is_given) {
+        return Ok(vec![given]);
+    }
+    Err("--log-key is none of the logs that the policy lists: take the key or the policy that is meant"
+        .to_owned())
 }
 
 /// A relying party id is a domain name. Anything else is a slip (an empty variable, a URL), and would

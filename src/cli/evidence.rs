@@ -15,7 +15,7 @@ use std::path::Path;
 /// Wrong usage: the file cannot be read.
 pub fn verify(settings: &Settings, file: &Path) -> Result<u8, String> {
     let bytes = output::read_start(file, limits::MAX_EVIDENCE)?;
-    let Some(key) = &settings.log_key else {
+    let Some(key) = settings.one_log_key()? else {
         say(
             settings,
             Conclusion::Incomplete,

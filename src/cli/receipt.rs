@@ -69,14 +69,15 @@ pub fn run(common: Common, options: &ReceiptOptions) -> Result<u8, String> {
     let form = Form::typed(common.format)?;
     let settings = config::resolve(Common { format: None, ..common }, options.shared())?;
     check_usage(options)?;
-    let Some(key) = &settings.log_key else {
+    let Some(key) = settings.one_log_key()? else {
         output::error(NO_LOG_KEY);
         return Ok(Conclusion::Incomplete.exit_code());
     };
     let mut desk = Desk {
         settings: &settings,
         key,
-        trust: settings.trust(),
+        // Of several logs in a policy it is the one that was named.
+        trust: TrustPolicy { log_keys: vec![key.clone()], ..settings.trust() },
         form,
         now: unix_ms(),
         keys: KeyCache::new(),

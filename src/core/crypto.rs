@@ -242,6 +242,15 @@ impl PublicKey {
     }
 }
 
+#[cfg(test)]
+impl PublicKey {
+    /// An Ed25519 key whose two halves differ: it stands for a library with a bug.
+    pub(crate) fn torn(dalek: ed25519_dalek::VerifyingKey, aws: ed25519_dalek::VerifyingKey) -> PublicKey {
+        let aws = ParsedPublicKey::new(verification(Algorithm::EdDsa), aws.as_bytes()).unwrap();
+        PublicKey::new(Algorithm::EdDsa, b"torn", aws, Other::Ed25519(dalek))
+    }
+}
+
 impl PartialEq for PublicKey {
     fn eq(&self, other: &PublicKey) -> bool {
         self.identity() == other.identity()

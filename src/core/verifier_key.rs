@@ -186,6 +186,14 @@ impl VerifierKey {
     }
 }
 
+#[cfg(test)]
+impl VerifierKey {
+    /// The same name and id with another key behind it.
+    pub(crate) fn with_key(self, key: PublicKey) -> VerifierKey {
+        VerifierKey { key, ..self }
+    }
+}
+
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut typed_key = vec![self.kind.to_byte()];

@@ -240,6 +240,13 @@ impl Mirror {
         Ok(self.select_heads(&sql, values, key)?.into_iter().next())
     }
 
+    /// The largest head that the log itself showed before this time, which is written as the mirror writes it.
+    pub fn largest_seen_before(&self, time: &str, key: &LogKey) -> Result<Option<StoredHead>> {
+        let sql =
+            format!("{SELECT} WHERE provenance <> 'imported' AND first_seen < ?1 ORDER BY size DESC LIMIT 1");
+        Ok(self.select_heads(&sql, params![time], key)?.into_iter().next())
+    }
+
     /// Heads that were kept, but not yet held against the other heads.
     pub fn uncompared_heads(&self, key: &LogKey) -> Result<Vec<StoredHead>> {
         self.select_heads(&format!("{SELECT} WHERE compared = 0 ORDER BY size, time"), params![], key)

@@ -211,10 +211,16 @@ const TABLE: &[Check] = &[
         "public reveals are what the entries commit to",
     ),
     Check("anchors", &[], When::Asked("not part of this version"), "heads are anchored in time"),
-    Check("witnesses", &[], When::Asked("not part of this version"), "witnesses cosigned the head"),
+    Check(
+        "witnesses",
+        &[C::WitnessQuorum],
+        When::Asked(NEED_POLICY),
+        "the newest checkpoint has the cosignatures that the policy asks for",
+    ),
 ];
 
 const NEED_RP_ID: &str = "give the relying party id with --rp-id";
+const NEED_POLICY: &str = "give a witness policy with --policy";
 const NEED_ORIGIN: &str = "give the allowed web origins with --allow-origin";
 
 /// The check of what only a JSON API answers that a finding is about: its subject begins with what was
@@ -276,6 +282,13 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
         {
             Some("the log serves no STH, and a checkpoint has no time")
         }
+        When::Asked(_) if *name == "witnesses" && result == CheckResult::NotChecked => {
+            Some(match input.asked.quorum {
+                None => NEED_POLICY,
+                Some(false) => "the policy asks for no cosignatures (quorum none)",
+                Some(true) => "no checkpoint could be held against the policy",
+            })
+        }
         When::Asked(_) if *name == "pinned-keys" && input.asked.pinned_keys && applied == 0 => {
             Some("none of the approvers with pinned keys has approved anything")
         }
@@ -285,6 +298,7 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
         When::Asked(how) if result == CheckResult::NotChecked => Some(*how),
         _ => None,
     };
-    let required = !matches!(when, When::Asked(_));
+    let asked = *name == "witnesses" && input.asked.quorum == Some(true);
+    let required = asked || !matches!(when, When::Asked(_));
     CheckLine { name, what, result, count: applied, required, missing, hint }
 }

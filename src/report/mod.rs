@@ -69,6 +69,8 @@ pub struct Asked {
     pub origins: bool,
     /// `--max-head-age` was given.
     pub head_age: bool,
+    /// A witness policy was given, and whether it asks for cosignatures.
+    pub quorum: Option<bool>,
     /// `[approvers]` has pinned keys.
     pub pinned_keys: bool,
     /// Warnings make the verdict `invalid`.

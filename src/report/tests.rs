@@ -133,6 +133,12 @@ fn the_worst_wins() {
         missing(&mut input.asked);
         assert_eq!(verdict(input), Conclusion::Incomplete);
     }
+    // Cosignatures that were asked for and not looked at.
+    let mut input = clean();
+    input.asked.quorum = Some(true);
+    assert_eq!(verdict(input.clone()), Conclusion::Incomplete);
+    input.tally.add("witnesses", 1, 0, 0);
+    assert_eq!(verdict(input), Conclusion::Clean);
     // A required check that was never applied although there was something to apply it to.
     let mut input = clean();
     input.tally = Tally::default();

@@ -204,7 +204,21 @@ fn invalid_advice(input: &Input) -> Vec<&'static str> {
     if input.findings.iter().filter(invalid).any(|f| f.finding.index.is_some()) {
         advice.push("Do not act on the entries named above, and ask the log's operator about each.");
     }
-    if input.findings.iter().filter(invalid).any(|f| f.finding.index.is_none()) {
+    let (witnesses, of_log): (Vec<_>, Vec<_>) = input
+        .findings
+        .iter()
+        .filter(invalid)
+        .filter(|f| f.finding.index.is_none())
+        .partition(|f| f.finding.code == Code::WitnessQuorum);
+    if !witnesses.is_empty() {
+        advice.push(
+            "Witnesses do not vouch for what the log shows you: check --policy, try again later, and if it",
+        );
+        advice.push(
+            "stays, ask the operator and the witnesses, and compare heads with others (countersign heads).",
+        );
+    }
+    if !of_log.is_empty() {
         advice.push(
             "The log does not serve what it signed: check --log and --log-key, try again later, and if it",
         );

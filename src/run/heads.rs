@@ -66,7 +66,8 @@ impl Run<'_> {
         self.summary.tally.add("head-against-heads", served.len() as u64, 0, 0);
         self.check_rollback(&served)?;
         self.check_times(&served)?;
-        self.check_age(&served)?;
+        let cosigned = self.check_witnesses(&served)?;
+        self.check_age(&served, cosigned)?;
         self.collect_listed()?;
         self.compare_kept()?;
         Ok(candidates(served))
@@ -91,7 +92,8 @@ impl Run<'_> {
             )
         };
         let first = source.head();
-        let checkpoint = first.checkpoint.as_ref().is_ok_and(|b| doubtful(HeadFormat::Checkpoint, b));
+        let checkpoint =
+            first.checkpoint.as_ref().is_ok_and(|b| doubtful(HeadFormat::Checkpoint, b) || self.is_forged(b));
         let sth = first.sth.as_ref().is_ok_and(|b| b.as_ref().is_some_and(|b| doubtful(HeadFormat::Sth, b)));
         if checkpoint || sth { source.head() } else { first }
     }
@@ -221,37 +223,18 @@ impl Run<'_> {
         self.options.now.0.saturating_add(limits::CLOCK_SKEW_MS)
     }
 
-    /// Only an STH has a time; where an age limit is asked for and there is none, that is said.
-    fn check_age(&mut self, served: &[Head]) -> Result<(), Fault> {
-        let Some(limit) = self.policy.max_head_age else {
-            self.summary.tally.add("head-age", 0, 0, 1);
-            // Nobody asks for it any more.
-            return self.end_findings_of(Code::HeadStale);
-        };
-        let Some(time) = served.iter().filter_map(Head::timestamp).max() else {
-            self.summary.tally.add("head-age", 0, 0, 1);
-            let cause =
-                "--max-head-age was asked for, but the log serves no STH, and a checkpoint has no time";
-            self.summary.incomplete.push(cause.to_owned());
-            return Ok(());
-        };
-        let age = self.options.now.0.saturating_sub(time);
-        self.summary.tally.record("head-age", age <= limit);
-        if age > limit {
-            let message = format!(
-                "the newest STH is dated {}, {} ago; the limit is {}",
-                text::time(time),
-                text::duration(age),
-                text::duration(limit)
-            );
-            return self.find_of_log(Code::HeadStale, "", message);
-        }
-        self.end_findings_of(Code::HeadStale)
-    }
-
     pub(super) fn end_findings_of(&mut self, code: Code) -> Result<(), Fault> {
         for stored in self.mirror.findings(false)? {
             if stored.finding.code == code {
+                self.end_finding(&stored.finding)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn end_finding_about(&mut self, code: Code, subject: &str) -> Result<(), Fault> {
+        for stored in self.mirror.findings(false)? {
+            if stored.finding.code == code && stored.finding.subject == subject {
                 self.end_finding(&stored.finding)?;
             }
         }

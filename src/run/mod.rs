@@ -3,7 +3,7 @@
 //! One run, in this order, so that a crash between any two steps loses nothing and accuses nobody:
 //!
 //! 1. [`heads`]: fetch and verify the served heads, keep them durably, hold each against every head
-//!    kept. Kept *first*: a contradiction must not be forgotten because a later step failed.
+//!    kept, and the newest checkpoint against the witness policy (`witnesses`). Kept *first*: a contradiction must not be forgotten because a later step failed.
 //! 2. [`extend`]: fetch the new entries, prove each bundle against the signed root before it is
 //!    stored, check its entries, and move the three cursors in one transaction with the rows.
 //! 3. [`recheck`]: entries that are in the mirror but not checked under this policy.
@@ -32,6 +32,7 @@ mod served_proofs;
 mod served_tree;
 mod taker;
 mod upkeep;
+mod witnesses;
 mod work;
 mod writer;
 

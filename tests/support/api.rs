@@ -19,7 +19,8 @@ pub struct ApiLog {
     leaves: Vec<Vec<u8>>,
     /// Every STH signed, by time.
     pub sths: Vec<(u64, Vec<u8>)>,
-    checkpoint: Vec<u8>,
+    /// The checkpoint served.
+    pub checkpoint: Vec<u8>,
     page: u64,
     /// What becomes of each answer.
     pub change: Box<Change>,

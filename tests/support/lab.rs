@@ -7,6 +7,7 @@ use countersign::audit::policy::Policy;
 use countersign::core::finding::Severity;
 use countersign::core::head::LogKey;
 use countersign::core::text;
+use countersign::core::tlog_policy::TlogPolicy;
 use countersign::core::webauthn::RelyingParty;
 use countersign::mirror::Mirror;
 use countersign::run::{Options, Run, Silent};
@@ -128,6 +129,7 @@ pub fn policy(log_key: &str) -> Policy {
         },
         pinned_keys: BTreeMap::new(),
         max_head_age: None,
+        witnesses: None,
     }
 }
 
@@ -150,6 +152,12 @@ impl Lab {
         let start = home.path().join("start.db");
         drop(Mirror::create_or_open(&start, &policy.log_key).unwrap());
         Lab { policy, home, start }
+    }
+
+    /// The same with a witness policy.
+    pub fn with_witnesses(mut self, witnesses: TlogPolicy) -> Lab {
+        self.policy.witnesses = Some(witnesses);
+        self
     }
 
     /// A desk, on which one thread does its audits one after another.

@@ -146,3 +146,50 @@ fn better(known: Option<u64>, time: u64, fresh: Option<Fresh>) -> u64 {
     let rank = |time: u64| (fresh.is_some_and(|fresh| fresh.contains(time)), time);
     known.filter(|known| rank(*known) > rank(time)).unwrap_or(time)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::crypto::PublicKey;
+    use crate::core::encoding::{encode_base64, encode_hex};
+    use crate::core::note::{KeyKind, derive_key_id};
+    use ed25519_dalek::{Signer as _, SigningKey};
+
+    const TEXT: &str = "log.example/1\n1\nqINS1GRFhWHwdkUeqLEoP4yEMkTBBzxBkGwGQlVlVcs=\n";
+
+    fn witness(seed: u8) -> (SigningKey, String, Vec<u8>) {
+        let (key, name) = (SigningKey::from_bytes(&[seed; 32]), format!("w.example/{seed}"));
+        let public = key.verifying_key().to_bytes();
+        let id = derive_key_id(&name, KeyKind::CosignatureV1, &public);
+        let typed = encode_base64(&[&[4][..], &public].concat());
+        (key, format!("witness w{seed} {name}+{}+{typed}\n", encode_hex(&id)), id.to_vec())
+    }
+
+    /// A line of the witness `seed`, signed with any key.
+    fn line(seed: u8, by: &SigningKey) -> String {
+        let signature = by.sign(format!("cosignature/v1\ntime 7\n{TEXT}").as_bytes()).to_bytes();
+        let blob = [&witness(seed).2[..], &7_u64.to_be_bytes(), &signature].concat();
+        format!("\u{2014} w.example/{seed} {}\n", encode_base64(&blob))
+    }
+
+    #[test]
+    fn libraries_that_disagree_accuse_nobody() {
+        let (one, two) = (witness(1), witness(2));
+        let text = format!("{}{}group g any w1 w2\nquorum g\n", one.1, two.1);
+        let mut policy = TlogPolicy::parse(text.as_bytes()).unwrap();
+        let torn = PublicKey::torn(one.0.verifying_key(), two.0.verifying_key());
+        policy.witnesses[0].key = policy.witnesses[0].key.clone().with_key(torn);
+        let judge = |lines: &[String]| policy.judge(format!("{TEXT}\n{}", lines.concat()).as_bytes(), None);
+        assert!(judge(&[line(2, &two.0)]).unwrap().quorum);
+        let (disputed, good, forged) = (line(1, &two.0), line(2, &two.0), line(2, &one.0));
+        // A quorum beside the dispute is no way around it: what the disputed line is, nobody knows.
+        for lines in
+            [vec![disputed.clone()], vec![good.clone(), disputed.clone()], vec![disputed.clone(), good]]
+        {
+            assert!(matches!(judge(&lines), Err(CosignError::Disagreement(_))));
+        }
+        for lines in [[forged.clone(), disputed.clone()], [disputed, forged]] {
+            assert!(matches!(judge(&lines), Err(CosignError::BadCosignature { .. })));
+        }
+    }
+}

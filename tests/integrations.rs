@@ -1,0 +1,270 @@
+//! The gates of the README, in front of a real tool and with the real program: what was approved runs once,
+//! and nothing else runs.
+//!
+//! The Python part makes a virtual environment below `target` and installs `langchain-core` into it. Where
+//! Python, the package index or Node is missing, a part is skipped, which is said on stderr; with
+//! `COUNTERSIGN_REQUIRE_INTEGRATIONS=1` that is a failure.
+#![cfg(unix)] // The programs in the place of `countersign` are shell scripts.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
+
+/// A line of shell that is the real program.
+const REAL: &str = concat!("'", env!("CARGO_BIN_EXE_countersign"), "' \"$@\"");
+
+/// No test needs longer for one command; one that does hangs.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn receipts() -> PathBuf {
+    root().join("fixtures/receipts")
+}
+
+/// Says that a part was not run, where it is seen: only the print macros are captured by the test harness.
+fn skip(part: &str, why: &str) {
+    let required = std::env::var_os("COUNTERSIGN_REQUIRE_INTEGRATIONS").is_some_and(|value| value == "1");
+    assert!(!required, "{part} could not be tested: {why}");
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {part} was not tested: {why}");
+}
+
+/// How a command ended and all that it said; `Err` where it could not be run, or did not end in time. Files
+/// and not pipes, so that what it leaves behind cannot keep us waiting.
+fn run(command: &mut Command, input: &str) -> Result<(Option<i32>, String), String> {
+    let (mut given, mut said) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+    given.write_all(input.as_bytes()).unwrap();
+    given.rewind().unwrap();
+    let both: [File; 2] = [said.try_clone().unwrap(), said.try_clone().unwrap()];
+    let [stdout, stderr] = both.map(Stdio::from);
+    let child = command.stdin(given).stdout(stdout).stderr(stderr).spawn();
+    let mut child = child.map_err(|error| format!("{command:?}: {error}"))?;
+    let started = Instant::now();
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status,
+            None if started.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+            None => {
+                let _ = child.kill().and_then(|()| child.wait());
+                return Err(format!("{command:?} did not end within {PATIENCE:?}"));
+            }
+        }
+    };
+    let mut text = Vec::new();
+    said.rewind().unwrap();
+    said.read_to_end(&mut text).unwrap();
+    Ok((status.code(), String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// The same, for what must come out well.
+#[track_caller]
+fn succeed(command: &mut Command) {
+    match run(command, "") {
+        Ok((Some(0), _)) => {}
+        Ok((code, said)) => panic!("{command:?} ended with {code:?}:\n{said}"),
+        Err(why) => panic!("{why}"),
+    }
+}
+
+/// A Python with langchain-core, or why there is none.
+fn python() -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("langchain");
+    let (python, stamp) = (folder.join("bin/python"), folder.join("installed.txt"));
+    let requirements = root().join("tests/integrations/langchain/requirements.txt");
+    let wanted = fs::read_to_string(&requirements).unwrap();
+    let attempt = |command: &mut Command| match run(command, "")? {
+        (Some(0), _) => Ok(()),
+        (code, said) => Err(format!("{command:?} ended with {code:?}: {}", said.trim())),
+    };
+    let alive = || attempt(Command::new(&python).args(["-c", "import langchain_core"]));
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) && alive().is_ok() {
+        return Ok(python);
+    }
+    let suits = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))";
+    attempt(Command::new("python3").args(["-c", suits])).map_err(|why| format!("no Python 3.9: {why}"))?;
+    attempt(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    // Wheels only: to install must not mean to run what a package brings for that.
+    let install = ["-m", "pip", "install", "--quiet", "--only-binary=:all:", "-r"];
+    attempt(Command::new(&python).args(install).arg(&requirements))?;
+    fs::write(stamp, wanted).unwrap();
+    Ok(python)
+}
+
+#[test]
+fn a_langchain_tool_runs_what_was_approved_and_nothing_else() {
+    let python = match python() {
+        Ok(python) => python,
+        Err(why) => return skip("the LangChain tool", &why),
+    };
+    let folder = root().join("tests/integrations/langchain");
+    let mut test = Command::new(&python);
+    test.env("COUNTERSIGN", PROGRAM).env("RECEIPTS", receipts()).env("PYTHONDONTWRITEBYTECODE", "1");
+    succeed(test.arg(folder.join("test_gate.py")));
+
+    // The example as a script, as the README says.
+    let scratch = tempfile::tempdir().unwrap();
+    let path = path_with(scratch.path(), REAL);
+    for (approver, deleted) in [("mallory", false), ("bruna", true)] {
+        let mut script = Command::new(&python);
+        script.env("PATH", &path).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(&scratch);
+        script.arg(folder.join("example.py")).arg(receipts().join("good-payload.json"));
+        script.arg(receipts().join("trust.toml")).arg(approver).arg(receipts().join("good-payload.payload"));
+        let (code, said) = run(&mut script, "").unwrap();
+        assert_eq!(code == Some(0), deleted, "{said}");
+        assert_eq!(scratch.path().join("deleted.txt").exists(), deleted, "{said}");
+    }
+}
+
+#[test]
+fn node_acts_with_what_was_approved_and_nothing_else() {
+    if let Err(why) = run(Command::new("node").arg("--version"), "") {
+        return skip("the gate in Node", &why);
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let test = root().join("tests/integrations/node/test_gate.mjs");
+    succeed(Command::new("node").arg(test).arg(PROGRAM).arg(receipts()).arg(scratch.path()));
+}
+
+/// A `PATH` that begins with `folder`, where `countersign` is this script.
+fn path_with(folder: &Path, script: &str) -> String {
+    // Written by a child: while this process has it open, another thread's child may too, and then it cannot
+    // be run.
+    let mut write = Command::new("/bin/sh");
+    write.args(["-c", "cat >\"$0\" && chmod 700 \"$0\""]).arg(folder.join("countersign"));
+    assert_eq!(run(&mut write, &format!("#!/bin/sh\n{script}\n")), Ok((Some(0), String::new())));
+    format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
+}
+
+/// The shell gate with a command that leaves a trace, and with other constants: no test may write to `/etc`,
+/// and nobody waits for 30 seconds here.
+struct Shell {
+    scratch: tempfile::TempDir,
+}
+
+impl Shell {
+    fn new() -> Shell {
+        Shell { scratch: tempfile::tempdir().unwrap() }
+    }
+
+    /// Exit code, and what the command was given where it ran.
+    fn run(&self, path: &str, trust: &Path, receipt: &str, arguments: &str) -> (Option<i32>, Option<String>) {
+        let (gate, trace) = (self.scratch.path().join("gate.sh"), self.scratch.path().join("trace"));
+        let mut text = fs::read_to_string(root().join("tests/integrations/shell/gate.sh")).unwrap();
+        for (shipped, tested) in
+            [("/etc/countersign/trust.toml", trust.to_str().unwrap()), ("KILL 30 ", "KILL 3 ")]
+        {
+            assert_eq!(text.matches(shipped).count(), 1, "{shipped}");
+            text = text.replace(shipped, tested);
+        }
+        fs::write(&gate, text).unwrap();
+        let _ = fs::remove_file(&trace);
+        let mut command = Command::new("/bin/sh");
+        command.arg(gate).arg(receipt).arg("tee").arg(&trace).env("PATH", path).current_dir(&self.scratch);
+        let (code, _) = run(&mut command, arguments).unwrap();
+        (code, fs::read_to_string(trace).ok())
+    }
+
+    /// Nothing runs with this program in the place of countersign.
+    fn refuses_with(&self, script: &str) {
+        let path = path_with(self.scratch.path(), script);
+        let (receipt, arguments) = approved();
+        let (code, ran) = self.run(&path, &receipts().join("trust.toml"), &receipt, &arguments);
+        assert!(code != Some(0) && ran.is_none(), "{script}: {code:?}, {ran:?}");
+    }
+}
+
+/// A receipt, and the arguments that it is of.
+fn approved() -> (String, String) {
+    let receipt = receipts().join("good-payload.json").display().to_string();
+    (receipt, fs::read_to_string(receipts().join("good-payload.payload")).unwrap())
+}
+
+#[test]
+fn a_shell_gate_runs_what_was_approved_and_nothing_else() {
+    let shell = Shell::new();
+    let path = path_with(shell.scratch.path(), REAL);
+    let trust = receipts().join("trust.toml");
+    let (receipt, arguments) = approved();
+    assert_eq!(shell.run(&path, &trust, &receipt, &arguments), (Some(0), Some(arguments.clone())));
+
+    for other in ["", "{}", "null", "{", &arguments.replace("null", "1"), &arguments.replace('é', "e")] {
+        let (code, ran) = shell.run(&path, &trust, &receipt, other);
+        assert!(code != Some(0) && ran.is_none(), "{other}: {code:?}");
+    }
+    for other in ["rejected-is-not-approved", "expired-is-not-approved", "sth-signature", "good-raw-payload"]
+    {
+        let other = receipts().join(format!("{other}.json")).display().to_string();
+        let (code, ran) = shell.run(&path, &trust, &other, &arguments);
+        assert!(code == Some(1) && ran.is_none(), "{other}: {code:?}");
+    }
+    for other in ["", "-", "--help", "-V", "--version", "nowhere.json", "/dev/null", "."] {
+        let (code, ran) = shell.run(&path, &trust, other, &arguments);
+        assert!(code != Some(0) && ran.is_none(), "{other}: {code:?}");
+    }
+    for other in ["/dev/null", "/nowhere"] {
+        let (code, ran) = shell.run(&path, Path::new(other), &receipt, &arguments);
+        assert!(code != Some(0) && ran.is_none(), "{other}: {code:?}");
+    }
+    // Without a receipt there is nothing to check, and without `timeout` nothing checks.
+    let gate = root().join("tests/integrations/shell/gate.sh");
+    let (code, said) = run(Command::new("/bin/sh").arg(gate).env("PATH", &path), "").unwrap();
+    assert_ne!(code, Some(0), "{said}");
+    let bare = shell.scratch.path().join("bare");
+    fs::create_dir(&bare).unwrap();
+    for tool in ["cat", "tee"] {
+        let found = std::env::split_paths(&path).map(|folder| folder.join(tool)).find(|tool| tool.exists());
+        std::os::unix::fs::symlink(found.unwrap(), bare.join(tool)).unwrap();
+    }
+    path_with(&bare, REAL);
+    assert_eq!(shell.run(&bare.display().to_string(), &trust, &receipt, &arguments), (Some(127), None));
+}
+
+#[test]
+fn a_shell_gate_takes_no_crash_and_no_silence_for_an_answer() {
+    let shell = Shell::new();
+    for script in ["kill -9 $$", "kill -SEGV $$", "kill $$"] {
+        shell.refuses_with(script);
+    }
+    for code in [1, 2, 3, 4, 5, 124, 126, 127, 137, 255] {
+        shell.refuses_with(&format!("exit {code}"));
+        shell.refuses_with(&format!("{REAL}; exit {code}"));
+    }
+    for script in ["exec sleep 20", "sleep 20", "trap '' TERM; sleep 20"] {
+        let started = Instant::now();
+        shell.refuses_with(script);
+        assert!(started.elapsed() < Duration::from_secs(10), "{script}");
+    }
+}
+
+/// The README shows the files as they are.
+#[test]
+fn the_readme_shows_the_files_that_were_tested() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut shown = Vec::new();
+    for part in readme.split("<!-- file: ").skip(1) {
+        let (name, rest) =
+            part.split_once(" -->\n```").unwrap_or_else(|| panic!("no block after {part:.60}"));
+        let (_, rest) = rest.split_once('\n').unwrap();
+        let (block, _) = rest.split_once("```").unwrap();
+        let file = fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(block == file, "the README does not show {name} as it is");
+        shown.push(name);
+    }
+    for folder in fs::read_dir(root().join("tests/integrations")).unwrap() {
+        for file in fs::read_dir(folder.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.strip_prefix(root()).unwrap().to_str().unwrap();
+            let program = [".sh", ".mjs", ".py"].iter().any(|extension| name.ends_with(extension));
+            if !program || name.contains("/test_") {
+                continue;
+            }
+            assert!(shown.contains(&name) || readme.contains(&format!("]({name})")), "{name} is not shown");
+        }
+    }
+}
