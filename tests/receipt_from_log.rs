@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use support::case::fixtures;
 use support::cli::Auditor;
 use support::lab::on_threads;
-use support::log::{leaf, rejected};
-use support::receipt_cli::{DEMO_ID, DEMO_KEY, IMPATIENT, demo, names, nothing, own, receipt, verify};
+use support::log::{HEAD_TIME, leaf, rejected, rejected_leaves, root_of};
+use support::receipt_cli::{DEMO_ID, DEMO_KEY, IMPATIENT, demo, key, names, nothing, own, receipt, verify};
 use support::served::Served;
+use support::witness::{TestWitness, policy};
 
 #[test]
 fn from_the_log_in_three_ways_and_when_it_is_down() {
@@ -160,5 +161,30 @@ fn a_reveal_comes_from_the_log_alone() {
         fs::create_dir_all(log.path().join("reveal")).unwrap();
         fs::write(log.path().join("reveal/told"), other).unwrap();
         nothing(&receipt(&auditor, &["--index", "1", "--from-log", "--log", &place]), 1, &["no receipt"]);
+    }
+}
+
+/// Witnesses cosign after the log has signed: a mirror that was there before does not know, and the log is
+/// not blamed for that.
+#[test]
+fn cosignatures_that_came_later_are_got_from_the_log() {
+    let leaves = rejected_leaves(3);
+    let (mut auditor, log, _) = own(&leaves, |_| {});
+    let witness = TestWitness::ed25519("w.example/a", 1);
+    let path = auditor.directory().join("policy");
+    fs::write(&path, policy(&[&key().vkey()], &[&witness], 1)).unwrap();
+    auditor.trust.extend(["--policy".to_owned(), path.display().to_string()]);
+    let place = log.path().display().to_string();
+    let from_log = ["entry-1", "--db", "{db}", "--from-log", "--log", &place];
+    let (checkpoint, time) = (key().checkpoint(3, root_of(&leaves)), HEAD_TIME / 1000);
+    nothing(&receipt(&auditor, &["entry-1", "--db", "{db}"]), 3, &["witnesses: ", "no quorum", "--from-log"]);
+    nothing(&receipt(&auditor, &from_log), 1, &["witnesses: ", "no quorum"]);
+    fs::write(log.path().join("checkpoint"), witness.forge(&checkpoint, time)).unwrap();
+    nothing(&receipt(&auditor, &from_log), 1, &["witnesses: "]);
+    fs::write(log.path().join("checkpoint"), witness.cosign(&checkpoint, time)).unwrap();
+    for format in ["json", "tlog-proof"] {
+        let cosigned = receipt(&auditor, &[&from_log[..], &["--format", format]].concat());
+        assert!(cosigned.exit == 0 && cosigned.stdout.contains("w.example/a"), "{cosigned:#?}");
+        assert_eq!(verify(&auditor, &cosigned.stdout, &["--decision", "rejected"])["verdict"], "clean");
     }
 }

@@ -4,7 +4,9 @@
 //! options that `countersign verify` has. What fails is not written: a file that exists may be relied on.
 //! What was not asked of the receipt here (the caller's payload, its age) is for `verify`.
 
-use super::args::{Common, ReceiptOptions, TypedFormat};
+mod usage;
+
+use super::args::{Common, ReceiptOptions};
 use super::audit::{NO_LOG_KEY, open_log, unix_ms};
 use super::config::{self, Settings};
 use super::output;
@@ -14,11 +16,9 @@ use crate::audit::conclusion::Conclusion;
 use crate::audit::receipt::verify_receipt_with;
 use crate::audit::trust::{Expectation, TrustPolicy};
 use crate::audit::verdict::{CheckLine, CheckResult, Verdict};
-use crate::core::entry::{Decision, Entry, is_id, read_leaf};
+use crate::core::entry::{Decision, Entry, read_leaf};
 use crate::core::evidence::Kind;
 use crate::core::head::LogKey;
-use crate::core::receipt::Receipt;
-use crate::core::text::quoted;
 use crate::core::webauthn::KeyCache;
 use crate::mirror::Mirror;
 use crate::run::Progress as _;
@@ -27,39 +27,7 @@ use crate::run::receipts::served::{self, Wanted};
 use crate::run::receipts::{Made, NoReceipt};
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// How a receipt is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Form {
-    /// `approval-receipt/v1`.
-    Json,
-    /// A C2SP tlog-proof.
-    TlogProof,
-}
-
-impl Form {
-    fn typed(format: Option<TypedFormat>) -> Result<Form, String> {
-        match format {
-            None | Some(TypedFormat::Json) => Ok(Form::Json),
-            Some(TypedFormat::TlogProof) => Ok(Form::TlogProof),
-            Some(TypedFormat::Text) => Err("--format: a receipt is json or tlog-proof".to_owned()),
-        }
-    }
-
-    fn extension(self) -> &'static str {
-        match self {
-            Form::Json => "json",
-            Form::TlogProof => "tlog-proof",
-        }
-    }
-
-    fn write(self, receipt: &Receipt) -> Option<String> {
-        match self {
-            Form::Json => receipt.to_json(),
-            Form::TlogProof => receipt.to_tlog_proof(),
-        }
-    }
-}
+use usage::Form;
 
 /// Writes the receipts that are asked for.
 ///
@@ -68,7 +36,7 @@ impl Form {
 pub fn run(common: Common, options: &ReceiptOptions) -> Result<u8, String> {
     let form = Form::typed(common.format)?;
     let settings = config::resolve(Common { format: None, ..common }, options.shared())?;
-    check_usage(options)?;
+    usage::check(options)?;
     let Some(key) = settings.one_log_key()? else {
         output::error(NO_LOG_KEY);
         return Ok(Conclusion::Incomplete.exit_code());
@@ -76,9 +44,9 @@ pub fn run(common: Common, options: &ReceiptOptions) -> Result<u8, String> {
     let mut desk = Desk {
         settings: &settings,
         key,
-        // Of several logs in a policy it is the one that was named.
-        trust: TrustPolicy { log_keys: vec![key.clone()], ..settings.trust() },
+        trust: settings.trust(),
         form,
+        from_log: options.from_log,
         now: unix_ms(),
         keys: KeyCache::new(),
     };
@@ -89,34 +57,13 @@ pub fn run(common: Common, options: &ReceiptOptions) -> Result<u8, String> {
     Ok(conclusion.exit_code())
 }
 
-fn check_usage(options: &ReceiptOptions) -> Result<(), String> {
-    if let Some(id) = options.which.id.as_ref().filter(|id| !is_id(id)) {
-        return Err(format!("{} is no id: ids are 1 to 64 of the characters 0-9 A-Z a-z . _ -", quoted(id)));
-    }
-    if options.which.all_of.is_none() {
-        return match &options.out {
-            Some(out) if out.exists() && !out.is_file() => {
-                Err(format!("--out {out:?} is no regular file; without --out the receipt goes to stdout"))
-            }
-            _ => Ok(()),
-        };
-    }
-    match &options.out {
-        _ if options.from_log => {
-            Err("--all-of takes the receipts from the mirror: leave out --from-log".to_owned())
-        }
-        None => Err("--all-of writes a file for each approval: say where, with --out DIR".to_owned()),
-        Some(out) if out.exists() && !out.is_dir() => Err(format!("--out {out:?} is no directory")),
-        Some(_) => Ok(()),
-    }
-}
-
 /// What receipts are made and judged with.
 struct Desk<'a> {
     settings: &'a Settings,
     key: &'a LogKey,
     trust: TrustPolicy,
     form: Form,
+    from_log: bool,
     now: u64,
     keys: KeyCache,
 }
@@ -295,10 +242,7 @@ impl Desk<'_> {
         let verdict = verify_receipt_with(text.as_bytes(), &self.trust, &expected, self.now, &mut self.keys);
         let conclusion = verdict.conclusion();
         if conclusion > Conclusion::Incomplete {
-            let failed = lines(&verdict, |line| line.result == CheckResult::Failed);
-            let why = verdict.faults.iter().cloned().chain(failed).collect::<Vec<_>>().join("; ");
-            let evidence = verdict.evidence.as_ref().map(|file| (Kind::SameSizeFork, file.clone()));
-            return Err(NoReceipt { evidence, ..NoReceipt::new(conclusion, why) });
+            return Err(self.refusal(&verdict));
         }
         let name = entry.as_ref().and_then(Entry::valid_id).unwrap_or("unnamed").to_owned();
         let mut said = notes;
@@ -306,6 +250,25 @@ impl Desk<'_> {
         let missing = |line: &CheckLine| line.required && line.result == CheckResult::NotChecked;
         said.extend(lines(&verdict, missing).map(|line| format!("not checked: {line}")));
         Ok(Verified { conclusion, text, name, said })
+    }
+
+    /// Why what was verified is not handed out.
+    fn refusal(&self, verdict: &Verdict) -> NoReceipt {
+        let failed = |line: &CheckLine| line.result == CheckResult::Failed;
+        let why: Vec<String> = verdict.faults.iter().cloned().chain(lines(verdict, failed)).collect();
+        let none = NoReceipt::new(verdict.conclusion(), why.join("; "));
+        // Witnesses cosign later than a log signs. What the log serves now may well be cosigned.
+        let only_witnesses =
+            verdict.checks.iter().filter(|line| failed(line)).all(|line| line.name == "witnesses");
+        if none.conclusion == Conclusion::Invalid && only_witnesses && !self.from_log {
+            let why = format!(
+                "{none}. The mirror keeps a checkpoint as it first saw it: --from-log gets the cosignatures that it \
+                 has now"
+            );
+            return NoReceipt::new(Conclusion::Incomplete, why);
+        }
+        let evidence = verdict.evidence.as_ref().map(|file| (Kind::SameSizeFork, file.clone()));
+        NoReceipt { evidence, ..none }
     }
 }
 
