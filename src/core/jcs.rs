@@ -296,6 +296,8 @@ impl<'de> Visitor<'de> for Seed<'_> {
         while let Some(item) = access.next_element_seed(seed)? {
             items.push(item);
         }
+        // A vector grows for four at once: a text of a million small arrays would take several times the memory.
+        items.shrink_to_fit();
         Ok(Json::Array(items))
     }
 
@@ -305,6 +307,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         while let Some(name) = access.next_key::<String>()? {
             members.push((name, access.next_value_seed(seed)?));
         }
+        members.shrink_to_fit();
         match repeated_name(&members) {
             Some(name) => Err(self.fail(JsonError::RepeatedName(name))),
             None => Ok(Json::Object(members)),
