@@ -8,7 +8,6 @@ use crate::core::email::EmailHash;
 use crate::core::entry::{Decision, Entry};
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
-use crate::core::jcs::Json;
 use crate::core::limits;
 use crate::core::payload::{self, PayloadError};
 use crate::core::receipt::Receipt;
@@ -179,13 +178,13 @@ fn check_email(verdict: &mut Verdict, expected: &Expectation<'_>, reveal: Option
     let Some(address) = expected.email else {
         return verdict.leave(name, "none was given to compare (--email)");
     };
-    match reveal.map(|reveal| &reveal.email) {
+    match reveal.map(|reveal| reveal.email.as_deref()) {
         None if revealed => {
             verdict.miss(name, "the reveal does not hold, so what it says of an address means nothing")
         }
         None => verdict.miss(name, "there is no reveal, and nothing else speaks of an address"),
-        Some(Json::Null) => verdict.miss(name, "the reveal speaks of no address"),
-        Some(json) => match EmailHash::read(json) {
+        Some(None) => verdict.miss(name, "the reveal speaks of no address"),
+        Some(Some(json)) => match EmailHash::read(json) {
             Err(why) => verdict.fail(name, Code::RevealMismatch, why),
             Ok(email) if email.is_of(address) => {
                 verdict.pass(name, "the log attests the given address; no passkey does");

@@ -23,12 +23,14 @@ pub struct EmailHash {
 }
 
 impl EmailHash {
-    /// Reads the `email` member of a reveal that is not `null`.
+    /// Reads the `email` member of a reveal that is not `null`, as JSON text.
     ///
     /// # Errors
     /// Why it is refused, in one sentence.
-    pub fn read(json: &Json) -> Result<EmailHash, &'static str> {
+    pub fn read(json: &[u8]) -> Result<EmailHash, &'static str> {
         const MEMBERS: usize = 5;
+        let json =
+            Json::parse(json, 1).map_err(|_| "the email in the reveal is no object of plain members")?;
         let text = |name: &str| json.get(name).and_then(Json::as_str);
         if json.as_object().map(<[_]>::len) != Some(MEMBERS) {
             return Err("the email in the reveal has not the members of one");
@@ -75,7 +77,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<EmailHash, &'static str> {
-        EmailHash::read(&Json::parse(text.as_bytes(), 2).unwrap())
+        EmailHash::read(text.as_bytes())
     }
 
     #[test]

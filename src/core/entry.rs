@@ -6,7 +6,7 @@
 
 use crate::core::encoding::{decode_base64url, decode_hex_exact};
 use crate::core::finding::Code;
-use crate::core::jcs::{Json, write_canonical_string};
+use crate::core::jcs::{canonicalize, write_canonical_string};
 use crate::core::limits;
 use crate::core::object::{self, or_null, present};
 use serde::Deserialize;
@@ -264,7 +264,7 @@ fn read_other_form(
     error: &str,
     findings: &mut Vec<(Code, String)>,
 ) -> Option<Entry> {
-    let canonical = Json::parse(leaf, limits::MAX_JSON_DEPTH).map(|json| json.to_canonical());
+    let canonical = canonicalize(leaf, limits::MAX_JSON_DEPTH);
     if let Ok(bytes) = &canonical
         && let Ok(json) = object::from_slice::<EntryJson<'_>>(bytes)
     {

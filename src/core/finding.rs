@@ -115,7 +115,7 @@ codes! {
     RevealMismatch "reveal-mismatch" Invalid "the reveal is not what the entry commits to",
     PayloadMismatch "payload-mismatch" Invalid "the payload does not hash to the entry's payload hash",
     EmailMismatch "email-mismatch" Invalid "the email does not match the reveal's hash",
-    WitnessQuorum "witness-quorum" Invalid "the newest checkpoint does not have the cosignatures that the policy asks for",
+    WitnessQuorum "witness-quorum" Invalid "the checkpoint does not have the cosignatures that the policy asks for",
 }
 
 impl fmt::Display for Code {

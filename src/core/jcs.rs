@@ -5,9 +5,12 @@
 //! range, nothing after the value, and no deeper than the caller allows. It does not prove that the
 //! text was canonical; compare it with [`canonicalize`] of itself for that (specification section 2).
 
+mod canonical;
+
+pub use canonical::{canonical_number, canonicalize, write_canonical_string};
+
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use std::cell::RefCell;
-use std::cmp::Ordering;
 use std::fmt;
 
 use crate::core::limits::MAX_INTEGER;
@@ -105,120 +108,6 @@ impl Json {
             _ => None,
         }
     }
-
-    /// The canonical form (RFC 8785 section 3.2): members sorted by UTF-16 code units, ECMAScript
-    /// numbers, minimal escapes, no white space.
-    ///
-    /// A number that is not finite, which only a caller can put in, becomes `null` as in ECMAScript.
-    pub fn to_canonical(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        write_canonical(&mut out, self);
-        out
-    }
-}
-
-/// The canonical form of a JSON text: [`Json::parse`], then [`Json::to_canonical`].
-///
-/// # Errors
-/// Those of [`Json::parse`].
-pub fn canonicalize(bytes: &[u8], max_depth: usize) -> Result<Vec<u8>, JsonError> {
-    Ok(Json::parse(bytes, max_depth)?.to_canonical())
-}
-
-/// A number as RFC 8785 section 3.2.2.3 writes it (ECMAScript `Number::toString`).
-///
-/// # Errors
-/// [`JsonError::NotFinite`] for infinities and NaN, which RFC 8785 forbids.
-pub fn canonical_number(value: f64) -> Result<String, JsonError> {
-    if value.is_finite() {
-        Ok(ryu_js::Buffer::new().format_finite(value).to_owned())
-    } else {
-        Err(JsonError::NotFinite)
-    }
-}
-
-/// Appends `text` as a canonical JSON string (RFC 8785 section 3.2.2.2): only `"`, `\` and the
-/// control characters below U+0020 are escaped, those with a short form by it.
-pub fn write_canonical_string(out: &mut Vec<u8>, text: &str) {
-    out.reserve(text.len().saturating_add(2));
-    out.push(b'"');
-    // The escaped characters are all ASCII, and no byte of a multi-byte character is: splitting at
-    // them keeps every run between them whole, and a run without escapes is copied at once.
-    for run in text.as_bytes().split_inclusive(|byte| needs_escape(*byte)) {
-        match run.split_last() {
-            Some((last, before)) if needs_escape(*last) => {
-                out.extend_from_slice(before);
-                write_escape(out, *last);
-            }
-            _ => out.extend_from_slice(run),
-        }
-    }
-    out.push(b'"');
-}
-
-fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
-}
-
-fn write_escape(out: &mut Vec<u8>, byte: u8) {
-    let short = match byte {
-        0x08 => b'b',
-        0x09 => b't',
-        0x0a => b'n',
-        0x0c => b'f',
-        0x0d => b'r',
-        b'"' | b'\\' => byte,
-        _ => {
-            out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
-            return;
-        }
-    };
-    out.extend_from_slice(&[b'\\', short]);
-}
-
-fn write_canonical(out: &mut Vec<u8>, json: &Json) {
-    match json {
-        Json::Null => out.extend_from_slice(b"null"),
-        Json::Bool(true) => out.extend_from_slice(b"true"),
-        Json::Bool(false) => out.extend_from_slice(b"false"),
-        Json::Number(n) if n.is_finite() => {
-            out.extend_from_slice(ryu_js::Buffer::new().format_finite(*n).as_bytes());
-        }
-        Json::Number(_) => out.extend_from_slice(b"null"),
-        Json::String(text) => write_canonical_string(out, text),
-        Json::Array(items) => {
-            out.push(b'[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                write_canonical(out, item);
-            }
-            out.push(b']');
-        }
-        Json::Object(members) => write_object(out, members),
-    }
-}
-
-fn write_object(out: &mut Vec<u8>, members: &[(String, Json)]) {
-    let mut sorted: Vec<&(String, Json)> = members.iter().collect();
-    sorted.sort_by(|(a, _), (b, _)| utf16_order(a, b));
-    out.push(b'{');
-    for (i, (name, value)) in sorted.into_iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        write_canonical_string(out, name);
-        out.push(b':');
-        write_canonical(out, value);
-    }
-    out.push(b'}');
-}
-
-/// RFC 8785 section 3.2.3. Bytes of UTF-8 sort like code points, which differs from UTF-16 only for
-/// characters beyond U+FFFF (their surrogates sort below U+E000).
-fn utf16_order(a: &str, b: &str) -> Ordering {
-    if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }
 
 /// Reads one value with `left` levels still allowed, leaving the precise reason in `flaw`:
@@ -305,7 +194,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         while let Some(name) = access.next_key::<String>()? {
             members.push((name, access.next_value_seed(seed)?));
         }
-        match repeated_name(&members) {
+        match repeated_name(members.iter().map(|(name, _)| name.as_str())) {
             Some(name) => Err(self.fail(JsonError::RepeatedName(name))),
             None => Ok(Json::Object(members)),
         }
@@ -314,14 +203,15 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
 /// A name that stands twice. Sorting keeps an object of a hundred thousand members from costing
 /// ten thousand million comparisons; up to sixteen, comparing each pair is faster.
-fn repeated_name(members: &[(String, Json)]) -> Option<String> {
-    if members.len() <= 16 {
-        let earlier = |i: usize| members.iter().take(i);
-        let found =
-            members.iter().enumerate().find(|(i, (name, _))| earlier(*i).any(|(seen, _)| seen == name));
-        return found.map(|(_, (name, _))| name.clone());
+fn repeated_name<'n>(names: impl ExactSizeIterator<Item = &'n str> + Clone) -> Option<String> {
+    if names.len() <= 16 {
+        let earlier = |i: usize| names.clone().take(i);
+        let mut numbered = names.clone().enumerate();
+        return numbered
+            .find(|(i, name)| earlier(*i).any(|seen| seen == *name))
+            .map(|(_, name)| name.to_owned());
     }
-    let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+    let mut names: Vec<&str> = names.collect();
     names.sort_unstable();
     names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b).map(|(name, _)| (*name).to_owned())
 }

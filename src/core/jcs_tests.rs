@@ -1,7 +1,76 @@
 use super::*;
+use proptest::prelude::*;
 
 fn canonical(text: &str) -> Result<String, JsonError> {
     canonicalize(text.as_bytes(), 16).map(|bytes| String::from_utf8(bytes).unwrap())
+}
+
+/// The canonical form, built from a value as RFC 8785 section 3.2 describes it, step by step.
+fn naive(json: &Json) -> String {
+    match json {
+        Json::Null => "null".to_owned(),
+        Json::Bool(value) => value.to_string(),
+        Json::Number(value) => canonical_number(*value).unwrap(),
+        Json::String(text) => naive_string(text),
+        Json::Array(items) => format!("[{}]", items.iter().map(naive).collect::<Vec<_>>().join(",")),
+        Json::Object(members) => {
+            let mut sorted: Vec<(Vec<u16>, String)> = members
+                .iter()
+                .map(|(name, value)| {
+                    (name.encode_utf16().collect(), format!("{}:{}", naive_string(name), naive(value)))
+                })
+                .collect();
+            sorted.sort();
+            let members: Vec<String> = sorted.into_iter().map(|(_, member)| member).collect();
+            format!("{{{}}}", members.join(","))
+        }
+    }
+}
+
+fn naive_string(text: &str) -> String {
+    let escaped = text.chars().map(|character| match character {
+        '"' => "\\\"".to_owned(),
+        '\\' => "\\\\".to_owned(),
+        '\u{8}' => "\\b".to_owned(),
+        '\t' => "\\t".to_owned(),
+        '\n' => "\\n".to_owned(),
+        '\u{c}' => "\\f".to_owned(),
+        '\r' => "\\r".to_owned(),
+        '\0'..'\u{20}' => format!("\\u{:04x}", u32::from(character)),
+        other => other.to_string(),
+    });
+    format!("\"{}\"", escaped.collect::<String>())
+}
+
+/// Values as text, with repeated names, odd numbers and every kind of character among them.
+fn texts() -> impl Strategy<Value = String> {
+    let number = prop_oneof![
+        any::<f64>().prop_filter("JSON has no others", |n| n.is_finite()).prop_map(|n| format!("{n:e}")),
+        any::<i64>().prop_map(|n| n.to_string()),
+        Just("-0".to_owned()),
+    ];
+    let string = prop_oneof![
+        "\\PC{0,4}".prop_map(|text| serde_json::to_string(&text).unwrap()),
+        "[a-c]{0,2}".prop_map(|text| format!("\"{text}\"")),
+        Just(r#""\u0061\ud83d\ude00\u0007""#.to_owned()),
+        Just(r#""\ud83d""#.to_owned()),
+    ];
+    let leaf = prop_oneof![number, string.clone(), Just("null".to_owned()), Just("true".to_owned())];
+    leaf.prop_recursive(5, 40, 6, move |inner| {
+        let member = (string.clone(), inner.clone()).prop_map(|(name, value)| format!("{name} : {value}"));
+        prop_oneof![
+            proptest::collection::vec(inner, 0..6).prop_map(|items| format!("[ {} ]", items.join(" ,\n"))),
+            proptest::collection::vec(member, 0..24).prop_map(|members| format!("{{{}}}", members.join(","))),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_while_reading_is_what_the_value_says(text in texts(), depth in 0_usize..6) {
+        let expected = Json::parse(text.as_bytes(), depth).map(|json| naive(&json).into_bytes());
+        prop_assert_eq!(canonicalize(text.as_bytes(), depth), expected);
+    }
 }
 
 #[test]

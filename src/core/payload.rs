@@ -9,11 +9,11 @@
 
 use crate::core::encoding::decode_base64url;
 use crate::core::hash::sha256;
-use crate::core::jcs::{Json, JsonError};
+use crate::core::jcs::{self, JsonError};
 use crate::core::limits::MAX_JSON_PAYLOAD;
 use std::fmt;
 
-/// Nesting of a caller's JSON: as deep as the reader goes (see [`Json::parse`]).
+/// Nesting of a caller's JSON: as deep as the reader goes (see [`jcs::Json::parse`]).
 const DEPTH: usize = 127;
 
 /// A payload as the caller has it.
@@ -75,40 +75,47 @@ pub fn hash(encoding: &str, payload: Payload<'_>, action: Option<&str>) -> Resul
         ("raw-payload", Payload::Bytes(bytes)) => Ok(sha256(bytes).0),
         ("raw-payload", Payload::Sha256(digest)) => Ok(digest),
         ("jcs-payload" | "jcs-action-payload", Payload::Sha256(_)) => Err(PayloadError::TooLong),
-        ("jcs-payload", Payload::Bytes(bytes)) => Ok(sha256(&strict_json(bytes)?.to_canonical()).0),
+        ("jcs-payload", Payload::Bytes(bytes)) => Ok(sha256(&canonical(bytes)?).0),
         ("jcs-action-payload", Payload::Bytes(bytes)) => {
-            let json = strict_json(bytes)?;
+            let payload = canonical(bytes)?;
             let action = action.ok_or(PayloadError::NeedsAction)?;
-            Ok(sha256(&with_action(Json::String(action.to_owned()), json)).0)
+            Ok(sha256(&with_action(action, &payload)).0)
         }
         _ => Err(PayloadError::UnknownEncoding),
     }
 }
 
-/// SHA-256 of a revealed payload by its encoding; `None` where it cannot be encoded so.
-pub(crate) fn revealed_hash(encoding: &str, action: &Json, payload: &Json) -> Option<[u8; 32]> {
+/// SHA-256 of a revealed payload by its encoding; `None` where it cannot be encoded so. The payload is JSON
+/// text, and for `raw-payload` a string of base64url.
+pub(crate) fn revealed_hash(encoding: &str, action: &str, payload: &[u8]) -> Option<[u8; 32]> {
+    let canonical = || jcs::canonicalize(payload, DEPTH).ok();
     let bytes = match encoding {
-        "jcs-payload" => payload.to_canonical(),
-        "jcs-action-payload" => with_action(action.clone(), payload.clone()),
-        "raw-payload" => decode_base64url(payload.as_str()?)?,
+        "jcs-payload" => canonical()?,
+        "jcs-action-payload" => with_action(action, &canonical()?),
+        "raw-payload" => decode_base64url(&serde_json::from_slice::<String>(payload).ok()?)?,
         _ => return None,
     };
     Some(sha256(&bytes).0)
 }
 
-/// JCS of `{"action":…,"payload":…}`.
-fn with_action(action: Json, payload: Json) -> Vec<u8> {
-    Json::Object(vec![("action".to_owned(), action), ("payload".to_owned(), payload)]).to_canonical()
+/// JCS of `{"action":…,"payload":…}`, the payload being in its canonical form already.
+fn with_action(action: &str, payload: &[u8]) -> Vec<u8> {
+    let mut out = b"{\"action\":".to_vec();
+    jcs::write_canonical_string(&mut out, action);
+    out.extend_from_slice(b",\"payload\":");
+    out.extend_from_slice(payload);
+    out.push(b'}');
+    out
 }
 
-fn strict_json(bytes: &[u8]) -> Result<Json, PayloadError> {
+fn canonical(bytes: &[u8]) -> Result<Vec<u8>, PayloadError> {
     if bytes.len() > MAX_JSON_PAYLOAD {
         return Err(PayloadError::TooLong);
     }
-    let json = Json::parse(bytes, DEPTH).map_err(PayloadError::NotJson)?;
+    let canonical = jcs::canonicalize(bytes, DEPTH).map_err(PayloadError::NotJson)?;
     match large_integer(bytes) {
         Some(digits) => Err(PayloadError::LargeInteger(digits)),
-        None => Ok(json),
+        None => Ok(canonical),
     }
 }
 

@@ -8,25 +8,43 @@
 use crate::core::entry::Entry;
 use crate::core::finding::Code;
 use crate::core::hash::sha256_pair;
-use crate::core::jcs::Json;
+use crate::core::jcs::canonicalize;
 use crate::core::limits::MAX_PAYLOAD_DEPTH;
+use crate::core::object;
 use crate::core::payload::revealed_hash;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// `type` of a reveal, and with a NUL the domain separator of its commitment.
 pub const REVEAL_TYPE: &str = "approval-log-reveal/v1";
 
 const DOMAIN: &[u8] = b"approval-log-reveal/v1\0";
 
-/// All members of a reveal.
-const MEMBERS: [&str; 5] = ["type", "blind", "action", "payload", "email"];
+/// All members of a reveal. Those of free form stay as they are, for whoever looks into them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RevealJson<'a> {
+    #[serde(borrow)]
+    r#type: Cow<'a, str>,
+    #[serde(rename = "blind")]
+    _blind: IgnoredAny,
+    #[serde(borrow)]
+    action: Cow<'a, str>,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+    #[serde(borrow)]
+    email: &'a RawValue,
+}
 
 /// A reveal that the entry commits to.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reveal {
     /// The action text. Signed by the passkey only where the entry's encoding covers it.
     pub action: String,
-    /// What it says of the approver's address, not looked into; `null` where nothing.
-    pub email: Json,
+    /// What it says of the approver's address, as canonical JSON and not looked into; `None` where nothing.
+    pub email: Option<Vec<u8>>,
 }
 
 /// Checks a reveal against the entry that it is said to be of.
@@ -40,33 +58,26 @@ pub fn check_reveal(reveal: &[u8], entry: &Entry) -> Result<Reveal, (Code, Strin
         return mismatch("a reveal, but the entry commits to none");
     };
     // The payload may be so deep, inside the object that is the reveal.
-    let json = match Json::parse(reveal, MAX_PAYLOAD_DEPTH.saturating_add(1)) {
-        Ok(json) => json,
+    let canonical = match canonicalize(reveal, MAX_PAYLOAD_DEPTH.saturating_add(1)) {
+        Ok(canonical) => canonical,
         Err(error) => return mismatch(&format!("the reveal is {error}")),
     };
-    if sha256_pair(DOMAIN, &json.to_canonical()).0 != commitment {
+    if sha256_pair(DOMAIN, &canonical).0 != commitment {
         return mismatch("the reveal is not what the entry commits to");
     }
-    let members = json.as_object().unwrap_or_default();
-    let closed = members.len() == MEMBERS.len() && MEMBERS.iter().all(|name| json.get(name).is_some());
-    let (Some(action), Some(payload), Some(email)) =
-        (json.get("action"), json.get("payload"), json.get("email"))
-    else {
+    let Ok(json) = object::from_slice::<RevealJson<'_>>(&canonical) else {
         return mismatch("the reveal has not the members of one");
     };
-    let text = action.as_str().filter(|_| json.get("type").and_then(Json::as_str) == Some(REVEAL_TYPE));
-    let Some(text) = text.filter(|_| closed) else {
-        return mismatch("the reveal has not the members of one");
-    };
-    match revealed_hash(&entry.payload_encoding, action, payload) {
-        Some(hash) if Some(hash) == entry.payload_hash => {
-            Ok(Reveal { action: text.to_owned(), email: email.clone() })
-        }
-        _ => Err((
-            Code::PayloadMismatch,
-            "the revealed payload does not hash to the payload hash that was signed".to_owned(),
-        )),
+    if json.r#type != REVEAL_TYPE {
+        return mismatch("its type is not that of a reveal");
     }
+    let hash = revealed_hash(&entry.payload_encoding, &json.action, json.payload.get().as_bytes());
+    if hash.is_none() || hash != entry.payload_hash {
+        let why = "the revealed payload does not hash to the payload hash that was signed";
+        return Err((Code::PayloadMismatch, why.to_owned()));
+    }
+    let email = json.email.get().as_bytes().to_vec();
+    Ok(Reveal { action: json.action.into_owned(), email: (email != b"null").then_some(email) })
 }
 
 #[cfg(test)]
@@ -76,7 +87,7 @@ mod tests {
     use crate::core::hash::sha256;
 
     fn entry(encoding: &str, payload: &[u8], reveal: &str) -> Entry {
-        let canonical = Json::parse(reveal.as_bytes(), 40).unwrap().to_canonical();
+        let canonical = canonicalize(reveal.as_bytes(), 40).unwrap();
         Entry {
             id: "a".to_owned(),
             decision: Decision::Rejected,
@@ -108,7 +119,7 @@ mod tests {
             ("raw-payload", b"ab", &raw),
         ] {
             let good = check_reveal(reveal.as_bytes(), &entry(encoding, payload, reveal));
-            assert_eq!(good, Ok(Reveal { action: "Deploy".to_owned(), email: Json::Null }), "{encoding}");
+            assert_eq!(good, Ok(Reveal { action: "Deploy".to_owned(), email: None }), "{encoding}");
             let other = entry(encoding, b"other", reveal);
             let (code, _) = check_reveal(reveal.as_bytes(), &other).unwrap_err();
             assert_eq!(code, Code::PayloadMismatch, "{encoding}");

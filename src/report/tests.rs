@@ -158,3 +158,35 @@ fn every_code_belongs_to_a_check() {
         assert!(report.checks().iter().any(|line| line.result == CheckResult::Failed), "{code}");
     }
 }
+
+/// The verdict on a receipt of the fixtures, as a person and as a program read it.
+fn receipt_report(file: &str, snapshot: &str) {
+    use crate::audit::trust::{Expectation, TrustPolicy};
+    use crate::core::head::LogKey;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/receipts");
+    let bytes = std::fs::read(folder.join(file)).unwrap();
+    let cases: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("cases.json")).unwrap()).unwrap();
+    let key = LogKey::parse(cases["logKey"].as_str().unwrap()).unwrap();
+    let trust = TrustPolicy::new(key, "approvals.example", "https://approvals.example");
+    let expected =
+        Expectation { email: Some("ada@example.com"), approver: Some("alex"), ..Default::default() };
+    let verdict = crate::audit::receipt::verify_receipt(&bytes, &trust, &expected, 1_782_100_000_000);
+    let report = receipt::ReceiptReport {
+        verdict: &verdict,
+        conclusion: verdict.conclusion(),
+        source: file,
+        evidence: verdict.evidence.as_ref().map(|_| "misbehaviour-same-size-fork-00.json"),
+    };
+    compare(&format!("{snapshot}.txt"), &receipt::text(&report));
+    compare(&format!("{snapshot}.json"), &receipt::json(&report));
+    compare(&format!("{snapshot}-brief.txt"), &receipt::brief(&report));
+}
+
+#[test]
+fn receipts_are_as_they_were_read() {
+    receipt_report("good-reveal.json", "receipt-clean");
+    receipt_report("sth-other-root.json", "receipt-fork");
+    receipt_report("email-asked-not-revealed.json", "receipt-failed");
+    receipt_report("empty.json", "receipt-unread");
+}

@@ -5,8 +5,9 @@ use crate::notes::{parse_keys, verify_note};
 use countersign::core::checkpoint::CheckpointBody;
 use countersign::core::encoding::encode_hex;
 use countersign::core::hash::leaf_hash;
-use countersign::core::note::{Note, VerifiedSignature};
+use countersign::core::note::{Note, VerifiedSignature, VerifierKey};
 use countersign::core::proof::{InclusionProof, verify_inclusion};
+use countersign::core::tlog_policy::TlogPolicy;
 use countersign::core::tlog_proof::TlogProof;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -37,10 +38,25 @@ fn checkpoint(case: &Case<'_>, raw: &[u8]) -> Result<CheckpointBody, Failure> {
     }
     if case.get("min_cosignatures").is_some() {
         let enough = cosigned.len() as u64 >= case.number("min_cosignatures")?;
+        agrees_with_a_policy(case, raw, &cosigners, enough)?;
         claim(enough, "too few witnesses cosigned")?;
     }
     compare_cosigners(case, &cosigned)?;
     Ok(body)
+}
+
+/// The same question asked of a witness policy (C2SP tlog-policy), where it can name these keys.
+fn agrees_with_a_policy(case: &Case<'_>, raw: &[u8], cosigners: &[VerifierKey], enough: bool) -> Verdict {
+    let least = case.number("min_cosignatures")?;
+    let witnesses = cosigners.iter().enumerate().map(|(n, key)| format!("witness w{n} {key}\n"));
+    let names: Vec<String> = (0..cosigners.len()).map(|n| format!("w{n}")).collect();
+    let quorum = format!("group all-of-them {least} {}\nquorum all-of-them\n", names.join(" "));
+    let text = witnesses.collect::<String>() + &quorum;
+    let Ok(policy) = TlogPolicy::parse(text.as_bytes()) else { return Ok(()) };
+    match policy.judge(raw, None) {
+        Ok(cosigned) if cosigned.quorum == enough => Ok(()),
+        other => Err(Failure::Wrong(format!("a policy of {least} says {other:?}"))),
+    }
 }
 
 /// `cosigned_by`: texts or objects with a name, or an object of name and time; in any order.
