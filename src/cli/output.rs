@@ -59,6 +59,11 @@ pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Whether the report goes to a terminal.
+pub fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// Reads a file, or stdin for "-", of at most `limit` bytes.
 ///
 /// # Errors

@@ -54,3 +54,34 @@ impl Progress for Bar {
         });
     }
 }
+
+/// Counts what is done, where nobody knows how much there is.
+pub struct Count(Option<ProgressBar>);
+
+impl Count {
+    /// `draw`: as for [`Bar::new`].
+    pub fn new(draw: bool, what: &str) -> Count {
+        Count(draw.then(|| {
+            let style = ProgressStyle::with_template("{msg} {human_pos} ({per_sec})");
+            let bar = ProgressBar::no_length().with_message(what.to_owned());
+            let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.enable_steady_tick(Duration::from_millis(250));
+            bar
+        }))
+    }
+
+    /// So many more are done.
+    pub fn advance(&self, more: usize) {
+        if let Some(bar) = &self.0 {
+            bar.inc(more as u64);
+        }
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -4,6 +4,7 @@ use super::args::{DecisionOption, ExpectedOptions, Format, VerifyOptions};
 use super::audit::unix_ms;
 use super::config::{Settings, duration};
 use super::output;
+use super::progress::Count;
 use super::receipts::{Named, Receipts};
 use crate::audit::conclusion::Conclusion;
 use crate::audit::receipt::verify_receipt_with;
@@ -119,10 +120,17 @@ struct Job<'a> {
 impl Job<'_> {
     fn run(&self, mut receipts: Receipts) -> Result<u8, String> {
         let mut counts = Counts::default();
+        let mut progress = None;
         loop {
             let batch = receipts.next(BATCH, BATCH_BYTES)?;
             if batch.is_empty() {
                 break;
+            }
+            if receipts.many {
+                // Reports that go to the terminal are progress enough.
+                let shown = output::stdout_is_terminal() || self.settings.quiet;
+                let draw = output::stderr_is_terminal() && !shown;
+                progress.get_or_insert_with(|| Count::new(draw, "receipts")).advance(batch.len());
             }
             for (named, verdict) in batch.iter().zip(self.check(&batch)) {
                 if let Some(why) = &verdict.usage {
@@ -132,6 +140,7 @@ impl Job<'_> {
                 counts.add(self.print(named, &verdict, receipts.many));
             }
         }
+        drop(progress);
         if receipts.many && !self.settings.quiet {
             let others = match receipts.passed_over {
                 0 => String::new(),
