@@ -14,6 +14,7 @@ use crate::core::receipt::Receipt;
 use crate::core::reveal::{Reveal, check_reveal};
 use crate::core::text::{self, quoted};
 use crate::core::tlog_policy::Cosigned;
+use std::borrow::Cow;
 
 /// Fills in the lines from `decision` on. `passkey` is the key whose signature holds.
 pub(super) fn check(
@@ -231,22 +232,23 @@ fn check_age(
 
 /// What not even a clean receipt shows. Always said.
 pub(super) fn say_not_proven(verdict: &mut Verdict, expected: &Expectation<'_>) {
-    let mut not_proven = vec!["what the approver saw on the screen: the passkey signs a hash".to_owned()];
+    let mut not_proven: Vec<Cow<'static, str>> =
+        vec!["what the approver saw on the screen: the passkey signs a hash".into()];
     if verdict.decision.is_some_and(|decision| decision != Decision::Approved.as_str()) {
-        not_proven.push("that a person decided so: nobody signs what is not an approval".to_owned());
+        not_proven.push("that a person decided so: nobody signs what is not an approval".into());
     } else if !verdict.holds("approver-key") {
         not_proven.push(
             "who holds the passkey: that it is the approver's is the log's claim, as its key is not pinned"
-                .to_owned(),
+                .into(),
         );
     }
     if expected.payload.is_none() {
-        not_proven.push("that it is of the payload that you are about to use: none was given".to_owned());
+        not_proven.push("that it is of the payload that you are about to use: none was given".into());
     }
-    not_proven.push("that this approval was not used before: remember the ids that you acted on".to_owned());
-    not_proven.push("that the action ran".to_owned());
+    not_proven.push("that this approval was not used before: remember the ids that you acted on".into());
+    not_proven.push("that the action ran".into());
     if !verdict.holds("witnesses") {
-        not_proven.push("that the log shows everybody the same: no witnesses vouch for it".to_owned());
+        not_proven.push("that the log shows everybody the same: no witnesses vouch for it".into());
     }
     not_proven.append(&mut verdict.not_proven);
     verdict.not_proven = not_proven;

@@ -14,6 +14,7 @@ use super::receipt_entry;
 use super::trust::{Expectation, TrustPolicy};
 use super::verdict::Verdict;
 use crate::core::checkpoint::CheckpointBody;
+use crate::core::entry::{Unplaced, read_leaf};
 use crate::core::evidence::{self, Kind};
 use crate::core::finding::Code;
 use crate::core::hash::leaf_hash;
@@ -60,8 +61,10 @@ pub fn verify_receipt_with(
     keys: &mut KeyCache,
 ) -> Verdict {
     let mut verdict = Verdict::blank();
-    match Receipt::parse(bytes) {
-        Ok(receipt) => check(&mut verdict, &Case { receipt: &receipt, trust, expected, now }, keys),
+    match Receipt::read(bytes) {
+        Ok((receipt, entry)) => {
+            check(&mut verdict, &Case { receipt: &receipt, trust, expected, now }, entry, keys);
+        }
         Err(why) => verdict.fail("leaf", None, format!("this is no receipt: {}", text::escape(&why.0))),
     }
     expected::say_not_proven(&mut verdict, expected);
@@ -78,7 +81,7 @@ pub(super) struct Case<'a> {
     pub now: u64,
 }
 
-fn check(verdict: &mut Verdict, case: &Case<'_>, keys: &mut KeyCache) {
+fn check(verdict: &mut Verdict, case: &Case<'_>, entry: Option<Unplaced>, keys: &mut KeyCache) {
     let (receipt, log_keys) = (case.receipt, &case.trust.log_keys);
     verdict.index = Some(receipt.index);
     // Only where there is no key, or a choice of them, does it matter what the checkpoint says of itself.
@@ -94,17 +97,23 @@ fn check(verdict: &mut Verdict, case: &Case<'_>, keys: &mut KeyCache) {
     };
     check_inclusion(verdict, receipt, &heads, body.filter(|_| key.is_none()));
     let cosigned = check_witnesses(verdict, case);
-    if let Some(origin) = key.map(LogKey::origin).or(origin)
-        && let Some((entry, passkey)) = receipt_entry::check(verdict, case, origin, key.is_some(), keys)
-    {
-        receipt_entry::check_decided(verdict, &entry, heads.sth.as_ref());
-        expected::check(verdict, case, &entry, passkey, cosigned.as_ref());
+    if let Some(origin) = key.map(LogKey::origin).or(origin) {
+        let reading = match entry {
+            Some(entry) => entry.of_log(origin),
+            None => read_leaf(&receipt.leaf, origin),
+        };
+        if let Some((entry, passkey)) =
+            receipt_entry::check(verdict, reading, key.is_some(), case.trust, keys)
+        {
+            receipt_entry::check_decided(verdict, &entry, heads.sth.as_ref());
+            expected::check(verdict, case, &entry, passkey, cosigned.as_ref());
+        }
     }
     if receipt.anchor_count > 0 {
         let count = receipt.anchor_count;
         verdict
             .not_proven
-            .push(format!("when the log had this tree: its {count} anchor(s) were not checked"));
+            .push(format!("when the log had this tree: its {count} anchor(s) were not checked").into());
     }
 }
 

@@ -1,10 +1,9 @@
 //! What a receipt's entry shows by itself (specification sections 2 and 9), line by line.
 
 use super::entries::{LEAF_CHECKS, check_signed};
-use super::receipt::Case;
 use super::trust::TrustPolicy;
 use super::verdict::Verdict;
-use crate::core::entry::{Decision, Entry, Signed, read_leaf};
+use crate::core::entry::{Decision, Entry, LeafReading, Signed};
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::Head;
@@ -13,15 +12,14 @@ use crate::core::text;
 use crate::core::webauthn::{Check, KeyCache, Outcome};
 
 /// Checks the entry; gives it with the identity of the passkey that signed, where its signature holds.
-/// `pinned` says whether `origin` is that of a key that the caller brought.
+/// `pinned` says whether it was read as one of a log whose key the caller brought.
 pub(super) fn check(
     verdict: &mut Verdict,
-    case: &Case<'_>,
-    origin: &str,
+    reading: LeafReading,
     pinned: bool,
+    trust: &TrustPolicy,
     keys: &mut KeyCache,
 ) -> Option<(Entry, Option<Hash>)> {
-    let reading = read_leaf(&case.receipt.leaf, origin);
     for (name, codes) in LEAF_CHECKS {
         let name = if name == "leaf-form" { "leaf" } else { name };
         let found: Vec<&(Code, String)> =
@@ -48,7 +46,7 @@ pub(super) fn check(
             }
             None
         }
-        Some(signed) => check_assertion(verdict, &entry, signed, case.trust, keys),
+        Some(signed) => check_assertion(verdict, &entry, signed, trust, keys),
         None => {
             for check in Check::ALL {
                 verdict.leave(check.as_str(), "there is no assertion to check");

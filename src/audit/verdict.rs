@@ -94,7 +94,7 @@ pub struct Verdict {
     /// All of [`CHECKS`], in that order.
     pub checks: Vec<CheckLine>,
     /// What not even a clean verdict proves, each in one sentence.
-    pub not_proven: Vec<String>,
+    pub not_proven: Vec<Cow<'static, str>>,
     /// What was wrong with what the caller gave (a payload that is no JSON): wrong usage, and the checks
     /// that needed it were not made.
     pub usage: Option<String>,

@@ -249,11 +249,38 @@ pub fn read_leaf(leaf: &[u8], origin: &str) -> LeafReading {
             if json.to_canonical() != leaf {
                 findings.push((Code::LeafNotCanonical, "the leaf is not its own canonical form".to_owned()));
             }
-            interpret(&json, origin, &mut findings)
+            interpret(&json, Some(origin), &mut findings)
         }
         Err(error) => read_other_form(leaf, origin, &error.to_string(), &mut findings),
     };
     LeafReading { entry, findings }
+}
+
+/// An entry that was read before it is known which log it is said to be of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unplaced {
+    reading: LeafReading,
+    origin: String,
+}
+
+impl Unplaced {
+    /// Reads an entry whose canonical form is the leaf, so that nothing needs to be read twice.
+    pub(crate) fn read(json: &EntryJson<'_>) -> Unplaced {
+        let mut findings = Vec::new();
+        let entry = interpret(json, None, &mut findings);
+        Unplaced { reading: LeafReading { entry, findings }, origin: json.origin.clone().into_owned() }
+    }
+
+    /// What [`read_leaf`] says of the leaf, but for the order of its findings.
+    pub fn of_log(mut self, origin: &str) -> LeafReading {
+        self.reading.findings.extend(check_origin(&self.origin, origin));
+        self.reading
+    }
+}
+
+fn check_origin(named: &str, origin: &str) -> Option<(Code, String)> {
+    let other = || format!("the entry names the log {}", crate::core::text::quoted(named));
+    (named != origin).then(|| (Code::OriginMismatch, other()))
 }
 
 /// A leaf that is an entry in all but its form (`1e3` for `1000`) is not canonical; only what is
@@ -269,7 +296,7 @@ fn read_other_form(
         && let Ok(json) = object::from_slice::<EntryJson<'_>>(bytes)
     {
         findings.push((Code::LeafNotCanonical, "the leaf is not its own canonical form".to_owned()));
-        return interpret(&json, origin, findings);
+        return interpret(&json, Some(origin), findings);
     }
     findings.push((
         Code::LeafMalformed,
@@ -279,7 +306,11 @@ fn read_other_form(
 }
 
 /// The rules of specification section 2, member by member.
-fn interpret(json: &EntryJson<'_>, origin: &str, findings: &mut Vec<(Code, String)>) -> Option<Entry> {
+fn interpret(
+    json: &EntryJson<'_>,
+    origin: Option<&str>,
+    findings: &mut Vec<(Code, String)>,
+) -> Option<Entry> {
     let decision = Decision::from_text(&json.decision);
     for (ok, why) in [
         (json.r#type == ENTRY_TYPE, "type is not \"approval-log-entry/v1\""),
@@ -299,10 +330,7 @@ fn interpret(json: &EntryJson<'_>, origin: &str, findings: &mut Vec<(Code, Strin
             findings.push((Code::LeafMalformed, why.to_owned()));
         }
     }
-    if json.origin != origin {
-        let other = crate::core::text::quoted(&json.origin);
-        findings.push((Code::OriginMismatch, format!("the entry names the log {other}")));
-    }
+    findings.extend(origin.and_then(|origin| check_origin(&json.origin, origin)));
     let decision = decision.filter(|_| json.r#type == ENTRY_TYPE)?;
     check_times(json, decision, findings);
     check_presence(json, decision, findings);

@@ -9,7 +9,7 @@
 
 use crate::core::api::Bundle;
 use crate::core::encoding;
-use crate::core::entry::EntryJson;
+use crate::core::entry::{EntryJson, Unplaced};
 use crate::core::jcs;
 use crate::core::limits;
 use crate::core::object::{self, AtMost, Object};
@@ -120,16 +120,24 @@ impl Receipt {
     /// # Errors
     /// [`ReceiptError`]: it is none of the three, or longer than [`limits::MAX_RECEIPT`].
     pub fn parse(bytes: &[u8]) -> Result<Receipt, ReceiptError> {
+        Receipt::read(bytes).map(|(receipt, _)| receipt)
+    }
+
+    /// As [`Receipt::parse`], with the entry where reading the receipt has read it already.
+    ///
+    /// # Errors
+    /// As [`Receipt::parse`].
+    pub fn read(bytes: &[u8]) -> Result<(Receipt, Option<Unplaced>), ReceiptError> {
         if bytes.len() > limits::MAX_RECEIPT {
             return error(format!("longer than the {} bytes that a receipt may have", limits::MAX_RECEIPT));
         }
         if bytes.starts_with(tlog_proof::PREFIX) {
-            return Receipt::parse_tlog_proof(bytes);
+            return Ok((Receipt::parse_tlog_proof(bytes)?, None));
         }
         match object::from_slice::<ReceiptJson<'_>>(bytes) {
             Ok(json) => Receipt::from_json(&json),
             Err(why) => match Bundle::read(bytes) {
-                Ok(bundle) => Receipt::from_bundle(bundle),
+                Ok(bundle) => read_bundle(bundle),
                 // The member that only a bundle has tells which of the two it was meant to be.
                 Err(other) if names_inclusion(bytes) => error(other),
                 Err(_) => error(format!("not a receipt, a verification bundle or a tlog-proof: {why}")),
@@ -137,17 +145,17 @@ impl Receipt {
         }
     }
 
-    fn from_json(json: &ReceiptJson<'_>) -> Result<Receipt, ReceiptError> {
+    fn from_json(json: &ReceiptJson<'_>) -> Result<(Receipt, Option<Unplaced>), ReceiptError> {
         if json.r#type != RECEIPT_TYPE {
             return error(format!("type is not {RECEIPT_TYPE:?}"));
         }
-        let leaf = canonical_entry(json.entry.get().as_bytes())?;
+        let (leaf, entry) = canonical_entry(json.entry.get().as_bytes())?;
         let proof = TlogProof::parse(&json.tlog_proof).map_err(|why| ReceiptError(why.to_string()))?;
         if proof.extra.as_ref().is_some_and(|extra| *extra != leaf) {
             return error("the tlogProof carries another leaf than the entry");
         }
         let present = |raw: &RawValue| (raw.get() != NULL).then(|| raw.get().as_bytes().to_vec());
-        Ok(Receipt {
+        let receipt = Receipt {
             form: Form::Receipt,
             leaf,
             index: proof.index,
@@ -158,7 +166,8 @@ impl Receipt {
             reveal: present(json.reveal),
             anchors: json.anchors.get().as_bytes().to_vec(),
             anchor_count: count_anchors(json.anchors.get().as_bytes())?,
-        })
+        };
+        Ok((receipt, entry))
     }
 
     /// The receipt that a verification bundle is.
@@ -166,22 +175,7 @@ impl Receipt {
     /// # Errors
     /// [`ReceiptError`]: the bundle's parts are of different entries, or no JSON.
     pub fn from_bundle(bundle: Bundle) -> Result<Receipt, ReceiptError> {
-        if bundle.index != bundle.inclusion_index {
-            let (a, b) = (bundle.index, bundle.inclusion_index);
-            return error(format!("it is of entry {a}, with a proof of entry {b}"));
-        }
-        Ok(Receipt {
-            form: Form::Bundle,
-            leaf: canonical_entry(&bundle.entry)?,
-            index: bundle.index,
-            path: bundle.proof,
-            tree_size: Some(bundle.tree_size),
-            checkpoint: bundle.checkpoint,
-            sth: Some(bundle.sth),
-            reveal: bundle.reveal,
-            anchor_count: count_anchors(&bundle.anchors)?,
-            anchors: bundle.anchors,
-        })
+        read_bundle(bundle).map(|(receipt, _)| receipt)
     }
 
     fn parse_tlog_proof(bytes: &[u8]) -> Result<Receipt, ReceiptError> {
@@ -239,6 +233,27 @@ impl Receipt {
     }
 }
 
+fn read_bundle(bundle: Bundle) -> Result<(Receipt, Option<Unplaced>), ReceiptError> {
+    if bundle.index != bundle.inclusion_index {
+        let (a, b) = (bundle.index, bundle.inclusion_index);
+        return error(format!("it is of entry {a}, with a proof of entry {b}"));
+    }
+    let (leaf, entry) = canonical_entry(&bundle.entry)?;
+    let receipt = Receipt {
+        form: Form::Bundle,
+        leaf,
+        index: bundle.index,
+        path: bundle.proof,
+        tree_size: Some(bundle.tree_size),
+        checkpoint: bundle.checkpoint,
+        sth: Some(bundle.sth),
+        reveal: bundle.reveal,
+        anchor_count: count_anchors(&bundle.anchors)?,
+        anchors: bundle.anchors,
+    };
+    Ok((receipt, entry))
+}
+
 /// Whether a text that is no bundle was meant to be one.
 fn names_inclusion(bytes: &[u8]) -> bool {
     #[derive(Deserialize)]
@@ -251,17 +266,19 @@ fn names_inclusion(bytes: &[u8]) -> bool {
 
 /// JCS of an entry. The short way writes the members of an entry in their known order; only what is no
 /// entry takes the general one, and is then found malformed as a leaf.
-fn canonical_entry(entry: &[u8]) -> Result<Vec<u8>, ReceiptError> {
-    let leaf = match object::from_slice::<EntryJson<'_>>(entry) {
-        Ok(json) => json.to_canonical(),
+fn canonical_entry(entry: &[u8]) -> Result<(Vec<u8>, Option<Unplaced>), ReceiptError> {
+    let (leaf, read) = match object::from_slice::<EntryJson<'_>>(entry) {
+        Ok(json) => (json.to_canonical(), Some(Unplaced::read(&json))),
         // The entry stands inside the object that is the receipt.
-        Err(_) => jcs::canonicalize(entry, limits::MAX_JSON_DEPTH.saturating_sub(1))
-            .map_err(|why| ReceiptError(format!("the entry is {why}")))?,
+        Err(_) => {
+            let leaf = jcs::canonicalize(entry, limits::MAX_JSON_DEPTH.saturating_sub(1));
+            (leaf.map_err(|why| ReceiptError(format!("the entry is {why}")))?, None)
+        }
     };
     if leaf.len() > limits::MAX_LEAF {
         return error(format!("the entry is longer than {} bytes", limits::MAX_LEAF));
     }
-    Ok(leaf)
+    Ok((leaf, read))
 }
 
 /// Anchors are closed objects like all others; what is in them is for somebody else to verify.

@@ -5,6 +5,7 @@ use super::text::sentence;
 use crate::audit::conclusion::Conclusion;
 use crate::audit::verdict::{CheckLine, CheckResult, Verdict};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// A verdict with what the command line adds.
@@ -44,7 +45,7 @@ struct Json<'a> {
     decision: Option<&'a str>,
     approver: Option<&'a str>,
     checks: Vec<JsonCheck<'a>>,
-    not_proven: &'a [String],
+    not_proven: &'a [Cow<'static, str>],
     faults: &'a [String],
     evidence: Option<&'a str>,
 }
