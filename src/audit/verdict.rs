@@ -103,6 +103,8 @@ pub struct Verdict {
     /// A misbehaviour file (specification section 11), verified, where the two heads in the receipt
     /// contradict each other.
     pub evidence: Option<Vec<u8>>,
+    /// Place of the check that was set last.
+    last: usize,
 }
 
 impl Verdict {
@@ -125,6 +127,7 @@ impl Verdict {
             usage: None,
             faults: Vec::new(),
             evidence: None,
+            last: 0,
         }
     }
 
@@ -160,8 +163,17 @@ impl Verdict {
         self.check(name).is_some_and(|line| matches!(line.result, CheckResult::Passed | CheckResult::Warning))
     }
 
+    /// Most checks are made in the order of the list, so the next is most often where the last one was.
+    fn line(&mut self, name: &str) -> Option<&mut CheckLine> {
+        let is_it = |line: &CheckLine| line.name == name;
+        let near =
+            (self.last..self.last.saturating_add(3)).find(|at| self.checks.get(*at).is_some_and(is_it));
+        self.last = near.or_else(|| self.checks.iter().position(is_it))?;
+        self.checks.get_mut(self.last)
+    }
+
     fn set(&mut self, name: &str, result: CheckResult, code: Option<Code>, message: Cow<'static, str>) {
-        if let Some(line) = self.checks.iter_mut().find(|line| line.name == name) {
+        if let Some(line) = self.line(name) {
             line.result = result;
             line.code = code;
             line.message = message;
@@ -194,7 +206,7 @@ impl Verdict {
     /// Not made, although the verdict needs it.
     pub(super) fn miss(&mut self, name: &str, message: impl Into<Cow<'static, str>>) {
         self.leave(name, message);
-        if let Some(line) = self.checks.iter_mut().find(|line| line.name == name) {
+        if let Some(line) = self.line(name) {
             line.required = true;
         }
     }

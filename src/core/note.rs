@@ -69,7 +69,8 @@ impl<'a> Note<'a> {
     /// Splits a note into text and signature lines (C2SP signed-note "Format").
     pub fn parse(bytes: &'a [u8]) -> Result<Note<'a>, NoteError> {
         let note = std::str::from_utf8(bytes).map_err(|_| NoteError::Malformed("not UTF-8"))?;
-        if note.chars().any(|c| c < ' ' && c != '\n') {
+        // Every byte of a character beyond ASCII is above these.
+        if note.bytes().any(|byte| byte < b' ' && byte != b'\n') {
             return Err(NoteError::Malformed("a control character"));
         }
         let split = note.rfind("\n\n").ok_or(NoteError::Malformed("no empty line before signatures"))?;

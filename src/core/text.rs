@@ -14,6 +14,9 @@
 /// Source: contract of the command line ("no control or bidi characters pass through"); Unicode
 /// Standard Annex #9 section 2 and the property `Default_Ignorable_Code_Point`.
 pub fn escape(text: &str) -> String {
+    if is_plain(text) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         if is_unsafe(character) {
@@ -23,6 +26,11 @@ pub fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+/// Printable ASCII, which is nearly everything that is ever shown, and needs no look at each character.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 fn is_unsafe(character: char) -> bool {
@@ -44,6 +52,9 @@ const SHOWN: usize = 100;
 /// Log content reaches terminals, CI logs and HTML through messages; an escape sequence or a
 /// right-to-left mark in it must not rewrite what we said around it.
 pub fn quoted(text: &str) -> String {
+    if text.len() <= SHOWN && is_plain(text) && !text.contains(['"', '\\']) {
+        return ["\"", text, "\""].concat();
+    }
     match text.char_indices().nth(SHOWN) {
         None => format!("{text:?}"),
         Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
@@ -107,6 +118,29 @@ mod tests {
     #[test]
     fn quoting_escapes_what_would_move_the_cursor_or_hide() {
         assert_eq!(quoted("a\u{1b}[2J\u{202e}\n\""), r#""a\u{1b}[2J\u{202e}\n\"""#);
+    }
+
+    #[test]
+    fn plain_text_is_quoted_as_all_text_is() {
+        for text in [
+            "",
+            "a",
+            "id-1",
+            " ",
+            "~",
+            "a\"b",
+            "a\\b",
+            "a'b",
+            "\u{7f}",
+            "\n",
+            "é",
+            &"x".repeat(100),
+            &"x".repeat(101),
+        ] {
+            let cut: String = text.chars().take(100).collect();
+            let more = if cut == text { "" } else { "…" };
+            assert_eq!(quoted(text), format!("{cut:?}{more}"));
+        }
     }
 
     #[test]
