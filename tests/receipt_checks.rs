@@ -8,7 +8,7 @@ use countersign::core::entry::Decision;
 use countersign::core::hash::Hash;
 use countersign::core::tlog_policy::TlogPolicy;
 use countersign::core::tlog_proof::TlogProof;
-use countersign::{Conclusion, Expectation, Payload, TrustPolicy, Verdict, verify_receipt};
+use countersign::{Conclusion, Expectation, LogKey, Payload, TrustPolicy, Verdict, verify_receipt};
 use serde_json::{Value, json};
 use support::log::HEAD_TIME;
 use support::passkey::Passkey;
@@ -482,4 +482,15 @@ fn old_cosignatures_are_no_sign_of_a_young_approval() {
     // Nor may they be dated ahead, or not at all.
     assert!(!backdated(NOW / 1000 + 301).is_clean());
     assert!(!backdated(0).is_clean());
+}
+
+/// A log that changed its key has two, and its receipts are by either.
+#[test]
+fn of_several_log_keys_the_one_that_signed_is_asked() {
+    let key = |seed: u8| LogKey::parse(&support::log::TestKey::new(seed).vkey()).unwrap();
+    let with = |keys: Vec<LogKey>| Scene::good().with(|scene| scene.trust.log_keys = keys).verdict();
+    assert!(with(vec![key(9), key(1)]).is_clean());
+    assert!(with(vec![key(1), key(9)]).is_clean());
+    assert_eq!(with(vec![key(8), key(9)]).conclusion(), Conclusion::Invalid);
+    assert_eq!(with(vec![key(9)]).conclusion(), Conclusion::Invalid);
 }

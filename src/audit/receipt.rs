@@ -89,8 +89,7 @@ fn check(verdict: &mut Verdict, case: &Case<'_>, entry: Option<Unplaced>, keys: 
     let claimed = claimed.as_ref();
     let body = claimed.and_then(|body| body.as_ref().ok());
     let origin = body.map(|body| body.origin.as_str());
-    // A checkpoint of another log is held against a key that it cannot have, and fails as such.
-    let key = log_keys.iter().find(|key| Some(key.origin()) == origin).or(log_keys.first());
+    let key = key_of(receipt, log_keys, origin);
     let heads = match (key, claimed) {
         (Some(key), _) => check_heads(verdict, case, key),
         (None, claimed) => unkeyed(verdict, receipt, claimed.and_then(|body| body.as_ref().err())),
@@ -160,6 +159,25 @@ fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<Cosigned> {
             verdict.fail(name, Code::WitnessQuorum, why.to_string());
             None
         }
+    }
+}
+
+/// The key that the checkpoint is held against. A log may have had two; then it is the one that a line of
+/// the checkpoint names. A checkpoint of another log gets a key that it cannot be by, and fails as such.
+fn key_of<'k>(receipt: &Receipt, log_keys: &'k [LogKey], origin: Option<&str>) -> Option<&'k LogKey> {
+    let of_this_log: Vec<&LogKey> = log_keys.iter().filter(|key| Some(key.origin()) == origin).collect();
+    let named = || {
+        let note = Note::parse(&receipt.checkpoint).ok()?;
+        let is_by = |key: &LogKey| {
+            let (name, id) = (key.verifier().name(), key.verifier().id());
+            note.signatures().iter().any(|line| line.name == name && line.key_id == id)
+        };
+        of_this_log.iter().copied().find(|key| is_by(key))
+    };
+    match of_this_log.as_slice() {
+        [] => log_keys.first(),
+        [one] => Some(one),
+        [first, ..] => named().or(Some(first)),
     }
 }
 

@@ -34,23 +34,23 @@ pub struct Common {
     pub verbose: bool,
     /// The log's public key, as a C2SP verifier key "origin+keyid+key". Get it from the log's
     /// operator, never from the log
-    #[arg(long, global = true, value_name = "VKEY")]
+    #[arg(long, global = true, help_heading = "Trust", value_name = "VKEY")]
     pub log_key: Option<String>,
     /// A witness policy (C2SP tlog-policy): which witnesses must have cosigned the newest checkpoint; the
     /// log key that it lists is pinned where --log-key is not given
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = "Trust", value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// The WebAuthn relying party id that approvals must be made for
-    #[arg(long, global = true, value_name = "ID")]
+    #[arg(long, global = true, help_heading = "Trust", value_name = "ID")]
     pub rp_id: Option<String>,
     /// A web origin that approvals may be signed on, such as https://approvals.example (repeatable)
-    #[arg(long, global = true, value_name = "ORIGIN")]
+    #[arg(long, global = true, help_heading = "Trust", value_name = "ORIGIN")]
     pub allow_origin: Vec<String>,
     /// Accept approvals signed inside a frame of another origin
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Trust")]
     pub allow_cross_origin: bool,
     /// A top-level origin that may frame the approval page (repeatable; with --allow-cross-origin)
-    #[arg(long, global = true, value_name = "ORIGIN")]
+    #[arg(long, global = true, help_heading = "Trust", value_name = "ORIGIN")]
     pub allow_top_origin: Vec<String>,
 }
 
@@ -181,6 +181,7 @@ impl VerifyOptions {
 
 /// What a receipt must be of.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Expected of the receipt")]
 pub struct ExpectedOptions {
     /// Your own payload, the arguments that you are about to use: the approval must be of exactly this.
     /// Never take it from the receipt. "-" is stdin
