@@ -306,7 +306,7 @@ impl Run<'_> {
         let shop = Shop { policy: self.policy, tree: tree.map(Mutex::new), size: head.size(), check_from };
         let covering = self.covering(rooted)?;
         let mut writer = Writer::new(self.mirror, mode, &self.options.now.1, covering)?;
-        let mut taker = Taker::new(mode, shop.tree.is_some(), proofs, self.options.max_findings);
+        let mut taker = Taker::new(mode, shop.tree.is_some(), proofs, self.options);
         let progress = self.progress;
         let flow = in_order(
             rooted / WIDTH..head.size().div_ceil(WIDTH),

@@ -54,6 +54,7 @@ impl Run<'_> {
         if served.is_empty() {
             // Unreachable is "could not tell"; anything else is a log without a head of its own.
             self.summary.no_head = true;
+            self.summary.unreachable = unknown;
             if !unknown {
                 let note = "the log serves no head that verifies: nothing else was judged";
                 self.summary.notes.push(note.to_owned());

@@ -42,7 +42,7 @@ use crate::audit::tally::Tally;
 use crate::core::finding::Code;
 use crate::core::head::Head;
 use crate::mirror::{Mirror, MirrorError};
-use crate::source::LogSource;
+use crate::source::{LogSource, Stop};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -61,6 +61,8 @@ pub struct Options {
     pub max_findings: u64,
     /// The time of the run: Unix milliseconds, and the same as RFC 3339.
     pub now: (u64, String),
+    /// Ends the run early: what was proved until then is kept, and the rest is not checked.
+    pub stop: Stop,
 }
 
 /// Told about progress; the command line draws it.
@@ -134,6 +136,8 @@ pub struct Summary {
     pub notes: Vec<String>,
     /// No head verified: nothing else was judged.
     pub no_head: bool,
+    /// No head could be read at all: nothing is known of the log today, and nothing is held against it.
+    pub unreachable: bool,
 }
 
 /// One run in progress.

@@ -8,18 +8,19 @@ use super::pipeline::in_order;
 use super::taker::too_many;
 use super::work::{Bundle, Piece, Shop, WIDTH, fetch_leaves, fold};
 use super::writer::{Mode, Writer};
-use super::{Fault, Run};
+use super::{Fault, Options, Run};
 use crate::core::hash::Hash;
 use crate::core::tree::CompactRange;
 use crate::core::webauthn::KeyCache;
 use crate::mirror::{Mirror, MirrorError, Reader};
-use crate::source::Leaves;
+use crate::source::{self, Leaves};
 use std::ops::ControlFlow;
 
 enum Stop {
     Fault(Fault),
     Damaged(u64),
     Enough(u64),
+    Told,
 }
 
 /// The proved root of the mirrored leaves of bundle `n`, of which there are `width`.
@@ -74,6 +75,10 @@ impl Run<'_> {
                     self.summary.incomplete.push(too_many(findings));
                     break;
                 }
+                ControlFlow::Break(Stop::Told) => {
+                    self.summary.incomplete.push(source::Stop::SAID.to_owned());
+                    break;
+                }
                 ControlFlow::Break(Stop::Damaged(n)) => self.repair(n)?,
             }
         }
@@ -89,7 +94,7 @@ impl Run<'_> {
             (0..self.options.workers.max(1)).map(|_| reader()).collect::<Result<_, MirrorError>>()?;
         let readers = std::sync::Mutex::new(readers);
         let covering = self.covering(checked)?;
-        let max_findings = self.options.max_findings;
+        let options = self.options;
         let progress = self.progress;
         let mut writer = Writer::new(self.mirror, Mode::Mirrored, &self.options.now.1, covering)?;
         let base = checked / WIDTH;
@@ -107,7 +112,7 @@ impl Run<'_> {
             },
             |n, piece| {
                 progress.advance(WIDTH);
-                take(n, piece, &mut writer, max_findings)
+                take(n, piece, &mut writer, options)
             },
         );
         if !matches!(flow, ControlFlow::Break(Stop::Fault(_))) {
@@ -184,8 +189,11 @@ fn take(
     n: u64,
     piece: Result<Piece, MirrorError>,
     writer: &mut Writer<'_>,
-    max_findings: u64,
+    options: &Options,
 ) -> ControlFlow<Stop> {
+    if options.stop.is_stopped() {
+        return ControlFlow::Break(Stop::Told);
+    }
     let bundle: Box<Bundle> = match piece {
         Ok(Piece::Done(bundle)) => bundle,
         Ok(Piece::Disagreement(what)) => return ControlFlow::Break(Stop::Fault(Fault::Disagreement(what))),
@@ -193,7 +201,9 @@ fn take(
         Err(error) => return ControlFlow::Break(Stop::Fault(Fault::Mirror(error))),
     };
     match writer.take(*bundle).and_then(|()| writer.flush_if_full()) {
-        Ok(()) if writer.findings() > max_findings => ControlFlow::Break(Stop::Enough(writer.findings())),
+        Ok(()) if writer.findings() > options.max_findings => {
+            ControlFlow::Break(Stop::Enough(writer.findings()))
+        }
         Ok(()) => ControlFlow::Continue(()),
         Err(fault) => ControlFlow::Break(Stop::Fault(fault)),
     }

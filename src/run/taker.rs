@@ -1,12 +1,13 @@
 //! Takes the pieces of one pass in order, and decides what each means for it: kept, doubted, the end.
 
-use super::Fault;
 use super::answers::Answer;
 use super::served_proofs::ServedProofs;
 use super::served_tree::TreeError;
 use super::work::{Bundle, Piece, TileCheck, TileDoubt};
 use super::writer::{Mode, Writer};
+use super::{Fault, Options};
 use crate::audit::tally::Tally;
+use crate::source;
 use std::ops::ControlFlow;
 
 /// Bundles that are missing or wrong before a run stops asking: one is a finding, and a log that
@@ -53,7 +54,7 @@ pub(super) struct Taker<'a> {
     /// Tiles vouch for each bundle apart.
     tiles: bool,
     pub proofs: Option<ServedProofs<'a>>,
-    max_findings: u64,
+    options: &'a Options,
     pub taken: Taken,
 }
 
@@ -62,12 +63,15 @@ impl<'a> Taker<'a> {
         mode: Mode,
         tiles: bool,
         proofs: Option<ServedProofs<'a>>,
-        max_findings: u64,
+        options: &'a Options,
     ) -> Taker<'a> {
-        Taker { mode, tiles, proofs, max_findings, taken: Taken::default() }
+        Taker { mode, tiles, proofs, options, taken: Taken::default() }
     }
 
     pub(super) fn take(&mut self, n: u64, piece: Piece, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
+        if self.options.stop.is_stopped() {
+            return ControlFlow::Break(Stop::Unknown(source::Stop::SAID.to_owned()));
+        }
         match piece {
             Piece::Done(bundle) => {
                 if !self.tiles && self.contradicts(&bundle, writer)? {
@@ -110,7 +114,7 @@ impl<'a> Taker<'a> {
         if let Err(fault) = taken {
             return ControlFlow::Break(Stop::Fault(fault));
         }
-        if writer.findings() > self.max_findings {
+        if writer.findings() > self.options.max_findings {
             return ControlFlow::Break(Stop::TooMany(writer.findings()));
         }
         if writer.is_full() { self.flush(writer) } else { ControlFlow::Continue(()) }

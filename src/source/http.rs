@@ -10,6 +10,7 @@ use super::limiter::Limiter;
 use super::options::HttpOptions;
 use super::places::{Place, Places};
 use super::retry::{Late, Next, Patience, Timer, retry_after};
+use super::stop::Stop;
 use super::tiled::{Fetcher, Found, Wanted};
 use super::{FetchError, OpenError};
 use crate::core::text::escape;
@@ -56,8 +57,8 @@ pub(super) enum Miss {
         busy: bool,
         retry_after: Option<Duration>,
     },
-    /// The whole run is over; so long was it to take.
-    Over(Duration),
+    /// The whole run is over, and why.
+    Over(String),
 }
 
 impl Miss {
@@ -70,7 +71,11 @@ impl From<Late> for Miss {
     fn from(late: Late) -> Miss {
         match late {
             Late::Attempt(limit) => Miss::failed(format!("no full answer within {}", rounded(limit))),
-            Late::Run(limit) => Miss::Over(limit),
+            Late::Run(limit) => Miss::Over(format!(
+                "the run's --deadline of {} has passed; what was fetched is kept, run again to go on",
+                format_duration(limit)
+            )),
+            Late::Stopped => Miss::Over(Stop::SAID.to_owned()),
         }
     }
 }
@@ -284,13 +289,7 @@ impl Http {
                     _ => FetchError::unavailable(url, &format!("{cause} (asked {attempts} times){hint}")),
                 }
             }
-            Miss::Over(limit) => FetchError::unavailable(
-                url,
-                &format!(
-                    "the run's --deadline of {} has passed; what was fetched is kept, run again to go on",
-                    format_duration(limit)
-                ),
-            ),
+            Miss::Over(why) => FetchError::unavailable(url, &why),
         }
     }
 }

@@ -19,6 +19,7 @@ mod limiter;
 mod options;
 mod places;
 mod retry;
+mod stop;
 pub mod tiled;
 
 pub use auth::SecretHeaders;
@@ -26,6 +27,7 @@ pub use document::{Document, same_origin};
 pub use error::{FetchError, OpenError};
 pub use http::Http;
 pub use options::HttpOptions;
+pub use stop::Stop;
 
 use crate::core::api::{Bundle, HeadsPage};
 use crate::core::proof::{ConsistencyProof, InclusionProof};

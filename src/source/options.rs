@@ -1,6 +1,7 @@
 //! How to behave towards an HTTP server: the numbers, each with its default and why.
 
 use super::auth::SecretHeaders;
+use super::stop::Stop;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub struct HttpOptions {
     pub ca_file: Option<PathBuf>,
     /// Secrets that go with every request to the log's origin and nowhere else. Default: none.
     pub headers: SecretHeaders,
+    /// Ends all requests at any moment, as the deadline does. Default: nobody's.
+    pub stop: Stop,
 }
 
 impl Default for HttpOptions {
@@ -72,6 +75,7 @@ impl Default for HttpOptions {
             env_proxy: true,
             ca_file: None,
             headers: SecretHeaders::default(),
+            stop: Stop::default(),
         }
     }
 }

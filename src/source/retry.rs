@@ -32,6 +32,8 @@ impl Timer {
 pub(super) enum Late {
     Attempt(Duration),
     Run(Duration),
+    /// The run was told to stop.
+    Stopped,
 }
 
 /// Whether it is worth asking again.
@@ -72,6 +74,7 @@ impl<'a> Patience<'a> {
     pub(super) fn begin_attempt(&mut self) -> Result<(), Late> {
         self.attempt = Timer::new(self.options.attempt_timeout.min(self.total.remaining()));
         match self.run {
+            _ if self.options.stop.is_stopped() => Err(Late::Stopped),
             Some(run) if run.remaining().is_zero() => Err(Late::Run(run.limit)),
             _ => Ok(()),
         }
@@ -81,8 +84,11 @@ impl<'a> Patience<'a> {
     pub(super) async fn hurry<T>(&self, answer: impl Future<Output = T>) -> Result<T, Late> {
         let time = self.attempt.remaining();
         match self.run {
-            Some(run) if run.remaining() <= time => self.in_run(run, answer).await,
-            _ => tokio::time::timeout(time, answer).await.map_err(|_| Late::Attempt(self.attempt.limit)),
+            Some(run) if run.remaining() <= time => self.in_run(answer).await,
+            _ => {
+                let late = Late::Attempt(self.attempt.limit);
+                self.or_stopped(tokio::time::timeout(time, answer)).await?.map_err(|_| late)
+            }
         }
     }
 
@@ -90,18 +96,26 @@ impl<'a> Patience<'a> {
     /// deadline of the run ends it, and the other clocks stand still meanwhile.
     pub(super) async fn bide<T>(&mut self, turn: impl Future<Output = T>) -> Result<T, Late> {
         let begun = Instant::now();
-        let done = match self.run {
-            Some(run) => self.in_run(run, turn).await?,
-            None => turn.await,
-        };
+        let done = self.in_run(turn).await?;
         let waited = begun.elapsed();
         self.attempt.extend(waited);
         self.total.extend(waited);
         Ok(done)
     }
 
-    async fn in_run<T>(&self, run: Timer, work: impl Future<Output = T>) -> Result<T, Late> {
-        tokio::time::timeout(run.remaining(), work).await.map_err(|_| Late::Run(run.limit))
+    /// Until the run is over or told to stop.
+    async fn in_run<T>(&self, work: impl Future<Output = T>) -> Result<T, Late> {
+        let Some(run) = self.run else { return self.or_stopped(work).await };
+        let timed = tokio::time::timeout(run.remaining(), work);
+        self.or_stopped(timed).await?.map_err(|_| Late::Run(run.limit))
+    }
+
+    async fn or_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Late> {
+        tokio::select! {
+            biased;
+            () = self.options.stop.stopped() => Err(Late::Stopped),
+            done = work => Ok(done),
+        }
     }
 
     /// How often was asked so far, the first time included.
@@ -144,8 +158,10 @@ impl<'a> Patience<'a> {
         if delay >= self.total.remaining().min(run) {
             return Next::NoTime;
         }
-        tokio::time::sleep(delay).await;
-        Next::Ask
+        match self.or_stopped(tokio::time::sleep(delay)).await {
+            Ok(()) => Next::Ask,
+            Err(_) => Next::NoTime,
+        }
     }
 }
 
@@ -248,5 +264,31 @@ mod tests {
         });
         assert_eq!(patience.begin_attempt(), Err(Late::Run(ms(100))));
         assert!(begun.elapsed() < ms(1000));
+    }
+
+    #[test]
+    fn a_stop_ends_whatever_is_under_way() {
+        let options = HttpOptions::default();
+        let begun = Instant::now();
+        let mut patience = Patience::new(&options, None);
+        patience.begin_attempt().unwrap();
+        let stop = options.stop.clone();
+        let teller = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            stop.stop();
+        });
+        block_on(async {
+            assert_eq!(patience.hurry(std::future::pending::<()>()).await, Err(Late::Stopped));
+            assert_eq!(patience.bide(std::future::pending::<()>()).await, Err(Late::Stopped));
+            assert_eq!(patience.after_failure(Some(Duration::from_secs(60))).await, Next::NoTime);
+            assert_eq!(
+                patience.after_absence().await,
+                Next::NoTime,
+                "an absence that nobody looked at twice"
+            );
+        });
+        assert_eq!(patience.begin_attempt(), Err(Late::Stopped));
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        teller.join().unwrap();
     }
 }

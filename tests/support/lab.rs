@@ -12,7 +12,7 @@ use countersign::core::webauthn::RelyingParty;
 use countersign::mirror::Mirror;
 use countersign::run::{Options, Run, Silent};
 use countersign::source::tiled::{Fetcher, Found, Tiled, Wanted};
-use countersign::source::{FetchError, LogSource};
+use countersign::source::{FetchError, LogSource, Stop};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -221,6 +221,7 @@ impl Desk<'_> {
             max_entries: 1_000_000,
             max_findings: 10_000,
             now: (now, text::time(now)),
+            stop: Stop::default(),
         };
         let summary = Run::new(Some(source), &mut mirror, policy, &options, &Silent).audit();
         let findings = mirror.findings(false).unwrap().into_iter().map(|stored| stored.finding);
