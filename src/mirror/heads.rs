@@ -5,6 +5,7 @@ use super::{Mirror, MirrorError, Result};
 use crate::core::hash::Hash;
 use crate::core::head::{Head, HeadFormat, LogKey};
 use rusqlite::{Row, params};
+use std::path::Path;
 
 /// Whether a head is borne out by the mirror.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,7 +72,7 @@ pub struct StoredHead {
     pub last_seen: String,
 }
 
-struct Raw {
+pub(super) struct Raw {
     format: String,
     size: i64,
     time: Option<i64>,
@@ -83,7 +84,7 @@ struct Raw {
     last_seen: String,
 }
 
-fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+pub(super) fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
     Ok(Raw {
         format: row.get(0)?,
         size: row.get(1)?,
@@ -292,28 +293,29 @@ impl Mirror {
             .db
             .prepare_cached(sql)
             .and_then(|mut select| select.query_map(values, raw)?.collect::<rusqlite::Result<Vec<Raw>>>());
-        self.sql(result)?.into_iter().map(|raw| self.stored_head(raw, key)).collect()
+        self.sql(result)?.into_iter().map(|raw| stored_head(&self.path, raw, key)).collect()
     }
+}
 
-    fn stored_head(&self, raw: Raw, key: &LogKey) -> Result<StoredHead> {
-        let damaged = |why: String| MirrorError::Damaged(self.path.clone(), why);
-        let format = HeadFormat::from_text(&raw.format);
-        let format = format.ok_or_else(|| damaged("a kept head has no known format".to_owned()))?;
-        let head = Head::verify_as(format, raw.raw.as_bytes(), key)
-            .map_err(|error| damaged(format!("a kept head does not verify any more: {error}")))?;
-        // The columns are for queries; what is held against a log is what it signed.
-        let columns = (raw.size, raw.time, raw.root.as_slice());
-        if columns != (int(head.size()), head.timestamp().map(int), head.root().0.as_slice()) {
-            return Err(damaged("a kept head is not what its columns say".to_owned()));
-        }
-        let status = HeadStatus::from_text(&raw.status)
-            .ok_or_else(|| damaged("a kept head has no known status".to_owned()))?;
-        Ok(StoredHead {
-            head,
-            status,
-            provenance: raw.provenance,
-            first_seen: raw.first_seen,
-            last_seen: raw.last_seen,
-        })
+/// Nothing read is believed before it verifies again.
+pub(super) fn stored_head(path: &Path, raw: Raw, key: &LogKey) -> Result<StoredHead> {
+    let damaged = |why: String| MirrorError::Damaged(path.to_owned(), why);
+    let format = HeadFormat::from_text(&raw.format);
+    let format = format.ok_or_else(|| damaged("a kept head has no known format".to_owned()))?;
+    let head = Head::verify_as(format, raw.raw.as_bytes(), key)
+        .map_err(|error| damaged(format!("a kept head does not verify any more: {error}")))?;
+    // The columns are for queries; what is held against a log is what it signed.
+    let columns = (raw.size, raw.time, raw.root.as_slice());
+    if columns != (int(head.size()), head.timestamp().map(int), head.root().0.as_slice()) {
+        return Err(damaged("a kept head is not what its columns say".to_owned()));
     }
+    let status = HeadStatus::from_text(&raw.status)
+        .ok_or_else(|| damaged("a kept head has no known status".to_owned()))?;
+    Ok(StoredHead {
+        head,
+        status,
+        provenance: raw.provenance,
+        first_seen: raw.first_seen,
+        last_seen: raw.last_seen,
+    })
 }

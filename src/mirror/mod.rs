@@ -17,10 +17,12 @@
 //! | `mark` | how a rolled-back mirror is noticed |
 //! | `write`, `read` | leaves, nodes, columns |
 //! | `heads`, `listed` | signed heads; which of them the log lists itself |
+//! | `head_lines` | the history of heads for others, read beside a running audit |
 //! | `findings`, `memory` | findings; what the checks across entries remember |
 
 mod error;
 mod findings;
+mod head_lines;
 mod heads;
 mod listed;
 mod mark;
@@ -31,6 +33,7 @@ mod write;
 
 pub use error::MirrorError;
 pub use findings::StoredFinding;
+pub use head_lines::{HeadLine, HeadReader};
 pub use heads::{HeadStatus, Provenance, StoredHead};
 pub use read::Reader;
 

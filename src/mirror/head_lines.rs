@@ -1,0 +1,104 @@
+//! The history of heads as it is handed to others: a line of JSON each, from a mirror that may be in use.
+
+use super::heads::{Raw, SELECT, StoredHead, raw, stored_head};
+use super::{MirrorError, Result, check_log, connect, exists, read, sql_error};
+use crate::core::head::LogKey;
+use rusqlite::{Connection, OpenFlags};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// One line of `heads export`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeadLine {
+    /// `checkpoint` or `sth`.
+    pub format: String,
+    /// Entries that the head commits to.
+    pub size: u64,
+    /// Its root, hex.
+    pub root: String,
+    /// Its time in Unix milliseconds, where it has one.
+    pub time: Option<u64>,
+    /// Whether the mirror bears it out.
+    pub status: String,
+    /// How it came here.
+    pub provenance: String,
+    /// RFC 3339.
+    pub first_seen: String,
+    /// The head, byte for byte.
+    pub head: String,
+}
+
+impl HeadLine {
+    /// Of a kept head.
+    pub fn new(stored: &StoredHead) -> HeadLine {
+        HeadLine {
+            format: stored.head.format().as_str().to_owned(),
+            size: stored.head.size(),
+            root: stored.head.root().to_string(),
+            time: stored.head.timestamp(),
+            status: stored.status.as_str().to_owned(),
+            provenance: stored.provenance.clone(),
+            first_seen: stored.first_seen.clone(),
+            head: stored.head.raw().to_owned(),
+        }
+    }
+
+    /// The line, with its end.
+    pub fn to_line(&self) -> String {
+        // Texts and numbers alone: this cannot fail.
+        let mut line = serde_json::to_string(self).unwrap_or_default();
+        line.push('\n');
+        line
+    }
+}
+
+/// The kept heads, read while the mirror may be in use by an audit: a connection for reading alone, and
+/// no lock. Whoever reads must not hold up the audit, nor the audit the reader.
+pub struct HeadReader {
+    db: Connection,
+    path: PathBuf,
+    key: LogKey,
+    /// Rows that are still to be read, the last one first.
+    rows: Vec<i64>,
+}
+
+impl HeadReader {
+    /// The heads of the mirror at `path` as they are now. Nothing is created or changed.
+    ///
+    /// # Errors
+    /// [`MirrorError`]; also where it mirrors another log.
+    pub fn open(path: &Path, key: &LogKey) -> Result<HeadReader> {
+        if !exists(path)? {
+            return Err(MirrorError::Missing(path.to_owned()));
+        }
+        let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let state = read::state(&db, path)?;
+        check_log(path, &state, key)?;
+        // Places first, so that pages neither overlap nor leave a gap where heads are added meanwhile.
+        let rows = || -> rusqlite::Result<Vec<i64>> {
+            db.busy_timeout(std::time::Duration::from_secs(5))?;
+            let sql = "SELECT rowid FROM heads ORDER BY size DESC, time DESC, statement DESC";
+            db.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+        };
+        let rows = rows().map_err(|error| sql_error(path, error))?;
+        Ok(HeadReader { db, path: path.to_owned(), key: key.clone(), rows })
+    }
+
+    /// The next `most` heads, in the order of [`Mirror::heads`](super::Mirror::heads), each verified again.
+    /// None: these were all.
+    ///
+    /// # Errors
+    /// [`MirrorError`].
+    pub fn next(&mut self, most: usize) -> Result<Vec<StoredHead>> {
+        let sql = format!("{SELECT} WHERE rowid = ?1");
+        let wanted = self.rows.split_off(self.rows.len().saturating_sub(most));
+        let read = |row: &i64| -> Result<StoredHead> {
+            let found: rusqlite::Result<Raw> =
+                self.db.prepare_cached(&sql).and_then(|mut select| select.query_row([row], raw));
+            let found = found.map_err(|error| sql_error(&self.path, error))?;
+            stored_head(&self.path, found, &self.key)
+        };
+        wanted.iter().rev().map(read).collect()
+    }
+}
