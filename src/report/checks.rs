@@ -1,6 +1,6 @@
 //! Every check by name: what it says, which findings it makes, and how it came out.
 
-use super::Input;
+use super::{Asked, Input};
 use crate::audit::finding::Finding;
 use crate::core::finding::{Code, Severity};
 
@@ -219,6 +219,11 @@ const TABLE: &[Check] = &[
     ),
 ];
 
+/// Checks of what a JSON API alone answers.
+const ONLY_API: [&str; 3] = ["served-proofs", "head-list", "verification-bundles"];
+
+const NO_QUORUM: &str = "the policy asks for no cosignatures (quorum none)";
+
 const NEED_RP_ID: &str = "give the relying party id with --rp-id";
 const NEED_POLICY: &str = "give a witness policy with --policy";
 const NEED_ORIGIN: &str = "give the allowed web origins with --allow-origin";
@@ -237,6 +242,37 @@ fn about_answers(finding: &Finding) -> Option<&'static str> {
 /// All checks, in the order of the specification.
 pub(super) fn lines(input: &Input) -> Vec<CheckLine> {
     TABLE.iter().map(|check| line(check, input)).collect()
+}
+
+/// What is known of a check before any audit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Foreseen {
+    /// It will be made.
+    Made,
+    /// It will be made if the log has what it is about.
+    IfThere,
+    /// It will not be made: this is missing.
+    NotMade(&'static str),
+}
+
+/// Before any audit: what each check would say, and whether it will be made. `api`: of a JSON API.
+pub fn foreseen(asked: Asked, api: bool) -> Vec<(&'static str, Foreseen)> {
+    let needs = |given: bool, how| if given { Foreseen::Made } else { Foreseen::NotMade(how) };
+    let one = |Check(name, _, when, _): &Check| match when {
+        When::Always => Foreseen::Made,
+        When::RpId => needs(asked.rp_id, NEED_RP_ID),
+        When::Origin => needs(asked.origins, NEED_ORIGIN),
+        When::Asked(how) => match *name {
+            "pinned-keys" => needs(asked.pinned_keys, how),
+            "witnesses" if asked.quorum == Some(false) => Foreseen::NotMade(NO_QUORUM),
+            "witnesses" => needs(asked.quorum.is_some(), NEED_POLICY),
+            "head-age" if !asked.head_age => Foreseen::NotMade(how),
+            "tiles" if api => Foreseen::NotMade(how),
+            name if ONLY_API.contains(&name) && !api => Foreseen::NotMade(how),
+            _ => Foreseen::IfThere,
+        },
+    };
+    TABLE.iter().map(|check| (check.3, one(check))).collect()
 }
 
 fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
@@ -262,7 +298,7 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
     let vacuous =
         count.not_checked == 0 && input.log.tree_size == Some(entries.total) && entries.approved == 0;
     let api = input.log.source.starts_with("api+");
-    let only_api = ["served-proofs", "head-list", "verification-bundles"].contains(name);
+    let only_api = ONLY_API.contains(name);
     // The list is either read to its end and complete, or nothing is known of what it lacks.
     let undecided = *name == "head-list" && count.not_checked > 0;
     let made = match when {
@@ -285,7 +321,7 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
         When::Asked(_) if *name == "witnesses" && result == CheckResult::NotChecked => {
             Some(match input.asked.quorum {
                 None => NEED_POLICY,
-                Some(false) => "the policy asks for no cosignatures (quorum none)",
+                Some(false) => NO_QUORUM,
                 Some(true) => "no checkpoint could be held against the policy",
             })
         }

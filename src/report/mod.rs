@@ -28,6 +28,13 @@ pub struct ReportedFinding {
     pub ended: Option<String>,
 }
 
+impl ReportedFinding {
+    /// Whether it is more than worth knowing.
+    pub fn is_above_info(&self) -> bool {
+        self.finding.severity > Severity::Info
+    }
+}
+
 /// The log, as far as this run got.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LogPart {
@@ -58,6 +65,18 @@ pub struct EntryCounts {
     pub expired: u64,
     /// With at least one finding of severity `invalid`.
     pub invalid: u64,
+}
+
+/// What became of the mirror that a run was to use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum MirrorUse {
+    /// It was not opened: the report says nothing of what earlier runs found.
+    #[default]
+    Unopened,
+    /// Another process holds it.
+    InUse,
+    /// The report has all that is in it.
+    Opened,
 }
 
 /// What decides whether something was asked for.
@@ -104,6 +123,10 @@ pub struct Input {
     pub nothing_judged: bool,
     /// A note that must not be missed, even if all is clean.
     pub must_be_read: bool,
+    /// No head of the log could be read: nothing is known of it today, and nothing is held against it.
+    pub unreachable: bool,
+    /// What became of the mirror.
+    pub mirror: MirrorUse,
     /// What was asked for.
     pub asked: Asked,
     /// RFC 3339.
@@ -152,7 +175,7 @@ impl Report {
 
     /// Whether somebody should read it: it is not clean, there are warnings, or a note says so.
     pub fn must_be_read(&self) -> bool {
-        let warning = self.input.findings.iter().any(|f| f.finding.severity > Severity::Info);
+        let warning = self.input.findings.iter().any(ReportedFinding::is_above_info);
         self.verdict != Conclusion::Clean || warning || self.input.must_be_read
     }
 

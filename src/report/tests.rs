@@ -52,6 +52,8 @@ fn everything() -> Input {
         notes: vec!["the trust options changed".to_owned()],
         nothing_judged: false,
         must_be_read: false,
+        unreachable: false,
+        mirror: MirrorUse::Opened,
         asked: Asked { rp_id: true, ..Asked::default() },
         started_at: "2026-11-23T02:00:00.000Z".to_owned(),
         finished_at: "2026-11-23T02:00:01.500Z".to_owned(),
