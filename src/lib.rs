@@ -66,10 +66,11 @@
 //! | [`mirror`] | the auditor's copy in SQLite; the only SQL |
 //! | [`run`] | one audit: where source, checks and mirror meet |
 //! | [`report`] | one value, as text and JSON |
+//! | [`monitor`] | audits again and again; metrics, health, the history of heads |
 //! | [`cli`] | options, config, commands |
 //!
 //! `core` imports nothing of ours; `audit` and `source` import `core`; `mirror` and `report` import
-//! `core` and `audit`; `run` imports those; `cli` imports all, and nothing imports `cli`. A test
+//! `core` and `audit`; `run` imports those; `monitor` imports all of them; `cli` imports all, and nothing imports `cli`. A test
 //! (`tests/imports.rs`) keeps that.
 
 #![forbid(unsafe_code)]
@@ -93,6 +94,8 @@ pub mod cli;
 pub mod core;
 #[cfg(feature = "cli")]
 pub mod mirror;
+#[cfg(feature = "cli")]
+pub mod monitor;
 #[cfg(feature = "cli")]
 pub mod report;
 #[cfg(feature = "cli")]

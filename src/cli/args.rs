@@ -1,5 +1,6 @@
 //! The arguments, as typed.
 
+use super::monitor_args::{ConfigCommand, MonitorOptions};
 use super::net::NetOptions;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ pub struct Cli {
 }
 
 /// Options of every command.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, PartialEq, Debug, Default)]
 pub struct Common {
     /// A TOML file with any of these options under the same names; options win
     #[arg(long, global = true, value_name = "FILE")]
@@ -106,9 +107,14 @@ pub enum Command {
     /// Misbehaviour files
     #[command(subcommand)]
     Evidence(EvidenceCommand),
+    /// Watch one log or several: the same audit again and again, with metrics and health; --once for cron
+    Monitor(MonitorOptions),
+    /// Config files
+    #[command(subcommand)]
+    Config(ConfigCommand),
 }
 
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, PartialEq, Debug, Default)]
 pub struct AuditOptions {
     /// The log: a directory, a file://, http:// or https:// prefix, or the base of a JSON API as
     /// api+https://host/public/log

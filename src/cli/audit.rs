@@ -8,9 +8,9 @@ use crate::core::head::LogKey;
 use crate::core::text;
 use crate::core::tlog_policy::TlogPolicy;
 use crate::mirror::{Begun, Mirror, MirrorError, StoredFinding};
-use crate::report::{self, Asked, EntryCounts, Input, LogPart, Report, ReportedFinding};
-use crate::run::{Options, Run, Summary};
-use crate::source::{self, LogSource};
+use crate::report::{self, Asked, EntryCounts, Input, LogPart, MirrorUse, Report, ReportedFinding};
+use crate::run::{Options, Progress, Run, Summary};
+use crate::source::{self, HttpOptions, LogSource, Stop};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -23,10 +23,25 @@ pub const NO_LOG_KEY: &str = "the log's public key was not given, and without it
 /// # Errors
 /// Wrong usage: a sentence for the person.
 pub fn run(settings: &Settings) -> Result<u8, String> {
+    let report = audit(settings, &Stop::default(), &bar(settings))?;
+    print(settings, &report);
+    Ok(report.verdict().exit_code())
+}
+
+/// Progress as the settings ask for it.
+pub fn bar(settings: &Settings) -> Bar {
+    Bar::new(!settings.quiet && output::stderr_is_terminal(), settings.verbose)
+}
+
+/// Runs the audit, until it is done or `stop` ends it.
+///
+/// # Errors
+/// Wrong usage: a sentence for the person.
+pub fn audit(settings: &Settings, stop: &Stop, progress: &dyn Progress) -> Result<Report, String> {
     let location = settings.require_log()?;
     let db = settings.require_db()?;
     let log_key = settings.one_log_key()?;
-    let (source, note) = open_log(settings, location)?;
+    let (source, note) = open_log_until(settings, location, stop)?;
     let started = Started::now();
     let mut input = Input {
         command: "audit",
@@ -42,12 +57,11 @@ pub fn run(settings: &Settings) -> Result<u8, String> {
         }
         Some(key) => {
             input.log.origin = key.origin().to_owned();
-            with_mirror(settings, source.as_ref(), key, db, &started, &mut input)?;
+            let with = With { settings, source: source.as_ref(), key, started: &started, stop, progress };
+            with.mirror(db, &mut input)?;
         }
     }
-    let report = Report::new(started.finish(input));
-    print(settings, &report);
-    Ok(report.verdict().exit_code())
+    Ok(Report::new(started.finish(input)))
 }
 
 /// Opens the log, and says where secrets were kept back from it.
@@ -55,16 +69,26 @@ pub fn run(settings: &Settings) -> Result<u8, String> {
 /// # Errors
 /// Wrong usage: a sentence for the person.
 pub fn open_log(settings: &Settings, location: &str) -> Result<(Box<dyn LogSource>, Option<String>), String> {
+    open_log_until(settings, location, &Stop::default())
+}
+
+fn open_log_until(
+    settings: &Settings,
+    location: &str,
+    stop: &Stop,
+) -> Result<(Box<dyn LogSource>, Option<String>), String> {
     // The secrets of a config that names a log are for that log.
     let owner = settings.config_log.as_deref().unwrap_or(location);
     let (http, left_out) = settings.net.options_for(location, Some(owner))?;
+    let http = HttpOptions { stop: stop.clone(), ..http };
     let source = source::open(location, settings.api, &http).map_err(|error| format!("--log: {error}"))?;
     let note = "the secrets in the config are for the log that it names, and were not sent to this one: give those of \
                 this log as options";
     Ok((source, left_out.then(|| note.to_owned())))
 }
 
-fn asked(settings: &Settings) -> Asked {
+/// What the settings ask for.
+pub fn asked(settings: &Settings) -> Asked {
     Asked {
         rp_id: settings.relying_party.rp_id.is_some(),
         origins: settings.relying_party.allowed_origins.is_some(),
@@ -75,50 +99,62 @@ fn asked(settings: &Settings) -> Asked {
     }
 }
 
-fn with_mirror(
-    settings: &Settings,
-    source: &dyn LogSource,
-    key: &LogKey,
-    db: &Path,
-    started: &Started,
-    input: &mut Input,
-) -> Result<(), String> {
-    let opened = if settings.init { Mirror::create_or_open(db, key) } else { Mirror::open(db, key) };
-    let mut mirror = match opened {
-        Ok(mirror) => mirror,
-        Err(error) if error.is_usage() => return Err(error.to_string()),
-        Err(error) => {
-            input.nothing_judged = true;
+/// What one audit is made with.
+struct With<'a> {
+    settings: &'a Settings,
+    source: &'a dyn LogSource,
+    key: &'a LogKey,
+    started: &'a Started,
+    stop: &'a Stop,
+    progress: &'a dyn Progress,
+}
+
+impl With<'_> {
+    fn mirror(&self, db: &Path, input: &mut Input) -> Result<(), String> {
+        let With { settings, source, key, started, stop, progress } = *self;
+        let opened = if settings.init { Mirror::create_or_open(db, key) } else { Mirror::open(db, key) };
+        let mut mirror = match opened {
+            Ok(mirror) => mirror,
+            Err(error) if error.is_usage() => return Err(error.to_string()),
+            Err(error) => {
+                input.nothing_judged = true;
+                if matches!(error, MirrorError::InUse(_)) {
+                    input.mirror = MirrorUse::InUse;
+                }
+                input.faults.push(error.to_string());
+                return Ok(());
+            }
+        };
+        let begun = match mirror.begun() {
+            Begun::Ordinarily => None,
+            Begun::Over => {
+                Some("--init put a new mirror in the place of one that is gone: its heads are forgotten")
+            }
+            Begun::Adopted => Some("--init took a mirror without its mark: heads seen since may be lost"),
+        };
+        input.must_be_read |= begun.is_some();
+        input.notes.extend(begun.map(str::to_owned));
+        let policy = settings.policy(key.clone());
+        let options = Options {
+            full: settings.full,
+            workers: workers(settings, source),
+            evidence_dir: settings.evidence_dir_for(db),
+            max_entries: settings.max_entries,
+            max_findings: settings.max_findings,
+            now: (started.unix_ms, started.text.clone()),
+            stop: stop.clone(),
+        };
+        let summary = Run::new(Some(source), &mut mirror, &policy, &options, progress).audit();
+        input.unreachable = summary.unreachable;
+        let filled =
+            fill(input, &mirror, summary, key).and_then(|()| note_unknown_pins(input, &mirror, settings));
+        if let Err(error) = filled {
             input.faults.push(error.to_string());
-            return Ok(());
+        } else {
+            input.mirror = MirrorUse::Opened;
         }
-    };
-    let begun = match mirror.begun() {
-        Begun::Ordinarily => None,
-        Begun::Over => {
-            Some("--init put a new mirror in the place of one that is gone: its heads are forgotten")
-        }
-        Begun::Adopted => Some("--init took a mirror without its mark: heads seen since may be lost"),
-    };
-    input.must_be_read |= begun.is_some();
-    input.notes.extend(begun.map(str::to_owned));
-    let policy = settings.policy(key.clone());
-    let options = Options {
-        full: settings.full,
-        workers: workers(settings, source),
-        evidence_dir: settings.evidence_dir_for(db),
-        max_entries: settings.max_entries,
-        max_findings: settings.max_findings,
-        now: (started.unix_ms, started.text.clone()),
-    };
-    let bar = Bar::new(!settings.quiet && output::stderr_is_terminal(), settings.verbose);
-    let summary = Run::new(Some(source), &mut mirror, &policy, &options, &bar).audit();
-    let filled =
-        fill(input, &mirror, summary, key).and_then(|()| note_unknown_pins(input, &mirror, settings));
-    if let Err(error) = filled {
-        input.faults.push(error.to_string());
+        Ok(())
     }
-    Ok(())
 }
 
 /// For a directory one thread a core; over HTTP as many as the source can use at once.
@@ -182,7 +218,8 @@ fn reported(stored: StoredFinding) -> ReportedFinding {
     ReportedFinding { finding: stored.finding, first_seen: stored.first_seen, ended: stored.ended }
 }
 
-fn print(settings: &Settings, report: &Report) {
+/// Prints the report as the settings ask for it.
+pub fn print(settings: &Settings, report: &Report) {
     match settings.format {
         Format::Json => output::print(&report::json::render(report)),
         Format::Text if settings.quiet && !report.must_be_read() => {}

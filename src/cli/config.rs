@@ -1,7 +1,8 @@
 //! Arguments and config file become settings.
 
-use super::args::{AuditOptions, Common, DecisionOption, ExpectedOptions, Format, TypedFormat};
-use super::net::{Net, NetOptions};
+use super::args::{AuditOptions, Common, ExpectedOptions, Format, TypedFormat};
+use super::config_file::{self, ConfigFile};
+use super::net::Net;
 use super::output;
 use crate::audit::policy::Policy;
 use crate::audit::trust::TrustPolicy;
@@ -11,13 +12,8 @@ use crate::core::head::LogKey;
 use crate::core::tlog_policy::TlogPolicy;
 use crate::core::webauthn::{CosePublicKey, RelyingParty};
 use crate::core::{limits, text};
-use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-
-/// A config file longer than this is none.
-const MAX_CONFIG: u64 = 1024 * 1024;
 
 /// Settings of one run: options over config over defaults.
 #[derive(Clone, Debug)]
@@ -104,88 +100,20 @@ impl Settings {
     }
 }
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-struct ConfigFile {
-    format: Option<Format>,
-    quiet: bool,
-    verbose: bool,
-    log_key: Option<String>,
-    policy: Option<PathBuf>,
-    rp_id: Option<String>,
-    allow_origin: Vec<String>,
-    allow_cross_origin: bool,
-    allow_top_origin: Vec<String>,
-    log: Option<String>,
-    api: bool,
-    db: Option<PathBuf>,
-    init: bool,
-    evidence_dir: Option<PathBuf>,
-    workers: Option<u16>,
-    full: bool,
-    max_head_age: Option<String>,
-    deny_warnings: bool,
-    max_entries: Option<u64>,
-    max_findings: Option<u64>,
-    contact: Option<String>,
-    max_rps: Option<f64>,
-    timeout: Option<String>,
-    retry_for: Option<String>,
-    deadline: Option<String>,
-    ca_file: Option<PathBuf>,
-    bearer_file: Option<PathBuf>,
-    bearer_env: Option<String>,
-    header_file: Option<PathBuf>,
-    header_env: Option<String>,
-    payload: Option<PathBuf>,
-    action: Option<String>,
-    email: Option<String>,
-    approver: Option<String>,
-    expect_id: Option<String>,
-    max_age: Option<String>,
-    decision: Option<DecisionOption>,
-    /// Approver → keys: COSE_Key as base64url, or the key's identity as the mirror shows it.
-    approvers: BTreeMap<String, Vec<String>>,
-}
-
-impl ConfigFile {
-    fn expected(&mut self) -> ExpectedOptions {
-        ExpectedOptions {
-            payload: self.payload.take(),
-            action: self.action.take(),
-            email: self.email.take(),
-            approver: self.approver.take(),
-            expect_id: self.expect_id.take(),
-            max_age: self.max_age.take(),
-            decision: self.decision,
-        }
-    }
-
-    fn net(&mut self) -> NetOptions {
-        NetOptions {
-            contact: self.contact.take(),
-            max_rps: self.max_rps,
-            timeout: self.timeout.take(),
-            retry_for: self.retry_for.take(),
-            deadline: self.deadline.take(),
-            ca_file: self.ca_file.take(),
-            bearer_file: self.bearer_file.take(),
-            bearer_env: self.bearer_env.take(),
-            header_file: self.header_file.take(),
-            header_env: self.header_env.take(),
-        }
-    }
-}
-
 /// Puts options and config together.
 ///
 /// # Errors
 /// A sentence for the person: wrong usage.
 pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String> {
-    let mut file = match &common.config {
-        Some(path) => read(path)?,
-        None => ConfigFile::default(),
-    };
+    let file = common.config.as_deref().map_or_else(|| Ok(ConfigFile::default()), config_file::of_one_log)?;
+    settle(common, options, file)
+}
+
+/// Puts options and what a config says of one log together.
+///
+/// # Errors
+/// A sentence for the person: wrong usage.
+pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Result<Settings, String> {
     let (file_net, expected) = (file.net(), file.expected());
     let log_key = common.log_key.or(file.log_key);
     let log_key =
@@ -242,17 +170,6 @@ pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String
         net: Net::resolve(*options.net, file_net, workers)?,
         expected,
     })
-}
-
-fn read(path: &Path) -> Result<ConfigFile, String> {
-    let fail = |why: String| format!("config {path:?}: {why}");
-    let file = std::fs::File::open(path).map_err(|error| fail(error.to_string()))?;
-    let mut text = String::new();
-    let read = file.take(MAX_CONFIG.saturating_add(1)).read_to_string(&mut text);
-    if read.map_err(|error| fail(error.to_string()))? as u64 > MAX_CONFIG {
-        return Err(fail("longer than 1 MiB".to_owned()));
-    }
-    toml::from_str(&text).map_err(|error| fail(error.to_string()))
 }
 
 fn read_policy(path: &Path) -> Result<TlogPolicy, String> {

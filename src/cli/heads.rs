@@ -8,10 +8,9 @@ use crate::audit::conclusion::Conclusion;
 use crate::core::finding::Severity;
 use crate::core::head::{Head, HeadError, LogKey};
 use crate::core::text;
-use crate::mirror::{Mirror, MirrorError, Provenance, StoredFinding, StoredHead};
+use crate::mirror::{HeadLine, Mirror, MirrorError, Provenance, StoredFinding};
 use crate::run::{Fault, Options, Run, Silent};
-use crate::source::{Document, FetchError, OpenError};
-use serde::{Deserialize, Serialize};
+use crate::source::{Document, FetchError, OpenError, Stop};
 use serde_json::json;
 use std::borrow::Cow;
 use std::path::Path;
@@ -24,36 +23,6 @@ const KEPT_AT_ONCE: usize = 1000;
 
 /// Refused heads that are named one by one; of the others only the number is said.
 const MOST_REFUSED: usize = 100;
-
-/// One line of `heads export`.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct HeadLine {
-    format: String,
-    size: u64,
-    root: String,
-    time: Option<u64>,
-    status: String,
-    provenance: String,
-    first_seen: String,
-    /// The head, byte for byte.
-    head: String,
-}
-
-impl HeadLine {
-    fn new(stored: &StoredHead) -> HeadLine {
-        HeadLine {
-            format: stored.head.format().as_str().to_owned(),
-            size: stored.head.size(),
-            root: stored.head.root().to_string(),
-            time: stored.head.timestamp(),
-            status: stored.status.as_str().to_owned(),
-            provenance: stored.provenance.clone(),
-            first_seen: stored.first_seen.clone(),
-            head: stored.head.raw().to_owned(),
-        }
-    }
-}
 
 /// Runs one of the commands.
 ///
@@ -98,8 +67,7 @@ fn fault(error: &MirrorError) -> u8 {
 fn export(mirror: &Mirror, key: &LogKey) -> Result<u8, MirrorError> {
     let mut lines = String::new();
     for stored in mirror.heads(key)? {
-        lines.push_str(&serde_json::to_string(&HeadLine::new(&stored)).unwrap_or_default());
-        lines.push('\n');
+        lines.push_str(&HeadLine::new(&stored).to_line());
     }
     output::print(&lines);
     Ok(0)
@@ -201,6 +169,7 @@ fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, bytes: &[u8]) 
         max_entries: settings.max_entries,
         max_findings: settings.max_findings,
         now: (started.unix_ms, started.text.clone()),
+        stop: Stop::default(),
     };
     let mut imported = Imported::default();
     let mut run = Run::new(None, mirror, &policy, &options, &Silent);

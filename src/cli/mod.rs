@@ -6,17 +6,22 @@
 mod args;
 mod audit;
 mod config;
+mod config_file;
 mod evidence;
 mod heads;
+mod monitor;
+mod monitor_args;
 mod net;
 mod output;
 mod progress;
 mod receipt;
 mod receipts;
 mod verify;
+mod watched;
 
 use args::{Cli, Command, EvidenceCommand};
 use clap::Parser as _;
+use monitor_args::ConfigCommand;
 use std::process::ExitCode;
 
 /// Wrong usage or configuration: nothing was checked.
@@ -53,6 +58,8 @@ fn dispatch(cli: Cli) -> ExitCode {
             config::resolve(cli.common, args::AuditOptions::default())
                 .and_then(|settings| evidence::verify(&settings, &file))
         }
+        Command::Monitor(options) => monitor::run(&cli.common, &options),
+        Command::Config(ConfigCommand::Check) => watched::check(&cli.common),
     };
     match result {
         Ok(code) => ExitCode::from(code),

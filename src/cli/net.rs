@@ -20,7 +20,7 @@ const MAX_RPS: f64 = 10_000.0;
 const MAX_CONTACT: usize = 256;
 
 /// As typed, or as the config has it.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, PartialEq, Debug, Default)]
 #[command(next_help_heading = "HTTP")]
 pub struct NetOptions {
     /// An address or URL for the log's operator to reach you, sent with requests
@@ -147,6 +147,11 @@ impl Net {
         let typed = Secrets::of(typed)?;
         let all = typed.clone().or(Secrets::of(file)?);
         Ok(Net { options, typed, all })
+    }
+
+    /// The most time that one run takes over the network.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.options.deadline
     }
 
     /// For requests to the log.

@@ -6,6 +6,7 @@ use crate::core::head::LogKey;
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// One line of `heads export`.
 #[derive(Serialize, Deserialize)]
@@ -73,11 +74,11 @@ impl HeadReader {
             return Err(MirrorError::Missing(path.to_owned()));
         }
         let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        db.busy_timeout(Duration::from_secs(5)).map_err(|error| sql_error(path, error))?;
         let state = read::state(&db, path)?;
         check_log(path, &state, key)?;
         // Places first, so that pages neither overlap nor leave a gap where heads are added meanwhile.
         let rows = || -> rusqlite::Result<Vec<i64>> {
-            db.busy_timeout(std::time::Duration::from_secs(5))?;
             let sql = "SELECT rowid FROM heads ORDER BY size DESC, time DESC, statement DESC";
             db.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
         };

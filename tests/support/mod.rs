@@ -11,6 +11,7 @@ pub mod case;
 pub mod cli;
 pub mod lab;
 pub mod log;
+pub mod monitor;
 pub mod passkey;
 pub mod receipt;
 pub mod receipt_cli;

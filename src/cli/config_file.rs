@@ -1,0 +1,156 @@
+//! The config file as it stands on disk: of one log, or of several for `monitor`.
+
+use super::args::{DecisionOption, ExpectedOptions, Format};
+use super::monitor_args::LogFormat;
+use super::net::NetOptions;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// A config file longer than this is none.
+const MAX_CONFIG: u64 = 1024 * 1024;
+
+/// What a config says of one log, under the names of the options.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ConfigFile {
+    pub format: Option<Format>,
+    pub quiet: bool,
+    pub verbose: bool,
+    pub log_key: Option<String>,
+    pub policy: Option<PathBuf>,
+    pub rp_id: Option<String>,
+    pub allow_origin: Vec<String>,
+    pub allow_cross_origin: bool,
+    pub allow_top_origin: Vec<String>,
+    pub log: Option<String>,
+    pub api: bool,
+    pub db: Option<PathBuf>,
+    pub init: bool,
+    pub evidence_dir: Option<PathBuf>,
+    pub workers: Option<u16>,
+    pub full: bool,
+    pub max_head_age: Option<String>,
+    pub deny_warnings: bool,
+    pub max_entries: Option<u64>,
+    pub max_findings: Option<u64>,
+    pub contact: Option<String>,
+    pub max_rps: Option<f64>,
+    pub timeout: Option<String>,
+    pub retry_for: Option<String>,
+    pub deadline: Option<String>,
+    pub ca_file: Option<PathBuf>,
+    pub bearer_file: Option<PathBuf>,
+    pub bearer_env: Option<String>,
+    pub header_file: Option<PathBuf>,
+    pub header_env: Option<String>,
+    pub payload: Option<PathBuf>,
+    pub action: Option<String>,
+    pub email: Option<String>,
+    pub approver: Option<String>,
+    pub expect_id: Option<String>,
+    pub max_age: Option<String>,
+    pub decision: Option<DecisionOption>,
+    /// What the log is called in what `monitor` says.
+    pub name: Option<String>,
+    /// How often `monitor` audits it.
+    pub interval: Option<String>,
+    /// Where `monitor` listens.
+    pub listen: Option<String>,
+    /// How `monitor` writes what happens.
+    pub log_format: Option<LogFormat>,
+    /// Approver → keys: COSE_Key as base64url, or the key's identity as the mirror shows it.
+    pub approvers: BTreeMap<String, Vec<String>>,
+}
+
+impl ConfigFile {
+    /// What receipts are to be of.
+    pub fn expected(&mut self) -> ExpectedOptions {
+        ExpectedOptions {
+            payload: self.payload.take(),
+            action: self.action.take(),
+            email: self.email.take(),
+            approver: self.approver.take(),
+            expect_id: self.expect_id.take(),
+            max_age: self.max_age.take(),
+            decision: self.decision,
+        }
+    }
+
+    /// How things are fetched.
+    pub fn net(&mut self) -> NetOptions {
+        NetOptions {
+            contact: self.contact.take(),
+            max_rps: self.max_rps,
+            timeout: self.timeout.take(),
+            retry_for: self.retry_for.take(),
+            deadline: self.deadline.take(),
+            ca_file: self.ca_file.take(),
+            bearer_file: self.bearer_file.take(),
+            bearer_env: self.bearer_env.take(),
+            header_file: self.header_file.take(),
+            header_env: self.header_env.take(),
+        }
+    }
+}
+
+/// A config of several logs.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SeveralLogs {
+    /// Where to listen.
+    pub listen: Option<String>,
+    /// How often logs are audited that do not say it themselves.
+    pub interval: Option<String>,
+    /// How what happens is written.
+    pub log_format: Option<LogFormat>,
+    /// The logs.
+    pub log: Vec<ConfigFile>,
+}
+
+/// What a config is of.
+pub enum Config {
+    One(Box<ConfigFile>),
+    Several(SeveralLogs),
+}
+
+/// Reads a config of one log, for any command.
+///
+/// # Errors
+/// A sentence for the person: wrong usage.
+pub fn of_one_log(path: &Path) -> Result<ConfigFile, String> {
+    match read(path)? {
+        Config::One(file) => Ok(*file),
+        Config::Several(_) => Err(format!(
+            "config {path:?} is of several logs ([[log]]), which only `countersign monitor` audits: give this command \
+             the config of one log"
+        )),
+    }
+}
+
+/// Reads a config.
+///
+/// # Errors
+/// A sentence for the person: wrong usage.
+pub fn read(path: &Path) -> Result<Config, String> {
+    let fail = |why: String| format!("config {path:?}: {why}");
+    let file = std::fs::File::open(path).map_err(|error| fail(error.to_string()))?;
+    let mut text = String::new();
+    let read = file.take(MAX_CONFIG.saturating_add(1)).read_to_string(&mut text);
+    if read.map_err(|error| fail(error.to_string()))? as u64 > MAX_CONFIG {
+        return Err(fail("longer than 1 MiB".to_owned()));
+    }
+    parse(&text).map_err(fail)
+}
+
+/// The same key names one log and several: `log = "…"` and `[[log]]`.
+fn parse(text: &str) -> Result<Config, String> {
+    let table: toml::Table = toml::from_str(text).map_err(|error| error.to_string())?;
+    match table.get("log").is_some_and(toml::Value::is_array) {
+        true => toml::from_str(text).map(Config::Several).map_err(|error| error.to_string()),
+        false => {
+            toml::from_str(text).map(|file| Config::One(Box::new(file))).map_err(|error| error.to_string())
+        }
+    }
+}

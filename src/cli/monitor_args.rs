@@ -1,0 +1,40 @@
+//! The arguments of `monitor` and `config`, as typed.
+
+use super::args::AuditOptions;
+use clap::{Args, Subcommand, ValueEnum};
+
+/// How `monitor` writes what happens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// A line for people
+    #[default]
+    Text,
+    /// A line of JSON
+    Json,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct MonitorOptions {
+    /// Audit every log once, print the reports, and end with the worst exit code
+    #[arg(long)]
+    pub once: bool,
+    /// Serve /metrics, /healthz and /heads here; a port alone is on this machine only
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
+    pub listen: Option<String>,
+    /// Time between two audits of a log, give or take a tenth [default: 5m]
+    #[arg(long, value_name = "DURATION", conflicts_with = "once")]
+    pub interval: Option<String>,
+    /// How what happens is written to stderr
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    #[command(flatten)]
+    pub audit: AuditOptions,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub enum ConfigCommand {
+    /// Read a config with all that it names, and say what would be checked and what not: 0, it can be used;
+    /// 2, it cannot
+    Check,
+}

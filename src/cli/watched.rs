@@ -1,0 +1,242 @@
+//! The config of `monitor`: one log or several, each resolved to the settings of an audit; and
+//! `countersign config check`, which resolves it and says what would be checked.
+
+use super::args::{AuditOptions, Common};
+use super::audit;
+use super::config::{self, Settings};
+use super::config_file::{self, Config, ConfigFile};
+use super::monitor_args::{LogFormat, MonitorOptions};
+use super::output;
+use crate::core::text::{escape, quoted};
+use crate::report::checks::{Foreseen, foreseen};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+/// Between two audits, where nobody says.
+const INTERVAL: Duration = Duration::from_secs(5 * 60);
+
+/// Shorter intervals are slips, and a burden to the log.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// Longer ones are slips, too.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// Of a log's name, which is in every line and label.
+const MOST_NAME: usize = 100;
+
+/// One log of the config.
+pub struct LogConfig {
+    pub name: String,
+    pub interval: Duration,
+    pub settings: Settings,
+}
+
+/// A config, resolved.
+pub struct Watched {
+    pub listen: Option<SocketAddr>,
+    pub json: bool,
+    /// At least one.
+    pub logs: Vec<LogConfig>,
+}
+
+/// Puts options and config together, and reads all that they name.
+///
+/// # Errors
+/// A sentence for the person: wrong usage.
+pub fn resolve(common: &Common, options: &MonitorOptions) -> Result<Watched, String> {
+    let file = match &common.config {
+        Some(path) => config_file::read(path)?,
+        None => Config::One(Box::default()),
+    };
+    let several = matches!(file, Config::Several(_));
+    let (listen, format, interval, files) = match file {
+        Config::One(file) => (file.listen.clone(), file.log_format, None, vec![*file]),
+        Config::Several(several) => {
+            refuse_options_of_one_log(common, options)?;
+            (several.listen, several.log_format, several.interval, several.log)
+        }
+    };
+    let mut logs = Vec::new();
+    for (number, file) in (1_usize..).zip(files) {
+        let said = file
+            .name
+            .clone()
+            .map_or_else(|| format!("log {number}"), |name| format!("log {}", quoted(&name)));
+        let log = one_log(common, options, file, interval.as_deref(), several);
+        logs.push(log.map_err(|why| if several { format!("{said}: {why}") } else { why })?);
+    }
+    if logs.is_empty() {
+        return Err("there is no [[log]] in the config".to_owned());
+    }
+    apart(&logs)?;
+    let listen = options.listen.as_ref().or(listen.as_ref()).map(|text| address(text)).transpose()?;
+    let json = options.log_format.or(format).unwrap_or_default() == LogFormat::Json;
+    Ok(Watched { listen, json, logs })
+}
+
+/// Options that are of one log would be for each of them, and one key or mirror for all is never right.
+fn refuse_options_of_one_log(common: &Common, options: &MonitorOptions) -> Result<(), String> {
+    let Common { config, format, quiet, verbose, .. } = common.clone();
+    let of_all = Common { config, format, quiet, verbose, ..Common::default() };
+    if *common == of_all && options.audit == AuditOptions::default() {
+        return Ok(());
+    }
+    Err("the config is of several logs: write what is of one of them into its [[log]] (init = true as well)"
+        .to_owned())
+}
+
+fn one_log(
+    common: &Common,
+    options: &MonitorOptions,
+    file: ConfigFile,
+    interval: Option<&str>,
+    several: bool,
+) -> Result<LogConfig, String> {
+    if several && (file.listen.is_some() || file.log_format.is_some()) {
+        return Err("listen and log-format are for all logs: write them above the first [[log]]".to_owned());
+    }
+    let name = file.name.clone();
+    let every = options.interval.clone().or(file.interval.clone()).or(interval.map(str::to_owned));
+    let settings = config::settle(common.clone(), options.audit.clone(), file)?;
+    let location = settings.require_log()?;
+    settings.require_db()?;
+    let key = settings.one_log_key()?;
+    let name = match (name, key) {
+        (Some(name), _) => name,
+        (None, _) if several => return Err("give it a name".to_owned()),
+        (None, Some(key)) => key.origin().to_owned(),
+        (None, None) => "log".to_owned(),
+    };
+    if name.is_empty() || name.len() > MOST_NAME || escape(&name) != name {
+        return Err(format!("the name {} is not of 1 to {MOST_NAME} visible characters", quoted(&name)));
+    }
+    // Secrets and certificates are read here, so that a slip is said now and not tonight.
+    audit::open_log(&settings, location)?;
+    Ok(LogConfig { name, interval: every.map_or(Ok(INTERVAL), |text| span(&text))?, settings })
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    let span = Duration::from_millis(config::duration(text)?);
+    match (SHORTEST..=LONGEST).contains(&span) {
+        true => Ok(span),
+        false => Err(format!("interval {}: not between 100ms and a year", quoted(text))),
+    }
+}
+
+/// Two logs must not share a name, nor a mirror, which is of one log.
+fn apart(logs: &[LogConfig]) -> Result<(), String> {
+    let (mut names, mut mirrors) = (BTreeSet::new(), BTreeSet::new());
+    for log in logs {
+        if !names.insert(&log.name) {
+            return Err(format!("two logs have the name {}", quoted(&log.name)));
+        }
+        if !mirrors.insert(&log.settings.db) {
+            return Err(format!("log {} has the mirror of another: each needs its own", quoted(&log.name)));
+        }
+    }
+    Ok(())
+}
+
+/// A port alone is on this machine only: who is to be reached by others says so.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix(':').unwrap_or(text);
+    if let Ok(port) = port.parse() {
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    text.parse().map_err(|_| {
+        format!("--listen {}: write a port, or address:port with the address in digits", quoted(text))
+    })
+}
+
+/// Resolves the config and says what it comes to.
+///
+/// # Errors
+/// A sentence for the person: it cannot be used.
+pub fn check(common: &Common) -> Result<u8, String> {
+    if common.config.is_none() {
+        return Err("which config? Give it with --config FILE".to_owned());
+    }
+    let watched = resolve(common, &MonitorOptions::default())?;
+    let mut text = match watched.listen {
+        Some(address) => format!("monitor listens on {address}\n"),
+        None => String::new(),
+    };
+    for log in &watched.logs {
+        text.push_str(&describe(log).map_err(|why| format!("log {}: {why}", quoted(&log.name)))?);
+    }
+    output::print(&text);
+    Ok(0)
+}
+
+fn describe(log: &LogConfig) -> Result<String, String> {
+    let settings = &log.settings;
+    let (location, db) = (settings.require_log()?, settings.require_db()?);
+    let Some(key) = settings.one_log_key()? else { return Err(audit::NO_LOG_KEY.to_owned()) };
+    let (source, _) = audit::open_log(settings, location)?;
+    for (what, folder) in [("the mirror", parent(db)), ("misbehaviour files", &settings.evidence_dir_for(db))]
+    {
+        if !folder.is_dir() {
+            return Err(format!("the directory for {what}, {folder:?}, is not there: create it"));
+        }
+    }
+    let mirror = match (db.exists(), settings.init) {
+        (true, false) => "",
+        (true, true) => {
+            " (take init = true out: it would forget every head seen, should the mirror get lost)"
+        }
+        (false, true) => " (not there yet; the first audit creates it, then take init = true out)",
+        (false, false) => " (not there yet; the first audit needs --init, or init = true in the config)",
+    };
+    let interval = humantime::format_duration(log.interval);
+    let mut text = format!(
+        "{}: every {interval}\n  log     {} from {}\n  mirror  {}{mirror}\n",
+        log.name,
+        escape(key.origin()),
+        source.location(),
+        output::name(db),
+    );
+    let api = source.api().is_some();
+    for (what, will_be) in foreseen(audit::asked(settings), api) {
+        text.push_str(&match will_be {
+            Foreseen::Made => format!("  checked           {what}\n"),
+            Foreseen::IfThere => format!("  checked if there  {what}\n"),
+            Foreseen::NotMade(why) => format!("  NOT checked       {what}: {why}\n"),
+        });
+    }
+    Ok(text)
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_alone_is_this_machine_only() {
+        for (text, expected) in [
+            ("9464", Some("127.0.0.1:9464")),
+            (":9464", Some("127.0.0.1:9464")),
+            ("0.0.0.0:1", Some("0.0.0.0:1")),
+            ("[::1]:9464", Some("[::1]:9464")),
+            ("localhost:9464", None),
+            ("", None),
+            ("70000", None),
+            ("127.0.0.1", None),
+        ] {
+            assert_eq!(address(text).ok().map(|address| address.to_string()).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn intervals_have_bounds() {
+        assert_eq!(span("100ms").unwrap(), SHORTEST);
+        for slip in ["0s", "99ms", "2years", "soon", "", "-5m"] {
+            assert!(span(slip).is_err(), "{slip}");
+        }
+    }
+}

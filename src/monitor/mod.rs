@@ -1,0 +1,79 @@
+//! The monitor: the same audit again and again, and something that can itself be watched.
+//!
+//! A thread for each log audits it, waits, and audits it again. What came of it is kept on a [`state::Board`],
+//! from which `/metrics` and `/healthz` are written, and said in one line for each [`event::Event`].
+//!
+//! It decides nothing about a log: that is the audit's, and what the audit found is in the mirror before it is
+//! said here. So the monitor may be killed at any moment. Three things stay apart: the log *misbehaves* (the
+//! verdict and the findings), the log *cannot be reached* (asked again after growing waits, and not accused),
+//! and the fault is *ours* (`/healthz` says so).
+//!
+//! What it does not show: that the log shows others the same. `/heads` gives our history of signed heads away,
+//! so that others can compare.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`state`] | what is known of each log, and what one more report changes |
+//! | [`event`] | what happened, as a line of text or JSON |
+//! | `watch` | the thread of a log |
+//! | `supervise` | start, reload, stop |
+//! | `serve`, `metrics` | `/metrics`, `/healthz`, `/heads` |
+//! | `signals`, `notify` | the operating system and systemd |
+
+pub mod event;
+mod metrics;
+mod notify;
+mod serve;
+mod signals;
+pub mod state;
+mod supervise;
+mod watch;
+
+pub use signals::stop_on_signal;
+pub use supervise::run;
+
+use crate::mirror::HeadReader;
+use crate::report::Report;
+use crate::source::Stop;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One log with everything that an audit of it needs.
+pub trait Subject: Send + Sync {
+    /// Audits it, until it is done or `stop` ends it.
+    ///
+    /// # Errors
+    /// A sentence for the person: the audit could not be begun, because what the config names is not
+    /// (any more) as it must be.
+    fn audit(&self, stop: &Stop) -> Result<Report, String>;
+
+    /// The history of its heads, also while an audit is under way.
+    ///
+    /// # Errors
+    /// A sentence for the person.
+    fn heads(&self) -> Result<HeadReader, String>;
+}
+
+/// A log that is watched.
+#[derive(Clone)]
+pub struct Watched {
+    /// What it is called, once among all.
+    pub name: String,
+    /// Between two audits, give or take a tenth.
+    pub interval: Duration,
+    /// The most time that one audit takes over the network.
+    pub deadline: Option<Duration>,
+    /// The log.
+    pub subject: Arc<dyn Subject>,
+}
+
+/// What is to be watched, and how.
+pub struct Plan {
+    /// The logs, at least one.
+    pub logs: Vec<Watched>,
+    /// Where `/metrics` and the others are served, if anywhere.
+    pub listen: Option<SocketAddr>,
+    /// Whether events are lines of JSON.
+    pub json: bool,
+}

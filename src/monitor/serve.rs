@@ -1,0 +1,266 @@
+//! `/metrics`, `/healthz` and `/heads`: read only, nothing secret, and bounded in connections, size and time.
+
+use super::metrics;
+use super::state::Board;
+use crate::mirror::{HeadLine, HeadReader};
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+/// Connections at once; further ones wait.
+const MOST_CONNECTIONS: usize = 32;
+
+/// Histories of heads at once; further ones are refused, so that the other pages always get through.
+const MOST_HISTORIES: usize = 4;
+
+/// For a request to arrive.
+const REQUEST_TIME: Duration = Duration::from_secs(5);
+
+/// For a connection as a whole: a long history to a slow reader.
+const CONNECTION_TIME: Duration = Duration::from_secs(5 * 60);
+
+/// Of a request.
+const MOST_REQUEST: usize = 16 * 1024;
+
+/// Heads that are read and sent at once.
+const HEADS_AT_ONCE: usize = 100;
+
+/// After an error of the system, such as too many open files.
+const BREATHER: Duration = Duration::from_millis(200);
+
+/// What is served.
+pub(super) struct Pages {
+    pub(super) board: Arc<Board>,
+    pub(super) clock: fn() -> u64,
+    histories: Arc<Semaphore>,
+}
+
+impl Pages {
+    pub(super) fn new(board: Arc<Board>, clock: fn() -> u64) -> Pages {
+        Pages { board, clock, histories: Arc::new(Semaphore::new(MOST_HISTORIES)) }
+    }
+
+    /// Serves for ever.
+    pub(super) async fn serve(self: Arc<Pages>, listener: TcpListener) {
+        let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        loop {
+            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let pages = Arc::clone(&self);
+                    tokio::spawn(async move {
+                        // Late or gone: nobody is there to tell.
+                        let _ = tokio::time::timeout(CONNECTION_TIME, pages.connection(stream)).await;
+                        drop(place);
+                    });
+                }
+                Err(_) => tokio::time::sleep(BREATHER).await,
+            }
+        }
+    }
+
+    async fn connection(self: Arc<Pages>, stream: TcpStream) {
+        let service = service_fn(|request| Arc::clone(&self).answer(request));
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(REQUEST_TIME)
+            .max_buf_size(MOST_REQUEST)
+            // A place is for one question.
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), service);
+        let _ = served.await;
+    }
+
+    async fn answer(self: Arc<Pages>, request: Request<Incoming>) -> Result<Response<Content>, Infallible> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return Ok(response);
+        }
+        Ok(match request.uri().path() {
+            "/metrics" => {
+                let page = metrics::render(&self.board, (self.clock)());
+                respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Content::whole(page))
+            }
+            "/healthz" => match self.board.ills((self.clock)()) {
+                ills if ills.is_empty() => plain(StatusCode::OK, "ok\n"),
+                ills => plain(StatusCode::SERVICE_UNAVAILABLE, ills.join("\n") + "\n"),
+            },
+            "/heads" => self.heads(request.uri().query(), request.method() == Method::HEAD).await,
+            _ => plain(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /heads?log=NAME\n"),
+        })
+    }
+
+    async fn heads(&self, query: Option<&str>, head_only: bool) -> Response<Content> {
+        let named = query.and_then(|query| query.split('&').find_map(|part| part.strip_prefix("log=")));
+        let subject = {
+            let all = self.board.lock();
+            let found = match named {
+                Some(name) => decoded(name).and_then(|name| all.get(&name)),
+                None if all.len() == 1 => all.values().next(),
+                None => None,
+            };
+            found.map(|status| Arc::clone(&status.subject))
+        };
+        let Some(subject) = subject else {
+            return plain(
+                StatusCode::NOT_FOUND,
+                "which log? Ask for /heads?log=NAME, with a name of the config\n",
+            );
+        };
+        let Ok(place) = Arc::clone(&self.histories).try_acquire_owned() else {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "others are reading; ask again later\n");
+        };
+        let opened = tokio::task::spawn_blocking(move || subject.heads()).await;
+        let reader = match opened {
+            Ok(Ok(reader)) => reader,
+            // Why is in /healthz and in the log: the words may name files of this machine.
+            Ok(Err(_)) | Err(_) => {
+                return plain(StatusCode::SERVICE_UNAVAILABLE, "the mirror cannot be read now\n");
+            }
+        };
+        let content = if head_only { Content::Pieces(mpsc::channel(1).1) } else { history(reader, place) };
+        respond(StatusCode::OK, "application/x-ndjson", content)
+    }
+}
+
+/// Sends the history piece by piece, as fast as it is taken.
+fn history(mut reader: HeadReader, place: OwnedSemaphorePermit) -> Content {
+    let (sender, pieces) = mpsc::channel(1);
+    tokio::task::spawn_blocking(move || {
+        let _place = place;
+        loop {
+            let piece = match reader.next(HEADS_AT_ONCE) {
+                Ok(heads) if heads.is_empty() => return,
+                Ok(heads) => Ok(heads.iter().map(|head| HeadLine::new(head).to_line()).collect::<String>()),
+                // The answer breaks off, and the reader sees that it is not whole.
+                Err(_) => Err(BrokenOff),
+            };
+            let broken = piece.is_err();
+            if sender.blocking_send(piece.map(Bytes::from)).is_err() || broken {
+                return;
+            }
+        }
+    });
+    Content::Pieces(pieces)
+}
+
+/// What a value of a query stands for, if anything.
+fn decoded(value: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        bytes.push(match first {
+            b'+' => b' ',
+            b'%' => {
+                let digits = rest.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+                let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok())?;
+                rest = rest.get(2..)?;
+                u8::from_str_radix(digits, 16).ok()?
+            }
+            byte => *byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn plain(status: StatusCode, text: impl Into<String>) -> Response<Content> {
+    respond(status, "text/plain; charset=utf-8", Content::whole(text))
+}
+
+fn respond(status: StatusCode, kind: &'static str, content: Content) -> Response<Content> {
+    let mut response = Response::new(content);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// The body of an answer.
+enum Content {
+    Whole(Option<Bytes>),
+    Pieces(mpsc::Receiver<Result<Bytes, BrokenOff>>),
+}
+
+impl Content {
+    fn whole(text: impl Into<String>) -> Content {
+        Content::Whole(Some(Bytes::from(text.into())).filter(|bytes| !bytes.is_empty()))
+    }
+}
+
+/// The mirror could not be read to its end.
+#[derive(Debug)]
+struct BrokenOff;
+
+impl fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the mirror could not be read to its end")
+    }
+}
+
+impl std::error::Error for BrokenOff {}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match &mut *self {
+            Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Pieces(pieces) => {
+                pieces.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Content::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Content::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Content::Pieces(_) => SizeHint::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decoded;
+
+    #[test]
+    fn names_are_decoded_or_refused() {
+        for (value, name) in [
+            ("main", Some("main")),
+            ("a%20b+c%C3%A9", Some("a b c\u{e9}")),
+            ("", Some("")),
+            ("%", None),
+            ("%2", None),
+            ("%zz", None),
+            ("%+1", None),
+            ("%ff", None),
+        ] {
+            assert_eq!(decoded(value).as_deref(), name, "{value}");
+        }
+    }
+}

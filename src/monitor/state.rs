@@ -1,0 +1,349 @@
+//! What is known of each log, and what one more report changes. No clock of its own.
+
+use super::event::Event;
+use super::{Subject, Watched};
+use crate::audit::conclusion::Conclusion;
+use crate::core::text;
+use crate::report::{MirrorUse, Report};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A log that cannot be reached is asked again after waits that double up to this.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60 * 60);
+
+/// Findings that get a line each; of the others the number is said. The report has them all.
+const MOST_LINES: usize = 20;
+
+/// Causes that are said.
+const MOST_CAUSES: usize = 3;
+
+/// What is known of one log.
+pub struct Status {
+    /// The log.
+    pub subject: Arc<dyn Subject>,
+    interval: Duration,
+    deadline: Duration,
+    /// When the next audit is to begin, or the one under way was to.
+    due: u64,
+    /// When the audit under way began.
+    pub running: Option<u64>,
+    /// The last audit that was made: when it ended, how long it took, what it said.
+    pub last: Option<Last>,
+    /// When an audit last checked everything that it was asked to.
+    pub success: Option<u64>,
+    /// Audits by what they said.
+    pub counts: BTreeMap<Conclusion, u64>,
+    /// How often in a row the log could not be reached.
+    pub unreachable: u32,
+    /// What the mirror held at the end of the last audit that could open it.
+    pub known: Option<Known>,
+    /// Why the last audit was none, where that is our fault.
+    fault: Option<String>,
+}
+
+/// The last audit.
+#[derive(Clone, Copy, Debug)]
+pub struct Last {
+    /// When it ended, in Unix milliseconds.
+    pub at: u64,
+    /// Milliseconds.
+    pub took: u64,
+    /// What it said.
+    pub verdict: Conclusion,
+}
+
+/// What the mirror holds.
+#[derive(Default)]
+pub struct Known {
+    /// Size of the newest head that was read.
+    pub size: Option<u64>,
+    /// Its time, where it has one.
+    pub head_time: Option<u64>,
+    /// Entries checked.
+    pub checked: u64,
+    /// Standing findings by code and severity.
+    pub findings: BTreeMap<(&'static str, &'static str), u64>,
+    /// Those above `info` by their key, each as it was said when it was new.
+    standing: BTreeMap<String, String>,
+}
+
+impl Status {
+    fn new(watched: &Watched, now: u64) -> Status {
+        Status {
+            subject: Arc::clone(&watched.subject),
+            interval: watched.interval,
+            deadline: watched.deadline.unwrap_or_default(),
+            due: now,
+            running: None,
+            last: None,
+            success: None,
+            counts: BTreeMap::new(),
+            unreachable: 0,
+            known: None,
+            fault: None,
+        }
+    }
+
+    /// What is wrong on our side, if anything: for `/healthz`. What the log does wrong, or that it cannot be
+    /// reached, is not.
+    pub fn ills(&self, now: u64) -> Vec<String> {
+        let mut ills: Vec<String> = self.fault.iter().cloned().collect();
+        // The next audit is an interval after the last, so this is two and a half of them after it.
+        let patience = self.interval.saturating_mul(3).checked_div(2).unwrap_or_default();
+        let latest = self.due.saturating_add(ms(patience)).saturating_add(ms(self.deadline));
+        if now > latest {
+            let since = now.saturating_sub(self.last.map_or(self.due, |last| last.at));
+            ills.push(format!("an interval was missed: no audit ended for {}", text::duration(since)));
+        }
+        ills
+    }
+
+    /// How long until the next audit. `random` is from 0 to 1: many auditors must not come together, for which
+    /// the interval is taken give or take a tenth.
+    fn wait(&self, random: f64) -> Duration {
+        let doubled = self.interval.saturating_mul(2_u32.saturating_pow(self.unreachable.saturating_sub(1)));
+        let backoff = doubled.min(LONGEST_BACKOFF.max(self.interval));
+        let whole = if self.unreachable == 0 { self.interval } else { backoff };
+        whole.mul_f64(0.9 + 0.2 * random.clamp(0.0, 1.0))
+    }
+
+    fn take(
+        &mut self,
+        name: &str,
+        result: &Result<Report, String>,
+        now: u64,
+        random: f64,
+    ) -> (Vec<Event>, Duration) {
+        let began = self.running.take().unwrap_or(now);
+        let report = match result {
+            Ok(report) => report,
+            Err(why) => {
+                self.count(Conclusion::LocalFault, now, now.saturating_sub(began));
+                let why = format!("could not be audited: {why}");
+                self.fault = Some(why.clone());
+                let next = self.schedule(now, random);
+                return (vec![Event::of(name, "fault", again(&why, next))], next);
+            }
+        };
+        let (input, verdict) = (report.input(), report.verdict());
+        let was_unreachable = self.unreachable;
+        self.unreachable = if input.unreachable { was_unreachable.saturating_add(1) } else { 0 };
+        self.count(verdict, now, input.duration_ms);
+        let decided = input.faults.is_empty() && input.incomplete.is_empty();
+        if decided {
+            self.success = Some(now);
+        }
+        let causes = if input.faults.is_empty() { &input.incomplete } else { &input.faults };
+        self.fault = (!input.faults.is_empty()).then(|| say_causes(&input.faults));
+        let next = self.schedule(now, random);
+        let mut events = Vec::new();
+        match () {
+            () if input.mirror == MirrorUse::InUse => {
+                events.push(Event::of(name, "in-use", again(&say_causes(causes), next)));
+                return (events, next);
+            }
+            () if input.unreachable => {
+                let why =
+                    format!("the log is unreachable ({} in a row): {}", self.unreachable, say_causes(causes));
+                events.push(
+                    Event::of(name, "unreachable", again(&why, next))
+                        .with("times", self.unreachable)
+                        .with("nextMs", ms(next)),
+                );
+            }
+            () if was_unreachable > 0 => {
+                events.push(Event::of(name, "reachable", "the log is reachable again"))
+            }
+            () => {}
+        }
+        events.push(audited(name, report, causes, next));
+        if input.mirror == MirrorUse::Opened {
+            events.extend(self.compare(name, report));
+        }
+        (events, next)
+    }
+
+    fn count(&mut self, verdict: Conclusion, now: u64, took: u64) {
+        let count = self.counts.entry(verdict).or_default();
+        *count = count.saturating_add(1);
+        self.last = Some(Last { at: now, took, verdict });
+    }
+
+    fn schedule(&mut self, now: u64, random: f64) -> Duration {
+        let wait = self.wait(random);
+        self.due = now.saturating_add(ms(wait));
+        wait
+    }
+
+    /// Which findings are new, and which stand no longer.
+    fn compare(&mut self, name: &str, report: &Report) -> Vec<Event> {
+        let input = report.input();
+        let mut known = Known {
+            size: input.log.tree_size.or(self.known.as_ref().and_then(|known| known.size)),
+            head_time: input.log.head_time,
+            checked: input.entries.total,
+            ..Known::default()
+        };
+        if input.log.tree_size.is_none() {
+            known.head_time = self.known.as_ref().and_then(|known| known.head_time);
+        }
+        let before = self.known.take();
+        let (mut new, mut ended) = (Vec::new(), Vec::new());
+        for reported in &input.findings {
+            let finding = &reported.finding;
+            let count = known.findings.entry((finding.code.as_str(), finding.severity.as_str())).or_default();
+            *count = count.saturating_add(1);
+            if !reported.is_above_info() {
+                continue;
+            }
+            let key = finding.key();
+            let place = finding.index.map_or(String::new(), |index| format!(" in entry {index}"));
+            let what =
+                format!("{} ({}){place}: {}", finding.code, finding.severity.as_str(), finding.message);
+            let seen_now = reported.first_seen == input.started_at;
+            // After a start nothing is remembered here, and what was found before is said once more: nobody
+            // knows whether it was said before we were killed.
+            if before.as_ref().is_none_or(|before| !before.standing.contains_key(&key)) {
+                let (event, said) = match seen_now || before.is_some() {
+                    true => ("finding-new", format!("new: {what}")),
+                    false => ("finding-stands", format!("stands since {}: {what}", reported.first_seen)),
+                };
+                let proof = finding.evidence.as_ref().map_or(String::new(), |path| format!(" Proof: {path}"));
+                new.push(
+                    Event::of(name, event, format!("{said}{proof}"))
+                        .with("code", finding.code.as_str())
+                        .with("severity", finding.severity.as_str())
+                        .with("index", finding.index)
+                        .with("firstSeen", reported.first_seen.as_str())
+                        .with("evidence", finding.evidence.clone()),
+                );
+            }
+            known.standing.insert(key, what);
+        }
+        let gone = before.iter().flat_map(|before| &before.standing);
+        for (_, what) in gone.filter(|(key, _)| !known.standing.contains_key(*key)) {
+            ended.push(Event::of(name, "finding-ended", format!("stands no longer: {what}")));
+        }
+        self.known = Some(known);
+        let bounded = |events: Vec<Event>, what: &str| {
+            let more = events.len().saturating_sub(MOST_LINES);
+            let said = format!("and {more} more findings that {what}; the report has them all");
+            let rest = (more > 0).then(|| Event::of(name, "findings-more", said).with("count", more));
+            events.into_iter().take(MOST_LINES).chain(rest).collect::<Vec<Event>>()
+        };
+        [bounded(new, "are new or stand"), bounded(ended, "stand no longer")].concat()
+    }
+}
+
+fn audited(name: &str, report: &Report, causes: &[String], next: Duration) -> Event {
+    let input = report.input();
+    let size = input.log.tree_size.map_or("no head".to_owned(), |size| format!("size {size}"));
+    let standing = input.findings.iter().filter(|found| found.is_above_info()).count();
+    let mut said = format!(
+        "audited: {}, {size}, {} new entries, {standing} findings, {} ms, next in {}",
+        report.verdict().as_str(),
+        input.entries.new,
+        input.duration_ms,
+        shown(next)
+    );
+    // What is said of an unreachable log has its causes already.
+    if !causes.is_empty() && !input.unreachable {
+        said = format!("{said}: {}", say_causes(causes));
+    }
+    Event::of(name, "audited", said)
+        .with("verdict", report.verdict().as_str())
+        .with("size", input.log.tree_size)
+        .with("newEntries", input.entries.new)
+        .with("findings", standing)
+        .with("durationMs", input.duration_ms)
+        .with("nextMs", ms(next))
+        .with("causes", causes.iter().take(MOST_CAUSES).map(|why| text::escape(why)).collect::<Vec<_>>())
+}
+
+fn say_causes(causes: &[String]) -> String {
+    let unique: BTreeSet<&String> = causes.iter().collect();
+    let mut said: Vec<String> = causes.iter().take(MOST_CAUSES).cloned().collect();
+    said.dedup();
+    match unique.len().saturating_sub(said.len()) {
+        0 => said.join("; "),
+        more => format!("{}; and {more} more causes", said.join("; ")),
+    }
+}
+
+fn again(why: &str, next: Duration) -> String {
+    format!("{why} (next try in {})", shown(next))
+}
+
+/// For people: to the second, or exactly where it is shorter.
+fn shown(time: Duration) -> String {
+    let whole =
+        if time.as_secs() < 10 { time.as_millis() } else { u128::from(time.as_secs()).saturating_mul(1000) };
+    humantime::format_duration(Duration::from_millis(u64::try_from(whole).unwrap_or(u64::MAX))).to_string()
+}
+
+pub(super) fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What is known of all logs, shared by their threads and whoever asks.
+#[derive(Default)]
+pub struct Board(Mutex<BTreeMap<String, Status>>);
+
+impl Board {
+    /// Takes over a plan: what is known of logs that stay is kept, the others are forgotten. Every log is due
+    /// now.
+    pub fn plan(&self, logs: &[Watched], now: u64) {
+        let mut all = self.lock();
+        let mut before = std::mem::take(&mut *all);
+        for watched in logs {
+            let fresh = Status::new(watched, now);
+            let status = match before.remove(&watched.name) {
+                Some(Status { last, success, counts, unreachable, known, fault, .. }) => {
+                    Status { last, success, counts, unreachable, known, fault, ..fresh }
+                }
+                None => fresh,
+            };
+            all.insert(watched.name.clone(), status);
+        }
+    }
+
+    /// An audit of this log begins.
+    pub fn begun(&self, name: &str, now: u64) {
+        if let Some(status) = self.lock().get_mut(name) {
+            status.running = Some(now);
+        }
+    }
+
+    /// An audit of this log ended: what is to be said, and how long to wait for the next one.
+    pub fn finished(
+        &self,
+        name: &str,
+        result: &Result<Report, String>,
+        now: u64,
+        random: f64,
+    ) -> (Vec<Event>, Duration) {
+        match self.lock().get_mut(name) {
+            Some(status) => status.take(name, result, now, random),
+            // Not in the plan any more: its thread was told to stop.
+            None => (Vec::new(), Duration::ZERO),
+        }
+    }
+
+    /// All logs, while nobody changes them.
+    pub fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Status>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is wrong on our side, for all logs.
+    pub fn ills(&self, now: u64) -> Vec<String> {
+        let all = self.lock();
+        let ills =
+            all.iter().flat_map(|(name, status)| status.ills(now).into_iter().map(move |ill| (name, ill)));
+        ills.map(|(name, ill)| text::escape(&format!("{name}: {ill}"))).collect()
+    }
+}
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -1,0 +1,225 @@
+//! One report after another, and what is said, served and waited for.
+
+use super::*;
+use crate::audit::finding::Finding;
+use crate::core::finding::Code;
+use crate::mirror::HeadReader;
+use crate::monitor::metrics;
+use crate::report::{Input, LogPart, ReportedFinding};
+use crate::source::Stop;
+
+struct Nothing;
+
+impl Subject for Nothing {
+    fn audit(&self, _: &Stop) -> Result<Report, String> {
+        Err("not asked here".to_owned())
+    }
+
+    fn heads(&self) -> Result<HeadReader, String> {
+        Err("not asked here".to_owned())
+    }
+}
+
+const MINUTE: u64 = 60_000;
+
+/// A board with one log that is audited every minute, and may take ten seconds.
+fn board(name: &str) -> Board {
+    let watched = Watched {
+        name: name.to_owned(),
+        interval: Duration::from_millis(MINUTE),
+        deadline: Some(Duration::from_secs(10)),
+        subject: Arc::new(Nothing),
+    };
+    let board = Board::default();
+    board.plan(&[watched], 0);
+    board
+}
+
+fn input(findings: &[(&str, Code)]) -> Input {
+    let found = |(time, code): &(&str, Code)| ReportedFinding {
+        finding: Finding::of_log(*code, "", "as the test says"),
+        first_seen: (*time).to_owned(),
+        ended: None,
+    };
+    Input {
+        log: LogPart { tree_size: Some(0), head_time: Some(1000), ..LogPart::default() },
+        mirror: MirrorUse::Opened,
+        findings: findings.iter().map(found).collect(),
+        started_at: "now".to_owned(),
+        ..Input::default()
+    }
+}
+
+fn unreachable() -> Input {
+    Input {
+        log: LogPart::default(),
+        unreachable: true,
+        nothing_judged: true,
+        incomplete: vec!["nobody answers".to_owned()],
+        ..input(&[])
+    }
+}
+
+fn fault(mirror: MirrorUse) -> Input {
+    Input { mirror, nothing_judged: true, faults: vec!["our disk".to_owned()], ..input(&[]) }
+}
+
+/// What is said, and the wait without jitter.
+fn take(board: &Board, input: Input, now: u64) -> (Vec<&'static str>, Duration) {
+    let (events, wait) = board.finished("main", &Ok(Report::new(input)), now, 0.5);
+    (events.iter().map(|event| event.event).collect(), wait)
+}
+
+#[test]
+fn an_unreachable_log_is_asked_less_and_less_and_is_no_ill_of_ours() {
+    let board = board("main");
+    let mut now = 0;
+    for minutes in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
+        let (said, wait) = take(&board, unreachable(), now);
+        assert_eq!(said, ["unreachable", "audited"]);
+        assert_eq!(wait, Duration::from_millis(minutes * MINUTE));
+        now += minutes * MINUTE;
+        assert_eq!(board.ills(now), Vec::<String>::new(), "the wait is on purpose");
+    }
+    assert_eq!(take(&board, input(&[]), now), (vec!["reachable", "audited"], Duration::from_millis(MINUTE)));
+    assert_eq!(take(&board, unreachable(), now).1, Duration::from_millis(MINUTE), "patience begins anew");
+}
+
+#[test]
+fn waits_are_jittered_by_a_tenth() {
+    let board = board("main");
+    for (random, wait) in [(0.0, 54_000), (0.5, 60_000), (1.0, 66_000), (7.0, 66_000)] {
+        let (_, next) = board.finished("main", &Ok(Report::new(input(&[]))), 0, random);
+        assert!(next.abs_diff(Duration::from_millis(wait)) < Duration::from_millis(2), "{random}: {next:?}");
+    }
+}
+
+#[test]
+fn a_missed_interval_is_an_ill_exactly_from_when_it_is() {
+    let board = board("main");
+    take(&board, input(&[]), 1000);
+    // Two and a half intervals and the deadline after the last audit ended.
+    let latest = 1000 + MINUTE * 5 / 2 + 10_000;
+    assert_eq!(board.ills(latest), Vec::<String>::new());
+    let ills = board.ills(latest + 1);
+    assert!(ills.len() == 1 && ills[0].starts_with("main: an interval was missed"), "{ills:?}");
+    // One that is under way is none that ended.
+    board.begun("main", latest);
+    assert_eq!(board.ills(latest + 1).len(), 1);
+    take(&board, input(&[]), latest + 2);
+    assert_eq!(board.ills(latest + 3), Vec::<String>::new());
+    // Before the first audit the same patience holds, from the start.
+    let board = self::board("main");
+    assert_eq!(board.ills(MINUTE * 3 / 2 + 10_000), Vec::<String>::new());
+    assert_eq!(board.ills(MINUTE * 3 / 2 + 10_001).len(), 1);
+}
+
+#[test]
+fn faults_of_ours_are_ills_until_an_audit_gets_through() {
+    let board = board("main");
+    for mirror in [MirrorUse::Unopened, MirrorUse::InUse] {
+        take(&board, fault(mirror), 0);
+        assert_eq!(board.ills(1), ["main: our disk"]);
+        take(&board, input(&[("now", Code::HeadRollback)]), 0);
+        assert_eq!(board.ills(1), Vec::<String>::new(), "what the log does is no ill of ours");
+    }
+    let (events, _) = board.finished("main", &Err("the policy is gone".to_owned()), 0, 0.5);
+    assert_eq!(events[0].event, "fault");
+    assert!(board.ills(1)[0].contains("the policy is gone"));
+}
+
+#[test]
+fn each_finding_is_said_once_when_it_comes_and_once_when_it_goes() {
+    let board = board("main");
+    let rollback = ("now", Code::HeadRollback);
+    assert_eq!(take(&board, input(&[rollback]), 0).0, ["audited", "finding-new"]);
+    assert_eq!(take(&board, input(&[rollback]), 0).0, ["audited"]);
+    // Neither an audit that could not open the mirror nor one that reached nobody ends or repeats it.
+    take(&board, fault(MirrorUse::Unopened), 0);
+    assert_eq!(take(&board, fault(MirrorUse::InUse), 0).0, ["in-use"]);
+    take(&board, Input { findings: input(&[rollback]).findings, ..unreachable() }, 0);
+    assert_eq!(
+        take(&board, input(&[rollback, ("now", Code::HeadStale)]), 0).0,
+        ["reachable", "audited", "finding-new"]
+    );
+    assert_eq!(take(&board, input(&[]), 0).0, ["audited", "finding-ended", "finding-ended"]);
+    assert_eq!(
+        take(&board, input(&[rollback]), 0).0,
+        ["audited", "finding-new"],
+        "again, so it is said again"
+    );
+    // What is merely worth knowing is counted, and gets no line.
+    assert_eq!(take(&self::board("main"), input(&[("now", Code::CredentialNew)]), 0).0, ["audited"]);
+}
+
+#[test]
+fn after_a_start_what_stands_is_said_once_more() {
+    let board = board("main");
+    let both = [("then", Code::HeadRollback), ("now", Code::Gap)];
+    assert_eq!(take(&board, input(&both), 0).0, ["audited", "finding-stands", "finding-new"]);
+    assert_eq!(take(&board, input(&both), 0).0, ["audited"]);
+}
+
+#[test]
+fn many_findings_are_a_few_lines_and_a_number() {
+    let board = board("main");
+    let mut many = input(&[]);
+    for index in 0..1000 {
+        let finding = Finding::of_entry(Code::SignatureInvalid, index, None, "forged");
+        many.findings.push(ReportedFinding { finding, first_seen: "now".to_owned(), ended: None });
+    }
+    let said = take(&board, many, 0).0;
+    assert_eq!((said.len(), said.last()), (1 + MOST_LINES + 1, Some(&"findings-more")));
+}
+
+#[test]
+fn a_reload_keeps_what_is_known_of_logs_that_stay() {
+    let board = board("main");
+    take(&board, input(&[("now", Code::HeadRollback)]), 0);
+    let again = |name: &str| Watched {
+        name: name.to_owned(),
+        interval: Duration::from_secs(1),
+        deadline: None,
+        subject: Arc::new(Nothing),
+    };
+    board.plan(&[again("main"), again("other")], 5);
+    assert_eq!(
+        take(&board, input(&[("now", Code::HeadRollback)]), 6).0,
+        ["audited"],
+        "said before the reload"
+    );
+    assert_eq!(board.lock().len(), 2);
+    board.plan(&[again("other")], 7);
+    assert_eq!(take(&board, input(&[]), 8), (Vec::new(), Duration::ZERO), "nobody watches it any more");
+}
+
+#[test]
+fn metrics_say_what_is_known_and_nothing_else() {
+    let name = "a\"b\\c";
+    let board = board(name);
+    let before = metrics::render(&board, 0);
+    assert!(!before.contains("countersign_verdict{"), "no audit yet: {before}");
+    let report = Report::new(Input {
+        log: LogPart { tree_size: Some(7), ..input(&[]).log },
+        ..input(&[("now", Code::HeadRollback)])
+    });
+    board.finished(name, &Ok(report), 61_000, 0.5);
+    let page = metrics::render(&board, 62_000);
+    for line in [
+        "countersign_head_size{log=\"a\\\"b\\\\c\"} 7",
+        "countersign_head_age_seconds{log=\"a\\\"b\\\\c\"} 61",
+        "countersign_findings{log=\"a\\\"b\\\\c\",code=\"head-rollback\",severity=\"invalid\"} 1",
+        "countersign_verdict{log=\"a\\\"b\\\\c\",verdict=\"invalid\"} 1",
+        "countersign_verdict{log=\"a\\\"b\\\\c\",verdict=\"clean\"} 0",
+        "countersign_audits_total{log=\"a\\\"b\\\\c\",verdict=\"invalid\"} 1",
+        "countersign_last_audit_timestamp_seconds{log=\"a\\\"b\\\\c\"} 61",
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line}\nis not in\n{page}");
+    }
+    // No audit checked everything that it was asked to: this one lacks its checks.
+    assert!(!page.contains("countersign_last_success_timestamp_seconds{"), "{page}");
+    for metric in page.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let name = metric.split(' ').next().unwrap();
+        assert_eq!(page.matches(&format!("# HELP {name} ")).count(), 1);
+    }
+}

@@ -1,0 +1,135 @@
+//! Start, reload, stop. The main thread waits for signals and serves the pages; the audits have threads of
+//! their own.
+
+use super::event::{Event, Log};
+use super::serve::Pages;
+use super::signals::{Asked, Signals};
+use super::state::Board;
+use super::watch::Watch;
+use super::{Plan, Watched, notify};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// How often is looked whether the threads have ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// For what is under way in the background when everything has ended.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Watches the logs of `plan` until the operating system asks to stop. On a reload `read` gives the plan
+/// anew; where it cannot, the old one stays.
+///
+/// # Errors
+/// A sentence for the person: it could not be begun.
+pub fn run(plan: Plan, read: &dyn Fn() -> Result<Plan, String>, clock: fn() -> u64) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    let done = runtime.block_on(supervise(plan, read, clock));
+    runtime.shutdown_timeout(LAST_WORDS);
+    done
+}
+
+async fn supervise(
+    plan: Plan,
+    read: &dyn Fn() -> Result<Plan, String>,
+    clock: fn() -> u64,
+) -> Result<(), String> {
+    let log = Log { json: plan.json, clock };
+    let mut signals = Signals::catch().map_err(|error| format!("signals cannot be caught: {error}"))?;
+    let board = Arc::new(Board::default());
+    let mut started =
+        Event::new("started", format!("watching {} logs", plan.logs.len())).with("logs", plan.logs.len());
+    if let Some(address) = plan.listen {
+        let listener =
+            TcpListener::bind(address).await.map_err(|error| format!("--listen {address}: {error}"))?;
+        let bound = listener.local_addr().map_err(|error| format!("--listen {address}: {error}"))?;
+        let said = format!("watching {} logs, listening on http://{bound}", plan.logs.len());
+        started = Event::new("started", said).with("logs", plan.logs.len()).with("listen", bound.to_string());
+        tokio::spawn(Arc::new(Pages::new(Arc::clone(&board), clock)).serve(listener));
+    }
+    log.say(&started);
+    let mut crew = Crew { watches: Vec::new(), board, log };
+    crew.start(&plan.logs)?;
+    notify::say("READY=1");
+    if let Some(often) = notify::watchdog() {
+        // On the thread that everything here is on: it is silent when that hangs.
+        tokio::spawn(async move {
+            loop {
+                notify::say("WATCHDOG=1");
+                tokio::time::sleep(often).await;
+            }
+        });
+    }
+    let listen = plan.listen;
+    while signals.next().await == Asked::Reload {
+        match read() {
+            Err(why) => {
+                log.say(&Event::new(
+                    "reload-refused",
+                    format!("the new config is not used, the old one stays: {why}"),
+                ));
+            }
+            Ok(plan) => {
+                if !crew.stop(&mut signals).await {
+                    return Ok(());
+                }
+                let said = format!("reloaded: watching {} logs", plan.logs.len());
+                log.say(&Event::new("reloaded", said).with("logs", plan.logs.len()));
+                if plan.listen != listen || plan.json != log.json {
+                    let said = "`listen` and `log-format` change only with a restart";
+                    log.say(&Event::new("restart-needed", said));
+                }
+                crew.start(&plan.logs)?;
+            }
+        }
+    }
+    notify::say("STOPPING=1");
+    log.say(&Event::new(
+        "stopping",
+        "stopping: nothing new is begun, and what is under way ends after its batch",
+    ));
+    if crew.stop(&mut signals).await {
+        log.say(&Event::new("stopped", "stopped"));
+    }
+    Ok(())
+}
+
+/// The threads.
+struct Crew {
+    watches: Vec<Watch>,
+    board: Arc<Board>,
+    log: Log,
+}
+
+impl Crew {
+    fn start(&mut self, logs: &[Watched]) -> Result<(), String> {
+        self.board.plan(logs, (self.log.clock)());
+        for watched in logs {
+            let watch = Watch::start(watched.clone(), Arc::clone(&self.board), self.log);
+            self.watches.push(watch.map_err(|error| format!("cannot start a thread: {error}"))?);
+        }
+        Ok(())
+    }
+
+    /// Stops all and waits for them, one mirror having one user. `false`: somebody asked once more to stop,
+    /// and there is no time for that; a mirror stands being left at any moment.
+    async fn stop(&mut self, signals: &mut Signals) -> bool {
+        self.watches.iter_mut().for_each(Watch::stop);
+        while !self.watches.iter().all(Watch::has_ended) {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                asked = signals.next() => {
+                    if asked == Asked::Stop {
+                        self.log.say(&Event::new("stopped", "stopped at once, without waiting for the audits"));
+                        return false;
+                    }
+                }
+            }
+        }
+        self.watches.clear();
+        true
+    }
+}

@@ -1,0 +1,73 @@
+//! The thread of a log: audit, say what came of it, wait, again.
+
+use super::Watched;
+use super::event::{Event, Log};
+use super::state::Board;
+use crate::audit::conclusion::Conclusion;
+use crate::source::Stop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A log that is being watched.
+pub(super) struct Watch {
+    stop: Stop,
+    /// Dropped to wake the thread out of its wait.
+    wake: Option<Sender<()>>,
+    thread: JoinHandle<()>,
+}
+
+impl Watch {
+    /// Starts to watch: the first audit begins at once.
+    pub(super) fn start(watched: Watched, board: Arc<Board>, log: Log) -> std::io::Result<Watch> {
+        let stop = Stop::default();
+        let (wake, woken) = channel();
+        let told = stop.clone();
+        let thread = std::thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || watch(&watched, &board, log, &told, &woken))?;
+        Ok(Watch { stop, wake: Some(wake), thread })
+    }
+
+    /// Begins nothing new, and ends the audit that is under way after the batch in hand.
+    pub(super) fn stop(&mut self) {
+        self.stop.stop();
+        self.wake = None;
+    }
+
+    /// Whether it has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+fn watch(watched: &Watched, board: &Board, log: Log, stop: &Stop, woken: &Receiver<()>) {
+    let mut wait = Duration::ZERO;
+    loop {
+        if woken.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+        board.begun(&watched.name, (log.clock)());
+        // A panic is a bug of ours, is a fault on our side, and must not leave the other logs unwatched.
+        let result = catch_unwind(AssertUnwindSafe(|| watched.subject.audit(stop)));
+        let result = result.unwrap_or_else(|_| {
+            Err("this is a bug in countersign, and says nothing about the log; please report what stands above"
+                .to_owned())
+        });
+        let cut_short = result.as_ref().is_ok_and(|report| {
+            stop.is_stopped()
+                && !report.input().incomplete.is_empty()
+                && report.verdict() != Conclusion::Violation
+        });
+        if cut_short {
+            let said = "the audit was stopped; what it took is kept, and the next one goes on from there";
+            log.say(&Event::of(&watched.name, "audit-stopped", said));
+            return;
+        }
+        let (events, next) = board.finished(&watched.name, &result, (log.clock)(), fastrand::f64());
+        events.iter().for_each(|event| log.say(event));
+        wait = next;
+    }
+}
