@@ -144,6 +144,42 @@ fn path_with(folder: &Path, script: &str) -> String {
     format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
 }
 
+/// What the README says to try, in something like a clone. What has been built is the program under test.
+fn tried(gate: &str, scratch: &Path) -> Result<(Option<i32>, String), String> {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once(&format!("<!-- try: {gate} -->\n```sh\n")).unwrap();
+    let (script, _) = rest.split_once("```").unwrap();
+    let script = script.strip_prefix("cargo build && ").unwrap();
+    fs::create_dir_all(scratch.join("target/debug")).unwrap();
+    for (link, to) in [
+        ("fixtures", root().join("fixtures")),
+        ("tests", root().join("tests")),
+        ("target/debug/countersign", PROGRAM.into()),
+    ] {
+        std::os::unix::fs::symlink(to, scratch.join(link)).unwrap();
+    }
+    run(Command::new("sh").args(["-c", script]).env("LC_ALL", "C").current_dir(scratch), "")
+}
+
+#[test]
+fn the_readme_s_trials_show_one_run_and_one_refusal() {
+    let (shell, node) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (code, said) = tried("shell", shell.path()).unwrap();
+    assert_eq!(code, Some(125), "{said}");
+    assert!(
+        said.starts_with(&fs::read_to_string(receipts().join("good-payload.payload")).unwrap()),
+        "{said}"
+    );
+    assert!(said.matches("table").count() == 1 && said.contains("File exists"), "{said}");
+
+    if let Err(why) = run(Command::new("node").arg("--version"), "") {
+        return skip("the README's trial of the gate in Node", &why);
+    }
+    let (code, said) = tried("node", node.path()).unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("id: 'ad3dbd1a-") && said.contains("Error: not approved (1)"), "{said}");
+}
+
 /// The README shows the files as they are.
 #[test]
 fn the_readme_shows_the_files_that_were_tested() {
