@@ -37,7 +37,7 @@
 //!     let arguments = std::fs::read("fixtures/receipts/good-payload.payload")?;
 //!     let expected = Expectation {
 //!         payload: Some(Payload::Bytes(&arguments)),
-//!         approver: Some("bruna"),
+//!         approvers: &["bruna"],
 //!         ..Expectation::default()
 //!     };
 //!
@@ -62,16 +62,18 @@
 //! | [`spec`] | the wire format, as documentation |
 //! | [`core`] | pure: hashes, trees, proofs, notes, heads, witnesses, JSON, entries, passkeys, evidence, the API's wire |
 //! | [`audit`] | pure: what is wrong with an entry, across entries, between heads |
-//! | [`source`] | the log as served: tiles in a directory or over HTTP, or a JSON API |
-//! | [`mirror`] | the auditor's copy in SQLite; the only SQL |
-//! | [`run`] | one audit: where source, checks and mirror meet |
-//! | [`report`] | one value, as text and JSON |
-//! | [`monitor`] | audits again and again; metrics, health, the history of heads |
-//! | [`cli`] | options, config, commands |
+//! | `source` | the log as served: tiles in a directory or over HTTP, or a JSON API |
+//! | `mirror` | the auditor's copy in SQLite; the only SQL |
+//! | `run` | one audit: where source, checks and mirror meet |
+//! | `report` | one value, as text and JSON |
+//! | `monitor` | audits again and again; metrics, health, the history of heads |
+//! | `cli` | options, config, commands |
+//!
+//! All but `spec`, `core` and `audit` are behind the feature `cli`.
 //!
 //! `core` imports nothing of ours; `audit` and `source` import `core`; `mirror` and `report` import
-//! `core` and `audit`; `run` imports those; `monitor` imports all of them; `cli` imports all, and nothing imports `cli`. A test
-//! (`tests/imports.rs`) keeps that.
+//! `core` and `audit`; `run` imports those; `monitor` imports all of these; `cli` imports all, and nothing
+//! imports `cli`. A test (`tests/imports.rs`) keeps that.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -108,5 +110,7 @@ pub use audit::conclusion::Conclusion;
 pub use audit::receipt::verify_receipt;
 pub use audit::trust::{Expectation, TrustPolicy};
 pub use audit::verdict::Verdict;
+pub use core::hash::Hash;
 pub use core::head::LogKey;
 pub use core::payload::Payload;
+pub use core::tlog_policy::TlogPolicy;

@@ -15,7 +15,7 @@
 //! | [`tally`] | which checks were made, how often, and which were not |
 //!
 //! Nothing here does I/O. What has to be remembered between entries and runs is behind the trait
-//! [`across::Memory`], which the mirror implements; [`crate::run`] connects the two to a log.
+//! [`across::Memory`], which the mirror implements; `crate::run` connects the two to a log.
 
 pub mod across;
 pub mod bundle;

@@ -5,12 +5,11 @@ use super::config_file::{self, ConfigFile};
 use super::net::Net;
 use super::output;
 use crate::audit::policy::Policy;
-use crate::audit::trust::TrustPolicy;
-use crate::core::encoding::decode_base64url;
+use crate::audit::trust::{TrustPolicy, key_identity};
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
 use crate::core::tlog_policy::TlogPolicy;
-use crate::core::webauthn::{CosePublicKey, RelyingParty};
+use crate::core::webauthn::RelyingParty;
 use crate::core::{limits, text};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -118,7 +117,12 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
     let log_key = common.log_key.or(file.log_key);
     let log_key =
         log_key.map(|vkey| LogKey::parse(&vkey)).transpose().map_err(|why| format!("--log-key: {why}"))?;
-    let witnesses = common.policy.or(file.policy).map(|path| read_policy(&path)).transpose()?;
+    let beside = |path: PathBuf| match common.config.as_deref().and_then(Path::parent) {
+        Some(folder) => folder.join(path),
+        None => path,
+    };
+    let witnesses = common.policy.clone().or(file.policy.map(beside));
+    let witnesses = witnesses.map(|path| read_policy(&path)).transpose()?;
     let log_keys = log_keys(log_key, witnesses.as_ref())?;
     let log_key = match log_keys.as_slice() {
         [only] => Some(only.clone()),
@@ -163,7 +167,10 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
         evidence_dir: options.evidence_dir.or(file.evidence_dir),
         workers,
         full: options.full || file.full,
-        max_head_age: age.map(|age| duration(&age)).transpose()?,
+        max_head_age: age
+            .map(|age| duration(&age))
+            .transpose()
+            .map_err(|why| format!("--max-head-age: {why}"))?,
         deny_warnings: options.deny_warnings || file.deny_warnings,
         max_entries: options.max_entries.or(file.max_entries).unwrap_or(100_000_000),
         max_findings: options.max_findings.or(file.max_findings).unwrap_or(50_000),
@@ -173,6 +180,9 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
 }
 
 fn read_policy(path: &Path) -> Result<TlogPolicy, String> {
+    if path == Path::new("-") {
+        return Err("--policy: trust is not read from stdin: give a file".to_owned());
+    }
     let bytes = output::read_file(path, limits::MAX_POLICY).map_err(|why| format!("--policy: {why}"))?;
     TlogPolicy::parse(&bytes).map_err(|error| format!("policy {path:?} {error}"))
 }
@@ -233,6 +243,10 @@ fn check_origin(origin: &str) -> Result<(), String> {
 /// # Errors
 /// A sentence for the person.
 pub fn duration(text: &str) -> Result<u64, String> {
+    // Elsewhere M is a month; who writes 10M means minutes, and would be content with any age.
+    if text.contains('M') {
+        return Err(format!("{}: write m for minutes, and days for longer spans", text::quoted(text)));
+    }
     let parsed = humantime::parse_duration(text).map_err(|error| {
         format!("{} is no duration ({error}); write it as 90s, 30m, 36h or 7days", text::quoted(text))
     })?;
@@ -242,25 +256,11 @@ pub fn duration(text: &str) -> Result<u64, String> {
 fn pinned(approvers: BTreeMap<String, Vec<String>>) -> Result<BTreeMap<String, Vec<Hash>>, String> {
     let mut pinned = BTreeMap::new();
     for (approver, keys) in approvers {
-        let identities = keys.iter().map(|key| identity(key).map_err(|why| (key, why)));
+        let identities = keys.iter().map(|key| key_identity(key).map_err(|why| (key, why)));
         let identities = identities.collect::<Result<Vec<Hash>, _>>().map_err(|(key, why)| {
             format!("[approvers] {}: key {}: {why}", text::quoted(&approver), text::quoted(key))
         })?;
         pinned.insert(approver, identities);
     }
     Ok(pinned)
-}
-
-fn identity(key: &str) -> Result<Hash, String> {
-    if let Some(identity) = Hash::from_hex(key) {
-        return Ok(identity);
-    }
-    let cose = decode_base64url(key).ok_or("neither base64url nor 64 hex digits")?;
-    match CosePublicKey::parse(&cose) {
-        Ok(Ok(key)) => Ok(key.identity()),
-        Ok(Err(finding)) => {
-            Err(format!("neither a COSE key in base64url ({}) nor 64 hex digits", finding.why))
-        }
-        Err(disagreement) => Err(disagreement.to_string()),
-    }
 }

@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// A config file longer than this is none.
-const MAX_CONFIG: u64 = 1024 * 1024;
+const MAX_CONFIG: u64 = 512 * 1024;
 
 /// What a config says of one log, under the names of the options.
 #[derive(Deserialize, Default)]
@@ -48,7 +48,7 @@ pub struct ConfigFile {
     pub payload: Option<PathBuf>,
     pub action: Option<String>,
     pub email: Option<String>,
-    pub approver: Option<String>,
+    pub approver: OneOrMore,
     pub expect_id: Option<String>,
     pub max_age: Option<String>,
     pub decision: Option<DecisionOption>,
@@ -64,6 +64,25 @@ pub struct ConfigFile {
     pub approvers: BTreeMap<String, Vec<String>>,
 }
 
+/// `approver = "alex"`, or a list of those of whom one must have approved.
+#[derive(Default)]
+pub struct OneOrMore(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for OneOrMore {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<OneOrMore, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a name, or a list of names")]
+        enum Names {
+            One(String),
+            More(Vec<String>),
+        }
+        Ok(OneOrMore(match Names::deserialize(deserializer)? {
+            Names::One(name) => vec![name],
+            Names::More(names) => names,
+        }))
+    }
+}
+
 impl ConfigFile {
     /// What receipts are to be of.
     pub fn expected(&mut self) -> ExpectedOptions {
@@ -71,7 +90,7 @@ impl ConfigFile {
             payload: self.payload.take(),
             action: self.action.take(),
             email: self.email.take(),
-            approver: self.approver.take(),
+            approver: std::mem::take(&mut self.approver).0,
             expect_id: self.expect_id.take(),
             max_age: self.max_age.take(),
             decision: self.decision,
@@ -139,7 +158,7 @@ pub fn read(path: &Path) -> Result<Config, String> {
     let mut text = String::new();
     let read = file.take(MAX_CONFIG.saturating_add(1)).read_to_string(&mut text);
     if read.map_err(|error| fail(error.to_string()))? as u64 > MAX_CONFIG {
-        return Err(fail("longer than 1 MiB".to_owned()));
+        return Err(fail("longer than 512 KiB".to_owned()));
     }
     parse(&text).map_err(fail)
 }
