@@ -184,12 +184,17 @@ impl Desk<'_> {
 
     /// Audits a log from scratch.
     pub fn audit(&self, source: &dyn LogSource) -> Answer {
+        self.audit_until(source, &Stop::default())
+    }
+
+    /// Audits a log from scratch, until it is told to stop.
+    pub fn audit_until(&self, source: &dyn LogSource, stop: &Stop) -> Answer {
         for suffix in ["-wal", "-shm"] {
             let _ = fs::remove_file(self.beside(suffix));
         }
         fs::copy(&self.lab.start, &self.db).unwrap();
         fs::copy(format!("{}.mark", self.lab.start.display()), self.beside(".mark")).unwrap();
-        self.audit_again(source)
+        self.run(source, false, stop)
     }
 
     /// Audits a log with the mirror that is there, or from scratch where there is none.
@@ -199,15 +204,20 @@ impl Desk<'_> {
 
     /// Audits a log with the mirror that is there.
     pub fn audit_again(&self, source: &dyn LogSource) -> Answer {
-        self.run(source, false)
+        self.run(source, false, &Stop::default())
     }
 
     /// Audits a log with the mirror that is there, with `--full`.
     pub fn audit_full(&self, source: &dyn LogSource) -> Answer {
-        self.run(source, true)
+        self.run(source, true, &Stop::default())
     }
 
-    fn run(&self, source: &dyn LogSource, full: bool) -> Answer {
+    /// Audits a log with the mirror that is there, with `--full`, until it is told to stop.
+    pub fn audit_full_until(&self, source: &dyn LogSource, stop: &Stop) -> Answer {
+        self.run(source, true, stop)
+    }
+
+    fn run(&self, source: &dyn LogSource, full: bool, stop: &Stop) -> Answer {
         let policy = &self.lab.policy;
         let mut mirror = Mirror::open(&self.db, &policy.log_key).unwrap();
         // Every audit has a time of its own, as in life.
@@ -221,7 +231,7 @@ impl Desk<'_> {
             max_entries: 1_000_000,
             max_findings: 10_000,
             now: (now, text::time(now)),
-            stop: Stop::default(),
+            stop: stop.clone(),
         };
         let summary = Run::new(Some(source), &mut mirror, policy, &options, &Silent).audit();
         let findings = mirror.findings(false).unwrap().into_iter().map(|stored| stored.finding);
