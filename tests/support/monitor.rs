@@ -51,7 +51,7 @@ impl Monitor {
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 assert_fit_for_a_terminal(&line);
-                let event = serde_json::from_str(&line).unwrap_or_else(|_| Value::String(line));
+                let event = serde_json::from_str(&line).unwrap_or(Value::String(line));
                 heard.lock().unwrap().push(event);
             }
         });
