@@ -274,11 +274,11 @@ class Gate(unittest.TestCase):
         self.tool(once=once).invoke(APPROVED)
         self.assertEqual((len(self.ran()), once), (2, {NONCE}))
 
-    def test_a_store_of_ids_is_asked_and_only_true_is_yes(self):
+    def test_a_store_is_asked_and_only_true_is_yes(self):
         asked = []
         for answer in [None, False, 0, 1, "yes"]:
             self.refuses(once=lambda approval: (asked.append(approval), answer)[1], why="used before")
-        self.assertEqual(asked, [ID] * 5)
+        self.assertEqual(asked, [NONCE] * 5)
 
     def test_what_was_not_approved_uses_nothing_up(self):
         once = set()
