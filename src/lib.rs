@@ -47,7 +47,7 @@
 //!     if !verdict.is_clean() {
 //!         return Err(format!("not approved: {verdict:#?}").into());
 //!     }
-//!     // Only here: look `verdict.id` up among those that you acted on, write it down, and act, with `arguments`.
+//!     // Only here: look `verdict.nonce` up among those that you acted on, write it down, and act, with `arguments`.
 //!     Ok(())
 //! }
 //! ```

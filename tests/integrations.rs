@@ -177,7 +177,7 @@ fn the_readme_s_trials_show_one_run_and_one_refusal() {
     }
     let (code, said) = tried("node", node.path()).unwrap();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("id: 'ad3dbd1a-") && said.contains("Error: not approved (1)"), "{said}");
+    assert!(said.contains("nonce: '9GElQcU6") && said.contains("Error: not approved (1)"), "{said}");
 }
 
 /// The README shows the files as they are.

@@ -2,12 +2,13 @@
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 
-const used = new Set(); // Ids, in this process. Several processes, or a restart: give `once`.
-const firstUse = (id) => !used.has(id) && Boolean(used.add(id));
+const used = new Set(); // Nonces, in this process. Several processes, or a restart: give `once`.
+const firstUse = (nonce) => !used.has(nonce) && Boolean(used.add(nonce));
 
-// Gives { id, args } where a person approved exactly these arguments; throws on everything else: any other exit
+// Gives { nonce, args } where a person approved exactly these arguments; throws on everything else: any other exit
 // code, a crash, 30 seconds without an answer. Act with the args that come back: they are what was checked (JSON
-// turns NaN into null). `once` stores an id, and returns true only if it was new.
+// turns NaN into null). `once` stores the nonce, which the passkey signed,
+// and returns true only if it was new.
 export function approved(receipt, args, options = {}) {
   const { trust = "/etc/countersign/trust.toml", action, once = firstUse, timeout = 30_000 } = options;
   const payload = JSON.stringify(args);
@@ -24,8 +25,8 @@ export function approved(receipt, args, options = {}) {
   if (status !== 0 || error) throw new Error(`not approved ${answer}`);
   const report = JSON.parse(stdout); // One object: many receipts have many.
   if (!isApproval(report, source)) throw new Error(`no report on this approval ${answer}`);
-  const checked = { id: report.id, args: JSON.parse(payload) };
-  if (once(checked.id) !== true) throw new Error(`approval ${checked.id} was used before`);
+  const checked = { nonce: report.nonce, args: JSON.parse(payload) };
+  if (once(checked.nonce) !== true) throw new Error(`approval ${checked.nonce} was used before`);
   return checked;
 }
 
@@ -33,5 +34,5 @@ function isApproval(report, source) {
   const due = { tool: "countersign", command: "verify", verdict: "clean", exitCode: 0, source, decision: "approved" };
   const payload = report.checks.filter(({ name }) => name === "payload");
   const passed = payload.length === 1 && payload[0].result === "passed";
-  return passed && typeof report.id === "string" && Object.keys(due).every((name) => report[name] === due[name]);
+  return passed && typeof report.nonce === "string" && Object.keys(due).every((name) => report[name] === due[name]);
 }

@@ -8,7 +8,7 @@ const [program, receipts, scratch] = process.argv.slice(2);
 const good = `${receipts}/good-payload.json`;
 const trust = `${receipts}/trust.toml`;
 const payload = JSON.parse(readFileSync(`${receipts}/good-payload.payload`, "utf8"));
-const id = JSON.parse(readFileSync(good, "utf8")).entry.id;
+const nonce = JSON.parse(readFileSync(good, "utf8")).entry.nonce;
 process.chdir(scratch); // Of the receipts in a directory, one brings a proof, which is saved.
 /** For approvals that are used often here. */
 const again = () => true;
@@ -25,10 +25,10 @@ function file(name, content) {
   return `${scratch}/${name}`;
 }
 
-/** Nothing comes back, and where the test has no store of its own, no id is used up. */
+/** Nothing comes back, and where the test has no store of its own, nothing is used up. */
 function refuses(receipt, args, why = /./, options = {}) {
   let wrong = "";
-  const once = (id) => Boolean((wrong = `${id} was used up`));
+  const once = (nonce) => Boolean((wrong = `${nonce} was used up`));
   assert.throws(() => {
     approved(receipt, args, { trust, once, ...options });
     wrong = "it came back";
@@ -42,18 +42,18 @@ const real = `exec '${program}' "$@"`;
 stub(real);
 
 // Once: in this process, or where a function says so; only true is yes.
-assert.deepEqual(approved(good, payload, { trust }), { id, args: payload });
+assert.deepEqual(approved(good, payload, { trust }), { nonce, args: payload });
 refuses(good, payload, /used before/, { once: undefined });
 const asked = [];
 for (const answer of [undefined, null, false, 0, 1, "yes", {}, Promise.resolve(true)]) {
-  refuses(good, payload, /used before/, { once: (id) => (asked.push(id), answer) });
+  refuses(good, payload, /used before/, { once: (nonce) => (asked.push(nonce), answer) });
 }
-assert.deepEqual(asked, Array(8).fill(id));
+assert.deepEqual(asked, Array(8).fill(nonce));
 refuses(good, payload, /no store/, { once: () => { throw new Error("no store"); } });
 refuses(good, payload, /./, { once: null });
 // The README's: one store for all processes, and for the shell gate.
-const stored = { once: (id) => mkdirSync(`${scratch}/id-${id}`) === undefined };
-assert.equal(approved(good, payload, { trust, ...stored }).id, id);
+const stored = { once: (nonce) => mkdirSync(`${scratch}/nonce-${nonce}`) === undefined };
+assert.equal(approved(good, payload, { trust, ...stored }).nonce, nonce);
 refuses(good, payload, /EEXIST/, stored);
 
 // Other arguments; NaN is null in JSON, so null is what comes back.
@@ -94,7 +94,7 @@ const line = JSON.stringify(JSON.parse(readFileSync(good, "utf8")));
 refuses(file("two.json", `${line}\n${line}\n`), payload, /JSON/);
 approved(file("one.json", `${line}\n`), payload, { trust, once: again });
 for (const name of ["-", "--help"]) approved(file(name, line).slice(scratch.length + 1), payload, { trust, once: again });
-approved(file(`one","id":"evil","x":".json`, line), payload, { trust, once: (used) => used === id });
+approved(file(`one","nonce":"evil","x":".json`, line), payload, { trust, once: (used) => used === nonce });
 
 // A program that says something else.
 const report = JSON.parse(spawnSync(program, ["verify", "--format=json", `--config=${trust}`,
@@ -103,9 +103,9 @@ const says = (text) => stub(`cat >/dev/null; cat ${file("said", text)}`);
 says(JSON.stringify(report));
 approved(good, payload, { trust, once: again });
 const said = ["", "ok", "{}", "[]", "null", "0", "\n", JSON.stringify(report).repeat(2), `${JSON.stringify(report)}\n{}`];
-for (const name of ["tool", "command", "verdict", "exitCode", "source", "decision", "id", "checks"]) {
+for (const name of ["tool", "command", "verdict", "exitCode", "source", "decision", "nonce", "checks"]) {
   for (const value of [undefined, null, 1, [], {}]) said.push(JSON.stringify({ ...report, [name]: value }));
-  if (name !== "id") said.push(JSON.stringify({ ...report, [name]: "other" }));
+  if (name !== "nonce") said.push(JSON.stringify({ ...report, [name]: "other" }));
 }
 const others = report.checks.filter(({ name }) => name !== "payload");
 for (const result of ["failed", "not-checked", "warning", null, true, ["passed"]]) {

@@ -6,7 +6,7 @@
 set -eu
 trap 'exit 125' EXIT
 trust=/etc/countersign/trust.toml
-used=/var/lib/countersign/used # gets a directory for each id that was acted on
+used=/var/lib/countersign/used # gets a directory for each approval that was acted on
 : "${2:?usage: gate.sh RECEIPT COMMAND… < ARGUMENTS}"
 receipt=$1; shift
 [ -f "$receipt" ] || { echo "gate.sh: the receipt is no file" >&2; exit; }
@@ -16,8 +16,8 @@ file=$(mktemp); exec 3>"$file" 4<"$file" 5<"$file"; rm "$file"
 cat >&3
 report=$(timeout -s KILL 30 countersign verify --format=json --quiet --decision=approved --config="$trust" \
   --payload=- ${GATE_ACTION+"--action=$GATE_ACTION"} -- "$receipt" <&4) || { printf '%s\n' "$report" >&2; exit; }
-id=$(printf '%s\n' "$report" | LC_ALL=C sed -n '1{
-  $s/^{"tool":"countersign",.*,"verdict":"clean","exitCode":0,.*,"id":"\([0-9A-Za-z._-]\{1,64\}\)",.*/\1/p
-}') # of the only line
-mkdir "$used/id-${id:?no report on one approval}" # fails where it was used before
+nonce=$(printf '%s\n' "$report" | LC_ALL=C sed -n '1{
+  $s/^{"tool":"countersign",.*,"verdict":"clean","exitCode":0,.*,"nonce":"\([0-9A-Za-z_-]\{22,86\}\)",.*/\1/p
+}') # of the only line; the passkey signed it, while an id is the log's word
+mkdir "$used/nonce-${nonce:?no report on one approval}" # fails where it was used before
 exec "$@" <&5 3>&- 4<&- 5<&-

@@ -70,12 +70,12 @@ impl Gate {
         (code, fs::read(trace).ok())
     }
 
-    /// Runs, and uses up exactly this id, which is given back for the next test.
+    /// Runs, and uses up exactly this nonce, which is given back for the next test.
     #[track_caller]
-    fn allows(&self, receipt: &str, arguments: &[u8], id: &str) {
+    fn allows(&self, receipt: &str, arguments: &[u8], nonce: &str) {
         assert_eq!(self.run(receipt, arguments), (Some(0), Some(arguments.to_owned())), "{receipt}");
-        assert_eq!(self.used(), [format!("id-{id}")], "{receipt}");
-        fs::remove_dir(self.at("used").join(format!("id-{id}"))).unwrap();
+        assert_eq!(self.used(), [format!("nonce-{nonce}")], "{receipt}");
+        fs::remove_dir(self.at("used").join(format!("nonce-{nonce}"))).unwrap();
     }
 
     /// Refuses, and uses nothing up.
@@ -100,19 +100,19 @@ impl Gate {
     }
 }
 
-/// A receipt, the arguments that it is of, and its id.
+/// A receipt, the arguments that it is of, and its nonce.
 fn approved(name: &str) -> (String, Vec<u8>, String) {
     let receipt = receipts().join(format!("{name}.json"));
     let entry: serde_json::Value = serde_json::from_slice(&fs::read(&receipt).unwrap()).unwrap();
     let arguments = fs::read(receipt.with_extension("payload")).unwrap();
-    (receipt.display().to_string(), arguments, entry["entry"]["id"].as_str().unwrap().to_owned())
+    (receipt.display().to_string(), arguments, entry["entry"]["nonce"].as_str().unwrap().to_owned())
 }
 
 #[test]
 fn what_was_approved_runs_and_nothing_else() {
     let gate = Gate::new();
-    let (receipt, arguments, id) = approved("good-payload");
-    gate.allows(&receipt, &arguments, &id);
+    let (receipt, arguments, nonce) = approved("good-payload");
+    gate.allows(&receipt, &arguments, &nonce);
 
     let text = String::from_utf8(arguments.clone()).unwrap();
     for other in ["", "{}", "null", "{", &text.replace("null", "1"), &text.replace('é', "e")] {
@@ -149,8 +149,8 @@ fn only_the_trust_file_is_trusted() {
 fn every_byte_is_checked_and_passed_on() {
     let gate = Gate::new();
     for name in ["good-raw-payload", "good-payload", "good-jcs-payload"] {
-        let (receipt, arguments, id) = approved(name);
-        gate.allows(&receipt, &arguments, &id);
+        let (receipt, arguments, nonce) = approved(name);
+        gate.allows(&receipt, &arguments, &nonce);
     }
     let (receipt, arguments, _) = approved("good-raw-payload");
     assert!(arguments.ends_with(b"d\n"));
@@ -159,26 +159,26 @@ fn every_byte_is_checked_and_passed_on() {
         gate.refuses(&receipt, &other);
     }
     // In JSON the newline is no matter, but what came is what goes on.
-    let (receipt, arguments, id) = approved("good-payload");
-    gate.allows(&receipt, &[&arguments[..], b"\n\n"].concat(), &id);
+    let (receipt, arguments, nonce) = approved("good-payload");
+    gate.allows(&receipt, &[&arguments[..], b"\n\n"].concat(), &nonce);
 }
 
 #[test]
 fn an_approval_runs_once() {
     let gate = Gate::new();
-    let (receipt, arguments, id) = approved("good-payload");
+    let (receipt, arguments, nonce) = approved("good-payload");
     assert_eq!(gate.run(&receipt, &arguments).0, Some(0));
     assert_eq!(gate.run(&receipt, &arguments), (REFUSED, None));
     // Under another name, and with other white space, it is the same.
     let copy = gate.at("copy.json");
     fs::write(&copy, fs::read(&receipt).unwrap()).unwrap();
     assert_eq!(gate.run(copy.to_str().unwrap(), &[&arguments[..], b"\n"].concat()), (REFUSED, None));
-    fs::remove_dir(gate.at("used").join(format!("id-{id}"))).unwrap();
+    fs::remove_dir(gate.at("used").join(format!("nonce-{nonce}"))).unwrap();
 
     // A command that fails has used it up too.
     assert_eq!(run(&mut gate.command(&[&receipt, "false"]), &arguments).unwrap().0, Some(1));
     assert_eq!(gate.run(&receipt, &arguments), (REFUSED, None));
-    fs::remove_dir(gate.at("used").join(format!("id-{id}"))).unwrap();
+    fs::remove_dir(gate.at("used").join(format!("nonce-{nonce}"))).unwrap();
 
     // Of many at once one runs.
     let codes = std::thread::scope(|scope| {
@@ -198,7 +198,7 @@ fn an_approval_runs_once() {
 }
 
 #[test]
-fn without_a_place_for_used_ids_nothing_runs() {
+fn without_a_place_for_used_approvals_nothing_runs() {
     let gate = Gate::new();
     let (receipt, arguments, _) = approved("good-payload");
     fs::remove_dir(gate.at("used")).unwrap();
@@ -210,7 +210,7 @@ fn without_a_place_for_used_ids_nothing_runs() {
 #[test]
 fn one_receipt_is_one_file_with_one_receipt() {
     let gate = Gate::new();
-    let (receipt, arguments, id) = approved("good-payload");
+    let (receipt, arguments, nonce) = approved("good-payload");
     let whole: serde_json::Value = serde_json::from_slice(&fs::read(&receipt).unwrap()).unwrap();
     let file = |name: &str, text: String| {
         fs::write(gate.at(name), text).unwrap();
@@ -220,27 +220,33 @@ fn one_receipt_is_one_file_with_one_receipt() {
     file("folder/receipt.json", whole.to_string());
     gate.refuses("folder", &arguments);
     gate.refuses(&file("two.json", format!("{whole}\n{whole}\n")), &arguments);
-    gate.allows(&file("one.json", format!("{whole}\n")), &arguments, &id);
+    gate.allows(&file("one.json", format!("{whole}\n")), &arguments, &nonce);
     // Names that look like something else.
     gate.refuses(&file("-", whole.to_string()), &arguments);
-    for name in
-        ["--help", "-V", "a b", "*", "$(exit)", "x\",\"id\":\"evil\",\"x\":\"", "\\\",\"id\":\"evil\","]
-    {
-        gate.allows(&file(name, whole.to_string()), &arguments, &id);
+    for name in [
+        "--help",
+        "-V",
+        "a b",
+        "*",
+        "$(exit)",
+        "x\",\"nonce\":\"evilevilevilevilevilevil\",\"x\":\"",
+        "\\\",\"nonce\":\"evilevilevilevilevilevil\",",
+    ] {
+        gate.allows(&file(name, whole.to_string()), &arguments, &nonce);
     }
 }
 
 #[test]
 fn a_signed_action_text_is_part_of_it() {
     let mut gate = Gate::new();
-    let (receipt, arguments, id) = approved("good-action-payload");
+    let (receipt, arguments, nonce) = approved("good-action-payload");
     gate.refuses(&receipt, &arguments);
     for other in ["", "deploy", "Deploy all", "Deploy\n", " Deploy", "--action=Deploy", "--help"] {
         gate.action = Some(other);
         gate.refuses(&receipt, &arguments);
     }
     gate.action = Some("Deploy");
-    gate.allows(&receipt, &arguments, &id);
+    gate.allows(&receipt, &arguments, &nonce);
     // This one's passkey does not sign it.
     let (receipt, arguments, _) = approved("good-payload");
     gate.refuses(&receipt, &arguments);
@@ -250,7 +256,7 @@ fn a_signed_action_text_is_part_of_it() {
 #[test]
 fn a_refusal_is_told_from_a_failure() {
     let mut gate = Gate::new();
-    let (receipt, arguments, id) = approved("good-payload");
+    let (receipt, arguments, nonce) = approved("good-payload");
     for shell in ["sh", "bash"] {
         gate.shell = shell;
         if run(gate.command(&[]).arg("--version"), "").is_err() {
@@ -266,7 +272,7 @@ fn a_refusal_is_told_from_a_failure() {
             let (ended, said) = run(&mut gate.command(&[&receipt, "sh", "-c", &script]), &arguments).unwrap();
             assert_eq!((ended, said.as_bytes()), (Some(code), &arguments[..]), "{shell}");
             assert_eq!(run(&mut gate.command(&[&receipt, "sh"]), &arguments).unwrap().0, REFUSED, "{shell}");
-            fs::remove_dir(gate.at("used").join(format!("id-{id}"))).unwrap();
+            fs::remove_dir(gate.at("used").join(format!("nonce-{nonce}"))).unwrap();
         }
         // What was refused says why, for a person.
         let (code, said) = run(&mut gate.command(&[&receipt, "cat"]), "{}").unwrap();
@@ -292,11 +298,11 @@ fn no_crash_and_no_silence_is_an_answer() {
 }
 
 #[test]
-fn a_report_is_one_line_with_one_id() {
+fn a_report_is_one_line_with_one_nonce() {
     let gate = Gate::new();
-    let report = |id: &str| {
+    let report = |nonce: &str| {
         format!(
-            r#"{{"tool":"countersign","version":"0","command":"verify","verdict":"clean","exitCode":0,"source":"x","id":{id},"index":7}}"#
+            r#"{{"tool":"countersign","version":"0","command":"verify","verdict":"clean","exitCode":0,"source":"x","id":"x","nonce":{nonce},"checks":[]}}"#
         )
     };
     let says = |text: &str| {
@@ -304,15 +310,17 @@ fn a_report_is_one_line_with_one_id() {
         format!("cat '{}'", gate.at("said").display())
     };
     let (receipt, arguments, _) = approved("good-payload");
-    for id in ["x", ".", "..", "-", "--", "._-", &"x".repeat(64)] {
-        path_with(gate.scratch.path(), &says(&report(&format!("\"{id}\""))));
-        gate.allows(&receipt, &arguments, id);
+    for nonce in ["-".repeat(22), "_A0-".repeat(10), "x".repeat(22), "x".repeat(86)] {
+        path_with(gate.scratch.path(), &says(&report(&format!("\"{nonce}\""))));
+        gate.allows(&receipt, &arguments, &nonce);
     }
-    let good = report("\"x\"");
-    for id in
-        ["null", "7", "\"\"", "\"a/b\"", "\"../x\"", "\"a b\"", "\"é\"", "\"a\\\"b\"", "[\"x\"]", "\"*\""]
-    {
-        gate.refuses_with(&says(&report(id)));
+    let x = "x".repeat(22);
+    let good = report(&format!("\"{x}\""));
+    for bad in ["null", "7", "\"\"", "\"x\"", "[\"x\"]"] {
+        gate.refuses_with(&says(&report(bad)));
+    }
+    for bad in ["/", "..", " ", "é", "\\\"", "*", ".", "=", "+"] {
+        gate.refuses_with(&says(&report(&format!("\"{x}{bad}{x}\""))));
     }
     for other in [
         String::new(),
@@ -325,7 +333,8 @@ fn a_report_is_one_line_with_one_id() {
         format!("x{good}\n"),
         good.replace("clean", "invalid"),
         good.replace(":0", ":1"),
-        report(&format!("\"{}\"", "x".repeat(65))),
+        report(&format!("\"{}\"", "x".repeat(87))),
+        report(&format!("\"{}\"", "x".repeat(21))),
     ] {
         gate.refuses_with(&says(&other));
     }
@@ -334,7 +343,7 @@ fn a_report_is_one_line_with_one_id() {
 #[test]
 fn without_the_tools_nothing_runs() {
     let mut gate = Gate::new();
-    let (receipt, arguments, id) = approved("good-payload");
+    let (receipt, arguments, nonce) = approved("good-payload");
     let tools = ["cat", "tee", "mktemp", "rm", "timeout", "sed", "mkdir"];
     let found = |tool: &str| {
         let folders: Vec<PathBuf> = std::env::split_paths(&gate.path).collect();
@@ -350,7 +359,7 @@ fn without_the_tools_nothing_runs() {
     for (name, tool) in tools.iter().zip(&found) {
         link(name, tool);
     }
-    gate.allows(&receipt, &arguments, &id);
+    gate.allows(&receipt, &arguments, &nonce);
     for missing in ["mktemp", "rm", "cat", "timeout", "countersign", "sed", "mkdir"] {
         let aside = bare.join("aside");
         fs::rename(bare.join(missing), &aside).unwrap();
