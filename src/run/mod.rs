@@ -61,7 +61,8 @@ pub struct Options {
     pub max_findings: u64,
     /// The time of the run: Unix milliseconds, and the same as RFC 3339.
     pub now: (u64, String),
-    /// Ends the run early: what was proved until then is kept, and the rest is not checked.
+    /// Ends the run early: what was proved until then is kept, and the rest is not checked. Looked at before
+    /// each batch and request, not while the mirror's own bytes are hashed again (`full`, or before an accusation).
     pub stop: Stop,
 }
 
