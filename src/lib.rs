@@ -66,10 +66,11 @@
 //! | [`mirror`] | the auditor's copy in SQLite; the only SQL |
 //! | [`run`] | one audit: where source, checks and mirror meet |
 //! | [`report`] | one value, as text and JSON |
+//! | [`alerts`] | who is told of what, once, out of the mirror's outbox |
 //! | [`cli`] | options, config, commands |
 //!
 //! `core` imports nothing of ours; `audit` and `source` import `core`; `mirror` and `report` import
-//! `core` and `audit`; `run` imports those; `cli` imports all, and nothing imports `cli`. A test
+//! `core` and `audit`; `run` imports those; `alerts` imports all but `run`; `cli` imports all, and nothing imports `cli`. A test
 //! (`tests/imports.rs`) keeps that.
 
 #![forbid(unsafe_code)]
@@ -87,6 +88,8 @@
     )
 )]
 
+#[cfg(feature = "cli")]
+pub mod alerts;
 pub mod audit;
 #[cfg(feature = "cli")]
 pub mod cli;

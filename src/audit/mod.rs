@@ -17,6 +17,7 @@
 //! Nothing here does I/O. What has to be remembered between entries and runs is behind the trait
 //! [`across::Memory`], which the mirror implements; [`crate::run`] connects the two to a log.
 
+pub mod acknowledge;
 pub mod across;
 pub mod bundle;
 pub mod conclusion;

@@ -106,6 +106,9 @@ pub enum Command {
     /// Misbehaviour files
     #[command(subcommand)]
     Evidence(EvidenceCommand),
+    /// The channels of the config's [[alert]] tables
+    #[command(subcommand)]
+    Alerts(AlertsCommand),
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -338,4 +341,10 @@ pub enum EvidenceCommand {
         /// The file; "-" is stdin
         file: PathBuf,
     },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum AlertsCommand {
+    /// Send a test alert over every channel and say how each went: 0, all delivered; 3, not all
+    Test,
 }

@@ -1,5 +1,6 @@
 //! Arguments and config file become settings.
 
+use super::alert_tables::{AcknowledgeTable, AlertTable, Alerting};
 use super::args::{AuditOptions, Common, DecisionOption, ExpectedOptions, Format, TypedFormat};
 use super::net::{Net, NetOptions};
 use super::output;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub net: Net,
     /// What receipts are to be of, as the config has it.
     pub expected: ExpectedOptions,
+    /// Who is told of what, as the config has it.
+    pub alerting: Alerting,
 }
 
 impl Settings {
@@ -146,6 +149,9 @@ struct ConfigFile {
     decision: Option<DecisionOption>,
     /// Approver → keys: COSE_Key as base64url, or the key's identity as the mirror shows it.
     approvers: BTreeMap<String, Vec<String>>,
+    alert: Vec<AlertTable>,
+    alert_reminder: Option<String>,
+    acknowledge: Vec<AcknowledgeTable>,
 }
 
 impl ConfigFile {
@@ -241,6 +247,7 @@ pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String
         max_findings: options.max_findings.or(file.max_findings).unwrap_or(50_000),
         net: Net::resolve(*options.net, file_net, workers)?,
         expected,
+        alerting: Alerting::resolve(file.alert, file.alert_reminder, file.acknowledge)?,
     })
 }
 

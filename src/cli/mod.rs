@@ -3,6 +3,8 @@
 //! Every option has a key of the same name in the config file, and options win. The report goes to
 //! stdout; progress and errors go to stderr.
 
+mod alert_tables;
+mod alerts;
 mod args;
 mod audit;
 mod config;
@@ -15,7 +17,7 @@ mod receipt;
 mod receipts;
 mod verify;
 
-use args::{Cli, Command, EvidenceCommand};
+use args::{AlertsCommand, Cli, Command, EvidenceCommand};
 use clap::Parser as _;
 use std::process::ExitCode;
 
@@ -53,6 +55,8 @@ fn dispatch(cli: Cli) -> ExitCode {
             config::resolve(cli.common, args::AuditOptions::default())
                 .and_then(|settings| evidence::verify(&settings, &file))
         }
+        Command::Alerts(AlertsCommand::Test) => config::resolve(cli.common, args::AuditOptions::default())
+            .and_then(|settings| alerts::test(&settings)),
     };
     match result {
         Ok(code) => ExitCode::from(code),

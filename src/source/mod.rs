@@ -18,6 +18,7 @@ pub mod json_api;
 mod limiter;
 mod options;
 mod places;
+mod post;
 mod retry;
 pub mod tiled;
 
@@ -26,6 +27,7 @@ pub use document::{Document, same_origin};
 pub use error::{FetchError, OpenError};
 pub use http::Http;
 pub use options::HttpOptions;
+pub use post::Post;
 
 use crate::core::api::{Bundle, HeadsPage};
 use crate::core::proof::{ConsistencyProof, InclusionProof};
