@@ -31,7 +31,7 @@ use crate::core::finding::Severity;
 use crate::core::text::{escape, quoted};
 use crate::mirror::{Mirror, MirrorError, Outgoing, Queue, StoredFinding, Told};
 use crate::report::Report;
-use plan::{Condition, Facts, Step};
+use plan::{Condition, Facts, Step, Turns};
 use std::collections::{BTreeMap, BTreeSet};
 
 type Result<T> = std::result::Result<T, MirrorError>;
@@ -186,7 +186,7 @@ impl Desk {
         now: u64,
         written: &mut Written,
     ) {
-        let (begins, ends) = plan::conditions(holding, codes, told, now);
+        let Turns { begins, ends } = plan::conditions(holding, codes, told, now);
         let begins = begins.into_iter().map(|(condition, then)| (condition.subject(), Some(condition), then));
         let ends = ends.into_iter().map(|(subject, then)| (subject, None, then));
         for (subject, condition, then) in begins.chain(ends) {

@@ -175,14 +175,21 @@ pub fn grouped<'a>(steps: Vec<Step<'a>>) -> Vec<Vec<Step<'a>>> {
     alerts
 }
 
-/// What is to be told of the conditions with these codes: `(begins, what is then told)` for those of which it
-/// is to be told that they hold, and subjects of those that do not any more.
+/// What is to be told of conditions, each with what is then known as told.
+pub struct Turns<'a> {
+    /// Those that hold, and of which that was not told.
+    pub begins: Vec<(&'a Condition, Told)>,
+    /// The subjects of those that no longer do.
+    pub ends: Vec<(String, Told)>,
+}
+
+/// What is to be told of the conditions with these codes, of which those in `holding` hold.
 pub fn conditions<'a>(
     holding: &'a [Condition],
     codes: &[&str],
     told: &BTreeMap<String, Told>,
     now: u64,
-) -> (Vec<(&'a Condition, Told)>, Vec<(String, Told)>) {
+) -> Turns<'a> {
     let subjects: BTreeSet<String> = holding.iter().map(Condition::subject).collect();
     let begins = holding.iter().filter_map(|condition| {
         let known = told.get(&condition.subject());
@@ -199,5 +206,5 @@ pub fn conditions<'a>(
         .iter()
         .filter(|(subject, told)| told.open && is_ours(subject) && !subjects.contains(subject.as_str()));
     let ends = ends.map(|(subject, told)| (subject.clone(), Told { open: false, at: now, ..told.clone() }));
-    (begins.collect(), ends.collect())
+    Turns { begins: begins.collect(), ends: ends.collect() }
 }

@@ -211,7 +211,7 @@ fn conditions_begin_and_end_in_turn() {
     let other = Condition { code: "channel-failing", about: "a".to_owned(), message: "m".to_owned() };
     let mut told: BTreeMap<String, Told> = BTreeMap::new();
     let mut tell = |holding: &[Condition], codes: &[&str]| {
-        let (begins, ends) = conditions(holding, codes, &told, 5);
+        let Turns { begins, ends } = conditions(holding, codes, &told, 5);
         let counts = (begins.len(), ends.len());
         let begins: Vec<_> = begins.into_iter().map(|(c, then)| (c.subject(), then)).collect();
         told.extend(begins.into_iter().chain(ends));

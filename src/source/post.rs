@@ -76,7 +76,8 @@ impl Post {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        match self.handle.block_on(request.send()) {
+        // Sent from within, because the clock of its time-out is the runtime's.
+        match self.handle.block_on(async move { request.send().await }) {
             Ok(response) => Ok(response.status().as_u16()),
             Err(error) => Err(describe(&error.without_url())),
         }
