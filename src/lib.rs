@@ -37,7 +37,7 @@
 //!     let arguments = std::fs::read("fixtures/receipts/good-payload.payload")?;
 //!     let expected = Expectation {
 //!         payload: Some(Payload::Bytes(&arguments)),
-//!         approver: Some("bruna"),
+//!         approvers: &["bruna"],
 //!         ..Expectation::default()
 //!     };
 //!
@@ -47,7 +47,7 @@
 //!     if !verdict.is_clean() {
 //!         return Err(format!("not approved: {verdict:#?}").into());
 //!     }
-//!     // Only here: look `verdict.id` up among those that you acted on, write it down, and act, with `arguments`.
+//!     // Only here: look `verdict.nonce` up among those that you acted on, write it down, and act, with `arguments`.
 //!     Ok(())
 //! }
 //! ```
@@ -62,12 +62,14 @@
 //! | [`spec`] | the wire format, as documentation |
 //! | [`core`] | pure: hashes, trees, proofs, notes, heads, witnesses, JSON, entries, passkeys, evidence, the API's wire |
 //! | [`audit`] | pure: what is wrong with an entry, across entries, between heads |
-//! | [`source`] | the log as served: tiles in a directory or over HTTP, or a JSON API |
-//! | [`mirror`] | the auditor's copy in SQLite; the only SQL |
-//! | [`run`] | one audit: where source, checks and mirror meet |
-//! | [`report`] | one value, as text and JSON |
-//! | [`alerts`] | who is told of what, once, out of the mirror's outbox |
-//! | [`cli`] | options, config, commands |
+//! | `source` | the log as served: tiles in a directory or over HTTP, or a JSON API |
+//! | `mirror` | the auditor's copy in SQLite; the only SQL |
+//! | `run` | one audit: where source, checks and mirror meet |
+//! | `report` | one value, as text and JSON |
+//! | `alerts` | who is told of what, once, out of the mirror's outbox |
+//! | `cli` | options, config, commands |
+//!
+//! All but `spec`, `core` and `audit` are behind the feature `cli`.
 //!
 //! `core` imports nothing of ours; `audit` and `source` import `core`; `mirror` and `report` import
 //! `core` and `audit`; `run` imports those; `alerts` imports all but `run`; `cli` imports all, and nothing imports `cli`. A test
@@ -108,5 +110,7 @@ pub use audit::conclusion::Conclusion;
 pub use audit::receipt::verify_receipt;
 pub use audit::trust::{Expectation, TrustPolicy};
 pub use audit::verdict::Verdict;
+pub use core::hash::Hash;
 pub use core::head::LogKey;
 pub use core::payload::Payload;
+pub use core::tlog_policy::TlogPolicy;

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+#[path = "integrations/shell/test_gate.rs"]
+mod shell;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
 
 /// A line of shell that is the real program.
@@ -37,9 +40,9 @@ fn skip(part: &str, why: &str) {
 
 /// How a command ended and all that it said; `Err` where it could not be run, or did not end in time. Files
 /// and not pipes, so that what it leaves behind cannot keep us waiting.
-fn run(command: &mut Command, input: &str) -> Result<(Option<i32>, String), String> {
+fn run(command: &mut Command, input: impl AsRef<[u8]>) -> Result<(Option<i32>, String), String> {
     let (mut given, mut said) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
-    given.write_all(input.as_bytes()).unwrap();
+    given.write_all(input.as_ref()).unwrap();
     given.rewind().unwrap();
     let both: [File; 2] = [said.try_clone().unwrap(), said.try_clone().unwrap()];
     let [stdout, stderr] = both.map(Stdio::from);
@@ -137,109 +140,44 @@ fn path_with(folder: &Path, script: &str) -> String {
     // be run.
     let mut write = Command::new("/bin/sh");
     write.args(["-c", "cat >\"$0\" && chmod 700 \"$0\""]).arg(folder.join("countersign"));
-    assert_eq!(run(&mut write, &format!("#!/bin/sh\n{script}\n")), Ok((Some(0), String::new())));
+    assert_eq!(run(&mut write, format!("#!/bin/sh\n{script}\n")), Ok((Some(0), String::new())));
     format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
 }
 
-/// The shell gate with a command that leaves a trace, and with other constants: no test may write to `/etc`,
-/// and nobody waits for 30 seconds here.
-struct Shell {
-    scratch: tempfile::TempDir,
-}
-
-impl Shell {
-    fn new() -> Shell {
-        Shell { scratch: tempfile::tempdir().unwrap() }
+/// What the README says to try, in something like a clone. What has been built is the program under test.
+fn tried(gate: &str, scratch: &Path) -> Result<(Option<i32>, String), String> {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once(&format!("<!-- try: {gate} -->\n```sh\n")).unwrap();
+    let (script, _) = rest.split_once("```").unwrap();
+    let script = script.strip_prefix("cargo build && ").unwrap();
+    fs::create_dir_all(scratch.join("target/debug")).unwrap();
+    for (link, to) in [
+        ("fixtures", root().join("fixtures")),
+        ("tests", root().join("tests")),
+        ("target/debug/countersign", PROGRAM.into()),
+    ] {
+        std::os::unix::fs::symlink(to, scratch.join(link)).unwrap();
     }
-
-    /// Exit code, and what the command was given where it ran.
-    fn run(&self, path: &str, trust: &Path, receipt: &str, arguments: &str) -> (Option<i32>, Option<String>) {
-        let (gate, trace) = (self.scratch.path().join("gate.sh"), self.scratch.path().join("trace"));
-        let mut text = fs::read_to_string(root().join("tests/integrations/shell/gate.sh")).unwrap();
-        for (shipped, tested) in
-            [("/etc/countersign/trust.toml", trust.to_str().unwrap()), ("KILL 30 ", "KILL 3 ")]
-        {
-            assert_eq!(text.matches(shipped).count(), 1, "{shipped}");
-            text = text.replace(shipped, tested);
-        }
-        fs::write(&gate, text).unwrap();
-        let _ = fs::remove_file(&trace);
-        let mut command = Command::new("/bin/sh");
-        command.arg(gate).arg(receipt).arg("tee").arg(&trace).env("PATH", path).current_dir(&self.scratch);
-        let (code, _) = run(&mut command, arguments).unwrap();
-        (code, fs::read_to_string(trace).ok())
-    }
-
-    /// Nothing runs with this program in the place of countersign.
-    fn refuses_with(&self, script: &str) {
-        let path = path_with(self.scratch.path(), script);
-        let (receipt, arguments) = approved();
-        let (code, ran) = self.run(&path, &receipts().join("trust.toml"), &receipt, &arguments);
-        assert!(code != Some(0) && ran.is_none(), "{script}: {code:?}, {ran:?}");
-    }
-}
-
-/// A receipt, and the arguments that it is of.
-fn approved() -> (String, String) {
-    let receipt = receipts().join("good-payload.json").display().to_string();
-    (receipt, fs::read_to_string(receipts().join("good-payload.payload")).unwrap())
+    run(Command::new("sh").args(["-c", script]).env("LC_ALL", "C").current_dir(scratch), "")
 }
 
 #[test]
-fn a_shell_gate_runs_what_was_approved_and_nothing_else() {
-    let shell = Shell::new();
-    let path = path_with(shell.scratch.path(), REAL);
-    let trust = receipts().join("trust.toml");
-    let (receipt, arguments) = approved();
-    assert_eq!(shell.run(&path, &trust, &receipt, &arguments), (Some(0), Some(arguments.clone())));
+fn the_readme_s_trials_show_one_run_and_one_refusal() {
+    let (shell, node) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (code, said) = tried("shell", shell.path()).unwrap();
+    assert_eq!(code, Some(125), "{said}");
+    assert!(
+        said.starts_with(&fs::read_to_string(receipts().join("good-payload.payload")).unwrap()),
+        "{said}"
+    );
+    assert!(said.matches("table").count() == 1 && said.contains("File exists"), "{said}");
 
-    for other in ["", "{}", "null", "{", &arguments.replace("null", "1"), &arguments.replace('é', "e")] {
-        let (code, ran) = shell.run(&path, &trust, &receipt, other);
-        assert!(code != Some(0) && ran.is_none(), "{other}: {code:?}");
+    if let Err(why) = run(Command::new("node").arg("--version"), "") {
+        return skip("the README's trial of the gate in Node", &why);
     }
-    for other in ["rejected-is-not-approved", "expired-is-not-approved", "sth-signature", "good-raw-payload"]
-    {
-        let other = receipts().join(format!("{other}.json")).display().to_string();
-        let (code, ran) = shell.run(&path, &trust, &other, &arguments);
-        assert!(code == Some(1) && ran.is_none(), "{other}: {code:?}");
-    }
-    for other in ["", "-", "--help", "-V", "--version", "nowhere.json", "/dev/null", "."] {
-        let (code, ran) = shell.run(&path, &trust, other, &arguments);
-        assert!(code != Some(0) && ran.is_none(), "{other}: {code:?}");
-    }
-    for other in ["/dev/null", "/nowhere"] {
-        let (code, ran) = shell.run(&path, Path::new(other), &receipt, &arguments);
-        assert!(code != Some(0) && ran.is_none(), "{other}: {code:?}");
-    }
-    // Without a receipt there is nothing to check, and without `timeout` nothing checks.
-    let gate = root().join("tests/integrations/shell/gate.sh");
-    let (code, said) = run(Command::new("/bin/sh").arg(gate).env("PATH", &path), "").unwrap();
-    assert_ne!(code, Some(0), "{said}");
-    let bare = shell.scratch.path().join("bare");
-    fs::create_dir(&bare).unwrap();
-    for tool in ["cat", "tee"] {
-        let found = std::env::split_paths(&path).map(|folder| folder.join(tool)).find(|tool| tool.exists());
-        std::os::unix::fs::symlink(found.unwrap(), bare.join(tool)).unwrap();
-    }
-    path_with(&bare, REAL);
-    assert_eq!(shell.run(&bare.display().to_string(), &trust, &receipt, &arguments), (Some(127), None));
-}
-
-#[test]
-fn a_shell_gate_takes_no_crash_and_no_silence_for_an_answer() {
-    let shell = Shell::new();
-    for script in ["kill -9 $$", "kill -SEGV $$", "kill $$"] {
-        shell.refuses_with(script);
-    }
-    for code in [1, 2, 3, 4, 5, 124, 126, 127, 137, 255] {
-        shell.refuses_with(&format!("exit {code}"));
-        shell.refuses_with(&format!("{REAL}; exit {code}"));
-    }
-    for script in ["exec sleep 20", "sleep 20", "trap '' TERM; sleep 20"] {
-        let started = Instant::now();
-        shell.refuses_with(script);
-        assert!(started.elapsed() < Duration::from_secs(10), "{script}");
-    }
+    let (code, said) = tried("node", node.path()).unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("nonce: '9GElQcU6") && said.contains("Error: not approved (1)"), "{said}");
 }
 
 /// The README shows the files as they are.

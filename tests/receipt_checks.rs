@@ -190,7 +190,7 @@ fn failing(check: &str) -> (Scene, Option<&'static str>) {
         ),
         "decision" => plain(Scene::rejected().with(|scene| scene.expected.decision = Decision::Approved)),
         "id" => plain(Scene::good().with(|scene| scene.expected.id = Some("approval-2"))),
-        "approver" => plain(Scene::good().with(|scene| scene.expected.approver = Some("mallory"))),
+        "approver" => plain(Scene::good().with(|scene| scene.expected.approvers = &["mallory"])),
         "approver-key" => coded(
             Scene::good()
                 .with(|scene| drop(scene.trust.pinned_keys.insert("alex".to_owned(), vec![Hash([1; 32])]))),
@@ -256,7 +256,7 @@ fn everything_that_can_be_asked_for_can_hold() {
         payload: Some(Payload::Bytes(PAYLOAD)),
         action: None,
         email: Some(" ADA@example.com"),
-        approver: Some("alex"),
+        approvers: &["alex"],
         id: Some("approval-1"),
         max_age: Some(100_000),
     };

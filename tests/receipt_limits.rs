@@ -104,7 +104,18 @@ fn no_payload_policy_or_config_takes_much_memory() {
         let what = format!("{option} {}… of {} bytes", &text[..text.len().min(20)], text.len());
         held_to_the_bound(&what, verify(&[receipt, option, path.to_str().unwrap()]), &[1, 2]);
     }
-    let pins: String = (0..50_000).map(|n| format!("\"a{n}\" = []\n")).collect();
+    // Hashed once, whatever the number of receipts and threads.
+    let many = vec![std::fs::read_to_string(fixture("good-payload.json")).unwrap(); 200].join("\n");
+    let (lines, payload) = (folder.path().join("many.ndjson"), folder.path().join("payload"));
+    std::fs::write(&lines, many).unwrap();
+    std::fs::write(&payload, format!("{{{}}}", members.join(","))).unwrap();
+    let (lines, payload) = (lines.to_str().unwrap(), payload.to_str().unwrap());
+    held_to_the_bound(
+        "a long payload for many",
+        verify(&[lines, "--payload", payload, "--workers", "64"]),
+        &[1],
+    );
+    let pins: String = (0..35_000).map(|n| format!("\"a{n}\" = []\n")).collect();
     std::fs::write(&path, format!("[approvers]\n{pins}")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command.args(["verify", receipt, "--config", path.to_str().unwrap()]).stdin(Stdio::null());

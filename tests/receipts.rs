@@ -137,11 +137,12 @@ fn agrees_with_the_library(cases: &Value, case: &Value, args: &[String], exit: i
         (trust.relying_party.rp_id, trust.relying_party.allowed_origins) = (None, None);
     }
     let payload = given("--payload").map(read);
+    let approver: Vec<&str> = given("--approver").into_iter().collect();
     let expected = Expectation {
         payload: payload.as_deref().map(Payload::Bytes),
         action: given("--action"),
         email: given("--email"),
-        approver: given("--approver"),
+        approvers: approver.as_slice(),
         id: given("--expect-id"),
         ..Expectation::default()
     };
@@ -208,6 +209,8 @@ fn many_receipts_are_reported_one_by_one_and_the_worst_counts() {
     let ran = verify(&[&[path], &trust[..]].concat(), b"");
     assert_eq!(ran.exit, 0, "{}", ran.stdout);
     assert!(ran.stderr.contains("2 receipts: 2 clean; 1 other file(s)"), "{}", ran.stderr);
+    let ran = verify(&[&[path, "--quiet"], &trust[..]].concat(), b"");
+    assert!(ran.stderr.contains("1 other file(s)"), "what was not looked at is said: {}", ran.stderr);
 }
 
 #[test]
@@ -292,4 +295,134 @@ fn a_raw_payload_may_be_longer_than_memory_and_json_may_not() {
     let json = run("good-payload.json");
     assert_eq!(json.exit, 2);
     assert!(json.stderr.contains("longer than"), "{}", json.stderr);
+}
+
+/// Behind two million blanks there may stand a receipt.
+#[test]
+fn no_receipt_hides_in_a_batch() {
+    let (cases, evidence) = (cases(), TempDir::new().unwrap());
+    let trust = trusted(&cases, &evidence);
+    let read = |name: &str| std::fs::read_to_string(folder().join(name)).unwrap();
+    let good = read("good-payload.json");
+    for (name, exit) in [("checkpoint-other-key.json", 1), ("good-payload.json", 1), ("deep.json", 1)] {
+        for blanks in [2_097_151, 2_097_152, 2_097_153, 2_097_154, 2_097_155, 5_000_000] {
+            let text = format!("{good}\n{good}\n{}{}\n{good}\n", " ".repeat(blanks), read(name));
+            let ran = verify(&[&["-", "--format", "json"], &trust[..]].concat(), text.as_bytes());
+            assert_eq!((ran.exit, ran.stdout.lines().count()), (exit, 4), "{name} behind {blanks}");
+        }
+    }
+}
+
+#[test]
+fn a_fork_is_told_whatever_else_is_wrong() {
+    let (cases, evidence) = (cases(), TempDir::new().unwrap());
+    let trust = trusted(&cases, &evidence);
+    let saved = || std::fs::read_dir(evidence.path()).unwrap().count();
+    let runs: [&[&str]; 3] = [
+        &["sth-other-root.json", "--payload", "html.json"],
+        &["sth-other-root.json", "no-such-file.json"],
+        &["no-such-file.json", "sth-other-root.json", "good-payload.json"],
+    ];
+    for args in runs {
+        let ran = verify(&[args, &trust[..]].concat(), b"");
+        assert_eq!((ran.exit, saved()), (4, 1), "{args:?}: {}{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("misbehaviour-same-size-fork"), "{args:?}: {}", ran.stdout);
+        std::fs::remove_dir_all(evidence.path()).unwrap();
+        std::fs::create_dir(evidence.path()).unwrap();
+    }
+    // What cannot be read hides no receipt behind it, and is no pass.
+    let ran = verify(&[&["no-such-file.json", "good-payload.json"], &trust[..]].concat(), b"");
+    assert_eq!(ran.exit, 2);
+    assert!(ran.stdout.contains("good-payload.json"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_is_clean_says_of_what() {
+    let (cases, evidence) = (cases(), TempDir::new().unwrap());
+    let trust = trusted(&cases, &evidence);
+    let run = |args: &[&str]| verify(&[args, &trust[..]].concat(), b"").stdout;
+    let approved = run(&["good-payload.json", "--payload", "good-payload.payload"]);
+    assert!(approved.contains("Act on it once, with exactly the payload"), "{approved}");
+    let something = run(&["good-payload.json"]);
+    assert!(something.contains("not what") && !something.contains("Act on it once"), "{something}");
+    let rejected = run(&["rejected-is-not-approved.json", "--decision", "rejected"]);
+    assert!(
+        rejected.starts_with("CLEAN: not approved") && rejected.contains("Nothing may run"),
+        "{rejected}"
+    );
+    let unread = run(&["empty.json"]);
+    assert!(unread.lines().count() < 12, "{unread}");
+}
+
+/// Whoever pins a key for somebody has said whose it is.
+#[test]
+fn a_key_pinned_for_one_signs_for_nobody_else() {
+    let (cases, evidence) = (cases(), TempDir::new().unwrap());
+    let path = evidence.path().join("pins.toml");
+    let key = "208ee13bb41dfa75c62bfc4d51bc4e93f21901a9c8fbb27029960c966e223685";
+    let run = |pins: &str| {
+        std::fs::write(&path, format!("[approvers]\n{pins}\n")).unwrap();
+        let trust = trusted(&cases, &evidence);
+        let ran =
+            verify(&[&["good-payload.json", "--config", path.to_str().unwrap()], &trust[..]].concat(), b"");
+        (ran.exit, ran.stdout.contains("key-not-pinned"))
+    };
+    assert_eq!(run(&format!("alex = [\"{key}\"]")), (1, true));
+    assert_eq!(run(&format!("alex = [\"{key}\"]\nbruna = [\"{key}\"]")), (0, false));
+    assert_eq!(run(&format!("alex = [\"{}\"]", "0".repeat(64))), (0, false));
+}
+
+#[test]
+fn one_of_several_approvers_is_enough() {
+    let (cases, folder) = (cases(), TempDir::new().unwrap());
+    let trust = trusted(&cases, &folder);
+    let exit = |args: &[&str]| verify(&[&["good-payload.json"], args, &trust[..]].concat(), b"").exit;
+    assert_eq!(exit(&["--approver", "alex", "--approver", "bruna"]), 0);
+    assert_eq!(exit(&["--approver", "alex", "--approver", "mallory"]), 1);
+    let config = folder.path().join("c.toml");
+    let path = config.to_str().unwrap();
+    for (text, expected) in [("[\"alex\", \"bruna\"]", 0), ("\"bruna\"", 0), ("[\"alex\"]", 1), ("7", 2)] {
+        std::fs::write(&config, format!("approver = {text}\n")).unwrap();
+        assert_eq!(exit(&["--config", path]), expected, "{text}");
+    }
+}
+
+/// A policy is trust: it is looked for beside the config, and not where the program happens to run.
+#[test]
+fn a_policy_in_a_config_is_beside_it() {
+    let (cases, folder) = (cases(), TempDir::new().unwrap());
+    let trust = trusted(&cases, &folder);
+    std::fs::write(folder.path().join("c.toml"), "policy = \"p\"\n").unwrap();
+    let config = folder.path().join("c.toml");
+    let run =
+        || verify(&[&["good-payload.json", "--config", config.to_str().unwrap()], &trust[..]].concat(), b"");
+    assert_eq!(run().exit, 2, "there is none");
+    std::fs::write(folder.path().join("p"), "quorum none\n").unwrap();
+    assert_eq!(run().exit, 0, "{}", run().stderr);
+    let both = verify(&[&["good-payload.json", "--policy", "-"], &trust[..]].concat(), b"quorum none\n");
+    assert_eq!(both.exit, 2);
+}
+
+#[test]
+fn what_was_typed_reaches_no_terminal_unescaped() {
+    for args in [
+        &["good.json", "--format", "\u{1b}]0;x\u{7}\u{202e}"][..],
+        &["good.json", "--decision", "\u{1b}[2J"],
+        &["--\u{1b}[2J\u{9b}"],
+        &["a", "--workers", "\u{202e}1"],
+    ] {
+        assert_eq!(verify(args, b"").exit, 2);
+    }
+    assert_eq!(verify(&["--help"], b"").exit, 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_report_that_cannot_be_written_is_no_pass() {
+    let (cases, evidence) = (cases(), TempDir::new().unwrap());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command.args(["verify", "good-payload.json", "--format", "json"]).args(trusted(&cases, &evidence));
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = command.current_dir(folder()).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
 }

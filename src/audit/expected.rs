@@ -41,15 +41,19 @@ fn check_names(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_>)
     } else {
         verdict.fail("decision", None, format!("{}, where {} was expected", is.as_str(), asked.as_str()));
     }
-    let mut compare = |name: &str, is: &str, asked: Option<&str>, option: &str| match asked {
-        None => verdict.leave(name, format!("it is {}; none was expected ({option})", quoted(is))),
-        Some(asked) if asked == is => verdict.pass(name, format!("it is {}, as expected", quoted(is))),
-        Some(asked) => {
-            verdict.fail(name, None, format!("it is {}, where {} was expected", quoted(is), quoted(asked)));
+    let mut compare = |name: &str, is: &str, asked: &[&str], option: &str| {
+        if asked.is_empty() {
+            verdict.leave(name, format!("it is {}; none was expected ({option})", quoted(is)));
+        } else if asked.contains(&is) {
+            verdict.pass(name, format!("it is {}, as expected", quoted(is)));
+        } else {
+            let asked: Vec<String> = asked.iter().take(8).map(|name| quoted(name)).collect();
+            let why = format!("it is {}, where {} was expected", quoted(is), asked.join(" or "));
+            verdict.fail(name, None, why);
         }
     };
-    compare("id", &entry.id, expected.id, "--expect-id");
-    compare("approver", &entry.approver, expected.approver, "--approver");
+    compare("id", &entry.id, expected.id.as_slice(), "--expect-id");
+    compare("approver", &entry.approver, expected.approvers, "--approver");
 }
 
 fn check_approver_key(verdict: &mut Verdict, entry: &Entry, passkey: Option<Hash>, trust: &TrustPolicy) {
@@ -70,6 +74,10 @@ fn check_approver_key(verdict: &mut Verdict, entry: &Entry, passkey: Option<Hash
             let why = format!("no signature that holds, and {approver} has pinned keys");
             verdict.fail(name, Code::KeyNotPinned, why);
         }
+        (None, Some(key)) if trust.pinned_keys.values().any(|pinned| pinned.contains(&key)) => {
+            let why = format!("key {key} is pinned for somebody else, and not for {approver}");
+            verdict.fail(name, Code::KeyNotPinned, why);
+        }
         (None, Some(key)) => {
             let why = format!(
                 "first seen: that key {key} is one of {approver} is the log's claim (pin it to check it)"
@@ -85,7 +93,10 @@ fn check_payload(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_
         let why = "none was given to compare (--payload): this shows that something was approved, not what";
         return match expected.action {
             Some(_) if payload::covers_action(&entry.payload_encoding) => {
-                verdict.miss("payload", "the action text is signed together with the payload: give that too");
+                verdict.miss(
+                    "payload",
+                    "the action text is signed together with the payload: give that too (--payload)",
+                );
             }
             _ => verdict.leave("payload", why),
         };
@@ -143,9 +154,12 @@ fn check_action(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_>
             }
             Some(_) => verdict.miss(
                 name,
-                "the log says so in the reveal, but the action text is not signed: the passkey covers the payload alone",
+                "the log says so in the reveal, but this log's passkeys sign the payload alone: leave --action out, or ask why",
             ),
-            None => verdict.miss(name, "the action text is not signed: the passkey covers the payload alone"),
+            None => verdict.miss(
+                name,
+                "this log's passkeys sign the payload alone, so nothing shows the action: leave --action out, or ask why",
+            ),
         },
     }
 }
@@ -183,8 +197,15 @@ fn check_email(verdict: &mut Verdict, expected: &Expectation<'_>, reveal: Option
         None if revealed => {
             verdict.miss(name, "the reveal does not hold, so what it says of an address means nothing")
         }
-        None => verdict.miss(name, "there is no reveal, and nothing else speaks of an address"),
-        Some(None) => verdict.miss(name, "the reveal speaks of no address"),
+        None => verdict.miss(
+            name,
+            "there is no reveal, and nothing else speaks of an address: leave --email out, or get the reveal",
+        ),
+        Some(None) => verdict.miss(name, "the reveal speaks of no address: leave --email out"),
+        // Seconds of work are for what is in the log alone.
+        Some(Some(_)) if !verdict.holds("inclusion") => {
+            verdict.miss(name, "not evaluated, as nothing shows that this is in the log");
+        }
         Some(Some(json)) => match EmailHash::read(json) {
             Err(why) => verdict.fail(name, Code::RevealMismatch, why),
             Ok(email) if email.is_of(address) => {
@@ -245,7 +266,8 @@ pub(super) fn say_not_proven(verdict: &mut Verdict, expected: &Expectation<'_>) 
     if expected.payload.is_none() {
         not_proven.push("that it is of the payload that you are about to use: none was given".into());
     }
-    not_proven.push("that this approval was not used before: remember the ids that you acted on".into());
+    not_proven.push("that this approval was not used before: remember the nonces that you acted on, which the passkey signs; id, \
+         approver and times are the log's word".into());
     not_proven.push("that the action ran".into());
     if !verdict.holds("witnesses") {
         not_proven.push("that the log shows everybody the same: no witnesses vouch for it".into());

@@ -28,7 +28,7 @@ use crate::core::text::{self, quoted};
 use crate::core::tlog_policy::{CosignError, Cosigned, Fresh};
 use crate::core::webauthn::KeyCache;
 
-const NO_KEY: &str = "the log's public key was not given, and without it no head means anything";
+const NO_KEY: &str = "the log's public key was not given (--log-key), and without it no head means anything";
 
 /// Checks one receipt: an `approval-receipt/v1`, a verification bundle of the JSON API, or a
 /// `.tlog-proof` with its leaf.
@@ -248,7 +248,7 @@ fn verified(
             verdict.pass(name, format!("signed by the log's key, for {size} entries{time}"));
             return Some(head);
         }
-        Err(HeadError::Malformed(why)) => verdict.fail(name, Code::HeadMalformed, quoted(&why)),
+        Err(HeadError::Malformed(why)) => verdict.fail(name, Code::HeadMalformed, text::escape(&why)),
         Err(HeadError::NotSigned(why)) => verdict.fail(name, Code::HeadSignatureInvalid, text::escape(&why)),
         Err(HeadError::Disagreement(what)) => {
             verdict.leave(name, "could not be decided");

@@ -3,6 +3,7 @@
 use super::entries::{LEAF_CHECKS, check_signed};
 use super::trust::TrustPolicy;
 use super::verdict::Verdict;
+use crate::core::encoding::encode_base64url;
 use crate::core::entry::{Decision, Entry, LeafReading, Signed};
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
@@ -37,6 +38,7 @@ pub(super) fn check(
     verdict.id = entry.valid_id().map(text::escape);
     verdict.decision = Some(entry.decision.as_str());
     verdict.approver = entry.valid_approver().map(text::escape);
+    verdict.nonce = entry.nonce.as_deref().map(encode_base64url);
     let passkey = match &entry.signed {
         _ if entry.decision != Decision::Approved => {
             let why =
@@ -99,10 +101,10 @@ fn check_assertion(
             (Outcome::Passed, None) => verdict.pass(name, check.holds()),
             (Outcome::NotChecked, _) => match check {
                 Check::RpId if trust.relying_party.rp_id.is_none() => {
-                    verdict.miss(name, "the relying party id was not given");
+                    verdict.miss(name, "the relying party id was not given (--rp-id)");
                 }
                 Check::Origin if trust.relying_party.allowed_origins.is_none() => {
-                    verdict.miss(name, "no allowed web origin was given");
+                    verdict.miss(name, "no allowed web origin was given (--allow-origin)");
                 }
                 _ => verdict.leave(name, "what it needs did not parse, or the policy does not ask for it"),
             },

@@ -2,12 +2,13 @@
 //!
 //! Nothing in here ever comes from a receipt.
 
+use crate::core::encoding::decode_base64url;
 use crate::core::entry::Decision;
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
 use crate::core::payload::Payload;
 use crate::core::tlog_policy::TlogPolicy;
-use crate::core::webauthn::RelyingParty;
+use crate::core::webauthn::{CosePublicKey, RelyingParty};
 use std::collections::BTreeMap;
 
 /// Whom the relying program trusts.
@@ -44,6 +45,35 @@ impl TrustPolicy {
             witnesses: None,
         }
     }
+
+    /// Pins a key: from now on only pinned ones may sign for this approver, and this one for nobody who
+    /// has it not pinned. See [`key_identity`] for the text.
+    ///
+    /// # Errors
+    /// The text is no key.
+    pub fn pin(&mut self, approver: &str, key: &str) -> Result<(), String> {
+        self.pinned_keys.entry(approver.to_owned()).or_default().push(key_identity(key)?);
+        Ok(())
+    }
+}
+
+/// The identity of a passkey that is to be pinned: a COSE_Key as base64url, or the identity itself as 64
+/// hex digits, as reports show it.
+///
+/// # Errors
+/// Why the text is neither, in one sentence.
+pub fn key_identity(text: &str) -> Result<Hash, String> {
+    if let Some(identity) = Hash::from_hex(text) {
+        return Ok(identity);
+    }
+    let cose = decode_base64url(text).ok_or("neither base64url nor 64 hex digits")?;
+    match CosePublicKey::parse(&cose) {
+        Ok(Ok(key)) => Ok(key.identity()),
+        Ok(Err(finding)) => {
+            Err(format!("neither a COSE key in base64url ({}) nor 64 hex digits", finding.why))
+        }
+        Err(disagreement) => Err(disagreement.to_string()),
+    }
 }
 
 /// What the approval must be of. [`Expectation::default`] asks for an approval, of whatever.
@@ -57,8 +87,8 @@ pub struct Expectation<'a> {
     pub action: Option<&'a str>,
     /// The approver's address.
     pub email: Option<&'a str>,
-    /// The approver's name.
-    pub approver: Option<&'a str>,
+    /// The names of which the approver must have one; none: whoever it was.
+    pub approvers: &'a [&'a str],
     /// The entry's id.
     pub id: Option<&'a str>,
     /// The most milliseconds that the decision may be old; with witnesses, also their cosignatures, without
@@ -73,7 +103,7 @@ impl Default for Expectation<'_> {
             payload: None,
             action: None,
             email: None,
-            approver: None,
+            approvers: &[],
             id: None,
             max_age: None,
         }

@@ -91,6 +91,10 @@ pub struct Verdict {
     pub decision: Option<&'static str>,
     /// The approver, as the receipt says; escaped.
     pub approver: Option<String>,
+    /// The nonce of the approval, base64url. The passkey signs it, so it names the approval as nothing else
+    /// does: id, approver and times are the log's word, which may show one assertion under two ids.
+    /// Remember this one to act once.
+    pub nonce: Option<String>,
     /// All of [`CHECKS`], in that order.
     pub checks: Vec<CheckLine>,
     /// What not even a clean verdict proves, each in one sentence.
@@ -122,6 +126,7 @@ impl Verdict {
             index: None,
             decision: None,
             approver: None,
+            nonce: None,
             checks: CHECKS.into_iter().map(line).collect(),
             not_proven: Vec::new(),
             usage: None,

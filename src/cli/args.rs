@@ -196,9 +196,9 @@ pub struct ExpectedOptions {
     /// The approver's address must be this one
     #[arg(long, value_name = "ADDRESS")]
     pub email: Option<String>,
-    /// The approver must be this one
+    /// The approver must be this one, exactly as the entry has it (repeatable: one of these)
     #[arg(long, value_name = "NAME")]
-    pub approver: Option<String>,
+    pub approver: Vec<String>,
     /// The approval must have this id
     #[arg(long, value_name = "ID")]
     pub expect_id: Option<String>,
@@ -226,7 +226,7 @@ impl ExpectedOptions {
             payload: self.payload.or(config.payload),
             action: self.action.or(config.action),
             email: self.email.or(config.email),
-            approver: self.approver.or(config.approver),
+            approver: if self.approver.is_empty() { config.approver } else { self.approver },
             expect_id: self.expect_id.or(config.expect_id),
             max_age: self.max_age.or(config.max_age),
             decision: self.decision.or(config.decision),

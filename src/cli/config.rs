@@ -5,12 +5,11 @@ use super::args::{AuditOptions, Common, DecisionOption, ExpectedOptions, Format,
 use super::net::{Net, NetOptions};
 use super::output;
 use crate::audit::policy::Policy;
-use crate::audit::trust::TrustPolicy;
-use crate::core::encoding::decode_base64url;
+use crate::audit::trust::{TrustPolicy, key_identity};
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
 use crate::core::tlog_policy::TlogPolicy;
-use crate::core::webauthn::{CosePublicKey, RelyingParty};
+use crate::core::webauthn::RelyingParty;
 use crate::core::{limits, text};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -18,7 +17,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// A config file longer than this is none.
-const MAX_CONFIG: u64 = 1024 * 1024;
+const MAX_CONFIG: u64 = 512 * 1024;
 
 /// Settings of one run: options over config over defaults.
 #[derive(Clone, Debug)]
@@ -143,7 +142,7 @@ struct ConfigFile {
     payload: Option<PathBuf>,
     action: Option<String>,
     email: Option<String>,
-    approver: Option<String>,
+    approver: OneOrMore,
     expect_id: Option<String>,
     max_age: Option<String>,
     decision: Option<DecisionOption>,
@@ -154,13 +153,32 @@ struct ConfigFile {
     acknowledge: Vec<AcknowledgeTable>,
 }
 
+/// `approver = "alex"`, or a list of those of whom one must have approved.
+#[derive(Default)]
+struct OneOrMore(Vec<String>);
+
+impl<'de> Deserialize<'de> for OneOrMore {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<OneOrMore, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a name, or a list of names")]
+        enum Names {
+            One(String),
+            More(Vec<String>),
+        }
+        Ok(OneOrMore(match Names::deserialize(deserializer)? {
+            Names::One(name) => vec![name],
+            Names::More(names) => names,
+        }))
+    }
+}
+
 impl ConfigFile {
     fn expected(&mut self) -> ExpectedOptions {
         ExpectedOptions {
             payload: self.payload.take(),
             action: self.action.take(),
             email: self.email.take(),
-            approver: self.approver.take(),
+            approver: std::mem::take(&mut self.approver).0,
             expect_id: self.expect_id.take(),
             max_age: self.max_age.take(),
             decision: self.decision,
@@ -196,7 +214,12 @@ pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String
     let log_key = common.log_key.or(file.log_key);
     let log_key =
         log_key.map(|vkey| LogKey::parse(&vkey)).transpose().map_err(|why| format!("--log-key: {why}"))?;
-    let witnesses = common.policy.or(file.policy).map(|path| read_policy(&path)).transpose()?;
+    let beside = |path: PathBuf| match common.config.as_deref().and_then(Path::parent) {
+        Some(folder) => folder.join(path),
+        None => path,
+    };
+    let witnesses = common.policy.clone().or(file.policy.map(beside));
+    let witnesses = witnesses.map(|path| read_policy(&path)).transpose()?;
     let log_keys = log_keys(log_key, witnesses.as_ref())?;
     let log_key = match log_keys.as_slice() {
         [only] => Some(only.clone()),
@@ -241,7 +264,10 @@ pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String
         evidence_dir: options.evidence_dir.or(file.evidence_dir),
         workers,
         full: options.full || file.full,
-        max_head_age: age.map(|age| duration(&age)).transpose()?,
+        max_head_age: age
+            .map(|age| duration(&age))
+            .transpose()
+            .map_err(|why| format!("--max-head-age: {why}"))?,
         deny_warnings: options.deny_warnings || file.deny_warnings,
         max_entries: options.max_entries.or(file.max_entries).unwrap_or(100_000_000),
         max_findings: options.max_findings.or(file.max_findings).unwrap_or(50_000),
@@ -257,12 +283,15 @@ fn read(path: &Path) -> Result<ConfigFile, String> {
     let mut text = String::new();
     let read = file.take(MAX_CONFIG.saturating_add(1)).read_to_string(&mut text);
     if read.map_err(|error| fail(error.to_string()))? as u64 > MAX_CONFIG {
-        return Err(fail("longer than 1 MiB".to_owned()));
+        return Err(fail("longer than 512 KiB".to_owned()));
     }
     toml::from_str(&text).map_err(|error| fail(error.to_string()))
 }
 
 fn read_policy(path: &Path) -> Result<TlogPolicy, String> {
+    if path == Path::new("-") {
+        return Err("--policy: trust is not read from stdin: give a file".to_owned());
+    }
     let bytes = output::read_file(path, limits::MAX_POLICY).map_err(|why| format!("--policy: {why}"))?;
     TlogPolicy::parse(&bytes).map_err(|error| format!("policy {path:?} {error}"))
 }
@@ -323,6 +352,10 @@ fn check_origin(origin: &str) -> Result<(), String> {
 /// # Errors
 /// A sentence for the person.
 pub fn duration(text: &str) -> Result<u64, String> {
+    // Elsewhere M is a month; who writes 10M means minutes, and would be content with any age.
+    if text.contains('M') {
+        return Err(format!("{}: write m for minutes, and days for longer spans", text::quoted(text)));
+    }
     let parsed = humantime::parse_duration(text).map_err(|error| {
         format!("{} is no duration ({error}); write it as 90s, 30m, 36h or 7days", text::quoted(text))
     })?;
@@ -332,25 +365,11 @@ pub fn duration(text: &str) -> Result<u64, String> {
 fn pinned(approvers: BTreeMap<String, Vec<String>>) -> Result<BTreeMap<String, Vec<Hash>>, String> {
     let mut pinned = BTreeMap::new();
     for (approver, keys) in approvers {
-        let identities = keys.iter().map(|key| identity(key).map_err(|why| (key, why)));
+        let identities = keys.iter().map(|key| key_identity(key).map_err(|why| (key, why)));
         let identities = identities.collect::<Result<Vec<Hash>, _>>().map_err(|(key, why)| {
             format!("[approvers] {}: key {}: {why}", text::quoted(&approver), text::quoted(key))
         })?;
         pinned.insert(approver, identities);
     }
     Ok(pinned)
-}
-
-fn identity(key: &str) -> Result<Hash, String> {
-    if let Some(identity) = Hash::from_hex(key) {
-        return Ok(identity);
-    }
-    let cose = decode_base64url(key).ok_or("neither base64url nor 64 hex digits")?;
-    match CosePublicKey::parse(&cose) {
-        Ok(Ok(key)) => Ok(key.identity()),
-        Ok(Err(finding)) => {
-            Err(format!("neither a COSE key in base64url ({}) nor 64 hex digits", finding.why))
-        }
-        Err(disagreement) => Err(disagreement.to_string()),
-    }
 }

@@ -29,7 +29,15 @@ const LOCAL_FAULT: u8 = 5;
 
 /// Runs the command that the arguments name and gives its exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            // It repeats what was typed, and in a gate somebody else may have chosen that.
+            output::error_text(&error.to_string());
+            return ExitCode::from(USAGE);
+        }
+        Err(help) => help.exit(),
+    };
     // A panic is a bug of ours. It must not look like a verdict, nor like a pass to a caller that
     // knows the exit codes of the contract only.
     std::panic::catch_unwind(|| dispatch(cli)).unwrap_or_else(|_| {

@@ -11,6 +11,13 @@ pub fn error(message: &str) {
     let _ = writeln!(io::stderr(), "countersign: {}", lines.join("\n"));
 }
 
+/// The same for a text that says itself who speaks.
+pub fn error_text(message: &str) {
+    for line in message.lines() {
+        let _ = writeln!(io::stderr(), "{}", text::escape(line));
+    }
+}
+
 /// Something said besides, on stderr.
 pub fn note(message: &str) {
     let _ = writeln!(io::stderr(), "countersign: {}", text::escape(message));

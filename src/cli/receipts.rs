@@ -22,8 +22,10 @@ pub struct Receipts {
     lines: Option<Lines>,
     /// Whether there may be more than one, which decides how they are reported.
     pub many: bool,
-    /// Files in the directories that are named like no receipt.
+    /// What stands in the directories and is not named like a receipt, or is no file.
     pub passed_over: usize,
+    /// What could not be read, each in one sentence. The rest is checked all the same.
+    pub unread: Vec<String>,
 }
 
 struct Lines {
@@ -34,6 +36,9 @@ struct Lines {
 
 /// What receipts are called, in a directory.
 const EXTENSIONS: [&str; 4] = ["json", "tlog-proof", "jsonl", "ndjson"];
+
+/// Bytes of all names in one directory, which are held to be sorted.
+const MOST_NAMES: usize = 16 * 1024 * 1024;
 
 impl Receipts {
     /// Lists what is named, and opens nothing but directories.
@@ -54,35 +59,40 @@ impl Receipts {
             return Err(format!("no receipts there: looked for {} files", EXTENSIONS.join(", ")));
         }
         let many = folders || paths.len() > 1;
-        Ok(Receipts { paths: paths.into_iter(), lines: None, many, passed_over })
+        Ok(Receipts { paths: paths.into_iter(), lines: None, many, passed_over, unread: Vec::new() })
     }
 
     /// The next texts, `most` at most and not much more than `bytes` together. Empty at the end.
-    ///
-    /// # Errors
-    /// A sentence for the person: something could not be read.
-    pub fn next(&mut self, most: usize, bytes: usize) -> Result<Vec<Named>, String> {
+    pub fn next(&mut self, most: usize, bytes: usize) -> Vec<Named> {
         let (mut found, mut length) = (Vec::new(), 0_usize);
         while found.len() < most && length < bytes {
-            let next = match &mut self.lines {
-                Some(lines) => match lines.next()? {
-                    Some(named) => Some(named),
-                    None => {
+            let next = match (&mut self.lines, self.paths.as_slice()) {
+                (Some(lines), _) => lines.next().inspect(|line| {
+                    if line.is_none() {
                         self.lines = None;
-                        continue;
                     }
-                },
-                None => match self.paths.next() {
-                    Some(path) => self.begin(&path)?,
-                    None => break,
-                },
+                }),
+                (None, []) => break,
+                (None, _) => self.paths.next().map_or(Ok(None), |path| self.begin(&path)),
             };
-            if let Some(named) = next {
-                length = length.saturating_add(named.bytes.len());
-                found.push(named);
+            match next {
+                Ok(None) => {}
+                Ok(Some(named)) => {
+                    length = length.saturating_add(named.bytes.len());
+                    found.push(named);
+                }
+                Err(why) => {
+                    self.lines = None;
+                    self.unread.push(why);
+                }
             }
         }
-        Ok(found)
+        found
+    }
+
+    /// Whether there is nothing left to be read.
+    pub fn is_done(&self) -> bool {
+        self.lines.is_none() && self.paths.as_slice().is_empty()
     }
 
     /// Opens a file or stdin: gives the one receipt in it, or goes over to its lines.
@@ -117,13 +127,14 @@ impl Lines {
                 return Ok(None);
             }
             self.number = self.number.saturating_add(1);
-            if bytes.len() > MAX_RECEIPT && bytes.last() != Some(&b'\n') {
+            let cut = bytes.len() > MAX_RECEIPT && bytes.last() != Some(&b'\n');
+            if cut {
                 // Refused by its length; what follows is the next line.
-                self.reader
-                    .skip_until(b'\n')
-                    .map_err(|error| format!("cannot read {}: {error}", self.name))?;
+                let skipped = self.reader.skip_until(b'\n');
+                skipped.map_err(|error| format!("cannot read {}: {error}", self.name))?;
             }
-            if !bytes.iter().all(u8::is_ascii_whitespace) {
+            // Of a line that was cut nobody knows whether it is blank: a receipt may stand behind the blanks.
+            if cut || !bytes.iter().all(u8::is_ascii_whitespace) {
                 let source = format!("{} line {}", self.name, self.number);
                 return Ok(Some(Named { source, bytes }));
             }
@@ -134,11 +145,19 @@ impl Lines {
 /// The receipts of a directory by name, sorted. Folders in it are not entered.
 fn list(folder: &Path, paths: &mut Vec<PathBuf>, passed_over: &mut usize) -> Result<(), String> {
     let fail = |error: io::Error| format!("cannot read {folder:?}: {error}");
-    let mut found = Vec::new();
+    let (mut found, mut length) = (Vec::new(), 0_usize);
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        if EXTENSIONS.contains(&extension) && !path.is_dir() {
+        let named = EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known));
+        // A pipe would be waited for; a link that leads nowhere is named, and cannot be read.
+        if named && path.metadata().map_or(true, |meta| meta.is_file()) {
+            length = length.saturating_add(path.as_os_str().len());
+            if length > MOST_NAMES {
+                return Err(format!(
+                    "{folder:?} has too many receipts: give them on stdin, one on each line"
+                ));
+            }
             found.push(path);
         } else {
             *passed_over = passed_over.saturating_add(1);

@@ -9,18 +9,21 @@ use super::receipts::{Named, Receipts};
 use crate::audit::conclusion::Conclusion;
 use crate::audit::receipt::verify_receipt_with;
 use crate::audit::trust::{Expectation, TrustPolicy};
-use crate::audit::verdict::Verdict;
+use crate::audit::verdict::{CheckResult, Verdict};
 use crate::core::entry::Decision;
 use crate::core::evidence::Kind;
 use crate::core::hash::sha256;
 use crate::core::limits::MAX_JSON_PAYLOAD;
-use crate::core::payload::Payload;
+use crate::core::payload::{Payload, PayloadHashes};
 use crate::core::webauthn::KeyCache;
-use crate::report::receipt::{ReceiptReport, brief, json, text as full};
+use crate::report::receipt::{ReceiptReport, brief, json, not_proven, text as full};
 use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Receipts that are read, checked and printed together: many enough to keep all cores busy.
@@ -40,26 +43,25 @@ pub fn run(settings: &Settings, options: VerifyOptions) -> Result<u8, String> {
         return Err("receipt and payload cannot both come from stdin".to_owned());
     }
     let receipts = Receipts::open(&options.receipts)?;
-    let payload = expected.payload.as_deref().map(read_payload).transpose()?;
+    let action = expected.action.as_deref();
+    let payload = expected.payload.as_deref().map(|path| read_payload(path, action)).transpose()?;
+    let approvers: Vec<&str> = expected.approver.iter().map(String::as_str).collect();
     let job = Job {
         settings,
         trust: settings.trust(),
-        expected: expectation(&expected, payload.as_ref())?,
+        expected: expectation(&expected, &approvers, payload.as_ref())?,
         payload: expected.payload.as_deref(),
         now: unix_ms(),
         workers: settings.workers.map_or_else(super::audit::cores, usize::from),
         long: Mutex::new(()),
+        unprinted: AtomicBool::new(false),
     };
     job.run(receipts)
 }
 
-/// The caller's payload: short ones whole, of long ones only their hash.
-enum Held {
-    Bytes(Vec<u8>),
-    Sha256([u8; 32]),
-}
-
-fn read_payload(path: &Path) -> Result<Held, String> {
+/// Reads and hashes the caller's payload, once for all receipts: short ones whole, of long ones as they
+/// are read.
+fn read_payload(path: &Path, action: Option<&str>) -> Result<PayloadHashes, String> {
     let fail = |error: io::Error| format!("cannot read the payload {path:?}: {error}");
     let mut reader: Box<dyn Read> = match path == Path::new("-") {
         true => Box::new(io::stdin()),
@@ -69,7 +71,7 @@ fn read_payload(path: &Path) -> Result<Held, String> {
     let bound = (MAX_JSON_PAYLOAD as u64).saturating_add(1);
     reader.by_ref().take(bound).read_to_end(&mut start).map_err(fail)?;
     if start.len() <= MAX_JSON_PAYLOAD {
-        return Ok(Held::Bytes(start));
+        return Ok(PayloadHashes::of(&start, action));
     }
     let mut hash = Sha256::new();
     while !start.is_empty() {
@@ -77,12 +79,13 @@ fn read_payload(path: &Path) -> Result<Held, String> {
         start.clear();
         reader.by_ref().take(1024 * 1024).read_to_end(&mut start).map_err(fail)?;
     }
-    Ok(Held::Sha256(hash.finalize().into()))
+    Ok(PayloadHashes::of_long(hash.finalize().into()))
 }
 
 fn expectation<'a>(
     options: &'a ExpectedOptions,
-    payload: Option<&'a Held>,
+    approvers: &'a [&'a str],
+    payload: Option<&'a PayloadHashes>,
 ) -> Result<Expectation<'a>, String> {
     Ok(Expectation {
         decision: match options.decision {
@@ -90,21 +93,23 @@ fn expectation<'a>(
             Some(DecisionOption::Rejected) => Decision::Rejected,
             Some(DecisionOption::Expired) => Decision::Expired,
         },
-        payload: payload.map(|held| match held {
-            Held::Bytes(bytes) => Payload::Bytes(bytes),
-            Held::Sha256(digest) => Payload::Sha256(*digest),
-        }),
+        payload: payload.map(Payload::Hashed),
         action: options.action.as_deref(),
         email: options.email.as_deref(),
-        approver: options.approver.as_deref(),
+        approvers,
         id: options.expect_id.as_deref(),
-        max_age: options.max_age.as_deref().map(duration).transpose()?,
+        max_age: max_age(options)?,
     })
 }
 
 /// Receipts longer than this are checked one at a time: parsed, they take a score of times their length,
 /// and all cores at once would take that each. Ordinary ones have a few thousand bytes.
 const LONG: usize = 32 * 1024;
+
+fn max_age(options: &ExpectedOptions) -> Result<Option<u64>, String> {
+    let age = options.max_age.as_deref().map(duration).transpose();
+    age.map_err(|why| format!("--max-age: {why}"))
+}
 
 struct Job<'a> {
     settings: &'a Settings,
@@ -115,6 +120,8 @@ struct Job<'a> {
     workers: usize,
     /// Held while a long receipt is checked.
     long: Mutex<()>,
+    /// Whether a report could not be written.
+    unprinted: AtomicBool,
 }
 
 impl Job<'_> {
@@ -122,8 +129,8 @@ impl Job<'_> {
         let mut counts = Counts::default();
         let mut progress = None;
         loop {
-            let batch = receipts.next(BATCH, BATCH_BYTES)?;
-            if batch.is_empty() {
+            let batch = receipts.next(BATCH, BATCH_BYTES);
+            if batch.is_empty() && receipts.is_done() {
                 break;
             }
             if receipts.many {
@@ -133,22 +140,45 @@ impl Job<'_> {
                 progress.get_or_insert_with(|| Count::new(draw, "receipts")).advance(batch.len());
             }
             for (named, verdict) in batch.iter().zip(self.check(&batch)) {
-                if let Some(why) = &verdict.usage {
+                // A fork is told, whatever else is wrong.
+                if let Some(why) =
+                    verdict.usage.as_ref().filter(|_| verdict.conclusion() < Conclusion::Violation)
+                {
                     let path = self.payload.map_or_else(String::new, |path| format!("{path:?}: "));
                     return Err(format!("--payload {path}{why} (checking {})", named.source));
                 }
-                counts.add(self.print(named, &verdict, receipts.many));
+                counts.add(self.print(named, &verdict, receipts.many), &verdict);
             }
         }
         drop(progress);
-        if receipts.many && !self.settings.quiet {
-            let others = match receipts.passed_over {
+        self.conclude(&receipts, &counts)
+    }
+
+    /// What is to be said of all of them together, and the exit code.
+    fn conclude(&self, receipts: &Receipts, counts: &Counts) -> Result<u8, String> {
+        let (quiet, others) = (self.settings.quiet, receipts.passed_over);
+        if receipts.many && self.settings.format == Format::Text && !quiet {
+            output::print(&not_proven(&counts.not_proven));
+        }
+        if receipts.many && (!quiet || others > 0) {
+            let others = match others {
                 0 => String::new(),
-                others => format!("; {others} other file(s) there were not looked at"),
+                others => format!("; {others} other file(s) or folder(s) there were not looked at"),
             };
             output::note(&format!("{counts}{others}"));
         }
-        Ok(counts.worst().exit_code())
+        for why in &receipts.unread {
+            output::error(why);
+        }
+        match counts.worst() {
+            // A report that nobody can read is none.
+            _ if self.unprinted.load(Ordering::Relaxed) => Ok(Conclusion::LocalFault.exit_code()),
+            Some(worst) if worst >= Conclusion::Violation || receipts.unread.is_empty() => {
+                Ok(worst.exit_code())
+            }
+            _ if !receipts.unread.is_empty() => Err("not everything that was named could be read".to_owned()),
+            _ => Err("there was no receipt to check".to_owned()),
+        }
     }
 
     /// Checks a batch on all cores; verdicts in the order of the receipts.
@@ -184,11 +214,17 @@ impl Job<'_> {
             .and_then(|file| save_evidence(self.settings, Kind::SameSizeFork, file));
         let report =
             ReceiptReport { verdict, conclusion, source: &named.source, evidence: evidence.as_deref() };
-        match self.settings.format {
-            Format::Json => output::print(&json(&report)),
-            Format::Text if self.settings.quiet && conclusion == Conclusion::Clean => {}
-            Format::Text if many => output::print(&brief(&report)),
-            Format::Text => output::print(&full(&report)),
+        let warned = verdict.checks.iter().any(|line| line.result == CheckResult::Warning);
+        let printed = match self.settings.format {
+            Format::Json => output::print_whole(&json(&report)),
+            Format::Text if self.settings.quiet && conclusion == Conclusion::Clean && !warned => Ok(()),
+            Format::Text if many => output::print_whole(&brief(&report)),
+            Format::Text => output::print_whole(&full(&report)),
+        };
+        if let Err(error) = printed
+            && !self.unprinted.swap(true, Ordering::Relaxed)
+        {
+            output::error(&format!("the report could not be written: {error}"));
         }
         conclusion
     }
@@ -199,7 +235,7 @@ pub fn save_evidence(settings: &Settings, kind: Kind, file: &[u8]) -> Option<Str
     let digest: String = sha256(file).to_string().chars().take(16).collect();
     let folder = settings.evidence_dir.clone().unwrap_or_else(|| PathBuf::from("."));
     let path = folder.join(format!("misbehaviour-{}-{digest}.json", kind.as_str()));
-    match std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, file)) {
+    match std::fs::create_dir_all(&folder).and_then(|()| output::replace_file(&path, file)) {
         Ok(()) => Some(output::name(&path)),
         Err(error) => {
             output::error(&format!("the misbehaviour file {path:?} could not be written: {error}"));
@@ -208,26 +244,37 @@ pub fn save_evidence(settings: &Settings, kind: Kind, file: &[u8]) -> Option<Str
     }
 }
 
-/// How often each conclusion was reached.
+/// How often each conclusion was reached, and what none of the receipts shows.
 #[derive(Default)]
-struct Counts(std::collections::BTreeMap<Conclusion, u64>);
+struct Counts {
+    reached: BTreeMap<Conclusion, u64>,
+    not_proven: BTreeSet<String>,
+}
+
+/// Different sentences that are kept: hostile receipts can have any number of anchors.
+const MOST_SENTENCES: usize = 32;
 
 impl Counts {
-    fn add(&mut self, conclusion: Conclusion) {
-        let count = self.0.entry(conclusion).or_default();
+    fn add(&mut self, conclusion: Conclusion, verdict: &Verdict) {
+        let count = self.reached.entry(conclusion).or_default();
         *count = count.saturating_add(1);
+        for sentence in &verdict.not_proven {
+            if self.not_proven.len() < MOST_SENTENCES && !self.not_proven.contains(sentence.as_ref()) {
+                self.not_proven.insert(sentence.to_string());
+            }
+        }
     }
 
-    fn worst(&self) -> Conclusion {
-        self.0.keys().next_back().copied().unwrap_or(Conclusion::Incomplete)
+    fn worst(&self) -> Option<Conclusion> {
+        self.reached.keys().next_back().copied()
     }
 }
 
-impl std::fmt::Display for Counts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let total: u64 = self.0.values().sum();
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total: u64 = self.reached.values().sum();
         let parts: Vec<String> =
-            self.0.iter().map(|(what, count)| format!("{count} {}", what.as_str())).collect();
+            self.reached.iter().map(|(what, count)| format!("{count} {}", what.as_str())).collect();
         write!(f, "{total} receipts: {}", parts.join(", "))
     }
 }

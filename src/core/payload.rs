@@ -3,9 +3,10 @@
 //! Proves nothing by itself: whoever compares the hash with the one that a passkey signed learns
 //! whether the approval is of *this* payload. The payload is always the caller's, never the receipt's.
 //!
-//! A text that two programs could read as two payloads is refused, not repaired (RFC 7493): repeated
+//! A text that two programs would read as two payloads is refused, not repaired (RFC 7493): repeated
 //! members, lone surrogates, numbers outside the double range, and integers that no double holds
-//! exactly, such as 9007199254740993.
+//! exactly, such as 9007199254740993. Numbers with a fraction or an exponent are the double nearest to
+//! them, as RFC 8785 has it: `0.1` and `0.10000000000000000999` are one number, and so is approved.
 
 use crate::core::encoding::decode_base64url;
 use crate::core::hash::sha256;
@@ -21,9 +22,31 @@ const DEPTH: usize = 127;
 pub enum Payload<'a> {
     /// Its exact bytes.
     Bytes(&'a [u8]),
-    /// SHA-256 of its exact bytes, for what is too long to be held in memory. Enough for `raw-payload`
+    /// Hashed before, for many receipts. The action text is the one that was hashed with it.
+    Hashed(&'a PayloadHashes),
+}
+
+/// A payload, hashed once by every encoding.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PayloadHashes {
+    raw: [u8; 32],
+    payload: Result<[u8; 32], PayloadError>,
+    with_action: Result<[u8; 32], PayloadError>,
+}
+
+impl PayloadHashes {
+    /// Hashes a payload, and it with an action text.
+    pub fn of(payload: &[u8], action: Option<&str>) -> PayloadHashes {
+        let payload_of = |encoding| hash(encoding, Payload::Bytes(payload), action);
+        let with_action = payload_of("jcs-action-payload");
+        PayloadHashes { raw: sha256(payload).0, payload: payload_of("jcs-payload"), with_action }
+    }
+
+    /// What is too long to be held in memory, by the SHA-256 of its exact bytes. Enough for `raw-payload`
     /// alone: JSON is hashed in its canonical form.
-    Sha256([u8; 32]),
+    pub fn of_long(raw: [u8; 32]) -> PayloadHashes {
+        PayloadHashes { raw, payload: Err(PayloadError::TooLong), with_action: Err(PayloadError::TooLong) }
+    }
 }
 
 /// Why a payload has no hash. A fault of the caller's file or arguments, never of the log.
@@ -44,7 +67,7 @@ pub enum PayloadError {
 impl fmt::Display for PayloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PayloadError::NotJson(why) => write!(f, "the payload is {why}"),
+            PayloadError::NotJson(why) => write!(f, "the payload: {why}"),
             PayloadError::LargeInteger(digits) => write!(
                 f,
                 "the payload has the integer {digits}, which is beyond 2^53: programs read such numbers as different \
@@ -73,8 +96,9 @@ pub fn covers_action(encoding: &str) -> bool {
 pub fn hash(encoding: &str, payload: Payload<'_>, action: Option<&str>) -> Result<[u8; 32], PayloadError> {
     match (encoding, payload) {
         ("raw-payload", Payload::Bytes(bytes)) => Ok(sha256(bytes).0),
-        ("raw-payload", Payload::Sha256(digest)) => Ok(digest),
-        ("jcs-payload" | "jcs-action-payload", Payload::Sha256(_)) => Err(PayloadError::TooLong),
+        ("raw-payload", Payload::Hashed(hashes)) => Ok(hashes.raw),
+        ("jcs-payload", Payload::Hashed(hashes)) => hashes.payload.clone(),
+        ("jcs-action-payload", Payload::Hashed(hashes)) => hashes.with_action.clone(),
         ("jcs-payload", Payload::Bytes(bytes)) => Ok(sha256(&canonical(bytes)?).0),
         ("jcs-action-payload", Payload::Bytes(bytes)) => {
             let payload = canonical(bytes)?;
@@ -170,10 +194,26 @@ mod tests {
             expect(r#"{"action":"Deploy \"x\"","payload":[100]}"#)
         );
         assert_eq!(of("raw-payload", "{\"a\": 1}\n", Some("x")), expect("{\"a\": 1}\n"));
-        assert_eq!(hash("raw-payload", Payload::Sha256([7; 32]), None), Ok([7; 32]));
-        assert_eq!(hash("jcs-payload", Payload::Sha256([7; 32]), None), Err(PayloadError::TooLong));
+        let long = PayloadHashes::of_long([7; 32]);
+        assert_eq!(hash("raw-payload", Payload::Hashed(&long), None), Ok([7; 32]));
+        assert_eq!(hash("jcs-payload", Payload::Hashed(&long), None), Err(PayloadError::TooLong));
         assert_eq!(of("jcs-action-payload", "1", None), Err(PayloadError::NeedsAction));
         assert_eq!(of("other", "1", None), Err(PayloadError::UnknownEncoding));
+    }
+
+    #[test]
+    fn hashed_before_is_hashed_alike() {
+        for payload in ["{\"b\":1,\"a\":2}", "9007199254740993", "x", ""] {
+            for action in [None, Some("Deploy")] {
+                let hashes = PayloadHashes::of(payload.as_bytes(), action);
+                for encoding in ["raw-payload", "jcs-payload", "jcs-action-payload", "other"] {
+                    assert_eq!(
+                        hash(encoding, Payload::Hashed(&hashes), action),
+                        of(encoding, payload, action)
+                    );
+                }
+            }
+        }
     }
 
     #[test]

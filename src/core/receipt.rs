@@ -267,12 +267,20 @@ fn names_inclusion(bytes: &[u8]) -> bool {
 /// JCS of an entry. The short way writes the members of an entry in their known order; only what is no
 /// entry takes the general one, and is then found malformed as a leaf.
 fn canonical_entry(entry: &[u8]) -> Result<(Vec<u8>, Option<Unplaced>), ReceiptError> {
+    // Every character of a leaf can be escaped in six, and nothing makes an entry longer.
+    if entry.len() > limits::MAX_LEAF.saturating_mul(6) {
+        return error(format!("the entry is longer than any of {} bytes can be written", limits::MAX_LEAF));
+    }
     let (leaf, read) = match object::from_slice::<EntryJson<'_>>(entry) {
         Ok(json) => (json.to_canonical(), Some(Unplaced::read(&json))),
         // The entry stands inside the object that is the receipt.
         Err(_) => {
             let leaf = jcs::canonicalize(entry, limits::MAX_JSON_DEPTH.saturating_sub(1));
-            (leaf.map_err(|why| ReceiptError(format!("the entry is {why}")))?, None)
+            let leaf = leaf.map_err(|why| ReceiptError(format!("the entry: {why}")))?;
+            if object::from_slice::<EntryJson<'_>>(&leaf).is_ok() {
+                return error("the entry has an integer with a fraction or an exponent");
+            }
+            (leaf, None)
         }
     };
     if leaf.len() > limits::MAX_LEAF {

@@ -60,7 +60,7 @@ pub fn check_reveal(reveal: &[u8], entry: &Entry) -> Result<Reveal, (Code, Strin
     // The payload may be so deep, inside the object that is the reveal.
     let canonical = match canonicalize(reveal, MAX_PAYLOAD_DEPTH.saturating_add(1)) {
         Ok(canonical) => canonical,
-        Err(error) => return mismatch(&format!("the reveal is {error}")),
+        Err(error) => return mismatch(&format!("the reveal: {error}")),
     };
     if sha256_pair(DOMAIN, &canonical).0 != commitment {
         return mismatch("the reveal is not what the entry commits to");

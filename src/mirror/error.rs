@@ -35,7 +35,7 @@ impl fmt::Display for MirrorError {
         match self {
             MirrorError::Missing(path) => write!(
                 f,
-                "there is no mirror at {path:?}. If this is the first audit of this log, run again with --init; \
+                "there is no mirror at {path:?}. If this is the first audit of this log, run `countersign audit` with --init; \
                  if not, find out where the mirror went: a fresh one would forget every head seen so far"
             ),
             MirrorError::InUse(path) => {

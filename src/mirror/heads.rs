@@ -135,6 +135,16 @@ impl Mirror {
         Ok(new)
     }
 
+    /// Keeps this text of a head that is kept already. What the log signed is the same; witnesses have
+    /// cosigned it since, and receipts from the mirror are to have that.
+    pub fn keep_cosigned(&mut self, head: &Head) -> Result<()> {
+        let result = self.db.execute(
+            "UPDATE heads SET raw = ?2 WHERE statement = ?1",
+            params![head.statement().0, head.raw()],
+        );
+        self.sql(result).map(drop)
+    }
+
     /// Records whether a head is borne out; so is then every head of the same tree, in whichever
     /// format it was signed.
     pub fn set_head_status(&mut self, head: &Head, status: HeadStatus) -> Result<()> {

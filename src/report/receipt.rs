@@ -44,6 +44,7 @@ struct Json<'a> {
     index: Option<u64>,
     decision: Option<&'a str>,
     approver: Option<&'a str>,
+    nonce: Option<&'a str>,
     checks: Vec<JsonCheck<'a>>,
     not_proven: &'a [Cow<'static, str>],
     faults: &'a [String],
@@ -78,6 +79,7 @@ pub fn json(report: &ReceiptReport<'_>) -> String {
         index: verdict.index,
         decision: verdict.decision,
         approver: verdict.approver.as_deref(),
+        nonce: verdict.nonce.as_deref(),
         checks: checks.collect(),
         not_proven: &verdict.not_proven,
         faults: &verdict.faults,
@@ -96,7 +98,7 @@ macro_rules! line {
 /// The report of one receipt for a person.
 pub fn text(report: &ReceiptReport<'_>) -> String {
     let (verdict, mut out) = (report.verdict, String::new());
-    line!(out, "{}: {}", report.conclusion.as_str().to_uppercase(), sentence_of(report.conclusion));
+    line!(out, "{}: {}", report.conclusion.as_str().to_uppercase(), sentence_of(report));
     line!(out, "");
     line!(out, "receipt  {}", report.source);
     if let (Some(id), Some(index)) = (&verdict.id, verdict.index) {
@@ -104,40 +106,61 @@ pub fn text(report: &ReceiptReport<'_>) -> String {
         line!(out, "entry    {index} ({id}): {decision}, by {}", approver.unwrap_or("?"));
     }
     line!(out, "");
-    for check in &verdict.checks {
+    // Of what is no receipt at all there is one thing to say.
+    let unread = verdict.index.is_none();
+    for check in verdict.checks.iter().filter(|check| !unread || check.result == CheckResult::Failed) {
         let result =
             if check.result == CheckResult::NotChecked { "not checked" } else { check.result.as_str() };
         let code = check.code.map_or(String::new(), |code| format!(" [{code}]"));
         line!(out, "{:<11}  {:<18}  {}{code}", result, check.name, check.message);
     }
+    if unread {
+        line!(out, "not checked  everything else");
+    }
     for fault in &verdict.faults {
         line!(out, "\nFault on this side\n  - {fault}");
     }
-    line!(out, "\nNot proved, whatever stands above");
-    for not_proven in &verdict.not_proven {
-        line!(out, "  - {not_proven}");
+    if !unread {
+        line!(out, "\nNot proved, whatever stands above");
+        for not_proven in &verdict.not_proven {
+            line!(out, "  - {not_proven}");
+        }
     }
     line!(out, "\nWhat to do");
     line!(out, "  {}", advice(report));
     out
 }
 
+/// What no receipt of those that were reported shows, said once for all.
+pub fn not_proven<'a>(sentences: impl IntoIterator<Item = &'a String>) -> String {
+    let mut out = String::from("\nNot proved, whatever stands above (of some or all of them)\n");
+    for sentence in sentences {
+        line!(out, "  - {sentence}");
+    }
+    out
+}
+
 /// One receipt of many: a line, and a line for each check that keeps it from being clean.
 pub fn brief(report: &ReceiptReport<'_>) -> String {
     let (verdict, mut out) = (report.verdict, String::new());
-    let unknown = || "?".to_owned();
     let word = report.conclusion.as_str();
-    let id = verdict.id.clone().unwrap_or_else(unknown);
-    let approver = verdict.approver.clone().unwrap_or_else(unknown);
-    let decision = verdict.decision.unwrap_or("?");
-    line!(out, "{word:<11}  {}  {id} {decision}, by {approver}", report.source);
-    if report.conclusion != Conclusion::Clean {
+    let of = match (&verdict.id, verdict.decision, &verdict.approver) {
+        (Some(id), Some(decision), Some(approver)) => format!("  {id} {decision}, by {approver}"),
+        _ => String::new(),
+    };
+    line!(out, "{word:<11}  {}{of}", report.source);
+    let clean = report.conclusion == Conclusion::Clean;
+    let warned = verdict.checks.iter().any(|check| check.result == CheckResult::Warning);
+    if !clean || warned {
         for check in verdict.checks.iter().filter(|check| matters(check)) {
             let code = check.code.map_or(String::new(), |code| format!(" [{code}]"));
             line!(out, "             {} {}: {}{code}", check.result.as_str(), check.name, check.message);
         }
         for fault in &verdict.faults {
             line!(out, "             fault on this side: {fault}");
+        }
+        if let Some(path) = report.evidence {
+            line!(out, "             the proof is in {path}");
         }
     }
     out
@@ -151,35 +174,75 @@ fn matters(check: &CheckLine) -> bool {
     }
 }
 
-fn sentence_of(conclusion: Conclusion) -> &'static str {
-    match conclusion {
+/// Whether what is clean is an approval, of a payload that was given: only on that may anything run.
+fn shows(report: &ReceiptReport<'_>) -> Shows {
+    let passed =
+        |name: &str| report.verdict.check(name).is_some_and(|line| line.result == CheckResult::Passed);
+    match report.verdict.decision {
+        Some("approved") if passed("payload") => Shows::ApprovalOfPayload,
+        Some("approved") => Shows::ApprovalOfSomething,
+        _ => Shows::NoApproval,
+    }
+}
+
+enum Shows {
+    ApprovalOfPayload,
+    ApprovalOfSomething,
+    NoApproval,
+}
+
+fn sentence_of(report: &ReceiptReport<'_>) -> &'static str {
+    match report.conclusion {
         Conclusion::Invalid => "a check failed. Do not act on this receipt.",
+        Conclusion::Clean => match shows(report) {
+            Shows::ApprovalOfPayload => {
+                "approved, with this payload; everything that was asked for was checked, and holds."
+            }
+            Shows::ApprovalOfSomething => {
+                "approved, of whatever payload; everything that was asked for was checked, and holds."
+            }
+            Shows::NoApproval => {
+                "not approved, as expected; everything that was asked for was checked, and holds."
+            }
+        },
         other => sentence(other),
     }
 }
 
 fn advice(report: &ReceiptReport<'_>) -> String {
-    let missing: Vec<&str> = report
-        .verdict
-        .checks
-        .iter()
-        .filter(|line| line.required && line.result == CheckResult::NotChecked)
-        .map(|line| line.name)
-        .collect();
-    match (report.conclusion, report.evidence) {
-        (Conclusion::Clean, _) => "Act on it once, with exactly the payload that was checked.".to_owned(),
+    let missing = report.verdict.checks.iter();
+    let missing = missing.filter(|line| line.required && line.result == CheckResult::NotChecked);
+    let missing: Vec<String> = missing.map(|line| format!("{}: {}", line.name, line.message)).collect();
+    let fixed = match (report.conclusion, report.evidence) {
+        (Conclusion::Clean, _) => match shows(report) {
+            Shows::ApprovalOfPayload => "Act on it once, with exactly the payload that was checked.",
+            Shows::ApprovalOfSomething => {
+                "This shows that something was approved, not what. Before you act, verify it again with --payload."
+            }
+            Shows::NoApproval => "Nothing may run on it: it shows that this was not approved.",
+        },
+        (Conclusion::Invalid, _) if report.verdict.index.is_none() => {
+            "Do not act. Is this the file that you meant? A receipt is what `countersign receipt` writes, or the \
+             service gives as the verification of an approval."
+        }
         (Conclusion::Invalid, _) => {
-            "Do not act. Ask for a new approval; if you expected this one to hold, check your own options first.".to_owned()
+            "Do not act. Ask for a new approval; if you expected this one to hold, check your own options first."
         }
         (Conclusion::Incomplete, _) => {
-            format!("Do not act yet. Give what these checks need, and verify again: {}.", missing.join(", "))
+            return format!(
+                "Do not act yet. Verify it again when this is mended:\n  - {}",
+                missing.join("\n  - ")
+            );
         }
         (Conclusion::Violation, Some(path)) => {
-            format!("Do not act, and stop relying on this log. Keep the receipt and the proof: {path}")
+            return format!(
+                "Do not act, and stop relying on this log. Keep the receipt and the proof: {path}"
+            );
         }
         (Conclusion::Violation, None) => {
-            "Do not act, and stop relying on this log. Keep the receipt: it holds both heads.".to_owned()
+            "Do not act, and stop relying on this log. Keep the receipt: it holds both heads."
         }
-        (Conclusion::LocalFault, _) => "Do not act. Report the fault above; it says nothing about the log.".to_owned(),
-    }
+        (Conclusion::LocalFault, _) => "Do not act. Report the fault above; it says nothing about the log.",
+    };
+    fixed.to_owned()
 }

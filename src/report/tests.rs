@@ -169,8 +169,7 @@ fn receipt_report(file: &str, snapshot: &str) {
         serde_json::from_slice(&std::fs::read(folder.join("cases.json")).unwrap()).unwrap();
     let key = LogKey::parse(cases["logKey"].as_str().unwrap()).unwrap();
     let trust = TrustPolicy::new(key, "approvals.example", "https://approvals.example");
-    let expected =
-        Expectation { email: Some("ada@example.com"), approver: Some("alex"), ..Default::default() };
+    let expected = Expectation { email: Some("ada@example.com"), approvers: &["alex"], ..Default::default() };
     let verdict = crate::audit::receipt::verify_receipt(&bytes, &trust, &expected, 1_782_100_000_000);
     let report = receipt::ReceiptReport {
         verdict: &verdict,

@@ -55,6 +55,8 @@ impl Run<'_> {
             return self.quorum_fails(said).map(|()| None);
         }
         self.end_findings_of(Code::WitnessQuorum)?;
+        let cosigned_text = checkpoint.clone();
+        self.mirror.transact(|mirror, _| mirror.keep_cosigned(&cosigned_text))?;
         if self.checkpoint_lags(checkpoint)? {
             return Ok(None);
         }

@@ -141,6 +141,7 @@ impl Desk<'_> {
         };
         let mut ask = || {
             let made = served::make(source.as_ref(), wanted, self.key)?;
+            made.agree(self.key)?;
             let compared = self.compared(made)?;
             self.verify(compared)
         };
@@ -167,7 +168,7 @@ impl Desk<'_> {
     fn compared(&self, mut made: Made) -> Result<Made, NoReceipt> {
         match self.settings.db.as_deref().map(|db| Mirror::open(db, self.key)) {
             None => {}
-            Some(Ok(mirror)) => made.notes.extend(Mirrored::new(&mirror, self.key)?.compare(&made.receipt)?),
+            Some(Ok(mirror)) => made.notes.extend(Mirrored::new(&mirror, self.key)?.compare(&made)?),
             Some(Err(error)) => made.notes.push(format!("not compared with the mirror: {error}")),
         }
         Ok(made)
@@ -230,7 +231,7 @@ impl Desk<'_> {
 
     /// Verifies the very bytes that are to be written.
     fn verify(&mut self, made: Made) -> Result<Verified, NoReceipt> {
-        let Made { receipt, notes } = made;
+        let Made { receipt, notes, .. } = made;
         let Some(text) = self.form.write(&receipt) else {
             let index = receipt.index;
             let why = format!("what the log has as entry {index} is nothing that a receipt can hold");
@@ -239,7 +240,17 @@ impl Desk<'_> {
         let entry = read_leaf(&receipt.leaf, self.key.origin()).entry;
         let decision = entry.as_ref().map_or(Decision::Approved, |entry| entry.decision);
         let expected = Expectation { decision, ..Expectation::default() };
-        let verdict = verify_receipt_with(text.as_bytes(), &self.trust, &expected, self.now, &mut self.keys);
+        let mut judge = |text: &str| {
+            verify_receipt_with(text.as_bytes(), &self.trust, &expected, self.now, &mut self.keys)
+        };
+        let mut verdict = judge(&text);
+        // A tlog-proof has no STH and no reveal. What is wrong with those is wrong with the log all the same.
+        if let Some(whole) = receipt.to_json().filter(|whole| *whole != text) {
+            let of_all = judge(&whole);
+            if of_all.conclusion() > verdict.conclusion() {
+                verdict = of_all;
+            }
+        }
         let conclusion = verdict.conclusion();
         if conclusion > Conclusion::Incomplete {
             return Err(self.refusal(&verdict));

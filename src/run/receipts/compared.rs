@@ -5,11 +5,11 @@
 //! there is a misbehaviour file, verified before anybody is accused, or else the fault is the mirror's.
 //! A checkpoint that is newer than the mirror is not compared, and that is said.
 
-use super::NoReceipt;
 use super::mirrored::Mirrored;
-use crate::core::evidence::{self, EvidenceError, Kind};
+use super::{Made, NoReceipt, contradiction, prove};
+use crate::audit::heads::contradictions;
+use crate::core::evidence::{EvidenceError, Kind};
 use crate::core::head::Head;
-use crate::core::receipt::Receipt;
 use crate::mirror::MirrorError;
 use crate::run::history::{evidence_nodes, mirrored_range};
 
@@ -19,22 +19,46 @@ impl Mirrored<'_> {
     /// # Errors
     /// The audit found what makes it worthless; its checkpoint contradicts the mirrored history; or the
     /// mirror is at fault.
-    pub fn compare(&self, receipt: &Receipt) -> Result<Vec<String>, NoReceipt> {
+    pub fn compare(&self, made: &Made) -> Result<Vec<String>, NoReceipt> {
+        let receipt = &made.receipt;
         let mut notes = self.judge(receipt.index)?;
-        // One that the log did not sign is no head at all, and fails when the receipt is verified.
-        let Ok(head) = Head::verify_checkpoint(&receipt.checkpoint, self.key) else { return Ok(notes) };
+        self.compare_times(&made.seen)?;
         let largest = self.mirror.largest_consistent(u64::MAX, self.key)?.map(|stored| stored.head);
-        let Some(largest) = largest.filter(|largest| largest.size() >= head.size()) else {
-            let size = head.size();
-            notes.push(format!(
-                "the checkpoint over {size} entries is newer than the mirror, and was not compared with it"
-            ));
-            return Ok(notes);
-        };
-        if mirrored_range(self.mirror, 0..head.size())? == head.root() {
-            return Ok(notes);
+        for head in &made.seen {
+            let Some(largest) = largest.as_ref().filter(|largest| largest.size() >= head.size()) else {
+                let (format, size) = (head.format().as_str(), head.size());
+                notes.push(format!(
+                    "the {format} over {size} entries is newer than the mirror, and was not compared with it"
+                ));
+                continue;
+            };
+            if mirrored_range(self.mirror, 0..head.size())? != head.root() {
+                return Err(self.contradiction(head, largest)?);
+            }
         }
-        Err(self.contradiction(&head, &largest)?)
+        let newest = made.seen.iter().map(Head::size).max();
+        if let (Some(now), Some(before)) = (newest, largest.map(|largest| largest.size()))
+            && now < before
+        {
+            notes.push(format!(
+                "the log shows a tree of {now} entries, and has signed one of {before} before: an audit tells whether it \
+                 went back"
+            ));
+        }
+        Ok(notes)
+    }
+
+    /// The times of STHs, which contradict each other without any tree.
+    fn compare_times(&self, seen: &[Head]) -> Result<(), NoReceipt> {
+        for head in seen {
+            let Some(time) = head.timestamp() else { continue };
+            for stored in self.mirror.sths_against(head.size(), time, self.key)? {
+                if let Some(kind) = contradictions(head, &stored.head).first() {
+                    return Err(contradiction(*kind, [head, &stored.head], self.key));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Two signed heads of two histories, as a stranger would be shown them.
@@ -47,16 +71,14 @@ impl Mirrored<'_> {
                 (Kind::InconsistentHeads, Some(nodes?))
             }
         };
-        let observer = format!("countersign {}, of a receipt", env!("CARGO_PKG_VERSION"));
-        let file = evidence::make(kind, [head, largest], nodes.as_deref(), &[("observer", observer)]);
-        match evidence::verify(&file, self.key) {
-            Ok(proved) => Ok(NoReceipt::contradiction(proved.to_string(), kind, file)),
+        match prove(kind, [head, largest], nodes.as_deref(), self.key) {
             Err(EvidenceError::Disagreement(what)) => Ok(NoReceipt::fault(what)),
             Err(error) => {
                 let why =
                     format!("it seemed to contradict a signed head, but the proof does not hold: {error}");
                 Err(self.damaged(why))
             }
+            Ok(proved) => Ok(proved),
         }
     }
 }

@@ -153,7 +153,7 @@ impl<'a> Mirrored<'a> {
                 format!("the id {} stands in the log again, at entry {other}", quoted(id))
             }),
         );
-        Ok(Made { receipt, notes })
+        Ok(Made { receipt, notes, seen: Vec::new() })
     }
 
     /// The inclusion proof of a checked entry in the tree of the first `size` entries.

@@ -11,9 +11,11 @@ pub mod mirrored;
 pub mod served;
 
 use crate::audit::conclusion::Conclusion;
+use crate::audit::heads::contradictions;
 use crate::core::entry::{Entry, read_leaf};
-use crate::core::evidence::Kind;
-use crate::core::head::LogKey;
+use crate::core::evidence::{self, EvidenceError, Kind};
+use crate::core::hash::Hash;
+use crate::core::head::{Head, LogKey};
 use crate::core::receipt::Receipt;
 use crate::core::text::quoted;
 use crate::mirror::MirrorError;
@@ -26,6 +28,47 @@ pub struct Made {
     pub receipt: Receipt,
     /// What whoever asked for it should know, each in one sentence, escaped.
     pub notes: Vec<String>,
+    /// Every signed head of the log that was met on the way, those in the receipt included.
+    pub seen: Vec<Head>,
+}
+
+impl Made {
+    /// That no two of the heads met on the way contradict each other. A log can show one tree with its
+    /// head and another one in the proof of an entry, in one run.
+    ///
+    /// # Errors
+    /// Two do: with a misbehaviour file, verified.
+    pub fn agree(&self, key: &LogKey) -> Result<(), NoReceipt> {
+        for (at, head) in self.seen.iter().enumerate() {
+            for other in self.seen.iter().take(at) {
+                if let Some(kind) = contradictions(head, other).first() {
+                    return Err(contradiction(*kind, [head, other], key));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Two signed heads that contradict each other, as a stranger would be shown them.
+///
+/// # Errors
+/// The proof does not hold, so nobody is accused.
+fn prove(
+    kind: Kind,
+    heads: [&Head; 2],
+    nodes: Option<&[Hash]>,
+    key: &LogKey,
+) -> Result<NoReceipt, EvidenceError> {
+    let observer = format!("countersign {}, of a receipt", env!("CARGO_PKG_VERSION"));
+    let file = evidence::make(kind, heads, nodes, &[("observer", observer)]);
+    let proved = evidence::verify(&file, key)?;
+    Ok(NoReceipt::contradiction(proved.to_string(), kind, file))
+}
+
+/// The same for two heads that show it without any tree.
+fn contradiction(kind: Kind, heads: [&Head; 2], key: &LogKey) -> NoReceipt {
+    prove(kind, heads, None, key).unwrap_or_else(|error| NoReceipt::fault(error.to_string()))
 }
 
 /// Why there is no receipt.

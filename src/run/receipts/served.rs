@@ -86,6 +86,8 @@ struct Served {
     checkpoint: Head,
     sth: Option<Vec<u8>>,
     notes: Vec<String>,
+    /// Both, as far as they verify.
+    seen: Vec<Head>,
 }
 
 /// The checkpoint that the log serves now, which must be over the entry, and the STH beside it.
@@ -109,11 +111,19 @@ fn served_head(source: &dyn LogSource, index: u64, key: &LogKey) -> Result<Serve
         Ok(sth) => (sth, None),
         Err(error) => (None, Some(format!("the receipt has no STH: {error}"))),
     };
-    let mut served = Served { checkpoint, sth, notes: unserved.into_iter().collect() };
+    let seen = signed(&raw, sth.as_deref(), key);
+    let mut served = Served { checkpoint, sth, notes: unserved.into_iter().collect(), seen };
     let (sth, note) = of_one_size(served.sth.take(), &served.checkpoint, key);
     served.sth = sth;
     served.notes.extend(note);
     Ok(served)
+}
+
+/// The heads among these that the log signed. One that it did not sign is no head at all.
+fn signed(checkpoint: &[u8], sth: Option<&[u8]>, key: &LogKey) -> Vec<Head> {
+    let checkpoint = Head::verify_checkpoint(checkpoint, key);
+    let sth = sth.map(|raw| Head::verify_sth(raw, key));
+    checkpoint.into_iter().chain(sth.into_iter().flatten()).collect()
 }
 
 /// The STH, unless it is over another number of entries than the checkpoint, as in a log that grew in
@@ -142,9 +152,10 @@ fn from_api(
     wanted: Wanted<'_>,
     key: &LogKey,
 ) -> Result<Made, NoReceipt> {
+    let mut seen = Vec::new();
     let id = match (wanted.id(), wanted.index()) {
         (Some(id), _) => id.to_owned(),
-        (None, index) => id_at(source, index.unwrap_or_default(), key)?,
+        (None, index) => id_at(source, index.unwrap_or_default(), key, &mut seen)?,
     };
     let bundle = match api.verification(&id) {
         Ok(Some(bundle)) => bundle,
@@ -160,19 +171,27 @@ fn from_api(
         }
         Err(error) => return Err(failed(&error)),
     };
+    seen.extend(signed(&bundle.checkpoint, Some(&bundle.sth), key));
     let mut receipt = Receipt::from_bundle(bundle).map_err(|error| {
         NoReceipt::wrong(format!("the log's verification bundle: {}", quoted(&error.to_string())))
     })?;
     let entry = entry_of(&receipt.leaf, key);
     wanted.check(receipt.index, entry.as_ref())?;
-    let mut notes = settle(&mut receipt, source, api, key)?;
+    let mut notes = settle(&mut receipt, source, api, key, &mut seen)?;
     notes.extend(note_reveal(&receipt, entry.as_ref(), "the log does not serve it"));
-    Ok(Made { receipt, notes })
+    Ok(Made { receipt, notes, seen })
 }
 
 /// The id of the entry at `index`, as the log serves it.
-fn id_at(source: &dyn LogSource, index: u64, key: &LogKey) -> Result<String, NoReceipt> {
-    let size = served_head(source, index, key)?.checkpoint.size();
+fn id_at(
+    source: &dyn LogSource,
+    index: u64,
+    key: &LogKey,
+    seen: &mut Vec<Head>,
+) -> Result<String, NoReceipt> {
+    let served = served_head(source, index, key)?;
+    seen.extend(served.seen);
+    let size = served.checkpoint.size();
     let entry = entry_of(&leaf_at(source, index, size)?, key);
     let id = entry.as_ref().and_then(Entry::valid_id).map(str::to_owned);
     id.ok_or_else(|| NoReceipt::wrong(format!("entry {index} has {}", id_of(entry.as_ref()))))
@@ -198,11 +217,13 @@ fn settle(
     source: &dyn LogSource,
     api: &dyn LogApi,
     key: &LogKey,
+    seen: &mut Vec<Head>,
 ) -> Result<Vec<String>, NoReceipt> {
     let Ok(mut checkpoint) = Head::verify_checkpoint(&receipt.checkpoint, key) else { return Ok(Vec::new()) };
     let mut notes = Vec::new();
     if receipt.index >= checkpoint.size() {
         let served = served_head(source, receipt.index, key)?;
+        seen.extend(served.seen);
         receipt.checkpoint = served.checkpoint.raw().as_bytes().to_vec();
         receipt.sth = served.sth;
         (checkpoint, notes) = (served.checkpoint, served.notes);
@@ -224,7 +245,7 @@ fn from_tiles(
     wanted: Wanted<'_>,
     key: &LogKey,
 ) -> Result<Made, NoReceipt> {
-    let Served { checkpoint, sth, mut notes } = served_head(source, index, key)?;
+    let Served { checkpoint, sth, mut notes, seen } = served_head(source, index, key)?;
     let (size, root) = (checkpoint.size(), checkpoint.root());
     let mut tree = ServedTree::open(source, size, &root).map_err(unproved)?;
     let path = prove_inclusion(index, size, |range| tree.range(range)).map_err(|error| match error {
@@ -253,7 +274,7 @@ fn from_tiles(
         anchor_count: 0,
     };
     notes.extend(note_reveal(&receipt, entry.as_ref(), "the log does not serve it"));
-    Ok(Made { receipt, notes })
+    Ok(Made { receipt, notes, seen })
 }
 
 fn unproved(error: TreeError) -> NoReceipt {

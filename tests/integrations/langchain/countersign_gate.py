@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 
-USED = set()  # ids acted on by this process. Several processes, or a restart: keep them in your database.
+USED = set()  # nonces acted on by this process. Several processes, or a restart: keep them in your database.
 _LOCK = threading.Lock()
 
 
@@ -24,8 +24,8 @@ def require_approval(receipt, payload, *, config=None, action=None, approver=Non
                      countersign="countersign", timeout=30, extra_args=(), once=USED):
     """Returns the report on a receipt file that approves `payload`, or raises NotApproved.
 
-    `payload` is a JSON value, or exact bytes; act with nothing else. `once` is a set of used ids, or a
-    function that stores an id and returns True only if it was new. It is asked before the action runs, so
+    `payload` is a JSON value, or exact bytes; act with nothing else. `once` is a set of used nonces, or a
+    function that stores one and returns True only if it was new: the passkey signs it, an id is the log's word. It is asked before the action runs, so
     an action that fails needs another approval.
     """
     payload = payload if isinstance(payload, bytes) else exact_json(payload)
@@ -51,8 +51,8 @@ def require_approval(receipt, payload, *, config=None, action=None, approver=Non
         raise NotApproved(f"no report ({error!r}); countersign ended with {code}") from error
     if code != 0 or why:
         raise NotApproved("; ".join([f"countersign ended with {code}", *why]))
-    if not _is_first_use(report["id"], once):
-        raise NotApproved(f"approval {report['id']} was used before")
+    if not _is_first_use(report["nonce"], once):
+        raise NotApproved(f"approval {report['nonce']} was used before")
     return report
 
 
@@ -75,7 +75,7 @@ def _objections(report, path, asked):
         result = checks[name]["result"] if name in checks else "missing"
         if result == "failed" or (name in asked and result != "passed"):
             why.append(f"{name} {result}: {checks.get(name, {}).get('message')}")
-    return why if isinstance(report["id"], str) else [*why, "no id"]
+    return why if isinstance(report["nonce"], str) else [*why, "no nonce"]
 
 
 def _is_first_use(approval, once):

@@ -19,7 +19,7 @@ COUNTERSIGN = os.environ["COUNTERSIGN"]
 RECEIPTS = Path(os.environ["RECEIPTS"])
 GOOD = RECEIPTS / "good-payload.json"
 APPROVED = json.loads((RECEIPTS / "good-payload.payload").read_text(encoding="utf-8"))
-ID = json.loads(GOOD.read_text(encoding="utf-8"))["entry"]["id"]
+ID, NONCE = (json.loads(GOOD.read_text(encoding="utf-8"))["entry"][name] for name in ("id", "nonce"))
 TRUST = {"config": RECEIPTS / "trust.toml", "countersign": COUNTERSIGN}
 
 
@@ -86,7 +86,7 @@ class Gate(unittest.TestCase):
         self.assertEqual(len(self.ran()), 1)
 
     def test_a_report_comes_back(self):
-        self.assertEqual(require_approval(GOOD, APPROVED, once=set(), **TRUST)["id"], ID)
+        self.assertEqual(require_approval(GOOD, APPROVED, once=set(), **TRUST)["nonce"], NONCE)
         exact = (RECEIPTS / "good-payload.payload").read_bytes()
         self.assertEqual(require_approval(str(GOOD), exact, once=set(), **TRUST)["verdict"], "clean")
 
@@ -249,7 +249,7 @@ class Gate(unittest.TestCase):
         require_approval(GOOD, APPROVED, once=set(), **exact, **{**TRUST, "countersign": repeat})
         said = ["", "ok", "{}", "[]", "null", "0", "NaN", "[" * 100_000, b"\xff", '{"checks":[]}', '{"checks":[{}]}']
         said += ['{"verdict":"clean","exitCode":0}', json.dumps(good) * 2, json.dumps(good) + " x", json.dumps(good)[:-1]]
-        for name in good.keys() - {"version", "index", "decision", "approver", "notProven", "faults", "evidence"}:
+        for name in good.keys() - {"version", "id", "index", "decision", "approver", "notProven", "faults", "evidence"}:
             said.append(json.dumps({**good, name: None}))
             said.append(json.dumps({other: value for other, value in good.items() if other != name}))
         other = {"command": "audit", "tool": "other", "verdict": "invalid", "exitCode": 1, "source": "other.json"}
@@ -272,13 +272,13 @@ class Gate(unittest.TestCase):
             with self.assertRaisesRegex(NotApproved, "used before"):
                 second.invoke(APPROVED)
         self.tool(once=once).invoke(APPROVED)
-        self.assertEqual((len(self.ran()), once), (2, {ID}))
+        self.assertEqual((len(self.ran()), once), (2, {NONCE}))
 
-    def test_a_store_of_ids_is_asked_and_only_true_is_yes(self):
+    def test_a_store_is_asked_and_only_true_is_yes(self):
         asked = []
         for answer in [None, False, 0, 1, "yes"]:
             self.refuses(once=lambda approval: (asked.append(approval), answer)[1], why="used before")
-        self.assertEqual(asked, [ID] * 5)
+        self.assertEqual(asked, [NONCE] * 5)
 
     def test_what_was_not_approved_uses_nothing_up(self):
         once = set()
