@@ -159,7 +159,14 @@ fn a_webhook_is_whom_its_certificate_says() {
 fn mail_server(
     answer: impl Fn(&str) -> Option<String> + Send + 'static,
 ) -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    mail_server_at("127.0.0.1:0", answer)
+}
+
+fn mail_server_at(
+    address: &str,
+    answer: impl Fn(&str) -> Option<String> + Send + 'static,
+) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind(address).unwrap();
     let url = format!("smtp://{}", listener.local_addr().unwrap());
     let told = Arc::new(Mutex::new(Vec::new()));
     let telling = Arc::clone(&told);
@@ -185,8 +192,9 @@ fn mail_server(
                     "QUIT" => "221 bye",
                     _ => "250 well",
                 };
-                in_data = command == "DATA";
-                let said = say(&answer(&command).unwrap_or_else(|| usual.to_owned()));
+                let answer = answer(&command).unwrap_or_else(|| usual.to_owned());
+                in_data = answer.starts_with("354");
+                let said = say(&answer);
                 if !said || ["QUIT", "STARTTLS"].contains(&command.as_str()) {
                     break;
                 }
@@ -249,6 +257,26 @@ fn starttls_that_fails_is_no_reason_to_go_on_without() {
     assert!(send(Smtp::new(&smtp(&server)).unwrap(), "l").is_err());
     assert!(!told.lock().unwrap().iter().any(|line| line.starts_with("MAIL")));
     assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+/// 127.0.0.2 is here as well, and nothing that the program takes for granted to be so.
+#[test]
+fn a_password_is_never_sent_in_the_clear() {
+    let (server, told) = mail_server_at("127.0.0.2:0", |_| None);
+    let config =
+        SmtpConfig { username: Some("us".to_owned()), password: Some("s3cret".to_owned()), ..smtp(&server) };
+    let why = send(Smtp::new(&config).unwrap(), "l").unwrap_err();
+    assert!(!why.contains("s3cret"), "{why}");
+    let told = told.lock().unwrap();
+    assert!(!told.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")), "{told:?}");
+}
+
+#[test]
+fn a_mail_server_is_whom_its_certificate_says() {
+    let server = TlsServer::start(&[], |_| Response::new(Full::default()));
+    let url = server.url().replace("https://", "smtps://");
+    let why = send(Smtp::new(&smtp(&url)).unwrap(), "l").unwrap_err();
+    assert!(why.contains("certificate"), "{why}");
 }
 
 fn test_alert(config: &Path) -> support::cli::Outcome {

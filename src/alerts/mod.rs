@@ -6,6 +6,10 @@
 //! which is one commit later, lies the only moment in which a crash lets it be sent again, under the
 //! same key: a receiver that keeps keys sees each alert exactly once.
 //!
+//! Whoever audits calls [`Desk::note`] after each audit, and [`Desk::deliver`] then and whenever
+//! [`Delivered::next_try`] has come. Both block, and are not for a thread that runs asynchronous tasks. Where
+//! the mirror cannot be used, the outbox cannot be either: [`Desk::cry`] says so without it.
+//!
 //! What this does not prove: that somebody reads what a channel took.
 
 mod channels;
