@@ -150,13 +150,15 @@ fn a_reveal_comes_from_the_log_alone() {
     assert_eq!(mirrored.exit, 0);
     assert!(mirrored.stderr.contains("--from-log gets it"), "{}", mirrored.stderr);
     assert!(mirrored.stdout.contains("\"reveal\":null"));
-    let served = receipt(&auditor, &["--index", "1", "--from-log", "--log", &place]);
+    let alone = receipt(&auditor, &["--index", "1", "--from-log", "--log", &place]);
+    assert!(alone.exit == 0 && alone.stderr.contains("not compared with a mirror"), "{alone:#?}");
+    let served = receipt(&auditor, &["--index", "1", "--from-log", "--log", &place, "--db", "{db}"]);
     assert_eq!((served.exit, served.stderr.as_str()), (0, ""));
     assert!(served.stdout.contains(&format!("\"reveal\":{text}")));
     let told = verify(&auditor, &served.stdout, &["--decision", "rejected"]);
     let check = told["checks"].as_array().unwrap().iter().find(|check| check["name"] == "reveal").unwrap();
     assert_eq!((&told["verdict"], &check["result"]), (&"clean".into(), &"passed".into()), "{told:#}");
-    let plain = receipt(&auditor, &["--index", "0", "--from-log", "--log", &place]);
+    let plain = receipt(&auditor, &["--index", "0", "--from-log", "--log", &place, "--db", "{db}"]);
     assert_eq!((plain.exit, plain.stderr.as_str()), (0, ""));
     // Not served, another one, or no JSON at all.
     for none in [None, Some("null"), Some(" null\n")] {

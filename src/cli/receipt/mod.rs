@@ -167,7 +167,9 @@ impl Desk<'_> {
     /// no audit can use it, and a log may take its time to answer.
     fn compared(&self, mut made: Made) -> Result<Made, NoReceipt> {
         match self.settings.db.as_deref().map(|db| Mirror::open(db, self.key)) {
-            None => {}
+            None => made
+                .notes
+                .push("the log's heads were not compared with a mirror, as none was given (--db)".to_owned()),
             Some(Ok(mirror)) => made.notes.extend(Mirrored::new(&mirror, self.key)?.compare(&made)?),
             Some(Err(error)) => made.notes.push(format!("not compared with the mirror: {error}")),
         }
