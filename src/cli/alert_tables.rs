@@ -211,6 +211,19 @@ mod tests {
         assert_eq!(untils, [newyear, newyear, newyear - 23 * 3_600_000]);
     }
 
+    /// What the README shows can be used as it stands.
+    #[test]
+    fn the_example_of_the_readme_loads() {
+        let readme = include_str!("../../README.md");
+        let blocks = readme.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
+        let ours: Vec<&str> =
+            blocks.filter(|block| block.contains("[[alert]]") || block.contains("[[acknowledge]]")).collect();
+        let loaded: Vec<Alerting> = ours.iter().map(|block| resolve(block).unwrap()).collect();
+        let counts: Vec<(usize, usize)> =
+            loaded.iter().map(|all| (all.channels.len(), all.acknowledgements.len())).collect();
+        assert_eq!(counts, [(3, 0), (0, 1)]);
+    }
+
     #[test]
     fn what_is_wrong_is_said() {
         for (text, part) in [
