@@ -67,13 +67,14 @@
 //! | `run` | one audit: where source, checks and mirror meet |
 //! | `report` | one value, as text and JSON |
 //! | `monitor` | audits again and again; metrics, health, the history of heads |
+//! | `alerts` | who is told of what, once, out of the mirror's outbox |
 //! | `cli` | options, config, commands |
 //!
 //! All but `spec`, `core` and `audit` are behind the feature `cli`.
 //!
 //! `core` imports nothing of ours; `audit` and `source` import `core`; `mirror` and `report` import
-//! `core` and `audit`; `run` imports those; `monitor` imports all of these; `cli` imports all, and nothing
-//! imports `cli`. A test (`tests/imports.rs`) keeps that.
+//! `core` and `audit`; `run` imports those; `alerts` imports all but `run`; `monitor` imports all of these but
+//! `alerts`; `cli` imports all, and nothing imports `cli`. A test (`tests/imports.rs`) keeps that.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -90,6 +91,8 @@
     )
 )]
 
+#[cfg(feature = "cli")]
+pub mod alerts;
 pub mod audit;
 #[cfg(feature = "cli")]
 pub mod cli;

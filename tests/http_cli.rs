@@ -255,7 +255,9 @@ fn proxies_of_the_environment() {
     let files = honest_log(&key(), &rejected_leaves(3));
     // A proxy gets whole URLs.
     let proxy = TestServer::start(move |request| match request.path.strip_prefix("http://log.invalid/") {
-        Some(path) => answer(&files, &Request { path: path.to_owned(), headers: Vec::new() }),
+        Some(path) => {
+            answer(&files, &Request { path: path.to_owned(), headers: Vec::new(), body: Vec::new() })
+        }
         None => Reply::status("502 Bad Gateway", "", ""),
     });
     let auditor = Auditor::new(&key().vkey());

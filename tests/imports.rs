@@ -5,15 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Module, and the modules of ours that it may name.
-const RULES: [(&str, &[&str]); 8] = [
+const RULES: [(&str, &[&str]); 9] = [
     ("core", &["core"]),
     ("audit", &["audit", "core"]),
     ("source", &["source", "core"]),
     ("mirror", &["mirror", "audit", "core"]),
     ("report", &["report", "audit", "core"]),
     ("run", &["run", "audit", "core", "mirror", "source"]),
+    ("alerts", &["alerts", "audit", "core", "mirror", "report", "source"]),
     ("monitor", &["monitor", "audit", "core", "mirror", "report", "run", "source"]),
-    ("cli", &["cli", "audit", "core", "mirror", "monitor", "report", "run", "source"]),
+    ("cli", &["cli", "alerts", "audit", "core", "mirror", "monitor", "report", "run", "source"]),
 ];
 
 /// What pure code has no use for: files, sockets, clocks, threads that outlive it, printing, SQL.

@@ -64,15 +64,39 @@ fn a_mirror_of_the_first_format_is_taken_on() {
     assert!(state.as_object_mut().unwrap().remove("listed_until").is_some());
     let (json, digest) = (state.to_string(), countersign::core::hash::sha256(state.to_string().as_bytes()));
     auditor.sql(&format!(
-        "ALTER TABLE heads DROP COLUMN listed; PRAGMA user_version = 1; DROP INDEX heads_by_tree;
+        "{WITHOUT_OUTBOX} ALTER TABLE heads DROP COLUMN listed; PRAGMA user_version = 1; DROP INDEX heads_by_tree;
          DROP INDEX heads_by_time; CREATE INDEX heads_by_size ON heads (size);
          UPDATE state SET json = '{json}', digest = x'{digest}'"
     ));
     for step in &case.steps()[1..] {
         assert_eq!(auditor.audit(step, &[]).exit, 0);
     }
-    auditor.sql("PRAGMA user_version = 3");
-    auditor.audit(case.last_step(), &[]).expect_fault(&["version 3"]);
+    auditor.sql("PRAGMA user_version = 4");
+    auditor.audit(case.last_step(), &[]).expect_fault(&["version 4"]);
+}
+
+/// What format 3 brought.
+const WITHOUT_OUTBOX: &str = "DROP TABLE alerts; DROP TABLE alert_deliveries; DROP TABLE alert_subjects;
+     DROP TABLE alert_channels;";
+
+#[test]
+fn a_mirror_of_the_second_format_gets_its_outbox() {
+    let case = named("honest-grows");
+    let auditor = begun(&case);
+    let schema = |auditor: &Auditor| -> Vec<String> {
+        let db = rusqlite::Connection::open(auditor.db()).unwrap();
+        let sql = "SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY name";
+        let mut select = db.prepare(sql).unwrap();
+        select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let whole = schema(&auditor);
+    auditor.sql(&format!("{WITHOUT_OUTBOX} PRAGMA user_version = 2"));
+    assert_eq!(auditor.audit(&case.steps()[1], &[]).exit, 0);
+    assert_eq!(schema(&auditor), whole);
+    // One that was killed in the middle of it begins anew.
+    auditor.sql("DROP TABLE alert_channels; PRAGMA user_version = 2");
+    assert_eq!(auditor.audit(&case.steps()[2], &[]).exit, 0);
+    assert_eq!(schema(&auditor), whole);
 }
 
 #[test]
@@ -270,6 +294,7 @@ fn other_rows_changed_by_hand_accuse_nobody() {
         "DROP TABLE leaves",
         "DROP TABLE findings",
         "PRAGMA user_version = 2",
+        "PRAGMA user_version = 4",
         "PRAGMA application_id = 7",
     ] {
         let auditor = begun(&case);

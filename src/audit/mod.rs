@@ -9,6 +9,7 @@
 //! | [`heads`] | which signed heads no single append-only log could have |
 //! | [`conclusion`] | the answer in one word, and its exit code |
 //! | [`finding`] | one finding as it is kept and reported |
+//! | [`acknowledge`] | which findings somebody answers for, until a day |
 //! | [`trust`] | whom and what somebody who checks one receipt brings |
 //! | [`receipt`] | everything that one receipt shows (specification section 8) |
 //! | [`verdict`] | what it showed, check by check |
@@ -17,6 +18,7 @@
 //! Nothing here does I/O. What has to be remembered between entries and runs is behind the trait
 //! [`across::Memory`], which the mirror implements; `crate::run` connects the two to a log.
 
+pub mod acknowledge;
 pub mod across;
 pub mod bundle;
 pub mod conclusion;

@@ -112,6 +112,9 @@ pub enum Command {
     /// Config files
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// The channels of the config's [[alert]] tables
+    #[command(subcommand)]
+    Alerts(AlertsCommand),
 }
 
 #[derive(Args, Clone, PartialEq, Debug, Default)]
@@ -344,4 +347,10 @@ pub enum EvidenceCommand {
         /// The file; "-" is stdin
         file: PathBuf,
     },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum AlertsCommand {
+    /// Send a test alert over every channel and say how each went: 0, all delivered; 3, not all
+    Test,
 }

@@ -148,6 +148,7 @@ impl With<'_> {
         input.unreachable = summary.unreachable;
         let filled =
             fill(input, &mirror, summary, key).and_then(|()| note_unknown_pins(input, &mirror, settings));
+        let filled = filled.and_then(|()| acknowledge(input, &mirror, settings, started.unix_ms));
         if let Err(error) = filled {
             input.faults.push(error.to_string());
         } else {
@@ -215,7 +216,21 @@ fn note_unknown_pins(input: &mut Input, mirror: &Mirror, settings: &Settings) ->
 }
 
 fn reported(stored: StoredFinding) -> ReportedFinding {
-    ReportedFinding { finding: stored.finding, first_seen: stored.first_seen, ended: stored.ended }
+    let (finding, first_seen, ended) = (stored.finding, stored.first_seen, stored.ended);
+    ReportedFinding { finding, first_seen, ended, acknowledged: None }
+}
+
+/// Says with each finding that somebody answered for that they did.
+fn acknowledge(input: &mut Input, mirror: &Mirror, settings: &Settings, now: u64) -> Result<(), MirrorError> {
+    let rules = &settings.alerting.acknowledgements;
+    for reported in input.findings.iter_mut().filter(|_| !rules.is_empty()) {
+        let finding = &reported.finding;
+        let approver = finding.index.map(|index| mirror.approver_of(index)).transpose()?.flatten();
+        let rule = rules.iter().find(|rule| rule.covers(finding, approver.as_deref(), now));
+        reported.acknowledged = rule
+            .map(|rule| format!("until {}: {}", text::escape(&rule.until_text), text::escape(&rule.comment)));
+    }
+    Ok(())
 }
 
 /// Prints the report as the settings ask for it.

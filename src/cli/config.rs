@@ -1,5 +1,6 @@
 //! Arguments and config file become settings.
 
+use super::alert_tables::Alerting;
 use super::args::{AuditOptions, Common, ExpectedOptions, Format, TypedFormat};
 use super::config_file::{self, ConfigFile};
 use super::net::Net;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub net: Net,
     /// What receipts are to be of, as the config has it.
     pub expected: ExpectedOptions,
+    /// Who is told of what, as the config has it.
+    pub alerting: Alerting,
 }
 
 impl Settings {
@@ -176,6 +179,7 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
         max_findings: options.max_findings.or(file.max_findings).unwrap_or(50_000),
         net: Net::resolve(*options.net, file_net, workers)?,
         expected,
+        alerting: Alerting::resolve(file.alert, file.alert_reminder, file.acknowledge)?,
     })
 }
 

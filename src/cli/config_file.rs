@@ -1,5 +1,6 @@
 //! The config file as it stands on disk: of one log, or of several for `monitor`.
 
+use super::alert_tables::{AcknowledgeTable, AlertTable};
 use super::args::{DecisionOption, ExpectedOptions, Format};
 use super::monitor_args::LogFormat;
 use super::net::NetOptions;
@@ -62,6 +63,9 @@ pub struct ConfigFile {
     pub log_format: Option<LogFormat>,
     /// Approver → keys: COSE_Key as base64url, or the key's identity as the mirror shows it.
     pub approvers: BTreeMap<String, Vec<String>>,
+    pub alert: Vec<AlertTable>,
+    pub alert_reminder: Option<String>,
+    pub acknowledge: Vec<AcknowledgeTable>,
 }
 
 /// `approver = "alex"`, or a list of those of whom one must have approved.
@@ -124,6 +128,14 @@ pub struct SeveralLogs {
     pub interval: Option<String>,
     /// How what happens is written.
     pub log_format: Option<LogFormat>,
+    /// Who is told of what any of the logs does.
+    #[serde(default)]
+    pub alert: Vec<AlertTable>,
+    /// When they are told again.
+    pub alert_reminder: Option<String>,
+    /// What is known of any of the logs.
+    #[serde(default)]
+    pub acknowledge: Vec<AcknowledgeTable>,
     /// The logs.
     pub log: Vec<ConfigFile>,
 }

@@ -3,6 +3,8 @@
 //! Every option has a key of the same name in the config file, and options win. The report goes to
 //! stdout; progress and errors go to stderr.
 
+mod alert_tables;
+mod alerts;
 mod args;
 mod audit;
 mod config;
@@ -19,7 +21,7 @@ mod receipts;
 mod verify;
 mod watched;
 
-use args::{Cli, Command, EvidenceCommand};
+use args::{AlertsCommand, Cli, Command, EvidenceCommand};
 use clap::Parser as _;
 use monitor_args::ConfigCommand;
 use std::process::ExitCode;
@@ -68,6 +70,8 @@ fn dispatch(cli: Cli) -> ExitCode {
         }
         Command::Monitor(options) => monitor::run(&cli.common, &options),
         Command::Config(ConfigCommand::Check) => watched::check(&cli.common),
+        Command::Alerts(AlertsCommand::Test) => config::resolve(cli.common, args::AuditOptions::default())
+            .and_then(|settings| alerts::test(&settings)),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -1,20 +1,22 @@
 //! `countersign monitor`: the audits of a config again and again, or each once.
 
+use super::alerts;
 use super::args::{Common, Format};
 use super::audit;
 use super::config::Settings;
 use super::monitor_args::MonitorOptions;
 use super::output;
 use super::watched::{self, LogConfig, Watched};
+use crate::alerts::{Audited, Desk, Log};
 use crate::audit::conclusion::Conclusion;
 use crate::core::text::escape;
-use crate::mirror::HeadReader;
+use crate::mirror::{HeadReader, Mirror};
 use crate::monitor::{self, Plan, Subject};
 use crate::report::{MirrorUse, Report};
 use crate::run::{Progress, Silent};
 use crate::source::Stop;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Watches, or audits everything once.
 ///
@@ -32,15 +34,25 @@ pub fn run(common: &Common, options: &MonitorOptions) -> Result<u8, String> {
 
 /// One log with its settings, as the monitor knows it.
 struct Watch {
+    name: String,
     settings: Settings,
+    /// Who is told, where the config says so.
+    desk: Option<Desk>,
+    /// The fault that could not be written to the mirror, and was told of without it.
+    cried: Mutex<Option<String>>,
     /// The mirror was there once. From then on a missing one is a fault also where the config says
     /// `init = true`: nobody who lets a monitor run for months means that.
     opened: AtomicBool,
 }
 
 impl Watch {
-    fn new(settings: Settings) -> Watch {
-        Watch { settings, opened: AtomicBool::new(false) }
+    /// Reads the secrets of the channels.
+    fn new(name: String, settings: Settings) -> Result<Watch, String> {
+        let desk = match settings.alerting.channels.is_empty() {
+            true => None,
+            false => Some(alerts::desk(&settings)?),
+        };
+        Ok(Watch { name, settings, desk, cried: Mutex::new(None), opened: AtomicBool::new(false) })
     }
 
     /// The one place where a watched log is audited. Whatever is to be done with the report of every audit
@@ -52,7 +64,41 @@ impl Watch {
         if report.input().mirror == MirrorUse::Opened {
             self.opened.store(true, Ordering::Relaxed);
         }
+        if let Some(desk) = &self.desk
+            && let Err(why) = self.tell(desk, &report)
+        {
+            self.cry(desk, &why);
+        }
         Ok(report)
+    }
+
+    /// Writes what is new into the outbox of the mirror, and sends what is due.
+    fn tell(&self, desk: &Desk, report: &Report) -> Result<(), String> {
+        if report.input().mirror != MirrorUse::Opened {
+            return Err(report.input().faults.first().cloned().unwrap_or_default());
+        }
+        let key = self.settings.one_log_key()?.ok_or_else(|| audit::NO_LOG_KEY.to_owned())?;
+        let mut mirror = Mirror::open(self.settings.require_db()?, key).map_err(|error| error.to_string())?;
+        let now = audit::unix_ms();
+        desk.note(&mut mirror, &self.name, &Audited::of(report), now).map_err(|error| error.to_string())?;
+        desk.deliver(&mut mirror, now).map_err(|error| error.to_string())?;
+        *self.cried() = None;
+        Ok(())
+    }
+
+    /// Without a mirror there is no outbox: then a fault is told of once, until there is another.
+    fn cry(&self, desk: &Desk, fault: &str) {
+        let mut cried = self.cried();
+        if cried.as_deref() != Some(fault) {
+            let origin =
+                self.settings.log_key.as_ref().map_or_else(String::new, |key| key.origin().to_owned());
+            desk.cry(&Log { name: self.name.clone(), origin }, fault, audit::unix_ms());
+            *cried = Some(fault.to_owned());
+        }
+    }
+
+    fn cried(&self) -> MutexGuard<'_, Option<String>> {
+        self.cried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,10 +118,10 @@ fn plan(watched: Watched) -> Result<Plan, String> {
         // Nothing could be judged, for as long as it runs.
         log.settings.one_log_key()?.ok_or_else(|| audit::NO_LOG_KEY.to_owned())?;
         Ok(monitor::Watched {
-            name: log.name,
+            name: log.name.clone(),
             interval: log.interval,
             deadline: log.settings.net.deadline(),
-            subject: Arc::new(Watch::new(log.settings)),
+            subject: Arc::new(Watch::new(log.name, log.settings)?),
         })
     };
     let logs = watched.logs.into_iter().map(watch).collect::<Result<Vec<_>, String>>()?;
@@ -96,7 +142,7 @@ fn once(watched: Watched) -> Result<u8, String> {
             continue;
         }
         let bar = audit::bar(&settings);
-        match Watch::new(settings.clone()).audit(&stop, &bar) {
+        match Watch::new(name.clone(), settings.clone()).and_then(|watch| watch.audit(&stop, &bar)) {
             Ok(report) => {
                 let shown = !settings.quiet || report.must_be_read();
                 if several && shown && settings.format == Format::Text {

@@ -154,6 +154,11 @@ impl Net {
         self.options.deadline
     }
 
+    /// For what is not the log's: without any secret.
+    pub fn plain(&self) -> HttpOptions {
+        self.options.clone()
+    }
+
     /// For requests to the log.
     ///
     /// # Errors
@@ -177,8 +182,11 @@ impl Net {
     }
 }
 
-/// Does not say which file: a person may have typed the secret itself.
-fn read(path: &Path) -> Result<String, String> {
+/// A secret out of a file. Does not say which file: a person may have typed the secret itself.
+///
+/// # Errors
+/// A sentence for the person.
+pub fn read(path: &Path) -> Result<String, String> {
     let fail = |error: std::io::Error| format!("the file cannot be read: {error}");
     let file = std::fs::File::open(path).map_err(fail)?;
     let mut bytes = Vec::new();
@@ -188,8 +196,11 @@ fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned())
 }
 
-/// Does not say which variable, for the same reason.
-fn environment(variable: &str) -> Result<String, String> {
+/// A secret out of a variable. Does not say which variable, for the same reason.
+///
+/// # Errors
+/// A sentence for the person.
+pub fn environment(variable: &str) -> Result<String, String> {
     if variable.is_empty() || variable.contains(['=', '\0']) {
         return Err("give the name of a variable, not its value".to_owned());
     }

@@ -55,6 +55,12 @@ pub fn resolve(common: &Common, options: &MonitorOptions) -> Result<Watched, Str
         Config::One(file) => (file.listen.clone(), file.log_format, None, vec![*file]),
         Config::Several(several) => {
             refuse_options_of_one_log(common, options)?;
+            let mut several = several;
+            for file in &mut several.log {
+                file.alert.extend(several.alert.iter().cloned());
+                file.acknowledge.extend(several.acknowledge.iter().cloned());
+                file.alert_reminder = file.alert_reminder.take().or(several.alert_reminder.clone());
+            }
             (several.listen, several.log_format, several.interval, several.log)
         }
     };

@@ -28,6 +28,13 @@ impl Severity {
             Severity::Violation => "violation",
         }
     }
+
+    /// The severity with this word.
+    pub fn from_text(text: &str) -> Option<Severity> {
+        [Severity::Info, Severity::Warning, Severity::Invalid, Severity::Violation]
+            .into_iter()
+            .find(|severity| severity.as_str() == text)
+    }
 }
 
 macro_rules! codes {

@@ -20,12 +20,6 @@ pub struct StoredFinding {
     pub ended: Option<String>,
 }
 
-fn severity_from(text: &str) -> Option<Severity> {
-    [Severity::Info, Severity::Warning, Severity::Invalid, Severity::Violation]
-        .into_iter()
-        .find(|severity| severity.as_str() == text)
-}
-
 const SELECT: &str =
     "SELECT code, severity, idx, entry_id, subject, message, evidence, first_seen, last_seen, ended, digest
      FROM findings";
@@ -119,7 +113,7 @@ impl Mirror {
             |what: &str| MirrorError::Damaged(self.path.clone(), format!("a finding has no known {what}"));
         let finding = Finding {
             code: Code::from_text(&raw.code).ok_or_else(|| damaged("code"))?,
-            severity: severity_from(&raw.severity).ok_or_else(|| damaged("severity"))?,
+            severity: Severity::from_text(&raw.severity).ok_or_else(|| damaged("severity"))?,
             index: raw.index,
             id: raw.id,
             message: raw.message,

@@ -12,13 +12,14 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `schema.sql` | tables, and the views that an auditor may query |
+//! | `schema.sql`, `outbox.sql` | tables, and the views that an auditor may query |
 //! | [`state`] | the cursors and counts |
 //! | `mark` | how a rolled-back mirror is noticed |
 //! | `write`, `read` | leaves, nodes, columns |
 //! | `heads`, `listed` | signed heads; which of them the log lists itself |
 //! | `head_lines` | the history of heads for others, read beside a running audit |
 //! | `findings`, `memory` | findings; what the checks across entries remember |
+//! | `outbox` | alerts: what was told to people, and what is on its way |
 
 mod error;
 mod findings;
@@ -27,6 +28,7 @@ mod heads;
 mod listed;
 mod mark;
 mod memory;
+mod outbox;
 mod read;
 pub mod state;
 mod write;
@@ -35,6 +37,7 @@ pub use error::MirrorError;
 pub use findings::StoredFinding;
 pub use head_lines::{HeadLine, HeadReader};
 pub use heads::{HeadStatus, Provenance, StoredHead};
+pub use outbox::{Attempt, Due, Failing, Outgoing, Queue, Told};
 pub use read::Reader;
 
 use crate::core::head::LogKey;
@@ -48,7 +51,10 @@ type Result<T> = std::result::Result<T, MirrorError>;
 
 /// `user_version` of the schema that this program writes. It reads every earlier one, and brings it up
 /// to this when it opens it: a mirror holds every head ever seen, so none may become unreadable.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
+
+/// The outbox, which format 3 brought. Creates only what is not there.
+const OUTBOX: &str = include_str!("outbox.sql");
 
 /// `application_id`: "csig".
 const APPLICATION_ID: i64 = 0x6373_6967;
@@ -206,6 +212,7 @@ fn create(path: &Path, key: &LogKey) -> Result<()> {
     let build = || -> rusqlite::Result<()> {
         db.execute_batch("PRAGMA page_size = 8192")?;
         db.execute_batch(include_str!("schema.sql"))?;
+        db.execute_batch(OUTBOX)?;
         let mirror: String = db.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))?;
         write::insert_state(&db, &State::new(mirror, key))
     };
@@ -236,7 +243,7 @@ fn configure(db: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// Brings an earlier schema up to this one, in one transaction.
+/// Brings an earlier schema up to this one, each step in one transaction.
 fn migrate(db: &Connection) -> rusqlite::Result<()> {
     let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version == 1 {
@@ -247,6 +254,9 @@ fn migrate(db: &Connection) -> rusqlite::Result<()> {
              CREATE INDEX IF NOT EXISTS heads_by_time ON heads (format, size, time);
              PRAGMA user_version = 2; COMMIT;",
         )?;
+    }
+    if version <= 2 {
+        db.execute_batch(&format!("BEGIN IMMEDIATE; {OUTBOX} PRAGMA user_version = 3; COMMIT;"))?;
     }
     Ok(())
 }

@@ -84,6 +84,8 @@ struct FindingJson<'a> {
     first_seen: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged: Option<&'a str>,
 }
 
 fn finding(reported: &ReportedFinding) -> FindingJson<'_> {
@@ -97,6 +99,7 @@ fn finding(reported: &ReportedFinding) -> FindingJson<'_> {
         evidence: finding.evidence.as_deref(),
         first_seen: &reported.first_seen,
         ended: reported.ended.as_deref(),
+        acknowledged: reported.acknowledged.as_deref(),
     }
 }
 

@@ -26,6 +26,8 @@ pub struct ReportedFinding {
     pub first_seen: String,
     /// RFC 3339, for a finding that no longer holds.
     pub ended: Option<String>,
+    /// Until when somebody answered for it and why, escaped. It counts for the verdict all the same.
+    pub acknowledged: Option<String>,
 }
 
 impl ReportedFinding {
@@ -143,12 +145,15 @@ pub struct Report {
     input: Input,
     checks: Vec<CheckLine>,
     verdict: Conclusion,
+    /// So many causes came from the run itself.
+    undecided: usize,
 }
 
 impl Report {
     /// Decides every check's result and the verdict.
     pub fn new(mut input: Input) -> Report {
         let checks = checks::lines(&input);
+        let undecided = input.incomplete.len();
         for line in &checks {
             if line.result == CheckResult::NotChecked
                 && let Some(cause) = line.missing
@@ -165,7 +170,7 @@ impl Report {
             input.incomplete.extend(causes);
         }
         let verdict = verdict(&input);
-        Report { input, checks, verdict }
+        Report { input, checks, verdict, undecided }
     }
 
     /// The answer.
@@ -177,6 +182,11 @@ impl Report {
     pub fn must_be_read(&self) -> bool {
         let warning = self.input.findings.iter().any(ReportedFinding::is_above_info);
         self.verdict != Conclusion::Clean || warning || self.input.must_be_read
+    }
+
+    /// What the run itself could not decide, without the checks that nothing was given for.
+    pub fn undecided(&self) -> &[String] {
+        self.input.incomplete.get(..self.undecided).unwrap_or_default()
     }
 
     /// Everything that it was made from.

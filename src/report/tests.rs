@@ -9,7 +9,7 @@ use std::path::Path;
 
 fn found(finding: Finding, ended: Option<&str>) -> ReportedFinding {
     let first_seen = "2026-11-22T02:00:00.000Z".to_owned();
-    ReportedFinding { finding, first_seen, ended: ended.map(str::to_owned) }
+    ReportedFinding { finding, first_seen, ended: ended.map(str::to_owned), acknowledged: None }
 }
 
 /// A report in which everything occurs.

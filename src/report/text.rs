@@ -114,7 +114,11 @@ fn one(reported: &ReportedFinding) -> String {
         Some(path) => format!(". Proof: {}", text::escape(path)),
         None => String::new(),
     };
-    format!("{place}{}{evidence} [first seen {}]", finding.message, reported.first_seen)
+    let known = match &reported.acknowledged {
+        Some(why) => format!(" [acknowledged {why}]"),
+        None => String::new(),
+    };
+    format!("{place}{}{evidence} [first seen {}]{known}", finding.message, reported.first_seen)
 }
 
 fn ended(out: &mut String, ended: &[ReportedFinding]) {

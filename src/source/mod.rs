@@ -18,6 +18,7 @@ pub mod json_api;
 mod limiter;
 mod options;
 mod places;
+mod post;
 mod retry;
 mod stop;
 pub mod tiled;
@@ -27,6 +28,7 @@ pub use document::{Document, same_origin};
 pub use error::{FetchError, OpenError};
 pub use http::Http;
 pub use options::HttpOptions;
+pub use post::Post;
 pub use stop::Stop;
 
 use crate::core::api::{Bundle, HeadsPage};

@@ -34,6 +34,8 @@ pub struct Request {
     pub path: String,
     /// The header lines, as sent.
     pub headers: Vec<String>,
+    /// As long as its `Content-Length` says.
+    pub body: Vec<u8>,
 }
 
 impl Request {
@@ -244,7 +246,12 @@ fn read_request(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
         lines.push(line.trim_end().to_owned());
     }
     let path = lines.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_owned();
-    Ok(Some(Request { path, headers: lines.split_off(lines.len().min(1)) }))
+    let headers = lines.split_off(lines.len().min(1));
+    let mut request = Request { path, headers, body: Vec::new() };
+    let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
+    request.body.resize(length, 0);
+    reader.read_exact(&mut request.body)?;
+    Ok(Some(request))
 }
 
 fn play(step: &Step, stream: &mut TcpStream, shared: &Shared) -> std::io::Result<()> {

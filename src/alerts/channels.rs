@@ -1,0 +1,80 @@
+//! A channel: who is told, of what, and how.
+
+use super::message::Alert;
+use crate::core::encoding::encode_base64;
+use crate::core::finding::Severity;
+use crate::core::limits::MAX_EVIDENCE;
+use crate::core::text::escape;
+use std::fs::File;
+use std::io::Read as _;
+
+/// What came of sending one alert.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// The other side took it.
+    Delivered,
+    /// The other side is there and did not take this one, and why: the next may fare better.
+    Refused(String),
+    /// The other side is not there, or not able to, and why: the next would fare no better.
+    Down(String),
+}
+
+/// One alert on its way.
+pub struct Message<'a> {
+    /// The alert, what is in its misbehaviour file included.
+    pub alert: &'a Alert,
+    /// The same as one line of JSON.
+    pub json: &'a str,
+    /// Unix milliseconds.
+    pub now: u64,
+}
+
+/// How an alert is carried.
+pub trait Way: Send + Sync {
+    /// Carries it, in a bounded time.
+    fn send(&self, message: &Message<'_>) -> Fate;
+}
+
+/// Who is told, of what, and how.
+pub struct Channel {
+    /// Its name: the outbox goes by it, so one that is renamed begins with an empty queue.
+    pub name: String,
+    /// Of nothing less severe.
+    pub least: Severity,
+    /// So long an alert is tried, in milliseconds.
+    pub retry_for: u64,
+    /// How.
+    pub way: Box<dyn Way>,
+}
+
+impl Channel {
+    /// Sends one alert, with what is in its misbehaviour file.
+    pub(super) fn send(&self, alert: &Alert, now: u64) -> Fate {
+        let mut alert = alert.clone();
+        attach(&mut alert);
+        let json = alert.to_json();
+        match self.way.send(&Message { alert: &alert, json: &json, now }) {
+            Fate::Delivered => Fate::Delivered,
+            Fate::Refused(why) => Fate::Refused(escape(&why)),
+            Fate::Down(why) => Fate::Down(escape(&why)),
+        }
+    }
+}
+
+/// The file is small: a misbehaviour file longer than the format allows is none of ours.
+fn attach(alert: &mut Alert) {
+    let Some(path) = alert.evidence.as_deref() else { return };
+    let mut bytes = Vec::new();
+    let bound = u64::try_from(MAX_EVIDENCE).unwrap_or(u64::MAX);
+    let read = File::open(path).and_then(|file| file.take(bound.saturating_add(1)).read_to_end(&mut bytes));
+    match read {
+        Err(error) => alert.evidence_missing = Some(escape(&format!("the file cannot be read: {error}"))),
+        Ok(_) if bytes.len() > MAX_EVIDENCE => {
+            alert.evidence_missing = Some(format!("the file is longer than {MAX_EVIDENCE} bytes"));
+        }
+        Ok(_) => match String::from_utf8(bytes) {
+            Ok(text) => alert.evidence_content = Some(text),
+            Err(error) => alert.evidence_base64 = Some(encode_base64(error.as_bytes())),
+        },
+    }
+}

@@ -1,0 +1,276 @@
+//! Alerts by email: a text for people, the JSON and the misbehaviour file as attachments.
+//!
+//! Where the server offers STARTTLS it is used; a password is sent over TLS alone, or to this machine.
+//! The message's id is the alert's key, so that one that is sent twice is known as one.
+
+use super::channels::{Fate, Message, Way};
+use super::message::Alert;
+use crate::core::text::{escape, quoted};
+use lettre::message::header::ContentType;
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::{SmtpTransport, Transport as _};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// For each answer of the server.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The most recipients.
+const MAX_RECIPIENTS: usize = 50;
+
+/// A subject is read in a list: longer ones are cut there anyway.
+const MAX_SUBJECT: usize = 160;
+
+/// As the config has it.
+#[derive(Clone, Default)]
+pub struct SmtpConfig {
+    /// `smtp://host:port` or `smtps://host:port`.
+    pub server: String,
+    /// One address.
+    pub from: String,
+    /// One address or several.
+    pub to: Vec<String>,
+    /// With a password.
+    pub username: Option<String>,
+    /// With a user name.
+    pub password: Option<String>,
+    /// A PEM file of certificates to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A mail server, and whom to write to.
+pub struct Smtp {
+    transport: SmtpTransport,
+    place: String,
+    from: Mailbox,
+    to: Vec<Mailbox>,
+}
+
+impl Smtp {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// A sentence for the person, without the password: wrong usage.
+    pub fn new(config: &SmtpConfig) -> Result<Smtp, String> {
+        let (host, port, wrapped) = server(&config.server)?;
+        let tls = tls(&host, config)?;
+        let here = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
+        let credentials = match (&config.username, &config.password) {
+            (None, None) => None,
+            (Some(user), Some(password)) => Some(Credentials::new(user.clone(), password.clone())),
+            _ => return Err("username and a secret go together".to_owned()),
+        };
+        let mut builder = SmtpTransport::builder_dangerous(host.clone()).port(port).timeout(Some(TIMEOUT));
+        builder = builder.tls(match (wrapped, &credentials) {
+            (true, _) => Tls::Wrapper(tls),
+            (false, Some(_)) if !here => Tls::Required(tls),
+            (false, _) => Tls::Opportunistic(tls),
+        });
+        if let Some(credentials) = credentials {
+            builder = builder.credentials(credentials);
+        }
+        if config.to.is_empty() || config.to.len() > MAX_RECIPIENTS {
+            return Err(format!("to: write 1 to {MAX_RECIPIENTS} addresses"));
+        }
+        Ok(Smtp {
+            transport: builder.build(),
+            place: format!("{}:{port}", escape(&host)),
+            from: mailbox(&config.from)?,
+            to: config.to.iter().map(|address| mailbox(address)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn compose(&self, message: &Message<'_>) -> Result<lettre::Message, String> {
+        let alert = message.alert;
+        let json = ContentType::parse("application/json").map_err(|error| error.to_string())?;
+        let attach = |name: &str, bytes: Vec<u8>| Attachment::new(name.to_owned()).body(bytes, json.clone());
+        let mut parts = MultiPart::mixed()
+            .singlepart(SinglePart::plain(text(alert)))
+            .singlepart(attach("alert.json", message.json.as_bytes().to_vec()));
+        if let Some(evidence) = &alert.evidence_content {
+            parts = parts.singlepart(attach("misbehaviour.json", evidence.as_bytes().to_vec()));
+        }
+        let date = UNIX_EPOCH.checked_add(Duration::from_millis(message.now)).unwrap_or(UNIX_EPOCH);
+        let id = format!("<{}@{}>", alert.key, self.from.email.domain());
+        let mut builder = lettre::Message::builder().from(self.from.clone());
+        for to in &self.to {
+            builder = builder.to(to.clone());
+        }
+        builder
+            .date(date)
+            .message_id(Some(id))
+            .subject(subject(alert))
+            .multipart(parts)
+            .map_err(|error| error.to_string())
+    }
+}
+
+impl Way for Smtp {
+    fn send(&self, message: &Message<'_>) -> Fate {
+        let mail = match self.compose(message) {
+            Ok(mail) => mail,
+            Err(why) => return Fate::Refused(format!("the message cannot be written: {why}")),
+        };
+        let Err(error) = self.transport.send(&mail) else { return Fate::Delivered };
+        let mut why = format!("{}: {error}", self.place);
+        if let Some(cause) = std::error::Error::source(&error).map(ToString::to_string)
+            && !why.contains(&cause)
+        {
+            let _ = write!(why, ": {cause}");
+        }
+        // 53x is about us and not about this message.
+        let about_us = error.status().is_some_and(|code| code.to_string().starts_with("53"));
+        if error.is_permanent() && !about_us { Fate::Refused(why) } else { Fate::Down(why) }
+    }
+}
+
+/// One line, whatever a log put into it; the library encodes what is not ASCII.
+fn subject(alert: &Alert) -> String {
+    let log = if alert.log.name.is_empty() { "" } else { &alert.log.name };
+    let entry = alert.index.map_or(String::new(), |index| format!(", entry {index}"));
+    let many = if alert.count > 1 { format!(" ({})", alert.count) } else { String::new() };
+    let line = format!(
+        "[countersign] {} {}: {}{many}{entry} {log}",
+        alert.severity,
+        alert.kind.as_str(),
+        alert.code
+    );
+    escape(&line).chars().take(MAX_SUBJECT).collect::<String>().trim_end().to_owned()
+}
+
+/// For people. Each value is escaped, so it stays on its line.
+fn text(alert: &Alert) -> String {
+    let mut out = format!("{}\n\n", escape(&alert.message));
+    let mut line = |name: &str, value: Option<&str>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            let _ = writeln!(out, "{name:<11} {}", escape(value));
+        }
+    };
+    let index = alert.index.map(|index| index.to_string());
+    line("log", Some(&alert.log.name));
+    line("origin", Some(&alert.log.origin));
+    line("severity", Some(&alert.severity));
+    line("code", Some(&alert.code));
+    line("entry", index.as_deref());
+    line("id", alert.id.as_deref());
+    line("first seen", Some(&alert.first_seen));
+    line("ended", alert.ended.as_deref());
+    line("proof", alert.evidence.as_deref());
+    line("not attached", alert.evidence_missing.as_deref());
+    for item in &alert.first {
+        let place = item.index.map_or(String::new(), |index| format!("entry {index}: "));
+        let _ = writeln!(out, "  - {place}{}", escape(&item.message));
+    }
+    let shown = u64::try_from(alert.first.len()).unwrap_or(u64::MAX);
+    if !alert.first.is_empty() && alert.count > shown {
+        let _ = writeln!(out, "  and {} more: see the report", alert.count.saturating_sub(shown));
+    }
+    let _ = writeln!(out, "\ncountersign {}, alert {}", escape(&alert.version), escape(&alert.key));
+    out
+}
+
+fn mailbox(address: &str) -> Result<Mailbox, String> {
+    let wrong = || format!("{} is no address such as ops@example.org", quoted(address));
+    if address.contains(char::is_control) {
+        return Err(wrong());
+    }
+    address.parse().map_err(|_| wrong())
+}
+
+/// Host, port, and whether TLS comes first.
+fn server(text: &str) -> Result<(String, u16, bool), String> {
+    let wrong = || "smtp: write smtp://host:port or smtps://host:port, and nothing else in it".to_owned();
+    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    let (wrapped, usual) = match scheme {
+        "smtp" => (false, 587),
+        "smtps" => (true, 465),
+        _ => return Err(wrong()),
+    };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port.parse().map_err(|_| wrong())?),
+        _ => (rest, usual),
+    };
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    if host.is_empty() || !host.chars().all(allowed) {
+        return Err(wrong());
+    }
+    Ok((host.to_owned(), port, wrapped))
+}
+
+fn tls(host: &str, config: &SmtpConfig) -> Result<TlsParameters, String> {
+    let mut builder = TlsParameters::builder(host.to_owned());
+    if let Some(path) = &config.ca_file {
+        let wrong = |why: String| format!("the CA file {path:?}: {why}");
+        let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        let certificate = Certificate::from_pem(&pem).map_err(|error| wrong(error.to_string()))?;
+        builder = builder.add_root_certificate(certificate);
+    }
+    builder.build().map_err(|error| format!("TLS cannot be set up: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::{Kind, Log};
+    use super::*;
+    use crate::core::finding::Severity;
+
+    #[test]
+    fn servers() {
+        let ok = |text| server(text).unwrap();
+        assert_eq!(ok("smtp://mail.example:25"), ("mail.example".to_owned(), 25, false));
+        assert_eq!(ok("smtps://mail.example"), ("mail.example".to_owned(), 465, true));
+        assert_eq!(ok("smtp://[::1]:2525/"), ("::1".to_owned(), 2525, false));
+        for wrong in [
+            "",
+            "mail.example",
+            "http://mail.example",
+            "smtp://",
+            "smtp://user:s3cret@mail.example",
+            "smtp://mail.example:x",
+            "smtp://mail.example/?tls=none",
+            "smtp://mail.example\r\nX: y",
+        ] {
+            assert!(!server(wrong).unwrap_err().contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn no_text_of_a_log_becomes_a_header_or_a_line_of_its_own() {
+        let config = SmtpConfig {
+            server: "smtp://127.0.0.1:1".to_owned(),
+            from: "Watch <watch@example.org>".to_owned(),
+            to: vec!["ops@example.org".to_owned()],
+            ..SmtpConfig::default()
+        };
+        let smtp = Smtp::new(&config).unwrap();
+        for evil in
+            ["a\r\nBcc: x@evil.example", "a\nX-Evil: 1\n\nbody", "a\rX-Evil: 1", "\u{2028}X-Evil: 1", "\0"]
+        {
+            let log = Log { name: evil.to_owned(), origin: evil.to_owned() };
+            let mut alert = Alert::new(Kind::New, "00ff".to_owned(), log, Severity::Invalid, evil, 0);
+            alert.message = evil.to_owned();
+            alert.id = Some(evil.to_owned());
+            let json = alert.to_json();
+            let mail = smtp.compose(&Message { alert: &alert, json: &json, now: 0 }).unwrap();
+            let formatted = String::from_utf8(mail.formatted()).unwrap();
+            let lines = |line: &&str| {
+                let line = line.to_ascii_lowercase();
+                line.starts_with("bcc:") || line.starts_with("x-evil:")
+            };
+            assert_eq!(formatted.split(['\r', '\n']).filter(lines).count(), 0, "{formatted}");
+            assert_eq!(mail.envelope().to().len(), 1);
+            assert!(!subject(&alert).contains(char::is_control));
+        }
+        for wrong in ["", "x", "a@b.example\r\nBcc: x@evil.example", "a@b.example, c@d.example"] {
+            assert!(
+                Smtp::new(&SmtpConfig { from: wrong.to_owned(), ..config.clone() }).is_err(),
+                "{wrong:?}"
+            );
+        }
+    }
+}

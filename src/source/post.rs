@@ -1,0 +1,108 @@
+//! One URL that something is posted to, such as an alert. Here because all HTTP is: TLS, the private
+//! authority and the proxies are the same as for a log.
+//!
+//! The URL is often itself a secret, so no more of it than its origin is ever shown. Redirects are not
+//! followed: what is posted is for the one whose URL was given.
+
+use super::auth::is_loopback;
+use super::client::{Background, client};
+use super::http::describe;
+use super::options::HttpOptions;
+use super::{OpenError, SecretHeaders};
+use crate::core::text::escape;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Url};
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// For one request, its answer's status included. What else is in the answer is not read.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A URL to post to. It blocks, and must not be used on a thread that runs asynchronous tasks.
+pub struct Post {
+    url: Url,
+    client: Client,
+    timeout: Duration,
+    handle: Handle,
+    _background: Background,
+}
+
+impl Post {
+    /// Posts to this `https://` URL, or an `http://` one of this machine. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`OpenError`], which is wrong usage; it shows no more of the URL than its origin.
+    pub fn new(text: &str, options: &HttpOptions) -> Result<Post, OpenError> {
+        let url = Url::parse(text).map_err(|error| OpenError::Url {
+            url: "the address".to_owned(),
+            cause: escape(&format!("no URL ({error})")),
+        })?;
+        let wrong = |cause: &str| {
+            Err(OpenError::Url { url: escape(&url.origin().ascii_serialization()), cause: cause.to_owned() })
+        };
+        match (url.scheme(), url.host_str()) {
+            ("https", Some(_)) => {}
+            ("http", Some(host)) if is_loopback(host) => {}
+            ("http", _) => return wrong("what is posted must not be read on the way: write https://"),
+            _ => return wrong("write an https:// URL"),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return wrong("write no user name or password in it");
+        }
+        // Those of a log are not for whoever this is.
+        let options = HttpOptions {
+            headers: SecretHeaders::default(),
+            env_proxy: options.env_proxy && url.scheme() == "https",
+            parallelism: 1,
+            ..options.clone()
+        };
+        let (background, handle) = Background::start()?;
+        let timeout = options.attempt_timeout.min(TIMEOUT);
+        Ok(Post { client: client(&url, &options)?, url, timeout, handle, _background: background })
+    }
+
+    /// Whom it goes to, for messages.
+    pub fn place(&self) -> String {
+        escape(&self.url.origin().ascii_serialization())
+    }
+
+    /// Posts JSON; gives the status of the answer.
+    ///
+    /// # Errors
+    /// Why there was no answer, in words that do not show the URL.
+    pub fn json(&self, body: &str, headers: &[(&str, &str)]) -> Result<u16, String> {
+        let mut request = self.client.post(self.url.clone()).timeout(self.timeout);
+        request = request.header(CONTENT_TYPE, "application/json").body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        // Sent from within, because the clock of its time-out is the runtime's.
+        match self.handle.block_on(async move { request.send().await }) {
+            Ok(response) => Ok(response.status().as_u16()),
+            Err(error) => Err(describe(&error.without_url())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_is_posted_to_and_where_not() {
+        let place = |url: &str| Post::new(url, &HttpOptions::default()).map(|post| post.place());
+        assert_eq!(place("https://hooks.example/s3cret?s3cret").unwrap(), "https://hooks.example");
+        assert_eq!(place("http://127.0.0.1:8080/s3cret").unwrap(), "http://127.0.0.1:8080");
+        for wrong in [
+            "http://hooks.example/s3cret",
+            "https://user:s3cret@hooks.example/",
+            "ftp://hooks.example/s3cret",
+            "s3cret",
+            "https://s3 cret/",
+            "file:///s3cret",
+        ] {
+            let error = place(wrong).unwrap_err().to_string();
+            assert!(!error.contains("s3"), "{wrong}: {error}");
+        }
+    }
+}

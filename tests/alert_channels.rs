@@ -1,0 +1,337 @@
+//! The channels against real receivers, honest and otherwise: a program, an HTTP server, a mail server.
+
+mod support;
+#[path = "support/tls.rs"]
+mod tls;
+
+use countersign::alerts::{Channel, Command, Config, Desk, Log, Smtp, SmtpConfig, Way, Webhook, signature};
+use countersign::core::finding::Severity;
+use countersign::core::hash::sha256;
+use countersign::source::HttpOptions;
+use http_body_util::Full;
+use hyper::Response;
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use support::cli::{program, run};
+use support::{Reply, TestServer};
+use tls::TlsServer;
+
+const NOW: u64 = 1_900_000_000_000;
+const SECRET: &str = "0123456789abcdef";
+
+/// Sends a test alert of a log with this name one way; how it went.
+fn send(way: impl Way + 'static, log: &str) -> Result<(), String> {
+    let channel =
+        Channel { name: "a".to_owned(), least: Severity::Info, retry_for: 1000, way: Box::new(way) };
+    let desk = Desk::new(Config { channels: vec![channel], ..Config::default() }).unwrap();
+    let log = Log { name: log.to_owned(), origin: "o".to_owned() };
+    desk.cry(&log, "it burns", NOW).remove(0).1
+}
+
+fn shell(script: &str) -> Command {
+    Command::new(&["/bin/sh", "-c", script].map(str::to_owned)).unwrap()
+}
+
+#[test]
+fn a_command_gets_the_alert_on_its_stdin_and_its_exit_code_is_its_answer() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("got.json");
+    assert_eq!(send(shell(&format!("cat > {}", file.display())), "our log"), Ok(()));
+    let got: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!((&got["tool"], &got["kind"]), (&"countersign".into(), &"local".into()));
+    assert_eq!((&got["log"]["name"], &got["message"]), (&"our log".into(), &"it burns".into()));
+    let why = send(shell("echo of course not >&2; exit 7"), "l").unwrap_err();
+    assert!(why.contains('7') && why.contains("of course not"), "{why}");
+    assert!(send(shell("kill -9 $$"), "l").unwrap_err().contains('9'));
+    let missing = Command::new(&["/no/such/program".to_owned()]).unwrap();
+    assert!(send(missing, "l").unwrap_err().contains("cannot be run"));
+    assert!(Command::new(&[]).is_err() && Command::new(&[String::new()]).is_err());
+}
+
+#[test]
+fn a_command_that_hangs_reads_nothing_or_says_much_holds_nothing_up() {
+    let begun = Instant::now();
+    let hangs = shell("sleep 60").with_timeout(Duration::from_millis(300));
+    assert!(send(hangs, "l").unwrap_err().contains("did not end"));
+    // More than a pipe holds, both ways.
+    assert_eq!(send(shell("exec 0<&-; exit 0"), &"x".repeat(1 << 20)), Ok(()));
+    assert_eq!(send(shell("head -c 1000000 /dev/zero >&2; cat > /dev/null"), &"x".repeat(1 << 20)), Ok(()));
+    // What it leaves running may keep the pipes.
+    assert!(send(shell("sleep 20 & exit 3"), "l").is_err());
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn nothing_of_an_alert_is_run() {
+    let home = tempfile::tempdir().unwrap();
+    let mark = home.path().join("owned");
+    let evil = format!("$(touch {0}) `touch {0}` ; touch {0}\n", mark.display());
+    assert_eq!(send(shell("cat > /dev/null"), &evil), Ok(()));
+    let quoted = Command::new(&["/bin/echo".to_owned(), evil]).unwrap();
+    assert_eq!(send(quoted, "l"), Ok(()));
+    assert!(!mark.exists());
+}
+
+fn options() -> HttpOptions {
+    HttpOptions { env_proxy: false, attempt_timeout: Duration::from_millis(700), ..HttpOptions::default() }
+}
+
+fn webhook(url: &str) -> Webhook {
+    Webhook::new(url, SECRET, &options()).map_err(|error| error.to_string()).unwrap()
+}
+
+/// RFC 2104, by hand.
+fn hmac(key: &[u8], text: &[u8]) -> String {
+    let pad = |byte: u8| -> Vec<u8> {
+        let mut block = [byte; 64];
+        block.iter_mut().zip(key).for_each(|(pad, key)| *pad ^= key);
+        block.to_vec()
+    };
+    let inner = sha256(&[&pad(0x36), text].concat());
+    sha256(&[&pad(0x5c)[..], &inner.0].concat()).to_string()
+}
+
+#[test]
+fn a_webhook_gets_the_alert_signed_under_a_key_of_its_own() {
+    let server = TestServer::start(|_| Reply::status("204 No Content", "", ""));
+    let url = format!("{}hook/s3cret?s3cret", server.url());
+    assert_eq!(send(webhook(&url), "our log\r\nX-Evil: 1"), Ok(()));
+    let request = server.requests().remove(0);
+    assert_eq!(request.path, "/hook/s3cret?s3cret");
+    let body = String::from_utf8(request.body.clone()).unwrap();
+    let alert: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    assert_eq!(request.header("idempotency-key"), alert["key"].as_str());
+    assert_eq!(request.header("x-evil"), None);
+    assert_eq!(alert["log"]["name"], "our log\\u{d}\\u{a}X-Evil: 1");
+    let signed = request.header("countersign-signature").unwrap();
+    let seconds = NOW / 1000;
+    let right = format!("t={seconds},v1={}", hmac(SECRET.as_bytes(), format!("{seconds}.{body}").as_bytes()));
+    assert_eq!(signed, right);
+    // RFC 4231, test case 2, over the form that is signed here.
+    assert_eq!(signature(b"Jefe", 7, "x"), format!("t=7,v1={}", hmac(b"Jefe", b"7.x")));
+}
+
+#[test]
+fn a_webhook_that_does_not_say_yes_has_not_got_it_and_its_url_is_never_shown() {
+    let elsewhere = TestServer::start(|_| Reply::ok("taken"));
+    let to = elsewhere.url();
+    let server = TestServer::start(move |request| match request.path.as_str() {
+        "/s3cret/hangs" => Reply::ok("").after(Duration::from_secs(5)),
+        "/s3cret/drips" => Reply::raw("HTTP/1.1 2").drip(b'0', Duration::from_millis(200), 20),
+        "/s3cret/garbage" => Reply::raw("SSH-2.0-OpenSSH\r\n\r\n"),
+        "/s3cret/moved" => Reply::status("307 Temporary Redirect", &format!("Location: {to}\r\n"), ""),
+        path => Reply::status(path.rsplit('/').next().unwrap(), "", "s3cret"),
+    });
+    let begun = Instant::now();
+    for path in ["500", "503", "429", "400", "404", "301", "100", "hangs", "drips", "garbage", "moved"] {
+        let why = send(webhook(&format!("{}s3cret/{path}", server.url())), "l").unwrap_err();
+        assert!(!why.contains("s3cret") && why.contains("127.0.0.1"), "{path}: {why}");
+        if let Ok(status @ 200..) = path.parse::<u16>() {
+            assert!(why.contains(&status.to_string()), "{why}");
+        }
+    }
+    assert!(elsewhere.requests().is_empty(), "an alert went to somebody else");
+    assert!(send(webhook("http://127.0.0.1:1/s3cret"), "l").is_err());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_webhook_is_whom_its_certificate_says() {
+    let server = TlsServer::start(&["http/1.1"], |_| Response::new(Full::default()));
+    assert!(send(webhook(&server.url()), "l").unwrap_err().contains("certificate"));
+    assert!(server.seen.requests.lock().unwrap().is_empty());
+    let home = tempfile::tempdir().unwrap();
+    let ca_file = home.path().join("ca.pem");
+    server.write_authority(&ca_file);
+    let trusting = HttpOptions { ca_file: Some(ca_file), ..options() };
+    let webhook = Webhook::new(&server.url(), SECRET, &trusting).map_err(|error| error.to_string());
+    assert_eq!(send(webhook.unwrap(), "l"), Ok(()));
+}
+
+/// A mail server on this machine that answers each command as `answer` says (`None`: as a good one would),
+/// and everything that it was told.
+fn mail_server(
+    answer: impl Fn(&str) -> Option<String> + Send + 'static,
+) -> (String, Arc<Mutex<Vec<String>>>) {
+    mail_server_at("127.0.0.1:0", answer)
+}
+
+fn mail_server_at(
+    address: &str,
+    answer: impl Fn(&str) -> Option<String> + Send + 'static,
+) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind(address).unwrap();
+    let url = format!("smtp://{}", listener.local_addr().unwrap());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let telling = Arc::clone(&told);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut writer = stream.try_clone().unwrap();
+            let mut say = |text: &str| writer.write_all(format!("{text}\r\n").as_bytes()).is_ok();
+            let greeting = answer("").unwrap_or_else(|| "220 mail.example".to_owned());
+            say(&greeting);
+            if !greeting.starts_with("220") {
+                continue;
+            }
+            let mut in_data = false;
+            for line in BufReader::new(stream).lines() {
+                let Ok(line) = line else { break };
+                telling.lock().unwrap().push(line.clone());
+                let command = line.split([' ', ':']).next().unwrap().to_ascii_uppercase();
+                let usual = match command.as_str() {
+                    _ if in_data && line != "." => continue,
+                    "." => "250 taken",
+                    "DATA" => "354 go on",
+                    "EHLO" => "250-mail.example\r\n250 8BITMIME",
+                    "QUIT" => "221 bye",
+                    _ => "250 well",
+                };
+                let answer = answer(&command).unwrap_or_else(|| usual.to_owned());
+                in_data = answer.starts_with("354");
+                let said = say(&answer);
+                if !said || ["QUIT", "STARTTLS"].contains(&command.as_str()) {
+                    break;
+                }
+            }
+        }
+    });
+    (url, told)
+}
+
+fn smtp(server: &str) -> SmtpConfig {
+    SmtpConfig {
+        server: server.to_owned(),
+        from: "Watch <watch@example.org>".to_owned(),
+        to: vec!["ops@example.org".to_owned(), "sec@example.org".to_owned()],
+        ..SmtpConfig::default()
+    }
+}
+
+#[test]
+fn a_mail_says_it_to_people_and_carries_the_json() {
+    let (server, told) = mail_server(|_| None);
+    assert_eq!(
+        send(Smtp::new(&smtp(&server)).unwrap(), "our log\r\nBcc: x@evil.example\r\n\r\n.\r\n"),
+        Ok(())
+    );
+    let told = told.lock().unwrap().clone();
+    let has = |start: &str| told.iter().filter(|line| line.starts_with(start)).count();
+    assert_eq!((has("MAIL FROM:<watch@example.org>"), has("RCPT TO:")), (1, 2));
+    assert_eq!((has("Subject: [countersign] warning local: local-fault"), has("Bcc:"), has(".")), (1, 0, 1));
+    assert_eq!((has("Message-ID: <"), has("it burns"), has("Content-Disposition: attachment")), (1, 1, 1));
+}
+
+#[test]
+fn a_mail_server_that_does_not_say_yes_has_not_got_it() {
+    for (at, says) in [
+        ("", "554 go away"),
+        ("", "garbage in the place of a greeting\r\n220"),
+        ("MAIL", "451 later"),
+        ("RCPT", "550 nobody here"),
+        ("DATA", "552 too long"),
+        (".", "554 spam"),
+    ] {
+        let (server, _) = mail_server(move |command| (command == at).then(|| says.to_owned()));
+        let why = send(Smtp::new(&smtp(&server)).unwrap(), "l").unwrap_err();
+        assert!(why.contains("127.0.0.1"), "{at} {says}: {why}");
+    }
+    assert!(send(Smtp::new(&smtp("smtp://127.0.0.1:1")).unwrap(), "l").is_err());
+    assert!(send(Smtp::new(&smtp("smtps://127.0.0.1:1")).unwrap(), "l").is_err());
+}
+
+/// A server that offers TLS and then has none: nothing is sent in the clear instead.
+#[test]
+fn starttls_that_fails_is_no_reason_to_go_on_without() {
+    let (server, told) = mail_server(|command| match command {
+        "EHLO" => Some("250-mail.example\r\n250 STARTTLS".to_owned()),
+        "STARTTLS" => Some("220 go on".to_owned()),
+        _ => None,
+    });
+    let begun = Instant::now();
+    assert!(send(Smtp::new(&smtp(&server)).unwrap(), "l").is_err());
+    assert!(!told.lock().unwrap().iter().any(|line| line.starts_with("MAIL")));
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+/// 127.0.0.2 is here as well, and nothing that the program takes for granted to be so.
+#[test]
+fn a_password_is_never_sent_in_the_clear() {
+    let (server, told) = mail_server_at("127.0.0.2:0", |_| None);
+    let config =
+        SmtpConfig { username: Some("us".to_owned()), password: Some("s3cret".to_owned()), ..smtp(&server) };
+    let why = send(Smtp::new(&config).unwrap(), "l").unwrap_err();
+    assert!(!why.contains("s3cret"), "{why}");
+    let told = told.lock().unwrap();
+    assert!(!told.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")), "{told:?}");
+}
+
+#[test]
+fn a_mail_server_is_whom_its_certificate_says() {
+    let server = TlsServer::start(&[], |_| Response::new(Full::default()));
+    let url = server.url().replace("https://", "smtps://");
+    let why = send(Smtp::new(&smtp(&url)).unwrap(), "l").unwrap_err();
+    assert!(why.contains("certificate"), "{why}");
+}
+
+fn test_alert(config: &Path) -> support::cli::Outcome {
+    let mut command = program();
+    command.args(["alerts", "test", "--format", "json", "--config"]).arg(config);
+    command.env("HOOK_SECRET", SECRET);
+    run(command)
+}
+
+#[test]
+fn the_command_tries_every_channel_and_says_how_each_went() {
+    let home = tempfile::tempdir().unwrap();
+    let got = home.path().join("got.json");
+    let hook = TestServer::start(|_| Reply::ok(""));
+    let (mail, _) = mail_server(|_| None);
+    let good = format!(
+        "[[alert]]\nname = 'page'\ncommand = ['/bin/sh', '-c', 'cat > {}']\n
+         [[alert]]\nname = 'hook'\nwebhook = '{}'\nsecret-env = 'HOOK_SECRET'\nseverity = 'violation'\n
+         [[alert]]\nname = 'mail'\nsmtp = '{mail}'\nfrom = 'watch@example.org'\nto = ['ops@example.org']\n",
+        got.display(),
+        hook.url()
+    );
+    let config = home.path().join("c.toml");
+    fs::write(&config, &good).unwrap();
+    let outcome = test_alert(&config);
+    assert_eq!((outcome.exit, outcome.verdict().as_str()), (0, "clean"), "{outcome:#?}");
+    assert_eq!(hook.requests().len(), 1);
+    let alert: Value = serde_json::from_slice(&fs::read(&got).unwrap()).unwrap();
+    assert_eq!((&alert["kind"], &alert["code"]), (&"test".into(), &"test".into()));
+
+    fs::write(&config, format!("{good}[[alert]]\nname = 'bad'\ncommand = ['/bin/false']\n")).unwrap();
+    let outcome = test_alert(&config);
+    let delivered: Vec<Value> = outcome.report()["channels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|channel| channel["delivered"].clone())
+        .collect();
+    assert_eq!(outcome.exit, 3, "{outcome:#?}");
+    assert_eq!(delivered, [true, true, true, false].map(Value::from));
+
+    for wrong in [
+        "",
+        "[[alert]]\nwebhook = 'https://hooks.example/s3cret'\n",
+        "[[alert]]\nwebhook = 'https://hooks.example/s3cret'\nsecret-env = 'NO_SUCH_VARIABLE'\n",
+        "[[alert]]\nwebhook = 'http://hooks.example/s3cret'\nsecret-env = 'HOOK_SECRET'\n",
+        "[[alert]]\nwebhook = 'https://hooks.example/'\nsecret-env = 'LANG'\n",
+        "[[alert]]\ncommand = []\n",
+        "[[alert]]\nsmtp = 'smtp://s3cret@mail.example'\nfrom = 'a@b.example'\nto = ['a@b.example']\n",
+        "[[alert]]\nsmtp = 'smtp://mail.example'\nfrom = 'a@b.example'\nto = []\n",
+        "[[alert]]\nsmtp = 'smtp://mail.example'\nfrom = 'a@b.example'\nto = ['a@b.example']\nusername = 'a'\n",
+    ] {
+        fs::write(&config, wrong).unwrap();
+        let outcome = test_alert(&config);
+        assert_eq!(outcome.exit, 2, "{wrong}: {outcome:#?}");
+        assert!(!outcome.stderr.contains("s3cret"), "{wrong}: {}", outcome.stderr);
+    }
+}

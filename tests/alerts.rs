@@ -1,0 +1,265 @@
+//! The desk and its outbox: each distinct finding is told once, whatever moment the monitor is killed at.
+
+#[path = "support/receiver.rs"]
+mod receiver;
+mod support;
+
+use countersign::alerts::{Audited, Config, Delivered, Desk};
+use countersign::audit::acknowledge::Acknowledgement;
+use countersign::audit::finding::Finding;
+use countersign::core::finding::{Code, Severity};
+use countersign::core::head::LogKey;
+use countersign::core::text::time;
+use countersign::mirror::Mirror;
+use receiver::{Answer, Fake, HOUR, Home, MINUTE, NOW, desk, end, find, pair, well};
+use serde_json::Value;
+use support::case::named;
+
+#[test]
+fn channels_get_what_is_severe_enough_for_them() {
+    let home = Home::new();
+    let fakes = [Fake::default(), Fake::default(), Fake::default(), Fake::default()];
+    let severities = [Severity::Info, Severity::Warning, Severity::Invalid, Severity::Violation];
+    let channels =
+        fakes.iter().zip(severities).map(|(fake, least)| fake.channel(least.as_str(), least)).collect();
+    let desk = desk(channels);
+    let mut mirror = home.open();
+    for code in [Code::CredentialNew, Code::HeadStale, Code::Gap, Code::SameSizeFork] {
+        find(&mut mirror, &Finding::of_log(code, "s", "m"), NOW);
+    }
+    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW).unwrap(), 4);
+    let delivered = desk.deliver(&mut mirror, NOW).unwrap();
+    assert_eq!(delivered, Delivered { sent: 10, failed: 0, pending: 0, next_try: None });
+    let counts: Vec<usize> = fakes.iter().map(|fake| fake.take().len()).collect();
+    assert_eq!(counts, [4, 3, 2, 1]);
+    // What ended is told to those who were told that it began.
+    end(&mut mirror, &Finding::of_log(Code::HeadStale, "s", "m"), NOW + 1);
+    desk.note(&mut mirror, "log", &well(), NOW + 2).unwrap();
+    desk.deliver(&mut mirror, NOW + 2).unwrap();
+    let counts: Vec<usize> = fakes.iter().map(|fake| fake.take().len()).collect();
+    assert_eq!(counts, [1, 1, 0, 0]);
+}
+
+#[test]
+fn an_outage_and_a_fault_are_told_once_and_so_is_their_end() {
+    let home = Home::new();
+    let (all, violations) = (Fake::default(), Fake::default());
+    let desk =
+        desk(vec![all.channel("all", Severity::Warning), violations.channel("worst", Severity::Violation)]);
+    let mut mirror = home.open();
+    let down = Audited { unreachable: Some("no answer\u{1b}[2J".to_owned()), fault: None };
+    let fault = Audited { unreachable: None, fault: Some("the disk is full".to_owned()) };
+    let mut now = NOW;
+    for audited in [&down, &down, &well(), &well(), &down, &fault, &fault, &well()] {
+        now += MINUTE;
+        desk.note(&mut mirror, "log", audited, now).unwrap();
+        drop(mirror);
+        mirror = home.open();
+        desk.deliver(&mut mirror, now).unwrap();
+    }
+    let got = all.take();
+    assert!(got.iter().all(|alert| !alert["message"].as_str().unwrap().contains('\u{1b}')));
+    let kinds: Vec<&str> = got.iter().map(|alert| alert["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["unreachable", "recovered", "unreachable", "local", "recovered", "recovered"]);
+    // That the auditor itself is at fault is for everybody who relies on it.
+    assert_eq!(violations.kinds(), [pair("local", "local-fault"), pair("recovered", "local-fault")]);
+}
+
+#[test]
+fn a_failing_channel_stops_no_other_is_retried_and_told_of() {
+    let home = Home::new();
+    let (bad, good) = (Fake::default(), Fake::default());
+    let desk = desk(vec![bad.channel("bad", Severity::Info), good.channel("good", Severity::Violation)]);
+    let mut mirror = home.open();
+    find(&mut mirror, &Finding::of_log(Code::SameSizeFork, "a", "m"), NOW);
+    find(&mut mirror, &Finding::of_log(Code::SameSizeFork, "b", "m"), NOW);
+    desk.note(&mut mirror, "log", &well(), NOW).unwrap();
+    let mut now = NOW;
+    let mut tries = 0;
+    while now < NOW + 2 * HOUR {
+        bad.script(vec![Answer::Down; 9]);
+        tries += desk.deliver(&mut mirror, now).unwrap().failed;
+        now += MINUTE;
+    }
+    assert!((6..=9).contains(&tries), "{tries}: not ever more rarely");
+    let queue = desk.queue(&mirror).unwrap();
+    assert_eq!((queue["bad"].pending, queue["bad"].failed, queue["good"].delivered), (2, 1, 3));
+    let failing = queue["bad"].failing.clone().unwrap();
+    assert_eq!((failing.failures, failing.error.as_str()), (tries, "away"));
+    let kinds = good.kinds();
+    assert_eq!(
+        kinds,
+        [pair("new", "same-size-fork"), pair("new", "same-size-fork"), pair("local", "channel-failing")]
+    );
+    bad.script(Vec::new());
+    now += HOUR;
+    let delivered = desk.deliver(&mut mirror, now).unwrap();
+    assert_eq!((delivered.pending, bad.kinds().len()), (0, 2));
+    assert_eq!(good.kinds(), [pair("recovered", "channel-failing")]);
+}
+
+#[test]
+fn one_refused_alert_does_not_hold_up_the_rest_and_is_given_up_in_the_end() {
+    let home = Home::new();
+    let fake = Fake::default();
+    let desk = desk(vec![fake.channel("a", Severity::Info)]);
+    let mut mirror = home.open();
+    for subject in ["a", "b", "c"] {
+        find(&mut mirror, &Finding::of_log(Code::Gap, subject, subject), NOW);
+    }
+    desk.note(&mut mirror, "log", &well(), NOW).unwrap();
+    fake.script(vec![Answer::Refuse]);
+    let delivered = desk.deliver(&mut mirror, NOW).unwrap();
+    assert_eq!((delivered.sent, delivered.failed, delivered.pending), (2, 1, 1));
+    let next = delivered.next_try.unwrap();
+    assert!((NOW + MINUTE..NOW + 2 * MINUTE).contains(&next), "{next}");
+    fake.script(vec![Answer::Refuse; 1]);
+    assert_eq!(desk.deliver(&mut mirror, NOW + 100 * HOUR).unwrap().pending, 0);
+    let queue = desk.queue(&mirror).unwrap()["a"].clone();
+    assert_eq!((queue.delivered, queue.given_up), (2, 1));
+    // What a receiver says is shown on one line.
+    assert!(!queue.failing.unwrap().error.contains(['\n', '\u{202e}']));
+    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW + 101 * HOUR).unwrap(), 0);
+    // Long after, what was told is still known, and the outbox is empty.
+    find(&mut mirror, &Finding::of_log(Code::Gap, "d", "d"), NOW);
+    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW + 100 * 24 * HOUR).unwrap(), 1);
+    let queue = desk.queue(&mirror).unwrap()["a"].clone();
+    assert_eq!((queue.pending, queue.delivered, queue.given_up), (1, 0, 0));
+}
+
+#[test]
+fn acknowledged_findings_raise_no_alert_until_the_rule_ends() {
+    let home = Home::new();
+    let fake = Fake::default();
+    let rule = Acknowledgement {
+        code: Code::Gap,
+        index: Some(7),
+        id: None,
+        approver: None,
+        until: NOW + HOUR,
+        until_text: "2030-03-17".to_owned(),
+        comment: "known".to_owned(),
+    };
+    let config = Config {
+        channels: vec![fake.channel("a", Severity::Info)],
+        acknowledgements: vec![rule],
+        ..Config::default()
+    };
+    let desk = Desk::new(config).unwrap();
+    let mut mirror = home.open();
+    for index in [7, 8] {
+        find(&mut mirror, &Finding::of_entry(Code::Gap, index, None, "m"), NOW);
+    }
+    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW).unwrap(), 1);
+    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW + HOUR - 1).unwrap(), 0);
+    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW + HOUR).unwrap(), 1);
+    desk.deliver(&mut mirror, NOW + HOUR).unwrap();
+    let indices: Vec<u64> = fake.take().iter().map(|alert| alert["index"].as_u64().unwrap()).collect();
+    assert_eq!(indices, [8, 7]);
+}
+
+#[test]
+fn a_thousand_findings_are_one_alert_that_lists_the_first() {
+    let home = Home::new();
+    let fake = Fake::default();
+    let desk = desk(vec![fake.channel("a", Severity::Info)]);
+    let mut mirror = home.open();
+    mirror
+        .transact(|mirror, _| {
+            (0..1000).try_for_each(|n| {
+                mirror.put_finding(&Finding::of_entry(Code::KeyShared, n, None, "m"), &time(NOW))
+            })
+        })
+        .unwrap();
+    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW).unwrap(), 1);
+    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW + 1).unwrap(), 0);
+    desk.deliver(&mut mirror, NOW).unwrap();
+    let got = fake.take();
+    assert_eq!((got.len(), got[0]["count"].as_u64()), (1, Some(1000)));
+    let first: Vec<u64> =
+        got[0]["first"].as_array().unwrap().iter().map(|item| item["index"].as_u64().unwrap()).collect();
+    assert_eq!(first, (0..20).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_damaged_outbox_accuses_nobody() {
+    for sql in [
+        "UPDATE alerts SET payload = replace(payload, 'warning', 'violation')",
+        "UPDATE alerts SET severity = 'violation'",
+        "UPDATE alerts SET payload = '{}'",
+        "UPDATE alerts SET digest = zeroblob(32)",
+    ] {
+        let home = Home::new();
+        let fake = Fake::default();
+        let desk = desk(vec![fake.channel("a", Severity::Info)]);
+        let mut mirror = home.open();
+        find(&mut mirror, &Finding::of_log(Code::HeadStale, "s", "m"), NOW);
+        desk.note(&mut mirror, "log", &well(), NOW).unwrap();
+        drop(mirror);
+        rusqlite::Connection::open(home.path()).unwrap().execute_batch(sql).unwrap();
+        let mut mirror = home.open();
+        assert!(desk.deliver(&mut mirror, NOW).is_err(), "{sql}");
+        assert!(fake.take().is_empty(), "{sql}");
+    }
+}
+
+#[test]
+fn two_channels_of_one_name_are_wrong_usage() {
+    let fake = Fake::default();
+    let channels = vec![fake.channel("a", Severity::Info), fake.channel("a", Severity::Info)];
+    assert!(
+        Desk::new(Config { channels, ..Config::default() }).err().unwrap().contains("two alert channels")
+    );
+}
+
+/// From the real program's audit of a log that shows two histories to an alert with the proof in it.
+#[test]
+fn a_fork_is_told_with_its_proof() {
+    let case = named("history-same-size-fork");
+    let auditor = case.auditor();
+    for step in case.steps() {
+        auditor.audit(&step, &["--init"]);
+    }
+    let fake = Fake::default();
+    let desk = desk(vec![fake.channel("a", Severity::Violation)]);
+    let key = LogKey::parse(&case.log_key).unwrap();
+    for _ in 0..3 {
+        let mut mirror = Mirror::open(&auditor.db(), &key).unwrap();
+        desk.note(&mut mirror, "ours", &well(), NOW).unwrap();
+        desk.deliver(&mut mirror, NOW).unwrap();
+    }
+    let got = fake.take();
+    assert_eq!(got.len(), 1, "{got:#?}");
+    assert_eq!((&got[0]["code"], &got[0]["severity"]), (&"same-size-fork".into(), &"violation".into()));
+    assert_eq!((&got[0]["log"]["name"], &got[0]["log"]["origin"]), (&"ours".into(), &key.origin().into()));
+    let proof = auditor.directory().join("proof.json");
+    std::fs::write(&proof, got[0]["evidenceContent"].as_str().unwrap()).unwrap();
+    let outcome = auditor.command(&["evidence", "verify", proof.to_str().unwrap()]);
+    assert_eq!(outcome.exit, 0, "{outcome:#?}");
+}
+
+#[test]
+fn an_acknowledged_finding_stays_in_the_report_and_counts() {
+    let case = named("assertion-signature-flipped");
+    let auditor = case.auditor();
+    let config = auditor.directory().join("c.toml");
+    let text =
+        "[[acknowledge]]\ncode = \"signature-invalid\"\nuntil = 2999-12-31\ncomment = \"known\\u001b[2J\"\n";
+    std::fs::write(&config, text).unwrap();
+    let outcome = auditor.audit(case.last_step(), &["--init", "--config", config.to_str().unwrap()]);
+    assert_eq!(outcome.exit, case.exit, "{outcome:#?}");
+    let report = outcome.report();
+    let of = |finding: &Value| (finding["code"].clone(), finding["acknowledged"].clone());
+    let found: Vec<_> = report["findings"].as_array().unwrap().iter().map(of).collect();
+    assert!(
+        found.contains(&("signature-invalid".into(), "until 2999-12-31: known\\u{1b}[2J".into())),
+        "{found:?}"
+    );
+    let mut command = support::cli::program();
+    command.arg("audit").arg("--log").arg(case.last_step()).arg("--db").arg(auditor.db());
+    let text = support::cli::run({
+        command.arg("--config").arg(&config).args(&auditor.trust);
+        command
+    });
+    assert!(text.stdout.contains("[acknowledged until 2999-12-31: known"), "{}", text.stdout);
+}
