@@ -1,6 +1,7 @@
 //! The config of `monitor`: one log or several, each resolved to the settings of an audit; and
 //! `countersign config check`, which resolves it and says what would be checked.
 
+use super::alerts;
 use super::args::{AuditOptions, Common};
 use super::audit;
 use super::config::{self, Settings};
@@ -120,6 +121,7 @@ fn one_log(
     }
     // Secrets and certificates are read here, so that a slip is said now and not tonight.
     audit::open_log(&settings, location)?;
+    alerts::desk(&settings)?;
     Ok(LogConfig { name, interval: every.map_or(Ok(INTERVAL), |text| span(&text))?, settings })
 }
 

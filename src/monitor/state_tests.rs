@@ -40,6 +40,7 @@ fn input(findings: &[(&str, Code)]) -> Input {
         finding: Finding::of_log(*code, "", "as the test says"),
         first_seen: (*time).to_owned(),
         ended: None,
+        acknowledged: None,
     };
     Input {
         log: LogPart { tree_size: Some(0), head_time: Some(1000), ..LogPart::default() },
@@ -166,7 +167,12 @@ fn many_findings_are_a_few_lines_and_a_number() {
     let mut many = input(&[]);
     for index in 0..1000 {
         let finding = Finding::of_entry(Code::SignatureInvalid, index, None, "forged");
-        many.findings.push(ReportedFinding { finding, first_seen: "now".to_owned(), ended: None });
+        many.findings.push(ReportedFinding {
+            finding,
+            first_seen: "now".to_owned(),
+            ended: None,
+            acknowledged: None,
+        });
     }
     let said = take(&board, many, 0).0;
     assert_eq!((said.len(), said.last()), (1 + MOST_LINES + 1, Some(&"findings-more")));
