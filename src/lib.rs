@@ -61,7 +61,7 @@
 //! |---|---|
 //! | [`spec`] | the wire format, as documentation |
 //! | [`core`] | pure: hashes, trees, proofs, notes, heads, witnesses, JSON, entries, passkeys, evidence, the API's wire |
-//! | [`audit`] | pure: what is wrong with an entry, across entries, between heads |
+//! | [`audit`] | pure: what is wrong with an entry, across entries, between heads, in a receipt |
 //! | `source` | the log as served: tiles in a directory or over HTTP, or a JSON API |
 //! | `mirror` | the auditor's copy in SQLite; the only SQL |
 //! | `run` | one audit: where source, checks and mirror meet |
