@@ -10,6 +10,7 @@
 use crate::core::api::Bundle;
 use crate::core::encoding;
 use crate::core::entry::{EntryJson, Unplaced};
+use crate::core::head::Head;
 use crate::core::jcs;
 use crate::core::limits;
 use crate::core::object::{self, AtMost, Object};
@@ -176,6 +177,22 @@ impl Receipt {
     /// [`ReceiptError`]: the bundle's parts are of different entries, or no JSON.
     pub fn from_bundle(bundle: Bundle) -> Result<Receipt, ReceiptError> {
         read_bundle(bundle).map(|(receipt, _)| receipt)
+    }
+
+    /// The receipt of a leaf in the tree of this checkpoint, without anchors.
+    pub fn new(leaf: Vec<u8>, index: u64, path: InclusionProof, checkpoint: &Head) -> Receipt {
+        Receipt {
+            form: Form::Receipt,
+            leaf,
+            index,
+            path,
+            tree_size: None,
+            checkpoint: checkpoint.raw().as_bytes().to_vec(),
+            sth: None,
+            reveal: None,
+            anchors: b"[]".to_vec(),
+            anchor_count: 0,
+        }
     }
 
     fn parse_tlog_proof(bytes: &[u8]) -> Result<Receipt, ReceiptError> {

@@ -2,29 +2,8 @@
 
 use super::{Asked, Input};
 use crate::audit::finding::Finding;
+use crate::audit::verdict::CheckResult;
 use crate::core::finding::{Code, Severity};
-
-/// How a check came out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CheckResult {
-    /// Made, and held wherever it was applied.
-    Passed,
-    /// Made, and did not hold somewhere.
-    Failed,
-    /// Not made.
-    NotChecked,
-}
-
-impl CheckResult {
-    /// The word in the report.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            CheckResult::Passed => "passed",
-            CheckResult::Failed => "failed",
-            CheckResult::NotChecked => "not-checked",
-        }
-    }
-}
 
 /// One line of the report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -14,8 +14,9 @@ mod tests;
 use crate::audit::conclusion::Conclusion;
 use crate::audit::finding::Finding;
 use crate::audit::tally::Tally;
+use crate::audit::verdict::CheckResult;
 use crate::core::finding::Severity;
-use checks::{CheckLine, CheckResult};
+use checks::CheckLine;
 
 /// A finding with its history.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,7 +1,8 @@
 //! The report as text, for somebody who reads one for the first time.
 
-use super::checks::{CheckLine, CheckResult};
+use super::checks::CheckLine;
 use super::{Conclusion, Input, Report, ReportedFinding};
+use crate::audit::verdict::CheckResult;
 use crate::core::finding::{Code, Severity};
 use crate::core::text;
 use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ use crate::core::finding::{Code, Severity};
 use crate::core::hash::{Hash, leaf_hash};
 use crate::core::head::{Head, HeadFormat, LogKey};
 use crate::core::proof::{InclusionProof, ProveError, prove_inclusion, verify_inclusion};
-use crate::core::receipt::{Form, Receipt};
+use crate::core::receipt::Receipt;
 use crate::core::text::{escape, quoted};
 use crate::mirror::{Mirror, MirrorError};
 use crate::run::history::mirrored_range;
@@ -135,16 +135,8 @@ impl<'a> Mirrored<'a> {
         )?;
         let entry = entry_of(&leaf, self.key);
         let receipt = Receipt {
-            form: Form::Receipt,
-            leaf,
-            index,
-            path,
-            tree_size: None,
-            checkpoint: checkpoint.raw().as_bytes().to_vec(),
             sth: sth.map(|sth| sth.raw().as_bytes().to_vec()),
-            reveal: None,
-            anchors: b"[]".to_vec(),
-            anchor_count: 0,
+            ..Receipt::new(leaf, index, path, &checkpoint)
         };
         notes.extend(note_reveal(&receipt, entry.as_ref(), "the mirror keeps none, --from-log gets it"));
         let same_id = |(id, at): &&(String, u64)| *at != index && entry.as_ref().is_some_and(|e| e.id == *id);

@@ -9,7 +9,7 @@ use crate::core::entry::Entry;
 use crate::core::head::{Head, HeadError, LogKey};
 use crate::core::limits::TILE_WIDTH;
 use crate::core::proof::{ProveError, prove_inclusion};
-use crate::core::receipt::{Form, Receipt};
+use crate::core::receipt::Receipt;
 use crate::core::text::{escape, quoted};
 use crate::run::answers::Answer;
 use crate::run::served_tree::{ServedTree, TreeError};
@@ -261,18 +261,7 @@ fn from_tiles(
     };
     // In a receipt this is the word for none.
     let reveal = reveal.filter(|json| json.trim_ascii() != b"null");
-    let receipt = Receipt {
-        form: Form::Receipt,
-        leaf,
-        index,
-        path,
-        tree_size: None,
-        checkpoint: checkpoint.raw().as_bytes().to_vec(),
-        sth,
-        reveal,
-        anchors: b"[]".to_vec(),
-        anchor_count: 0,
-    };
+    let receipt = Receipt { sth, reveal, ..Receipt::new(leaf, index, path, &checkpoint) };
     notes.extend(note_reveal(&receipt, entry.as_ref(), "the log does not serve it"));
     Ok(Made { receipt, notes, seen })
 }
