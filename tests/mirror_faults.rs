@@ -71,16 +71,16 @@ fn a_mirror_of_the_first_format_is_taken_on() {
     for step in &case.steps()[1..] {
         assert_eq!(auditor.audit(step, &[]).exit, 0);
     }
-    auditor.sql("PRAGMA user_version = 4");
-    auditor.audit(case.last_step(), &[]).expect_fault(&["version 4"]);
+    auditor.sql("PRAGMA user_version = 5");
+    auditor.audit(case.last_step(), &[]).expect_fault(&["version 5"]);
 }
 
-/// What format 3 brought.
+/// What formats 3 and 4 brought.
 const WITHOUT_OUTBOX: &str = "DROP TABLE alerts; DROP TABLE alert_deliveries; DROP TABLE alert_subjects;
-     DROP TABLE alert_channels;";
+     DROP TABLE alert_channels; DROP TABLE peers; DROP TABLE watch_rules;";
 
 #[test]
-fn a_mirror_of_the_second_format_gets_its_outbox() {
+fn mirrors_of_the_second_and_third_format_get_what_came_later() {
     let case = named("honest-grows");
     let auditor = begun(&case);
     let schema = |auditor: &Auditor| -> Vec<String> {
@@ -94,7 +94,10 @@ fn a_mirror_of_the_second_format_gets_its_outbox() {
     assert_eq!(auditor.audit(&case.steps()[1], &[]).exit, 0);
     assert_eq!(schema(&auditor), whole);
     // One that was killed in the middle of it begins anew.
-    auditor.sql("DROP TABLE alert_channels; PRAGMA user_version = 2");
+    auditor.sql("DROP TABLE alert_channels; DROP TABLE peers; PRAGMA user_version = 2");
+    assert_eq!(auditor.audit(&case.steps()[2], &[]).exit, 0);
+    assert_eq!(schema(&auditor), whole);
+    auditor.sql("DROP TABLE peers; DROP TABLE watch_rules; PRAGMA user_version = 3");
     assert_eq!(auditor.audit(&case.steps()[2], &[]).exit, 0);
     assert_eq!(schema(&auditor), whole);
 }
@@ -110,6 +113,31 @@ fn two_processes_do_not_share_a_mirror() {
     assert_eq!(auditor.command(&["heads", "export", "--db", "{db}"]).exit, 5);
     drop(lock);
     assert_eq!(auditor.audit(case.last_step(), &[]).exit, 0);
+}
+
+/// A process that is being started has, for an instant, all files of the one that starts it.
+#[cfg(unix)]
+#[test]
+fn a_mirror_is_free_at_once_also_while_programs_are_started() {
+    use countersign::core::head::LogKey;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let case = named("honest-1");
+    let auditor = begun(&case);
+    let key = LogKey::parse(&case.log_key).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    assert!(std::process::Command::new("true").status().unwrap().success());
+                }
+            });
+        }
+        let opened: Vec<_> =
+            (0..300).map(|_| countersign::mirror::Mirror::open(&auditor.db(), &key).map(drop)).collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(opened.iter().all(Result::is_ok), "{:?}", opened.iter().find(|result| result.is_err()));
+    });
 }
 
 #[test]
@@ -294,7 +322,7 @@ fn other_rows_changed_by_hand_accuse_nobody() {
         "DROP TABLE leaves",
         "DROP TABLE findings",
         "PRAGMA user_version = 2",
-        "PRAGMA user_version = 4",
+        "PRAGMA user_version = 5",
         "PRAGMA application_id = 7",
     ] {
         let auditor = begun(&case);

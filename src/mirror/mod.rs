@@ -12,7 +12,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `schema.sql`, `outbox.sql` | tables, and the views that an auditor may query |
+//! | `schema.sql`, `outbox.sql`, `watching.sql` | tables, and the views that an auditor may query |
 //! | [`state`] | the cursors and counts |
 //! | `mark` | how a rolled-back mirror is noticed |
 //! | `write`, `read` | leaves, nodes, columns |
@@ -51,10 +51,13 @@ type Result<T> = std::result::Result<T, MirrorError>;
 
 /// `user_version` of the schema that this program writes. It reads every earlier one, and brings it up
 /// to this when it opens it: a mirror holds every head ever seen, so none may become unreadable.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 /// The outbox, which format 3 brought. Creates only what is not there.
 const OUTBOX: &str = include_str!("outbox.sql");
+
+/// How far peers were read and watch rules looked, which format 4 brought. Creates only what is not there.
+const WATCHING: &str = include_str!("watching.sql");
 
 /// `application_id`: "csig".
 const APPLICATION_ID: i64 = 0x6373_6967;
@@ -65,7 +68,7 @@ pub struct Mirror {
     path: PathBuf,
     state: State,
     begun: Begun,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// What `--init` found.
@@ -101,7 +104,7 @@ impl Mirror {
         Mirror::open_locked(path, key, lock, false)
     }
 
-    fn open_locked(path: &Path, key: &LogKey, lock: File, adopt: bool) -> Result<Mirror> {
+    fn open_locked(path: &Path, key: &LogKey, lock: Lock, adopt: bool) -> Result<Mirror> {
         let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         // Looked at before it is configured, which writes: a file that is not ours stays as it is.
         let state = read::state(&db, path)?;
@@ -184,14 +187,26 @@ fn exists(path: &Path) -> Result<bool> {
     }
 }
 
+/// A mirror's lock, until it is dropped.
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Given back in so many words: closing the file would leave it to whatever process was being started at that
+    /// moment, which for an instant has all files of this one.
+    fn drop(&mut self) {
+        // It goes with the process at the latest.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Takes `<mirror>.lock`. The operating system gives it back however this process ends.
-fn lock(path: &Path) -> Result<File> {
+fn lock(path: &Path) -> Result<Lock> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let file = File::options().create(true).truncate(false).write(true).open(name);
     let file = file.map_err(|error| io_error(path, &error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(MirrorError::InUse(path.to_owned())),
         Err(TryLockError::Error(error)) => Err(io_error(path, &error)),
     }
@@ -213,6 +228,7 @@ fn create(path: &Path, key: &LogKey) -> Result<()> {
         db.execute_batch("PRAGMA page_size = 8192")?;
         db.execute_batch(include_str!("schema.sql"))?;
         db.execute_batch(OUTBOX)?;
+        db.execute_batch(WATCHING)?;
         let mirror: String = db.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))?;
         write::insert_state(&db, &State::new(mirror, key))
     };
@@ -257,6 +273,9 @@ fn migrate(db: &Connection) -> rusqlite::Result<()> {
     }
     if version <= 2 {
         db.execute_batch(&format!("BEGIN IMMEDIATE; {OUTBOX} PRAGMA user_version = 3; COMMIT;"))?;
+    }
+    if version <= 3 {
+        db.execute_batch(&format!("BEGIN IMMEDIATE; {WATCHING} PRAGMA user_version = 4; COMMIT;"))?;
     }
     Ok(())
 }

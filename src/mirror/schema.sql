@@ -2,7 +2,7 @@
 -- the views at the end are the stable interface, the tables are not.
 
 PRAGMA application_id = 0x63736967;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 
 -- One row: cursors, the frontier of the rebuilt tree, counts. `digest` is SHA-256 of `json`, so a
 -- damaged row is seen as damage and not believed.

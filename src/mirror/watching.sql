@@ -1,0 +1,19 @@
+-- How far others were listened to, and how far watch rules have looked. Since format 4. `digest` is over the other
+-- columns of a row: a damaged one must not make anything be passed over.
+
+-- A peer whose heads are compared with ours: `peer` is a digest of where it is, `since` the latest `firstSeen` of its
+-- own words that we kept, from which it is asked on.
+CREATE TABLE IF NOT EXISTS peers (
+  peer   TEXT PRIMARY KEY,
+  since  TEXT NOT NULL,
+  digest BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- A watch rule: `rule` is a digest of what it says, `next` the first entry that it has not looked at, and `window` what
+-- it remembers of those before (JSON).
+CREATE TABLE IF NOT EXISTS watch_rules (
+  rule   TEXT PRIMARY KEY,
+  next   INTEGER NOT NULL,
+  window TEXT NOT NULL,
+  digest BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
