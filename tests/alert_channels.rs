@@ -30,7 +30,7 @@ fn send(way: impl Way + 'static, log: &str) -> Result<(), String> {
         Channel { name: "a".to_owned(), least: Severity::Info, retry_for: 1000, way: Box::new(way) };
     let desk = Desk::new(Config { channels: vec![channel], ..Config::default() }).unwrap();
     let log = Log { name: log.to_owned(), origin: "o".to_owned() };
-    desk.cry(&log, "it burns", NOW).remove(0).1
+    desk.test(&log, NOW).remove(0).1
 }
 
 fn shell(script: &str) -> Command {
@@ -43,8 +43,8 @@ fn a_command_gets_the_alert_on_its_stdin_and_its_exit_code_is_its_answer() {
     let file = home.path().join("got.json");
     assert_eq!(send(shell(&format!("cat > {}", file.display())), "our log"), Ok(()));
     let got: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    assert_eq!((&got["tool"], &got["kind"]), (&"countersign".into(), &"local".into()));
-    assert_eq!((&got["log"]["name"], &got["message"]), (&"our log".into(), &"it burns".into()));
+    assert_eq!((&got["tool"], &got["kind"]), (&"countersign".into(), &"test".into()));
+    assert_eq!(got["log"]["name"], "our log");
     let why = send(shell("echo of course not >&2; exit 7"), "l").unwrap_err();
     assert!(why.contains('7') && why.contains("of course not"), "{why}");
     assert!(send(shell("kill -9 $$"), "l").unwrap_err().contains('9'));
@@ -223,8 +223,8 @@ fn a_mail_says_it_to_people_and_carries_the_json() {
     let told = told.lock().unwrap().clone();
     let has = |start: &str| told.iter().filter(|line| line.starts_with(start)).count();
     assert_eq!((has("MAIL FROM:<watch@example.org>"), has("RCPT TO:")), (1, 2));
-    assert_eq!((has("Subject: [countersign] warning local: local-fault"), has("Bcc:"), has(".")), (1, 0, 1));
-    assert_eq!((has("Message-ID: <"), has("it burns"), has("Content-Disposition: attachment")), (1, 1, 1));
+    assert_eq!((has("Subject: [countersign] info test: test"), has("Bcc:"), has(".")), (1, 0, 1));
+    assert_eq!((has("Message-ID: <"), has("a test of this alert channel"), has("Content-Disposition: attachment")), (1, 1, 1));
 }
 
 #[test]

@@ -104,19 +104,10 @@ impl Desk {
     /// Sends a test over every channel, without the outbox, and says how each went.
     pub fn test(&self, log: &Log, now: u64) -> Vec<(String, std::result::Result<(), String>)> {
         let key = key("test", Kind::Test, &[(&log.name, now, u64::from(std::process::id()))]);
-        let mut alert = Alert::new(Kind::Test, key, log.clone(), Severity::Info, "test", now);
+        let log = Log { name: escape(&log.name), origin: escape(&log.origin) };
+        let mut alert = Alert::new(Kind::Test, key, log, Severity::Info, "test", now);
         alert.message =
             "a test of this alert channel; nothing was found, and nothing is to be done".to_owned();
-        self.send_to_all(&alert, now)
-    }
-
-    /// Sends word of a fault on this side over every channel, once, without the outbox: for where the mirror,
-    /// which has the outbox, cannot be opened. That it is sent once is then the caller's to see to.
-    pub fn cry(&self, log: &Log, fault: &str, now: u64) -> Vec<(String, std::result::Result<(), String>)> {
-        let key = key("no mirror", Kind::Local, &[(&log.name, now, u64::from(std::process::id()))]);
-        let log = Log { name: escape(&log.name), origin: escape(&log.origin) };
-        let mut alert = Alert::new(Kind::Local, key, log, Severity::Warning, super::LOCAL_FAULT, now);
-        alert.message = escape(fault);
         self.send_to_all(&alert, now)
     }
 

@@ -8,12 +8,14 @@
 //!
 //! Whoever audits calls [`Desk::note`] after each audit, and [`Desk::deliver`] then and whenever
 //! [`Delivered::next_try`] has come. Both block, and are not for a thread that runs asynchronous tasks. Where
-//! the mirror cannot be used, the outbox cannot be either: [`Desk::cry`] says so without it.
+//! the mirror cannot be used, the outbox cannot be either: [`Desk::cry`] says so without it, and [`Desk::calm`] that
+//! it is over.
 //!
 //! What this does not prove: that somebody reads what a channel took.
 
 mod channels;
 mod command;
+mod cries;
 mod deliver;
 mod message;
 pub mod plan;
@@ -25,6 +27,7 @@ mod plan_tests;
 
 pub use channels::{Channel, Fate, Message, Way};
 pub use command::Command;
+pub use cries::{Cries, Fault};
 pub use deliver::Delivered;
 pub use message::{Alert, Item, Kind, Log};
 pub use smtp::{Smtp, SmtpConfig};

@@ -7,16 +7,16 @@ use super::config::Settings;
 use super::monitor_args::MonitorOptions;
 use super::output;
 use super::watched::{self, LogConfig, Watched};
-use crate::alerts::{Audited, Desk, Log};
+use crate::alerts::{Audited, Cries, Desk, Fault, Log};
 use crate::audit::conclusion::Conclusion;
 use crate::core::text::escape;
-use crate::mirror::{HeadReader, Mirror};
+use crate::mirror::{HeadReader, Mirror, MirrorError};
 use crate::monitor::{self, Plan, Subject};
 use crate::report::{MirrorUse, Report};
 use crate::run::{Progress, Silent};
 use crate::source::Stop;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Watches, or audits everything once.
 ///
@@ -38,8 +38,8 @@ struct Watch {
     settings: Settings,
     /// Who is told, where the config says so.
     desk: Option<Desk>,
-    /// The fault that could not be written to the mirror, and was told of without it.
-    cried: Mutex<Option<String>>,
+    /// What was told of a mirror that could not be opened.
+    cries: Cries,
     /// The mirror was there once. From then on a missing one is a fault also where the config says
     /// `init = true`: nobody who lets a monitor run for months means that.
     opened: AtomicBool,
@@ -52,7 +52,8 @@ impl Watch {
             true => None,
             false => Some(alerts::desk(&settings)?),
         };
-        Ok(Watch { name, settings, desk, cried: Mutex::new(None), opened: AtomicBool::new(false) })
+        let cries = Cries::beside(settings.require_db()?);
+        Ok(Watch { name, settings, desk, cries, opened: AtomicBool::new(false) })
     }
 
     /// The one place where a watched log is audited. Whatever is to be done with the report of every audit
@@ -64,41 +65,46 @@ impl Watch {
         if report.input().mirror == MirrorUse::Opened {
             self.opened.store(true, Ordering::Relaxed);
         }
-        if let Some(desk) = &self.desk
-            && let Err(why) = self.tell(desk, &report)
-        {
-            self.cry(desk, &why);
+        if let Some(desk) = &self.desk {
+            self.tell(desk, &report);
         }
         Ok(report)
     }
 
-    /// Writes what is new into the outbox of the mirror, and sends what is due.
-    fn tell(&self, desk: &Desk, report: &Report) -> Result<(), String> {
-        if report.input().mirror != MirrorUse::Opened {
-            return Err(report.input().faults.first().cloned().unwrap_or_default());
-        }
-        let key = self.settings.one_log_key()?.ok_or_else(|| audit::NO_LOG_KEY.to_owned())?;
-        let mut mirror = Mirror::open(self.settings.require_db()?, key).map_err(|error| error.to_string())?;
-        let now = audit::unix_ms();
-        desk.note(&mut mirror, &self.name, &Audited::of(report), now).map_err(|error| error.to_string())?;
-        desk.deliver(&mut mirror, now).map_err(|error| error.to_string())?;
-        *self.cried() = None;
-        Ok(())
-    }
-
-    /// Without a mirror there is no outbox: then a fault is told of once, until there is another.
-    fn cry(&self, desk: &Desk, fault: &str) {
-        let mut cried = self.cried();
-        if cried.as_deref() != Some(fault) {
-            let origin =
-                self.settings.log_key.as_ref().map_or_else(String::new, |key| key.origin().to_owned());
-            desk.cry(&Log { name: self.name.clone(), origin }, fault, audit::unix_ms());
-            *cried = Some(fault.to_owned());
+    /// Writes what is new into the outbox of the mirror, and sends what is due. Without a mirror there is no
+    /// outbox: then the fault is told of without it.
+    fn tell(&self, desk: &Desk, report: &Report) {
+        let input = report.input();
+        let told = match input.mirror {
+            MirrorUse::Opened => self.tell_of(desk, report),
+            used => Err((input.faults.first().cloned().unwrap_or_default(), used == MirrorUse::InUse)),
+        };
+        if let Err((message, in_use)) = told {
+            desk.cry(&self.cries, &self.log(), Fault { message: &message, in_use }, audit::unix_ms());
         }
     }
 
-    fn cried(&self) -> MutexGuard<'_, Option<String>> {
-        self.cried.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tell_of(&self, desk: &Desk, report: &Report) -> Result<(), (String, bool)> {
+        let sentence = |why: String| (why, false);
+        let key = self
+            .settings
+            .one_log_key()
+            .map_err(sentence)?
+            .ok_or_else(|| sentence(audit::NO_LOG_KEY.to_owned()))?;
+        let db = self.settings.require_db().map_err(sentence)?;
+        let told = || -> Result<(), MirrorError> {
+            let mut mirror = Mirror::open(db, key)?;
+            let now = audit::unix_ms();
+            desk.calm(&self.cries, &mut mirror, &self.log(), now)?;
+            desk.note(&mut mirror, &self.name, &Audited::of(report), now)?;
+            desk.deliver(&mut mirror, now).map(drop)
+        };
+        told().map_err(|error| (error.to_string(), matches!(error, MirrorError::InUse(_))))
+    }
+
+    fn log(&self) -> Log {
+        let origin = self.settings.log_key.as_ref().map_or_else(String::new, |key| key.origin().to_owned());
+        Log { name: self.name.clone(), origin }
     }
 }
 
