@@ -7,16 +7,16 @@ use super::config::Settings;
 use super::monitor_args::MonitorOptions;
 use super::output;
 use super::watched::{self, LogConfig, Watched};
-use crate::alerts::{Audited, Desk, Log};
+use crate::alerts::{Audited, Beside, Desk, Log, Trouble};
 use crate::audit::conclusion::Conclusion;
 use crate::core::text::escape;
-use crate::mirror::{HeadReader, Mirror};
+use crate::mirror::{HeadReader, Mirror, MirrorError, holder_of};
 use crate::monitor::{self, Plan, Subject};
 use crate::report::{MirrorUse, Report};
 use crate::run::{Progress, Silent};
 use crate::source::Stop;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Watches, or audits everything once.
 ///
@@ -38,8 +38,8 @@ struct Watch {
     settings: Settings,
     /// Who is told, where the config says so.
     desk: Option<Desk>,
-    /// The fault that could not be written to the mirror, and was told of without it.
-    cried: Mutex<Option<String>>,
+    /// What was told of a mirror that cannot be used.
+    beside: Beside,
     /// The mirror was there once. From then on a missing one is a fault also where the config says
     /// `init = true`: nobody who lets a monitor run for months means that.
     opened: AtomicBool,
@@ -52,7 +52,8 @@ impl Watch {
             true => None,
             false => Some(alerts::desk(&settings)?),
         };
-        Ok(Watch { name, settings, desk, cried: Mutex::new(None), opened: AtomicBool::new(false) })
+        let beside = Beside::of(settings.require_db()?);
+        Ok(Watch { name, settings, desk, beside, opened: AtomicBool::new(false) })
     }
 
     /// The one place where a watched log is audited. Whatever is to be done with the report of every audit
@@ -60,45 +61,67 @@ impl Watch {
     fn audit(&self, stop: &Stop, progress: &dyn Progress) -> Result<Report, String> {
         let init = self.settings.init && !self.opened.load(Ordering::Relaxed);
         let settings = Settings { init, ..self.settings.clone() };
-        let report = audit::audit(&settings, stop, progress)?;
-        if report.input().mirror == MirrorUse::Opened {
+        let result = audit::audit(&settings, stop, progress);
+        if result.as_ref().is_ok_and(|report| report.input().mirror == MirrorUse::Opened) {
             self.opened.store(true, Ordering::Relaxed);
         }
-        if let Some(desk) = &self.desk
-            && let Err(why) = self.tell(desk, &report)
-        {
-            self.cry(desk, &why);
+        if let Some(desk) = &self.desk {
+            self.tell(desk, result.as_ref(), stop)?;
         }
-        Ok(report)
+        result
     }
 
-    /// Writes what is new into the outbox of the mirror, and sends what is due.
-    fn tell(&self, desk: &Desk, report: &Report) -> Result<(), String> {
-        if report.input().mirror != MirrorUse::Opened {
-            return Err(report.input().faults.first().cloned().unwrap_or_default());
+    /// Tells what came of an audit: through the outbox of the mirror, or without it where it cannot be used.
+    fn tell(&self, desk: &Desk, result: Result<&Report, &String>, stop: &Stop) -> Result<(), String> {
+        let db = self.settings.require_db()?;
+        let told = match result {
+            Ok(report) => match report.input().mirror {
+                MirrorUse::Opened => self.tell_with(desk, report, stop)?,
+                MirrorUse::InUse => Err(MirrorError::InUse(db.to_owned())),
+                MirrorUse::Unopened => {
+                    let fault = report.input().faults.first().map_or("", String::as_str);
+                    self.tell_without(desk, Trouble::Fault(fault));
+                    Ok(())
+                }
+            },
+            Err(why) => {
+                self.tell_without(desk, Trouble::Fault(why));
+                Ok(())
+            }
+        };
+        match told {
+            Ok(()) => {}
+            Err(MirrorError::InUse(_)) => self.tell_without(desk, Trouble::InUse(&holder_of(db))),
+            Err(error) => self.tell_without(desk, Trouble::Fault(&error.to_string())),
         }
-        let key = self.settings.one_log_key()?.ok_or_else(|| audit::NO_LOG_KEY.to_owned())?;
-        let mut mirror = Mirror::open(self.settings.require_db()?, key).map_err(|error| error.to_string())?;
-        let now = audit::unix_ms();
-        desk.note(&mut mirror, &self.name, &Audited::of(report), now).map_err(|error| error.to_string())?;
-        desk.deliver(&mut mirror, now).map_err(|error| error.to_string())?;
-        *self.cried() = None;
         Ok(())
     }
 
-    /// Without a mirror there is no outbox: then a fault is told of once, until there is another.
-    fn cry(&self, desk: &Desk, fault: &str) {
-        let mut cried = self.cried();
-        if cried.as_deref() != Some(fault) {
-            let origin =
-                self.settings.log_key.as_ref().map_or_else(String::new, |key| key.origin().to_owned());
-            desk.cry(&Log { name: self.name.clone(), origin }, fault, audit::unix_ms());
-            *cried = Some(fault.to_owned());
-        }
+    /// Writes what is new into the outbox, and sends what is due.
+    fn tell_with(
+        &self,
+        desk: &Desk,
+        report: &Report,
+        stop: &Stop,
+    ) -> Result<Result<(), MirrorError>, String> {
+        let cut_short = stop.is_stopped() && !report.undecided().is_empty();
+        let audited = Audited { cut_short, ..Audited::of(report) };
+        let key = self.settings.one_log_key()?.ok_or_else(|| audit::NO_LOG_KEY.to_owned())?;
+        let db = self.settings.require_db()?;
+        let tell = || {
+            let mut mirror = Mirror::open(db, key)?;
+            let now = audit::unix_ms();
+            desk.with_mirror(&self.beside, &mut mirror, &self.name, now)?;
+            desk.note(&mut mirror, &self.name, &audited, now)?;
+            desk.deliver_until(&mut mirror, now, &|| stop.is_stopped()).map(drop)
+        };
+        Ok(tell())
     }
 
-    fn cried(&self) -> MutexGuard<'_, Option<String>> {
-        self.cried.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tell_without(&self, desk: &Desk, trouble: Trouble<'_>) {
+        let origin = self.settings.log_key.as_ref().map_or_else(String::new, |key| key.origin().to_owned());
+        let log = Log { name: self.name.clone(), origin };
+        desk.without_mirror(&self.beside, &log, trouble, audit::unix_ms());
     }
 }
 
