@@ -6,23 +6,24 @@ mod tls;
 
 use countersign::alerts::{Channel, Command, Config, Desk, Log, Smtp, SmtpConfig, Way, Webhook, signature};
 use countersign::core::finding::Severity;
-use countersign::core::hash::sha256;
 use countersign::source::HttpOptions;
 use http_body_util::Full;
 use hyper::Response;
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::cli::{program, run};
+use support::mail::MailServer;
+use support::receivers::hmac;
 use support::{Reply, TestServer};
 use tls::TlsServer;
 
 const NOW: u64 = 1_900_000_000_000;
 const SECRET: &str = "0123456789abcdef";
+
+/// What a test alert says.
+const SAID: &str = "a test of this alert channel";
 
 /// Sends a test alert of a log with this name one way; how it went.
 fn send(way: impl Way + 'static, log: &str) -> Result<(), String> {
@@ -45,6 +46,7 @@ fn a_command_gets_the_alert_on_its_stdin_and_its_exit_code_is_its_answer() {
     let got: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     assert_eq!((&got["tool"], &got["kind"]), (&"countersign".into(), &"test".into()));
     assert_eq!(got["log"]["name"], "our log");
+    assert!(got["message"].as_str().unwrap().starts_with(SAID), "{got}");
     let why = send(shell("echo of course not >&2; exit 7"), "l").unwrap_err();
     assert!(why.contains('7') && why.contains("of course not"), "{why}");
     assert!(send(shell("kill -9 $$"), "l").unwrap_err().contains('9'));
@@ -83,17 +85,6 @@ fn options() -> HttpOptions {
 
 fn webhook(url: &str) -> Webhook {
     Webhook::new(url, SECRET, &options()).map_err(|error| error.to_string()).unwrap()
-}
-
-/// RFC 2104, by hand.
-fn hmac(key: &[u8], text: &[u8]) -> String {
-    let pad = |byte: u8| -> Vec<u8> {
-        let mut block = [byte; 64];
-        block.iter_mut().zip(key).for_each(|(pad, key)| *pad ^= key);
-        block.to_vec()
-    };
-    let inner = sha256(&[&pad(0x36), text].concat());
-    sha256(&[&pad(0x5c)[..], &inner.0].concat()).to_string()
 }
 
 #[test]
@@ -154,56 +145,6 @@ fn a_webhook_is_whom_its_certificate_says() {
     assert_eq!(send(webhook.unwrap(), "l"), Ok(()));
 }
 
-/// A mail server on this machine that answers each command as `answer` says (`None`: as a good one would),
-/// and everything that it was told.
-fn mail_server(
-    answer: impl Fn(&str) -> Option<String> + Send + 'static,
-) -> (String, Arc<Mutex<Vec<String>>>) {
-    mail_server_at("127.0.0.1:0", answer)
-}
-
-fn mail_server_at(
-    address: &str,
-    answer: impl Fn(&str) -> Option<String> + Send + 'static,
-) -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind(address).unwrap();
-    let url = format!("smtp://{}", listener.local_addr().unwrap());
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let telling = Arc::clone(&told);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let mut writer = stream.try_clone().unwrap();
-            let mut say = |text: &str| writer.write_all(format!("{text}\r\n").as_bytes()).is_ok();
-            let greeting = answer("").unwrap_or_else(|| "220 mail.example".to_owned());
-            say(&greeting);
-            if !greeting.starts_with("220") {
-                continue;
-            }
-            let mut in_data = false;
-            for line in BufReader::new(stream).lines() {
-                let Ok(line) = line else { break };
-                telling.lock().unwrap().push(line.clone());
-                let command = line.split([' ', ':']).next().unwrap().to_ascii_uppercase();
-                let usual = match command.as_str() {
-                    _ if in_data && line != "." => continue,
-                    "." => "250 taken",
-                    "DATA" => "354 go on",
-                    "EHLO" => "250-mail.example\r\n250 8BITMIME",
-                    "QUIT" => "221 bye",
-                    _ => "250 well",
-                };
-                let answer = answer(&command).unwrap_or_else(|| usual.to_owned());
-                in_data = answer.starts_with("354");
-                let said = say(&answer);
-                if !said || ["QUIT", "STARTTLS"].contains(&command.as_str()) {
-                    break;
-                }
-            }
-        }
-    });
-    (url, told)
-}
-
 fn smtp(server: &str) -> SmtpConfig {
     SmtpConfig {
         server: server.to_owned(),
@@ -215,16 +156,16 @@ fn smtp(server: &str) -> SmtpConfig {
 
 #[test]
 fn a_mail_says_it_to_people_and_carries_the_json() {
-    let (server, told) = mail_server(|_| None);
+    let server = MailServer::start(|_| None);
     assert_eq!(
-        send(Smtp::new(&smtp(&server)).unwrap(), "our log\r\nBcc: x@evil.example\r\n\r\n.\r\n"),
+        send(Smtp::new(&smtp(&server.url)).unwrap(), "our log\r\nBcc: x@evil.example\r\n\r\n.\r\n"),
         Ok(())
     );
-    let told = told.lock().unwrap().clone();
+    let told = server.told.lock().unwrap().clone();
     let has = |start: &str| told.iter().filter(|line| line.starts_with(start)).count();
     assert_eq!((has("MAIL FROM:<watch@example.org>"), has("RCPT TO:")), (1, 2));
     assert_eq!((has("Subject: [countersign] info test: test"), has("Bcc:"), has(".")), (1, 0, 1));
-    assert_eq!((has("Message-ID: <"), has("a test of this alert channel"), has("Content-Disposition: attachment")), (1, 1, 1));
+    assert_eq!((has("Message-ID: <"), has(SAID), has("Content-Disposition: attachment")), (1, 1, 1));
 }
 
 #[test]
@@ -237,8 +178,8 @@ fn a_mail_server_that_does_not_say_yes_has_not_got_it() {
         ("DATA", "552 too long"),
         (".", "554 spam"),
     ] {
-        let (server, _) = mail_server(move |command| (command == at).then(|| says.to_owned()));
-        let why = send(Smtp::new(&smtp(&server)).unwrap(), "l").unwrap_err();
+        let server = MailServer::start(move |command| (command == at).then(|| says.to_owned()));
+        let why = send(Smtp::new(&smtp(&server.url)).unwrap(), "l").unwrap_err();
         assert!(why.contains("127.0.0.1"), "{at} {says}: {why}");
     }
     assert!(send(Smtp::new(&smtp("smtp://127.0.0.1:1")).unwrap(), "l").is_err());
@@ -248,26 +189,29 @@ fn a_mail_server_that_does_not_say_yes_has_not_got_it() {
 /// A server that offers TLS and then has none: nothing is sent in the clear instead.
 #[test]
 fn starttls_that_fails_is_no_reason_to_go_on_without() {
-    let (server, told) = mail_server(|command| match command {
+    let server = MailServer::start(|command| match command {
         "EHLO" => Some("250-mail.example\r\n250 STARTTLS".to_owned()),
         "STARTTLS" => Some("220 go on".to_owned()),
         _ => None,
     });
     let begun = Instant::now();
-    assert!(send(Smtp::new(&smtp(&server)).unwrap(), "l").is_err());
-    assert!(!told.lock().unwrap().iter().any(|line| line.starts_with("MAIL")));
+    assert!(send(Smtp::new(&smtp(&server.url)).unwrap(), "l").is_err());
+    assert!(!server.told.lock().unwrap().iter().any(|line| line.starts_with("MAIL")));
     assert!(begun.elapsed() < Duration::from_secs(30));
 }
 
 /// 127.0.0.2 is here as well, and nothing that the program takes for granted to be so.
 #[test]
 fn a_password_is_never_sent_in_the_clear() {
-    let (server, told) = mail_server_at("127.0.0.2:0", |_| None);
-    let config =
-        SmtpConfig { username: Some("us".to_owned()), password: Some("s3cret".to_owned()), ..smtp(&server) };
+    let server = MailServer::at("127.0.0.2:0", |_| None);
+    let config = SmtpConfig {
+        username: Some("us".to_owned()),
+        password: Some("s3cret".to_owned()),
+        ..smtp(&server.url)
+    };
     let why = send(Smtp::new(&config).unwrap(), "l").unwrap_err();
     assert!(!why.contains("s3cret"), "{why}");
-    let told = told.lock().unwrap();
+    let told = server.told.lock().unwrap();
     assert!(!told.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")), "{told:?}");
 }
 
@@ -291,13 +235,14 @@ fn the_command_tries_every_channel_and_says_how_each_went() {
     let home = tempfile::tempdir().unwrap();
     let got = home.path().join("got.json");
     let hook = TestServer::start(|_| Reply::ok(""));
-    let (mail, _) = mail_server(|_| None);
+    let mail = MailServer::start(|_| None);
     let good = format!(
         "[[alert]]\nname = 'page'\ncommand = ['/bin/sh', '-c', 'cat > {}']\n
          [[alert]]\nname = 'hook'\nwebhook = '{}'\nsecret-env = 'HOOK_SECRET'\nseverity = 'violation'\n
-         [[alert]]\nname = 'mail'\nsmtp = '{mail}'\nfrom = 'watch@example.org'\nto = ['ops@example.org']\n",
+         [[alert]]\nname = 'mail'\nsmtp = '{}'\nfrom = 'watch@example.org'\nto = ['ops@example.org']\n",
         got.display(),
-        hook.url()
+        hook.url(),
+        mail.url
     );
     let config = home.path().join("c.toml");
     fs::write(&config, &good).unwrap();

@@ -47,8 +47,8 @@ fn an_outage_and_a_fault_are_told_once_and_so_is_their_end() {
     let desk =
         desk(vec![all.channel("all", Severity::Warning), violations.channel("worst", Severity::Violation)]);
     let mut mirror = home.open();
-    let down = Audited { unreachable: Some("no answer\u{1b}[2J".to_owned()), fault: None };
-    let fault = Audited { unreachable: None, fault: Some("the disk is full".to_owned()) };
+    let down = Audited { unreachable: Some("no answer\u{1b}[2J".to_owned()), ..well() };
+    let fault = Audited { fault: Some("the disk is full".to_owned()), ..well() };
     let mut now = NOW;
     for audited in [&down, &down, &well(), &well(), &down, &fault, &fault, &well()] {
         now += MINUTE;
@@ -63,6 +63,34 @@ fn an_outage_and_a_fault_are_told_once_and_so_is_their_end() {
     assert_eq!(kinds, ["unreachable", "recovered", "unreachable", "local", "recovered", "recovered"]);
     // That the auditor itself is at fault is for everybody who relies on it.
     assert_eq!(violations.kinds(), [pair("local", "local-fault"), pair("recovered", "local-fault")]);
+}
+
+/// An audit that somebody ended knows neither that the log is away nor that it is back.
+#[test]
+fn an_audit_that_was_cut_short_tells_of_no_outage_and_of_no_recovery() {
+    let home = Home::new();
+    let fake = Fake::default();
+    let desk = desk(vec![fake.channel("a", Severity::Info)]);
+    let mut mirror = home.open();
+    let cut = Audited { unreachable: Some("told to stop".to_owned()), cut_short: true, ..well() };
+    let down = Audited { unreachable: Some("no answer".to_owned()), ..well() };
+    for (audited, told) in [
+        (&cut, 0),
+        (&well(), 0),
+        (&down, 1),
+        (&cut, 0),
+        (&Audited { cut_short: true, ..well() }, 0),
+        (&well(), 1),
+    ] {
+        assert_eq!(desk.note(&mut mirror, "log", audited, NOW).unwrap(), told, "{audited:?}");
+    }
+    // What it found is told all the same.
+    find(&mut mirror, &Finding::of_log(Code::Gap, "s", "m"), NOW);
+    assert_eq!(desk.note(&mut mirror, "log", &cut, NOW).unwrap(), 1);
+    // Who is told to stop sends nothing more, and loses nothing.
+    let delivered = desk.deliver_until(&mut mirror, NOW, &|| true).unwrap();
+    assert_eq!((delivered.sent, delivered.pending, fake.take().len()), (0, 3, 0));
+    assert_eq!(desk.deliver(&mut mirror, NOW).unwrap().sent, 3);
 }
 
 #[test]

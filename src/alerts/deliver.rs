@@ -24,6 +24,9 @@ const FAILING_FOR: u64 = 60 * 60 * 1000;
 /// So many alerts at most over one channel in one go, so that the next audit is not kept waiting.
 const MOST_AT_ONCE: u32 = 100;
 
+/// For the same reason: nothing more is begun after so long over one channel, in milliseconds. It may be slow.
+const LONGEST: u64 = 60 * 1000;
+
 /// What was sent, and what is left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Delivered {
@@ -37,13 +40,14 @@ pub struct Delivered {
     pub next_try: Option<u64>,
 }
 
-/// The time: what the caller says it is, and what passed since.
-struct Clock {
+/// The time: what the caller says it is, and what passed since; and whether there is any left.
+struct Clock<'a> {
     now: u64,
     since: Instant,
+    stopped: &'a dyn Fn() -> bool,
 }
 
-impl Clock {
+impl Clock<'_> {
     fn now(&self) -> u64 {
         let passed = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.now.saturating_add(passed)
@@ -56,7 +60,20 @@ impl Desk {
     /// # Errors
     /// Of the mirror. A channel that fails is no error: it is counted, and tried again later.
     pub fn deliver(&self, mirror: &mut Mirror, now: u64) -> Result<Delivered> {
-        let clock = Clock { now, since: Instant::now() };
+        self.deliver_until(mirror, now, &|| false)
+    }
+
+    /// The same, but begins nothing more once `stopped` says so. What is left stays in the outbox.
+    ///
+    /// # Errors
+    /// Of the mirror.
+    pub fn deliver_until(
+        &self,
+        mirror: &mut Mirror,
+        now: u64,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Delivered> {
+        let clock = Clock { now, since: Instant::now(), stopped };
         let mut delivered = Delivered::default();
         self.deliver_to_all(mirror, &clock, &mut delivered)?;
         if self.watch_channels(mirror, clock.now())? > 0 {
@@ -75,7 +92,12 @@ impl Desk {
         Ok(delivered)
     }
 
-    fn deliver_to_all(&self, mirror: &mut Mirror, clock: &Clock, delivered: &mut Delivered) -> Result<()> {
+    fn deliver_to_all(
+        &self,
+        mirror: &mut Mirror,
+        clock: &Clock<'_>,
+        delivered: &mut Delivered,
+    ) -> Result<()> {
         self.config.channels.iter().try_for_each(|channel| deliver_to(channel, mirror, clock, delivered))
     }
 
@@ -123,7 +145,7 @@ impl Desk {
 fn deliver_to(
     channel: &Channel,
     mirror: &mut Mirror,
-    clock: &Clock,
+    clock: &Clock<'_>,
     delivered: &mut Delivered,
 ) -> Result<()> {
     let (mut after, begun) = (0, clock.now());
@@ -131,6 +153,9 @@ fn deliver_to(
         return Ok(());
     }
     for _ in 0..MOST_AT_ONCE {
+        if (clock.stopped)() || clock.now().saturating_sub(begun) > LONGEST {
+            break;
+        }
         // One at a time: each is read when it is sent, so that a long queue is not held in memory.
         let Some(due) = mirror.due(&channel.name, begun, after, 1)?.into_iter().next() else { break };
         after = due.alert;

@@ -8,30 +8,30 @@
 //!
 //! Whoever audits calls [`Desk::note`] after each audit, and [`Desk::deliver`] then and whenever
 //! [`Delivered::next_try`] has come. Both block, and are not for a thread that runs asynchronous tasks. Where
-//! the mirror cannot be used, the outbox cannot be either: [`Desk::cry`] says so without it, and [`Desk::calm`] that
-//! it is over.
+//! the mirror cannot be used, the outbox cannot be either: [`Desk::without_mirror`] says so without it, and
+//! [`Desk::with_mirror`] that it is over.
 //!
 //! What this does not prove: that somebody reads what a channel took.
 
 mod channels;
 mod command;
-mod cries;
 mod deliver;
 mod message;
 pub mod plan;
 mod smtp;
 mod webhook;
+mod without;
 
 #[cfg(test)]
 mod plan_tests;
 
 pub use channels::{Channel, Fate, Message, Way};
 pub use command::Command;
-pub use cries::{Cries, Fault};
 pub use deliver::Delivered;
 pub use message::{Alert, Item, Kind, Log};
 pub use smtp::{Smtp, SmtpConfig};
 pub use webhook::{Webhook, signature};
+pub use without::{Beside, TIMES_IN_USE, Trouble};
 
 use crate::audit::acknowledge::Acknowledgement;
 use crate::core::finding::Severity;
@@ -61,6 +61,8 @@ pub struct Audited {
     pub unreachable: Option<String>,
     /// What is at fault on this side.
     pub fault: Option<String>,
+    /// Somebody ended it in the middle: whether the log can be read, and whether all is well here, it cannot tell.
+    pub cut_short: bool,
 }
 
 impl Audited {
@@ -71,7 +73,11 @@ impl Audited {
             let text = escape(causes.first()?);
             Some(if more == 0 { text } else { format!("{text} (and {more} more)") })
         };
-        Audited { unreachable: first(report.undecided()), fault: first(&report.input().faults) }
+        Audited {
+            unreachable: first(report.undecided()),
+            fault: first(&report.input().faults),
+            cut_short: false,
+        }
     }
 }
 
@@ -121,7 +127,9 @@ impl Desk {
         for group in plan::grouped(plan::findings(&facts)) {
             self.of_findings(mirror, &log, group, now, &mut written);
         }
-        self.of_conditions(mirror, &log, &conditions(audited), &CODES, &told, now, &mut written);
+        if !audited.cut_short {
+            self.of_conditions(mirror, &log, &conditions(audited), &CODES, &told, now, &mut written);
+        }
         self.write(mirror, written, now)
     }
 

@@ -196,6 +196,7 @@ fn fill(input: &mut Input, mirror: &Mirror, summary: Summary, key: &LogKey) -> R
     input.findings = mirror.findings(false)?.into_iter().map(reported).collect();
     input.ended = mirror.findings(true)?.into_iter().map(reported).collect();
     input.incomplete.extend(summary.incomplete);
+    input.follows.extend(summary.follows);
     input.faults.extend(summary.faults);
     input.notes.extend(summary.notes);
     input.nothing_judged |= summary.no_head;

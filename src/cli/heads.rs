@@ -218,6 +218,7 @@ fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, bytes: &[u8]) 
         }
     }
     imported.incomplete.extend(summary.incomplete);
+    imported.incomplete.extend(summary.follows);
     Ok(say_imported(settings, &imported))
 }
 

@@ -7,10 +7,10 @@ use super::config::Settings;
 use super::monitor_args::MonitorOptions;
 use super::output;
 use super::watched::{self, LogConfig, Watched};
-use crate::alerts::{Audited, Cries, Desk, Fault, Log};
+use crate::alerts::{Audited, Beside, Desk, Log, Trouble};
 use crate::audit::conclusion::Conclusion;
 use crate::core::text::escape;
-use crate::mirror::{HeadReader, Mirror, MirrorError};
+use crate::mirror::{HeadReader, Mirror, MirrorError, holder_of};
 use crate::monitor::{self, Plan, Subject};
 use crate::report::{MirrorUse, Report};
 use crate::run::{Progress, Silent};
@@ -38,8 +38,8 @@ struct Watch {
     settings: Settings,
     /// Who is told, where the config says so.
     desk: Option<Desk>,
-    /// What was told of a mirror that could not be opened.
-    cries: Cries,
+    /// What was told of a mirror that cannot be used.
+    beside: Beside,
     /// The mirror was there once. From then on a missing one is a fault also where the config says
     /// `init = true`: nobody who lets a monitor run for months means that.
     opened: AtomicBool,
@@ -52,8 +52,8 @@ impl Watch {
             true => None,
             false => Some(alerts::desk(&settings)?),
         };
-        let cries = Cries::beside(settings.require_db()?);
-        Ok(Watch { name, settings, desk, cries, opened: AtomicBool::new(false) })
+        let beside = Beside::of(settings.require_db()?);
+        Ok(Watch { name, settings, desk, beside, opened: AtomicBool::new(false) })
     }
 
     /// The one place where a watched log is audited. Whatever is to be done with the report of every audit
@@ -61,50 +61,67 @@ impl Watch {
     fn audit(&self, stop: &Stop, progress: &dyn Progress) -> Result<Report, String> {
         let init = self.settings.init && !self.opened.load(Ordering::Relaxed);
         let settings = Settings { init, ..self.settings.clone() };
-        let report = audit::audit(&settings, stop, progress)?;
-        if report.input().mirror == MirrorUse::Opened {
+        let result = audit::audit(&settings, stop, progress);
+        if result.as_ref().is_ok_and(|report| report.input().mirror == MirrorUse::Opened) {
             self.opened.store(true, Ordering::Relaxed);
         }
         if let Some(desk) = &self.desk {
-            self.tell(desk, &report);
+            self.tell(desk, result.as_ref(), stop)?;
         }
-        Ok(report)
+        result
     }
 
-    /// Writes what is new into the outbox of the mirror, and sends what is due. Without a mirror there is no
-    /// outbox: then the fault is told of without it.
-    fn tell(&self, desk: &Desk, report: &Report) {
-        let input = report.input();
-        let told = match input.mirror {
-            MirrorUse::Opened => self.tell_of(desk, report),
-            used => Err((input.faults.first().cloned().unwrap_or_default(), used == MirrorUse::InUse)),
+    /// Tells what came of an audit: through the outbox of the mirror, or without it where it cannot be used.
+    fn tell(&self, desk: &Desk, result: Result<&Report, &String>, stop: &Stop) -> Result<(), String> {
+        let db = self.settings.require_db()?;
+        let told = match result {
+            Ok(report) => match report.input().mirror {
+                MirrorUse::Opened => self.tell_with(desk, report, stop)?,
+                MirrorUse::InUse => Err(MirrorError::InUse(db.to_owned())),
+                MirrorUse::Unopened => {
+                    let fault = report.input().faults.first().map_or("", String::as_str);
+                    self.tell_without(desk, Trouble::Fault(fault));
+                    Ok(())
+                }
+            },
+            Err(why) => {
+                self.tell_without(desk, Trouble::Fault(why));
+                Ok(())
+            }
         };
-        if let Err((message, in_use)) = told {
-            desk.cry(&self.cries, &self.log(), Fault { message: &message, in_use }, audit::unix_ms());
+        match told {
+            Ok(()) => {}
+            Err(MirrorError::InUse(_)) => self.tell_without(desk, Trouble::InUse(&holder_of(db))),
+            Err(error) => self.tell_without(desk, Trouble::Fault(&error.to_string())),
         }
+        Ok(())
     }
 
-    fn tell_of(&self, desk: &Desk, report: &Report) -> Result<(), (String, bool)> {
-        let sentence = |why: String| (why, false);
-        let key = self
-            .settings
-            .one_log_key()
-            .map_err(sentence)?
-            .ok_or_else(|| sentence(audit::NO_LOG_KEY.to_owned()))?;
-        let db = self.settings.require_db().map_err(sentence)?;
-        let told = || -> Result<(), MirrorError> {
+    /// Writes what is new into the outbox, and sends what is due.
+    fn tell_with(
+        &self,
+        desk: &Desk,
+        report: &Report,
+        stop: &Stop,
+    ) -> Result<Result<(), MirrorError>, String> {
+        let cut_short = stop.is_stopped() && !report.undecided().is_empty();
+        let audited = Audited { cut_short, ..Audited::of(report) };
+        let key = self.settings.one_log_key()?.ok_or_else(|| audit::NO_LOG_KEY.to_owned())?;
+        let db = self.settings.require_db()?;
+        let tell = || {
             let mut mirror = Mirror::open(db, key)?;
             let now = audit::unix_ms();
-            desk.calm(&self.cries, &mut mirror, &self.log(), now)?;
-            desk.note(&mut mirror, &self.name, &Audited::of(report), now)?;
-            desk.deliver(&mut mirror, now).map(drop)
+            desk.with_mirror(&self.beside, &mut mirror, &self.name, now)?;
+            desk.note(&mut mirror, &self.name, &audited, now)?;
+            desk.deliver_until(&mut mirror, now, &|| stop.is_stopped()).map(drop)
         };
-        told().map_err(|error| (error.to_string(), matches!(error, MirrorError::InUse(_))))
+        Ok(tell())
     }
 
-    fn log(&self) -> Log {
+    fn tell_without(&self, desk: &Desk, trouble: Trouble<'_>) {
         let origin = self.settings.log_key.as_ref().map_or_else(String::new, |key| key.origin().to_owned());
-        Log { name: self.name.clone(), origin }
+        let log = Log { name: self.name.clone(), origin };
+        desk.without_mirror(&self.beside, &log, trouble, audit::unix_ms());
     }
 }
 

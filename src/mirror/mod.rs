@@ -15,6 +15,7 @@
 //! | `schema.sql`, `outbox.sql`, `watching.sql` | tables, and the views that an auditor may query |
 //! | [`state`] | the cursors and counts |
 //! | `mark` | how a rolled-back mirror is noticed |
+//! | `holder` | which process has the mirror |
 //! | `write`, `read` | leaves, nodes, columns |
 //! | `heads`, `listed` | signed heads; which of them the log lists itself |
 //! | `head_lines` | the history of heads for others, read beside a running audit |
@@ -25,6 +26,7 @@ mod error;
 mod findings;
 mod head_lines;
 mod heads;
+mod holder;
 mod listed;
 mod mark;
 mod memory;
@@ -37,6 +39,7 @@ pub use error::MirrorError;
 pub use findings::StoredFinding;
 pub use head_lines::{HeadLine, HeadReader};
 pub use heads::{HeadStatus, Provenance, StoredHead};
+pub use holder::{holder_id, holder_of};
 pub use outbox::{Attempt, Due, Failing, Outgoing, Queue, Told};
 pub use read::Reader;
 
@@ -178,6 +181,13 @@ impl Mirror {
     }
 }
 
+/// The name of a file beside the mirror: the mirror's, with `suffix` after it.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 fn exists(path: &Path) -> Result<bool> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(true),
@@ -201,12 +211,13 @@ impl Drop for Lock {
 
 /// Takes `<mirror>.lock`. The operating system gives it back however this process ends.
 fn lock(path: &Path) -> Result<Lock> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let file = File::options().create(true).truncate(false).write(true).open(name);
+    let file = File::options().create(true).truncate(false).write(true).open(beside(path, ".lock"));
     let file = file.map_err(|error| io_error(path, &error))?;
     match file.try_lock() {
-        Ok(()) => Ok(Lock(file)),
+        Ok(()) => {
+            holder::sign(&file);
+            Ok(Lock(file))
+        }
         Err(TryLockError::WouldBlock) => Err(MirrorError::InUse(path.to_owned())),
         Err(TryLockError::Error(error)) => Err(io_error(path, &error)),
     }
@@ -215,9 +226,7 @@ fn lock(path: &Path) -> Result<Lock> {
 /// Builds the database beside its place and renames it there, so that a crash leaves either no
 /// mirror or a whole one.
 fn create(path: &Path, key: &LogKey) -> Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let temporary = PathBuf::from(name);
+    let temporary = beside(path, ".new");
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io_error(path, &error)),
         _ => {}

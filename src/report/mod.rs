@@ -118,6 +118,8 @@ pub struct Input {
     pub ended: Vec<ReportedFinding>,
     /// What could not be decided, with the cause.
     pub incomplete: Vec<String>,
+    /// What could not be decided because of something that is said anyway, as a finding or in `incomplete`.
+    pub follows: Vec<String>,
     /// Faults on our side.
     pub faults: Vec<String>,
     /// What the reader should know besides.
@@ -155,6 +157,7 @@ impl Report {
     pub fn new(mut input: Input) -> Report {
         let checks = checks::lines(&input);
         let undecided = input.incomplete.len();
+        input.incomplete.append(&mut input.follows);
         for line in &checks {
             if line.result == CheckResult::NotChecked
                 && let Some(cause) = line.missing
@@ -185,7 +188,8 @@ impl Report {
         self.verdict != Conclusion::Clean || warning || self.input.must_be_read
     }
 
-    /// What the run itself could not decide, without the checks that nothing was given for.
+    /// What the run itself could not decide, without the checks that nothing was given for, and without what
+    /// only follows: a gap is a finding, and no log that cannot be reached.
     pub fn undecided(&self) -> &[String] {
         self.input.incomplete.get(..self.undecided).unwrap_or_default()
     }

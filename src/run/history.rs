@@ -75,7 +75,7 @@ impl Run<'_> {
                 "{beyond} signed head(s) are larger than the {rooted} entries that could be rebuilt, and were not \
                  compared with the tree"
             );
-            self.summary.incomplete.push(cause);
+            self.summary.follows.push(cause);
         }
         Ok(())
     }

@@ -131,6 +131,8 @@ pub struct Summary {
     pub tally: Tally,
     /// What could not be decided, each with its cause.
     pub incomplete: Vec<String>,
+    /// What could not be decided because of something that is said anyway, as a finding or in `incomplete`.
+    pub follows: Vec<String>,
     /// Faults on our side.
     pub faults: Vec<String>,
     /// What the reader should know besides.

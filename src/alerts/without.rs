@@ -1,0 +1,187 @@
+//! Where the mirror cannot be used, the outbox in it cannot be either: what is then told is kept in a note beside
+//! the mirror, so that it is told once, however often the monitor or cron starts anew, and that it is over is told
+//! to whom it was told.
+//!
+//! The note is written before anything is sent, and after each yes: a crash in between sends again under the same
+//! key. Where it cannot be written, as on a disk that is gone, memory must do, and a restart tells again.
+//!
+//! That another process has the mirror is told only when it is found so [`TIMES_IN_USE`] times in a row: an audit by
+//! hand or a receipt in the wrong moment is no fault.
+
+use super::message::{Alert, Kind, Log, key};
+use super::{Desk, Fate, LOCAL_FAULT, Result};
+use crate::core::finding::Severity;
+use crate::core::text::escape;
+use crate::mirror::{Mirror, Outgoing, beside};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// So often in a row the mirror must be found in use.
+pub const TIMES_IN_USE: u32 = 3;
+
+/// A channel that did not take it is asked again after this, in milliseconds.
+const AGAIN: u64 = 60 * 1000;
+
+/// A longer note is none of ours.
+const MAX_NOTE: u64 = 64 * 1024;
+
+/// Why the mirror cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trouble<'a> {
+    /// Another process has it: what that left in its lock, where it can be told.
+    InUse(&'a str),
+    /// Anything else, in words for people.
+    Fault(&'a str),
+}
+
+/// What is kept.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Note {
+    /// Who has the mirror; `None`: another fault.
+    holder: Option<String>,
+    /// When it began, in Unix milliseconds, and a random number: they tell it from every other.
+    at: u64,
+    number: u64,
+    /// What is the matter, escaped.
+    message: String,
+    /// How often in a row.
+    times: u32,
+    /// The channels that took it.
+    told: Vec<String>,
+    /// The others are not asked before.
+    not_before: u64,
+}
+
+/// The note of one mirror.
+pub struct Beside {
+    path: PathBuf,
+    /// Where the file cannot be written.
+    memory: Mutex<Option<Note>>,
+}
+
+impl Beside {
+    /// `<mirror>.fault`.
+    pub fn of(mirror: &Path) -> Beside {
+        Beside { path: beside(mirror, ".fault"), memory: Mutex::default() }
+    }
+
+    fn read(&self) -> Option<Note> {
+        let read = || {
+            let mut text = String::new();
+            fs::File::open(&self.path).ok()?.take(MAX_NOTE).read_to_string(&mut text).ok()?;
+            serde_json::from_str(&text).ok()
+        };
+        read().or_else(|| self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn write(&self, note: &Note) {
+        let text = serde_json::to_string(note).unwrap_or_default();
+        let new = beside(&self.path, ".new");
+        let written = fs::write(&new, text)
+            .and_then(|()| fs::File::open(&new)?.sync_all())
+            .and_then(|()| fs::rename(&new, &self.path));
+        let kept = if written.is_err() { Some(note.clone()) } else { None };
+        *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+    }
+
+    fn remove(&self) {
+        // One that cannot be removed says of the next fault that it was told; nothing can be written there either.
+        let _ = fs::remove_file(&self.path);
+        *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Note {
+    fn begun(holder: Option<&str>, message: &str, now: u64) -> Note {
+        Note {
+            holder: holder.map(escape),
+            at: now,
+            number: fastrand::u64(..),
+            message: escape(message),
+            times: 0,
+            told: Vec::new(),
+            not_before: 0,
+        }
+    }
+
+    fn key(&self, kind: Kind, log: &Log) -> String {
+        key("no mirror", kind, &[(&log.name, self.at, self.number)])
+    }
+}
+
+impl Desk {
+    /// Tells, where it was not told, that the mirror cannot be used. Call it after every audit that could not.
+    pub fn without_mirror(&self, beside: &Beside, log: &Log, trouble: Trouble<'_>, now: u64) {
+        let (holder, message) = match trouble {
+            Trouble::InUse(holder) => (Some(holder), "the mirror is in use by another process all the time"),
+            Trouble::Fault(message) => (None, message),
+        };
+        let mut note = match beside.read() {
+            // That one stands until the mirror is opened.
+            Some(note) if note.holder.is_none() => note,
+            Some(note) if note.holder.as_deref() == holder => note,
+            _ => Note::begun(holder, message, now),
+        };
+        note.times = note.times.saturating_add(1);
+        let waits = note.holder.is_some() && note.times < TIMES_IN_USE;
+        if waits || note.not_before > now || self.have_all(&note, now) {
+            return beside.write(&note);
+        }
+        beside.write(&note);
+        self.send_note(beside, &mut note, log, now);
+    }
+
+    /// Whether each channel took it, or was tried for as long as it asks for.
+    fn have_all(&self, note: &Note, now: u64) -> bool {
+        self.config.channels.iter().all(|channel| {
+            note.told.contains(&channel.name) || now.saturating_sub(note.at) > channel.retry_for
+        })
+    }
+
+    fn send_note(&self, beside: &Beside, note: &mut Note, log: &Log, now: u64) {
+        let log = Log { name: escape(&log.name), origin: escape(&log.origin) };
+        let key = note.key(Kind::Local, &log);
+        let mut alert = Alert::new(Kind::Local, key, log, Severity::Warning, LOCAL_FAULT, note.at);
+        alert.message = note.message.clone();
+        for channel in &self.config.channels {
+            if note.told.contains(&channel.name) {
+                continue;
+            }
+            match channel.send(&alert, now) {
+                Fate::Delivered => note.told.push(channel.name.clone()),
+                Fate::Refused(_) | Fate::Down(_) => note.not_before = now.saturating_add(AGAIN),
+            }
+            beside.write(note);
+        }
+    }
+
+    /// The mirror was opened: that it is well again goes into its outbox, to whom it was told that it was not.
+    /// Who holds the mirror himself does not say so of others whom he keeps waiting.
+    ///
+    /// # Errors
+    /// Of the mirror.
+    pub fn with_mirror(&self, beside: &Beside, mirror: &mut Mirror, log: &str, now: u64) -> Result<()> {
+        let Some(note) = beside.read() else { return Ok(()) };
+        if note.holder.as_deref() == Some(crate::mirror::holder_id()) {
+            return Ok(());
+        }
+        if !note.told.is_empty() {
+            let log = Log { name: escape(log), origin: escape(&mirror.state().origin) };
+            let key = note.key(Kind::Recovered, &log);
+            let mut alert =
+                Alert::new(Kind::Recovered, key.clone(), log, Severity::Warning, LOCAL_FAULT, now);
+            alert.message = format!("the mirror can be used again; it could not: {}", note.message);
+            let (kind, payload) = (Kind::Recovered.as_str().to_owned(), alert.to_json());
+            let outgoing =
+                Outgoing { key, kind, severity: Severity::Warning, payload, channels: note.told.clone() };
+            mirror.transact(|mirror, _| mirror.enqueue(&outgoing, now))?;
+            mirror.acknowledge()?;
+        }
+        // After the commit: in between, it is enqueued again under its key, which adds nothing.
+        beside.remove();
+        Ok(())
+    }
+}
