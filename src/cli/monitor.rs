@@ -3,18 +3,20 @@
 use super::alerts;
 use super::args::{Common, Format};
 use super::audit;
+use super::channels::{self, Channels};
 use super::config::Settings;
-use super::monitor_args::MonitorOptions;
+use super::monitor_args::{MonitorCommand, MonitorOptions};
 use super::output;
 use super::watched::{self, LogConfig, Watched};
 use crate::alerts::{Audited, Desk, Log};
 use crate::audit::conclusion::Conclusion;
-use crate::core::text::escape;
-use crate::mirror::{HeadReader, Mirror};
+use crate::core::text::{escape, quoted};
+use crate::mirror::{HeadReader, Mirror, Queue};
 use crate::monitor::{self, Plan, Subject};
 use crate::report::{MirrorUse, Report};
 use crate::run::{Progress, Silent};
-use crate::source::Stop;
+use crate::source::{Requests, Stop};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,12 +25,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// # Errors
 /// Wrong usage: a sentence for the person.
 pub fn run(common: &Common, options: &MonitorOptions) -> Result<u8, String> {
+    if let Some(MonitorCommand::TestAlert) = options.command {
+        return alerts::test(common, options);
+    }
     let watched = watched::resolve(common, options)?;
     if options.once {
         return once(watched);
     }
-    let read = || watched::resolve(common, options).and_then(plan);
-    monitor::run(plan(watched)?, &read, audit::unix_ms)?;
+    let counted = Counted::default();
+    let read = || watched::resolve(common, options).and_then(|watched| plan(watched, &counted));
+    monitor::run(plan(watched, &counted)?, &read, audit::unix_ms)?;
     Ok(0)
 }
 
@@ -43,16 +49,20 @@ struct Watch {
     /// The mirror was there once. From then on a missing one is a fault also where the config says
     /// `init = true`: nobody who lets a monitor run for months means that.
     opened: AtomicBool,
+    requests: Requests,
+    channels: Channels,
 }
 
 impl Watch {
     /// Reads the secrets of the channels.
-    fn new(name: String, settings: Settings) -> Result<Watch, String> {
+    fn new(name: String, mut settings: Settings, requests: Requests) -> Result<Watch, String> {
+        settings.net.count_in(requests.clone());
         let desk = match settings.alerting.channels.is_empty() {
             true => None,
             false => Some(alerts::desk(&settings)?),
         };
-        Ok(Watch { name, settings, desk, cried: Mutex::new(None), opened: AtomicBool::new(false) })
+        let (cried, opened, channels) = (Mutex::new(None), AtomicBool::new(false), Channels::default());
+        Ok(Watch { name, settings, desk, cried, opened, requests, channels })
     }
 
     /// The one place where a watched log is audited. Whatever is to be done with the report of every audit
@@ -82,6 +92,10 @@ impl Watch {
         let now = audit::unix_ms();
         desk.note(&mut mirror, &self.name, &Audited::of(report), now).map_err(|error| error.to_string())?;
         desk.deliver(&mut mirror, now).map_err(|error| error.to_string())?;
+        let mut queues = desk.queue(&mirror).map_err(|error| error.to_string())?;
+        // What was left to a channel that is gone from the config is on its way to nobody.
+        queues.retain(|name, _| self.settings.alerting.channels.iter().any(|channel| channel.name == *name));
+        self.channels.are(&self.name, queues);
         *self.cried() = None;
         Ok(())
     }
@@ -92,7 +106,12 @@ impl Watch {
         if cried.as_deref() != Some(fault) {
             let origin =
                 self.settings.log_key.as_ref().map_or_else(String::new, |key| key.origin().to_owned());
-            desk.cry(&Log { name: self.name.clone(), origin }, fault, audit::unix_ms());
+            let sent = desk.cry(&Log { name: self.name.clone(), origin }, fault, audit::unix_ms());
+            for (channel, why) in sent.into_iter().filter_map(|(name, sent)| Some((name, sent.err()?))) {
+                let said =
+                    format!("a fault could not be told over the alert channel {}: {why}", quoted(&channel));
+                channels::say_failing(&self.name, &channel, &said, 0);
+            }
             *cried = Some(fault.to_owned());
         }
     }
@@ -111,9 +130,28 @@ impl Subject for Watch {
         let key = self.settings.one_log_key()?.ok_or_else(|| audit::NO_LOG_KEY.to_owned())?;
         HeadReader::open(self.settings.require_db()?, key).map_err(|error| error.to_string())
     }
+
+    fn requests(&self) -> Requests {
+        self.requests.clone()
+    }
+
+    fn channels(&self) -> BTreeMap<String, Queue> {
+        self.channels.all()
+    }
 }
 
-fn plan(watched: Watched) -> Result<Plan, String> {
+/// Requests by the name of the log: a reload begins no new count.
+#[derive(Default)]
+struct Counted(Mutex<BTreeMap<String, Requests>>);
+
+impl Counted {
+    fn of(&self, log: &str) -> Requests {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(log.to_owned()).or_default().clone()
+    }
+}
+
+fn plan(watched: Watched, counted: &Counted) -> Result<Plan, String> {
     let watch = |log: LogConfig| {
         // Nothing could be judged, for as long as it runs.
         log.settings.one_log_key()?.ok_or_else(|| audit::NO_LOG_KEY.to_owned())?;
@@ -121,7 +159,7 @@ fn plan(watched: Watched) -> Result<Plan, String> {
             name: log.name.clone(),
             interval: log.interval,
             deadline: log.settings.net.deadline(),
-            subject: Arc::new(Watch::new(log.name, log.settings)?),
+            subject: Arc::new(Watch::new(log.name.clone(), log.settings, counted.of(&log.name))?),
         })
     };
     let logs = watched.logs.into_iter().map(watch).collect::<Result<Vec<_>, String>>()?;
@@ -142,8 +180,11 @@ fn once(watched: Watched) -> Result<u8, String> {
             continue;
         }
         let bar = audit::bar(&settings);
-        match Watch::new(name.clone(), settings.clone()).and_then(|watch| watch.audit(&stop, &bar)) {
-            Ok(report) => {
+        let audited = Watch::new(name.clone(), settings.clone(), Requests::default())
+            .and_then(|watch| Ok((watch.audit(&stop, &bar)?, watch.channels.failing())));
+        match audited {
+            Ok((report, failing)) => {
+                failing.iter().for_each(|why| output::note(&format!("{name}: {why}")));
                 let shown = !settings.quiet || report.must_be_read();
                 if several && shown && settings.format == Format::Text {
                     output::print(&format!("== {}\n", escape(&name)));
