@@ -281,7 +281,7 @@ fn a_mail_server_is_whom_its_certificate_says() {
 
 fn test_alert(config: &Path) -> support::cli::Outcome {
     let mut command = program();
-    command.args(["alerts", "test", "--format", "json", "--config"]).arg(config);
+    command.args(["monitor", "test-alert", "--format", "json", "--config"]).arg(config);
     command.env("HOOK_SECRET", SECRET);
     run(command)
 }
