@@ -412,6 +412,7 @@ fn the_command_tries_every_channel_and_says_how_each_went() {
         fs::write(&config, wrong).unwrap();
         let outcome = test_alert(&config);
         assert_eq!(outcome.exit, 2, "{wrong}: {outcome:#?}");
+        assert!(!outcome.stderr.contains("--log"), "it is not the log that is wrong: {}", outcome.stderr);
         assert!(!outcome.stderr.contains("s3cret"), "{wrong}: {}", outcome.stderr);
     }
 }

@@ -10,6 +10,7 @@ use super::{net, output, watched};
 use crate::alerts::{Channel, Command, Config, Desk, Log, Smtp, SmtpConfig, Way, Webhook};
 use crate::audit::conclusion::Conclusion;
 use crate::core::text::escape;
+use crate::source::OpenError;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -144,7 +145,7 @@ fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Strin
                 Some(url) => url.clone(),
                 None => secret("webhook", &table.webhook_file, &table.webhook_env)?.unwrap_or_default(),
             };
-            Box::new(Webhook::new(url.trim(), &key, &http).map_err(|error| error.to_string())?)
+            Box::new(Webhook::new(url.trim(), &key, &http).map_err(unusable)?)
         }
         (None, false) => Box::new(Smtp::new(&SmtpConfig {
             server: table.smtp.clone().unwrap_or_default(),
@@ -157,6 +158,14 @@ fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Strin
     };
     let ChannelTable { name, least, retry_for, .. } = channel.clone();
     Ok(Channel { name, least, retry_for, way })
+}
+
+/// It is not the log's URL that is wrong.
+fn unusable(error: OpenError) -> String {
+    match error {
+        OpenError::Url { url, cause } => format!("webhook: {url}: {cause}"),
+        other => other.to_string(),
+    }
 }
 
 /// A secret of a channel; one line end after it is taken away. Neither it nor where it stands is ever shown:

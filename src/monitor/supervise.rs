@@ -40,13 +40,13 @@ async fn supervise(
 ) -> Result<(), String> {
     let mut signals = Signals::catch().map_err(|error| format!("signals cannot be caught: {error}"))?;
     let board = Arc::new(Board::default());
-    let mut started =
-        Event::new("started", format!("watching {} logs", plan.logs.len())).with("logs", plan.logs.len());
+    let watching = watching(&plan.logs);
+    let mut started = Event::new("started", &watching).with("logs", plan.logs.len());
     if let Some(address) = plan.listen {
         let listener =
             TcpListener::bind(address).await.map_err(|error| format!("--listen {address}: {error}"))?;
         let bound = listener.local_addr().map_err(|error| format!("--listen {address}: {error}"))?;
-        let said = format!("watching {} logs, listening on http://{bound}", plan.logs.len());
+        let said = format!("{watching}, listening on http://{bound}");
         started = Event::new("started", said).with("logs", plan.logs.len()).with("listen", bound.to_string());
         tokio::spawn(Arc::new(Pages::new(Arc::clone(&board), clock)).serve(listener));
     }
@@ -74,7 +74,7 @@ async fn supervise(
                 if !crew.stop(&mut signals).await {
                     return Ok(());
                 }
-                let said = format!("reloaded: watching {} logs", plan.logs.len());
+                let said = format!("reloaded: {}", self::watching(&plan.logs));
                 Event::new("reloaded", said).with("logs", plan.logs.len()).say();
                 if plan.listen != listen || plan.json != json {
                     let said = "`listen` and `log-format` change only with a restart";
@@ -91,6 +91,13 @@ async fn supervise(
         Event::new("stopped", "stopped").say();
     }
     Ok(())
+}
+
+fn watching(logs: &[Watched]) -> String {
+    match logs.len() {
+        1 => "watching 1 log".to_owned(),
+        more => format!("watching {more} logs"),
+    }
 }
 
 /// The threads.
