@@ -223,11 +223,72 @@ fn a_mail_server_is_whom_its_certificate_says() {
     assert!(why.contains("certificate"), "{why}");
 }
 
-fn test_alert(config: &Path) -> support::cli::Outcome {
+fn test_alert_command(config: &Path) -> std::process::Command {
     let mut command = program();
-    command.args(["alerts", "test", "--format", "json", "--config"]).arg(config);
+    command.args(["monitor", "test-alert", "--format", "json", "--config"]).arg(config);
     command.env("HOOK_SECRET", SECRET);
-    run(command)
+    command
+}
+
+fn test_alert(config: &Path) -> support::cli::Outcome {
+    run(test_alert_command(config))
+}
+
+/// The channels of every log, and one that several logs have once.
+#[test]
+fn a_config_of_several_logs_has_each_channel_tried_once() {
+    let home = tempfile::tempdir().unwrap();
+    let key = "log.approvals.example/2026+9978b3d0+AaRzICHzMeGTiBChYq8/zJub2Q6ZCWwzLfgLcAHvPG2u";
+    let log = |name: &str, alert: &str| {
+        format!(
+            "[[log]]\nname = '{name}'\nlog = 'https://log.example/'\ndb = '{0}/{name}.db'\nlog-key = '{key}'\n{alert}",
+            home.path().display()
+        )
+    };
+    let page = |name: &str, file: &str| {
+        let file = home.path().join(file);
+        format!("name = '{name}'\ncommand = ['/bin/sh', '-c', 'cat >> {}']\n", file.display())
+    };
+    let all = format!("[[alert]]\n{}", page("all", "all"));
+    let own = |file: &str| format!("[[log.alert]]\n{}", page("own", file));
+    let config = home.path().join("c.toml");
+    fs::write(
+        &config,
+        format!("{all}{}{}{}", log("one", &own("one")), log("two", &own("two")), log("three", &own("one"))),
+    )
+    .unwrap();
+    let outcome = test_alert(&config);
+    assert_eq!(outcome.exit, 0, "{outcome:#?}");
+    let report = outcome.report();
+    assert_eq!(report["command"], "monitor test-alert");
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let tried: Vec<(String, String)> = report["channels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|channel| (word(&channel["log"]), word(&channel["name"])))
+        .collect();
+    let expected = [("one", "own"), ("one", "all"), ("two", "own")];
+    assert_eq!(tried, expected.map(|(log, name)| (log.to_owned(), name.to_owned())));
+    for file in ["all", "one", "two"] {
+        assert_eq!(fs::read_to_string(home.path().join(file)).unwrap().lines().count(), 1, "{file}");
+    }
+    assert!(!home.path().join("one.db").exists(), "nothing is audited");
+    // Before or after, options are those of any command; those of an audit have no meaning here.
+    let exit = |arguments: &[&str]| {
+        let mut command = program();
+        command.args(arguments).arg("--config").arg(&config);
+        run(command).exit
+    };
+    assert_eq!(exit(&["--quiet", "monitor", "test-alert"]), 0);
+    for wrong in [&["monitor", "--once", "test-alert"][..], &["monitor", "--db", "x", "test-alert"]] {
+        assert_eq!(exit(wrong), 2, "{wrong:?}");
+    }
+    // A slip in one of them sends nothing.
+    fs::remove_file(home.path().join("all")).unwrap();
+    fs::write(&config, format!("{all}{}", log("one", "[[log.alert]]\ncommand = []\n"))).unwrap();
+    assert_eq!(test_alert(&config).exit, 2);
+    assert!(!home.path().join("all").exists());
 }
 
 #[test]
@@ -251,6 +312,25 @@ fn the_command_tries_every_channel_and_says_how_each_went() {
     assert_eq!(hook.requests().len(), 1);
     let alert: Value = serde_json::from_slice(&fs::read(&got).unwrap()).unwrap();
     assert_eq!((&alert["kind"], &alert["code"]), (&"test".into(), &"test".into()));
+
+    // The URL of a webhook elsewhere than in the config, with the line end that editors leave.
+    let url = home.path().join("url");
+    fs::write(&url, format!("{}from-a-file\n", hook.url())).unwrap();
+    let elsewhere = format!(
+        "[[alert]]\nwebhook-file = '{}'\nsecret-env = 'HOOK_SECRET'\n
+         [[alert]]\nwebhook-env = 'HOOK_URL'\nsecret-env = 'HOOK_SECRET'\n",
+        url.display()
+    );
+    fs::write(&config, &elsewhere).unwrap();
+    let outcome = test_alert(&config);
+    assert_eq!(outcome.exit, 2, "nothing is in the variable: {outcome:#?}");
+    let mut command = test_alert_command(&config);
+    command.env("HOOK_URL", format!("{}from-a-variable", hook.url()));
+    let outcome = run(command);
+    assert_eq!(outcome.exit, 0, "{outcome:#?}");
+    let paths: Vec<String> = hook.requests().iter().skip(1).map(|request| request.path.clone()).collect();
+    assert_eq!(paths, ["/from-a-file", "/from-a-variable"]);
+    assert!(!format!("{outcome:?}").contains("from-a"), "{outcome:?}");
 
     fs::write(&config, format!("{good}[[alert]]\nname = 'bad'\ncommand = ['/bin/false']\n")).unwrap();
     let outcome = test_alert(&config);
@@ -277,6 +357,7 @@ fn the_command_tries_every_channel_and_says_how_each_went() {
         fs::write(&config, wrong).unwrap();
         let outcome = test_alert(&config);
         assert_eq!(outcome.exit, 2, "{wrong}: {outcome:#?}");
+        assert!(!outcome.stderr.contains("--log"), "it is not the log that is wrong: {}", outcome.stderr);
         assert!(!outcome.stderr.contains("s3cret"), "{wrong}: {}", outcome.stderr);
     }
 }

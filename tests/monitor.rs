@@ -212,12 +212,15 @@ fn a_reload_adds_a_log_and_refuses_a_wrong_config() {
         monitor.wait_after(before, "a refusal", |event| event["event"] == "reload-refused");
         monitor.wait_after(monitor.events().len(), "the old config", is("audited", "main"));
     }
+    let answered = "countersign_requests_total{log=\"main\",outcome=\"ok\"}";
+    let before = monitor.metric(answered).unwrap();
     let second = log_table("second", &log.api_url(), &two.db(), log.log_key(), "init = true");
     config(one.directory(), &format!("{first}{second}"));
     monitor.signal("HUP");
     let audited = monitor.wait_after(0, "the second log", is("audited", "second"));
     assert_eq!(audited["verdict"], "clean", "{audited}");
     assert_eq!(monitor.metric("countersign_head_size{log=\"second\"}"), Some(300.0));
+    assert!(before >= 4.0 && monitor.metric(answered).unwrap() >= before, "a reload begins no new count");
     assert_eq!(monitor.page("/heads").0, 404, "which of the two?");
     assert_eq!(monitor.page("/heads?log=second").0, 200);
     monitor.stop();

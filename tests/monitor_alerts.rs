@@ -7,7 +7,7 @@ mod support;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use support::cli::Auditor;
+use support::cli::{Auditor, program, run};
 use support::monitor::{Monitor, config, log_table};
 use support::served::Served;
 use support::{Reply, TestServer};
@@ -100,4 +100,31 @@ fn a_clean_log_tells_nobody_and_cron_tells_as_well() {
     assert_eq!(once(), 5);
     let alerts = told(&file);
     assert_eq!((alerts.len(), &alerts[0]["kind"]), (1, &"local".into()), "{alerts:#?}");
+}
+
+/// For cron, where nobody looks at metrics: a channel that fails is on stderr, and changes no verdict.
+#[test]
+fn once_says_that_a_channel_fails() {
+    let log = Served::start(&[
+        "--entries",
+        "20",
+        "--approvers",
+        "4",
+        "--mix",
+        "es256=1",
+        "--lie",
+        "forged-entry:7",
+    ]);
+    let auditor = Auditor::new(log.log_key());
+    let alert = "[[alert]]\nname = \"page\"\ncommand = [\"/bin/false\"]\n";
+    let table = log_table("main", &log.tiles_url(), &auditor.db(), log.log_key(), "init = true\n");
+    let path = config(auditor.directory(), &format!("{alert}{table}"));
+    let mut command = program();
+    command.args(["monitor", "--once", "--quiet", "--config"]).arg(path);
+    let outcome = run(command);
+    assert_eq!(outcome.exit, 1, "{outcome:#?}");
+    assert!(
+        outcome.stderr.contains("main: the alert channel \"page\" has been failing since"),
+        "{outcome:#?}"
+    );
 }

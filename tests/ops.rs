@@ -2,10 +2,12 @@
 
 mod support;
 
+use countersign::core::finding::Code;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::case::fixtures;
 use support::cli::{Outcome, program, run};
+use support::served::Served;
 
 fn ops(name: &str) -> PathBuf {
     fixtures().join("ops").join(name)
@@ -44,6 +46,34 @@ fn the_example_config_can_be_used_and_says_what_it_checks() {
     }
 }
 
+/// What the trial of the README needs is there, with the key that the log of that trial has.
+#[test]
+fn the_config_of_the_trial_can_be_used() {
+    let text = std::fs::read_to_string(ops("try.toml")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("try.toml");
+    std::fs::write(&path, text.replace("target/try", directory.path().to_str().unwrap())).unwrap();
+    let outcome = check(&path);
+    assert!(outcome.exit == 0 && outcome.stdout.contains("trial: every 5s"), "{outcome:#?}");
+    let log = Served::start(&["--entries", "1", "--approvers", "1", "--mix", "es256=1"]);
+    assert!(text.contains(log.log_key()), "{}", log.log_key());
+}
+
+/// Whoever is told of a finding finds it in the table of the README.
+#[test]
+fn the_readme_says_what_each_alert_means() {
+    let readme = include_str!("../README.md");
+    let section = readme.split("### What each alert means, and what to do").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let conditions = ["unreachable", "local-fault", "channel-failing"];
+    for code in Code::ALL.iter().map(|code| code.as_str()).chain(conditions) {
+        let rows = section.lines().filter(|line| {
+            line.starts_with('|') && line.split(" | ").next().unwrap().contains(&format!("`{code}`"))
+        });
+        assert_eq!(rows.count(), 1, "{code}");
+    }
+}
+
 /// Every commented-out key of the example is one that there is.
 #[test]
 fn what_the_example_leaves_out_could_be_put_in() {
@@ -59,6 +89,10 @@ fn what_the_example_leaves_out_could_be_put_in() {
     let identity = "ab".repeat(32);
     let text = example(directory.path())
         .replace("# init", "init")
+        .replace("# [[alert]]", "[[alert]]")
+        .replace("# name = \"pager\"", "name = \"pager\"")
+        .replace("# command = [", "command = [")
+        .replace("# severity = ", "severity = ")
         .replace("# policy = \"/etc/countersign/witnesses.policy\"", &format!("policy = {policy:?}"))
         .replace(
             "# bearer-file = \"/run/credentials/countersign.service/token\"",

@@ -5,7 +5,7 @@ mod support;
 
 use countersign::core::limits::{MAX_CHECKPOINT, MAX_TILE};
 use countersign::source::tiled::Tiled;
-use countersign::source::{FetchError, Http, HttpOptions, LogSource as _, OpenError};
+use countersign::source::{FetchError, Http, HttpOptions, LogSource as _, OpenError, Outcome, Requests};
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 use support::{Reply, TestServer, serve_dir};
@@ -207,6 +207,38 @@ fn retry_after_is_honoured_up_to_the_cap() {
     let begun = Instant::now();
     open(&server.url(), &capped).map_err(|e| e.to_string()).unwrap().checkpoint().unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(100) && begun.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn requests_are_counted_by_how_they_came_out() {
+    let there = Reply::ok(HEAD);
+    let status = |line: &str| Reply::status(line, "", "");
+    for (replies, expected) in [
+        (vec![there.clone()], vec![(Outcome::Ok, 1)]),
+        (vec![status("404 Not Found"), there.clone()], vec![(Outcome::NotThere, 1), (Outcome::Ok, 1)]),
+        (vec![status("429 Too Many Requests"), there.clone()], vec![(Outcome::Busy, 1), (Outcome::Ok, 1)]),
+        (
+            vec![status("500 No"), status("408 Late"), there.clone()],
+            vec![(Outcome::ServerError, 2), (Outcome::Ok, 1)],
+        ),
+        (vec![status("403 Forbidden")], vec![(Outcome::Refused, 1)]),
+        (vec![Reply::ok(vec![b'x'; MAX_CHECKPOINT + 1])], vec![(Outcome::TooLarge, 1)]),
+        (vec![Reply::raw(""), there.clone()], vec![(Outcome::Failed, 1), (Outcome::Ok, 1)]),
+        (
+            vec![Reply::raw("").after(Duration::from_secs(2)), there.clone()],
+            vec![(Outcome::Late, 1), (Outcome::Ok, 1)],
+        ),
+    ] {
+        let requests = Requests::default();
+        let server = TestServer::scripted([("/checkpoint", replies)]);
+        let counting = HttpOptions { requests: requests.clone(), ..options() };
+        let _ = open(&server.url(), &counting).map_err(|e| e.to_string()).unwrap().checkpoint();
+        let counted = Outcome::ALL.map(|outcome| (outcome, requests.so_far(outcome)));
+        let counted: Vec<(Outcome, u64)> = counted.into_iter().filter(|(_, count)| *count > 0).collect();
+        let mut expected = expected;
+        expected.sort_by_key(|(outcome, _)| Outcome::ALL.iter().position(|one| one == outcome));
+        assert_eq!(counted, expected);
+    }
 }
 
 #[test]

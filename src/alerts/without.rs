@@ -114,7 +114,14 @@ impl Note {
 
 impl Desk {
     /// Tells, where it was not told, that the mirror cannot be used. Call it after every audit that could not.
-    pub fn without_mirror(&self, beside: &Beside, log: &Log, trouble: Trouble<'_>, now: u64) {
+    /// Gives the channels that did not take it, and why.
+    pub fn without_mirror(
+        &self,
+        beside: &Beside,
+        log: &Log,
+        trouble: Trouble<'_>,
+        now: u64,
+    ) -> Vec<(String, String)> {
         let (holder, message) = match trouble {
             Trouble::InUse(holder) => (Some(holder), "the mirror is in use by another process all the time"),
             Trouble::Fault(message) => (None, message),
@@ -128,10 +135,11 @@ impl Desk {
         note.times = note.times.saturating_add(1);
         let waits = note.holder.is_some() && note.times < TIMES_IN_USE;
         if waits || note.not_before > now || self.have_all(&note, now) {
-            return beside.write(&note);
+            beside.write(&note);
+            return Vec::new();
         }
         beside.write(&note);
-        self.send_note(beside, &mut note, log, now);
+        self.send_note(beside, &mut note, log, now)
     }
 
     /// Whether each channel took it, or was tried for as long as it asks for.
@@ -141,7 +149,8 @@ impl Desk {
         })
     }
 
-    fn send_note(&self, beside: &Beside, note: &mut Note, log: &Log, now: u64) {
+    fn send_note(&self, beside: &Beside, note: &mut Note, log: &Log, now: u64) -> Vec<(String, String)> {
+        let mut failed = Vec::new();
         let log = Log { name: escape(&log.name), origin: escape(&log.origin) };
         let key = note.key(Kind::Local, &log);
         let mut alert = Alert::new(Kind::Local, key, log, Severity::Warning, LOCAL_FAULT, note.at);
@@ -152,10 +161,14 @@ impl Desk {
             }
             match channel.send(&alert, now) {
                 Fate::Delivered => note.told.push(channel.name.clone()),
-                Fate::Refused(_) | Fate::Down(_) => note.not_before = now.saturating_add(AGAIN),
+                Fate::Refused(why) | Fate::Down(why) => {
+                    note.not_before = now.saturating_add(AGAIN);
+                    failed.push((channel.name.clone(), why));
+                }
             }
             beside.write(note);
         }
+        failed
     }
 
     /// The mirror was opened: that it is well again goes into its outbox, to whom it was told that it was not.

@@ -19,7 +19,7 @@ const DAY: u64 = 24 * 60 * 60 * 1000;
 const MAX_NAME: usize = 64;
 
 /// One `[[alert]]`, as written.
-#[derive(Deserialize, Clone, Debug, Default)]
+#[derive(Deserialize, Clone, PartialEq, Debug, Default)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct AlertTable {
     name: Option<String>,
@@ -27,12 +27,22 @@ pub struct AlertTable {
     retry_for: Option<String>,
     pub command: Option<Vec<String>>,
     pub webhook: Option<String>,
+    /// A URL is often itself a secret: then it stands elsewhere than in the config.
+    pub webhook_file: Option<PathBuf>,
+    pub webhook_env: Option<String>,
     pub smtp: Option<String>,
     pub from: Option<String>,
     pub to: Vec<String>,
     pub username: Option<String>,
     pub secret_file: Option<PathBuf>,
     pub secret_env: Option<String>,
+}
+
+impl AlertTable {
+    /// Wherever its URL stands.
+    pub fn is_webhook(&self) -> bool {
+        self.webhook.is_some() || self.webhook_file.is_some() || self.webhook_env.is_some()
+    }
 }
 
 /// One `[[acknowledge]]`, as written.
@@ -56,7 +66,7 @@ enum Day {
 }
 
 /// One channel, with what it needs still to be read.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct ChannelTable {
     /// Its name.
     pub name: String,
@@ -109,9 +119,15 @@ impl Alerting {
 }
 
 fn channel(table: AlertTable) -> Result<ChannelTable, String> {
-    let ways = [table.command.is_some(), table.webhook.is_some(), table.smtp.is_some()];
+    let ways = [
+        table.command.is_some(),
+        table.webhook.is_some(),
+        table.webhook_file.is_some(),
+        table.webhook_env.is_some(),
+        table.smtp.is_some(),
+    ];
     if ways.iter().filter(|way| **way).count() != 1 {
-        return Err("give one of command, webhook and smtp".to_owned());
+        return Err("give one of command, webhook (or webhook-file, or webhook-env) and smtp".to_owned());
     }
     if table.secret_file.is_some() && table.secret_env.is_some() {
         return Err("secret-file and secret-env: give one of them".to_owned());
@@ -142,6 +158,7 @@ fn name_of(table: &AlertTable) -> String {
     let (kind, what) = match (&table.command, &table.webhook, &table.smtp) {
         (Some(command), _, _) => ("command", command.join("\0")),
         (_, Some(url), _) => ("webhook", url.clone()),
+        _ if table.is_webhook() => ("webhook", format!("{:?}{:?}", table.webhook_file, table.webhook_env)),
         (_, _, smtp) => ("smtp", format!("{smtp:?}{:?}{:?}", table.from, table.to)),
     };
     let digest = encode_hex(sha256(what.as_bytes()).as_bytes());
@@ -229,6 +246,9 @@ mod tests {
         for (text, part) in [
             ("[[alert]]", "one of"),
             ("[[alert]]\ncommand = ['a']\nwebhook = 'https://a.example/'", "one of"),
+            ("[[alert]]\nwebhook-file = 'a'\nwebhook = 'https://a.example/'", "one of"),
+            ("[[alert]]\nwebhook-file = 'a'\nwebhook-env = 'A'", "one of"),
+            ("[[alert]]\nwebhook-env = 'A'\nfrom = 'a@b.example'", "for smtp"),
             ("[[alert]]\ncommand = ['a']\nseverity = 'loud'", "severity"),
             ("[[alert]]\ncommand = ['a']\nsecret-env = 'A'", "no secret"),
             ("[[alert]]\ncommand = ['a']\nto = ['a@b.example']", "for smtp"),

@@ -1,52 +1,118 @@
-//! `countersign alerts test`, and the desk that the config describes.
+//! `countersign monitor test-alert`, and the desk that the config describes.
 
-use super::alert_tables::{AlertTable, ChannelTable};
-use super::args::Format;
+use super::alert_tables::{Alerting, ChannelTable};
+use super::args::{AuditOptions, Common, Format};
 use super::audit::unix_ms;
-use super::config::Settings;
-use super::{net, output};
+use super::config::{self, Settings};
+use super::config_file::{self, Config as ConfigOf};
+use super::monitor_args::MonitorOptions;
+use super::{net, output, watched};
 use crate::alerts::{Channel, Command, Config, Desk, Log, Smtp, SmtpConfig, Way, Webhook};
 use crate::audit::conclusion::Conclusion;
 use crate::core::text::escape;
+use crate::source::OpenError;
 use serde_json::json;
+use std::path::PathBuf;
 
 /// A shorter secret could be guessed from one signed alert.
 const SHORTEST_SECRET: usize = 16;
 
-/// Sends a test alert over every channel, and says how each went.
+/// How one channel took a test.
+struct Tried {
+    log: String,
+    channel: String,
+    result: Result<(), String>,
+}
+
+/// Sends a test alert over every channel, and says how each went. A channel that several logs have is tried
+/// once.
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person.
-pub fn test(settings: &Settings) -> Result<u8, String> {
-    if settings.alerting.channels.is_empty() {
+pub fn test(common: &Common, options: &MonitorOptions) -> Result<u8, String> {
+    if *options != (MonitorOptions { command: options.command, ..MonitorOptions::default() }) {
+        return Err(
+            "monitor test-alert audits nothing: of the options, it takes --config and --format".to_owned()
+        );
+    }
+    let logs = logs(common)?;
+    let format = logs.first().map(|(_, settings)| settings.format).unwrap_or_default();
+    let (mut seen, mut tried) = (Vec::new(), Vec::new());
+    for (log, settings) in logs {
+        // All are set up before anything is sent: a slip in the config sends nothing.
+        let channels =
+            settings.alerting.channels.iter().filter(|channel| is_new(&mut seen, &settings, channel));
+        let alerting = Alerting { channels: channels.cloned().collect(), ..Alerting::default() };
+        let origin = settings.log_key.as_ref().map_or_else(String::new, |key| escape(key.origin()));
+        tried.push((Log { name: log, origin }, desk(&Settings { alerting, ..settings })?));
+    }
+    if seen.is_empty() {
         return Err("there is no [[alert]] table in the config: give one with --config FILE".to_owned());
     }
-    let desk = desk(settings)?;
-    let origin = settings.log_key.as_ref().map_or_else(String::new, |key| escape(key.origin()));
-    let log = Log { name: origin.clone(), origin };
-    let results = desk.test(&log, unix_ms());
-    let delivered = results.iter().all(|(_, result)| result.is_ok());
+    let send = |(log, desk): &(Log, Desk)| {
+        let results = desk.test(log, unix_ms()).into_iter();
+        let log = log.name.clone();
+        results.map(move |(channel, result)| Tried { log: log.clone(), channel, result })
+    };
+    let tried: Vec<Tried> = tried.iter().flat_map(send).collect();
+    let delivered = tried.iter().all(|tried| tried.result.is_ok());
     let verdict = if delivered { Conclusion::Clean } else { Conclusion::Incomplete };
-    let text = match settings.format {
+    output::print(&shown(&tried, verdict, format));
+    Ok(verdict.exit_code())
+}
+
+/// The logs of the config. That of one log need not name the log to have its channels tried.
+fn logs(common: &Common) -> Result<Vec<(String, Settings)>, String> {
+    let several = match &common.config {
+        Some(path) => matches!(config_file::read(path)?, ConfigOf::Several(_)),
+        None => false,
+    };
+    if several {
+        let watched = watched::resolve(common, &MonitorOptions::default())?;
+        return Ok(watched.logs.into_iter().map(|log| (log.name, log.settings)).collect());
+    }
+    let settings = config::resolve(common.clone(), AuditOptions::default())?;
+    let origin = settings.log_key.as_ref().map_or_else(String::new, |key| escape(key.origin()));
+    Ok(vec![(origin, settings)])
+}
+
+/// Whether this is not yet one of those that were seen, by everything that decides how it sends.
+fn is_new(
+    seen: &mut Vec<(ChannelTable, Option<PathBuf>)>,
+    settings: &Settings,
+    channel: &ChannelTable,
+) -> bool {
+    let channel = (channel.clone(), settings.net.plain().ca_file);
+    let is_new = !seen.contains(&channel);
+    if is_new {
+        seen.push(channel);
+    }
+    is_new
+}
+
+fn shown(tried: &[Tried], verdict: Conclusion, format: Format) -> String {
+    match format {
         Format::Text => {
-            let line = |(name, result): &(String, Result<(), String>)| match result {
-                Ok(()) => format!("delivered      {name}\n"),
-                Err(why) => format!("not delivered  {name}: {why}\n"),
+            let line = |Tried { channel, result, .. }: &Tried| match result {
+                Ok(()) => format!("delivered      {channel}\n"),
+                Err(why) => format!("not delivered  {channel}: {why}\n"),
             };
-            results.iter().map(line).collect()
+            tried.iter().map(line).collect()
         }
         Format::Json => {
-            let channel = |(name, result): &(String, Result<(), String>)| json!({ "name": name, "delivered": result.is_ok(), "error": result.as_ref().err() });
-            let channels: Vec<_> = results.iter().map(channel).collect();
+            let channel = |Tried { log, channel, result }: &Tried| {
+                json!({
+                    "log": log, "name": channel, "delivered": result.is_ok(), "error": result.as_ref().err(),
+                })
+            };
+            let channels: Vec<_> = tried.iter().map(channel).collect();
             let json = json!({
-                "tool": "countersign", "version": env!("CARGO_PKG_VERSION"), "command": "alerts test",
+                "tool": "countersign", "version": env!("CARGO_PKG_VERSION"), "command": "monitor test-alert",
                 "verdict": verdict.as_str(), "exitCode": verdict.exit_code(), "channels": channels,
             });
             format!("{json}\n")
         }
-    };
-    output::print(&text);
-    Ok(verdict.exit_code())
+    }
 }
 
 /// The desk that the config describes, its secrets read.
@@ -67,22 +133,26 @@ pub fn desk(settings: &Settings) -> Result<Desk, String> {
 fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, String> {
     let table = &channel.table;
     let http = settings.net.plain();
-    let way: Box<dyn Way> = match (&table.command, &table.webhook, &table.smtp) {
-        (Some(command), _, _) => Box::new(Command::new(command)?),
-        (_, Some(url), _) => {
-            let secret = secret(table)?
+    let way: Box<dyn Way> = match (&table.command, table.is_webhook()) {
+        (Some(command), _) => Box::new(Command::new(command)?),
+        (None, true) => {
+            let key = secret("secret", &table.secret_file, &table.secret_env)?
                 .ok_or("a webhook is signed: give its secret with secret-file or secret-env")?;
-            if secret.len() < SHORTEST_SECRET {
+            if key.len() < SHORTEST_SECRET {
                 return Err(format!("the secret is shorter than {SHORTEST_SECRET} characters"));
             }
-            Box::new(Webhook::new(url, &secret, &http).map_err(|error| error.to_string())?)
+            let url = match &table.webhook {
+                Some(url) => url.clone(),
+                None => secret("webhook", &table.webhook_file, &table.webhook_env)?.unwrap_or_default(),
+            };
+            Box::new(Webhook::new(url.trim(), &key, &http).map_err(unusable)?)
         }
-        (_, _, server) => Box::new(Smtp::new(&SmtpConfig {
-            server: server.clone().unwrap_or_default(),
+        (None, false) => Box::new(Smtp::new(&SmtpConfig {
+            server: table.smtp.clone().unwrap_or_default(),
             from: table.from.clone().ok_or("from: whose address is it sent from?")?,
             to: table.to.clone(),
             username: table.username.clone(),
-            password: secret(table)?,
+            password: secret("secret", &table.secret_file, &table.secret_env)?,
             ca_file: http.ca_file,
         })?),
     };
@@ -90,11 +160,20 @@ fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Strin
     Ok(Channel { name, least, retry_for, way })
 }
 
-/// The secret of a channel; one line end after it is taken away.
-fn secret(table: &AlertTable) -> Result<Option<String>, String> {
-    let read = match (&table.secret_file, &table.secret_env) {
-        (Some(path), _) => net::read(path).map_err(|why| format!("secret-file: {why}"))?,
-        (_, Some(variable)) => net::environment(variable).map_err(|why| format!("secret-env: {why}"))?,
+/// It is not the log's URL that is wrong.
+fn unusable(error: OpenError) -> String {
+    match error {
+        OpenError::Url { url, cause } => format!("webhook: {url}: {cause}"),
+        other => other.to_string(),
+    }
+}
+
+/// A secret of a channel; one line end after it is taken away. Neither it nor where it stands is ever shown:
+/// a person may have typed the secret itself there.
+fn secret(name: &str, file: &Option<PathBuf>, variable: &Option<String>) -> Result<Option<String>, String> {
+    let read = match (file, variable) {
+        (Some(path), _) => net::read(path).map_err(|why| format!("{name}-file: {why}"))?,
+        (_, Some(variable)) => net::environment(variable).map_err(|why| format!("{name}-env: {why}"))?,
         _ => return Ok(None),
     };
     let secret = read.strip_suffix('\n').unwrap_or(&read);

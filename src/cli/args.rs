@@ -3,6 +3,7 @@
 use super::monitor_args::{ConfigCommand, MonitorOptions};
 use super::net::NetOptions;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use std::path::PathBuf;
 
 /// Independent auditor for approval transparency logs.
@@ -112,9 +113,17 @@ pub enum Command {
     /// Config files
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// The channels of the config's [[alert]] tables
-    #[command(subcommand)]
-    Alerts(AlertsCommand),
+    /// Print completions of these arguments for a shell
+    Completions {
+        /// Whose
+        shell: Shell,
+    },
+    /// Print the manual page, or write one for each command into a directory
+    Man {
+        /// Where to; files there are replaced
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
 }
 
 #[derive(Args, Clone, PartialEq, Debug, Default)]
@@ -347,10 +356,4 @@ pub enum EvidenceCommand {
         /// The file; "-" is stdin
         file: PathBuf,
     },
-}
-
-#[derive(Subcommand, Debug)]
-pub enum AlertsCommand {
-    /// Send a test alert over every channel and say how each went: 0, all delivered; 3, not all
-    Test,
 }

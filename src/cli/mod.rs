@@ -7,9 +7,11 @@ mod alert_tables;
 mod alerts;
 mod args;
 mod audit;
+mod channels;
 mod config;
 mod config_file;
 mod evidence;
+mod generate;
 mod heads;
 mod monitor;
 mod monitor_args;
@@ -18,10 +20,11 @@ mod output;
 mod progress;
 mod receipt;
 mod receipts;
+mod telling;
 mod verify;
 mod watched;
 
-use args::{AlertsCommand, Cli, Command, EvidenceCommand};
+use args::{Cli, Command, EvidenceCommand};
 use clap::Parser as _;
 use monitor_args::ConfigCommand;
 use std::process::ExitCode;
@@ -70,8 +73,8 @@ fn dispatch(cli: Cli) -> ExitCode {
         }
         Command::Monitor(options) => monitor::run(&cli.common, &options),
         Command::Config(ConfigCommand::Check) => watched::check(&cli.common),
-        Command::Alerts(AlertsCommand::Test) => config::resolve(cli.common, args::AuditOptions::default())
-            .and_then(|settings| alerts::test(&settings)),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man { directory } => generate::man(directory.as_deref()),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -4,31 +4,36 @@ use super::alerts;
 use super::args::{Common, Format};
 use super::audit;
 use super::config::Settings;
-use super::monitor_args::MonitorOptions;
+use super::monitor_args::{MonitorCommand, MonitorOptions};
 use super::output;
+use super::telling::Telling;
 use super::watched::{self, LogConfig, Watched};
-use crate::alerts::{Audited, Beside, Desk, Log, Trouble};
 use crate::audit::conclusion::Conclusion;
 use crate::core::text::escape;
-use crate::mirror::{HeadReader, Mirror, MirrorError, holder_of};
+use crate::mirror::{HeadReader, Queue};
 use crate::monitor::{self, Plan, Subject};
 use crate::report::{MirrorUse, Report};
 use crate::run::{Progress, Silent};
-use crate::source::Stop;
-use std::sync::Arc;
+use crate::source::{Requests, Stop};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Watches, or audits everything once.
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person.
 pub fn run(common: &Common, options: &MonitorOptions) -> Result<u8, String> {
+    if let Some(MonitorCommand::TestAlert) = options.command {
+        return alerts::test(common, options);
+    }
     let watched = watched::resolve(common, options)?;
     if options.once {
         return once(watched);
     }
-    let read = || watched::resolve(common, options).and_then(plan);
-    monitor::run(plan(watched)?, &read, audit::unix_ms)?;
+    let counted = Counted::default();
+    let read = || watched::resolve(common, options).and_then(|watched| plan(watched, &counted));
+    monitor::run(plan(watched, &counted)?, &read, audit::unix_ms)?;
     Ok(0)
 }
 
@@ -37,23 +42,22 @@ struct Watch {
     name: String,
     settings: Settings,
     /// Who is told, where the config says so.
-    desk: Option<Desk>,
-    /// What was told of a mirror that cannot be used.
-    beside: Beside,
+    telling: Option<Telling>,
     /// The mirror was there once. From then on a missing one is a fault also where the config says
     /// `init = true`: nobody who lets a monitor run for months means that.
     opened: AtomicBool,
+    requests: Requests,
 }
 
 impl Watch {
     /// Reads the secrets of the channels.
-    fn new(name: String, settings: Settings) -> Result<Watch, String> {
-        let desk = match settings.alerting.channels.is_empty() {
+    fn new(name: String, mut settings: Settings, requests: Requests) -> Result<Watch, String> {
+        settings.net.count_in(requests.clone());
+        let telling = match settings.alerting.channels.is_empty() {
             true => None,
-            false => Some(alerts::desk(&settings)?),
+            false => Some(Telling::new(alerts::desk(&settings)?, settings.require_db()?)),
         };
-        let beside = Beside::of(settings.require_db()?);
-        Ok(Watch { name, settings, desk, beside, opened: AtomicBool::new(false) })
+        Ok(Watch { name, settings, telling, opened: AtomicBool::new(false), requests })
     }
 
     /// The one place where a watched log is audited. Whatever is to be done with the report of every audit
@@ -65,63 +69,15 @@ impl Watch {
         if result.as_ref().is_ok_and(|report| report.input().mirror == MirrorUse::Opened) {
             self.opened.store(true, Ordering::Relaxed);
         }
-        if let Some(desk) = &self.desk {
-            self.tell(desk, result.as_ref(), stop)?;
+        if let Some(telling) = &self.telling {
+            telling.tell(&self.name, &settings, result.as_ref(), stop)?;
         }
         result
     }
 
-    /// Tells what came of an audit: through the outbox of the mirror, or without it where it cannot be used.
-    fn tell(&self, desk: &Desk, result: Result<&Report, &String>, stop: &Stop) -> Result<(), String> {
-        let db = self.settings.require_db()?;
-        let told = match result {
-            Ok(report) => match report.input().mirror {
-                MirrorUse::Opened => self.tell_with(desk, report, stop)?,
-                MirrorUse::InUse => Err(MirrorError::InUse(db.to_owned())),
-                MirrorUse::Unopened => {
-                    let fault = report.input().faults.first().map_or("", String::as_str);
-                    self.tell_without(desk, Trouble::Fault(fault));
-                    Ok(())
-                }
-            },
-            Err(why) => {
-                self.tell_without(desk, Trouble::Fault(why));
-                Ok(())
-            }
-        };
-        match told {
-            Ok(()) => {}
-            Err(MirrorError::InUse(_)) => self.tell_without(desk, Trouble::InUse(&holder_of(db))),
-            Err(error) => self.tell_without(desk, Trouble::Fault(&error.to_string())),
-        }
-        Ok(())
-    }
-
-    /// Writes what is new into the outbox, and sends what is due.
-    fn tell_with(
-        &self,
-        desk: &Desk,
-        report: &Report,
-        stop: &Stop,
-    ) -> Result<Result<(), MirrorError>, String> {
-        let cut_short = stop.is_stopped() && !report.undecided().is_empty();
-        let audited = Audited { cut_short, ..Audited::of(report) };
-        let key = self.settings.one_log_key()?.ok_or_else(|| audit::NO_LOG_KEY.to_owned())?;
-        let db = self.settings.require_db()?;
-        let tell = || {
-            let mut mirror = Mirror::open(db, key)?;
-            let now = audit::unix_ms();
-            desk.with_mirror(&self.beside, &mut mirror, &self.name, now)?;
-            desk.note(&mut mirror, &self.name, &audited, now)?;
-            desk.deliver_until(&mut mirror, now, &|| stop.is_stopped()).map(drop)
-        };
-        Ok(tell())
-    }
-
-    fn tell_without(&self, desk: &Desk, trouble: Trouble<'_>) {
-        let origin = self.settings.log_key.as_ref().map_or_else(String::new, |key| key.origin().to_owned());
-        let log = Log { name: self.name.clone(), origin };
-        desk.without_mirror(&self.beside, &log, trouble, audit::unix_ms());
+    /// A sentence for each alert channel that fails.
+    fn failing(&self) -> Vec<String> {
+        self.telling.as_ref().map(|telling| telling.channels.failing()).unwrap_or_default()
     }
 }
 
@@ -134,9 +90,28 @@ impl Subject for Watch {
         let key = self.settings.one_log_key()?.ok_or_else(|| audit::NO_LOG_KEY.to_owned())?;
         HeadReader::open(self.settings.require_db()?, key).map_err(|error| error.to_string())
     }
+
+    fn requests(&self) -> Requests {
+        self.requests.clone()
+    }
+
+    fn channels(&self) -> BTreeMap<String, Queue> {
+        self.telling.as_ref().map(|telling| telling.channels.all()).unwrap_or_default()
+    }
 }
 
-fn plan(watched: Watched) -> Result<Plan, String> {
+/// Requests by the name of the log: a reload begins no new count.
+#[derive(Default)]
+struct Counted(Mutex<BTreeMap<String, Requests>>);
+
+impl Counted {
+    fn of(&self, log: &str) -> Requests {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(log.to_owned()).or_default().clone()
+    }
+}
+
+fn plan(watched: Watched, counted: &Counted) -> Result<Plan, String> {
     let watch = |log: LogConfig| {
         // Nothing could be judged, for as long as it runs.
         log.settings.one_log_key()?.ok_or_else(|| audit::NO_LOG_KEY.to_owned())?;
@@ -144,7 +119,7 @@ fn plan(watched: Watched) -> Result<Plan, String> {
             name: log.name.clone(),
             interval: log.interval,
             deadline: log.settings.net.deadline(),
-            subject: Arc::new(Watch::new(log.name, log.settings)?),
+            subject: Arc::new(Watch::new(log.name.clone(), log.settings, counted.of(&log.name))?),
         })
     };
     let logs = watched.logs.into_iter().map(watch).collect::<Result<Vec<_>, String>>()?;
@@ -165,8 +140,11 @@ fn once(watched: Watched) -> Result<u8, String> {
             continue;
         }
         let bar = audit::bar(&settings);
-        match Watch::new(name.clone(), settings.clone()).and_then(|watch| watch.audit(&stop, &bar)) {
-            Ok(report) => {
+        let audited = Watch::new(name.clone(), settings.clone(), Requests::default())
+            .and_then(|watch| Ok((watch.audit(&stop, &bar)?, watch.failing())));
+        match audited {
+            Ok((report, failing)) => {
+                failing.iter().for_each(|why| output::note(&format!("{name}: {why}")));
                 let shown = !settings.quiet || report.must_be_read();
                 if several && shown && settings.format == Format::Text {
                     output::print(&format!("== {}\n", escape(&name)));

@@ -14,8 +14,10 @@ pub enum LogFormat {
     Json,
 }
 
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, PartialEq, Debug, Default)]
 pub struct MonitorOptions {
+    #[command(subcommand)]
+    pub command: Option<MonitorCommand>,
     /// Audit every log once, print the reports, and end with the worst exit code
     #[arg(long)]
     pub once: bool,
@@ -30,6 +32,13 @@ pub struct MonitorOptions {
     pub log_format: Option<LogFormat>,
     #[command(flatten)]
     pub audit: AuditOptions,
+}
+
+#[derive(Subcommand, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MonitorCommand {
+    /// Send a test alert over every channel of the config, and say how each went: 0, all delivered; 3, not
+    /// all; 2, the config is wrong
+    TestAlert,
 }
 
 #[derive(Subcommand, Clone, Debug)]

@@ -1,7 +1,7 @@
 //! The options of everything that is fetched over HTTP.
 
 use crate::core::text::quoted;
-use crate::source::{HttpOptions, SecretHeaders, same_origin};
+use crate::source::{HttpOptions, Requests, SecretHeaders, same_origin};
 use clap::Args;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -154,9 +154,14 @@ impl Net {
         self.options.deadline
     }
 
-    /// For what is not the log's: without any secret.
+    /// From now on, requests to the log are counted here.
+    pub fn count_in(&mut self, requests: Requests) {
+        self.options.requests = requests;
+    }
+
+    /// For what is not the log's: without any secret, and not counted as requests to it.
     pub fn plain(&self) -> HttpOptions {
-        self.options.clone()
+        HttpOptions { requests: Requests::default(), ..self.options.clone() }
     }
 
     /// For requests to the log.
@@ -177,7 +182,7 @@ impl Net {
         if log.is_some_and(|log| log == url || same_origin(log, url)) {
             return Ok((self.options()?, false));
         }
-        let options = HttpOptions { headers: self.typed.read()?, ..self.options.clone() };
+        let options = HttpOptions { headers: self.typed.read()?, ..self.plain() };
         Ok((options, self.all != self.typed))
     }
 }

@@ -1,9 +1,15 @@
 //! What happened, in one line: for people, or as JSON. Both are made from one value.
+//!
+//! An event goes out through `tracing`, so a program that has a subscriber of its own gets it there; the
+//! monitor's is in the module `log`.
 
 use crate::core::text;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::io::Write as _;
+use tracing::Level;
+
+/// The target of our events: what the libraries below us say goes by other names, and is not written.
+pub(super) const TARGET: &str = "countersign";
 
 /// Something that happened.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -40,63 +46,57 @@ impl Event {
         self
     }
 
+    /// How loud it is. What a log did is as loud as it is bad; what went wrong here is an error.
+    pub fn level(&self) -> Level {
+        let severity = self.parts.get("severity").and_then(Value::as_str);
+        match (self.event, severity) {
+            ("finding-new" | "finding-stands", Some("invalid" | "violation")) | ("fault", _) => Level::ERROR,
+            ("finding-new" | "finding-stands" | "findings-more" | "unreachable" | "in-use", _)
+            | ("channel-failing" | "reload-refused" | "restart-needed" | "events-lost", _) => Level::WARN,
+            _ => Level::INFO,
+        }
+    }
+
+    /// Says it, to whoever listens in this process.
+    pub fn say(&self) {
+        // Texts and numbers alone: this cannot fail.
+        let parts = serde_json::to_string(&self.parts).unwrap_or_default();
+        let (event, log, message) = (self.event, self.log.as_deref(), self.message.as_str());
+        match self.level() {
+            Level::ERROR => tracing::error!(target: TARGET, event, log, parts, message),
+            Level::WARN => tracing::warn!(target: TARGET, event, log, parts, message),
+            _ => tracing::info!(target: TARGET, event, log, parts, message),
+        }
+    }
+
     /// The line, with its end.
-    pub fn line(&self, time: &str, json: bool) -> String {
-        #[derive(Serialize)]
-        struct Line<'a> {
-            time: &'a str,
-            #[serde(flatten)]
-            event: &'a Event,
-        }
-        if json {
-            // Texts and numbers alone: this cannot fail.
-            return serde_json::to_string(&Line { time, event: self }).unwrap_or_default() + "\n";
-        }
-        match &self.log {
-            Some(log) => format!("{time} {log}: {}\n", self.message),
-            None => format!("{time} {}\n", self.message),
-        }
+    pub(super) fn line(&self, time: &str, json: bool) -> String {
+        line(time, self.level(), self, self.log.as_deref(), &self.message, json)
     }
 }
 
-/// Writes events to stderr, each in one piece.
-#[derive(Clone, Copy)]
-pub struct Log {
-    /// Lines of JSON.
-    pub json: bool,
-    /// Unix milliseconds.
-    pub clock: fn() -> u64,
-}
-
-impl Log {
-    /// Says what happened.
-    pub fn say(&self, event: &Event) {
-        let line = event.line(&text::time((self.clock)()), self.json);
-        // Nobody may be reading, which is no reason to stop watching.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+/// The line of whatever `event` is when it is written as JSON.
+pub(super) fn line(
+    time: &str,
+    level: Level,
+    event: &impl Serialize,
+    log: Option<&str>,
+    message: &str,
+    json: bool,
+) -> String {
+    #[derive(Serialize)]
+    struct Line<'a, E> {
+        time: &'a str,
+        level: String,
+        #[serde(flatten)]
+        event: &'a E,
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_value_says_the_same_both_ways_and_moves_no_cursor() {
-        let hostile = "a\u{1b}[2Jb\u{202e}c\nd";
-        let event =
-            Event::of("main", "finding-new", format!("new: {hostile}")).with("index", 7).with("id", hostile);
-        let (plain, json) = (event.line("T", false), event.line("T", true));
-        for line in [&plain, &json] {
-            assert_eq!(line.matches('\n').count(), 1, "{line:?}");
-            assert!(!line.trim_end().contains(|c: char| c.is_control() || c == '\u{202e}'), "{line:?}");
-        }
-        assert!(plain.starts_with("T main: new: a"), "{plain}");
-        let json: Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(
-            (&json["event"], &json["log"], &json["index"]),
-            (&"finding-new".into(), &"main".into(), &7.into())
-        );
-        assert_eq!(json["message"], event.message);
+    if json {
+        let level = level.as_str().to_ascii_lowercase();
+        return serde_json::to_string(&Line { time, level, event }).unwrap_or_default() + "\n";
+    }
+    match log {
+        Some(log) => format!("{time} {log}: {message}\n"),
+        None => format!("{time} {message}\n"),
     }
 }

@@ -1,7 +1,11 @@
 //! What is known, in the text format of Prometheus.
 
-use super::state::{Board, Status};
+use super::process;
+use super::state::{Board, Known, Status};
 use crate::audit::conclusion::Conclusion;
+use crate::mirror::Queue;
+use crate::source::Outcome;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -15,7 +19,10 @@ const VERDICTS: [Conclusion; 5] = [
 ];
 
 /// One number with the labels that it has besides the log.
-type Sample = (Vec<(&'static str, &'static str)>, f64);
+type Sample = (Vec<(&'static str, Cow<'static, str>)>, f64);
+
+/// Numbers of findings by code and severity.
+type Findings = BTreeMap<(&'static str, &'static str), u64>;
 
 /// A number that is known of logs.
 struct Metric {
@@ -50,8 +57,9 @@ const METRICS: &[Metric] = &[
         help: "1 for the verdict of the last audit, 0 for the others.",
         of: |status, _| {
             let last = status.last.map(|last| last.verdict);
-            let is = |verdict: Conclusion| if last == Some(verdict) { 1.0 } else { 0.0 };
-            let all = VERDICTS.iter().map(|verdict| (vec![("verdict", verdict.as_str())], is(*verdict)));
+            let is = |verdict: Conclusion| flag(last == Some(verdict));
+            let all =
+                VERDICTS.iter().map(|verdict| (vec![("verdict", verdict.as_str().into())], is(*verdict)));
             all.filter(|_| last.is_some()).collect()
         },
     },
@@ -63,7 +71,7 @@ const METRICS: &[Metric] = &[
             let count = |verdict: &Conclusion| status.counts.get(verdict).copied().unwrap_or(0);
             VERDICTS
                 .iter()
-                .map(|verdict| (vec![("verdict", verdict.as_str())], number(count(verdict))))
+                .map(|verdict| (vec![("verdict", verdict.as_str().into())], number(count(verdict))))
                 .collect()
         },
     },
@@ -98,15 +106,112 @@ const METRICS: &[Metric] = &[
         name: "countersign_findings",
         kind: "gauge",
         help: "Findings that stand.",
+        of: |status, _| findings(status, |known| &known.findings),
+    },
+    Metric {
+        name: "countersign_findings_acknowledged",
+        kind: "gauge",
+        help: "Findings that stand and that an [[acknowledge]] rule of the config answers for.",
+        of: |status, _| findings(status, |known| &known.acknowledged),
+    },
+    Metric {
+        name: "countersign_backlog_entries",
+        kind: "gauge",
+        help: "Entries that the newest head commits to and that were not checked yet.",
         of: |status, _| {
-            let findings = status.known.iter().flat_map(|known| &known.findings);
-            let sample = |((code, severity), count): (&(&'static str, &'static str), &u64)| {
-                (vec![("code", *code), ("severity", *severity)], number(*count))
+            let known = status.known.as_ref();
+            let backlog = known.and_then(|known| Some(known.size?.saturating_sub(known.checked)));
+            one(backlog.map(number))
+        },
+    },
+    Metric {
+        name: "countersign_interval_seconds",
+        kind: "gauge",
+        help: "Time between two audits, give or take a tenth.",
+        of: |status, _| one(Some(status.interval.as_secs_f64())),
+    },
+    Metric {
+        name: "countersign_next_audit_timestamp_seconds",
+        kind: "gauge",
+        help: "When the next audit is due, or the one in progress was.",
+        of: |status, _| one(Some(seconds(status.due))),
+    },
+    Metric {
+        name: "countersign_audit_in_progress",
+        kind: "gauge",
+        help: "1 while an audit is under way.",
+        of: |status, _| one(Some(flag(status.running.is_some()))),
+    },
+    Metric {
+        name: "countersign_local_fault",
+        kind: "gauge",
+        help: "1 where the last audit met a fault on this side; /healthz says which.",
+        of: |status, _| one(Some(flag(status.fault.is_some()))),
+    },
+    Metric {
+        name: "countersign_requests_total",
+        kind: "counter",
+        help: "Requests to the log since the start, redirects followed, by how they came out.",
+        of: |status, _| {
+            let requests = status.subject.requests();
+            let sample = |outcome: Outcome| {
+                (vec![("outcome", outcome.as_str().into())], number(requests.so_far(outcome)))
             };
-            findings.map(sample).collect()
+            Outcome::ALL.into_iter().map(sample).collect()
+        },
+    },
+    Metric {
+        name: "countersign_alerts_pending",
+        kind: "gauge",
+        help: "Alerts on their way over a channel.",
+        of: |status, _| channels(status, |queue| number(queue.pending)),
+    },
+    Metric {
+        name: "countersign_alerts_retrying",
+        kind: "gauge",
+        help: "Alerts on their way over a channel that failed at least once.",
+        of: |status, _| channels(status, |queue| number(queue.failed)),
+    },
+    Metric {
+        name: "countersign_alerts_delivered",
+        kind: "gauge",
+        help: "Alerts that a channel took in the last 90 days.",
+        of: |status, _| channels(status, |queue| number(queue.delivered)),
+    },
+    Metric {
+        name: "countersign_alerts_given_up",
+        kind: "gauge",
+        help: "Alerts that a channel never took, of the last 90 days.",
+        of: |status, _| channels(status, |queue| number(queue.given_up)),
+    },
+    Metric {
+        name: "countersign_alert_channel_failing_seconds",
+        kind: "gauge",
+        help: "How long a channel has been failing, 0 where it does not.",
+        of: |status, now| {
+            let since = |queue: &Queue| queue.failing.as_ref().map(|failing| failing.since);
+            // Also in the second in which it began to fail it is not 0.
+            let time = |since| seconds(now.saturating_sub(since).max(1));
+            channels(status, |queue| since(queue).map_or(0.0, time))
         },
     },
 ];
+
+fn findings(status: &Status, of: fn(&Known) -> &Findings) -> Vec<Sample> {
+    let sample = |((code, severity), count): (&(&'static str, &'static str), &u64)| {
+        (vec![("code", (*code).into()), ("severity", (*severity).into())], number(*count))
+    };
+    status.known.iter().flat_map(of).map(sample).collect()
+}
+
+fn channels(status: &Status, value: impl Fn(&Queue) -> f64) -> Vec<Sample> {
+    let all = status.subject.channels().into_iter();
+    all.map(|(name, queue)| (vec![("channel", name.into())], value(&queue))).collect()
+}
+
+fn flag(holds: bool) -> f64 {
+    if holds { 1.0 } else { 0.0 }
+}
 
 fn one(value: Option<f64>) -> Vec<Sample> {
     value.map(|value| (Vec::new(), value)).into_iter().collect()
@@ -128,7 +233,7 @@ fn label(text: &str) -> String {
 }
 
 /// The page that `/metrics` serves.
-pub(super) fn render(board: &Board, now: u64) -> String {
+pub(super) fn render(board: &Board, started: u64, now: u64) -> String {
     let mut page = format!(
         "# HELP countersign_build_info The version that runs.\n# TYPE countersign_build_info gauge\n\
          countersign_build_info{{version=\"{}\"}} 1\n",
@@ -136,6 +241,11 @@ pub(super) fn render(board: &Board, now: u64) -> String {
     );
     let all = board.lock();
     METRICS.iter().for_each(|metric| add(&mut page, metric, &all, now));
+    drop(all);
+    for (name, kind, help, value) in process::numbers(started) {
+        // Writing to a string cannot fail.
+        let _ = write!(page, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
+    }
     page
 }
 

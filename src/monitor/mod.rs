@@ -15,14 +15,17 @@
 //! |---|---|
 //! | [`state`] | what is known of each log, and what one more report changes |
 //! | [`event`] | what happened, as a line of text or JSON |
+//! | `log` | the way of these lines to stderr, through `tracing` |
 //! | `watch` | the thread of a log |
 //! | `supervise` | start, reload, stop |
-//! | `serve`, `metrics` | `/metrics`, `/healthz`, `/heads` |
+//! | `serve`, `metrics`, `process` | `/metrics`, `/healthz`, `/heads` |
 //! | `signals`, `notify` | the operating system and systemd |
 
 pub mod event;
+mod log;
 mod metrics;
 mod notify;
+mod process;
 mod serve;
 mod signals;
 pub mod state;
@@ -32,9 +35,10 @@ mod watch;
 pub use signals::stop_on_signal;
 pub use supervise::run;
 
-use crate::mirror::HeadReader;
+use crate::mirror::{HeadReader, Queue};
 use crate::report::Report;
-use crate::source::Stop;
+use crate::source::{Requests, Stop};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +57,16 @@ pub trait Subject: Send + Sync {
     /// # Errors
     /// A sentence for the person.
     fn heads(&self) -> Result<HeadReader, String>;
+
+    /// How the requests to it came out.
+    fn requests(&self) -> Requests {
+        Requests::default()
+    }
+
+    /// The queue of each channel that tells of it, as it was after the last audit.
+    fn channels(&self) -> BTreeMap<String, Queue> {
+        BTreeMap::new()
+    }
 }
 
 /// A log that is watched.

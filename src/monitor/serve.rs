@@ -43,12 +43,13 @@ const BREATHER: Duration = Duration::from_millis(200);
 pub(super) struct Pages {
     pub(super) board: Arc<Board>,
     pub(super) clock: fn() -> u64,
+    started: u64,
     histories: Arc<Semaphore>,
 }
 
 impl Pages {
     pub(super) fn new(board: Arc<Board>, clock: fn() -> u64) -> Pages {
-        Pages { board, clock, histories: Arc::new(Semaphore::new(MOST_HISTORIES)) }
+        Pages { board, clock, started: clock(), histories: Arc::new(Semaphore::new(MOST_HISTORIES)) }
     }
 
     /// Serves for ever.
@@ -90,7 +91,7 @@ impl Pages {
         }
         Ok(match request.uri().path() {
             "/metrics" => {
-                let page = metrics::render(&self.board, (self.clock)());
+                let page = metrics::render(&self.board, self.started, (self.clock)());
                 respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Content::whole(page))
             }
             "/healthz" => match self.board.ills((self.clock)()) {

@@ -22,10 +22,11 @@ const MOST_CAUSES: usize = 3;
 pub struct Status {
     /// The log.
     pub subject: Arc<dyn Subject>,
-    interval: Duration,
+    /// Between two audits.
+    pub interval: Duration,
     deadline: Duration,
     /// When the next audit is to begin, or the one under way was to.
-    due: u64,
+    pub due: u64,
     /// When the audit under way began.
     pub running: Option<u64>,
     /// The last audit that was made: when it ended, how long it took, what it said.
@@ -39,7 +40,15 @@ pub struct Status {
     /// What the mirror held at the end of the last audit that could open it.
     pub known: Option<Known>,
     /// Why the last audit was none, where that is our fault.
-    fault: Option<String>,
+    pub fault: Option<Fault>,
+}
+
+/// A fault on this side.
+pub struct Fault {
+    /// The first audit in a row that met one ended then, in Unix milliseconds.
+    since: u64,
+    /// What the last one met.
+    why: String,
 }
 
 /// The last audit.
@@ -64,6 +73,8 @@ pub struct Known {
     pub checked: u64,
     /// Standing findings by code and severity.
     pub findings: BTreeMap<(&'static str, &'static str), u64>,
+    /// Those of them that somebody answers for.
+    pub acknowledged: BTreeMap<(&'static str, &'static str), u64>,
     /// Those above `info` by their key, each as it was said when it was new.
     standing: BTreeMap<String, String>,
 }
@@ -88,13 +99,24 @@ impl Status {
     /// What is wrong on our side, if anything: for `/healthz`. What the log does wrong, or that it cannot be
     /// reached, is not.
     pub fn ills(&self, now: u64) -> Vec<String> {
-        let mut ills: Vec<String> = self.fault.iter().cloned().collect();
+        let fault = |Fault { since, why }: &Fault| {
+            let since = text::time(*since);
+            format!(
+                "a fault on this side since {since}: {why}. Mend it here: the log is not accused of it, and nothing \
+                 else of it is known until then"
+            )
+        };
+        let mut ills: Vec<String> = self.fault.iter().map(fault).collect();
         // The next audit is an interval after the last, so this is two and a half of them after it.
         let patience = self.interval.saturating_mul(3).checked_div(2).unwrap_or_default();
         let latest = self.due.saturating_add(ms(patience)).saturating_add(ms(self.deadline));
         if now > latest {
-            let since = now.saturating_sub(self.last.map_or(self.due, |last| last.at));
-            ills.push(format!("an interval was missed: no audit ended for {}", text::duration(since)));
+            let since = self.last.map_or(self.due, |last| last.at);
+            let (passed, since) = (text::duration(now.saturating_sub(since)), text::time(since));
+            ills.push(format!(
+                "an interval was missed: no audit ended for {passed}, since {since}. See what is slow (the network, the \
+                 disk, a mirror that another program holds), or restart the monitor, which harms nothing"
+            ));
         }
         ills
     }
@@ -121,7 +143,7 @@ impl Status {
             Err(why) => {
                 self.count(Conclusion::LocalFault, now, now.saturating_sub(began));
                 let why = format!("could not be audited: {why}");
-                self.fault = Some(why.clone());
+                self.set_fault(Some(why.clone()), now);
                 let next = self.schedule(now, random);
                 return (vec![Event::of(name, "fault", again(&why, next))], next);
             }
@@ -135,7 +157,7 @@ impl Status {
             self.success = Some(now);
         }
         let causes = if input.faults.is_empty() { &input.incomplete } else { &input.faults };
-        self.fault = (!input.faults.is_empty()).then(|| say_causes(&input.faults));
+        self.set_fault((!input.faults.is_empty()).then(|| say_causes(&input.faults)), now);
         let next = self.schedule(now, random);
         let mut events = Vec::new();
         match () {
@@ -162,6 +184,11 @@ impl Status {
             events.extend(self.compare(name, report));
         }
         (events, next)
+    }
+
+    fn set_fault(&mut self, why: Option<String>, now: u64) {
+        let since = self.fault.as_ref().map_or(now, |fault| fault.since);
+        self.fault = why.map(|why| Fault { since, why });
     }
 
     fn count(&mut self, verdict: Conclusion, now: u64, took: u64) {
@@ -192,8 +219,11 @@ impl Status {
         let (mut new, mut ended) = (Vec::new(), Vec::new());
         for reported in &input.findings {
             let finding = &reported.finding;
-            let count = known.findings.entry((finding.code.as_str(), finding.severity.as_str())).or_default();
+            let kind = (finding.code.as_str(), finding.severity.as_str());
+            let count = known.findings.entry(kind).or_default();
             *count = count.saturating_add(1);
+            let answered = known.acknowledged.entry(kind).or_default();
+            *answered = answered.saturating_add(u64::from(reported.acknowledged.is_some()));
             if !reported.is_above_info() {
                 continue;
             }

@@ -120,7 +120,10 @@ fn faults_of_ours_are_ills_until_an_audit_gets_through() {
     let board = board("main");
     for mirror in [MirrorUse::Unopened, MirrorUse::InUse] {
         take(&board, fault(mirror), 0);
-        assert_eq!(board.ills(1), ["main: our disk"]);
+        take(&board, fault(mirror), 5000);
+        let ills = board.ills(1);
+        let said = "main: a fault on this side since 1970-01-01T00:00:00.000Z: our disk. Mend it";
+        assert!(ills.len() == 1 && ills[0].starts_with(said), "{ills:?}");
         take(&board, input(&[("now", Code::HeadRollback)]), 0);
         assert_eq!(board.ills(1), Vec::<String>::new(), "what the log does is no ill of ours");
     }
@@ -203,14 +206,14 @@ fn a_reload_keeps_what_is_known_of_logs_that_stay() {
 fn metrics_say_what_is_known_and_nothing_else() {
     let name = "a\"b\\c";
     let board = board(name);
-    let before = metrics::render(&board, 0);
+    let before = metrics::render(&board, 0, 0);
     assert!(!before.contains("countersign_verdict{"), "no audit yet: {before}");
     let report = Report::new(Input {
         log: LogPart { tree_size: Some(7), ..input(&[]).log },
         ..input(&[("now", Code::HeadRollback)])
     });
     board.finished(name, &Ok(report), 61_000, 0.5);
-    let page = metrics::render(&board, 62_000);
+    let page = metrics::render(&board, 0, 62_000);
     for line in [
         "countersign_head_size{log=\"a\\\"b\\\\c\"} 7",
         "countersign_head_age_seconds{log=\"a\\\"b\\\\c\"} 61",

@@ -1,7 +1,8 @@
 //! Start, reload, stop. The main thread waits for signals and serves the pages; the audits have threads of
 //! their own.
 
-use super::event::{Event, Log};
+use super::event::Event;
+use super::log::Log;
 use super::serve::Pages;
 use super::signals::{Asked, Signals};
 use super::state::Board;
@@ -23,12 +24,12 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// # Errors
 /// A sentence for the person: it could not be begun.
 pub fn run(plan: Plan, read: &dyn Fn() -> Result<Plan, String>, clock: fn() -> u64) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("cannot start: {error}"))?;
+    let cannot = |error: std::io::Error| format!("cannot start: {error}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
+    let log = Log::start(plan.json, clock).map_err(cannot)?;
     let done = runtime.block_on(supervise(plan, read, clock));
     runtime.shutdown_timeout(LAST_WORDS);
+    log.flush(LAST_WORDS);
     done
 }
 
@@ -37,21 +38,20 @@ async fn supervise(
     read: &dyn Fn() -> Result<Plan, String>,
     clock: fn() -> u64,
 ) -> Result<(), String> {
-    let log = Log { json: plan.json, clock };
     let mut signals = Signals::catch().map_err(|error| format!("signals cannot be caught: {error}"))?;
     let board = Arc::new(Board::default());
-    let mut started =
-        Event::new("started", format!("watching {} logs", plan.logs.len())).with("logs", plan.logs.len());
+    let watching = watching(&plan.logs);
+    let mut started = Event::new("started", &watching).with("logs", plan.logs.len());
     if let Some(address) = plan.listen {
         let listener =
             TcpListener::bind(address).await.map_err(|error| format!("--listen {address}: {error}"))?;
         let bound = listener.local_addr().map_err(|error| format!("--listen {address}: {error}"))?;
-        let said = format!("watching {} logs, listening on http://{bound}", plan.logs.len());
+        let said = format!("{watching}, listening on http://{bound}");
         started = Event::new("started", said).with("logs", plan.logs.len()).with("listen", bound.to_string());
         tokio::spawn(Arc::new(Pages::new(Arc::clone(&board), clock)).serve(listener));
     }
-    log.say(&started);
-    let mut crew = Crew { watches: Vec::new(), board, log };
+    started.say();
+    let mut crew = Crew { watches: Vec::new(), board, clock };
     crew.start(&plan.logs)?;
     notify::say("READY=1");
     if let Some(often) = notify::watchdog() {
@@ -63,52 +63,55 @@ async fn supervise(
             }
         });
     }
-    let listen = plan.listen;
+    let (listen, json) = (plan.listen, plan.json);
     while signals.next().await == Asked::Reload {
         match read() {
             Err(why) => {
-                log.say(&Event::new(
-                    "reload-refused",
-                    format!("the new config is not used, the old one stays: {why}"),
-                ));
+                let said = format!("the new config is not used, the old one stays: {why}");
+                Event::new("reload-refused", said).say();
             }
             Ok(plan) => {
                 if !crew.stop(&mut signals).await {
                     return Ok(());
                 }
-                let said = format!("reloaded: watching {} logs", plan.logs.len());
-                log.say(&Event::new("reloaded", said).with("logs", plan.logs.len()));
-                if plan.listen != listen || plan.json != log.json {
+                let said = format!("reloaded: {}", self::watching(&plan.logs));
+                Event::new("reloaded", said).with("logs", plan.logs.len()).say();
+                if plan.listen != listen || plan.json != json {
                     let said = "`listen` and `log-format` change only with a restart";
-                    log.say(&Event::new("restart-needed", said));
+                    Event::new("restart-needed", said).say();
                 }
                 crew.start(&plan.logs)?;
             }
         }
     }
     notify::say("STOPPING=1");
-    log.say(&Event::new(
-        "stopping",
-        "stopping: nothing new is begun, and what is under way ends after its batch",
-    ));
+    let said = "stopping: nothing new is begun, and what is under way ends after its batch";
+    Event::new("stopping", said).say();
     if crew.stop(&mut signals).await {
-        log.say(&Event::new("stopped", "stopped"));
+        Event::new("stopped", "stopped").say();
     }
     Ok(())
+}
+
+fn watching(logs: &[Watched]) -> String {
+    match logs.len() {
+        1 => "watching 1 log".to_owned(),
+        more => format!("watching {more} logs"),
+    }
 }
 
 /// The threads.
 struct Crew {
     watches: Vec<Watch>,
     board: Arc<Board>,
-    log: Log,
+    clock: fn() -> u64,
 }
 
 impl Crew {
     fn start(&mut self, logs: &[Watched]) -> Result<(), String> {
-        self.board.plan(logs, (self.log.clock)());
+        self.board.plan(logs, (self.clock)());
         for watched in logs {
-            let watch = Watch::start(watched.clone(), Arc::clone(&self.board), self.log);
+            let watch = Watch::start(watched.clone(), Arc::clone(&self.board), self.clock);
             self.watches.push(watch.map_err(|error| format!("cannot start a thread: {error}"))?);
         }
         Ok(())
@@ -123,7 +126,7 @@ impl Crew {
                 () = tokio::time::sleep(LOOK) => {}
                 asked = signals.next() => {
                     if asked == Asked::Stop {
-                        self.log.say(&Event::new("stopped", "stopped at once, without waiting for the audits"));
+                        Event::new("stopped", "stopped at once, without waiting for the audits").say();
                         return false;
                     }
                 }

@@ -1,7 +1,7 @@
 //! The thread of a log: audit, say what came of it, wait, again.
 
 use super::Watched;
-use super::event::{Event, Log};
+use super::event::Event;
 use super::state::Board;
 use crate::audit::conclusion::Conclusion;
 use crate::source::Stop;
@@ -21,13 +21,13 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Starts to watch: the first audit begins at once.
-    pub(super) fn start(watched: Watched, board: Arc<Board>, log: Log) -> std::io::Result<Watch> {
+    pub(super) fn start(watched: Watched, board: Arc<Board>, clock: fn() -> u64) -> std::io::Result<Watch> {
         let stop = Stop::default();
         let (wake, woken) = channel();
         let told = stop.clone();
         let thread = std::thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || watch(&watched, &board, log, &told, &woken))?;
+            .spawn(move || watch(&watched, &board, clock, &told, &woken))?;
         Ok(Watch { stop, wake: Some(wake), thread })
     }
 
@@ -43,13 +43,13 @@ impl Watch {
     }
 }
 
-fn watch(watched: &Watched, board: &Board, log: Log, stop: &Stop, woken: &Receiver<()>) {
+fn watch(watched: &Watched, board: &Board, clock: fn() -> u64, stop: &Stop, woken: &Receiver<()>) {
     let mut wait = Duration::ZERO;
     loop {
         if woken.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
             return;
         }
-        board.begun(&watched.name, (log.clock)());
+        board.begun(&watched.name, clock());
         // A panic is a bug of ours, is a fault on our side, and must not leave the other logs unwatched.
         let result = catch_unwind(AssertUnwindSafe(|| watched.subject.audit(stop)));
         let result = result.unwrap_or_else(|_| {
@@ -63,11 +63,11 @@ fn watch(watched: &Watched, board: &Board, log: Log, stop: &Stop, woken: &Receiv
         });
         if cut_short {
             let said = "the audit was stopped; what it took is kept, and the next one goes on from there";
-            log.say(&Event::of(&watched.name, "audit-stopped", said));
+            Event::of(&watched.name, "audit-stopped", said).say();
             return;
         }
-        let (events, next) = board.finished(&watched.name, &result, (log.clock)(), fastrand::f64());
-        events.iter().for_each(|event| log.say(event));
+        let (events, next) = board.finished(&watched.name, &result, clock(), fastrand::f64());
+        events.iter().for_each(Event::say);
         wait = next;
     }
 }

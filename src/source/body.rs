@@ -1,6 +1,7 @@
 //! Reading a body: bounded in bytes, after decompression, and large ones one at a time.
 
-use super::http::{Miss, describe};
+use super::http::describe;
+use super::miss::Miss;
 use super::retry::Patience;
 use reqwest::Response;
 use std::error::Error;

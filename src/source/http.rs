@@ -7,19 +7,19 @@ use super::auth::{SHORTEST, is_loopback};
 use super::body::{Gate, drain};
 use super::client::{Background, parallelism};
 use super::limiter::Limiter;
+use super::miss::Miss;
 use super::options::HttpOptions;
 use super::places::{Place, Places};
-use super::retry::{Late, Next, Patience, Timer, retry_after};
-use super::stop::Stop;
+use super::requests::Outcome;
+use super::retry::{Next, Patience, Timer, retry_after};
 use super::tiled::{Fetcher, Found, Wanted};
 use super::{FetchError, OpenError};
 use crate::core::text::escape;
-use humantime::format_duration;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -44,47 +44,6 @@ pub struct Http {
     secrets: Vec<String>,
     handle: Handle,
     _background: Background,
-}
-
-/// Why one attempt brought nothing.
-pub(super) enum Miss {
-    Absent,
-    TooLarge,
-    Refused(String),
-    Failed {
-        cause: String,
-        /// Whether the server as a whole is busy (429, 503), and not one of its answers late.
-        busy: bool,
-        retry_after: Option<Duration>,
-    },
-    /// The whole run is over, and why.
-    Over(String),
-}
-
-impl Miss {
-    pub(super) fn failed(cause: impl Into<String>) -> Miss {
-        Miss::Failed { cause: cause.into(), busy: false, retry_after: None }
-    }
-}
-
-impl From<Late> for Miss {
-    fn from(late: Late) -> Miss {
-        match late {
-            Late::Attempt(limit) => Miss::failed(format!("no full answer within {}", rounded(limit))),
-            Late::Run(limit) => Miss::Over(format!(
-                "the run's --deadline of {} has passed; what was fetched is kept, run again to go on",
-                format_duration(limit)
-            )),
-            Late::Stopped => Miss::Over(Stop::SAID.to_owned()),
-        }
-    }
-}
-
-/// For people: what is left of a resource's time is no round number.
-fn rounded(time: Duration) -> humantime::FormattedDuration {
-    let whole = if time.as_secs() < 10 { Duration::from_millis(1) } else { Duration::from_secs(1) };
-    let rest = time.as_nanos().checked_rem(whole.as_nanos()).unwrap_or_default();
-    format_duration(time.saturating_sub(Duration::from_nanos(u64::try_from(rest).unwrap_or_default())))
 }
 
 impl Http {
@@ -138,7 +97,10 @@ impl Http {
         let mut first_miss: Option<(String, Miss)> = None;
         for (place, path) in wanted.paths.iter().enumerate() {
             let url = self.url(path);
-            match self.ask(&url, wanted.limit, patience).await {
+            let answer = self.ask(&url, wanted.limit, patience).await;
+            let outcome = answer.as_ref().map_or_else(Miss::outcome, |_| Some(Outcome::Ok));
+            outcome.into_iter().for_each(|outcome| self.options.requests.count(outcome));
+            match answer {
                 Ok(bytes) => return Ok(Found { place, bytes }),
                 Err(miss @ (Miss::Failed { .. } | Miss::Over(_))) => return Err((url, miss)),
                 Err(miss) => match &first_miss {
@@ -207,9 +169,9 @@ impl Http {
             };
             let next = match &miss {
                 Miss::Absent if wanted.required => patience.after_absence().await,
-                Miss::Failed { retry_after, busy, .. } => {
+                Miss::Failed { retry_after, outcome, .. } => {
                     // What a busy server asks of one of our threads, it asks of all.
-                    if *busy {
+                    if *outcome == Outcome::Busy {
                         self.limiter.pause(patience.pause(*retry_after));
                     }
                     patience.after_failure(*retry_after).await
@@ -358,7 +320,10 @@ fn check_status(response: &Response) -> Result<(), Miss> {
         404 | 410 => Err(Miss::Absent),
         408 | 425 | 429 | 500..=599 => Err(Miss::Failed {
             cause: format!("HTTP {status}"),
-            busy: matches!(status.as_u16(), 429 | 503),
+            outcome: match status.as_u16() {
+                429 | 503 => Outcome::Busy,
+                _ => Outcome::ServerError,
+            },
             retry_after: header(response, &RETRY_AFTER).and_then(|v| retry_after(&v, SystemTime::now())),
         }),
         _ => Err(Miss::Refused(format!("HTTP {status}"))),

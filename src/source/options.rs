@@ -1,6 +1,7 @@
 //! How to behave towards an HTTP server: the numbers, each with its default and why.
 
 use super::auth::SecretHeaders;
+use super::requests::Requests;
 use super::stop::Stop;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,6 +54,8 @@ pub struct HttpOptions {
     pub headers: SecretHeaders,
     /// Ends all requests at any moment, as the deadline does. Default: nobody's.
     pub stop: Stop,
+    /// Counts all requests. Default: nobody looks.
+    pub requests: Requests,
 }
 
 impl Default for HttpOptions {
@@ -76,6 +79,7 @@ impl Default for HttpOptions {
             ca_file: None,
             headers: SecretHeaders::default(),
             stop: Stop::default(),
+            requests: Requests::default(),
         }
     }
 }

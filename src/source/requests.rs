@@ -1,0 +1,73 @@
+//! How requests to a log came out, counted for whoever watches the watching.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// How one request came out, its redirects followed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// With an answer.
+    Ok,
+    /// 404 or 410: not there, which for some files is as it should be.
+    NotThere,
+    /// No connection, or one that broke off: DNS, TLS, the network.
+    Failed,
+    /// No full answer in time.
+    Late,
+    /// 429 or 503: asked too much, or under maintenance.
+    Busy,
+    /// Another error of the server: 5xx, 408, 425.
+    ServerError,
+    /// An answer that is none: 401, 403 and other statuses, a redirect elsewhere, an HTML page.
+    Refused,
+    /// Longer than it may be.
+    TooLarge,
+}
+
+impl Outcome {
+    /// Every one.
+    pub const ALL: [Outcome; 8] = [
+        Outcome::Ok,
+        Outcome::NotThere,
+        Outcome::Failed,
+        Outcome::Late,
+        Outcome::Busy,
+        Outcome::ServerError,
+        Outcome::Refused,
+        Outcome::TooLarge,
+    ];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::NotThere => "not-there",
+            Outcome::Failed => "failed",
+            Outcome::Late => "late",
+            Outcome::Busy => "busy",
+            Outcome::ServerError => "server-error",
+            Outcome::Refused => "refused",
+            Outcome::TooLarge => "too-large",
+        }
+    }
+}
+
+/// Counts requests by how they came out. Clones count together.
+#[derive(Clone, Default, Debug)]
+pub struct Requests(Arc<[AtomicU64; Outcome::ALL.len()]>);
+
+impl Requests {
+    fn counter(&self, outcome: Outcome) -> Option<&AtomicU64> {
+        let place = Outcome::ALL.iter().position(|one| *one == outcome)?;
+        self.0.get(place)
+    }
+
+    pub(super) fn count(&self, outcome: Outcome) {
+        self.counter(outcome).map(|counter| counter.fetch_add(1, Relaxed));
+    }
+
+    /// How many so far.
+    pub fn so_far(&self, outcome: Outcome) -> u64 {
+        self.counter(outcome).map_or(0, |counter| counter.load(Relaxed))
+    }
+}
