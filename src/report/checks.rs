@@ -198,6 +198,28 @@ const TABLE: &[Check] = &[
     ),
 ];
 
+/// Checks of signed heads: all that `--heads-only` makes. The proofs are those between heads.
+const OF_HEADS: [&str; 10] = [
+    "head-signature",
+    "head-against-heads",
+    "head-against-tree",
+    "head-rollback",
+    "head-time",
+    "head-age",
+    "served-proofs",
+    "head-list",
+    "anchors",
+    "witnesses",
+];
+
+/// Why `--heads-only` does not make the others.
+pub(super) const HEADS_ONLY: &str = "entries were not fetched (--heads-only)";
+
+/// What `head-against-tree` says where no tree is rebuilt.
+const AGAINST_NEWEST: &str = "every signed head is the beginning of the newest one, as the log's tiles or proofs show";
+
+const ONE_TREE: &str = "the log has shown one tree so far, and there is nothing to compare it with";
+
 /// Checks of what a JSON API alone answers.
 const ONLY_API: [&str; 3] = ["served-proofs", "head-list", "verification-bundles"];
 
@@ -238,6 +260,7 @@ pub enum Foreseen {
 pub fn foreseen(asked: Asked, api: bool) -> Vec<(&'static str, Foreseen)> {
     let needs = |given: bool, how| if given { Foreseen::Made } else { Foreseen::NotMade(how) };
     let one = |Check(name, _, when, _): &Check| match when {
+        _ if asked.heads_only && !OF_HEADS.contains(name) => Foreseen::NotMade(HEADS_ONLY),
         When::Always => Foreseen::Made,
         When::RpId => needs(asked.rp_id, NEED_RP_ID),
         When::Origin => needs(asked.origins, NEED_ORIGIN),
@@ -251,10 +274,28 @@ pub fn foreseen(asked: Asked, api: bool) -> Vec<(&'static str, Foreseen)> {
             _ => Foreseen::IfThere,
         },
     };
-    TABLE.iter().map(|check| (check.3, one(check))).collect()
+    TABLE.iter().map(|check| (says(check, asked), one(check))).collect()
 }
 
-fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
+fn says(Check(name, _, _, what): &Check, asked: Asked) -> &'static str {
+    match *name {
+        "head-against-tree" if asked.heads_only => AGAINST_NEWEST,
+        "served-proofs" if asked.heads_only => "the proofs between heads that the log serves verify",
+        _ => what,
+    }
+}
+
+/// What becomes of a check of entries with `--heads-only`: it is not made, and a finding of earlier runs stands.
+fn line_without_entries(Check(name, _, _, what): &Check, failed: bool) -> CheckLine {
+    let (result, hint) = match failed {
+        true => (CheckResult::Failed, None),
+        false => (CheckResult::NotChecked, Some(HEADS_ONLY)),
+    };
+    CheckLine { name, what, result, count: 0, required: false, missing: None, hint }
+}
+
+fn line(check: &Check, input: &Input) -> CheckLine {
+    let Check(name, codes, when, _) = check;
     let count = input.tally.get(name);
     let applied = count.passed.saturating_add(count.failed);
     let failed = input.findings.iter().any(|f| {
@@ -266,6 +307,9 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
     });
     // A head that contradicts the tree does so for ever, under whichever finding it was reported.
     let failed = failed || (*name == "head-against-tree" && count.failed > 0);
+    if input.asked.heads_only && !OF_HEADS.contains(name) {
+        return line_without_entries(check, failed);
+    }
     let missing = match when {
         When::RpId if !input.asked.rp_id => Some(NEED_RP_ID),
         When::Origin if !input.asked.origins => Some(NEED_ORIGIN),
@@ -290,8 +334,11 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
         (false, true) => CheckResult::Passed,
         (false, false) => CheckResult::NotChecked,
     };
+    // The first head of a log can be compared with nothing; where one could and was not, the run says so.
+    let alone = input.asked.heads_only && *name == "head-against-tree" && applied == 0;
     // What was asked for and could not be made must not read as if nobody had asked.
     let hint = match when {
+        _ if alone => Some(ONE_TREE),
         When::Asked(_)
             if *name == "head-age" && input.asked.head_age && result == CheckResult::NotChecked =>
         {
@@ -308,12 +355,15 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
             Some("none of the approvers with pinned keys has approved anything")
         }
         // What the source could have answered, but the audit did not get to ask.
+        When::Asked(_) if api && input.asked.heads_only && *name == "served-proofs" => {
+            Some("no head was left to be proved")
+        }
         When::Asked(_) if api && only_api => None,
         When::Asked(_) if *name == "decided-before-head" && entries.total == 0 => None,
         When::Asked(how) if result == CheckResult::NotChecked => Some(*how),
         _ => None,
     };
     let asked = *name == "witnesses" && input.asked.quorum == Some(true);
-    let required = asked || !matches!(when, When::Asked(_));
-    CheckLine { name, what, result, count: applied, required, missing, hint }
+    let required = asked || !(alone || matches!(when, When::Asked(_)));
+    CheckLine { name, what: says(check, input.asked), result, count: applied, required, missing, hint }
 }

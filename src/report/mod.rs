@@ -97,6 +97,8 @@ pub struct Asked {
     pub pinned_keys: bool,
     /// Warnings make the verdict `invalid`.
     pub deny_warnings: bool,
+    /// Only heads were to be looked at (`--heads-only`).
+    pub heads_only: bool,
 }
 
 /// Everything that a report is made from.
