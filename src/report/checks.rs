@@ -216,7 +216,8 @@ const OF_HEADS: [&str; 10] = [
 pub(super) const HEADS_ONLY: &str = "entries were not fetched (--heads-only)";
 
 /// What `head-against-tree` says where no tree is rebuilt.
-const AGAINST_NEWEST: &str = "every signed head is the beginning of the newest one, as the log's tiles or proofs show";
+const AGAINST_NEWEST: &str =
+    "every signed head is the beginning of the newest one, as the log's tiles or proofs show";
 
 const ONE_TREE: &str = "the log has shown one tree so far, and there is nothing to compare it with";
 

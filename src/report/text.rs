@@ -198,7 +198,9 @@ fn advice(report: &Report) -> Vec<&'static str> {
             vec!["Look at the warnings above. With --deny-warnings they make the verdict invalid."]
         }
         Conclusion::Clean if input.asked.heads_only => {
-            vec!["Nothing. Compare heads with others (countersign heads), and audit the entries now and then."]
+            vec![
+                "Nothing. Compare heads with others (countersign heads), and audit the entries now and then.",
+            ]
         }
         Conclusion::Clean => vec!["Nothing. Run it again tomorrow: only new entries are fetched."],
         Conclusion::Incomplete => {

@@ -245,12 +245,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn link_by_proofs(
-        &mut self,
-        api: &dyn LogApi,
-        head: &Head,
-        before: &[StoredHead],
-    ) -> Result<(), Fault> {
+    fn link_by_proofs(&mut self, api: &dyn LogApi, head: &Head, before: &[StoredHead]) -> Result<(), Fault> {
         let mut proved = BTreeSet::new();
         self.link_each(head, before, |run, other| {
             let link = run.hold_against_proof(api, other, head)?;
@@ -304,11 +299,11 @@ impl Run<'_> {
         let key = &self.policy.log_key;
         let open = self.mirror.open_heads(key)?;
         let linked = self.mirror.largest_linked(key)?.is_some_and(|linked| linked.head.size() > 0);
-        let same = |stored: &StoredHead| {
-            stored.head.size() == target.size() && stored.head.root() == target.root()
-        };
+        let same =
+            |stored: &StoredHead| stored.head.size() == target.size() && stored.head.root() == target.root();
         if !linked && open.iter().all(same) {
-            let note = "the log has shown one tree so far: there is nothing yet that it could be compared with";
+            let note =
+                "the log has shown one tree so far: there is nothing yet that it could be compared with";
             self.summary.notes.push(note.to_owned());
         }
         let larger: Vec<StoredHead> =

@@ -46,8 +46,7 @@ impl Run<'_> {
     pub(crate) fn check_history(&mut self) -> Result<(), Fault> {
         let larger = self.check_mirrored()?;
         let rooted = self.mirror.state().rooted;
-        let than =
-            format!("the {rooted} entries that could be rebuilt, and were not compared with the tree");
+        let than = format!("the {rooted} entries that could be rebuilt, and were not compared with the tree");
         self.say_larger(&larger, &than);
         Ok(())
     }
@@ -81,9 +80,8 @@ impl Run<'_> {
     /// Says that heads could not be compared, because they are larger than what there is to compare them with.
     pub(super) fn say_larger(&mut self, larger: &[StoredHead], than: &str) {
         // What the log shows elsewhere may be ahead of the head that it serves.
-        let is_late = |stored: &&StoredHead| {
-            stored.provenance == Provenance::Listed.as_str() && self.is_recent(stored)
-        };
+        let is_late =
+            |stored: &&StoredHead| stored.provenance == Provenance::Listed.as_str() && self.is_recent(stored);
         let late = larger.iter().filter(is_late).count();
         let beyond = larger.len().saturating_sub(late);
         if late > 0 {
