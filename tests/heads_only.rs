@@ -137,6 +137,30 @@ fn a_log_that_goes_back_is_said_to_and_loses_no_head() {
     assert_eq!(answer.codes(), ["inconsistent-heads"], "{answer:?}");
 }
 
+/// A log that rewrote what it had shown, and refuses the one proof that would tell, until all its heads but one are of
+/// the new history.
+#[test]
+fn a_refused_proof_does_not_let_the_head_be_forgotten() {
+    let (lab, leaves) = (lab(), rejected_leaves(100));
+    let desk = lab.desk(0);
+    desk.begin();
+    for size in [50, 100] {
+        clean(&desk.follow(&ApiLog::new(&key(), &leaves[..size], &[50, 100][..size / 50]).source()));
+    }
+    let rewritten = |size: usize, sizes: &[usize]| {
+        let mut log = ApiLog::new(&key(), &history(size, 60), sizes);
+        let old = ApiLog::new(&key(), &leaves, &[50, 100]).sths;
+        log.sths.splice(..2, old);
+        log
+    };
+    let refusing = rewritten(200, &[50, 100, 150, 200])
+        .change(|path, answer| answer.filter(|_| !path.starts_with("consistency?first=100&")));
+    let answer = desk.follow(&refusing.source());
+    assert_eq!((answer.codes(), answer.incomplete.len()), (vec!["gap"], 1), "{answer:?}");
+    let answer = desk.follow(&rewritten(250, &[50, 100, 150, 200, 250]).source());
+    assert_eq!(answer.codes(), ["gap", "inconsistent-heads"], "{answer:?}");
+}
+
 /// Remembers what is asked for.
 struct Asked<'a> {
     log: MemoryLog<'a>,

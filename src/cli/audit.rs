@@ -197,6 +197,8 @@ fn fill(input: &mut Input, mirror: &Mirror, summary: Summary, key: &LogKey) -> R
     }
     input.tally.merge(&summary.tally);
     let [consistent, contradicted, unchecked] = mirror.head_statuses()?;
+    // Which of them should have been proved, the run says.
+    let unchecked = if input.asked.heads_only { 0 } else { unchecked };
     input.tally.add("head-against-tree", consistent, contradicted, unchecked);
     input.findings = mirror.findings(false)?.into_iter().map(reported).collect();
     input.ended = mirror.findings(true)?.into_iter().map(reported).collect();

@@ -323,8 +323,10 @@ fn line(check: &Check, input: &Input) -> CheckLine {
         count.not_checked == 0 && input.log.tree_size == Some(entries.total) && entries.approved == 0;
     let api = input.log.source.starts_with("api+");
     let only_api = ONLY_API.contains(name);
-    // The list is either read to its end and complete, or nothing is known of what it lacks.
-    let undecided = *name == "head-list" && count.not_checked > 0;
+    // The list is either read to its end and complete, or nothing is known of what it lacks; and heads of which one
+    // is not proved are not all of one history.
+    let linking = input.asked.heads_only && *name == "head-against-tree";
+    let undecided = (*name == "head-list" || linking) && count.not_checked > 0;
     let made = match when {
         _ if undecided => false,
         When::Always | When::RpId | When::Origin => missing.is_none() && (applied > 0 || vacuous),
@@ -336,10 +338,11 @@ fn line(check: &Check, input: &Input) -> CheckLine {
         (false, false) => CheckResult::NotChecked,
     };
     // The first head of a log can be compared with nothing; where one could and was not, the run says so.
-    let alone = input.asked.heads_only && *name == "head-against-tree" && applied == 0;
+    let alone = linking && applied == 0 && count.not_checked == 0;
     // What was asked for and could not be made must not read as if nobody had asked.
     let hint = match when {
         _ if alone => Some(ONE_TREE),
+        _ if linking && result == CheckResult::NotChecked => Some("not all signed heads could be proved"),
         When::Asked(_)
             if *name == "head-age" && input.asked.head_age && result == CheckResult::NotChecked =>
         {

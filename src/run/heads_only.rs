@@ -127,9 +127,10 @@ impl Run<'_> {
         before: &[StoredHead],
         mut hold: impl FnMut(&mut Self, &Head) -> Result<Link, Fault>,
     ) -> Result<(), Fault> {
-        // A log that went back behind what it linked does not get that moved: `head` stays open.
-        let newest = self.mirror.largest_linked(&self.policy.log_key)?;
-        let extends = newest.is_none_or(|newest| newest.head.size() < head.size());
+        // The largest linked head stands for all. Where it could not be held against `head`, because the log went back
+        // behind it or does not prove it, nothing larger takes its place.
+        let newest = self.mirror.largest_linked(&self.policy.log_key)?.map_or(0, |newest| newest.head.size());
+        let mut settled = false;
         let mut linked = Vec::new();
         let mut unproved: usize = 0;
         for (place, stored) in before.iter().enumerate() {
@@ -139,7 +140,8 @@ impl Run<'_> {
             }
             let other = &stored.head;
             match hold(self, other)? {
-                Link::Proved => linked.push(other.clone()),
+                Link::Proved if place == 0 || settled || other.size() < newest => linked.push(other.clone()),
+                Link::Proved => {}
                 // What the mirrored leaves bear out stays so, whatever the log signed later.
                 Link::Contradicted if stored.status == HeadStatus::Consistent => {}
                 Link::Contradicted => self.mark_head(other, HeadStatus::Contradicted)?,
@@ -156,7 +158,8 @@ impl Run<'_> {
                 }
             }
             // A rewritten history is reported once, and followed from there on.
-            if place == 0 && extends {
+            if place == 0 && newest < head.size() {
+                settled = true;
                 linked.push(head.clone());
             }
             if linked.len() >= LINKED_AT_ONCE {
@@ -290,6 +293,7 @@ impl Run<'_> {
         let Some(target) = self.summary.target.clone() else { return Ok(()) };
         let unlinked = self.unlinked_before(&target)?.len();
         if unlinked > 0 {
+            self.summary.tally.add("head-against-tree", 0, 0, unlinked as u64);
             let cause = format!(
                 "{unlinked} signed head(s) are not proved to be the beginning of the newest head served, of size {}",
                 target.size()
