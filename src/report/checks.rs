@@ -1,6 +1,6 @@
 //! Every check by name: what it says, which findings it makes, and how it came out.
 
-use super::{Asked, Input};
+use super::{Asked, Input, heads_only};
 use crate::audit::finding::Finding;
 use crate::audit::verdict::CheckResult;
 use crate::core::finding::{Code, Severity};
@@ -198,29 +198,6 @@ const TABLE: &[Check] = &[
     ),
 ];
 
-/// Checks of signed heads: all that `--heads-only` makes. The proofs are those between heads.
-const OF_HEADS: [&str; 10] = [
-    "head-signature",
-    "head-against-heads",
-    "head-against-tree",
-    "head-rollback",
-    "head-time",
-    "head-age",
-    "served-proofs",
-    "head-list",
-    "anchors",
-    "witnesses",
-];
-
-/// Why `--heads-only` does not make the others.
-pub(super) const HEADS_ONLY: &str = "entries were not fetched (--heads-only)";
-
-/// What `head-against-tree` says where no tree is rebuilt.
-const AGAINST_NEWEST: &str =
-    "every signed head is the beginning of the newest one, as the log's tiles or proofs show";
-
-const ONE_TREE: &str = "the log has shown one tree so far, and there is nothing to compare it with";
-
 /// Checks of what a JSON API alone answers.
 const ONLY_API: [&str; 3] = ["served-proofs", "head-list", "verification-bundles"];
 
@@ -261,7 +238,7 @@ pub enum Foreseen {
 pub fn foreseen(asked: Asked, api: bool) -> Vec<(&'static str, Foreseen)> {
     let needs = |given: bool, how| if given { Foreseen::Made } else { Foreseen::NotMade(how) };
     let one = |Check(name, _, when, _): &Check| match when {
-        _ if asked.heads_only && !OF_HEADS.contains(name) => Foreseen::NotMade(HEADS_ONLY),
+        _ if asked.heads_only && heads_only::leaves_out(name) => Foreseen::NotMade(heads_only::WHY),
         When::Always => Foreseen::Made,
         When::RpId => needs(asked.rp_id, NEED_RP_ID),
         When::Origin => needs(asked.origins, NEED_ORIGIN),
@@ -279,24 +256,11 @@ pub fn foreseen(asked: Asked, api: bool) -> Vec<(&'static str, Foreseen)> {
 }
 
 fn says(Check(name, _, _, what): &Check, asked: Asked) -> &'static str {
-    match *name {
-        "head-against-tree" if asked.heads_only => AGAINST_NEWEST,
-        "served-proofs" if asked.heads_only => "the proofs between heads that the log serves verify",
-        _ => what,
-    }
-}
-
-/// What becomes of a check of entries with `--heads-only`: it is not made, and a finding of earlier runs stands.
-fn line_without_entries(Check(name, _, _, what): &Check, failed: bool) -> CheckLine {
-    let (result, hint) = match failed {
-        true => (CheckResult::Failed, None),
-        false => (CheckResult::NotChecked, Some(HEADS_ONLY)),
-    };
-    CheckLine { name, what, result, count: 0, required: false, missing: None, hint }
+    if asked.heads_only { heads_only::says(name, what) } else { what }
 }
 
 fn line(check: &Check, input: &Input) -> CheckLine {
-    let Check(name, codes, when, _) = check;
+    let Check(name, codes, when, what) = check;
     let count = input.tally.get(name);
     let applied = count.passed.saturating_add(count.failed);
     let failed = input.findings.iter().any(|f| {
@@ -308,8 +272,8 @@ fn line(check: &Check, input: &Input) -> CheckLine {
     });
     // A head that contradicts the tree does so for ever, under whichever finding it was reported.
     let failed = failed || (*name == "head-against-tree" && count.failed > 0);
-    if input.asked.heads_only && !OF_HEADS.contains(name) {
-        return line_without_entries(check, failed);
+    if input.asked.heads_only && heads_only::leaves_out(name) {
+        return heads_only::line(name, what, failed);
     }
     let missing = match when {
         When::RpId if !input.asked.rp_id => Some(NEED_RP_ID),
@@ -341,7 +305,7 @@ fn line(check: &Check, input: &Input) -> CheckLine {
     let alone = linking && applied == 0 && count.not_checked == 0;
     // What was asked for and could not be made must not read as if nobody had asked.
     let hint = match when {
-        _ if alone => Some(ONE_TREE),
+        _ if alone => Some(heads_only::ONE_TREE),
         _ if linking && result == CheckResult::NotChecked => Some("not all signed heads could be proved"),
         When::Asked(_)
             if *name == "head-age" && input.asked.head_age && result == CheckResult::NotChecked =>

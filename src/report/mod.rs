@@ -4,6 +4,7 @@
 //! in it comes from a log unescaped.
 
 pub mod checks;
+mod heads_only;
 pub mod json;
 pub mod receipt;
 pub mod text;

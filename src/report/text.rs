@@ -1,6 +1,7 @@
 //! The report as text, for somebody who reads one for the first time.
 
-use super::checks::{CheckLine, HEADS_ONLY};
+use super::checks::CheckLine;
+use super::heads_only;
 use super::{Conclusion, Input, Report, ReportedFinding};
 use crate::audit::verdict::CheckResult;
 use crate::core::finding::{Code, Severity};
@@ -168,9 +169,9 @@ fn checks(out: &mut String, report: &Report) {
     line!(out, "\nNot checked");
     // Most checks are of entries; without any, the few that are not would drown.
     let (of_entries, others): (Vec<&CheckLine>, Vec<&CheckLine>) =
-        of(CheckResult::NotChecked).into_iter().partition(|line| line.hint == Some(HEADS_ONLY));
+        of(CheckResult::NotChecked).into_iter().partition(|line| line.hint == Some(heads_only::WHY));
     if !of_entries.is_empty() {
-        line!(out, "  {:<20} {HEADS_ONLY}: {} checks", "entries", of_entries.len());
+        line!(out, "  {:<20} {}: {} checks", "entries", heads_only::WHY, of_entries.len());
     }
     for line in others {
         let why = line.missing.or(line.hint).unwrap_or("the audit did not get that far");
