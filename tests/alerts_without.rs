@@ -110,7 +110,7 @@ fn a_note_that_is_none_is_no_reason_to_be_silent() {
     let fake = Fake::default();
     let desk = desk(vec![fake.channel("a", Severity::Info)]);
     let beside = Beside::of(&home.path().join("not").join("there"));
-    (0..3).for_each(|n| desk.without_mirror(&beside, &log(), GONE, NOW + n));
+    (0..3).for_each(|n| drop(desk.without_mirror(&beside, &log(), GONE, NOW + n)));
     assert_eq!(fake.take().len(), 1);
 }
 

@@ -150,6 +150,9 @@ pub struct AuditOptions {
     /// Check all entries again from the mirror, and the mirror itself
     #[arg(long)]
     pub full: bool,
+    /// Follow the signed heads alone, to see split views: no entry is fetched, mirrored or checked
+    #[arg(long)]
+    pub heads_only: bool,
     /// Warn where the newest head is older than this, such as 36h
     #[arg(long, value_name = "DURATION")]
     pub max_head_age: Option<String>,

@@ -96,6 +96,7 @@ pub fn asked(settings: &Settings) -> Asked {
         quorum: settings.witnesses.as_ref().map(TlogPolicy::has_quorum),
         pinned_keys: !settings.pinned_keys.is_empty(),
         deny_warnings: settings.deny_warnings,
+        heads_only: settings.heads_only,
     }
 }
 
@@ -137,6 +138,7 @@ impl With<'_> {
         let policy = settings.policy(key.clone());
         let options = Options {
             full: settings.full,
+            heads_only: settings.heads_only,
             workers: workers(settings, source),
             evidence_dir: settings.evidence_dir_for(db),
             max_entries: settings.max_entries,
@@ -189,9 +191,14 @@ fn fill(input: &mut Input, mirror: &Mirror, summary: Summary, key: &LogKey) -> R
         invalid: mirror.invalid_entries()?,
     };
     input.heads = (mirror.head_count()?, summary.heads_new);
-    input.tally = state.tally();
+    // What earlier runs checked of entries is no part of a report on heads.
+    if !input.asked.heads_only {
+        input.tally = state.tally();
+    }
     input.tally.merge(&summary.tally);
     let [consistent, contradicted, unchecked] = mirror.head_statuses()?;
+    // Which of them should have been proved, the run says.
+    let unchecked = if input.asked.heads_only { 0 } else { unchecked };
     input.tally.add("head-against-tree", consistent, contradicted, unchecked);
     input.findings = mirror.findings(false)?.into_iter().map(reported).collect();
     input.ended = mirror.findings(true)?.into_iter().map(reported).collect();
@@ -205,7 +212,7 @@ fn fill(input: &mut Input, mirror: &Mirror, summary: Summary, key: &LogKey) -> R
 
 /// A pin for a name that signs nothing is most likely a mistyped name, and pins nobody.
 fn note_unknown_pins(input: &mut Input, mirror: &Mirror, settings: &Settings) -> Result<(), MirrorError> {
-    for approver in settings.pinned_keys.keys() {
+    for approver in settings.pinned_keys.keys().filter(|_| !settings.heads_only) {
         if !mirror.has_signed(approver)? {
             let name = text::quoted(approver);
             input.notes.push(format!(

@@ -37,6 +37,7 @@ pub struct Settings {
     pub evidence_dir: Option<PathBuf>,
     pub workers: Option<u16>,
     pub full: bool,
+    pub heads_only: bool,
     pub max_head_age: Option<u64>,
     pub deny_warnings: bool,
     pub max_entries: u64,
@@ -147,6 +148,11 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
     if workers.is_some_and(|workers| !(1..=256).contains(&workers)) {
         return Err("workers must be 1 to 256".to_owned());
     }
+    let full = options.full || file.full;
+    let heads_only = options.heads_only || file.heads_only;
+    if full && heads_only {
+        return Err("full checks all entries again, and heads-only none: ask for one of them".to_owned());
+    }
     Ok(Settings {
         format: format.or(file.format).unwrap_or_default(),
         quiet: common.quiet || file.quiet,
@@ -169,7 +175,8 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
         init: options.init || file.init,
         evidence_dir: options.evidence_dir.or(file.evidence_dir),
         workers,
-        full: options.full || file.full,
+        full,
+        heads_only,
         max_head_age: age
             .map(|age| duration(&age))
             .transpose()

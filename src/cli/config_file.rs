@@ -32,6 +32,7 @@ pub struct ConfigFile {
     pub evidence_dir: Option<PathBuf>,
     pub workers: Option<u16>,
     pub full: bool,
+    pub heads_only: bool,
     pub max_head_age: Option<String>,
     pub deny_warnings: bool,
     pub max_entries: Option<u64>,

@@ -164,6 +164,7 @@ fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, bytes: &[u8]) 
     let db = mirror.path().to_owned();
     let options = Options {
         full: false,
+        heads_only: false,
         workers: 1,
         evidence_dir: settings.evidence_dir_for(&db),
         max_entries: settings.max_entries,

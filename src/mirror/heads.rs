@@ -14,6 +14,9 @@ pub enum HeadStatus {
     Unchecked,
     /// The mirror's leaves have its root at its size.
     Consistent,
+    /// It is proved to be of one history with a larger signed head, or is the largest one that others were proved
+    /// to be the beginning of; the mirror has not reached its size (`--heads-only`).
+    Linked,
     /// It contradicts another signed head, or the mirrored leaves.
     Contradicted,
 }
@@ -24,12 +27,13 @@ impl HeadStatus {
         match self {
             HeadStatus::Unchecked => "unchecked",
             HeadStatus::Consistent => "consistent",
+            HeadStatus::Linked => "linked",
             HeadStatus::Contradicted => "contradicted",
         }
     }
 
     fn from_text(text: &str) -> Option<HeadStatus> {
-        [HeadStatus::Unchecked, HeadStatus::Consistent, HeadStatus::Contradicted]
+        [HeadStatus::Unchecked, HeadStatus::Consistent, HeadStatus::Linked, HeadStatus::Contradicted]
             .into_iter()
             .find(|status| status.as_str() == text)
     }
@@ -276,10 +280,10 @@ impl Mirror {
         self.sql(result).map(drop)
     }
 
-    /// How many heads are consistent with the mirror, contradicted, and neither.
+    /// How many heads are consistent with the mirror or linked, contradicted, and neither.
     pub fn head_statuses(&self) -> Result<[u64; 3]> {
         let result = self.db.query_row(
-            "SELECT count(*) FILTER (WHERE status = 'consistent'), count(*) FILTER (WHERE status = 'contradicted'),
+            "SELECT count(*) FILTER (WHERE status IN ('consistent', 'linked')), count(*) FILTER (WHERE status = 'contradicted'),
                count(*) FILTER (WHERE status = 'unchecked') FROM heads",
             [],
             |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]),

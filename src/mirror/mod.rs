@@ -17,7 +17,7 @@
 //! | `mark` | how a rolled-back mirror is noticed |
 //! | `holder` | which process has the mirror |
 //! | `write`, `read` | leaves, nodes, columns |
-//! | `heads`, `listed` | signed heads; which of them the log lists itself |
+//! | `heads`, `listed`, `links` | signed heads; which of them the log lists itself, and which are of one history by proof |
 //! | `head_lines` | the history of heads for others, read beside a running audit |
 //! | `findings`, `memory` | findings; what the checks across entries remember |
 //! | `outbox` | alerts: what was told to people, and what is on its way |
@@ -27,6 +27,7 @@ mod findings;
 mod head_lines;
 mod heads;
 mod holder;
+mod links;
 mod listed;
 mod mark;
 mod memory;
@@ -49,6 +50,8 @@ use rusqlite::{Connection, OpenFlags};
 use state::State;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 type Result<T> = std::result::Result<T, MirrorError>;
 
@@ -61,6 +64,9 @@ const OUTBOX: &str = include_str!("outbox.sql");
 
 /// How far peers were read and watch rules looked, which format 4 brought. Creates only what is not there.
 const WATCHING: &str = include_str!("watching.sql");
+
+/// How soon a check of the whole file notices that it is to end.
+const STOP_WITHIN: Duration = Duration::from_millis(50);
 
 /// `application_id`: "csig".
 const APPLICATION_ID: i64 = 0x6373_6967;
@@ -167,13 +173,34 @@ impl Mirror {
         &self.path
     }
 
-    /// SQLite's own check of the whole file. Time in proportion to the mirror.
-    pub fn check_integrity(&self) -> Result<()> {
-        let answer: String = self
-            .db
-            .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-            .map_err(|error| sql_error(&self.path, error))?;
-        if answer == "ok" { Ok(()) } else { Err(MirrorError::Damaged(self.path.clone(), answer)) }
+    /// SQLite's own check of the whole file. Time in proportion to the mirror; `false` where `stopped` ended it, and
+    /// nothing is known.
+    pub fn check_integrity(&self, stopped: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
+        if stopped() {
+            return Ok(false);
+        }
+        let interrupt = self.db.get_interrupt_handle();
+        let (done, waiting) = channel::<()>();
+        let answer: rusqlite::Result<String> = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                while waiting.recv_timeout(STOP_WITHIN) == Err(RecvTimeoutError::Timeout) {
+                    if stopped() {
+                        interrupt.interrupt();
+                    }
+                }
+            });
+            let answer = self.db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0));
+            drop(done);
+            answer
+        });
+        match answer {
+            Ok(answer) if answer == "ok" => Ok(true),
+            Ok(answer) => Err(MirrorError::Damaged(self.path.clone(), answer)),
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
+                Ok(false)
+            }
+            Err(error) => Err(sql_error(&self.path, error)),
+        }
     }
 
     fn sql<T>(&self, result: rusqlite::Result<T>) -> Result<T> {
@@ -257,7 +284,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
 }
 
 fn configure(db: &Connection) -> rusqlite::Result<()> {
-    db.busy_timeout(std::time::Duration::from_secs(10))?;
+    db.busy_timeout(Duration::from_secs(10))?;
     db.set_prepared_statement_cache_capacity(64);
     // WAL lets an auditor query while an audit writes; FULL makes each commit durable; the cache
     // bounds memory (KiB, negative) whatever the size of the mirror.

@@ -43,7 +43,8 @@ CREATE TABLE entry_columns (
 ) STRICT;
 
 -- Every signed head ever seen, byte for byte, conflicting ones included. `statement` is SHA-256 of
--- the bytes that were signed. `status`: unchecked, consistent, contradicted. `compared` is 1 once the
+-- the bytes that were signed. `status`: unchecked, consistent (with the mirrored leaves), linked
+-- (to a larger head by proof, without leaves), contradicted. `compared` is 1 once the
 -- head was held against all others and what came of it is kept. `listed` is 1 once the log's own list
 -- of its heads was seen to have it.
 CREATE TABLE heads (

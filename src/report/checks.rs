@@ -1,6 +1,6 @@
 //! Every check by name: what it says, which findings it makes, and how it came out.
 
-use super::{Asked, Input};
+use super::{Asked, Input, heads_only};
 use crate::audit::finding::Finding;
 use crate::audit::verdict::CheckResult;
 use crate::core::finding::{Code, Severity};
@@ -238,6 +238,7 @@ pub enum Foreseen {
 pub fn foreseen(asked: Asked, api: bool) -> Vec<(&'static str, Foreseen)> {
     let needs = |given: bool, how| if given { Foreseen::Made } else { Foreseen::NotMade(how) };
     let one = |Check(name, _, when, _): &Check| match when {
+        _ if asked.heads_only && heads_only::leaves_out(name) => Foreseen::NotMade(heads_only::WHY),
         When::Always => Foreseen::Made,
         When::RpId => needs(asked.rp_id, NEED_RP_ID),
         When::Origin => needs(asked.origins, NEED_ORIGIN),
@@ -251,10 +252,15 @@ pub fn foreseen(asked: Asked, api: bool) -> Vec<(&'static str, Foreseen)> {
             _ => Foreseen::IfThere,
         },
     };
-    TABLE.iter().map(|check| (check.3, one(check))).collect()
+    TABLE.iter().map(|check| (says(check, asked), one(check))).collect()
 }
 
-fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
+fn says(Check(name, _, _, what): &Check, asked: Asked) -> &'static str {
+    if asked.heads_only { heads_only::says(name, what) } else { what }
+}
+
+fn line(check: &Check, input: &Input) -> CheckLine {
+    let Check(name, codes, when, what) = check;
     let count = input.tally.get(name);
     let applied = count.passed.saturating_add(count.failed);
     let failed = input.findings.iter().any(|f| {
@@ -266,6 +272,9 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
     });
     // A head that contradicts the tree does so for ever, under whichever finding it was reported.
     let failed = failed || (*name == "head-against-tree" && count.failed > 0);
+    if input.asked.heads_only && heads_only::leaves_out(name) {
+        return heads_only::line(name, what, failed);
+    }
     let missing = match when {
         When::RpId if !input.asked.rp_id => Some(NEED_RP_ID),
         When::Origin if !input.asked.origins => Some(NEED_ORIGIN),
@@ -278,8 +287,10 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
         count.not_checked == 0 && input.log.tree_size == Some(entries.total) && entries.approved == 0;
     let api = input.log.source.starts_with("api+");
     let only_api = ONLY_API.contains(name);
-    // The list is either read to its end and complete, or nothing is known of what it lacks.
-    let undecided = *name == "head-list" && count.not_checked > 0;
+    // The list is either read to its end and complete, or nothing is known of what it lacks; and heads of which one
+    // is not proved are not all of one history.
+    let linking = input.asked.heads_only && *name == "head-against-tree";
+    let undecided = (*name == "head-list" || linking) && count.not_checked > 0;
     let made = match when {
         _ if undecided => false,
         When::Always | When::RpId | When::Origin => missing.is_none() && (applied > 0 || vacuous),
@@ -290,8 +301,12 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
         (false, true) => CheckResult::Passed,
         (false, false) => CheckResult::NotChecked,
     };
+    // The first head of a log can be compared with nothing; where one could and was not, the run says so.
+    let alone = linking && applied == 0 && count.not_checked == 0;
     // What was asked for and could not be made must not read as if nobody had asked.
     let hint = match when {
+        _ if alone => Some(heads_only::ONE_TREE),
+        _ if linking && result == CheckResult::NotChecked => Some("not all signed heads could be proved"),
         When::Asked(_)
             if *name == "head-age" && input.asked.head_age && result == CheckResult::NotChecked =>
         {
@@ -308,12 +323,15 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
             Some("none of the approvers with pinned keys has approved anything")
         }
         // What the source could have answered, but the audit did not get to ask.
+        When::Asked(_) if api && input.asked.heads_only && *name == "served-proofs" => {
+            Some("no head was left to be proved")
+        }
         When::Asked(_) if api && only_api => None,
         When::Asked(_) if *name == "decided-before-head" && entries.total == 0 => None,
         When::Asked(how) if result == CheckResult::NotChecked => Some(*how),
         _ => None,
     };
     let asked = *name == "witnesses" && input.asked.quorum == Some(true);
-    let required = asked || !matches!(when, When::Asked(_));
-    CheckLine { name, what, result, count: applied, required, missing, hint }
+    let required = asked || !(alone || matches!(when, When::Asked(_)));
+    CheckLine { name, what: says(check, input.asked), result, count: applied, required, missing, hint }
 }

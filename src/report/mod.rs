@@ -4,6 +4,7 @@
 //! in it comes from a log unescaped.
 
 pub mod checks;
+mod heads_only;
 pub mod json;
 pub mod receipt;
 pub mod text;
@@ -97,6 +98,8 @@ pub struct Asked {
     pub pinned_keys: bool,
     /// Warnings make the verdict `invalid`.
     pub deny_warnings: bool,
+    /// Only heads were to be looked at (`--heads-only`).
+    pub heads_only: bool,
 }
 
 /// Everything that a report is made from.

@@ -48,6 +48,7 @@ fn everything() -> Input {
         findings,
         ended: vec![found(gap, Some("2026-11-23T02:00:00.000Z"))],
         incomplete: vec!["the log's sth could not be read: HTTP 503".to_owned()],
+        follows: Vec::new(),
         faults: Vec::new(),
         notes: vec!["the trust options changed".to_owned()],
         nothing_judged: false,

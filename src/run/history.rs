@@ -44,25 +44,46 @@ pub(crate) fn mirrored_range(mirror: &Mirror, range: Range<u64>) -> Result<Hash,
 impl Run<'_> {
     /// Holds every head that is not known to be consistent against the rebuilt tree.
     pub(crate) fn check_history(&mut self) -> Result<(), Fault> {
+        let larger = self.check_mirrored()?;
         let rooted = self.mirror.state().rooted;
-        let (mut beyond, mut late): (u64, u64) = (0, 0);
+        let than = format!("the {rooted} entries that could be rebuilt, and were not compared with the tree");
+        self.say_larger(&larger, &than);
+        Ok(())
+    }
+
+    /// Holds the heads of up to as many entries as are mirrored against those; gives the larger ones.
+    pub(super) fn check_mirrored(&mut self) -> Result<Vec<StoredHead>, Fault> {
+        let rooted = self.mirror.state().rooted;
+        let open = self.mirror.open_heads(&self.policy.log_key)?;
+        let (within, larger): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|stored| stored.head.size() <= rooted);
         let mut consistent = Vec::new();
-        for stored in self.mirror.open_heads(&self.policy.log_key)? {
-            let head = &stored.head;
-            if head.size() > rooted {
-                // What the log shows elsewhere may be ahead of the head that it serves.
-                let is_late = stored.provenance == Provenance::Listed.as_str() && self.is_recent(&stored);
-                let counted = if is_late { &mut late } else { &mut beyond };
-                *counted = counted.saturating_add(1);
-            } else if self.root_for(head)? == head.root() {
-                consistent.push(stored.head);
+        for StoredHead { head, .. } in within {
+            if self.options.stop.is_stopped() {
+                self.say_stopped();
+                break;
+            }
+            if self.root_for(&head)? == head.root() {
+                consistent.push(head);
             } else {
-                self.report_against_tree(head)?;
+                self.report_against_tree(&head)?;
             }
         }
-        self.mirror.transact(|mirror, _| {
-            consistent.iter().try_for_each(|head| mirror.set_head_status(head, HeadStatus::Consistent))
-        })?;
+        if !consistent.is_empty() {
+            self.mirror.transact(|mirror, _| {
+                consistent.iter().try_for_each(|head| mirror.set_head_status(head, HeadStatus::Consistent))
+            })?;
+        }
+        Ok(larger)
+    }
+
+    /// Says that heads could not be compared, because they are larger than what there is to compare them with.
+    pub(super) fn say_larger(&mut self, larger: &[StoredHead], than: &str) {
+        // What the log shows elsewhere may be ahead of the head that it serves.
+        let is_late =
+            |stored: &&StoredHead| stored.provenance == Provenance::Listed.as_str() && self.is_recent(stored);
+        let late = larger.iter().filter(is_late).count();
+        let beyond = larger.len().saturating_sub(late);
         if late > 0 {
             let note = format!(
                 "{late} tree(s) that the log shows elsewhere are newer than the head that it serves: they are compared at a \
@@ -71,13 +92,8 @@ impl Run<'_> {
             self.summary.notes.push(note);
         }
         if beyond > 0 {
-            let cause = format!(
-                "{beyond} signed head(s) are larger than the {rooted} entries that could be rebuilt, and were not \
-                 compared with the tree"
-            );
-            self.summary.follows.push(cause);
+            self.summary.follows.push(format!("{beyond} signed head(s) are larger than {than}"));
         }
-        Ok(())
     }
 
     /// The mirror's root at a head's size. Where it is not the head's, the mirror is mended first and

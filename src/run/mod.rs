@@ -13,6 +13,9 @@
 //!    that are verified before they are reported.
 //! 6. `upkeep`: what was wrong with how the log served, is it still? Are our own bytes intact?
 //!
+//! With `--heads-only` there is step 1, and in place of the others `heads_only`: heads are proved to be of one history
+//! without their entries.
+//!
 //! Beside the audit, [`receipts`] are put together here, from the mirror or from the log.
 //!
 //! Three answers stay apart throughout: a *finding* (the log did it), *incomplete* (could not
@@ -22,6 +25,7 @@ mod answers;
 mod entry_answers;
 pub mod extend;
 pub mod heads;
+mod heads_only;
 pub mod history;
 mod holes;
 mod listed;
@@ -51,6 +55,8 @@ use std::path::PathBuf;
 pub struct Options {
     /// Check all entries again, from the mirror, after checking the mirror itself.
     pub full: bool,
+    /// Follow the signed heads alone: no entry is fetched or checked. Not with `full`.
+    pub heads_only: bool,
     /// Threads that fetch and check.
     pub workers: usize,
     /// Where misbehaviour files go.
@@ -61,8 +67,9 @@ pub struct Options {
     pub max_findings: u64,
     /// The time of the run: Unix milliseconds, and the same as RFC 3339.
     pub now: (u64, String),
-    /// Ends the run early: what was proved until then is kept, and the rest is not checked. Looked at before
-    /// each batch and request, not while the mirror's own bytes are hashed again (`full`, or before an accusation).
+    /// Ends the run early: what was proved until then is kept, and the rest is not checked. Looked at before each
+    /// batch and request, and while the mirror's own bytes are checked again (`full`, or before an accusation): then
+    /// nobody is accused of what they were to bear out.
     pub stop: Stop,
 }
 
@@ -94,6 +101,8 @@ pub enum Fault {
     Disagreement(String),
     /// The evidence directory could not be written.
     Evidence(String),
+    /// None at all: somebody asked to stop while nothing could be concluded.
+    Stopped,
 }
 
 impl From<MirrorError> for Fault {
@@ -112,6 +121,7 @@ impl fmt::Display for Fault {
                  name and the entry; it is a fault in this program or a library of it, or failing hardware"
             ),
             Fault::Evidence(why) => write!(f, "{why}"),
+            Fault::Stopped => f.write_str(Stop::SAID),
         }
     }
 }
@@ -173,14 +183,24 @@ impl<'a> Run<'a> {
         if let Err(fault) = self.steps() {
             // A fault may leave a transaction open; what it held was not acknowledged.
             let _ = self.mirror.rollback();
-            self.summary.faults.push(fault.to_string());
+            match fault {
+                Fault::Stopped => self.say_stopped(),
+                fault => self.summary.faults.push(fault.to_string()),
+            }
         }
         self.summary
     }
 
+    /// Says once that the run was told to stop.
+    fn say_stopped(&mut self) {
+        if !self.summary.incomplete.iter().any(|cause| cause == Stop::SAID) {
+            self.summary.incomplete.push(Stop::SAID.to_owned());
+        }
+    }
+
     fn steps(&mut self) -> Result<(), Fault> {
         let checked_before = self.mirror.state().checked;
-        let result = self.ordered_steps();
+        let result = if self.options.heads_only { self.follow_heads() } else { self.ordered_steps() };
         if !self.summary.target_rooted {
             self.summary.tally.add("root", 0, 0, 1);
         }
@@ -189,6 +209,7 @@ impl<'a> Run<'a> {
     }
 
     fn ordered_steps(&mut self) -> Result<(), Fault> {
+        self.unlink()?;
         self.prepare_checks()?;
         if self.options.full {
             self.confirm_mirror()?;
@@ -236,8 +257,9 @@ impl<'a> Run<'a> {
     fn prepare_checks(&mut self) -> Result<(), Fault> {
         let policy = self.policy.entry_fingerprint().to_string();
         let state = self.mirror.state();
-        if self.options.full {
-            self.mirror.check_integrity()?;
+        let stop = &self.options.stop;
+        if self.options.full && !self.mirror.check_integrity(&|| stop.is_stopped())? {
+            return Err(Fault::Stopped);
         }
         let changed = state.entry_policy != policy;
         if !(changed || self.options.full) {
@@ -275,6 +297,7 @@ impl Run<'_> {
     pub fn compare_imported(mut self) -> Summary {
         let compare = |run: &mut Self| {
             run.compare_kept()?;
+            run.link_known()?;
             run.check_history()?;
             run.finish()
         };

@@ -136,7 +136,8 @@ impl Run<'_> {
     }
 
     /// Before the log is accused of something that rests on mirrored bytes: all of them are hashed
-    /// again, fetched again where they are wrong, and must have the root that was proved.
+    /// again, fetched again where they are wrong, and must have the root that was proved. A stop ends the run here:
+    /// half of them bear nothing out.
     pub(super) fn confirm_mirror(&mut self) -> Result<(), Fault> {
         if std::mem::replace(&mut self.confirmed, true) {
             return Ok(());
@@ -148,18 +149,23 @@ impl Run<'_> {
             let why = "its nodes do not have the root that was proved".to_owned();
             Fault::Mirror(MirrorError::Damaged(run.mirror.path().to_owned(), why))
         };
+        self.progress.begin("hashing the mirror again", rooted);
         for n in 0..rooted.div_ceil(WIDTH) {
+            self.go_on()?;
             let hashes = self.confirm_bundle(n, rooted)?;
+            self.progress.advance(hashes.len() as u64);
             for hash in hashes {
                 folded.append_leaf(hash).map_err(|_| damaged(self))?;
             }
         }
+        self.progress.end();
         if frontier.map(|frontier| frontier.root()) != Some(folded.root()) {
             return Err(damaged(self));
         }
         // The leaves vouch for the lowest nodes, and those for the ones above.
         for level in 2..8u8 {
             for n in 0..rooted >> (u32::from(level).saturating_mul(8)) {
+                self.go_on()?;
                 let first = n.saturating_mul(WIDTH);
                 let mut children = CompactRange::new(0);
                 for child in first..first.saturating_add(WIDTH) {
@@ -173,6 +179,10 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    fn go_on(&self) -> Result<(), Fault> {
+        if self.options.stop.is_stopped() { Err(Fault::Stopped) } else { Ok(()) }
     }
 
     /// Re-hashes one mirrored bundle, and repairs it where it is not what was proved.

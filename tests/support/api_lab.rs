@@ -59,3 +59,10 @@ pub fn changed(
 pub fn flip(hash: &mut Hash) {
     hash.0[7] ^= 1;
 }
+
+/// Changes one digit of the first hash in an answer.
+pub fn flip_at(mut answer: Vec<u8>) -> Option<Vec<u8>> {
+    let hash = answer.windows(64).position(|window| window.iter().all(u8::is_ascii_hexdigit)).unwrap();
+    answer[hash] = if answer[hash] == b'0' { b'1' } else { b'0' };
+    Some(answer)
+}

@@ -10,7 +10,7 @@ use countersign::core::text;
 use countersign::core::tlog_policy::TlogPolicy;
 use countersign::core::webauthn::RelyingParty;
 use countersign::mirror::Mirror;
-use countersign::run::{Options, Run, Silent};
+use countersign::run::{Options, Progress, Run, Silent};
 use countersign::source::tiled::{Fetcher, Found, Tiled, Wanted};
 use countersign::source::{FetchError, LogSource, Stop};
 use std::collections::{BTreeMap, BTreeSet};
@@ -189,12 +189,17 @@ impl Desk<'_> {
 
     /// Audits a log from scratch, until it is told to stop.
     pub fn audit_until(&self, source: &dyn LogSource, stop: &Stop) -> Answer {
+        self.begin();
+        self.run(source, false, stop)
+    }
+
+    /// Puts an empty mirror on the desk.
+    pub fn begin(&self) {
         for suffix in ["-wal", "-shm"] {
             let _ = fs::remove_file(self.beside(suffix));
         }
         fs::copy(&self.lab.start, &self.db).unwrap();
         fs::copy(format!("{}.mark", self.lab.start.display()), self.beside(".mark")).unwrap();
-        self.run(source, false, stop)
     }
 
     /// Audits a log with the mirror that is there, or from scratch where there is none.
@@ -217,23 +222,46 @@ impl Desk<'_> {
         self.run(source, true, stop)
     }
 
+    /// Follows the heads of a log with `--heads-only`, with the mirror that is there, or from scratch.
+    pub fn follow(&self, source: &dyn LogSource) -> Answer {
+        if !self.db.exists() {
+            self.begin();
+        }
+        self.run_with(source, &Silent, |options| options.heads_only = true)
+    }
+
     fn run(&self, source: &dyn LogSource, full: bool, stop: &Stop) -> Answer {
+        self.run_with(source, &Silent, |options| {
+            options.full = full;
+            options.stop = stop.clone();
+        })
+    }
+
+    /// Audits a log with the mirror that is there and these options.
+    pub fn run_with(
+        &self,
+        source: &dyn LogSource,
+        progress: &dyn Progress,
+        change: impl FnOnce(&mut Options),
+    ) -> Answer {
         let policy = &self.lab.policy;
         let mut mirror = Mirror::open(&self.db, &policy.log_key).unwrap();
         // Every audit has a time of its own, as in life.
         static AUDITS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let hours = 2 * AUDITS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let now = 1_900_000_000_000 + hours * 3_600_000;
-        let options = Options {
-            full,
+        let mut options = Options {
+            full: false,
+            heads_only: false,
             workers: 1,
             evidence_dir: self.lab.home.path().to_owned(),
             max_entries: 1_000_000,
             max_findings: 10_000,
             now: (now, text::time(now)),
-            stop: stop.clone(),
+            stop: Stop::default(),
         };
-        let summary = Run::new(Some(source), &mut mirror, policy, &options, &Silent).audit();
+        change(&mut options);
+        let summary = Run::new(Some(source), &mut mirror, policy, &options, progress).audit();
         let findings = mirror.findings(false).unwrap().into_iter().map(|stored| stored.finding);
         Answer {
             findings: findings

@@ -1,0 +1,342 @@
+//! Signed heads proved to be of one history, without their entries (`--heads-only`; specification sections 4, 5 and 10).
+//!
+//! It proves that every kept head is the beginning of the newest one that the log serves (RFC 6962 section 2.1.2), and where
+//! one is not, that the log rewrote its history: the misbehaviour file is as good as that of an audit. It proves nothing
+//! about entries, not even that the log still has them.
+//!
+//! With a tiled log, its Merkle tiles tell, each believed only as far as the newest signed root vouches for it
+//! ([`ServedTree`]); behind the JSON API, its consistency proofs. Neither can accuse: what does not lead to the newest
+//! signed root is a finding about how the log serves, and the head stays open until it is proved.
+//!
+//! Heads that were proved are *linked*, and so is the one that they were proved against. From then on the largest linked
+//! head stands for all of them: each later newest head is proved to extend that one, and whatever head is still open. So
+//! a run in which nothing changed asks for the head alone, and no head is ever forgotten. An audit of the entries begins
+//! by taking all links back, and holds every head against the mirrored leaves instead.
+
+use super::answers::{Answer, MAX_WRONG, consistency_subject};
+use super::history::evidence_nodes;
+use super::served_proofs::ServedProofs;
+use super::served_tree::{ServedTree, TreeError};
+use super::work::WIDTH;
+use super::{Fault, Run};
+use crate::core::evidence::Kind;
+use crate::core::finding::Code;
+use crate::core::hash::Hash;
+use crate::core::head::Head;
+use crate::core::proof::{inclusion_ranges, rebuild_consistency, start_is_old_tree};
+use crate::core::tile::TilePath;
+use crate::mirror::{HeadStatus, StoredHead};
+use crate::source::{LogApi, LogSource};
+use std::collections::BTreeSet;
+
+/// Proofs asked for in one run: a log can list any number of heads. The next run goes on.
+const MOST_PROOFS: usize = 10_000;
+
+/// Links that are made durable at once.
+const LINKED_AT_ONCE: usize = 1000;
+
+/// What came of holding one head against the newest one.
+enum Link {
+    /// It is the beginning of it.
+    Proved,
+    /// It is not, and the file that proves it is kept.
+    Contradicted,
+    /// What the log serves shows nothing; a finding says so.
+    Unproved,
+    /// Could not tell: the cause.
+    Unknown(String),
+}
+
+impl Run<'_> {
+    /// The whole run with `--heads-only`.
+    pub(super) fn follow_heads(&mut self) -> Result<(), Fault> {
+        let candidates = self.collect_heads()?;
+        self.mirror.acknowledge()?;
+        if self.summary.no_head {
+            return self.finish();
+        }
+        // As far as entries are mirrored, they tell, and nothing is asked.
+        self.check_mirrored()?;
+        self.link_known()?;
+        for head in &candidates {
+            self.summary.target = Some(head.clone());
+            if self.link_to(head)? {
+                break;
+            }
+        }
+        self.say_unlinked()?;
+        self.finish()
+    }
+
+    /// Takes all links back: whoever has the entries need not believe proofs.
+    pub(super) fn unlink(&mut self) -> Result<(), Fault> {
+        if self.mirror.has_linked()? {
+            self.mirror.transact(|mirror, _| mirror.unlink())?;
+        }
+        Ok(())
+    }
+
+    /// A head of a tree that is known needs no proof of its own.
+    pub(super) fn link_known(&mut self) -> Result<(), Fault> {
+        let mut known = Vec::new();
+        for stored in self.mirror.open_heads(&self.policy.log_key)? {
+            if self.mirror.knows_tree(&stored.head)? {
+                known.push(stored.head);
+            }
+        }
+        self.link(&mut known)
+    }
+
+    fn link(&mut self, heads: &mut Vec<Head>) -> Result<(), Fault> {
+        if !heads.is_empty() {
+            self.mirror.transact(|mirror, _| heads.iter().try_for_each(|head| mirror.link_head(head)))?;
+            heads.clear();
+        }
+        Ok(())
+    }
+
+    /// What must be the beginning of `head`, and is not known to be: the largest linked head, which comes first, and
+    /// every open one.
+    fn unlinked_before(&self, head: &Head) -> Result<Vec<StoredHead>, Fault> {
+        let key = &self.policy.log_key;
+        let mut before: Vec<StoredHead> = self.mirror.largest_linked(key)?.into_iter().collect();
+        before.extend(self.mirror.open_heads(key)?);
+        // The empty tree is the beginning of every tree.
+        before.retain(|stored| (1..head.size()).contains(&stored.head.size()));
+        Ok(before)
+    }
+
+    /// Proves what can be proved against `head`. `false` where the log serves nothing that leads to this head: another
+    /// may do better.
+    fn link_to(&mut self, head: &Head) -> Result<bool, Fault> {
+        let mut before = self.unlinked_before(head)?;
+        let Some(source) = self.source.filter(|_| !before.is_empty()) else { return Ok(true) };
+        before.truncate(MOST_PROOFS);
+        self.progress.begin("proving signed heads", before.len() as u64);
+        let result = match source.api() {
+            Some(api) => self.link_by_proofs(api, head, &before).map(|()| true),
+            None => self.link_by_tiles(source, head, &before),
+        };
+        self.progress.end();
+        result
+    }
+
+    fn link_each(
+        &mut self,
+        head: &Head,
+        before: &[StoredHead],
+        mut hold: impl FnMut(&mut Self, &Head) -> Result<Link, Fault>,
+    ) -> Result<(), Fault> {
+        // The largest linked head stands for all. Where it could not be held against `head`, because the log went back
+        // behind it or does not prove it, nothing larger takes its place.
+        let newest = self.mirror.largest_linked(&self.policy.log_key)?.map_or(0, |newest| newest.head.size());
+        let mut settled = false;
+        let mut linked = Vec::new();
+        let mut unproved: usize = 0;
+        for (place, stored) in before.iter().enumerate() {
+            if self.options.stop.is_stopped() {
+                self.say_stopped();
+                break;
+            }
+            let other = &stored.head;
+            match hold(self, other)? {
+                Link::Proved if place == 0 || settled || other.size() < newest => linked.push(other.clone()),
+                Link::Proved => {}
+                // What the mirrored leaves bear out stays so, whatever the log signed later.
+                Link::Contradicted if stored.status == HeadStatus::Consistent => {}
+                Link::Contradicted => self.mark_head(other, HeadStatus::Contradicted)?,
+                Link::Unproved => {
+                    unproved = unproved.saturating_add(1);
+                    if unproved >= MAX_WRONG {
+                        break;
+                    }
+                    continue;
+                }
+                Link::Unknown(cause) => {
+                    self.summary.incomplete.push(cause);
+                    break;
+                }
+            }
+            // A rewritten history is reported once, and followed from there on.
+            if place == 0 && newest < head.size() {
+                settled = true;
+                linked.push(head.clone());
+            }
+            if linked.len() >= LINKED_AT_ONCE {
+                self.link(&mut linked)?;
+            }
+            self.progress.advance(1);
+        }
+        self.link(&mut linked)
+    }
+
+    fn link_by_tiles(
+        &mut self,
+        source: &dyn LogSource,
+        head: &Head,
+        before: &[StoredHead],
+    ) -> Result<bool, Fault> {
+        let mut tree = match twice(|| ServedTree::open(source, head.size(), &head.root())) {
+            Ok(tree) => tree,
+            Err(TreeError::Fetch(cause)) => {
+                self.summary.incomplete.push(cause);
+                return Ok(true);
+            }
+            Err(error) => {
+                self.doubt_tile(head, &error)?;
+                return Ok(false);
+            }
+        };
+        self.link_each(head, before, |run, other| run.hold_against_tiles(&mut tree, other, head))?;
+        self.end_tile_findings(&mut tree)?;
+        Ok(true)
+    }
+
+    /// Every node of `tree` is one of the signed tree of `head`.
+    fn hold_against_tiles(
+        &mut self,
+        tree: &mut ServedTree<'_>,
+        other: &Head,
+        head: &Head,
+    ) -> Result<Link, Fault> {
+        let mut prove = || -> Result<Option<Vec<Hash>>, TreeError> {
+            if tree.range(0..other.size())? == other.root() {
+                return Ok(None);
+            }
+            evidence_nodes(other.size(), head.size(), |range| tree.range(range)).map(Some)
+        };
+        match twice(&mut prove) {
+            Ok(None) => Ok(Link::Proved),
+            Ok(Some(nodes)) => {
+                self.report_contradiction(Kind::InconsistentHeads, other, head, Some(&nodes))?;
+                Ok(Link::Contradicted)
+            }
+            Err(TreeError::Fetch(cause)) => Ok(Link::Unknown(cause)),
+            Err(error) => self.doubt_tile(head, &error).map(|()| Link::Unproved),
+        }
+    }
+
+    /// A tile that does not lead to the signed root, also when asked for again.
+    fn doubt_tile(&mut self, head: &Head, error: &TreeError) -> Result<(), Fault> {
+        let (code, path, what) = match error {
+            TreeError::Missing(path) => (Code::Gap, path, "is not served"),
+            TreeError::Wrong(path) => (Code::TileMismatch, path, "is not what that head commits to"),
+            TreeError::Fetch(_) | TreeError::Proof { .. } => return Ok(()),
+        };
+        let message = format!(
+            "the Merkle tile {path}, which the signed head of size {} needs to be compared with others, {what}",
+            head.size()
+        );
+        self.find_of_log(code, path, message)
+    }
+
+    /// Tiles that were wrong or missing, and are served as they should be now.
+    fn end_tile_findings(&mut self, tree: &mut ServedTree<'_>) -> Result<(), Fault> {
+        for stored in self.mirror.findings(false)? {
+            let finding = stored.finding;
+            let doubted = matches!(finding.code, Code::Gap | Code::TileMismatch);
+            if !doubted || stored.last_seen == self.options.now.1 {
+                continue;
+            }
+            if let Ok(TilePath::Hash { level, index, width }) = TilePath::parse(&finding.subject) {
+                let last = index.saturating_mul(WIDTH).saturating_add(u64::from(width)).saturating_sub(1);
+                if level < 8 && tree.node(level, last).is_ok() {
+                    self.end_finding(&finding)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn link_by_proofs(&mut self, api: &dyn LogApi, head: &Head, before: &[StoredHead]) -> Result<(), Fault> {
+        let mut proved = BTreeSet::new();
+        self.link_each(head, before, |run, other| {
+            let link = run.hold_against_proof(api, other, head)?;
+            if matches!(link, Link::Proved) {
+                proved.insert(format!("consistency {}", other.size()));
+            }
+            Ok(link)
+        })?;
+        for stored in self.mirror.findings(false)? {
+            let finding = stored.finding;
+            let asked = finding.subject.rsplit_once(' ').map_or("", |(asked, _)| asked);
+            if proved.contains(asked) && stored.last_seen != self.options.now.1 {
+                self.end_finding(&finding)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hold_against_proof(&mut self, api: &dyn LogApi, other: &Head, head: &Head) -> Result<Link, Fault> {
+        let proofs = ServedProofs { api, size: head.size(), root: head.root() };
+        let answer = proofs.check(other.size(), other.root());
+        let against = match &answer {
+            Answer::Good => {
+                self.summary.tally.record("served-proofs", true);
+                return Ok(Link::Proved);
+            }
+            Answer::Unknown(cause) => return Ok(Link::Unknown(cause.clone())),
+            Answer::Wrong(_) => nodes_against(api, other, head),
+            Answer::Missing(_) => None,
+        };
+        if let Some(nodes) = against {
+            self.report_contradiction(Kind::InconsistentHeads, other, head, Some(&nodes))?;
+            return Ok(Link::Contradicted);
+        }
+        self.summary.tally.record("served-proofs", false);
+        self.find_answer(&consistency_subject(other.size(), head.size()), &answer)?;
+        Ok(Link::Unproved)
+    }
+
+    /// What is still open, and why it is no pass.
+    fn say_unlinked(&mut self) -> Result<(), Fault> {
+        let Some(target) = self.summary.target.clone() else { return Ok(()) };
+        let unlinked = self.unlinked_before(&target)?.len();
+        if unlinked > 0 {
+            self.summary.tally.add("head-against-tree", 0, 0, unlinked as u64);
+            let cause = format!(
+                "{unlinked} signed head(s) are not proved to be the beginning of the newest head served, of size {}",
+                target.size()
+            );
+            self.summary.incomplete.push(cause);
+        }
+        let key = &self.policy.log_key;
+        let open = self.mirror.open_heads(key)?;
+        let linked = self.mirror.largest_linked(key)?.is_some_and(|linked| linked.head.size() > 0);
+        let same =
+            |stored: &StoredHead| stored.head.size() == target.size() && stored.head.root() == target.root();
+        if !linked && open.iter().all(same) {
+            let note =
+                "the log has shown one tree so far: there is nothing yet that it could be compared with";
+            self.summary.notes.push(note.to_owned());
+        }
+        let larger: Vec<StoredHead> =
+            open.into_iter().filter(|stored| stored.head.size() > target.size()).collect();
+        let than = format!("the newest one served, of size {}, and were not compared with it", target.size());
+        self.say_larger(&larger, &than);
+        Ok(())
+    }
+}
+
+/// Once more before anything is held against the log: a transfer can be changed without a sign of it.
+fn twice<T>(mut ask: impl FnMut() -> Result<T, TreeError>) -> Result<T, TreeError> {
+    match ask() {
+        Err(TreeError::Wrong(_)) => ask(),
+        first => first,
+    }
+}
+
+/// The log's own answers, where they lead to the signed root of `head` out of another tree than the signed one of
+/// `other`: then they are what a misbehaviour file needs (specification section 11).
+fn nodes_against(api: &dyn LogApi, other: &Head, head: &Head) -> Option<Vec<Hash>> {
+    let (old, new) = (other.size(), head.size());
+    let mut nodes = Vec::new();
+    if start_is_old_tree(old, new) {
+        // The proof leaves out the node over all of the old tree; the path of the next leaf has it.
+        let place = inclusion_ranges(old, new)?.iter().position(|range| *range == (0..old))?;
+        nodes.push(*api.inclusion(old, new).ok()?.0.get(place)?);
+    }
+    nodes.extend(api.consistency(old, new).ok()?.0);
+    let (old_root, new_root) = rebuild_consistency(old, new, &nodes).ok()?;
+    (new_root == head.root() && old_root != other.root()).then_some(nodes)
+}
