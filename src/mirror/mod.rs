@@ -19,6 +19,7 @@
 //! | `heads`, `listed` | signed heads; which of them the log lists itself |
 //! | `head_lines` | the history of heads for others, read beside a running audit |
 //! | `findings`, `memory` | findings; what the checks across entries remember |
+//! | `peers` | how far the histories of others were read |
 //! | `outbox` | alerts: what was told to people, and what is on its way |
 
 mod error;
@@ -29,15 +30,17 @@ mod listed;
 mod mark;
 mod memory;
 mod outbox;
+mod peers;
 mod read;
 pub mod state;
 mod write;
 
 pub use error::MirrorError;
 pub use findings::StoredFinding;
-pub use head_lines::{HeadLine, HeadReader};
+pub use head_lines::{HeadLine, HeadReader, read_heads};
 pub use heads::{HeadStatus, Provenance, StoredHead};
 pub use outbox::{Attempt, Due, Failing, Outgoing, Queue, Told};
+pub use peers::PeerProgress;
 pub use read::Reader;
 
 use crate::core::head::LogKey;

@@ -51,7 +51,8 @@ impl Run<'_> {
             let head = &stored.head;
             if head.size() > rooted {
                 // What the log shows elsewhere may be ahead of the head that it serves.
-                let is_late = stored.provenance == Provenance::Listed.as_str() && self.is_recent(&stored);
+                let elsewhere = [Provenance::Listed.as_str(), Provenance::Peer.as_str()];
+                let is_late = elsewhere.contains(&stored.provenance.as_str()) && self.is_recent(&stored);
                 let counted = if is_late { &mut late } else { &mut beyond };
                 *counted = counted.saturating_add(1);
             } else if self.root_for(head)? == head.root() {

@@ -36,7 +36,22 @@ impl Document {
     /// # Errors
     /// [`FetchError`], with the URL less its query.
     pub fn fetch(&self, limit: usize) -> Result<Vec<u8>, FetchError> {
-        let wanted = Wanted { paths: std::slice::from_ref(&self.query), limit, required: true };
+        self.fetch_query(&self.query, limit)
+    }
+
+    /// The same with one more parameter in the query, which must need no encoding.
+    pub(super) fn fetch_with(&self, parameter: &str, limit: usize) -> Result<Vec<u8>, FetchError> {
+        let mark = if self.query.is_empty() { '?' } else { '&' };
+        self.fetch_query(&format!("{}{mark}{parameter}", self.query), limit)
+    }
+
+    /// Where it is, less its query.
+    pub(super) fn location(&self) -> String {
+        self.http.location()
+    }
+
+    fn fetch_query(&self, query: &str, limit: usize) -> Result<Vec<u8>, FetchError> {
+        let wanted = Wanted { paths: &[query.to_owned()], limit, required: true };
         let answer = self.http.fetch(&wanted).map(|found| found.bytes);
         answer.map_err(|error| error.about(self.http.location()))
     }

@@ -17,6 +17,7 @@ mod http;
 pub mod json_api;
 mod limiter;
 mod options;
+mod peer;
 mod places;
 mod post;
 mod retry;
@@ -28,6 +29,7 @@ pub use document::{Document, same_origin};
 pub use error::{FetchError, OpenError};
 pub use http::Http;
 pub use options::HttpOptions;
+pub use peer::{Peer, PeerPlace};
 pub use post::Post;
 pub use stop::Stop;
 
