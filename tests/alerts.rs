@@ -47,8 +47,10 @@ fn an_outage_and_a_fault_are_told_once_and_so_is_their_end() {
     let desk =
         desk(vec![all.channel("all", Severity::Warning), violations.channel("worst", Severity::Violation)]);
     let mut mirror = home.open();
-    let down = Audited { unreachable: Some("no answer\u{1b}[2J".to_owned()), fault: None };
-    let fault = Audited { unreachable: None, fault: Some("the disk is full".to_owned()) };
+    let down =
+        Audited { unreachable: Some("no answer\u{1b}[2J".to_owned()), fault: None, ..Audited::default() };
+    let fault =
+        Audited { unreachable: None, fault: Some("the disk is full".to_owned()), ..Audited::default() };
     let mut now = NOW;
     for audited in [&down, &down, &well(), &well(), &down, &fault, &fault, &well()] {
         now += MINUTE;

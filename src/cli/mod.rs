@@ -15,6 +15,7 @@ mod monitor;
 mod monitor_args;
 mod net;
 mod output;
+mod peer_tables;
 mod progress;
 mod receipt;
 mod receipts;

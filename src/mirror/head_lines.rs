@@ -61,7 +61,9 @@ impl HeadLine {
 ///
 /// # Errors
 /// A sentence: it is no text.
-pub fn read_heads(bytes: &[u8]) -> std::result::Result<impl Iterator<Item = (Cow<'_, str>, Option<u64>)>, String> {
+pub fn read_heads(
+    bytes: &[u8],
+) -> std::result::Result<impl Iterator<Item = (Cow<'_, str>, Option<u64>)>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     let whole = !text.trim_start().starts_with('{');
     let lines = text.lines().filter(move |line| !whole && !line.trim().is_empty());

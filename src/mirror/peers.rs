@@ -29,7 +29,8 @@ impl Mirror {
             })
             .optional();
         let whole = self.sql(result)?;
-        let sound = whole.filter(|(since, whole, stored)| digest(peer, *since, *whole).0.as_slice() == stored);
+        let sound =
+            whole.filter(|(since, whole, stored)| digest(peer, *since, *whole).0.as_slice() == stored);
         Ok(sound.map(|(since, whole, _)| PeerProgress {
             since: u64::try_from(since).ok().filter(|since| *since > 0),
             whole: u64::try_from(whole).unwrap_or(0),

@@ -15,14 +15,14 @@ const VERDICTS: [Conclusion; 5] = [
 ];
 
 /// One number with the labels that it has besides the log.
-type Sample = (Vec<(&'static str, &'static str)>, f64);
+type Sample<'a> = (Vec<(&'static str, &'a str)>, f64);
 
 /// A number that is known of logs.
 struct Metric {
     name: &'static str,
     kind: &'static str,
     help: &'static str,
-    of: fn(&Status, u64) -> Vec<Sample>,
+    of: fn(&Status, u64) -> Vec<Sample<'_>>,
 }
 
 const METRICS: &[Metric] = &[
@@ -106,9 +106,27 @@ const METRICS: &[Metric] = &[
             findings.map(sample).collect()
         },
     },
+    Metric {
+        name: "countersign_peer_reachable",
+        kind: "gauge",
+        help: "1 where the last audit compared all heads of the peer with ours, 0 where it could not.",
+        of: |status, _| {
+            let peers = status.peers.iter();
+            peers.map(|(name, peer)| (vec![("peer", name)], if peer.compared { 1.0 } else { 0.0 })).collect()
+        },
+    },
+    Metric {
+        name: "countersign_peer_last_success_timestamp_seconds",
+        kind: "gauge",
+        help: "When all heads of the peer were last compared with ours.",
+        of: |status, _| {
+            let known = status.peers.iter().filter_map(|(name, peer)| Some((name, peer.success?)));
+            known.map(|(name, success)| (vec![("peer", name)], seconds(success))).collect()
+        },
+    },
 ];
 
-fn one(value: Option<f64>) -> Vec<Sample> {
+fn one(value: Option<f64>) -> Vec<Sample<'static>> {
     value.map(|value| (Vec::new(), value)).into_iter().collect()
 }
 

@@ -1,6 +1,7 @@
 //! What is known of each log, and what one more report changes. No clock of its own.
 
 use super::event::Event;
+use super::peers::Peers;
 use super::{Subject, Watched};
 use crate::audit::conclusion::Conclusion;
 use crate::core::text;
@@ -38,6 +39,8 @@ pub struct Status {
     pub unreachable: u32,
     /// What the mirror held at the end of the last audit that could open it.
     pub known: Option<Known>,
+    /// Those whose heads are compared with ours.
+    pub peers: Peers,
     /// Why the last audit was none, where that is our fault.
     fault: Option<String>,
 }
@@ -81,6 +84,7 @@ impl Status {
             counts: BTreeMap::new(),
             unreachable: 0,
             known: None,
+            peers: Peers::default(),
             fault: None,
         }
     }
@@ -159,6 +163,7 @@ impl Status {
         }
         events.push(audited(name, report, causes, next));
         if input.mirror == MirrorUse::Opened {
+            events.extend(self.peers.update(name, input, now));
             events.extend(self.compare(name, report));
         }
         (events, next)
@@ -299,8 +304,8 @@ impl Board {
         for watched in logs {
             let fresh = Status::new(watched, now);
             let status = match before.remove(&watched.name) {
-                Some(Status { last, success, counts, unreachable, known, fault, .. }) => {
-                    Status { last, success, counts, unreachable, known, fault, ..fresh }
+                Some(Status { last, success, counts, unreachable, known, peers, fault, .. }) => {
+                    Status { last, success, counts, unreachable, known, peers, fault, ..fresh }
                 }
                 None => fresh,
             };

@@ -196,6 +196,7 @@ const TABLE: &[Check] = &[
         When::Asked(NEED_POLICY),
         "the newest checkpoint has the cosignatures that the policy asks for",
     ),
+    Check("peers", &[], When::Asked(NEED_PEERS), "the heads that peers were shown were held against ours"),
 ];
 
 /// Checks of what a JSON API alone answers.
@@ -205,6 +206,7 @@ const NO_QUORUM: &str = "the policy asks for no cosignatures (quorum none)";
 
 const NEED_RP_ID: &str = "give the relying party id with --rp-id";
 const NEED_POLICY: &str = "give a witness policy with --policy";
+const NEED_PEERS: &str = "name others who watch this log with [[peer]] in the config";
 const NEED_ORIGIN: &str = "give the allowed web origins with --allow-origin";
 
 /// The check of what only a JSON API answers that a finding is about: its subject begins with what was
@@ -245,6 +247,7 @@ pub fn foreseen(asked: Asked, api: bool) -> Vec<(&'static str, Foreseen)> {
             "pinned-keys" => needs(asked.pinned_keys, how),
             "witnesses" if asked.quorum == Some(false) => Foreseen::NotMade(NO_QUORUM),
             "witnesses" => needs(asked.quorum.is_some(), NEED_POLICY),
+            "peers" => needs(asked.peers, how),
             "head-age" if !asked.head_age => Foreseen::NotMade(how),
             "tiles" if api => Foreseen::NotMade(how),
             name if ONLY_API.contains(&name) && !api => Foreseen::NotMade(how),
@@ -279,7 +282,8 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
     let api = input.log.source.starts_with("api+");
     let only_api = ONLY_API.contains(name);
     // The list is either read to its end and complete, or nothing is known of what it lacks.
-    let undecided = *name == "head-list" && count.not_checked > 0;
+    // Nor is it a pass that one of two peers was compared with.
+    let undecided = ["head-list", "peers"].contains(name) && count.not_checked > 0;
     let made = match when {
         _ if undecided => false,
         When::Always | When::RpId | When::Origin => missing.is_none() && (applied > 0 || vacuous),
@@ -307,13 +311,20 @@ fn line(Check(name, codes, when, what): &Check, input: &Input) -> CheckLine {
         When::Asked(_) if *name == "pinned-keys" && input.asked.pinned_keys && applied == 0 => {
             Some("none of the approvers with pinned keys has approved anything")
         }
+        When::Asked(_) if *name == "peers" && input.asked.peers && result == CheckResult::NotChecked => {
+            Some("not every peer could be compared with")
+        }
         // What the source could have answered, but the audit did not get to ask.
         When::Asked(_) if api && only_api => None,
         When::Asked(_) if *name == "decided-before-head" && entries.total == 0 => None,
         When::Asked(how) if result == CheckResult::NotChecked => Some(*how),
         _ => None,
     };
-    let asked = *name == "witnesses" && input.asked.quorum == Some(true);
+    let asked = match *name {
+        "witnesses" => input.asked.quorum == Some(true),
+        "peers" => input.asked.peers,
+        _ => false,
+    };
     let required = asked || !matches!(when, When::Asked(_));
     CheckLine { name, what, result, count: applied, required, missing, hint }
 }

@@ -13,9 +13,11 @@ mod tests;
 
 use crate::audit::conclusion::Conclusion;
 use crate::audit::finding::Finding;
+use crate::audit::peer::PeerResult;
 use crate::audit::tally::Tally;
 use crate::audit::verdict::CheckResult;
 use crate::core::finding::Severity;
+use crate::core::text::quoted;
 use checks::CheckLine;
 
 /// A finding with its history.
@@ -95,6 +97,8 @@ pub struct Asked {
     pub quorum: Option<bool>,
     /// `[approvers]` has pinned keys.
     pub pinned_keys: bool,
+    /// There are peers to compare heads with.
+    pub peers: bool,
     /// Warnings make the verdict `invalid`.
     pub deny_warnings: bool,
 }
@@ -116,7 +120,9 @@ pub struct Input {
     pub findings: Vec<ReportedFinding>,
     /// Findings about serving that no longer hold.
     pub ended: Vec<ReportedFinding>,
-    /// What could not be decided, with the cause.
+    /// What came of each peer; empty where none was asked.
+    pub peers: Vec<PeerResult>,
+    /// What could not be decided, with the cause. What peers are at fault for is with them.
     pub incomplete: Vec<String>,
     /// Faults on our side.
     pub faults: Vec<String>,
@@ -155,6 +161,14 @@ impl Report {
     pub fn new(mut input: Input) -> Report {
         let checks = checks::lines(&input);
         let undecided = input.incomplete.len();
+        let of_peers = input.peers.iter().filter_map(|peer| {
+            let why = peer.error.as_ref()?;
+            Some(format!(
+                "peer {}: not everything that it holds could be compared: {why}",
+                quoted(&peer.name)
+            ))
+        });
+        input.incomplete.extend(of_peers);
         for line in &checks {
             if line.result == CheckResult::NotChecked
                 && let Some(cause) = line.missing
@@ -185,7 +199,8 @@ impl Report {
         self.verdict != Conclusion::Clean || warning || self.input.must_be_read
     }
 
-    /// What the run itself could not decide, without the checks that nothing was given for.
+    /// What of the log the run itself could not decide: without the checks that nothing was given for, and without
+    /// what peers are at fault for.
     pub fn undecided(&self) -> &[String] {
         self.input.incomplete.get(..self.undecided).unwrap_or_default()
     }

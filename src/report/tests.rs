@@ -47,6 +47,7 @@ fn everything() -> Input {
         tally,
         findings,
         ended: vec![found(gap, Some("2026-11-23T02:00:00.000Z"))],
+        peers: Vec::new(),
         incomplete: vec!["the log's sth could not be read: HTTP 503".to_owned()],
         faults: Vec::new(),
         notes: vec!["the trust options changed".to_owned()],

@@ -64,7 +64,8 @@ impl Run<'_> {
         }
         let mut results = Vec::new();
         for peers in self.peers.chunks(AT_ONCE) {
-            let known = peers.iter().map(|peer| self.mirror.peer(peer.id())).collect::<Result<Vec<_>, _>>()?;
+            let known =
+                peers.iter().map(|peer| self.mirror.peer(peer.id())).collect::<Result<Vec<_>, _>>()?;
             let answers = self.ask_all(peers, &known);
             if self.options.stop.is_stopped() {
                 // Nobody's fault: as if no peer had been asked.
@@ -95,7 +96,11 @@ impl Run<'_> {
             };
             let asked: Vec<_> = peers.iter().zip(known).map(ask).collect();
             let gone = |peer: &Peer| FetchError::unavailable(&peer.location(), "it was not asked: a bug");
-            asked.into_iter().zip(peers).map(|(it, peer)| it.join().unwrap_or_else(|_| Err(gone(peer)))).collect()
+            asked
+                .into_iter()
+                .zip(peers)
+                .map(|(it, peer)| it.join().unwrap_or_else(|_| Err(gone(peer))))
+                .collect()
         })
     }
 

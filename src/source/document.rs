@@ -67,6 +67,13 @@ pub fn same_origin(a: &str, b: &str) -> bool {
     }
 }
 
+/// Host and port of a URL, as they may be shown; `None` where it has none.
+pub fn host_of(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let host = url.host_str().filter(|host| !host.is_empty())?;
+    Some(url.port().map_or(host.to_owned(), |port| format!("{host}:{port}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +87,19 @@ mod tests {
         for bad in ["http://", "ftp://u:s3cret@host/x", "https://u:s3cret@host:99999/?s3cret"] {
             let error = Document::new(bad, &HttpOptions::default()).err().map(|e| e.to_string()).unwrap();
             assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        for (url, host) in [
+            ("https://u:s3cret@Log.example:9464/heads?key=s3cret@s3cret", Some("log.example:9464")),
+            ("https://log.example:443", Some("log.example")),
+            ("http://[::1]:1/", Some("[::1]:1")),
+            ("/srv/log", None),
+            ("file:///srv/log", None),
+        ] {
+            assert_eq!(host_of(url).as_deref(), host, "{url}");
         }
     }
 

@@ -82,7 +82,9 @@ impl FetchError {
     pub fn of_heads(&self) -> String {
         match self {
             FetchError::NotFound { what } => format!("{what}: not there; ask whoever exports the heads"),
-            FetchError::TooLarge { what, limit } => format!("{what}: longer than {limit} bytes, and not read"),
+            FetchError::TooLarge { what, limit } => {
+                format!("{what}: longer than {limit} bytes, and not read")
+            }
             FetchError::Unavailable { what, cause } => format!("{what}: could not be fetched: {cause}"),
             FetchError::Refused { what, cause } => format!("{what}: not served: {cause}"),
             FetchError::Lacking { what, cause }

@@ -25,7 +25,7 @@ mod stop;
 pub mod tiled;
 
 pub use auth::SecretHeaders;
-pub use document::{Document, same_origin};
+pub use document::{Document, host_of, same_origin};
 pub use error::{FetchError, OpenError};
 pub use http::Http;
 pub use options::HttpOptions;

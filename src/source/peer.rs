@@ -56,7 +56,12 @@ impl Peer {
     ///
     /// # Errors
     /// [`OpenError`], which is wrong usage.
-    pub fn new(name: &str, place: &PeerPlace, origin: &str, options: &HttpOptions) -> Result<Peer, OpenError> {
+    pub fn new(
+        name: &str,
+        place: &PeerPlace,
+        origin: &str,
+        options: &HttpOptions,
+    ) -> Result<Peer, OpenError> {
         let options = &hurried(options);
         let (kind, what, way) = match place {
             PeerPlace::Heads(url) => ("heads", url.clone(), Way::Heads(Document::new(url, options)?)),
@@ -101,7 +106,9 @@ impl Peer {
     /// [`FetchError`], which says nothing about the log.
     pub fn fetch(&self, since: Option<&str>) -> Result<Vec<u8>, FetchError> {
         match (&self.way, since) {
-            (Way::Heads(document), Some(since)) => document.fetch_with(&format!("since={since}"), MAX_HISTORY),
+            (Way::Heads(document), Some(since)) => {
+                document.fetch_with(&format!("since={since}"), MAX_HISTORY)
+            }
             (Way::Heads(document) | Way::Url(document), _) => document.fetch(MAX_HISTORY),
             (Way::Witness(document), _) => document.fetch(MAX_CHECKPOINT),
             (Way::File(path), _) => read(path),
@@ -160,7 +167,6 @@ mod tests {
 
     #[test]
     fn a_witness_is_asked_at_the_hash_of_the_origin() {
-
         for prefix in ["https://witness.example/w", "https://witness.example/w/"] {
             let made = checkpoint_url(prefix, "log.example").unwrap();
 
@@ -177,7 +183,9 @@ mod tests {
         };
         let one = peer("https://u:s3cret@other.example/heads?key=s3cret").unwrap();
         assert_eq!(one.location(), "https://other.example/heads");
-        assert!(!one.id().contains("s3cret") && one.id() != peer("https://other.example/heads").unwrap().id());
+        assert!(
+            !one.id().contains("s3cret") && one.id() != peer("https://other.example/heads").unwrap().id()
+        );
         assert!(peer("http://u:s3cret@other.example/heads").is_err_and(|why| !why.contains("s3cret")));
         assert!(peer("ftp://other.example/heads").is_err());
     }
