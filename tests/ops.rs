@@ -59,6 +59,8 @@ fn what_the_example_leaves_out_could_be_put_in() {
     let identity = "ab".repeat(32);
     let text = example(directory.path())
         .replace("# init", "init")
+        .replace("# [[log.peer]]\n# name", "[[log.peer]]\nname")
+        .replace("# heads", "heads")
         .replace("# policy = \"/etc/countersign/witnesses.policy\"", &format!("policy = {policy:?}"))
         .replace(
             "# bearer-file = \"/run/credentials/countersign.service/token\"",
@@ -73,6 +75,7 @@ fn what_the_example_leaves_out_could_be_put_in() {
     let outcome = check(&path);
     assert_eq!(outcome.exit, 0, "{outcome:#?}");
     assert!(outcome.stdout.contains("then take init = true out"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("compared with     other-org, https://watch.other.example/heads\n"));
     assert!(outcome.stdout.contains("checked if there") && !outcome.stdout.contains("secret"));
 }
 

@@ -163,6 +163,17 @@ mod tests {
         );
     }
 
+    /// What the README shows can be used as it stands.
+    #[test]
+    fn the_example_of_the_readme_loads() {
+        let readme = include_str!("../../README.md");
+        let blocks = readme.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
+        let ours: Vec<&str> = blocks.filter(|block| block.contains("[[peer]]")).collect();
+        let [block] = ours.as_slice() else { panic!("{ours:?}") };
+        let names: Vec<String> = resolved(block).unwrap().into_iter().map(|peer| peer.name).collect();
+        assert_eq!(names, ["other-org", "witness.example", "theirs.jsonl"]);
+    }
+
     #[test]
     fn what_is_wrong_is_said() {
         for (text, part) in [
