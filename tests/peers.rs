@@ -421,7 +421,9 @@ fn only_what_is_new_is_asked_for_and_now_and_then_everything() {
     audit(NOW + 10 * MINUTE, true);
     audit(NOW + 15 * MINUTE, false);
     audit(NOW + 25 * 60 * MINUTE, false);
-    assert_eq!(server.paths(), [whole.clone(), part.clone(), whole.clone(), part, whole.clone()]);
+    // What is new first, also where all is read again.
+    let twice = [part.clone(), whole.clone()];
+    assert_eq!(server.paths(), [&[whole.clone(), part.clone()], &twice[..], &[part], &twice].concat());
     assert_eq!(desk.heads().iter().filter(|(_, how)| how == "peer").count(), 3);
     // A damaged note of how far it was read passes nothing over.
     let db = rusqlite::Connection::open(desk.db()).unwrap();
@@ -456,7 +458,15 @@ fn a_history_too_long_to_be_read_whole_is_read_in_part_and_that_is_said() {
     });
     let summary = desk.audit(&log, &[desk.at(&at_heads(&server))], NOW);
     assert_clean(&desk, &summary);
-    assert!(summary.notes.iter().any(|note| note.contains("longer than is read at once")), "{summary:?}");
+    let said = |summary: &Summary| summary.notes.iter().any(|note| note.contains("not all of the history"));
+    assert!(said(&summary), "{summary:?}");
+    // A day later, what is new counts, and is said not to be all.
+    for (hours, asked, not_all) in [(1, 1, false), (24, 2, true), (25, 1, false)] {
+        let before = server.paths().len();
+        let summary = desk.audit(&log, &[desk.at(&at_heads(&server))], NOW + hours * 60 * MINUTE);
+        assert_clean(&desk, &summary);
+        assert_eq!((server.paths().len() - before, said(&summary)), (asked, not_all), "{hours}: {summary:?}");
+    }
 }
 
 #[test]

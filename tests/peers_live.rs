@@ -23,12 +23,18 @@ fn serve(arguments: &[&str]) -> Served {
 struct Side {
     auditor: Auditor,
     contact: &'static str,
+    /// Over the JSON API, not from tiles.
+    api: bool,
     monitor: Option<Monitor>,
 }
 
 impl Side {
     fn new(log: &Served, contact: &'static str) -> Side {
-        let mut side = Side { auditor: Auditor::new(log.log_key()), contact, monitor: None };
+        Side::start(log, contact, false)
+    }
+
+    fn start(log: &Served, contact: &'static str, api: bool) -> Side {
+        let mut side = Side { auditor: Auditor::new(log.log_key()), contact, api, monitor: None };
         let path = side.configure(log, "");
         side.monitor = Some(Monitor::start(&path));
         side
@@ -49,7 +55,8 @@ impl Side {
             told.display()
         );
         let more = format!("init = true\ncontact = {:?}\n{peers}", self.contact);
-        let table = log_table("main", &log.tiles_url(), &self.auditor.db(), log.log_key(), &more);
+        let url = if self.api { log.api_url() } else { log.tiles_url() };
+        let table = log_table("main", &url, &self.auditor.db(), log.log_key(), &more);
         config(self.auditor.directory(), &format!("{alert}{table}"))
     }
 
@@ -133,7 +140,7 @@ fn two_monitors_that_name_each_other_both_find_a_fork_and_both_have_the_proof() 
 #[test]
 fn an_honest_log_that_grows_stays_clean_for_two_who_compare() {
     let log = serve(&["--entries", "300", "--grow", "20"]);
-    let sides = [Side::new(&log, "one@corp.example"), Side::new(&log, "two@corp.example")];
+    let sides = [Side::new(&log, "one@corp.example"), Side::start(&log, "two@corp.example", true)];
     sides.iter().for_each(|side| side.monitor().wait_audits(1));
     sides[0].name(&log, &sides[1]);
     sides[1].name(&log, &sides[0]);

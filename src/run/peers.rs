@@ -6,7 +6,8 @@
 //! sends, or does not send, is the peer's fault and said as such; nothing is held against the log for it. And no
 //! peer can hide what a log shows *us*: it can only add.
 //!
-//! What is not shown: heads that a peer does not tell of.
+//! What is not shown: heads that a peer does not tell of. And whether those that it does are dated ahead is left to
+//! whoever was shown them.
 
 use super::{Fault, Run};
 use crate::audit::peer::PeerResult;
@@ -39,8 +40,19 @@ struct Answer {
     bytes: Vec<u8>,
     /// All of its history was asked for.
     whole: bool,
-    /// All of it would have been too much, and the last month was asked for.
-    part: bool,
+    /// All of it was asked for and could not be had: this is what the peer first saw since then.
+    part: Option<u64>,
+}
+
+/// What to ask a peer for.
+#[derive(Clone, Copy)]
+struct Question {
+    /// What is new since then, if anything was read before.
+    since: Option<u64>,
+    /// All of its history.
+    whole: bool,
+    /// What is asked for in place of all where that is too much and nothing was read before.
+    part: u64,
 }
 
 /// What was taken of an answer.
@@ -90,9 +102,8 @@ impl Run<'_> {
     fn ask_all(&self, peers: &[Peer], known: &[Option<PeerProgress>]) -> Vec<Result<Answer, FetchError>> {
         std::thread::scope(|scope| {
             let ask = |(peer, known): (_, &Option<PeerProgress>)| {
-                let since = self.ask_since(known.as_ref());
-                let part = self.options.now.0.saturating_sub(PART_MS);
-                scope.spawn(move || ask(peer, since, part))
+                let question = self.question(known.as_ref());
+                scope.spawn(move || ask(peer, question))
             };
             let asked: Vec<_> = peers.iter().zip(known).map(ask).collect();
             let gone = |peer: &Peer| FetchError::unavailable(&peer.location(), "it was not asked: a bug");
@@ -104,12 +115,14 @@ impl Run<'_> {
         })
     }
 
-    /// From when on a peer is asked for heads; `None`: for all of them.
-    fn ask_since(&self, known: Option<&PeerProgress>) -> Option<u64> {
-        let PeerProgress { since, whole } = known.filter(|_| !self.options.full)?;
+    fn question(&self, known: Option<&PeerProgress>) -> Question {
         let now = self.options.now.0;
-        let lately = *whole <= now && now.saturating_sub(*whole) < WHOLE_MS;
-        since.filter(|_| lately).map(|since| since.saturating_sub(OVERLAP_MS))
+        let lately = |whole: u64| whole <= now && now.saturating_sub(whole) < WHOLE_MS;
+        Question {
+            since: known.and_then(|known| known.since).map(|since| since.saturating_sub(OVERLAP_MS)),
+            whole: self.options.full || !known.is_some_and(|known| lately(known.whole)),
+            part: now.saturating_sub(PART_MS),
+        }
     }
 
     fn take_answer(
@@ -137,28 +150,27 @@ impl Run<'_> {
         };
         result.heads_new = taken.new;
         result.error = taken.complaint().map(|why| format!("{}: {why}", peer.location()));
-        if part {
+        if let Some(from) = part {
             let note = format!(
-                "the history of peer {} is longer than is read at once, and was read from {} on only",
+                "not all of the history of peer {} could be read: only what it first saw since {}",
                 text::quoted(peer.name()),
-                text::time(self.options.now.0.saturating_sub(PART_MS))
+                text::time(from)
             );
             self.summary.notes.push(note);
         }
-        if result.error.is_none() {
-            // After the heads: a crash in between reads them once more.
-            let progress = self.progress_of(known.unwrap_or_default(), whole, taken.latest);
-            self.mirror.transact(|mirror, _| mirror.put_peer(peer.id(), &progress))?;
+        if result.error.is_none() && peer.has_since() {
+            let known = known.unwrap_or_default();
+            let progress = PeerProgress {
+                // Also where it is earlier than before: the history began anew.
+                since: if whole { taken.latest } else { taken.latest.max(known.since) },
+                whole: if whole || part.is_some() { self.options.now.0 } else { known.whole },
+            };
+            if progress != known {
+                // After the heads: a crash in between reads them once more.
+                self.mirror.transact(|mirror, _| mirror.put_peer(peer.id(), &progress))?;
+            }
         }
         Ok(result)
-    }
-
-    fn progress_of(&self, known: PeerProgress, whole: bool, latest: Option<u64>) -> PeerProgress {
-        match whole {
-            // Also where it is earlier than before: the history began anew.
-            true => PeerProgress { since: latest, whole: self.options.now.0 },
-            false => PeerProgress { since: latest.max(known.since), whole: known.whole },
-        }
     }
 
     /// Verifies and keeps. What the log did not sign is the peer's fault; so is a signature that two
@@ -214,21 +226,30 @@ impl Taken {
 }
 
 /// Asks a peer for what is new, or for everything.
-fn ask(peer: &Peer, since: Option<u64>, part: u64) -> Result<Answer, FetchError> {
-    let since = since.filter(|_| peer.has_since());
-    if let Some(since) = since {
-        let bytes = peer.fetch(Some(&text::time(since)))?;
-        // The head that this time was read from is not there any more: its keeper began anew.
-        if !bytes.trim_ascii().is_empty() {
-            return Ok(Answer { bytes, whole: false, part: false });
-        }
+fn ask(peer: &Peer, question: Question) -> Result<Answer, FetchError> {
+    let Question { since, whole, part } = question;
+    let all = || peer.fetch(None).map(|bytes| Answer { bytes, whole: true, part: None });
+    if !peer.has_since() {
+        return all();
     }
-    match peer.fetch(None) {
-        Ok(bytes) => Ok(Answer { bytes, whole: true, part: false }),
-        Err(FetchError::TooLarge { .. }) if peer.has_since() => {
-            let bytes = peer.fetch(Some(&text::time(part)))?;
-            Ok(Answer { bytes, whole: true, part: true })
-        }
-        Err(error) => Err(error),
+    let Some(since) = since else {
+        return match all() {
+            Err(FetchError::TooLarge { .. }) => {
+                let bytes = peer.fetch(Some(&text::time(part)))?;
+                Ok(Answer { bytes, whole: true, part: Some(part) })
+            }
+            answer => answer,
+        };
+    };
+    let bytes = peer.fetch(Some(&text::time(since)))?;
+    if bytes.trim_ascii().is_empty() {
+        // The head that this time was read from is not there any more: its keeper began anew.
+        return all();
+    }
+    let new = Answer { bytes, whole: false, part: None };
+    match whole {
+        false => Ok(new),
+        // What is new counts most, and a history that has grown too long must not stand in its way.
+        true => Ok(all().unwrap_or(Answer { part: Some(since), ..new })),
     }
 }
