@@ -94,6 +94,58 @@ fn an_audit_that_was_cut_short_tells_of_no_outage_and_of_no_recovery() {
 }
 
 #[test]
+fn a_peer_that_fails_is_told_of_once_and_is_not_the_log() {
+    let home = Home::new();
+    let (all, violations) = (Fake::default(), Fake::default());
+    let desk =
+        desk(vec![all.channel("all", Severity::Warning), violations.channel("worst", Severity::Violation)]);
+    let mut mirror = home.open();
+    let asked = |failing: &[&str]| Audited {
+        peers: Some(failing.iter().map(|name| ((*name).to_owned(), "gone\u{1b}[2J".to_owned())).collect()),
+        ..Audited::default()
+    };
+    // Where no peer was asked, as after a fault, nothing is known of them, and nothing is over.
+    let fault = Audited { fault: Some("the disk is full".to_owned()), ..Audited::default() };
+    let mut now = NOW;
+    for audited in [
+        &asked(&["a", "b/c"]),
+        &asked(&["a", "b/c"]),
+        &fault,
+        &asked(&["b/c"]),
+        &asked(&["b/c"]),
+        &asked(&["a", "b/c"]),
+        &asked(&[]),
+    ] {
+        now += MINUTE;
+        desk.note(&mut mirror, "log", audited, now).unwrap();
+        drop(mirror);
+        mirror = home.open();
+        desk.deliver(&mut mirror, now).unwrap();
+    }
+    let got = all.take();
+    let said = |alert: &serde_json::Value, part: &str| alert["message"].as_str().unwrap().contains(part);
+    assert!(got.iter().all(|alert| !said(alert, "\u{1b}")));
+    let told: Vec<(&str, bool)> = got
+        .iter()
+        .filter(|alert| alert["code"] == "peer-failing")
+        .map(|alert| (alert["kind"].as_str().unwrap(), said(alert, "\"b/c\"")))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("unreachable", false),
+            ("unreachable", true),
+            ("recovered", false),
+            ("unreachable", false),
+            ("recovered", false),
+            ("recovered", true)
+        ]
+    );
+    let expected = [pair("local", "local-fault"), pair("recovered", "local-fault")];
+    assert_eq!(violations.kinds(), expected, "only what everybody relies on");
+}
+
+#[test]
 fn a_failing_channel_stops_no_other_is_retried_and_told_of() {
     let home = Home::new();
     let (bad, good) = (Fake::default(), Fake::default());

@@ -93,6 +93,8 @@ fn what_the_example_leaves_out_could_be_put_in() {
         .replace("# name = \"pager\"", "name = \"pager\"")
         .replace("# command = [", "command = [")
         .replace("# severity = ", "severity = ")
+        .replace("# [[log.peer]]\n# name", "[[log.peer]]\nname")
+        .replace("# heads", "heads")
         .replace("# policy = \"/etc/countersign/witnesses.policy\"", &format!("policy = {policy:?}"))
         .replace(
             "# bearer-file = \"/run/credentials/countersign.service/token\"",
@@ -107,6 +109,7 @@ fn what_the_example_leaves_out_could_be_put_in() {
     let outcome = check(&path);
     assert_eq!(outcome.exit, 0, "{outcome:#?}");
     assert!(outcome.stdout.contains("then take init = true out"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("compared with     other-org, https://watch.other.example/heads\n"));
     assert!(outcome.stdout.contains("checked if there") && !outcome.stdout.contains("secret"));
 }
 

@@ -20,7 +20,7 @@ pub enum Kind {
     Reminder,
     /// It no longer does.
     Ended,
-    /// The log cannot be read.
+    /// The log cannot be read, or a peer not be compared with.
     Unreachable,
     /// The auditor itself is at fault.
     Local,
@@ -98,7 +98,7 @@ pub struct Alert {
     pub log: Log,
     /// The severity of the finding.
     pub severity: String,
-    /// The finding's code, or `unreachable`, `local-fault`, `channel-failing`, `test`.
+    /// The finding's code, or `unreachable`, `local-fault`, `peer-failing`, `channel-failing`, `test`.
     pub code: String,
     /// The entry, where it is about one.
     pub index: Option<u64>,

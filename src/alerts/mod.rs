@@ -63,6 +63,9 @@ pub struct Audited {
     pub fault: Option<String>,
     /// Somebody ended it in the middle: whether the log can be read, and whether all is well here, it cannot tell.
     pub cut_short: bool,
+    /// Peers that could not be compared with, and why. `None` where no peer was asked that should have been: then
+    /// nothing is known of them.
+    pub peers: Option<Vec<(String, String)>>,
 }
 
 impl Audited {
@@ -73,10 +76,14 @@ impl Audited {
             let text = escape(causes.first()?);
             Some(if more == 0 { text } else { format!("{text} (and {more} more)") })
         };
+        let input = report.input();
+        let failing = input.peers.iter().filter_map(|peer| Some((peer.name.clone(), peer.error.clone()?)));
+        let asked = !(input.asked.peers && input.peers.is_empty());
         Audited {
             unreachable: first(report.undecided()),
-            fault: first(&report.input().faults),
+            fault: first(&input.faults),
             cut_short: false,
+            peers: asked.then(|| failing.collect()),
         }
     }
 }
@@ -128,7 +135,7 @@ impl Desk {
             self.of_findings(mirror, &log, group, now, &mut written);
         }
         if !audited.cut_short {
-            self.of_conditions(mirror, &log, &conditions(audited), &CODES, &told, now, &mut written);
+            self.of_conditions(mirror, &log, &conditions(audited), codes(audited), &told, now, &mut written);
         }
         self.write(mirror, written, now)
     }
@@ -209,7 +216,7 @@ impl Desk {
             let about = subject.splitn(3, '/').nth(2).unwrap_or_default().to_owned();
             let kind = match condition {
                 None => Kind::Recovered,
-                Some(_) if code == UNREACHABLE => Kind::Unreachable,
+                Some(_) if [UNREACHABLE, PEER_FAILING].contains(&code.as_str()) => Kind::Unreachable,
                 Some(_) => Kind::Local,
             };
             let key = message::key(&mirror.state().mirror, kind, &[(&subject, then.episode, 0)]);
@@ -219,7 +226,7 @@ impl Desk {
                 None => recovered(&code, &about),
             };
             // Whatever makes the watching itself fail is for everybody who relies on being told.
-            let everybody = code != UNREACHABLE;
+            let everybody = ![UNREACHABLE, PEER_FAILING].contains(&code.as_str());
             let mut channels = self.route(if everybody { Severity::Violation } else { then.severity });
             channels.retain(|name| code != CHANNEL_FAILING || *name != about);
             let kind = kind.as_str().to_owned();
@@ -266,22 +273,38 @@ const LOCAL_FAULT: &str = "local-fault";
 /// A channel of ours.
 const CHANNEL_FAILING: &str = "channel-failing";
 
+/// Somebody whose heads are compared with ours.
+const PEER_FAILING: &str = "peer-failing";
+
 /// The conditions that an audit shows.
-const CODES: [&str; 2] = [UNREACHABLE, LOCAL_FAULT];
+const CODES: [&str; 3] = [UNREACHABLE, LOCAL_FAULT, PEER_FAILING];
+
+/// Those of them that this audit says something about.
+fn codes(audited: &Audited) -> &'static [&'static str] {
+    match audited.peers {
+        Some(_) => &CODES,
+        None => &[UNREACHABLE, LOCAL_FAULT],
+    }
+}
 
 fn conditions(audited: &Audited) -> Vec<Condition> {
     let condition = |code, message: &Option<String>| {
         message.as_deref().map(|message| Condition { code, about: String::new(), message: escape(message) })
     };
-    [condition(UNREACHABLE, &audited.unreachable), condition(LOCAL_FAULT, &audited.fault)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let of_peer = |(name, why): &(String, String)| Condition {
+        code: PEER_FAILING,
+        about: escape(name),
+        message: format!("the peer {} could not be compared with: {}", quoted(name), escape(why)),
+    };
+    let peers = audited.peers.iter().flatten().map(of_peer);
+    let own = [condition(UNREACHABLE, &audited.unreachable), condition(LOCAL_FAULT, &audited.fault)];
+    own.into_iter().flatten().chain(peers).collect()
 }
 
 fn recovered(code: &str, about: &str) -> String {
     match code {
         UNREACHABLE => "the log can be read again, and everything that was asked for was decided".to_owned(),
+        PEER_FAILING => format!("the peer {} is compared with again, or is no peer any more", quoted(about)),
         CHANNEL_FAILING => format!("the alert channel {} delivers again", quoted(about)),
         _ => "nothing on this side is at fault any more".to_owned(),
     }

@@ -20,7 +20,7 @@ pub const BEGAN: &str = "began";
 /// A state of the auditing itself, that holds now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Condition {
-    /// `unreachable`, `local-fault` or `channel-failing`.
+    /// `unreachable`, `local-fault`, `peer-failing` or `channel-failing`.
     pub code: &'static str,
     /// Tells conditions of one code apart.
     pub about: String,

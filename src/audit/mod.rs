@@ -26,6 +26,7 @@ pub mod entries;
 mod expected;
 pub mod finding;
 pub mod heads;
+pub mod peer;
 pub mod policy;
 pub mod receipt;
 mod receipt_entry;

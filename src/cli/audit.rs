@@ -3,6 +3,7 @@
 use super::args::Format;
 use super::config::Settings;
 use super::output;
+use super::peer_tables;
 use super::progress::Bar;
 use crate::core::head::LogKey;
 use crate::core::text;
@@ -95,6 +96,7 @@ pub fn asked(settings: &Settings) -> Asked {
         head_age: settings.max_head_age.is_some(),
         quorum: settings.witnesses.as_ref().map(TlogPolicy::has_quorum),
         pinned_keys: !settings.pinned_keys.is_empty(),
+        peers: !settings.peers.is_empty(),
         deny_warnings: settings.deny_warnings,
         heads_only: settings.heads_only,
     }
@@ -113,6 +115,7 @@ struct With<'a> {
 impl With<'_> {
     fn mirror(&self, db: &Path, input: &mut Input) -> Result<(), String> {
         let With { settings, source, key, started, stop, progress } = *self;
+        let peers = peer_tables::open(settings, key, stop)?;
         let opened = if settings.init { Mirror::create_or_open(db, key) } else { Mirror::open(db, key) };
         let mut mirror = match opened {
             Ok(mirror) => mirror,
@@ -146,7 +149,8 @@ impl With<'_> {
             now: (started.unix_ms, started.text.clone()),
             stop: stop.clone(),
         };
-        let summary = Run::new(Some(source), &mut mirror, &policy, &options, progress).audit();
+        let run = Run::new(Some(source), &mut mirror, &policy, &options, progress);
+        let summary = run.with_peers(&peers).audit();
         input.unreachable = summary.unreachable;
         let filled =
             fill(input, &mirror, summary, key).and_then(|()| note_unknown_pins(input, &mirror, settings));
@@ -202,6 +206,7 @@ fn fill(input: &mut Input, mirror: &Mirror, summary: Summary, key: &LogKey) -> R
     input.tally.add("head-against-tree", consistent, contradicted, unchecked);
     input.findings = mirror.findings(false)?.into_iter().map(reported).collect();
     input.ended = mirror.findings(true)?.into_iter().map(reported).collect();
+    input.peers = summary.peers;
     input.incomplete.extend(summary.incomplete);
     input.follows.extend(summary.follows);
     input.faults.extend(summary.faults);

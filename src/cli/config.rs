@@ -5,6 +5,7 @@ use super::args::{AuditOptions, Common, ExpectedOptions, Format, TypedFormat};
 use super::config_file::{self, ConfigFile};
 use super::net::Net;
 use super::output;
+use super::peer_tables::{self, NamedPeer};
 use crate::audit::policy::Policy;
 use crate::audit::trust::{TrustPolicy, key_identity};
 use crate::core::hash::Hash;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub expected: ExpectedOptions,
     /// Who is told of what, as the config has it.
     pub alerting: Alerting,
+    /// Whose heads are compared with ours, as the config has it.
+    pub peers: Vec<NamedPeer>,
 }
 
 impl Settings {
@@ -187,6 +190,7 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
         net: Net::resolve(*options.net, file_net, workers)?,
         expected,
         alerting: Alerting::resolve(file.alert, file.alert_reminder, file.acknowledge)?,
+        peers: peer_tables::resolve(file.peer)?,
     })
 }
 

@@ -4,6 +4,7 @@ use super::alert_tables::{AcknowledgeTable, AlertTable};
 use super::args::{DecisionOption, ExpectedOptions, Format};
 use super::monitor_args::LogFormat;
 use super::net::NetOptions;
+use super::peer_tables::PeerTable;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -67,6 +68,7 @@ pub struct ConfigFile {
     pub alert: Vec<AlertTable>,
     pub alert_reminder: Option<String>,
     pub acknowledge: Vec<AcknowledgeTable>,
+    pub peer: Vec<PeerTable>,
 }
 
 /// `approver = "alex"`, or a list of those of whom one must have approved.

@@ -8,11 +8,10 @@ use crate::audit::conclusion::Conclusion;
 use crate::core::finding::Severity;
 use crate::core::head::{Head, HeadError, LogKey};
 use crate::core::text;
-use crate::mirror::{HeadLine, Mirror, MirrorError, Provenance, StoredFinding};
+use crate::mirror::{HeadLine, Mirror, MirrorError, Provenance, StoredFinding, read_heads};
 use crate::run::{Fault, Options, Run, Silent};
 use crate::source::{Document, FetchError, OpenError, Stop};
 use serde_json::json;
-use std::borrow::Cow;
 use std::path::Path;
 
 /// A history longer than this is not read: about 300,000 STHs, or 1,000 checkpoints with 32 ML-DSA-44 cosignatures.
@@ -106,21 +105,10 @@ fn fetch_or_read(settings: &Settings, file: &Path) -> Result<Result<Vec<u8>, Str
         error => error.to_string(),
     })?;
     Ok(document.fetch(MAX_IMPORT).map_err(|error| {
-        let (what, why) = match error {
-            FetchError::NotFound { what } => (what, "not there; ask whoever exports the heads".to_owned()),
-            FetchError::TooLarge { what, limit } => (what, format!("longer than {limit} bytes, and not read")),
-            FetchError::Unavailable { what, cause } => (what, format!("could not be fetched: {cause}")),
-            FetchError::Refused { what, cause } if left_out => {
-                let hint = "the secrets of the config are for the log alone, and were not sent: give those of this \
-                            URL as options";
-                (what, format!("not served: {cause} ({hint})"))
-            }
-            FetchError::Refused { what, cause } => (what, format!("not served: {cause}")),
-            FetchError::Lacking { what, cause }
-            | FetchError::Excess { what, cause }
-            | FetchError::Malformed { what, cause } => (what, cause),
-        };
-        format!("{what}: {why}")
+        let refused = matches!(error, FetchError::Refused { .. });
+        let hint = " (the secrets of the config are for the log alone, and were not sent: give those of this URL as \
+                    options)";
+        format!("{}{}", error.of_heads(), if refused && left_out { hint } else { "" })
     }))
 }
 
@@ -175,7 +163,7 @@ fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, bytes: &[u8]) 
     let mut imported = Imported::default();
     let mut run = Run::new(None, mirror, &policy, &options, &Silent);
     let (mut heads, mut disagreement) = (Vec::new(), None);
-    for raw in split(bytes)? {
+    for (raw, _) in read_heads(bytes).map_err(|why| format!("the file: {why}"))? {
         imported.read = imported.read.saturating_add(1);
         match Head::verify(raw.as_bytes(), key) {
             Ok(head) => heads.push(head),
@@ -258,16 +246,4 @@ fn say_imported(settings: &Settings, imported: &Imported) -> u8 {
     }
     output::print(&text);
     verdict.exit_code()
-}
-
-/// Lines of `heads export`, lines of STH JSON, or one checkpoint.
-fn split(bytes: &[u8]) -> Result<impl Iterator<Item = Cow<'_, str>>, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned())?;
-    let whole = !text.trim_start().starts_with('{');
-    let lines = text.lines().filter(move |line| !whole && !line.trim().is_empty());
-    let lines = lines.map(|line| match serde_json::from_str::<HeadLine>(line) {
-        Ok(line) => Cow::Owned(line.head),
-        Err(_) => Cow::Borrowed(line),
-    });
-    Ok(lines.chain((whole && !text.trim().is_empty()).then_some(Cow::Borrowed(text))))
 }

@@ -17,6 +17,7 @@ mod monitor;
 mod monitor_args;
 mod net;
 mod output;
+mod peer_tables;
 mod progress;
 mod receipt;
 mod receipts;

@@ -8,8 +8,10 @@ use super::config::{self, Settings};
 use super::config_file::{self, Config, ConfigFile};
 use super::monitor_args::{LogFormat, MonitorOptions};
 use super::output;
+use super::peer_tables;
 use crate::core::text::{escape, quoted};
 use crate::report::checks::{Foreseen, foreseen};
+use crate::source::Stop;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -122,6 +124,9 @@ fn one_log(
     // Secrets and certificates are read here, so that a slip is said now and not tonight.
     audit::open_log(&settings, location)?;
     alerts::desk(&settings)?;
+    if let Some(key) = settings.one_log_key()? {
+        peer_tables::open(&settings, key, &Stop::default())?;
+    }
     Ok(LogConfig { name, interval: every.map_or(Ok(INTERVAL), |text| span(&text))?, settings })
 }
 
@@ -205,6 +210,9 @@ fn describe(log: &LogConfig) -> Result<String, String> {
         source.location(),
         output::name(db),
     );
+    for peer in peer_tables::open(settings, key, &Stop::default())? {
+        text.push_str(&format!("  compared with     {}, {}\n", peer.name(), peer.location()));
+    }
     let api = source.api().is_some();
     for (what, will_be) in foreseen(audit::asked(settings), api) {
         text.push_str(&match will_be {

@@ -202,6 +202,21 @@ impl Head {
         &self.raw
     }
 
+    /// The same head with the log's own signature and no other around it. What a stranger put there, up to a
+    /// hundred lines of it, is neither the log's statement nor worth the disk.
+    pub fn without_cosignatures(self, key: &LogKey) -> Head {
+        let bare = match self.format {
+            HeadFormat::Sth => None,
+            HeadFormat::Checkpoint => {
+                Note::parse(self.raw.as_bytes()).ok().and_then(|note| note.with_only(key.verifier()))
+            }
+        };
+        match bare {
+            Some(raw) => Head { raw, ..self },
+            None => self,
+        }
+    }
+
     /// SHA-256 of the bytes that the log signed: one name for one statement of the log, whatever
     /// cosignatures were around it when it was received.
     pub fn statement(&self) -> Hash {

@@ -97,6 +97,14 @@ impl<'a> Note<'a> {
         &self.signatures
     }
 
+    /// The text with the first line of this key and no other; `None` where there is none.
+    pub fn with_only(&self, key: &VerifierKey) -> Option<String> {
+        let is_its = |line: &&NoteSignature<'_>| line.name == key.name() && line.key_id == key.id();
+        let line = self.signatures.iter().find(is_its)?;
+        let blob = encoding::encode_base64(&[&line.key_id[..], &line.signature].concat());
+        Some(format!("{}\n\u{2014} {} {blob}\n", self.text, line.name))
+    }
+
     /// Verifies every line that is by one of `keys`; each key counts once, in note order.
     pub fn verify(&self, keys: &[VerifierKey]) -> Result<Vec<VerifiedSignature>, NoteError> {
         let mut verified: Vec<(KeyId, VerifiedSignature)> = Vec::new();

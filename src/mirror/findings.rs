@@ -88,6 +88,20 @@ impl Mirror {
         self.sql(result)?.into_iter().map(|raw| self.stored_finding(raw)).collect()
     }
 
+    /// How many findings with this code stand.
+    pub fn standing_of(&self, code: Code) -> Result<u64> {
+        let sql = "SELECT count(*) FROM findings WHERE code = ?1 AND ended IS NULL";
+        let result = self.db.query_row(sql, [code.as_str()], |row| row.get(0));
+        self.sql(result)
+    }
+
+    /// Whether this finding stands, as it is or with other words.
+    pub fn stands(&self, finding: &Finding) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM findings WHERE key = ?1 AND ended IS NULL)";
+        let result = self.db.query_row(sql, [finding.key()], |row| row.get(0));
+        self.sql(result)
+    }
+
     /// How many findings stand, what is merely worth knowing not counted.
     pub fn finding_count(&self) -> Result<u64> {
         let result = self.db.query_row(

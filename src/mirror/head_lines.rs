@@ -3,8 +3,10 @@
 use super::heads::{Raw, SELECT, StoredHead, raw, stored_head};
 use super::{MirrorError, Result, check_log, connect, exists, read, sql_error};
 use crate::core::head::LogKey;
+use crate::core::text;
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,6 +56,33 @@ impl HeadLine {
     }
 }
 
+/// The heads in a document, each with when its keeper first saw it, where that is said: lines of `heads export`, lines
+/// of STH JSON, or one checkpoint. Nothing in it is verified.
+///
+/// # Errors
+/// A sentence: it is no text.
+pub fn read_heads(
+    bytes: &[u8],
+) -> std::result::Result<impl Iterator<Item = (Cow<'_, str>, Option<u64>)>, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    let whole = !text.trim_start().starts_with('{');
+    let lines = text.lines().filter(move |line| !whole && !line.trim().is_empty());
+    let lines = lines.map(|line| match serde_json::from_str::<HeadLine>(line) {
+        Ok(line) => {
+            let seen = parse_time(&line.first_seen);
+            (Cow::Owned(line.head), seen)
+        }
+        Err(_) => (Cow::Borrowed(line), None),
+    });
+    Ok(lines.chain((whole && !text.trim().is_empty()).then_some((Cow::Borrowed(text), None))))
+}
+
+/// Unix milliseconds of an RFC 3339 time in UTC.
+fn parse_time(text: &str) -> Option<u64> {
+    let since = humantime::parse_rfc3339(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok()
+}
+
 /// The kept heads, read while the mirror may be in use by an audit: a connection for reading alone, and
 /// no lock. Whoever reads must not hold up the audit, nor the audit the reader.
 pub struct HeadReader {
@@ -84,6 +113,22 @@ impl HeadReader {
         };
         let rows = rows().map_err(|error| sql_error(path, error))?;
         Ok(HeadReader { db, path: path.to_owned(), key: key.clone(), rows })
+    }
+
+    /// Only those that came here at this time (RFC 3339 in UTC) or later. `None` where it is no time.
+    ///
+    /// # Errors
+    /// [`MirrorError`].
+    pub fn since(self, time: &str) -> Result<Option<HeadReader>> {
+        let Some(ms) = parse_time(time) else { return Ok(None) };
+        // As the mirror writes times, which sort as they follow each other.
+        let time = text::time(ms);
+        let rows = || -> rusqlite::Result<Vec<i64>> {
+            let sql = "SELECT rowid FROM heads WHERE first_seen >= ?1 ORDER BY size DESC, time DESC, statement DESC";
+            self.db.prepare(sql)?.query_map([&time], |row| row.get(0))?.collect()
+        };
+        let rows = rows().map_err(|error| sql_error(&self.path, error))?;
+        Ok(Some(HeadReader { rows, ..self }))
     }
 
     /// The next `most` heads, in the order of [`Mirror::heads`](super::Mirror::heads), each verified again.

@@ -48,6 +48,8 @@ pub enum Provenance {
     Listed,
     /// Somebody gave it to us with `heads import`.
     Imported,
+    /// A peer of the config showed it to us.
+    Peer,
 }
 
 impl Provenance {
@@ -57,6 +59,7 @@ impl Provenance {
             Provenance::Served => "served",
             Provenance::Listed => "listed",
             Provenance::Imported => "imported",
+            Provenance::Peer => "peer",
         }
     }
 }
@@ -68,7 +71,7 @@ pub struct StoredHead {
     pub head: Head,
     /// See [`HeadStatus`].
     pub status: HeadStatus,
-    /// `served`, `listed` or `imported`.
+    /// `served`, `listed`, `imported` or `peer`.
     pub provenance: String,
     /// RFC 3339.
     pub first_seen: String,
@@ -255,7 +258,23 @@ impl Mirror {
         Ok(self.select_heads(&sql, values, key)?.into_iter().next())
     }
 
-    /// The largest head that the log itself showed before this time, which is written as the mirror writes it.
+    /// The largest kept head of one of these provenances that came here at this time or before, which is written
+    /// as the mirror writes it.
+    pub fn largest_seen_by(
+        &self,
+        time: &str,
+        provenances: &[Provenance],
+        key: &LogKey,
+    ) -> Result<Option<StoredHead>> {
+        let sql = format!(
+            "{SELECT} WHERE first_seen <= ?1 AND instr(?2, provenance) > 0 ORDER BY size DESC LIMIT 1"
+        );
+        let names: Vec<&str> = provenances.iter().map(Provenance::as_str).collect();
+        Ok(self.select_heads(&sql, params![time, names.join(" ")], key)?.into_iter().next())
+    }
+
+    /// The largest head that the log itself showed, us or a peer, before this time, which is written as the mirror
+    /// writes it.
     pub fn largest_seen_before(&self, time: &str, key: &LogKey) -> Result<Option<StoredHead>> {
         let sql =
             format!("{SELECT} WHERE provenance <> 'imported' AND first_seen < ?1 ORDER BY size DESC LIMIT 1");

@@ -20,6 +20,7 @@
 //! | `heads`, `listed`, `links` | signed heads; which of them the log lists itself, and which are of one history by proof |
 //! | `head_lines` | the history of heads for others, read beside a running audit |
 //! | `findings`, `memory` | findings; what the checks across entries remember |
+//! | `peers` | how far the histories of others were read |
 //! | `outbox` | alerts: what was told to people, and what is on its way |
 
 mod error;
@@ -32,16 +33,18 @@ mod listed;
 mod mark;
 mod memory;
 mod outbox;
+mod peers;
 mod read;
 pub mod state;
 mod write;
 
 pub use error::MirrorError;
 pub use findings::StoredFinding;
-pub use head_lines::{HeadLine, HeadReader};
+pub use head_lines::{HeadLine, HeadReader, read_heads};
 pub use heads::{HeadStatus, Provenance, StoredHead};
 pub use holder::{holder_id, holder_of};
 pub use outbox::{Attempt, Due, Failing, Outgoing, Queue, Told};
+pub use peers::PeerProgress;
 pub use read::Reader;
 
 use crate::core::head::LogKey;

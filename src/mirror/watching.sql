@@ -2,10 +2,12 @@
 -- columns of a row: a damaged one must not make anything be passed over.
 
 -- A peer whose heads are compared with ours: `peer` is a digest of where it is, `since` the latest `firstSeen` of its
--- own words that we kept, from which it is asked on.
+-- own words that we kept (0: none), from which it is asked on, and `whole` when its whole history was read last. Both in
+-- Unix milliseconds.
 CREATE TABLE IF NOT EXISTS peers (
   peer   TEXT PRIMARY KEY,
-  since  TEXT NOT NULL,
+  since  INTEGER NOT NULL,
+  whole  INTEGER NOT NULL,
   digest BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 

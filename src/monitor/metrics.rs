@@ -195,6 +195,24 @@ const METRICS: &[Metric] = &[
             channels(status, |queue| since(queue).map_or(0.0, time))
         },
     },
+    Metric {
+        name: "countersign_peer_reachable",
+        kind: "gauge",
+        help: "1 where the last audit compared all heads of the peer with ours, 0 where it could not.",
+        of: |status, _| {
+            let peers = status.peers.iter();
+            peers.map(|(name, peer)| (vec![("peer", name.to_owned().into())], flag(peer.compared))).collect()
+        },
+    },
+    Metric {
+        name: "countersign_peer_last_success_timestamp_seconds",
+        kind: "gauge",
+        help: "When all heads of the peer were last compared with ours.",
+        of: |status, _| {
+            let known = status.peers.iter().filter_map(|(name, peer)| Some((name, peer.success?)));
+            known.map(|(name, success)| (vec![("peer", name.to_owned().into())], seconds(success))).collect()
+        },
+    },
 ];
 
 fn findings(status: &Status, of: fn(&Known) -> &Findings) -> Vec<Sample> {

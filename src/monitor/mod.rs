@@ -8,14 +8,15 @@
 //! verdict and the findings), the log *cannot be reached* (asked again after growing waits, and not accused),
 //! and the fault is *ours* (`/healthz` says so).
 //!
-//! What it does not show: that the log shows others the same. `/heads` gives our history of signed heads away,
-//! so that others can compare.
+//! That the log shows others the same is known as far as others are asked: an audit compares the heads of the
+//! peers in its config, and `/heads` gives our history of signed heads away, so that they can compare ours.
 //!
 //! | file | holds |
 //! |---|---|
 //! | [`state`] | what is known of each log, and what one more report changes |
 //! | [`event`] | what happened, as a line of text or JSON |
 //! | `log` | the way of these lines to stderr, through `tracing` |
+//! | [`peers`] | what is known of those whose heads are compared with ours |
 //! | `watch` | the thread of a log |
 //! | `supervise` | start, reload, stop |
 //! | `serve`, `metrics`, `process` | `/metrics`, `/healthz`, `/heads` |
@@ -25,6 +26,7 @@ pub mod event;
 mod log;
 mod metrics;
 mod notify;
+pub mod peers;
 mod process;
 mod serve;
 mod signals;

@@ -104,7 +104,9 @@ impl Pages {
     }
 
     async fn heads(&self, query: Option<&str>, head_only: bool) -> Response<Content> {
-        let named = query.and_then(|query| query.split('&').find_map(|part| part.strip_prefix("log=")));
+        let parameter =
+            |name| query.and_then(|query| query.split('&').find_map(|part: &str| part.strip_prefix(name)));
+        let (named, since) = (parameter("log="), parameter("since=").map(decoded));
         let subject = {
             let all = self.board.lock();
             let found = match named {
@@ -123,9 +125,20 @@ impl Pages {
         let Ok(place) = Arc::clone(&self.histories).try_acquire_owned() else {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "others are reading; ask again later\n");
         };
-        let opened = tokio::task::spawn_blocking(move || subject.heads()).await;
-        let reader = match opened {
-            Ok(Ok(reader)) => reader,
+        let opened = tokio::task::spawn_blocking(move || {
+            let reader = subject.heads()?;
+            match since {
+                None => Ok(Some(reader)),
+                Some(None) => Ok(None),
+                Some(Some(since)) => reader.since(&since).map_err(|error| error.to_string()),
+            }
+        });
+        let reader = match opened.await {
+            Ok(Ok(Some(reader))) => reader,
+            Ok(Ok(None)) => {
+                let said = "since is no time: write it as firstSeen, such as 2026-12-31T23:59:59.000Z\n";
+                return plain(StatusCode::BAD_REQUEST, said);
+            }
             // Why is in /healthz and in the log: the words may name files of this machine.
             Ok(Err(_)) | Err(_) => {
                 return plain(StatusCode::SERVICE_UNAVAILABLE, "the mirror cannot be read now\n");

@@ -1,6 +1,7 @@
 //! What is known of each log, and what one more report changes. No clock of its own.
 
 use super::event::Event;
+use super::peers::Peers;
 use super::{Subject, Watched};
 use crate::audit::conclusion::Conclusion;
 use crate::core::text;
@@ -39,6 +40,8 @@ pub struct Status {
     pub unreachable: u32,
     /// What the mirror held at the end of the last audit that could open it.
     pub known: Option<Known>,
+    /// Those whose heads are compared with ours.
+    pub peers: Peers,
     /// Why the last audit was none, where that is our fault.
     pub fault: Option<Fault>,
 }
@@ -92,6 +95,7 @@ impl Status {
             counts: BTreeMap::new(),
             unreachable: 0,
             known: None,
+            peers: Peers::default(),
             fault: None,
         }
     }
@@ -181,6 +185,7 @@ impl Status {
         }
         events.push(audited(name, report, causes, next));
         if input.mirror == MirrorUse::Opened {
+            events.extend(self.peers.update(name, input, now));
             events.extend(self.compare(name, report));
         }
         (events, next)
@@ -329,8 +334,8 @@ impl Board {
         for watched in logs {
             let fresh = Status::new(watched, now);
             let status = match before.remove(&watched.name) {
-                Some(Status { last, success, counts, unreachable, known, fault, .. }) => {
-                    Status { last, success, counts, unreachable, known, fault, ..fresh }
+                Some(Status { last, success, counts, unreachable, known, peers, fault, .. }) => {
+                    Status { last, success, counts, unreachable, known, peers, fault, ..fresh }
                 }
                 None => fresh,
             };

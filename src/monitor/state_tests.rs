@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::audit::finding::Finding;
+use crate::audit::peer::PeerResult;
 use crate::core::finding::Code;
 use crate::mirror::HeadReader;
 use crate::monitor::metrics;
-use crate::report::{Input, LogPart, ReportedFinding};
+use crate::report::{Asked, Input, LogPart, ReportedFinding};
 use crate::source::Stop;
 
 struct Nothing;
@@ -84,6 +85,36 @@ fn an_unreachable_log_is_asked_less_and_less_and_is_no_ill_of_ours() {
     }
     assert_eq!(take(&board, input(&[]), now), (vec!["reachable", "audited"], Duration::from_millis(MINUTE)));
     assert_eq!(take(&board, unreachable(), now).1, Duration::from_millis(MINUTE), "patience begins anew");
+}
+
+fn with_peer(error: Option<&str>) -> Input {
+    let peer = PeerResult {
+        name: "a\"b".to_owned(),
+        reached: error.is_none(),
+        heads_new: 0,
+        error: error.map(str::to_owned),
+    };
+    Input { asked: Asked { peers: true, ..Asked::default() }, peers: vec![peer], ..input(&[]) }
+}
+
+#[test]
+fn a_peer_that_fails_is_said_once_and_the_log_is_asked_as_often() {
+    let board = board("main");
+    let minute = Duration::from_millis(MINUTE);
+    assert_eq!(take(&board, with_peer(Some("gone")), 1000), (vec!["audited", "peer-failing"], minute));
+    assert_eq!(take(&board, with_peer(Some("gone")), 2000), (vec!["audited"], minute));
+    // An audit that did not get to ask says nothing of it.
+    take(&board, Input { peers: Vec::new(), ..with_peer(None) }, 3000);
+    let page = metrics::render(&board, 0, 3000);
+    assert!(page.contains("countersign_peer_reachable{log=\"main\",peer=\"a\\\"b\"} 0"), "{page}");
+    assert!(!page.contains("countersign_peer_last_success_timestamp_seconds{"), "{page}");
+    assert_eq!(take(&board, with_peer(None), 4000).0, ["audited", "peer-recovered"]);
+    assert_eq!(take(&board, with_peer(Some("gone")), 5000).0, ["audited", "peer-failing"]);
+    let page = metrics::render(&board, 0, 5000);
+    assert!(page.contains("countersign_peer_last_success_timestamp_seconds{log=\"main\",peer=\"a\\\"b\"} 4"));
+    // Named no more.
+    take(&board, input(&[]), 6000);
+    assert!(!metrics::render(&board, 0, 6000).contains("countersign_peer_reachable{"));
 }
 
 #[test]

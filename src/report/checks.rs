@@ -196,6 +196,7 @@ const TABLE: &[Check] = &[
         When::Asked(NEED_POLICY),
         "the newest checkpoint has the cosignatures that the policy asks for",
     ),
+    Check("peers", &[], When::Asked(NEED_PEERS), "the heads that peers were shown were held against ours"),
 ];
 
 /// Checks of what a JSON API alone answers.
@@ -205,6 +206,7 @@ const NO_QUORUM: &str = "the policy asks for no cosignatures (quorum none)";
 
 const NEED_RP_ID: &str = "give the relying party id with --rp-id";
 const NEED_POLICY: &str = "give a witness policy with --policy";
+const NEED_PEERS: &str = "name others who watch this log with [[peer]] in the config";
 const NEED_ORIGIN: &str = "give the allowed web origins with --allow-origin";
 
 /// The check of what only a JSON API answers that a finding is about: its subject begins with what was
@@ -246,6 +248,7 @@ pub fn foreseen(asked: Asked, api: bool) -> Vec<(&'static str, Foreseen)> {
             "pinned-keys" => needs(asked.pinned_keys, how),
             "witnesses" if asked.quorum == Some(false) => Foreseen::NotMade(NO_QUORUM),
             "witnesses" => needs(asked.quorum.is_some(), NEED_POLICY),
+            "peers" => needs(asked.peers, how),
             "head-age" if !asked.head_age => Foreseen::NotMade(how),
             "tiles" if api => Foreseen::NotMade(how),
             name if ONLY_API.contains(&name) && !api => Foreseen::NotMade(how),
@@ -287,10 +290,10 @@ fn line(check: &Check, input: &Input) -> CheckLine {
         count.not_checked == 0 && input.log.tree_size == Some(entries.total) && entries.approved == 0;
     let api = input.log.source.starts_with("api+");
     let only_api = ONLY_API.contains(name);
-    // The list is either read to its end and complete, or nothing is known of what it lacks; and heads of which one
-    // is not proved are not all of one history.
+    // The list is either read to its end and complete, or nothing is known of what it lacks; heads of which one is not
+    // proved are not all of one history; and it is no pass that one of two peers was compared with.
     let linking = input.asked.heads_only && *name == "head-against-tree";
-    let undecided = (*name == "head-list" || linking) && count.not_checked > 0;
+    let undecided = (["head-list", "peers"].contains(name) || linking) && count.not_checked > 0;
     let made = match when {
         _ if undecided => false,
         When::Always | When::RpId | When::Origin => missing.is_none() && (applied > 0 || vacuous),
@@ -322,6 +325,9 @@ fn line(check: &Check, input: &Input) -> CheckLine {
         When::Asked(_) if *name == "pinned-keys" && input.asked.pinned_keys && applied == 0 => {
             Some("none of the approvers with pinned keys has approved anything")
         }
+        When::Asked(_) if *name == "peers" && input.asked.peers && result == CheckResult::NotChecked => {
+            Some("not every peer could be compared with")
+        }
         // What the source could have answered, but the audit did not get to ask.
         When::Asked(_) if api && input.asked.heads_only && *name == "served-proofs" => {
             Some("no head was left to be proved")
@@ -331,7 +337,11 @@ fn line(check: &Check, input: &Input) -> CheckLine {
         When::Asked(how) if result == CheckResult::NotChecked => Some(*how),
         _ => None,
     };
-    let asked = *name == "witnesses" && input.asked.quorum == Some(true);
+    let asked = match *name {
+        "witnesses" => input.asked.quorum == Some(true),
+        "peers" => input.asked.peers,
+        _ => false,
+    };
     let required = asked || !(alone || matches!(when, When::Asked(_)));
     CheckLine { name, what: says(check, input.asked), result, count: applied, required, missing, hint }
 }

@@ -1,7 +1,7 @@
 //! The report as JSON (command line contract, "JSON report of `audit`"). Fields are stable; more
 //! may be added, none change meaning.
 
-use super::{Report, ReportedFinding};
+use super::{PeerResult, Report, ReportedFinding};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -16,6 +16,7 @@ struct ReportJson<'a> {
     log: LogJson<'a>,
     entries: EntriesJson,
     heads: HeadsJson,
+    peers: Vec<PeerJson<'a>>,
     checks: ChecksJson<'a>,
     findings: Vec<FindingJson<'a>>,
     ended: Vec<FindingJson<'a>>,
@@ -51,6 +52,20 @@ struct EntriesJson {
 struct HeadsJson {
     seen: u64,
     new: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PeerJson<'a> {
+    name: &'a str,
+    reached: bool,
+    heads_new: u64,
+    error: Option<&'a str>,
+}
+
+fn peer(peer: &PeerResult) -> PeerJson<'_> {
+    let PeerResult { name, reached, heads_new, error } = peer;
+    PeerJson { name, reached: *reached, heads_new: *heads_new, error: error.as_deref() }
 }
 
 struct ChecksJson<'a>(&'a Report);
@@ -128,6 +143,7 @@ pub fn render(report: &Report) -> String {
             invalid: input.entries.invalid,
         },
         heads: HeadsJson { seen: input.heads.0, new: input.heads.1 },
+        peers: input.peers.iter().map(peer).collect(),
         checks: ChecksJson(report),
         findings: input.findings.iter().map(finding).collect(),
         ended: input.ended.iter().map(finding).collect(),

@@ -14,9 +14,11 @@ mod tests;
 
 use crate::audit::conclusion::Conclusion;
 use crate::audit::finding::Finding;
+use crate::audit::peer::PeerResult;
 use crate::audit::tally::Tally;
 use crate::audit::verdict::CheckResult;
 use crate::core::finding::Severity;
+use crate::core::text::quoted;
 use checks::CheckLine;
 
 /// A finding with its history.
@@ -96,6 +98,8 @@ pub struct Asked {
     pub quorum: Option<bool>,
     /// `[approvers]` has pinned keys.
     pub pinned_keys: bool,
+    /// There are peers to compare heads with.
+    pub peers: bool,
     /// Warnings make the verdict `invalid`.
     pub deny_warnings: bool,
     /// Only heads were to be looked at (`--heads-only`).
@@ -119,7 +123,9 @@ pub struct Input {
     pub findings: Vec<ReportedFinding>,
     /// Findings about serving that no longer hold.
     pub ended: Vec<ReportedFinding>,
-    /// What could not be decided, with the cause.
+    /// What came of each peer; empty where none was asked.
+    pub peers: Vec<PeerResult>,
+    /// What could not be decided, with the cause. What peers are at fault for is with them.
     pub incomplete: Vec<String>,
     /// What could not be decided because of something that is said anyway, as a finding or in `incomplete`.
     pub follows: Vec<String>,
@@ -161,6 +167,14 @@ impl Report {
         let checks = checks::lines(&input);
         let undecided = input.incomplete.len();
         input.incomplete.append(&mut input.follows);
+        let of_peers = input.peers.iter().filter_map(|peer| {
+            let why = peer.error.as_ref()?;
+            Some(format!(
+                "peer {}: not everything that it holds could be compared: {why}",
+                quoted(&peer.name)
+            ))
+        });
+        input.incomplete.extend(of_peers);
         for line in &checks {
             if line.result == CheckResult::NotChecked
                 && let Some(cause) = line.missing
@@ -191,8 +205,8 @@ impl Report {
         self.verdict != Conclusion::Clean || warning || self.input.must_be_read
     }
 
-    /// What the run itself could not decide, without the checks that nothing was given for, and without what
-    /// only follows: a gap is a finding, and no log that cannot be reached.
+    /// What of the log the run itself could not decide: without the checks that nothing was given for, without what
+    /// peers are at fault for, and without what only follows: a gap is a finding, and no log that cannot be reached.
     pub fn undecided(&self) -> &[String] {
         self.input.incomplete.get(..self.undecided).unwrap_or_default()
     }

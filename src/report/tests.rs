@@ -47,6 +47,7 @@ fn everything() -> Input {
         tally,
         findings,
         ended: vec![found(gap, Some("2026-11-23T02:00:00.000Z"))],
+        peers: Vec::new(),
         incomplete: vec!["the log's sth could not be read: HTTP 503".to_owned()],
         follows: Vec::new(),
         faults: Vec::new(),
@@ -149,6 +150,43 @@ fn the_worst_wins() {
     let mut input = clean();
     input.nothing_judged = true;
     assert_eq!(verdict(input), Conclusion::Incomplete);
+}
+
+fn peer(name: &str, error: Option<&str>) -> PeerResult {
+    PeerResult {
+        name: name.to_owned(),
+        reached: error.is_none(),
+        heads_new: 0,
+        error: error.map(str::to_owned),
+    }
+}
+
+/// One that was not compared with is no pass, and is not what could not be decided of the log.
+#[test]
+fn peers_are_for_themselves() {
+    let of = |peers: Vec<PeerResult>, not_checked: u64| {
+        let mut input = everything();
+        (input.findings, input.incomplete) = (Vec::new(), Vec::new());
+        (input.asked.origins, input.asked.peers) = (true, true);
+        for line in Report::new(input.clone()).checks().iter().filter(|line| line.required) {
+            input.tally.add(line.name, 1, 0, 0);
+        }
+        input.tally.add("peers", 0, 0, not_checked);
+        Report::new(Input { peers, ..input })
+    };
+    let both = of(vec![peer("one", None), peer("two", None)], 0);
+    assert_eq!((both.verdict(), both.input().incomplete.len()), (Conclusion::Clean, 0));
+    let gone = of(vec![peer("one", None), peer("two", Some("https://two.example/heads: no answer"))], 1);
+    assert_eq!((gone.verdict(), gone.undecided().len()), (Conclusion::Incomplete, 0));
+    let (text, json) = (text::render(&gone), json::render(&gone));
+    assert!(
+        text.contains("peer \"two\": not everything that it holds could be compared: https://two"),
+        "{text}"
+    );
+    assert!(text.contains("not every peer could be compared with"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["checks"]["peers"]["result"], "not-checked");
+    assert_eq!((&json["peers"][0]["error"], &json["peers"][1]["reached"]), (&().into(), &false.into()));
 }
 
 #[test]

@@ -171,9 +171,12 @@ impl Run<'_> {
         {
             back = Some(("newest head", newest, kept.head.size()));
         }
-        if let Some(kept) = self.mirror.largest_head(None, &[Provenance::Listed], &key)?
+        // What the log showed elsewhere may be ahead for a while. Not the largest of those: a log that shows others
+        // ever more would always have a new one.
+        let before = text::time(self.options.now.0.saturating_sub(limits::LAG_MS));
+        let elsewhere = [Provenance::Listed, Provenance::Peer];
+        if let Some(kept) = self.mirror.largest_seen_by(&before, &elsewhere, &key)?
             && newest < kept.head.size()
-            && !self.is_recent(&kept)
         {
             back = back.or(Some(("newest head", newest, kept.head.size())));
         }

@@ -41,6 +41,10 @@ pub(crate) fn mirrored_range(mirror: &Mirror, range: Range<u64>) -> Result<Hash,
     })
 }
 
+/// Proofs of one kind that are written down. A log that forked signs contradictions for as long as it grows, and can
+/// sign any number at once: the first prove all that there is to prove, and more would fill disk and mailboxes.
+const MOST_PROOFS: u64 = 20;
+
 impl Run<'_> {
     /// Holds every head that is not known to be consistent against the rebuilt tree.
     pub(crate) fn check_history(&mut self) -> Result<(), Fault> {
@@ -80,8 +84,9 @@ impl Run<'_> {
     /// Says that heads could not be compared, because they are larger than what there is to compare them with.
     pub(super) fn say_larger(&mut self, larger: &[StoredHead], than: &str) {
         // What the log shows elsewhere may be ahead of the head that it serves.
+        let elsewhere = [Provenance::Listed.as_str(), Provenance::Peer.as_str()];
         let is_late =
-            |stored: &&StoredHead| stored.provenance == Provenance::Listed.as_str() && self.is_recent(stored);
+            |stored: &&StoredHead| elsewhere.contains(&stored.provenance.as_str()) && self.is_recent(stored);
         let late = larger.iter().filter(is_late).count();
         let beyond = larger.len().saturating_sub(late);
         if late > 0 {
@@ -151,6 +156,9 @@ impl Run<'_> {
         b: &Head,
         nodes: Option<&[Hash]>,
     ) -> Result<(), Fault> {
+        if self.is_proved_enough(kind, a, b)? {
+            return Ok(());
+        }
         let observer = format!("countersign {}", env!("CARGO_PKG_VERSION"));
         let source = self.source.map_or_else(|| "heads import".to_owned(), |source| source.location());
         let context =
@@ -171,6 +179,22 @@ impl Run<'_> {
             Finding::of_log(code_of(kind), contradiction_subject(proved.heads()), proved.to_string());
         finding.evidence = Some(path.display().to_string());
         self.find(&finding)
+    }
+
+    /// Whether so many proofs of this kind stand, this one not among them, that it is not written down any more.
+    fn is_proved_enough(&mut self, kind: Kind, a: &Head, b: &Head) -> Result<bool, Fault> {
+        let code = code_of(kind);
+        let known = Finding::of_log(code, contradiction_subject((a, b)), "");
+        if self.mirror.standing_of(code)? < MOST_PROOFS || self.mirror.stands(&known)? {
+            return Ok(false);
+        }
+        let note = format!(
+            "further contradictions of the kind {code} are not written down: {MOST_PROOFS} proofs stand"
+        );
+        if !self.summary.notes.contains(&note) {
+            self.summary.notes.push(note);
+        }
+        Ok(true)
     }
 
     /// One file for one contradiction: its name comes from the two statements, and a file that is

@@ -241,7 +241,7 @@ impl Run<'_> {
             return self.find_of_log(Code::Gap, format!("{SUBJECT} {}", head.statement()), message);
         }
         let cause = format!(
-            "the log's own list of heads does not have the STH of size {} yet that it serves; run again in some \
+            "the log's own list of heads does not have the STH of size {} yet that it signed; run again in some \
              minutes: it may lag behind",
             head.size()
         );

@@ -2,7 +2,8 @@
 //!
 //! One run, in this order, so that a crash between any two steps loses nothing and accuses nobody:
 //!
-//! 1. [`heads`]: fetch and verify the served heads, keep them durably, hold each against every head
+//! 1. `peers`: what others were shown is kept, *before* the log's own head is asked for, so that an honest log that
+//!    grows is not behind them. Then [`heads`]: fetch and verify the served heads, keep them durably, hold each against every head
 //!    kept, and the newest checkpoint against the witness policy (`witnesses`). Kept *first*: a contradiction must not be forgotten because a later step failed.
 //! 2. [`extend`]: fetch the new entries, prove each bundle against the signed root before it is
 //!    stored, check its entries, and move the three cursors in one transaction with the rows.
@@ -29,6 +30,7 @@ mod heads_only;
 pub mod history;
 mod holes;
 mod listed;
+mod peers;
 mod pipeline;
 pub mod receipts;
 pub mod recheck;
@@ -41,12 +43,13 @@ mod work;
 mod writer;
 
 use crate::audit::finding::Finding;
+use crate::audit::peer::PeerResult;
 use crate::audit::policy::Policy;
 use crate::audit::tally::Tally;
 use crate::core::finding::Code;
 use crate::core::head::Head;
 use crate::mirror::{Mirror, MirrorError};
-use crate::source::{LogSource, Stop};
+use crate::source::{LogSource, Peer, Stop};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -139,7 +142,9 @@ pub struct Summary {
     pub entries_new: u64,
     /// Checks of heads, roots and tiles in this run.
     pub tally: Tally,
-    /// What could not be decided, each with its cause.
+    /// What came of each peer; empty where none was asked.
+    pub peers: Vec<PeerResult>,
+    /// What could not be decided, each with its cause. What peers are at fault for is with them.
     pub incomplete: Vec<String>,
     /// What could not be decided because of something that is said anyway, as a finding or in `incomplete`.
     pub follows: Vec<String>,
@@ -160,6 +165,7 @@ pub struct Run<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) options: &'a Options,
     pub(crate) progress: &'a dyn Progress,
+    pub(crate) peers: &'a [Peer],
     pub(crate) summary: Summary,
     /// The whole mirror was re-hashed in this run.
     pub(crate) confirmed: bool,
@@ -174,7 +180,13 @@ impl<'a> Run<'a> {
         options: &'a Options,
         progress: &'a dyn Progress,
     ) -> Run<'a> {
-        Run { source, mirror, policy, options, progress, summary: Summary::default(), confirmed: false }
+        let summary = Summary::default();
+        Run { source, mirror, policy, options, progress, peers: &[], summary, confirmed: false }
+    }
+
+    /// With others whose heads are to be compared with ours.
+    pub fn with_peers(self, peers: &'a [Peer]) -> Run<'a> {
+        Run { peers, ..self }
     }
 
     /// The whole audit. A fault ends it early and is in the summary; what was found before it
@@ -219,10 +231,15 @@ impl<'a> Run<'a> {
                 mirror.forget_compared()
             })?;
         }
+        self.collect_peers()?;
         let candidates = self.collect_heads()?;
         self.mirror.acknowledge()?;
         let mut reachable = true;
         if self.summary.no_head {
+            if !self.peers.is_empty() {
+                // What others hold contradicts what is mirrored whether or not the log answers.
+                self.check_history()?;
+            }
             return self.finish();
         }
         // Checks across entries go in log order: older entries first.

@@ -36,7 +36,22 @@ impl Document {
     /// # Errors
     /// [`FetchError`], with the URL less its query.
     pub fn fetch(&self, limit: usize) -> Result<Vec<u8>, FetchError> {
-        let wanted = Wanted { paths: std::slice::from_ref(&self.query), limit, required: true };
+        self.fetch_query(&self.query, limit)
+    }
+
+    /// The same with one more parameter in the query, which must need no encoding.
+    pub(super) fn fetch_with(&self, parameter: &str, limit: usize) -> Result<Vec<u8>, FetchError> {
+        let mark = if self.query.is_empty() { '?' } else { '&' };
+        self.fetch_query(&format!("{}{mark}{parameter}", self.query), limit)
+    }
+
+    /// Where it is, less its query.
+    pub(super) fn location(&self) -> String {
+        self.http.location()
+    }
+
+    fn fetch_query(&self, query: &str, limit: usize) -> Result<Vec<u8>, FetchError> {
+        let wanted = Wanted { paths: &[query.to_owned()], limit, required: true };
         let answer = self.http.fetch(&wanted).map(|found| found.bytes);
         answer.map_err(|error| error.about(self.http.location()))
     }
@@ -52,6 +67,13 @@ pub fn same_origin(a: &str, b: &str) -> bool {
     }
 }
 
+/// Host and port of a URL, as they may be shown; `None` where it has none.
+pub fn host_of(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let host = url.host_str().filter(|host| !host.is_empty())?;
+    Some(url.port().map_or(host.to_owned(), |port| format!("{host}:{port}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +87,19 @@ mod tests {
         for bad in ["http://", "ftp://u:s3cret@host/x", "https://u:s3cret@host:99999/?s3cret"] {
             let error = Document::new(bad, &HttpOptions::default()).err().map(|e| e.to_string()).unwrap();
             assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        for (url, host) in [
+            ("https://u:s3cret@Log.example:9464/heads?key=s3cret@s3cret", Some("log.example:9464")),
+            ("https://log.example:443", Some("log.example")),
+            ("http://[::1]:1/", Some("[::1]:1")),
+            ("/srv/log", None),
+            ("file:///srv/log", None),
+        ] {
+            assert_eq!(host_of(url).as_deref(), host, "{url}");
         }
     }
 

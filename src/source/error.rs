@@ -78,6 +78,21 @@ impl FetchError {
         self
     }
 
+    /// What went wrong in fetching somebody's heads, in words for whoever named them: the log is not meant.
+    pub fn of_heads(&self) -> String {
+        match self {
+            FetchError::NotFound { what } => format!("{what}: not there; ask whoever exports the heads"),
+            FetchError::TooLarge { what, limit } => {
+                format!("{what}: longer than {limit} bytes, and not read")
+            }
+            FetchError::Unavailable { what, cause } => format!("{what}: could not be fetched: {cause}"),
+            FetchError::Refused { what, cause } => format!("{what}: not served: {cause}"),
+            FetchError::Lacking { what, cause }
+            | FetchError::Excess { what, cause }
+            | FetchError::Malformed { what, cause } => format!("{what}: {cause}"),
+        }
+    }
+
     pub(crate) fn not_found(what: &str) -> FetchError {
         FetchError::NotFound { what: escape(what) }
     }

@@ -1,0 +1,51 @@
+//! What is known of the peers of one log.
+
+use super::event::Event;
+use crate::core::text::quoted;
+use crate::report::Input;
+use std::collections::BTreeMap;
+
+/// The peers of one log, by name.
+#[derive(Default)]
+pub struct Peers(BTreeMap<String, Peer>);
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Whether the last audit could compare all that it holds.
+    pub compared: bool,
+    /// When one last could, in Unix milliseconds.
+    pub success: Option<u64>,
+}
+
+impl Peers {
+    /// Takes over what an audit came to, and gives what is to be said: each change once, and after a start those
+    /// that fail.
+    pub fn update(&mut self, name: &str, input: &Input, now: u64) -> Vec<Event> {
+        if input.asked.peers && input.peers.is_empty() {
+            // The audit did not get that far.
+            return Vec::new();
+        }
+        let mut before = std::mem::take(&mut self.0);
+        let mut events = Vec::new();
+        for result in &input.peers {
+            let known = before.remove(&result.name);
+            let compared = result.error.is_none();
+            let success = if compared { Some(now) } else { known.and_then(|known| known.success) };
+            self.0.insert(result.name.clone(), Peer { compared, success });
+            let who = quoted(&result.name);
+            let (event, said) = match (&result.error, known.is_none_or(|known| known.compared)) {
+                (Some(why), true) => ("peer-failing", format!("peer {who} cannot be compared with: {why}")),
+                (None, false) => ("peer-recovered", format!("peer {who} is compared with again")),
+                _ => continue,
+            };
+            events.push(Event::of(name, event, said).with("peer", result.name.as_str()));
+        }
+        events
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Peer)> {
+        self.0.iter().map(|(name, peer)| (name.as_str(), peer))
+    }
+}

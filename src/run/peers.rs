@@ -1,0 +1,255 @@
+//! What others were shown: the heads of peers, kept before the log's own are asked for.
+//!
+//! A peer proves nothing by its word. A head of it counts if the log's pinned key signed it, and is then held
+//! against every other, as if the log had shown it to us: so a log that shows two people two histories is found by
+//! the first of them who asks the other, with the log's own two signatures as the proof. Whatever else a peer
+//! sends, or does not send, is the peer's fault and said as such; nothing is held against the log for it. And no
+//! peer can hide what a log shows *us*: it can only add.
+//!
+//! What is not shown: heads that a peer does not tell of. And whether those that it does are dated ahead is left to
+//! whoever was shown them.
+
+use super::{Fault, Run};
+use crate::audit::peer::PeerResult;
+use crate::core::head::Head;
+use crate::core::{limits, text};
+use crate::mirror::{PeerProgress, Provenance, read_heads};
+use crate::source::{FetchError, Peer};
+
+/// Peers that are asked at once: each answer is held in memory.
+const AT_ONCE: usize = 4;
+
+/// Heads that are new and are taken of one peer in one audit; the next audit goes on.
+const MOST_NEW: u64 = 10_000;
+
+/// Heads that are verified before they are kept.
+const KEPT_AT_ONCE: usize = 1000;
+
+/// How far back of what was read last is asked again, in milliseconds: a clock that was set back a little must not
+/// hide a head.
+const OVERLAP_MS: u64 = 10 * 60 * 1000;
+
+/// How often all of a history is read again, in milliseconds: its keeper's clock may have gone back further.
+const WHOLE_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// What is asked for of a history that is too long to be read whole, in milliseconds: a month.
+const PART_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// What a peer answered.
+struct Answer {
+    bytes: Vec<u8>,
+    /// All of its history was asked for.
+    whole: bool,
+    /// All of it was asked for and could not be had: this is what the peer first saw since then.
+    part: Option<u64>,
+}
+
+/// What to ask a peer for.
+#[derive(Clone, Copy)]
+struct Question {
+    /// What is new since then, if anything was read before.
+    since: Option<u64>,
+    /// All of its history.
+    whole: bool,
+    /// What is asked for in place of all where that is too much and nothing was read before.
+    part: u64,
+}
+
+/// What was taken of an answer.
+#[derive(Default)]
+struct Taken {
+    read: u64,
+    new: u64,
+    refused: u64,
+    first_refusal: Option<String>,
+    /// There are more new ones than are taken at once.
+    more: bool,
+    /// The latest time at which the peer says that it first saw one.
+    latest: Option<u64>,
+}
+
+impl Run<'_> {
+    /// Asks every peer, keeps what the log signed, and holds it against all heads kept.
+    pub(crate) fn collect_peers(&mut self) -> Result<(), Fault> {
+        if self.peers.is_empty() {
+            return Ok(());
+        }
+        let mut results = Vec::new();
+        for peers in self.peers.chunks(AT_ONCE) {
+            let known =
+                peers.iter().map(|peer| self.mirror.peer(peer.id())).collect::<Result<Vec<_>, _>>()?;
+            let answers = self.ask_all(peers, &known);
+            if self.options.stop.is_stopped() {
+                // Nobody's fault: as if no peer had been asked.
+                self.summary.tally.add("peers", 0, 0, self.peers.len() as u64);
+                return Ok(());
+            }
+            for ((peer, known), answer) in peers.iter().zip(known).zip(answers) {
+                results.push(self.take_answer(peer, known, answer)?);
+            }
+        }
+        for result in &results {
+            match result.error {
+                None => self.summary.tally.record("peers", true),
+                Some(_) => self.summary.tally.add("peers", 0, 0, 1),
+            }
+        }
+        self.summary.peers = results;
+        // Two signatures need no log to contradict each other, and it may not answer.
+        self.compare_kept()
+    }
+
+    fn ask_all(&self, peers: &[Peer], known: &[Option<PeerProgress>]) -> Vec<Result<Answer, FetchError>> {
+        std::thread::scope(|scope| {
+            let ask = |(peer, known): (_, &Option<PeerProgress>)| {
+                let question = self.question(known.as_ref());
+                scope.spawn(move || ask(peer, question))
+            };
+            let asked: Vec<_> = peers.iter().zip(known).map(ask).collect();
+            let gone = |peer: &Peer| FetchError::unavailable(&peer.location(), "it was not asked: a bug");
+            asked
+                .into_iter()
+                .zip(peers)
+                .map(|(it, peer)| it.join().unwrap_or_else(|_| Err(gone(peer))))
+                .collect()
+        })
+    }
+
+    fn question(&self, known: Option<&PeerProgress>) -> Question {
+        let now = self.options.now.0;
+        let lately = |whole: u64| whole <= now && now.saturating_sub(whole) < WHOLE_MS;
+        Question {
+            since: known.and_then(|known| known.since).map(|since| since.saturating_sub(OVERLAP_MS)),
+            whole: self.options.full || !known.is_some_and(|known| lately(known.whole)),
+            part: now.saturating_sub(PART_MS),
+        }
+    }
+
+    fn take_answer(
+        &mut self,
+        peer: &Peer,
+        known: Option<PeerProgress>,
+        answer: Result<Answer, FetchError>,
+    ) -> Result<PeerResult, Fault> {
+        let mut result =
+            PeerResult { name: peer.name().to_owned(), reached: true, heads_new: 0, error: None };
+        let Answer { bytes, whole, part } = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                result.reached = !matches!(error, FetchError::Unavailable { .. });
+                result.error = Some(error.of_heads());
+                return Ok(result);
+            }
+        };
+        let taken = match self.take_heads(&bytes)? {
+            Ok(taken) => taken,
+            Err(why) => {
+                result.error = Some(format!("{}: {why}", peer.location()));
+                return Ok(result);
+            }
+        };
+        result.heads_new = taken.new;
+        result.error = taken.complaint().map(|why| format!("{}: {why}", peer.location()));
+        if let Some(from) = part {
+            let note = format!(
+                "not all of the history of peer {} could be read: only what it first saw since {}",
+                text::quoted(peer.name()),
+                text::time(from)
+            );
+            self.summary.notes.push(note);
+        }
+        if result.error.is_none() && peer.has_since() {
+            let known = known.unwrap_or_default();
+            let progress = PeerProgress {
+                // Also where it is earlier than before: the history began anew.
+                since: if whole { taken.latest } else { taken.latest.max(known.since) },
+                whole: if whole || part.is_some() { self.options.now.0 } else { known.whole },
+            };
+            if progress != known {
+                // After the heads: a crash in between reads them once more.
+                self.mirror.transact(|mirror, _| mirror.put_peer(peer.id(), &progress))?;
+            }
+        }
+        Ok(result)
+    }
+
+    /// Verifies and keeps. What the log did not sign is the peer's fault; so is a signature that two
+    /// implementations judge differently, which anybody could make.
+    fn take_heads(&mut self, bytes: &[u8]) -> Result<Result<Taken, String>, Fault> {
+        let heads = match read_heads(bytes) {
+            Ok(heads) => heads,
+            Err(why) => return Ok(Err(why)),
+        };
+        let key = self.policy.log_key.clone();
+        // A later time than now is a slip of somebody's clock, and would have us ask for nothing until then.
+        let latest = self.options.now.0.saturating_add(limits::CLOCK_SKEW_MS);
+        let (mut taken, mut batch) = (Taken::default(), Vec::new());
+        for (raw, seen) in heads {
+            taken.read = taken.read.saturating_add(1);
+            match Head::verify(raw.as_bytes(), &key) {
+                Ok(head) => {
+                    batch.push(head.without_cosignatures(&key));
+                    taken.latest = taken.latest.max(seen.filter(|seen| *seen <= latest));
+                }
+                Err(why) => {
+                    taken.refused = taken.refused.saturating_add(1);
+                    taken.first_refusal.get_or_insert_with(|| text::quoted(&why.to_string()));
+                }
+            }
+            if batch.len() >= KEPT_AT_ONCE {
+                taken.new = taken.new.saturating_add(self.keep_all(&batch, &Provenance::Peer)?);
+                batch.clear();
+                if taken.new >= MOST_NEW {
+                    taken.more = true;
+                    return Ok(Ok(taken));
+                }
+            }
+        }
+        taken.new = taken.new.saturating_add(self.keep_all(&batch, &Provenance::Peer)?);
+        Ok(Ok(taken))
+    }
+}
+
+impl Taken {
+    /// What is wrong with the answer, if anything.
+    fn complaint(&self) -> Option<String> {
+        if let Some(why) = &self.first_refusal {
+            let (refused, read) = (self.refused, self.read);
+            return Some(format!("{refused} of {read} heads are none of this log's, the first: {why}"));
+        }
+        if self.more {
+            return Some(format!("more than {MOST_NEW} heads are new; the next audit goes on"));
+        }
+        // An empty page compares nothing, and must not pass for ever.
+        (self.read == 0).then(|| "there are no heads in it".to_owned())
+    }
+}
+
+/// Asks a peer for what is new, or for everything.
+fn ask(peer: &Peer, question: Question) -> Result<Answer, FetchError> {
+    let Question { since, whole, part } = question;
+    let all = || peer.fetch(None).map(|bytes| Answer { bytes, whole: true, part: None });
+    if !peer.has_since() {
+        return all();
+    }
+    let Some(since) = since else {
+        return match all() {
+            Err(FetchError::TooLarge { .. }) => {
+                let bytes = peer.fetch(Some(&text::time(part)))?;
+                Ok(Answer { bytes, whole: true, part: Some(part) })
+            }
+            answer => answer,
+        };
+    };
+    let bytes = peer.fetch(Some(&text::time(since)))?;
+    if bytes.trim_ascii().is_empty() {
+        // The head that this time was read from is not there any more: its keeper began anew.
+        return all();
+    }
+    let new = Answer { bytes, whole: false, part: None };
+    match whole {
+        false => Ok(new),
+        // What is new counts most, and a history that has grown too long must not stand in its way.
+        true => Ok(all().unwrap_or(Answer { part: Some(since), ..new })),
+    }
+}
