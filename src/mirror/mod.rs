@@ -19,6 +19,7 @@
 //! | `heads`, `listed` | signed heads; which of them the log lists itself |
 //! | `head_lines` | the history of heads for others, read beside a running audit |
 //! | `findings`, `memory` | findings; what the checks across entries remember |
+//! | `watch_rules` | how far watch rules looked, and what they look at |
 //! | `outbox` | alerts: what was told to people, and what is on its way |
 
 mod error;
@@ -31,6 +32,7 @@ mod memory;
 mod outbox;
 mod read;
 pub mod state;
+mod watch_rules;
 mod write;
 
 pub use error::MirrorError;
@@ -39,6 +41,7 @@ pub use head_lines::{HeadLine, HeadReader};
 pub use heads::{HeadStatus, Provenance, StoredHead};
 pub use outbox::{Attempt, Due, Failing, Outgoing, Queue, Told};
 pub use read::Reader;
+pub use watch_rules::Looked;
 
 use crate::core::head::LogKey;
 use mark::{Mark, MarkRead};

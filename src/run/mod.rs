@@ -7,6 +7,7 @@
 //! 2. [`extend`]: fetch the new entries, prove each bundle against the signed root before it is
 //!    stored, check its entries, and move the three cursors in one transaction with the rows.
 //! 3. [`recheck`]: entries that are in the mirror but not checked under this policy.
+//!    Then the watch rules look at what was checked (`watched`).
 //! 4. `answers` and `entry_answers`: what only the JSON API answers (proofs, verification bundles),
 //!    held against the mirror. Its list of heads (`listed`) is read with the heads, in step 1.
 //! 5. [`history`]: every kept head against the rebuilt tree; contradictions become evidence files
@@ -32,6 +33,7 @@ mod served_proofs;
 mod served_tree;
 mod taker;
 mod upkeep;
+mod watched;
 mod witnesses;
 mod work;
 mod writer;
@@ -39,6 +41,7 @@ mod writer;
 use crate::audit::finding::Finding;
 use crate::audit::policy::Policy;
 use crate::audit::tally::Tally;
+use crate::audit::watch_list::Rule;
 use crate::core::finding::Code;
 use crate::core::head::Head;
 use crate::mirror::{Mirror, MirrorError};
@@ -139,6 +142,8 @@ pub struct Summary {
     pub no_head: bool,
     /// No head could be read at all: nothing is known of the log today, and nothing is held against it.
     pub unreachable: bool,
+    /// Hits of watch rules that no finished run told of before.
+    pub hits_new: u64,
 }
 
 /// One run in progress.
@@ -151,6 +156,10 @@ pub struct Run<'a> {
     pub(crate) summary: Summary,
     /// The whole mirror was re-hashed in this run.
     pub(crate) confirmed: bool,
+    /// Watch rules.
+    rules: &'a [Rule],
+    /// How far they had looked is not known any more.
+    rules_start_over: bool,
 }
 
 impl<'a> Run<'a> {
@@ -162,7 +171,17 @@ impl<'a> Run<'a> {
         options: &'a Options,
         progress: &'a dyn Progress,
     ) -> Run<'a> {
-        Run { source, mirror, policy, options, progress, summary: Summary::default(), confirmed: false }
+        Run {
+            source,
+            mirror,
+            policy,
+            options,
+            progress,
+            summary: Summary::default(),
+            confirmed: false,
+            rules: &[],
+            rules_start_over: false,
+        }
     }
 
     /// The whole audit. A fault ends it early and is in the summary; what was found before it
@@ -187,6 +206,7 @@ impl<'a> Run<'a> {
     }
 
     fn ordered_steps(&mut self) -> Result<(), Fault> {
+        self.note_rules()?;
         self.prepare_checks()?;
         if self.options.full {
             self.confirm_mirror()?;
@@ -200,6 +220,7 @@ impl<'a> Run<'a> {
         self.mirror.acknowledge()?;
         let mut reachable = true;
         if self.summary.no_head {
+            self.watch()?;
             return self.finish();
         }
         // Checks across entries go in log order: older entries first.
@@ -215,6 +236,7 @@ impl<'a> Run<'a> {
         }
         reachable = reachable && self.compare_upper_tiles()?;
         self.recheck()?;
+        self.watch()?;
         if reachable {
             self.check_answers()?;
         }
