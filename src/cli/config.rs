@@ -5,6 +5,7 @@ use super::args::{AuditOptions, Common, ExpectedOptions, Format, TypedFormat};
 use super::config_file::{self, ConfigFile};
 use super::net::Net;
 use super::output;
+use super::watch_tables::{self, Watch};
 use crate::audit::policy::Policy;
 use crate::audit::trust::{TrustPolicy, key_identity};
 use crate::core::hash::Hash;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub expected: ExpectedOptions,
     /// Who is told of what, as the config has it.
     pub alerting: Alerting,
+    /// Which entries somebody wants to hear of, as the config has it.
+    pub watch: Vec<Watch>,
 }
 
 impl Settings {
@@ -144,6 +147,7 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
     let format = common.format.map(TypedFormat::of_report).transpose()?;
     let age = options.max_head_age.or(file.max_head_age);
     let workers = options.workers.or(file.workers);
+    let alerting = Alerting::resolve(file.alert, file.alert_reminder, file.acknowledge)?;
     if workers.is_some_and(|workers| !(1..=256).contains(&workers)) {
         return Err("workers must be 1 to 256".to_owned());
     }
@@ -179,7 +183,8 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
         max_findings: options.max_findings.or(file.max_findings).unwrap_or(50_000),
         net: Net::resolve(*options.net, file_net, workers)?,
         expected,
-        alerting: Alerting::resolve(file.alert, file.alert_reminder, file.acknowledge)?,
+        watch: watch_tables::resolve(file.watch, &alerting.channels)?,
+        alerting,
     })
 }
 

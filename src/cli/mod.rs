@@ -19,7 +19,9 @@ mod progress;
 mod receipt;
 mod receipts;
 mod verify;
+mod watch_tables;
 mod watched;
+mod zones;
 
 use args::{AlertsCommand, Cli, Command, EvidenceCommand};
 use clap::Parser as _;
