@@ -216,6 +216,7 @@ fn acknowledged_findings_raise_no_alert_until_the_rule_ends() {
         index: Some(7),
         id: None,
         approver: None,
+        rule: None,
         until: NOW + HOUR,
         until_text: "2030-03-17".to_owned(),
         comment: "known".to_owned(),

@@ -113,6 +113,36 @@ fn what_the_example_leaves_out_could_be_put_in() {
     assert!(outcome.stdout.contains("checked if there") && !outcome.stdout.contains("secret"));
 }
 
+/// Rules above the first log are for all, those of a log for it alone; each is said in a line.
+#[test]
+fn watch_rules_are_of_all_logs_or_of_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("monitor.toml");
+    let own = "[[log.watch]]\nname = \"only here\"\nany = true\nchannels = [\"nobody\"]\n[log.approvers]";
+    let text = example(directory.path())
+        .replace("# [[watch]]\n# name", "[[watch]]\nname")
+        .replace("# approver = ", "approver = ")
+        .replace("# decision = ", "decision = ")
+        .replace("[log.approvers]", own);
+    std::fs::write(&path, &text).unwrap();
+    let outcome = check(&path);
+    assert!(
+        outcome.exit == 2 && outcome.stderr.contains("no [[alert]] with name = \"nobody\""),
+        "{outcome:#?}"
+    );
+    std::fs::write(&path, text.replace("channels = [\"nobody\"]\n", "")).unwrap();
+    let outcome = check(&path);
+    assert_eq!(outcome.exit, 0, "{outcome:#?}");
+    let (first, second) = outcome.stdout.split_once("approvals-eu: every").unwrap();
+    let all =
+        "watched for       approved as alex: decision approved, approver \"alex@corp.example\"; warning\n";
+    let one = "watched for       only here: any entry; warning\n";
+    assert!(
+        first.contains(all) && first.contains(one) && second.contains(all) && !second.contains(one),
+        "{outcome:#?}"
+    );
+}
+
 #[test]
 fn a_config_that_cannot_be_used_is_2_and_says_why() {
     let directory = tempfile::tempdir().unwrap();

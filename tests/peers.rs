@@ -123,6 +123,7 @@ impl Desk {
         let mut mirror = self.mirror();
         let options = Options {
             full,
+            heads_only: false,
             workers: 1,
             evidence_dir: self.home.path().to_owned(),
             max_entries: 1_000_000,

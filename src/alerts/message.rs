@@ -6,7 +6,7 @@ use super::plan::{MOST_ALONE, Step};
 use crate::core::encoding::encode_hex;
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::sha256;
-use crate::core::text::{escape, time};
+use crate::core::text::{escape, quoted, time};
 use crate::mirror::StoredFinding;
 use serde::{Deserialize, Serialize};
 
@@ -201,7 +201,10 @@ pub(super) fn of_findings(steps: &[Step<'_>], key: String, log: Log, severity: S
         }
         (steps, _) => {
             let meaning = Code::from_text(code).map_or("", Code::meaning);
-            format!("{} findings {code}: {meaning}", steps.len())
+            match steps.first().and_then(Step::rule) {
+                Some(rule) => format!("{} hits of watch rule {}", steps.len(), quoted(rule)),
+                None => format!("{} findings {code}: {meaning}", steps.len()),
+            }
         }
     };
     alert.message = match kind {

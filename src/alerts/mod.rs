@@ -52,6 +52,8 @@ pub struct Config {
     pub reminder: Option<u64>,
     /// Of what nothing is told for now.
     pub acknowledgements: Vec<Acknowledgement>,
+    /// Channels that are told of the hits of a watch rule, by its name, whatever their least severity.
+    pub of_rules: BTreeMap<String, Vec<String>>,
 }
 
 /// What an audit came to, besides the findings, which are in the mirror.
@@ -179,6 +181,14 @@ impl Desk {
         wanting.map(|channel| channel.name.clone()).collect()
     }
 
+    /// Those who want to hear of these findings: by their severity, or because the watch rule names them.
+    fn route_findings(&self, group: &[Step<'_>], severity: Severity) -> Vec<String> {
+        let rule = group.first().and_then(Step::rule);
+        let named = rule.and_then(|rule| self.config.of_rules.get(rule)).map_or(&[][..], Vec::as_slice);
+        let wanting = |channel: &&Channel| severity >= channel.least || named.contains(&channel.name);
+        self.config.channels.iter().filter(wanting).map(|channel| channel.name.clone()).collect()
+    }
+
     fn of_findings(&self, mirror: &Mirror, log: &Log, group: Vec<Step<'_>>, now: u64, written: &mut Written) {
         let Some(kind) = group.first().map(|step| step.kind) else { return };
         let number = |step: &Step<'_>| if kind == Kind::Reminder { step.then.at } else { 0 };
@@ -192,7 +202,7 @@ impl Desk {
             kind: kind.as_str().to_owned(),
             severity,
             payload: alert.to_json(),
-            channels: self.route(severity),
+            channels: self.route_findings(&group, severity),
         });
         written.told.extend(group.into_iter().map(|step| (step.subject, step.then)));
     }

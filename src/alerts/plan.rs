@@ -6,6 +6,7 @@
 
 use super::message::Kind;
 use crate::audit::finding::Finding;
+use crate::audit::watch_list::rule_of;
 use crate::core::finding::Severity;
 use crate::core::text;
 use crate::mirror::{StoredFinding, Told};
@@ -80,6 +81,11 @@ impl Step<'_> {
             Some(stored) => stored.finding.code.as_str(),
             None => self.subject.split('/').nth(1).unwrap_or_default(),
         }
+    }
+
+    /// The watch rule whose hit it is about.
+    pub fn rule(&self) -> Option<&str> {
+        self.finding.and_then(|stored| rule_of(&stored.finding))
     }
 }
 
@@ -158,11 +164,12 @@ fn is_after_began(facts: &Facts<'_>, stored: &StoredFinding) -> bool {
     facts.told.get(BEGAN).is_some_and(|began| stored.first_seen >= text::time(began.at))
 }
 
-/// Steps of one kind and code, in one alert or in one each.
+/// Steps of one kind and code (and watch rule, each of which has readers of its own), in one alert or in one each.
 pub fn grouped<'a>(steps: Vec<Step<'a>>) -> Vec<Vec<Step<'a>>> {
-    let mut groups: BTreeMap<(Kind, String), Vec<Step<'a>>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Kind, String, Option<String>), Vec<Step<'a>>> = BTreeMap::new();
     for step in steps {
-        groups.entry((step.kind, step.code().to_owned())).or_default().push(step);
+        let group = (step.kind, step.code().to_owned(), step.rule().map(str::to_owned));
+        groups.entry(group).or_default().push(step);
     }
     let mut alerts = Vec::new();
     for group in groups.into_values() {

@@ -5,6 +5,7 @@
 //! says that a person knows, and never that the log is right.
 
 use super::finding::Finding;
+use super::watch_list::rule_of;
 use crate::core::finding::Code;
 
 /// One rule.
@@ -18,6 +19,8 @@ pub struct Acknowledgement {
     pub id: Option<String>,
     /// Only of entries that name this approver.
     pub approver: Option<String>,
+    /// Only hits of the watch rule with this name.
+    pub rule: Option<String>,
     /// It ends here, in Unix milliseconds, exclusively.
     pub until: u64,
     /// The same as it was written.
@@ -37,6 +40,7 @@ impl Acknowledgement {
             && self.index.is_none_or(|index| finding.index == Some(index))
             && same(&self.id, finding.id.as_deref())
             && same(&self.approver, approver)
+            && same(&self.rule, rule_of(finding))
     }
 }
 
@@ -66,6 +70,7 @@ mod tests {
                                 index,
                                 id,
                                 approver,
+                                rule: None,
                                 until: 100,
                                 until_text: String::new(),
                                 comment: String::new(),

@@ -10,6 +10,7 @@
 //! | [`conclusion`] | the answer in one word, and its exit code |
 //! | [`finding`] | one finding as it is kept and reported |
 //! | [`acknowledge`] | which findings somebody answers for, until a day |
+//! | [`watch_list`], [`hours`] | which entries somebody wants to hear of; the hours of a week at some place |
 //! | [`trust`] | whom and what somebody who checks one receipt brings |
 //! | [`receipt`] | everything that one receipt shows (specification section 8) |
 //! | [`verdict`] | what it showed, check by check |
@@ -26,6 +27,7 @@ pub mod entries;
 mod expected;
 pub mod finding;
 pub mod heads;
+pub mod hours;
 pub mod peer;
 pub mod policy;
 pub mod receipt;
@@ -33,3 +35,4 @@ mod receipt_entry;
 pub mod tally;
 pub mod trust;
 pub mod verdict;
+pub mod watch_list;

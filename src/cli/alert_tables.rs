@@ -53,6 +53,7 @@ pub struct AcknowledgeTable {
     index: Option<u64>,
     id: Option<String>,
     approver: Option<String>,
+    rule: Option<String>,
     until: Day,
     comment: String,
 }
@@ -178,8 +179,11 @@ fn rule(table: AcknowledgeTable) -> Result<Acknowledgement, String> {
     let until = until(&until_text).ok_or_else(|| {
         format!("until {}: write a day such as 2026-12-31, which is then the last (UTC)", quoted(&until_text))
     })?;
-    let AcknowledgeTable { index, id, approver, comment, .. } = table;
-    Ok(Acknowledgement { code, index, id, approver, until, until_text, comment })
+    let AcknowledgeTable { index, id, approver, rule, comment, .. } = table;
+    if rule.is_some() && code != Code::WatchList {
+        return Err(format!("rule: only {} is of a watch rule", Code::WatchList));
+    }
+    Ok(Acknowledgement { code, index, id, approver, rule, until, until_text, comment })
 }
 
 /// The end of a day, or a moment in RFC 3339, in Unix milliseconds.
@@ -260,6 +264,10 @@ mod tests {
             ("[[acknowledge]]\ncode = 'gap'\ncomment = 'x'", "until"),
             ("[[acknowledge]]\ncode = 'gap'\nuntil = '2026-12-31'", "comment"),
             ("[[acknowledge]]\ncode = 'gap'\nuntil = '2026-12-31'\ncomment = ' '", "comment"),
+            (
+                "[[acknowledge]]\ncode = 'gap'\nrule = 'a'\nuntil = '2026-12-31'\ncomment = 'x'",
+                "only watch-list",
+            ),
             ("[[acknowledge]]\ncode = 'gaps'\nuntil = '2026-12-31'\ncomment = 'x'", "no such finding"),
             ("[[acknowledge]]\ncode = 'gap'\nuntil = 'for ever'\ncomment = 'x'", "until"),
             ("[[acknowledge]]\ncode = 'gap'\nuntil = '1950-12-31'\ncomment = 'x'", "until"),

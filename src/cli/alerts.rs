@@ -127,6 +127,11 @@ pub fn desk(settings: &Settings) -> Result<Desk, String> {
         channels: channels.collect::<Result<_, _>>()?,
         reminder: settings.alerting.reminder,
         acknowledgements: settings.alerting.acknowledgements.clone(),
+        of_rules: settings
+            .watch
+            .iter()
+            .map(|watch| (watch.rule.name.clone(), watch.channels.clone()))
+            .collect(),
     })
 }
 

@@ -5,6 +5,7 @@ use super::config::Settings;
 use super::output;
 use super::peer_tables;
 use super::progress::Bar;
+use crate::audit::watch_list::Rule;
 use crate::core::head::LogKey;
 use crate::core::text;
 use crate::core::tlog_policy::TlogPolicy;
@@ -149,8 +150,10 @@ impl With<'_> {
             now: (started.unix_ms, started.text.clone()),
             stop: stop.clone(),
         };
+        let rules: Vec<Rule> = settings.watch.iter().map(|watch| watch.rule.clone()).collect();
         let run = Run::new(Some(source), &mut mirror, &policy, &options, progress);
-        let summary = run.with_peers(&peers).audit();
+        let summary = run.with_peers(&peers).watching(&rules).audit();
+        input.must_be_read |= summary.hits_new > 0;
         input.unreachable = summary.unreachable;
         let filled =
             fill(input, &mirror, summary, key).and_then(|()| note_unknown_pins(input, &mirror, settings));

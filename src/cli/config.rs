@@ -6,6 +6,7 @@ use super::config_file::{self, ConfigFile};
 use super::net::Net;
 use super::output;
 use super::peer_tables::{self, NamedPeer};
+use super::watch_tables::{self, Watch};
 use crate::audit::policy::Policy;
 use crate::audit::trust::{TrustPolicy, key_identity};
 use crate::core::hash::Hash;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub alerting: Alerting,
     /// Whose heads are compared with ours, as the config has it.
     pub peers: Vec<NamedPeer>,
+    /// Which entries somebody wants to hear of, as the config has it.
+    pub watch: Vec<Watch>,
 }
 
 impl Settings {
@@ -148,6 +151,7 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
     let format = common.format.map(TypedFormat::of_report).transpose()?;
     let age = options.max_head_age.or(file.max_head_age);
     let workers = options.workers.or(file.workers);
+    let alerting = Alerting::resolve(file.alert, file.alert_reminder, file.acknowledge)?;
     if workers.is_some_and(|workers| !(1..=256).contains(&workers)) {
         return Err("workers must be 1 to 256".to_owned());
     }
@@ -189,8 +193,9 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
         max_findings: options.max_findings.or(file.max_findings).unwrap_or(50_000),
         net: Net::resolve(*options.net, file_net, workers)?,
         expected,
-        alerting: Alerting::resolve(file.alert, file.alert_reminder, file.acknowledge)?,
         peers: peer_tables::resolve(file.peer)?,
+        watch: watch_tables::resolve(file.watch, &alerting.channels)?,
+        alerting,
     })
 }
 

@@ -5,6 +5,7 @@ use super::args::{DecisionOption, ExpectedOptions, Format};
 use super::monitor_args::LogFormat;
 use super::net::NetOptions;
 use super::peer_tables::PeerTable;
+use super::watch_tables::WatchTable;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -69,10 +70,11 @@ pub struct ConfigFile {
     pub alert_reminder: Option<String>,
     pub acknowledge: Vec<AcknowledgeTable>,
     pub peer: Vec<PeerTable>,
+    pub watch: Vec<WatchTable>,
 }
 
 /// `approver = "alex"`, or a list of those of whom one must have approved.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub struct OneOrMore(pub Vec<String>);
 
 impl<'de> Deserialize<'de> for OneOrMore {
@@ -139,6 +141,9 @@ pub struct SeveralLogs {
     /// What is known of any of the logs.
     #[serde(default)]
     pub acknowledge: Vec<AcknowledgeTable>,
+    /// Which entries of any of the logs somebody wants to hear of.
+    #[serde(default)]
+    pub watch: Vec<WatchTable>,
     /// The logs.
     pub log: Vec<ConfigFile>,
 }

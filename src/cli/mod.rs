@@ -23,7 +23,9 @@ mod receipt;
 mod receipts;
 mod telling;
 mod verify;
+mod watch_tables;
 mod watched;
+mod zones;
 
 use args::{Cli, Command, EvidenceCommand};
 use clap::Parser as _;

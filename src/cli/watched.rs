@@ -9,6 +9,7 @@ use super::config_file::{self, Config, ConfigFile};
 use super::monitor_args::{LogFormat, MonitorOptions};
 use super::output;
 use super::peer_tables;
+use super::watch_tables;
 use crate::core::text::{escape, quoted};
 use crate::report::checks::{Foreseen, foreseen};
 use crate::source::Stop;
@@ -62,6 +63,7 @@ pub fn resolve(common: &Common, options: &MonitorOptions) -> Result<Watched, Str
             for file in &mut several.log {
                 file.alert.extend(several.alert.iter().cloned());
                 file.acknowledge.extend(several.acknowledge.iter().cloned());
+                file.watch.extend(several.watch.iter().cloned());
                 file.alert_reminder = file.alert_reminder.take().or(several.alert_reminder.clone());
             }
             (several.listen, several.log_format, several.interval, several.log)
@@ -212,6 +214,9 @@ fn describe(log: &LogConfig) -> Result<String, String> {
     );
     for peer in peer_tables::open(settings, key, &Stop::default())? {
         text.push_str(&format!("  compared with     {}, {}\n", peer.name(), peer.location()));
+    }
+    for watch in &settings.watch {
+        text.push_str(&format!("  watched for       {}\n", watch_tables::describe(watch)));
     }
     let api = source.api().is_some();
     for (what, will_be) in foreseen(audit::asked(settings), api) {

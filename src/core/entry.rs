@@ -36,7 +36,8 @@ impl Decision {
         }
     }
 
-    fn from_text(text: &str) -> Option<Decision> {
+    /// The decision with this word.
+    pub fn from_text(text: &str) -> Option<Decision> {
         match text {
             "approved" => Some(Decision::Approved),
             "rejected" => Some(Decision::Rejected),

@@ -123,6 +123,7 @@ codes! {
     PayloadMismatch "payload-mismatch" Invalid "the payload does not hash to the entry's payload hash",
     EmailMismatch "email-mismatch" Invalid "the email does not match the reveal's hash",
     WitnessQuorum "witness-quorum" Invalid "the checkpoint does not have the cosignatures that the policy asks for",
+    WatchList "watch-list" Warning "an entry that a watch rule of yours is about; it says nothing against the log",
 }
 
 impl fmt::Display for Code {

@@ -21,6 +21,7 @@
 //! | `head_lines` | the history of heads for others, read beside a running audit |
 //! | `findings`, `memory` | findings; what the checks across entries remember |
 //! | `peers` | how far the histories of others were read |
+//! | `watch_rules` | how far watch rules looked, and what they look at |
 //! | `outbox` | alerts: what was told to people, and what is on its way |
 
 mod error;
@@ -36,6 +37,7 @@ mod outbox;
 mod peers;
 mod read;
 pub mod state;
+mod watch_rules;
 mod write;
 
 pub use error::MirrorError;
@@ -46,6 +48,7 @@ pub use holder::{holder_id, holder_of};
 pub use outbox::{Attempt, Due, Failing, Outgoing, Queue, Told};
 pub use peers::PeerProgress;
 pub use read::Reader;
+pub use watch_rules::Looked;
 
 use crate::core::head::LogKey;
 use mark::{Mark, MarkRead};

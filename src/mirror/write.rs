@@ -130,10 +130,10 @@ impl Mirror {
         );
         self.sql(result)?;
         // Findings beyond, made after a hole, are not made again by checking what is mirrored; nor are those
-        // about reveals, which are no part of a leaf.
+        // about reveals, which are no part of a leaf; nor hits of watch rules, which look at each entry once.
         let pending = self.db.execute(
             "UPDATE findings SET pending = 1 WHERE idx < ?1
-               AND code NOT IN ('reveal-mismatch', 'payload-mismatch', 'email-mismatch')",
+               AND code NOT IN ('reveal-mismatch', 'payload-mismatch', 'email-mismatch', 'watch-list')",
             [int(state.rooted)],
         );
         self.sql(pending)?;

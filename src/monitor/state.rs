@@ -4,6 +4,7 @@ use super::event::Event;
 use super::peers::Peers;
 use super::{Subject, Watched};
 use crate::audit::conclusion::Conclusion;
+use crate::core::finding::Code;
 use crate::core::text;
 use crate::report::{MirrorUse, Report};
 use std::collections::{BTreeMap, BTreeSet};
@@ -222,7 +223,10 @@ impl Status {
         }
         let before = self.known.take();
         let (mut new, mut ended) = (Vec::new(), Vec::new());
-        for reported in &input.findings {
+        // What the watch rules found comes last: it must not crowd out what is against the log.
+        let (against, hits): (Vec<_>, Vec<_>) =
+            input.findings.iter().partition(|reported| reported.finding.code != Code::WatchList);
+        for reported in against.into_iter().chain(hits) {
             let finding = &reported.finding;
             let kind = (finding.code.as_str(), finding.severity.as_str());
             let count = known.findings.entry(kind).or_default();

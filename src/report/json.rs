@@ -2,6 +2,7 @@
 //! may be added, none change meaning.
 
 use super::{PeerResult, Report, ReportedFinding};
+use crate::audit::watch_list::rule_of;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -101,6 +102,8 @@ struct FindingJson<'a> {
     ended: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     acknowledged: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
 }
 
 fn finding(reported: &ReportedFinding) -> FindingJson<'_> {
@@ -115,6 +118,7 @@ fn finding(reported: &ReportedFinding) -> FindingJson<'_> {
         first_seen: &reported.first_seen,
         ended: reported.ended.as_deref(),
         acknowledged: reported.acknowledged.as_deref(),
+        rule: rule_of(finding),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::audit::finding::Finding;
 use crate::audit::peer::PeerResult;
 use crate::audit::tally::Tally;
 use crate::audit::verdict::CheckResult;
-use crate::core::finding::Severity;
+use crate::core::finding::{Code, Severity};
 use crate::core::text::quoted;
 use checks::CheckLine;
 
@@ -38,6 +38,11 @@ impl ReportedFinding {
     /// Whether it is more than worth knowing.
     pub fn is_above_info(&self) -> bool {
         self.finding.severity > Severity::Info
+    }
+
+    /// Whether it is above that and about the log. A hit of a watch rule is news once, and changes no verdict.
+    pub fn is_against_log(&self) -> bool {
+        self.is_above_info() && self.finding.code != Code::WatchList
     }
 }
 
@@ -135,7 +140,7 @@ pub struct Input {
     pub notes: Vec<String>,
     /// Nothing besides the heads was judged.
     pub nothing_judged: bool,
-    /// A note that must not be missed, even if all is clean.
+    /// Something new that must not be missed, even if all is clean.
     pub must_be_read: bool,
     /// No head of the log could be read: nothing is known of it today, and nothing is held against it.
     pub unreachable: bool,
@@ -201,7 +206,7 @@ impl Report {
 
     /// Whether somebody should read it: it is not clean, there are warnings, or a note says so.
     pub fn must_be_read(&self) -> bool {
-        let warning = self.input.findings.iter().any(ReportedFinding::is_above_info);
+        let warning = self.input.findings.iter().any(ReportedFinding::is_against_log);
         self.verdict != Conclusion::Clean || warning || self.input.must_be_read
     }
 
@@ -223,7 +228,8 @@ impl Report {
 }
 
 fn verdict(input: &Input) -> Conclusion {
-    let standing = |severity: Severity| input.findings.iter().any(|f| f.finding.severity == severity);
+    let against = || input.findings.iter().filter(|found| found.is_against_log());
+    let standing = |severity: Severity| against().any(|found| found.finding.severity == severity);
     let denied = input.asked.deny_warnings && standing(Severity::Warning);
     let nothing = input.nothing_judged && input.findings.is_empty();
     [

@@ -12,6 +12,9 @@ use std::fmt::Write as _;
 /// Findings of one code that are shown one by one; the JSON report has them all.
 const SHOWN: usize = 10;
 
+/// Hits of watch rules that are shown one by one.
+const SHOWN_HITS: usize = 50;
+
 /// Renders the whole report.
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
@@ -104,12 +107,30 @@ fn findings(out: &mut String, findings: &[ReportedFinding]) {
     }
     for ((severity, code), found) in by_code {
         line!(out, "  {} {code} ({}): {}", severity.0.as_str(), found.len(), code.meaning());
+        if code == Code::WatchList {
+            hits(out, found);
+            continue;
+        }
         for reported in found.iter().take(SHOWN) {
             line!(out, "    {}", one(reported));
         }
         if found.len() > SHOWN {
             line!(out, "    and {} more: --format json lists them all", found.len().saturating_sub(SHOWN));
         }
+    }
+}
+
+/// Of hits the newest are what somebody reads a report for; those before were in earlier ones.
+fn hits(out: &mut String, mut hits: Vec<&ReportedFinding>) {
+    // One that stands for many comes after those of its audit.
+    let at = |hit: &ReportedFinding| (hit.first_seen.clone(), hit.finding.index.unwrap_or(u64::MAX));
+    hits.sort_by_cached_key(|hit| at(hit));
+    let earlier = hits.len().saturating_sub(SHOWN_HITS);
+    if earlier > 0 {
+        line!(out, "    {earlier} earlier ones: --format json lists them all");
+    }
+    for reported in hits.iter().skip(earlier) {
+        line!(out, "    {}", one(reported));
     }
 }
 
@@ -193,10 +214,16 @@ fn what_now(out: &mut String, report: &Report) {
 
 fn advice(report: &Report) -> Vec<&'static str> {
     let input = report.input();
-    let warned = input.findings.iter().any(|f| f.finding.severity == Severity::Warning);
+    let warned = input.findings.iter().any(ReportedFinding::is_against_log);
+    let hit = input.findings.iter().any(|f| f.finding.code == Code::WatchList && f.acknowledged.is_none());
     match report.verdict() {
         Conclusion::Clean if warned => {
             vec!["Look at the warnings above. With --deny-warnings they make the verdict invalid."]
+        }
+        Conclusion::Clean if hit => {
+            vec![
+                "Look at what your watch rules found: is it what you know of? It says nothing against the log.",
+            ]
         }
         Conclusion::Clean if input.asked.heads_only => {
             vec![

@@ -50,9 +50,13 @@ enum Link {
 impl Run<'_> {
     /// The whole run with `--heads-only`.
     pub(super) fn follow_heads(&mut self) -> Result<(), Fault> {
+        self.leave_rules();
+        self.collect_peers()?;
         let candidates = self.collect_heads()?;
         self.mirror.acknowledge()?;
         if self.summary.no_head {
+            // What others hold contradicts what is mirrored whether or not the log answers.
+            self.check_mirrored()?;
             return self.finish();
         }
         // As far as entries are mirrored, they tell, and nothing is asked.
@@ -66,6 +70,15 @@ impl Run<'_> {
         }
         self.say_unlinked()?;
         self.finish()
+    }
+
+    /// Watch rules are over entries, and none is fetched.
+    fn leave_rules(&mut self) {
+        if !self.rules.is_empty() {
+            let note =
+                format!("{} watch rules did not look: --heads-only fetches no entries", self.rules.len());
+            self.summary.notes.push(note);
+        }
     }
 
     /// Takes all links back: whoever has the entries need not believe proofs.

@@ -8,6 +8,7 @@
 //! 2. [`extend`]: fetch the new entries, prove each bundle against the signed root before it is
 //!    stored, check its entries, and move the three cursors in one transaction with the rows.
 //! 3. [`recheck`]: entries that are in the mirror but not checked under this policy.
+//!    Then the watch rules look at what was checked (`watched`).
 //! 4. `answers` and `entry_answers`: what only the JSON API answers (proofs, verification bundles),
 //!    held against the mirror. Its list of heads (`listed`) is read with the heads, in step 1.
 //! 5. [`history`]: every kept head against the rebuilt tree; contradictions become evidence files
@@ -38,6 +39,7 @@ mod served_proofs;
 mod served_tree;
 mod taker;
 mod upkeep;
+mod watched;
 mod witnesses;
 mod work;
 mod writer;
@@ -46,6 +48,7 @@ use crate::audit::finding::Finding;
 use crate::audit::peer::PeerResult;
 use crate::audit::policy::Policy;
 use crate::audit::tally::Tally;
+use crate::audit::watch_list::Rule;
 use crate::core::finding::Code;
 use crate::core::head::Head;
 use crate::mirror::{Mirror, MirrorError};
@@ -156,6 +159,8 @@ pub struct Summary {
     pub no_head: bool,
     /// No head could be read at all: nothing is known of the log today, and nothing is held against it.
     pub unreachable: bool,
+    /// Hits of watch rules that no finished run told of before.
+    pub hits_new: u64,
 }
 
 /// One run in progress.
@@ -169,6 +174,10 @@ pub struct Run<'a> {
     pub(crate) summary: Summary,
     /// The whole mirror was re-hashed in this run.
     pub(crate) confirmed: bool,
+    /// Watch rules.
+    rules: &'a [Rule],
+    /// How far they had looked is not known any more.
+    rules_start_over: bool,
 }
 
 impl<'a> Run<'a> {
@@ -180,8 +189,18 @@ impl<'a> Run<'a> {
         options: &'a Options,
         progress: &'a dyn Progress,
     ) -> Run<'a> {
-        let summary = Summary::default();
-        Run { source, mirror, policy, options, progress, peers: &[], summary, confirmed: false }
+        Run {
+            source,
+            mirror,
+            policy,
+            options,
+            progress,
+            peers: &[],
+            summary: Summary::default(),
+            confirmed: false,
+            rules: &[],
+            rules_start_over: false,
+        }
     }
 
     /// With others whose heads are to be compared with ours.
@@ -222,6 +241,7 @@ impl<'a> Run<'a> {
 
     fn ordered_steps(&mut self) -> Result<(), Fault> {
         self.unlink()?;
+        self.note_rules()?;
         self.prepare_checks()?;
         if self.options.full {
             self.confirm_mirror()?;
@@ -240,6 +260,7 @@ impl<'a> Run<'a> {
                 // What others hold contradicts what is mirrored whether or not the log answers.
                 self.check_history()?;
             }
+            self.watch()?;
             return self.finish();
         }
         // Checks across entries go in log order: older entries first.
@@ -255,6 +276,7 @@ impl<'a> Run<'a> {
         }
         reachable = reachable && self.compare_upper_tiles()?;
         self.recheck()?;
+        self.watch()?;
         if reachable {
             self.check_answers()?;
         }

@@ -1,0 +1,288 @@
+//! Watch rules: which entries somebody wants to hear of, whatever the checks say of them.
+//!
+//! A hit says nothing against the log. That is what a log of approvals is for: whoever is named in one learns of
+//! it, and can say that they did not make it. A rule goes by what an entry *claims*, so it also speaks of an
+//! entry whose own checks failed (that is a finding of its own); of a leaf that is no entry nothing is claimed, and no
+//! rule speaks of it. Names are compared exactly: a rule for `alex` says nothing of `alex ` or of a letter that looks
+//! like an a.
+//!
+//! `decidedAt` is the log's word alone. Rules about hours and bursts hold as far as the log is honest about it; the
+//! check `decided-before-head` bounds how far ahead of the truth it can be, and nothing how far behind.
+//!
+//! Pure: a rule, what an entry says and what the rule remembers in; whether to speak, and what is then remembered, out.
+
+use super::finding::Finding;
+use super::hours::Hours;
+use crate::core::encoding::encode_hex;
+use crate::core::entry::Decision;
+use crate::core::finding::{Code, Severity};
+use crate::core::hash::{Hash, sha256};
+use crate::core::text::{duration, escape, quoted, time};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+
+/// So many entries beyond its count a burst rule remembers: entries are logged nearly in the order of their
+/// decisions, and one that comes late must still be counted with its neighbours.
+const LATE: usize = 256;
+
+/// One rule. All conditions that are given must hold; one that is empty is not given.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rule {
+    /// Unique, and in every hit: printable ASCII.
+    pub name: String,
+    /// Of its hits: info or warning.
+    pub severity: Severity,
+    /// Look at everything that is mirrored, and not only at what is new.
+    pub past: bool,
+    /// What it is about.
+    pub conditions: Conditions,
+}
+
+/// What a rule is about. Nothing given: every entry.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Conditions {
+    /// Names one of these approvers.
+    pub approvers: Vec<String>,
+    /// Has one of these passkeys (by their identity).
+    pub keys: Vec<Hash>,
+    /// Is of one of these relying parties.
+    pub rp_ids: Vec<String>,
+    /// Is one of these decisions.
+    pub decisions: Vec<Decision>,
+    /// Is about one of these payloads.
+    pub payload_hashes: Vec<[u8; 32]>,
+    /// Has an id like one of these.
+    pub ids: Vec<Pattern>,
+    /// Is the first that its passkey signed in this log.
+    pub new_key: bool,
+    /// Was decided outside of these hours.
+    pub outside: Option<Hours>,
+    /// Is one of too many in too short a time.
+    pub more_than: Option<Burst>,
+}
+
+/// More than `count` entries within `within` milliseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Burst {
+    /// At least 1.
+    pub count: usize,
+    /// Milliseconds.
+    pub within: u64,
+}
+
+/// A text with `*` for any characters and `?` for any one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pattern(pub String);
+
+impl Pattern {
+    /// Whether the whole text is like this. Takes at most length × length steps.
+    pub fn fits(&self, text: &str) -> bool {
+        let (pattern, text) = (self.0.as_bytes(), text.as_bytes());
+        let (mut at, mut read) = (0usize, 0usize);
+        // Where the last star stands, and how much of the text it has taken so far.
+        let mut star: Option<(usize, usize)> = None;
+        while let Some(byte) = text.get(read) {
+            match pattern.get(at) {
+                Some(b'*') => {
+                    star = Some((at, read));
+                    at = at.saturating_add(1);
+                }
+                Some(wanted) if wanted == byte || *wanted == b'?' => {
+                    (at, read) = (at.saturating_add(1), read.saturating_add(1));
+                }
+                _ => {
+                    let Some((place, taken)) = star else { return false };
+                    star = Some((place, taken.saturating_add(1)));
+                    (at, read) = (place.saturating_add(1), taken.saturating_add(1));
+                }
+            }
+        }
+        pattern.get(at..).unwrap_or_default().iter().all(|byte| *byte == b'*')
+    }
+}
+
+/// What an entry says, as far as it could be read.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Facts {
+    /// Position in the log.
+    pub index: u64,
+    /// Entry id.
+    pub id: Option<String>,
+    /// `None`: the leaf is no entry.
+    pub decision: Option<Decision>,
+    /// Unix milliseconds.
+    pub decided_at: Option<u64>,
+    /// Who was asked.
+    pub approver: Option<String>,
+    /// Relying party id.
+    pub rp_id: Option<String>,
+    /// Identity of the passkey.
+    pub key: Option<Hash>,
+    /// Its signature here is the first by this key in the log that verified.
+    pub is_first_of_key: bool,
+    /// Payload hash.
+    pub payload_hash: Option<[u8; 32]>,
+}
+
+/// What a rule remembers of the entries that it looked at.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Memory {
+    /// Times of the last entries that the rest of a burst rule is about, in the order of the log.
+    times: Vec<u64>,
+    /// There were too many, and there have not been fewer since.
+    over: bool,
+    /// So many hits were kept one by one.
+    pub kept: u64,
+}
+
+impl Rule {
+    /// One digest for one set of conditions, and another for any other. Name, severity and who is told are not in it:
+    /// a rule that is given another name goes on where it was. Of a time zone its name is, so that a newer
+    /// database of zones makes no new rule.
+    pub fn digest(&self) -> Hash {
+        let Conditions { approvers, keys, rp_ids, decisions, payload_hashes, ids, .. } = &self.conditions;
+        let hours = self.conditions.outside.as_ref();
+        let text = serde_json::json!([
+            "watch rule 1",
+            self.past,
+            approvers,
+            keys.iter().map(Hash::to_string).collect::<Vec<_>>(),
+            rp_ids,
+            decisions.iter().map(|decision| decision.as_str().to_owned()).collect::<Vec<_>>(),
+            payload_hashes.iter().map(|hash| encode_hex(hash)).collect::<Vec<_>>(),
+            ids.iter().map(|pattern| pattern.0.clone()).collect::<Vec<_>>(),
+            self.conditions.new_key,
+            hours.map(|hours| (hours.days, hours.from, hours.to, hours.zone.name.as_str())),
+            self.conditions.more_than.map(|burst| (burst.count, burst.within)),
+        ]);
+        sha256(text.to_string().as_bytes())
+    }
+
+    /// Looks at the next entry. Speaks where the rule is about it; of a burst once, when it is one, and
+    /// again only after it was none.
+    pub fn look(&self, facts: &Facts, memory: &mut Memory) -> Option<Finding> {
+        if !self.conditions.are_of(facts) {
+            return None;
+        }
+        let is_news = match self.conditions.more_than {
+            None => true,
+            Some(burst) => {
+                let over = memory.note(burst, facts.decided_at?);
+                let before = std::mem::replace(&mut memory.over, over);
+                over && !before
+            }
+        };
+        is_news.then(|| self.hit(facts))
+    }
+
+    fn hit(&self, facts: &Facts) -> Finding {
+        let message = format!("{}: {}", self.title(), self.conditions.told(facts));
+        let finding = Finding::of_entry(Code::WatchList, facts.index, facts.id.as_deref(), message);
+        Finding { severity: self.severity, subject: subject(&self.name), ..finding }
+    }
+
+    /// Stands for hits that are not kept one by one: `count` of them, from entry `from` to entry `to`.
+    pub fn many(&self, count: u64, from: u64, to: u64) -> Finding {
+        let message = format!(
+            "{}: {count} more entries, from {from} to {to}, not listed one by one (is the rule too wide?)",
+            self.title()
+        );
+        let subject = format!("{}\tfrom {from}", subject(&self.name));
+        Finding { severity: self.severity, ..Finding::of_log(Code::WatchList, subject, message) }
+    }
+
+    fn title(&self) -> String {
+        format!("watch rule {}", quoted(&self.name))
+    }
+}
+
+/// The beginning keeps it apart from the subjects of other findings, some of which are looked at by their first word.
+fn subject(name: &str) -> String {
+    format!("rule {name}")
+}
+
+/// The rule whose hit a finding is.
+pub fn rule_of(finding: &Finding) -> Option<&str> {
+    let subject = (finding.code == Code::WatchList).then_some(finding.subject.as_str())?;
+    subject.strip_prefix("rule ")?.split('\t').next()
+}
+
+impl Conditions {
+    /// Whether all but `more_than` hold.
+    fn are_of(&self, facts: &Facts) -> bool {
+        fn any<T, U: ?Sized>(wanted: &[T], found: Option<&U>, same: impl Fn(&T, &U) -> bool) -> bool {
+            wanted.is_empty() || found.is_some_and(|found| wanted.iter().any(|wanted| same(wanted, found)))
+        }
+        facts.decision.is_some()
+            && any(&self.decisions, facts.decision.as_ref(), |a, b| a == b)
+            && any(&self.approvers, facts.approver.as_deref(), |a, b| a == b)
+            && any(&self.rp_ids, facts.rp_id.as_deref(), |a, b| a == b)
+            && any(&self.keys, facts.key.as_ref(), |a, b| a == b)
+            && any(&self.payload_hashes, facts.payload_hash.as_ref(), |a, b| a == b)
+            && any(&self.ids, facts.id.as_deref(), |pattern, id| pattern.fits(id))
+            && (!self.new_key || facts.is_first_of_key)
+            && self.outside.as_ref().is_none_or(|hours| facts.decided_at.is_some_and(|at| !hours.contain(at)))
+    }
+
+    /// What an entry says, and what of it the rule is about, in one line.
+    fn told(&self, facts: &Facts) -> String {
+        let mut told = String::new();
+        if let Some(burst) = self.more_than {
+            let _ = write!(told, "more than {} within {}, now ", burst.count, duration(burst.within));
+        }
+        let approver =
+            facts.approver.as_deref().map_or_else(|| "somebody without a readable name".to_owned(), quoted);
+        let verb = match facts.decision {
+            Some(Decision::Approved) => "approved",
+            Some(Decision::Rejected) => "rejected",
+            Some(Decision::Expired) => "let it expire",
+            None => "decided",
+        };
+        let _ = write!(told, "{approver} {verb}");
+        if let Some(at) = facts.decided_at {
+            let _ = write!(told, " at {}", time(at));
+            if let Some(hours) = &self.outside {
+                let _ = write!(told, " ({} in {})", hours.zone.day_and_time(at), escape(&hours.zone.name));
+            }
+        }
+        if let Some(key) = &facts.key {
+            let new = if facts.is_first_of_key { "a new key" } else { "key" };
+            let _ = write!(told, " with {new} {key}");
+        }
+        if !self.rp_ids.is_empty() {
+            let _ = write!(told, " for {}", facts.rp_id.as_deref().map_or_else(String::new, quoted));
+        }
+        if let Some(hash) = facts.payload_hash.as_ref().filter(|_| !self.payload_hashes.is_empty()) {
+            let _ = write!(told, ", payload {}", encode_hex(hash));
+        }
+        told
+    }
+}
+
+impl Memory {
+    /// Notes one more entry, and says whether it is one of more than so many within the time: among those that are
+    /// remembered, which are the last by the order of the log.
+    fn note(&mut self, burst: Burst, at: u64) -> bool {
+        let most = burst.count.saturating_add(LATE);
+        let surplus = self.times.len().saturating_add(1).saturating_sub(most);
+        self.times.drain(..surplus.min(self.times.len()));
+        self.times.push(at);
+        // Those close enough to be in one span with this one; in a quiet log that is few or none.
+        let near = |time: &&u64| time.abs_diff(at) <= burst.within;
+        let mut close: Vec<u64> = self.times.iter().filter(near).copied().collect();
+        if close.len() <= burst.count {
+            return false;
+        }
+        close.sort_unstable();
+        let span = |times: &[u64]| Some(times.last()?.saturating_sub(*times.first()?));
+        let contains =
+            |times: &[u64]| times.first().is_some_and(|first| *first <= at) && times.last() >= Some(&at);
+        let size = burst.count.saturating_add(1);
+        close.windows(size).any(|times| contains(times) && span(times) <= Some(burst.within))
+    }
+}
+
+#[cfg(test)]
+#[path = "watch_list_tests.rs"]
+mod tests;

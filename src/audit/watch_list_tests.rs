@@ -1,0 +1,245 @@
+//! Watch rules, against naive versions of themselves.
+
+use super::*;
+use crate::audit::hours::Zone;
+use proptest::prelude::*;
+
+fn rule(conditions: Conditions) -> Rule {
+    Rule { name: "r".to_owned(), severity: Severity::Warning, past: false, conditions }
+}
+
+/// One condition, set to what `FITTING` has, or to something else.
+type Set = fn(&mut Conditions, bool);
+
+/// Noon on 2026-06-01.
+const NOON: u64 = 1_780_315_200_000;
+
+fn fitting() -> Facts {
+    Facts {
+        index: 7,
+        id: Some("order-7".to_owned()),
+        decision: Some(Decision::Approved),
+        decided_at: Some(NOON),
+        approver: Some("alex".to_owned()),
+        rp_id: Some("a.example".to_owned()),
+        key: Some(Hash([1; 32])),
+        is_first_of_key: true,
+        payload_hash: Some([2; 32]),
+    }
+}
+
+fn hours(from: u16, to: u16) -> Hours {
+    Hours { days: [true; 7], from, to, zone: Zone::fixed("UTC", 0) }
+}
+
+const SETS: [Set; 8] = [
+    |c, fits| c.approvers = vec![if fits { "alex" } else { "alex " }.to_owned()],
+    |c, fits| c.keys = vec![Hash([u8::from(fits); 32])],
+    |c, fits| c.rp_ids = vec![if fits { "a.example" } else { "b.a.example" }.to_owned()],
+    |c, fits| c.decisions = vec![if fits { Decision::Approved } else { Decision::Rejected }],
+    |c, fits| c.payload_hashes = vec![[if fits { 2 } else { 3 }; 32]],
+    |c, fits| c.ids = vec![Pattern(if fits { "order-?" } else { "order-??" }.to_owned())],
+    |c, fits| c.outside = Some(if fits { hours(0, 720) } else { hours(720, 721) }),
+    |c, _| c.new_key = true,
+];
+
+/// Facts that lack what a condition is about.
+const LACKS: [fn(&mut Facts); 8] = [
+    |f| f.approver = None,
+    |f| f.key = None,
+    |f| f.rp_id = None,
+    |f| f.decision = None,
+    |f| f.payload_hash = None,
+    |f| f.id = None,
+    |f| f.decided_at = None,
+    |f| f.is_first_of_key = false,
+];
+
+fn speaks(conditions: &Conditions, facts: &Facts) -> bool {
+    rule(conditions.clone()).look(facts, &mut Memory::default()).is_some()
+}
+
+/// Every condition alone and with every other, each fitting or not; and with each thing an entry can lack.
+#[test]
+fn all_conditions_must_hold() {
+    for (i, first) in SETS.iter().enumerate() {
+        for (j, second) in SETS.iter().enumerate() {
+            for fits in [[true, true], [true, false], [false, true], [false, false]] {
+                let mut conditions = Conditions::default();
+                first(&mut conditions, fits[0]);
+                second(&mut conditions, fits[1]);
+                // The last has nothing that does not fit; set twice, the second is what counts.
+                let holds = |at: usize, fits: bool| at == 7 || fits;
+                let expected =
+                    if i == j { holds(j, fits[1]) } else { holds(i, fits[0]) && holds(j, fits[1]) };
+                assert_eq!(speaks(&conditions, &fitting()), expected, "{conditions:?}");
+                for (k, lack) in LACKS.iter().enumerate() {
+                    let mut facts = fitting();
+                    lack(&mut facts);
+                    // Without a decision it is no entry.
+                    let still = expected && k != 3 && k != i && k != j;
+                    assert_eq!(speaks(&conditions, &facts), still, "{conditions:?} {facts:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn one_of_a_list_is_enough_and_no_condition_is_every_entry() {
+    let list = |names: &[&str]| Conditions {
+        approvers: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..Conditions::default()
+    };
+    assert!(speaks(&list(&["sam", "alex"]), &fitting()) && !speaks(&list(&["sam", "kim"]), &fitting()));
+    assert!(speaks(&list(&[]), &fitting()) && !speaks(&list(&[]), &Facts::default()));
+}
+
+fn naive_fits(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], []) => true,
+        ([b'*', rest @ ..], _) => (0..=text.len()).any(|taken| naive_fits(rest, &text[taken..])),
+        ([b'?', rest @ ..], [_, more @ ..]) => naive_fits(rest, more),
+        ([one, rest @ ..], [other, more @ ..]) => one == other && naive_fits(rest, more),
+        _ => false,
+    }
+}
+
+fn words(letters: &[u8], longest: usize) -> Vec<Vec<u8>> {
+    let mut all = vec![Vec::new()];
+    let mut last = all.clone();
+    for _ in 0..longest {
+        last = last
+            .iter()
+            .flat_map(|word| letters.iter().map(move |letter| [word.as_slice(), &[*letter]].concat()))
+            .collect();
+        all.extend(last.iter().cloned());
+    }
+    all
+}
+
+#[test]
+fn patterns_fit_what_a_naive_version_fits() {
+    let (patterns, texts) = (words(b"ab*?", 5), words(b"ab", 5));
+    for pattern in &patterns {
+        let ours = Pattern(String::from_utf8(pattern.clone()).unwrap());
+        for text in &texts {
+            let fits = ours.fits(std::str::from_utf8(text).unwrap());
+            assert_eq!(fits, naive_fits(pattern, text), "{ours:?} {text:?}");
+        }
+    }
+    // No pattern of a stranger's takes longer than length times length.
+    let hostile = Pattern(format!("{}b", "*a".repeat(60)));
+    assert!(!hostile.fits(&"a".repeat(64)));
+}
+
+/// Whether some span of this length that has the last of the times in it has more than `count` of them.
+fn naive_over(times: &[u64], burst: Burst) -> bool {
+    let Some(last) = times.last() else { return false };
+    times.iter().filter(|begin| *begin <= last && last - *begin <= burst.within).any(|begin| {
+        let within = times.iter().filter(|time| *begin <= **time && **time - begin <= burst.within);
+        within.count() > burst.count
+    })
+}
+
+fn naive_hits(times: &[u64], burst: Burst) -> Vec<usize> {
+    let over: Vec<bool> = (0..times.len()).map(|at| naive_over(&times[..=at], burst)).collect();
+    (0..times.len()).filter(|at| over[*at] && (*at == 0 || !over[at - 1])).collect()
+}
+
+fn hits(times: &[u64], burst: Burst, cut: impl Fn(usize) -> bool) -> Vec<usize> {
+    let rule = rule(Conditions {
+        more_than: Some(burst),
+        approvers: vec!["alex".to_owned()],
+        ..Conditions::default()
+    });
+    let mut memory = Memory::default();
+    let mut hits = Vec::new();
+    for (at, time) in times.iter().enumerate() {
+        if cut(at) {
+            // As the mirror keeps it from one batch to the next.
+            memory = serde_json::from_str(&serde_json::to_string(&memory).unwrap()).unwrap();
+        }
+        let facts = Facts { decided_at: Some(*time), ..fitting() };
+        hits.extend(rule.look(&facts, &mut memory).map(|_| at));
+        // What the rest of the rule is not about counts for nothing.
+        let other = Facts { approver: Some("sam".to_owned()), ..facts };
+        assert_eq!(rule.look(&other, &mut memory), None);
+    }
+    hits
+}
+
+proptest! {
+    #[test]
+    fn bursts_are_those_of_a_naive_version(
+        times in prop::collection::vec(0u64..60, 0..60), count in 1usize..6, within in 0u64..20, cuts: u64,
+    ) {
+        let burst = Burst { count, within };
+        prop_assert_eq!(hits(&times, burst, |at| cuts >> at & 1 == 1), naive_hits(&times, burst));
+    }
+}
+
+#[test]
+fn a_burst_is_told_once_and_again_after_it_was_over() {
+    let burst = Burst { count: 2, within: 10 };
+    let times = [0, 5, 10, 12, 14, 30, 35, 39, 40, 41];
+    assert_eq!(hits(&times, burst, |_| false), [2, 7]);
+    // One time in the far future hides nothing of what comes after it.
+    assert_eq!(hits(&[0, 5, u64::MAX, 10, 11], burst, |_| false), [3]);
+    // And one that comes late is counted with its neighbours.
+    assert_eq!(hits(&[0, 5, 100, 200, 9], burst, |_| true), [4]);
+}
+
+#[test]
+fn what_is_remembered_is_bounded() {
+    let burst = Burst { count: 3, within: 10 };
+    let mut memory = Memory::default();
+    for time in 0..10_000 {
+        memory.note(burst, time * 1000);
+    }
+    assert_eq!(memory.times.len(), 3 + LATE);
+    // What a mirror holds may be longer, as of another version; it is brought back.
+    memory.times = vec![0; 10_000];
+    memory.note(burst, 0);
+    assert_eq!(memory.times.len(), 3 + LATE);
+}
+
+#[test]
+fn hits_say_what_was_claimed_and_are_fit_to_be_shown() {
+    let hostile = Facts {
+        approver: Some("al\u{202e}ex\u{1b}[2J\n\"".to_owned()),
+        rp_id: Some("\u{200b}".to_owned()),
+        ..fitting()
+    };
+    let conditions = Conditions {
+        outside: Some(hours(0, 1)),
+        rp_ids: vec!["\u{200b}".to_owned()],
+        payload_hashes: vec![[2; 32]],
+        more_than: Some(Burst { count: 1, within: 60_000 }),
+        ..Conditions::default()
+    };
+    let mut memory = Memory::default();
+    assert_eq!(rule(conditions.clone()).look(&hostile, &mut memory), None);
+    let hit = rule(conditions).look(&hostile, &mut memory).unwrap();
+    let key = Hash([1; 32]);
+    let expected = format!(
+        "watch rule \"r\": more than 1 within 1m, now \"al\\u{{202e}}ex\\u{{1b}}[2J\\n\\\"\" approved at \
+         2026-06-01T12:00:00.000Z (mon 12:00 in UTC) with a new key {key} for \"\\u{{200b}}\", payload {}",
+        "02".repeat(32)
+    );
+    assert_eq!(hit.message, expected);
+    assert_eq!((hit.code, hit.index, hit.id.as_deref()), (Code::WatchList, Some(7), Some("order-7")));
+    assert_eq!(escape(&hit.message), hit.message);
+}
+
+#[test]
+fn a_finding_knows_its_rule() {
+    let one = rule(Conditions::default());
+    let hit = one.look(&fitting(), &mut Memory::default()).unwrap();
+    let many = one.many(3, 10, 20);
+    assert_eq!((rule_of(&hit), rule_of(&many), many.index), (Some("r"), Some("r"), None));
+    assert_ne!(hit.key(), many.key());
+    assert_eq!(rule_of(&Finding::of_entry(Code::Gap, 7, None, "rule r")), None);
+    let info = Rule { severity: Severity::Info, ..one };
+    assert_eq!(info.look(&fitting(), &mut Memory::default()).unwrap().severity, Severity::Info);
+}

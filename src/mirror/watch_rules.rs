@@ -1,0 +1,148 @@
+//! How far each watch rule looked, and what checked entries say, for it to look at.
+//!
+//! A rule that no config names any more keeps its row: should it come back, it goes on where it was, so an
+//! audit with another config in between loses nothing.
+
+use super::write::int;
+use super::{Mirror, MirrorError, Result};
+use crate::audit::watch_list::{Facts, Memory};
+use crate::core::entry::Decision;
+use crate::core::hash::{Hash, sha256};
+use rusqlite::{OptionalExtension as _, Row, params};
+
+/// The row that says how many hits a finished run has told of. No rule has this digest.
+const TOLD: &str = "told";
+
+/// Where a rule is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Looked {
+    /// The first entry that it has not looked at.
+    pub next: u64,
+    /// What it remembers of those before.
+    pub memory: Memory,
+}
+
+fn digest(rule: &str, next: u64, window: &str) -> Hash {
+    sha256(format!("{rule}\0{next}\0{window}").as_bytes())
+}
+
+impl Mirror {
+    /// Where a rule (by its digest) is; `None` where it never looked at this mirror.
+    ///
+    /// # Errors
+    /// Also where the row is damaged: then nobody knows what it has passed over.
+    pub fn looked(&self, rule: &Hash) -> Result<Option<Looked>> {
+        let Some((next, window)) = self.watch_row(&rule.to_string())? else { return Ok(None) };
+        let memory = serde_json::from_str(&window).map_err(|_| self.wrong_watch())?;
+        Ok(Some(Looked { next, memory }))
+    }
+
+    /// Keeps where a rule is.
+    pub fn put_looked(&mut self, rule: &Hash, looked: &Looked) -> Result<()> {
+        let window = serde_json::to_string(&looked.memory).unwrap_or_default();
+        self.put_watch_row(&rule.to_string(), looked.next, &window)
+    }
+
+    /// How many hits a finished run has told of.
+    pub fn hits_told(&self) -> Result<u64> {
+        Ok(self.watch_row(TOLD)?.map_or(0, |(count, _)| count))
+    }
+
+    /// Notes that so many were told of.
+    pub fn put_hits_told(&mut self, count: u64) -> Result<()> {
+        self.put_watch_row(TOLD, count, "")
+    }
+
+    /// How many hits are kept: they are never withdrawn.
+    pub fn hits(&self) -> Result<u64> {
+        let result = self
+            .db
+            .prepare_cached("SELECT count(*) FROM findings WHERE code = 'watch-list'")
+            .and_then(|mut select| select.query_row([], |row| row.get(0)));
+        self.sql(result)
+    }
+
+    /// Forgets the rows that are damaged; gives whether there were any.
+    pub fn forget_damaged_watch_rows(&mut self) -> Result<bool> {
+        let result =
+            self.db.prepare("SELECT rule, next, window, digest FROM watch_rules").and_then(|mut all| {
+                let rows = all.query_map([], |row| {
+                    let (rule, next, window): (String, u64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                    Ok((digest(&rule, next, &window).0.as_slice() != row.get::<_, Vec<u8>>(3)?, rule))
+                })?;
+                rows.collect::<rusqlite::Result<Vec<(bool, String)>>>()
+            });
+        let damaged: Vec<String> =
+            self.sql(result)?.into_iter().filter_map(|(wrong, rule)| wrong.then_some(rule)).collect();
+        for rule in &damaged {
+            let result = self.db.execute("DELETE FROM watch_rules WHERE rule = ?1", [rule]);
+            self.sql(result)?;
+        }
+        Ok(!damaged.is_empty())
+    }
+
+    fn watch_row(&self, rule: &str) -> Result<Option<(u64, String)>> {
+        let result = self
+            .db
+            .prepare_cached("SELECT next, window, digest FROM watch_rules WHERE rule = ?1")
+            .and_then(|mut select| {
+                select
+                    .query_row([rule], |row| {
+                        Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?))
+                    })
+                    .optional()
+            });
+        match self.sql(result)? {
+            Some((next, window, stored)) if digest(rule, next, &window).0.as_slice() != stored => {
+                Err(self.wrong_watch())
+            }
+            row => Ok(row.map(|(next, window, _)| (next, window))),
+        }
+    }
+
+    fn put_watch_row(&mut self, rule: &str, next: u64, window: &str) -> Result<()> {
+        let result = self
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO watch_rules VALUES (?1, ?2, ?3, ?4)")
+            .and_then(|mut put| put.execute(params![rule, int(next), window, digest(rule, next, window).0]));
+        self.sql(result).map(drop)
+    }
+
+    fn wrong_watch(&self) -> MirrorError {
+        let why = "how far a watch rule has looked is not what was written; with --full it looks at all entries again";
+        MirrorError::WrongMemory(self.path.clone(), why.to_owned())
+    }
+
+    /// What the checked entries `[begin, end)` say.
+    ///
+    /// # Errors
+    /// Also where one of them is missing: it must not be passed over.
+    pub fn facts(&self, begin: u64, end: u64) -> Result<Vec<Facts>> {
+        // A key was first used where its signature first verified: by what the checks across entries remember.
+        let sql = "SELECT e.idx, e.id, e.decision, e.decided_at, e.approver, e.rp_id, e.key, e.payload_hash,
+                     k.first_idx IS NOT NULL
+                   FROM entry_columns e LEFT JOIN keys k ON k.key = e.key AND k.first_idx = e.idx
+                   WHERE e.idx >= ?1 AND e.idx < ?2 ORDER BY e.idx";
+        let result = self.db.prepare_cached(sql).and_then(|mut select| {
+            select.query_map([int(begin), int(end)], facts)?.collect::<rusqlite::Result<Vec<Facts>>>()
+        });
+        let found = self.sql(result)?;
+        let is_whole = found.iter().map(|facts| facts.index).eq(begin..end);
+        let why = || format!("of the entries {begin} to {end}, not all are in its columns");
+        if is_whole { Ok(found) } else { Err(MirrorError::WrongMemory(self.path.clone(), why())) }
+    }
+}
+
+fn facts(row: &Row<'_>) -> rusqlite::Result<Facts> {
+    Ok(Facts {
+        index: row.get(0)?,
+        id: row.get(1)?,
+        decision: row.get::<_, Option<String>>(2)?.as_deref().and_then(Decision::from_text),
+        decided_at: row.get(3)?,
+        approver: row.get(4)?,
+        rp_id: row.get(5)?,
+        key: row.get::<_, Option<[u8; 32]>>(6)?.map(Hash),
+        payload_hash: row.get(7)?,
+        is_first_of_key: row.get(8)?,
+    })
+}
