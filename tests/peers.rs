@@ -78,11 +78,12 @@ impl Fetcher for Gone {
 /// An auditor with a mirror, and a file that a peer keeps.
 struct Desk {
     home: TempDir,
+    heads_only: bool,
 }
 
 impl Desk {
     fn new() -> Desk {
-        let desk = Desk { home: quick_tempdir() };
+        let desk = Desk { home: quick_tempdir(), heads_only: false };
         drop(Mirror::create_or_open(&desk.db(), &desk.key()).unwrap());
         desk
     }
@@ -123,7 +124,7 @@ impl Desk {
         let mut mirror = self.mirror();
         let options = Options {
             full,
-            heads_only: false,
+            heads_only: self.heads_only,
             workers: 1,
             evidence_dir: self.home.path().to_owned(),
             max_entries: 1_000_000,
@@ -237,6 +238,28 @@ fn the_larger_branch_of_a_fork_is_proved_once_ours_has_grown() {
     assert_eq!((desk.codes(), desk.proofs().len()), (vec!["inconsistent-heads"], 1));
 }
 
+#[test]
+fn who_follows_heads_only_compares_as_well() {
+    for (theirs, kind) in [
+        (checkpoint(200, 200), None),
+        (checkpoint(300, 100), Some("same-size-fork")),
+        (checkpoint(200, 100), Some("inconsistent-heads")),
+    ] {
+        let desk = Desk { heads_only: true, ..Desk::new() };
+        let log = honest_log(&key(), &rejected_leaves(300));
+        for now in [NOW, NOW + MINUTE] {
+            let summary = desk.audit(&log, &[desk.peer(&theirs)], now);
+            assert_eq!(only(&summary).error, None);
+            assert!(
+                kind.map_or(desk.codes().is_empty(), |kind| desk.codes() == [kind]),
+                "{:?}",
+                desk.codes()
+            );
+        }
+        assert_eq!(desk.proofs(), kind.into_iter().collect::<Vec<&str>>());
+    }
+}
+
 /// A log that forked signs contradictions for as long as it grows. Twenty proofs are enough.
 #[test]
 fn a_fork_that_goes_on_does_not_fill_the_disk() {
@@ -265,7 +288,7 @@ fn a_peer_ahead_of_a_cache_accuses_nobody_for_an_hour() {
         assert_eq!(summary.notes.len(), 1, "what waits is said: {summary:?}");
     }
     let summary = desk.audit(&small, &theirs(), NOW + 60 * MINUTE);
-    assert_eq!((desk.codes(), summary.incomplete.len()), (vec!["head-rollback"], 1), "{summary:?}");
+    assert_eq!((desk.codes(), summary.follows.len()), (vec!["head-rollback"], 1), "{summary:?}");
     // And over once the log shows us what it shows others.
     let summary = desk.audit(&honest_log(&key(), &rejected_leaves(700)), &theirs(), NOW + 65 * MINUTE);
     assert_clean(&desk, &summary);
