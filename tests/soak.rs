@@ -117,21 +117,14 @@ fn a_long_life_leaks_nothing_misses_nothing_and_accuses_nobody() {
     let process = Process(monitor.child.id());
     monitor.wait_audits(3);
     config(auditor.directory(), &format!("{}\n{}", receivers.tables(), table("")));
-    // Settled: after every kind of thing has happened once.
     let mut random = fastrand::Rng::with_seed(seed);
-    (0..6).for_each(|kind| disturb(kind, &mut log, &monitor, &mut random));
+    // Settled: after every kind of thing has happened a few times.
+    let mut kinds = (0..6).cycle().take(18);
+    live(&monitor, &mut log, &mut random, |_| kinds.next());
     let files = at_rest(&monitor);
     let begun = Instant::now();
-    let mut measured = Measured::default();
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| read_pages(&monitor, &done));
-        while begun.elapsed() < length {
-            disturb(random.u8(..6), &mut log, &monitor, &mut random);
-            measured.resident.push(process.resident());
-        }
-        done.store(true, Relaxed);
-    });
+    let measured =
+        live(&monitor, &mut log, &mut random, |random| (begun.elapsed() < length).then(|| random.u8(..6)));
     let (first, last) = (measured.median(true), measured.median(false));
     let after = at_rest(&monitor);
     println!(
@@ -145,6 +138,34 @@ fn a_long_life_leaks_nothing_misses_nothing_and_accuses_nobody() {
     assert_eq!(after, files, "files or threads leak");
     check_whole(&monitor, &log, &auditor, &receivers);
     monitor.stop();
+}
+
+/// One disturbance after the other while others read the pages, and what it takes at rest after each.
+fn live(
+    monitor: &Monitor,
+    log: &mut Log,
+    random: &mut fastrand::Rng,
+    mut next: impl FnMut(&mut fastrand::Rng) -> Option<u8>,
+) -> Measured {
+    let (mut measured, done) = (Measured::default(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| read_pages(monitor, &done));
+        while let Some(kind) = next(random) {
+            disturb(kind, log, monitor, random);
+            measured.resident.push(resident_at_rest(monitor));
+        }
+        done.store(true, Relaxed);
+    });
+    measured
+}
+
+/// In KiB: the least of a second, which is several intervals.
+fn resident_at_rest(monitor: &Monitor) -> u64 {
+    let looks = (0..50).map(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        Process(monitor.child.id()).resident()
+    });
+    looks.min().unwrap()
 }
 
 /// One disturbance, and a while in which nothing else happens.
@@ -161,7 +182,7 @@ fn disturb(kind: u8, log: &mut Log, monitor: &Monitor, random: &mut fastrand::Rn
         }
         _ => {}
     }
-    std::thread::sleep(ms(random, 1500));
+    std::thread::sleep(ms(random, 700));
 }
 
 /// Others read what the monitor serves, and some go away in the middle.

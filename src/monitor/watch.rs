@@ -53,10 +53,10 @@ fn audit(subject: &dyn Subject, stop: &Stop) -> Result<Report, String> {
     match joined {
         Ok(Ok(result)) => result,
         // A panic is a bug of ours, is a fault on our side, and must not leave the other logs unwatched.
-        Ok(Err(_)) => {
-            Err("this is a bug in countersign, and says nothing about the log; please report what stands above"
-                .to_owned())
-        }
+        Ok(Err(_)) => Err(
+            "this is a bug in countersign, and says nothing about the log; please report what stands above"
+                .to_owned(),
+        ),
         Err(error) => Err(format!("no thread for it could be started: {error}")),
     }
 }
