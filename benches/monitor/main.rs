@@ -5,6 +5,7 @@
 //! The log stays in `target/bench-logs`, where `--bench audit` has it as well.
 #![forbid(unsafe_code)]
 
+#[expect(dead_code, reason = "the other bench uses more of it")]
 #[path = "../audit/log.rs"]
 mod log;
 #[cfg(target_os = "linux")]
