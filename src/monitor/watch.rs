@@ -1,14 +1,14 @@
 //! The thread of a log: audit, say what came of it, wait, again.
 
-use super::Watched;
 use super::event::Event;
 use super::state::Board;
+use super::{Subject, Watched};
 use crate::audit::conclusion::Conclusion;
+use crate::report::Report;
 use crate::source::Stop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, ScopedJoinHandle};
 use std::time::Duration;
 
 /// A log that is being watched.
@@ -43,6 +43,24 @@ impl Watch {
     }
 }
 
+/// One audit, in a thread of its own. With its end all goes that the C library keeps for a thread: were it kept while
+/// this one waits, little of the memory of a first audit would ever be given back.
+fn audit(subject: &dyn Subject, stop: &Stop) -> Result<Report, String> {
+    let joined = std::thread::scope(|scope| {
+        let audit = std::thread::Builder::new().name("one audit".to_owned());
+        audit.spawn_scoped(scope, || subject.audit(stop)).map(ScopedJoinHandle::join)
+    });
+    match joined {
+        Ok(Ok(result)) => result,
+        // A panic is a bug of ours, is a fault on our side, and must not leave the other logs unwatched.
+        Ok(Err(_)) => Err(
+            "this is a bug in countersign, and says nothing about the log; please report what stands above"
+                .to_owned(),
+        ),
+        Err(error) => Err(format!("no thread for it could be started: {error}")),
+    }
+}
+
 fn watch(watched: &Watched, board: &Board, clock: fn() -> u64, stop: &Stop, woken: &Receiver<()>) {
     let mut wait = Duration::ZERO;
     loop {
@@ -50,12 +68,7 @@ fn watch(watched: &Watched, board: &Board, clock: fn() -> u64, stop: &Stop, woke
             return;
         }
         board.begun(&watched.name, clock());
-        // A panic is a bug of ours, is a fault on our side, and must not leave the other logs unwatched.
-        let result = catch_unwind(AssertUnwindSafe(|| watched.subject.audit(stop)));
-        let result = result.unwrap_or_else(|_| {
-            Err("this is a bug in countersign, and says nothing about the log; please report what stands above"
-                .to_owned())
-        });
+        let result = audit(watched.subject.as_ref(), stop);
         let cut_short = result.as_ref().is_ok_and(|report| {
             stop.is_stopped()
                 && !report.input().incomplete.is_empty()

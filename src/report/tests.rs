@@ -232,3 +232,16 @@ fn receipts_are_as_they_were_read() {
     receipt_report("email-asked-not-revealed.json", "receipt-failed");
     receipt_report("empty.json", "receipt-unread");
 }
+
+/// What only follows from something else is not checked all the same, and said so; but it is no log that cannot be read.
+#[test]
+fn what_follows_is_said_and_is_no_outage() {
+    let mut input = everything();
+    (input.findings, input.faults, input.incomplete) = (Vec::new(), Vec::new(), Vec::new());
+    input.follows.push("not compared".to_owned());
+    let report = Report::new(input);
+    assert_eq!(report.verdict(), Conclusion::Incomplete);
+    assert_eq!(report.undecided(), [""; 0]);
+    assert!(report.input().incomplete.contains(&"not compared".to_owned()));
+    assert!(text::render(&report).contains("not compared") && json::render(&report).contains("not compared"));
+}

@@ -53,7 +53,8 @@ pub struct Case {
     pub log: &'static [&'static str],
     /// Further lines of the log's table.
     pub more: &'static str,
-    /// Tables after it, such as those of rules; `{peer}` is the address of another monitor of the same log.
+    /// Tables after it, such as those of rules. `{peer}` is the history that another monitor of the same log serves,
+    /// one that a log with `fork-by-client:mallory` shows another history.
     pub tables: &'static str,
     /// What happens, and what is to be told of it then, and nothing else.
     pub stages: &'static [(Act, &'static [Expected])],
@@ -69,6 +70,8 @@ pub struct World {
     receivers: Receivers,
     path: PathBuf,
     held: Option<File>,
+    /// The other monitor, with its mirror.
+    peer: Option<(Monitor, Auditor)>,
     monitor: Option<Monitor>,
     /// Every kill so far: none of them may cost more than one alert sent twice, for each receiver.
     kills: usize,
@@ -81,6 +84,7 @@ impl World {
         let auditor = Auditor::new(log.log_key());
         let receivers = Receivers::start(auditor.directory());
         let path = auditor.directory().join("monitor.toml");
+        let peer = case.tables.contains("{peer}").then(|| peer(&log));
         let world = World {
             case,
             seed,
@@ -90,6 +94,7 @@ impl World {
             receivers,
             path,
             held: None,
+            peer,
             monitor: None,
             kills: 0,
         };
@@ -101,7 +106,9 @@ impl World {
         let log = self.log.as_ref().expect("it is configured while its log is there");
         let more = format!("{init}{}", self.case.more);
         let table = log_table("main", &log.tiles_url(), &self.auditor.db(), log.log_key(), &more);
-        let tables = format!("{}\n{table}{}", self.receivers.tables(), self.case.tables);
+        let peer = self.peer.as_ref().map_or(String::new(), |(monitor, _)| monitor.url("/heads?log=main"));
+        let after = self.case.tables.replace("{peer}", &peer);
+        let tables = format!("{}\n{table}{after}", self.receivers.tables());
         assert_eq!(config(self.auditor.directory(), &tables), self.path);
     }
 
@@ -248,6 +255,16 @@ impl World {
     fn said(&self) -> String {
         format!("{}, seed {}, {} kills", self.case.name, self.seed, self.kills)
     }
+}
+
+/// A monitor that is shown the other history.
+fn peer(log: &Served) -> (Monitor, Auditor) {
+    let auditor = Auditor::new(log.log_key());
+    let more = "init = true\ncontact = \"mallory\"\n";
+    let table = log_table("main", &log.tiles_url(), &auditor.db(), log.log_key(), more);
+    let monitor = Monitor::start(&config(auditor.directory(), &table));
+    monitor.wait("audited");
+    (monitor, auditor)
 }
 
 fn serve(case: &Case, address: &str) -> Served {

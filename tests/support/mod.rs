@@ -14,6 +14,8 @@ pub mod log;
 pub mod mail;
 pub mod monitor;
 pub mod passkey;
+#[cfg(target_os = "linux")]
+pub mod process;
 pub mod receipt;
 pub mod receipt_cli;
 pub mod receivers;

@@ -1,0 +1,121 @@
+//! What a monitor costs while nothing happens: `cargo bench --bench monitor` prints a Markdown table.
+//!
+//! The real program over HTTP, with a mirror of 200,000 entries: after the first audit of them all in the same
+//! process, which must come down again, and after a restart. Linux only, where the system says what a process takes.
+//! The log stays in `target/bench-logs`, where `--bench audit` has it as well.
+#![forbid(unsafe_code)]
+
+#[expect(dead_code, reason = "the other bench uses more of it")]
+#[path = "../audit/log.rs"]
+mod log;
+#[cfg(target_os = "linux")]
+#[path = "../../tests/support/process.rs"]
+mod process;
+
+#[cfg(target_os = "linux")]
+fn main() {
+    rest::print();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    eprintln!("this is measured on Linux only");
+}
+
+#[cfg(target_os = "linux")]
+mod rest {
+    use super::log::BenchLog;
+    use super::process::Process;
+    use std::io::{BufRead as _, BufReader};
+    use std::path::Path;
+    use std::process::{Child, Command, Stdio};
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
+
+    const ENTRIES: u64 = 200_000;
+
+    /// A process is looked at for so long, in which the shorter interval passes several times.
+    const LOOK: Duration = Duration::from_secs(60);
+
+    /// No audit takes longer.
+    const PATIENCE: Duration = Duration::from_secs(600);
+
+    /// Ended when it is dropped.
+    struct Running(Child);
+
+    impl Drop for Running {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    pub fn print() {
+        let log = BenchLog::of(ENTRIES);
+        let home = tempfile::tempdir().expect("there is room for a mirror");
+        let (_server, url) = serve(&log);
+        println!("| monitor at rest | processor | resident | most ever |\n|---|---|---|---|");
+        println!("| target | below 1 % | at most 40 MB | |");
+        for (what, interval) in [
+            ("every 10 s, after the first audit of all", "10s"),
+            ("every 10 s, after a restart", "10s"),
+            ("every 5 min, after a restart", "5m"),
+        ] {
+            write_config(home.path(), &log, &url, interval);
+            let (monitor, audits) = monitor(home.path());
+            audits.recv_timeout(PATIENCE).expect("an audit ends");
+            let process = Process(monitor.0.id());
+            let load = process.load(LOOK);
+            let [resident, peak] = [process.resident(), process.peak()].map(|kib| kib as f64 / 1024.0);
+            println!("| {what} | {load:.2} % | {resident:.1} MiB | {peak:.1} MiB |");
+        }
+    }
+
+    fn serve(log: &BenchLog) -> (Running, String) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign-testlog"))
+            .args(["serve", "--dir"])
+            .arg(&log.dir)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program was built with this one");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("it is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
+        let told: serde_json::Value = serde_json::from_str(&line).expect("it is JSON");
+        (Running(child), told["url"].as_str().expect("it says the URL").to_owned())
+    }
+
+    fn write_config(home: &Path, log: &BenchLog, url: &str, interval: &str) {
+        let db = home.join("mirror.db");
+        let init = !db.exists();
+        let text = format!(
+            "listen = \"0\"\ninterval = {interval:?}\nlog-format = \"json\"\n[[log]]\nname = \"main\"\nlog = {url:?}\n\
+             db = {db:?}\nlog-key = {:?}\nrp-id = \"approvals.example\"\n\
+             allow-origin = [\"https://approvals.example\"]\ninit = {init}\n",
+            log.text("logKey")
+        );
+        std::fs::write(home.join("monitor.toml"), text).expect("the directory is writable");
+    }
+
+    /// A monitor, and word of each of its audits.
+    fn monitor(home: &Path) -> (Running, Receiver<()>) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(["monitor", "--config"])
+            .arg(home.join("monitor.toml"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program was built with this one");
+        let (say, audits) = channel();
+        let stderr = child.stderr.take().expect("it is piped");
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if line.contains("\"event\":\"audited\"") {
+                    assert!(line.contains("\"verdict\":\"clean\""), "{line}");
+                    let _ = say.send(());
+                }
+            }
+        });
+        (Running(child), audits)
+    }
+}
