@@ -20,6 +20,9 @@ const NEW: &str = "new";
 /// Once for each format: the checkpoint and the STH.
 const BAD_KEY: Expected = (NEW, "head-signature-invalid", "invalid", false);
 
+/// What one rule watches for.
+const WATCHED: Expected = (NEW, "watch-list", "warning", false);
+
 const LOCAL: Expected = ("local", "local-fault", "warning", false);
 const WELL: Expected = ("recovered", "local-fault", "warning", false);
 
@@ -73,6 +76,19 @@ const CASES: &[Case] = &[
         &["--entries", "60", "--lie", "fork-by-client:mallory"],
         &[(Act::Pass, &[]), (Act::ImportFork, &[(NEW, "same-size-fork", "violation", true)])],
     ),
+    Case {
+        tables: "[[log.peer]]\nname = \"other\"\nheads = \"{peer}\"\n",
+        ..lie(
+            "fork, seen by another monitor",
+            &["--entries", "60", "--lie", "fork-by-client:mallory"],
+            &[(Act::Pass, &[(NEW, "same-size-fork", "violation", true)])],
+        )
+    },
+    Case {
+        tables: "[[log.watch]]\nname = \"refused by bruna\"\napprover = \"bruna.1\"\ndecision = \"rejected\"\n\
+                 [[log.watch]]\nname = \"a key of alex\"\napprover = \"alex.0\"\nnew-key = true\n",
+        ..lie("watch list", &["--entries", "60"], &[(Act::Pass, &[WATCHED, WATCHED])])
+    },
     lie(
         "outage",
         &["--entries", "60"],
