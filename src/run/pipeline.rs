@@ -134,8 +134,10 @@ pub fn in_order<L, T: Send, B>(
         changed: Condvar::new(),
         end: pieces.end,
     };
+    // None that would find nothing to do: a monitor has one piece at a time, and each thread costs memory that stays.
+    let most = usize::try_from(pieces.end.saturating_sub(pieces.start)).unwrap_or(usize::MAX);
     std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
+        for _ in 0..threads.min(most).max(1) {
             scope.spawn(|| {
                 let mut guard = StopOnDrop(&pipe, false);
                 let mut kept = local();
