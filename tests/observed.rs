@@ -32,7 +32,13 @@ static PAGE: LazyLock<String> = LazyLock::new(|| {
         "[[alert]]\nname = '{CHANNEL}'\ncommand = ['/bin/false']\n[[alert]]\nname = 'good'\ncommand = ['/bin/true']\n\
          [[acknowledge]]\ncode = 'head-rollback'\nuntil = 2999-12-31\ncomment = 'known'\n"
     );
-    let lying = log_table("main", &log.tiles_url(), &auditor.db(), log.log_key(), "init = true\n");
+    // Somebody who was shown the same, asked elsewhere: this log counts who asks it.
+    let honest = Served::start(&["--entries", "300", "--approvers", "4", "--mix", "es256=1"]);
+    let peer = format!(
+        "init = true\n[[log.peer]]\nname = \"other\"\nfile = \"{}/checkpoint\"\n",
+        honest.tiles_url()
+    );
+    let lying = log_table("main", &log.tiles_url(), &auditor.db(), log.log_key(), &peer);
     let other = auditor.directory().join("other.db");
     let away = log_table(
         "away",

@@ -56,7 +56,7 @@ fn builder(base: &Url, options: &HttpOptions) -> Result<ClientBuilder, OpenError
         .referer(false)
         // Asking again is ours to do: within the rate, and counted.
         .retry(reqwest::retry::never())
-        .pool_max_idle_per_host(parallelism(options))
+        .pool_max_idle_per_host(if options.keep_alive { parallelism(options) } else { 0 })
         .http2_initial_stream_window_size(WINDOW)
         .http2_initial_connection_window_size(WINDOW.saturating_mul(streams))
         // All requests may share one connection: notice when it is dead, or each would wait in vain.

@@ -45,6 +45,8 @@ pub struct HttpOptions {
     pub missing_delay: Duration,
     /// Requests at once; a thread more waits for its turn. Default: 8.
     pub parallelism: usize,
+    /// Whether a connection is kept for the next request. Default: true.
+    pub keep_alive: bool,
     /// Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count. Default: true.
     pub env_proxy: bool,
     /// A PEM file of certificates to trust beside those of the system, for a log behind a private
@@ -75,6 +77,7 @@ impl Default for HttpOptions {
             missing_retries: 2,
             missing_delay: Duration::from_millis(300),
             parallelism: 8,
+            keep_alive: true,
             env_proxy: true,
             ca_file: None,
             headers: SecretHeaders::default(),

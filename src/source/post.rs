@@ -54,6 +54,8 @@ impl Post {
             headers: SecretHeaders::default(),
             env_proxy: options.env_proxy && url.scheme() == "https",
             parallelism: 1,
+            // The next alert may be weeks away.
+            keep_alive: false,
             ..options.clone()
         };
         let (background, handle) = Background::start()?;
