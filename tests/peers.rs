@@ -464,12 +464,12 @@ fn a_history_that_began_anew_is_read_whole() {
     let server = keeper(vec![(checkpoint(300, 300), NOW - 60 * MINUTE)]);
     let place = at_heads(&server);
     // As if it had told of a later one before.
-    let progress = PeerProgress { since: Some(NOW - 5 * MINUTE), whole: NOW - 30 * MINUTE };
+    let progress = PeerProgress { since: Some(NOW - 5 * MINUTE), whole: NOW - 30 * MINUTE, failures: 0 };
     desk.mirror().transact(|mirror, _| mirror.put_peer(desk.at(&place).id(), &progress)).unwrap();
     assert_clean(&desk, &desk.audit(&log, &[desk.at(&place)], NOW));
     assert_eq!((server.paths().len(), server.paths()[1].as_str()), (2, "/heads?log=main"));
     let known = desk.mirror().peer(desk.at(&place).id()).unwrap().unwrap();
-    assert_eq!(known, PeerProgress { since: Some(NOW - 60 * MINUTE), whole: NOW });
+    assert_eq!(known, PeerProgress { since: Some(NOW - 60 * MINUTE), whole: NOW, failures: 0 });
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Every text in it is escaped for one line; whoever shows it in HTML or Markdown escapes it for that.
 
 use super::plan::{MOST_ALONE, Step};
+use crate::audit::watch_list::rule_of;
 use crate::core::encoding::encode_hex;
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::sha256;
@@ -70,6 +71,11 @@ pub struct Item {
     pub evidence: Option<String>,
 }
 
+/// Whoever is told does not know where the monitor was started.
+fn absolute(path: &str) -> String {
+    std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
+}
+
 impl Item {
     pub(super) fn of(stored: &StoredFinding) -> Item {
         Item {
@@ -77,7 +83,7 @@ impl Item {
             id: stored.finding.id.as_deref().map(escape),
             message: escape(&stored.finding.message),
             first_seen: escape(&stored.first_seen),
-            evidence: stored.finding.evidence.clone(),
+            evidence: stored.finding.evidence.as_deref().map(absolute),
         }
     }
 }
@@ -104,6 +110,9 @@ pub struct Alert {
     pub index: Option<u64>,
     /// Its id.
     pub id: Option<String>,
+    /// The watch rule that found it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<String>,
     /// What was seen, in one line.
     pub message: String,
     /// How many findings it is about.
@@ -141,6 +150,7 @@ impl Alert {
             code: code.to_owned(),
             index: None,
             id: None,
+            rule: None,
             message: String::new(),
             count: 1,
             first: Vec::new(),
@@ -179,6 +189,7 @@ pub(super) fn of_findings(steps: &[Step<'_>], key: String, log: Log, severity: S
     let known: Vec<&StoredFinding> = steps.iter().filter_map(|step| step.finding).collect();
     let items: Vec<Item> = known.iter().take(MOST_ALONE).map(|stored| Item::of(stored)).collect();
     alert.count = u64::try_from(steps.len()).unwrap_or(u64::MAX);
+    alert.rule = known.first().and_then(|stored| rule_of(&stored.finding)).map(escape);
     alert.evidence = items.iter().find_map(|item| item.evidence.clone());
     if let Some(first_seen) = known.iter().map(|stored| &stored.first_seen).min() {
         alert.first_seen = escape(first_seen);

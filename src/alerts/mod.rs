@@ -65,7 +65,7 @@ pub struct Audited {
     pub fault: Option<String>,
     /// Somebody ended it in the middle: whether the log can be read, and whether all is well here, it cannot tell.
     pub cut_short: bool,
-    /// Peers that could not be compared with, and why. `None` where no peer was asked that should have been: then
+    /// Peers that could not be compared with for more than once, and why. `None` where no peer was asked that should have been: then
     /// nothing is known of them.
     pub peers: Option<Vec<(String, String)>>,
 }
@@ -79,7 +79,8 @@ impl Audited {
             Some(if more == 0 { text } else { format!("{text} (and {more} more)") })
         };
         let input = report.input();
-        let failing = input.peers.iter().filter_map(|peer| Some((peer.name.clone(), peer.error.clone()?)));
+        let lasting = input.peers.iter().filter(|peer| peer.failures >= PEER_FAILURES);
+        let failing = lasting.filter_map(|peer| Some((peer.name.clone(), peer.error.clone()?)));
         let asked = !(input.asked.peers && input.peers.is_empty());
         Audited {
             unreachable: first(report.undecided()),
@@ -285,6 +286,9 @@ const CHANNEL_FAILING: &str = "channel-failing";
 
 /// Somebody whose heads are compared with ours.
 const PEER_FAILING: &str = "peer-failing";
+
+/// A peer that fails so often in a row is told of: it may just be starting, or have no head yet.
+const PEER_FAILURES: u64 = 2;
 
 /// The conditions that an audit shows.
 const CODES: [&str; 3] = [UNREACHABLE, LOCAL_FAULT, PEER_FAILING];

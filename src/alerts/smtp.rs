@@ -132,8 +132,9 @@ fn subject(alert: &Alert) -> String {
     let log = if alert.log.name.is_empty() { "" } else { &alert.log.name };
     let entry = alert.index.map_or(String::new(), |index| format!(", entry {index}"));
     let many = if alert.count > 1 { format!(" ({})", alert.count) } else { String::new() };
+    let rule = alert.rule.as_ref().map_or(String::new(), |rule| format!(" {rule:?}"));
     let line = format!(
-        "[countersign] {} {}: {}{many}{entry} {log}",
+        "[countersign] {} {}: {}{rule}{many}{entry} {log}",
         alert.severity,
         alert.kind.as_str(),
         alert.code

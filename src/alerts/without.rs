@@ -12,10 +12,10 @@ use super::message::{Alert, Kind, Log, key};
 use super::{Desk, Fate, LOCAL_FAULT, Result};
 use crate::core::finding::Severity;
 use crate::core::text::escape;
-use crate::mirror::{Mirror, Outgoing, beside};
+use crate::mirror::{Mirror, Outgoing, beside, give};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -58,6 +58,7 @@ struct Note {
 /// The note of one mirror.
 pub struct Beside {
     path: PathBuf,
+    mirror: PathBuf,
     /// Where the file cannot be written.
     memory: Mutex<Option<Note>>,
 }
@@ -65,7 +66,7 @@ pub struct Beside {
 impl Beside {
     /// `<mirror>.fault`.
     pub fn of(mirror: &Path) -> Beside {
-        Beside { path: beside(mirror, ".fault"), memory: Mutex::default() }
+        Beside { path: beside(mirror, ".fault"), mirror: mirror.to_owned(), memory: Mutex::default() }
     }
 
     fn read(&self) -> Option<Note> {
@@ -80,9 +81,14 @@ impl Beside {
     fn write(&self, note: &Note) {
         let text = serde_json::to_string(note).unwrap_or_default();
         let new = beside(&self.path, ".new");
-        let written = fs::write(&new, text)
-            .and_then(|()| fs::File::open(&new)?.sync_all())
-            .and_then(|()| fs::rename(&new, &self.path));
+        let replace = || -> io::Result<()> {
+            let mut file = fs::File::create(&new)?;
+            give(&file, &self.mirror);
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&new, &self.path)
+        };
+        let written = replace();
         let kept = if written.is_err() { Some(note.clone()) } else { None };
         *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }

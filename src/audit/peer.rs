@@ -11,4 +11,6 @@ pub struct PeerResult {
     pub heads_new: u64,
     /// Why not everything that it holds could be compared, in one line; `None` where all was.
     pub error: Option<String>,
+    /// How often in a row that was so, this time included.
+    pub failures: u64,
 }

@@ -51,6 +51,7 @@ impl Mark {
         let body = body(self);
         let digest = encoding::encode_hex(sha256(body.as_bytes()).as_bytes());
         let mut file = fs::File::create(&temporary)?;
+        super::owner::give(&file, mirror);
         file.write_all(body.as_bytes())?;
         file.write_all(format!("{digest}\n").as_bytes())?;
         file.sync_all()?;

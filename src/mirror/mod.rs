@@ -15,7 +15,7 @@
 //! | `schema.sql`, `outbox.sql`, `watching.sql` | tables, and the views that an auditor may query |
 //! | [`state`] | the cursors and counts |
 //! | `mark` | how a rolled-back mirror is noticed |
-//! | `holder` | which process has the mirror |
+//! | `holder`, `owner` | which process has the mirror, and whose the files beside it are |
 //! | `write`, `read` | leaves, nodes, columns |
 //! | `heads`, `listed`, `links` | signed heads; which of them the log lists itself, and which are of one history by proof |
 //! | `head_lines` | the history of heads for others, read beside a running audit |
@@ -34,6 +34,7 @@ mod listed;
 mod mark;
 mod memory;
 mod outbox;
+mod owner;
 mod peers;
 mod read;
 pub mod state;
@@ -46,6 +47,7 @@ pub use head_lines::{HeadLine, HeadReader, read_heads};
 pub use heads::{HeadStatus, Provenance, StoredHead};
 pub use holder::{holder_id, holder_of};
 pub use outbox::{Attempt, Due, Failing, Outgoing, Queue, Told};
+pub use owner::give;
 pub use peers::PeerProgress;
 pub use read::Reader;
 pub use watch_rules::Looked;
@@ -134,7 +136,7 @@ impl Mirror {
     /// The database must not be behind its mark.
     fn check_mark(&self, adopt: bool) -> Result<Begun> {
         let rolled_back = |why: String| Err(MirrorError::RolledBack(self.path.clone(), why));
-        match Mark::read(&self.path).map_err(|error| io_error(&self.path, &error))? {
+        match Mark::read(&self.path).map_err(|error| beside_error(&self.path, ".mark", &error))? {
             MarkRead::Mark(mark) if mark.mirror != self.state.mirror => {
                 rolled_back("the mark beside it belongs to another mirror".to_owned())
             }
@@ -154,7 +156,7 @@ impl Mirror {
     /// commits whose loss must not go unseen, never before the database is durable.
     pub fn acknowledge(&self) -> Result<()> {
         let mark = Mark { mirror: self.state.mirror.clone(), generation: self.state.generation };
-        mark.write(&self.path).map_err(|error| io_error(&self.path, &error))
+        mark.write(&self.path).map_err(|error| beside_error(&self.path, ".mark", &error))
     }
 
     /// The cursors and counts as of the last commit.
@@ -245,9 +247,10 @@ impl Drop for Lock {
 /// Takes `<mirror>.lock`. The operating system gives it back however this process ends.
 fn lock(path: &Path) -> Result<Lock> {
     let file = File::options().create(true).truncate(false).write(true).open(beside(path, ".lock"));
-    let file = file.map_err(|error| io_error(path, &error))?;
+    let file = file.map_err(|error| beside_error(path, ".lock", &error))?;
     match file.try_lock() {
         Ok(()) => {
+            owner::give(&file, path);
             holder::sign(&file);
             Ok(Lock(file))
         }
@@ -333,6 +336,11 @@ fn check_log(path: &Path, state: &State, key: &LogKey) -> Result<()> {
         return Err(MirrorError::OtherLog(path.to_owned(), why));
     }
     Ok(())
+}
+
+/// The mirror cannot be used for a file beside it.
+fn beside_error(path: &Path, suffix: &str, error: &std::io::Error) -> MirrorError {
+    MirrorError::Io(path.to_owned(), format!("its {suffix:?} file: {error}"))
 }
 
 fn io_error(path: &Path, error: &std::io::Error) -> MirrorError {

@@ -12,10 +12,12 @@ pub struct PeerProgress {
     pub since: Option<u64>,
     /// When all of its history was read last: Unix milliseconds.
     pub whole: u64,
+    /// How often in a row it could not be compared with.
+    pub failures: u64,
 }
 
-fn digest(peer: &str, since: i64, whole: i64) -> Hash {
-    sha256(format!("{peer}\0{since}\0{whole}").as_bytes())
+fn digest(peer: &str, [since, whole, failures]: [i64; 3]) -> Hash {
+    sha256(format!("{peer}\0{since}\0{whole}\0{failures}").as_bytes())
 }
 
 impl Mirror {
@@ -24,25 +26,26 @@ impl Mirror {
     pub fn peer(&self, peer: &str) -> Result<Option<PeerProgress>> {
         let result = self
             .db
-            .query_row("SELECT since, whole, digest FROM peers WHERE peer = ?1", [peer], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?))
+            .query_row("SELECT since, whole, failures, digest FROM peers WHERE peer = ?1", [peer], |row| {
+                Ok(([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?], row.get::<_, Vec<u8>>(3)?))
             })
             .optional();
-        let whole = self.sql(result)?;
-        let sound =
-            whole.filter(|(since, whole, stored)| digest(peer, *since, *whole).0.as_slice() == stored);
-        Ok(sound.map(|(since, whole, _)| PeerProgress {
-            since: u64::try_from(since).ok().filter(|since| *since > 0),
-            whole: u64::try_from(whole).unwrap_or(0),
+        let row = self.sql(result)?.filter(|(row, stored)| digest(peer, *row).0.as_slice() == stored);
+        let number = |value: i64| u64::try_from(value).unwrap_or(0);
+        Ok(row.map(|([since, whole, failures], _)| PeerProgress {
+            since: Some(number(since)).filter(|since| *since > 0),
+            whole: number(whole),
+            failures: number(failures),
         }))
     }
 
-    /// Records how far a peer's history was read: only once what was read is kept.
+    /// Records how far a peer's history was read: only once what was read is kept; and how often it failed.
     pub fn put_peer(&mut self, peer: &str, progress: &PeerProgress) -> Result<()> {
-        let (since, whole) = (int(progress.since.unwrap_or(0)), int(progress.whole));
+        let row = [int(progress.since.unwrap_or(0)), int(progress.whole), int(progress.failures)];
+        let [since, whole, failures] = row;
         let result = self.db.execute(
-            "INSERT OR REPLACE INTO peers VALUES (?1, ?2, ?3, ?4)",
-            params![peer, since, whole, digest(peer, since, whole).0],
+            "INSERT OR REPLACE INTO peers VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![peer, since, whole, failures, digest(peer, row).0],
         );
         self.sql(result).map(drop)
     }

@@ -2,13 +2,14 @@
 -- columns of a row: a damaged one must not make anything be passed over.
 
 -- A peer whose heads are compared with ours: `peer` is a digest of where it is, `since` the latest `firstSeen` of its
--- own words that we kept (0: none), from which it is asked on, and `whole` when its whole history was read last. Both in
--- Unix milliseconds.
+-- own words that we kept (0: none), from which it is asked on, and `whole` when its whole history was read last, both in
+-- Unix milliseconds; and how often in a row it could not be compared with.
 CREATE TABLE IF NOT EXISTS peers (
-  peer   TEXT PRIMARY KEY,
-  since  INTEGER NOT NULL,
-  whole  INTEGER NOT NULL,
-  digest BLOB NOT NULL
+  peer     TEXT PRIMARY KEY,
+  since    INTEGER NOT NULL,
+  whole    INTEGER NOT NULL,
+  failures INTEGER NOT NULL,
+  digest   BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- A watch rule: `rule` is a digest of what it says, `next` the first entry that it has not looked at, and `window` what

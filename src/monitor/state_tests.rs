@@ -93,6 +93,7 @@ fn with_peer(error: Option<&str>) -> Input {
         reached: error.is_none(),
         heads_new: 0,
         error: error.map(str::to_owned),
+        failures: u64::from(error.is_some()),
     };
     Input { asked: Asked { peers: true, ..Asked::default() }, peers: vec![peer], ..input(&[]) }
 }

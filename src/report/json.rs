@@ -62,11 +62,12 @@ struct PeerJson<'a> {
     reached: bool,
     heads_new: u64,
     error: Option<&'a str>,
+    failures: u64,
 }
 
 fn peer(peer: &PeerResult) -> PeerJson<'_> {
-    let PeerResult { name, reached, heads_new, error } = peer;
-    PeerJson { name, reached: *reached, heads_new: *heads_new, error: error.as_deref() }
+    let PeerResult { name, reached, heads_new, error, failures } = peer;
+    PeerJson { name, reached: *reached, heads_new: *heads_new, error: error.as_deref(), failures: *failures }
 }
 
 struct ChecksJson<'a>(&'a Report);

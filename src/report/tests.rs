@@ -158,6 +158,7 @@ fn peer(name: &str, error: Option<&str>) -> PeerResult {
         reached: error.is_none(),
         heads_new: 0,
         error: error.map(str::to_owned),
+        failures: u64::from(error.is_some()),
     }
 }
 

@@ -212,6 +212,7 @@ impl Run<'_> {
             fs::create_dir_all(&self.options.evidence_dir)?;
             let temporary = path.with_extension("json.new");
             let mut file = fs::File::create(&temporary)?;
+            crate::mirror::give(&file, self.mirror.path());
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&temporary, &path)

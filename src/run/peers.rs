@@ -131,8 +131,32 @@ impl Run<'_> {
         known: Option<PeerProgress>,
         answer: Result<Answer, FetchError>,
     ) -> Result<PeerResult, Fault> {
-        let mut result =
-            PeerResult { name: peer.name().to_owned(), reached: true, heads_new: 0, error: None };
+        let known = known.unwrap_or_default();
+        let mut progress = known;
+        let mut result = self.compare_with(peer, &mut progress, answer)?;
+        progress.failures = if result.error.is_some() { known.failures.saturating_add(1) } else { 0 };
+        result.failures = progress.failures;
+        if progress != known {
+            // After the heads: a crash in between reads them once more.
+            self.mirror.transact(|mirror, _| mirror.put_peer(peer.id(), &progress))?;
+        }
+        Ok(result)
+    }
+
+    /// Keeps what a peer answered; `progress` moves only where nothing was wrong with it.
+    fn compare_with(
+        &mut self,
+        peer: &Peer,
+        progress: &mut PeerProgress,
+        answer: Result<Answer, FetchError>,
+    ) -> Result<PeerResult, Fault> {
+        let mut result = PeerResult {
+            name: peer.name().to_owned(),
+            reached: true,
+            heads_new: 0,
+            error: None,
+            failures: 0,
+        };
         let Answer { bytes, whole, part } = match answer {
             Ok(answer) => answer,
             Err(error) => {
@@ -159,15 +183,10 @@ impl Run<'_> {
             self.summary.notes.push(note);
         }
         if result.error.is_none() && peer.has_since() {
-            let known = known.unwrap_or_default();
-            let progress = PeerProgress {
-                // Also where it is earlier than before: the history began anew.
-                since: if whole { taken.latest } else { taken.latest.max(known.since) },
-                whole: if whole || part.is_some() { self.options.now.0 } else { known.whole },
-            };
-            if progress != known {
-                // After the heads: a crash in between reads them once more.
-                self.mirror.transact(|mirror, _| mirror.put_peer(peer.id(), &progress))?;
+            // Also where it is earlier than before: the history began anew.
+            progress.since = if whole { taken.latest } else { taken.latest.max(progress.since) };
+            if whole || part.is_some() {
+                progress.whole = self.options.now.0;
             }
         }
         Ok(result)
