@@ -31,6 +31,12 @@ impl Mirror {
         Ok(self.select_heads(&sql, params![], key)?.into_iter().next())
     }
 
+    /// A head of this size that is linked, or borne out by the mirrored leaves.
+    pub fn linked_of_size(&self, size: u64, key: &LogKey) -> Result<Option<StoredHead>> {
+        let sql = format!("{SELECT} WHERE size = ?1 AND status IN ('linked', 'consistent') LIMIT 1");
+        Ok(self.select_heads(&sql, params![int(size)], key)?.into_iter().next())
+    }
+
     /// Whether some head is linked.
     pub fn has_linked(&self) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM heads WHERE status = 'linked')";

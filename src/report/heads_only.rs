@@ -4,7 +4,7 @@ use super::checks::CheckLine;
 use crate::audit::verdict::CheckResult;
 
 /// Checks of signed heads: all that are made. The proofs are those between heads.
-const OF_HEADS: [&str; 10] = [
+const OF_HEADS: [&str; 11] = [
     "head-signature",
     "head-against-heads",
     "head-against-tree",
@@ -14,6 +14,7 @@ const OF_HEADS: [&str; 10] = [
     "served-proofs",
     "head-list",
     "anchors",
+    "peers",
     "witnesses",
 ];
 
@@ -22,7 +23,7 @@ pub(super) const WHY: &str = "entries were not fetched (--heads-only)";
 
 /// Why `head-against-tree` is not made, and nothing is amiss.
 pub(super) const ONE_TREE: &str =
-    "the log has shown one tree so far, and there is nothing to compare it with";
+    "the log serves one tree so far, and there is none that it could be proved against";
 
 /// Whether a check is of entries.
 pub(super) fn leaves_out(name: &str) -> bool {
@@ -33,7 +34,7 @@ pub(super) fn leaves_out(name: &str) -> bool {
 pub(super) fn says(name: &str, what: &'static str) -> &'static str {
     match name {
         "head-against-tree" => {
-            "every signed head is the beginning of the newest one, as the log's tiles or proofs show"
+            "every signed head up to the newest one served is its beginning, as the log's tiles or proofs show"
         }
         "served-proofs" => "the proofs between heads that the log serves verify",
         _ => what,

@@ -19,6 +19,7 @@ use super::served_proofs::ServedProofs;
 use super::served_tree::{ServedTree, TreeError};
 use super::work::WIDTH;
 use super::{Fault, Run};
+use crate::audit::finding::Finding;
 use crate::core::evidence::Kind;
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
@@ -31,6 +32,9 @@ use std::collections::BTreeSet;
 
 /// Proofs asked for in one run: a log can list any number of heads. The next run goes on.
 const MOST_PROOFS: usize = 10_000;
+
+/// Proofs that failed in earlier runs and are asked for again in one run.
+const MOST_AGAIN: usize = 16;
 
 /// Links that are made durable at once.
 const LINKED_AT_ONCE: usize = 1000;
@@ -277,6 +281,25 @@ impl Run<'_> {
                 self.end_finding(&finding)?;
             }
         }
+        self.ask_proofs_again(api, head)
+    }
+
+    /// Proofs that were wrong or missing once, of heads that are linked since: nothing else would ask for them again.
+    fn ask_proofs_again(&mut self, api: &dyn LogApi, head: &Head) -> Result<(), Fault> {
+        let proofs = ServedProofs { api, size: head.size(), root: head.root() };
+        let standing = self.mirror.findings(false)?.into_iter().filter(|stored| {
+            let doubted = matches!(stored.finding.code, Code::Gap | Code::ProofInvalid);
+            doubted && stored.last_seen != self.options.now.1
+        });
+        let asked: Vec<_> = standing.take(MOST_AGAIN).map(|stored| stored.finding).collect();
+        for finding in asked {
+            let size = finding.subject.strip_prefix("consistency ").and_then(|rest| rest.split(' ').next());
+            let Some(size) = size.and_then(|size| size.parse().ok()) else { continue };
+            let Some(other) = self.mirror.linked_of_size(size, &self.policy.log_key)? else { continue };
+            if size < head.size() && proofs.check(size, other.head.root()) == Answer::Good {
+                self.end_finding(&finding)?;
+            }
+        }
         Ok(())
     }
 
@@ -301,6 +324,40 @@ impl Run<'_> {
         Ok(Link::Unproved)
     }
 
+    /// A tree that is smaller than one known before can be proved against nothing, and is not said to be of its history.
+    fn say_behind(&mut self, target: &Head) -> Result<(), Fault> {
+        let newest = self.mirror.largest_linked(&self.policy.log_key)?;
+        let Some(newest) = newest.filter(|newest| newest.head.size() > target.size()) else { return Ok(()) };
+        if !self.mirror.knows_tree(target)? {
+            self.summary.tally.add("head-against-tree", 0, 0, 1);
+            self.summary.follows.push(format!(
+                "the head served, of size {}, is not proved to be the beginning of the one of size {} that the log signed",
+                target.size(),
+                newest.head.size()
+            ));
+        }
+        Ok(())
+    }
+
+    /// What audits found about how entries are served may be mended by now: nobody looked.
+    fn say_entries_stand(&mut self) -> Result<(), Fault> {
+        let now = &self.options.now.1;
+        let of_entries = |finding: &Finding| {
+            let about = matches!(finding.code, Code::Gap | Code::RootMismatch | Code::ProofInvalid);
+            about && finding.subject != "checkpoint" && finding.subject != "sth"
+        };
+        let standing = self.mirror.findings(false)?;
+        let count =
+            standing.iter().filter(|stored| stored.last_seen != *now && of_entries(&stored.finding)).count();
+        if count > 0 {
+            self.summary.notes.push(format!(
+                "{count} findings of earlier audits about what the log serves stand, and were not looked at again: an \
+                 audit without --heads-only does"
+            ));
+        }
+        Ok(())
+    }
+
     /// What is still open, and why it is no pass.
     fn say_unlinked(&mut self) -> Result<(), Fault> {
         let Some(target) = self.summary.target.clone() else { return Ok(()) };
@@ -313,6 +370,8 @@ impl Run<'_> {
             );
             self.summary.incomplete.push(cause);
         }
+        self.say_behind(&target)?;
+        self.say_entries_stand()?;
         let key = &self.policy.log_key;
         let open = self.mirror.open_heads(key)?;
         let linked = self.mirror.largest_linked(key)?.is_some_and(|linked| linked.head.size() > 0);

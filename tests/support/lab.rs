@@ -268,7 +268,7 @@ impl Desk<'_> {
                 .filter(|finding| finding.severity > Severity::Info)
                 .map(|finding| (finding.code.as_str().to_owned(), finding.index))
                 .collect(),
-            incomplete: summary.incomplete,
+            incomplete: [summary.incomplete, summary.follows].concat(),
             faults: summary.faults,
             checked: mirror.state().checked,
         }
