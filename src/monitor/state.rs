@@ -248,7 +248,7 @@ impl Status {
                     true => ("finding-new", format!("new: {what}")),
                     false => ("finding-stands", format!("stands since {}: {what}", reported.first_seen)),
                 };
-                let proof = finding.evidence.as_ref().map_or(String::new(), |path| format!(" Proof: {path}"));
+                let proof = finding.evidence.as_ref().map_or(String::new(), |path| format!(". Proof: {path}"));
                 new.push(
                     Event::of(name, event, format!("{said}{proof}"))
                         .with("code", finding.code.as_str())
