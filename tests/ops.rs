@@ -251,5 +251,5 @@ fn commands_in_the_files_are_commands_that_there_are() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 3);
+    assert_eq!(seen, 4);
 }
