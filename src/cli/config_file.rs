@@ -5,6 +5,7 @@ use super::args::{DecisionOption, ExpectedOptions, Format};
 use super::monitor_args::LogFormat;
 use super::net::NetOptions;
 use super::peer_tables::PeerTable;
+use super::toml_error;
 use super::watch_tables::WatchTable;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -185,11 +186,10 @@ pub fn read(path: &Path) -> Result<Config, String> {
 
 /// The same key names one log and several: `log = "…"` and `[[log]]`.
 fn parse(text: &str) -> Result<Config, String> {
-    let table: toml::Table = toml::from_str(text).map_err(|error| error.to_string())?;
+    let said = |error: toml::de::Error| toml_error::said(&error, text);
+    let table: toml::Table = toml::from_str(text).map_err(said)?;
     match table.get("log").is_some_and(toml::Value::is_array) {
-        true => toml::from_str(text).map(Config::Several).map_err(|error| error.to_string()),
-        false => {
-            toml::from_str(text).map(|file| Config::One(Box::new(file))).map_err(|error| error.to_string())
-        }
+        true => toml::from_str(text).map(Config::Several).map_err(said),
+        false => toml::from_str(text).map(|file| Config::One(Box::new(file))).map_err(said),
     }
 }

@@ -22,6 +22,7 @@ mod progress;
 mod receipt;
 mod receipts;
 mod telling;
+mod toml_error;
 mod verify;
 mod watch_tables;
 mod watched;
