@@ -7,7 +7,7 @@ use crate::core::text::{escape, quoted};
 use crate::source::{HttpOptions, OpenError, Peer, PeerPlace, SecretHeaders, Stop, host_of};
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// More peers than this are asked for a slip, and would take an audit's time.
 const MOST_PEERS: usize = 16;
@@ -34,6 +34,16 @@ pub struct NamedPeer {
     name: String,
     place: PeerPlace,
     table: PeerTable,
+}
+
+impl NamedPeer {
+    /// Its name and its file, where it is one that is not there.
+    pub fn missing_file(&self) -> Option<(&str, &Path)> {
+        match &self.place {
+            PeerPlace::File(path) if !path.is_file() => Some((&self.name, path)),
+            _ => None,
+        }
+    }
 }
 
 /// Checks the tables.
