@@ -32,6 +32,18 @@ pub struct LogConfig {
     pub settings: Settings,
 }
 
+impl LogConfig {
+    /// What to say where the mirror is there and would be made anew if it were not.
+    pub fn init_left(&self) -> Option<&'static str> {
+        let is_there = self.settings.db.as_ref().is_some_and(|db| db.exists());
+        (self.settings.init && is_there).then_some(INIT_LEFT)
+    }
+}
+
+/// Its mirror is made, and it may still be made anew.
+const INIT_LEFT: &str = "the mirror is there: take init = true (or --init) out, or a mirror that gets lost is a fresh \
+                         start, which forgets every head seen, and no fault that you hear of";
+
 /// A config, resolved.
 pub struct Watched {
     pub listen: Option<SocketAddr>,
