@@ -226,6 +226,27 @@ fn a_reload_adds_a_log_and_refuses_a_wrong_config() {
     monitor.stop();
 }
 
+/// Where it stays it is said at each start and reload, and not when the mirror is made.
+#[test]
+fn an_init_that_is_left_in_is_said() {
+    let log = serve(&["--entries", "20"]);
+    let auditor = Auditor::new(log.log_key());
+    let path = watch(&auditor, &log, "");
+    let monitor = Monitor::start(&path);
+    monitor.wait("audited");
+    assert!(monitor.of_kind("init-left").is_empty(), "{:#?}", monitor.events());
+    monitor.signal("HUP");
+    let said = monitor.wait_after(0, "after a reload", is("init-left", "main"));
+    assert_eq!(said["level"], "warn", "{said}");
+    drop(monitor);
+    Monitor::start(&path).wait("init-left");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("init = true", "")).unwrap();
+    let monitor = Monitor::start(&path);
+    monitor.wait("audited");
+    assert!(monitor.of_kind("init-left").is_empty(), "{:#?}", monitor.events());
+}
+
 #[test]
 fn of_two_monitors_on_one_mirror_the_second_says_so() {
     let slow = serve_demo(&["--disturb", "slow:600", "--page", "40"]);

@@ -181,7 +181,138 @@ fn a_config_that_cannot_be_used_is_2_and_says_why() {
         command.args(arguments).arg("--config").arg(&path);
         let outcome = run(command);
         assert!(outcome.exit == 2 && outcome.stderr.contains("several logs"), "{arguments:?}: {outcome:#?}");
+        assert!(outcome.stderr.contains("--name NAME"), "{arguments:?}: {outcome:#?}");
     }
+}
+
+/// A config of two logs that are both the demo log; the lines above the first are `above`.
+fn two_logs(directory: &Path, above: &str) -> PathBuf {
+    let trust = std::fs::read_to_string(fixtures().join("demo/trust.toml")).unwrap();
+    let keys: Vec<&str> = trust.lines().take_while(|line| !line.starts_with('[')).collect();
+    let table = |name: &str| {
+        let (log, db) = (fixtures().join("demo"), directory.join(name).with_extension("db"));
+        format!("[[log]]\nname = {name:?}\nlog = {log:?}\ndb = {db:?}\n{}\n", keys.join("\n"))
+    };
+    let path = directory.join("two.toml");
+    std::fs::write(&path, format!("{above}\n{}{}", table("one"), table("two"))).unwrap();
+    path
+}
+
+fn with(config: &Path, arguments: &[&str]) -> Outcome {
+    let mut command = program();
+    command.args(arguments).arg("--config").arg(config);
+    run(command)
+}
+
+#[test]
+fn every_command_takes_the_log_that_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = two_logs(directory.path(), "interval = \"7m\"\n[[watch]]\nname = \"all\"\nany = true");
+    let wrong = |arguments: &[&str], part: &str| {
+        let outcome = with(&config, arguments);
+        assert!(outcome.exit == 2 && outcome.stderr.contains(part), "{arguments:?}, {part}: {outcome:#?}");
+    };
+    for command in [&["audit"][..], &["heads", "list"], &["receipt", "--index", "0"]] {
+        wrong(command, "--name NAME (\"one\", \"two\")");
+    }
+    let commands = [
+        &["audit"][..],
+        &["heads", "list"],
+        &["monitor", "--once"],
+        &["monitor", "test-alert"],
+        &["config", "check"],
+    ];
+    for command in commands {
+        wrong(&[command, &["--name", "three"]].concat(), "there is \"one\", \"two\"");
+    }
+    // Options of one log, of the one that is named; nothing of the other is touched.
+    let first = with(&config, &["monitor", "--once", "--init", "--name", "one"]);
+    assert_eq!(first.exit, 0, "{first:#?}");
+    assert!(directory.path().join("one.db").exists() && !directory.path().join("two.db").exists());
+    for command in [&["audit"][..], &["audit", "--full"], &["heads", "list"], &["receipt", "--index", "0"]] {
+        let outcome = with(&config, &[command, &["--name", "one"]].concat());
+        assert_eq!(outcome.exit, 0, "{command:?}: {outcome:#?}");
+    }
+    assert_eq!(with(&config, &["audit", "--name", "two"]).exit, 5, "it has no mirror");
+    // What stands above the logs is of it as well.
+    let check = with(&config, &["config", "check", "--name", "two"]);
+    assert!(check.exit == 0 && check.stdout.starts_with("two: every 7m\n"), "{check:#?}");
+    assert!(check.stdout.contains("watched for       all") && !check.stdout.contains("one.db"), "{check:#?}");
+    // A lone [[log]] is the one that is meant.
+    let text = std::fs::read_to_string(&config).unwrap();
+    let (lone, _) = text.rsplit_once("[[log]]").unwrap();
+    std::fs::write(&config, lone).unwrap();
+    assert_eq!(with(&config, &["audit"]).exit, 0);
+    assert_eq!(with(&config, &["monitor", "--once", "--max-head-age", "100years"]).exit, 0);
+    wrong(&["audit", "--name", "two"], "there is \"one\"");
+    // So is that of a config of one log, whose name must be right.
+    let flat = lone.split_once("[[log]]").unwrap().1.replace("name = \"one\"", "");
+    std::fs::write(&config, &flat).unwrap();
+    wrong(&["audit", "--name", "one"], "has no name");
+    std::fs::write(&config, format!("name = \"one\"\n{flat}")).unwrap();
+    wrong(&["monitor", "--once", "--name", "two"], "of one log, \"one\"");
+    assert_eq!(with(&config, &["audit", "--name", "one"]).exit, 0);
+    let mut command = program();
+    command.args(["audit", "--name", "one"]);
+    let outcome = run(command);
+    assert!(outcome.exit == 2 && outcome.stderr.contains("--config FILE"), "{outcome:#?}");
+}
+
+#[test]
+fn a_check_says_who_is_told_and_what_is_probably_not_meant() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = two_logs(directory.path(), "");
+    let check = with(&config, &["config", "check"]);
+    assert!(check.stdout.contains("  nobody is told: there is no [[alert]]\n"), "{check:#?}");
+    let quiet = with(&config, &["config", "check", "--quiet"]);
+    assert_eq!((quiet.exit, quiet.stdout, quiet.stderr), (0, String::new(), String::new()));
+    let json = with(&config, &["config", "check", "--format", "json"]);
+    assert!(json.exit == 2 && json.stderr.contains("writes text"), "{json:#?}");
+
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, "0123456789abcdef-s3cret").unwrap();
+    let above = format!(
+        "alert-reminder = \"7days\"\n[[alert]]\nname = \"pager\"\ncommand = [\"/no/such/page\"]\n\
+         severity = \"violation\"\n[[alert]]\nname = \"shell\"\ncommand = [\"/bin/sh\"]\n\
+         [[alert]]\nname = \"chat\"\nwebhook = \"https://hooks.example/s3cret\"\nsecret-file = {secret:?}\n\
+         [[alert]]\nname = \"post\"\nsmtp = \"smtp://mail.example:587\"\nfrom = \"a@b.example\"\n\
+         to = [\"c@d.example\"]\nseverity = \"info\"\n\
+         [[acknowledge]]\ncode = \"gap\"\nindex = 7\nuntil = 2100-12-31\ncomment = \"known\"\n\
+         [[acknowledge]]\ncode = \"gap\"\nuntil = 2020-12-31\ncomment = \"old\"\n\
+         [[acknowledge]]\ncode = \"watch-list\"\nrule = \"nope\"\nuntil = 2100-12-31\ncomment = \"mine\"\n\
+         [[watch]]\nname = \"all\"\nany = true\n"
+    );
+    let config = two_logs(directory.path(), &above);
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{text}heads-only = true\n[[log.peer]]\nfile = \"/no/such/heads\"\n"))
+        .unwrap();
+    let check = with(&config, &["config", "check", "--name", "two"]);
+    let notes = [
+        "CANNOT BE RUN     /no/such/page, the command of \"pager\": there is no such executable file",
+        "no longer acknowledged  gap: over since 2021-01-01T00:00:00.000Z (old)",
+        "acknowledged      watch-list, rule \"nope\", until 2100-12-31; no [[watch]] has this name (mine)",
+        "NOT THERE         /no/such/heads, the file of the peer \"heads\"",
+        "NOT watched for   all: any entry; warning: heads-only looks at no entry",
+    ];
+    let plain = [
+        "told by command   pager, from severity violation",
+        "told by command   shell, from severity warning",
+        "told by webhook   chat, from severity warning",
+        "told by mail      post, from severity info",
+        "told again        every 7days (alert-reminder)",
+        "acknowledged      gap, entry 7, until 2100-12-31 (known)",
+    ];
+    for said in notes.iter().chain(&plain) {
+        assert!(check.exit == 0 && check.stdout.contains(&format!("  {said}\n")), "{said}: {check:#?}");
+    }
+    assert!(!check.stdout.contains("s3cret") && !check.stdout.contains("nobody"), "{check:#?}");
+    assert!(!check.stdout.contains("  watched for"), "{check:#?}");
+    let quiet = with(&config, &["config", "check", "--name", "two", "--quiet"]);
+    let mut said: Vec<&str> = quiet.stdout.lines().map(|line| line.strip_prefix("two: ").unwrap()).collect();
+    said.sort_unstable();
+    let mut notes = notes;
+    notes.sort_unstable();
+    assert_eq!((quiet.exit, said.as_slice()), (0, notes.as_slice()));
 }
 
 /// One file for `audit` and for `monitor`.
@@ -201,6 +332,12 @@ fn the_config_of_an_audit_is_one_of_the_monitor() {
     };
     let said = once(&["monitor", "--once", "--init"]);
     assert!(said.exit == 0 && said.stdout.starts_with("CLEAN"), "{said:#?}");
+    assert!(!said.stderr.contains("take init"), "{said:#?}");
+    let left = once(&["monitor", "--once", "--quiet", "--init"]);
+    assert!(
+        left.exit == 0 && left.stderr.contains("demo: the mirror is there: take init = true"),
+        "{left:#?}"
+    );
     assert_eq!(once(&["audit"]).exit, 0);
     assert_eq!(once(&["config", "check"]).exit, 0);
     let quiet = once(&["monitor", "--once", "--quiet"]);
@@ -251,5 +388,5 @@ fn commands_in_the_files_are_commands_that_there_are() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 3);
+    assert_eq!(seen, 4);
 }

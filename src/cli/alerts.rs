@@ -32,7 +32,8 @@ struct Tried {
 pub fn test(common: &Common, options: &MonitorOptions) -> Result<u8, String> {
     if *options != (MonitorOptions { command: options.command, ..MonitorOptions::default() }) {
         return Err(
-            "monitor test-alert audits nothing: of the options, it takes --config and --format".to_owned()
+            "monitor test-alert audits nothing: of the options, it takes --config, --name and --format"
+                .to_owned(),
         );
     }
     let logs = logs(common)?;
@@ -64,7 +65,7 @@ pub fn test(common: &Common, options: &MonitorOptions) -> Result<u8, String> {
 /// The logs of the config. That of one log need not name the log to have its channels tried.
 fn logs(common: &Common) -> Result<Vec<(String, Settings)>, String> {
     let several = match &common.config {
-        Some(path) => matches!(config_file::read(path)?, ConfigOf::Several(_)),
+        Some(path) => matches!(config_file::read(path, common.name.as_deref())?, ConfigOf::Several(_)),
         None => false,
     };
     if several {

@@ -25,6 +25,9 @@ pub struct Common {
     /// A TOML file with any of these options under the same names; options win
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Which [[log]] of the config is meant, where there are several
+    #[arg(long, global = true, value_name = "NAME")]
+    pub name: Option<String>,
     /// How the report is written; for `receipt`, how the receipt is: json (the default) or tlog-proof
     #[arg(long, global = true, value_enum)]
     pub format: Option<TypedFormat>,

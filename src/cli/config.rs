@@ -109,12 +109,20 @@ impl Settings {
     }
 }
 
+/// A name without a config.
+pub const NAME_OF_WHAT: &str =
+    "--name says which [[log]] of a config is meant: give the config with --config FILE";
+
 /// Puts options and config together.
 ///
 /// # Errors
 /// A sentence for the person: wrong usage.
 pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String> {
-    let file = common.config.as_deref().map_or_else(|| Ok(ConfigFile::default()), config_file::of_one_log)?;
+    let file = match (common.config.as_deref(), common.name.as_deref()) {
+        (Some(path), name) => config_file::of_one_log(path, name)?,
+        (None, None) => ConfigFile::default(),
+        (None, Some(_)) => return Err(NAME_OF_WHAT.to_owned()),
+    };
     settle(common, options, file)
 }
 

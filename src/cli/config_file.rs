@@ -1,11 +1,13 @@
-//! The config file as it stands on disk: of one log, or of several for `monitor`.
+//! The config file as it stands on disk: of one log, or of several, of which other commands than `monitor` take one.
 
 use super::alert_tables::{AcknowledgeTable, AlertTable};
 use super::args::{DecisionOption, ExpectedOptions, Format};
 use super::monitor_args::LogFormat;
 use super::net::NetOptions;
 use super::peer_tables::PeerTable;
+use super::toml_error;
 use super::watch_tables::WatchTable;
+use crate::core::text::quoted;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -56,7 +58,7 @@ pub struct ConfigFile {
     pub expect_id: Option<String>,
     pub max_age: Option<String>,
     pub decision: Option<DecisionOption>,
-    /// What the log is called in what `monitor` says.
+    /// What the log is called in what `monitor` says, and by `--name`.
     pub name: Option<String>,
     /// How often `monitor` audits it.
     pub interval: Option<String>,
@@ -148,31 +150,91 @@ pub struct SeveralLogs {
     pub log: Vec<ConfigFile>,
 }
 
+impl SeveralLogs {
+    /// Gives each log what stands above all of them; what a log says itself comes first.
+    fn hand_down(&mut self) {
+        for file in &mut self.log {
+            file.alert.extend(self.alert.iter().cloned());
+            file.acknowledge.extend(self.acknowledge.iter().cloned());
+            file.watch.extend(self.watch.iter().cloned());
+            file.alert_reminder = file.alert_reminder.take().or(self.alert_reminder.clone());
+            file.interval = file.interval.take().or(self.interval.clone());
+        }
+    }
+
+    /// Leaves the log of this name alone.
+    fn keep(&mut self, name: &str) -> Result<(), String> {
+        let names = self.names();
+        self.log.retain(|file| file.name.as_deref() == Some(name));
+        match self.log.len() {
+            1 => Ok(()),
+            0 => Err(format!("there is no [[log]] with the name {}: there is {names}", quoted(name))),
+            _ => Err(format!("two logs have the name {}", quoted(name))),
+        }
+    }
+
+    /// The names that there are, for the person.
+    fn names(&self) -> String {
+        let names = self.log.iter().map(|file| match &file.name {
+            Some(name) => quoted(name),
+            None => "one without a name".to_owned(),
+        });
+        names.collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// What a config is of.
 pub enum Config {
     One(Box<ConfigFile>),
     Several(SeveralLogs),
 }
 
-/// Reads a config of one log, for any command.
+/// Reads what a config says of one log, for any command: its only one, or the one with this name.
 ///
 /// # Errors
 /// A sentence for the person: wrong usage.
-pub fn of_one_log(path: &Path) -> Result<ConfigFile, String> {
-    match read(path)? {
+pub fn of_one_log(path: &Path, name: Option<&str>) -> Result<ConfigFile, String> {
+    match read(path, name)? {
         Config::One(file) => Ok(*file),
-        Config::Several(_) => Err(format!(
-            "config {path:?} is of several logs ([[log]]), which only `countersign monitor` audits: give this command \
-             the config of one log"
-        )),
+        Config::Several(mut several) => match (several.log.pop(), several.log.is_empty()) {
+            (Some(file), true) => Ok(file),
+            (None, _) => Err(format!("config {path:?}: {NO_LOG}")),
+            (Some(file), false) => {
+                several.log.push(file);
+                Err(format!(
+                    "config {path:?} is of several logs ([[log]]): say which with --name NAME ({})",
+                    several.names()
+                ))
+            }
+        },
     }
 }
 
-/// Reads a config.
+/// There are tables for logs, and none in them.
+pub const NO_LOG: &str = "there is no [[log]] in the config";
+
+/// Reads a config; with a name, the log of this name is the only one in it.
 ///
 /// # Errors
 /// A sentence for the person: wrong usage.
-pub fn read(path: &Path) -> Result<Config, String> {
+pub fn read(path: &Path, name: Option<&str>) -> Result<Config, String> {
+    let mut config = read_whole(path)?;
+    let chosen = match (&mut config, name) {
+        (Config::Several(several), name) => {
+            several.hand_down();
+            name.map_or(Ok(()), |name| several.keep(name))
+        }
+        (Config::One(_), None) => Ok(()),
+        (Config::One(file), Some(name)) => match file.name.as_deref() {
+            Some(its) if its == name => Ok(()),
+            Some(its) => Err(format!("--name {}: it is of one log, {}", quoted(name), quoted(its))),
+            None => Err(format!("--name {}: it is of one log, which has no name in it", quoted(name))),
+        },
+    };
+    chosen.map(|()| config).map_err(|why| format!("config {path:?}: {why}"))
+}
+
+fn read_whole(path: &Path) -> Result<Config, String> {
     let fail = |why: String| format!("config {path:?}: {why}");
     let file = std::fs::File::open(path).map_err(|error| fail(error.to_string()))?;
     let mut text = String::new();
@@ -185,11 +247,10 @@ pub fn read(path: &Path) -> Result<Config, String> {
 
 /// The same key names one log and several: `log = "…"` and `[[log]]`.
 fn parse(text: &str) -> Result<Config, String> {
-    let table: toml::Table = toml::from_str(text).map_err(|error| error.to_string())?;
+    let said = |error: toml::de::Error| toml_error::said(&error, text);
+    let table: toml::Table = toml::from_str(text).map_err(said)?;
     match table.get("log").is_some_and(toml::Value::is_array) {
-        true => toml::from_str(text).map(Config::Several).map_err(|error| error.to_string()),
-        false => {
-            toml::from_str(text).map(|file| Config::One(Box::new(file))).map_err(|error| error.to_string())
-        }
+        true => toml::from_str(text).map(Config::Several).map_err(said),
+        false => toml::from_str(text).map(|file| Config::One(Box::new(file))).map_err(said),
     }
 }

@@ -9,6 +9,7 @@ mod args;
 mod audit;
 mod channels;
 mod config;
+mod config_check;
 mod config_file;
 mod evidence;
 mod generate;
@@ -22,6 +23,7 @@ mod progress;
 mod receipt;
 mod receipts;
 mod telling;
+mod toml_error;
 mod verify;
 mod watch_tables;
 mod watched;
@@ -75,7 +77,7 @@ fn dispatch(cli: Cli) -> ExitCode {
                 .and_then(|settings| evidence::verify(&settings, &file))
         }
         Command::Monitor(options) => monitor::run(&cli.common, &options),
-        Command::Config(ConfigCommand::Check) => watched::check(&cli.common),
+        Command::Config(ConfigCommand::Check) => config_check::run(&cli.common),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { directory } => generate::man(directory.as_deref()),
     };

@@ -11,6 +11,7 @@ use super::watched::{self, LogConfig, Watched};
 use crate::audit::conclusion::Conclusion;
 use crate::core::text::escape;
 use crate::mirror::{HeadReader, Queue};
+use crate::monitor::event::Event;
 use crate::monitor::{self, Plan, Subject};
 use crate::report::{MirrorUse, Report};
 use crate::run::{Progress, Silent};
@@ -18,6 +19,9 @@ use crate::source::{Requests, Stop};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// The event of a config that would make a mirror anew.
+const INIT_LEFT: &str = "init-left";
 
 /// Watches, or audits everything once.
 ///
@@ -122,8 +126,10 @@ fn plan(watched: Watched, counted: &Counted) -> Result<Plan, String> {
             subject: Arc::new(Watch::new(log.name.clone(), log.settings, counted.of(&log.name))?),
         })
     };
+    let left = |log: &LogConfig| Some(Event::of(&log.name, INIT_LEFT, log.init_left()?));
+    let notes = watched.logs.iter().filter_map(left).collect();
     let logs = watched.logs.into_iter().map(watch).collect::<Result<Vec<_>, String>>()?;
-    Ok(Plan { logs, listen: watched.listen, json: watched.json })
+    Ok(Plan { logs, listen: watched.listen, json: watched.json, notes })
 }
 
 /// Every log once, one after the other. The worst exit code of the contract; 2 where a log could not be
@@ -133,11 +139,16 @@ fn once(watched: Watched) -> Result<u8, String> {
     monitor::stop_on_signal(stop.clone(), i32::from(Conclusion::Incomplete.exit_code()))?;
     let several = watched.logs.len() > 1;
     let (mut worst, mut usage) = (Conclusion::Clean, false);
-    for LogConfig { name, settings, .. } in watched.logs {
+    for log in watched.logs {
+        let init_left = log.init_left();
+        let LogConfig { name, settings, .. } = log;
         if stop.is_stopped() {
             output::note(&format!("{name}: not audited, somebody asked to stop"));
             worst = worst.max(Conclusion::Incomplete);
             continue;
+        }
+        if let Some(said) = init_left {
+            output::note(&format!("{name}: {said}"));
         }
         let bar = audit::bar(&settings);
         let audited = Watch::new(name.clone(), settings.clone(), Requests::default())

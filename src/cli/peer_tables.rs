@@ -7,7 +7,7 @@ use crate::core::text::{escape, quoted};
 use crate::source::{HttpOptions, OpenError, Peer, PeerPlace, SecretHeaders, Stop, host_of};
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// More peers than this are asked for a slip, and would take an audit's time.
 const MOST_PEERS: usize = 16;
@@ -34,6 +34,16 @@ pub struct NamedPeer {
     name: String,
     place: PeerPlace,
     table: PeerTable,
+}
+
+impl NamedPeer {
+    /// Its name and its file, where it is one that is not there.
+    pub fn missing_file(&self) -> Option<(&str, &Path)> {
+        match &self.place {
+            PeerPlace::File(path) if !path.is_file() => Some((&self.name, path)),
+            _ => None,
+        }
+    }
 }
 
 /// Checks the tables.
@@ -67,6 +77,12 @@ fn named(table: PeerTable) -> Result<NamedPeer, String> {
         (None, None, Some(file)) => PeerPlace::File(PathBuf::from(file)),
         _ => return Err("give one of heads, witness and file".to_owned()),
     };
+    if let PeerPlace::Heads(url) | PeerPlace::Witness(url) = &place
+        && !url.contains("://")
+    {
+        // What stands there is not shown: it may hold a secret.
+        return Err("heads and witness are URLs: write https://… (file is for a file)".to_owned());
+    }
     let secret = table.bearer_file.is_some() || table.bearer_env.is_some();
     if table.bearer_file.is_some() && table.bearer_env.is_some() {
         return Err("bearer-file and bearer-env: give one of them".to_owned());
@@ -182,7 +198,9 @@ mod tests {
             ("[[peer]]\nurl = 'https://a.example'", "unknown field"),
             ("[[peer]]\nfile = 'a'\nbearer-env = 'A'", "for what is fetched"),
             ("[[peer]]\nheads = 'https://a.example'\nbearer-env = 'A'\nbearer-file = 'a'", "one of them"),
-            ("[[peer]]\nheads = 'a'", "give it a name"),
+            ("[[peer]]\nheads = 'a.example/heads'", "write https://"),
+            ("[[peer]]\nheads = 'a.example/heads'\nname = 'a'", "write https://"),
+            ("[[peer]]\nwitness = 'a.example'", "write https://"),
             ("[[peer]]\nwitness = 'https://'", "give it a name"),
             ("[[peer]]\nfile = 'a'\nname = \"a\\u001bb\"", "visible"),
             ("[[peer]]\nfile = 'a'\n[[peer]]\nfile = 'b/a'", "two peers"),

@@ -1,5 +1,4 @@
-//! The config of `monitor`: one log or several, each resolved to the settings of an audit; and
-//! `countersign config check`, which resolves it and says what would be checked.
+//! The config of `monitor`: one log or several, each resolved to the settings of an audit.
 
 use super::alerts;
 use super::args::{AuditOptions, Common};
@@ -7,15 +6,11 @@ use super::audit;
 use super::config::{self, Settings};
 use super::config_file::{self, Config, ConfigFile};
 use super::monitor_args::{LogFormat, MonitorOptions};
-use super::output;
 use super::peer_tables;
-use super::watch_tables;
 use crate::core::text::{escape, quoted};
-use crate::report::checks::{Foreseen, foreseen};
 use crate::source::Stop;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::time::Duration;
 
 /// Between two audits, where nobody says.
@@ -37,6 +32,18 @@ pub struct LogConfig {
     pub settings: Settings,
 }
 
+impl LogConfig {
+    /// What to say where the mirror is there and would be made anew if it were not.
+    pub fn init_left(&self) -> Option<&'static str> {
+        let is_there = self.settings.db.as_ref().is_some_and(|db| db.exists());
+        (self.settings.init && is_there).then_some(INIT_LEFT)
+    }
+}
+
+/// Its mirror is made, and it may still be made anew.
+const INIT_LEFT: &str = "the mirror is there: take init = true (or --init) out, or a mirror that gets lost is a fresh \
+                         start, which forgets every head seen, and no fault that you hear of";
+
 /// A config, resolved.
 pub struct Watched {
     pub listen: Option<SocketAddr>,
@@ -50,36 +57,30 @@ pub struct Watched {
 /// # Errors
 /// A sentence for the person: wrong usage.
 pub fn resolve(common: &Common, options: &MonitorOptions) -> Result<Watched, String> {
-    let file = match &common.config {
-        Some(path) => config_file::read(path)?,
-        None => Config::One(Box::default()),
+    let file = match (&common.config, &common.name) {
+        (Some(path), name) => config_file::read(path, name.as_deref())?,
+        (None, None) => Config::One(Box::default()),
+        (None, Some(_)) => return Err(config::NAME_OF_WHAT.to_owned()),
     };
     let several = matches!(file, Config::Several(_));
-    let (listen, format, interval, files) = match file {
-        Config::One(file) => (file.listen.clone(), file.log_format, None, vec![*file]),
-        Config::Several(several) => {
-            refuse_options_of_one_log(common, options)?;
-            let mut several = several;
-            for file in &mut several.log {
-                file.alert.extend(several.alert.iter().cloned());
-                file.acknowledge.extend(several.acknowledge.iter().cloned());
-                file.watch.extend(several.watch.iter().cloned());
-                file.alert_reminder = file.alert_reminder.take().or(several.alert_reminder.clone());
-            }
-            (several.listen, several.log_format, several.interval, several.log)
-        }
+    let (listen, format, files) = match file {
+        Config::One(file) => (file.listen.clone(), file.log_format, vec![*file]),
+        Config::Several(several) => (several.listen, several.log_format, several.log),
     };
+    if files.len() > 1 {
+        refuse_options_of_one_log(common, options)?;
+    }
     let mut logs = Vec::new();
     for (number, file) in (1_usize..).zip(files) {
         let said = file
             .name
             .clone()
             .map_or_else(|| format!("log {number}"), |name| format!("log {}", quoted(&name)));
-        let log = one_log(common, options, file, interval.as_deref(), several);
+        let log = one_log(common, options, file, several);
         logs.push(log.map_err(|why| if several { format!("{said}: {why}") } else { why })?);
     }
     if logs.is_empty() {
-        return Err("there is no [[log]] in the config".to_owned());
+        return Err(config_file::NO_LOG.to_owned());
     }
     apart(&logs)?;
     let listen = options.listen.as_ref().or(listen.as_ref()).map(|text| address(text)).transpose()?;
@@ -94,7 +95,8 @@ fn refuse_options_of_one_log(common: &Common, options: &MonitorOptions) -> Resul
     if *common == of_all && options.audit == AuditOptions::default() {
         return Ok(());
     }
-    Err("the config is of several logs: write what is of one of them into its [[log]] (init = true as well)"
+    Err("the config is of several logs: say which is meant with --name NAME, or write what is of one of them into \
+         its [[log]] (init = true as well)"
         .to_owned())
 }
 
@@ -102,14 +104,13 @@ fn one_log(
     common: &Common,
     options: &MonitorOptions,
     file: ConfigFile,
-    interval: Option<&str>,
     several: bool,
 ) -> Result<LogConfig, String> {
     if several && (file.listen.is_some() || file.log_format.is_some()) {
         return Err("listen and log-format are for all logs: write them above the first [[log]]".to_owned());
     }
     let name = file.name.clone();
-    let every = options.interval.clone().or(file.interval.clone()).or(interval.map(str::to_owned));
+    let every = options.interval.clone().or(file.interval.clone());
     let settings = config::settle(common.clone(), options.audit.clone(), file)?;
     let location = settings.require_log()?;
     settings.require_db()?;
@@ -163,74 +164,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("--listen {}: write a port, or address:port with the address in digits", quoted(text))
     })
-}
-
-/// Resolves the config and says what it comes to.
-///
-/// # Errors
-/// A sentence for the person: it cannot be used.
-pub fn check(common: &Common) -> Result<u8, String> {
-    if common.config.is_none() {
-        return Err("which config? Give it with --config FILE".to_owned());
-    }
-    let watched = resolve(common, &MonitorOptions::default())?;
-    let mut text = match watched.listen {
-        Some(address) => format!("monitor listens on {address}\n"),
-        None => String::new(),
-    };
-    for log in &watched.logs {
-        text.push_str(&describe(log).map_err(|why| format!("log {}: {why}", quoted(&log.name)))?);
-    }
-    output::print(&text);
-    Ok(0)
-}
-
-fn describe(log: &LogConfig) -> Result<String, String> {
-    let settings = &log.settings;
-    let (location, db) = (settings.require_log()?, settings.require_db()?);
-    let Some(key) = settings.one_log_key()? else { return Err(audit::NO_LOG_KEY.to_owned()) };
-    let (source, _) = audit::open_log(settings, location)?;
-    for (what, folder) in [("the mirror", parent(db)), ("misbehaviour files", &settings.evidence_dir_for(db))]
-    {
-        if !folder.is_dir() {
-            return Err(format!("the directory for {what}, {folder:?}, is not there: create it"));
-        }
-    }
-    let mirror = match (db.exists(), settings.init) {
-        (true, false) => "",
-        (true, true) => {
-            " (take init = true out: it would forget every head seen, should the mirror get lost)"
-        }
-        (false, true) => " (not there yet; the first audit creates it, then take init = true out)",
-        (false, false) => " (not there yet; the first audit needs --init, or init = true in the config)",
-    };
-    let interval = humantime::format_duration(log.interval);
-    let mut text = format!(
-        "{}: every {interval}\n  log     {} from {}\n  mirror  {}{mirror}\n",
-        log.name,
-        escape(key.origin()),
-        source.location(),
-        output::name(db),
-    );
-    for peer in peer_tables::open(settings, key, &Stop::default())? {
-        text.push_str(&format!("  compared with     {}, {}\n", peer.name(), peer.location()));
-    }
-    for watch in &settings.watch {
-        text.push_str(&format!("  watched for       {}\n", watch_tables::describe(watch)));
-    }
-    let api = source.api().is_some();
-    for (what, will_be) in foreseen(audit::asked(settings), api) {
-        text.push_str(&match will_be {
-            Foreseen::Made => format!("  checked           {what}\n"),
-            Foreseen::IfThere => format!("  checked if there  {what}\n"),
-            Foreseen::NotMade(why) => format!("  NOT checked       {what}: {why}\n"),
-        });
-    }
-    Ok(text)
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

@@ -92,4 +92,6 @@ pub struct Plan {
     pub listen: Option<SocketAddr>,
     /// Whether events are lines of JSON.
     pub json: bool,
+    /// What is to be said of it besides, whenever it comes into force.
+    pub notes: Vec<event::Event>,
 }

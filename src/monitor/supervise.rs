@@ -51,6 +51,7 @@ async fn supervise(
         tokio::spawn(Arc::new(Pages::new(Arc::clone(&board), clock)).serve(listener));
     }
     started.say();
+    plan.notes.iter().for_each(Event::say);
     let mut crew = Crew { watches: Vec::new(), board, clock };
     crew.start(&plan.logs)?;
     notify::say("READY=1");
@@ -80,6 +81,7 @@ async fn supervise(
                     let said = "`listen` and `log-format` change only with a restart";
                     Event::new("restart-needed", said).say();
                 }
+                plan.notes.iter().for_each(Event::say);
                 crew.start(&plan.logs)?;
             }
         }

@@ -1,0 +1,207 @@
+//! `countersign config check`: resolves a config with all that it names, and says what would be checked, what not,
+//! and who is told.
+//!
+//! Two things come of it. What makes the config unusable is an error (2). What can be used and is probably not meant is
+//! said, also with `--quiet`, and is no error: a program that pages may be installed tomorrow.
+
+use super::alert_tables::{AlertTable, ChannelTable};
+use super::args::{Common, TypedFormat};
+use super::audit::{self, unix_ms};
+use super::config::Settings;
+use super::monitor_args::MonitorOptions;
+use super::output;
+use super::peer_tables;
+use super::watch_tables;
+use super::watched::{self, LogConfig};
+use crate::audit::acknowledge::Acknowledgement;
+use crate::core::text::{self, escape, quoted};
+use crate::report::checks::{Foreseen, foreseen};
+use crate::source::Stop;
+use std::fs::Metadata;
+use std::path::Path;
+
+/// Resolves the config and says what it comes to.
+///
+/// # Errors
+/// A sentence for the person: it cannot be used.
+pub fn run(common: &Common) -> Result<u8, String> {
+    if common.config.is_none() {
+        return Err("which config? Give it with --config FILE".to_owned());
+    }
+    if common.format.is_some_and(|format| format != TypedFormat::Text) {
+        return Err("config check writes text: leave out --format".to_owned());
+    }
+    let watched = watched::resolve(common, &MonitorOptions::default())?;
+    let (mut text, mut notes) = (String::new(), String::new());
+    if let Some(address) = watched.listen {
+        text.push_str(&format!("monitor listens on {address}\n"));
+    }
+    for log in &watched.logs {
+        let lines = describe(log).map_err(|why| format!("log {}: {why}", quoted(&log.name)))?;
+        for Line { text: line, is_note } in lines {
+            text.push_str(&format!("{line}\n"));
+            if is_note {
+                notes.push_str(&format!("{}: {}\n", log.name, line.trim_start()));
+            }
+        }
+    }
+    output::print(if common.quiet { &notes } else { &text });
+    Ok(0)
+}
+
+/// A line of what is said.
+struct Line {
+    text: String,
+    /// It is probably not meant so.
+    is_note: bool,
+}
+
+fn plain(text: String) -> Line {
+    Line { text, is_note: false }
+}
+
+fn note(text: String) -> Line {
+    Line { text, is_note: true }
+}
+
+fn describe(log: &LogConfig) -> Result<Vec<Line>, String> {
+    let settings = &log.settings;
+    let db = settings.require_db()?;
+    let Some(key) = settings.one_log_key()? else { return Err(audit::NO_LOG_KEY.to_owned()) };
+    let (source, _) = audit::open_log(settings, settings.require_log()?)?;
+    for (what, folder) in [("the mirror", parent(db)), ("misbehaviour files", &settings.evidence_dir_for(db))]
+    {
+        if !folder.is_dir() {
+            return Err(format!("the directory for {what}, {folder:?}, is not there: create it"));
+        }
+    }
+    let mut lines = vec![
+        plain(format!("{}: every {}", log.name, humantime::format_duration(log.interval))),
+        plain(format!("  log     {} from {}", escape(key.origin()), source.location())),
+        mirror(settings, db),
+    ];
+    for peer in peer_tables::open(settings, key, &Stop::default())? {
+        lines.push(plain(format!("  compared with     {}, {}", peer.name(), peer.location())));
+    }
+    for (name, file) in settings.peers.iter().filter_map(|peer| peer.missing_file()) {
+        lines.push(note(format!(
+            "  NOT THERE         {}, the file of the peer {}",
+            output::name(file),
+            quoted(name)
+        )));
+    }
+    rules(settings, &mut lines);
+    told(settings, &mut lines);
+    lines.extend(
+        settings.alerting.acknowledgements.iter().map(|rule| acknowledged(settings, rule, unix_ms())),
+    );
+    for (what, will_be) in foreseen(audit::asked(settings), source.api().is_some()) {
+        lines.push(plain(match will_be {
+            Foreseen::Made => format!("  checked           {what}"),
+            Foreseen::IfThere => format!("  checked if there  {what}"),
+            Foreseen::NotMade(why) => format!("  NOT checked       {what}: {why}"),
+        }));
+    }
+    Ok(lines)
+}
+
+fn mirror(settings: &Settings, db: &Path) -> Line {
+    let (left, said) = match (db.exists(), settings.init) {
+        (true, false) => (false, ""),
+        (true, true) => {
+            (true, " (take init = true out: it would forget every head seen, should the mirror get lost)")
+        }
+        (false, true) => (false, " (not there yet; the first audit creates it, then take init = true out)"),
+        (false, false) => {
+            (false, " (not there yet; the first audit needs --init, or init = true in the config)")
+        }
+    };
+    Line { text: format!("  mirror  {}{said}", output::name(db)), is_note: left }
+}
+
+/// Which entries somebody hears of. Where no entry is looked at, of none.
+fn rules(settings: &Settings, lines: &mut Vec<Line>) {
+    for watch in &settings.watch {
+        let rule = watch_tables::describe(watch);
+        lines.push(match settings.heads_only {
+            false => plain(format!("  watched for       {rule}")),
+            true => note(format!("  NOT watched for   {rule}: heads-only looks at no entry")),
+        });
+    }
+}
+
+/// Who is told. No URL is shown, which is often a secret.
+fn told(settings: &Settings, lines: &mut Vec<Line>) {
+    let alerting = &settings.alerting;
+    if alerting.channels.is_empty() {
+        lines.push(plain("  nobody is told: there is no [[alert]]".to_owned()));
+        return;
+    }
+    for ChannelTable { name, least, table, .. } in &alerting.channels {
+        let way = way(table);
+        lines.push(plain(format!("  told by {way:<9} {name}, from severity {}", least.as_str())));
+        let program = table.command.as_ref().and_then(|command| command.first()).map(Path::new);
+        // What is no whole path is looked for when it is run, and by whoever runs it.
+        if let Some(program) = program.filter(|program| program.is_absolute() && !is_executable(program)) {
+            lines.push(note(format!(
+                "  CANNOT BE RUN     {}, the command of {}: there is no such executable file",
+                output::name(program),
+                quoted(name),
+            )));
+        }
+    }
+    if let Some(reminder) = alerting.reminder {
+        lines.push(plain(format!("  told again        every {} (alert-reminder)", text::duration(reminder))));
+    }
+}
+
+fn way(table: &AlertTable) -> &'static str {
+    match (&table.command, table.is_webhook()) {
+        (Some(_), _) => "command",
+        (None, true) => "webhook",
+        (None, false) => "mail",
+    }
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| found.is_file() && may_run(&found))
+}
+
+#[cfg(unix)]
+fn may_run(found: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    found.permissions().mode() & 0o111 != 0
+}
+
+#[cfg(not(unix))]
+fn may_run(_: &Metadata) -> bool {
+    true
+}
+
+/// One `[[acknowledge]]`: what it is about, and when it ends or that it is over. A rule that was taken out may still have
+/// findings, so a name that no rule has is only said.
+fn acknowledged(settings: &Settings, acknowledgement: &Acknowledgement, now: u64) -> Line {
+    let Acknowledgement { code, index, id, approver, rule, until, until_text, comment } = acknowledgement;
+    let quoted_as =
+        |what: &str, name: &Option<String>| name.as_deref().map(|name| format!(", {what} {}", quoted(name)));
+    let index = index.map(|index| format!(", entry {index}"));
+    let parts = [index, quoted_as("id", id), quoted_as("approver", approver), quoted_as("rule", rule)];
+    let about: String = parts.into_iter().flatten().collect();
+    let comment = escape(comment);
+    let is_unknown = |name: &String| settings.watch.iter().all(|watch| watch.rule.name != *name);
+    let no_rule = rule.as_ref().is_some_and(is_unknown);
+    let unknown = if no_rule { "; no [[watch]] has this name" } else { "" };
+    if now >= *until {
+        let since = text::time(*until);
+        return note(format!(
+            "  no longer acknowledged  {code}{about}: over since {since}{unknown} ({comment})"
+        ));
+    }
+    let line =
+        format!("  acknowledged      {code}{about}, until {}{unknown} ({comment})", escape(until_text));
+    Line { text: line, is_note: no_rule }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
