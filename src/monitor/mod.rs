@@ -35,7 +35,7 @@ mod supervise;
 mod watch;
 
 pub use signals::stop_on_signal;
-pub use supervise::run;
+pub use supervise::{Read, run};
 
 use crate::mirror::{HeadReader, Queue};
 use crate::report::Report;

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// A log that is being watched.
 pub(super) struct Watch {
+    /// What the log is called.
+    pub(super) name: String,
     stop: Stop,
     /// Dropped to wake the thread out of its wait.
     wake: Option<Sender<()>>,
@@ -24,11 +26,11 @@ impl Watch {
     pub(super) fn start(watched: Watched, board: Arc<Board>, clock: fn() -> u64) -> std::io::Result<Watch> {
         let stop = Stop::default();
         let (wake, woken) = channel();
-        let told = stop.clone();
+        let (told, name) = (stop.clone(), watched.name.clone());
         let thread = std::thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || watch(&watched, &board, clock, &told, &woken))?;
-        Ok(Watch { stop, wake: Some(wake), thread })
+        Ok(Watch { name, stop, wake: Some(wake), thread })
     }
 
     /// Begins nothing new, and ends the audit that is under way after the batch in hand.
