@@ -1,6 +1,7 @@
 //! Start, reload, stop. The main thread waits for signals and serves the pages; the audits have threads of
 //! their own. Whatever it waits for, it hears signals meanwhile, and it waits for nothing without a bound.
 
+use super::clock::Clock;
 use super::event::Event;
 use super::log::Log;
 use super::serve::Pages;
@@ -39,13 +40,13 @@ pub fn run(plan: Plan, read: &Read, clock: fn() -> u64) -> Result<(), String> {
     let cannot = |error: std::io::Error| format!("cannot start: {error}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
     let log = Log::start(plan.json, clock).map_err(cannot)?;
-    let done = runtime.block_on(supervise(plan, read, clock));
+    let done = runtime.block_on(supervise(plan, read, Clock::start(clock)));
     runtime.shutdown_timeout(LAST_WORDS);
     log.flush(LAST_WORDS);
     done
 }
 
-async fn supervise(plan: Plan, read: &Read, clock: fn() -> u64) -> Result<(), String> {
+async fn supervise(plan: Plan, read: &Read, clock: Clock) -> Result<(), String> {
     let mut signals = Signals::catch().map_err(|error| format!("signals cannot be caught: {error}"))?;
     let board = Arc::new(Board::default());
     let watching = watching(&plan.logs);
@@ -187,13 +188,13 @@ struct Crew {
     /// Not started: an old thread is still at them.
     held: Vec<Watched>,
     board: Arc<Board>,
-    clock: fn() -> u64,
+    clock: Clock,
 }
 
 impl Crew {
     /// Starts all but those that an old thread is still at: one mirror has one user.
     fn start(&mut self, logs: &[Watched]) -> Result<(), String> {
-        self.board.plan(logs, (self.clock)());
+        self.board.plan(logs, self.clock.now());
         self.held = logs.to_vec();
         self.start_held()?;
         for Watched { name, .. } in &self.held {
