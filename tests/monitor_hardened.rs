@@ -26,8 +26,21 @@ fn watch(auditor: &Auditor, log: &Served, interval: &str, above: &str) -> PathBu
     path
 }
 
-/// An alert that keeps the first audit under way for some seconds: the log lies.
-const SLOW: &str = "[[alert]]\nname = \"slow\"\ncommand = [\"/bin/sleep\", \"4\"]\n";
+/// An alert that keeps the first audit under way for some seconds, as the log lies.
+fn slow(auditor: &Auditor) -> String {
+    let begun = auditor.directory().join("begun");
+    let does = format!("echo > '{}'; exec /bin/sleep 4", begun.display());
+    format!("[[alert]]\nname = \"slow\"\ncommand = [\"/bin/sh\", \"-c\", {does:?}]\n")
+}
+
+/// Waits until that is under way.
+fn wait_slow(auditor: &Auditor) {
+    let (begun, since) = (auditor.directory().join("begun"), Instant::now());
+    while !begun.exists() {
+        assert!(since.elapsed() < Duration::from_secs(60), "no alert");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
 
 fn lying() -> Served {
     Served::start(&["--entries", "20", "--approvers", "4", "--mix", "es256=1", "--lie", "tampered-entry:7"])
@@ -37,20 +50,18 @@ fn lying() -> Served {
 fn a_reload_during_a_reload_is_made_afterwards() {
     let log = lying();
     let auditor = Auditor::new(log.log_key());
-    let monitor = Monitor::start(&watch(&auditor, &log, "1h", SLOW));
+    let monitor = Monitor::start(&watch(&auditor, &log, "1h", &slow(&auditor)));
+    wait_slow(&auditor);
     let begun = Instant::now();
-    monitor.wait("started");
-    // The alert is on its way: the audit waits for it.
-    std::thread::sleep(Duration::from_millis(1500));
-    watch(&auditor, &log, "2h", SLOW);
+    watch(&auditor, &log, "2h", &slow(&auditor));
     monitor.signal("HUP");
     std::thread::sleep(Duration::from_millis(700));
     assert!(
-        monitor.of_kind("reloaded").is_empty() || begun.elapsed() > Duration::from_secs(4),
+        monitor.of_kind("reloaded").is_empty() || begun.elapsed() > Duration::from_millis(3500),
         "nothing was waited for: {:#?}",
         monitor.events()
     );
-    watch(&auditor, &log, "3h", SLOW);
+    watch(&auditor, &log, "3h", &slow(&auditor));
     monitor.signal("HUP");
     let begun = Instant::now();
     while monitor.metric("countersign_interval_seconds{log=\"main\"}") != Some(10800.0) {
@@ -63,9 +74,8 @@ fn a_reload_during_a_reload_is_made_afterwards() {
 fn a_stop_during_a_reload_is_the_first() {
     let log = lying();
     let auditor = Auditor::new(log.log_key());
-    let mut monitor = Monitor::start(&watch(&auditor, &log, "1h", SLOW));
-    monitor.wait("started");
-    std::thread::sleep(Duration::from_millis(1500));
+    let mut monitor = Monitor::start(&watch(&auditor, &log, "1h", &slow(&auditor)));
+    wait_slow(&auditor);
     monitor.signal("HUP");
     std::thread::sleep(Duration::from_millis(300));
     monitor.signal("TERM");
