@@ -366,6 +366,19 @@ fn heads_of_another_log_are_no_heads_of_this_one() {
 }
 
 #[test]
+fn of_what_is_no_head_at_all_the_rest_is_not_looked_at() {
+    let desk = Desk::new();
+    let log = honest_log(&key(), &rejected_leaves(3));
+    for (lines, rest) in [(999, false), (100_000, true)] {
+        let summary = desk.audit(&log, &[desk.peer("{\"a\":1}\n".repeat(lines))], NOW);
+        let why = only(&summary).error.clone().unwrap();
+        assert!(why.contains(&format!("of {} heads are none of this log's", lines.min(1000))), "{why}");
+        assert_eq!(why.contains("the rest of the answer was not looked at"), rest, "{why}");
+    }
+    assert_eq!(desk.codes(), Vec::<&str>::new());
+}
+
+#[test]
 fn what_a_peer_puts_around_a_head_is_not_kept() {
     let desk = Desk::new();
     let witness = TestWitness::ed25519("witness.example", 7);

@@ -35,9 +35,11 @@ pub fn run(common: &Common, options: &MonitorOptions) -> Result<u8, String> {
     if options.once {
         return once(watched);
     }
-    let counted = Counted::default();
-    let read = || watched::resolve(common, options).and_then(|watched| plan(watched, &counted));
-    monitor::run(plan(watched, &counted)?, &read, audit::unix_ms)?;
+    let (counted, common, options) = (Counted::default(), common.clone(), options.clone());
+    let first = plan(watched, &counted)?;
+    let read: monitor::Read =
+        Arc::new(move || watched::resolve(&common, &options).and_then(|watched| plan(watched, &counted)));
+    monitor::run(first, &read, audit::unix_ms)?;
     Ok(0)
 }
 

@@ -187,12 +187,18 @@ impl Net {
     }
 }
 
-/// A secret out of a file. Does not say which file: a person may have typed the secret itself.
+/// A secret out of a file. Does not say which file: a person may have typed the secret itself. Opening what is no
+/// file, such as a pipe with a name, could wait for ever; what a shell hands over is open already.
 ///
 /// # Errors
 /// A sentence for the person.
 pub fn read(path: &Path) -> Result<String, String> {
     let fail = |error: std::io::Error| format!("the file cannot be read: {error}");
+    let handed_over =
+        path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd");
+    if !handed_over && !std::fs::metadata(path).map_err(fail)?.is_file() {
+        return Err("it is not a file".to_owned());
+    }
     let file = std::fs::File::open(path).map_err(fail)?;
     let mut bytes = Vec::new();
     if file.take(MAX_SECRETS.saturating_add(1)).read_to_end(&mut bytes).map_err(fail)? as u64 > MAX_SECRETS {

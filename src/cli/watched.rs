@@ -148,7 +148,13 @@ fn apart(logs: &[LogConfig]) -> Result<(), String> {
         if !names.insert(&log.name) {
             return Err(format!("two logs have the name {}", quoted(&log.name)));
         }
-        if !mirrors.insert(&log.settings.db) {
+        // However it is spelt. A file that is not there yet is where its directory is.
+        let place = |db: &Path| match (std::fs::canonicalize(db), db.file_name()) {
+            (Err(_), Some(name)) => std::fs::canonicalize(parent(db)).map(|parent| parent.join(name)),
+            (place, _) => place,
+        };
+        let db = log.settings.require_db()?;
+        if !mirrors.insert(place(db).unwrap_or_else(|_| db.to_owned())) {
             return Err(format!("log {} has the mirror of another: each needs its own", quoted(&log.name)));
         }
     }

@@ -52,8 +52,11 @@ impl Event {
         match (self.event, severity) {
             ("finding-new" | "finding-stands", Some("invalid" | "violation")) | ("fault", _) => Level::ERROR,
             ("finding-new" | "finding-stands" | "findings-more" | "unreachable" | "in-use", _)
-            | ("channel-failing" | "peer-failing" | "reload-refused" | "restart-needed" | "init-left", _)
-            | ("events-lost", _) => Level::WARN,
+            | (
+                "channel-failing" | "peer-failing" | "reload-refused" | "restart-needed" | "init-left"
+                | "events-lost" | "held-up",
+                _,
+            ) => Level::WARN,
             _ => Level::INFO,
         }
     }

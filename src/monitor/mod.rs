@@ -14,6 +14,7 @@
 //! | file | holds |
 //! |---|---|
 //! | [`state`] | what is known of each log, and what one more report changes |
+//! | [`clock`] | the time that is shown, and the one that is judged by |
 //! | [`event`] | what happened, as a line of text or JSON |
 //! | `log` | the way of these lines to stderr, through `tracing` |
 //! | [`peers`] | what is known of those whose heads are compared with ours |
@@ -22,6 +23,7 @@
 //! | `serve`, `metrics`, `process` | `/metrics`, `/healthz`, `/heads` |
 //! | `signals`, `notify` | the operating system and systemd |
 
+pub mod clock;
 pub mod event;
 mod log;
 mod metrics;
@@ -35,7 +37,7 @@ mod supervise;
 mod watch;
 
 pub use signals::stop_on_signal;
-pub use supervise::run;
+pub use supervise::{Read, run};
 
 use crate::mirror::{HeadReader, Queue};
 use crate::report::Report;

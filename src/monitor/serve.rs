@@ -1,5 +1,6 @@
 //! `/metrics`, `/healthz` and `/heads`: read only, nothing secret, and bounded in connections, size and time.
 
+use super::clock::Clock;
 use super::metrics;
 use super::state::Board;
 use crate::mirror::{HeadLine, HeadReader};
@@ -9,17 +10,20 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::AbortHandle;
 
-/// Connections at once; further ones wait.
-const MOST_CONNECTIONS: usize = 32;
+/// Connections at once; for a further one the oldest is dropped.
+const MOST_CONNECTIONS: usize = 256;
 
 /// Histories of heads at once; further ones are refused, so that the other pages always get through.
 const MOST_HISTORIES: usize = 4;
@@ -42,37 +46,41 @@ const BREATHER: Duration = Duration::from_millis(200);
 /// What is served.
 pub(super) struct Pages {
     pub(super) board: Arc<Board>,
-    pub(super) clock: fn() -> u64,
+    pub(super) clock: Clock,
     started: u64,
     histories: Arc<Semaphore>,
 }
 
 impl Pages {
-    pub(super) fn new(board: Arc<Board>, clock: fn() -> u64) -> Pages {
-        Pages { board, clock, started: clock(), histories: Arc::new(Semaphore::new(MOST_HISTORIES)) }
+    pub(super) fn new(board: Arc<Board>, clock: Clock) -> Pages {
+        Pages {
+            board,
+            clock,
+            started: clock.now().shown,
+            histories: Arc::new(Semaphore::new(MOST_HISTORIES)),
+        }
     }
 
     /// Serves for ever.
     pub(super) async fn serve(self: Arc<Pages>, listener: TcpListener) {
-        let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let mut places = Places::default();
         loop {
-            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let pages = Arc::clone(&self);
-                    tokio::spawn(async move {
-                        // Late or gone: nobody is there to tell.
-                        let _ = tokio::time::timeout(CONNECTION_TIME, pages.connection(stream)).await;
-                        drop(place);
-                    });
+                    let (pages, long) = (Arc::clone(&self), Arc::<AtomicBool>::default());
+                    let served = pages.connection(stream, Arc::clone(&long));
+                    // Late or gone: nobody is there to tell.
+                    let task =
+                        tokio::spawn(async { drop(tokio::time::timeout(CONNECTION_TIME, served).await) });
+                    places.add(task.abort_handle(), long);
                 }
                 Err(_) => tokio::time::sleep(BREATHER).await,
             }
         }
     }
 
-    async fn connection(self: Arc<Pages>, stream: TcpStream) {
-        let service = service_fn(|request| Arc::clone(&self).answer(request));
+    async fn connection(self: Arc<Pages>, stream: TcpStream, long: Arc<AtomicBool>) {
+        let service = service_fn(|request| Arc::clone(&self).answer(request, Arc::clone(&long)));
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(REQUEST_TIME)
@@ -83,7 +91,11 @@ impl Pages {
         let _ = served.await;
     }
 
-    async fn answer(self: Arc<Pages>, request: Request<Incoming>) -> Result<Response<Content>, Infallible> {
+    async fn answer(
+        self: Arc<Pages>,
+        request: Request<Incoming>,
+        long: Arc<AtomicBool>,
+    ) -> Result<Response<Content>, Infallible> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -91,19 +103,19 @@ impl Pages {
         }
         Ok(match request.uri().path() {
             "/metrics" => {
-                let page = metrics::render(&self.board, self.started, (self.clock)());
+                let page = metrics::render(&self.board, self.started, self.clock.now().shown);
                 respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Content::whole(page))
             }
-            "/healthz" => match self.board.ills((self.clock)()) {
+            "/healthz" => match self.board.ills(self.clock.now()) {
                 ills if ills.is_empty() => plain(StatusCode::OK, "ok\n"),
                 ills => plain(StatusCode::SERVICE_UNAVAILABLE, ills.join("\n") + "\n"),
             },
-            "/heads" => self.heads(request.uri().query(), request.method() == Method::HEAD).await,
+            "/heads" => self.heads(request.uri().query(), request.method() == Method::HEAD, &long).await,
             _ => plain(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /heads?log=NAME\n"),
         })
     }
 
-    async fn heads(&self, query: Option<&str>, head_only: bool) -> Response<Content> {
+    async fn heads(&self, query: Option<&str>, head_only: bool, long: &AtomicBool) -> Response<Content> {
         let parameter =
             |name| query.and_then(|query| query.split('&').find_map(|part: &str| part.strip_prefix(name)));
         let (named, since) = (parameter("log="), parameter("since=").map(decoded));
@@ -125,6 +137,7 @@ impl Pages {
         let Ok(place) = Arc::clone(&self.histories).try_acquire_owned() else {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "others are reading; ask again later\n");
         };
+        long.store(true, Ordering::Relaxed);
         let opened = tokio::task::spawn_blocking(move || {
             let reader = subject.heads()?;
             match since {
@@ -146,6 +159,26 @@ impl Pages {
         };
         let content = if head_only { Content::Pieces(mpsc::channel(1).1) } else { history(reader, place) };
         respond(StatusCode::OK, "application/x-ndjson", content)
+    }
+}
+
+/// The open connections, the oldest first, and whether a history is sent over them.
+///
+/// Who asks is answered at once, so the oldest is the one that has been asking the longest, or never will. A history
+/// takes its time, and is dropped only where there is nothing else to drop.
+#[derive(Default)]
+struct Places(VecDeque<(AbortHandle, Arc<AtomicBool>)>);
+
+impl Places {
+    fn add(&mut self, task: AbortHandle, long: Arc<AtomicBool>) {
+        self.0.retain(|(task, _)| !task.is_finished());
+        if self.0.len() >= MOST_CONNECTIONS {
+            let oldest = self.0.iter().position(|(_, long)| !long.load(Ordering::Relaxed)).unwrap_or(0);
+            if let Some((task, _)) = self.0.remove(oldest) {
+                task.abort();
+            }
+        }
+        self.0.push_back((task, long));
     }
 }
 

@@ -1,5 +1,7 @@
-//! What is known of each log, and what one more report changes. No clock of its own.
+//! What is known of each log, and what one more report changes. No clock of its own; what is late is late by the
+//! steady one of [`Now`], which nobody sets.
 
+use super::clock::Now;
 use super::event::Event;
 use super::peers::Peers;
 use super::{Subject, Watched};
@@ -29,8 +31,10 @@ pub struct Status {
     deadline: Duration,
     /// When the next audit is to begin, or the one under way was to.
     pub due: u64,
+    /// The same by the steady clock.
+    due_steady: u64,
     /// When the audit under way began.
-    pub running: Option<u64>,
+    pub running: Option<Now>,
     /// The last audit that was made: when it ended, how long it took, what it said.
     pub last: Option<Last>,
     /// When an audit last checked everything that it was asked to.
@@ -60,6 +64,8 @@ pub struct Fault {
 pub struct Last {
     /// When it ended, in Unix milliseconds.
     pub at: u64,
+    /// The same by the steady clock.
+    steady: u64,
     /// Milliseconds.
     pub took: u64,
     /// What it said.
@@ -84,12 +90,13 @@ pub struct Known {
 }
 
 impl Status {
-    fn new(watched: &Watched, now: u64) -> Status {
+    fn new(watched: &Watched, now: Now) -> Status {
         Status {
             subject: Arc::clone(&watched.subject),
             interval: watched.interval,
             deadline: watched.deadline.unwrap_or_default(),
-            due: now,
+            due: now.shown,
+            due_steady: now.steady,
             running: None,
             last: None,
             success: None,
@@ -103,7 +110,7 @@ impl Status {
 
     /// What is wrong on our side, if anything: for `/healthz`. What the log does wrong, or that it cannot be
     /// reached, is not.
-    pub fn ills(&self, now: u64) -> Vec<String> {
+    pub fn ills(&self, now: Now) -> Vec<String> {
         let fault = |Fault { since, why }: &Fault| {
             let since = text::time(*since);
             format!(
@@ -114,10 +121,11 @@ impl Status {
         let mut ills: Vec<String> = self.fault.iter().map(fault).collect();
         // The next audit is an interval after the last, so this is two and a half of them after it.
         let patience = self.interval.saturating_mul(3).checked_div(2).unwrap_or_default();
-        let latest = self.due.saturating_add(ms(patience)).saturating_add(ms(self.deadline));
-        if now > latest {
-            let since = self.last.map_or(self.due, |last| last.at);
-            let (passed, since) = (text::duration(now.saturating_sub(since)), text::time(since));
+        let latest = self.due_steady.saturating_add(ms(patience)).saturating_add(ms(self.deadline));
+        if now.steady > latest {
+            let due = (self.due, self.due_steady);
+            let (since, steady) = self.last.map_or(due, |last| (last.at, last.steady));
+            let (passed, since) = (text::duration(now.steady.saturating_sub(steady)), text::time(since));
             ills.push(format!(
                 "an interval was missed: no audit ended for {passed}, since {since}. See what is slow (the network, the \
                  disk, a mirror that another program holds), or restart the monitor, which harms nothing"
@@ -139,16 +147,16 @@ impl Status {
         &mut self,
         name: &str,
         result: &Result<Report, String>,
-        now: u64,
+        now: Now,
         random: f64,
     ) -> (Vec<Event>, Duration) {
         let began = self.running.take().unwrap_or(now);
         let report = match result {
             Ok(report) => report,
             Err(why) => {
-                self.count(Conclusion::LocalFault, now, now.saturating_sub(began));
+                self.count(Conclusion::LocalFault, now, now.steady.saturating_sub(began.steady));
                 let why = format!("could not be audited: {why}");
-                self.set_fault(Some(why.clone()), now);
+                self.set_fault(Some(why.clone()), now.shown);
                 let next = self.schedule(now, random);
                 return (vec![Event::of(name, "fault", again(&why, next))], next);
             }
@@ -159,10 +167,10 @@ impl Status {
         self.count(verdict, now, input.duration_ms);
         let decided = input.faults.is_empty() && input.incomplete.is_empty();
         if decided {
-            self.success = Some(now);
+            self.success = Some(now.shown);
         }
         let causes = if input.faults.is_empty() { &input.incomplete } else { &input.faults };
-        self.set_fault((!input.faults.is_empty()).then(|| say_causes(&input.faults)), now);
+        self.set_fault((!input.faults.is_empty()).then(|| say_causes(&input.faults)), now.shown);
         let next = self.schedule(now, random);
         let mut events = Vec::new();
         match () {
@@ -186,7 +194,7 @@ impl Status {
         }
         events.push(audited(name, report, causes, next));
         if input.mirror == MirrorUse::Opened {
-            events.extend(self.peers.update(name, input, now));
+            events.extend(self.peers.update(name, input, now.shown));
             events.extend(self.compare(name, report));
         }
         (events, next)
@@ -197,15 +205,16 @@ impl Status {
         self.fault = why.map(|why| Fault { since, why });
     }
 
-    fn count(&mut self, verdict: Conclusion, now: u64, took: u64) {
+    fn count(&mut self, verdict: Conclusion, now: Now, took: u64) {
         let count = self.counts.entry(verdict).or_default();
         *count = count.saturating_add(1);
-        self.last = Some(Last { at: now, took, verdict });
+        self.last = Some(Last { at: now.shown, steady: now.steady, took, verdict });
     }
 
-    fn schedule(&mut self, now: u64, random: f64) -> Duration {
+    fn schedule(&mut self, now: Now, random: f64) -> Duration {
         let wait = self.wait(random);
-        self.due = now.saturating_add(ms(wait));
+        self.due = now.shown.saturating_add(ms(wait));
+        self.due_steady = now.steady.saturating_add(ms(wait));
         wait
     }
 
@@ -248,7 +257,8 @@ impl Status {
                     true => ("finding-new", format!("new: {what}")),
                     false => ("finding-stands", format!("stands since {}: {what}", reported.first_seen)),
                 };
-                let proof = finding.evidence.as_ref().map_or(String::new(), |path| format!(". Proof: {path}"));
+                let proof =
+                    finding.evidence.as_ref().map_or(String::new(), |path| format!(". Proof: {path}"));
                 new.push(
                     Event::of(name, event, format!("{said}{proof}"))
                         .with("code", finding.code.as_str())
@@ -332,7 +342,7 @@ pub struct Board(Mutex<BTreeMap<String, Status>>);
 impl Board {
     /// Takes over a plan: what is known of logs that stay is kept, the others are forgotten. Every log is due
     /// now.
-    pub fn plan(&self, logs: &[Watched], now: u64) {
+    pub fn plan(&self, logs: &[Watched], now: Now) {
         let mut all = self.lock();
         let mut before = std::mem::take(&mut *all);
         for watched in logs {
@@ -348,7 +358,7 @@ impl Board {
     }
 
     /// An audit of this log begins.
-    pub fn begun(&self, name: &str, now: u64) {
+    pub fn begun(&self, name: &str, now: Now) {
         if let Some(status) = self.lock().get_mut(name) {
             status.running = Some(now);
         }
@@ -359,7 +369,7 @@ impl Board {
         &self,
         name: &str,
         result: &Result<Report, String>,
-        now: u64,
+        now: Now,
         random: f64,
     ) -> (Vec<Event>, Duration) {
         match self.lock().get_mut(name) {
@@ -375,7 +385,7 @@ impl Board {
     }
 
     /// What is wrong on our side, for all logs.
-    pub fn ills(&self, now: u64) -> Vec<String> {
+    pub fn ills(&self, now: Now) -> Vec<String> {
         let all = self.lock();
         let ills =
             all.iter().flat_map(|(name, status)| status.ills(now).into_iter().map(move |ill| (name, ill)));

@@ -23,6 +23,11 @@ impl Subject for Nothing {
 
 const MINUTE: u64 = 60_000;
 
+/// Both clocks show this.
+fn at(now: u64) -> Now {
+    Now { shown: now, steady: now }
+}
+
 /// A board with one log that is audited every minute, and may take ten seconds.
 fn board(name: &str) -> Board {
     let watched = Watched {
@@ -32,7 +37,7 @@ fn board(name: &str) -> Board {
         subject: Arc::new(Nothing),
     };
     let board = Board::default();
-    board.plan(&[watched], 0);
+    board.plan(&[watched], at(0));
     board
 }
 
@@ -68,7 +73,7 @@ fn fault(mirror: MirrorUse) -> Input {
 
 /// What is said, and the wait without jitter.
 fn take(board: &Board, input: Input, now: u64) -> (Vec<&'static str>, Duration) {
-    let (events, wait) = board.finished("main", &Ok(Report::new(input)), now, 0.5);
+    let (events, wait) = board.finished("main", &Ok(Report::new(input)), at(now), 0.5);
     (events.iter().map(|event| event.event).collect(), wait)
 }
 
@@ -81,7 +86,7 @@ fn an_unreachable_log_is_asked_less_and_less_and_is_no_ill_of_ours() {
         assert_eq!(said, ["unreachable", "audited"]);
         assert_eq!(wait, Duration::from_millis(minutes * MINUTE));
         now += minutes * MINUTE;
-        assert_eq!(board.ills(now), Vec::<String>::new(), "the wait is on purpose");
+        assert_eq!(board.ills(at(now)), Vec::<String>::new(), "the wait is on purpose");
     }
     assert_eq!(take(&board, input(&[]), now), (vec!["reachable", "audited"], Duration::from_millis(MINUTE)));
     assert_eq!(take(&board, unreachable(), now).1, Duration::from_millis(MINUTE), "patience begins anew");
@@ -122,7 +127,7 @@ fn a_peer_that_fails_is_said_once_and_the_log_is_asked_as_often() {
 fn waits_are_jittered_by_a_tenth() {
     let board = board("main");
     for (random, wait) in [(0.0, 54_000), (0.5, 60_000), (1.0, 66_000), (7.0, 66_000)] {
-        let (_, next) = board.finished("main", &Ok(Report::new(input(&[]))), 0, random);
+        let (_, next) = board.finished("main", &Ok(Report::new(input(&[]))), at(0), random);
         assert!(next.abs_diff(Duration::from_millis(wait)) < Duration::from_millis(2), "{random}: {next:?}");
     }
 }
@@ -133,18 +138,30 @@ fn a_missed_interval_is_an_ill_exactly_from_when_it_is() {
     take(&board, input(&[]), 1000);
     // Two and a half intervals and the deadline after the last audit ended.
     let latest = 1000 + MINUTE * 5 / 2 + 10_000;
-    assert_eq!(board.ills(latest), Vec::<String>::new());
-    let ills = board.ills(latest + 1);
+    assert_eq!(board.ills(at(latest)), Vec::<String>::new());
+    let ills = board.ills(at(latest + 1));
     assert!(ills.len() == 1 && ills[0].starts_with("main: an interval was missed"), "{ills:?}");
     // One that is under way is none that ended.
-    board.begun("main", latest);
-    assert_eq!(board.ills(latest + 1).len(), 1);
+    board.begun("main", at(latest));
+    assert_eq!(board.ills(at(latest + 1)).len(), 1);
     take(&board, input(&[]), latest + 2);
-    assert_eq!(board.ills(latest + 3), Vec::<String>::new());
+    assert_eq!(board.ills(at(latest + 3)), Vec::<String>::new());
     // Before the first audit the same patience holds, from the start.
     let board = self::board("main");
-    assert_eq!(board.ills(MINUTE * 3 / 2 + 10_000), Vec::<String>::new());
-    assert_eq!(board.ills(MINUTE * 3 / 2 + 10_001).len(), 1);
+    assert_eq!(board.ills(at(MINUTE * 3 / 2 + 10_000)), Vec::<String>::new());
+    assert_eq!(board.ills(at(MINUTE * 3 / 2 + 10_001)).len(), 1);
+}
+
+#[test]
+fn a_clock_that_is_set_makes_nothing_late_and_hides_nothing() {
+    let board = board("main");
+    take(&board, input(&[]), 1000);
+    let (soon, late) = (1000 + MINUTE, 1000 + MINUTE * 3);
+    assert_eq!(board.ills(Now { shown: 4 * 60 * MINUTE, steady: soon }), Vec::<String>::new());
+    for shown in [0, soon, 4 * 60 * MINUTE] {
+        let ills = board.ills(Now { shown, steady: late });
+        assert!(ills.len() == 1 && ills[0].contains("no audit ended for 3"), "{shown}: {ills:?}");
+    }
 }
 
 #[test]
@@ -153,15 +170,15 @@ fn faults_of_ours_are_ills_until_an_audit_gets_through() {
     for mirror in [MirrorUse::Unopened, MirrorUse::InUse] {
         take(&board, fault(mirror), 0);
         take(&board, fault(mirror), 5000);
-        let ills = board.ills(1);
+        let ills = board.ills(at(1));
         let said = "main: a fault on this side since 1970-01-01T00:00:00.000Z: our disk. Mend it";
         assert!(ills.len() == 1 && ills[0].starts_with(said), "{ills:?}");
         take(&board, input(&[("now", Code::HeadRollback)]), 0);
-        assert_eq!(board.ills(1), Vec::<String>::new(), "what the log does is no ill of ours");
+        assert_eq!(board.ills(at(1)), Vec::<String>::new(), "what the log does is no ill of ours");
     }
-    let (events, _) = board.finished("main", &Err("the policy is gone".to_owned()), 0, 0.5);
+    let (events, _) = board.finished("main", &Err("the policy is gone".to_owned()), at(0), 0.5);
     assert_eq!(events[0].event, "fault");
-    assert!(board.ills(1)[0].contains("the policy is gone"));
+    assert!(board.ills(at(1))[0].contains("the policy is gone"));
 }
 
 #[test]
@@ -223,14 +240,14 @@ fn a_reload_keeps_what_is_known_of_logs_that_stay() {
         deadline: None,
         subject: Arc::new(Nothing),
     };
-    board.plan(&[again("main"), again("other")], 5);
+    board.plan(&[again("main"), again("other")], at(5));
     assert_eq!(
         take(&board, input(&[("now", Code::HeadRollback)]), 6).0,
         ["audited"],
         "said before the reload"
     );
     assert_eq!(board.lock().len(), 2);
-    board.plan(&[again("other")], 7);
+    board.plan(&[again("other")], at(7));
     assert_eq!(take(&board, input(&[]), 8), (Vec::new(), Duration::ZERO), "nobody watches it any more");
 }
 
@@ -244,7 +261,7 @@ fn metrics_say_what_is_known_and_nothing_else() {
         log: LogPart { tree_size: Some(7), ..input(&[]).log },
         ..input(&[("now", Code::HeadRollback)])
     });
-    board.finished(name, &Ok(report), 61_000, 0.5);
+    board.finished(name, &Ok(report), at(61_000), 0.5);
     let page = metrics::render(&board, 0, 62_000);
     for line in [
         "countersign_head_size{log=\"a\\\"b\\\\c\"} 7",

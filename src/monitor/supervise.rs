@@ -1,6 +1,7 @@
 //! Start, reload, stop. The main thread waits for signals and serves the pages; the audits have threads of
-//! their own.
+//! their own. Whatever it waits for, it hears signals meanwhile, and it waits for nothing without a bound.
 
+use super::clock::Clock;
 use super::event::Event;
 use super::log::Log;
 use super::serve::Pages;
@@ -8,36 +9,44 @@ use super::signals::{Asked, Signals};
 use super::state::Board;
 use super::watch::Watch;
 use super::{Plan, Watched, notify};
+use crate::core::text;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 /// How often is looked whether the threads have ended.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long a reload waits for the new config, and then for the audits under way: no log holds up the others.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(90);
+
+/// How long a stop waits for the audits under way. Less than `TimeoutStopSec` of the systemd unit.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
+
 /// For what is under way in the background when everything has ended.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Reads the plan anew. It may take its time: it is called where it holds nothing up.
+pub type Read = Arc<dyn Fn() -> Result<Plan, String> + Send + Sync>;
 
 /// Watches the logs of `plan` until the operating system asks to stop. On a reload `read` gives the plan
 /// anew; where it cannot, the old one stays.
 ///
 /// # Errors
 /// A sentence for the person: it could not be begun.
-pub fn run(plan: Plan, read: &dyn Fn() -> Result<Plan, String>, clock: fn() -> u64) -> Result<(), String> {
+pub fn run(plan: Plan, read: &Read, clock: fn() -> u64) -> Result<(), String> {
     let cannot = |error: std::io::Error| format!("cannot start: {error}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
     let log = Log::start(plan.json, clock).map_err(cannot)?;
-    let done = runtime.block_on(supervise(plan, read, clock));
+    let done = runtime.block_on(supervise(plan, read, Clock::start(clock)));
     runtime.shutdown_timeout(LAST_WORDS);
     log.flush(LAST_WORDS);
     done
 }
 
-async fn supervise(
-    plan: Plan,
-    read: &dyn Fn() -> Result<Plan, String>,
-    clock: fn() -> u64,
-) -> Result<(), String> {
+async fn supervise(plan: Plan, read: &Read, clock: Clock) -> Result<(), String> {
     let mut signals = Signals::catch().map_err(|error| format!("signals cannot be caught: {error}"))?;
     let board = Arc::new(Board::default());
     let watching = watching(&plan.logs);
@@ -52,7 +61,7 @@ async fn supervise(
     }
     started.say();
     plan.notes.iter().for_each(Event::say);
-    let mut crew = Crew { watches: Vec::new(), board, clock };
+    let mut crew = Crew { watches: Vec::new(), held: Vec::new(), board, clock };
     crew.start(&plan.logs)?;
     notify::say("READY=1");
     if let Some(often) = notify::watchdog() {
@@ -64,35 +73,107 @@ async fn supervise(
             }
         });
     }
-    let (listen, json) = (plan.listen, plan.json);
-    while signals.next().await == Asked::Reload {
-        match read() {
+    let unchanging = (plan.listen, plan.json);
+    loop {
+        let asked = tokio::select! {
+            asked = signals.next() => asked,
+            () = tokio::time::sleep(LOOK), if !crew.held.is_empty() => {
+                crew.start_held()?;
+                continue;
+            }
+        };
+        if asked == Asked::Stop || reload(&mut crew, read, &mut signals, unchanging).await? == Asked::Stop {
+            break;
+        }
+    }
+    stop(&mut crew, &mut signals).await;
+    Ok(())
+}
+
+/// Reads the config again and goes on with it; once more where that was asked for meanwhile, as the first
+/// reading may have been too early. What is to be done next: `Stop` where that was asked for meanwhile.
+async fn reload(
+    crew: &mut Crew,
+    read: &Read,
+    signals: &mut Signals,
+    unchanging: (Option<std::net::SocketAddr>, bool),
+) -> Result<Asked, String> {
+    let mut again = true;
+    while again {
+        again = false;
+        let reading = Arc::clone(read);
+        // A file may be on a disk that does not answer: not on this thread.
+        let reading = timeout(RELOAD_PATIENCE, tokio::task::spawn_blocking(move || reading()));
+        let plan = match heard(reading, signals, &mut again).await {
+            None => return Ok(Asked::Stop),
+            Some(Ok(Ok(plan))) => plan,
+            Some(Ok(Err(_))) => Err("reading it failed for a bug in countersign".to_owned()),
+            Some(Err(_)) => Err(format!("it could not be read within {}", shown(RELOAD_PATIENCE))),
+        };
+        let plan = match plan {
+            Ok(plan) => plan,
             Err(why) => {
                 let said = format!("the new config is not used, the old one stays: {why}");
                 Event::new("reload-refused", said).say();
+                continue;
             }
-            Ok(plan) => {
-                if !crew.stop(&mut signals).await {
-                    return Ok(());
-                }
-                let said = format!("reloaded: {}", self::watching(&plan.logs));
-                Event::new("reloaded", said).with("logs", plan.logs.len()).say();
-                if plan.listen != listen || plan.json != json {
-                    let said = "`listen` and `log-format` change only with a restart";
-                    Event::new("restart-needed", said).say();
-                }
-                plan.notes.iter().for_each(Event::say);
-                crew.start(&plan.logs)?;
-            }
+        };
+        crew.stop();
+        if heard(crew.ended(RELOAD_PATIENCE), signals, &mut again).await.is_none() {
+            return Ok(Asked::Stop);
         }
+        let said = format!("reloaded: {}", watching(&plan.logs));
+        Event::new("reloaded", said).with("logs", plan.logs.len()).say();
+        if (plan.listen, plan.json) != unchanging {
+            let said = "`listen` and `log-format` change only with a restart";
+            Event::new("restart-needed", said).say();
+        }
+        plan.notes.iter().for_each(Event::say);
+        crew.start(&plan.logs)?;
     }
+    Ok(Asked::Reload)
+}
+
+/// Stops all and waits for them, but not for ever; and not at all when that is asked for once more. A mirror
+/// stands being left at any moment.
+async fn stop(crew: &mut Crew, signals: &mut Signals) {
     notify::say("STOPPING=1");
     let said = "stopping: nothing new is begun, and what is under way ends after its batch";
     Event::new("stopping", said).say();
-    if crew.stop(&mut signals).await {
-        Event::new("stopped", "stopped").say();
+    crew.stop();
+    let said = match heard(crew.ended(STOP_PATIENCE), signals, &mut false).await {
+        None => "stopped at once, without waiting for the audits".to_owned(),
+        Some(true) => "stopped".to_owned(),
+        Some(false) => {
+            let names: Vec<String> = crew.under_way().map(|name| text::quoted(name)).collect();
+            format!(
+                "stopped without the end of what was under way for {}, which did not come within {}; the next \
+                 audit goes on from what is kept",
+                names.join(", "),
+                shown(STOP_PATIENCE)
+            )
+        }
+    };
+    Event::new("stopped", said).say();
+}
+
+/// What `wait` gives, or `None` where somebody asked to stop before it came. Whether a reload was asked for
+/// meanwhile is remembered in `again`.
+async fn heard<T>(wait: impl Future<Output = T>, signals: &mut Signals, again: &mut bool) -> Option<T> {
+    tokio::pin!(wait);
+    loop {
+        tokio::select! {
+            done = &mut wait => return Some(done),
+            asked = signals.next() => match asked {
+                Asked::Stop => return None,
+                Asked::Reload => *again = true,
+            },
+        }
     }
-    Ok(())
+}
+
+fn shown(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
 }
 
 fn watching(logs: &[Watched]) -> String {
@@ -104,37 +185,64 @@ fn watching(logs: &[Watched]) -> String {
 
 /// The threads.
 struct Crew {
+    /// Also those that were told to stop and have not ended yet.
     watches: Vec<Watch>,
+    /// Not started: an old thread is still at them.
+    held: Vec<Watched>,
     board: Arc<Board>,
-    clock: fn() -> u64,
+    clock: Clock,
 }
 
 impl Crew {
+    /// Starts all but those that an old thread is still at: one mirror has one user.
     fn start(&mut self, logs: &[Watched]) -> Result<(), String> {
-        self.board.plan(logs, (self.clock)());
-        for watched in logs {
-            let watch = Watch::start(watched.clone(), Arc::clone(&self.board), self.clock);
+        self.board.plan(logs, self.clock.now());
+        self.held = logs.to_vec();
+        self.start_held()?;
+        for Watched { name, .. } in &self.held {
+            let said =
+                "not watched by the new config yet: what was under way has not ended; the other logs go on";
+            Event::of(name, "held-up", said).say();
+        }
+        Ok(())
+    }
+
+    /// Starts those whose old threads have ended.
+    fn start_held(&mut self) -> Result<(), String> {
+        self.watches.retain(|watch| !watch.has_ended());
+        for watched in std::mem::take(&mut self.held) {
+            if self.under_way().any(|name| *name == watched.name) {
+                self.held.push(watched);
+                continue;
+            }
+            let watch = Watch::start(watched, Arc::clone(&self.board), self.clock);
             self.watches.push(watch.map_err(|error| format!("cannot start a thread: {error}"))?);
         }
         Ok(())
     }
 
-    /// Stops all and waits for them, one mirror having one user. `false`: somebody asked once more to stop,
-    /// and there is no time for that; a mirror stands being left at any moment.
-    async fn stop(&mut self, signals: &mut Signals) -> bool {
+    /// Tells all to stop.
+    fn stop(&mut self) {
+        self.held.clear();
         self.watches.iter_mut().for_each(Watch::stop);
-        while !self.watches.iter().all(Watch::has_ended) {
-            tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
-                asked = signals.next() => {
-                    if asked == Asked::Stop {
-                        Event::new("stopped", "stopped at once, without waiting for the audits").say();
-                        return false;
-                    }
-                }
+    }
+
+    /// Waits until all have ended, or so long.
+    async fn ended(&self, most: Duration) -> bool {
+        let all = async {
+            while self.under_way().next().is_some() {
+                tokio::time::sleep(LOOK).await;
             }
-        }
-        self.watches.clear();
-        true
+        };
+        timeout(most, all).await.is_ok()
+    }
+
+    /// The logs whose threads have not ended.
+    fn under_way(&self) -> impl Iterator<Item = &String> {
+        self.watches.iter().filter(|watch| !watch.has_ended()).map(|watch| &watch.name)
     }
 }
+
+#[cfg(test)]
+#[path = "supervise_tests.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! The thread of a log: audit, say what came of it, wait, again.
 
+use super::clock::Clock;
 use super::event::Event;
 use super::state::Board;
 use super::{Subject, Watched};
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 /// A log that is being watched.
 pub(super) struct Watch {
+    /// What the log is called.
+    pub(super) name: String,
     stop: Stop,
     /// Dropped to wake the thread out of its wait.
     wake: Option<Sender<()>>,
@@ -21,14 +24,14 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Starts to watch: the first audit begins at once.
-    pub(super) fn start(watched: Watched, board: Arc<Board>, clock: fn() -> u64) -> std::io::Result<Watch> {
+    pub(super) fn start(watched: Watched, board: Arc<Board>, clock: Clock) -> std::io::Result<Watch> {
         let stop = Stop::default();
         let (wake, woken) = channel();
-        let told = stop.clone();
+        let (told, name) = (stop.clone(), watched.name.clone());
         let thread = std::thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || watch(&watched, &board, clock, &told, &woken))?;
-        Ok(Watch { stop, wake: Some(wake), thread })
+        Ok(Watch { name, stop, wake: Some(wake), thread })
     }
 
     /// Begins nothing new, and ends the audit that is under way after the batch in hand.
@@ -61,13 +64,13 @@ fn audit(subject: &dyn Subject, stop: &Stop) -> Result<Report, String> {
     }
 }
 
-fn watch(watched: &Watched, board: &Board, clock: fn() -> u64, stop: &Stop, woken: &Receiver<()>) {
+fn watch(watched: &Watched, board: &Board, clock: Clock, stop: &Stop, woken: &Receiver<()>) {
     let mut wait = Duration::ZERO;
     loop {
         if woken.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
             return;
         }
-        board.begun(&watched.name, clock());
+        board.begun(&watched.name, clock.now());
         let result = audit(watched.subject.as_ref(), stop);
         let cut_short = result.as_ref().is_ok_and(|report| {
             stop.is_stopped()
@@ -79,7 +82,7 @@ fn watch(watched: &Watched, board: &Board, clock: fn() -> u64, stop: &Stop, woke
             Event::of(&watched.name, "audit-stopped", said).say();
             return;
         }
-        let (events, next) = board.finished(&watched.name, &result, clock(), fastrand::f64());
+        let (events, next) = board.finished(&watched.name, &result, clock.now(), fastrand::f64());
         events.iter().for_each(Event::say);
         wait = next;
     }

@@ -25,6 +25,10 @@ const MOST_NEW: u64 = 10_000;
 /// Heads that are verified before they are kept.
 const KEPT_AT_ONCE: usize = 1000;
 
+/// Heads of one answer that are not the log's, until the rest of it is not looked at: each costs us a verification,
+/// and the peer nothing.
+const MOST_REFUSED: u64 = 1000;
+
 /// How far back of what was read last is asked again, in milliseconds: a clock that was set back a little must not
 /// hide a head.
 const OVERLAP_MS: u64 = 10 * 60 * 1000;
@@ -64,6 +68,8 @@ struct Taken {
     first_refusal: Option<String>,
     /// There are more new ones than are taken at once.
     more: bool,
+    /// The rest was not looked at.
+    given_up: bool,
     /// The latest time at which the peer says that it first saw one.
     latest: Option<u64>,
 }
@@ -134,7 +140,12 @@ impl Run<'_> {
         let known = known.unwrap_or_default();
         let mut progress = known;
         let mut result = self.compare_with(peer, &mut progress, answer)?;
-        progress.failures = if result.error.is_some() { known.failures.saturating_add(1) } else { 0 };
+        progress.failures = match result.error {
+            None => 0,
+            // Nobody's fault.
+            Some(_) if self.options.stop.is_stopped() => known.failures,
+            Some(_) => known.failures.saturating_add(1),
+        };
         result.failures = progress.failures;
         if progress != known {
             // After the heads: a crash in between reads them once more.
@@ -213,12 +224,17 @@ impl Run<'_> {
                 Err(why) => {
                     taken.refused = taken.refused.saturating_add(1);
                     taken.first_refusal.get_or_insert_with(|| text::quoted(&why.to_string()));
+                    taken.given_up = taken.refused >= MOST_REFUSED;
                 }
+            }
+            if taken.given_up {
+                break;
             }
             if batch.len() >= KEPT_AT_ONCE {
                 taken.new = taken.new.saturating_add(self.keep_all(&batch, &Provenance::Peer)?);
                 batch.clear();
-                if taken.new >= MOST_NEW {
+                // Whoever asked to stop does not wait for the rest; the next audit reads it again.
+                if taken.new >= MOST_NEW || self.options.stop.is_stopped() {
                     taken.more = true;
                     return Ok(Ok(taken));
                 }
@@ -234,7 +250,11 @@ impl Taken {
     fn complaint(&self) -> Option<String> {
         if let Some(why) = &self.first_refusal {
             let (refused, read) = (self.refused, self.read);
-            return Some(format!("{refused} of {read} heads are none of this log's, the first: {why}"));
+            let rest = if self.given_up { "; the rest of the answer was not looked at" } else { "" };
+            return Some(format!("{refused} of {read} heads are none of this log's, the first: {why}{rest}"));
+        }
+        if self.more && self.new < MOST_NEW {
+            return Some("not all of its heads were read, because somebody asked to stop".to_owned());
         }
         if self.more {
             return Some(format!("more than {MOST_NEW} heads are new; the next audit goes on"));

@@ -25,9 +25,14 @@ impl Document {
             return Err(OpenError::Scheme { scheme: base.scheme().to_owned() });
         }
         let query = base.query().map(|query| format!("?{query}")).unwrap_or_default();
+        // A server that sends them back must not have them in our messages: as they stand there, and decoded.
+        let mut parts: Vec<String> =
+            query.trim_start_matches('?').split(['&', '=']).map(str::to_owned).collect();
+        parts.extend(base.query_pairs().map(|(_, value)| value.into_owned()));
+        parts.extend(base.query().map(str::to_owned));
         base.set_query(None);
         base.set_fragment(None);
-        Ok(Document { http: Http::at(base, options)?, query })
+        Ok(Document { http: Http::at(base, options)?.not_showing(parts), query })
     }
 
     /// All its bytes, which are at most `limit`. Nothing is said about what they are, except that
@@ -88,6 +93,36 @@ mod tests {
             let error = Document::new(bad, &HttpOptions::default()).err().map(|e| e.to_string()).unwrap();
             assert!(!error.contains("s3cret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_server_that_sends_back_what_opens_it_has_it_not_shown() {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let answers = [
+            "HTTP/1.1 302 F\r\nLocation: https://evil.example/tok3n-s3cret\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Encoding: tok3n-s3cret\r\n",
+            "HTTP/1.1 302 F\r\nLocation: https://evil.example/?tok3n-s3cret/tok3n%2Ds3cret/\r\n",
+            "HTTP/1.1 302 F\r\nLocation: https://evil.example/tok3n%2Ds3cret/\r\n",
+        ];
+        let server = std::thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]).unwrap();
+                stream
+                    .write_all(format!("{answer}Connection: close\r\nContent-Length: 0\r\n\r\n").as_bytes())
+                    .unwrap();
+            }
+        });
+        for _ in answers {
+            let options = HttpOptions { env_proxy: false, retries: 0, ..HttpOptions::default() };
+            let url = format!("http://127.0.0.1:{port}/heads?log=a&key=tok3n%2Ds3cret");
+            let document = Document::new(&url, &options).map_err(|e| e.to_string()).unwrap();
+            let error = document.fetch(1000).unwrap_err().to_string();
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+        server.join().unwrap();
     }
 
     #[test]

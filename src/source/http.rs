@@ -42,6 +42,9 @@ pub struct Http {
     served: AtomicBool,
     /// What a server may know and must not get printed or stored by sending it back.
     secrets: Vec<String>,
+    /// What may open the document, and must not be shown either. An answer may well contain it: it may be the
+    /// log's name.
+    unshown: Vec<String>,
     handle: Handle,
     _background: Background,
 }
@@ -79,11 +82,20 @@ impl Http {
             gate: Gate::new(),
             served: AtomicBool::new(false),
             secrets: secrets(credentials.as_ref(), options),
+            unshown: Vec::new(),
             credentials,
             options: options.clone(),
             handle,
             _background: background,
         })
+    }
+
+    /// With texts that are shown nowhere, unless they are too short for that. The longest first, where one is a
+    /// part of another.
+    pub(super) fn not_showing(mut self, texts: impl IntoIterator<Item = String>) -> Http {
+        self.unshown.extend(texts.into_iter().filter(|text| text.len() >= SHORTEST));
+        self.unshown.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        self
     }
 
     fn url(&self, path: &str) -> String {
@@ -219,7 +231,8 @@ impl Http {
 
     /// `text` without any secret that a server put into it.
     fn without_secrets(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "[a secret of yours]"))
+        let all = self.secrets.iter().chain(&self.unshown);
+        all.fold(text.to_owned(), |text, secret| text.replace(secret, "[a secret of yours]"))
     }
 
     /// An answer that sends a secret back is none: it would end up in findings and in the mirror.
