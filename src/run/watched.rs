@@ -138,13 +138,11 @@ impl<'a> Run<'a> {
         })?)
     }
 
-    /// Counts the hits that no finished run told of: also those of one that was killed after it kept them.
+    /// Counts the hits that nobody was told of: also those of a run that was killed after it kept them. That they are
+    /// told is noted by who told.
     fn count_hits(&mut self) -> Result<(), Fault> {
-        let (told, hits) = (self.mirror.hits_told()?, self.mirror.hits()?);
-        if hits != told {
-            self.summary.hits_new = hits.saturating_sub(told);
-            self.mirror.transact(|mirror, _| mirror.put_hits_told(hits))?;
-        }
+        self.summary.hits = self.mirror.hits()?;
+        self.summary.hits_new = self.summary.hits.saturating_sub(self.mirror.hits_told()?);
         Ok(())
     }
 }
