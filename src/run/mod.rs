@@ -178,8 +178,6 @@ pub struct Run<'a> {
     pub(crate) confirmed: bool,
     /// Watch rules.
     rules: &'a [Rule],
-    /// How far they had looked is not known any more.
-    rules_start_over: bool,
 }
 
 impl<'a> Run<'a> {
@@ -201,7 +199,6 @@ impl<'a> Run<'a> {
             summary: Summary::default(),
             confirmed: false,
             rules: &[],
-            rules_start_over: false,
         }
     }
 

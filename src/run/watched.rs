@@ -2,7 +2,8 @@
 //!
 //! Where a rule is stands in the mirror, and moves in the same transaction that keeps its hits, so no crash
 //! loses or doubles one. A rule is noted before anything else happens in the first run that knows it: entries that this run
-//! mirrors are new to it, also if it is killed in between. It goes by what is kept of checked entries; checking these again
+//! mirrors are new to it, also if it is killed in between; those that are mirrored already are not, also if they are to
+//! be checked again. It goes by what is kept of checked entries; checking these again
 //! (`--full`, other trust options) makes no rule look again.
 
 use super::{Fault, Run};
@@ -76,17 +77,16 @@ impl<'a> Run<'a> {
     /// Notes the rules that this mirror does not know yet. Before entries are forgotten or come in.
     pub(super) fn note_rules(&mut self) -> Result<(), Fault> {
         if self.options.full && self.mirror.transact(|mirror, _| mirror.forget_damaged_watch_rows())? {
-            let note =
-                "how far watch rules had looked was damaged on this disk: they look at all entries again";
+            let note = "how far watch rules had looked was damaged on this disk: they look at all entries again, and so do \
+                        rules that come back later or are new";
             self.summary.notes.push(note.to_owned());
-            self.rules_start_over = true;
         }
-        let checked = self.mirror.state().checked;
+        let begin = if self.mirror.has_forgotten_watch_rows()? { 0 } else { self.mirror.state().rooted };
         let mut new = BTreeMap::new();
         for rule in self.rules {
             let digest = rule.digest();
             if self.mirror.looked(&digest)?.is_none() {
-                let next = if rule.past || self.rules_start_over { 0 } else { checked };
+                let next = if rule.past { 0 } else { begin };
                 new.insert(digest.0, Looked { next, memory: Memory::default() });
             }
         }
