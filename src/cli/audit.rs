@@ -272,10 +272,12 @@ pub fn print(settings: &Settings, report: &Report) -> bool {
 pub fn note_told(settings: &Settings, report: &Report) {
     let Some(hits) = report.input().hits_to_note else { return };
     let (Ok(db), Ok(Some(key))) = (settings.require_db(), settings.one_log_key()) else { return };
-    let noted = Mirror::open(db, key)
-        .and_then(|mut mirror| mirror.transact(|mirror, _| mirror.put_hits_told(hits)));
+    let noted =
+        Mirror::open(db, key).and_then(|mut mirror| mirror.transact(|mirror, _| mirror.put_hits_told(hits)));
     if let Err(error) = noted {
-        output::note(&format!("the next report will tell of the same hits of watch rules as new again: {error}"));
+        output::note(&format!(
+            "the next report will tell of the same hits of watch rules as new again: {error}"
+        ));
     }
 }
 

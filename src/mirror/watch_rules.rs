@@ -5,6 +5,7 @@
 
 use super::write::int;
 use super::{Mirror, MirrorError, Result};
+use crate::audit::finding::Finding;
 use crate::audit::watch_list::{Facts, Memory};
 use crate::core::entry::Decision;
 use crate::core::hash::{Hash, sha256};
@@ -74,6 +75,15 @@ impl Mirror {
             .db
             .prepare_cached("SELECT count(*) FROM findings WHERE code = 'watch-list'")
             .and_then(|mut select| select.query_row([], |row| row.get(0)));
+        self.sql(result)
+    }
+
+    /// Whether this hit is kept already.
+    pub fn has_hit(&self, hit: &Finding) -> Result<bool> {
+        let result = self
+            .db
+            .prepare_cached("SELECT 1 FROM findings WHERE key = ?1")
+            .and_then(|mut select| select.exists([hit.key()]));
         self.sql(result)
     }
 

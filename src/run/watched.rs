@@ -10,7 +10,7 @@ use super::{Fault, Run};
 use crate::audit::finding::Finding;
 use crate::audit::watch_list::{Facts, Memory, Rule};
 use crate::core::hash::Hash;
-use crate::mirror::Looked;
+use crate::mirror::{Looked, Mirror};
 use crate::source::Stop;
 use std::collections::BTreeMap;
 
@@ -42,29 +42,34 @@ struct Beyond {
 
 impl Watcher<'_> {
     /// Looks at an entry, unless it did before; gives what is to be kept of it.
-    fn look(&mut self, facts: &Facts) -> Option<Finding> {
+    fn look(&mut self, facts: &Facts, mirror: &Mirror) -> Result<Option<Finding>, Fault> {
         if facts.index < self.looked.next {
-            return None;
+            return Ok(None);
         }
         self.looked.next = facts.index.saturating_add(1);
-        let hit = self.rule.look(facts, &mut self.looked.memory)?;
-        if self.kept < MOST_A_RUN && self.looked.memory.kept < MOST {
-            self.kept = self.kept.saturating_add(1);
+        let Some(hit) = self.rule.look(facts, &mut self.looked.memory) else { return Ok(None) };
+        // A rule that looks at everything again, or now also at the past, found some of it before.
+        let is_kept = mirror.has_hit(&hit)?;
+        if is_kept || (self.kept < MOST_A_RUN && self.looked.memory.kept < MOST) {
+            self.kept = self.kept.saturating_add(u64::from(!is_kept));
             self.looked.memory.kept = self.looked.memory.kept.saturating_add(1);
-            return Some(hit);
+            return Ok(Some(hit));
         }
         let beyond = self.beyond.get_or_insert(Beyond { count: 0, from: facts.index, to: 0 });
         (beyond.count, beyond.to) = (beyond.count.saturating_add(1), facts.index);
-        None
+        Ok(None)
     }
 
     /// What of one batch is to be kept: its hits, and the count of those beyond as it is now.
-    fn look_at_all(&mut self, batch: &[Facts]) -> Vec<Finding> {
+    fn look_at_all(&mut self, batch: &[Facts], mirror: &Mirror) -> Result<Vec<Finding>, Fault> {
         let before = self.beyond.map(|beyond| beyond.count);
-        let mut found: Vec<Finding> = batch.iter().filter_map(|facts| self.look(facts)).collect();
+        let mut found = Vec::new();
+        for facts in batch {
+            found.extend(self.look(facts, mirror)?);
+        }
         let beyond = self.beyond.filter(|beyond| before != Some(beyond.count));
         found.extend(beyond.map(|Beyond { count, from, to }| self.rule.many(count, from, to)));
-        found
+        Ok(found)
     }
 }
 
@@ -126,7 +131,7 @@ impl<'a> Run<'a> {
         let mut moved = Vec::new();
         for watcher in watchers {
             let before = watcher.looked.next;
-            found.extend(watcher.look_at_all(batch));
+            found.extend(watcher.look_at_all(batch, self.mirror)?);
             if watcher.looked.next > before {
                 moved.push((watcher.digest, &watcher.looked));
             }
