@@ -25,6 +25,9 @@ use std::fmt::Write as _;
 /// decisions, and one that comes late must still be counted with its neighbours.
 const LATE: usize = 256;
 
+/// So many bursts a rule remembers that it told of: one that goes on is not told again because another came in between.
+const BURSTS: usize = 64;
+
 /// One rule. All conditions that are given must hold; one that is empty is not given.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rule {
@@ -130,21 +133,22 @@ pub struct Facts {
 pub struct Memory {
     /// Times of the last entries that the rest of a burst rule is about, in the order of the log.
     times: Vec<u64>,
-    /// There were too many, and there have not been fewer since.
-    over: bool,
+    /// From when to when the bursts were that were told of, the one that was last added to at the end.
+    told: Vec<(u64, u64)>,
     /// So many hits were kept one by one.
     pub kept: u64,
 }
 
 impl Rule {
-    /// One digest for one set of conditions, and another for any other. Name, severity and who is told are not in it:
-    /// a rule that is given another name goes on where it was. Of a time zone its name is, so that a newer
-    /// database of zones makes no new rule.
+    /// One digest for one name and set of conditions, and another for any other: hits are of a rule by its name, so two
+    /// configs must not share what one of them told of under a name of its own. Severity and who is told are not in it.
+    /// Of a time zone its name is, so that a newer database of zones makes no new rule.
     pub fn digest(&self) -> Hash {
         let Conditions { approvers, keys, rp_ids, decisions, payload_hashes, ids, .. } = &self.conditions;
         let hours = self.conditions.outside.as_ref();
         let text = serde_json::json!([
-            "watch rule 1",
+            "watch rule 2",
+            self.name,
             self.past,
             approvers,
             keys.iter().map(Hash::to_string).collect::<Vec<_>>(),
@@ -159,8 +163,8 @@ impl Rule {
         sha256(text.to_string().as_bytes())
     }
 
-    /// Looks at the next entry. Speaks where the rule is about it; of a burst once, when it is one, and
-    /// again only after it was none.
+    /// Looks at the next entry. Speaks where the rule is about it; of a burst once, and again only of one that is
+    /// further away in time than a burst may last.
     pub fn look(&self, facts: &Facts, memory: &mut Memory) -> Option<Finding> {
         if !self.conditions.are_of(facts) {
             return None;
@@ -168,9 +172,8 @@ impl Rule {
         let is_news = match self.conditions.more_than {
             None => true,
             Some(burst) => {
-                let over = memory.note(burst, facts.decided_at?);
-                let before = std::mem::replace(&mut memory.over, over);
-                over && !before
+                let at = facts.decided_at?;
+                memory.note(burst, at) && memory.is_another(burst, at)
             }
         };
         is_news.then(|| self.hit(facts))
@@ -280,6 +283,24 @@ impl Memory {
             |times: &[u64]| times.first().is_some_and(|first| *first <= at) && times.last() >= Some(&at);
         let size = burst.count.saturating_add(1);
         close.windows(size).any(|times| contains(times) && span(times) <= Some(burst.within))
+    }
+
+    /// Notes a burst at this time, and says whether it is another than those that were told of. By its time and not by
+    /// what came before it in the log: entries that come late, or lie about their time, do not end a burst.
+    fn is_another(&mut self, burst: Burst, at: u64) -> bool {
+        let before = self.told.len();
+        let (mut from, mut to) = (at, at);
+        self.told.retain(|(first, last)| {
+            let is_same = at >= first.saturating_sub(burst.within) && at <= last.saturating_add(burst.within);
+            if is_same {
+                (from, to) = (from.min(*first), to.max(*last));
+            }
+            !is_same
+        });
+        let is_another = self.told.len() == before;
+        self.told.push((from, to));
+        self.told.drain(..self.told.len().saturating_sub(BURSTS));
+        is_another
     }
 }
 

@@ -143,8 +143,9 @@ fn naive_over(times: &[u64], burst: Burst) -> bool {
 }
 
 fn naive_hits(times: &[u64], burst: Burst) -> Vec<usize> {
-    let over: Vec<bool> = (0..times.len()).map(|at| naive_over(&times[..=at], burst)).collect();
-    (0..times.len()).filter(|at| over[*at] && (*at == 0 || !over[at - 1])).collect()
+    let over: Vec<usize> = (0..times.len()).filter(|at| naive_over(&times[..=*at], burst)).collect();
+    let near = |at: usize, other: usize| times[at].abs_diff(times[other]) <= burst.within;
+    over.iter().copied().filter(|at| !over.iter().any(|before| before < at && near(*at, *before))).collect()
 }
 
 fn hits(times: &[u64], burst: Burst, cut: impl Fn(usize) -> bool) -> Vec<usize> {
@@ -186,6 +187,8 @@ fn a_burst_is_told_once_and_again_after_it_was_over() {
     assert_eq!(hits(&times, burst, |_| false), [2, 7]);
     // One time in the far future hides nothing of what comes after it.
     assert_eq!(hits(&[0, 5, u64::MAX, 10, 11], burst, |_| false), [3]);
+    // Neither does one that comes late, or from far off, end a burst; nor does another burst in between.
+    assert_eq!(hits(&[1000, 1001, 1002, 400, 1004, 401, 1005, 402, 1006, 403], burst, |_| true), [2, 7]);
     // And one that comes late is counted with its neighbours.
     assert_eq!(hits(&[0, 5, 100, 200, 9], burst, |_| true), [4]);
 }
@@ -202,6 +205,11 @@ fn what_is_remembered_is_bounded() {
     memory.times = vec![0; 10_000];
     memory.note(burst, 0);
     assert_eq!(memory.times.len(), 3 + LATE);
+    memory.told = vec![(7, 7); 10_000];
+    assert!(memory.is_another(burst, 1000));
+    assert_eq!(memory.told.len(), BURSTS);
+    assert!(!memory.is_another(burst, 7) && !memory.is_another(burst, 990));
+    assert_eq!(memory.told, [(7, 7), (990, 1000)]);
 }
 
 #[test]

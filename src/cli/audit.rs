@@ -5,11 +5,13 @@ use super::config::Settings;
 use super::output;
 use super::peer_tables;
 use super::progress::Bar;
+use crate::audit::conclusion::Conclusion;
 use crate::audit::watch_list::Rule;
 use crate::core::head::LogKey;
 use crate::core::text;
 use crate::core::tlog_policy::TlogPolicy;
 use crate::mirror::{Begun, Mirror, MirrorError, StoredFinding};
+use crate::monitor;
 use crate::report::{self, Asked, EntryCounts, Input, LogPart, MirrorUse, Report, ReportedFinding};
 use crate::run::{Options, Progress, Run, Summary};
 use crate::source::{self, HttpOptions, LogSource, Stop};
@@ -25,8 +27,13 @@ pub const NO_LOG_KEY: &str = "the log's public key was not given, and without it
 /// # Errors
 /// Wrong usage: a sentence for the person.
 pub fn run(settings: &Settings) -> Result<u8, String> {
-    let report = audit(settings, &Stop::default(), &bar(settings))?;
-    print(settings, &report);
+    let stop = Stop::default();
+    // Who is asked to stop still says what came of it.
+    monitor::stop_on_signal(stop.clone(), i32::from(Conclusion::Incomplete.exit_code()))?;
+    let report = audit(settings, &stop, &bar(settings))?;
+    if print(settings, &report) {
+        note_told(settings, &report);
+    }
     Ok(report.verdict().exit_code())
 }
 
@@ -154,6 +161,7 @@ impl With<'_> {
         let run = Run::new(Some(source), &mut mirror, &policy, &options, progress);
         let summary = run.with_peers(&peers).watching(&rules).audit();
         input.must_be_read |= summary.hits_new > 0;
+        let hits = (summary.hits_new > 0).then_some(summary.hits);
         input.unreachable = summary.unreachable;
         let filled =
             fill(input, &mirror, summary, key).and_then(|()| note_unknown_pins(input, &mirror, settings));
@@ -162,6 +170,7 @@ impl With<'_> {
             input.faults.push(error.to_string());
         } else {
             input.mirror = MirrorUse::Opened;
+            input.hits_to_note = hits;
         }
         Ok(())
     }
@@ -249,12 +258,26 @@ fn acknowledge(input: &mut Input, mirror: &Mirror, settings: &Settings, now: u64
     Ok(())
 }
 
-/// Prints the report as the settings ask for it.
-pub fn print(settings: &Settings, report: &Report) {
+/// Prints the report as the settings ask for it; gives whether all of it was written.
+pub fn print(settings: &Settings, report: &Report) -> bool {
     match settings.format {
         Format::Json => output::print(&report::json::render(report)),
-        Format::Text if settings.quiet && !report.must_be_read() => {}
+        Format::Text if settings.quiet && !report.must_be_read() => true,
         Format::Text => output::print(&report::text::render(report)),
+    }
+}
+
+/// Notes in the mirror that the hits in this report were told of, once they were: noted before, those of an audit that
+/// is killed in between would be told by none. Where it cannot be noted, they are told again.
+pub fn note_told(settings: &Settings, report: &Report) {
+    let Some(hits) = report.input().hits_to_note else { return };
+    let (Ok(db), Ok(Some(key))) = (settings.require_db(), settings.one_log_key()) else { return };
+    let noted =
+        Mirror::open(db, key).and_then(|mut mirror| mirror.transact(|mirror, _| mirror.put_hits_told(hits)));
+    if let Err(error) = noted {
+        output::note(&format!(
+            "the next report will tell of the same hits of watch rules as new again: {error}"
+        ));
     }
 }
 

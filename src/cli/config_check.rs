@@ -202,6 +202,7 @@ fn acknowledged(settings: &Settings, acknowledgement: &Acknowledgement, now: u64
     Line { text: line, is_note: no_rule }
 }
 
-fn parent(path: &Path) -> &Path {
+/// The folder that a file is in.
+pub fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

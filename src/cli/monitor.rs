@@ -89,7 +89,10 @@ impl Watch {
 
 impl Subject for Watch {
     fn audit(&self, stop: &Stop) -> Result<Report, String> {
-        Watch::audit(self, stop, &Silent)
+        let report = Watch::audit(self, stop, &Silent)?;
+        // It prints no report: hits are told by its alerts, which have a memory of their own.
+        audit::note_told(&self.settings, &report);
+        Ok(report)
     }
 
     fn heads(&self) -> Result<HeadReader, String> {
@@ -162,7 +165,9 @@ fn once(watched: Watched) -> Result<u8, String> {
                 if several && shown && settings.format == Format::Text {
                     output::print(&format!("== {}\n", escape(&name)));
                 }
-                audit::print(&settings, &report);
+                if audit::print(&settings, &report) {
+                    audit::note_told(&settings, &report);
+                }
                 worst = worst.max(report.verdict());
             }
             Err(why) => {

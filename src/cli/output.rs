@@ -28,10 +28,11 @@ pub fn name(path: &Path) -> String {
     if path == Path::new("-") { "stdin".to_owned() } else { text::escape(&path.to_string_lossy()) }
 }
 
-/// The report, on stdout. A closed pipe (`| head`) is no reason to fail; the exit code stays.
-pub fn print(report: &str) {
+/// The report, on stdout. A closed pipe (`| head`) is no reason to fail; the exit code stays. Gives whether all of it
+/// was written.
+pub fn print(report: &str) -> bool {
     let mut out = io::stdout().lock();
-    let _ = out.write_all(report.as_bytes()).and_then(|()| out.flush());
+    out.write_all(report.as_bytes()).and_then(|()| out.flush()).is_ok()
 }
 
 /// What somebody asked for, on stdout: all of it, or an error. A closed pipe is none.

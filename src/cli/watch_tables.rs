@@ -13,7 +13,7 @@ use crate::core::finding::Severity;
 use crate::core::limits::{MAX_APPROVER, MAX_ID, MAX_RP_ID};
 use crate::core::text::{self, escape, quoted};
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// A name is shown in findings, alerts and reports.
 const MAX_NAME: usize = 64;
@@ -77,8 +77,8 @@ pub struct Watch {
 /// A sentence for the person.
 pub fn resolve(tables: Vec<WatchTable>, channels: &[ChannelTable]) -> Result<Vec<Watch>, String> {
     let known: BTreeSet<&str> = channels.iter().map(|channel| channel.name.as_str()).collect();
-    let (mut names, mut digests) = (BTreeSet::new(), BTreeMap::new());
-    let mut rules = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut rules: Vec<Watch> = Vec::new();
     for table in tables {
         let name = table.name.clone();
         let fail = |why: String| format!("[[watch]] {}: {why}", quoted(&name));
@@ -86,8 +86,10 @@ pub fn resolve(tables: Vec<WatchTable>, channels: &[ChannelTable]) -> Result<Vec
         if !names.insert(name.clone()) {
             return Err(fail("two rules have this name: give each a name of its own".to_owned()));
         }
-        if let Some(other) = digests.insert(watch.rule.digest().0, name.clone()) {
-            return Err(fail(format!("it has the same conditions as {}: keep one of them", quoted(&other))));
+        let says = |rule: &Rule| Rule { name: String::new(), ..rule.clone() }.digest();
+        if let Some(other) = rules.iter().find(|other| says(&other.rule) == says(&watch.rule)) {
+            let other = quoted(&other.rule.name);
+            return Err(fail(format!("it has the same conditions as {other}: keep one of them")));
         }
         rules.push(watch);
     }

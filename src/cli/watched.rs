@@ -4,6 +4,7 @@ use super::alerts;
 use super::args::{AuditOptions, Common};
 use super::audit;
 use super::config::{self, Settings};
+use super::config_check;
 use super::config_file::{self, Config, ConfigFile};
 use super::monitor_args::{LogFormat, MonitorOptions};
 use super::peer_tables;
@@ -149,8 +150,10 @@ fn apart(logs: &[LogConfig]) -> Result<(), String> {
             return Err(format!("two logs have the name {}", quoted(&log.name)));
         }
         // However it is spelt. A file that is not there yet is where its directory is.
-        let place = |db: &Path| match (std::fs::canonicalize(db), db.file_name()) {
-            (Err(_), Some(name)) => std::fs::canonicalize(parent(db)).map(|parent| parent.join(name)),
+        let place = |db: &std::path::Path| match (std::fs::canonicalize(db), db.file_name()) {
+            (Err(_), Some(name)) => {
+                std::fs::canonicalize(config_check::parent(db)).map(|parent| parent.join(name))
+            }
             (place, _) => place,
         };
         let db = log.settings.require_db()?;

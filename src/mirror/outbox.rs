@@ -5,6 +5,7 @@
 
 use super::write::int;
 use super::{Mirror, MirrorError, Result};
+use crate::core::entry::read_leaf;
 use crate::core::finding::Severity;
 use crate::core::hash::{Hash, sha256};
 use rusqlite::{OptionalExtension as _, params};
@@ -288,12 +289,18 @@ impl Mirror {
         self.sql(result).map(drop)
     }
 
-    /// The approver that an entry names, where it was checked and names one readably.
+    /// The approver that a mirrored entry names, where it names one readably. While entries are checked again, what was
+    /// kept of them is not there, and the leaf is read.
     pub fn approver_of(&self, index: u64) -> Result<Option<String>> {
         let result = self
             .db
             .prepare_cached("SELECT approver FROM entry_columns WHERE idx = ?1")
             .and_then(|mut select| select.query_row([int(index)], |row| row.get(0)).optional());
-        Ok(self.sql(result)?.flatten())
+        if let Some(approver) = self.sql(result)? {
+            return Ok(approver);
+        }
+        let leaves = self.leaves(index, index.saturating_add(1))?;
+        let entry = leaves.first().and_then(|leaf| read_leaf(leaf, &self.state.origin).entry);
+        Ok(entry.and_then(|entry| entry.valid_approver().map(str::to_owned)))
     }
 }

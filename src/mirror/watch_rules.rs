@@ -5,13 +5,19 @@
 
 use super::write::int;
 use super::{Mirror, MirrorError, Result};
+use crate::audit::finding::Finding;
 use crate::audit::watch_list::{Facts, Memory};
 use crate::core::entry::Decision;
 use crate::core::hash::{Hash, sha256};
+use rusqlite::types::ValueRef::{Blob, Integer, Text};
 use rusqlite::{OptionalExtension as _, Row, params};
 
 /// The row that says how many hits a finished run has told of. No rule has this digest.
 const TOLD: &str = "told";
+
+/// The row that is there once rows were damaged and forgotten: which rules they were of nobody knows, and a rule that
+/// comes back must not pass for a new one.
+const FORGOTTEN: &str = "forgotten";
 
 /// Where a rule is.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -24,6 +30,16 @@ pub struct Looked {
 
 fn digest(rule: &str, next: u64, window: &str) -> Hash {
     sha256(format!("{rule}\0{next}\0{window}").as_bytes())
+}
+
+/// What a row says, by its digest; `None`: it is damaged. Then its values may be of any kind.
+fn intact(row: &Row<'_>) -> rusqlite::Result<Option<(u64, String)>> {
+    let values = (row.get_ref(0)?, row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?);
+    let (Text(rule), Integer(next), Text(window), Blob(stored)) = values else { return Ok(None) };
+    let texts = (std::str::from_utf8(rule), u64::try_from(next), std::str::from_utf8(window));
+    let (Ok(rule), Ok(next), Ok(window)) = texts else { return Ok(None) };
+    let is_as_written = digest(rule, next, window).0.as_slice() == stored;
+    Ok(is_as_written.then(|| (next, window.to_owned())))
 }
 
 impl Mirror {
@@ -62,41 +78,54 @@ impl Mirror {
         self.sql(result)
     }
 
-    /// Forgets the rows that are damaged; gives whether there were any.
+    /// Whether this hit is kept already.
+    pub fn has_hit(&self, hit: &Finding) -> Result<bool> {
+        let result = self
+            .db
+            .prepare_cached("SELECT 1 FROM findings WHERE key = ?1")
+            .and_then(|mut select| select.exists([hit.key()]));
+        self.sql(result)
+    }
+
+    /// Forgets the rows that are damaged, and notes that there were some; gives whether there were any.
     pub fn forget_damaged_watch_rows(&mut self) -> Result<bool> {
-        let result =
-            self.db.prepare("SELECT rule, next, window, digest FROM watch_rules").and_then(|mut all| {
-                let rows = all.query_map([], |row| {
-                    let (rule, next, window): (String, u64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                    Ok((digest(&rule, next, &window).0.as_slice() != row.get::<_, Vec<u8>>(3)?, rule))
-                })?;
-                rows.collect::<rusqlite::Result<Vec<(bool, String)>>>()
-            });
-        let damaged: Vec<String> =
-            self.sql(result)?.into_iter().filter_map(|(wrong, rule)| wrong.then_some(rule)).collect();
-        for rule in &damaged {
-            let result = self.db.execute("DELETE FROM watch_rules WHERE rule = ?1", [rule]);
+        // Names as bytes: that of a damaged row may be no text.
+        let sql = "SELECT rule, next, window, digest, CAST(rule AS BLOB) FROM watch_rules";
+        let result = self.db.prepare(sql).and_then(|mut all| {
+            let rows = all.query_map([], |row| {
+                let name: Vec<u8> = row.get(4)?;
+                let is_of_rule = ![TOLD, FORGOTTEN].map(str::as_bytes).contains(&name.as_slice());
+                let is_good = |window: &str| !is_of_rule || serde_json::from_str::<Memory>(window).is_ok();
+                Ok((intact(row)?.is_some_and(|(_, window)| is_good(&window)), name))
+            })?;
+            rows.collect::<rusqlite::Result<Vec<(bool, Vec<u8>)>>>()
+        });
+        let damaged: Vec<Vec<u8>> =
+            self.sql(result)?.into_iter().filter_map(|(good, name)| (!good).then_some(name)).collect();
+        for name in &damaged {
+            let result = self.db.execute("DELETE FROM watch_rules WHERE CAST(rule AS BLOB) = ?1", [name]);
             self.sql(result)?;
         }
+        if !damaged.is_empty() {
+            self.put_watch_row(FORGOTTEN, 0, "")?;
+        }
         Ok(!damaged.is_empty())
+    }
+
+    /// Whether rows were forgotten, so that a rule without one may have had one.
+    pub fn has_forgotten_watch_rows(&self) -> Result<bool> {
+        Ok(self.watch_row(FORGOTTEN)?.is_some())
     }
 
     fn watch_row(&self, rule: &str) -> Result<Option<(u64, String)>> {
         let result = self
             .db
-            .prepare_cached("SELECT next, window, digest FROM watch_rules WHERE rule = ?1")
-            .and_then(|mut select| {
-                select
-                    .query_row([rule], |row| {
-                        Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?))
-                    })
-                    .optional()
-            });
+            .prepare_cached("SELECT rule, next, window, digest FROM watch_rules WHERE rule = ?1")
+            .and_then(|mut select| select.query_row([rule], intact).optional());
         match self.sql(result)? {
-            Some((next, window, stored)) if digest(rule, next, &window).0.as_slice() != stored => {
-                Err(self.wrong_watch())
-            }
-            row => Ok(row.map(|(next, window, _)| (next, window))),
+            Some(None) => Err(self.wrong_watch()),
+            Some(row) => Ok(row),
+            None => Ok(None),
         }
     }
 

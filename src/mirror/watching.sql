@@ -13,7 +13,8 @@ CREATE TABLE IF NOT EXISTS peers (
 ) STRICT, WITHOUT ROWID;
 
 -- A watch rule: `rule` is a digest of what it says, `next` the first entry that it has not looked at, and `window` what
--- it remembers of those before (JSON).
+-- it remembers of those before (JSON). Two rows are of no rule: `told`, where `next` is how many hits were told of, and
+-- `forgotten`, which is there once rows were damaged and forgotten.
 CREATE TABLE IF NOT EXISTS watch_rules (
   rule   TEXT PRIMARY KEY,
   next   INTEGER NOT NULL,

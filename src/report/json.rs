@@ -3,6 +3,7 @@
 
 use super::{PeerResult, Report, ReportedFinding};
 use crate::audit::watch_list::rule_of;
+use crate::core::text::escape;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -32,7 +33,7 @@ struct ReportJson<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LogJson<'a> {
-    origin: &'a str,
+    origin: String,
     source: &'a str,
     tree_size: Option<u64>,
     root_hash: Option<&'a str>,
@@ -133,7 +134,8 @@ pub fn render(report: &Report) -> String {
         verdict: report.verdict().as_str(),
         exit_code: report.verdict().exit_code(),
         log: LogJson {
-            origin: &input.log.origin,
+            // Of the key that was given, which is a claim of whoever gave it.
+            origin: escape(&input.log.origin),
             source: &input.log.source,
             tree_size: input.log.tree_size,
             root_hash: input.log.root_hash.as_deref(),

@@ -142,6 +142,8 @@ pub struct Input {
     pub nothing_judged: bool,
     /// Something new that must not be missed, even if all is clean.
     pub must_be_read: bool,
+    /// Hits of watch rules that have been told of once this report is printed, where some of them are new.
+    pub hits_to_note: Option<u64>,
     /// No head of the log could be read: nothing is known of it today, and nothing is held against it.
     pub unreachable: bool,
     /// What became of the mirror.

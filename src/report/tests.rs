@@ -54,6 +54,7 @@ fn everything() -> Input {
         notes: vec!["the trust options changed".to_owned()],
         nothing_judged: false,
         must_be_read: false,
+        hits_to_note: None,
         unreachable: false,
         mirror: MirrorUse::Opened,
         asked: Asked { rp_id: true, ..Asked::default() },

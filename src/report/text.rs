@@ -120,14 +120,14 @@ fn findings(out: &mut String, findings: &[ReportedFinding]) {
     }
 }
 
-/// Of hits the newest are what somebody reads a report for; those before were in earlier ones.
+/// Of hits the newest are what somebody reads a report for.
 fn hits(out: &mut String, mut hits: Vec<&ReportedFinding>) {
     // One that stands for many comes after those of its audit.
     let at = |hit: &ReportedFinding| (hit.first_seen.clone(), hit.finding.index.unwrap_or(u64::MAX));
     hits.sort_by_cached_key(|hit| at(hit));
     let earlier = hits.len().saturating_sub(SHOWN_HITS);
     if earlier > 0 {
-        line!(out, "    {earlier} earlier ones: --format json lists them all");
+        line!(out, "    the newest {SHOWN_HITS}, and {earlier} more: --format json lists them all");
     }
     for reported in hits.iter().skip(earlier) {
         line!(out, "    {}", one(reported));

@@ -159,7 +159,9 @@ pub struct Summary {
     pub no_head: bool,
     /// No head could be read at all: nothing is known of the log today, and nothing is held against it.
     pub unreachable: bool,
-    /// Hits of watch rules that no finished run told of before.
+    /// Hits of watch rules that are kept; 0 where rules were not done looking.
+    pub hits: u64,
+    /// Of these, those that nobody was told of before.
     pub hits_new: u64,
 }
 
@@ -176,8 +178,6 @@ pub struct Run<'a> {
     pub(crate) confirmed: bool,
     /// Watch rules.
     rules: &'a [Rule],
-    /// How far they had looked is not known any more.
-    rules_start_over: bool,
 }
 
 impl<'a> Run<'a> {
@@ -199,7 +199,6 @@ impl<'a> Run<'a> {
             summary: Summary::default(),
             confirmed: false,
             rules: &[],
-            rules_start_over: false,
         }
     }
 

@@ -2,14 +2,15 @@
 //!
 //! Where a rule is stands in the mirror, and moves in the same transaction that keeps its hits, so no crash
 //! loses or doubles one. A rule is noted before anything else happens in the first run that knows it: entries that this run
-//! mirrors are new to it, also if it is killed in between. It goes by what is kept of checked entries; checking these again
+//! mirrors are new to it, also if it is killed in between; those that are mirrored already are not, also if they are to
+//! be checked again. It goes by what is kept of checked entries; checking these again
 //! (`--full`, other trust options) makes no rule look again.
 
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
 use crate::audit::watch_list::{Facts, Memory, Rule};
 use crate::core::hash::Hash;
-use crate::mirror::Looked;
+use crate::mirror::{Looked, Mirror};
 use crate::source::Stop;
 use std::collections::BTreeMap;
 
@@ -41,29 +42,34 @@ struct Beyond {
 
 impl Watcher<'_> {
     /// Looks at an entry, unless it did before; gives what is to be kept of it.
-    fn look(&mut self, facts: &Facts) -> Option<Finding> {
+    fn look(&mut self, facts: &Facts, mirror: &Mirror) -> Result<Option<Finding>, Fault> {
         if facts.index < self.looked.next {
-            return None;
+            return Ok(None);
         }
         self.looked.next = facts.index.saturating_add(1);
-        let hit = self.rule.look(facts, &mut self.looked.memory)?;
-        if self.kept < MOST_A_RUN && self.looked.memory.kept < MOST {
-            self.kept = self.kept.saturating_add(1);
+        let Some(hit) = self.rule.look(facts, &mut self.looked.memory) else { return Ok(None) };
+        // A rule that looks at everything again, or now also at the past, found some of it before.
+        let is_kept = mirror.has_hit(&hit)?;
+        if is_kept || (self.kept < MOST_A_RUN && self.looked.memory.kept < MOST) {
+            self.kept = self.kept.saturating_add(u64::from(!is_kept));
             self.looked.memory.kept = self.looked.memory.kept.saturating_add(1);
-            return Some(hit);
+            return Ok(Some(hit));
         }
         let beyond = self.beyond.get_or_insert(Beyond { count: 0, from: facts.index, to: 0 });
         (beyond.count, beyond.to) = (beyond.count.saturating_add(1), facts.index);
-        None
+        Ok(None)
     }
 
     /// What of one batch is to be kept: its hits, and the count of those beyond as it is now.
-    fn look_at_all(&mut self, batch: &[Facts]) -> Vec<Finding> {
+    fn look_at_all(&mut self, batch: &[Facts], mirror: &Mirror) -> Result<Vec<Finding>, Fault> {
         let before = self.beyond.map(|beyond| beyond.count);
-        let mut found: Vec<Finding> = batch.iter().filter_map(|facts| self.look(facts)).collect();
+        let mut found = Vec::new();
+        for facts in batch {
+            found.extend(self.look(facts, mirror)?);
+        }
         let beyond = self.beyond.filter(|beyond| before != Some(beyond.count));
         found.extend(beyond.map(|Beyond { count, from, to }| self.rule.many(count, from, to)));
-        found
+        Ok(found)
     }
 }
 
@@ -76,17 +82,16 @@ impl<'a> Run<'a> {
     /// Notes the rules that this mirror does not know yet. Before entries are forgotten or come in.
     pub(super) fn note_rules(&mut self) -> Result<(), Fault> {
         if self.options.full && self.mirror.transact(|mirror, _| mirror.forget_damaged_watch_rows())? {
-            let note =
-                "how far watch rules had looked was damaged on this disk: they look at all entries again";
+            let note = "how far watch rules had looked was damaged on this disk: they look at all entries again, and so do \
+                        rules that come back later or are new";
             self.summary.notes.push(note.to_owned());
-            self.rules_start_over = true;
         }
-        let checked = self.mirror.state().checked;
+        let begin = if self.mirror.has_forgotten_watch_rows()? { 0 } else { self.mirror.state().rooted };
         let mut new = BTreeMap::new();
         for rule in self.rules {
             let digest = rule.digest();
             if self.mirror.looked(&digest)?.is_none() {
-                let next = if rule.past || self.rules_start_over { 0 } else { checked };
+                let next = if rule.past { 0 } else { begin };
                 new.insert(digest.0, Looked { next, memory: Memory::default() });
             }
         }
@@ -126,7 +131,7 @@ impl<'a> Run<'a> {
         let mut moved = Vec::new();
         for watcher in watchers {
             let before = watcher.looked.next;
-            found.extend(watcher.look_at_all(batch));
+            found.extend(watcher.look_at_all(batch, self.mirror)?);
             if watcher.looked.next > before {
                 moved.push((watcher.digest, &watcher.looked));
             }
@@ -138,13 +143,11 @@ impl<'a> Run<'a> {
         })?)
     }
 
-    /// Counts the hits that no finished run told of: also those of one that was killed after it kept them.
+    /// Counts the hits that nobody was told of: also those of a run that was killed after it kept them. That they are
+    /// told is noted by who told.
     fn count_hits(&mut self) -> Result<(), Fault> {
-        let (told, hits) = (self.mirror.hits_told()?, self.mirror.hits()?);
-        if hits != told {
-            self.summary.hits_new = hits.saturating_sub(told);
-            self.mirror.transact(|mirror, _| mirror.put_hits_told(hits))?;
-        }
+        self.summary.hits = self.mirror.hits()?;
+        self.summary.hits_new = self.summary.hits.saturating_sub(self.mirror.hits_told()?);
         Ok(())
     }
 }

@@ -21,6 +21,7 @@ pub mod receipt_cli;
 pub mod receivers;
 pub mod served;
 pub mod text;
+pub mod watching;
 pub mod witness;
 
 use std::collections::{HashMap, VecDeque};
