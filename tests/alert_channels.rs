@@ -215,6 +215,58 @@ fn a_password_is_never_sent_in_the_clear() {
     assert!(!told.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")), "{told:?}");
 }
 
+/// One that never ends a line, one that never ends an answer, one that drips.
+#[test]
+fn a_mail_server_holds_nobody_up_and_fills_nothing() {
+    use std::io::Write;
+    type Talk = fn(&mut std::net::TcpStream) -> std::io::Result<()>;
+    let line: Talk = |to| loop {
+        to.write_all(&[b'x'; 65536])?;
+    };
+    let lines: Talk = |to| loop {
+        to.write_all(b"220-x\r\n")?;
+    };
+    let drip: Talk = |to| loop {
+        to.write_all(b"2")?;
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    for (talk, why) in [(line, "more than"), (lines, "too large"), (drip, "not done within")] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("smtp://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || listener.incoming().flatten().for_each(|mut to| drop(talk(&mut to))));
+        let begun = Instant::now();
+        let way = Smtp::new(&smtp(&url)).unwrap().with_timeout(Duration::from_secs(3));
+        let told = send(way, "l").unwrap_err();
+        assert!(told.contains(why), "{told}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{why}: {:?}", begun.elapsed());
+    }
+}
+
+/// Wherever the server says it back.
+#[test]
+fn a_password_is_never_repeated() {
+    let config = |url: &str| SmtpConfig {
+        username: Some("us".to_owned()),
+        password: Some("s3cret".to_owned()),
+        ..smtp(url)
+    };
+    // With both of its base64 forms.
+    const SAID: &str = "535 5.7.8 no: AUTH PLAIN AHVzAHMzY3JldA== czNjcmV0 s3cret";
+    for (at, says) in
+        [("AUTH", SAID), ("AUTH", "garbage s3cret AHVzAHMzY3JldA=="), ("MAIL", SAID), ("DATA", "x s3cret")]
+    {
+        let server = MailServer::start(move |command| match command {
+            command if command == at => Some(says.to_owned()),
+            "EHLO" => Some("250-mail.example\r\n250 AUTH PLAIN LOGIN".to_owned()),
+            "AUTH" => Some("235 welcome".to_owned()),
+            _ => None,
+        });
+        let why = send(Smtp::new(&config(&server.url)).unwrap(), "l").unwrap_err();
+        assert!(["s3cret", "AHVz", "czNj"].iter().all(|secret| !why.contains(secret)), "{at}: {why}");
+        assert!(!says.starts_with("535") || why.contains("535"), "{why}");
+    }
+}
+
 #[test]
 fn a_mail_server_is_whom_its_certificate_says() {
     let server = TlsServer::start(&[], |_| Response::new(Full::default()));
