@@ -68,6 +68,22 @@ fn a_command_that_hangs_reads_nothing_or_says_much_holds_nothing_up() {
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
 
+/// At the time-out all of it is ended, and what a program left running keeps no thread and no pipe of ours.
+#[test]
+fn nothing_of_ours_stays_with_a_command() {
+    let home = tempfile::tempdir().unwrap();
+    let mark = home.path().join("mark");
+    let late = format!("(sleep 2; touch {}) & sleep 60", mark.display());
+    assert!(send(shell(&late).with_timeout(Duration::from_millis(300)), "l").is_err());
+    // Who looks at the same process sees the tests beside it too.
+    let count = || fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let before = count();
+    (0..40).for_each(|_| assert_eq!(send(shell("sleep 5 & exit 0"), "l"), Ok(())));
+    assert!(count() < before + 40, "{before}, then {}", count());
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(!mark.exists());
+}
+
 #[test]
 fn nothing_of_an_alert_is_run() {
     let home = tempfile::tempdir().unwrap();
