@@ -68,6 +68,22 @@ fn a_command_that_hangs_reads_nothing_or_says_much_holds_nothing_up() {
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
 
+/// At the time-out all of it is ended, and what a program left running keeps no thread and no pipe of ours.
+#[test]
+fn nothing_of_ours_stays_with_a_command() {
+    let home = tempfile::tempdir().unwrap();
+    let mark = home.path().join("mark");
+    let late = format!("(sleep 2; touch {}) & sleep 60", mark.display());
+    assert!(send(shell(&late).with_timeout(Duration::from_millis(300)), "l").is_err());
+    // Who looks at the same process sees the tests beside it too.
+    let count = || fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let before = count();
+    (0..40).for_each(|_| assert_eq!(send(shell("sleep 5 & exit 0"), "l"), Ok(())));
+    assert!(count() < before + 40, "{before}, then {}", count());
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(!mark.exists());
+}
+
 #[test]
 fn nothing_of_an_alert_is_run() {
     let home = tempfile::tempdir().unwrap();
@@ -213,6 +229,58 @@ fn a_password_is_never_sent_in_the_clear() {
     assert!(!why.contains("s3cret"), "{why}");
     let told = server.told.lock().unwrap();
     assert!(!told.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")), "{told:?}");
+}
+
+/// One that never ends a line, one that never ends an answer, one that drips.
+#[test]
+fn a_mail_server_holds_nobody_up_and_fills_nothing() {
+    use std::io::Write;
+    type Talk = fn(&mut std::net::TcpStream) -> std::io::Result<()>;
+    let line: Talk = |to| loop {
+        to.write_all(&[b'x'; 65536])?;
+    };
+    let lines: Talk = |to| loop {
+        to.write_all(b"220-x\r\n")?;
+    };
+    let drip: Talk = |to| loop {
+        to.write_all(b"2")?;
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    for (talk, why) in [(line, "more than"), (lines, "too large"), (drip, "not done within")] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("smtp://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || listener.incoming().flatten().for_each(|mut to| drop(talk(&mut to))));
+        let begun = Instant::now();
+        let way = Smtp::new(&smtp(&url)).unwrap().with_timeout(Duration::from_secs(3));
+        let told = send(way, "l").unwrap_err();
+        assert!(told.contains(why), "{told}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{why}: {:?}", begun.elapsed());
+    }
+}
+
+/// Wherever the server says it back.
+#[test]
+fn a_password_is_never_repeated() {
+    let config = |url: &str| SmtpConfig {
+        username: Some("us".to_owned()),
+        password: Some("s3cret".to_owned()),
+        ..smtp(url)
+    };
+    // With both of its base64 forms.
+    const SAID: &str = "535 5.7.8 no: AUTH PLAIN AHVzAHMzY3JldA== czNjcmV0 s3cret";
+    for (at, says) in
+        [("AUTH", SAID), ("AUTH", "garbage s3cret AHVzAHMzY3JldA=="), ("MAIL", SAID), ("DATA", "x s3cret")]
+    {
+        let server = MailServer::start(move |command| match command {
+            command if command == at => Some(says.to_owned()),
+            "EHLO" => Some("250-mail.example\r\n250 AUTH PLAIN LOGIN".to_owned()),
+            "AUTH" => Some("235 welcome".to_owned()),
+            _ => None,
+        });
+        let why = send(Smtp::new(&config(&server.url)).unwrap(), "l").unwrap_err();
+        assert!(["s3cret", "AHVz", "czNj"].iter().all(|secret| !why.contains(secret)), "{at}: {why}");
+        assert!(!says.starts_with("535") || why.contains("535"), "{why}");
+    }
 }
 
 #[test]

@@ -193,18 +193,42 @@ fn one_refused_alert_does_not_hold_up_the_rest_and_is_given_up_in_the_end() {
     assert_eq!((delivered.sent, delivered.failed, delivered.pending), (2, 1, 1));
     let next = delivered.next_try.unwrap();
     assert!((NOW + MINUTE..NOW + 2 * MINUTE).contains(&next), "{next}");
-    fake.script(vec![Answer::Refuse; 1]);
-    assert_eq!(desk.deliver(&mut mirror, NOW + 100 * HOUR).unwrap().pending, 0);
+    // The clock alone does not give up.
+    for n in 0..5 {
+        fake.script(vec![Answer::Refuse; 1]);
+        let pending = desk.deliver(&mut mirror, NOW + (100 + 2 * n) * HOUR).unwrap().pending;
+        assert_eq!(pending, u64::from(n < 4));
+    }
     let queue = desk.queue(&mirror).unwrap()["a"].clone();
     assert_eq!((queue.delivered, queue.given_up), (2, 1));
     // What a receiver says is shown on one line.
     assert!(!queue.failing.unwrap().error.contains(['\n', '\u{202e}']));
-    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW + 101 * HOUR).unwrap(), 0);
+    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW + 109 * HOUR).unwrap(), 0);
     // Long after, what was told is still known, and the outbox is empty.
     find(&mut mirror, &Finding::of_log(Code::Gap, "d", "d"), NOW);
     assert_eq!(desk.note(&mut mirror, "log", &well(), NOW + 100 * 24 * HOUR).unwrap(), 1);
     let queue = desk.queue(&mirror).unwrap()["a"].clone();
     assert_eq!((queue.pending, queue.delivered, queue.given_up), (1, 0, 0));
+}
+
+/// A day ahead, and then right again.
+#[test]
+fn a_clock_that_was_ahead_mutes_no_channel() {
+    let home = Home::new();
+    let fake = Fake::default();
+    let desk = desk(vec![fake.channel("a", Severity::Info)]);
+    let mut mirror = home.open();
+    find(&mut mirror, &Finding::of_log(Code::Gap, "a", "a"), NOW);
+    desk.note(&mut mirror, "log", &well(), NOW + 24 * HOUR).unwrap();
+    fake.script(vec![Answer::Down]);
+    assert_eq!(desk.deliver(&mut mirror, NOW + 24 * HOUR).unwrap().failed, 1);
+    fake.script(vec![Answer::Down]);
+    let delivered = desk.deliver(&mut mirror, NOW).unwrap();
+    assert_eq!(delivered.failed, 1);
+    assert!(delivered.next_try.unwrap() <= NOW + HOUR);
+    let since = desk.queue(&mirror).unwrap()["a"].failing.clone().unwrap().since;
+    assert!((NOW..NOW + MINUTE).contains(&since));
+    assert_eq!(desk.deliver(&mut mirror, NOW + HOUR).unwrap().sent, 1);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn log() -> Log {
 
 /// As a process does that was just started.
 fn tell(desk: &Desk, home: &Home, trouble: Trouble<'_>, now: u64) {
-    desk.without_mirror(&Beside::of(&home.path()), &log(), trouble, now);
+    desk.without_mirror(&Beside::of(&home.path()), &log(), trouble, now, &|| false);
 }
 
 fn over(desk: &Desk, home: &Home, now: u64) {
@@ -70,7 +70,7 @@ fn a_channel_that_is_down_gets_it_later_and_the_others_not_again() {
     let desk = desk(vec![fakes[0].channel("a", Severity::Info), fakes[1].channel("b", Severity::Info)]);
     fakes[0].script(vec![Answer::Down, Answer::Refuse]);
     // Asked no more than once a minute.
-    (0..12).for_each(|n| tell(&desk, &home, GONE, NOW + n * MINUTE / 4));
+    (0..16).for_each(|n| tell(&desk, &home, GONE, NOW + n * MINUTE / 4));
     assert_eq!(fakes.map(|fake| fake.take().len()), [1, 1]);
 }
 
@@ -110,7 +110,37 @@ fn a_note_that_is_none_is_no_reason_to_be_silent() {
     let fake = Fake::default();
     let desk = desk(vec![fake.channel("a", Severity::Info)]);
     let beside = Beside::of(&home.path().join("not").join("there"));
-    (0..3).for_each(|n| drop(desk.without_mirror(&beside, &log(), GONE, NOW + n)));
+    (0..3).for_each(|n| drop(desk.without_mirror(&beside, &log(), GONE, NOW + n, &|| false)));
+    assert_eq!(fake.take().len(), 1);
+}
+
+/// Each start tells again, and who keeps keys sees one alert a day.
+#[test]
+fn a_note_that_cannot_be_written_has_one_key_a_day() {
+    let home = Home::new();
+    let fake = Fake::default();
+    let desk = desk(vec![fake.channel("a", Severity::Info)]);
+    let path = home.path().join("not").join("there");
+    let start = |trouble, now| drop(desk.without_mirror(&Beside::of(&path), &log(), trouble, now, &|| false));
+    start(GONE, NOW);
+    start(GONE, NOW + MINUTE);
+    start(Trouble::Fault("another"), NOW);
+    start(GONE, NOW + 24 * 60 * MINUTE);
+    let keys: Vec<String> = fake.take().iter().map(|alert| alert["key"].to_string()).collect();
+    assert_eq!((keys.len(), &keys[0]), (4, &keys[1]));
+    assert!(keys[0] != keys[2] && keys[0] != keys[3] && keys[2] != keys[3]);
+}
+
+#[test]
+fn a_stop_ends_the_telling_and_a_clock_that_was_ahead_mutes_nothing() {
+    let home = Home::new();
+    let fake = Fake::default();
+    let desk = desk(vec![fake.channel("a", Severity::Info)]);
+    desk.without_mirror(&Beside::of(&home.path()), &log(), GONE, NOW, &|| true);
+    assert!(fake.take().is_empty());
+    fake.script(vec![Answer::Down]);
+    tell(&desk, &home, GONE, NOW + 10_000 * MINUTE);
+    tell(&desk, &home, GONE, NOW);
     assert_eq!(fake.take().len(), 1);
 }
 

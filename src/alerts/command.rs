@@ -3,19 +3,21 @@
 //! It is run directly, with no shell, so nothing of an alert can become part of a command. Where this
 //! process is killed between the program's end and the note of it, the program is run again with the same
 //! alert: one that must not act twice keeps the alert's `key`.
+//!
+//! Its pipes are read and written without blocking, by the one who waits for it: what it leaves running may keep
+//! them for ever, and keeps nothing of ours.
 
 use super::channels::{Fate, Message, Way};
 use crate::core::text::quoted;
-use std::io::{Read as _, Write as _};
+use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Child, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// A program that takes longer is killed.
+/// A program that takes longer is killed, and what it started with it.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// So much of what it says on stderr is repeated.
-const MAX_SAID: u64 = 400;
+const MAX_SAID: usize = 400;
 
 /// A program and its arguments.
 #[derive(Clone, Debug)]
@@ -55,75 +57,146 @@ impl Command {
 
 impl Way for Command {
     fn send(&self, message: &Message<'_>) -> Fate {
-        let child = std::process::Command::new(&self.program)
-            .args(&self.arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut child = match child {
+        let mut command = std::process::Command::new(&self.program);
+        command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        // A group of its own, so that all of it can be ended.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => return Fate::Down(format!("{} cannot be run: {error}", self.name())),
         };
-        feed(&mut child, format!("{}\n", message.json));
-        let said = listen(&mut child);
-        match wait(&mut child, self.timeout) {
+        let mut talk = Talk::with(&mut child, format!("{}\n", message.json));
+        match wait(&mut child, &mut talk, self.timeout) {
             Ok(Some(status)) if status.success() => Fate::Delivered,
-            Ok(Some(status)) => Fate::Refused(format!("{} ended with {status}{}", self.name(), tail(&said))),
+            Ok(Some(status)) => Fate::Refused(format!("{} ended with {status}{}", self.name(), talk.tail())),
             Ok(None) => Fate::Down(format!(
                 "{} did not end within {} s and was killed",
                 self.name(),
                 self.timeout.as_secs()
             )),
-            Err(error) => Fate::Down(format!("{}: {error}", self.name())),
+            Err(error) => {
+                kill(&mut child);
+                Fate::Down(format!("{}: {error}", self.name()))
+            }
         }
     }
 }
 
-/// In a thread: a program that reads nothing, or says more than a pipe holds before it reads, would
-/// otherwise hold us up. A program that ended without reading all has had its say with its exit code.
-fn feed(child: &mut Child, text: String) {
-    if let Some(mut stdin) = child.stdin.take() {
-        std::thread::spawn(move || drop(stdin.write_all(text.as_bytes())));
-    }
+/// What is still to be said to a program, and what it said.
+struct Talk {
+    stdin: Option<Box<dyn Write>>,
+    left: Vec<u8>,
+    fed: usize,
+    stderr: Option<Box<dyn Read>>,
+    said: Vec<u8>,
 }
 
-fn listen(child: &mut Child) -> Receiver<String> {
-    let (sender, said) = channel();
-    if let Some(mut stderr) = child.stderr.take() {
-        std::thread::spawn(move || {
-            let mut start = Vec::new();
-            let _ = stderr.by_ref().take(MAX_SAID).read_to_end(&mut start);
-            let _ = sender.send(String::from_utf8_lossy(&start).trim().to_owned());
-            // Or it would stand still, or be killed by a closed pipe, for saying much.
-            let _ = std::io::copy(&mut stderr, &mut std::io::sink());
-        });
+impl Talk {
+    fn with(child: &mut Child, text: String) -> Talk {
+        let stdin = child.stdin.take().filter(|pipe| does_not_block(pipe));
+        let stderr = child.stderr.take().filter(|pipe| does_not_block(pipe));
+        Talk {
+            stdin: stdin.map(|pipe| Box::new(pipe) as Box<dyn Write>),
+            left: text.into_bytes(),
+            fed: 0,
+            stderr: stderr.map(|pipe| Box::new(pipe) as Box<dyn Read>),
+            said: Vec::new(),
+        }
     }
-    said
-}
 
-/// What was heard, if it is there: a grandchild may hold the pipe open for ever.
-fn tail(said: &Receiver<String>) -> String {
-    match said.recv_timeout(Duration::from_millis(200)) {
-        Ok(text) if !text.is_empty() => format!(": {text}"),
-        _ => String::new(),
+    /// Says and hears what can be now; whether that was anything.
+    fn go_on(&mut self) -> bool {
+        let fed = self.feed();
+        self.listen() || fed
+    }
+
+    /// A program that ended without reading all has had its say with its exit code.
+    fn feed(&mut self) -> bool {
+        let Some(stdin) = &mut self.stdin else { return false };
+        let Some(rest) = self.left.get(self.fed..).filter(|rest| !rest.is_empty()) else {
+            self.stdin = None;
+            return false;
+        };
+        match stdin.write(rest) {
+            Ok(written) if written > 0 => {
+                self.fed = self.fed.saturating_add(written);
+                return true;
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            _ => self.stdin = None,
+        }
+        false
+    }
+
+    /// All of it, or a program that says much would stand still.
+    fn listen(&mut self) -> bool {
+        let Some(stderr) = &mut self.stderr else { return false };
+        let mut chunk = [0; 4096];
+        match stderr.read(&mut chunk) {
+            Ok(0) => self.stderr = None,
+            Ok(read) => {
+                let room = MAX_SAID.saturating_sub(self.said.len()).min(read);
+                self.said.extend(chunk.iter().take(room));
+                return true;
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(_) => self.stderr = None,
+        }
+        false
+    }
+
+    fn tail(&self) -> String {
+        let text = String::from_utf8_lossy(&self.said);
+        if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) }
     }
 }
 
 /// Its end, or `None` where it had to be killed.
-fn wait(child: &mut Child, timeout: Duration) -> std::io::Result<Option<ExitStatus>> {
+fn wait(child: &mut Child, talk: &mut Talk, timeout: Duration) -> io::Result<Option<ExitStatus>> {
     let begun = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
+        let moved = talk.go_on();
         if let Some(status) = child.try_wait()? {
+            // What it said last; what it left running may say more, for ever.
+            for _ in 0..16 {
+                if !talk.listen() {
+                    break;
+                }
+            }
             return Ok(Some(status));
         }
         if begun.elapsed() >= timeout {
-            child.kill()?;
-            child.wait()?;
+            kill(child);
             return Ok(None);
+        }
+        if moved {
+            pause = Duration::from_millis(1);
+            continue;
         }
         std::thread::sleep(pause);
         pause = pause.saturating_mul(2).min(Duration::from_millis(50));
     }
+}
+
+/// It, and what it started. It was not waited for yet, so its number is still its own.
+fn kill(child: &mut Child) {
+    #[cfg(unix)]
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+#[cfg(unix)]
+fn does_not_block(pipe: &impl std::os::fd::AsFd) -> bool {
+    rustix::io::ioctl_fionbio(pipe, true).is_ok()
+}
+
+/// Where pipes cannot be told so, a program that reads nothing may hold us up.
+#[cfg(not(unix))]
+fn does_not_block<T>(_pipe: &T) -> bool {
+    true
 }

@@ -9,14 +9,14 @@ use super::plan::Condition;
 use super::{CHANNEL_FAILING, Channel, Desk, Fate, Result, Written};
 use crate::core::finding::Severity;
 use crate::core::text::{escape, quoted, time};
-use crate::mirror::{Attempt, Due, Failing, Mirror, MirrorError};
+use crate::mirror::{Attempt, Due, Failing, LONGEST_WAIT, Mirror, MirrorError};
 use std::time::Instant;
 
 /// The first wait after a failure, in milliseconds; it doubles each time.
 const BACKOFF: u64 = 60 * 1000;
 
-/// Where the doubling ends.
-const BACKOFF_CAP: u64 = 60 * 60 * 1000;
+/// So often at least an alert is tried before it is given up: a clock that jumped ahead is no long time.
+pub(super) const FEWEST_TRIES: u64 = 6;
 
 /// A channel that fails for so long is told of over the others, in milliseconds.
 const FAILING_FOR: u64 = 60 * 60 * 1000;
@@ -86,7 +86,7 @@ impl Desk {
         for channel in &self.config.channels {
             let pending = queues.get(&channel.name).map_or(0, |queue| queue.pending);
             delivered.pending = delivered.pending.saturating_add(pending);
-            let next = mirror.next_try(&channel.name)?;
+            let next = mirror.next_try(&channel.name, clock.now())?;
             delivered.next_try = [delivered.next_try, next].into_iter().flatten().min();
         }
         Ok(delivered)
@@ -149,7 +149,7 @@ fn deliver_to(
     delivered: &mut Delivered,
 ) -> Result<()> {
     let (mut after, begun) = (0, clock.now());
-    if mirror.failing(&channel.name)?.is_some_and(|failing| failing.not_before > begun) {
+    if mirror.failing(&channel.name)?.is_some_and(|failing| is_ahead(failing.not_before, begun)) {
         return Ok(());
     }
     for _ in 0..MOST_AT_ONCE {
@@ -187,13 +187,15 @@ fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, fate: &Fate, now: u64
             }
             Fate::Refused(why) | Fate::Down(why) => why.clone(),
         };
-        let over = now.saturating_sub(due.created) >= channel.retry_for;
+        let tries = due.attempts.saturating_add(1);
+        let over = now.saturating_sub(due.created) >= channel.retry_for && tries >= FEWEST_TRIES;
         let attempt = match over {
             true => Attempt::GivenUp(why.clone()),
             false => Attempt::Again(now.saturating_add(backoff(due.attempts)), why.clone()),
         };
         mirror.attempted(due.alert, &channel.name, &attempt, now)?;
-        let (since, failures) = failing.map_or((now, 0), |failing| (failing.since, failing.failures));
+        let (since, failures) =
+            failing.map_or((now, 0), |failing| (failing.since.min(now), failing.failures));
         let wait = if matches!(fate, Fate::Down(_)) { backoff(failures) } else { 0 };
         let failing = Failing {
             since,
@@ -205,7 +207,12 @@ fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, fate: &Fate, now: u64
     })
 }
 
-fn backoff(failures: u64) -> u64 {
+/// Whether a time to wait for is still to come. One that is too far ahead is of a clock that was wrong.
+pub(super) fn is_ahead(time: u64, now: u64) -> bool {
+    time > now && time <= now.saturating_add(LONGEST_WAIT)
+}
+
+pub(super) fn backoff(failures: u64) -> u64 {
     let doublings = u32::try_from(failures).unwrap_or(u32::MAX).min(16);
-    BACKOFF.saturating_mul(2u64.saturating_pow(doublings)).min(BACKOFF_CAP)
+    BACKOFF.saturating_mul(2u64.saturating_pow(doublings)).min(LONGEST_WAIT)
 }

@@ -16,6 +16,7 @@
 mod channels;
 mod command;
 mod deliver;
+mod mail_server;
 mod message;
 pub mod plan;
 mod smtp;

@@ -9,7 +9,7 @@ use crate::audit::finding::Finding;
 use crate::audit::watch_list::rule_of;
 use crate::core::finding::Severity;
 use crate::core::text;
-use crate::mirror::{StoredFinding, Told};
+use crate::mirror::{LONGEST_WAIT, StoredFinding, Told};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// More alerts of one kind and code than this in one audit become one.
@@ -129,7 +129,9 @@ fn standing<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str) -> 
         // Worse than it was told is news; whoever wants the worst only was not told.
         Some(told) if told.open && severity <= told.severity => {
             let every = facts.reminder.filter(|_| severity >= Severity::Invalid)?;
-            let over = facts.now.saturating_sub(told.at) >= every;
+            // Where the clock was ahead, the next would be far off.
+            let wrong = told.at > facts.now.saturating_add(LONGEST_WAIT);
+            let over = wrong || facts.now.saturating_sub(told.at) >= every;
             let then = Told { at: facts.now, ..told.clone() };
             if over { step(Kind::Reminder, then) } else { None }
         }

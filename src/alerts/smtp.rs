@@ -4,19 +4,14 @@
 //! The message's id is the alert's key, so that one that is sent twice is known as one.
 
 use super::channels::{Fate, Message, Way};
+use super::mail_server::MailServer;
 use super::message::Alert;
 use crate::core::text::{escape, quoted};
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::{SmtpTransport, Transport as _};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
-
-/// For each answer of the server.
-const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The most recipients.
 const MAX_RECIPIENTS: usize = 50;
@@ -43,8 +38,7 @@ pub struct SmtpConfig {
 
 /// A mail server, and whom to write to.
 pub struct Smtp {
-    transport: SmtpTransport,
-    place: String,
+    server: MailServer,
     from: Mailbox,
     to: Vec<Mailbox>,
 }
@@ -55,32 +49,21 @@ impl Smtp {
     /// # Errors
     /// A sentence for the person, without the password: wrong usage.
     pub fn new(config: &SmtpConfig) -> Result<Smtp, String> {
-        let (host, port, wrapped) = server(&config.server)?;
-        let tls = tls(&host, config)?;
-        let here = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
-        let credentials = match (&config.username, &config.password) {
-            (None, None) => None,
-            (Some(user), Some(password)) => Some(Credentials::new(user.clone(), password.clone())),
-            _ => return Err("username and a secret go together".to_owned()),
-        };
-        let mut builder = SmtpTransport::builder_dangerous(host.clone()).port(port).timeout(Some(TIMEOUT));
-        builder = builder.tls(match (wrapped, &credentials) {
-            (true, _) => Tls::Wrapper(tls),
-            (false, Some(_)) if !here => Tls::Required(tls),
-            (false, _) => Tls::Opportunistic(tls),
-        });
-        if let Some(credentials) = credentials {
-            builder = builder.credentials(credentials);
-        }
+        let server = MailServer::new(config)?;
         if config.to.is_empty() || config.to.len() > MAX_RECIPIENTS {
             return Err(format!("to: write 1 to {MAX_RECIPIENTS} addresses"));
         }
         Ok(Smtp {
-            transport: builder.build(),
-            place: format!("{}:{port}", escape(&host)),
+            server,
             from: mailbox(&config.from)?,
             to: config.to.iter().map(|address| mailbox(address)).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// The same with another time for a mail to be taken in.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Smtp {
+        Smtp { server: self.server.with_timeout(timeout), ..self }
     }
 
     fn compose(&self, message: &Message<'_>) -> Result<lettre::Message, String> {
@@ -110,20 +93,10 @@ impl Smtp {
 
 impl Way for Smtp {
     fn send(&self, message: &Message<'_>) -> Fate {
-        let mail = match self.compose(message) {
-            Ok(mail) => mail,
-            Err(why) => return Fate::Refused(format!("the message cannot be written: {why}")),
-        };
-        let Err(error) = self.transport.send(&mail) else { return Fate::Delivered };
-        let mut why = format!("{}: {error}", self.place);
-        if let Some(cause) = std::error::Error::source(&error).map(ToString::to_string)
-            && !why.contains(&cause)
-        {
-            let _ = write!(why, ": {cause}");
+        match self.compose(message) {
+            Ok(mail) => self.server.take(&mail),
+            Err(why) => Fate::Refused(format!("the message cannot be written: {why}")),
         }
-        // 53x is about us and not about this message.
-        let about_us = error.status().is_some_and(|code| code.to_string().starts_with("53"));
-        if error.is_permanent() && !about_us { Fate::Refused(why) } else { Fate::Down(why) }
     }
 }
 
@@ -181,64 +154,11 @@ fn mailbox(address: &str) -> Result<Mailbox, String> {
     address.parse().map_err(|_| wrong())
 }
 
-/// Host, port, and whether TLS comes first.
-fn server(text: &str) -> Result<(String, u16, bool), String> {
-    let wrong = || "smtp: write smtp://host:port or smtps://host:port, and nothing else in it".to_owned();
-    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
-    let (wrapped, usual) = match scheme {
-        "smtp" => (false, 587),
-        "smtps" => (true, 465),
-        _ => return Err(wrong()),
-    };
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    let (host, port) = match rest.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, port.parse().map_err(|_| wrong())?),
-        _ => (rest, usual),
-    };
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-    if host.is_empty() || !host.chars().all(allowed) {
-        return Err(wrong());
-    }
-    Ok((host.to_owned(), port, wrapped))
-}
-
-fn tls(host: &str, config: &SmtpConfig) -> Result<TlsParameters, String> {
-    let mut builder = TlsParameters::builder(host.to_owned());
-    if let Some(path) = &config.ca_file {
-        let wrong = |why: String| format!("the CA file {path:?}: {why}");
-        let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-        let certificate = Certificate::from_pem(&pem).map_err(|error| wrong(error.to_string()))?;
-        builder = builder.add_root_certificate(certificate);
-    }
-    builder.build().map_err(|error| format!("TLS cannot be set up: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::message::{Kind, Log};
     use super::*;
     use crate::core::finding::Severity;
-
-    #[test]
-    fn servers() {
-        let ok = |text| server(text).unwrap();
-        assert_eq!(ok("smtp://mail.example:25"), ("mail.example".to_owned(), 25, false));
-        assert_eq!(ok("smtps://mail.example"), ("mail.example".to_owned(), 465, true));
-        assert_eq!(ok("smtp://[::1]:2525/"), ("::1".to_owned(), 2525, false));
-        for wrong in [
-            "",
-            "mail.example",
-            "http://mail.example",
-            "smtp://",
-            "smtp://user:s3cret@mail.example",
-            "smtp://mail.example:x",
-            "smtp://mail.example/?tls=none",
-            "smtp://mail.example\r\nX: y",
-        ] {
-            assert!(!server(wrong).unwrap_err().contains("s3cret"));
-        }
-    }
 
     #[test]
     fn no_text_of_a_log_becomes_a_header_or_a_line_of_its_own() {

@@ -3,14 +3,17 @@
 //! to whom it was told.
 //!
 //! The note is written before anything is sent, and after each yes: a crash in between sends again under the same
-//! key. Where it cannot be written, as on a disk that is gone, memory must do, and a restart tells again.
+//! key. Where it cannot be written, as on a disk that is gone, memory must do, and a restart tells again, under a key
+//! that is the same for that fault all day.
 //!
 //! That another process has the mirror is told only when it is found so [`TIMES_IN_USE`] times in a row: an audit by
 //! hand or a receipt in the wrong moment is no fault.
 
+use super::deliver::{FEWEST_TRIES, backoff, is_ahead};
 use super::message::{Alert, Kind, Log, key};
 use super::{Desk, Fate, LOCAL_FAULT, Result};
 use crate::core::finding::Severity;
+use crate::core::hash::sha256;
 use crate::core::text::escape;
 use crate::mirror::{Mirror, Outgoing, beside, give};
 use serde::{Deserialize, Serialize};
@@ -22,8 +25,7 @@ use std::sync::{Mutex, PoisonError};
 /// So often in a row the mirror must be found in use.
 pub const TIMES_IN_USE: u32 = 3;
 
-/// A channel that did not take it is asked again after this, in milliseconds.
-const AGAIN: u64 = 60 * 1000;
+const DAY: u64 = 24 * 60 * 60 * 1000;
 
 /// A longer note is none of ours.
 const MAX_NOTE: u64 = 64 * 1024;
@@ -42,8 +44,9 @@ pub enum Trouble<'a> {
 struct Note {
     /// Who has the mirror; `None`: another fault.
     holder: Option<String>,
-    /// When it began, in Unix milliseconds, and a random number: they tell it from every other.
+    /// When it began, in Unix milliseconds.
     at: u64,
+    /// Tells it from every other.
     number: u64,
     /// What is the matter, escaped.
     message: String,
@@ -53,6 +56,9 @@ struct Note {
     told: Vec<String>,
     /// The others are not asked before.
     not_before: u64,
+    /// How often they were asked in vain.
+    #[serde(default)]
+    failures: u64,
 }
 
 /// The note of one mirror.
@@ -78,7 +84,16 @@ impl Beside {
         read().or_else(|| self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    fn write(&self, note: &Note) {
+    /// The number of a fault whose note cannot be kept: the same all day, whoever starts anew.
+    fn number_of_today(&self, note: &Note) -> u64 {
+        let day = note.at.checked_div(DAY).unwrap_or_default();
+        let text = format!("{}\0{}\0{day}", self.mirror.display(), note.message);
+        let hash = sha256(text.as_bytes()).0;
+        hash.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
+    }
+
+    /// Whether it is in the file.
+    fn write(&self, note: &Note) -> bool {
         let text = serde_json::to_string(note).unwrap_or_default();
         let new = beside(&self.path, ".new");
         let replace = || -> io::Result<()> {
@@ -91,6 +106,7 @@ impl Beside {
         let written = replace();
         let kept = if written.is_err() { Some(note.clone()) } else { None };
         *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        written.is_ok()
     }
 
     fn remove(&self) {
@@ -110,23 +126,25 @@ impl Note {
             times: 0,
             told: Vec::new(),
             not_before: 0,
+            failures: 0,
         }
     }
 
     fn key(&self, kind: Kind, log: &Log) -> String {
-        key("no mirror", kind, &[(&log.name, self.at, self.number)])
+        key("no mirror", kind, &[(&log.name, 0, self.number)])
     }
 }
 
 impl Desk {
     /// Tells, where it was not told, that the mirror cannot be used. Call it after every audit that could not.
-    /// Gives the channels that did not take it, and why.
+    /// Gives the channels that did not take it, and why. Begins nothing more once `stopped` says so.
     pub fn without_mirror(
         &self,
         beside: &Beside,
         log: &Log,
         trouble: Trouble<'_>,
         now: u64,
+        stopped: &dyn Fn() -> bool,
     ) -> Vec<(String, String)> {
         let (holder, message) = match trouble {
             Trouble::InUse(holder) => (Some(holder), "the mirror is in use by another process all the time"),
@@ -140,22 +158,34 @@ impl Desk {
         };
         note.times = note.times.saturating_add(1);
         let waits = note.holder.is_some() && note.times < TIMES_IN_USE;
-        if waits || note.not_before > now || self.have_all(&note, now) {
+        if waits || is_ahead(note.not_before, now) || self.have_all(&note, now) {
             beside.write(&note);
             return Vec::new();
         }
-        beside.write(&note);
-        self.send_note(beside, &mut note, log, now)
+        // One that was told is never told under another number.
+        if !beside.write(&note) && note.told.is_empty() && note.failures == 0 {
+            note.number = beside.number_of_today(&note);
+        }
+        self.send_note(beside, &mut note, log, now, stopped)
     }
 
     /// Whether each channel took it, or was tried for as long as it asks for.
     fn have_all(&self, note: &Note, now: u64) -> bool {
         self.config.channels.iter().all(|channel| {
-            note.told.contains(&channel.name) || now.saturating_sub(note.at) > channel.retry_for
+            let over = now.saturating_sub(note.at) > channel.retry_for && note.failures >= FEWEST_TRIES;
+            note.told.contains(&channel.name) || over
         })
     }
 
-    fn send_note(&self, beside: &Beside, note: &mut Note, log: &Log, now: u64) -> Vec<(String, String)> {
+    fn send_note(
+        &self,
+        beside: &Beside,
+        note: &mut Note,
+        log: &Log,
+        now: u64,
+        stopped: &dyn Fn() -> bool,
+    ) -> Vec<(String, String)> {
+        let next = now.saturating_add(backoff(note.failures));
         let mut failed = Vec::new();
         let log = Log { name: escape(&log.name), origin: escape(&log.origin) };
         let key = note.key(Kind::Local, &log);
@@ -165,10 +195,17 @@ impl Desk {
             if note.told.contains(&channel.name) {
                 continue;
             }
+            if stopped() {
+                break;
+            }
             match channel.send(&alert, now) {
                 Fate::Delivered => note.told.push(channel.name.clone()),
                 Fate::Refused(why) | Fate::Down(why) => {
-                    note.not_before = now.saturating_add(AGAIN);
+                    // Ever more rarely, once for all that failed together.
+                    if failed.is_empty() {
+                        note.failures = note.failures.saturating_add(1);
+                    }
+                    note.not_before = next;
                     failed.push((channel.name.clone(), why));
                 }
             }

@@ -44,19 +44,21 @@ impl Telling {
                 MirrorUse::InUse => Err(MirrorError::InUse(db.to_owned())),
                 MirrorUse::Unopened => {
                     let fault = report.input().faults.first().map_or("", String::as_str);
-                    self.tell_without(name, settings, Trouble::Fault(fault));
+                    self.tell_without(name, settings, stop, Trouble::Fault(fault));
                     Ok(())
                 }
             },
             Err(why) => {
-                self.tell_without(name, settings, Trouble::Fault(why));
+                self.tell_without(name, settings, stop, Trouble::Fault(why));
                 Ok(())
             }
         };
         match told {
             Ok(()) => {}
-            Err(MirrorError::InUse(_)) => self.tell_without(name, settings, Trouble::InUse(&holder_of(db))),
-            Err(error) => self.tell_without(name, settings, Trouble::Fault(&error.to_string())),
+            Err(MirrorError::InUse(_)) => {
+                self.tell_without(name, settings, stop, Trouble::InUse(&holder_of(db)))
+            }
+            Err(error) => self.tell_without(name, settings, stop, Trouble::Fault(&error.to_string())),
         }
         Ok(())
     }
@@ -88,10 +90,11 @@ impl Telling {
         Ok(tell())
     }
 
-    fn tell_without(&self, name: &str, settings: &Settings, trouble: Trouble<'_>) {
+    fn tell_without(&self, name: &str, settings: &Settings, stop: &Stop, trouble: Trouble<'_>) {
         let origin = settings.log_key.as_ref().map_or_else(String::new, |key| key.origin().to_owned());
         let log = Log { name: name.to_owned(), origin };
-        for (channel, why) in self.desk.without_mirror(&self.beside, &log, trouble, audit::unix_ms()) {
+        let (now, stopped) = (audit::unix_ms(), || stop.is_stopped());
+        for (channel, why) in self.desk.without_mirror(&self.beside, &log, trouble, now, &stopped) {
             let said =
                 format!("a fault could not be told over the alert channel {}: {why}", quoted(&channel));
             channels::say_failing(name, &channel, &said, 0);

@@ -46,7 +46,7 @@ pub use findings::StoredFinding;
 pub use head_lines::{HeadLine, HeadReader, read_heads};
 pub use heads::{HeadStatus, Provenance, StoredHead};
 pub use holder::{holder_id, holder_of};
-pub use outbox::{Attempt, Due, Failing, Outgoing, Queue, Told};
+pub use outbox::{Attempt, Due, Failing, LONGEST_WAIT, Outgoing, Queue, Told};
 pub use owner::give;
 pub use peers::PeerProgress;
 pub use read::Reader;

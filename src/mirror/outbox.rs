@@ -98,6 +98,9 @@ pub struct Queue {
     pub failing: Option<Failing>,
 }
 
+/// Nothing is put off for longer, in milliseconds: a time further ahead is of a clock that was wrong, and is now.
+pub const LONGEST_WAIT: u64 = 60 * 60 * 1000;
+
 fn digest(key: &str, severity: &str, payload: &str) -> Hash {
     sha256([key, severity, payload].join("\0").as_bytes())
 }
@@ -167,10 +170,12 @@ impl Mirror {
     pub fn due(&self, channel: &str, now: u64, after: u64, limit: u32) -> Result<Vec<Due>> {
         let sql = "SELECT a.id, a.key, a.created, a.severity, a.payload, a.digest, d.attempts
                    FROM alert_deliveries d JOIN alerts a ON a.id = d.alert
-                   WHERE d.channel = ?1 AND d.state = 'pending' AND d.next_try <= ?2 AND d.alert > ?3
+                   WHERE d.channel = ?1 AND d.state = 'pending' AND (d.next_try <= ?2 OR d.next_try > ?5)
+                     AND d.alert > ?3
                    ORDER BY d.alert LIMIT ?4";
         let result = self.db.prepare_cached(sql).and_then(|mut select| {
-            let rows = select.query_map(params![channel, int(now), int(after), limit], |row| {
+            let far = now.saturating_add(LONGEST_WAIT);
+            let rows = select.query_map(params![channel, int(now), int(after), limit, int(far)], |row| {
                 let due = Due {
                     alert: row.get(0)?,
                     key: row.get(1)?,
@@ -236,7 +241,7 @@ impl Mirror {
     }
 
     /// When something is to be sent over this channel next, in Unix milliseconds.
-    pub fn next_try(&self, channel: &str) -> Result<Option<u64>> {
+    pub fn next_try(&self, channel: &str, now: u64) -> Result<Option<u64>> {
         let result = self.db.query_row(
             "SELECT min(next_try) FROM alert_deliveries WHERE channel = ?1 AND state = 'pending'",
             [channel],
@@ -244,7 +249,8 @@ impl Mirror {
         );
         let Some(next) = self.sql(result)? else { return Ok(None) };
         let not_before = self.failing(channel)?.map_or(0, |failing| failing.not_before);
-        Ok(Some(next.max(not_before)))
+        let next = next.max(not_before);
+        Ok(Some(if next > now.saturating_add(LONGEST_WAIT) { now } else { next }))
     }
 
     /// The queues, by channel. Those of channels that no config names any more are among them.

@@ -1,0 +1,318 @@
+//! One conversation with a mail server, bounded in time and in bytes whatever the server does.
+//!
+//! A bound on each answer alone is none: a server may drip, or never end a line. What it says of a password is
+//! not repeated: it may have said it back.
+
+use super::channels::Fate;
+use super::smtp::SmtpConfig;
+use crate::core::encoding::encode_base64;
+use crate::core::text::escape;
+use lettre::Message;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+
+/// For all of it.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// For a goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What a server may say in all, certificates included. Five answers are some hundred bytes.
+const MAX_HEARD: usize = 256 * 1024;
+
+/// So much of what it says is repeated.
+const MAX_SAID: usize = 400;
+
+/// How it is talked to in secret.
+enum Tls {
+    /// From the first byte.
+    First(Arc<ClientConfig>),
+    /// After `STARTTLS`, where it is offered, or else not at all.
+    Offered(TlsParameters),
+    /// After `STARTTLS`, which it must offer.
+    Required(TlsParameters),
+}
+
+/// Where it is, and how it is talked to.
+pub(super) struct MailServer {
+    host: String,
+    port: u16,
+    tls: Tls,
+    login: Option<(String, String)>,
+    timeout: Duration,
+}
+
+impl MailServer {
+    /// Connects to nothing yet.
+    pub(super) fn new(config: &SmtpConfig) -> Result<MailServer, String> {
+        let (host, port, wrapped) = address(&config.server)?;
+        let login = match (&config.username, &config.password) {
+            (None, None) => None,
+            (Some(user), Some(password)) => Some((user.clone(), password.clone())),
+            _ => return Err("username and a secret go together".to_owned()),
+        };
+        let here = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
+        let tls = match wrapped {
+            true => Tls::First(first(config)?),
+            false if login.is_some() && !here => Tls::Required(later(&host, config)?),
+            false => Tls::Offered(later(&host, config)?),
+        };
+        Ok(MailServer { host, port, tls, login, timeout: TIMEOUT })
+    }
+
+    /// The same with another time for all of it.
+    pub(super) fn with_timeout(self, timeout: Duration) -> MailServer {
+        MailServer { timeout, ..self }
+    }
+
+    /// For people.
+    fn place(&self) -> String {
+        format!("{}:{}", escape(&self.host), self.port)
+    }
+
+    /// Gives it one mail. Not for a thread that runs asynchronous tasks.
+    pub(super) fn take(&self, mail: &Message) -> Fate {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return Fate::Down(format!("no mail can be sent: {error}")),
+        };
+        let fate = runtime.block_on(async {
+            let mut connection = match timeout(self.timeout, self.talk(mail)).await {
+                Ok(Ok(connection)) => connection,
+                Ok(Err(fate)) => return fate,
+                Err(_) => {
+                    let seconds = self.timeout.as_secs();
+                    return Fate::Down(format!("{}: not done within {seconds} s", self.place()));
+                }
+            };
+            // It has the mail, and no goodbye changes that.
+            let _ = timeout(GOODBYE, connection.quit()).await;
+            Fate::Delivered
+        });
+        // Looking a name up cannot be ended: it is not waited for, and ends by itself.
+        runtime.shutdown_background();
+        fate
+    }
+
+    async fn talk(&self, mail: &Message) -> Result<AsyncSmtpConnection, Fate> {
+        let down = |error: io::Error| Fate::Down(format!("{}: {error}", self.place()));
+        let smtp = |error| self.failed(&error);
+        let hello = ClientId::default();
+        let socket = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(down)?;
+        let address = socket.peer_addr().map_err(down)?;
+        let stream: Box<dyn AsyncTokioStream> = match &self.tls {
+            Tls::First(config) => {
+                let name = ServerName::try_from(self.host.clone());
+                let name = name.map_err(|error| down(io::Error::other(error)))?;
+                let connector = TlsConnector::from(Arc::clone(config));
+                let stream = connector.connect(name, Bounded::new(socket, address)).await.map_err(down)?;
+                Box::new(Bounded::new(stream, address))
+            }
+            Tls::Offered(_) | Tls::Required(_) => Box::new(Bounded::new(socket, address)),
+        };
+        let mut connection =
+            AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(smtp)?;
+        match &self.tls {
+            Tls::Offered(tls) if connection.can_starttls() => {
+                connection.starttls(tls.clone(), &hello).await.map_err(smtp)?;
+            }
+            Tls::Required(tls) => connection.starttls(tls.clone(), &hello).await.map_err(smtp)?,
+            Tls::First(_) | Tls::Offered(_) => {}
+        }
+        self.log_in(&mut connection).await?;
+        connection.send(mail.envelope(), &mail.formatted()).await.map_err(smtp)?;
+        Ok(connection)
+    }
+
+    /// Of the answers the code alone is shown.
+    async fn log_in(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Fate> {
+        const KNOWN: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
+        let Some((user, password)) = &self.login else { return Ok(()) };
+        let down = |why: &str| Fate::Down(format!("{}: {why}", self.place()));
+        if connection.server_info().get_auth_mechanism(&KNOWN).is_none() {
+            return Err(down("it offers neither AUTH PLAIN nor AUTH LOGIN"));
+        }
+        let credentials = Credentials::new(user.clone(), password.clone());
+        match connection.auth(&KNOWN, &credentials).await.map_err(|error| error.status()) {
+            Ok(_) => Ok(()),
+            // About us, and not about this message.
+            Err(Some(code)) => Err(down(&format!("user name and password were not accepted ({code})"))),
+            Err(None) => Err(down("no answer to user name and password that can be understood")),
+        }
+    }
+
+    /// After the password was sent, it may be in everything that is said.
+    fn failed(&self, error: &lettre::transport::smtp::Error) -> Fate {
+        let mut said = error.to_string();
+        if self.is_secret(&said) {
+            said = error
+                .status()
+                .map_or("an answer with the password in it".to_owned(), |code| code.to_string());
+        }
+        let why = format!("{}: {}", self.place(), said.chars().take(MAX_SAID).collect::<String>());
+        // 53x is about us and not about this message.
+        let about_us = error.status().is_some_and(|code| code.to_string().starts_with("53"));
+        if error.is_permanent() && !about_us { Fate::Refused(why) } else { Fate::Down(why) }
+    }
+
+    fn is_secret(&self, said: &str) -> bool {
+        let Some((user, password)) = &self.login else { return false };
+        let plain = encode_base64(format!("\0{user}\0{password}").as_bytes());
+        let login = encode_base64(password.as_bytes());
+        // A line may be cut, and a base64 be padded or not.
+        [password.as_str(), plain.trim_end_matches('='), login.trim_end_matches('=')]
+            .iter()
+            .any(|secret| said.contains(secret))
+    }
+}
+
+/// A stream that ends with an error when too much came.
+#[derive(Debug)]
+struct Bounded<S> {
+    stream: S,
+    address: SocketAddr,
+    left: usize,
+}
+
+impl<S> Bounded<S> {
+    fn new(stream: S, address: SocketAddr) -> Bounded<S> {
+        Bounded { stream, address, left: MAX_HEARD }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        match self.left.checked_sub(buf.filled().len().saturating_sub(before)) {
+            Some(left) => self.left = left,
+            None => {
+                return Poll::Ready(Err(io::Error::other(format!("it says more than {MAX_HEARD} bytes"))));
+            }
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug> AsyncTokioStream for Bounded<S> {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+}
+
+/// Host, port, and whether TLS comes first.
+fn address(text: &str) -> Result<(String, u16, bool), String> {
+    let wrong = || "smtp: write smtp://host:port or smtps://host:port, and nothing else in it".to_owned();
+    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    let (wrapped, usual) = match scheme {
+        "smtp" => (false, 587),
+        "smtps" => (true, 465),
+        _ => return Err(wrong()),
+    };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port.parse().map_err(|_| wrong())?),
+        _ => (rest, usual),
+    };
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    if host.is_empty() || !host.chars().all(allowed) {
+        return Err(wrong());
+    }
+    Ok((host.to_owned(), port, wrapped))
+}
+
+/// The bytes of the CA file, where there is one.
+fn ca_file(config: &SmtpConfig) -> Result<Option<Vec<u8>>, String> {
+    let Some(path) = &config.ca_file else { return Ok(None) };
+    std::fs::read(path).map(Some).map_err(|error| wrong_ca(config, &error))
+}
+
+fn wrong_ca(config: &SmtpConfig, error: &dyn std::fmt::Display) -> String {
+    format!("the CA file {:?}: {error}", config.ca_file.as_deref().unwrap_or("".as_ref()))
+}
+
+fn no_tls(error: impl std::fmt::Display) -> String {
+    format!("TLS cannot be set up: {error}")
+}
+
+/// For TLS after `STARTTLS`.
+fn later(host: &str, config: &SmtpConfig) -> Result<TlsParameters, String> {
+    let mut builder = TlsParameters::builder(host.to_owned());
+    if let Some(pem) = ca_file(config)? {
+        let certificate = Certificate::from_pem(&pem).map_err(|error| wrong_ca(config, &error))?;
+        builder = builder.add_root_certificate(certificate);
+    }
+    builder.build().map_err(no_tls)
+}
+
+/// The same trust for TLS from the first byte, which the library would set up on a socket of its own alone.
+fn first(config: &SmtpConfig) -> Result<Arc<ClientConfig>, String> {
+    let pem = ca_file(config)?.unwrap_or_default();
+    let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let roots = roots.map_err(|error| wrong_ca(config, &error))?;
+    let provider = Arc::new(default_provider());
+    let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(roots, Arc::clone(&provider));
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(no_tls)?.dangerous();
+    let verifier = Arc::new(verifier.map_err(no_tls)?);
+    Ok(Arc::new(builder.with_custom_certificate_verifier(verifier).with_no_client_auth()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers() {
+        let ok = |text| address(text).unwrap();
+        assert_eq!(ok("smtp://mail.example:25"), ("mail.example".to_owned(), 25, false));
+        assert_eq!(ok("smtps://mail.example"), ("mail.example".to_owned(), 465, true));
+        assert_eq!(ok("smtp://[::1]:2525/"), ("::1".to_owned(), 2525, false));
+        for wrong in [
+            "",
+            "mail.example",
+            "http://mail.example",
+            "smtp://",
+            "smtp://user:s3cret@mail.example",
+            "smtp://mail.example:x",
+            "smtp://mail.example/?tls=none",
+            "smtp://mail.example\r\nX: y",
+        ] {
+            assert!(!address(wrong).unwrap_err().contains("s3cret"));
+        }
+    }
+}
