@@ -3,7 +3,6 @@
 
 mod support;
 
-use serde_json::Value;
 use std::collections::BTreeSet;
 use support::cli::{Auditor, Outcome};
 use support::log::HEAD_TIME;

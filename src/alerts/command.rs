@@ -94,8 +94,8 @@ struct Talk {
 
 impl Talk {
     fn with(child: &mut Child, text: String) -> Talk {
-        let stdin = child.stdin.take().filter(|pipe| does_not_block(pipe));
-        let stderr = child.stderr.take().filter(|pipe| does_not_block(pipe));
+        let stdin = child.stdin.take().filter(does_not_block);
+        let stderr = child.stderr.take().filter(does_not_block);
         Talk {
             stdin: stdin.map(|pipe| Box::new(pipe) as Box<dyn Write>),
             left: text.into_bytes(),

@@ -72,10 +72,10 @@ pub fn stop_on_signal(stop: Stop, interrupted_exit_code: i32) -> Result<(), Stri
         runtime.block_on(async {
             let mut asked = 0_u8;
             while asked < 2 {
-                if signals.next().await == Asked::Stop {
-                    asked = asked.saturating_add(1);
-                    stop.stop();
-                }
+                // There is nothing to reload: a terminal that was closed asks to stop, too.
+                signals.next().await;
+                asked = asked.saturating_add(1);
+                stop.stop();
             }
         });
         std::process::exit(interrupted_exit_code);
