@@ -151,11 +151,11 @@ fn fifty_seeded_lives() {
     println!("{lives} lives in {:?}; {twice:?} alerts came again under their keys", begun.elapsed());
 }
 
-/// Two at a time: so many cores a small machine has. Each is tried, whatever becomes of the others.
+/// Three at a time: they wait for most of their time, and a small machine has two cores. Each is tried, whatever becomes of the others.
 fn in_parallel(count: u64, one: impl Fn(u64) + Sync) {
     let (next, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..3 {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, SeqCst);
