@@ -11,6 +11,10 @@ mod log;
 #[cfg(target_os = "linux")]
 #[path = "../../tests/support/process.rs"]
 mod process;
+#[cfg(target_os = "linux")]
+#[expect(dead_code, reason = "the other bench uses more of it")]
+#[path = "../audit/served.rs"]
+mod served;
 
 #[cfg(target_os = "linux")]
 fn main() {
@@ -26,6 +30,7 @@ fn main() {
 mod rest {
     use super::log::BenchLog;
     use super::process::Process;
+    use super::served::Server;
     use std::io::{BufRead as _, BufReader};
     use std::path::Path;
     use std::process::{Child, Command, Stdio};
@@ -53,7 +58,7 @@ mod rest {
     pub fn print() {
         let log = BenchLog::of(ENTRIES);
         let home = tempfile::tempdir().expect("there is room for a mirror");
-        let (_server, url) = serve(&log);
+        let server = Server::start(&log);
         println!("| monitor at rest | processor | resident | most ever |\n|---|---|---|---|");
         println!("| target | below 1 % | at most 40 MB | |");
         for (what, interval) in [
@@ -61,7 +66,7 @@ mod rest {
             ("every 10 s, after a restart", "10s"),
             ("every 5 min, after a restart", "5m"),
         ] {
-            write_config(home.path(), &log, &url, interval);
+            write_config(home.path(), &log, &server.tiles(), interval);
             let (monitor, audits) = monitor(home.path());
             audits.recv_timeout(PATIENCE).expect("an audit ends");
             let process = Process(monitor.0.id());
@@ -69,21 +74,6 @@ mod rest {
             let [resident, peak] = [process.resident(), process.peak()].map(|kib| kib as f64 / 1024.0);
             println!("| {what} | {load:.2} % | {resident:.1} MiB | {peak:.1} MiB |");
         }
-    }
-
-    fn serve(log: &BenchLog) -> (Running, String) {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign-testlog"))
-            .args(["serve", "--dir"])
-            .arg(&log.dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program was built with this one");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("it is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
-        let told: serde_json::Value = serde_json::from_str(&line).expect("it is JSON");
-        (Running(child), told["url"].as_str().expect("it says the URL").to_owned())
     }
 
     fn write_config(home: &Path, log: &BenchLog, url: &str, interval: &str) {

@@ -7,6 +7,7 @@ use super::channels::Fate;
 use super::smtp::SmtpConfig;
 use crate::core::encoding::encode_base64;
 use crate::core::text::escape;
+use crate::source::ca_certificates;
 use lettre::Message;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, TlsParameters};
@@ -23,7 +24,6 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 
 /// For all of it.
@@ -255,14 +255,10 @@ fn address(text: &str) -> Result<(String, u16, bool), String> {
     Ok((host.to_owned(), port, wrapped))
 }
 
-/// The bytes of the CA file, where there is one.
-fn ca_file(config: &SmtpConfig) -> Result<Option<Vec<u8>>, String> {
-    let Some(path) = &config.ca_file else { return Ok(None) };
-    std::fs::read(path).map(Some).map_err(|error| wrong_ca(config, &error))
-}
-
-fn wrong_ca(config: &SmtpConfig, error: &dyn std::fmt::Display) -> String {
-    format!("the CA file {:?}: {error}", config.ca_file.as_deref().unwrap_or("".as_ref()))
+/// The certificates that are trusted beside the system's.
+fn roots(config: &SmtpConfig) -> Result<Vec<CertificateDer<'static>>, String> {
+    let Some(path) = &config.ca_file else { return Ok(Vec::new()) };
+    ca_certificates(path).map_err(|why| format!("the CA file {path:?}: {why}"))
 }
 
 fn no_tls(error: impl std::fmt::Display) -> String {
@@ -272,18 +268,15 @@ fn no_tls(error: impl std::fmt::Display) -> String {
 /// For TLS after `STARTTLS`.
 fn later(host: &str, config: &SmtpConfig) -> Result<TlsParameters, String> {
     let mut builder = TlsParameters::builder(host.to_owned());
-    if let Some(pem) = ca_file(config)? {
-        let certificate = Certificate::from_pem(&pem).map_err(|error| wrong_ca(config, &error))?;
-        builder = builder.add_root_certificate(certificate);
+    for root in roots(config)? {
+        builder = builder.add_root_certificate(Certificate::from_der(root.to_vec()).map_err(no_tls)?);
     }
     builder.build().map_err(no_tls)
 }
 
 /// The same trust for TLS from the first byte, which the library would set up on a socket of its own alone.
 fn first(config: &SmtpConfig) -> Result<Arc<ClientConfig>, String> {
-    let pem = ca_file(config)?.unwrap_or_default();
-    let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let roots = roots.map_err(|error| wrong_ca(config, &error))?;
+    let roots = roots(config)?;
     let provider = Arc::new(default_provider());
     let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(roots, Arc::clone(&provider));
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

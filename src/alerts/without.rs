@@ -15,10 +15,10 @@ use super::{Desk, Fate, LOCAL_FAULT, Result};
 use crate::core::finding::Severity;
 use crate::core::hash::sha256;
 use crate::core::text::escape;
-use crate::mirror::{Mirror, Outgoing, beside, give};
+use crate::mirror::{Mirror, Outgoing, beside, replace};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -95,15 +95,7 @@ impl Beside {
     /// Whether it is in the file.
     fn write(&self, note: &Note) -> bool {
         let text = serde_json::to_string(note).unwrap_or_default();
-        let new = beside(&self.path, ".new");
-        let replace = || -> io::Result<()> {
-            let mut file = fs::File::create(&new)?;
-            give(&file, &self.mirror);
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&new, &self.path)
-        };
-        let written = replace();
+        let written = replace(&self.path, &self.mirror, text.as_bytes());
         let kept = if written.is_err() { Some(note.clone()) } else { None };
         *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = kept;
         written.is_ok()

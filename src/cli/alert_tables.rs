@@ -5,7 +5,7 @@ use crate::audit::acknowledge::Acknowledgement;
 use crate::core::encoding::encode_hex;
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::sha256;
-use crate::core::text::quoted;
+use crate::core::text::{parse_time, quoted};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -190,9 +190,7 @@ fn rule(table: AcknowledgeTable) -> Result<Acknowledgement, String> {
 fn until(text: &str) -> Option<u64> {
     let is_day = !text.contains(['T', 't', ' ']);
     let moment = if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    let time = humantime::parse_rfc3339(&moment).ok()?;
-    let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
-    u64::try_from(since.as_millis()).ok()?.checked_add(if is_day { DAY } else { 0 })
+    parse_time(&moment)?.checked_add(if is_day { DAY } else { 0 })
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::core::head::LogKey;
 use crate::core::tlog_policy::TlogPolicy;
 use crate::core::webauthn::RelyingParty;
 use crate::core::{limits, text};
+use crate::mirror::folder;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -91,11 +92,7 @@ impl Settings {
 
     /// Where misbehaviour files go: beside the mirror, unless told otherwise.
     pub fn evidence_dir_for(&self, db: &Path) -> PathBuf {
-        let beside = || match db.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        self.evidence_dir.clone().unwrap_or_else(beside)
+        self.evidence_dir.clone().unwrap_or_else(|| folder(db).to_owned())
     }
 
     /// Where the log is.

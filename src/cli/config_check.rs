@@ -15,6 +15,7 @@ use super::watch_tables;
 use super::watched::{self, LogConfig};
 use crate::audit::acknowledge::Acknowledgement;
 use crate::core::text::{self, escape, quoted};
+use crate::mirror::folder;
 use crate::report::checks::{Foreseen, foreseen};
 use crate::source::Stop;
 use std::fs::Metadata;
@@ -69,7 +70,7 @@ fn describe(log: &LogConfig) -> Result<Vec<Line>, String> {
     let db = settings.require_db()?;
     let Some(key) = settings.one_log_key()? else { return Err(audit::NO_LOG_KEY.to_owned()) };
     let (source, _) = audit::open_log(settings, settings.require_log()?)?;
-    for (what, folder) in [("the mirror", parent(db)), ("misbehaviour files", &settings.evidence_dir_for(db))]
+    for (what, folder) in [("the mirror", folder(db)), ("misbehaviour files", &settings.evidence_dir_for(db))]
     {
         if !folder.is_dir() {
             return Err(format!("the directory for {what}, {folder:?}, is not there: create it"));
@@ -200,9 +201,4 @@ fn acknowledged(settings: &Settings, acknowledgement: &Acknowledgement, now: u64
     let line =
         format!("  acknowledged      {code}{about}, until {}{unknown} ({comment})", escape(until_text));
     Line { text: line, is_note: no_rule }
-}
-
-/// The folder that a file is in.
-pub fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

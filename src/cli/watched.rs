@@ -4,11 +4,11 @@ use super::alerts;
 use super::args::{AuditOptions, Common};
 use super::audit;
 use super::config::{self, Settings};
-use super::config_check;
 use super::config_file::{self, Config, ConfigFile};
 use super::monitor_args::{LogFormat, MonitorOptions};
 use super::peer_tables;
 use crate::core::text::{escape, quoted};
+use crate::mirror::folder;
 use crate::source::Stop;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -151,9 +151,7 @@ fn apart(logs: &[LogConfig]) -> Result<(), String> {
         }
         // However it is spelt. A file that is not there yet is where its directory is.
         let place = |db: &std::path::Path| match (std::fs::canonicalize(db), db.file_name()) {
-            (Err(_), Some(name)) => {
-                std::fs::canonicalize(config_check::parent(db)).map(|parent| parent.join(name))
-            }
+            (Err(_), Some(name)) => std::fs::canonicalize(folder(db)).map(|parent| parent.join(name)),
             (place, _) => place,
         };
         let db = log.settings.require_db()?;

@@ -74,6 +74,12 @@ pub fn time(ms: u64) -> String {
     }
 }
 
+/// The Unix milliseconds of a time in RFC 3339 in UTC; `None`: it is none, or lies before 1970.
+pub fn parse_time(text: &str) -> Option<u64> {
+    let since = humantime::parse_rfc3339(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok()
+}
+
 /// A span of milliseconds in words, to the second.
 pub fn duration(ms: u64) -> String {
     let seconds = std::time::Duration::from_secs(ms / 1000);

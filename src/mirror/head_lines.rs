@@ -64,23 +64,17 @@ impl HeadLine {
 pub fn read_heads(
     bytes: &[u8],
 ) -> std::result::Result<impl Iterator<Item = (Cow<'_, str>, Option<u64>)>, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-    let whole = !text.trim_start().starts_with('{');
-    let lines = text.lines().filter(move |line| !whole && !line.trim().is_empty());
+    let heads = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    let whole = !heads.trim_start().starts_with('{');
+    let lines = heads.lines().filter(move |line| !whole && !line.trim().is_empty());
     let lines = lines.map(|line| match serde_json::from_str::<HeadLine>(line) {
         Ok(line) => {
-            let seen = parse_time(&line.first_seen);
+            let seen = text::parse_time(&line.first_seen);
             (Cow::Owned(line.head), seen)
         }
         Err(_) => (Cow::Borrowed(line), None),
     });
-    Ok(lines.chain((whole && !text.trim().is_empty()).then_some((Cow::Borrowed(text), None))))
-}
-
-/// Unix milliseconds of an RFC 3339 time in UTC.
-fn parse_time(text: &str) -> Option<u64> {
-    let since = humantime::parse_rfc3339(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-    u64::try_from(since.as_millis()).ok()
+    Ok(lines.chain((whole && !heads.trim().is_empty()).then_some((Cow::Borrowed(heads), None))))
 }
 
 /// The kept heads, read while the mirror may be in use by an audit: a connection for reading alone, and
@@ -120,7 +114,7 @@ impl HeadReader {
     /// # Errors
     /// [`MirrorError`].
     pub fn since(self, time: &str) -> Result<Option<HeadReader>> {
-        let Some(ms) = parse_time(time) else { return Ok(None) };
+        let Some(ms) = text::parse_time(time) else { return Ok(None) };
         // As the mirror writes times, which sort as they follow each other.
         let time = text::time(ms);
         let rows = || -> rusqlite::Result<Vec<i64>> {

@@ -4,10 +4,11 @@
 //! after the database is durable, so the database is never behind it unless somebody put an older
 //! one back. It cannot tell where both were put back together.
 
+use super::beside::{beside, replace, sync_directory};
 use crate::core::encoding;
 use crate::core::hash::sha256;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What the mark says.
@@ -32,9 +33,7 @@ pub enum MarkRead {
 
 /// `<mirror>.mark`.
 pub fn path_of(mirror: &Path) -> PathBuf {
-    let mut name = mirror.as_os_str().to_owned();
-    name.push(".mark");
-    PathBuf::from(name)
+    beside(mirror, ".mark")
 }
 
 fn body(mark: &Mark) -> String {
@@ -42,21 +41,11 @@ fn body(mark: &Mark) -> String {
 }
 
 impl Mark {
-    /// Replaces the mark as a whole: written beside, synced, renamed, directory synced. A crash
-    /// leaves the old one or the new one, never half of one.
+    /// Replaces the mark as a whole, durably.
     pub fn write(&self, mirror: &Path) -> io::Result<()> {
-        let path = path_of(mirror);
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(".new");
         let body = body(self);
         let digest = encoding::encode_hex(sha256(body.as_bytes()).as_bytes());
-        let mut file = fs::File::create(&temporary)?;
-        super::owner::give(&file, mirror);
-        file.write_all(body.as_bytes())?;
-        file.write_all(format!("{digest}\n").as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)?;
-        sync_directory(&path)
+        replace(&path_of(mirror), mirror, format!("{body}{digest}\n").as_bytes())
     }
 
     /// Reads the mark of a mirror.
@@ -86,15 +75,6 @@ pub fn remove(mirror: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// Makes a rename or creation in the file's directory durable.
-pub fn sync_directory(file: &Path) -> io::Result<()> {
-    let directory = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fs::File::open(directory)?.sync_all()
 }
 
 #[cfg(test)]

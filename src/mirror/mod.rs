@@ -15,7 +15,8 @@
 //! | `schema.sql`, `outbox.sql`, `watching.sql` | tables, and the views that an auditor may query |
 //! | [`state`] | the cursors and counts |
 //! | `mark` | how a rolled-back mirror is noticed |
-//! | `holder`, `owner` | which process has the mirror, and whose the files beside it are |
+//! | `holder` | which process has the mirror |
+//! | `beside` | the files beside it, written whole, and whose they are |
 //! | `write`, `read` | leaves, nodes, columns |
 //! | `heads`, `listed`, `links` | signed heads; which of them the log lists itself, and which are of one history by proof |
 //! | `head_lines` | the history of heads for others, read beside a running audit |
@@ -24,6 +25,7 @@
 //! | `watch_rules` | how far watch rules looked, and what they look at |
 //! | `outbox` | alerts: what was told to people, and what is on its way |
 
+mod beside;
 mod error;
 mod findings;
 mod head_lines;
@@ -34,20 +36,19 @@ mod listed;
 mod mark;
 mod memory;
 mod outbox;
-mod owner;
 mod peers;
 mod read;
 pub mod state;
 mod watch_rules;
 mod write;
 
+pub use beside::{beside, folder, replace};
 pub use error::MirrorError;
 pub use findings::StoredFinding;
 pub use head_lines::{HeadLine, HeadReader, read_heads};
 pub use heads::{HeadStatus, Provenance, StoredHead};
 pub use holder::{holder_id, holder_of};
 pub use outbox::{Attempt, Due, Failing, LONGEST_WAIT, Outgoing, Queue, Told};
-pub use owner::give;
 pub use peers::PeerProgress;
 pub use read::Reader;
 pub use watch_rules::Looked;
@@ -216,13 +217,6 @@ impl Mirror {
     }
 }
 
-/// The name of a file beside the mirror: the mirror's, with `suffix` after it.
-pub fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
 fn exists(path: &Path) -> Result<bool> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(true),
@@ -246,11 +240,10 @@ impl Drop for Lock {
 
 /// Takes `<mirror>.lock`. The operating system gives it back however this process ends.
 fn lock(path: &Path) -> Result<Lock> {
-    let file = File::options().create(true).truncate(false).write(true).open(beside(path, ".lock"));
+    let file = beside::open(&beside(path, ".lock"), path);
     let file = file.map_err(|error| beside_error(path, ".lock", &error))?;
     match file.try_lock() {
         Ok(()) => {
-            owner::give(&file, path);
             holder::sign(&file);
             Ok(Lock(file))
         }
@@ -282,7 +275,7 @@ fn create(path: &Path, key: &LogKey) -> Result<()> {
     let publish = || {
         File::open(&temporary)?.sync_all()?;
         fs::rename(&temporary, path)?;
-        mark::sync_directory(path)
+        beside::sync_directory(path)
     };
     publish().map_err(|error| io_error(path, &error))
 }

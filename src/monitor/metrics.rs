@@ -237,7 +237,7 @@ fn one(value: Option<f64>) -> Vec<Sample> {
 
 /// Exact up to 2^53, as Prometheus has no other numbers.
 #[allow(clippy::cast_precision_loss)]
-fn number(value: u64) -> f64 {
+pub(super) fn number(value: u64) -> f64 {
     value as f64
 }
 

@@ -1,6 +1,8 @@
 //! What the process itself needs, under the names that client libraries of Prometheus have for it. From
 //! `/proc`, so on Linux alone; what cannot be read there is left out.
 
+use super::metrics::number;
+
 /// The unit of processor times in `/proc/<pid>/stat`, which Linux keeps at this for programs (`USER_HZ`).
 const TICKS_PER_SECOND: u64 = 100;
 
@@ -37,12 +39,6 @@ pub(super) fn numbers(started: u64) -> Vec<Number> {
     known.into_iter().filter_map(|(name, kind, help, value)| Some((name, kind, help, value?))).collect()
 }
 
-/// Exact up to 2^53, as Prometheus has no other numbers.
-#[allow(clippy::cast_precision_loss)]
-fn number(value: u64) -> f64 {
-    value as f64
-}
-
 /// The first number on the line that begins so.
 fn count(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
@@ -61,9 +57,7 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
     let (_, after_name) = stat.rsplit_once(") ")?;
     let mut fields = after_name.split(' ').skip(11);
     let [user, system] = [fields.next()?, fields.next()?].map(|field| field.parse::<u64>().ok());
-    #[allow(clippy::cast_precision_loss)]
-    let ticks_per_second = TICKS_PER_SECOND as f64;
-    Some(number(user?.saturating_add(system?)) / ticks_per_second)
+    Some(number(user?.saturating_add(system?)) / number(TICKS_PER_SECOND))
 }
 
 #[cfg(test)]

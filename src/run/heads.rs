@@ -9,7 +9,6 @@ use crate::core::head::{Head, HeadError, HeadFormat};
 use crate::core::{limits, text};
 use crate::mirror::{HeadStatus, Provenance, StoredHead};
 use crate::source::{FetchError, LogSource, ServedHead};
-use std::time::UNIX_EPOCH;
 
 /// Heads that are kept, or whose comparison is made durable, at once: one sync to disk for many.
 const COMPARED_AT_ONCE: usize = 1000;
@@ -76,10 +75,8 @@ impl Run<'_> {
 
     /// Whether a head came here so lately that another answer of the log may still be behind it.
     pub(super) fn is_recent(&self, stored: &StoredHead) -> bool {
-        let seen = humantime::parse_rfc3339(&stored.first_seen).ok();
-        let seen =
-            seen.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |time| time.as_millis());
-        u128::from(self.options.now.0.saturating_sub(limits::LAG_MS)) < seen
+        let seen = text::parse_time(&stored.first_seen).unwrap_or(0);
+        self.options.now.0.saturating_sub(limits::LAG_MS) < seen
     }
 
     /// The served heads. What does not verify is asked for once more before it is a finding: a transfer

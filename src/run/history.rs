@@ -14,9 +14,8 @@ use crate::core::finding::Code;
 use crate::core::hash::{Hash, empty_root, leaf_hash, sha256};
 use crate::core::head::Head;
 use crate::core::proof::{ProveError, consistency_nodes};
-use crate::mirror::{HeadStatus, Mirror, MirrorError, Provenance, StoredHead};
+use crate::mirror::{HeadStatus, Mirror, MirrorError, Provenance, StoredHead, replace};
 use std::fs;
-use std::io::{self, Write as _};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -208,16 +207,9 @@ impl Run<'_> {
         {
             return Ok(path);
         }
-        let write = || -> io::Result<()> {
-            fs::create_dir_all(&self.options.evidence_dir)?;
-            let temporary = path.with_extension("json.new");
-            let mut file = fs::File::create(&temporary)?;
-            crate::mirror::give(&file, self.mirror.path());
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)
-        };
-        write().map_err(|error| {
+        let written = fs::create_dir_all(&self.options.evidence_dir)
+            .and_then(|()| replace(&path, self.mirror.path(), bytes));
+        written.map_err(|error| {
             let why =
                 format!("a misbehaviour file could not be written to {path:?}: {error}; see --evidence-dir");
             Fault::Evidence(why)

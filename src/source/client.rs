@@ -69,9 +69,11 @@ fn builder(base: &Url, options: &HttpOptions) -> Result<ClientBuilder, OpenError
         builder = builder.no_proxy();
     }
     if let Some(path) = &options.ca_file {
-        let certificates =
-            certificates(path).map_err(|why| cannot(&format!("the CA file {path:?}: {why}")))?;
-        builder = builder.tls_certs_merge(certificates);
+        let wrong = |why: String| cannot(&format!("the CA file {path:?}: {why}"));
+        let roots = ca_certificates(path).map_err(wrong)?;
+        let roots =
+            roots.iter().map(|der| Certificate::from_der(der).map_err(|error| wrong(error.to_string())));
+        builder = builder.tls_certs_merge(roots.collect::<Result<Vec<_>, _>>()?);
     }
     Ok(builder)
 }
@@ -80,8 +82,11 @@ fn cannot(cause: &str) -> OpenError {
     OpenError::Client { cause: escape(cause) }
 }
 
-/// The certificates of a PEM file, each of which can serve as a root.
-fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
+/// The certificates of a PEM file, each of which can serve as a root, in DER.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn ca_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     let mut pem = Vec::new();
     let read = file.take(MAX_CA_FILE.saturating_add(1)).read_to_end(&mut pem);
@@ -92,8 +97,8 @@ fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
     let mut certificates = Vec::new();
     for der in CertificateDer::pem_slice_iter(&pem) {
         let der = der.map_err(|error| format!("not PEM: {error}"))?;
-        certificates.push(Certificate::from_der(&der).map_err(|error| error.to_string())?);
-        // Here rather than in the client, which does not say what it found wrong with which file.
+        // Here rather than in a client, which does not say what it found wrong with which file.
+        certificates.push(der.clone());
         roots.add(der).map_err(|error| format!("certificate {}: {error}", certificates.len()))?;
     }
     match certificates.is_empty() {

@@ -27,6 +27,7 @@ mod stop;
 pub mod tiled;
 
 pub use auth::SecretHeaders;
+pub use client::ca_certificates;
 pub use document::{Document, host_of, same_origin};
 pub use error::{FetchError, OpenError};
 pub use http::Http;
