@@ -17,7 +17,7 @@
 //! # What it does not prove
 //!
 //! What the approver saw on the screen; who holds a passkey (pin keys for that); that an approved
-//! action ran, or ran once; that the log shows everybody the same (compare heads with others for
+//! action ran, or ran once; that the log shows everybody the same (compare heads with peers for
 //! that); that an approval that was never logged does not exist.
 //!
 //! # Check a receipt
@@ -61,10 +61,10 @@
 //! |---|---|
 //! | [`spec`] | the wire format, as documentation |
 //! | [`core`] | pure: hashes, trees, proofs, notes, heads, witnesses, JSON, entries, passkeys, evidence, the API's wire |
-//! | [`audit`] | pure: what is wrong with an entry, across entries, between heads, in a receipt |
-//! | `source` | the log as served: tiles in a directory or over HTTP, or a JSON API |
+//! | [`audit`] | pure: what is wrong with an entry, across entries, between heads, in a receipt; what watch rules watch for |
+//! | `source` | the log as served: tiles in a directory or over HTTP, or a JSON API; the heads that peers have |
 //! | `mirror` | the auditor's copy in SQLite; the only SQL |
-//! | `run` | one audit: where source, checks and mirror meet |
+//! | `run` | one audit, or one of heads alone: where source, checks, peers and mirror meet |
 //! | `report` | one value, as text and JSON |
 //! | `monitor` | audits again and again; metrics, health, the history of heads |
 //! | `alerts` | who is told of what, once, out of the mirror's outbox |

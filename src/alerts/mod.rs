@@ -12,6 +12,13 @@
 //! [`Desk::with_mirror`] that it is over.
 //!
 //! What this does not prove: that somebody reads what a channel took.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`plan`] | what there is to tell, pure |
+//! | `message` | an alert, as it is kept and sent |
+//! | `deliver`, `without` | sending what is due; telling where there is no outbox |
+//! | `channels` | what a channel is: `command`, `webhook`, `smtp` with its `mail_server` |
 
 mod channels;
 mod command;

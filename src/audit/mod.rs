@@ -7,6 +7,7 @@
 //! | [`across`] | what only shows against the earlier entries: reuse, shared keys, counters |
 //! | [`bundle`] | whether a verification bundle is of the entry that is in the log |
 //! | [`heads`] | which signed heads no single append-only log could have |
+//! | [`peer`] | what came of comparing heads with somebody else |
 //! | [`conclusion`] | the answer in one word, and its exit code |
 //! | [`finding`] | one finding as it is kept and reported |
 //! | [`acknowledge`] | which findings somebody answers for, until a day |

@@ -2,6 +2,9 @@
 //!
 //! Every option has a key of the same name in the config file, and options win. The report goes to
 //! stdout; progress and errors go to stderr.
+//!
+//! A config becomes settings in `config_file`, `config` and the `…_tables`, one of several logs in `watched`; `telling`
+//! and `channels` connect the monitor's audits with alerts.
 
 mod alert_tables;
 mod alerts;

@@ -6,6 +6,9 @@
 //! which leaves the audit incomplete with its cause). It proves nothing about the bytes.
 //!
 //! Specification section 4 (tiled log: [`tiled`]) and section 5 (JSON API: [`json_api`]).
+//!
+//! Beside the log: the heads that others have (`peer`, `document`), and what is posted to a URL (`post`). All HTTP of
+//! the crate is here.
 
 mod auth;
 mod body;
