@@ -36,11 +36,23 @@ pub fn run(common: &Common, options: &MonitorOptions) -> Result<u8, String> {
         return once(watched);
     }
     let (counted, common, options) = (Counted::default(), common.clone(), options.clone());
-    let first = plan(watched, &counted)?;
+    let mut first = plan(watched, &counted)?;
+    first.notes.extend(give_memory_back());
     let read: monitor::Read =
         Arc::new(move || watched::resolve(&common, &options).and_then(|watched| plan(watched, &counted)));
     monitor::run(first, &read, audit::unix_ms)?;
     Ok(0)
+}
+
+/// From here on the allocator's own threads give back what has been free for ten seconds, so that the memory of a
+/// first audit does not stay for the months after it. Short commands are spared the threads.
+fn give_memory_back() -> Option<Event> {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
+        let said = format!("memory that is free will not be given back to the system: {error}");
+        return Some(Event::new("memory-kept", said));
+    }
+    None
 }
 
 /// One log with its settings, as the monitor knows it.
