@@ -21,7 +21,10 @@ use support::served::Served;
 const FLAT: f64 = 1.05;
 
 /// So many rests are looked at.
-const RESTS: usize = 7;
+const RESTS: usize = 3;
+
+/// What is free goes back to the system after a second.
+const REST: Duration = Duration::from_secs(2);
 
 /// At first: more than are hashed again in one audit, so that an audit needs what it will always need.
 const ENTRIES: u64 = 6000;
@@ -110,7 +113,7 @@ fn a_long_life_leaks_nothing_misses_nothing_and_accuses_nobody() {
     write("300ms");
     let mut random = fastrand::Rng::with_seed(seed);
     // Settled: after every kind of thing has happened a few times.
-    let mut kinds = (0..6).cycle().take(12);
+    let mut kinds = (0..6).cycle().take(24);
     live(&monitor, &mut log, &mut random, |_| kinds.next());
     let (first, files) = (resident_at_rest(&monitor, &write), at_rest(&monitor));
     let begun = Instant::now();
@@ -148,7 +151,7 @@ fn live(
 }
 
 /// What it holds at rest, in KiB: the median of several rests. Each is had by a reload with an interval of an hour,
-/// and comes after some audits, because the C library gives back now more and now less (some 7 % either way).
+/// and comes after some audits.
 fn resident_at_rest(monitor: &Monitor, write: &dyn Fn(&str)) -> u64 {
     let mut rests: Vec<u64> = (0..RESTS)
         .map(|_| {
@@ -156,7 +159,7 @@ fn resident_at_rest(monitor: &Monitor, write: &dyn Fn(&str)) -> u64 {
             reload(monitor, write, "1h");
             // The audit that comes with a reload is the last for long.
             monitor.wait_audits(1);
-            std::thread::sleep(Duration::from_millis(500));
+            std::thread::sleep(REST);
             let resident = Process(monitor.child.id()).resident();
             reload(monitor, write, "300ms");
             resident
