@@ -44,8 +44,9 @@ pub fn run(common: &Common, options: &MonitorOptions) -> Result<u8, String> {
     Ok(0)
 }
 
-/// From here on the allocator's own threads give back what has been free for ten seconds, so that the memory of a
-/// first audit does not stay for the months after it. Short commands are spared the threads.
+/// From here on a thread of the allocator gives back what has been free for a second (for ten where
+/// `.cargo/config.toml` was not there to build with), so that the memory of a first audit does not stay for the months
+/// after it. Short commands are spared the thread. What cannot be had is said in an event, and harms nothing else.
 fn give_memory_back() -> Option<Event> {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {

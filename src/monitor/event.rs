@@ -54,7 +54,7 @@ impl Event {
             ("finding-new" | "finding-stands" | "findings-more" | "unreachable" | "in-use", _)
             | (
                 "channel-failing" | "peer-failing" | "reload-refused" | "restart-needed" | "init-left"
-                | "events-lost" | "held-up",
+                | "events-lost" | "held-up" | "memory-kept",
                 _,
             ) => Level::WARN,
             _ => Level::INFO,
