@@ -13,6 +13,8 @@ pub enum MirrorError {
     InUse(PathBuf),
     /// It is not what this program wrote.
     Damaged(PathBuf, String),
+    /// A later version of this program wrote it: its format, and the newest that this program knows.
+    Newer(PathBuf, i64, i64),
     /// What it remembers of earlier entries is not what those entries say.
     WrongMemory(PathBuf, String),
     /// It is older than what was acknowledged.
@@ -48,6 +50,11 @@ impl fmt::Display for MirrorError {
                 f,
                 "the mirror {path:?} is damaged ({why}). Restore the newest backup of it, or move it away, check \
                  the disk, and start a new one with --init"
+            ),
+            MirrorError::Newer(path, version, known) => write!(
+                f,
+                "the mirror {path:?} was written by a newer version of countersign: its format is version {version}, and \
+                 this program knows formats up to version {known}. Use that newer version"
             ),
             MirrorError::WrongMemory(path, why) => write!(
                 f,

@@ -1,11 +1,12 @@
 //! Findings, kept for as long as they stand and listed after they ended.
 
+use super::seal::Table;
 use super::write::int;
 use super::{Mirror, MirrorError, Result};
 use crate::audit::finding::{Finding, is_about_serving};
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::{Hash, sha256};
-use rusqlite::{Row, params};
+use rusqlite::Row;
 
 /// A finding with its history.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,51 +25,69 @@ const SELECT: &str =
     "SELECT code, severity, idx, entry_id, subject, message, evidence, first_seen, last_seen, ended, digest
      FROM findings";
 
+/// See [`Mirror::set_pending`].
+pub(super) const SET_PENDING: &str = "UPDATE findings SET pending = 1 WHERE idx < ?1 AND pending = 0
+    AND code NOT IN ('reveal-mismatch', 'payload-mismatch', 'email-mismatch', 'watch-list')";
+
 impl Mirror {
     /// Keeps a finding. One that is there already stays as it was first made; where it had ended,
     /// it stands again.
     pub fn put_finding(&mut self, finding: &Finding, now: &str) -> Result<()> {
-        let result = self
-            .db
-            .prepare_cached(
+        let key = finding.key();
+        self.change(
+            Table::Findings,
+            0..=0,
+            ("SELECT * FROM findings WHERE key = ?1", &[&key]),
+            (
                 "INSERT INTO findings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, NULL, 0, ?10)
                  ON CONFLICT (key) DO UPDATE SET severity = excluded.severity, entry_id = excluded.entry_id,
                    message = excluded.message, evidence = excluded.evidence, last_seen = excluded.last_seen,
-                   ended = NULL, pending = 0, digest = excluded.digest",
-            )
-            .and_then(|mut insert| {
-                insert.execute(params![
-                    finding.key(),
-                    finding.code.as_str(),
-                    finding.severity.as_str(),
-                    finding.index.map(int),
-                    finding.id,
-                    finding.subject,
-                    finding.message,
-                    finding.evidence,
-                    now,
-                    digest(finding).0,
-                ])
-            });
-        self.sql(result).map(drop)
+                   ended = NULL, pending = 0, digest = excluded.digest
+                 RETURNING *",
+                &[
+                    &key,
+                    &finding.code.as_str(),
+                    &finding.severity.as_str(),
+                    &finding.index.map(int),
+                    &finding.id,
+                    &finding.subject,
+                    &finding.message,
+                    &finding.evidence,
+                    &now,
+                    &digest(finding).0,
+                ],
+            ),
+        )
+        .map(drop)
     }
 
     /// Ends a finding about how the log serves: it was seen to serve what it should.
     pub fn end_finding(&mut self, finding: &Finding, now: &str) -> Result<()> {
         debug_assert!(is_about_serving(finding.code));
-        let result =
-            self.db.execute("UPDATE findings SET ended = ?2 WHERE key = ?1", params![finding.key(), now]);
-        self.sql(result).map(drop)
+        let key = finding.key();
+        let before = "SELECT * FROM findings WHERE key = ?1";
+        let after = "UPDATE findings SET ended = ?2 WHERE key = ?1 RETURNING *";
+        self.change(Table::Findings, 0..=0, (before, &[&key]), (after, &[&key, &now])).map(drop)
     }
 
     /// After all entries were checked again: what was not found again is withdrawn.
     pub fn withdraw_pending(&mut self) -> Result<u64> {
-        let result = self.db.execute("DELETE FROM findings WHERE pending = 1", []);
-        Ok(u64::try_from(self.sql(result)?).unwrap_or(u64::MAX))
+        let sql = "DELETE FROM findings WHERE pending = 1 RETURNING *";
+        Ok(u64::try_from(self.remove(Table::Findings, 0..=0, sql, &[])?).unwrap_or(u64::MAX))
+    }
+
+    /// Findings about the first `entries` entries are pending until they are made again. Those about reveals, which are
+    /// no part of a leaf, and hits of watch rules, which look at each entry once, stay.
+    pub(super) fn set_pending(&mut self, entries: u64) -> Result<()> {
+        let before = SET_PENDING.replace("UPDATE findings SET pending = 1", "SELECT * FROM findings");
+        let after = format!("{SET_PENDING} RETURNING *");
+        let entries = int(entries);
+        self.change(Table::Findings, 0..=0, (&before, &[&entries]), (&after, &[&entries])).map(drop)
     }
 
     /// Whether some finding is still to be made again.
     pub fn has_pending(&self) -> Result<bool> {
+        self.trust(Table::Findings, 0..=0)?;
         let result =
             self.db
                 .query_row("SELECT EXISTS (SELECT 1 FROM findings WHERE pending = 1)", [], |row| row.get(0));
@@ -78,6 +97,7 @@ impl Mirror {
     /// Findings that stand, or (`ended`) that stood once: by index, then code; those of the log as
     /// a whole first.
     pub fn findings(&self, ended: bool) -> Result<Vec<StoredFinding>> {
+        self.trust(Table::Findings, 0..=0)?;
         let sql = format!(
             "{SELECT} WHERE (ended IS NOT NULL) = ?1 ORDER BY idx IS NOT NULL, idx, code, first_seen, key"
         );
@@ -90,6 +110,7 @@ impl Mirror {
 
     /// How many findings with this code stand.
     pub fn standing_of(&self, code: Code) -> Result<u64> {
+        self.trust(Table::Findings, 0..=0)?;
         let sql = "SELECT count(*) FROM findings WHERE code = ?1 AND ended IS NULL";
         let result = self.db.query_row(sql, [code.as_str()], |row| row.get(0));
         self.sql(result)
@@ -97,6 +118,7 @@ impl Mirror {
 
     /// Whether this finding stands, as it is or with other words.
     pub fn stands(&self, finding: &Finding) -> Result<bool> {
+        self.trust(Table::Findings, 0..=0)?;
         let sql = "SELECT EXISTS (SELECT 1 FROM findings WHERE key = ?1 AND ended IS NULL)";
         let result = self.db.query_row(sql, [finding.key()], |row| row.get(0));
         self.sql(result)
@@ -105,6 +127,7 @@ impl Mirror {
     /// How many findings stand, what is merely worth knowing not counted, nor what watch rules found: that
     /// bound is for a log that is full of faults, and must not be reached by being curious.
     pub fn finding_count(&self) -> Result<u64> {
+        self.trust(Table::Findings, 0..=0)?;
         let result = self.db.query_row(
             "SELECT count(*) FROM findings WHERE ended IS NULL AND severity <> 'info' AND code <> 'watch-list'",
             [],
@@ -115,6 +138,7 @@ impl Mirror {
 
     /// How many entries have a finding that makes them invalid.
     pub fn invalid_entries(&self) -> Result<u64> {
+        self.trust(Table::Findings, 0..=0)?;
         let result = self.db.query_row(
             "SELECT count(DISTINCT idx) FROM findings WHERE ended IS NULL AND severity = 'invalid' AND idx IS NOT NULL",
             [],

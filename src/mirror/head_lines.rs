@@ -1,7 +1,8 @@
 //! The history of heads as it is handed to others: a line of JSON each, from a mirror that may be in use.
 
 use super::heads::{Raw, SELECT, StoredHead, raw, stored_head};
-use super::{MirrorError, Result, check_log, connect, exists, read, sql_error};
+use super::seal::{Table, total};
+use super::{MirrorError, Result, SCHEMA_VERSION, check_log, connect, exists, read, sql_error};
 use crate::core::head::LogKey;
 use crate::core::text;
 use rusqlite::{Connection, OpenFlags};
@@ -84,7 +85,14 @@ pub struct HeadReader {
     path: PathBuf,
     key: LogKey,
     /// Rows that are still to be read, the last one first.
-    rows: Vec<i64>,
+    rows: Vec<Place>,
+}
+
+/// Size, root and statement.
+type Place = (i64, Vec<u8>, Vec<u8>);
+
+fn place(row: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
 impl HeadReader {
@@ -98,14 +106,25 @@ impl HeadReader {
         }
         let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         db.busy_timeout(Duration::from_secs(5)).map_err(|error| sql_error(path, error))?;
+        // One moment of the mirror, also where an audit is writing.
+        db.execute_batch("BEGIN").map_err(|error| sql_error(path, error))?;
         let state = read::state(&db, path)?;
         check_log(path, &state, key)?;
+        let version: rusqlite::Result<i64> = db.query_row("PRAGMA user_version", [], |row| row.get(0));
+        if version.map_err(|error| sql_error(path, error))? == SCHEMA_VERSION {
+            let sealed = state.seals().unwrap_or_default().remove(&Table::Heads).unwrap_or_default();
+            if total(&db, Table::Heads).map_err(|error| sql_error(path, error))? != sealed {
+                let why = "its table \"heads\" is not the one that was written".to_owned();
+                return Err(MirrorError::Damaged(path.to_owned(), why));
+            }
+        }
         // Places first, so that pages neither overlap nor leave a gap where heads are added meanwhile.
-        let rows = || -> rusqlite::Result<Vec<i64>> {
-            let sql = "SELECT rowid FROM heads ORDER BY size DESC, time DESC, statement DESC";
-            db.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+        let rows = || -> rusqlite::Result<Vec<Place>> {
+            let sql = "SELECT size, root, statement FROM heads ORDER BY size DESC, time DESC, statement DESC";
+            db.prepare(sql)?.query_map([], place)?.collect()
         };
-        let rows = rows().map_err(|error| sql_error(path, error))?;
+        let rows = rows().and_then(|rows| db.execute_batch("COMMIT").map(|()| rows));
+        let rows = rows.map_err(|error| sql_error(path, error))?;
         Ok(HeadReader { db, path: path.to_owned(), key: key.clone(), rows })
     }
 
@@ -117,9 +136,10 @@ impl HeadReader {
         let Some(ms) = text::parse_time(time) else { return Ok(None) };
         // As the mirror writes times, which sort as they follow each other.
         let time = text::time(ms);
-        let rows = || -> rusqlite::Result<Vec<i64>> {
-            let sql = "SELECT rowid FROM heads WHERE first_seen >= ?1 ORDER BY size DESC, time DESC, statement DESC";
-            self.db.prepare(sql)?.query_map([&time], |row| row.get(0))?.collect()
+        let rows = || -> rusqlite::Result<Vec<Place>> {
+            let sql = "SELECT size, root, statement FROM heads WHERE first_seen >= ?1
+                       ORDER BY size DESC, time DESC, statement DESC";
+            self.db.prepare(sql)?.query_map([&time], place)?.collect()
         };
         let rows = rows().map_err(|error| sql_error(&self.path, error))?;
         Ok(Some(HeadReader { rows, ..self }))
@@ -131,11 +151,12 @@ impl HeadReader {
     /// # Errors
     /// [`MirrorError`].
     pub fn next(&mut self, most: usize) -> Result<Vec<StoredHead>> {
-        let sql = format!("{SELECT} WHERE rowid = ?1");
+        let sql = format!("{SELECT} WHERE size = ?1 AND root = ?2 AND statement = ?3");
         let wanted = self.rows.split_off(self.rows.len().saturating_sub(most));
-        let read = |row: &i64| -> Result<StoredHead> {
+        let read = |(size, root, statement): &Place| -> Result<StoredHead> {
+            let place = rusqlite::params![size, root, statement];
             let found: rusqlite::Result<Raw> =
-                self.db.prepare_cached(&sql).and_then(|mut select| select.query_row([row], raw));
+                self.db.prepare_cached(&sql).and_then(|mut select| select.query_row(place, raw));
             let found = found.map_err(|error| sql_error(&self.path, error))?;
             stored_head(&self.path, found, &self.key)
         };

@@ -1,10 +1,12 @@
 //! Every signed head ever seen.
 
+use super::seal::{Flag, MAX_KEY, Node, Table};
 use super::write::int;
 use super::{Mirror, MirrorError, Result};
 use crate::core::hash::Hash;
 use crate::core::head::{Head, HeadFormat, LogKey};
-use rusqlite::{Row, params};
+use rusqlite::{Row, ToSql};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// Whether a head is borne out by the mirror.
@@ -62,6 +64,15 @@ impl Provenance {
             Provenance::Peer => "peer",
         }
     }
+
+    fn flag(&self) -> Flag {
+        match self {
+            Provenance::Served => Flag::Served,
+            Provenance::Listed => Flag::Listed,
+            Provenance::Imported => Flag::Imported,
+            Provenance::Peer => Flag::Peer,
+        }
+    }
 }
 
 /// A kept head.
@@ -111,98 +122,180 @@ macro_rules! columns {
     };
 }
 
-const COLUMNS: &str = columns!();
-
 pub(super) const SELECT: &str = concat!("SELECT ", columns!(), " FROM heads");
+
+/// What a query of kept heads looks at: `size BETWEEN ?1 AND ?2` and this condition, whose own values begin at `?3`.
+pub(super) struct Query<'q> {
+    /// Sizes, ends included.
+    pub sizes: RangeInclusive<u64>,
+    /// The largest sizes first.
+    pub descending: bool,
+    /// Which ranges of sizes can have such heads at all.
+    pub wanted: &'q dyn Fn(&Node) -> bool,
+    /// SQL.
+    pub condition: &'q str,
+    /// For the condition.
+    pub values: &'q [&'q dyn ToSql],
+    /// What comes after the size in the order.
+    pub then: &'q str,
+    /// Heads that are enough.
+    pub limit: usize,
+}
+
+impl Query<'_> {
+    /// All heads, ascending by size, then time.
+    pub(super) fn all() -> Query<'static> {
+        Query {
+            sizes: 0..=MAX_KEY,
+            descending: false,
+            wanted: &|_| true,
+            condition: "1",
+            values: &[],
+            then: "time, statement",
+            limit: usize::MAX,
+        }
+    }
+}
+
+/// A size as the mirror has it.
+pub(super) fn key_of(size: u64) -> u64 {
+    size.min(MAX_KEY)
+}
+
+pub(super) fn only(size: u64) -> RangeInclusive<u64> {
+    key_of(size)..=key_of(size)
+}
+
+pub(super) fn has(flags: &'static [Flag]) -> impl Fn(&Node) -> bool {
+    move |node| flags.iter().any(|flag| node.counts.get(flag.place()).is_some_and(|count| *count > 0))
+}
 
 impl Mirror {
     /// Keeps a head; `true` where it is new. A head that the log serves itself counts as served,
     /// even if it was imported before.
     pub fn put_head(&mut self, head: &Head, provenance: &Provenance, now: &str) -> Result<bool> {
-        let result = self.db.execute(
-            "INSERT OR IGNORE INTO heads VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'unchecked', ?7, ?8, ?8, 0, 0)",
-            params![
-                head.statement().0,
-                head.format().as_str(),
-                int(head.size()),
-                head.root().0,
-                head.timestamp().map(int),
-                head.raw(),
-                provenance.as_str(),
-                now,
+        let new = self.add(
+            Table::Heads,
+            only(head.size()),
+            "INSERT OR IGNORE INTO heads VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'unchecked', ?7, ?8, ?8, 0, 0) RETURNING *",
+            &[
+                &head.statement().0,
+                &head.format().as_str(),
+                &int(head.size()),
+                &head.root().0,
+                &head.timestamp().map(int),
+                &head.raw(),
+                &provenance.as_str(),
+                &now,
             ],
-        );
-        let new = self.sql(result)? == 1;
+        )? == 1;
         if !new && *provenance == Provenance::Served {
-            let result = self.db.execute(
-                "UPDATE heads SET last_seen = ?2, provenance = 'served' WHERE statement = ?1",
-                params![head.statement().0, now],
-            );
-            self.sql(result)?;
+            self.change_head(head, "last_seen = ?4, provenance = 'served'", &[&now])?;
         }
         Ok(new)
+    }
+
+    /// Changes one kept head; `set` has its values from `?4` on.
+    pub(super) fn change_head(&mut self, head: &Head, set: &str, values: &[&dyn ToSql]) -> Result<()> {
+        let (size, root, statement) = (int(head.size()), head.root().0, head.statement().0);
+        let place: [&dyn ToSql; 3] = [&size, &root, &statement];
+        let is_it = "WHERE size = ?1 AND root = ?2 AND statement = ?3";
+        let all: Vec<&dyn ToSql> = place.into_iter().chain(values.iter().copied()).collect();
+        let after = format!("UPDATE heads SET {set} {is_it} RETURNING *");
+        let before = format!("SELECT * FROM heads {is_it}");
+        self.change(Table::Heads, only(head.size()), (&before, &place), (&after, &all)).map(drop)
+    }
+
+    /// Changes the heads of one tree for which `condition` holds.
+    pub(super) fn change_tree(&mut self, head: &Head, set: &str, condition: &str) -> Result<()> {
+        let (size, root) = (int(head.size()), head.root().0);
+        let is_it = format!("WHERE size = ?1 AND root = ?2 AND ({condition})");
+        let (before, after) =
+            (format!("SELECT * FROM heads {is_it}"), format!("UPDATE heads SET {set} {is_it} RETURNING *"));
+        let place: [&dyn ToSql; 2] = [&size, &root];
+        self.change(Table::Heads, only(head.size()), (&before, &place), (&after, &place)).map(drop)
+    }
+
+    /// Changes all heads for which `condition` holds.
+    pub(super) fn change_all(&mut self, set: &str, condition: &str) -> Result<()> {
+        let before = format!("SELECT * FROM heads WHERE {condition}");
+        let after = format!("UPDATE heads SET {set} WHERE {condition} RETURNING *");
+        self.change(Table::Heads, 0..=MAX_KEY, (&before, &[]), (&after, &[])).map(drop)
     }
 
     /// Keeps this text of a head that is kept already. What the log signed is the same; witnesses have
     /// cosigned it since, and receipts from the mirror are to have that.
     pub fn keep_cosigned(&mut self, head: &Head) -> Result<()> {
-        let result = self.db.execute(
-            "UPDATE heads SET raw = ?2 WHERE statement = ?1",
-            params![head.statement().0, head.raw()],
-        );
-        self.sql(result).map(drop)
+        self.change_head(head, "raw = ?4", &[&head.raw()])
     }
 
     /// Records whether a head is borne out; so is then every head of the same tree, in whichever
     /// format it was signed.
     pub fn set_head_status(&mut self, head: &Head, status: HeadStatus) -> Result<()> {
-        let result = self.db.execute(
-            "UPDATE heads SET status = ?3 WHERE size = ?1 AND root = ?2 AND status <> ?3",
-            params![int(head.size()), head.root().0, status.as_str()],
-        );
-        self.sql(result).map(drop)
+        let status = status.as_str();
+        self.change_tree(head, &format!("status = '{status}'"), &format!("status <> '{status}'"))
     }
 
     /// All heads, ascending by size, then time. Each is verified again: a head that was damaged
     /// here must not be held against the log.
     pub fn heads(&self, key: &LogKey) -> Result<Vec<StoredHead>> {
-        self.select_heads(&format!("{SELECT} ORDER BY size, time, statement"), params![], key)
+        self.trust(Table::Heads, 0..=MAX_KEY)?;
+        self.query_heads(&Query::all(), key)
     }
 
     /// The earliest STH of each size beyond `size` that is not contradicted, ascending by size.
     pub fn covering_heads(&self, size: u64, key: &LogKey) -> Result<Vec<StoredHead>> {
-        // With min(), SQLite takes the other columns from the row that has it.
-        let sql = format!(
-            "SELECT {COLUMNS} FROM (SELECT *, min(time) FROM heads
-               WHERE size > ?1 AND format = 'sth' AND status <> 'contradicted' GROUP BY size) ORDER BY size"
-        );
-        self.select_heads(&sql, params![int(size)], key)
+        let query = Query {
+            sizes: key_of(size).saturating_add(1)..=MAX_KEY,
+            condition: "format = 'sth' AND status <> 'contradicted'",
+            ..Query::all()
+        };
+        let mut heads = self.query_heads(&query, key)?;
+        heads.dedup_by_key(|stored| stored.head.size());
+        Ok(heads)
     }
 
     /// One head of each tree that is not known to be consistent, ascending by size.
     pub fn open_heads(&self, key: &LogKey) -> Result<Vec<StoredHead>> {
-        let sql = format!(
-            "{SELECT} WHERE rowid IN (SELECT min(rowid) FROM heads WHERE status = 'unchecked' GROUP BY size, root)
-             ORDER BY size, time, statement"
-        );
-        self.select_heads(&sql, params![], key)
+        let query = Query {
+            wanted: &has(&[Flag::Unchecked]),
+            condition: "status = 'unchecked' AND NOT EXISTS (SELECT 1 FROM heads h
+               WHERE h.status = 'unchecked' AND h.size = heads.size AND h.root = heads.root
+                 AND h.statement < heads.statement)",
+            ..Query::all()
+        };
+        self.query_heads(&query, key)
     }
 
     /// Heads of this size and another root: forks. At most eight, for a log can sign any number.
     pub fn forks_of(&self, size: u64, root: &Hash, key: &LogKey) -> Result<Vec<StoredHead>> {
         // Two ranges rather than `<>`, so that the index leads past any number of heads of one tree.
         let mut found = Vec::new();
-        for other in ["<", ">"] {
-            let sql = format!("{SELECT} WHERE size = ?1 AND root {other} ?2 ORDER BY root LIMIT 4");
-            found.extend(self.select_heads(&sql, params![int(size), root.0], key)?);
+        for other in ["root < ?3", "root > ?3"] {
+            let query = Query {
+                sizes: only(size),
+                condition: other,
+                values: &[&root.0],
+                then: "root",
+                limit: 4,
+                ..Query::all()
+            };
+            found.extend(self.query_heads(&query, key)?);
         }
         Ok(found)
     }
 
     /// The newest head of this tree that has a time, or else one that has none.
     pub fn newest_of_tree(&self, size: u64, root: &Hash, key: &LogKey) -> Result<Option<StoredHead>> {
-        let sql = format!("{SELECT} WHERE size = ?1 AND root = ?2 ORDER BY time DESC LIMIT 1");
-        Ok(self.select_heads(&sql, params![int(size), root.0], key)?.into_iter().next())
+        let query = Query {
+            sizes: only(size),
+            condition: "root = ?3",
+            values: &[&root.0],
+            then: "time DESC",
+            limit: 1,
+            ..Query::all()
+        };
+        self.query_head(&query, key)
     }
 
     /// STHs that, with one of this size and time, would contradict it: the latest of the next smaller
@@ -211,36 +304,57 @@ impl Mirror {
     /// The neighbours are enough: where times grow from each size to the next, they grow everywhere. So
     /// each head costs the same, however many a log signs.
     pub fn sths_against(&self, size: u64, time: u64, key: &LogKey) -> Result<Vec<StoredHead>> {
-        let smaller = format!(
-            "{SELECT} WHERE format = 'sth' AND time > ?2
-               AND size = (SELECT max(size) FROM heads WHERE format = 'sth' AND size < ?1)
-             ORDER BY time DESC LIMIT 1"
-        );
-        let larger = format!(
-            "{SELECT} WHERE format = 'sth' AND time < ?2
-               AND size = (SELECT min(size) FROM heads WHERE format = 'sth' AND size > ?1)
-             ORDER BY time LIMIT 1"
-        );
-        let mut found = self.select_heads(&smaller, params![int(size), int(time)], key)?;
-        found.extend(self.select_heads(&larger, params![int(size), int(time)], key)?);
+        let smaller = Query {
+            sizes: 0..=key_of(size).saturating_sub(1),
+            descending: true,
+            wanted: &|node| node.times.1 > 0,
+            condition: "format = 'sth'",
+            then: "time DESC",
+            limit: 1,
+            ..Query::all()
+        };
+        let larger = Query {
+            sizes: key_of(size).saturating_add(1)..=MAX_KEY,
+            wanted: &|node| node.times.1 > 0,
+            condition: "format = 'sth'",
+            then: "time",
+            limit: 1,
+            ..Query::all()
+        };
+        let mut found = Vec::new();
+        found.extend(self.query_head(&smaller, key)?.filter(|stored| stored.head.timestamp() > Some(time)));
+        found.extend(self.query_head(&larger, key)?.filter(|stored| stored.head.timestamp() < Some(time)));
         Ok(found)
     }
 
     /// The largest heads that are borne out by the mirror and no larger than `size`.
     pub fn largest_consistent(&self, size: u64, key: &LogKey) -> Result<Option<StoredHead>> {
-        let sql =
-            format!("{SELECT} WHERE status = 'consistent' AND size <= ?1 ORDER BY size DESC, format LIMIT 1");
-        Ok(self.select_heads(&sql, params![int(size)], key)?.into_iter().next())
+        let query = Query {
+            sizes: 0..=key_of(size),
+            descending: true,
+            wanted: &has(&[Flag::Consistent]),
+            condition: "status = 'consistent'",
+            then: "format",
+            limit: 1,
+            ..Query::all()
+        };
+        self.query_head(&query, key)
     }
 
     /// The largest checkpoint that is borne out by the mirror, larger than `above` and at most `size`; of
     /// several over one tree, the one seen last.
     pub fn newest_checkpoint(&self, above: u64, size: u64, key: &LogKey) -> Result<Option<StoredHead>> {
-        let sql = format!(
-            "{SELECT} WHERE format = 'checkpoint' AND status = 'consistent' AND size > ?1 AND size <= ?2
-             ORDER BY size DESC, last_seen DESC, statement LIMIT 1"
-        );
-        Ok(self.select_heads(&sql, params![int(above), int(size)], key)?.into_iter().next())
+        let both = |node: &Node| has(&[Flag::Consistent])(node) && has(&[Flag::Checkpoint])(node);
+        let query = Query {
+            sizes: key_of(above).saturating_add(1)..=key_of(size),
+            descending: true,
+            wanted: &both,
+            condition: "format = 'checkpoint' AND status = 'consistent'",
+            then: "last_seen DESC, statement",
+            limit: 1,
+            ..Query::all()
+        };
+        self.query_head(&query, key)
     }
 
     /// The largest kept head of this format (`None`: of any format) and one of these provenances.
@@ -250,12 +364,8 @@ impl Mirror {
         provenances: &[Provenance],
         key: &LogKey,
     ) -> Result<Option<StoredHead>> {
-        let sql = format!(
-            "{SELECT} WHERE (?1 IS NULL OR format = ?1) AND instr(?2, provenance) > 0 ORDER BY size DESC LIMIT 1"
-        );
-        let names: Vec<&str> = provenances.iter().map(Provenance::as_str).collect();
-        let values = params![format.map(HeadFormat::as_str), names.join(" ")];
-        Ok(self.select_heads(&sql, values, key)?.into_iter().next())
+        let format = format.map(HeadFormat::as_str);
+        self.largest_of(provenances, "?4 IS NULL OR format = ?4", &format, key)
     }
 
     /// The largest kept head of one of these provenances that came here at this time or before, which is written
@@ -266,67 +376,115 @@ impl Mirror {
         provenances: &[Provenance],
         key: &LogKey,
     ) -> Result<Option<StoredHead>> {
-        let sql = format!(
-            "{SELECT} WHERE first_seen <= ?1 AND instr(?2, provenance) > 0 ORDER BY size DESC LIMIT 1"
-        );
-        let names: Vec<&str> = provenances.iter().map(Provenance::as_str).collect();
-        Ok(self.select_heads(&sql, params![time, names.join(" ")], key)?.into_iter().next())
+        self.largest_of(provenances, "first_seen <= ?4", &time, key)
     }
 
     /// The largest head that the log itself showed, us or a peer, before this time, which is written as the mirror
     /// writes it.
     pub fn largest_seen_before(&self, time: &str, key: &LogKey) -> Result<Option<StoredHead>> {
-        let sql =
-            format!("{SELECT} WHERE provenance <> 'imported' AND first_seen < ?1 ORDER BY size DESC LIMIT 1");
-        Ok(self.select_heads(&sql, params![time], key)?.into_iter().next())
+        let shown = [Provenance::Served, Provenance::Listed, Provenance::Peer];
+        self.largest_of(&shown, "first_seen < ?4", &time, key)
+    }
+
+    fn largest_of(
+        &self,
+        provenances: &[Provenance],
+        condition: &str,
+        value: &dyn ToSql,
+        key: &LogKey,
+    ) -> Result<Option<StoredHead>> {
+        let names = provenances.iter().map(Provenance::as_str).collect::<Vec<&str>>().join(" ");
+        let flags: Vec<usize> = provenances.iter().map(|provenance| provenance.flag().place()).collect();
+        let query = Query {
+            descending: true,
+            wanted: &|node| flags.iter().any(|at| node.counts.get(*at).is_some_and(|count| *count > 0)),
+            condition: &format!("instr(?3, provenance) > 0 AND ({condition})"),
+            values: &[&names, value],
+            then: "statement",
+            limit: 1,
+            ..Query::all()
+        };
+        self.query_head(&query, key)
     }
 
     /// Heads that were kept, but not yet held against the other heads.
     pub fn uncompared_heads(&self, key: &LogKey) -> Result<Vec<StoredHead>> {
-        self.select_heads(&format!("{SELECT} WHERE compared = 0 ORDER BY size, time"), params![], key)
+        let query = Query {
+            wanted: &has(&[Flag::Uncompared]),
+            condition: "compared = 0",
+            then: "time",
+            ..Query::all()
+        };
+        self.query_heads(&query, key)
     }
 
     /// Records that a head was held against all others, and what came of it is kept.
     pub fn set_compared(&mut self, head: &Head) -> Result<()> {
-        let result =
-            self.db.execute("UPDATE heads SET compared = 1 WHERE statement = ?1", [head.statement().0]);
-        self.sql(result).map(drop)
+        self.change_head(head, "compared = 1", &[])
     }
 
     /// Has all heads held against each other again.
     pub fn forget_compared(&mut self) -> Result<()> {
-        let result = self.db.execute("UPDATE heads SET compared = 0", []);
-        self.sql(result).map(drop)
+        self.change_all("compared = 0", "compared <> 0")
     }
 
     /// How many heads are consistent with the mirror or linked, contradicted, and neither.
     pub fn head_statuses(&self) -> Result<[u64; 3]> {
-        let result = self.db.query_row(
-            "SELECT count(*) FILTER (WHERE status IN ('consistent', 'linked')), count(*) FILTER (WHERE status = 'contradicted'),
-               count(*) FILTER (WHERE status = 'unchecked') FROM heads",
-            [],
-            |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]),
-        );
-        self.sql(result)
+        let borne_out = self.flagged_count(Flag::Consistent).saturating_add(self.flagged_count(Flag::Linked));
+        Ok([borne_out, self.flagged_count(Flag::Contradicted), self.flagged_count(Flag::Unchecked)])
+    }
+
+    /// Whether a head of at least this size is kept.
+    pub(super) fn has_head_beyond(&self, size: u64) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM heads WHERE size >= ?1 AND size <= ?2)";
+        self.trusted_ranges(Table::Heads, key_of(size)..=MAX_KEY, true, &|_| true, &mut |sizes| {
+            let result = self.db.query_row(sql, [int(*sizes.start()), int(*sizes.end())], |row| row.get(0));
+            self.sql(result)
+        })
     }
 
     /// How many heads are kept.
     pub fn head_count(&self) -> Result<u64> {
-        let result = self.db.query_row("SELECT count(*) FROM heads", [], |row| row.get(0));
-        self.sql(result)
+        Ok(self.sealed_rows(Table::Heads))
     }
 
-    pub(super) fn select_heads(
-        &self,
-        sql: &str,
-        values: impl rusqlite::Params,
-        key: &LogKey,
-    ) -> Result<Vec<StoredHead>> {
-        let result = self
-            .db
-            .prepare_cached(sql)
-            .and_then(|mut select| select.query_map(values, raw)?.collect::<rusqlite::Result<Vec<Raw>>>());
-        self.sql(result)?.into_iter().map(|raw| stored_head(&self.path, raw, key)).collect()
+    pub(super) fn query_head(&self, query: &Query<'_>, key: &LogKey) -> Result<Option<StoredHead>> {
+        Ok(self.query_heads(query, key)?.into_iter().next())
+    }
+
+    /// The heads that a query is about. Each range of sizes that it looks at is verified first, so that none is missing.
+    pub(super) fn query_heads(&self, query: &Query<'_>, key: &LogKey) -> Result<Vec<StoredHead>> {
+        let order = if query.descending { "DESC" } else { "ASC" };
+        let sql = format!(
+            "{SELECT} WHERE size >= ?1 AND size <= ?2 AND ({}) ORDER BY size {order}, {}",
+            query.condition, query.then
+        );
+        let mut found = Vec::new();
+        if query.sizes.is_empty() {
+            return Ok(found);
+        }
+        self.trusted_ranges(
+            Table::Heads,
+            query.sizes.clone(),
+            query.descending,
+            query.wanted,
+            &mut |sizes| {
+                let ends = [int(*sizes.start()), int(*sizes.end())];
+                let values: Vec<&dyn ToSql> = [&ends[0] as &dyn ToSql, &ends[1]]
+                    .into_iter()
+                    .chain(query.values.iter().copied())
+                    .collect();
+                let result = self.db.prepare_cached(&sql).and_then(|mut select| {
+                    let rows = select.query_map(values.as_slice(), raw)?;
+                    rows.take(query.limit.saturating_sub(found.len())).collect::<rusqlite::Result<Vec<Raw>>>()
+                });
+                for raw in self.sql(result)? {
+                    found.push(stored_head(&self.path, raw, key)?);
+                }
+                Ok(found.len() >= query.limit)
+            },
+        )?;
+        Ok(found)
     }
 }
 

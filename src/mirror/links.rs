@@ -1,52 +1,68 @@
 //! Heads that are known to be of one history by proof, without their leaves (`--heads-only`).
 
-use super::heads::SELECT;
-use super::write::int;
+use super::heads::{Query, has, only};
+use super::seal::Flag;
 use super::{Mirror, Result, StoredHead};
 use crate::core::head::{Head, LogKey};
-use rusqlite::params;
+
+/// Linked, or borne out by the mirrored leaves.
+const KNOWN: &str = "status IN ('linked', 'consistent')";
+
+/// See [`KNOWN`].
+const KNOWN_FLAGS: &[Flag] = &[Flag::Linked, Flag::Consistent];
 
 impl Mirror {
     /// Records that a head is linked, and so every head of the same tree. What the mirrored leaves bear out, or
     /// something contradicts, stays as it is.
     pub fn link_head(&mut self, head: &Head) -> Result<()> {
-        let result = self.db.execute(
-            "UPDATE heads SET status = 'linked' WHERE size = ?1 AND root = ?2 AND status = 'unchecked'",
-            params![int(head.size()), head.root().0],
-        );
-        self.sql(result).map(drop)
+        self.change_tree(head, "status = 'linked'", "status = 'unchecked'")
     }
 
     /// Whether a head of this tree is linked, or borne out by the mirrored leaves.
-    pub fn knows_tree(&self, head: &Head) -> Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM heads WHERE size = ?1 AND root = ?2 AND status IN ('linked', 'consistent'))";
-        let result = self.db.query_row(sql, params![int(head.size()), head.root().0], |row| row.get(0));
-        self.sql(result)
+    pub fn knows_tree(&self, head: &Head, key: &LogKey) -> Result<bool> {
+        let query = Query {
+            sizes: only(head.size()),
+            wanted: &has(KNOWN_FLAGS),
+            condition: &format!("root = ?3 AND {KNOWN}"),
+            values: &[&head.root().0],
+            limit: 1,
+            ..Query::all()
+        };
+        Ok(self.query_head(&query, key)?.is_some())
     }
 
     /// The largest head that is linked, or borne out by the mirrored leaves.
     pub fn largest_linked(&self, key: &LogKey) -> Result<Option<StoredHead>> {
-        let sql =
-            format!("{SELECT} WHERE status IN ('linked', 'consistent') ORDER BY size DESC, format LIMIT 1");
-        Ok(self.select_heads(&sql, params![], key)?.into_iter().next())
+        let query = Query {
+            descending: true,
+            wanted: &has(KNOWN_FLAGS),
+            condition: KNOWN,
+            then: "format",
+            limit: 1,
+            ..Query::all()
+        };
+        self.query_head(&query, key)
     }
 
     /// A head of this size that is linked, or borne out by the mirrored leaves.
     pub fn linked_of_size(&self, size: u64, key: &LogKey) -> Result<Option<StoredHead>> {
-        let sql = format!("{SELECT} WHERE size = ?1 AND status IN ('linked', 'consistent') LIMIT 1");
-        Ok(self.select_heads(&sql, params![int(size)], key)?.into_iter().next())
+        let query = Query {
+            sizes: only(size),
+            wanted: &has(KNOWN_FLAGS),
+            condition: KNOWN,
+            limit: 1,
+            ..Query::all()
+        };
+        self.query_head(&query, key)
     }
 
     /// Whether some head is linked.
     pub fn has_linked(&self) -> Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM heads WHERE status = 'linked')";
-        let result = self.db.query_row(sql, [], |row| row.get(0));
-        self.sql(result)
+        Ok(self.flagged_count(Flag::Linked) > 0)
     }
 
     /// Has every linked head held against the mirrored leaves, as if nothing were known of it.
     pub fn unlink(&mut self) -> Result<()> {
-        let result = self.db.execute("UPDATE heads SET status = 'unchecked' WHERE status = 'linked'", []);
-        self.sql(result).map(drop)
+        self.change_all("status = 'unchecked'", "status = 'linked'")
     }
 }

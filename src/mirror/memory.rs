@@ -1,5 +1,6 @@
 //! What the checks across entries remember ([`crate::audit::across::Memory`]), as three tables.
 
+use super::seal::{Table, approver_slot, digest_key};
 use super::write::int;
 use super::{Mirror, MirrorError, Result};
 use crate::audit::across::{KnownKey, Memory, Repeat, Sighting};
@@ -18,6 +19,8 @@ impl Memory for Mirror {
     }
 
     fn key(&mut self, key: &Hash) -> Result<Option<KnownKey>> {
+        let slot = digest_key(&key.0);
+        self.trust(Table::Keys, slot..=slot)?;
         let result = self
             .db
             .prepare_cached(
@@ -36,35 +39,40 @@ impl Memory for Mirror {
     }
 
     fn set_key(&mut self, key: &Hash, known: &KnownKey) -> Result<()> {
-        let result = self
-            .db
-            .prepare_cached("INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
-            .and_then(|mut insert| {
-                insert.execute(params![
-                    key.0,
-                    int(known.first_index),
-                    known.approver,
-                    known.credential.0,
-                    known.backup_eligible,
-                    known.last_count.map(|(count, _)| count),
-                    known.last_count.map(|(_, index)| int(index)),
-                    digest(key, known).0,
-                ])
-            });
-        self.sql(result).map(drop)
+        let slot = digest_key(&key.0);
+        self.change(
+            Table::Keys,
+            slot..=slot,
+            ("SELECT * FROM keys WHERE key = ?1", &[&key.0]),
+            (
+                "INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING *",
+                &[
+                    &key.0,
+                    &int(known.first_index),
+                    &known.approver,
+                    &known.credential.0,
+                    &known.backup_eligible,
+                    &known.last_count.map(|(count, _)| count),
+                    &known.last_count.map(|(_, index)| int(index)),
+                    &digest(key, known).0,
+                ],
+            ),
+        )
+        .map(drop)
     }
 
     fn note_approver_key(&mut self, approver: &str, key: &Hash) -> Result<bool> {
+        let slot = approver_slot(approver);
+        self.trust(Table::ApproverKeys, slot..=slot)?;
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM approver_keys WHERE slot = ?1 AND approver = ?2 AND key <> ?3)";
         let result = self
             .db
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM approver_keys WHERE approver = ?1 AND key <> ?2)")
-            .and_then(|mut select| select.query_row(params![approver, key.0], |row| row.get(0)));
+            .prepare_cached(sql)
+            .and_then(|mut select| select.query_row(params![int(slot), approver, key.0], |row| row.get(0)));
         let other = self.sql(result)?;
-        let result = self
-            .db
-            .prepare_cached("INSERT OR IGNORE INTO approver_keys VALUES (?1, ?2)")
-            .and_then(|mut insert| insert.execute(params![approver, key.0]));
-        self.sql(result)?;
+        let sql = "INSERT OR IGNORE INTO approver_keys VALUES (?1, ?2, ?3) RETURNING *";
+        self.add(Table::ApproverKeys, slot..=slot, sql, &[&int(slot), &approver, &key.0])?;
         Ok(other)
     }
 }

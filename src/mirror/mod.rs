@@ -21,6 +21,8 @@
 //! | `heads`, `listed`, `links` | signed heads; which of them the log lists itself, and which are of one history by proof |
 //! | `head_lines` | the history of heads for others, read beside a running audit |
 //! | `findings`, `memory` | findings; what the checks across entries remember |
+//! | `seal` | what must be true of each table, so that a page that the disk lost is noticed |
+//! | `migrate` | mirrors of earlier formats |
 //! | `peers` | how far the histories of others were read |
 //! | `watch_rules` | how far watch rules looked, and what they look at |
 //! | `outbox` | alerts: what was told to people, and what is on its way |
@@ -35,9 +37,11 @@ mod links;
 mod listed;
 mod mark;
 mod memory;
+mod migrate;
 mod outbox;
 mod peers;
 mod read;
+mod seal;
 pub mod state;
 mod watch_rules;
 mod write;
@@ -56,7 +60,9 @@ pub use watch_rules::Looked;
 use crate::core::head::LogKey;
 use mark::{Mark, MarkRead};
 use rusqlite::{Connection, OpenFlags};
+use seal::{Seals, Table, approver_slot};
 use state::State;
+use std::cell::RefCell;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -66,13 +72,16 @@ type Result<T> = std::result::Result<T, MirrorError>;
 
 /// `user_version` of the schema that this program writes. It reads every earlier one, and brings it up
 /// to this when it opens it: a mirror holds every head ever seen, so none may become unreadable.
-const SCHEMA_VERSION: i64 = 4;
+const SCHEMA_VERSION: i64 = 5;
 
 /// The outbox, which format 3 brought. Creates only what is not there.
 const OUTBOX: &str = include_str!("outbox.sql");
 
 /// How far peers were read and watch rules looked, which format 4 brought. Creates only what is not there.
 const WATCHING: &str = include_str!("watching.sql");
+
+/// The views, which are the stable interface.
+const VIEWS: &str = include_str!("views.sql");
 
 /// How soon a check of the whole file notices that it is to end.
 const STOP_WITHIN: Duration = Duration::from_millis(50);
@@ -85,6 +94,7 @@ pub struct Mirror {
     db: Connection,
     path: PathBuf,
     state: State,
+    seals: RefCell<Seals>,
     begun: Begun,
     _lock: Lock,
 }
@@ -125,13 +135,27 @@ impl Mirror {
     fn open_locked(path: &Path, key: &LogKey, lock: Lock, adopt: bool) -> Result<Mirror> {
         let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         // Looked at before it is configured, which writes: a file that is not ours stays as it is.
+        check_log(path, &read::state(&db, path)?, key)?;
+        configure(&db).map_err(|error| sql_error(path, error))?;
+        migrate::migrate(&db, path)?;
         let state = read::state(&db, path)?;
-        check_log(path, &state, key)?;
-        configure(&db).and_then(|()| migrate(&db)).map_err(|error| sql_error(path, error))?;
-        let mut mirror = Mirror { db, path: path.to_owned(), state, begun: Begun::Ordinarily, _lock: lock };
+        let seals = RefCell::new(Seals::new(state.seals().unwrap_or_default()));
+        let mut mirror =
+            Mirror { db, path: path.to_owned(), state, seals, begun: Begun::Ordinarily, _lock: lock };
         mirror.begun = mirror.check_mark(adopt)?;
+        mirror.check_head_of_tree()?;
         mirror.acknowledge()?;
         Ok(mirror)
+    }
+
+    /// What is mirrored was proved by a head of at least that size, which is kept for ever.
+    fn check_head_of_tree(&self) -> Result<()> {
+        let rooted = self.state.rooted;
+        if rooted == 0 || self.has_head_beyond(rooted)? {
+            return Ok(());
+        }
+        let why = format!("it has {rooted} entries, and no signed head that commits to them");
+        Err(MirrorError::Damaged(self.path.clone(), why))
     }
 
     /// The database must not be behind its mark.
@@ -172,8 +196,10 @@ impl Mirror {
 
     /// Whether this approver has signed anything in the log.
     pub fn has_signed(&self, approver: &str) -> Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM approver_keys WHERE approver = ?1)";
-        let result = self.db.query_row(sql, [approver], |row| row.get(0));
+        let slot = approver_slot(approver);
+        self.trust(Table::ApproverKeys, slot..=slot)?;
+        let sql = "SELECT EXISTS (SELECT 1 FROM approver_keys WHERE slot = ?1 AND approver = ?2)";
+        let result = self.db.query_row(sql, rusqlite::params![write::int(slot), approver], |row| row.get(0));
         self.sql(result)
     }
 
@@ -264,9 +290,9 @@ fn create(path: &Path, key: &LogKey) -> Result<()> {
     let db = connect(&temporary, flags)?;
     let build = || -> rusqlite::Result<()> {
         db.execute_batch("PRAGMA page_size = 8192")?;
-        db.execute_batch(include_str!("schema.sql"))?;
-        db.execute_batch(OUTBOX)?;
-        db.execute_batch(WATCHING)?;
+        [include_str!("schema.sql"), OUTBOX, WATCHING, VIEWS]
+            .iter()
+            .try_for_each(|sql| db.execute_batch(sql))?;
         let mirror: String = db.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))?;
         write::insert_state(&db, &State::new(mirror, key))
     };
@@ -295,27 +321,6 @@ fn configure(db: &Connection) -> rusqlite::Result<()> {
          PRAGMA wal_autocheckpoint = 8000; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;
          PRAGMA trusted_schema = OFF;",
     )
-}
-
-/// Brings an earlier schema up to this one, each step in one transaction.
-fn migrate(db: &Connection) -> rusqlite::Result<()> {
-    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if version == 1 {
-        db.execute_batch(
-            "BEGIN IMMEDIATE; ALTER TABLE heads ADD COLUMN listed INTEGER NOT NULL DEFAULT 0;
-             DROP INDEX IF EXISTS heads_by_size;
-             CREATE INDEX IF NOT EXISTS heads_by_tree ON heads (size, root);
-             CREATE INDEX IF NOT EXISTS heads_by_time ON heads (format, size, time);
-             PRAGMA user_version = 2; COMMIT;",
-        )?;
-    }
-    if version <= 2 {
-        db.execute_batch(&format!("BEGIN IMMEDIATE; {OUTBOX} PRAGMA user_version = 3; COMMIT;"))?;
-    }
-    if version <= 3 {
-        db.execute_batch(&format!("BEGIN IMMEDIATE; {WATCHING} PRAGMA user_version = 4; COMMIT;"))?;
-    }
-    Ok(())
 }
 
 fn check_log(path: &Path, state: &State, key: &LogKey) -> Result<()> {

@@ -3,6 +3,7 @@
 //! An alert is written in the transaction that notes its subject as told, so that no crash can
 //! leave one without the other; it leaves the outbox of a channel only after that channel took it.
 
+use super::seal::Table;
 use super::write::int;
 use super::{Mirror, MirrorError, Result};
 use crate::core::entry::read_leaf;
@@ -108,6 +109,7 @@ fn digest(key: &str, severity: &str, payload: &str) -> Hash {
 impl Mirror {
     /// What was last told of each subject.
     pub fn told(&self) -> Result<BTreeMap<String, Told>> {
+        self.trust(Table::Subjects, 0..=0)?;
         let sql = "SELECT subject, episode, open, told_at, severity, ended FROM alert_subjects";
         let result = self.db.prepare_cached(sql).and_then(|mut select| {
             let rows = select.query_map([], |row| {
@@ -127,47 +129,52 @@ impl Mirror {
 
     /// Notes what was told of a subject.
     pub fn put_told(&mut self, subject: &str, told: &Told) -> Result<()> {
-        let values = params![
-            subject,
-            int(told.episode),
-            told.open,
-            int(told.at),
-            told.severity.as_str(),
-            told.ended.as_deref()
-        ];
-        let result = self
-            .db
-            .prepare_cached("INSERT OR REPLACE INTO alert_subjects VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
-            .and_then(|mut insert| insert.execute(values));
-        self.sql(result).map(drop)
+        self.change(
+            Table::Subjects,
+            0..=0,
+            ("SELECT * FROM alert_subjects WHERE subject = ?1", &[&subject]),
+            (
+                "INSERT OR REPLACE INTO alert_subjects VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING *",
+                &[
+                    &subject,
+                    &int(told.episode),
+                    &told.open,
+                    &int(told.at),
+                    &told.severity.as_str(),
+                    &told.ended.as_deref(),
+                ],
+            ),
+        )
+        .map(drop)
     }
 
     /// Puts an alert into the outbox of each of its channels. One whose key is there already is the same alert.
     pub fn enqueue(&mut self, alert: &Outgoing, now: u64) -> Result<bool> {
         let severity = alert.severity.as_str();
         let digest = digest(&alert.key, severity, &alert.payload);
-        let values = params![alert.key, int(now), alert.kind, severity, alert.payload, digest.0];
-        let inserted = self.db.execute(
+        let added = self.add(
+            Table::Alerts,
+            0..=0,
             "INSERT INTO alerts (key, created, kind, severity, payload, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (key) DO NOTHING",
-            values,
-        );
-        if self.sql(inserted)? == 0 {
+             ON CONFLICT (key) DO NOTHING RETURNING *",
+            &[&alert.key, &int(now), &alert.kind, &severity, &alert.payload, &digest.0],
+        )?;
+        if added == 0 {
             return Ok(false);
         }
         let row = self.db.last_insert_rowid();
         for channel in &alert.channels {
-            let result = self.db.execute(
-                "INSERT INTO alert_deliveries VALUES (?1, ?2, 'pending', 0, ?3, NULL, NULL)",
-                params![row, channel, int(now)],
-            );
-            self.sql(result)?;
+            let sql =
+                "INSERT INTO alert_deliveries VALUES (?1, ?2, 'pending', 0, ?3, NULL, NULL) RETURNING *";
+            self.add(Table::Deliveries, 0..=0, sql, &[&row, channel, &int(now)])?;
         }
         Ok(true)
     }
 
     /// The oldest alerts that this channel is to carry now, at most `limit`; those after the row `after`.
     pub fn due(&self, channel: &str, now: u64, after: u64, limit: u32) -> Result<Vec<Due>> {
+        self.trust(Table::Alerts, 0..=0)?;
+        self.trust(Table::Deliveries, 0..=0)?;
         let sql = "SELECT a.id, a.key, a.created, a.severity, a.payload, a.digest, d.attempts
                    FROM alert_deliveries d JOIN alerts a ON a.id = d.alert
                    WHERE d.channel = ?1 AND d.state = 'pending' AND (d.next_try <= ?2 OR d.next_try > ?5)
@@ -204,16 +211,22 @@ impl Mirror {
             Attempt::Again(next, why) => ("pending", 1, *next, None, Some(why)),
             Attempt::GivenUp(why) => ("given-up", 1, now, Some(int(now)), Some(why)),
         };
-        let result = self.db.execute(
-            "UPDATE alert_deliveries SET state = ?3, attempts = attempts + ?4, next_try = ?5, settled = ?6,
-               error = coalesce(?7, error) WHERE alert = ?1 AND channel = ?2",
-            params![int(alert), channel, state, failed, int(next), settled, error],
-        );
-        self.sql(result).map(drop)
+        self.change(
+            Table::Deliveries,
+            0..=0,
+            ("SELECT * FROM alert_deliveries WHERE alert = ?1 AND channel = ?2", &[&int(alert), &channel]),
+            (
+                "UPDATE alert_deliveries SET state = ?3, attempts = attempts + ?4, next_try = ?5, settled = ?6,
+                   error = coalesce(?7, error) WHERE alert = ?1 AND channel = ?2 RETURNING *",
+                &[&int(alert), &channel, &state, &failed, &int(next), &settled, &error],
+            ),
+        )
+        .map(drop)
     }
 
     /// Since when a channel fails, where it does.
     pub fn failing(&self, channel: &str) -> Result<Option<Failing>> {
+        self.trust(Table::Channels, 0..=0)?;
         let sql = "SELECT failing_since, failures, not_before, error FROM alert_channels WHERE channel = ?1";
         let result = self.db.query_row(sql, [channel], |row| {
             let (since, failures, not_before, error) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
@@ -224,24 +237,31 @@ impl Mirror {
 
     /// Notes that a channel fails, or (`None`) that it does not.
     pub fn put_failing(&mut self, channel: &str, failing: Option<&Failing>) -> Result<()> {
-        let result = match failing {
-            None => self.db.execute("DELETE FROM alert_channels WHERE channel = ?1", [channel]),
-            Some(failing) => self.db.execute(
-                "INSERT OR REPLACE INTO alert_channels VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![
-                    channel,
-                    int(failing.since),
-                    int(failing.failures),
-                    int(failing.not_before),
-                    failing.error
+        let Some(failing) = failing else {
+            let sql = "DELETE FROM alert_channels WHERE channel = ?1 RETURNING *";
+            return self.remove(Table::Channels, 0..=0, sql, &[&channel]).map(drop);
+        };
+        self.change(
+            Table::Channels,
+            0..=0,
+            ("SELECT * FROM alert_channels WHERE channel = ?1", &[&channel]),
+            (
+                "INSERT OR REPLACE INTO alert_channels VALUES (?1, ?2, ?3, ?4, ?5) RETURNING *",
+                &[
+                    &channel,
+                    &int(failing.since),
+                    &int(failing.failures),
+                    &int(failing.not_before),
+                    &failing.error,
                 ],
             ),
-        };
-        self.sql(result).map(drop)
+        )
+        .map(drop)
     }
 
     /// When something is to be sent over this channel next, in Unix milliseconds.
     pub fn next_try(&self, channel: &str, now: u64) -> Result<Option<u64>> {
+        self.trust(Table::Deliveries, 0..=0)?;
         let result = self.db.query_row(
             "SELECT min(next_try) FROM alert_deliveries WHERE channel = ?1 AND state = 'pending'",
             [channel],
@@ -255,6 +275,7 @@ impl Mirror {
 
     /// The queues, by channel. Those of channels that no config names any more are among them.
     pub fn queues(&self) -> Result<BTreeMap<String, Queue>> {
+        self.trust(Table::Deliveries, 0..=0)?;
         let sql = "SELECT channel, state, attempts > 0, count(*) FROM alert_deliveries GROUP BY 1, 2, 3";
         let result = self.db.prepare_cached(sql).and_then(|mut select| {
             let rows =
@@ -282,22 +303,20 @@ impl Mirror {
     /// Forgets alerts that every channel is done with for so long that nobody asks for them any more.
     pub fn forget_old_alerts(&mut self, now: u64) -> Result<()> {
         let before = int(now.saturating_sub(KEPT_FOR));
-        let forgotten = self.db.execute(
-            "DELETE FROM alerts WHERE created < ?1 AND NOT EXISTS
-               (SELECT 1 FROM alert_deliveries d WHERE d.alert = id AND d.state = 'pending')",
-            [before],
-        );
-        if self.sql(forgotten)? == 0 {
+        self.trust(Table::Deliveries, 0..=0)?;
+        let sql = "DELETE FROM alerts WHERE created < ?1 AND NOT EXISTS
+               (SELECT 1 FROM alert_deliveries d WHERE d.alert = id AND d.state = 'pending') RETURNING *";
+        if self.remove(Table::Alerts, 0..=0, sql, &[&before])? == 0 {
             return Ok(());
         }
-        let result =
-            self.db.execute("DELETE FROM alert_deliveries WHERE alert NOT IN (SELECT id FROM alerts)", []);
-        self.sql(result).map(drop)
+        let sql = "DELETE FROM alert_deliveries WHERE alert NOT IN (SELECT id FROM alerts) RETURNING *";
+        self.remove(Table::Deliveries, 0..=0, sql, &[]).map(drop)
     }
 
     /// The approver that a mirrored entry names, where it names one readably. While entries are checked again, what was
     /// kept of them is not there, and the leaf is read.
     pub fn approver_of(&self, index: u64) -> Result<Option<String>> {
+        self.trust(Table::Columns, index..=index)?;
         let result = self
             .db
             .prepare_cached("SELECT approver FROM entry_columns WHERE idx = ?1")

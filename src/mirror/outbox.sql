@@ -34,7 +34,6 @@ CREATE TABLE IF NOT EXISTS alert_deliveries (
   error    TEXT,
   PRIMARY KEY (alert, channel)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS alert_deliveries_due ON alert_deliveries (channel, state, alert);
 
 -- A channel that fails: since when, how often in a row, and not before when it is tried again.
 CREATE TABLE IF NOT EXISTS alert_channels (

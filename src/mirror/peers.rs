@@ -1,9 +1,10 @@
 //! How far the histories of heads that others keep were read.
 
+use super::seal::Table;
 use super::write::int;
 use super::{Mirror, Result};
 use crate::core::hash::{Hash, sha256};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::OptionalExtension as _;
 
 /// How far one peer's history was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -24,6 +25,7 @@ impl Mirror {
     /// How far a peer's history was read. `None` where it never was, or where the row is damaged: then all of
     /// it is read again, and nothing is passed over.
     pub fn peer(&self, peer: &str) -> Result<Option<PeerProgress>> {
+        self.trust(Table::Peers, 0..=0)?;
         let result = self
             .db
             .query_row("SELECT since, whole, failures, digest FROM peers WHERE peer = ?1", [peer], |row| {
@@ -43,10 +45,15 @@ impl Mirror {
     pub fn put_peer(&mut self, peer: &str, progress: &PeerProgress) -> Result<()> {
         let row = [int(progress.since.unwrap_or(0)), int(progress.whole), int(progress.failures)];
         let [since, whole, failures] = row;
-        let result = self.db.execute(
-            "INSERT OR REPLACE INTO peers VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![peer, since, whole, failures, digest(peer, row).0],
-        );
-        self.sql(result).map(drop)
+        self.change(
+            Table::Peers,
+            0..=0,
+            ("SELECT * FROM peers WHERE peer = ?1", &[&peer]),
+            (
+                "INSERT OR REPLACE INTO peers VALUES (?1, ?2, ?3, ?4, ?5) RETURNING *",
+                &[&peer, &since, &whole, &failures, &digest(peer, row).0],
+            ),
+        )
+        .map(drop)
     }
 }

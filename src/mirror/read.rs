@@ -1,5 +1,6 @@
 //! Reading leaves, nodes and the state row back. Nothing read is believed before it was re-hashed.
 
+use super::seal::{MAX_KEY, Table};
 use super::state::State;
 use super::write::int;
 use super::{APPLICATION_ID, Mirror, MirrorError, Result, SCHEMA_VERSION, connect, sql_error};
@@ -19,10 +20,11 @@ pub(super) fn state(db: &Connection, path: &Path) -> Result<State> {
         return Err(damaged("it is not a countersign mirror"));
     }
     let version = pragma("user_version")?;
-    if !(1..=SCHEMA_VERSION).contains(&version) {
-        return Err(damaged(&format!(
-            "its format is version {version}; this program knows versions 1 to {SCHEMA_VERSION}"
-        )));
+    if version > SCHEMA_VERSION {
+        return Err(MirrorError::Newer(path.to_owned(), version, SCHEMA_VERSION));
+    }
+    if version < 1 {
+        return Err(damaged(&format!("its format is version {version}, which no program wrote")));
     }
     let (json, digest): (String, Vec<u8>) = db
         .query_row("SELECT json, digest FROM state WHERE one = 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -32,7 +34,7 @@ pub(super) fn state(db: &Connection, path: &Path) -> Result<State> {
     }
     let state: State = serde_json::from_str(&json).map_err(|error| damaged(&error.to_string()))?;
     let ordered = state.checked <= state.rooted && state.rooted <= state.downloaded;
-    if !ordered || state.frontier().is_none() {
+    if !ordered || state.frontier().is_none() || state.seals().is_none() {
         return Err(damaged("its cursors contradict each other"));
     }
     Ok(state)
@@ -92,6 +94,7 @@ impl Mirror {
 
     /// The id of a checked entry, for messages.
     pub fn entry_id(&self, index: u64) -> Result<Option<String>> {
+        self.trust(Table::Columns, index..=index)?;
         let result = self
             .db
             .prepare_cached("SELECT id FROM entry_columns WHERE idx = ?1")
@@ -112,6 +115,7 @@ impl Mirror {
 
     /// The checked entries that say that this approver approved, ascending. Reads all columns once.
     pub fn approved_by(&self, approver: &str) -> Result<Vec<u64>> {
+        self.trust(Table::Columns, 0..=MAX_KEY)?;
         let sql = "SELECT idx FROM entry_columns WHERE approver = ?1 AND decision = ?2 ORDER BY idx";
         let values = params![approver, Decision::Approved.as_str()];
         let result = self

@@ -1,8 +1,8 @@
 -- The mirror's tables. An auditor is welcome to read them with plain SQL (`sqlite3 -readonly`);
--- the views at the end are the stable interface, the tables are not.
+-- the views (views.sql) are the stable interface, the tables are not.
 
 PRAGMA application_id = 0x63736967;
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 
 -- One row: cursors, the frontier of the rebuilt tree, counts. `digest` is SHA-256 of `json`, so a
 -- damaged row is seen as damage and not believed.
@@ -48,7 +48,7 @@ CREATE TABLE entry_columns (
 -- head was held against all others and what came of it is kept. `listed` is 1 once the log's own list
 -- of its heads was seen to have it.
 CREATE TABLE heads (
-  statement  BLOB PRIMARY KEY,
+  statement  BLOB NOT NULL,
   format     TEXT NOT NULL,
   size       INTEGER NOT NULL,
   root       BLOB NOT NULL,
@@ -59,15 +59,14 @@ CREATE TABLE heads (
   first_seen TEXT NOT NULL,
   last_seen  TEXT NOT NULL,
   compared   INTEGER NOT NULL,
-  listed     INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE INDEX heads_by_tree ON heads (size, root);
-CREATE INDEX heads_by_time ON heads (format, size, time);
+  listed     INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (size, root, statement)
+) STRICT, WITHOUT ROWID;
 
 -- Everything ever found. `pending` is 1 while a repeated check has not yet come to a finding again.
 -- `digest` is over what was found: a damaged row must not accuse.
 CREATE TABLE findings (
-  key        TEXT PRIMARY KEY,
+  key        TEXT NOT NULL PRIMARY KEY,
   code       TEXT NOT NULL,
   severity   TEXT NOT NULL,
   idx        INTEGER,
@@ -80,7 +79,7 @@ CREATE TABLE findings (
   ended      TEXT,
   pending    INTEGER NOT NULL,
   digest     BLOB NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- Memory of the checks across entries: see src/audit/across.rs. `digest` is over the other columns
 -- of the row: a damaged row must not make an impostor of somebody.
@@ -99,39 +98,18 @@ CREATE TABLE keys (
   digest          BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE approver_keys (
+  slot     INTEGER NOT NULL,
   approver TEXT NOT NULL,
   key      BLOB NOT NULL,
-  PRIMARY KEY (approver, key)
+  PRIMARY KEY (slot, approver, key)
 ) STRICT, WITHOUT ROWID;
 
--- Stable views for auditors. Times are UTC; hashes and keys are lowercase hex.
-
--- One row per checked entry.
-CREATE VIEW entries AS
-  SELECT idx AS "index", id, decision, approver, rp_id,
-         lower(hex(key)) AS key, sign_count, payload_encoding, lower(hex(payload_hash)) AS payload_hash,
-         strftime('%Y-%m-%dT%H:%M:%fZ', requested_at / 1000.0, 'unixepoch') AS requested,
-         strftime('%Y-%m-%dT%H:%M:%fZ', decided_at / 1000.0, 'unixepoch') AS decided,
-         strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000.0, 'unixepoch') AS expires,
-         requested_at AS requested_ms, decided_at AS decided_ms, expires_at AS expires_ms
-  FROM entry_columns;
-
--- One row per leaf, as text.
-CREATE VIEW leaf_text AS SELECT idx AS "index", CAST(leaf AS TEXT) AS leaf FROM leaves;
-
--- One row per finding that stands.
-CREATE VIEW standing_findings AS
-  SELECT code, severity, idx AS "index", entry_id AS id, message, evidence, first_seen, last_seen
-  FROM findings WHERE ended IS NULL AND pending = 0;
-
--- One row per signed head.
-CREATE VIEW signed_heads AS
-  SELECT size, lower(hex(root)) AS root, format, time,
-         strftime('%Y-%m-%dT%H:%M:%fZ', time / 1000.0, 'unixepoch') AS signed,
-         status, provenance, first_seen, last_seen, raw
-  FROM heads;
-
--- One row per approver and passkey.
-CREATE VIEW passkeys AS
-  SELECT k.approver, lower(hex(k.key)) AS key, k.first_idx AS first_index, k.last_count AS sign_count,
-         k.backup_eligible FROM keys k;
+-- What must be true of the tables that grow with the log: a tree over ranges of their keys, whose root is in the state
+-- (src/mirror/seal). `tab` is the table, `level` 0 is over rows, `node` counts them and has the sum of their digests.
+CREATE TABLE seals (
+  tab    INTEGER NOT NULL,
+  level  INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  node   BLOB NOT NULL,
+  PRIMARY KEY (tab, level, number)
+) STRICT, WITHOUT ROWID;

@@ -1,5 +1,6 @@
 //! The mirror's one row of state: cursors, frontier, counts.
 
+use super::seal::{self, Node, Table};
 use crate::audit::tally::Tally;
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
@@ -40,6 +41,12 @@ pub struct State {
     pub decisions: Decisions,
     /// Check name → passed, failed, not checked; over the entries `[0, checked)`.
     tally: BTreeMap<String, [u64; 3]>,
+    /// Table → what must be true of its rows, as hex: see [`super::seal`]. Since format 5.
+    #[serde(default)]
+    seals: BTreeMap<String, String>,
+    /// Table → the first key that the next look at old rows begins with. Since format 5.
+    #[serde(default)]
+    pub(super) rotation: BTreeMap<String, u64>,
 }
 
 /// Checked entries by what was decided.
@@ -72,6 +79,8 @@ impl State {
             listed_until: 0,
             decisions: Decisions::default(),
             tally: BTreeMap::new(),
+            seals: BTreeMap::new(),
+            rotation: BTreeMap::new(),
         }
     }
 
@@ -85,6 +94,26 @@ impl State {
     pub fn set_frontier(&mut self, frontier: &CompactRange) {
         self.rooted = frontier.end();
         self.frontier = frontier.hashes().iter().map(Hash::to_string).collect();
+    }
+
+    /// The roots of the sealed tables; `None` where the row is damaged.
+    pub(super) fn seals(&self) -> Option<BTreeMap<Table, Node>> {
+        seal::read_roots(&self.seals)
+    }
+
+    pub(super) fn set_seals(&mut self, roots: &BTreeMap<Table, Node>) {
+        self.seals = seal::write_roots(roots);
+    }
+
+    /// No entry counts as checked any more.
+    pub(super) fn forget_checks(&mut self) {
+        self.checked = 0;
+        self.decisions = Decisions::default();
+        // Tiles are compared when leaves are fetched, and not again.
+        let tiles = self.tally().get("tiles");
+        let mut tally = Tally::default();
+        tally.add("tiles", tiles.passed, tiles.failed, tiles.not_checked);
+        self.set_tally(&tally);
     }
 
     /// The counts of checks over all checked entries.

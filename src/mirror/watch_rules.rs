@@ -3,6 +3,7 @@
 //! A rule that no config names any more keeps its row: should it come back, it goes on where it was, so an
 //! audit with another config in between loses nothing.
 
+use super::seal::Table;
 use super::write::int;
 use super::{Mirror, MirrorError, Result};
 use crate::audit::finding::Finding;
@@ -10,7 +11,7 @@ use crate::audit::watch_list::{Facts, Memory};
 use crate::core::entry::Decision;
 use crate::core::hash::{Hash, sha256};
 use rusqlite::types::ValueRef::{Blob, Integer, Text};
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row};
 
 /// The row that says how many hits a finished run has told of. No rule has this digest.
 const TOLD: &str = "told";
@@ -71,6 +72,7 @@ impl Mirror {
 
     /// How many hits are kept: they are never withdrawn.
     pub fn hits(&self) -> Result<u64> {
+        self.trust(Table::Findings, 0..=0)?;
         let result = self
             .db
             .prepare_cached("SELECT count(*) FROM findings WHERE code = 'watch-list'")
@@ -80,6 +82,7 @@ impl Mirror {
 
     /// Whether this hit is kept already.
     pub fn has_hit(&self, hit: &Finding) -> Result<bool> {
+        self.trust(Table::Findings, 0..=0)?;
         let result = self
             .db
             .prepare_cached("SELECT 1 FROM findings WHERE key = ?1")
@@ -103,8 +106,8 @@ impl Mirror {
         let damaged: Vec<Vec<u8>> =
             self.sql(result)?.into_iter().filter_map(|(good, name)| (!good).then_some(name)).collect();
         for name in &damaged {
-            let result = self.db.execute("DELETE FROM watch_rules WHERE CAST(rule AS BLOB) = ?1", [name]);
-            self.sql(result)?;
+            let sql = "DELETE FROM watch_rules WHERE CAST(rule AS BLOB) = ?1 RETURNING *";
+            self.remove(Table::WatchRules, 0..=0, sql, &[name])?;
         }
         if !damaged.is_empty() {
             self.put_watch_row(FORGOTTEN, 0, "")?;
@@ -118,6 +121,7 @@ impl Mirror {
     }
 
     fn watch_row(&self, rule: &str) -> Result<Option<(u64, String)>> {
+        self.trust(Table::WatchRules, 0..=0)?;
         let result = self
             .db
             .prepare_cached("SELECT rule, next, window, digest FROM watch_rules WHERE rule = ?1")
@@ -130,11 +134,16 @@ impl Mirror {
     }
 
     fn put_watch_row(&mut self, rule: &str, next: u64, window: &str) -> Result<()> {
-        let result = self
-            .db
-            .prepare_cached("INSERT OR REPLACE INTO watch_rules VALUES (?1, ?2, ?3, ?4)")
-            .and_then(|mut put| put.execute(params![rule, int(next), window, digest(rule, next, window).0]));
-        self.sql(result).map(drop)
+        self.change(
+            Table::WatchRules,
+            0..=0,
+            ("SELECT * FROM watch_rules WHERE rule = ?1", &[&rule]),
+            (
+                "INSERT OR REPLACE INTO watch_rules VALUES (?1, ?2, ?3, ?4) RETURNING *",
+                &[&rule, &int(next), &window, &digest(rule, next, window).0],
+            ),
+        )
+        .map(drop)
     }
 
     fn wrong_watch(&self) -> MirrorError {
@@ -147,6 +156,9 @@ impl Mirror {
     /// # Errors
     /// Also where one of them is missing: it must not be passed over.
     pub fn facts(&self, begin: u64, end: u64) -> Result<Vec<Facts>> {
+        if begin < end {
+            self.trust(Table::Columns, begin..=end.saturating_sub(1))?;
+        }
         // A key was first used where its signature first verified: by what the checks across entries remember.
         let sql = "SELECT e.idx, e.id, e.decision, e.decided_at, e.approver, e.rp_id, e.key, e.payload_hash,
                      k.first_idx IS NOT NULL

@@ -1,9 +1,9 @@
 //! Transactions, leaves, nodes and columns: everything that an audit adds batch by batch.
 
-use super::state::{Decisions, State};
+use super::seal::{Seals, Table};
+use super::state::State;
 use super::{Mirror, Result};
 use crate::audit::entries::Columns;
-use crate::audit::tally::Tally;
 use crate::core::entry::Decision;
 use crate::core::hash::{Hash, sha256};
 use rusqlite::{Connection, params};
@@ -13,7 +13,7 @@ pub(super) fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn state_row(state: &State) -> (String, Hash) {
+pub(super) fn state_row(state: &State) -> (String, Hash) {
     let json = serde_json::to_string(state).unwrap_or_default();
     let digest = sha256(json.as_bytes());
     (json, digest)
@@ -35,6 +35,9 @@ impl Mirror {
     /// Commits with this state. Durable when it returns.
     pub fn commit(&mut self, mut state: State) -> Result<()> {
         state.generation = self.state.generation.saturating_add(1);
+        let written = self.seals.borrow_mut().write(&self.db);
+        self.sql(written)?;
+        state.set_seals(self.seals.borrow().roots());
         let (json, digest) = state_row(&state);
         let result = self
             .db
@@ -48,6 +51,7 @@ impl Mirror {
 
     /// Gives a transaction up.
     pub fn rollback(&mut self) -> Result<()> {
+        self.seals.replace(Seals::new(self.state.seals().unwrap_or_default()));
         let result = self.db.execute_batch("ROLLBACK");
         self.sql(result)
     }
@@ -97,53 +101,41 @@ impl Mirror {
             Some(times) => times.map(|time| Some(int(time))),
             None => [None; 3],
         };
-        let result = self
-            .db
-            .prepare_cached(
-                "INSERT OR REPLACE INTO entry_columns VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
-            )
-            .and_then(|mut insert| {
-                insert.execute(params![
-                    int(index),
-                    columns.id,
-                    columns.decision.map(Decision::as_str),
-                    requested,
-                    decided,
-                    expires,
-                    columns.approver,
-                    columns.rp_id,
-                    columns.key.map(|key| key.0),
-                    columns.sign_count,
-                    columns.payload_encoding,
-                    columns.payload_hash,
-                ])
-            });
-        self.sql(result).map(drop)
+        self.add(
+            Table::Columns,
+            index..=index,
+            "INSERT INTO entry_columns VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12) RETURNING *",
+            &[
+                &int(index),
+                &columns.id,
+                &columns.decision.map(Decision::as_str),
+                &requested,
+                &decided,
+                &expires,
+                &columns.approver,
+                &columns.rp_id,
+                &columns.key.map(|key| key.0),
+                &columns.sign_count,
+                &columns.payload_encoding,
+                &columns.payload_hash,
+            ],
+        )
+        .map(drop)
     }
 
     /// Begins the check of all entries anew, in the open transaction: what the checks across
     /// entries remember is forgotten, and findings of entries are pending until they are made
     /// again. The leaves and the heads stay.
     pub fn forget_checks(&mut self, state: &mut State) -> Result<()> {
-        let result = self.db.execute_batch(
-            "DELETE FROM seen; DELETE FROM keys; DELETE FROM approver_keys; DELETE FROM entry_columns;",
-        );
+        let result = self.db.execute_batch("DELETE FROM seen");
         self.sql(result)?;
-        // Findings beyond, made after a hole, are not made again by checking what is mirrored; nor are those
-        // about reveals, which are no part of a leaf; nor hits of watch rules, which look at each entry once.
-        let pending = self.db.execute(
-            "UPDATE findings SET pending = 1 WHERE idx < ?1
-               AND code NOT IN ('reveal-mismatch', 'payload-mismatch', 'email-mismatch', 'watch-list')",
-            [int(state.rooted)],
-        );
-        self.sql(pending)?;
-        state.checked = 0;
-        state.decisions = Decisions::default();
-        // Tiles are compared when leaves are fetched, and not again.
-        let tiles = state.tally().get("tiles");
-        let mut tally = Tally::default();
-        tally.add("tiles", tiles.passed, tiles.failed, tiles.not_checked);
-        state.set_tally(&tally);
+        for table in Table::ALL.into_iter().filter(|table| table.follows_from_leaves()) {
+            let result = self.db.execute_batch(&format!("DELETE FROM {}", table.name()));
+            self.sql(result.and_then(|()| self.seals.borrow_mut().clear(table, &self.db)))?;
+        }
+        // Findings beyond, made after a hole, are not made again by checking what is mirrored.
+        self.set_pending(state.rooted)?;
+        state.forget_checks();
         Ok(())
     }
 }

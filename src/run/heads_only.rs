@@ -97,7 +97,7 @@ impl Run<'_> {
     pub(super) fn link_known(&mut self) -> Result<(), Fault> {
         let mut known = Vec::new();
         for stored in self.mirror.open_heads(&self.policy.log_key)? {
-            if self.mirror.knows_tree(&stored.head)? {
+            if self.mirror.knows_tree(&stored.head, &self.policy.log_key)? {
                 known.push(stored.head);
             }
         }
@@ -328,7 +328,7 @@ impl Run<'_> {
     fn say_behind(&mut self, target: &Head) -> Result<(), Fault> {
         let newest = self.mirror.largest_linked(&self.policy.log_key)?;
         let Some(newest) = newest.filter(|newest| newest.head.size() > target.size()) else { return Ok(()) };
-        if !self.mirror.knows_tree(target)? {
+        if !self.mirror.knows_tree(target, &self.policy.log_key)? {
             self.summary.tally.add("head-against-tree", 0, 0, 1);
             self.summary.follows.push(format!(
                 "the head served, of size {}, is not proved to be the beginning of the one of size {} that the log signed",

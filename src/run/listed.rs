@@ -202,7 +202,7 @@ impl Run<'_> {
             }
         }
         for stored in missing {
-            if !self.mirror.is_listed(&stored.head.statement())? {
+            if !self.mirror.is_listed(&stored.head)? {
                 self.report_missing(&stored)?;
             }
         }
@@ -255,8 +255,9 @@ impl Run<'_> {
         for stored in self.mirror.findings(false)? {
             let finding = stored.finding;
             let statement = finding.subject.strip_prefix("heads ").and_then(Hash::from_hex);
-            if let Some(statement) = statement.filter(|_| finding.code == Code::Gap)
-                && self.mirror.is_listed(&statement)?
+            let Some(statement) = statement.filter(|_| finding.code == Code::Gap) else { continue };
+            if let Some(found) = self.mirror.head_of(&statement, &self.policy.log_key)?
+                && self.mirror.is_listed(&found.head)?
             {
                 self.end_finding(&finding)?;
             }

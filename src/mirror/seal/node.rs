@@ -1,0 +1,168 @@
+//! What is kept of a range of rows: how many they are, the sum of their digests, and counts that lead to those that
+//! something is still to be done with. Pure.
+//!
+//! The sum is of SHA-256 digests as numbers, modulo 2^256. It does not depend on the order, so a changed row costs one
+//! subtraction and one addition, and the sums of ranges add up. It shows that a set of rows is not the one that was
+//! written, which is what a failing disk does; it is no commitment against somebody who chooses all rows freely.
+
+use crate::core::hash::Hash;
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+use sha2::{Digest as _, Sha256};
+
+/// Counts that a node keeps.
+pub const COUNTS: usize = 11;
+
+/// Length of [`Node::encode`].
+const ENCODED: usize = 8 + 32 + 8 * COUNTS + 16;
+
+/// A range of rows of one table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Node {
+    /// How many rows.
+    pub rows: u64,
+    /// The sum of their digests, least significant limb first.
+    sum: [u64; 4],
+    /// Of heads, how many are in each state: see [`super::Flag`]. Of other tables 0.
+    pub counts: [u64; COUNTS],
+    /// Of heads, the times of the earliest and the latest STH; `u64::MAX` and 0 where there is none.
+    pub times: (u64, u64),
+}
+
+impl Default for Node {
+    fn default() -> Node {
+        Node { rows: 0, sum: [0; 4], counts: [0; COUNTS], times: (u64::MAX, 0) }
+    }
+}
+
+/// One row as a node counts it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RowMark {
+    /// Where it is in its table's tree.
+    pub key: u64,
+    /// Digest of all its columns.
+    pub digest: Hash,
+    /// Its part of [`Node::counts`].
+    pub counts: [u64; COUNTS],
+    /// The time of an STH. It never changes.
+    pub time: Option<u64>,
+}
+
+fn limbs(hash: &Hash) -> [u64; 4] {
+    let (chunks, _) = hash.0.as_chunks::<8>();
+    let mut limbs = [0; 4];
+    for (limb, chunk) in limbs.iter_mut().zip(chunks) {
+        *limb = u64::from_le_bytes(*chunk);
+    }
+    limbs
+}
+
+fn plus(a: &mut [u64; 4], b: [u64; 4]) {
+    let mut carry = false;
+    for (limb, other) in a.iter_mut().zip(b) {
+        let (sum, over) = limb.overflowing_add(other);
+        let (sum, again) = sum.overflowing_add(u64::from(carry));
+        (*limb, carry) = (sum, over || again);
+    }
+}
+
+fn minus(a: &mut [u64; 4], b: [u64; 4]) {
+    let mut borrow = false;
+    for (limb, other) in a.iter_mut().zip(b) {
+        let (difference, under) = limb.overflowing_sub(other);
+        let (difference, again) = difference.overflowing_sub(u64::from(borrow));
+        (*limb, borrow) = (difference, under || again);
+    }
+}
+
+impl Node {
+    /// With one row more.
+    pub fn add(&mut self, row: &RowMark) {
+        self.rows = self.rows.wrapping_add(1);
+        plus(&mut self.sum, limbs(&row.digest));
+        for (count, more) in self.counts.iter_mut().zip(row.counts) {
+            *count = count.wrapping_add(more);
+        }
+        if let Some(time) = row.time {
+            self.times = (self.times.0.min(time), self.times.1.max(time));
+        }
+    }
+
+    /// With one row less. Of heads only to add it again as it is now, so their times stay.
+    pub fn remove(&mut self, row: &RowMark) {
+        self.rows = self.rows.wrapping_sub(1);
+        minus(&mut self.sum, limbs(&row.digest));
+        for (count, less) in self.counts.iter_mut().zip(row.counts) {
+            *count = count.wrapping_sub(less);
+        }
+    }
+
+    /// With all rows of another range.
+    pub fn merge(&mut self, other: &Node) {
+        self.rows = self.rows.wrapping_add(other.rows);
+        plus(&mut self.sum, other.sum);
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count = count.wrapping_add(more);
+        }
+        self.times = (self.times.0.min(other.times.0), self.times.1.max(other.times.1));
+    }
+
+    /// No rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// As it is stored.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(ENCODED);
+        let numbers = std::iter::once(self.rows).chain(self.sum).chain(self.counts);
+        for number in numbers.chain([self.times.0, self.times.1]) {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Reads what [`Node::encode`] wrote; `None` where it is something else.
+    pub fn decode(bytes: &[u8]) -> Option<Node> {
+        if bytes.len() != ENCODED {
+            return None;
+        }
+        let (chunks, _) = bytes.as_chunks::<8>();
+        let mut numbers = chunks.iter().map(|chunk| u64::from_le_bytes(*chunk));
+        let mut node = Node { rows: numbers.next()?, ..Node::default() };
+        for limb in &mut node.sum {
+            *limb = numbers.next()?;
+        }
+        for count in &mut node.counts {
+            *count = numbers.next()?;
+        }
+        node.times = (numbers.next()?, numbers.next()?);
+        Some(node)
+    }
+}
+
+/// A digest of all columns of a row: their types, lengths and values, under the table's number.
+pub fn row_digest(table: u8, row: &Row<'_>) -> rusqlite::Result<Hash> {
+    let mut digest = Sha256::new_with_prefix([table]);
+    for column in 0..row.as_ref().column_count() {
+        match row.get_ref(column)? {
+            ValueRef::Null => digest.update([0]),
+            ValueRef::Integer(value) => fixed(&mut digest, 1, value.to_le_bytes()),
+            ValueRef::Real(value) => fixed(&mut digest, 2, value.to_bits().to_le_bytes()),
+            ValueRef::Text(bytes) => sized(&mut digest, 3, bytes),
+            ValueRef::Blob(bytes) => sized(&mut digest, 4, bytes),
+        }
+    }
+    Ok(Hash(digest.finalize().into()))
+}
+
+fn fixed(digest: &mut Sha256, kind: u8, bytes: [u8; 8]) {
+    digest.update([kind]);
+    digest.update(bytes);
+}
+
+fn sized(digest: &mut Sha256, kind: u8, bytes: &[u8]) {
+    digest.update([kind]);
+    digest.update((bytes.len() as u64).to_le_bytes());
+    digest.update(bytes);
+}
