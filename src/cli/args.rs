@@ -111,6 +111,9 @@ pub enum Command {
     /// Misbehaviour files
     #[command(subcommand)]
     Evidence(EvidenceCommand),
+    /// The mirror itself
+    #[command(subcommand)]
+    Mirror(MirrorCommand),
     /// Watch one log or several: the same audit again and again, with metrics and health; --once for cron
     Monitor(MonitorOptions),
     /// Config files
@@ -338,6 +341,20 @@ pub enum HeadsCommand {
         /// The mirror, an SQLite file
         #[arg(long, value_name = "FILE")]
         db: Option<PathBuf>,
+    },
+}
+
+/// What to do with a mirror.
+#[derive(Subcommand, Clone, Debug)]
+pub enum MirrorCommand {
+    /// Check every part of the mirror; nothing is asked of the log
+    Check {
+        /// The mirror, an SQLite file
+        #[arg(long, value_name = "FILE")]
+        db: Option<PathBuf>,
+        /// Make again what follows from its entries, and say what cannot be made again; the damaged file is kept
+        #[arg(long)]
+        rebuild: bool,
     },
 }
 

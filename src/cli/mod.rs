@@ -17,6 +17,7 @@ mod config_file;
 mod evidence;
 mod generate;
 mod heads;
+mod mirror;
 mod monitor;
 mod monitor_args;
 mod net;
@@ -32,7 +33,7 @@ mod watch_tables;
 mod watched;
 mod zones;
 
-use args::{Cli, Command, EvidenceCommand};
+use args::{Cli, Command, EvidenceCommand, MirrorCommand};
 use clap::Parser as _;
 use monitor_args::ConfigCommand;
 use std::process::ExitCode;
@@ -78,6 +79,10 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Evidence(EvidenceCommand::Verify { file }) => {
             config::resolve(cli.common, args::AuditOptions::default())
                 .and_then(|settings| evidence::verify(&settings, &file))
+        }
+        Command::Mirror(MirrorCommand::Check { db, rebuild }) => {
+            let options = args::AuditOptions { db, ..args::AuditOptions::default() };
+            config::resolve(cli.common, options).and_then(|settings| mirror::check(&settings, rebuild))
         }
         Command::Monitor(options) => monitor::run(&cli.common, &options),
         Command::Config(ConfigCommand::Check) => config_check::run(&cli.common),

@@ -21,6 +21,7 @@
 //! | `heads`, `listed`, `links` | signed heads; which of them the log lists itself, and which are of one history by proof |
 //! | `head_lines` | the history of heads for others, read beside a running audit |
 //! | `findings`, `memory` | findings; what the checks across entries remember |
+//! | `check`, `rebuild` | a check of all of it, and what is made again of a damaged one |
 //! | `seal` | what must be true of each table, so that a page that the disk lost is noticed |
 //! | `migrate` | mirrors of earlier formats |
 //! | `peers` | how far the histories of others were read |
@@ -28,6 +29,7 @@
 //! | `outbox` | alerts: what was told to people, and what is on its way |
 
 mod beside;
+mod check;
 mod error;
 mod findings;
 mod head_lines;
@@ -41,12 +43,14 @@ mod migrate;
 mod outbox;
 mod peers;
 mod read;
+mod rebuild;
 mod seal;
 pub mod state;
 mod watch_rules;
 mod write;
 
 pub use beside::{beside, folder, replace};
+pub use check::Part;
 pub use error::MirrorError;
 pub use findings::StoredFinding;
 pub use head_lines::{HeadLine, HeadReader, read_heads};
@@ -55,6 +59,7 @@ pub use holder::{holder_id, holder_of};
 pub use outbox::{Attempt, Due, Failing, LONGEST_WAIT, Outgoing, Queue, Told};
 pub use peers::PeerProgress;
 pub use read::Reader;
+pub use rebuild::{Rebuilt, rebuild};
 pub use watch_rules::Looked;
 
 use crate::core::head::LogKey;
@@ -123,6 +128,18 @@ impl Mirror {
         Ok(if started_over { Mirror { begun: Begun::Over, ..mirror } } else { mirror })
     }
 
+    /// Opens an existing mirror to check it: also one without the head that bears its entries out.
+    ///
+    /// # Errors
+    /// It is not there, in use, of another log, rolled back, or its state is damaged.
+    pub fn open_to_check(path: &Path, key: &LogKey) -> Result<Mirror> {
+        if !exists(path)? {
+            return Err(MirrorError::Missing(path.to_owned()));
+        }
+        let lock = lock(path)?;
+        Mirror::open_unchecked(path, key, lock, false)
+    }
+
     /// Opens an existing mirror.
     pub fn open(path: &Path, key: &LogKey) -> Result<Mirror> {
         if !exists(path)? {
@@ -133,6 +150,13 @@ impl Mirror {
     }
 
     fn open_locked(path: &Path, key: &LogKey, lock: Lock, adopt: bool) -> Result<Mirror> {
+        let mirror = Mirror::open_unchecked(path, key, lock, adopt)?;
+        mirror.check_head_of_tree()?;
+        mirror.acknowledge()?;
+        Ok(mirror)
+    }
+
+    fn open_unchecked(path: &Path, key: &LogKey, lock: Lock, adopt: bool) -> Result<Mirror> {
         let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         // Looked at before it is configured, which writes: a file that is not ours stays as it is.
         check_log(path, &read::state(&db, path)?, key)?;
@@ -143,8 +167,6 @@ impl Mirror {
         let mut mirror =
             Mirror { db, path: path.to_owned(), state, seals, begun: Begun::Ordinarily, _lock: lock };
         mirror.begun = mirror.check_mark(adopt)?;
-        mirror.check_head_of_tree()?;
-        mirror.acknowledge()?;
         Ok(mirror)
     }
 

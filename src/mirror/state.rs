@@ -96,6 +96,20 @@ impl State {
         self.frontier = frontier.hashes().iter().map(Hash::to_string).collect();
     }
 
+    /// The state of a mirror that is made again: as it was, or, where that could not be read (generation 0), new.
+    pub(super) fn again(old: Option<State>, new: State) -> State {
+        old.map_or(new, |old| State { listed_until: 0, tiles_compared: 0, ..old })
+    }
+
+    /// The leaves of `tree` are there, and nothing was made of them yet.
+    pub(super) fn start_at(&mut self, tree: &CompactRange) {
+        self.set_frontier(tree);
+        self.downloaded = self.rooted;
+        self.forget_checks();
+        self.entry_policy.clear();
+        (self.scrubbed, self.rotation) = (0, BTreeMap::new());
+    }
+
     /// The roots of the sealed tables; `None` where the row is damaged.
     pub(super) fn seals(&self) -> Option<BTreeMap<Table, Node>> {
         seal::read_roots(&self.seals)

@@ -33,6 +33,11 @@ fn digest(rule: &str, next: u64, window: &str) -> Hash {
     sha256(format!("{rule}\0{next}\0{window}").as_bytes())
 }
 
+/// The row that says that rows were forgotten, for a mirror that is made again: its name and its digest.
+pub(super) fn forgotten() -> (&'static str, Hash) {
+    (FORGOTTEN, digest(FORGOTTEN, 0, ""))
+}
+
 /// What a row says, by its digest; `None`: it is damaged. Then its values may be of any kind.
 fn intact(row: &Row<'_>) -> rusqlite::Result<Option<(u64, String)>> {
     let values = (row.get_ref(0)?, row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?);

@@ -288,6 +288,7 @@ impl<'a> Run<'a> {
     }
 
     fn finish(&mut self) -> Result<(), Fault> {
+        self.mirror.check_some()?;
         Ok(self.mirror.acknowledge()?)
     }
 
@@ -303,7 +304,12 @@ impl<'a> Run<'a> {
         if !(changed || self.options.full) {
             return Ok(());
         }
-        if changed && state.checked > 0 {
+        if changed && state.entry_policy.is_empty() && state.rooted > 0 {
+            let note =
+                "the mirror was written by an earlier version: its entries are hashed and checked again";
+            self.summary.notes.push(note.to_owned());
+            self.confirm_mirror()?;
+        } else if changed && state.checked > 0 {
             let note = "the trust options changed since the last run: all entries are checked again";
             self.summary.notes.push(note.to_owned());
         }
@@ -311,6 +317,9 @@ impl<'a> Run<'a> {
             state.entry_policy = policy;
             mirror.forget_checks(state)
         })?;
+        if self.options.full {
+            self.mirror.check_tables()?;
+        }
         Ok(())
     }
 

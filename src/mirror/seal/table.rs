@@ -147,6 +147,11 @@ impl Table {
         matches!(self, Table::Keys | Table::ApproverKeys | Table::Columns)
     }
 
+    /// Whether it has a tree, because it grows with the log; the others are always read as a whole.
+    pub(super) fn grows(self) -> bool {
+        !self.shifts().is_empty()
+    }
+
     /// How many low bits of a key each level of its tree leaves out, the lowest level first. Empty for a table that is
     /// always read as a whole.
     pub(super) fn shifts(self) -> &'static [u32] {
