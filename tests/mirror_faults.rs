@@ -51,55 +51,106 @@ fn a_missing_mirror_is_no_first_run() {
     assert_eq!((again.exit, again.report()["heads"]["new"].as_u64()), (0, Some(0)));
 }
 
-/// A mirror holds every head ever seen: one that an earlier version wrote is brought up to this one.
-#[test]
-fn a_mirror_of_the_first_format_is_taken_on() {
-    let case = named("honest-grows");
-    let auditor = begun(&case);
-    let json: String = {
-        let db = rusqlite::Connection::open(auditor.db()).unwrap();
-        db.query_row("SELECT json FROM state", [], |row| row.get(0)).unwrap()
-    };
-    let mut state: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert!(state.as_object_mut().unwrap().remove("listed_until").is_some());
-    let (json, digest) = (state.to_string(), countersign::core::hash::sha256(state.to_string().as_bytes()));
-    auditor.sql(&format!(
-        "{WITHOUT_OUTBOX} ALTER TABLE heads DROP COLUMN listed; PRAGMA user_version = 1; DROP INDEX heads_by_tree;
-         DROP INDEX heads_by_time; CREATE INDEX heads_by_size ON heads (size);
-         UPDATE state SET json = '{json}', digest = x'{digest}'"
-    ));
-    for step in &case.steps()[1..] {
-        assert_eq!(auditor.audit(step, &[]).exit, 0);
-    }
-    auditor.sql("PRAGMA user_version = 5");
-    auditor.audit(case.last_step(), &[]).expect_fault(&["version 5"]);
+/// The mirror that format 4's program wrote after the first step of `across-replay-between-runs`.
+fn of_format_4(case: &Case) -> Auditor {
+    let auditor = case.auditor();
+    let fixture = |name: &str| fs::read(support::case::fixtures().join("mirrors").join(name)).unwrap();
+    let mut db = Vec::new();
+    let packed = fixture("format-4.db.gz");
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut db).unwrap();
+    fs::write(auditor.db(), db).unwrap();
+    fs::write(auditor.beside_db(".mark"), fixture("format-4.mark")).unwrap();
+    auditor
 }
 
 /// What formats 3 and 4 brought.
 const WITHOUT_OUTBOX: &str = "DROP TABLE alerts; DROP TABLE alert_deliveries; DROP TABLE alert_subjects;
      DROP TABLE alert_channels; DROP TABLE peers; DROP TABLE watch_rules;";
 
-#[test]
-fn mirrors_of_the_second_and_third_format_get_what_came_later() {
-    let case = named("honest-grows");
-    let auditor = begun(&case);
-    let schema = |auditor: &Auditor| -> Vec<String> {
-        let db = rusqlite::Connection::open(auditor.db()).unwrap();
-        let sql = "SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY name";
-        let mut select = db.prepare(sql).unwrap();
-        select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+/// What makes a mirror of format 4 one of an earlier format.
+fn downgrades() -> Vec<(i32, String)> {
+    let first = "ALTER TABLE heads DROP COLUMN listed; DROP INDEX heads_by_tree; DROP INDEX heads_by_time;
+         CREATE INDEX heads_by_size ON heads (size);";
+    vec![
+        (4, String::new()),
+        (3, "DROP TABLE peers; DROP TABLE watch_rules; PRAGMA user_version = 3".to_owned()),
+        (2, format!("{WITHOUT_OUTBOX} PRAGMA user_version = 2")),
+        // One that was killed in the middle of it begins anew.
+        (2, "DROP TABLE alert_channels; DROP TABLE peers; PRAGMA user_version = 2".to_owned()),
+        (1, format!("DROP VIEW signed_heads; {WITHOUT_OUTBOX} {first} PRAGMA user_version = 1")),
+    ]
+}
+
+fn schema(auditor: &Auditor) -> Vec<String> {
+    let db = rusqlite::Connection::open(auditor.db()).unwrap();
+    let sql = "SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY name";
+    let mut select = db.prepare(sql).unwrap();
+    let words = |sql: String| {
+        let text = sql.replace("IF NOT EXISTS ", "").replace('"', "");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    let whole = schema(&auditor);
-    auditor.sql(&format!("{WITHOUT_OUTBOX} PRAGMA user_version = 2"));
-    assert_eq!(auditor.audit(&case.steps()[1], &[]).exit, 0);
-    assert_eq!(schema(&auditor), whole);
-    // One that was killed in the middle of it begins anew.
-    auditor.sql("DROP TABLE alert_channels; DROP TABLE peers; PRAGMA user_version = 2");
-    assert_eq!(auditor.audit(&case.steps()[2], &[]).exit, 0);
-    assert_eq!(schema(&auditor), whole);
-    auditor.sql("DROP TABLE peers; DROP TABLE watch_rules; PRAGMA user_version = 3");
-    assert_eq!(auditor.audit(&case.steps()[2], &[]).exit, 0);
-    assert_eq!(schema(&auditor), whole);
+    select.query_map([], |row| row.get(0)).unwrap().map(|sql| words(sql.unwrap())).collect()
+}
+
+/// A mirror holds every head ever seen: one that an earlier version wrote is brought up to this one, and what was seen
+/// before is still seen.
+#[test]
+fn mirrors_of_earlier_formats_are_taken_on() {
+    let case = named("across-replay-between-runs");
+    let new = begun(&case);
+    let expected = new.audit(case.last_step(), &[]);
+    for (format, downgrade) in downgrades() {
+        for again in [&[][..], &["--full"]] {
+            let auditor = of_format_4(&case);
+            auditor.sql(&downgrade);
+            let first = auditor.audit(&case.steps()[0], &[]);
+            assert_eq!(first.exit, 0, "format {format}: {first:#?}");
+            assert!(first.stdout.contains("an earlier version"), "{first:#?}");
+            assert_eq!(schema(&auditor), schema(&new), "format {format}");
+            let outcome = auditor.audit(case.last_step(), again);
+            assert_eq!(
+                (outcome.exit, outcome.findings()),
+                (expected.exit, expected.findings()),
+                "format {format}"
+            );
+        }
+        let auditor = of_format_4(&case);
+        auditor.sql(&downgrade);
+        let outcome = auditor.audit(case.last_step(), &[]);
+        assert_eq!(
+            (outcome.exit, outcome.findings()),
+            (expected.exit, expected.findings()),
+            "format {format} at once"
+        );
+    }
+}
+
+/// What follows from the leaves is made of them, not taken from tables that nothing vouched for.
+#[test]
+fn a_mirror_of_an_earlier_format_that_lost_a_table_is_taken_on_from_its_leaves() {
+    let case = named("across-replay-between-runs");
+    let expected = begun(&case).audit(case.last_step(), &[]).findings();
+    for sql in
+        ["DELETE FROM seen", "DELETE FROM keys", "DELETE FROM approver_keys", "DELETE FROM entry_columns"]
+    {
+        let auditor = of_format_4(&case);
+        auditor.sql(sql);
+        assert_eq!(auditor.audit(case.last_step(), &[]).findings(), expected, "{sql}");
+    }
+    let auditor = of_format_4(&case);
+    auditor.sql("DELETE FROM heads");
+    auditor.audit(case.last_step(), &[]).expect_fault(&["no signed head"]);
+    let auditor = of_format_4(&case);
+    auditor.sql("UPDATE leaves SET leaf = (SELECT leaf FROM leaves WHERE idx = 3) WHERE idx = 2");
+    assert_eq!(auditor.audit(case.last_step(), &[]).exit, 5);
+}
+
+#[test]
+fn a_mirror_of_a_later_format_says_so() {
+    let case = named("honest-1");
+    let auditor = begun(&case);
+    auditor.sql("PRAGMA user_version = 6");
+    auditor.audit(case.last_step(), &[]).expect_fault(&["newer version of countersign", "version 6"]);
 }
 
 #[test]
@@ -322,7 +373,7 @@ fn other_rows_changed_by_hand_accuse_nobody() {
         "DROP TABLE leaves",
         "DROP TABLE findings",
         "PRAGMA user_version = 2",
-        "PRAGMA user_version = 5",
+        "PRAGMA user_version = 6",
         "PRAGMA application_id = 7",
     ] {
         let auditor = begun(&case);
