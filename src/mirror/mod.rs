@@ -12,7 +12,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `schema.sql`, `outbox.sql`, `watching.sql` | tables, and the views that an auditor may query |
+//! | `schema.sql`, `seen.sql`, `outbox.sql`, `watching.sql` | tables, and the views that an auditor may query |
 //! | [`state`] | the cursors and counts |
 //! | `mark` | how a rolled-back mirror is noticed |
 //! | `holder` | which process has the mirror |
@@ -21,6 +21,7 @@
 //! | `heads`, `listed`, `links` | signed heads; which of them the log lists itself, and which are of one history by proof |
 //! | `head_lines` | the history of heads for others, read beside a running audit |
 //! | `findings`, `memory` | findings; what the checks across entries remember |
+//! | `seen` | ids, nonces and assertions that were seen, authenticated at every look-up |
 //! | `peers` | how far the histories of others were read |
 //! | `watch_rules` | how far watch rules looked, and what they look at |
 //! | `outbox` | alerts: what was told to people, and what is on its way |
@@ -38,6 +39,7 @@ mod memory;
 mod outbox;
 mod peers;
 mod read;
+mod seen;
 pub mod state;
 mod watch_rules;
 mod write;
@@ -51,11 +53,13 @@ pub use holder::{holder_id, holder_of};
 pub use outbox::{Attempt, Due, Failing, LONGEST_WAIT, Outgoing, Queue, Told};
 pub use peers::PeerProgress;
 pub use read::Reader;
+pub use seen::Cursor as SeenCursor;
 pub use watch_rules::Looked;
 
 use crate::core::head::LogKey;
 use mark::{Mark, MarkRead};
 use rusqlite::{Connection, OpenFlags};
+use seen::Seen;
 use state::State;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -85,6 +89,7 @@ pub struct Mirror {
     db: Connection,
     path: PathBuf,
     state: State,
+    seen: Seen,
     begun: Begun,
     _lock: Lock,
 }
@@ -128,7 +133,9 @@ impl Mirror {
         let state = read::state(&db, path)?;
         check_log(path, &state, key)?;
         configure(&db).and_then(|()| migrate(&db)).map_err(|error| sql_error(path, error))?;
-        let mut mirror = Mirror { db, path: path.to_owned(), state, begun: Begun::Ordinarily, _lock: lock };
+        let seen = Seen::new(&state.seen);
+        let mut mirror =
+            Mirror { db, path: path.to_owned(), state, seen, begun: Begun::Ordinarily, _lock: lock };
         mirror.begun = mirror.check_mark(adopt)?;
         mirror.acknowledge()?;
         Ok(mirror)
@@ -265,6 +272,7 @@ fn create(path: &Path, key: &LogKey) -> Result<()> {
     let build = || -> rusqlite::Result<()> {
         db.execute_batch("PRAGMA page_size = 8192")?;
         db.execute_batch(include_str!("schema.sql"))?;
+        db.execute_batch(seen::TABLE)?;
         db.execute_batch(OUTBOX)?;
         db.execute_batch(WATCHING)?;
         let mirror: String = db.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))?;

@@ -1,5 +1,6 @@
 //! The mirror's one row of state: cursors, frontier, counts.
 
+use super::seen::{Cursor, RunRef};
 use crate::audit::tally::Tally;
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
@@ -36,6 +37,12 @@ pub struct State {
     /// The log's own list of its heads was read up to here, in its cursor; 0: not at all.
     #[serde(default)]
     pub listed_until: u64,
+    /// The runs of what was seen in checked entries: whatever is read of them is held against this.
+    #[serde(default)]
+    pub(super) seen: Vec<RunRef>,
+    /// Where the next look at these runs begins.
+    #[serde(default)]
+    pub seen_scrubbed: Cursor,
     /// Checked entries by decision; `unreadable` for leaves that are no entry.
     pub decisions: Decisions,
     /// Check name → passed, failed, not checked; over the entries `[0, checked)`.
@@ -70,6 +77,8 @@ impl State {
             tiles_compared: 0,
             scrubbed: 0,
             listed_until: 0,
+            seen: Vec::new(),
+            seen_scrubbed: Cursor::default(),
             decisions: Decisions::default(),
             tally: BTreeMap::new(),
         }

@@ -35,19 +35,25 @@ impl Mirror {
     /// Commits with this state. Durable when it returns.
     pub fn commit(&mut self, mut state: State) -> Result<()> {
         state.generation = self.state.generation.saturating_add(1);
+        state.seen = self.seen.runs().to_vec();
         let (json, digest) = state_row(&state);
         let result = self
             .db
             .prepare_cached("UPDATE state SET json = ?1, digest = ?2 WHERE one = 1")
             .and_then(|mut update| update.execute(params![json, digest.0]))
             .and_then(|_| self.db.execute_batch("COMMIT"));
-        self.sql(result)?;
+        if let Err(error) = self.sql(result) {
+            // What was not committed must not be part of what is committed next.
+            let _ = self.rollback();
+            return Err(error);
+        }
         self.state = state;
         Ok(())
     }
 
     /// Gives a transaction up.
     pub fn rollback(&mut self) -> Result<()> {
+        self.seen.reset(&self.state.seen);
         let result = self.db.execute_batch("ROLLBACK");
         self.sql(result)
     }
@@ -125,9 +131,9 @@ impl Mirror {
     /// entries remember is forgotten, and findings of entries are pending until they are made
     /// again. The leaves and the heads stay.
     pub fn forget_checks(&mut self, state: &mut State) -> Result<()> {
-        let result = self.db.execute_batch(
-            "DELETE FROM seen; DELETE FROM keys; DELETE FROM approver_keys; DELETE FROM entry_columns;",
-        );
+        self.seen.clear(&self.db).map_err(|fault| fault.of(&self.path))?;
+        let result =
+            self.db.execute_batch("DELETE FROM keys; DELETE FROM approver_keys; DELETE FROM entry_columns;");
         self.sql(result)?;
         // Findings beyond, made after a hole, are not made again by checking what is mirrored; nor are those
         // about reveals, which are no part of a leaf; nor hits of watch rules, which look at each entry once.
