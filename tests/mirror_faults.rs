@@ -365,7 +365,7 @@ fn other_rows_changed_by_hand_accuse_nobody() {
         "UPDATE nodes SET hash = zeroblob(32)",
         "UPDATE nodes SET hash = zeroblob(31)",
         "DELETE FROM nodes",
-        "DELETE FROM seen",
+        "DELETE FROM seen_rows",
         "UPDATE keys SET approver = approver || 'x'",
         "UPDATE keys SET credential = zeroblob(32)",
         "UPDATE keys SET backup_eligible = 1 - backup_eligible",

@@ -65,7 +65,9 @@ impl Mirror {
             }
             parts.push(Part::new(table.name(), self.sealed_rows(table), checked)?);
         }
-        Ok(Some(parts))
+        let seen = self.check_seen(stopped).map(|done| whole = done);
+        parts.push(Part::new("seen", self.state.seen_records(), seen)?);
+        Ok(whole.then_some(parts))
     }
 
     /// Hashes all leaves and holds them against the nodes, and those against the frontier. `false`: stopped.

@@ -1,4 +1,5 @@
-//! What the checks across entries remember ([`crate::audit::across::Memory`]), as three tables.
+//! What the checks across entries remember ([`crate::audit::across::Memory`]): what was seen, which [`super::seen`]
+//! keeps, and two tables of passkeys.
 
 use super::seal::{Table, approver_slot, digest_key};
 use super::write::int;
@@ -11,11 +12,7 @@ impl Memory for Mirror {
     type Error = MirrorError;
 
     fn remember(&mut self, sightings: &mut [Sighting]) -> Result<Vec<Repeat>> {
-        // Sorted, so that neighbouring pages of the index are written together; by index within a
-        // fingerprint, so that the first of two is the one that counts as first.
-        sightings.sort_unstable_by_key(|sighting| (sighting.fingerprint, sighting.index));
-        let result = self.remember_sorted(sightings);
-        self.sql(result)
+        self.seen.remember(&self.db, sightings).map_err(|fault| fault.of(&self.path))
     }
 
     fn key(&mut self, key: &Hash) -> Result<Option<KnownKey>> {
@@ -106,22 +103,5 @@ impl Mirror {
             self.path.clone(),
             format!("it says of entry {index} what that does not say"),
         )
-    }
-
-    fn remember_sorted(&self, sightings: &[Sighting]) -> rusqlite::Result<Vec<Repeat>> {
-        let mut insert = self.db.prepare_cached("INSERT OR IGNORE INTO seen VALUES (?1, ?2)")?;
-        let mut select = self.db.prepare_cached("SELECT idx FROM seen WHERE fingerprint = ?1")?;
-        let mut repeats = Vec::new();
-        for sighting in sightings {
-            if insert.execute(params![sighting.fingerprint, int(sighting.index)])? == 1 {
-                continue;
-            }
-            let first: u64 = select.query_row([sighting.fingerprint], |row| row.get(0))?;
-            if first != sighting.index {
-                repeats.push(Repeat { sighting: *sighting, first });
-            }
-        }
-        repeats.sort_unstable_by_key(|repeat| repeat.sighting.index);
-        Ok(repeats)
     }
 }

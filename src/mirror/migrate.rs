@@ -64,6 +64,7 @@ fn seal(db: &Connection, path: &Path) -> Result<()> {
     let mut state = read::state(db, path)?;
     sql(db.execute_batch(ASIDE))?;
     sql(db.execute_batch(&new_tables()))?;
+    sql(db.execute_batch(super::seen::TABLE))?;
     sql(db.execute_batch(BACK))?;
     sql(db.execute_batch(VIEWS))?;
     let largest: rusqlite::Result<Option<u64>> =

@@ -12,7 +12,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `schema.sql`, `outbox.sql`, `watching.sql` | tables, and the views that an auditor may query |
+//! | `schema.sql`, `seen.sql`, `outbox.sql`, `watching.sql` | tables, and the views that an auditor may query |
 //! | [`state`] | the cursors and counts |
 //! | `mark` | how a rolled-back mirror is noticed |
 //! | `holder` | which process has the mirror |
@@ -24,6 +24,7 @@
 //! | `check`, `rebuild` | a check of all of it, and what is made again of a damaged one |
 //! | `seal` | what must be true of each table, so that a page that the disk lost is noticed |
 //! | `migrate` | mirrors of earlier formats |
+//! | `seen` | ids, nonces and assertions that were seen, authenticated at every look-up |
 //! | `peers` | how far the histories of others were read |
 //! | `watch_rules` | how far watch rules looked, and what they look at |
 //! | `outbox` | alerts: what was told to people, and what is on its way |
@@ -45,6 +46,7 @@ mod peers;
 mod read;
 mod rebuild;
 mod seal;
+mod seen;
 pub mod state;
 mod watch_rules;
 mod write;
@@ -60,12 +62,14 @@ pub use outbox::{Attempt, Due, Failing, LONGEST_WAIT, Outgoing, Queue, Told};
 pub use peers::PeerProgress;
 pub use read::Reader;
 pub use rebuild::{Rebuilt, rebuild};
+pub use seen::Cursor as SeenCursor;
 pub use watch_rules::Looked;
 
 use crate::core::head::LogKey;
 use mark::{Mark, MarkRead};
 use rusqlite::{Connection, OpenFlags};
 use seal::{Seals, Table, approver_slot};
+use seen::Seen;
 use state::State;
 use std::cell::RefCell;
 use std::fs::{self, File, TryLockError};
@@ -100,6 +104,7 @@ pub struct Mirror {
     path: PathBuf,
     state: State,
     seals: RefCell<Seals>,
+    seen: Seen,
     begun: Begun,
     _lock: Lock,
 }
@@ -164,8 +169,9 @@ impl Mirror {
         migrate::migrate(&db, path)?;
         let state = read::state(&db, path)?;
         let seals = RefCell::new(Seals::new(state.seals().unwrap_or_default()));
+        let seen = Seen::new(&state.seen);
         let mut mirror =
-            Mirror { db, path: path.to_owned(), state, seals, begun: Begun::Ordinarily, _lock: lock };
+            Mirror { db, path: path.to_owned(), state, seals, seen, begun: Begun::Ordinarily, _lock: lock };
         mirror.begun = mirror.check_mark(adopt)?;
         Ok(mirror)
     }
@@ -312,7 +318,7 @@ fn create(path: &Path, key: &LogKey) -> Result<()> {
     let db = connect(&temporary, flags)?;
     let build = || -> rusqlite::Result<()> {
         db.execute_batch("PRAGMA page_size = 8192")?;
-        [include_str!("schema.sql"), OUTBOX, WATCHING, VIEWS]
+        [include_str!("schema.sql"), seen::TABLE, OUTBOX, WATCHING, VIEWS]
             .iter()
             .try_for_each(|sql| db.execute_batch(sql))?;
         let mirror: String = db.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))?;

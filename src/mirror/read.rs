@@ -106,11 +106,7 @@ impl Mirror {
     /// however long the log. Whether that entry has the id is for its leaf to say.
     pub fn first_with_id(&self, id: &str) -> Result<Option<u64>> {
         let fingerprint = Unique::Id.fingerprint(id.as_bytes());
-        let result = self
-            .db
-            .prepare_cached("SELECT idx FROM seen WHERE fingerprint = ?1")
-            .and_then(|mut select| select.query_row([fingerprint], |row| row.get(0)).optional());
-        self.sql(result)
+        self.seen.first(&self.db, fingerprint).map_err(|fault| fault.of(&self.path))
     }
 
     /// The checked entries that say that this approver approved, ascending. Reads all columns once.

@@ -81,12 +81,8 @@ CREATE TABLE findings (
   digest     BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Memory of the checks across entries: see src/audit/across.rs. `digest` is over the other columns
--- of the row: a damaged row must not make an impostor of somebody.
-CREATE TABLE seen (
-  fingerprint BLOB PRIMARY KEY,
-  idx         INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+-- Memory of the checks across entries: see src/audit/across.rs; what was seen is in seen.sql. `digest` is over the
+-- other columns of the row: a damaged row must not make an impostor of somebody.
 CREATE TABLE keys (
   key             BLOB PRIMARY KEY,
   first_idx       INTEGER NOT NULL,

@@ -1,6 +1,7 @@
 //! The mirror's one row of state: cursors, frontier, counts.
 
 use super::seal::{self, Node, Table};
+use super::seen::{Cursor, RunRef};
 use crate::audit::tally::Tally;
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
@@ -37,6 +38,12 @@ pub struct State {
     /// The log's own list of its heads was read up to here, in its cursor; 0: not at all.
     #[serde(default)]
     pub listed_until: u64,
+    /// The runs of what was seen in checked entries: whatever is read of them is held against this.
+    #[serde(default)]
+    pub(super) seen: Vec<RunRef>,
+    /// Where the next look at these runs begins.
+    #[serde(default)]
+    pub seen_scrubbed: Cursor,
     /// Checked entries by decision; `unreadable` for leaves that are no entry.
     pub decisions: Decisions,
     /// Check name → passed, failed, not checked; over the entries `[0, checked)`.
@@ -77,6 +84,8 @@ impl State {
             tiles_compared: 0,
             scrubbed: 0,
             listed_until: 0,
+            seen: Vec::new(),
+            seen_scrubbed: Cursor::default(),
             decisions: Decisions::default(),
             tally: BTreeMap::new(),
             seals: BTreeMap::new(),
@@ -96,6 +105,11 @@ impl State {
         self.frontier = frontier.hashes().iter().map(Hash::to_string).collect();
     }
 
+    /// How many values were seen.
+    pub(super) fn seen_records(&self) -> u64 {
+        self.seen.iter().fold(0, |sum, run| sum.saturating_add(run.records()))
+    }
+
     /// The state of a mirror that is made again: as it was, or, where that could not be read (generation 0), new.
     pub(super) fn again(old: Option<State>, new: State) -> State {
         old.map_or(new, |old| State { listed_until: 0, tiles_compared: 0, ..old })
@@ -108,6 +122,7 @@ impl State {
         self.forget_checks();
         self.entry_policy.clear();
         (self.scrubbed, self.rotation) = (0, BTreeMap::new());
+        (self.seen, self.seen_scrubbed) = (Vec::new(), Cursor::default());
     }
 
     /// The roots of the sealed tables; `None` where the row is damaged.

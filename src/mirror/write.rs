@@ -38,13 +38,18 @@ impl Mirror {
         let written = self.seals.borrow_mut().write(&self.db);
         self.sql(written)?;
         state.set_seals(self.seals.borrow().roots());
+        state.seen = self.seen.runs().to_vec();
         let (json, digest) = state_row(&state);
         let result = self
             .db
             .prepare_cached("UPDATE state SET json = ?1, digest = ?2 WHERE one = 1")
             .and_then(|mut update| update.execute(params![json, digest.0]))
             .and_then(|_| self.db.execute_batch("COMMIT"));
-        self.sql(result)?;
+        if let Err(error) = self.sql(result) {
+            // What was not committed must not be part of what is committed next.
+            let _ = self.rollback();
+            return Err(error);
+        }
         self.state = state;
         Ok(())
     }
@@ -52,6 +57,7 @@ impl Mirror {
     /// Gives a transaction up.
     pub fn rollback(&mut self) -> Result<()> {
         self.seals.replace(Seals::new(self.state.seals().unwrap_or_default()));
+        self.seen.reset(&self.state.seen);
         let result = self.db.execute_batch("ROLLBACK");
         self.sql(result)
     }
@@ -127,8 +133,7 @@ impl Mirror {
     /// entries remember is forgotten, and findings of entries are pending until they are made
     /// again. The leaves and the heads stay.
     pub fn forget_checks(&mut self, state: &mut State) -> Result<()> {
-        let result = self.db.execute_batch("DELETE FROM seen");
-        self.sql(result)?;
+        self.seen.clear(&self.db).map_err(|fault| fault.of(&self.path))?;
         for table in Table::ALL.into_iter().filter(|table| table.follows_from_leaves()) {
             let result = self.db.execute_batch(&format!("DELETE FROM {}", table.name()));
             self.sql(result.and_then(|()| self.seals.borrow_mut().clear(table, &self.db)))?;

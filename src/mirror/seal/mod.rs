@@ -30,6 +30,9 @@ use std::collections::BTreeMap;
 /// Ranges of each table that grows with the log that [`Mirror::check_some`] verifies: at most 256 entries each.
 const RANGES_AT_ONCE: u32 = 16;
 
+/// Blocks of what was seen that [`Mirror::check_some`] verifies: of 335 values each.
+const BLOCKS_AT_ONCE: u64 = 16;
+
 /// The roots as the state has them. `None` where one of them is not what was written.
 pub(super) fn read_roots(stored: &BTreeMap<String, String>) -> Option<BTreeMap<Table, Node>> {
     let root = |(name, hex): (&String, &String)| {
@@ -65,7 +68,7 @@ impl Mirror {
         self.seals.borrow().root(Table::Heads).counts.get(flag.place()).copied().unwrap_or(0)
     }
 
-    /// Verifies the next few ranges of each table that grows with the log, and the others whole: what no look-up touches
+    /// Verifies the next few ranges of what was seen, and of each table that grows with the log, and the others whole: what no look-up touches
     /// has its turn.
     ///
     /// # Errors
@@ -86,8 +89,9 @@ impl Mirror {
             })?;
             rotation.insert(table.name().to_owned(), if visited < RANGES_AT_ONCE { 0 } else { next });
         }
+        let scrubbed = self.scrub_seen(self.state.seen_scrubbed, BLOCKS_AT_ONCE)?;
         self.transact(|_, state| {
-            state.rotation = rotation;
+            (state.rotation, state.seen_scrubbed) = (rotation, scrubbed);
             Ok(())
         })
     }
