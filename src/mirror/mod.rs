@@ -16,6 +16,7 @@
 //! | [`state`] | the cursors and counts |
 //! | `mark` | how a rolled-back mirror is noticed |
 //! | `holder` | which process has the mirror |
+//! | `sole` | that nobody else wrote to it, whatever became of the lock |
 //! | `beside` | the files beside it, written whole, and whose they are |
 //! | `write`, `read` | leaves, nodes, columns |
 //! | `heads`, `listed`, `links` | signed heads; which of them the log lists itself, and which are of one history by proof |
@@ -38,6 +39,7 @@ mod memory;
 mod outbox;
 mod peers;
 mod read;
+mod sole;
 pub mod state;
 mod watch_rules;
 mod write;
@@ -156,6 +158,8 @@ impl Mirror {
     /// Writes the mark: from here on, an older copy of the database is noticed. Called after
     /// commits whose loss must not go unseen, never before the database is durable.
     pub fn acknowledge(&self) -> Result<()> {
+        // The mark of another process, which may be further on, stays.
+        self.written_by_none_else()?;
         let mark = Mark { mirror: self.state.mirror.clone(), generation: self.state.generation };
         mark.write(&self.path).map_err(|error| beside_error(&self.path, ".mark", &error))
     }
