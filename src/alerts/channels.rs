@@ -5,8 +5,9 @@ use crate::core::encoding::encode_base64;
 use crate::core::finding::Severity;
 use crate::core::limits::MAX_EVIDENCE;
 use crate::core::text::escape;
-use std::fs::File;
-use std::io::Read as _;
+use crate::mirror::read_beside;
+use std::io::ErrorKind;
+use std::path::Path;
 
 /// What came of sending one alert.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,18 +62,16 @@ impl Channel {
     }
 }
 
-/// The file is small: a misbehaviour file longer than the format allows is none of ours.
+/// The file is small: a misbehaviour file longer than the format allows is none of ours. Nor is a link in its place, which
+/// may lead to a secret.
 fn attach(alert: &mut Alert) {
     let Some(path) = alert.evidence.as_deref() else { return };
-    let mut bytes = Vec::new();
-    let bound = u64::try_from(MAX_EVIDENCE).unwrap_or(u64::MAX);
-    let read = File::open(path).and_then(|file| file.take(bound.saturating_add(1)).read_to_end(&mut bytes));
-    match read {
-        Err(error) => alert.evidence_missing = Some(escape(&format!("the file cannot be read: {error}"))),
-        Ok(_) if bytes.len() > MAX_EVIDENCE => {
+    match read_beside(Path::new(path), MAX_EVIDENCE) {
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
             alert.evidence_missing = Some(format!("the file is longer than {MAX_EVIDENCE} bytes"));
         }
-        Ok(_) => match String::from_utf8(bytes) {
+        Err(error) => alert.evidence_missing = Some(escape(&format!("the file cannot be read: {error}"))),
+        Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => alert.evidence_content = Some(text),
             Err(error) => alert.evidence_base64 = Some(encode_base64(error.as_bytes())),
         },

@@ -15,10 +15,9 @@ use super::{Desk, Fate, LOCAL_FAULT, Result};
 use crate::core::finding::Severity;
 use crate::core::hash::sha256;
 use crate::core::text::escape;
-use crate::mirror::{Mirror, Outgoing, beside, replace};
+use crate::mirror::{Mirror, Outgoing, beside, place_of, read_beside, replace};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -28,7 +27,7 @@ pub const TIMES_IN_USE: u32 = 3;
 const DAY: u64 = 24 * 60 * 60 * 1000;
 
 /// A longer note is none of ours.
-const MAX_NOTE: u64 = 64 * 1024;
+const MAX_NOTE: usize = 64 * 1024;
 
 /// Why the mirror cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,7 +62,6 @@ struct Note {
 
 /// The note of one mirror.
 pub struct Beside {
-    path: PathBuf,
     mirror: PathBuf,
     /// Where the file cannot be written.
     memory: Mutex<Option<Note>>,
@@ -72,14 +70,20 @@ pub struct Beside {
 impl Beside {
     /// `<mirror>.fault`.
     pub fn of(mirror: &Path) -> Beside {
-        Beside { path: beside(mirror, ".fault"), mirror: mirror.to_owned(), memory: Mutex::default() }
+        Beside { mirror: mirror.to_owned(), memory: Mutex::default() }
+    }
+
+    /// Where the mirror is now, and where the note is: links may be changed while a monitor runs.
+    fn places(&self) -> (PathBuf, PathBuf) {
+        let mirror = place_of(&self.mirror);
+        let note = beside(&mirror, ".fault");
+        (mirror, note)
     }
 
     fn read(&self) -> Option<Note> {
         let read = || {
-            let mut text = String::new();
-            fs::File::open(&self.path).ok()?.take(MAX_NOTE).read_to_string(&mut text).ok()?;
-            serde_json::from_str(&text).ok()
+            let text = read_beside(&self.places().1, MAX_NOTE).ok()?;
+            serde_json::from_slice(&text).ok()
         };
         read().or_else(|| self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
@@ -95,7 +99,8 @@ impl Beside {
     /// Whether it is in the file.
     fn write(&self, note: &Note) -> bool {
         let text = serde_json::to_string(note).unwrap_or_default();
-        let written = replace(&self.path, &self.mirror, text.as_bytes());
+        let (mirror, path) = self.places();
+        let written = replace(&path, &mirror, text.as_bytes());
         let kept = if written.is_err() { Some(note.clone()) } else { None };
         *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = kept;
         written.is_ok()
@@ -103,7 +108,7 @@ impl Beside {
 
     fn remove(&self) {
         // One that cannot be removed says of the next fault that it was told; nothing can be written there either.
-        let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(self.places().1);
         *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

@@ -14,7 +14,7 @@ use crate::core::head::LogKey;
 use crate::core::tlog_policy::TlogPolicy;
 use crate::core::webauthn::RelyingParty;
 use crate::core::{limits, text};
-use crate::mirror::folder;
+use crate::mirror::{folder, place_of};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -90,9 +90,9 @@ impl Settings {
         Err(format!("the policy lists several logs: say which with --log-key VKEY ({})", names.join(", ")))
     }
 
-    /// Where misbehaviour files go: beside the mirror, unless told otherwise.
+    /// Where misbehaviour files go: beside the mirror itself, whatever links lead to it, unless told otherwise.
     pub fn evidence_dir_for(&self, db: &Path) -> PathBuf {
-        self.evidence_dir.clone().unwrap_or_else(|| folder(db).to_owned())
+        self.evidence_dir.clone().unwrap_or_else(|| folder(&place_of(db)).to_owned())
     }
 
     /// Where the log is.

@@ -15,7 +15,7 @@ use super::watch_tables;
 use super::watched::{self, LogConfig};
 use crate::audit::acknowledge::Acknowledgement;
 use crate::core::text::{self, escape, quoted};
-use crate::mirror::folder;
+use crate::mirror::{folder, is_there, place_of};
 use crate::report::checks::{Foreseen, foreseen};
 use crate::source::Stop;
 use std::fs::Metadata;
@@ -70,16 +70,18 @@ fn describe(log: &LogConfig) -> Result<Vec<Line>, String> {
     let db = settings.require_db()?;
     let Some(key) = settings.one_log_key()? else { return Err(audit::NO_LOG_KEY.to_owned()) };
     let (source, _) = audit::open_log(settings, settings.require_log()?)?;
-    for (what, folder) in [("the mirror", folder(db)), ("misbehaviour files", &settings.evidence_dir_for(db))]
-    {
+    let place = place_of(db);
+    let folders = [("the mirror", folder(&place)), ("misbehaviour files", &settings.evidence_dir_for(db))];
+    for (what, folder) in folders {
         if !folder.is_dir() {
             return Err(format!("the directory for {what}, {folder:?}, is not there: create it"));
         }
     }
+    let is_there = is_there(db).map_err(|error| error.to_string())?;
     let mut lines = vec![
         plain(format!("{}: every {}", log.name, humantime::format_duration(log.interval))),
         plain(format!("  log     {} from {}", escape(key.origin()), source.location())),
-        mirror(settings, db),
+        mirror(settings, db, is_there),
     ];
     for peer in peer_tables::open(settings, key, &Stop::default())? {
         lines.push(plain(format!("  compared with     {}, {}", peer.name(), peer.location())));
@@ -106,8 +108,8 @@ fn describe(log: &LogConfig) -> Result<Vec<Line>, String> {
     Ok(lines)
 }
 
-fn mirror(settings: &Settings, db: &Path) -> Line {
-    let (left, said) = match (db.exists(), settings.init) {
+fn mirror(settings: &Settings, db: &Path, is_there: bool) -> Line {
+    let (left, said) = match (is_there, settings.init) {
         (true, false) => (false, ""),
         (true, true) => {
             (true, " (take init = true out: it would forget every head seen, should the mirror get lost)")

@@ -4,6 +4,7 @@ use super::config::Settings;
 use super::net;
 use crate::core::head::LogKey;
 use crate::core::text::{escape, quoted};
+use crate::mirror::identity_of;
 use crate::source::{HttpOptions, OpenError, Peer, PeerPlace, SecretHeaders, Stop, host_of};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -119,7 +120,14 @@ fn name_of(place: &PeerPlace) -> String {
 /// # Errors
 /// A sentence for the person, without any secret: wrong usage.
 pub fn open(settings: &Settings, key: &LogKey, stop: &Stop) -> Result<Vec<Peer>, String> {
+    let mirror = settings.db.as_deref().map(identity_of);
     let open_one = |peer: &NamedPeer| {
+        // It has no heads of others; and SQLite would lose its locks on a file that is opened beside it and closed.
+        if let (PeerPlace::File(path), Some(mirror)) = (&peer.place, &mirror)
+            && identity_of(path) == *mirror
+        {
+            return Err("this file is the mirror itself".to_owned());
+        }
         let plain = settings.net.plain();
         let options = HttpOptions {
             headers: secret(&peer.table)?,

@@ -8,7 +8,7 @@ use super::config_file::{self, Config, ConfigFile};
 use super::monitor_args::{LogFormat, MonitorOptions};
 use super::peer_tables;
 use crate::core::text::{escape, quoted};
-use crate::mirror::folder;
+use crate::mirror::identity_of;
 use crate::source::Stop;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -144,18 +144,14 @@ fn span(text: &str) -> Result<Duration, String> {
 
 /// Two logs must not share a name, nor a mirror, which is of one log.
 fn apart(logs: &[LogConfig]) -> Result<(), String> {
-    let (mut names, mut mirrors) = (BTreeSet::new(), BTreeSet::new());
+    let (mut names, mut places, mut files) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for log in logs {
         if !names.insert(&log.name) {
             return Err(format!("two logs have the name {}", quoted(&log.name)));
         }
-        // However it is spelt. A file that is not there yet is where its directory is.
-        let place = |db: &std::path::Path| match (std::fs::canonicalize(db), db.file_name()) {
-            (Err(_), Some(name)) => std::fs::canonicalize(folder(db)).map(|parent| parent.join(name)),
-            (place, _) => place,
-        };
-        let db = log.settings.require_db()?;
-        if !mirrors.insert(place(db).unwrap_or_else(|_| db.to_owned())) {
+        // However it is spelt, and whatever links lead to it.
+        let (place, file) = identity_of(log.settings.require_db()?);
+        if !places.insert(place) || file.is_some_and(|file| !files.insert(file)) {
             return Err(format!("log {} has the mirror of another: each needs its own", quoted(&log.name)));
         }
     }

@@ -2,11 +2,13 @@
 //!
 //! Each is written whole or not at all, and is of whoever owns the mirror, as SQLite has it with its own: an audit by
 //! hand, as root, must not leave a file behind that the daemon's user cannot read. Nor may that user, who can
-//! put anything into the directory, have root write through a link of his: a file is made where there is none.
+//! put anything into the directory, have root write through a link of his: a file is made where there is none. What is
+//! no file, such as a pipe, is not opened either: that could wait for ever.
 
+use super::path::sole;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write as _};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// The name of a file beside another: the other's, with `suffix` after it.
@@ -40,7 +42,8 @@ pub fn replace(path: &Path, mirror: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_directory(path)
 }
 
-/// Opens a file for writing, which is made where there is none; its content stays. What is a link is refused.
+/// Opens a file for writing, which is made where there is none; its content stays. What is no file by one name alone
+/// is refused.
 pub(super) fn open(path: &Path, mirror: &Path) -> io::Result<File> {
     match File::create_new(path) {
         Ok(file) => {
@@ -48,14 +51,67 @@ pub(super) fn open(path: &Path, mirror: &Path) -> io::Result<File> {
             Ok(file)
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let mut options = File::options();
-            options.write(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
-            options.open(path)
+            let file = open_plain(path, File::options().write(true))?;
+            sole(&file.metadata()?).map(|()| file)
         }
         Err(error) => Err(error),
     }
+}
+
+/// Reads a whole file. What is no file is refused, and so is a link.
+///
+/// # Errors
+/// Of the file system; `InvalidData` where it is longer than `limit` bytes.
+pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let file = open_plain(path, File::options().read(true))?;
+    let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    file.take(bound).read_to_end(&mut bytes)?;
+    if bytes.len() > limit {
+        let why = format!("it is longer than the {limit} bytes that such a file may have");
+        return Err(io::Error::new(ErrorKind::InvalidData, why));
+    }
+    Ok(bytes)
+}
+
+/// Opens what is a file, and waits for nobody to open its other end.
+fn open_plain(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    // Looked at first, as some devices do something when they are opened …
+    plain(&fs::symlink_metadata(path)?)?;
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let file = options.open(path)?;
+    // … and again, as another may have been put there since.
+    plain(&file.metadata()?).map(|()| file)
+}
+
+/// A regular file, and nothing else.
+pub(super) fn plain(metadata: &Metadata) -> io::Result<()> {
+    match metadata.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("it is not a file but {}", kind_of(metadata)))),
+    }
+}
+
+fn kind_of(metadata: &Metadata) -> &'static str {
+    if metadata.is_symlink() {
+        return "a symbolic link";
+    }
+    if metadata.is_dir() {
+        return "a directory";
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        let kind = metadata.file_type();
+        if kind.is_fifo() {
+            return "a FIFO (named pipe)";
+        }
+        if kind.is_socket() {
+            return "a socket";
+        }
+    }
+    "a device"
 }
 
 /// Makes a rename or creation in the file's directory durable.
@@ -68,7 +124,7 @@ pub(super) fn sync_directory(file: &Path) -> io::Result<()> {
 #[cfg(unix)]
 fn give(file: &File, mirror: &Path) {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
-    let (Ok(ours), Ok(theirs)) = (file.metadata(), fs::metadata(mirror)) else { return };
+    let (Ok(ours), Ok(theirs)) = (file.metadata(), fs::symlink_metadata(mirror)) else { return };
     if ours.uid() == theirs.uid() && ours.gid() == theirs.gid() {
         return;
     }

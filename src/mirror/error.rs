@@ -19,6 +19,8 @@ pub enum MirrorError {
     WrongMemory(PathBuf, String),
     /// It is older than what was acknowledged.
     RolledBack(PathBuf, String),
+    /// Another process wrote to it while this one had it open.
+    Overwritten(PathBuf, String),
     /// It mirrors another log, or was written under another log key.
     OtherLog(PathBuf, String),
     /// The disk or SQLite refused: full, read-only, no permission …
@@ -67,6 +69,12 @@ impl fmt::Display for MirrorError {
                  there is, remove the file {:?} if it is there, and run once with --init to go on from it: heads \
                  seen since are lost",
                 mark::path_of(path)
+            ),
+            MirrorError::Overwritten(path, why) => write!(
+                f,
+                "another process wrote to the mirror {path:?} while this one had it open ({why}); nothing was written \
+                 over what it wrote. Find out which process that is and why the lock beside the mirror did not keep it \
+                 out (was it removed, or is this a network file system?), then run again"
             ),
             MirrorError::OtherLog(path, why) => write!(f, "the mirror {path:?} is not of this log: {why}"),
             MirrorError::Io(path, why) => write!(f, "cannot use the mirror {path:?}: {why}"),

@@ -1,8 +1,9 @@
 //! The history of heads as it is handed to others: a line of JSON each, from a mirror that may be in use.
 
 use super::heads::{Raw, SELECT, StoredHead, raw, stored_head};
+use super::path::{exists, resolve};
 use super::seal::{Table, total};
-use super::{MirrorError, Result, SCHEMA_VERSION, check_log, connect, exists, read, sql_error};
+use super::{MirrorError, Result, SCHEMA_VERSION, check_log, connect, read, sql_error};
 use crate::core::head::LogKey;
 use crate::core::text;
 use rusqlite::{Connection, OpenFlags};
@@ -101,6 +102,7 @@ impl HeadReader {
     /// # Errors
     /// [`MirrorError`]; also where it mirrors another log.
     pub fn open(path: &Path, key: &LogKey) -> Result<HeadReader> {
+        let path = &resolve(path)?;
         if !exists(path)? {
             return Err(MirrorError::Missing(path.to_owned()));
         }

@@ -4,12 +4,15 @@
 //! after the database is durable, so the database is never behind it unless somebody put an older
 //! one back. It cannot tell where both were put back together.
 
-use super::beside::{beside, replace, sync_directory};
+use super::beside::{self, beside, replace, sync_directory};
 use crate::core::encoding;
 use crate::core::hash::sha256;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// A longer one is none of ours.
+const MAX: usize = 4096;
 
 /// What the mark says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,13 +53,14 @@ impl Mark {
 
     /// Reads the mark of a mirror.
     pub fn read(mirror: &Path) -> io::Result<MarkRead> {
-        let text = match fs::read_to_string(path_of(mirror)) {
-            Ok(text) => text,
+        let bytes = match beside::read(&path_of(mirror), MAX) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(MarkRead::Missing),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(MarkRead::Damaged),
             Err(error) => return Err(error),
         };
-        Ok(parse(&text).map_or(MarkRead::Damaged, MarkRead::Mark))
+        let mark = std::str::from_utf8(&bytes).ok().and_then(parse);
+        Ok(mark.map_or(MarkRead::Damaged, MarkRead::Mark))
     }
 }
 

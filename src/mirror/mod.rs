@@ -15,7 +15,9 @@
 //! | `schema.sql`, `seen.sql`, `outbox.sql`, `watching.sql` | tables, and the views that an auditor may query |
 //! | [`state`] | the cursors and counts |
 //! | `mark` | how a rolled-back mirror is noticed |
-//! | `holder` | which process has the mirror |
+//! | `path` | where the mirror is: one name for one file, and no file that is none |
+//! | `lock`, `holder` | that one process has the mirror, and which |
+//! | `sole` | that nobody else wrote to it, whatever became of the lock |
 //! | `beside` | the files beside it, written whole, and whose they are |
 //! | `write`, `read` | leaves, nodes, columns |
 //! | `heads`, `listed`, `links` | signed heads; which of them the log lists itself, and which are of one history by proof |
@@ -38,20 +40,23 @@ mod heads;
 mod holder;
 mod links;
 mod listed;
+mod lock;
 mod mark;
 mod memory;
 mod migrate;
 mod outbox;
+mod path;
 mod peers;
 mod read;
 mod rebuild;
 mod seal;
 mod seen;
+mod sole;
 pub mod state;
 mod watch_rules;
 mod write;
 
-pub use beside::{beside, folder, replace};
+pub use beside::{beside, folder, read as read_beside, replace};
 pub use check::Part;
 pub use error::MirrorError;
 pub use findings::StoredFinding;
@@ -59,6 +64,7 @@ pub use head_lines::{HeadLine, HeadReader, read_heads};
 pub use heads::{HeadStatus, Provenance, StoredHead};
 pub use holder::{holder_id, holder_of};
 pub use outbox::{Attempt, Due, Failing, LONGEST_WAIT, Outgoing, Queue, Told};
+pub use path::{identity_of, is_there, place_of};
 pub use peers::PeerProgress;
 pub use read::Reader;
 pub use rebuild::{Rebuilt, rebuild};
@@ -66,13 +72,15 @@ pub use seen::Cursor as SeenCursor;
 pub use watch_rules::Looked;
 
 use crate::core::head::LogKey;
+use lock::{Lock, lock};
 use mark::{Mark, MarkRead};
+use path::exists;
 use rusqlite::{Connection, OpenFlags};
 use seal::{Seals, Table, approver_slot};
 use seen::Seen;
 use state::State;
 use std::cell::RefCell;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -124,9 +132,16 @@ impl Mirror {
     /// Creates a mirror for the log with this key; where one is there already, opens it. The only
     /// way to a new mirror: a missing one is never taken for a first run.
     pub fn create_or_open(path: &Path, key: &LogKey) -> Result<Mirror> {
+        let path = &path::resolve(path)?;
+        // Before a lock is left beside something that can be no mirror.
+        exists(path)?;
         let lock = lock(path)?;
-        let started_over = !exists(path)? && mark::remove(path).map_err(|error| io_error(path, &error))?;
-        if !exists(path)? {
+        let is_new = !exists(path)?;
+        if is_new {
+            path::no_remains(path)?;
+        }
+        let started_over = is_new && mark::remove(path).map_err(|error| io_error(path, &error))?;
+        if is_new {
             create(path, key)?;
         }
         let mirror = Mirror::open_locked(path, key, lock, true)?;
@@ -138,6 +153,7 @@ impl Mirror {
     /// # Errors
     /// It is not there, in use, of another log, rolled back, or its state is damaged.
     pub fn open_to_check(path: &Path, key: &LogKey) -> Result<Mirror> {
+        let path = &path::resolve(path)?;
         if !exists(path)? {
             return Err(MirrorError::Missing(path.to_owned()));
         }
@@ -147,6 +163,7 @@ impl Mirror {
 
     /// Opens an existing mirror.
     pub fn open(path: &Path, key: &LogKey) -> Result<Mirror> {
+        let path = &path::resolve(path)?;
         if !exists(path)? {
             return Err(MirrorError::Missing(path.to_owned()));
         }
@@ -208,6 +225,8 @@ impl Mirror {
     /// Writes the mark: from here on, an older copy of the database is noticed. Called after
     /// commits whose loss must not go unseen, never before the database is durable.
     pub fn acknowledge(&self) -> Result<()> {
+        // The mark of another process, which may be further on, stays.
+        self.written_by_none_else()?;
         let mark = Mark { mirror: self.state.mirror.clone(), generation: self.state.generation };
         mark.write(&self.path).map_err(|error| beside_error(&self.path, ".mark", &error))
     }
@@ -231,7 +250,7 @@ impl Mirror {
         self.sql(result)
     }
 
-    /// Where the mirror is.
+    /// Where the mirror is, its links resolved.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -271,51 +290,13 @@ impl Mirror {
     }
 }
 
-fn exists(path: &Path) -> Result<bool> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => Ok(true),
-        Ok(_) => Err(MirrorError::Io(path.to_owned(), "it is not a file".to_owned())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(io_error(path, &error)),
-    }
-}
-
-/// A mirror's lock, until it is dropped.
-struct Lock(File);
-
-impl Drop for Lock {
-    /// Given back in so many words: closing the file would leave it to whatever process was being started at that
-    /// moment, which for an instant has all files of this one.
-    fn drop(&mut self) {
-        // It goes with the process at the latest.
-        let _ = self.0.unlock();
-    }
-}
-
-/// Takes `<mirror>.lock`. The operating system gives it back however this process ends.
-fn lock(path: &Path) -> Result<Lock> {
-    let file = beside::open(&beside(path, ".lock"), path);
-    let file = file.map_err(|error| beside_error(path, ".lock", &error))?;
-    match file.try_lock() {
-        Ok(()) => {
-            holder::sign(&file);
-            Ok(Lock(file))
-        }
-        Err(TryLockError::WouldBlock) => Err(MirrorError::InUse(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(io_error(path, &error)),
-    }
-}
-
 /// Builds the database beside its place and renames it there, so that a crash leaves either no
 /// mirror or a whole one.
 fn create(path: &Path, key: &LogKey) -> Result<()> {
     let temporary = beside(path, ".new");
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io_error(path, &error)),
-        _ => {}
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let db = connect(&temporary, flags)?;
+    let file = path::fresh(&temporary).map_err(|error| beside_error(path, ".new", &error))?;
+    let db = connect(&temporary, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    path::still_is(&file, &temporary).map_err(|error| beside_error(path, ".new", &error))?;
     let build = || -> rusqlite::Result<()> {
         db.execute_batch("PRAGMA page_size = 8192")?;
         [include_str!("schema.sql"), seen::TABLE, OUTBOX, WATCHING, VIEWS]
@@ -327,15 +308,17 @@ fn create(path: &Path, key: &LogKey) -> Result<()> {
     build().map_err(|error| sql_error(path, error))?;
     db.close().map_err(|(_, error)| sql_error(path, error))?;
     let publish = || {
-        File::open(&temporary)?.sync_all()?;
+        file.sync_all()?;
+        path::still_is(&file, &temporary)?;
         fs::rename(&temporary, path)?;
         beside::sync_directory(path)
     };
     publish().map_err(|error| io_error(path, &error))
 }
 
+/// Opens a database at a place that was resolved: whatever was made a link since is not followed.
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
-    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     Connection::open_with_flags(path, flags).map_err(|error| sql_error(path, error))
 }
 

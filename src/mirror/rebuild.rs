@@ -8,6 +8,7 @@
 use super::check::Folded;
 use super::heads::{SELECT, raw, stored_head};
 use super::mark::Mark;
+use super::path::{exists, resolve};
 use super::seal::{Node, Seals, Table, seal_all, total};
 use super::state::State;
 use super::write::{int, state_row};
@@ -44,6 +45,10 @@ pub struct Rebuilt {
 /// It is of another log, of a format that an audit must bring up to date first, or cannot be written; then the old one
 /// is still in its place.
 pub fn rebuild(path: &Path, key: &LogKey) -> Result<Rebuilt> {
+    let path = &resolve(path)?;
+    if !exists(path)? {
+        return Err(MirrorError::Missing(path.clone()));
+    }
     let _lock = lock(path)?;
     let sql = |error: rusqlite::Error| sql_error(path, error);
     let old = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -60,7 +65,7 @@ pub fn rebuild(path: &Path, key: &LogKey) -> Result<Rebuilt> {
         super::check_log(path, state, key)?;
     }
     let place = beside(path, ".rebuilt");
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal", "-shm", ".new"] {
         remove(path, &beside(&place, suffix))?;
     }
     create(&place, key)?;

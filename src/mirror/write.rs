@@ -26,10 +26,17 @@ pub(super) fn insert_state(db: &Connection, state: &State) -> rusqlite::Result<(
 }
 
 impl Mirror {
-    /// Begins a transaction.
+    /// Begins a transaction on what this process read or wrote last.
+    ///
+    /// # Errors
+    /// Also where another process wrote in between: this one would write over it.
     pub fn begin(&mut self) -> Result<()> {
         let result = self.db.execute_batch("BEGIN IMMEDIATE");
-        self.sql(result)
+        self.sql(result)?;
+        self.written_by_none_else().inspect_err(|_| {
+            // The error that matters is the one that is there already.
+            let _ = self.db.execute_batch("ROLLBACK");
+        })
     }
 
     /// Commits with this state. Durable when it returns.

@@ -13,8 +13,9 @@ use crate::core::evidence::{self, EvidenceError, Kind};
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, empty_root, leaf_hash, sha256};
 use crate::core::head::Head;
+use crate::core::limits;
 use crate::core::proof::{ProveError, consistency_nodes};
-use crate::mirror::{HeadStatus, Mirror, MirrorError, Provenance, StoredHead, replace};
+use crate::mirror::{HeadStatus, Mirror, MirrorError, Provenance, StoredHead, read_beside, replace};
 use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -202,7 +203,7 @@ impl Run<'_> {
         let name = sha256(contradiction_subject(heads).as_bytes()).to_string();
         let short: String = name.chars().take(16).collect();
         let path = self.options.evidence_dir.join(format!("misbehaviour-{}-{short}.json", kind.as_str()));
-        if let Ok(there) = fs::read(&path)
+        if let Ok(there) = read_beside(&path, limits::MAX_EVIDENCE)
             && evidence::verify(&there, &self.policy.log_key).is_ok_and(|proved| proved.kind() == kind)
         {
             return Ok(path);

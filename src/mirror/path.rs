@@ -1,0 +1,205 @@
+//! Where a mirror is. Its lock, its mark and SQLite's write-ahead log go by the name of its file, so one file must
+//! have one name: two processes that use it by two names would not see each other.
+//!
+//! - Symbolic links, of the file and of the directories above it, are resolved before anything is named after it.
+//! - A file with a second name that no link tells of (a hard link, a mount of the file alone) is refused.
+//! - What is no file, such as a pipe, is refused before it is opened, which could wait for ever; so is it under the
+//!   names that SQLite opens by itself.
+
+use super::beside::{beside, folder, plain};
+use super::{MirrorError, Result, beside_error, io_error};
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// As many as Linux follows.
+const MOST_LINKS: usize = 40;
+
+/// What SQLite keeps beside a database.
+const OF_SQLITE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// The place that a path leads to, by the one name that names all beside it: links are resolved as far as they lead,
+/// also where there is no file yet, or no directory.
+pub fn place_of(path: &Path) -> PathBuf {
+    let mut place = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        if let Ok(whole) = fs::canonicalize(&place) {
+            return whole;
+        }
+        let Ok(target) = fs::read_link(&place) else { break };
+        place = folder(&place).join(target);
+    }
+    match (fs::canonicalize(folder(&place)), place.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => place,
+    }
+}
+
+/// What two paths of one mirror have in common: the place, or else, with hard links, the file.
+pub fn identity_of(path: &Path) -> (PathBuf, Option<(u64, u64)>) {
+    let place = place_of(path);
+    let file = fs::symlink_metadata(&place).ok().and_then(|metadata| number_of(&metadata));
+    (place, file)
+}
+
+/// Whether there is a mirror, or another file, at a path.
+///
+/// # Errors
+/// [`MirrorError`]: what is there can be no mirror, or none can be made there.
+pub fn is_there(path: &Path) -> Result<bool> {
+    exists(&resolve(path)?)
+}
+
+/// The place of a mirror to be opened or made.
+pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
+    let fault = |why: String| Err(MirrorError::Io(path.to_owned(), why));
+    match fs::canonicalize(path) {
+        Ok(place) => return Ok(place),
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(io_error(path, &error)),
+        Err(_) => {}
+    }
+    // A disk that is not mounted must not be answered with a fresh mirror that has forgotten every head.
+    if let Ok(target) = fs::read_link(path) {
+        return fault(format!(
+            "it is a symbolic link to {target:?}, and there is nothing. Mount or restore what it leads to; to begin a \
+             new mirror there, name that place itself with --db"
+        ));
+    }
+    // `x/` and `x/.` would come to mean the file x.
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if !path.file_name().is_some_and(|name| bytes.ends_with(name.as_encoded_bytes())) {
+        return fault("this is no name of a file".to_owned());
+    }
+    match fs::metadata(folder(path)) {
+        Ok(_) => Ok(place_of(path)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fault(format!("its directory, {:?}, is not there", folder(path)))
+        }
+        Err(error) => Err(io_error(path, &error)),
+    }
+}
+
+/// Whether there is a database at this place. One that is, can be opened without waiting, and by this name alone.
+pub(super) fn exists(place: &Path) -> Result<bool> {
+    let metadata = match fs::symlink_metadata(place) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(io_error(place, &error)),
+    };
+    plain(&metadata).map_err(|error| io_error(place, &error))?;
+    if let Some(why) = other_name(place, &metadata) {
+        return Err(MirrorError::Io(place.to_owned(), why));
+    }
+    for suffix in OF_SQLITE {
+        match fs::symlink_metadata(beside(place, suffix)) {
+            Ok(metadata) => sole(&metadata).map_err(|error| beside_error(place, suffix, &error))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(beside_error(place, suffix, &error)),
+        }
+    }
+    Ok(true)
+}
+
+/// How a database can be reached by a second name, in words that say what to do.
+fn other_name(place: &Path, metadata: &Metadata) -> Option<String> {
+    let names = links(metadata);
+    if names > 1 {
+        return Some(format!(
+            "it has {names} names (hard links), and its lock and its write-ahead log go by one of them. Keep the name \
+             that has the \".mark\" file beside it, remove the others (`find -samefile` lists them), and make \
+             symbolic links in their place"
+        ));
+    }
+    is_mount(place).then(|| {
+        "the file is mounted by itself, so that it has another name elsewhere, and its lock and its write-ahead log \
+         go by one of them. Mount its directory instead"
+            .to_owned()
+    })
+}
+
+/// A file by one name alone: what is written into it is written into no other.
+pub(super) fn sole(metadata: &Metadata) -> io::Result<()> {
+    plain(metadata)?;
+    match links(metadata) {
+        0 | 1 => Ok(()),
+        names => Err(io::Error::other(format!("it has {names} names (hard links): remove the others"))),
+    }
+}
+
+/// Makes the file that a new database is built in, where nobody can have put anything. The file stays open beside
+/// SQLite: to be closed after the database, whose locks would go with it.
+pub(super) fn fresh(temporary: &Path) -> io::Result<File> {
+    for suffix in [""].iter().chain(&OF_SQLITE) {
+        match fs::remove_file(beside(temporary, suffix)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
+    options.open(temporary)
+}
+
+/// Makes sure that a name still leads to the file that was made under it.
+pub(super) fn still_is(file: &File, name: &Path) -> io::Result<()> {
+    let (ours, there) = (file.metadata()?, fs::symlink_metadata(name)?);
+    sole(&there)?;
+    if number_of(&ours) != number_of(&there) {
+        return Err(io::Error::other("another file was put in the place of the one that it is made in"));
+    }
+    Ok(())
+}
+
+/// SQLite would take what an earlier database left as part of a new one.
+pub(super) fn no_remains(place: &Path) -> Result<()> {
+    let holds = |suffix: &str| fs::symlink_metadata(beside(place, suffix)).is_ok_and(|found| found.len() > 0);
+    match ["-wal", "-journal"].into_iter().find(|suffix| holds(suffix)) {
+        None => Ok(()),
+        Some(suffix) => {
+            let why = format!(
+                "the mirror itself is gone, and its {suffix:?} file, which holds what was written last, is still \
+                 there. Bring the mirror back, or move that file to where the mirror went"
+            );
+            Err(MirrorError::Io(place.to_owned(), why))
+        }
+    }
+}
+
+#[cfg(unix)]
+fn links(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::nlink(metadata)
+}
+
+#[cfg(not(unix))]
+fn links(_: &Metadata) -> u64 {
+    1
+}
+
+#[cfg(unix)]
+fn number_of(metadata: &Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn number_of(_: &Metadata) -> Option<(u64, u64)> {
+    None
+}
+
+/// Whether a file is mounted by itself, as containers have it. Where the system does not tell, it is not known to be.
+#[cfg(target_os = "linux")]
+fn is_mount(place: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+    let found = statx(CWD, place, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
+    found.is_ok_and(|found| {
+        found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT)
+            && found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_mount(_: &Path) -> bool {
+    false
+}
