@@ -51,7 +51,7 @@ impl Mirror {
             return Ok(None);
         }
         let mut leaves = self.check_leaves(stopped).map(|done| whole = done);
-        if whole && leaves.is_ok() {
+        if whole && leaves.is_ok() && self.trust(Table::Heads, 0..=MAX_KEY).is_ok() {
             leaves = self.check_head_of_tree();
         }
         parts.push(Part::new("leaves", self.state.rooted, leaves)?);
