@@ -99,6 +99,72 @@ fn ids_and_nonces_stand_once() {
     );
 }
 
+/// A disk that loses a write leaves a page as it was an audit earlier. Whatever row of what was seen that happens to,
+/// a replay is found, or it is said that this mirror cannot tell; and `--full` finds it.
+#[test]
+fn a_replay_is_not_missed_where_the_disk_lost_what_was_seen() {
+    let mut replayed = rejected("z");
+    let victim = rejected("p");
+    replayed["nonce"] = victim["nonce"].clone();
+    let nights: [Vec<Value>; 4] = [
+        (0..40).map(|n| rejected(&format!("a{n}"))).collect(),
+        vec![victim],
+        (0..40).map(|n| rejected(&format!("b{n}"))).collect(),
+        vec![replayed],
+    ];
+    let mut bench = Bench::new();
+    let mut rows: Vec<Vec<(i64, Vec<u8>)>> = Vec::new();
+    for night in &nights[..3] {
+        assert_eq!(bench.append(night).audit(&[]).exit, 0);
+        let db = rusqlite::Connection::open(bench.auditor.db()).unwrap();
+        let mut select = db.prepare("SELECT id, data FROM seen_rows ORDER BY id").unwrap();
+        let all = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.push(all.map(Result::unwrap).collect());
+        drop(select);
+        db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    }
+    bench.append(&nights[3]);
+    let (whole, mark) =
+        (fs::read(bench.auditor.db()).unwrap(), fs::read(bench.auditor.beside_db(".mark")).unwrap());
+    let (last, earlier) = rows.split_last().unwrap();
+    let mut ways: Vec<String> = vec!["DELETE FROM seen_rows".to_owned(), "SELECT 1".to_owned()];
+    let hex = |data: &[u8]| -> String { data.iter().map(|byte| format!("{byte:02x}")).collect() };
+    for then in earlier {
+        // The whole table as it was, with the state of today.
+        let values: Vec<String> = then.iter().map(|(id, data)| format!("({id}, x'{}')", hex(data))).collect();
+        ways.push(format!("DELETE FROM seen_rows; INSERT INTO seen_rows VALUES {}", values.join(", ")));
+    }
+    for (id, _) in last {
+        ways.push(format!("DELETE FROM seen_rows WHERE id = {id}"));
+        ways.push(format!("UPDATE seen_rows SET data = zeroblob(length(data)) WHERE id = {id}"));
+        for (_, data) in earlier.iter().flatten().filter(|(was, _)| was != id).step_by(3) {
+            ways.push(format!("UPDATE seen_rows SET data = x'{}' WHERE id = {id}", hex(data)));
+        }
+    }
+    let mut answers = std::collections::BTreeMap::<i32, usize>::new();
+    for way in &ways {
+        for suffix in ["-wal", "-shm"] {
+            let _ = fs::remove_file(bench.auditor.beside_db(suffix));
+        }
+        fs::write(bench.auditor.db(), &whole).unwrap();
+        fs::write(bench.auditor.beside_db(".mark"), &mark).unwrap();
+        bench.auditor.sql(way);
+        let way = way.get(..60).unwrap_or(way);
+        let outcome = bench.audit(&[]);
+        *answers.entry(outcome.exit).or_default() += 1;
+        match outcome.exit {
+            1 => {
+                assert_eq!(outcome.findings(), [("nonce-reused".to_owned(), Some(81))], "{way}: {outcome:#?}")
+            }
+            5 => drop(outcome.expect_fault(&["remembers", "seen_rows", "--full"])),
+            _ => panic!("{way}: {outcome:#?}"),
+        }
+        let full = bench.audit(&["--full"]);
+        assert_eq!((full.exit, full.codes()), (1, vec!["nonce-reused".to_owned()]), "{way}: {full:#?}");
+    }
+    assert!(answers[&1] >= 1 && answers[&5] >= 8, "{answers:?}");
+}
+
 #[test]
 fn an_assertion_stands_once() {
     let approved = Passkey::new(1).approve(rejected("a"));

@@ -136,8 +136,10 @@ fn a_mirror_that_cannot_be_used_is_5_and_none_is_made() {
         }
     }
     fs::write(auditor.db(), &copy).unwrap();
-    auditor.sql("UPDATE seen SET idx = 6 WHERE idx = 5");
-    nothing(&receipt(&auditor, &["--db", "{db}", DEMO_ID]), 5, &["remembers", "--full"]);
+    for damage in ["UPDATE seen_rows SET data = zeroblob(length(data))", "DELETE FROM seen_rows"] {
+        auditor.sql(damage);
+        nothing(&receipt(&auditor, &["--db", "{db}", DEMO_ID]), 5, &["remembers", "seen_rows", "--full"]);
+    }
     let other = Auditor::new(&key().vkey());
     let db = auditor.db().display().to_string();
     nothing(&receipt(&other, &["--db", &db, DEMO_ID]), 2, &["not of this log"]);
@@ -153,7 +155,7 @@ fn the_mirror_stays_as_it_is() {
             db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
         };
         let state: String = db.query_row("SELECT json FROM state", [], |row| row.get(0)).unwrap();
-        (["leaves", "nodes", "heads", "findings", "seen", "keys"].map(count), state)
+        (["leaves", "nodes", "heads", "findings", "seen_rows", "keys"].map(count), state)
     };
     let before = dump();
     assert_eq!(receipt(&auditor, &["--db", "{db}", "--all-of", "alex", "--out", "{dir}/all"]).exit, 0);
