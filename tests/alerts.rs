@@ -343,6 +343,45 @@ fn a_fork_is_told_with_its_proof() {
     assert_eq!(outcome.exit, 0, "{outcome:#?}");
 }
 
+/// Who may write the directory must not have root mail him a secret, nor wait for ever.
+#[cfg(unix)]
+#[test]
+fn what_stands_in_the_place_of_a_proof_is_not_sent() {
+    let case = named("history-same-size-fork");
+    for odd in ["pipe", "link", "endless", "long"] {
+        let auditor = case.auditor();
+        for step in case.steps() {
+            auditor.audit(&step, &["--init"]);
+        }
+        let is_proof = |path: &std::path::PathBuf| path.to_string_lossy().contains("misbehaviour-");
+        let files = std::fs::read_dir(auditor.directory()).unwrap().map(|entry| entry.unwrap().path());
+        for proof in files.filter(is_proof).collect::<Vec<_>>() {
+            std::fs::remove_file(&proof).unwrap();
+            let secret = auditor.directory().join("secret");
+            std::fs::write(&secret, "a secret").unwrap();
+            match odd {
+                "pipe" => {
+                    assert!(std::process::Command::new("mkfifo").arg(&proof).status().unwrap().success())
+                }
+                "link" => std::os::unix::fs::symlink(&secret, &proof).unwrap(),
+                "endless" => std::os::unix::fs::symlink("/dev/zero", &proof).unwrap(),
+                _ => std::fs::write(&proof, vec![b' '; 1024 * 1024 + 1]).unwrap(),
+            }
+        }
+        let fake = Fake::default();
+        let desk = desk(vec![fake.channel("a", Severity::Violation)]);
+        let mut mirror = Mirror::open(&auditor.db(), &LogKey::parse(&case.log_key).unwrap()).unwrap();
+        desk.note(&mut mirror, "ours", &well(), NOW).unwrap();
+        desk.deliver(&mut mirror, NOW).unwrap();
+        let got = fake.take();
+        assert_eq!(got.len(), 1, "{odd}: {got:#?}");
+        assert!(got[0].get("evidenceContent").is_none_or(Value::is_null), "{odd}: {got:#?}");
+        let said = got[0]["evidenceMissing"].as_str().unwrap();
+        let part = if odd == "long" { "longer than" } else { "not a file" };
+        assert!(said.contains(part), "{odd}: {said}");
+    }
+}
+
 #[test]
 fn an_acknowledged_finding_stays_in_the_report_and_counts() {
     let case = named("assertion-signature-flipped");

@@ -16,9 +16,11 @@ use std::os::unix::fs::{FileTypeExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use support::case::{Case, named};
 use support::cli::{Auditor, Outcome, program, run};
 use support::monitor::{config, log_table};
+use support::{Reply, TestServer};
 
 fn case() -> Case {
     named("honest-grows")
@@ -517,8 +519,8 @@ fn a_new_mirror_takes_nothing_from_one_that_is_gone() {
 }
 
 /// Stored as the program stores it, by whoever has no lock.
-fn bump(auditor: &Auditor) {
-    let db = rusqlite::Connection::open(auditor.db()).unwrap();
+fn bump(mirror: &Path) {
+    let db = rusqlite::Connection::open(mirror).unwrap();
     let json: String = db.query_row("SELECT json FROM state", [], |row| row.get(0)).unwrap();
     let mut state: serde_json::Value = serde_json::from_str(&json).unwrap();
     state["generation"] = (state["generation"].as_u64().unwrap() + 1).into();
@@ -543,18 +545,39 @@ fn a_mirror_that_another_wrote_to_is_not_written_over() {
     let mut mirror = Mirror::open(&auditor.db(), &key_of(&case)).unwrap();
     mirror.transact(|mirror, _| mirror.enqueue(&alert("before"), 1)).unwrap();
     mirror.acknowledge().unwrap();
-    bump(&auditor);
+    bump(&auditor.db());
     let mark = fs::read(auditor.beside_db(".mark")).unwrap();
     for _ in 0..2 {
         let refused = mirror.transact(|_, _| -> Result<(), MirrorError> { panic!("begun all the same") });
         let said = refused.unwrap_err();
-        assert!(matches!(said, MirrorError::Overwritten(..)), "{said}");
+        assert!(matches!(said, MirrorError::OtherWriter(..)), "{said}");
         assert!(said.to_string().contains("another process wrote"), "{said}");
-        assert!(matches!(mirror.acknowledge(), Err(MirrorError::Overwritten(..))));
+        assert!(matches!(mirror.acknowledge(), Err(MirrorError::OtherWriter(..))));
     }
     assert_eq!(fs::read(auditor.beside_db(".mark")).unwrap(), mark);
     drop(mirror);
     assert_eq!(auditor.audit(case.last_step(), &[]).exit, 0);
+}
+
+/// The whole of it: another writes while the log takes its time to answer.
+#[test]
+fn an_audit_that_another_wrote_into_is_a_fault_and_accuses_nobody() {
+    let case = case();
+    let auditor = begun(&case);
+    let (mirror, files, bumped) = (auditor.db(), case.last_step(), AtomicBool::new(false));
+    let server = TestServer::start(move |request| {
+        if !bumped.swap(true, Ordering::SeqCst) {
+            bump(&mirror);
+        }
+        match fs::read(files.join(request.path.trim_start_matches('/'))) {
+            Ok(bytes) => Reply::ok(bytes),
+            Err(_) => Reply::status("404 Not Found", "", ""),
+        }
+    });
+    let outcome = auditor.audit(server.url(), &[]);
+    outcome.expect_fault(&["another process wrote"]);
+    assert!(outcome.report()["findings"].as_array().unwrap().is_empty(), "{outcome:#?}");
+    assert_eq!(auditor.audit(case.last_step(), &["--full"]).exit, 0);
 }
 
 /// Two that have the mirror at once, because somebody removed the lock: of all that either was told is written, nothing
@@ -574,7 +597,7 @@ fn no_update_is_lost_without_the_lock() {
         let key = format!("alert {number}");
         match both[at].transact(|mirror, _| mirror.enqueue(&alert(&key), number)) {
             Ok(_) => written.push(key),
-            Err(MirrorError::Overwritten(..)) => {
+            Err(MirrorError::OtherWriter(..)) => {
                 refused += 1;
                 both[at] = open();
             }

@@ -20,7 +20,7 @@ pub enum MirrorError {
     /// It is older than what was acknowledged.
     RolledBack(PathBuf, String),
     /// Another process wrote to it while this one had it open.
-    Overwritten(PathBuf, String),
+    OtherWriter(PathBuf, String),
     /// It mirrors another log, or was written under another log key.
     OtherLog(PathBuf, String),
     /// The disk or SQLite refused: full, read-only, no permission …
@@ -70,7 +70,7 @@ impl fmt::Display for MirrorError {
                  seen since are lost",
                 mark::path_of(path)
             ),
-            MirrorError::Overwritten(path, why) => write!(
+            MirrorError::OtherWriter(path, why) => write!(
                 f,
                 "another process wrote to the mirror {path:?} while this one had it open ({why}); nothing was written \
                  over what it wrote. Find out which process that is and why the lock beside the mirror did not keep it \

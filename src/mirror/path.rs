@@ -203,3 +203,85 @@ fn is_mount(place: &Path) -> bool {
 fn is_mount(_: &Path) -> bool {
     false
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_place_is_where_links_lead_as_far_as_they_lead() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = fs::canonicalize(folder.path()).unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("data")).unwrap();
+        fs::write(at("data/m.db"), "").unwrap();
+        symlink("data", at("linked")).unwrap();
+        symlink("linked/m.db", at("there")).unwrap();
+        symlink("linked/new.db", at("new")).unwrap();
+        symlink("new", at("chain")).unwrap();
+        symlink("no/such/m.db", at("nowhere")).unwrap();
+        symlink("circle", at("circle")).unwrap();
+        for (name, place) in [
+            ("data/m.db", "data/m.db"),
+            ("linked/m.db", "data/m.db"),
+            ("linked/../there", "data/m.db"),
+            ("there", "data/m.db"),
+            ("linked/new.db", "data/new.db"),
+            ("new", "data/new.db"),
+            ("chain", "data/new.db"),
+            ("circle", "circle"),
+        ] {
+            assert_eq!(place_of(&at(name)), real.join(place), "{name}");
+            assert_eq!(identity_of(&at(name)).0, real.join(place), "{name}");
+        }
+        assert!(place_of(&at("nowhere")).ends_with("no/such/m.db"));
+        assert!(place_of(Path::new("m.db")).is_absolute());
+        for (name, is) in
+            [("there", Some(true)), ("linked/new.db", Some(false)), ("new", None), ("circle", None)]
+        {
+            assert_eq!(is_there(&at(name)).ok(), is, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_was_put_in_the_place_of_a_fresh_file_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("secret"), "of somebody else").unwrap();
+        symlink(at("secret"), at("m.db.new")).unwrap();
+        fs::write(at("m.db.new-journal"), "of an earlier one").unwrap();
+        let file = fresh(&at("m.db.new")).unwrap();
+        assert!(!at("m.db.new-journal").exists());
+        still_is(&file, &at("m.db.new")).unwrap();
+        fs::hard_link(at("m.db.new"), at("second")).unwrap();
+        assert!(still_is(&file, &at("m.db.new")).is_err());
+        fs::remove_file(at("second")).unwrap();
+        fs::rename(at("m.db.new"), at("elsewhere")).unwrap();
+        assert!(still_is(&file, &at("m.db.new")).is_err());
+        symlink(at("elsewhere"), at("m.db.new")).unwrap();
+        assert!(still_is(&file, &at("m.db.new")).is_err());
+        fs::remove_file(at("m.db.new")).unwrap();
+        fs::write(at("m.db.new"), "").unwrap();
+        assert!(still_is(&file, &at("m.db.new")).is_err());
+        assert_eq!(fs::read_to_string(at("secret")).unwrap(), "of somebody else");
+    }
+
+    /// The last line of defence: SQLite itself follows no link.
+    #[test]
+    fn a_database_is_not_opened_through_a_link() {
+        use rusqlite::OpenFlags;
+        let folder = tempfile::tempdir().unwrap();
+        let real = fs::canonicalize(folder.path()).unwrap();
+        fs::create_dir(real.join("data")).unwrap();
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        drop(super::super::connect(&real.join("data/m.db"), flags).unwrap());
+        symlink("data", real.join("linked")).unwrap();
+        symlink("data/m.db", real.join("m.db")).unwrap();
+        symlink("data/new.db", real.join("new.db")).unwrap();
+        for name in ["linked/m.db", "m.db", "new.db"] {
+            assert!(super::super::connect(&real.join(name), flags).is_err(), "{name}");
+        }
+        assert!(!real.join("data/new.db").exists());
+    }
+}

@@ -28,6 +28,6 @@ impl Mirror {
             ),
             None => "its state is gone".to_owned(),
         };
-        Err(MirrorError::Overwritten(self.path.clone(), why))
+        Err(MirrorError::OtherWriter(self.path.clone(), why))
     }
 }
