@@ -46,7 +46,7 @@ pub enum FetchError {
         cause: String,
     },
     /// No full answer, also when asked again: time-out, connection, TLS or DNS error, 429, 5xx, a
-    /// body cut short; for a directory, an input or output error, or no such directory.
+    /// body cut short or not in its coding; for a directory, an input or output error, or no such directory.
     Unavailable {
         /// What was asked for.
         what: String,
@@ -54,7 +54,7 @@ pub enum FetchError {
         cause: String,
     },
     /// An answer, but not with what was asked for: 401, 403 and other 4xx, a redirect that is not
-    /// followed, an HTML page; for a directory, something that is no regular file.
+    /// followed, an HTML page, a coding that was not asked for; for a directory, something that is no regular file.
     Refused {
         /// What was asked for.
         what: String,
@@ -143,6 +143,9 @@ impl fmt::Display for FetchError {
             }
             FetchError::Unavailable { what, cause } => {
                 write!(f, "{what}: could not be fetched: {cause}; run again when the log can be reached")
+            }
+            FetchError::Refused { what, cause } if cause.contains("run again") => {
+                write!(f, "{what}: not served: {cause}")
             }
             FetchError::Refused { what, cause } => write!(
                 f,

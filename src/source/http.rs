@@ -1,25 +1,26 @@
 //! A log over HTTP(S), read as from a server that is slow, broken or hostile.
 //!
-//! Bounded in bytes (after decompression), time, rate and redirects. TLS says whom we talk to; it
+//! Bounded in bytes (as sent and as decoded), time, rate and redirects. TLS says whom we talk to; it
 //! proves nothing about the log, whose signature on its heads does.
 
+use super::answer::{check, header, is_redirect, page, page_type};
 use super::auth::{SHORTEST, is_loopback};
 use super::body::{Gate, drain};
 use super::client::{Background, parallelism};
+use super::coding::ACCEPTED;
 use super::limiter::Limiter;
 use super::miss::Miss;
 use super::options::HttpOptions;
 use super::places::{Place, Places};
 use super::requests::Outcome;
-use super::retry::{Next, Patience, Timer, retry_after};
+use super::retry::{Next, Patience, Timer};
 use super::tiled::{Fetcher, Found, Wanted};
 use super::{FetchError, OpenError};
 use crate::core::text::escape;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::header::{ACCEPT_ENCODING, LOCATION};
+use reqwest::{Response, Url};
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::SystemTime;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -109,7 +110,7 @@ impl Http {
         let mut first_miss: Option<(String, Miss)> = None;
         for (place, path) in wanted.paths.iter().enumerate() {
             let url = self.url(path);
-            let answer = self.ask(&url, wanted.limit, patience).await;
+            let answer = self.ask(&url, wanted, patience).await;
             let outcome = answer.as_ref().map_or_else(Miss::outcome, |_| Some(Outcome::Ok));
             outcome.into_iter().for_each(|outcome| self.options.requests.count(outcome));
             match answer {
@@ -128,7 +129,12 @@ impl Http {
     }
 
     /// One attempt at one file: its redirects, its headers, its body.
-    async fn ask(&self, url: &str, limit: usize, patience: &mut Patience<'_>) -> Result<Vec<u8>, Miss> {
+    async fn ask(
+        &self,
+        url: &str,
+        wanted: &Wanted<'_>,
+        patience: &mut Patience<'_>,
+    ) -> Result<Vec<u8>, Miss> {
         let mut url = Url::parse(url).map_err(|error| Miss::Refused(error.to_string()))?;
         patience.begin_attempt()?;
         let place = patience.bide(self.places.take()).await?;
@@ -138,9 +144,15 @@ impl Http {
             place.answered(response.version());
             let target = match is_redirect(response.status()) {
                 true => self.redirected(&url, &response),
-                false => match check_status(&response).and_then(|()| check_content(&response)) {
-                    Ok(()) => return self.gate.read(response, limit, patience).await,
-                    Err(miss) => Err(miss),
+                false => match (check(&response), page_type(&response)) {
+                    (Ok(codings), None) => {
+                        return self.gate.read(response, &codings, wanted.limit, patience).await;
+                    }
+                    (Ok(codings), Some(kind)) => {
+                        let began = patience.hurry(drain(response)).await.unwrap_or_default();
+                        return Err(page(&kind, &codings.beginning(began)));
+                    }
+                    (Err(miss), _) => Err(miss),
                 },
             };
             // Late or not, what was in it changes nothing any more.
@@ -153,6 +165,7 @@ impl Http {
     /// Only ever to the origin of `base`, which is what the secrets are for.
     async fn send(&self, url: &Url, place: &Place<'_>) -> Result<Response, Miss> {
         let request = place.client().get(self.with_credentials(url)).headers(self.options.headers.expose());
+        let request = request.header(ACCEPT_ENCODING, ACCEPTED);
         // On the thread of the connections, after what it still has to do: there the connection of
         // the answer before this becomes free, and is used again instead of a new one. Dropping
         // the set gives the request up.
@@ -320,47 +333,6 @@ fn take_credentials(url: &mut Url) -> Option<(String, Option<String>)> {
     let _ = url.set_username("");
     let _ = url.set_password(None);
     Some(credentials)
-}
-
-fn is_redirect(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
-}
-
-fn check_status(response: &Response) -> Result<(), Miss> {
-    let status = response.status();
-    match status.as_u16() {
-        200 => Ok(()),
-        404 | 410 => Err(Miss::Absent),
-        408 | 425 | 429 | 500..=599 => Err(Miss::Failed {
-            cause: format!("HTTP {status}"),
-            outcome: match status.as_u16() {
-                429 | 503 => Outcome::Busy,
-                _ => Outcome::ServerError,
-            },
-            retry_after: header(response, &RETRY_AFTER).and_then(|v| retry_after(&v, SystemTime::now())),
-        }),
-        _ => Err(Miss::Refused(format!("HTTP {status}"))),
-    }
-}
-
-/// Sites that answer every path with a page, and log-in pages, say 200 as well.
-fn check_content(response: &Response) -> Result<(), Miss> {
-    let kind = header(response, &CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
-    if kind.starts_with("text/html") || kind.starts_with("application/xhtml") {
-        return Err(Miss::Refused("an HTML page was served in its place".to_owned()));
-    }
-    // The client takes the header away with the gzip or zstd that it decodes.
-    match header(response, &CONTENT_ENCODING) {
-        Some(encoding) if !encoding.eq_ignore_ascii_case("identity") => {
-            Err(Miss::Refused(format!("sent in an encoding that was not asked for: {encoding}")))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A header as text; what is not UTF-8 shows as replacement characters.
-fn header(response: &Response, name: &HeaderName) -> Option<String> {
-    response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
 /// An error with its causes, each said once.

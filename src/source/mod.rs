@@ -10,9 +10,11 @@
 //! Beside the log: the heads that others have (`peer`, `document`), and what is posted to a URL (`post`). All HTTP of
 //! the crate is here.
 
+mod answer;
 mod auth;
 mod body;
 mod client;
+mod coding;
 mod directory;
 mod document;
 mod error;
