@@ -194,6 +194,13 @@ impl Http {
             };
             let next = match &miss {
                 Miss::Absent if wanted.required => patience.after_absence().await,
+                Miss::Failed { cause, retry_after: Some(asked), .. }
+                    if !patience.has_time_for(patience.pause(Some(*asked))) =>
+                {
+                    // Nobody waits for it: neither this thread, nor whoever asks for something else.
+                    miss = Miss::failed(format!("{cause}; {}", patience.too_long(*asked)));
+                    Next::Enough
+                }
                 Miss::Failed { retry_after, outcome, .. } => {
                     // What a busy server asks of one of our threads, it asks of all.
                     if *outcome == Outcome::Busy {
