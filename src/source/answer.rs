@@ -12,19 +12,21 @@ pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// The codings of the body of an answer that has the file.
-pub(super) fn check(response: &Response) -> Result<Codings, Miss> {
-    check_status(response)?;
+/// The codings of the body of an answer that has the file. `required` as in [`Wanted`](super::tiled::Wanted).
+pub(super) fn check(response: &Response, required: bool) -> Result<Codings, Miss> {
+    check_status(response, required)?;
     check_transfer(response)?;
     let values: Vec<String> = values(response, &CONTENT_ENCODING).collect();
     Codings::read(values.iter().map(String::as_str)).map_err(|error| Miss::Refused(error.to_string()))
 }
 
-fn check_status(response: &Response) -> Result<(), Miss> {
+fn check_status(response: &Response, required: bool) -> Result<(), Miss> {
     let status = response.status();
     match status.as_u16() {
         200 => Ok(()),
         404 | 410 => Err(Miss::Absent),
+        // An object store that does not let everybody list what it has says so of everything that it does not have.
+        403 if !required => Err(Miss::Absent),
         408 | 425 | 429 | 500..=599 => Err(Miss::Failed {
             cause: format!("HTTP {status}"),
             outcome: match status.as_u16() {

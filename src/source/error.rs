@@ -11,7 +11,8 @@ use std::fmt;
 /// one answers so. The other two mean "could not tell".
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FetchError {
-    /// Definitely not there: no such file, or 404 or 410 also when asked again.
+    /// Definitely not there: no such file, or 404 or 410 also when asked again; or 403 for a file that a log need
+    /// not have.
     NotFound {
         /// What was asked for.
         what: String,

@@ -144,7 +144,7 @@ impl Http {
             place.answered(response.version());
             let target = match is_redirect(response.status()) {
                 true => self.redirected(&url, &response),
-                false => match (check(&response), page_type(&response)) {
+                false => match (check(&response, wanted.required), page_type(&response)) {
                     (Ok(codings), None) => {
                         return self.gate.read(response, &codings, wanted.limit, patience).await;
                     }
