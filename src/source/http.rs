@@ -6,6 +6,7 @@
 use super::answer::{check, header, is_redirect, page, page_type};
 use super::auth::{SHORTEST, is_loopback};
 use super::body::{Gate, drain};
+use super::certificate;
 use super::client::{Background, parallelism};
 use super::coding::ACCEPTED;
 use super::limiter::Limiter;
@@ -115,7 +116,9 @@ impl Http {
             outcome.into_iter().for_each(|outcome| self.options.requests.count(outcome));
             match answer {
                 Ok(bytes) => return Ok(Found { place, bytes }),
-                Err(miss @ (Miss::Failed { .. } | Miss::Over(_))) => return Err((url, miss)),
+                Err(miss @ (Miss::Failed { .. } | Miss::Untrusted(..) | Miss::Over(_))) => {
+                    return Err((url, miss));
+                }
                 Err(miss) => match &first_miss {
                     None => first_miss = Some((url, miss)),
                     Some((_, Miss::Absent)) if !matches!(miss, Miss::Absent) => {
@@ -173,7 +176,14 @@ impl Http {
         sending.spawn(request.send());
         match sending.join_next().await {
             Some(Ok(Ok(response))) => Ok(response),
-            Some(Ok(Err(error))) => Err(Miss::failed(describe(&error.without_url()))),
+            Some(Ok(Err(error))) => {
+                let error = error.without_url();
+                let advice = certificate::advice(&error, self.options.ca_file.is_some());
+                Err(match advice {
+                    Some(advice) => Miss::Untrusted(describe(&error), advice),
+                    None => Miss::failed(describe(&error)),
+                })
+            }
             Some(Err(_)) | None => Err(Miss::failed("the HTTP client gave up: a bug, please report it")),
         }
     }
@@ -208,7 +218,9 @@ impl Http {
                     }
                     patience.after_failure(*retry_after).await
                 }
-                Miss::Absent | Miss::TooLarge | Miss::Refused(_) | Miss::Over(_) => Next::Enough,
+                Miss::Absent | Miss::TooLarge | Miss::Refused(_) | Miss::Untrusted(..) | Miss::Over(_) => {
+                    Next::Enough
+                }
             };
             if next == Next::NoTime && matches!(miss, Miss::Absent) {
                 // One look is too little to accuse the log of a gap.
@@ -275,14 +287,13 @@ impl Http {
             Miss::Refused(cause) => FetchError::refused(url, &self.without_secrets(&cause)),
             Miss::Failed { cause, .. } => {
                 let cause = self.without_secrets(&cause);
-                let hint = match cause.contains("certificate") {
-                    true => "; for a private authority, give its certificate with --ca-file",
-                    false => "",
-                };
                 match attempts {
-                    1 => FetchError::unavailable(url, &format!("{cause}{hint}")),
-                    _ => FetchError::unavailable(url, &format!("{cause} (asked {attempts} times){hint}")),
+                    1 => FetchError::unavailable(url, &cause),
+                    _ => FetchError::unavailable(url, &format!("{cause} (asked {attempts} times)")),
                 }
+            }
+            Miss::Untrusted(cause, advice) => {
+                FetchError::unavailable(url, &format!("{}: {advice}", self.without_secrets(&cause)))
             }
             Miss::Over(why) => FetchError::unavailable(url, &why),
         }

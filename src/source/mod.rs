@@ -13,6 +13,7 @@
 mod answer;
 mod auth;
 mod body;
+mod certificate;
 mod client;
 mod coding;
 mod directory;
