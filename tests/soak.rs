@@ -32,7 +32,8 @@ const ENTRIES: u64 = 6000;
 /// Entries a second.
 const GROWTH: &str = "25";
 
-const WEATHER: &[&str] = &["429:41", "503:53", "resets:61", "cut:47", "slow:3", "not-yet:83", "restarts:397"];
+const WEATHER: &[&str] =
+    &["429:41", "503:53", "resets:61", "cut:47", "gzip-members:3", "slow:3", "not-yet:83", "restarts:397"];
 
 /// The log, which may be away.
 struct Log {

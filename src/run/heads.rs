@@ -93,7 +93,13 @@ impl Run<'_> {
         let checkpoint =
             first.checkpoint.as_ref().is_ok_and(|b| doubtful(HeadFormat::Checkpoint, b) || self.is_forged(b));
         let sth = first.sth.as_ref().is_ok_and(|b| b.as_ref().is_some_and(|b| doubtful(HeadFormat::Sth, b)));
-        if checkpoint || sth { source.head() } else { first }
+        if !checkpoint && !sth {
+            return first;
+        }
+        match source.settle() {
+            Ok(()) => source.head(),
+            Err(error) => ServedHead { checkpoint: Err(error.clone()), sth: Err(error) },
+        }
     }
 
     fn served_head(

@@ -108,12 +108,21 @@ impl Run<'_> {
             let end = n.saturating_add(1) << (u32::from(level).saturating_mul(8));
             ours.extend_from_slice(mirrored_range(self.mirror, start..end)?.as_bytes());
         }
-        let served = source.tile(level, index, width);
-        let missing = match &served {
-            Ok(bytes) if *bytes == ours => return Ok(Ok(())),
-            Ok(_) | Err(FetchError::TooLarge { .. }) => false,
-            Err(FetchError::NotFound { .. }) => true,
-            Err(error) => return Ok(Err(error.to_string())),
+        let once = || match source.tile(level, index, width) {
+            Ok(bytes) if bytes == ours => Ok(None),
+            Ok(_) | Err(FetchError::TooLarge { .. }) => Ok(Some(false)),
+            Err(FetchError::NotFound { .. }) => Ok(Some(true)),
+            Err(error) => Err(error.to_string()),
+        };
+        // As for the tiles of level 0.
+        let looked = match once() {
+            Ok(Some(false)) => source.settle().map_err(|error| error.to_string()).and_then(|()| once()),
+            first => first,
+        };
+        let missing = match looked {
+            Ok(None) => return Ok(Ok(())),
+            Ok(Some(missing)) => missing,
+            Err(cause) => return Ok(Err(cause)),
         };
         // Ours are mirrored nodes: not before they are known to be whole.
         self.confirm_mirror()?;

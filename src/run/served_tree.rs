@@ -94,8 +94,19 @@ fn largest_level(at: u64, end: u64) -> u8 {
 }
 
 impl<'a> ServedTree<'a> {
-    /// Fetches the right edge of the tree and checks it against the signed root.
+    /// Fetches the right edge of the tree and checks it against the signed root. What is wrong is looked at once
+    /// more.
     pub fn open(source: &'a dyn LogSource, size: u64, root: &Hash) -> Result<ServedTree<'a>, TreeError> {
+        match ServedTree::open_once(source, size, root) {
+            Err(TreeError::Wrong(_)) => {
+                settle(source)?;
+                ServedTree::open_once(source, size, root)
+            }
+            first => first,
+        }
+    }
+
+    fn open_once(source: &'a dyn LogSource, size: u64, root: &Hash) -> Result<ServedTree<'a>, TreeError> {
         let mut tree = ServedTree { source, size, edges: HashMap::new(), recent: HashMap::new() };
         let mut folded = CompactRange::new(0);
         let mut lowest = String::new();
@@ -146,18 +157,30 @@ impl<'a> ServedTree<'a> {
         {
             return Ok(Arc::clone(tile));
         }
+        let expected = self.node(level.saturating_add(1), index)?;
+        let tile = match self.full_tile(level, index, expected) {
+            Err(TreeError::Wrong(_)) => {
+                settle(self.source)?;
+                self.full_tile(level, index, expected)?
+            }
+            first => first?,
+        };
+        let tile = Arc::new(tile);
+        self.recent.insert(level, (index, Arc::clone(&tile)));
+        Ok(tile)
+    }
+
+    /// A full tile that fits `expected`, its hash in the tile above it.
+    fn full_tile(&self, level: u8, index: u64, expected: Hash) -> Result<Vec<Hash>, TreeError> {
         let tile = self.fetch(level, index, 256)?;
-        let above = level.saturating_add(1);
         let mut folded = CompactRange::new(0);
         for hash in &tile {
             // 256 appends at one level to an empty range are always aligned.
             folded.append_subtree(0, *hash).map_err(|_| TreeError::Wrong(path(level, index, 256)))?;
         }
-        if self.node(above, index)? != folded.root() {
+        if expected != folded.root() {
             return Err(TreeError::Wrong(path(level, index, 256)));
         }
-        let tile = Arc::new(tile);
-        self.recent.insert(level, (index, Arc::clone(&tile)));
         Ok(tile)
     }
 
@@ -165,6 +188,11 @@ impl<'a> ServedTree<'a> {
     pub fn range(&mut self, range: Range<u64>) -> Result<Hash, TreeError> {
         fold_range(range, |level, n| self.node(level, n))
     }
+}
+
+/// Before what was wrong is looked at once more.
+fn settle(source: &dyn LogSource) -> Result<(), TreeError> {
+    source.settle().map_err(|error| TreeError::Fetch(error.to_string()))
 }
 
 fn path(level: u8, index: u64, width: u16) -> String {

@@ -169,7 +169,8 @@ impl Shop<'_> {
     }
 
     /// Fetches and folds a bundle. What is missing or wrong is asked for once more before it is held
-    /// against the log: a transfer can be cut short, or changed, without a sign of it.
+    /// against the log: a transfer can be cut short, or changed, without a sign of it, and a directory may be
+    /// being copied.
     fn fetch_proved(
         &self,
         source: &dyn LogSource,
@@ -187,7 +188,7 @@ impl Shop<'_> {
             Ok((leaves, hashes, root))
         };
         match once() {
-            Err(Piece::Missing(_) | Piece::Wrong(_)) => once(),
+            Err(Piece::Missing(_) | Piece::Wrong(_)) => settle(source).and_then(|()| once()),
             first => first,
         }
     }
@@ -250,7 +251,12 @@ impl Shop<'_> {
     }
 }
 
-/// Compares the served level-0 tile with the leaves' hashes.
+/// Before what was wrong is asked for once more.
+fn settle(source: &dyn LogSource) -> Result<(), Piece> {
+    source.settle().map_err(|error| Piece::Unknown(error.to_string()))
+}
+
+/// Compares the served level-0 tile with the leaves' hashes; one that is wrong is asked for once more.
 pub(super) fn compare_tile(
     source: &dyn LogSource,
     n: u64,
@@ -265,10 +271,15 @@ pub(super) fn compare_tile(
         let (chunks, rest) = bytes.as_chunks::<32>();
         rest.is_empty() && chunks.len() == hashes.len() && chunks.iter().zip(hashes).all(|(a, b)| *a == b.0.0)
     };
-    match source.tile(0, n, width) {
-        Ok(bytes) if same(&bytes) => Ok(TileCheck::Same),
-        Ok(_) | Err(FetchError::TooLarge { .. }) => Ok(TileCheck::Doubt(TileDoubt { path, missing: false })),
-        Err(FetchError::NotFound { .. }) => Ok(TileCheck::Doubt(TileDoubt { path, missing: true })),
+    let once = || match source.tile(0, n, width) {
+        Ok(bytes) if same(&bytes) => Ok(None),
+        Ok(_) | Err(FetchError::TooLarge { .. }) => Ok(Some(false)),
+        Err(FetchError::NotFound { .. }) => Ok(Some(true)),
         Err(error) => Err(Piece::Unknown(error.to_string())),
-    }
+    };
+    let missing = match once()? {
+        Some(false) => settle(source).and_then(|()| once())?,
+        first => first,
+    };
+    Ok(missing.map_or(TileCheck::Same, |missing| TileCheck::Doubt(TileDoubt { path, missing })))
 }

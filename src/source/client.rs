@@ -1,5 +1,5 @@
-//! The HTTP client itself: HTTP/1.1 and HTTP/2, TLS, gzip and zstd, proxies, and a thread of its
-//! own that keeps the connections.
+//! The HTTP client itself: HTTP/1.1 and HTTP/2, TLS, proxies, and a thread of its own that keeps the
+//! connections. It decodes nothing: [`super::coding`] does.
 
 use super::OpenError;
 use super::http::describe;
@@ -54,6 +54,10 @@ fn builder(base: &Url, options: &HttpOptions) -> Result<ClientBuilder, OpenError
         .connect_timeout(options.connect_timeout)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
+        .no_gzip()
+        .no_zstd()
+        .no_brotli()
+        .no_deflate()
         // Asking again is ours to do: within the rate, and counted.
         .retry(reqwest::retry::never())
         .pool_max_idle_per_host(if options.keep_alive { parallelism(options) } else { 0 })

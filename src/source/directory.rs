@@ -1,8 +1,11 @@
 //! A tiled log in a directory, such as a backup or a log on the same machine.
 //!
 //! The files may be anybody's: what is no regular file is refused without waiting on it, and no
-//! more than the limit is read. Symbolic links are followed; the directory is the user's choice.
+//! more than the limit is read. Symbolic links are followed; the directory is the user's choice. What is
+//! missing is looked for again a moment later: the directory may be being copied.
 
+use super::moment::Moments;
+use super::options::HttpOptions;
 use super::tiled::{Fetcher, Found, Wanted};
 use super::{FetchError, OpenError};
 use crate::core::text::escape;
@@ -15,27 +18,28 @@ use std::path::{Path, PathBuf};
 const PARALLELISM: usize = 4;
 
 /// The files below one directory.
-#[derive(Debug)]
 pub(super) struct Directory {
     root: PathBuf,
+    moments: Moments,
 }
 
 impl Directory {
     /// The directory at `root`, looked for only when something is fetched: a directory that comes
-    /// back (a mount, a sync) is then "could not tell" and not wrong usage.
-    pub(super) fn new(root: impl Into<PathBuf>) -> Directory {
-        Directory { root: root.into() }
+    /// back (a mount, a sync) is then "could not tell" and not wrong usage. Of the options, those count that say
+    /// how often and how soon a missing file is looked for again.
+    pub(super) fn new(root: impl Into<PathBuf>, options: &HttpOptions) -> Directory {
+        Directory { root: root.into(), moments: Moments::new(options) }
     }
 
     /// The directory of a `file://` URL (RFC 8089: percent-encoded, host empty or `localhost`).
-    pub(super) fn from_url(text: &str) -> Result<Directory, OpenError> {
+    pub(super) fn from_url(text: &str, options: &HttpOptions) -> Result<Directory, OpenError> {
         let url =
             reqwest::Url::parse(text).map_err(|error| OpenError::url(text, &format!("no URL ({error})")))?;
         if url.query().is_some() || url.fragment().is_some() {
             return Err(OpenError::url(text, "it has a query or fragment; write ? as %3F and # as %23"));
         }
         url.to_file_path()
-            .map(Directory::new)
+            .map(|root| Directory::new(root, options))
             .map_err(|()| OpenError::url(text, "a file URL names this host or none, as in file:///srv/log"))
     }
 
@@ -48,6 +52,18 @@ impl Directory {
                 "does not exist or is not a directory: check --log",
             ),
         }
+    }
+
+    /// One look at each path; `None` where none is there.
+    fn look(&self, wanted: &Wanted<'_>) -> Result<Option<Found>, FetchError> {
+        for (place, path) in wanted.paths.iter().enumerate() {
+            match self.read(&self.root.join(path), wanted.limit) {
+                Ok(bytes) => return Ok(Some(Found { place, bytes })),
+                Err(FetchError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     fn read(&self, path: &Path, limit: usize) -> Result<Vec<u8>, FetchError> {
@@ -74,15 +90,17 @@ impl Fetcher for Directory {
     }
 
     fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
-        let mut first_missing = None;
-        for (place, path) in wanted.paths.iter().enumerate() {
-            match self.read(&self.root.join(path), wanted.limit) {
-                Ok(bytes) => return Ok(Found { place, bytes }),
-                Err(error @ FetchError::NotFound { .. }) => first_missing = first_missing.or(Some(error)),
-                Err(error) => return Err(error),
-            }
-        }
-        Err(first_missing.unwrap_or_else(|| self.missing(&self.root)))
+        let first = wanted.paths.first().map_or_else(|| self.root.clone(), |path| self.root.join(path));
+        let look = || self.look(wanted);
+        let found = match wanted.required {
+            true => self.moments.find(&first.display().to_string(), look)?,
+            false => look()?,
+        };
+        found.ok_or_else(|| self.missing(&first))
+    }
+
+    fn settle(&self) -> Result<(), FetchError> {
+        self.moments.settle(&self.root.display().to_string())
     }
 }
 
@@ -131,9 +149,11 @@ mod tests {
     use crate::source::LogSource as _;
     use crate::source::tiled::Tiled;
     use std::fs;
+    use std::time::Duration;
 
     fn log(root: &Path) -> Tiled<Directory> {
-        Tiled::new(Directory::new(root))
+        let options = HttpOptions { missing_delay: Duration::ZERO, ..HttpOptions::default() };
+        Tiled::new(Directory::new(root, &options))
     }
 
     #[test]
@@ -195,6 +215,51 @@ mod tests {
         assert!(matches!(log.bundle(0, 256), Err(FetchError::Refused { .. })));
         // The path may turn into a FIFO between the look and the opening.
         assert!(!open_without_waiting(&fifo).unwrap().metadata().unwrap().is_file());
+    }
+
+    /// What a copy does between two looks.
+    fn copied_meanwhile(root: &Path, copy: impl Fn(&Path) + Send + Sync + 'static) -> Tiled<Directory> {
+        let to = root.to_owned();
+        let pass = move || {
+            copy(&to);
+            true
+        };
+        Tiled::new(Directory { root: root.to_owned(), moments: Moments::passing(2, Box::new(pass)) })
+    }
+
+    #[test]
+    fn what_a_copy_brings_between_two_looks_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = copied_meanwhile(dir.path(), |to| {
+            fs::create_dir_all(to.join("tile/entries/001.p")).unwrap();
+            fs::create_dir_all(to.join("tile/0")).unwrap();
+            fs::write(to.join("checkpoint"), "head").unwrap();
+            fs::write(to.join("tile/entries/000"), b"\0\x01a").unwrap();
+            fs::write(to.join("tile/entries/001.p/1"), b"\0\x01b").unwrap();
+            fs::write(to.join("tile/0/000"), [7; 64]).unwrap();
+        });
+        assert_eq!(log.bundle(0, 1).unwrap(), b"\0\x01a");
+        fs::remove_dir_all(dir.path().join("tile")).unwrap();
+        assert_eq!(log.bundle(1, 1).unwrap(), b"\0\x01b");
+        fs::remove_dir_all(dir.path().join("tile")).unwrap();
+        assert_eq!(log.tile(0, 0, 1).unwrap(), [7; 32], "cut out of the full one");
+        fs::remove_file(dir.path().join("checkpoint")).unwrap();
+        assert_eq!(log.checkpoint().unwrap(), b"head");
+        // What the log need not have is not waited for.
+        let log = copied_meanwhile(dir.path(), |_| panic!("waited for the sth"));
+        assert_eq!(log.sth(), Ok(None));
+        assert_eq!(log.reveal("a-1"), Ok(None));
+    }
+
+    /// A directory that goes away between two looks, as when a disk is unmounted, has no gap.
+    #[test]
+    fn a_directory_that_goes_away_meanwhile_is_no_gap() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("log");
+        fs::create_dir(&root).unwrap();
+        let log = copied_meanwhile(&root, |root| drop(fs::remove_dir(root)));
+        let error = log.checkpoint().unwrap_err();
+        assert!(matches!(error, FetchError::Unavailable { .. }), "{error:?}");
     }
 
     #[test]

@@ -11,7 +11,8 @@ use std::fmt;
 /// one answers so. The other two mean "could not tell".
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FetchError {
-    /// Definitely not there: no such file, or 404 or 410 also when asked again.
+    /// Definitely not there: no such file, or 404 or 410 also when asked again; or 403 for a file that a log need
+    /// not have.
     NotFound {
         /// What was asked for.
         what: String,
@@ -46,7 +47,7 @@ pub enum FetchError {
         cause: String,
     },
     /// No full answer, also when asked again: time-out, connection, TLS or DNS error, 429, 5xx, a
-    /// body cut short; for a directory, an input or output error, or no such directory.
+    /// body cut short or not in its coding; for a directory, an input or output error, or no such directory.
     Unavailable {
         /// What was asked for.
         what: String,
@@ -54,7 +55,7 @@ pub enum FetchError {
         cause: String,
     },
     /// An answer, but not with what was asked for: 401, 403 and other 4xx, a redirect that is not
-    /// followed, an HTML page; for a directory, something that is no regular file.
+    /// followed, an HTML page, a coding that was not asked for; for a directory, something that is no regular file.
     Refused {
         /// What was asked for.
         what: String,
@@ -143,6 +144,9 @@ impl fmt::Display for FetchError {
             }
             FetchError::Unavailable { what, cause } => {
                 write!(f, "{what}: could not be fetched: {cause}; run again when the log can be reached")
+            }
+            FetchError::Refused { what, cause } if cause.contains("run again") => {
+                write!(f, "{what}: not served: {cause}")
             }
             FetchError::Refused { what, cause } => write!(
                 f,

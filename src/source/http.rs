@@ -1,25 +1,27 @@
 //! A log over HTTP(S), read as from a server that is slow, broken or hostile.
 //!
-//! Bounded in bytes (after decompression), time, rate and redirects. TLS says whom we talk to; it
+//! Bounded in bytes (as sent and as decoded), time, rate and redirects. TLS says whom we talk to; it
 //! proves nothing about the log, whose signature on its heads does.
 
+use super::answer::{check, header, is_redirect, page, page_type};
 use super::auth::{SHORTEST, is_loopback};
 use super::body::{Gate, drain};
+use super::certificate;
 use super::client::{Background, parallelism};
+use super::coding::ACCEPTED;
 use super::limiter::Limiter;
 use super::miss::Miss;
 use super::options::HttpOptions;
 use super::places::{Place, Places};
 use super::requests::Outcome;
-use super::retry::{Next, Patience, Timer, retry_after};
+use super::retry::{Next, Patience, Timer};
 use super::tiled::{Fetcher, Found, Wanted};
 use super::{FetchError, OpenError};
 use crate::core::text::escape;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::header::{ACCEPT_ENCODING, LOCATION};
+use reqwest::{Response, Url};
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::SystemTime;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -109,12 +111,14 @@ impl Http {
         let mut first_miss: Option<(String, Miss)> = None;
         for (place, path) in wanted.paths.iter().enumerate() {
             let url = self.url(path);
-            let answer = self.ask(&url, wanted.limit, patience).await;
+            let answer = self.ask(&url, wanted, patience).await;
             let outcome = answer.as_ref().map_or_else(Miss::outcome, |_| Some(Outcome::Ok));
             outcome.into_iter().for_each(|outcome| self.options.requests.count(outcome));
             match answer {
                 Ok(bytes) => return Ok(Found { place, bytes }),
-                Err(miss @ (Miss::Failed { .. } | Miss::Over(_))) => return Err((url, miss)),
+                Err(miss @ (Miss::Failed { .. } | Miss::Untrusted(..) | Miss::Over(_))) => {
+                    return Err((url, miss));
+                }
                 Err(miss) => match &first_miss {
                     None => first_miss = Some((url, miss)),
                     Some((_, Miss::Absent)) if !matches!(miss, Miss::Absent) => {
@@ -128,7 +132,12 @@ impl Http {
     }
 
     /// One attempt at one file: its redirects, its headers, its body.
-    async fn ask(&self, url: &str, limit: usize, patience: &mut Patience<'_>) -> Result<Vec<u8>, Miss> {
+    async fn ask(
+        &self,
+        url: &str,
+        wanted: &Wanted<'_>,
+        patience: &mut Patience<'_>,
+    ) -> Result<Vec<u8>, Miss> {
         let mut url = Url::parse(url).map_err(|error| Miss::Refused(error.to_string()))?;
         patience.begin_attempt()?;
         let place = patience.bide(self.places.take()).await?;
@@ -138,9 +147,15 @@ impl Http {
             place.answered(response.version());
             let target = match is_redirect(response.status()) {
                 true => self.redirected(&url, &response),
-                false => match check_status(&response).and_then(|()| check_content(&response)) {
-                    Ok(()) => return self.gate.read(response, limit, patience).await,
-                    Err(miss) => Err(miss),
+                false => match (check(&response, wanted.required), page_type(&response)) {
+                    (Ok(codings), None) => {
+                        return self.gate.read(response, &codings, wanted.limit, patience).await;
+                    }
+                    (Ok(codings), Some(kind)) => {
+                        let began = patience.hurry(drain(response)).await.unwrap_or_default();
+                        return Err(page(&kind, &codings.beginning(began)));
+                    }
+                    (Err(miss), _) => Err(miss),
                 },
             };
             // Late or not, what was in it changes nothing any more.
@@ -153,6 +168,7 @@ impl Http {
     /// Only ever to the origin of `base`, which is what the secrets are for.
     async fn send(&self, url: &Url, place: &Place<'_>) -> Result<Response, Miss> {
         let request = place.client().get(self.with_credentials(url)).headers(self.options.headers.expose());
+        let request = request.header(ACCEPT_ENCODING, ACCEPTED);
         // On the thread of the connections, after what it still has to do: there the connection of
         // the answer before this becomes free, and is used again instead of a new one. Dropping
         // the set gives the request up.
@@ -160,7 +176,14 @@ impl Http {
         sending.spawn(request.send());
         match sending.join_next().await {
             Some(Ok(Ok(response))) => Ok(response),
-            Some(Ok(Err(error))) => Err(Miss::failed(describe(&error.without_url()))),
+            Some(Ok(Err(error))) => {
+                let error = error.without_url();
+                let advice = certificate::advice(&error, self.options.ca_file.is_some());
+                Err(match advice {
+                    Some(advice) => Miss::Untrusted(describe(&error), advice),
+                    None => Miss::failed(describe(&error)),
+                })
+            }
             Some(Err(_)) | None => Err(Miss::failed("the HTTP client gave up: a bug, please report it")),
         }
     }
@@ -181,6 +204,13 @@ impl Http {
             };
             let next = match &miss {
                 Miss::Absent if wanted.required => patience.after_absence().await,
+                Miss::Failed { cause, retry_after: Some(asked), .. }
+                    if !patience.has_time_for(patience.pause(Some(*asked))) =>
+                {
+                    // Nobody waits for it: neither this thread, nor whoever asks for something else.
+                    miss = Miss::failed(format!("{cause}; {}", patience.too_long(*asked)));
+                    Next::Enough
+                }
                 Miss::Failed { retry_after, outcome, .. } => {
                     // What a busy server asks of one of our threads, it asks of all.
                     if *outcome == Outcome::Busy {
@@ -188,7 +218,9 @@ impl Http {
                     }
                     patience.after_failure(*retry_after).await
                 }
-                Miss::Absent | Miss::TooLarge | Miss::Refused(_) | Miss::Over(_) => Next::Enough,
+                Miss::Absent | Miss::TooLarge | Miss::Refused(_) | Miss::Untrusted(..) | Miss::Over(_) => {
+                    Next::Enough
+                }
             };
             if next == Next::NoTime && matches!(miss, Miss::Absent) {
                 // One look is too little to accuse the log of a gap.
@@ -255,14 +287,13 @@ impl Http {
             Miss::Refused(cause) => FetchError::refused(url, &self.without_secrets(&cause)),
             Miss::Failed { cause, .. } => {
                 let cause = self.without_secrets(&cause);
-                let hint = match cause.contains("certificate") {
-                    true => "; for a private authority, give its certificate with --ca-file",
-                    false => "",
-                };
                 match attempts {
-                    1 => FetchError::unavailable(url, &format!("{cause}{hint}")),
-                    _ => FetchError::unavailable(url, &format!("{cause} (asked {attempts} times){hint}")),
+                    1 => FetchError::unavailable(url, &cause),
+                    _ => FetchError::unavailable(url, &format!("{cause} (asked {attempts} times)")),
                 }
+            }
+            Miss::Untrusted(cause, advice) => {
+                FetchError::unavailable(url, &format!("{}: {advice}", self.without_secrets(&cause)))
             }
             Miss::Over(why) => FetchError::unavailable(url, &why),
         }
@@ -320,47 +351,6 @@ fn take_credentials(url: &mut Url) -> Option<(String, Option<String>)> {
     let _ = url.set_username("");
     let _ = url.set_password(None);
     Some(credentials)
-}
-
-fn is_redirect(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
-}
-
-fn check_status(response: &Response) -> Result<(), Miss> {
-    let status = response.status();
-    match status.as_u16() {
-        200 => Ok(()),
-        404 | 410 => Err(Miss::Absent),
-        408 | 425 | 429 | 500..=599 => Err(Miss::Failed {
-            cause: format!("HTTP {status}"),
-            outcome: match status.as_u16() {
-                429 | 503 => Outcome::Busy,
-                _ => Outcome::ServerError,
-            },
-            retry_after: header(response, &RETRY_AFTER).and_then(|v| retry_after(&v, SystemTime::now())),
-        }),
-        _ => Err(Miss::Refused(format!("HTTP {status}"))),
-    }
-}
-
-/// Sites that answer every path with a page, and log-in pages, say 200 as well.
-fn check_content(response: &Response) -> Result<(), Miss> {
-    let kind = header(response, &CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
-    if kind.starts_with("text/html") || kind.starts_with("application/xhtml") {
-        return Err(Miss::Refused("an HTML page was served in its place".to_owned()));
-    }
-    // The client takes the header away with the gzip or zstd that it decodes.
-    match header(response, &CONTENT_ENCODING) {
-        Some(encoding) if !encoding.eq_ignore_ascii_case("identity") => {
-            Err(Miss::Refused(format!("sent in an encoding that was not asked for: {encoding}")))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A header as text; what is not UTF-8 shows as replacement characters.
-fn header(response: &Response, name: &HeaderName) -> Option<String> {
-    response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
 /// An error with its causes, each said once.

@@ -11,6 +11,8 @@ pub(super) enum Miss {
     Absent,
     TooLarge,
     Refused(String),
+    /// No connection, and none the next time either: what was said, and what is to be changed.
+    Untrusted(String, &'static str),
     Failed {
         cause: String,
         /// [`Outcome::Busy`]: the server as a whole is, and not one of its answers late.
@@ -32,6 +34,7 @@ impl Miss {
             Miss::Absent => Some(Outcome::NotThere),
             Miss::TooLarge => Some(Outcome::TooLarge),
             Miss::Refused(_) => Some(Outcome::Refused),
+            Miss::Untrusted(..) => Some(Outcome::Failed),
             Miss::Failed { outcome, .. } => Some(*outcome),
             // Ours to end, and nothing of the server's.
             Miss::Over(_) => None,

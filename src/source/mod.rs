@@ -10,9 +10,12 @@
 //! Beside the log: the heads that others have (`peer`, `document`), and what is posted to a URL (`post`). All HTTP of
 //! the crate is here.
 
+mod answer;
 mod auth;
 mod body;
+mod certificate;
 mod client;
+mod coding;
 mod directory;
 mod document;
 mod error;
@@ -20,6 +23,7 @@ mod http;
 pub mod json_api;
 mod limiter;
 mod miss;
+mod moment;
 mod options;
 mod peer;
 mod places;
@@ -83,6 +87,15 @@ pub trait LogSource: Send + Sync {
         Ok(None)
     }
 
+    /// Lets a moment pass before something is looked at again that was wrong, where it may be being written: in a
+    /// directory, and only a few times. Over HTTP a file is served whole or not at all.
+    ///
+    /// # Errors
+    /// That the run was told to stop meanwhile.
+    fn settle(&self) -> Result<(), FetchError> {
+        Ok(())
+    }
+
     /// Whether this kind of source has Merkle tiles at all (the JSON API does not).
     fn has_tiles(&self) -> bool;
 
@@ -127,12 +140,12 @@ pub fn open(location: &str, api: bool, options: &HttpOptions) -> Result<Box<dyn 
         }
         Some(_) if api || prefixed => Err(no_api()),
         Some("http" | "https") => Ok(Box::new(Tiled::new(http::Http::new(plain, options)?))),
-        Some("file") => Ok(Box::new(Tiled::new(directory::Directory::from_url(plain)?))),
+        Some("file") => Ok(Box::new(Tiled::new(directory::Directory::from_url(plain, options)?))),
         Some(scheme) if is_scheme(scheme) => Err(OpenError::Scheme { scheme: scheme.to_owned() }),
         _ if location.is_empty() => Err(OpenError::Empty),
         _ if api => Err(no_api()),
         // A directory may well be called "api+x".
-        _ => Ok(Box::new(Tiled::new(directory::Directory::new(location)))),
+        _ => Ok(Box::new(Tiled::new(directory::Directory::new(location, options)))),
     }
 }
 

@@ -36,10 +36,10 @@ pub struct HttpOptions {
     pub backoff_base: Duration,
     /// Where the doubling ends. Default: 30 seconds.
     pub backoff_cap: Duration,
-    /// The longest `Retry-After` that is honoured in full. With 429 and 503, by all threads.
-    /// Default: 120 seconds.
+    /// The longest `Retry-After` that is honoured in full. With 429 and 503, by all threads. What cannot end in the
+    /// time that there is, is not waited for at all. Default: 120 seconds.
     pub retry_after_cap: Duration,
-    /// Further looks for a required file after 404 or 410. Default: 2.
+    /// Further looks for a required file after 404 or 410, or where a directory does not have it. Default: 2.
     pub missing_retries: u32,
     /// The wait before each of them. Default: 300 milliseconds.
     pub missing_delay: Duration,

@@ -5,6 +5,7 @@
 //! followed: what is posted is for the one whose URL was given.
 
 use super::auth::is_loopback;
+use super::certificate;
 use super::client::{Background, client};
 use super::http::describe;
 use super::options::HttpOptions;
@@ -23,6 +24,7 @@ pub struct Post {
     url: Url,
     client: Client,
     timeout: Duration,
+    ca_file: bool,
     handle: Handle,
     _background: Background,
 }
@@ -60,7 +62,8 @@ impl Post {
         };
         let (background, handle) = Background::start()?;
         let timeout = options.attempt_timeout.min(TIMEOUT);
-        Ok(Post { client: client(&url, &options)?, url, timeout, handle, _background: background })
+        let ca_file = options.ca_file.is_some();
+        Ok(Post { client: client(&url, &options)?, url, timeout, ca_file, handle, _background: background })
     }
 
     /// Whom it goes to, for messages.
@@ -81,7 +84,12 @@ impl Post {
         // Sent from within, because the clock of its time-out is the runtime's.
         match self.handle.block_on(async move { request.send().await }) {
             Ok(response) => Ok(response.status().as_u16()),
-            Err(error) => Err(describe(&error.without_url())),
+            Err(error) => {
+                let error = error.without_url();
+                let advice = certificate::advice(&error, self.ca_file);
+                Err(advice
+                    .map_or_else(|| describe(&error), |advice| format!("{}: {advice}", describe(&error))))
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub enum Outcome {
     /// With an answer.
     Ok,
-    /// 404 or 410: not there, which for some files is as it should be.
+    /// 404 or 410, or 403 for a file that a log need not have: not there, which for some files is as it should be.
     NotThere,
     /// No connection, or one that broke off: DNS, TLS, the network.
     Failed,

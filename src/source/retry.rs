@@ -147,6 +147,25 @@ impl<'a> Patience<'a> {
         next
     }
 
+    /// Whether a wait would be over before our patience is.
+    pub(super) fn has_time_for(&self, wait: Duration) -> bool {
+        wait < self.remaining()
+    }
+
+    /// What the server asked for, where there is no time for it.
+    pub(super) fn too_long(&self, asked: Duration) -> String {
+        format!(
+            "the server asks for {} seconds to be left alone (Retry-After), which is longer than --retry-for or \
+             --deadline leave: not asked again",
+            asked.as_secs()
+        )
+    }
+
+    /// For the resource and for the run.
+    fn remaining(&self) -> Duration {
+        self.total.remaining().min(self.run.map_or(Duration::MAX, |run| run.remaining()))
+    }
+
     /// How much of what the server asked for is granted.
     pub(super) fn pause(&self, retry_after: Option<Duration>) -> Duration {
         retry_after.unwrap_or_default().min(self.options.retry_after_cap)
@@ -154,8 +173,7 @@ impl<'a> Patience<'a> {
 
     /// At once, where the wait would outlast the time that there is.
     async fn wait(&self, delay: Duration) -> Next {
-        let run = self.run.map_or(Duration::MAX, |run| run.remaining());
-        if delay >= self.total.remaining().min(run) {
+        if !self.has_time_for(delay) {
             return Next::NoTime;
         }
         match self.or_stopped(tokio::time::sleep(delay)).await {

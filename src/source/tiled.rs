@@ -40,6 +40,11 @@ pub trait Fetcher: Send + Sync {
 
     /// The first of the wanted paths that is there, in bounded time and memory.
     fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError>;
+
+    /// See [`LogSource::settle`].
+    fn settle(&self) -> Result<(), FetchError> {
+        Ok(())
+    }
 }
 
 /// A [`LogSource`] out of a [`Fetcher`].
@@ -133,6 +138,10 @@ impl<F: Fetcher> LogSource for Tiled<F> {
             return Ok(None);
         }
         self.optional(&format!("reveal/{id}"), MAX_REVEAL)
+    }
+
+    fn settle(&self) -> Result<(), FetchError> {
+        self.fetcher.settle()
     }
 
     fn has_tiles(&self) -> bool {

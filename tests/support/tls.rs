@@ -22,6 +22,8 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 #[derive(Default)]
 pub struct Seen {
     pub connections: AtomicU64,
+    /// Connections that were begun, those included whose handshake failed.
+    pub tries: AtomicU64,
     /// Version and header names with values of each request.
     pub requests: Mutex<Vec<(Version, hyper::HeaderMap)>>,
 }
@@ -43,7 +45,16 @@ impl TlsServer {
         protocols: &[&str],
         answer: impl Fn(&Request<Incoming>) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> TlsServer {
-        let (authority, acceptor) = acceptor(protocols);
+        TlsServer::showing(Shown::Signed, protocols, answer)
+    }
+
+    /// The same with such a certificate.
+    pub fn showing(
+        shown: Shown,
+        protocols: &[&str],
+        answer: impl Fn(&Request<Incoming>) -> Response<Full<Bytes>> + Send + Sync + 'static,
+    ) -> TlsServer {
+        let (authority, acceptor) = acceptor(shown, protocols);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -73,19 +84,38 @@ impl TlsServer {
     }
 }
 
-/// An authority's certificate, and a server with one that it made for 127.0.0.1.
-fn acceptor(protocols: &[&str]) -> (String, TlsAcceptor) {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
+/// Which certificate a server shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shown {
+    /// One that the authority made for 127.0.0.1.
+    Signed,
+    /// The authority's own.
+    Authority,
+    /// One that the authority made for 127.0.0.1 long ago.
+    Expired,
+    /// One that the authority made for another name.
+    OtherName,
+}
+
+/// An authority's certificate, and a server with one that it made.
+fn acceptor(shown: Shown, protocols: &[&str]) -> (String, TlsAcceptor) {
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let name = if shown == Shown::OtherName { "log.example" } else { "127.0.0.1" };
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    if shown == Shown::Expired {
+        params.not_after = rcgen::date_time_ymd(2001, 2, 3);
+    }
     let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
     let certificate = params.signed_by(&key, &authority).unwrap();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let mut config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
+    let (certificate, key) = match shown {
+        Shown::Authority => (authority.der().clone(), authority.key().serialize_der()),
+        _ => (certificate.der().clone(), key.serialize_der()),
+    };
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
+    let mut config =
+        ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     (authority.pem(), TlsAcceptor::from(Arc::new(config)))
 }
@@ -97,6 +127,7 @@ async fn accept(
     answer: Arc<Answer>,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
+        seen.tries.fetch_add(1, SeqCst);
         let (acceptor, seen, answer) = (acceptor.clone(), Arc::clone(&seen), Arc::clone(&answer));
         tokio::spawn(async move {
             // A client that does not trust us goes away here.

@@ -5,7 +5,9 @@
 //! Whatever else is wrong shows when the bytes are verified. Nothing is compared with earlier heads here.
 
 use super::{Made, NoReceipt, entry_of, id_of, note_reveal};
+use crate::audit::conclusion::Conclusion;
 use crate::core::entry::Entry;
+use crate::core::hash::leaf_hash;
 use crate::core::head::{Head, HeadError, LogKey};
 use crate::core::limits::TILE_WIDTH;
 use crate::core::proof::{ProveError, prove_inclusion};
@@ -66,11 +68,23 @@ impl<'a> Wanted<'a> {
 pub fn make(source: &dyn LogSource, wanted: Wanted<'_>, key: &LogKey) -> Result<Made, NoReceipt> {
     match (source.api(), wanted.index()) {
         (Some(api), _) => from_api(source, api, wanted, key),
-        (None, Some(index)) => from_tiles(source, index, wanted, key),
+        (None, Some(index)) => match from_tiles(source, index, wanted, key) {
+            // A directory may be being copied.
+            Err(none) if none.conclusion == Conclusion::Invalid => {
+                settle_source(source)?;
+                from_tiles(source, index, wanted, key)
+            }
+            first => first,
+        },
         (None, None) => {
             Err(NoReceipt::undecided("a tiled log cannot be asked by id: give the entry's index"))
         }
     }
+}
+
+/// Before what was wrong is looked at once more.
+fn settle_source(source: &dyn LogSource) -> Result<(), NoReceipt> {
+    source.settle().map_err(|error| failed(&error))
 }
 
 /// What a failed fetch means: the log is wrong, or it could not be told.
@@ -252,7 +266,11 @@ fn from_tiles(
         ProveError::Impossible(why) => NoReceipt::undecided(why.to_string()),
         ProveError::Source(error) => unproved(error),
     })?;
-    let leaf = leaf_at(source, index, size)?;
+    let mut leaf = leaf_at(source, index, size)?;
+    if tree.range(index..index.saturating_add(1)).is_ok_and(|hash| hash != leaf_hash(&leaf).0) {
+        settle_source(source)?;
+        leaf = leaf_at(source, index, size)?;
+    }
     let entry = entry_of(&leaf, key);
     wanted.check(index, entry.as_ref())?;
     let reveal = match entry.as_ref().filter(|entry| entry.reveal_commitment.is_some()) {

@@ -22,6 +22,8 @@ pub enum Disturbance {
     ShortPages(u64),
     NotYet(u64),
     Restarts(u64),
+    /// Of every body.
+    GzipMembers(u64),
 }
 
 const fn row(
@@ -79,6 +81,13 @@ pub const DISTURBANCES: &[Row<Disturbance>] = &[
         Some(CLEAN),
         |n| with(Disturbance::Restarts, n),
     ),
+    row(
+        "gzip-members",
+        ["N", "3"],
+        "every body is sent as gzip of N members, to clients that accept gzip",
+        Some(CLEAN),
+        |n| with(Disturbance::GzipMembers, n),
+    ),
 ];
 
 impl Disturbance {
@@ -120,6 +129,14 @@ impl Weather {
         Weather { all: all.iter().map(|one| (*one, 0, 0)).collect(), hit: HashSet::new() }
     }
 
+    /// In how many members of gzip bodies are sent, if so.
+    pub fn gzip_members(&self) -> Option<usize> {
+        self.all.iter().find_map(|(disturbance, ..)| match disturbance {
+            Disturbance::GzipMembers(members) => usize::try_from(*members).ok(),
+            _ => None,
+        })
+    }
+
     /// Counts a request and says what happens to it.
     pub fn next(&mut self, request: &Request) -> Forecast {
         let mut forecast = Forecast::default();
@@ -137,6 +154,8 @@ impl Weather {
                     }
                     continue;
                 }
+                // Where the answer is written.
+                Disturbance::GzipMembers(_) => continue,
                 Disturbance::NotYet(_) if !is_static(request) => continue,
                 Disturbance::TooMany(n)
                 | Disturbance::Unavailable(n)
@@ -180,6 +199,9 @@ fn strike(disturbance: Disturbance, times: u64) -> Strike {
         Disturbance::Cut(_) => Strike::Cut,
         Disturbance::NotYet(_) => Strike::Status(404, None),
         Disturbance::Restarts(_) => Strike::Restart,
-        Disturbance::Resets(_) | Disturbance::Slow(_) | Disturbance::ShortPages(_) => Strike::Reset,
+        Disturbance::Resets(_)
+        | Disturbance::Slow(_)
+        | Disturbance::ShortPages(_)
+        | Disturbance::GzipMembers(_) => Strike::Reset,
     }
 }

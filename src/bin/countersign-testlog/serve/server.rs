@@ -1,7 +1,7 @@
 //! Sockets: HTTP/1.1 and HTTP/2, over TLS or not, and what stands between a request and its reply.
 
 use super::answer::honest;
-use super::compress::compressed;
+use super::compress::{compressed, in_members};
 use super::disturb::{Disturbance, Forecast, Strike, Weather};
 use super::lies::{Lie, content, transport};
 use super::reply::{Player, Reply, Sent, Step};
@@ -43,6 +43,8 @@ pub struct Server {
     stats: Arc<Stats>,
     page: u64,
     compress: bool,
+    /// Members of each body's gzip, in bad weather.
+    gzip_members: Option<usize>,
     quit: Notify,
     /// Counts restarts: every connection ends when it changes.
     restarts: watch::Sender<u64>,
@@ -68,10 +70,12 @@ impl Server {
         page: u64,
         compress: bool,
     ) -> Server {
+        let weather = Weather::new(disturbances);
         Server {
             world: RwLock::new(world),
             lies: lies.to_vec(),
-            weather: Mutex::new(Weather::new(disturbances)),
+            gzip_members: weather.gzip_members(),
+            weather: Mutex::new(weather),
             stats: Arc::default(),
             page,
             compress,
@@ -157,9 +161,11 @@ impl Server {
             },
             _ => json(405, &serde_json::json!({"error": "a log is only read"})),
         };
-        let reply = match self.compress {
-            true => compressed(reply, &header(&request, ACCEPT_ENCODING)),
-            false => reply,
+        let accepted = header(&request, ACCEPT_ENCODING);
+        let reply = match (self.gzip_members, self.compress) {
+            (Some(members), _) => in_members(reply, &accepted, members),
+            (None, true) => compressed(reply, &accepted),
+            (None, false) => reply,
         };
         tokio::time::sleep(reply.delay).await;
         reply.respond(Arc::clone(&self.stats)).map_err(|_| Cut)

@@ -1,0 +1,112 @@
+//! What the status and the headers of an answer say, before any of its body is read.
+
+use super::coding::Codings;
+use super::miss::Miss;
+use super::requests::Outcome;
+use super::retry::retry_after;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING};
+use reqwest::{Response, StatusCode};
+use std::time::SystemTime;
+
+pub(super) fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// The codings of the body of an answer that has the file. `required` as in [`Wanted`](super::tiled::Wanted).
+pub(super) fn check(response: &Response, required: bool) -> Result<Codings, Miss> {
+    check_status(response, required)?;
+    check_transfer(response)?;
+    let values: Vec<String> = values(response, &CONTENT_ENCODING).collect();
+    Codings::read(values.iter().map(String::as_str)).map_err(|error| Miss::Refused(error.to_string()))
+}
+
+fn check_status(response: &Response, required: bool) -> Result<(), Miss> {
+    let status = response.status();
+    match status.as_u16() {
+        200 => Ok(()),
+        404 | 410 => Err(Miss::Absent),
+        // An object store that does not let everybody list what it has says so of everything that it does not have.
+        403 if !required => Err(Miss::Absent),
+        408 | 425 | 429 | 500..=599 => Err(Miss::Failed {
+            cause: format!("HTTP {status}"),
+            outcome: match status.as_u16() {
+                429 | 503 => Outcome::Busy,
+                _ => Outcome::ServerError,
+            },
+            retry_after: header(response, &RETRY_AFTER).and_then(|v| retry_after(&v, SystemTime::now())),
+        }),
+        _ => Err(Miss::Refused(format!("HTTP {status}"))),
+    }
+}
+
+/// Chunks are the client's; a coding of the transfer besides, which nobody may send unasked, it leaves in the body.
+fn check_transfer(response: &Response) -> Result<(), Miss> {
+    for value in values(response, &TRANSFER_ENCODING) {
+        for coding in value.split(',').map(str::trim) {
+            if !["", "chunked", "identity"].iter().any(|known| coding.eq_ignore_ascii_case(known)) {
+                return Err(Miss::Refused(format!(
+                    "sent with Transfer-Encoding: {coding}, which was not asked for: the server, or the proxy before \
+                     it, must send the file without; then run again"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The `Content-Type`, where it is that of a web page. Sites that answer every path with a page, and log-in pages,
+/// say 200 as well.
+pub(super) fn page_type(response: &Response) -> Option<String> {
+    let kind = header(response, &CONTENT_TYPE)?;
+    let lower = kind.trim_start().to_ascii_lowercase();
+    (lower.starts_with("text/html") || lower.starts_with("application/xhtml")).then_some(kind)
+}
+
+/// What to say of a body that is labelled as a web page and begins so.
+pub(super) fn page(kind: &str, beginning: &[u8]) -> Miss {
+    let text = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning).trim_ascii_start();
+    let is_page = match text {
+        [b'<', next, ..] => next.is_ascii_alphabetic() || matches!(next, b'!' | b'?' | b'/'),
+        _ => text.is_empty(),
+    };
+    Miss::Refused(match is_page {
+        true => "an HTML page was served in its place".to_owned(),
+        false => format!(
+            "served as Content-Type: {kind}, though it is no web page, and not read for that: have the server label \
+             it application/octet-stream, then run again"
+        ),
+    })
+}
+
+/// A header as text; what is not UTF-8 shows as replacement characters.
+pub(super) fn header(response: &Response, name: &HeaderName) -> Option<String> {
+    values(response, name).next()
+}
+
+fn values(response: &Response, name: &HeaderName) -> impl Iterator<Item = String> {
+    let values = response.headers().get_all(name).iter();
+    values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_told_from_a_file_with_the_label_of_one() {
+        let said = |beginning: &[u8]| match page("text/html; charset=utf-8", beginning) {
+            Miss::Refused(why) => why,
+            _ => panic!("not refused"),
+        };
+        for page in
+            [&b"<!doctype html>"[..], b"\xef\xbb\xbf\r\n <p>our log", b"<?xml?>", b"<html", b"", b" \n"]
+        {
+            assert!(said(page).contains("HTML page"), "{page:?}");
+        }
+        for file in [&b"log.example\n1\n"[..], b"{\"a\":1}", b"<\0", b"<", b"\0\x01a"] {
+            let said = said(file);
+            assert!(said.contains("Content-Type: text/html; charset=utf-8, though"), "{said}");
+            assert!(said.contains("application/octet-stream"), "{said}");
+        }
+    }
+}

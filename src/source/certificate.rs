@@ -1,0 +1,103 @@
+//! Certificates that are not believed: what is wrong with one, and what to change. It is as wrong the next second,
+//! so that nobody is asked again.
+
+use std::error::Error;
+use std::io;
+use tokio_rustls::rustls::{AlertDescription, CertificateError, Error as TlsError};
+
+/// What is to be changed where a connection failed because of a certificate; `None` where it failed for another
+/// reason. `ca_file` says whether a private authority is trusted already.
+pub(super) fn advice(error: &(dyn Error + 'static), ca_file: bool) -> Option<&'static str> {
+    match tls_error(error)? {
+        TlsError::InvalidCertificate(wrong) => Some(advice_on(wrong, ca_file)),
+        TlsError::InvalidCertRevocationList(_) | TlsError::NoCertificatesPresented => Some(REPLACE),
+        TlsError::AlertReceived(AlertDescription::CertificateRequired) => Some(
+            "the server wants a certificate of whoever asks, and none can be given to it: ask its operator for \
+             another way in, then run again",
+        ),
+        _ => None,
+    }
+}
+
+const REPLACE: &str = "the operator of the server must replace its certificate; then run again";
+
+fn advice_on(wrong: &CertificateError, ca_file: bool) -> &'static str {
+    match wrong {
+        // A signature that does not fit is that of another authority of the same name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature if ca_file => {
+            "neither an authority of this machine nor one in --ca-file signed the server's certificate: give that \
+             which did with --ca-file, and have the server send those in between; then run again"
+        }
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "for a private authority, give its certificate with --ca-file, then run again"
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            "look at the clock of this machine; if it is right, the operator of the server must renew its \
+             certificate; then run again"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "write the URL with a name that the certificate is for, or have the server use one for this name; then \
+             run again"
+        }
+        // The library has no variant of its own for it.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "the server shows an authority's certificate (CA:TRUE) as its own: have it use one that is no \
+             authority's (CA:FALSE) and is signed by that authority, and give the authority's with --ca-file; then \
+             run again"
+        }
+        _ => REPLACE,
+    }
+}
+
+/// The error of TLS among the causes of `error`.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TlsError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<TlsError>() {
+            return Some(found);
+        }
+        // The source of an input or output error is not the error in it, but the source of that.
+        let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match inside {
+            Some(inside) => Some(inside as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_found_however_deep() {
+        let wrong = TlsError::InvalidCertificate(CertificateError::UnknownIssuer);
+        let deep = io::Error::other(io::Error::other(wrong.clone()));
+        for error in [&wrong as &(dyn Error + 'static), &deep] {
+            assert!(advice(error, false).is_some_and(|advice| advice.contains("give its certificate")));
+            assert!(advice(error, true).is_some_and(|advice| !advice.contains("private authority")));
+        }
+        for other in [TlsError::DecryptError, TlsError::AlertReceived(AlertDescription::InternalError)] {
+            assert_eq!(advice(&io::Error::other(other), false), None);
+        }
+        assert_eq!(advice(&io::Error::from(io::ErrorKind::ConnectionRefused), false), None);
+    }
+
+    #[test]
+    fn each_says_what_to_change() {
+        for (wrong, part) in [
+            (CertificateError::Expired, "clock"),
+            (CertificateError::NotValidYet, "clock"),
+            (CertificateError::NotValidForName, "name"),
+            (CertificateError::BadEncoding, "replace"),
+            (CertificateError::Revoked, "replace"),
+        ] {
+            let error = TlsError::InvalidCertificate(wrong);
+            assert!(advice(&error, true).is_some_and(|advice| advice.contains(part)), "{error}");
+        }
+    }
+}
