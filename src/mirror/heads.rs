@@ -273,6 +273,40 @@ impl Mirror {
         Ok(self.select_heads(&sql, params![time, names.join(" ")], key)?.into_iter().next())
     }
 
+    /// The largest head that the log served in this format and that came here at this time or before, which is written
+    /// as the mirror writes it.
+    pub fn largest_served_by(
+        &self,
+        time: &str,
+        format: HeadFormat,
+        key: &LogKey,
+    ) -> Result<Option<StoredHead>> {
+        let sql = format!(
+            "{SELECT} WHERE first_seen <= ?1 AND format = ?2 AND provenance = 'served' ORDER BY size DESC LIMIT 1"
+        );
+        Ok(self.select_heads(&sql, params![time, format.as_str()], key)?.into_iter().next())
+    }
+
+    /// The largest STH of one of these provenances that is dated at this time or before, in Unix milliseconds.
+    pub fn largest_dated_by(
+        &self,
+        time: u64,
+        provenances: &[Provenance],
+        key: &LogKey,
+    ) -> Result<Option<StoredHead>> {
+        let sql = format!(
+            "{SELECT} WHERE format = 'sth' AND time <= ?1 AND instr(?2, provenance) > 0 ORDER BY size DESC LIMIT 1"
+        );
+        let names: Vec<&str> = provenances.iter().map(Provenance::as_str).collect();
+        Ok(self.select_heads(&sql, params![int(time), names.join(" ")], key)?.into_iter().next())
+    }
+
+    /// The head of this tree that came here first.
+    pub fn first_of_tree(&self, size: u64, root: &Hash, key: &LogKey) -> Result<Option<StoredHead>> {
+        let sql = format!("{SELECT} WHERE size = ?1 AND root = ?2 ORDER BY first_seen LIMIT 1");
+        Ok(self.select_heads(&sql, params![int(size), root.0], key)?.into_iter().next())
+    }
+
     /// The largest head that the log itself showed, us or a peer, before this time, which is written as the mirror
     /// writes it.
     pub fn largest_seen_before(&self, time: &str, key: &LogKey) -> Result<Option<StoredHead>> {

@@ -36,6 +36,13 @@ pub struct State {
     /// The log's own list of its heads was read up to here, in its cursor; 0: not at all.
     #[serde(default)]
     pub listed_until: u64,
+    /// When entries that a signed head commits to were first not there behind the JSON API, in Unix milliseconds; 0:
+    /// never.
+    #[serde(default)]
+    pub entries_missing_since: u64,
+    /// The size of that head.
+    #[serde(default)]
+    pub entries_missing_below: u64,
     /// Checked entries by decision; `unreadable` for leaves that are no entry.
     pub decisions: Decisions,
     /// Check name → passed, failed, not checked; over the entries `[0, checked)`.
@@ -70,6 +77,8 @@ impl State {
             tiles_compared: 0,
             scrubbed: 0,
             listed_until: 0,
+            entries_missing_since: 0,
+            entries_missing_below: 0,
             decisions: Decisions::default(),
             tally: BTreeMap::new(),
         }

@@ -66,9 +66,42 @@ impl Answer {
     }
 }
 
-/// The subject of a finding about one consistency answer.
-pub(super) fn consistency_subject(first: u64, second: u64) -> String {
-    format!("consistency {first} {second}")
+/// What was asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Question {
+    /// The consistency proof between trees of these sizes.
+    Consistency(u64, u64),
+    /// The inclusion proof of an entry in the tree of a size.
+    Inclusion(u64, u64),
+    /// The verification bundle of an entry.
+    Verification(u64),
+}
+
+impl Question {
+    /// The subject of a finding about the answer.
+    pub(super) fn subject(self) -> String {
+        match self {
+            Question::Consistency(first, second) => format!("consistency {first} {second}"),
+            Question::Inclusion(index, size) => format!("inclusion {index} {size}"),
+            Question::Verification(index) => format!("verification {index}"),
+        }
+    }
+
+    /// The check that it is part of.
+    fn check(self) -> &'static str {
+        match self {
+            Question::Consistency(..) | Question::Inclusion(..) => "served-proofs",
+            Question::Verification(_) => "verification-bundles",
+        }
+    }
+
+    /// The smallest tree that can answer it.
+    pub(super) fn tree(self) -> u64 {
+        match self {
+            Question::Consistency(_, size) | Question::Inclusion(_, size) => size,
+            Question::Verification(index) => index.saturating_add(1),
+        }
+    }
 }
 
 impl Run<'_> {
@@ -91,16 +124,13 @@ impl Run<'_> {
         let mut wrong: usize = 0;
         for size in newest.into_iter().chain(sizes) {
             match self.consistency_answer(api, size, target.size(), target.root())? {
-                Answer::Good => self.summary.tally.record("served-proofs", true),
                 Answer::Unknown(cause) => {
                     self.summary.incomplete.push(cause);
                     return Ok(());
                 }
                 answer => {
-                    self.summary.tally.record("served-proofs", false);
-                    let subject = consistency_subject(size, target.size());
-                    self.find_answer(&subject, &answer)?;
-                    wrong = wrong.saturating_add(1);
+                    self.record_answer(Question::Consistency(size, target.size()), &answer)?;
+                    wrong = wrong.saturating_add(usize::from(answer != Answer::Good));
                     if wrong >= MAX_WRONG {
                         break;
                     }
@@ -122,14 +152,29 @@ impl Run<'_> {
         Ok(ServedProofs { api, size: second, root }.check(first, old_root))
     }
 
-    /// Records a wrong or missing answer of the log as a whole. `subject` begins with what was asked.
-    pub(super) fn find_answer(&mut self, subject: &str, answer: &Answer) -> Result<(), Fault> {
-        match answer {
-            Answer::Wrong(why) => self.find_of_log(Code::ProofInvalid, subject, why.clone()),
-            Answer::Missing(why) => {
-                self.find_of_log(Code::Gap, subject, format!("the log does not answer: {why}"))
+    /// Counts an answer, and records one that is wrong or missing. Only what was asked is counted.
+    pub(super) fn record_answer(&mut self, asked: Question, answer: &Answer) -> Result<(), Fault> {
+        let finding = match answer {
+            Answer::Unknown(_) => return Ok(()),
+            Answer::Good => None,
+            Answer::Missing(why) if self.may_be_behind(asked)? => {
+                self.summary.tally.add(asked.check(), 0, 0, 1);
+                let cause = format!(
+                    "the log does not answer all that was asked of its newest trees yet: {why}; run again in some minutes: \
+                     a replica of the log may lag behind"
+                );
+                if !std::mem::replace(&mut self.said_behind, true) {
+                    self.summary.incomplete.push(cause);
+                }
+                return Ok(());
             }
-            Answer::Good | Answer::Unknown(_) => Ok(()),
+            Answer::Missing(why) => Some((Code::Gap, format!("the log does not answer: {why}"))),
+            Answer::Wrong(why) => Some((Code::ProofInvalid, why.clone())),
+        };
+        self.summary.tally.record(asked.check(), finding.is_none());
+        match finding {
+            Some((code, why)) => self.find_of_log(code, asked.subject(), why),
+            None => Ok(()),
         }
     }
 }

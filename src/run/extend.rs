@@ -5,7 +5,7 @@
 //! unproved, the whole tree is folded, and only if it has the signed root are they kept; otherwise
 //! they are forgotten, so that a log that lied once can be read again tomorrow.
 
-use super::answers::{Answer, consistency_subject};
+use super::answers::{Answer, Question};
 use super::history::{evidence_nodes, tree_subject};
 use super::pipeline::in_order;
 use super::served_proofs::ServedProofs;
@@ -30,6 +30,8 @@ enum Pass {
     Whole,
     /// Some were missing or wrong; said in findings.
     Holes,
+    /// Some are not there yet; said in `incomplete`.
+    Lagging,
     /// Could not go on; the cause is in `incomplete`.
     Stopped,
     /// The tiles stopped vouching; go on without them.
@@ -193,7 +195,7 @@ impl Run<'_> {
                 self.rooted(head)?;
                 Ok(Proved::Done(true))
             }
-            (Pass::Holes, ..) => Ok(Proved::Done(true)),
+            (Pass::Holes | Pass::Lagging, ..) => Ok(Proved::Done(true)),
             (Pass::Stopped, ..) => Ok(Proved::Done(false)),
             (Pass::TreeLost(TreeError::Fetch(cause)), ..) => {
                 self.summary.incomplete.push(cause);
@@ -237,6 +239,14 @@ impl Run<'_> {
                 self.forget_unproved()?;
                 Ok(true)
             }
+            Pass::Lagging => {
+                self.forget_unproved()?;
+                if let TreeError::Proof { first, answer: answer @ Answer::Wrong(_) } = why {
+                    // That the last entries are not there yet explains no wrong proof of the first ones.
+                    self.record_answer(Question::Consistency(*first, head.size()), answer)?;
+                }
+                Ok(true)
+            }
             Pass::Stopped => {
                 self.forget_unproved()?;
                 Ok(false)
@@ -253,8 +263,7 @@ impl Run<'_> {
             self.summary.incomplete.push(cause);
             return Ok(());
         }
-        self.summary.tally.record("served-proofs", answer == Answer::Good);
-        self.find_answer(&consistency_subject(first, head.size()), &answer)
+        self.record_answer(Question::Consistency(first, head.size()), &answer)
     }
 
     /// The head continues what is mirrored, and yet the log now serves something else in its place: also
@@ -352,7 +361,11 @@ impl Run<'_> {
             _ if taker.bad.is_empty() => Pass::Whole,
             _ => Pass::Holes,
         };
-        self.report_holes(head, &taker.bad)?;
+        let held_against = self.report_holes(head, &taker.bad)?;
+        let pass = match pass {
+            Pass::Holes if !held_against => Pass::Lagging,
+            pass => pass,
+        };
         Ok((pass, taker, frontier))
     }
 }

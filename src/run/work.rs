@@ -74,7 +74,9 @@ impl TileDoubt {
 /// What became of a bundle.
 pub(super) enum Piece {
     Done(Box<Bundle>),
-    /// Not served, or fewer entries than it must have.
+    /// Not served, and the answer says that it is not there.
+    NotThere(String),
+    /// Not served as it must be: fewer entries, or something else.
     Missing(String),
     /// Served, but not what the signed root commits to.
     Wrong(String),
@@ -89,6 +91,16 @@ pub(super) enum Piece {
 }
 
 impl Piece {
+    /// What a failed fetch of entries means.
+    pub(super) fn of(error: &FetchError) -> Piece {
+        match error {
+            FetchError::NotFound { .. } | FetchError::Lacking { .. } => Piece::NotThere(error.to_string()),
+            FetchError::Malformed { .. } => Piece::Missing(error.to_string()),
+            FetchError::TooLarge { .. } | FetchError::Excess { .. } => Piece::Wrong(error.to_string()),
+            FetchError::Unavailable { .. } | FetchError::Refused { .. } => Piece::Unknown(error.to_string()),
+        }
+    }
+
     /// Bytes that it holds, about: leaves, and as much again for what was decoded from them.
     pub(super) fn weight(&self) -> usize {
         match self {
@@ -105,13 +117,7 @@ impl Piece {
 
 /// Fetches the `width` leaves of bundle `n`.
 pub(super) fn fetch_leaves(source: &dyn LogSource, n: u64, width: u16) -> Result<Leaves, Piece> {
-    source.leaves(n, width).map_err(|error| match error {
-        FetchError::NotFound { .. } | FetchError::Lacking { .. } | FetchError::Malformed { .. } => {
-            Piece::Missing(error.to_string())
-        }
-        FetchError::TooLarge { .. } | FetchError::Excess { .. } => Piece::Wrong(error.to_string()),
-        FetchError::Unavailable { .. } | FetchError::Refused { .. } => Piece::Unknown(error.to_string()),
-    })
+    source.leaves(n, width).map_err(|error| Piece::of(&error))
 }
 
 /// The entries of bundle `n` in words, ends included.
@@ -187,7 +193,7 @@ impl Shop<'_> {
             Ok((leaves, hashes, root))
         };
         match once() {
-            Err(Piece::Missing(_) | Piece::Wrong(_)) => once(),
+            Err(Piece::NotThere(_) | Piece::Missing(_) | Piece::Wrong(_)) => once(),
             first => first,
         }
     }

@@ -13,7 +13,7 @@ use super::places::{Place, Places};
 use super::requests::Outcome;
 use super::retry::{Next, Patience, Timer, retry_after};
 use super::tiled::{Fetcher, Found, Wanted};
-use super::{FetchError, OpenError};
+use super::{FetchError, Lag, OpenError};
 use crate::core::text::escape;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};
@@ -276,6 +276,10 @@ impl Fetcher for Http {
 
     fn parallelism(&self) -> usize {
         parallelism(&self.options)
+    }
+
+    fn lag(&self) -> Lag {
+        Lag::Caches
     }
 
     fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
