@@ -9,10 +9,11 @@ use countersign::core::proof::ConsistencyProof;
 use countersign::run::Silent;
 use countersign::source::tiled::{Fetcher, Found, Tiled, Wanted};
 use countersign::source::{FetchError, Lag, LogSource};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 use support::api::ApiLog;
-use support::api_lab::{clean, key, lab};
+use support::api_lab::{clean, key, lab, requests};
 use support::cli::Auditor;
 use support::lab::{Answer, Desk, Files, MemoryLog};
 use support::log::{HEAD_TIME, honest_log, rejected_leaves, root_of};
@@ -453,5 +454,121 @@ fn a_replica_behind_its_head_is_undecided_with_the_reason() {
         let causes = report["incomplete"].to_string();
         assert!(causes.contains("may lag behind") && causes.contains("head of size 30"), "{causes}");
         assert_eq!(report["checks"]["root"]["result"], "not-checked", "{report:#}");
+    }
+}
+
+/// Sizes that no log has, up to the largest that a checkpoint can name.
+const ABSURD: [u64; 6] = [1 << 40, (1 << 53) - 1, (1 << 62) + 7, 1 << 62, u64::MAX - 1, u64::MAX];
+
+/// A head over more entries than there are in the world is a gap, and nothing else is asked for it.
+#[test]
+fn a_head_of_absurd_size_is_a_gap_after_one_question() {
+    for (size, most) in ABSURD.into_iter().flat_map(|size| [(size, 1_000_000), (size, u64::MAX)]) {
+        let mut files = files_of(300, 0);
+        files.insert("checkpoint".to_owned(), key().checkpoint(size, root_of(&rejected_leaves(3))));
+        let asked = Mutex::new(BTreeSet::new());
+        let log = Tiled::new(Watched { files: &files, asked: &asked });
+        let lab = lab();
+        let desk = lab.desk(0);
+        desk.begin();
+        for _ in 0..2 {
+            let answer = desk.run_with(&log, &Silent, |options| options.max_entries = most);
+            assert_eq!(answer.codes(), ["gap"], "{size} {most}: {answer:?}");
+            assert_eq!((answer.checked, answer.faults.len()), (0, 0), "{size} {most}: {answer:?}");
+        }
+        let asked = asked.into_inner().unwrap();
+        let tiles: Vec<&String> = asked.iter().filter(|path| path.starts_with("tile/")).collect();
+        let last = (size - 1) / 256;
+        let path = |width| countersign::core::tile::TilePath::Entries { index: last, width }.to_path();
+        let width = u16::try_from((size - 1) % 256 + 1).unwrap();
+        let mut expected = vec![path(256), path(width)];
+        expected.dedup();
+        assert_eq!(tiles, expected.iter().collect::<Vec<_>>(), "{size} {most}");
+    }
+}
+
+/// Remembers what is asked for.
+struct Watched<'a> {
+    files: &'a Files,
+    asked: &'a Mutex<BTreeSet<String>>,
+}
+
+impl Fetcher for Watched<'_> {
+    fn location(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn parallelism(&self) -> usize {
+        1
+    }
+
+    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+        self.asked.lock().unwrap().extend(wanted.paths.iter().cloned());
+        MemoryLog { files: self.files, instead: None }.fetch(wanted)
+    }
+}
+
+/// The other head, of the tree that there is, is followed all the same.
+#[test]
+fn a_head_of_absurd_size_keeps_nothing_out() {
+    let mut files = honest_log(&key(), &rejected_leaves(300));
+    files.insert("checkpoint".to_owned(), key().checkpoint(1 << 62, root_of(&rejected_leaves(3))));
+    let lab = lab();
+    let answer = lab.desk(0).audit(&through(&files, Lag::None));
+    assert_eq!((answer.codes(), answer.checked), (vec!["gap"], 300), "{answer:?}");
+}
+
+/// A log that serves its end and is only too large for this auditor is not accused.
+#[test]
+fn a_log_that_is_too_large_here_is_undecided() {
+    let leaves = rejected_leaves(900);
+    let files = honest_log(&key(), &leaves);
+    let api = ApiLog::new(&key(), &leaves, &[900]).source();
+    let tiles = through(&files, Lag::Caches);
+    for source in [&tiles as &dyn LogSource, &api] {
+        let lab = lab();
+        let desk = lab.desk(0);
+        desk.begin();
+        let answer = desk.run_with(source, &Silent, |options| options.max_entries = 800);
+        undecided(&answer, &["--max-entries 800"]);
+    }
+    // Nor is one whose end cannot be had now.
+    let failing = ApiLog::new(&key(), &leaves, &[900]).fail(|asked, answer| match asked {
+        "entries?start=899&count=1" => {
+            Err(FetchError::Unavailable { what: asked.to_owned(), cause: "HTTP 503".to_owned() })
+        }
+        _ => Ok(answer),
+    });
+    let lab = lab();
+    let desk = lab.desk(0);
+    desk.begin();
+    let answer = desk.run_with(&failing.source(), &Silent, |options| options.max_entries = 800);
+    undecided(&answer, &["--max-entries 800", "HTTP 503"]);
+}
+
+/// Behind the JSON API a replica may lag, but for entries that it has no numbers for.
+#[test]
+fn a_head_of_absurd_size_behind_the_api() {
+    for size in ABSURD {
+        let leaves = rejected_leaves(300);
+        let sth = key().sth(size.min((1 << 53) - 1), root_of(&leaves[..3]), HEAD_TIME);
+        let mut log = ApiLog::new(&key(), &leaves, &[300]);
+        log.checkpoint = key().checkpoint(size, root_of(&leaves[..3]));
+        log.sths = vec![(HEAD_TIME, sth)];
+        let asked = requests(&log);
+        let source = log.source();
+        let lab = lab();
+        let desk = lab.desk(0);
+        desk.begin();
+        let first = audit_at(&desk, &source, NOW);
+        match size < 1 << 53 {
+            true => undecided(&first, &["may lag behind"]),
+            false => assert_eq!(first.codes(), ["gap"], "{size}: {first:?}"),
+        }
+        let later = audit_at(&desk, &source, NOW + HOUR);
+        assert_eq!((later.codes(), later.checked), (vec!["gap"], 0), "{size}: {later:?}");
+        let asked = asked.lock().unwrap();
+        assert!(asked.iter().filter(|path| path.starts_with("entries?")).count() <= 16, "{asked:?}");
+        assert!(asked.iter().all(|path| !path.starts_with("consistency")), "{asked:?}");
     }
 }

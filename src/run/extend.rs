@@ -10,8 +10,8 @@ use super::history::{evidence_nodes, tree_subject};
 use super::pipeline::in_order;
 use super::served_proofs::ServedProofs;
 use super::served_tree::{ServedTree, TreeError};
-use super::taker::{Stop, Taken, Taker, too_many};
-use super::work::{Shop, WIDTH, fetch_leaves};
+use super::taker::{BadBundle, Flaw, Stop, Taken, Taker, too_many};
+use super::work::{Piece, Shop, WIDTH, fetch_end, fetch_leaves};
 use super::writer::{Mode, Writer};
 use super::{Fault, Run};
 use crate::core::evidence::Kind;
@@ -23,6 +23,9 @@ use crate::mirror::HeadStatus;
 use crate::source::{LogApi, LogSource};
 use std::ops::ControlFlow;
 use std::sync::Mutex;
+
+/// New entries from which on the last of them are asked for first: 256 bundles, of which one more costs little.
+const MANY: u64 = 256 * WIDTH;
 
 /// How a pass over the new bundles ended.
 enum Pass {
@@ -52,6 +55,9 @@ impl Run<'_> {
             self.summary.tally.record("root", self.summary.target_rooted);
             return Ok(true);
         }
+        if self.lacks_its_end(source, head)? {
+            return Ok(true);
+        }
         if head.size() > self.options.max_entries {
             let cause = format!(
                 "the log's head commits to {} entries, more than --max-entries {}; nothing was fetched",
@@ -65,6 +71,30 @@ impl Run<'_> {
         let result = self.extend(source, head);
         self.progress.end();
         result
+    }
+
+    /// A head can be signed over any number of entries. Before many are fetched, or refused for being too many, its last
+    /// ones are asked for: where they are not there, that is said, and nothing else is fetched for this head.
+    fn lacks_its_end(&mut self, source: &dyn LogSource, head: &Head) -> Result<bool, Fault> {
+        let new = head.size().saturating_sub(self.mirror.state().rooted);
+        if new <= MANY && head.size() <= self.options.max_entries {
+            return Ok(false);
+        }
+        let n = head.size().saturating_sub(1) / WIDTH;
+        let flaw = match fetch_end(source, head.size()) {
+            Err(Piece::NotThere(why)) => Some((Flaw::NotThere, why)),
+            Err(Piece::Missing(why)) => Some((Flaw::Missing, why)),
+            Err(Piece::Wrong(why)) => Some((Flaw::Wrong, why)),
+            // What cannot be reached now is no reason to accuse anybody, nor to go on as if it were there.
+            Err(Piece::Unknown(cause)) => {
+                self.summary.incomplete.push(cause);
+                return Ok(head.size() <= self.options.max_entries);
+            }
+            Ok(()) | Err(_) => None,
+        };
+        let Some((flaw, why)) = flaw else { return Ok(false) };
+        self.report_holes(head, &[BadBundle { n, flaw, why }])?;
+        Ok(true)
     }
 
     fn extend(&mut self, source: &dyn LogSource, head: &Head) -> Result<bool, Fault> {

@@ -10,6 +10,7 @@ use crate::audit::policy::Policy;
 use crate::audit::tally::Tally;
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, LeafHash, leaf_hash};
+use crate::core::limits::MAX_INTEGER;
 use crate::core::second_opinion::rs_merkle_root;
 use crate::core::tile::TilePath;
 use crate::core::tree::CompactRange;
@@ -118,6 +119,25 @@ impl Piece {
 /// Fetches the `width` leaves of bundle `n`.
 pub(super) fn fetch_leaves(source: &dyn LogSource, n: u64, width: u16) -> Result<Leaves, Piece> {
     source.leaves(n, width).map_err(|error| Piece::of(&error))
+}
+
+/// Fetches the end of a log of `size` entries, which is not looked at: the last bundle, or behind the JSON API the last
+/// entry. What is missing or wrong is asked for once more, as everywhere.
+pub(super) fn fetch_end(source: &dyn LogSource, size: u64) -> Result<(), Piece> {
+    let last = size.saturating_sub(1);
+    let width = u16::try_from(last % WIDTH).unwrap_or(0).saturating_add(1);
+    let once = || match source.api() {
+        // Nobody can be behind on an entry that no answer can name.
+        Some(_) if last > MAX_INTEGER => Err(Piece::Missing(format!(
+            "the JSON API has no number for entry {last}: its numbers end at 2^53 - 1"
+        ))),
+        Some(api) => api.leaf(last).map(drop).map_err(|error| Piece::of(&error)),
+        None => fetch_leaves(source, last / WIDTH, width).map(drop),
+    };
+    match once() {
+        Err(Piece::NotThere(_) | Piece::Missing(_) | Piece::Wrong(_)) => once(),
+        first => first,
+    }
 }
 
 /// The entries of bundle `n` in words, ends included.
