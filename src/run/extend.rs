@@ -187,7 +187,9 @@ impl Run<'_> {
         let proofs = ServedProofs { api, size: head.size(), root: head.root() };
         let Some(frontier) = self.mirror.state().frontier() else { return Ok(true) };
         match proofs.vouch(&frontier) {
-            Answer::Good => {}
+            Answer::Good => {
+                self.summary.tally.add("served-proofs", u64::from(proofs.is_asked(&frontier)), 0, 0);
+            }
             Answer::Unknown(cause) => {
                 self.summary.incomplete.push(cause);
                 return Ok(false);

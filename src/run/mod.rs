@@ -283,6 +283,8 @@ impl<'a> Run<'a> {
         self.recheck()?;
         self.watch()?;
         if reachable {
+            // The proofs between all trees that the log signed are asked for: those that were shown in this run, too.
+            self.check_mirrored()?;
             self.check_answers()?;
         }
         self.check_history()?;

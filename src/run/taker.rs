@@ -137,7 +137,10 @@ impl<'a> Taker<'a> {
     pub(super) fn flush(&mut self, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
         if let Some(proofs) = self.proofs.as_ref().filter(|_| writer.waiting() > 0) {
             match proofs.vouch(writer.frontier()) {
-                Answer::Good => self.taken.vouched = self.taken.vouched.saturating_add(1),
+                Answer::Good => {
+                    let asked = u64::from(proofs.is_asked(writer.frontier()));
+                    self.taken.vouched = self.taken.vouched.saturating_add(asked);
+                }
                 Answer::Unknown(cause) => return ControlFlow::Break(Stop::Unknown(cause)),
                 answer => {
                     let lost = keep_proved(proofs, writer, answer);
