@@ -7,11 +7,15 @@ mod support;
 use countersign::core::api;
 use countersign::core::proof::ConsistencyProof;
 use countersign::source::FetchError;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use support::api::ApiLog;
 use support::api_lab::{changed, clean, flip, history, key, lab, log, requests};
+use support::cli::Auditor;
 use support::lab::{Answer, MemoryLog};
 use support::log::{HEAD_TIME, honest_log, leaf, rejected, rejected_leaves, root_of};
+use support::{Reply, TestServer};
 
 #[test]
 fn an_honest_log_of_any_size_and_page_is_clean() {
@@ -195,6 +199,116 @@ fn a_wrong_consistency_proof_alone_is_no_violation_and_keeps_nothing_out() {
         let answer = lab().desk(0).audit(&log.source());
         assert_eq!(answer.codes(), ["proof-invalid"], "{answer:?}");
         assert_eq!(answer.checked, 9000, "the entries have the signed root: {answer:?}");
+    }
+}
+
+/// The sizes of a log's heads in the tests of the proofs between them.
+const SIZES: [usize; 6] = [10, 60, 100, 256, 300, 700];
+
+/// That log; each consistency answer is `change`d.
+fn signed_often(
+    change: impl Fn(u64, u64, ConsistencyProof) -> ConsistencyProof + Send + Sync + 'static,
+) -> ApiLog {
+    ApiLog::new(&key(), &rejected_leaves(700), &SIZES).change(move |asked, answer| {
+        let Some((first, second)) = pair(asked) else { return answer };
+        let proof = api::read_consistency(&answer?, first, second).unwrap();
+        Some(api::write_consistency(first, second, &change(first, second, proof)))
+    })
+}
+
+/// The sizes of a question for a consistency proof.
+fn pair(asked: &str) -> Option<(u64, u64)> {
+    let (first, second) = asked.strip_prefix("consistency?first=")?.split_once("&second=")?;
+    Some((first.parse().unwrap(), second.parse().unwrap()))
+}
+
+/// The first audit knows the log's other heads from its list, and asks how they lead to each other.
+#[test]
+fn a_first_audit_asks_for_the_proofs_between_heads() {
+    let adjacent: BTreeSet<(u64, u64)> =
+        SIZES.windows(2).map(|sizes| (sizes[0] as u64, sizes[1] as u64)).collect();
+    for full in [false, true] {
+        let lab = lab();
+        let desk = lab.desk(0);
+        desk.begin();
+        let log = signed_often(|_, _, proof| proof);
+        let asked = requests(&log);
+        let source = log.source();
+        clean(&if full { desk.audit_full(&source) } else { desk.audit(&source) }, 700);
+        let asked: BTreeSet<(u64, u64)> =
+            asked.lock().unwrap().iter().filter_map(|asked| pair(asked)).collect();
+        let count = asked.intersection(&adjacent).count();
+        assert!(asked.contains(&(300, 700)), "the newest always: {asked:?}");
+        assert!(if full { count == 5 } else { (4..=5).contains(&count) }, "{asked:?}");
+        assert!(asked.len() <= count + 2, "{asked:?}");
+    }
+}
+
+#[test]
+fn false_proofs_between_heads_do_not_pass_the_first_audit() {
+    let flipped = |mut proof: ConsistencyProof| {
+        flip(proof.0.last_mut().unwrap());
+        proof
+    };
+    type Lie = fn(u64, u64) -> bool;
+    let lies: [Lie; 4] = [
+        |_, _| true,
+        |_, second| second == 700,
+        |_, second| second != 700,
+        |first, second| first != 256 && second - first < 400,
+    ];
+    for (number, lie) in lies.into_iter().enumerate() {
+        for full in [false, true] {
+            let lab = lab();
+            let desk = lab.desk(0);
+            desk.begin();
+            let log = signed_often(
+                move |first, second, proof| {
+                    if lie(first, second) { flipped(proof) } else { proof }
+                },
+            );
+            let source = log.source();
+            let answer = if full { desk.audit_full(&source) } else { desk.audit(&source) };
+            assert_eq!(answer.codes(), ["proof-invalid"], "{number} {full}: {answer:?}");
+            assert_eq!(answer.checked, 700, "{answer:?}");
+            clean(&desk.audit_again(&signed_often(|_, _, proof| proof).source()), 700);
+        }
+    }
+}
+
+/// What the report says was asked, was asked: counted by the server.
+#[test]
+fn the_report_counts_the_proofs_that_were_asked_for() {
+    for (sizes, options) in [
+        (&[300][..], &[][..]),
+        (&[300], &["--full"]),
+        (&[20, 100, 300], &[]),
+        (&[20, 100, 300], &["--full"]),
+        // Pages that consistency proofs vouch for besides.
+        (&[9000], &[]),
+        (&[100, 9000], &[]),
+    ] {
+        let leaves = rejected_leaves(*sizes.last().unwrap());
+        let log = ApiLog::new(&key(), &leaves, sizes);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (counted, to) = (asked.clone(), sizes.len());
+        let server = TestServer::start(move |request| {
+            let path = request.path.trim_start_matches('/');
+            let proof = path.starts_with("consistency") || path.starts_with("inclusion");
+            counted.fetch_add(usize::from(proof), SeqCst);
+            match log.answer(path) {
+                Some(body) => Reply::ok(body),
+                None => Reply::status("404 Not Found", "", ""),
+            }
+        });
+        let auditor = Auditor::new(&key().vkey());
+        let outcome = auditor.audit(format!("api+{}", server.url()), &[&["--init"], options].concat());
+        outcome.expect(0, &[]);
+        let report = outcome.report();
+        let count = report["checks"]["served-proofs"]["count"].as_u64().unwrap();
+        assert_eq!(count, asked.load(SeqCst) as u64, "{sizes:?} {options:?}: {report:#}");
+        let notes = report["notes"].to_string();
+        assert_eq!(notes.contains("no consistency proof to ask for"), to == 1, "{notes}");
     }
 }
 

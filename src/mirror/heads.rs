@@ -379,6 +379,41 @@ impl Mirror {
         self.largest_of(provenances, "first_seen <= ?4", &time, key)
     }
 
+    /// The largest head that the log served in this format and that came here at this time or before, which is written
+    /// as the mirror writes it.
+    pub fn largest_served_by(
+        &self,
+        time: &str,
+        format: HeadFormat,
+        key: &LogKey,
+    ) -> Result<Option<StoredHead>> {
+        let condition = format!("first_seen <= ?4 AND format = '{}'", format.as_str());
+        self.largest_of(&[Provenance::Served], &condition, &time, key)
+    }
+
+    /// The largest STH of one of these provenances that is dated at this time or before, in Unix milliseconds.
+    pub fn largest_dated_by(
+        &self,
+        time: u64,
+        provenances: &[Provenance],
+        key: &LogKey,
+    ) -> Result<Option<StoredHead>> {
+        self.largest_of(provenances, "format = 'sth' AND time <= ?4", &int(time), key)
+    }
+
+    /// The head of this tree that came here first.
+    pub fn first_of_tree(&self, size: u64, root: &Hash, key: &LogKey) -> Result<Option<StoredHead>> {
+        let query = Query {
+            sizes: only(size),
+            condition: "root = ?3",
+            values: &[&root.0],
+            then: "first_seen",
+            limit: 1,
+            ..Query::all()
+        };
+        self.query_head(&query, key)
+    }
+
     /// The largest head that the log itself showed, us or a peer, before this time, which is written as the mirror
     /// writes it.
     pub fn largest_seen_before(&self, time: &str, key: &LogKey) -> Result<Option<StoredHead>> {

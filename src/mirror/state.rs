@@ -44,6 +44,13 @@ pub struct State {
     /// Where the next look at these runs begins.
     #[serde(default)]
     pub seen_scrubbed: Cursor,
+    /// When entries that a signed head commits to were first not there behind the JSON API, in Unix milliseconds; 0:
+    /// never.
+    #[serde(default)]
+    pub entries_missing_since: u64,
+    /// The size of that head.
+    #[serde(default)]
+    pub entries_missing_below: u64,
     /// Checked entries by decision; `unreadable` for leaves that are no entry.
     pub decisions: Decisions,
     /// Check name → passed, failed, not checked; over the entries `[0, checked)`.
@@ -86,6 +93,8 @@ impl State {
             listed_until: 0,
             seen: Vec::new(),
             seen_scrubbed: Cursor::default(),
+            entries_missing_since: 0,
+            entries_missing_below: 0,
             decisions: Decisions::default(),
             tally: BTreeMap::new(),
             seals: BTreeMap::new(),

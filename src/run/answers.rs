@@ -7,18 +7,26 @@
 //! who have no mirror. Alone it is never a violation: whoever carried it may have broken it.
 
 use super::history::mirrored_range;
+use super::pipeline::in_order;
 use super::served_proofs::ServedProofs;
 use super::{Fault, Run};
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::Head;
+use crate::core::limits::MAX_PROOF_ANSWER;
 use crate::source::{FetchError, LogApi};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::ControlFlow;
 
-/// Earlier heads whose consistency proof is asked for in an ordinary run, the newest among them.
+/// Trees from which the consistency proof to the next larger one is asked for in an ordinary run.
 const SAMPLE_HEADS: usize = 4;
 
 /// The same with `--full`. A log that signed more trees than this is sampled.
 const FULL_HEADS: usize = 10_000;
+
+/// Trees from which the consistency proof to the newest one is asked for besides.
+const SAMPLE_SKIPPING: usize = 2;
 
 /// Wrong answers of one kind before a run stops asking: one is a finding, and a log that answers
 /// nothing right must not keep us here, nor fill the report.
@@ -66,9 +74,42 @@ impl Answer {
     }
 }
 
-/// The subject of a finding about one consistency answer.
-pub(super) fn consistency_subject(first: u64, second: u64) -> String {
-    format!("consistency {first} {second}")
+/// What was asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Question {
+    /// The consistency proof between trees of these sizes.
+    Consistency(u64, u64),
+    /// The inclusion proof of an entry in the tree of a size.
+    Inclusion(u64, u64),
+    /// The verification bundle of an entry.
+    Verification(u64),
+}
+
+impl Question {
+    /// The subject of a finding about the answer.
+    pub(super) fn subject(self) -> String {
+        match self {
+            Question::Consistency(first, second) => format!("consistency {first} {second}"),
+            Question::Inclusion(index, size) => format!("inclusion {index} {size}"),
+            Question::Verification(index) => format!("verification {index}"),
+        }
+    }
+
+    /// The check that it is part of.
+    fn check(self) -> &'static str {
+        match self {
+            Question::Consistency(..) | Question::Inclusion(..) => "served-proofs",
+            Question::Verification(_) => "verification-bundles",
+        }
+    }
+
+    /// The smallest tree that can answer it.
+    pub(super) fn tree(self) -> u64 {
+        match self {
+            Question::Consistency(_, size) | Question::Inclusion(_, size) => size,
+            Question::Verification(index) => index.saturating_add(1),
+        }
+    }
 }
 
 impl Run<'_> {
@@ -82,32 +123,62 @@ impl Run<'_> {
         self.check_entry_answers(api, &target)
     }
 
+    /// Asks how trees that the log signed lead to the next larger ones, and some to the newest.
     fn check_consistency_answers(&mut self, api: &dyn LogApi, target: &Head) -> Result<(), Fault> {
         let mut sizes = self.mirror.consistent_sizes(target.size())?;
-        let most = if self.options.full { FULL_HEADS } else { SAMPLE_HEADS };
-        let newest = sizes.pop();
-        fastrand::shuffle(&mut sizes);
-        sizes.truncate(most.saturating_sub(1));
-        let mut wrong: usize = 0;
-        for size in newest.into_iter().chain(sizes) {
-            match self.consistency_answer(api, size, target.size(), target.root())? {
-                Answer::Good => self.summary.tally.record("served-proofs", true),
-                Answer::Unknown(cause) => {
-                    self.summary.incomplete.push(cause);
-                    return Ok(());
-                }
-                answer => {
-                    self.summary.tally.record("served-proofs", false);
-                    let subject = consistency_subject(size, target.size());
-                    self.find_answer(&subject, &answer)?;
-                    wrong = wrong.saturating_add(1);
-                    if wrong >= MAX_WRONG {
-                        break;
-                    }
+        sizes.push(target.size());
+        let pairs = pairs(&sizes, self.options.full);
+        if pairs.is_empty() {
+            let note = "the log signed one tree so far: there is no consistency proof to ask for";
+            self.summary.notes.push(note.to_owned());
+        }
+        let mut roots: BTreeMap<u64, Hash> = BTreeMap::from([(target.size(), target.root())]);
+        for (first, second) in &pairs {
+            for size in [first, second] {
+                if let Entry::Vacant(place) = roots.entry(*size) {
+                    place.insert(mirrored_range(self.mirror, 0..*size)?);
                 }
             }
         }
-        Ok(())
+        let questions: Vec<(u64, Hash, ServedProofs<'_>)> = pairs
+            .iter()
+            .filter_map(|(first, size)| {
+                let (old, root) = (*roots.get(first)?, *roots.get(size)?);
+                Some((*first, old, ServedProofs { api, size: *size, root }))
+            })
+            .collect();
+        let workers = self.options.workers.max(1);
+        let progress = self.progress;
+        progress.begin("asking the log for consistency proofs", questions.len() as u64);
+        let mut wrong: usize = 0;
+        let flow = in_order(
+            0..questions.len() as u64,
+            workers,
+            || (),
+            |piece, ()| {
+                let question = usize::try_from(piece).ok().and_then(|piece| questions.get(piece));
+                let asked = question.map(|(first, old, proofs)| {
+                    (Question::Consistency(*first, proofs.size), proofs.check(*first, *old))
+                });
+                (asked, MAX_PROOF_ANSWER)
+            },
+            |_, asked| {
+                progress.advance(1);
+                let Some((asked, answer)) = asked else { return ControlFlow::Continue(()) };
+                if let Answer::Unknown(cause) = answer {
+                    self.summary.incomplete.push(cause);
+                    return ControlFlow::Break(Ok(()));
+                }
+                wrong = wrong.saturating_add(usize::from(answer != Answer::Good));
+                match self.record_answer(asked, &answer) {
+                    Err(fault) => ControlFlow::Break(Err(fault)),
+                    Ok(()) if wrong >= MAX_WRONG => ControlFlow::Break(Ok(())),
+                    Ok(()) => ControlFlow::Continue(()),
+                }
+            },
+        );
+        progress.end();
+        flow.break_value().unwrap_or(Ok(()))
     }
 
     /// Asks for one proof between two trees that the mirror has.
@@ -122,14 +193,80 @@ impl Run<'_> {
         Ok(ServedProofs { api, size: second, root }.check(first, old_root))
     }
 
-    /// Records a wrong or missing answer of the log as a whole. `subject` begins with what was asked.
-    pub(super) fn find_answer(&mut self, subject: &str, answer: &Answer) -> Result<(), Fault> {
-        match answer {
-            Answer::Wrong(why) => self.find_of_log(Code::ProofInvalid, subject, why.clone()),
-            Answer::Missing(why) => {
-                self.find_of_log(Code::Gap, subject, format!("the log does not answer: {why}"))
+    /// Counts an answer, and records one that is wrong or missing. Only what was asked is counted.
+    pub(super) fn record_answer(&mut self, asked: Question, answer: &Answer) -> Result<(), Fault> {
+        let finding = match answer {
+            Answer::Unknown(_) => return Ok(()),
+            Answer::Good => None,
+            Answer::Missing(why) if self.may_be_behind(asked)? => {
+                self.summary.tally.add(asked.check(), 0, 0, 1);
+                let cause = format!(
+                    "the log does not answer all that was asked of its newest trees yet: {why}; run again in some minutes: \
+                     a replica of the log may lag behind"
+                );
+                if !std::mem::replace(&mut self.said_behind, true) {
+                    self.summary.incomplete.push(cause);
+                }
+                return Ok(());
             }
-            Answer::Good | Answer::Unknown(_) => Ok(()),
+            Answer::Missing(why) => Some((Code::Gap, format!("the log does not answer: {why}"))),
+            Answer::Wrong(why) => Some((Code::ProofInvalid, why.clone())),
+        };
+        self.summary.tally.record(asked.check(), finding.is_none());
+        match finding {
+            Some((code, why)) => self.find_of_log(code, asked.subject(), why),
+            None => Ok(()),
         }
+    }
+}
+
+/// Pairs of sizes whose consistency is asked for, out of those of all trees that the log signed, ascending: each and the
+/// next one, and some with the newest. All of the former with `full`; else some, which no log can foresee. The newest and
+/// the one before it always.
+fn pairs(sizes: &[u64], full: bool) -> Vec<(u64, u64)> {
+    let next = sizes.iter().copied().zip(sizes.iter().copied().skip(1));
+    let mut next: Vec<(u64, u64)> = next.collect();
+    let Some(newest) = next.pop() else { return Vec::new() };
+    let mut skipping: Vec<(u64, u64)> = next.iter().map(|(first, _)| (*first, newest.1)).collect();
+    let most = if full { FULL_HEADS } else { SAMPLE_HEADS };
+    if next.len() >= most {
+        fastrand::shuffle(&mut next);
+        next.truncate(most.saturating_sub(1));
+    }
+    fastrand::shuffle(&mut skipping);
+    skipping.truncate(SAMPLE_SKIPPING);
+    std::iter::once(newest).chain(next).chain(skipping).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_adjacent_pair_is_asked_for_or_a_sample() {
+        for count in 0..40_u64 {
+            let sizes: Vec<u64> = (1..=count).map(|n| n * n).collect();
+            let adjacent: BTreeSet<(u64, u64)> =
+                sizes.iter().copied().zip(sizes.iter().copied().skip(1)).collect();
+            for full in [false, true] {
+                let pairs = pairs(&sizes, full);
+                let distinct: BTreeSet<(u64, u64)> = pairs.iter().copied().collect();
+                assert_eq!(distinct.len(), pairs.len(), "{pairs:?}");
+                assert!(pairs.iter().all(|(first, second)| first < second), "{pairs:?}");
+                assert_eq!(pairs.first(), adjacent.last(), "the newest is always asked for");
+                let asked = distinct.intersection(&adjacent).count();
+                let all = adjacent.len();
+                assert_eq!(asked, if full { all } else { all.min(SAMPLE_HEADS) }, "{pairs:?}");
+                assert!(pairs.len() <= asked + SAMPLE_SKIPPING);
+            }
+        }
+    }
+
+    #[test]
+    fn the_number_of_questions_is_bounded() {
+        let sizes: Vec<u64> = (1..=3 * FULL_HEADS as u64).collect();
+        assert_eq!(pairs(&sizes, true).len(), FULL_HEADS + SAMPLE_SKIPPING);
+        assert_eq!(pairs(&sizes, false).len(), SAMPLE_HEADS + SAMPLE_SKIPPING);
     }
 }

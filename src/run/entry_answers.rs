@@ -1,7 +1,7 @@
 //! What the JSON API says of single entries, held against the mirror: the inclusion proof and the
 //! verification bundle, of a sample that no log can foresee, or with `--full` of every entry.
 
-use super::answers::{Answer, MAX_WRONG, judged};
+use super::answers::{Answer, MAX_WRONG, Question, judged};
 use super::pipeline::in_order;
 use super::{Fault, Run};
 use crate::audit::bundle::{CheckedBundle, RecentHeads, check_bundle};
@@ -175,11 +175,7 @@ impl Run<'_> {
     }
 
     fn record_inclusion(&mut self, asked: &Asked, target: &Head) -> Result<(), Fault> {
-        if matches!(asked.inclusion, Answer::Unknown(_)) {
-            return Ok(());
-        }
-        self.summary.tally.record("served-proofs", asked.inclusion == Answer::Good);
-        self.find_answer(&format!("inclusion {} {}", asked.index, target.size()), &asked.inclusion)
+        self.record_answer(Question::Inclusion(asked.index, target.size()), &asked.inclusion)
     }
 
     /// Records what came of one bundle; gives the cause where the log could not be asked.
@@ -189,7 +185,7 @@ impl Run<'_> {
         bundle: BundleAnswer,
         tally: &mut Tallied,
     ) -> Result<Option<String>, Fault> {
-        let subject = format!("verification {index}");
+        let subject = Question::Verification(index).subject();
         match bundle {
             BundleAnswer::NotAsked => self.summary.tally.add("verification-bundles", 0, 0, 1),
             BundleAnswer::TooLong(cause) => {
@@ -202,8 +198,7 @@ impl Run<'_> {
             BundleAnswer::None(Answer::Unknown(cause)) => return Ok(Some(cause)),
             BundleAnswer::None(answer) => {
                 tally.wrong = tally.wrong.saturating_add(1);
-                self.summary.tally.record("verification-bundles", false);
-                self.find_answer(&subject, &answer)?;
+                self.record_answer(Question::Verification(index), &answer)?;
             }
             BundleAnswer::Checked(checked) => {
                 self.summary.tally.record("verification-bundles", checked.problems.is_empty());

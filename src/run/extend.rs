@@ -5,13 +5,13 @@
 //! unproved, the whole tree is folded, and only if it has the signed root are they kept; otherwise
 //! they are forgotten, so that a log that lied once can be read again tomorrow.
 
-use super::answers::{Answer, consistency_subject};
+use super::answers::{Answer, Question};
 use super::history::{evidence_nodes, tree_subject};
 use super::pipeline::in_order;
 use super::served_proofs::ServedProofs;
 use super::served_tree::{ServedTree, TreeError};
-use super::taker::{Stop, Taken, Taker, too_many};
-use super::work::{Shop, WIDTH, fetch_leaves};
+use super::taker::{BadBundle, Flaw, Stop, Taken, Taker, too_many};
+use super::work::{Piece, Shop, WIDTH, fetch_end, fetch_leaves};
 use super::writer::{Mode, Writer};
 use super::{Fault, Run};
 use crate::core::evidence::Kind;
@@ -24,12 +24,17 @@ use crate::source::{LogApi, LogSource};
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
+/// New entries from which on the last of them are asked for first: 256 bundles, of which one more costs little.
+const MANY: u64 = 256 * WIDTH;
+
 /// How a pass over the new bundles ended.
 enum Pass {
     /// All taken.
     Whole,
     /// Some were missing or wrong; said in findings.
     Holes,
+    /// Some are not there yet; said in `incomplete`.
+    Lagging,
     /// Could not go on; the cause is in `incomplete`.
     Stopped,
     /// The tiles stopped vouching; go on without them.
@@ -50,6 +55,9 @@ impl Run<'_> {
             self.summary.tally.record("root", self.summary.target_rooted);
             return Ok(true);
         }
+        if self.lacks_its_end(source, head)? {
+            return Ok(true);
+        }
         if head.size() > self.options.max_entries {
             let cause = format!(
                 "the log's head commits to {} entries, more than --max-entries {}; nothing was fetched",
@@ -63,6 +71,30 @@ impl Run<'_> {
         let result = self.extend(source, head);
         self.progress.end();
         result
+    }
+
+    /// A head can be signed over any number of entries. Before many are fetched, or refused for being too many, its last
+    /// ones are asked for: where they are not there, that is said, and nothing else is fetched for this head.
+    fn lacks_its_end(&mut self, source: &dyn LogSource, head: &Head) -> Result<bool, Fault> {
+        let new = head.size().saturating_sub(self.mirror.state().rooted);
+        if new <= MANY && head.size() <= self.options.max_entries {
+            return Ok(false);
+        }
+        let n = head.size().saturating_sub(1) / WIDTH;
+        let flaw = match fetch_end(source, head.size()) {
+            Err(Piece::NotThere(why)) => Some((Flaw::NotThere, why)),
+            Err(Piece::Missing(why)) => Some((Flaw::Missing, why)),
+            Err(Piece::Wrong(why)) => Some((Flaw::Wrong, why)),
+            // What cannot be reached now is no reason to accuse anybody, nor to go on as if it were there.
+            Err(Piece::Unknown(cause)) => {
+                self.summary.incomplete.push(cause);
+                return Ok(head.size() <= self.options.max_entries);
+            }
+            Ok(()) | Err(_) => None,
+        };
+        let Some((flaw, why)) = flaw else { return Ok(false) };
+        self.report_holes(head, &[BadBundle { n, flaw, why }])?;
+        Ok(true)
     }
 
     fn extend(&mut self, source: &dyn LogSource, head: &Head) -> Result<bool, Fault> {
@@ -155,7 +187,9 @@ impl Run<'_> {
         let proofs = ServedProofs { api, size: head.size(), root: head.root() };
         let Some(frontier) = self.mirror.state().frontier() else { return Ok(true) };
         match proofs.vouch(&frontier) {
-            Answer::Good => {}
+            Answer::Good => {
+                self.summary.tally.add("served-proofs", u64::from(proofs.is_asked(&frontier)), 0, 0);
+            }
             Answer::Unknown(cause) => {
                 self.summary.incomplete.push(cause);
                 return Ok(false);
@@ -193,7 +227,7 @@ impl Run<'_> {
                 self.rooted(head)?;
                 Ok(Proved::Done(true))
             }
-            (Pass::Holes, ..) => Ok(Proved::Done(true)),
+            (Pass::Holes | Pass::Lagging, ..) => Ok(Proved::Done(true)),
             (Pass::Stopped, ..) => Ok(Proved::Done(false)),
             (Pass::TreeLost(TreeError::Fetch(cause)), ..) => {
                 self.summary.incomplete.push(cause);
@@ -237,6 +271,14 @@ impl Run<'_> {
                 self.forget_unproved()?;
                 Ok(true)
             }
+            Pass::Lagging => {
+                self.forget_unproved()?;
+                if let TreeError::Proof { first, answer: answer @ Answer::Wrong(_) } = why {
+                    // That the last entries are not there yet explains no wrong proof of the first ones.
+                    self.record_answer(Question::Consistency(*first, head.size()), answer)?;
+                }
+                Ok(true)
+            }
             Pass::Stopped => {
                 self.forget_unproved()?;
                 Ok(false)
@@ -253,8 +295,7 @@ impl Run<'_> {
             self.summary.incomplete.push(cause);
             return Ok(());
         }
-        self.summary.tally.record("served-proofs", answer == Answer::Good);
-        self.find_answer(&consistency_subject(first, head.size()), &answer)
+        self.record_answer(Question::Consistency(first, head.size()), &answer)
     }
 
     /// The head continues what is mirrored, and yet the log now serves something else in its place: also
@@ -352,7 +393,11 @@ impl Run<'_> {
             _ if taker.bad.is_empty() => Pass::Whole,
             _ => Pass::Holes,
         };
-        self.report_holes(head, &taker.bad)?;
+        let held_against = self.report_holes(head, &taker.bad)?;
+        let pass = match pass {
+            Pass::Holes if !held_against => Pass::Lagging,
+            pass => pass,
+        };
         Ok((pass, taker, frontier))
     }
 }

@@ -162,47 +162,6 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The log must not go back behind what it signed (specification section 10): neither its
-    /// newest head behind any head kept, nor one format behind what that format showed us.
-    fn check_rollback(&mut self, served: &[Head]) -> Result<(), Fault> {
-        let newest = served.iter().map(Head::size).max().unwrap_or(0);
-        let key = self.policy.log_key.clone();
-        let mut back: Option<(&'static str, u64, u64)> = None;
-        if let Some(kept) =
-            self.mirror.largest_head(None, &[Provenance::Served, Provenance::Imported], &key)?
-            && newest < kept.head.size()
-        {
-            back = Some(("newest head", newest, kept.head.size()));
-        }
-        // What the log showed elsewhere may be ahead for a while. Not the largest of those: a log that shows others
-        // ever more would always have a new one.
-        let before = text::time(self.options.now.0.saturating_sub(limits::LAG_MS));
-        let elsewhere = [Provenance::Listed, Provenance::Peer];
-        if let Some(kept) = self.mirror.largest_seen_by(&before, &elsewhere, &key)?
-            && newest < kept.head.size()
-        {
-            back = back.or(Some(("newest head", newest, kept.head.size())));
-        }
-        for head in served {
-            if let Some(kept) = self.mirror.largest_head(Some(head.format()), &[Provenance::Served], &key)?
-                && head.size() < kept.head.size()
-                && back.is_none()
-            {
-                back = Some((head.format().as_str(), head.size(), kept.head.size()));
-            }
-        }
-        self.summary.tally.record("head-rollback", back.is_none());
-        match back {
-            Some((what, now, before)) => {
-                let message = format!(
-                    "the log now serves a {what} of size {now}; it signed one of size {before} before"
-                );
-                self.find_of_log(Code::HeadRollback, "", message)
-            }
-            None => self.end_findings_of(Code::HeadRollback),
-        }
-    }
-
     fn check_times(&mut self, served: &[Head]) -> Result<(), Fault> {
         let before = self.summary.tally.get("head-time").failed;
         let latest = self.latest_time();

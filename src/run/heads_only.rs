@@ -13,7 +13,7 @@
 //! a run in which nothing changed asks for the head alone, and no head is ever forgotten. An audit of the entries begins
 //! by taking all links back, and holds every head against the mirrored leaves instead.
 
-use super::answers::{Answer, MAX_WRONG, consistency_subject};
+use super::answers::{Answer, MAX_WRONG, Question};
 use super::history::evidence_nodes;
 use super::served_proofs::ServedProofs;
 use super::served_tree::{ServedTree, TreeError};
@@ -319,8 +319,7 @@ impl Run<'_> {
             self.report_contradiction(Kind::InconsistentHeads, other, head, Some(&nodes))?;
             return Ok(Link::Contradicted);
         }
-        self.summary.tally.record("served-proofs", false);
-        self.find_answer(&consistency_subject(other.size(), head.size()), &answer)?;
+        self.record_answer(Question::Consistency(other.size(), head.size()), &answer)?;
         Ok(Link::Unproved)
     }
 

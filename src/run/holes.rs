@@ -3,7 +3,7 @@
 use super::history::{mirrored_range, tree_subject};
 use super::pipeline::in_order;
 use super::served_tree::TreeError;
-use super::taker::BadBundle;
+use super::taker::{BadBundle, Flaw};
 use super::work::{Piece, Shop, TileDoubt, WIDTH, fetch_leaves, fold};
 use super::{Fault, Run};
 use crate::core::evidence::Kind;
@@ -31,10 +31,17 @@ enum Refold {
 }
 
 impl Run<'_> {
-    /// One finding for the bundles that are missing, one for those that are wrong.
-    pub(super) fn report_holes(&mut self, head: &Head, bad: &[BadBundle]) -> Result<(), Fault> {
+    /// One finding for the bundles that are missing, one for those that are wrong. `false` where there is none, because
+    /// a replica may be behind; that is said.
+    pub(super) fn report_holes(&mut self, head: &Head, bad: &[BadBundle]) -> Result<bool, Fault> {
+        if let [bad] = bad
+            && self.is_lagging(head, bad)?
+        {
+            return Ok(false);
+        }
         for (missing, code) in [(true, Code::Gap), (false, Code::RootMismatch)] {
-            let of_kind: Vec<&BadBundle> = bad.iter().filter(|b| b.missing == missing).collect();
+            let of_kind: Vec<&BadBundle> =
+                bad.iter().filter(|b| (b.flaw != Flaw::Wrong) == missing).collect();
             let Some(first) = of_kind.first() else { continue };
             let from = first.n.saturating_mul(WIDTH);
             let to = from.saturating_add(WIDTH).min(head.size());
@@ -59,7 +66,7 @@ impl Run<'_> {
                 "entries from {checked} on were not fully checked: the log does not serve all of them"
             ));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Compares the served tiles above level 0 that the new entries changed. `false` where the log

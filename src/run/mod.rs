@@ -15,6 +15,8 @@
 //!    that are verified before they are reported.
 //! 6. `upkeep`: what was wrong with how the log served, is it still? Are our own bytes intact?
 //!
+//! What caches and replicas may be to blame for is undecided for an hour first (`lag`).
+//!
 //! With `--heads-only` there is step 1, and in place of the others `heads_only`: heads are proved to be of one history
 //! without their entries.
 //!
@@ -30,6 +32,7 @@ pub mod heads;
 mod heads_only;
 pub mod history;
 mod holes;
+mod lag;
 mod listed;
 mod peers;
 mod pipeline;
@@ -176,6 +179,8 @@ pub struct Run<'a> {
     pub(crate) summary: Summary,
     /// The whole mirror was re-hashed in this run.
     pub(crate) confirmed: bool,
+    /// It was said that a replica may be behind in what it answers.
+    pub(crate) said_behind: bool,
     /// Watch rules.
     rules: &'a [Rule],
 }
@@ -198,6 +203,7 @@ impl<'a> Run<'a> {
             peers: &[],
             summary: Summary::default(),
             confirmed: false,
+            said_behind: false,
             rules: &[],
         }
     }
@@ -277,6 +283,8 @@ impl<'a> Run<'a> {
         self.recheck()?;
         self.watch()?;
         if reachable {
+            // The proofs between all trees that the log signed are asked for: those that were shown in this run, too.
+            self.check_mirrored()?;
             self.check_answers()?;
         }
         self.check_history()?;

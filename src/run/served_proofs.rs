@@ -37,6 +37,11 @@ impl ServedProofs<'_> {
         self.check(old, prefix.root())
     }
 
+    /// Whether the log is asked, to vouch for `prefix`: nothing and everything need no proof.
+    pub(super) fn is_asked(&self, prefix: &CompactRange) -> bool {
+        (1..self.size).contains(&prefix.end())
+    }
+
     /// Asks for the proof from a tree of `old` leaves with `old_root`, and verifies it.
     pub(super) fn check(&self, old: u64, old_root: Hash) -> Answer {
         judged(

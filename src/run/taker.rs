@@ -31,8 +31,19 @@ pub(super) enum Stop {
 /// A bundle that is not what the signed root commits to.
 pub(super) struct BadBundle {
     pub n: u64,
-    pub missing: bool,
+    pub flaw: Flaw,
     pub why: String,
+}
+
+/// What is wrong with a bundle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Flaw {
+    /// See [`Piece::NotThere`].
+    NotThere,
+    /// See [`Piece::Missing`].
+    Missing,
+    /// See [`Piece::Wrong`].
+    Wrong,
 }
 
 /// What was taken besides entries.
@@ -93,8 +104,9 @@ impl<'a> Taker<'a> {
                 };
                 self.after(taken, writer)
             }
-            Piece::Missing(why) => self.bad(BadBundle { n, missing: true, why }),
-            Piece::Wrong(why) => self.bad(BadBundle { n, missing: false, why }),
+            Piece::NotThere(why) => self.bad(BadBundle { n, flaw: Flaw::NotThere, why }),
+            Piece::Missing(why) => self.bad(BadBundle { n, flaw: Flaw::Missing, why }),
+            Piece::Wrong(why) => self.bad(BadBundle { n, flaw: Flaw::Wrong, why }),
             Piece::Unknown(cause) => ControlFlow::Break(Stop::Unknown(cause)),
             Piece::TreeLost(error) => ControlFlow::Break(Stop::TreeLost(error)),
             Piece::Disagreement(what) => ControlFlow::Break(Stop::Fault(Fault::Disagreement(what))),
@@ -125,7 +137,10 @@ impl<'a> Taker<'a> {
     pub(super) fn flush(&mut self, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
         if let Some(proofs) = self.proofs.as_ref().filter(|_| writer.waiting() > 0) {
             match proofs.vouch(writer.frontier()) {
-                Answer::Good => self.taken.vouched = self.taken.vouched.saturating_add(1),
+                Answer::Good => {
+                    let asked = u64::from(proofs.is_asked(writer.frontier()));
+                    self.taken.vouched = self.taken.vouched.saturating_add(asked);
+                }
                 Answer::Unknown(cause) => return ControlFlow::Break(Stop::Unknown(cause)),
                 answer => {
                     let lost = keep_proved(proofs, writer, answer);

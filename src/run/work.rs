@@ -10,6 +10,7 @@ use crate::audit::policy::Policy;
 use crate::audit::tally::Tally;
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, LeafHash, leaf_hash};
+use crate::core::limits::MAX_INTEGER;
 use crate::core::second_opinion::rs_merkle_root;
 use crate::core::tile::TilePath;
 use crate::core::tree::CompactRange;
@@ -74,7 +75,9 @@ impl TileDoubt {
 /// What became of a bundle.
 pub(super) enum Piece {
     Done(Box<Bundle>),
-    /// Not served, or fewer entries than it must have.
+    /// Not served, and the answer says that it is not there.
+    NotThere(String),
+    /// Not served as it must be: fewer entries, or something else.
     Missing(String),
     /// Served, but not what the signed root commits to.
     Wrong(String),
@@ -89,6 +92,16 @@ pub(super) enum Piece {
 }
 
 impl Piece {
+    /// What a failed fetch of entries means.
+    pub(super) fn of(error: &FetchError) -> Piece {
+        match error {
+            FetchError::NotFound { .. } | FetchError::Lacking { .. } => Piece::NotThere(error.to_string()),
+            FetchError::Malformed { .. } => Piece::Missing(error.to_string()),
+            FetchError::TooLarge { .. } | FetchError::Excess { .. } => Piece::Wrong(error.to_string()),
+            FetchError::Unavailable { .. } | FetchError::Refused { .. } => Piece::Unknown(error.to_string()),
+        }
+    }
+
     /// Bytes that it holds, about: leaves, and as much again for what was decoded from them.
     pub(super) fn weight(&self) -> usize {
         match self {
@@ -105,13 +118,26 @@ impl Piece {
 
 /// Fetches the `width` leaves of bundle `n`.
 pub(super) fn fetch_leaves(source: &dyn LogSource, n: u64, width: u16) -> Result<Leaves, Piece> {
-    source.leaves(n, width).map_err(|error| match error {
-        FetchError::NotFound { .. } | FetchError::Lacking { .. } | FetchError::Malformed { .. } => {
-            Piece::Missing(error.to_string())
-        }
-        FetchError::TooLarge { .. } | FetchError::Excess { .. } => Piece::Wrong(error.to_string()),
-        FetchError::Unavailable { .. } | FetchError::Refused { .. } => Piece::Unknown(error.to_string()),
-    })
+    source.leaves(n, width).map_err(|error| Piece::of(&error))
+}
+
+/// Fetches the end of a log of `size` entries, which is not looked at: the last bundle, or behind the JSON API the last
+/// entry. What is missing or wrong is asked for once more, as everywhere.
+pub(super) fn fetch_end(source: &dyn LogSource, size: u64) -> Result<(), Piece> {
+    let last = size.saturating_sub(1);
+    let width = u16::try_from(last % WIDTH).unwrap_or(0).saturating_add(1);
+    let once = || match source.api() {
+        // Nobody can be behind on an entry that no answer can name.
+        Some(_) if last > MAX_INTEGER => Err(Piece::Missing(format!(
+            "the JSON API has no number for entry {last}: its numbers end at 2^53 - 1"
+        ))),
+        Some(api) => api.leaf(last).map(drop).map_err(|error| Piece::of(&error)),
+        None => fetch_leaves(source, last / WIDTH, width).map(drop),
+    };
+    match once() {
+        Err(Piece::NotThere(_) | Piece::Missing(_) | Piece::Wrong(_)) => once(),
+        first => first,
+    }
 }
 
 /// The entries of bundle `n` in words, ends included.
@@ -188,7 +214,9 @@ impl Shop<'_> {
             Ok((leaves, hashes, root))
         };
         match once() {
-            Err(Piece::Missing(_) | Piece::Wrong(_)) => settle(source).and_then(|()| once()),
+            Err(Piece::NotThere(_) | Piece::Missing(_) | Piece::Wrong(_)) => {
+                settle(source).and_then(|()| once())
+            }
             first => first,
         }
     }

@@ -16,7 +16,7 @@ use super::places::{Place, Places};
 use super::requests::Outcome;
 use super::retry::{Next, Patience, Timer};
 use super::tiled::{Fetcher, Found, Wanted};
-use super::{FetchError, OpenError};
+use super::{FetchError, Lag, OpenError};
 use crate::core::text::escape;
 use reqwest::header::{ACCEPT_ENCODING, LOCATION};
 use reqwest::{Response, Url};
@@ -307,6 +307,10 @@ impl Fetcher for Http {
 
     fn parallelism(&self) -> usize {
         parallelism(&self.options)
+    }
+
+    fn lag(&self) -> Lag {
+        Lag::Caches
     }
 
     fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {

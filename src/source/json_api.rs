@@ -6,7 +6,7 @@
 //! consistency proofs, each verified against that root.
 
 use super::tiled::{Fetcher, Wanted};
-use super::{FetchError, Leaves, LogApi, LogSource, ServedHead};
+use super::{FetchError, Lag, Leaves, LogApi, LogSource, ServedHead};
 use crate::core::api::{self, AnswerError, Bundle, HeadAnswer, HeadsPage, path};
 use crate::core::limits::{
     MAX_BUNDLE_ANSWER, MAX_HEAD_ANSWER, MAX_HEADS_ANSWER, MAX_LEAF, MAX_PROOF_ANSWER, TILE_WIDTH,
@@ -72,7 +72,13 @@ impl<F: Fetcher> JsonApi<F> {
     fn page_of(&self, start: u64, count: u64) -> Result<Leaves, FetchError> {
         let longest = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(ENTRY_BYTES);
         let limit = longest.saturating_add(256).min(PAGE_BYTES);
-        self.ask(&path::entries(start, count), limit, |bytes| api::read_entries(bytes, start, count))
+        self.ask(&path::entries(start, count), limit, |bytes| {
+            api::read_entries(bytes, start, count).map_err(|error| match error {
+                // Only a page of none says that the entries are not there.
+                AnswerError::Other(_) => AnswerError::Malformed(error.to_string()),
+                error => error,
+            })
+        })
     }
 
     /// Remembers about how many entries the server gives at once. Twice as many are asked for the next
@@ -136,6 +142,10 @@ impl<F: Fetcher> LogSource for JsonApi<F> {
         Err(FetchError::not_found(&format!("tile {n} of level {level}, which no JSON API has")))
     }
 
+    fn lag(&self) -> Lag {
+        Lag::Replicas
+    }
+
     fn has_tiles(&self) -> bool {
         false
     }
@@ -156,6 +166,12 @@ fn fits(count: u64) -> Option<()> {
 }
 
 impl<F: Fetcher> LogApi for JsonApi<F> {
+    fn leaf(&self, index: u64) -> Result<Vec<u8>, FetchError> {
+        let page = self.page_of(index, 1)?;
+        let none = || FetchError::lacking(&path::entries(index, 1), &AnswerError::Empty.to_string());
+        page.into_iter().next().ok_or_else(none)
+    }
+
     fn consistency(&self, first: u64, second: u64) -> Result<ConsistencyProof, FetchError> {
         let path = path::consistency(first, second);
         self.ask(&path, MAX_PROOF_ANSWER, |bytes| api::read_consistency(bytes, first, second))

@@ -63,6 +63,17 @@ pub struct ServedHead {
     pub sth: Result<Option<Vec<u8>>, FetchError>,
 }
 
+/// What stands between a log and whoever asks it, and may be behind it for a while.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lag {
+    /// Nothing: what is read is the log's own.
+    None,
+    /// Caches, which hold for a while what the log served before.
+    Caches,
+    /// Replicas, each of which may be behind the others, and caches.
+    Replicas,
+}
+
 /// One log, as somebody serves it. Every answer is verbatim and unverified.
 pub trait LogSource: Send + Sync {
     /// Where the log is read from, for reports: escaped, and without the credentials of a URL.
@@ -96,6 +107,11 @@ pub trait LogSource: Send + Sync {
         Ok(())
     }
 
+    /// What may be behind the log here.
+    fn lag(&self) -> Lag {
+        Lag::None
+    }
+
     /// Whether this kind of source has Merkle tiles at all (the JSON API does not).
     fn has_tiles(&self) -> bool;
 
@@ -108,6 +124,9 @@ pub trait LogSource: Send + Sync {
 
 /// What a log answers behind the JSON API besides heads and entries. Nothing in it is verified.
 pub trait LogApi: Send + Sync {
+    /// The leaf of this index, verbatim.
+    fn leaf(&self, index: u64) -> Result<Vec<u8>, FetchError>;
+
     /// The proof that the tree of `first` leaves is a prefix of that of `second`.
     fn consistency(&self, first: u64, second: u64) -> Result<ConsistencyProof, FetchError>;
 

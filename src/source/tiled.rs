@@ -3,7 +3,7 @@
 //! Knows the paths, the limits and what a log may drop; knows nothing of sockets and disks, which
 //! are behind [`Fetcher`]. It judges no content: whoever rebuilds the roots does.
 
-use super::{FetchError, Leaves, LogApi, LogSource, ServedHead};
+use super::{FetchError, Lag, Leaves, LogApi, LogSource, ServedHead};
 use crate::core::api::path::is_segment;
 use crate::core::entry::is_id;
 use crate::core::hash::HASH_LEN;
@@ -37,6 +37,11 @@ pub trait Fetcher: Send + Sync {
 
     /// See [`LogSource::parallelism`].
     fn parallelism(&self) -> usize;
+
+    /// See [`LogSource::lag`].
+    fn lag(&self) -> Lag {
+        Lag::None
+    }
 
     /// The first of the wanted paths that is there, in bounded time and memory.
     fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError>;
@@ -142,6 +147,10 @@ impl<F: Fetcher> LogSource for Tiled<F> {
 
     fn settle(&self) -> Result<(), FetchError> {
         self.fetcher.settle()
+    }
+
+    fn lag(&self) -> Lag {
+        self.fetcher.lag()
     }
 
     fn has_tiles(&self) -> bool {

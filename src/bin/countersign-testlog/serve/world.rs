@@ -18,6 +18,12 @@ use std::sync::{PoisonError, RwLock};
 /// How long before the first head a rolled-back one was signed, in milliseconds.
 const EARLIER: u64 = 60_000;
 
+/// How long ago the head was signed that a rolled-back log goes back behind, in milliseconds: no cache explains that.
+const LONG_AGO: u64 = 2 * HOUR;
+
+/// How much later than the first head a smaller one is dated, in milliseconds: more than the clocks of two signers differ.
+const LATER: u64 = 2 * 60_000;
+
 const NO_KEY: &str = "the log's private key is not known";
 
 const HOUR: u64 = 3_600_000;
@@ -93,7 +99,9 @@ impl World {
         }
         let size = history.len();
         let root = history.root(size).ok_or("the log has no root")?;
-        let head = pen.sign(size, root, pen.time_after(0));
+        let goes_back = self.lies.iter().any(|lie| matches!(lie, HistoryLie::Rollback(_)));
+        let time = pen.time_after(0).saturating_sub(if goes_back { LONG_AGO } else { 0 });
+        let head = pen.sign(size, root, time);
         Ok(Track { signs, ..Track::new(history, head, Some(pen)) })
     }
 
@@ -152,6 +160,7 @@ impl World {
                 }
                 HistoryLie::Shrink(count) => {
                     size = Some(fewer(first.current.size, *count)?);
+                    time = Some(first.last_time() + LATER);
                     grows = false;
                 }
                 HistoryLie::KeySwap => {
