@@ -8,6 +8,7 @@ use super::auth::is_loopback;
 use super::client::{Background, client};
 use super::http::describe;
 use super::options::HttpOptions;
+use super::proxy::{Proxy, direct_only, proxy_for};
 use super::{OpenError, SecretHeaders};
 use crate::core::text::escape;
 use reqwest::header::CONTENT_TYPE;
@@ -22,6 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Post {
     url: Url,
     client: Client,
+    proxy: Option<Proxy>,
     timeout: Duration,
     handle: Handle,
     _background: Background,
@@ -49,18 +51,19 @@ impl Post {
         if !url.username().is_empty() || url.password().is_some() {
             return wrong("write no user name or password in it");
         }
-        // Those of a log are not for whoever this is.
+        let options = if url.scheme() == "https" { options.clone() } else { direct_only(options)? };
         let options = HttpOptions {
+            // Those of a log are not for whoever this is.
             headers: SecretHeaders::default(),
-            env_proxy: options.env_proxy && url.scheme() == "https",
             parallelism: 1,
             // The next alert may be weeks away.
             keep_alive: false,
-            ..options.clone()
+            ..options
         };
         let (background, handle) = Background::start()?;
         let timeout = options.attempt_timeout.min(TIMEOUT);
-        Ok(Post { client: client(&url, &options)?, url, timeout, handle, _background: background })
+        let (client, proxy) = (client(&url, &options)?, proxy_for(&url, &options)?);
+        Ok(Post { url, client, proxy, timeout, handle, _background: background })
     }
 
     /// Whom it goes to, for messages.
@@ -81,7 +84,10 @@ impl Post {
         // Sent from within, because the clock of its time-out is the runtime's.
         match self.handle.block_on(async move { request.send().await }) {
             Ok(response) => Ok(response.status().as_u16()),
-            Err(error) => Err(describe(&error.without_url())),
+            Err(error) => {
+                let cause = describe(&error.without_url());
+                Err(self.proxy.as_ref().map_or_else(|| cause.clone(), |proxy| proxy.blamed(&cause)))
+            }
         }
     }
 }
