@@ -73,13 +73,13 @@ impl TlsServer {
     }
 }
 
-/// An authority's certificate, and a server with one that it made for 127.0.0.1.
-fn acceptor(protocols: &[&str]) -> (String, TlsAcceptor) {
+/// An authority's certificate, and a server with one that it made for 127.0.0.1 and 127.0.0.2.
+pub fn acceptor(protocols: &[&str]) -> (String, TlsAcceptor) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let params = CertificateParams::new(["127.0.0.1", "127.0.0.2"].map(str::to_owned)).unwrap();
     let certificate = params.signed_by(&key, &authority).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let mut config = ServerConfig::builder()
