@@ -192,3 +192,19 @@ fn a_log_that_comes_back_is_read_on() {
         assert!(answer.is_clean() && answer.checked == 300, "{file}: {answer:?}");
     }
 }
+
+/// What comes behind a change of the protocol, which nobody asked for, is no answer.
+#[test]
+fn a_change_of_protocol_is_no_answer() {
+    let lab = Lab::of_key(&TestKey::new(1).vkey());
+    let absent = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    for change in [
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n\r\n",
+    ] {
+        for file in ["checkpoint", "tile/entries/000"] {
+            let answer = audit(&lab, file, move |_| Reply::raw(format!("{change}{absent}")));
+            undecided("101", file, &answer);
+        }
+    }
+}

@@ -1,27 +1,28 @@
 //! One conversation with a mail server, bounded in time and in bytes whatever the server does.
 //!
-//! A bound on each answer alone is none: a server may drip, or never end a line. What it says of a password is
-//! not repeated: it may have said it back.
+//! A bound on each answer alone is none: a server may drip, or never end a line. What was said before TLS is forgotten
+//! inside it: anybody may have said it. What it says of a password is not repeated: it may have said it back.
 
 use super::channels::Fate;
+use super::mail_stream::{Bounded, Deadline};
 use super::smtp::SmtpConfig;
+use super::starttls::start_tls;
 use crate::core::encoding::encode_base64;
 use crate::core::text::escape;
 use crate::source::ca_certificates;
 use lettre::Message;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::extension::ClientId;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
@@ -32,20 +33,21 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// For a goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// What a server may say in all, certificates included. Five answers are some hundred bytes.
-const MAX_HEARD: usize = 256 * 1024;
-
 /// So much of what it says is repeated.
 const MAX_SAID: usize = 400;
 
-/// How it is talked to in secret.
+/// For the mail library, which begins with a greeting, in the place of the one that came before TLS.
+const GREETED: &[u8] = b"220 greeted before\r\n";
+
+/// When it is talked to in secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Tls {
     /// From the first byte.
-    First(Arc<ClientConfig>),
+    First,
     /// After `STARTTLS`, where it is offered, or else not at all.
-    Offered(TlsParameters),
+    Offered,
     /// After `STARTTLS`, which it must offer.
-    Required(TlsParameters),
+    Required,
 }
 
 /// Where it is, and how it is talked to.
@@ -53,6 +55,7 @@ pub(super) struct MailServer {
     host: String,
     port: u16,
     tls: Tls,
+    trust: Arc<ClientConfig>,
     login: Option<(String, String)>,
     timeout: Duration,
 }
@@ -68,11 +71,11 @@ impl MailServer {
         };
         let here = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
         let tls = match wrapped {
-            true => Tls::First(first(config)?),
-            false if login.is_some() && !here => Tls::Required(later(&host, config)?),
-            false => Tls::Offered(later(&host, config)?),
+            true => Tls::First,
+            false if login.is_some() && !here => Tls::Required,
+            false => Tls::Offered,
         };
-        Ok(MailServer { host, port, tls, login, timeout: TIMEOUT })
+        Ok(MailServer { host, port, tls, trust: trust(config)?, login, timeout: TIMEOUT })
     }
 
     /// The same with another time for all of it.
@@ -92,13 +95,11 @@ impl MailServer {
             Err(error) => return Fate::Down(format!("no mail can be sent: {error}")),
         };
         let fate = runtime.block_on(async {
-            let mut connection = match timeout(self.timeout, self.talk(mail)).await {
+            let deadline = Deadline::after(self.timeout);
+            let mut connection = match timeout(self.timeout, self.talk(mail, &deadline)).await {
                 Ok(Ok(connection)) => connection,
                 Ok(Err(fate)) => return fate,
-                Err(_) => {
-                    let seconds = self.timeout.as_secs();
-                    return Fate::Down(format!("{}: not done within {seconds} s", self.place()));
-                }
+                Err(_) => return Fate::Down(format!("{}: {}", self.place(), deadline.said())),
             };
             // It has the mail, and no goodbye changes that.
             let _ = timeout(GOODBYE, connection.quit()).await;
@@ -109,34 +110,47 @@ impl MailServer {
         fate
     }
 
-    async fn talk(&self, mail: &Message) -> Result<AsyncSmtpConnection, Fate> {
-        let down = |error: io::Error| Fate::Down(format!("{}: {error}", self.place()));
+    async fn talk(&self, mail: &Message, deadline: &Deadline) -> Result<AsyncSmtpConnection, Fate> {
         let smtp = |error| self.failed(&error);
         let hello = ClientId::default();
-        let socket = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(down)?;
-        let address = socket.peer_addr().map_err(down)?;
-        let stream: Box<dyn AsyncTokioStream> = match &self.tls {
-            Tls::First(config) => {
-                let name = ServerName::try_from(self.host.clone());
-                let name = name.map_err(|error| down(io::Error::other(error)))?;
-                let connector = TlsConnector::from(Arc::clone(config));
-                let stream = connector.connect(name, Bounded::new(socket, address)).await.map_err(down)?;
-                Box::new(Bounded::new(stream, address))
-            }
-            Tls::Offered(_) | Tls::Required(_) => Box::new(Bounded::new(socket, address)),
-        };
+        let stream = self.connect(&hello, deadline).await.map_err(|error| self.down(&error.to_string()))?;
         let mut connection =
             AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(smtp)?;
-        match &self.tls {
-            Tls::Offered(tls) if connection.can_starttls() => {
-                connection.starttls(tls.clone(), &hello).await.map_err(smtp)?;
-            }
-            Tls::Required(tls) => connection.starttls(tls.clone(), &hello).await.map_err(smtp)?,
-            Tls::First(_) | Tls::Offered(_) => {}
-        }
         self.log_in(&mut connection).await?;
         connection.send(mail.envelope(), &mail.formatted()).await.map_err(smtp)?;
         Ok(connection)
+    }
+
+    /// A stream that begins with a greeting, inside TLS where there is to be TLS.
+    async fn connect(&self, hello: &ClientId, deadline: &Deadline) -> io::Result<Box<dyn AsyncTokioStream>> {
+        let socket = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        let address = socket.peer_addr()?;
+        if self.tls == Tls::First {
+            let stream = self.secret(Bounded::wire(socket, address, deadline)).await?;
+            return Ok(Box::new(Bounded::text(stream, address, deadline)));
+        }
+        let mut clear = Bounded::text(socket, address, deadline);
+        match start_tls(&mut clear, hello).await? {
+            true => {
+                let stream = self.secret(Bounded::wire(clear.into_inner(), address, deadline)).await?;
+                Ok(greeted(stream, address, deadline))
+            }
+            false if self.tls == Tls::Required => {
+                Err(io::Error::other("it offers no STARTTLS, and a password is sent over TLS alone"))
+            }
+            false => Ok(greeted(clear.into_inner(), address, deadline)),
+        }
+    }
+
+    async fn secret<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
+        let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
+        TlsConnector::from(Arc::clone(&self.trust)).connect(name, stream).await
+    }
+
+    /// It is about us, or about the way, and not about this message. What it says may hold the password.
+    fn down(&self, said: &str) -> Fate {
+        let said = if self.is_secret(said) { "an answer with the password in it" } else { said };
+        Fate::Down(format!("{}: {}", self.place(), said.chars().take(MAX_SAID).collect::<String>()))
     }
 
     /// Of the answers the code alone is shown.
@@ -181,58 +195,6 @@ impl MailServer {
     }
 }
 
-/// A stream that ends with an error when too much came.
-#[derive(Debug)]
-struct Bounded<S> {
-    stream: S,
-    address: SocketAddr,
-    left: usize,
-}
-
-impl<S> Bounded<S> {
-    fn new(stream: S, address: SocketAddr) -> Bounded<S> {
-        Bounded { stream, address, left: MAX_HEARD }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        match self.left.checked_sub(buf.filled().len().saturating_sub(before)) {
-            Some(left) => self.left = left,
-            None => {
-                return Poll::Ready(Err(io::Error::other(format!("it says more than {MAX_HEARD} bytes"))));
-            }
-        }
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug> AsyncTokioStream for Bounded<S> {
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
-    }
-}
-
 /// Host, port, and whether TLS comes first.
 fn address(text: &str) -> Result<(String, u16, bool), String> {
     let wrong = || "smtp: write smtp://host:port or smtps://host:port, and nothing else in it".to_owned();
@@ -265,17 +227,8 @@ fn no_tls(error: impl std::fmt::Display) -> String {
     format!("TLS cannot be set up: {error}")
 }
 
-/// For TLS after `STARTTLS`.
-fn later(host: &str, config: &SmtpConfig) -> Result<TlsParameters, String> {
-    let mut builder = TlsParameters::builder(host.to_owned());
-    for root in roots(config)? {
-        builder = builder.add_root_certificate(Certificate::from_der(root.to_vec()).map_err(no_tls)?);
-    }
-    builder.build().map_err(no_tls)
-}
-
-/// The same trust for TLS from the first byte, which the library would set up on a socket of its own alone.
-fn first(config: &SmtpConfig) -> Result<Arc<ClientConfig>, String> {
+/// Who is believed to be the server, for TLS from the first byte and after `STARTTLS`.
+fn trust(config: &SmtpConfig) -> Result<Arc<ClientConfig>, String> {
     let roots = roots(config)?;
     let provider = Arc::new(default_provider());
     let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(roots, Arc::clone(&provider));
@@ -283,6 +236,15 @@ fn first(config: &SmtpConfig) -> Result<Arc<ClientConfig>, String> {
     let builder = builder.map_err(no_tls)?.dangerous();
     let verifier = Arc::new(verifier.map_err(no_tls)?);
     Ok(Arc::new(builder.with_custom_certificate_verifier(verifier).with_no_client_auth()))
+}
+
+/// For a server whose own greeting was heard already.
+fn greeted<S>(stream: S, address: SocketAddr, deadline: &Deadline) -> Box<dyn AsyncTokioStream>
+where
+    S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static,
+{
+    let (read, write) = tokio::io::split(stream);
+    Box::new(Bounded::text(tokio::io::join(GREETED.chain(read), write), address, deadline))
 }
 
 #[cfg(test)]

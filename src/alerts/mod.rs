@@ -24,9 +24,11 @@ mod channels;
 mod command;
 mod deliver;
 mod mail_server;
+mod mail_stream;
 mod message;
 pub mod plan;
 mod smtp;
+mod starttls;
 mod webhook;
 mod without;
 

@@ -4,6 +4,7 @@
 use super::OpenError;
 use super::http::describe;
 use super::options::HttpOptions;
+use super::proxy::proxy_for;
 use crate::core::text::escape;
 use reqwest::{Certificate, Client, ClientBuilder, Url};
 use std::io::Read as _;
@@ -66,12 +67,14 @@ fn builder(base: &Url, options: &HttpOptions) -> Result<ClientBuilder, OpenError
         // All requests may share one connection: notice when it is dead, or each would wait in vain.
         .http2_keep_alive_interval(Duration::from_secs(10))
         .http2_keep_alive_timeout(Duration::from_secs(10));
-    // No proxy can reach this machine's own loopback address, and one that is asked would read the
-    // secrets.
-    let in_the_clear = base.scheme() == "http" && !options.headers.is_empty();
-    if !options.env_proxy || in_the_clear {
-        builder = builder.no_proxy();
-    }
+    // Either way the client does not look into the environment itself.
+    builder = match proxy_for(base, options)? {
+        Some(proxy) => {
+            let cannot = |_| cannot("the proxy of the environment cannot be used");
+            builder.proxy(reqwest::Proxy::all(proxy.expose().clone()).map_err(cannot)?)
+        }
+        None => builder.no_proxy(),
+    };
     if let Some(path) = &options.ca_file {
         let wrong = |why: String| cannot(&format!("the CA file {path:?}: {why}"));
         let roots = ca_certificates(path).map_err(wrong)?;

@@ -13,6 +13,7 @@ use super::limiter::Limiter;
 use super::miss::Miss;
 use super::options::HttpOptions;
 use super::places::{Place, Places};
+use super::proxy::{Proxy, direct_only, proxy_for};
 use super::requests::Outcome;
 use super::retry::{Next, Patience, Timer};
 use super::tiled::{Fetcher, Found, Wanted};
@@ -36,6 +37,7 @@ pub struct Http {
     /// Ends with a slash; without credentials, so that no message can show them.
     base: Url,
     credentials: Option<(String, Option<String>)>,
+    proxy: Option<Proxy>,
     options: HttpOptions,
     deadline: Option<Timer>,
     limiter: Limiter,
@@ -74,10 +76,11 @@ impl Http {
         check_secrets(&base, credentials.is_some(), options)?;
         // In the clear to this machine, a password must not make a detour over a proxy either.
         let direct = credentials.is_some() && base.scheme() == "http";
-        let options = &HttpOptions { env_proxy: options.env_proxy && !direct, ..options.clone() };
+        let options = &if direct { direct_only(options)? } else { options.clone() };
         let (background, handle) = Background::start()?;
         Ok(Http {
             places: Places::new(&base, options)?,
+            proxy: proxy_for(&base, options)?,
             base,
             deadline: options.deadline.map(Timer::new),
             limiter: Limiter::new(options.max_rps),
@@ -279,21 +282,27 @@ impl Http {
         }
     }
 
+    /// A cause that may be the proxy's, where there is one.
+    fn blamed(&self, cause: &str) -> String {
+        self.proxy.as_ref().map_or_else(|| cause.to_owned(), |proxy| proxy.blamed(cause))
+    }
+
     fn error(&self, url: &str, miss: Miss, limit: usize, attempts: u32) -> FetchError {
         let url = &self.without_secrets(url);
         match miss {
             Miss::Absent => FetchError::not_found(url),
             Miss::TooLarge => FetchError::too_large(url, limit),
-            Miss::Refused(cause) => FetchError::refused(url, &self.without_secrets(&cause)),
+            Miss::Refused(cause) => FetchError::refused(url, &self.blamed(&self.without_secrets(&cause))),
             Miss::Failed { cause, .. } => {
-                let cause = self.without_secrets(&cause);
+                let cause = self.blamed(&self.without_secrets(&cause));
                 match attempts {
                     1 => FetchError::unavailable(url, &cause),
                     _ => FetchError::unavailable(url, &format!("{cause} (asked {attempts} times)")),
                 }
             }
             Miss::Untrusted(cause, advice) => {
-                FetchError::unavailable(url, &format!("{}: {advice}", self.without_secrets(&cause)))
+                let cause = self.blamed(&self.without_secrets(&cause));
+                FetchError::unavailable(url, &format!("{cause}: {advice}"))
             }
             Miss::Over(why) => FetchError::unavailable(url, &why),
         }
@@ -347,7 +356,7 @@ fn secrets(credentials: Option<&(String, Option<String>)>, options: &HttpOptions
 }
 
 /// The user and password of a URL, percent-encoded, which it then no longer has.
-fn take_credentials(url: &mut Url) -> Option<(String, Option<String>)> {
+pub(super) fn take_credentials(url: &mut Url) -> Option<(String, Option<String>)> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
     }

@@ -28,6 +28,7 @@ mod options;
 mod peer;
 mod places;
 mod post;
+mod proxy;
 mod requests;
 mod retry;
 mod stop;

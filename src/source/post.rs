@@ -9,6 +9,7 @@ use super::certificate;
 use super::client::{Background, client};
 use super::http::describe;
 use super::options::HttpOptions;
+use super::proxy::{Proxy, direct_only, proxy_for};
 use super::{OpenError, SecretHeaders};
 use crate::core::text::escape;
 use reqwest::header::CONTENT_TYPE;
@@ -23,6 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Post {
     url: Url,
     client: Client,
+    proxy: Option<Proxy>,
     timeout: Duration,
     ca_file: bool,
     handle: Handle,
@@ -51,19 +53,20 @@ impl Post {
         if !url.username().is_empty() || url.password().is_some() {
             return wrong("write no user name or password in it");
         }
-        // Those of a log are not for whoever this is.
+        let options = if url.scheme() == "https" { options.clone() } else { direct_only(options)? };
         let options = HttpOptions {
+            // Those of a log are not for whoever this is.
             headers: SecretHeaders::default(),
-            env_proxy: options.env_proxy && url.scheme() == "https",
             parallelism: 1,
             // The next alert may be weeks away.
             keep_alive: false,
-            ..options.clone()
+            ..options
         };
         let (background, handle) = Background::start()?;
         let timeout = options.attempt_timeout.min(TIMEOUT);
         let ca_file = options.ca_file.is_some();
-        Ok(Post { client: client(&url, &options)?, url, timeout, ca_file, handle, _background: background })
+        let (client, proxy) = (client(&url, &options)?, proxy_for(&url, &options)?);
+        Ok(Post { url, client, proxy, timeout, ca_file, handle, _background: background })
     }
 
     /// Whom it goes to, for messages.
@@ -87,8 +90,9 @@ impl Post {
             Err(error) => {
                 let error = error.without_url();
                 let advice = certificate::advice(&error, self.ca_file);
-                Err(advice
-                    .map_or_else(|| describe(&error), |advice| format!("{}: {advice}", describe(&error))))
+                let cause = advice
+                    .map_or_else(|| describe(&error), |advice| format!("{}: {advice}", describe(&error)));
+                Err(self.proxy.as_ref().map_or_else(|| cause.clone(), |proxy| proxy.blamed(&cause)))
             }
         }
     }

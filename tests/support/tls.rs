@@ -54,7 +54,7 @@ impl TlsServer {
         protocols: &[&str],
         answer: impl Fn(&Request<Incoming>) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> TlsServer {
-        let (authority, acceptor) = acceptor(shown, protocols);
+        let (authority, acceptor) = acceptor_showing(shown, protocols);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -97,13 +97,19 @@ pub enum Shown {
     OtherName,
 }
 
-/// An authority's certificate, and a server with one that it made.
-fn acceptor(shown: Shown, protocols: &[&str]) -> (String, TlsAcceptor) {
-    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+/// An authority's certificate, and a server with one that it made for 127.0.0.1 and 127.0.0.2.
+pub fn acceptor(protocols: &[&str]) -> (String, TlsAcceptor) {
+    acceptor_showing(Shown::Signed, protocols)
+}
+
+fn acceptor_showing(shown: Shown, protocols: &[&str]) -> (String, TlsAcceptor) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let name = if shown == Shown::OtherName { "log.example" } else { "127.0.0.1" };
-    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let names: &[&str] =
+        if shown == Shown::OtherName { &["log.example"] } else { &["127.0.0.1", "127.0.0.2"] };
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).unwrap();
     if shown == Shown::Expired {
         params.not_after = rcgen::date_time_ymd(2001, 2, 3);
     }

@@ -1,0 +1,223 @@
+//! A mail server's bytes, bounded in number and in time whatever it sends.
+//!
+//! A time-out around the conversation is not enough: it is looked at only when nothing is there to be read, and a
+//! server that floods leaves no such moment. So each read looks at the clock itself.
+
+use lettre::transport::smtp::client::AsyncTokioStream;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What a server may say in all. A mail to fifty people takes some sixty answers of a line, and the greeting and the
+/// answer to `EHLO` have a few lines more.
+pub(super) const MAX_TEXT: usize = 32 * 1024;
+
+/// So many lines, of which an answer may have several: an answer is looked at anew with each of them.
+pub(super) const MAX_LINES: usize = 500;
+
+/// What may come over the wire in all, where the text is inside TLS: certificates come on top of it.
+pub(super) const MAX_WIRE: usize = 96 * 1024;
+
+/// When a conversation must be over.
+#[derive(Clone)]
+pub(super) struct Deadline {
+    until: Option<Instant>,
+    limit: Duration,
+    now: Arc<dyn Fn() -> Instant + Send + Sync>,
+}
+
+impl Deadline {
+    /// So long from now.
+    pub(super) fn after(limit: Duration) -> Deadline {
+        Deadline::by(limit, Arc::new(Instant::now))
+    }
+
+    /// By another clock.
+    fn by(limit: Duration, now: Arc<dyn Fn() -> Instant + Send + Sync>) -> Deadline {
+        Deadline { until: now().checked_add(limit), limit, now }
+    }
+
+    /// What is said once it is over.
+    pub(super) fn said(&self) -> String {
+        format!("not done within {} s", self.limit.as_secs())
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.until {
+            Some(until) if (self.now)() >= until => Err(io::Error::new(io::ErrorKind::TimedOut, self.said())),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A stream that ends with an error once too much came, or too late.
+pub(super) struct Bounded<S> {
+    stream: S,
+    address: SocketAddr,
+    deadline: Deadline,
+    most: usize,
+    left: usize,
+    lines_left: Option<usize>,
+}
+
+impl<S> Bounded<S> {
+    /// Of what is said.
+    pub(super) fn text(stream: S, address: SocketAddr, deadline: &Deadline) -> Bounded<S> {
+        Bounded { lines_left: Some(MAX_LINES), ..Bounded::new(stream, address, deadline, MAX_TEXT) }
+    }
+
+    /// Of what TLS makes of it.
+    pub(super) fn wire(stream: S, address: SocketAddr, deadline: &Deadline) -> Bounded<S> {
+        Bounded::new(stream, address, deadline, MAX_WIRE)
+    }
+
+    fn new(stream: S, address: SocketAddr, deadline: &Deadline, most: usize) -> Bounded<S> {
+        Bounded { stream, address, deadline: deadline.clone(), most, left: most, lines_left: None }
+    }
+
+    /// The stream without the bounds.
+    pub(super) fn into_inner(self) -> S {
+        self.stream
+    }
+
+    /// Counts what came. Once it is too much, so is everything that follows.
+    fn take_in(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.left.checked_sub(bytes.len()) {
+            Some(left) => self.left = left,
+            None => {
+                self.left = 0;
+                return Err(io::Error::other(format!("it says more than {} bytes", self.most)));
+            }
+        }
+        let Some(lines_left) = &mut self.lines_left else { return Ok(()) };
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        match lines_left.checked_sub(lines) {
+            Some(left) => *lines_left = left,
+            None => {
+                (self.left, *lines_left) = (0, 0);
+                return Err(io::Error::other(format!("it says more than {MAX_LINES} lines")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<S> fmt::Debug for Bounded<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bounded({}, {} bytes left)", self.address, self.left)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.deadline.check()?;
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.take_in(buf.filled().get(before..).unwrap_or_default())?;
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.deadline.check()?;
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> AsyncTokioStream for Bounded<S> {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+    use tokio::io::AsyncReadExt as _;
+
+    /// Always has something to say, and counts how much it said.
+    struct Flood {
+        says: &'static [u8],
+        said: usize,
+    }
+
+    impl AsyncRead for Flood {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            while buf.remaining() >= self.says.len() {
+                buf.put_slice(self.says);
+                self.said += self.says.len();
+            }
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn address() -> SocketAddr {
+        "127.0.0.1:25".parse().unwrap()
+    }
+
+    /// Reads pieces of so many bytes to the end; why it ended.
+    fn read<S: AsyncRead + Unpin>(bounded: &mut Bounded<S>, piece: usize) -> String {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let mut bytes = vec![0; piece];
+        loop {
+            if let Err(error) = runtime.block_on(bounded.read(&mut bytes)) {
+                return error.to_string();
+            }
+        }
+    }
+
+    #[test]
+    fn a_flood_ends_at_a_number_of_bytes_and_lines() {
+        let deadline = Deadline::after(Duration::from_secs(3600));
+        for piece in [10, 1000, 8192] {
+            let mut bounded = Bounded::text(Flood { says: b"xxxxx", said: 0 }, address(), &deadline);
+            assert_eq!(read(&mut bounded, piece), "it says more than 32768 bytes");
+            assert!(bounded.stream.said <= MAX_TEXT + piece, "{}", bounded.stream.said);
+            assert_eq!(read(&mut bounded, piece), "it says more than 32768 bytes", "and goes on to");
+
+            let mut bounded = Bounded::text(Flood { says: b"220-x\r\n", said: 0 }, address(), &deadline);
+            assert_eq!(read(&mut bounded, piece), "it says more than 500 lines");
+            assert!(bounded.stream.said <= MAX_LINES * 7 + piece, "{}", bounded.stream.said);
+            assert!(read(&mut bounded, piece).starts_with("it says more than"), "and goes on to");
+
+            let mut bounded = Bounded::wire(Flood { says: b"220-x\r\n", said: 0 }, address(), &deadline);
+            assert_eq!(read(&mut bounded, piece), "it says more than 98304 bytes");
+            assert!(bounded.stream.said <= MAX_WIRE + piece, "{}", bounded.stream.said);
+        }
+    }
+
+    /// By a clock on which each look takes a second.
+    #[test]
+    fn the_time_holds_while_there_is_always_something_to_read() {
+        let (begun, looks) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+        let clock = Arc::clone(&looks);
+        let now = move || begun + Duration::from_secs(clock.fetch_add(1, SeqCst));
+        let deadline = Deadline::by(Duration::from_secs(3), Arc::new(now));
+        let mut bounded = Bounded::text(Flood { says: b"x", said: 0 }, address(), &deadline);
+        assert_eq!(read(&mut bounded, 1), "not done within 3 s");
+        assert_eq!((bounded.stream.said, looks.load(SeqCst)), (2, 4));
+    }
+}

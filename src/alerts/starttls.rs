@@ -1,0 +1,206 @@
+//! The part of a mail conversation that anybody on the way may have written: greeting, `EHLO` and `STARTTLS` in the
+//! clear (RFC 3207).
+//!
+//! What comes here is believed for one thing only, whether TLS is offered. A byte that comes behind an answer ends the
+//! conversation: kept in a buffer, it would be taken for what the server says inside TLS, and an alert that the server
+//! then refuses would count as delivered. For the same reason nothing of this reader lives on: the mail library begins
+//! anew, on the stream inside TLS.
+
+use super::mail_stream::MAX_LINES;
+use std::fmt::Display;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, ReadBuf};
+
+/// What a server answered.
+struct Answer {
+    /// Three digits.
+    code: String,
+    /// What stands behind the code, line by line.
+    lines: Vec<String>,
+}
+
+/// Whether TLS begins now on this stream; or else it is not offered, and the server waits for a command.
+///
+/// # Errors
+/// Why the conversation is over, in words that may be the server's.
+pub(super) async fn start_tls<S>(stream: &mut S, hello: &impl Display) -> io::Result<bool>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut server = BufReader::new(stream);
+    positive(answer(&mut server).await?)?;
+    let offers = positive(ask(&mut server, &format!("EHLO {hello}")).await?)?;
+    // The first line is the server's name.
+    let is_offered = offers.lines.iter().skip(1).any(|line| line.trim().eq_ignore_ascii_case("STARTTLS"));
+    if is_offered {
+        positive(ask(&mut server, "STARTTLS").await?)?;
+    }
+    expect_silence(&mut server).await?;
+    Ok(is_offered)
+}
+
+/// A command and its answer.
+async fn ask<S>(server: &mut BufReader<S>, command: &str) -> io::Result<Answer>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    expect_silence(server).await?;
+    server.get_mut().write_all(format!("{command}\r\n").as_bytes()).await?;
+    server.get_mut().flush().await?;
+    answer(server).await
+}
+
+/// One answer, which is bounded because the stream is.
+async fn answer<S: AsyncRead + Unpin>(server: &mut BufReader<S>) -> io::Result<Answer> {
+    let wrong = || io::Error::other("its answer cannot be understood");
+    let (mut code, mut lines) = (None, Vec::new());
+    while lines.len() < MAX_LINES {
+        let mut line = Vec::new();
+        server.read_until(b'\n', &mut line).await?;
+        if line.pop() != Some(b'\n') {
+            return Err(io::Error::other("it went away in the middle"));
+        }
+        let line = String::from_utf8_lossy(&line);
+        let line = line.strip_suffix('\r').unwrap_or(&line);
+        let (digits, rest) = line.split_at_checked(3).ok_or_else(wrong)?;
+        let is_same = code.as_deref().is_none_or(|code| code == digits);
+        if !is_same || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(wrong());
+        }
+        lines.push(rest.get(1..).unwrap_or_default().to_owned());
+        let code = code.get_or_insert_with(|| digits.to_owned());
+        match rest.chars().next() {
+            Some('-') => {}
+            Some(' ') | None => return Ok(Answer { code: code.clone(), lines }),
+            Some(_) => return Err(wrong()),
+        }
+    }
+    Err(wrong())
+}
+
+fn positive(answer: Answer) -> io::Result<Answer> {
+    match answer.code.starts_with('2') {
+        true => Ok(answer),
+        false => Err(io::Error::other(format!("{} {}", answer.code, answer.lines.join(" ")))),
+    }
+}
+
+/// Whoever speaks in the clear without being asked is not, or not only, the server. What comes later than now comes
+/// into the middle of TLS, which then fails.
+async fn expect_silence<S: AsyncRead + Unpin>(server: &mut BufReader<S>) -> io::Result<()> {
+    let mut byte = [0];
+    let mut byte = ReadBuf::new(&mut byte);
+    let looked = poll_fn(|cx| match Pin::new(&mut *server).poll_read(cx, &mut byte) {
+        Poll::Ready(Ok(())) if byte.filled().is_empty() => {
+            Poll::Ready(Err(io::Error::other("it went away in the middle")))
+        }
+        Poll::Ready(Ok(())) => Poll::Ready(Err(io::Error::other(
+            "before TLS it says more than it was asked, as somebody on the way would who wants to be taken for it",
+        ))),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        Poll::Pending => Poll::Ready(Ok(())),
+    });
+    // A task that had its share of reads is told that nothing is there, though something is.
+    tokio::task::unconstrained(looked).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
+
+    const GREETING: &str = "220 mail.example\r\n";
+    const OFFER: &str = "250-mail.example\r\n250-8BITMIME\r\n250 STARTTLS\r\n";
+
+    /// Says each of these, the first at once and each other after a line; then what it was told.
+    async fn play(mut server: DuplexStream, says: Vec<String>) -> String {
+        let mut told = Vec::new();
+        for (n, said) in says.iter().enumerate() {
+            while n > 0 && told.iter().filter(|byte| **byte == b'\n').count() < n {
+                match server.read_u8().await {
+                    Ok(byte) => told.push(byte),
+                    Err(_) => return String::from_utf8(told).unwrap(),
+                }
+            }
+            server.write_all(said.as_bytes()).await.unwrap();
+        }
+        let _ = server.read_to_end(&mut told).await;
+        String::from_utf8(told).unwrap()
+    }
+
+    /// How it ends, and what the server was told.
+    fn talk(says: &[&str]) -> (Result<bool, String>, String) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let says: Vec<String> = says.iter().map(|said| (*said).to_owned()).collect();
+        let (mut client, server) = duplex(4096);
+        runtime.block_on(async move {
+            let server = tokio::spawn(play(server, says));
+            let outcome = start_tls(&mut client, &"me").await.map_err(|error| error.to_string());
+            drop(client);
+            (outcome, server.await.unwrap())
+        })
+    }
+
+    #[test]
+    fn tls_begins_where_it_is_offered() {
+        let all = "EHLO me\r\nSTARTTLS\r\n".to_owned();
+        for says in [
+            [GREETING, OFFER, "220 go on\r\n"],
+            ["220-a\r\n220-b\r\n220\r\n", "250-x\r\n250-starttls \r\n250 SIZE\r\n", "220-go\r\n220 on\r\n"],
+            ["220 a\n", "250-x\n250 STARTTLS\n", "220 go\n"],
+        ] {
+            assert_eq!(talk(&says), (Ok(true), all.clone()), "{says:?}");
+        }
+        for offers in ["250 STARTTLS\r\n", "250-x\r\n250 NOSTARTTLS\r\n", "250-x\r\n250 SIZE STARTTLS\r\n"] {
+            assert_eq!(talk(&[GREETING, offers]), (Ok(false), "EHLO me\r\n".to_owned()), "{offers:?}");
+        }
+    }
+
+    /// Every byte behind every answer.
+    #[test]
+    fn a_byte_that_nobody_asked_for_ends_it() {
+        for byte in (0..=127u8).map(char::from) {
+            for place in 0..3 {
+                let mut says = [GREETING, OFFER, "220 go on\r\n"].map(str::to_owned);
+                says[place].push(byte);
+                let says = says.each_ref().map(String::as_str);
+                let (outcome, told) = talk(&says);
+                assert!(outcome.is_err_and(|why| why.contains("more than it was asked")), "{says:?}");
+                assert_eq!(told.lines().count(), place, "nothing is said after it");
+            }
+        }
+        for more in
+            ["250 ok\r\n", "250-mail.example\r\n250 8BITMIME\r\n250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n"]
+        {
+            assert!(talk(&[GREETING, OFFER, &format!("220 go on\r\n{more}")]).0.is_err());
+            assert!(talk(&[&format!("{GREETING}{OFFER}220 go on\r\n{more}")]).0.is_err());
+            // Also where a task has had its share of reads by then.
+            assert!(
+                talk(&[GREETING, OFFER, &format!("{}220 go on\r\n{more}", "220-x\r\n".repeat(200))])
+                    .0
+                    .is_err()
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_yes_is_none() {
+        for (says, part) in [
+            (vec!["554 go away\r\n"], "554 go away"),
+            (vec!["garbage\r\n"], "cannot be understood"),
+            (vec!["220-a\r\n250 b\r\n"], "cannot be understood"),
+            (vec!["220_a\r\n"], "cannot be understood"),
+            (vec!["2\u{e9}0 a\r\n"], "cannot be understood"),
+            (vec!["\r\n"], "cannot be understood"),
+            (vec![GREETING, "502 no\r\n"], "502 no"),
+            (vec![GREETING, OFFER, "454-not\r\n454 now\r\n"], "454 not now"),
+            (vec![GREETING, OFFER, "354 go on\r\n"], "354 go on"),
+        ] {
+            let (outcome, _) = talk(&says);
+            assert!(outcome.clone().is_err_and(|why| why.contains(part)), "{says:?}: {outcome:?}");
+        }
+    }
+}

@@ -1,0 +1,475 @@
+//! The proxies that the environment names: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, each also in small
+//! letters.
+//!
+//! Read here, strictly, and handed to the HTTP client, which would pass over what it cannot parse and ask the log
+//! directly: past egress control, and under the auditor's own address. What is in force and cannot be understood is
+//! therefore wrong usage. A value may hold a password, so no message shows it.
+
+use super::OpenError;
+use super::options::HttpOptions;
+use crate::core::text::{escape, quoted};
+use reqwest::Url;
+use std::env::VarError;
+use std::net::IpAddr;
+
+/// The proxy through which a server is asked.
+#[derive(Clone)]
+pub(super) struct Proxy {
+    /// With its user and password.
+    url: Url,
+    variable: &'static str,
+}
+
+/// The proxy for requests to `base`, if there is to be one.
+pub(super) fn proxy_for(base: &Url, options: &HttpOptions) -> Result<Option<Proxy>, OpenError> {
+    // No proxy can reach this machine's own loopback address, and one that is asked would read the secrets.
+    let in_the_clear = base.scheme() == "http" && !options.headers.is_empty();
+    let proxies = proxies(options)?.filter(|_| !in_the_clear);
+    Ok(proxies.and_then(|proxies| proxies.proxy_of(base).cloned()))
+}
+
+/// These options without a proxy, for what must not make a detour. The variables must make sense all the same: whether
+/// a run begins does not hang on what it happens to ask.
+pub(super) fn direct_only(options: &HttpOptions) -> Result<HttpOptions, OpenError> {
+    proxies(options)?;
+    Ok(HttpOptions { env_proxy: false, ..options.clone() })
+}
+
+fn proxies(options: &HttpOptions) -> Result<Option<Proxies>, OpenError> {
+    if !options.env_proxy {
+        return Ok(None);
+    }
+    let proxies = Proxies::read(&|name| std::env::var(name));
+    proxies.map(Some).map_err(|cause| OpenError::Client { cause: escape(&cause) })
+}
+
+impl Proxy {
+    /// For the client alone.
+    pub(super) fn expose(&self) -> &Url {
+        &self.url
+    }
+
+    /// `cause`, which is why a request failed, and that a proxy was asked.
+    pub(super) fn blamed(&self, cause: &str) -> String {
+        let mut url = self.url.clone();
+        super::http::take_credentials(&mut url);
+        let shown = url.as_str().trim_end_matches('/');
+        format!("{cause} (over the proxy {shown}, which {} names)", self.variable)
+    }
+}
+
+/// All that the environment says about proxies.
+struct Proxies {
+    http: Option<Proxy>,
+    https: Option<Proxy>,
+    direct: Vec<Direct>,
+}
+
+/// Reads a variable.
+type Environment<'a> = &'a dyn Fn(&str) -> Result<String, VarError>;
+
+impl Proxies {
+    /// The variable in capitals comes before the one in small letters, and `ALL_PROXY` after both; a blank one is
+    /// none. Only what is in force is parsed: nothing is asked because of the others.
+    fn read(environment: Environment<'_>) -> Result<Proxies, String> {
+        let all = first(&["ALL_PROXY", "all_proxy"], environment)?;
+        // Under CGI a client of the web server sets it, with a header called "Proxy".
+        let names: &[&str] = match environment("REQUEST_METHOD") {
+            Err(VarError::NotPresent) => &["HTTP_PROXY", "http_proxy"],
+            _ => &["http_proxy"],
+        };
+        let http = first(names, environment)?.or_else(|| all.clone());
+        let https = first(&["HTTPS_PROXY", "https_proxy"], environment)?.or(all);
+        let direct = match first(&["NO_PROXY", "no_proxy"], environment)? {
+            Some(Value { variable, text }) => directs(&text).map_err(|why| format!("{variable}: {why}"))?,
+            None => Vec::new(),
+        };
+        let proxy = |value: Option<Value>| value.map(Value::proxy).transpose();
+        Ok(Proxies { http: proxy(http)?, https: proxy(https)?, direct })
+    }
+
+    fn proxy_of(&self, base: &Url) -> Option<&Proxy> {
+        let proxy = match base.scheme() {
+            "https" => self.https.as_ref(),
+            _ => self.http.as_ref(),
+        };
+        proxy.filter(|_| !self.direct.iter().any(|direct| direct.is_of(base)))
+    }
+}
+
+/// What a variable holds, less the blanks and quotation marks around it. Some files of settings keep those that were
+/// written for a shell.
+#[derive(Clone)]
+struct Value {
+    variable: &'static str,
+    text: String,
+}
+
+/// The first of these variables that is set and not blank.
+fn first(names: &[&'static str], environment: Environment<'_>) -> Result<Option<Value>, String> {
+    for variable in names {
+        let text = match environment(variable) {
+            Ok(text) => text,
+            Err(VarError::NotPresent) => continue,
+            Err(VarError::NotUnicode(_)) => return Err(format!("the variable {variable} is not UTF-8")),
+        };
+        let text = without_quotes(&text);
+        if !text.is_empty() {
+            return Ok(Some(Value { variable, text: text.to_owned() }));
+        }
+    }
+    Ok(None)
+}
+
+fn without_quotes(text: &str) -> &str {
+    let text = text.trim();
+    let inner = ['"', '\''].iter().find_map(|mark| text.strip_prefix(*mark)?.strip_suffix(*mark));
+    inner.map_or(text, str::trim)
+}
+
+impl Value {
+    fn proxy(self) -> Result<Proxy, String> {
+        let Value { variable, text } = self;
+        match proxy_url(&text) {
+            Ok(url) => Ok(Proxy { url, variable }),
+            Err(why) => Err(format!(
+                "the variable {variable} names no proxy: {why}; write http://host:port, or unset it (its value is not \
+                 shown here, as it may hold a password)"
+            )),
+        }
+    }
+}
+
+/// `http://host:port`, `https://host:port` or `host:port`, each perhaps with `user:password@` before the host.
+fn proxy_url(text: &str) -> Result<Url, &'static str> {
+    if text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '\\')) {
+        return Err("there is a blank, a quotation mark or a backslash in it");
+    }
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" | "https" => {}
+        scheme if scheme.starts_with("socks") => return Err("SOCKS is not supported"),
+        _ => return Err("a proxy is reached over http:// or https://"),
+    }
+    // The parser of URLs, which is a browser's, would pass over further slashes.
+    if rest.starts_with('/') {
+        return Err("there is no host in it");
+    }
+    let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|_| "it is no URL")?;
+    let of_a_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    match url.host_str() {
+        Some(host) if !host.is_empty() && host.chars().all(of_a_host) => {}
+        _ => return Err("there is no host in it"),
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(
+            "a proxy has no path, query or fragment (and a script such as proxy.pac is not supported)",
+        );
+    }
+    // The client parses it again, and would go without a proxy where it cannot.
+    match url.as_str().parse::<hyper::Uri>() {
+        Ok(uri) if uri.authority().is_some() => Ok(url),
+        _ => Err("it is no URL"),
+    }
+}
+
+/// What is asked without a proxy: one entry of `NO_PROXY`.
+#[derive(PartialEq, Eq, Debug)]
+struct Direct {
+    hosts: Hosts,
+    port: Option<u16>,
+}
+
+#[derive(PartialEq, Eq, Debug)]
+enum Hosts {
+    All,
+    Network(IpAddr, u8),
+    /// In small letters, with all that is below it.
+    Domain(String),
+}
+
+/// Entries between commas or blanks.
+fn directs(list: &str) -> Result<Vec<Direct>, String> {
+    let entries = list.split(|c: char| c == ',' || c.is_whitespace());
+    let entries = entries.map(without_quotes).filter(|entry| !entry.is_empty());
+    entries.map(|entry| direct(entry).map_err(|why| format!("{} is {why}", quoted(entry)))).collect()
+}
+
+/// `*`, an address, a network such as `10.0.0.0/8`, or a name, which `.` or `*.` may stand before; each but a network
+/// perhaps with a port. A name that no host can have matches nothing, as in other programs.
+fn direct(entry: &str) -> Result<Direct, &'static str> {
+    const NO_NETWORK: &str = "no network such as 10.0.0.0/8 (an entry is a host, an address or a network)";
+    if let Ok(address) = entry.parse::<IpAddr>() {
+        return Ok(Direct { hosts: one(address), port: None });
+    }
+    if let Some((address, length)) = entry.split_once('/') {
+        let address: IpAddr = address.parse().map_err(|_| NO_NETWORK)?;
+        let length: u8 = length.parse().map_err(|_| NO_NETWORK)?;
+        return match u32::from(length) <= bits(address) {
+            true => Ok(Direct { hosts: Hosts::Network(address, length), port: None }),
+            false => Err(NO_NETWORK),
+        };
+    }
+    let (host, port) = match entry.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => {
+            (host, Some(port.parse().map_err(|_| "no host with a port that there is")?))
+        }
+        _ => (entry, None),
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let hosts = match bare.parse::<IpAddr>() {
+        Ok(address) => one(address),
+        Err(_) if host == "*" => Hosts::All,
+        Err(_) => Hosts::Domain(domain(host)),
+    };
+    Ok(Direct { hosts, port })
+}
+
+fn one(address: IpAddr) -> Hosts {
+    let address = address.to_canonical();
+    Hosts::Network(address, u8::try_from(bits(address)).unwrap_or(u8::MAX))
+}
+
+fn bits(address: IpAddr) -> u32 {
+    if address.is_ipv4() { u32::BITS } else { u128::BITS }
+}
+
+/// A domain name as a URL has it.
+fn domain(name: &str) -> String {
+    let name = name.strip_prefix('*').unwrap_or(name);
+    let name = name.strip_prefix('.').unwrap_or(name);
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let url = Url::parse(&format!("http://{name}/")).ok();
+    url.and_then(|url| url.domain().map(str::to_owned)).unwrap_or_else(|| name.to_ascii_lowercase())
+}
+
+impl Direct {
+    fn is_of(&self, base: &Url) -> bool {
+        if self.port.is_some() && self.port != base.port_or_known_default() {
+            return false;
+        }
+        let host = base.host_str().unwrap_or_default();
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+        match (&self.hosts, address) {
+            (Hosts::All, _) => true,
+            (Hosts::Network(network, length), Some(address)) => is_inside(address, *network, *length),
+            (Hosts::Domain(domain), None) => {
+                let host = host.strip_suffix('.').unwrap_or(host);
+                let above = host.strip_suffix(domain.as_str());
+                !domain.is_empty() && above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+            }
+            (Hosts::Network(..), None) | (Hosts::Domain(_), Some(_)) => false,
+        }
+    }
+}
+
+/// An IPv4 address inside an IPv6 one is the IPv4 address.
+fn is_inside(address: IpAddr, network: IpAddr, length: u8) -> bool {
+    let length = u32::from(length);
+    match (address.to_canonical(), network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => {
+            let differing = address.to_bits() ^ network.to_bits();
+            differing.leading_zeros() >= length
+        }
+        (IpAddr::V6(address), IpAddr::V6(network)) => {
+            let differing = address.to_bits() ^ network.to_bits();
+            differing.leading_zeros() >= length
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies(variables: &[(&str, &str)]) -> Result<Proxies, String> {
+        Proxies::read(&|name| {
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| (*value).to_owned()).ok_or(VarError::NotPresent)
+        })
+    }
+
+    /// The proxy that `url` is asked through, with its variable.
+    fn proxy(variables: &[(&str, &str)], url: &str) -> Option<(String, &'static str)> {
+        let proxies = proxies(variables).unwrap();
+        proxies.proxy_of(&Url::parse(url).unwrap()).map(|proxy| (proxy.url.to_string(), proxy.variable))
+    }
+
+    const LOG: &str = "https://log.example/x";
+
+    #[test]
+    fn what_is_plainly_meant_is_taken() {
+        for value in [
+            "http://proxy.example:3128",
+            "http://proxy.example:3128/",
+            "HTTP://proxy.example:3128",
+            "proxy.example:3128",
+            " http://proxy.example:3128\r\n",
+            "\"http://proxy.example:3128\"",
+            "'proxy.example:3128'",
+            " \" http://proxy.example:3128 \" ",
+        ] {
+            let found = proxy(&[("https_proxy", value)], LOG);
+            assert_eq!(found, Some(("http://proxy.example:3128/".to_owned(), "https_proxy")), "{value:?}");
+        }
+        let with_password = proxy(&[("ALL_PROXY", "https://u:p%40ss@[::1]:3128")], LOG);
+        assert_eq!(with_password.unwrap().0, "https://u:p%40ss@[::1]:3128/");
+        for blank in ["", "  ", "\"\"", "' '"] {
+            assert_eq!(proxy(&[("HTTPS_PROXY", blank)], LOG), None, "{blank:?}");
+        }
+    }
+
+    #[test]
+    fn what_names_no_proxy_is_refused_without_being_shown() {
+        for value in [
+            "http//u:s3cret@proxy.example:3128",
+            "htp://u:s3cret@proxy.example:3128",
+            "socks5://u:s3cret@proxy.example:1080",
+            "socks://u:s3cret@proxy.example:1080",
+            "ftp://u:s3cret@proxy.example",
+            "://u:s3cret@proxy.example",
+            "http://u:s3cret@proxy.example:99999",
+            "http://u:s3cret@proxy.example:3128x",
+            "http://u:s3cret@",
+            "http:///u:s3cret@proxy.example",
+            "http:/u:s3cret@proxy.example",
+            "http://u:s3cret/x@proxy.example:3128",
+            "http://u:3/s3cret@proxy.example:3128",
+            "http://u:s3cret@proxy.example:3128/proxy.pac",
+            "http://u:s3cret@proxy.example:3128/?a",
+            "http://u:s3cret@proxy.example:3128#a",
+            "http://u:s3 cret@proxy.example:3128",
+            "\"http://u:s3cret@proxy.example:3128",
+            "http://u:s3cret@proxy.example:3128'",
+            "“http://u:s3cret@proxy.example:3128”",
+            "http://u:s3cret@pro\"xy.example:3128",
+            "http://u:s3cret@proxy.example\\:3128",
+            "http://u:s3cret@pro<xy.example",
+            "http://u:s3cret@*",
+            "http://u:s3cret@proxy\n.example",
+            "s3cret@",
+        ] {
+            for variable in
+                ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+            {
+                let why = proxies(&[(variable, value)]).map(|_| value).unwrap_err();
+                assert!(why.contains(variable) && !why.contains("s3"), "{value:?}: {why}");
+            }
+        }
+        let odd = Proxies::read(&|_| Err(VarError::NotUnicode("s3cret".into())));
+        assert!(odd.is_err_and(|why| why.contains("ALL_PROXY") && !why.contains("s3cret")));
+    }
+
+    /// Whatever is taken, the client understands too: it would go without where it does not.
+    #[test]
+    fn whatever_is_taken_the_client_takes() {
+        for byte in (1..=u8::MAX).map(char::from) {
+            for value in [
+                format!("http://u{byte}:p@proxy.example:3128"),
+                format!("http://u:p{byte}@proxy.example:3128"),
+                format!("http://proxy{byte}.example:3128"),
+                format!("http://proxy.example:3128{byte}"),
+                format!("{byte}proxy.example:3128"),
+            ] {
+                let Ok(url) = proxy_url(without_quotes(&value)) else { continue };
+                let uri: hyper::Uri = url.as_str().parse().unwrap();
+                assert_eq!(uri.host(), url.host_str(), "{value:?}");
+                let inner = uri.authority().unwrap().as_str().split_once('@');
+                assert!(inner.is_none_or(|(_, host)| !host.contains('@')), "{value:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn which_variable_counts() {
+        let of =
+            |variables: &[(&'static str, &str)], url| proxy(variables, url).map(|(_, variable)| variable);
+        let both = [("HTTPS_PROXY", "a:1"), ("https_proxy", "b:1"), ("ALL_PROXY", "c:1")];
+        assert_eq!(of(&both, LOG), Some("HTTPS_PROXY"));
+        assert_eq!(of(&both, "http://log.example/"), Some("ALL_PROXY"));
+        assert_eq!(
+            of(&[("HTTP_PROXY", " "), ("http_proxy", "b:1")], "http://log.example/"),
+            Some("http_proxy")
+        );
+        assert_eq!(of(&[("HTTP_PROXY", "a:1")], LOG), None);
+        // What does not count is not looked at.
+        let desktop = [("http_proxy", "a:1"), ("https_proxy", "a:1"), ("all_proxy", "socks://a:1/")];
+        assert_eq!(of(&desktop, LOG), Some("https_proxy"));
+        assert!(proxies(&[("http_proxy", "a:1"), ("all_proxy", "socks://a:1/")]).is_err());
+        // A client of a web server must not name the proxy.
+        let cgi = [("REQUEST_METHOD", "GET"), ("HTTP_PROXY", "evil:1"), ("HTTPS_PROXY", "a:1")];
+        assert_eq!((of(&cgi, "http://log.example/"), of(&cgi, LOG)), (None, Some("HTTPS_PROXY")));
+        let cgi = [("REQUEST_METHOD", ""), ("HTTP_PROXY", "://"), ("http_proxy", "a:1")];
+        assert_eq!(of(&cgi, "http://log.example/"), Some("http_proxy"));
+    }
+
+    #[test]
+    fn what_is_asked_without_a_proxy() {
+        for (list, url, direct) in [
+            ("*", "http://127.0.0.1:8080/", true),
+            ("*", "http://[::1]/", true),
+            ("*", LOG, true),
+            (" \"*\" ", LOG, true),
+            ("a.example *", LOG, true),
+            ("*:443", LOG, true),
+            ("*:80", LOG, false),
+            ("log.example", LOG, true),
+            ("LOG.Example.", LOG, true),
+            ("log.example", "https://log.example./", true),
+            ("example", LOG, true),
+            (".example", LOG, true),
+            ("*.example", LOG, true),
+            (".log.example", LOG, true),
+            ("og.example", LOG, false),
+            ("log.example.org", LOG, false),
+            ("b.example,,\tlog.example", LOG, true),
+            ("b.example log.example", LOG, true),
+            ("log.example:443", LOG, true),
+            ("log.example:80", LOG, false),
+            ("log.example:8443", "https://log.example:8443/", true),
+            ("bücher.example", "https://xn--bcher-kva.example/", true),
+            ("127.0.0.1", "http://127.0.0.1:8080/", true),
+            ("127.0.0.1:8080", "http://127.0.0.1:8080/", true),
+            ("127.0.0.1:81", "http://127.0.0.1:8080/", false),
+            ("127.0.0.2", "http://127.0.0.1/", false),
+            ("127.0.0.0/8", "http://127.9.9.9/", true),
+            ("10.1.2.3/9", "http://10.127.0.1/", true),
+            ("10.1.2.3/9", "http://10.128.0.1/", false),
+            ("0.0.0.0/0", "http://192.0.2.1/", true),
+            ("0.0.0.0/0", "http://[2001:db8::1]/", false),
+            ("192.0.2.1/32", "http://192.0.2.1/", true),
+            ("192.0.2.1/32", "http://192.0.2.0/", false),
+            ("192.0.2.1", "http://[::ffff:192.0.2.1]/", true),
+            ("::1", "http://[::1]:8080/", true),
+            ("[::1]", "http://[::1]:8080/", true),
+            ("[::1]:8080", "http://[::1]:8080/", true),
+            ("[::1]:81", "http://[::1]:8080/", false),
+            ("2001:DB8::/32", "http://[2001:db8:1::1]/", true),
+            ("2001:db8::/32", "http://[2001:db9::1]/", false),
+            ("::/0", "http://[2001:db9::1]/", true),
+            // No part of an address is a domain.
+            ("0.0.1", "http://127.0.0.1/", false),
+            (".1", "http://127.0.0.1/", false),
+            ("localhost", "http://127.0.0.1/", false),
+            (".", LOG, false),
+            ("", LOG, false),
+            ("<local>", LOG, false),
+        ] {
+            let variables = [("ALL_PROXY", "proxy.example:3128"), ("no_proxy", list)];
+            assert_eq!(proxy(&variables, url).is_none(), direct, "{list:?} {url}");
+        }
+        for wrong in ["10.0.0.0/33", "::/129", "10.0.0/8", "https://log.example/", "log.example:x", "a:99999"]
+        {
+            let why = proxies(&[("NO_PROXY", wrong)]).map(|_| ()).unwrap_err();
+            assert!(why.contains("NO_PROXY"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_failure_names_the_proxy_without_its_password() {
+        let proxies = proxies(&[("https_proxy", "http://u:s3cret@proxy.example:3128")]).unwrap();
+        let said = proxies.proxy_of(&Url::parse(LOG).unwrap()).unwrap().blamed("no answer");
+        assert_eq!(said, "no answer (over the proxy http://proxy.example:3128, which https_proxy names)");
+    }
+}
