@@ -188,9 +188,19 @@ pub enum OpenError {
         /// Why.
         cause: String,
     },
+    /// The same for want of something that this machine should have, such as descriptors or threads: no wrong usage.
+    Local {
+        /// What.
+        cause: String,
+    },
 }
 
 impl OpenError {
+    /// Whether this machine is at fault, and not what was given.
+    pub fn is_local(&self) -> bool {
+        matches!(self, OpenError::Local { .. })
+    }
+
     pub(crate) fn no_api(location: &str) -> OpenError {
         // Whatever it is, a password in it stays unsaid.
         let shown = location.rsplit_once('@').map_or(location, |(_, rest)| rest);
@@ -230,7 +240,9 @@ impl fmt::Display for OpenError {
             ),
             OpenError::Url { url, cause } => write!(f, "{url} is not a log's URL: {cause}: check --log"),
             OpenError::Secrets { url, cause } => write!(f, "{url}: {cause}"),
-            OpenError::Client { cause } => write!(f, "the HTTP client cannot be set up: {cause}"),
+            OpenError::Client { cause } | OpenError::Local { cause } => {
+                write!(f, "the HTTP client cannot be set up: {cause}")
+            }
         }
     }
 }

@@ -7,8 +7,8 @@
 //!
 //! Specification section 4 (tiled log: [`tiled`]) and section 5 (JSON API: [`json_api`]).
 //!
-//! Beside the log: the heads that others have (`peer`, `document`), and what is posted to a URL (`post`). All HTTP of
-//! the crate is here.
+//! Beside the log: the heads that others have (`peer`, `document`), what is posted to a URL (`post`), and the files that
+//! the user names ([`user_file`]). All HTTP of the crate is here.
 
 mod auth;
 mod body;
@@ -26,8 +26,10 @@ mod places;
 mod post;
 mod requests;
 mod retry;
+pub mod start;
 mod stop;
 pub mod tiled;
+pub mod user_file;
 
 pub use auth::SecretHeaders;
 pub use client::ca_certificates;
