@@ -3,6 +3,7 @@
 use super::args::Format;
 use super::config::Settings;
 use super::failure::Failure;
+use super::file_name;
 use super::output::{self, Answer};
 use super::peer_tables;
 use super::progress::Bar;
@@ -105,6 +106,9 @@ fn open_log_until(
     location: &str,
     stop: &Stop,
 ) -> Result<(Box<dyn LogSource>, Option<String>), Failure> {
+    if !Path::new(location).is_dir() {
+        file_name::check_home("--log", Path::new(location))?;
+    }
     // The secrets of a config that names a log are for that log.
     let owner = settings.config_log.as_deref().unwrap_or(location);
     let (http, left_out) = settings.net.options_for(location, Some(owner))?;

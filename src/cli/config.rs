@@ -4,6 +4,7 @@ use super::alert_tables::Alerting;
 use super::args::{AuditOptions, Common, ExpectedOptions, Format, TypedFormat};
 use super::config_file::{self, ConfigFile};
 use super::failure::Failure;
+use super::file_name;
 use super::net::Net;
 use super::output;
 use super::peer_tables::{self, NamedPeer};
@@ -161,6 +162,9 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
     if workers.is_some_and(|workers| !(1..=256).contains(&workers)) {
         return Err("workers must be 1 to 256".into());
     }
+    let (db, evidence_dir) = (options.db.or(file.db), options.evidence_dir.or(file.evidence_dir));
+    db.as_deref().map_or(Ok(()), file_name::check_mirror)?;
+    evidence_dir.as_deref().map_or(Ok(()), |path| file_name::check_home("--evidence-dir", path))?;
     let full = options.full || file.full;
     let heads_only = options.heads_only || file.heads_only;
     if full && heads_only {
@@ -184,9 +188,9 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
         config_log: file.log.clone(),
         log: options.log.or(file.log),
         api: options.api || file.api,
-        db: options.db.or(file.db),
+        db,
         init: options.init || file.init,
-        evidence_dir: options.evidence_dir.or(file.evidence_dir),
+        evidence_dir,
         workers,
         full,
         heads_only,

@@ -16,6 +16,7 @@ mod config_check;
 mod config_file;
 mod evidence;
 mod failure;
+mod file_name;
 mod generate;
 mod heads;
 mod monitor;

@@ -25,7 +25,7 @@ pub struct Receipts {
     lines: Option<Lines>,
     /// Whether there may be more than one, which decides how they are reported.
     pub many: bool,
-    /// What stands in the directories and is not named like a receipt, or is no file.
+    /// What stands in the directories and is not named like a receipt, begins with a dot, or is no file.
     pub passed_over: usize,
     /// What could not be read, each in one sentence. The rest is checked all the same.
     pub unread: Vec<Failure>,
@@ -39,6 +39,10 @@ struct Lines {
 
 /// What receipts are called, in a directory.
 const EXTENSIONS: [&str; 4] = ["json", "tlog-proof", "jsonl", "ndjson"];
+
+/// What is said where no receipt was there.
+pub const NONE: &str = "there is no receipt to check: in a directory, files that end in .json, .tlog-proof, .jsonl or \
+                        .ndjson are looked for, and not those that begin with a dot";
 
 /// Bytes of all names in one directory, which are held to be sorted.
 const MOST_NAMES: usize = 16 * 1024 * 1024;
@@ -57,9 +61,6 @@ impl Receipts {
             } else {
                 paths.push(path.clone());
             }
-        }
-        if paths.is_empty() {
-            return Err(format!("no receipts there: looked for {} files", EXTENSIONS.join(", ")).into());
         }
         let many = folders || paths.len() > 1;
         Ok(Receipts { paths: paths.into_iter(), lines: None, many, passed_over, unread: Vec::new() })
@@ -156,8 +157,10 @@ fn list(folder: &Path, paths: &mut Vec<PathBuf>, passed_over: &mut usize) -> Res
     let (mut found, mut length) = (Vec::new(), 0_usize);
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        let named = EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known));
+        // What begins with a dot was put there by a system or an editor, such as the `._a.json` of a Mac.
+        let named = !hidden && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known));
         // A pipe would be waited for; a link that leads nowhere is named, and cannot be read.
         if named && path.metadata().map_or(true, |meta| meta.is_file()) {
             length = length.saturating_add(path.as_os_str().len());

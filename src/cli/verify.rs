@@ -6,7 +6,7 @@ use super::config::{Settings, duration};
 use super::failure::Failure;
 use super::output::{self, Answer};
 use super::progress::Count;
-use super::receipts::{Named, Receipts};
+use super::receipts::{NONE, Named, Receipts};
 use crate::audit::conclusion::Conclusion;
 use crate::audit::receipt::verify_receipt_with;
 use crate::audit::trust::{Expectation, TrustPolicy};
@@ -158,7 +158,8 @@ impl Job<'_> {
     /// What is to be said of all of them together, and the exit code.
     fn conclude(&self, receipts: &Receipts, counts: &Counts, answer: &mut Answer) -> Result<u8, Failure> {
         let (quiet, others) = (self.settings.quiet, receipts.passed_over);
-        if receipts.many && self.settings.format == Format::Text && !quiet {
+        let any = counts.worst().is_some();
+        if any && receipts.many && self.settings.format == Format::Text && !quiet {
             answer.print(&not_proven(&counts.not_proven));
         }
         if receipts.many && (!quiet || others > 0) {
@@ -172,14 +173,18 @@ impl Job<'_> {
             output::error(&failure.to_string());
         }
         match counts.worst() {
-            Some(worst) if worst >= Conclusion::Violation || receipts.unread.is_empty() => {
-                Ok(worst.exit_code())
-            }
             _ if receipts.unread.iter().any(|failure| matches!(failure, Failure::Local(_))) => {
                 Ok(Conclusion::LocalFault.exit_code())
             }
+            Some(worst) if worst >= Conclusion::Violation || receipts.unread.is_empty() => {
+                Ok(worst.exit_code())
+            }
             _ if !receipts.unread.is_empty() => Err("not everything that was named could be read".into()),
-            _ => Err("there was no receipt to check".into()),
+            _ => {
+                // What was not checked is no pass, and a script that made an empty directory made no slip of usage.
+                output::error(NONE);
+                Ok(Conclusion::Incomplete.exit_code())
+            }
         }
     }
 
@@ -283,6 +288,6 @@ impl fmt::Display for Counts {
         let total: u64 = self.reached.values().sum();
         let parts: Vec<String> =
             self.reached.iter().map(|(what, count)| format!("{count} {}", what.as_str())).collect();
-        write!(f, "{total} receipts: {}", parts.join(", "))
+        write!(f, "{total} receipts{}{}", if total > 0 { ": " } else { "" }, parts.join(", "))
     }
 }

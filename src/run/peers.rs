@@ -226,7 +226,7 @@ impl Run<'_> {
                 }
                 Err(why) => {
                     taken.refused = taken.refused.saturating_add(1);
-                    taken.first_refusal.get_or_insert_with(|| text::quoted(&why.to_string()));
+                    taken.first_refusal.get_or_insert_with(|| text::reason(&why.to_string()));
                     taken.given_up = taken.refused >= MOST_REFUSED;
                 }
             }

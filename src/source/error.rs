@@ -164,6 +164,11 @@ pub enum OpenError {
         /// What was given, escaped, without credentials.
         location: String,
     },
+    /// No directory, and meant as a URL, as it seems: a host without a scheme, a blank or a quotation mark before one.
+    NoScheme {
+        /// What was given, escaped, without credentials, query and fragment.
+        location: String,
+    },
     /// Another scheme.
     Scheme {
         /// The scheme, without `://`.
@@ -207,6 +212,11 @@ impl OpenError {
         OpenError::NoApi { location: escape(shown) }
     }
 
+    pub(crate) fn no_scheme(location: &str) -> OpenError {
+        let shown = location.rsplit_once('@').map_or(location, |(_, rest)| rest);
+        OpenError::NoScheme { location: escape(shown.split(['?', '#']).next().unwrap_or_default()) }
+    }
+
     /// For a URL that parsed and whose credentials were taken out.
     pub(crate) fn secrets(url: &str, cause: &str) -> OpenError {
         let url = url.split(['?', '#']).next().unwrap_or_default();
@@ -231,6 +241,11 @@ impl fmt::Display for OpenError {
                 f,
                 "{location}: the JSON API is reached over http:// or https:// only: write --log \
                  api+https://host/public/log, or leave --api out for a tiled log"
+            ),
+            OpenError::NoScheme { location } => write!(
+                f,
+                "\"{location}\" is no directory that is there, and a URL begins with https:// (or http://, or \
+                 api+https:// for the JSON API), without a blank or a quotation mark before it"
             ),
             OpenError::Scheme { scheme } => write!(
                 f,
