@@ -24,7 +24,7 @@ fn a_hit_is_told_of_once_a_report_is_printed() {
     let shorter = arguments.iter().take(arguments.len() - 2);
     let mut lost = cli::program();
     lost.args(shorter).args(options).stdout(std::fs::File::create("/dev/full").unwrap());
-    assert!(lost.status().unwrap().success());
+    assert_eq!(lost.status().unwrap().code(), Some(5), "what was asked for could not be written");
     let quiet = || bench.text(ALEX, &["--quiet"]).stdout;
     assert!(quiet().contains("watch-list (2)"));
     assert_eq!(quiet(), "");

@@ -13,7 +13,7 @@ use crate::core::jcs::canonicalize;
 use crate::core::limits::MAX_JSON_DEPTH;
 use crate::core::proof::verify_inclusion;
 use crate::core::reveal::check_reveal;
-use crate::core::text::quoted;
+use crate::core::text;
 
 /// The heads verified last. Bundles that are fetched together carry the same ones.
 #[derive(Default)]
@@ -70,10 +70,10 @@ pub fn check_bundle(
             Ok(head) => heads.push(head),
             Err(HeadError::Disagreement(what)) => return Err(what),
             Err(HeadError::Malformed(why)) => {
-                wrong(Code::HeadMalformed, format!("its {}: {}", format.as_str(), quoted(&why)));
+                wrong(Code::HeadMalformed, format!("its {}: {}", format.as_str(), text::reason(&why)));
             }
             Err(HeadError::NotSigned(why)) => {
-                wrong(Code::HeadSignatureInvalid, format!("its {}: {}", format.as_str(), quoted(&why)));
+                wrong(Code::HeadSignatureInvalid, format!("its {}: {}", format.as_str(), text::reason(&why)));
             }
         }
     }

@@ -114,7 +114,11 @@ fn check_payload(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_
             } else {
                 "payload does"
             };
-            let why = format!("the given {what} not hash to the payload hash that was signed");
+            let edited = entry
+                .payload_hash
+                .and_then(|wanted| payload::edited(&entry.payload_encoding, payload, wanted));
+            let edited = edited.map_or(String::new(), |what| format!(": {what}"));
+            let why = format!("the given {what} not hash to the payload hash that was signed{edited}");
             verdict.fail("payload", Code::PayloadMismatch, why);
         }
         Err(PayloadError::NeedsAction) => {

@@ -24,7 +24,7 @@ use crate::core::note::Note;
 use crate::core::proof::verify_inclusion;
 use crate::core::receipt::{Form, Receipt};
 use crate::core::sth::SthBody;
-use crate::core::text::{self, quoted};
+use crate::core::text;
 use crate::core::tlog_policy::{CosignError, Cosigned, Fresh};
 use crate::core::webauthn::KeyCache;
 
@@ -227,7 +227,9 @@ fn unkeyed(verdict: &mut Verdict, receipt: &Receipt, malformed: Option<&String>)
         Some(why) => verdict.fail("checkpoint", Code::HeadMalformed, text::escape(why)),
     }
     match receipt.sth.as_deref().map(SthBody::parse) {
-        Some(Err(why)) => verdict.fail("sth", Code::HeadMalformed, format!("not an STH: {}", quoted(&why))),
+        Some(Err(why)) => {
+            verdict.fail("sth", Code::HeadMalformed, format!("not an STH: {}", text::reason(&why)))
+        }
         Some(Ok(_)) => verdict.miss("sth", NO_KEY),
         None => verdict.leave("sth", "the receipt has none"),
     }

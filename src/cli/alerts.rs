@@ -5,8 +5,10 @@ use super::args::{AuditOptions, Common, Format};
 use super::audit::unix_ms;
 use super::config::{self, Settings};
 use super::config_file::{self, Config as ConfigOf};
+use super::failure::Failure;
 use super::monitor_args::MonitorOptions;
-use super::{net, output, watched};
+use super::output::Answer;
+use super::{net, watched};
 use crate::alerts::{Channel, Command, Config, Desk, Log, Smtp, SmtpConfig, Way, Webhook};
 use crate::audit::conclusion::Conclusion;
 use crate::core::text::escape;
@@ -29,11 +31,11 @@ struct Tried {
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person.
-pub fn test(common: &Common, options: &MonitorOptions) -> Result<u8, String> {
+pub fn test(common: &Common, options: &MonitorOptions, answer: &mut Answer) -> Result<u8, Failure> {
     if *options != (MonitorOptions { command: options.command, ..MonitorOptions::default() }) {
         return Err(
             "monitor test-alert audits nothing: of the options, it takes --config, --name and --format"
-                .to_owned(),
+                .into(),
         );
     }
     let logs = logs(common)?;
@@ -48,7 +50,7 @@ pub fn test(common: &Common, options: &MonitorOptions) -> Result<u8, String> {
         tried.push((Log { name: log, origin }, desk(&Settings { alerting, ..settings })?));
     }
     if seen.is_empty() {
-        return Err("there is no [[alert]] table in the config: give one with --config FILE".to_owned());
+        return Err("there is no [[alert]] table in the config: give one with --config FILE".into());
     }
     let send = |(log, desk): &(Log, Desk)| {
         let results = desk.test(log, unix_ms()).into_iter();
@@ -58,12 +60,12 @@ pub fn test(common: &Common, options: &MonitorOptions) -> Result<u8, String> {
     let tried: Vec<Tried> = tried.iter().flat_map(send).collect();
     let delivered = tried.iter().all(|tried| tried.result.is_ok());
     let verdict = if delivered { Conclusion::Clean } else { Conclusion::Incomplete };
-    output::print(&shown(&tried, verdict, format));
+    answer.print(&shown(&tried, verdict, format));
     Ok(verdict.exit_code())
 }
 
 /// The logs of the config. That of one log need not name the log to have its channels tried.
-fn logs(common: &Common) -> Result<Vec<(String, Settings)>, String> {
+fn logs(common: &Common) -> Result<Vec<(String, Settings)>, Failure> {
     let several = match &common.config {
         Some(path) => matches!(config_file::read(path, common.name.as_deref())?, ConfigOf::Several(_)),
         None => false,
@@ -120,11 +122,12 @@ fn shown(tried: &[Tried], verdict: Conclusion, format: Format) -> String {
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person, without any secret.
-pub fn desk(settings: &Settings) -> Result<Desk, String> {
+pub fn desk(settings: &Settings) -> Result<Desk, Failure> {
     let channels = settings.alerting.channels.iter().map(|table| {
-        channel(settings, table).map_err(|why| format!("alert channel {:?}: {why}", table.name))
+        channel(settings, table)
+            .map_err(|failure| failure.within(|why| format!("alert channel {:?}: {why}", table.name)))
     });
-    Desk::new(Config {
+    Ok(Desk::new(Config {
         channels: channels.collect::<Result<_, _>>()?,
         reminder: settings.alerting.reminder,
         acknowledgements: settings.alerting.acknowledgements.clone(),
@@ -133,10 +136,10 @@ pub fn desk(settings: &Settings) -> Result<Desk, String> {
             .iter()
             .map(|watch| (watch.rule.name.clone(), watch.channels.clone()))
             .collect(),
-    })
+    })?)
 }
 
-fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, String> {
+fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Failure> {
     let table = &channel.table;
     let http = settings.net.plain();
     let way: Box<dyn Way> = match (&table.command, table.is_webhook()) {
@@ -145,7 +148,7 @@ fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Strin
             let key = secret("secret", &table.secret_file, &table.secret_env)?
                 .ok_or("a webhook is signed: give its secret with secret-file or secret-env")?;
             if key.len() < SHORTEST_SECRET {
-                return Err(format!("the secret is shorter than {SHORTEST_SECRET} characters"));
+                return Err(format!("the secret is shorter than {SHORTEST_SECRET} characters").into());
             }
             let url = match &table.webhook {
                 Some(url) => url.clone(),
@@ -167,18 +170,20 @@ fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Strin
 }
 
 /// It is not the log's URL that is wrong.
-fn unusable(error: OpenError) -> String {
+fn unusable(error: OpenError) -> Failure {
     match error {
-        OpenError::Url { url, cause } => format!("webhook: {url}: {cause}"),
-        other => other.to_string(),
+        OpenError::Url { url, cause } => format!("webhook: {url}: {cause}").into(),
+        other => Failure::new(other.is_local(), other.to_string()),
     }
 }
 
 /// A secret of a channel; one line end after it is taken away. Neither it nor where it stands is ever shown:
 /// a person may have typed the secret itself there.
-fn secret(name: &str, file: &Option<PathBuf>, variable: &Option<String>) -> Result<Option<String>, String> {
+fn secret(name: &str, file: &Option<PathBuf>, variable: &Option<String>) -> Result<Option<String>, Failure> {
     let read = match (file, variable) {
-        (Some(path), _) => net::read(path).map_err(|why| format!("{name}-file: {why}"))?,
+        (Some(path), _) => {
+            net::read(path).map_err(|failure| failure.within(|why| format!("{name}-file: {why}")))?
+        }
         (_, Some(variable)) => net::environment(variable).map_err(|why| format!("{name}-env: {why}"))?,
         _ => return Ok(None),
     };

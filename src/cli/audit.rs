@@ -2,7 +2,9 @@
 
 use super::args::Format;
 use super::config::Settings;
-use super::output;
+use super::failure::Failure;
+use super::file_name;
+use super::output::{self, Answer};
 use super::peer_tables;
 use super::progress::Bar;
 use crate::audit::conclusion::Conclusion;
@@ -14,7 +16,7 @@ use crate::mirror::{Begun, Mirror, MirrorError, StoredFinding};
 use crate::monitor;
 use crate::report::{self, Asked, EntryCounts, Input, LogPart, MirrorUse, Report, ReportedFinding};
 use crate::run::{Options, Progress, Run, Summary};
-use crate::source::{self, HttpOptions, LogSource, Stop};
+use crate::source::{self, HttpOptions, LogSource, Stop, start, user_file};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,19 +24,34 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub const NO_LOG_KEY: &str = "the log's public key was not given, and without it no head means anything: get it from \
                               the log's operator (not from the log) and give it with --log-key, or in a policy with --policy";
 
+/// Descriptors that are in use while a log is read, besides two for each thread that reads: the mirror with its lock,
+/// its write-ahead log and its temporary files, and the files beside it. Where they cannot be had, half an audit would
+/// look like a log that cannot be read.
+const OF_AN_AUDIT: usize = 12;
+
 /// Runs the audit and prints its report.
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person.
-pub fn run(settings: &Settings) -> Result<u8, String> {
+pub fn run(settings: &Settings, answer: &mut Answer) -> Result<u8, Failure> {
     let stop = Stop::default();
     // Who is asked to stop still says what came of it.
-    monitor::stop_on_signal(stop.clone(), i32::from(Conclusion::Incomplete.exit_code()))?;
+    stop_on_signal(&stop)?;
     let report = audit(settings, &stop, &bar(settings))?;
-    if print(settings, &report) {
+    print(settings, &report, answer);
+    if answer.is_whole() {
         note_told(settings, &report);
     }
     Ok(report.verdict().exit_code())
+}
+
+/// Ends the run in order when the system asks for it.
+///
+/// # Errors
+/// Signals cannot be caught.
+pub fn stop_on_signal(stop: &Stop) -> Result<(), Failure> {
+    monitor::stop_on_signal(stop.clone(), i32::from(Conclusion::Incomplete.exit_code()))
+        .map_err(|error| Failure::Local(format!("signals cannot be caught: {error}")))
 }
 
 /// Progress as the settings ask for it.
@@ -46,7 +63,7 @@ pub fn bar(settings: &Settings) -> Bar {
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person.
-pub fn audit(settings: &Settings, stop: &Stop, progress: &dyn Progress) -> Result<Report, String> {
+pub fn audit(settings: &Settings, stop: &Stop, progress: &dyn Progress) -> Result<Report, Failure> {
     let location = settings.require_log()?;
     let db = settings.require_db()?;
     let log_key = settings.one_log_key()?;
@@ -77,7 +94,10 @@ pub fn audit(settings: &Settings, stop: &Stop, progress: &dyn Progress) -> Resul
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person.
-pub fn open_log(settings: &Settings, location: &str) -> Result<(Box<dyn LogSource>, Option<String>), String> {
+pub fn open_log(
+    settings: &Settings,
+    location: &str,
+) -> Result<(Box<dyn LogSource>, Option<String>), Failure> {
     open_log_until(settings, location, &Stop::default())
 }
 
@@ -85,15 +105,33 @@ fn open_log_until(
     settings: &Settings,
     location: &str,
     stop: &Stop,
-) -> Result<(Box<dyn LogSource>, Option<String>), String> {
+) -> Result<(Box<dyn LogSource>, Option<String>), Failure> {
+    if !Path::new(location).is_dir() {
+        file_name::check_home("--log", Path::new(location))?;
+    }
     // The secrets of a config that names a log are for that log.
     let owner = settings.config_log.as_deref().unwrap_or(location);
     let (http, left_out) = settings.net.options_for(location, Some(owner))?;
     let http = HttpOptions { stop: stop.clone(), ..http };
-    let source = source::open(location, settings.api, &http).map_err(|error| format!("--log: {error}"))?;
+    let source = source::open(location, settings.api, &http)
+        .map_err(|error| Failure::new(error.is_local(), format!("--log: {error}")))?;
+    room_for(workers(settings, source.as_ref()))?;
     let note = "the secrets in the config are for the log that it names, and were not sent to this one: give those of \
                 this log as options";
     Ok((source, left_out.then(|| note.to_owned())))
+}
+
+/// Whether there is room to read something over the network, and to take it into the mirror.
+///
+/// # Errors
+/// This process may not open so many files.
+pub fn room_to_read() -> Result<(), Failure> {
+    room_for(1)
+}
+
+fn room_for(threads: usize) -> Result<(), Failure> {
+    start::room_for(OF_AN_AUDIT.saturating_add(threads.saturating_mul(2)))
+        .map_err(|error| Failure::new(user_file::is_local(&error), format!("cannot start: {error}")))
 }
 
 /// What the settings ask for.
@@ -121,13 +159,13 @@ struct With<'a> {
 }
 
 impl With<'_> {
-    fn mirror(&self, db: &Path, input: &mut Input) -> Result<(), String> {
+    fn mirror(&self, db: &Path, input: &mut Input) -> Result<(), Failure> {
         let With { settings, source, key, started, stop, progress } = *self;
         let peers = peer_tables::open(settings, key, stop)?;
         let opened = if settings.init { Mirror::create_or_open(db, key) } else { Mirror::open(db, key) };
         let mut mirror = match opened {
             Ok(mirror) => mirror,
-            Err(error) if error.is_usage() => return Err(error.to_string()),
+            Err(error) if error.is_usage() => return Err(error.to_string().into()),
             Err(error) => {
                 input.nothing_judged = true;
                 if matches!(error, MirrorError::InUse(_)) {
@@ -258,12 +296,12 @@ fn acknowledge(input: &mut Input, mirror: &Mirror, settings: &Settings, now: u64
     Ok(())
 }
 
-/// Prints the report as the settings ask for it; gives whether all of it was written.
-pub fn print(settings: &Settings, report: &Report) -> bool {
+/// Prints the report as the settings ask for it.
+pub fn print(settings: &Settings, report: &Report, answer: &mut Answer) {
     match settings.format {
-        Format::Json => output::print(&report::json::render(report)),
-        Format::Text if settings.quiet && !report.must_be_read() => true,
-        Format::Text => output::print(&report::text::render(report)),
+        Format::Json => answer.print(&report::json::render(report)),
+        Format::Text if settings.quiet && !report.must_be_read() => {}
+        Format::Text => answer.print(&report::text::render(report)),
     }
 }
 

@@ -3,6 +3,8 @@
 use super::alert_tables::Alerting;
 use super::args::{AuditOptions, Common, ExpectedOptions, Format, TypedFormat};
 use super::config_file::{self, ConfigFile};
+use super::failure::Failure;
+use super::file_name;
 use super::net::Net;
 use super::output;
 use super::peer_tables::{self, NamedPeer};
@@ -114,11 +116,11 @@ pub const NAME_OF_WHAT: &str =
 ///
 /// # Errors
 /// A sentence for the person: wrong usage.
-pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String> {
+pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, Failure> {
     let file = match (common.config.as_deref(), common.name.as_deref()) {
         (Some(path), name) => config_file::of_one_log(path, name)?,
         (None, None) => ConfigFile::default(),
-        (None, Some(_)) => return Err(NAME_OF_WHAT.to_owned()),
+        (None, Some(_)) => return Err(NAME_OF_WHAT.into()),
     };
     settle(common, options, file)
 }
@@ -127,7 +129,7 @@ pub fn resolve(common: Common, options: AuditOptions) -> Result<Settings, String
 ///
 /// # Errors
 /// A sentence for the person: wrong usage.
-pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Result<Settings, String> {
+pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Result<Settings, Failure> {
     let (file_net, expected) = (file.net(), file.expected());
     let log_key = common.log_key.or(file.log_key);
     let log_key =
@@ -158,12 +160,15 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
     let workers = options.workers.or(file.workers);
     let alerting = Alerting::resolve(file.alert, file.alert_reminder, file.acknowledge)?;
     if workers.is_some_and(|workers| !(1..=256).contains(&workers)) {
-        return Err("workers must be 1 to 256".to_owned());
+        return Err("workers must be 1 to 256".into());
     }
+    let (db, evidence_dir) = (options.db.or(file.db), options.evidence_dir.or(file.evidence_dir));
+    db.as_deref().map_or(Ok(()), file_name::check_mirror)?;
+    evidence_dir.as_deref().map_or(Ok(()), |path| file_name::check_home("--evidence-dir", path))?;
     let full = options.full || file.full;
     let heads_only = options.heads_only || file.heads_only;
     if full && heads_only {
-        return Err("full checks all entries again, and heads-only none: ask for one of them".to_owned());
+        return Err("full checks all entries again, and heads-only none: ask for one of them".into());
     }
     Ok(Settings {
         format: format.or(file.format).unwrap_or_default(),
@@ -183,9 +188,9 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
         config_log: file.log.clone(),
         log: options.log.or(file.log),
         api: options.api || file.api,
-        db: options.db.or(file.db),
+        db,
         init: options.init || file.init,
-        evidence_dir: options.evidence_dir.or(file.evidence_dir),
+        evidence_dir,
         workers,
         full,
         heads_only,
@@ -204,12 +209,13 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
     })
 }
 
-fn read_policy(path: &Path) -> Result<TlogPolicy, String> {
+fn read_policy(path: &Path) -> Result<TlogPolicy, Failure> {
     if path == Path::new("-") {
-        return Err("--policy: trust is not read from stdin: give a file".to_owned());
+        return Err("--policy: trust is not read from stdin: give a file".into());
     }
-    let bytes = output::read_file(path, limits::MAX_POLICY).map_err(|why| format!("--policy: {why}"))?;
-    TlogPolicy::parse(&bytes).map_err(|error| format!("policy {path:?} {error}"))
+    let bytes = output::read_file(path, limits::MAX_POLICY)
+        .map_err(|failure| failure.within(|why| format!("--policy: {why}")))?;
+    TlogPolicy::parse(&bytes).map_err(|error| format!("policy {} {error}", output::name(path)).into())
 }
 
 /// The key that was given, or else those of the policy. A policy that lists logs is about no other log: with a

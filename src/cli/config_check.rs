@@ -8,8 +8,9 @@ use super::alert_tables::{AlertTable, ChannelTable};
 use super::args::{Common, TypedFormat};
 use super::audit::{self, unix_ms};
 use super::config::Settings;
+use super::failure::Failure;
 use super::monitor_args::MonitorOptions;
-use super::output;
+use super::output::{self, Answer};
 use super::peer_tables;
 use super::watch_tables;
 use super::watched::{self, LogConfig};
@@ -25,12 +26,12 @@ use std::path::Path;
 ///
 /// # Errors
 /// A sentence for the person: it cannot be used.
-pub fn run(common: &Common) -> Result<u8, String> {
+pub fn run(common: &Common, answer: &mut Answer) -> Result<u8, Failure> {
     if common.config.is_none() {
-        return Err("which config? Give it with --config FILE".to_owned());
+        return Err("which config? Give it with --config FILE".into());
     }
     if common.format.is_some_and(|format| format != TypedFormat::Text) {
-        return Err("config check writes text: leave out --format".to_owned());
+        return Err("config check writes text: leave out --format".into());
     }
     let watched = watched::resolve(common, &MonitorOptions::default())?;
     let (mut text, mut notes) = (String::new(), String::new());
@@ -38,7 +39,8 @@ pub fn run(common: &Common) -> Result<u8, String> {
         text.push_str(&format!("monitor listens on {address}\n"));
     }
     for log in &watched.logs {
-        let lines = describe(log).map_err(|why| format!("log {}: {why}", quoted(&log.name)))?;
+        let lines = describe(log)
+            .map_err(|failure| failure.within(|why| format!("log {}: {why}", quoted(&log.name))))?;
         for Line { text: line, is_note } in lines {
             text.push_str(&format!("{line}\n"));
             if is_note {
@@ -46,7 +48,7 @@ pub fn run(common: &Common) -> Result<u8, String> {
             }
         }
     }
-    output::print(if common.quiet { &notes } else { &text });
+    answer.print(if common.quiet { &notes } else { &text });
     Ok(0)
 }
 
@@ -65,16 +67,16 @@ fn note(text: String) -> Line {
     Line { text, is_note: true }
 }
 
-fn describe(log: &LogConfig) -> Result<Vec<Line>, String> {
+fn describe(log: &LogConfig) -> Result<Vec<Line>, Failure> {
     let settings = &log.settings;
     let db = settings.require_db()?;
-    let Some(key) = settings.one_log_key()? else { return Err(audit::NO_LOG_KEY.to_owned()) };
+    let Some(key) = settings.one_log_key()? else { return Err(audit::NO_LOG_KEY.into()) };
     let (source, _) = audit::open_log(settings, settings.require_log()?)?;
     let place = place_of(db);
     let folders = [("the mirror", folder(&place)), ("misbehaviour files", &settings.evidence_dir_for(db))];
     for (what, folder) in folders {
         if !folder.is_dir() {
-            return Err(format!("the directory for {what}, {folder:?}, is not there: create it"));
+            return Err(format!("the directory for {what}, {folder:?}, is not there: create it").into());
         }
     }
     let is_there = is_there(db).map_err(|error| error.to_string())?;

@@ -2,19 +2,22 @@
 
 use super::alert_tables::{AcknowledgeTable, AlertTable};
 use super::args::{DecisionOption, ExpectedOptions, Format};
+use super::failure::Failure;
 use super::monitor_args::LogFormat;
 use super::net::NetOptions;
+use super::output;
 use super::peer_tables::PeerTable;
 use super::toml_error;
 use super::watch_tables::WatchTable;
 use crate::core::text::quoted;
+use crate::source::user_file::{ReadError, read_text};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// A config file longer than this is none.
-const MAX_CONFIG: u64 = 512 * 1024;
+const MAX_CONFIG: usize = 512 * 1024;
 
 /// What a config says of one log, under the names of the options.
 #[derive(Deserialize, Default)]
@@ -193,18 +196,20 @@ pub enum Config {
 ///
 /// # Errors
 /// A sentence for the person: wrong usage.
-pub fn of_one_log(path: &Path, name: Option<&str>) -> Result<ConfigFile, String> {
+pub fn of_one_log(path: &Path, name: Option<&str>) -> Result<ConfigFile, Failure> {
     match read(path, name)? {
         Config::One(file) => Ok(*file),
         Config::Several(mut several) => match (several.log.pop(), several.log.is_empty()) {
             (Some(file), true) => Ok(file),
-            (None, _) => Err(format!("config {path:?}: {NO_LOG}")),
+            (None, _) => Err(format!("config {}: {NO_LOG}", output::name(path)).into()),
             (Some(file), false) => {
                 several.log.push(file);
                 Err(format!(
-                    "config {path:?} is of several logs ([[log]]): say which with --name NAME ({})",
+                    "config {} is of several logs ([[log]]): say which with --name NAME ({})",
+                    output::name(path),
                     several.names()
-                ))
+                )
+                .into())
             }
         },
     }
@@ -217,7 +222,7 @@ pub const NO_LOG: &str = "there is no [[log]] in the config";
 ///
 /// # Errors
 /// A sentence for the person: wrong usage.
-pub fn read(path: &Path, name: Option<&str>) -> Result<Config, String> {
+pub fn read(path: &Path, name: Option<&str>) -> Result<Config, Failure> {
     let mut config = read_whole(path)?;
     let chosen = match (&mut config, name) {
         (Config::Several(several), name) => {
@@ -231,18 +236,16 @@ pub fn read(path: &Path, name: Option<&str>) -> Result<Config, String> {
             None => Err(format!("--name {}: it is of one log, which has no name in it", quoted(name))),
         },
     };
-    chosen.map(|()| config).map_err(|why| format!("config {path:?}: {why}"))
+    chosen.map(|()| config).map_err(|why| format!("config {}: {why}", output::name(path)).into())
 }
 
-fn read_whole(path: &Path) -> Result<Config, String> {
-    let fail = |why: String| format!("config {path:?}: {why}");
-    let file = std::fs::File::open(path).map_err(|error| fail(error.to_string()))?;
-    let mut text = String::new();
-    let read = file.take(MAX_CONFIG.saturating_add(1)).read_to_string(&mut text);
-    if read.map_err(|error| fail(error.to_string()))? as u64 > MAX_CONFIG {
-        return Err(fail("longer than 512 KiB".to_owned()));
-    }
-    parse(&text).map_err(fail)
+fn read_whole(path: &Path) -> Result<Config, Failure> {
+    let fail = |why: String| format!("config {}: {why}", output::name(path));
+    let text = File::open(path)
+        .map_err(ReadError::from)
+        .and_then(|mut file| read_text(&mut file, MAX_CONFIG))
+        .map_err(|error| Failure::new(error.is_local, fail(error.why)))?;
+    Ok(parse(&text).map_err(fail)?)
 }
 
 /// The same key names one log and several: `log = "…"` and `[[log]]`.

@@ -2,7 +2,8 @@
 
 use super::args::Format;
 use super::config::Settings;
-use super::output;
+use super::failure::Failure;
+use super::output::{self, Answer};
 use crate::audit::conclusion::Conclusion;
 use crate::core::evidence::{self, EvidenceError};
 use crate::core::{limits, text};
@@ -13,15 +14,12 @@ use std::path::Path;
 ///
 /// # Errors
 /// Wrong usage: the file cannot be read.
-pub fn verify(settings: &Settings, file: &Path) -> Result<u8, String> {
+pub fn verify(settings: &Settings, file: &Path, answer: &mut Answer) -> Result<u8, Failure> {
     let bytes = output::read_start(file, limits::MAX_EVIDENCE)?;
     let Some(key) = settings.one_log_key()? else {
-        say(
-            settings,
-            Conclusion::Incomplete,
-            None,
-            "the log's public key was not given: a file cannot vouch for itself. Give it with --log-key",
-        );
+        let why =
+            "the log's public key was not given: a file cannot vouch for itself. Give it with --log-key";
+        answer.print(&said(settings, Conclusion::Incomplete, None, why));
         return Ok(Conclusion::Incomplete.exit_code());
     };
     let (verdict, kind, message) = match evidence::verify(&bytes, key) {
@@ -29,13 +27,13 @@ pub fn verify(settings: &Settings, file: &Path) -> Result<u8, String> {
         Err(EvidenceError::Disagreement(what)) => (Conclusion::LocalFault, None, what),
         Err(error) => (Conclusion::Invalid, None, error.to_string()),
     };
-    say(settings, verdict, kind, &message);
+    answer.print(&said(settings, verdict, kind, &message));
     Ok(verdict.exit_code())
 }
 
-fn say(settings: &Settings, verdict: Conclusion, kind: Option<&str>, message: &str) {
+fn said(settings: &Settings, verdict: Conclusion, kind: Option<&str>, message: &str) -> String {
     let message = text::escape(message);
-    let text = match settings.format {
+    match settings.format {
         Format::Text => format!("{message}\n"),
         Format::Json => {
             let json = json!({
@@ -45,6 +43,5 @@ fn say(settings: &Settings, verdict: Conclusion, kind: Option<&str>, message: &s
             });
             format!("{json}\n")
         }
-    };
-    output::print(&text);
+    }
 }

@@ -1,9 +1,10 @@
 //! `countersign heads`: the history of signed heads, and heads that others have seen.
 
 use super::args::{Format, HeadsCommand};
-use super::audit::Started;
+use super::audit::{Started, room_to_read};
 use super::config::Settings;
-use super::output;
+use super::failure::Failure;
+use super::output::{self, Answer};
 use crate::audit::conclusion::Conclusion;
 use crate::core::finding::Severity;
 use crate::core::head::{Head, HeadError, LogKey};
@@ -27,55 +28,53 @@ const MOST_REFUSED: usize = 100;
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person.
-pub fn run(settings: &Settings, command: &HeadsCommand) -> Result<u8, String> {
+pub fn run(settings: &Settings, command: &HeadsCommand, answer: &mut Answer) -> Result<u8, Failure> {
     let db = settings.require_db()?;
     let Some(key) = settings.one_log_key()? else {
-        return Err("which log? Give its public key with --log-key".to_owned());
+        return Err("which log? Give its public key with --log-key".into());
     };
     // Before the mirror is opened, which nobody else can use from then on.
     let to_import = match command {
         HeadsCommand::Import { file, .. } => match fetch_or_read(settings, file)? {
             Ok(bytes) => bytes,
             Err(cause) => {
-                return Ok(say_imported(
-                    settings,
-                    &Imported { incomplete: vec![cause], ..Imported::default() },
-                ));
+                let imported = Imported { incomplete: vec![cause], ..Imported::default() };
+                return Ok(say(&imported, settings, answer));
             }
         },
         HeadsCommand::List { .. } | HeadsCommand::Export { .. } => Vec::new(),
     };
     let mut mirror = match Mirror::open(db, key) {
         Ok(mirror) => mirror,
-        Err(error) if error.is_usage() => return Err(error.to_string()),
-        Err(error) => return Ok(fault(&error)),
+        Err(error) => return Err(failure(&error)),
     };
-    let result = match command {
-        HeadsCommand::List { .. } => list(settings, &mirror, key),
-        HeadsCommand::Export { .. } => export(&mirror, key),
-        HeadsCommand::Import { .. } => return import(settings, &mut mirror, key, &to_import),
-    };
-    Ok(result.unwrap_or_else(|error| fault(&error)))
+    match command {
+        HeadsCommand::List { .. } if settings.format != Format::Json => {
+            answer.print(&list(&mirror, key).map_err(|error| failure(&error))?);
+        }
+        HeadsCommand::List { .. } | HeadsCommand::Export { .. } => {
+            answer.print(&export(&mirror, key).map_err(|error| failure(&error))?);
+        }
+        HeadsCommand::Import { .. } => {
+            return Ok(say(&import(settings, &mut mirror, key, &to_import)?, settings, answer));
+        }
+    }
+    Ok(0)
 }
 
-fn fault(error: &MirrorError) -> u8 {
-    output::error(&error.to_string());
-    Conclusion::LocalFault.exit_code()
+fn failure(error: &MirrorError) -> Failure {
+    Failure::new(!error.is_usage(), error.to_string())
 }
 
-fn export(mirror: &Mirror, key: &LogKey) -> Result<u8, MirrorError> {
+fn export(mirror: &Mirror, key: &LogKey) -> Result<String, MirrorError> {
     let mut lines = String::new();
     for stored in mirror.heads(key)? {
         lines.push_str(&HeadLine::new(&stored).to_line());
     }
-    output::print(&lines);
-    Ok(0)
+    Ok(lines)
 }
 
-fn list(settings: &Settings, mirror: &Mirror, key: &LogKey) -> Result<u8, MirrorError> {
-    if settings.format == Format::Json {
-        return export(mirror, key);
-    }
+fn list(mirror: &Mirror, key: &LogKey) -> Result<String, MirrorError> {
     let mut text =
         format!("{:>12}  {:<10} {:<24} {:<12} {:<8} root\n", "size", "format", "dated", "status", "from");
     for stored in mirror.heads(key)? {
@@ -86,24 +85,24 @@ fn list(settings: &Settings, mirror: &Mirror, key: &LogKey) -> Result<u8, Mirror
             line.size, line.format, line.status, line.provenance, line.root
         ));
     }
-    output::print(&text);
-    Ok(0)
+    Ok(text)
 }
 
 /// What is to be imported: a file's bytes, or a document's, or why the document could not be had.
-fn fetch_or_read(settings: &Settings, file: &Path) -> Result<Result<Vec<u8>, String>, String> {
+fn fetch_or_read(settings: &Settings, file: &Path) -> Result<Result<Vec<u8>, String>, Failure> {
     let url = file.to_str().filter(|text| {
         let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         matches!(scheme.as_deref(), Some("http" | "https"))
     });
     let Some(url) = url else {
-        return output::read_file(file, MAX_IMPORT).map(Ok);
+        return Ok(Ok(output::read_file(file, MAX_IMPORT)?));
     };
     let (options, left_out) = settings.net.options_for(url, settings.log.as_deref())?;
     let document = Document::new(url, &options).map_err(|error| match error {
-        OpenError::Url { url, cause } => format!("{url} is no URL to import from: {cause}"),
-        error => error.to_string(),
+        OpenError::Url { url, cause } => format!("{url} is no URL to import from: {cause}").into(),
+        error => Failure::new(error.is_local(), error.to_string()),
     })?;
+    room_to_read()?;
     Ok(document.fetch(MAX_IMPORT).map_err(|error| {
         let refused = matches!(error, FetchError::Refused { .. });
         let hint = " (the secrets of the config are for the log alone, and were not sent: give those of this URL as \
@@ -132,12 +131,12 @@ impl Imported {
     fn refuse(&mut self, error: &HeadError) {
         self.refusals = self.refusals.saturating_add(1);
         if self.refused.len() < MOST_REFUSED {
-            self.refused.push(format!("head {}: {}", self.read, text::quoted(&error.to_string())));
+            self.refused.push(format!("head {}: {}", self.read, text::reason(&error.to_string())));
         }
     }
 
-    fn keep(&mut self, run: &mut Run<'_>, heads: &mut Vec<Head>) -> Result<(), Fault> {
-        self.new = self.new.saturating_add(run.keep_all(heads, &Provenance::Imported)?);
+    fn keep(&mut self, run: &mut Run<'_>, heads: &mut Vec<Head>) -> Result<(), Failure> {
+        self.new = self.new.saturating_add(run.keep_all(heads, &Provenance::Imported).map_err(local)?);
         heads.clear();
         Ok(())
     }
@@ -146,7 +145,7 @@ impl Imported {
 /// Adds heads, each verified with the pinned key, and holds each against all that are kept and
 /// against the mirrored tree. A head that does not verify is refused and is nobody's fault but the
 /// file's; the exit code is then 1, because not everything in the file was what it says.
-fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, bytes: &[u8]) -> Result<u8, String> {
+fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, bytes: &[u8]) -> Result<Imported, Failure> {
     let started = Started::now();
     let policy = settings.policy(key.clone());
     let db = mirror.path().to_owned();
@@ -170,30 +169,23 @@ fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, bytes: &[u8]) 
             Err(HeadError::Disagreement(what)) => disagreement = Some(what),
             Err(error) => imported.refuse(&error),
         }
-        if heads.len() >= KEPT_AT_ONCE
-            && let Err(error) = imported.keep(&mut run, &mut heads)
-        {
-            return Ok(stop(&error.to_string()));
+        if heads.len() >= KEPT_AT_ONCE {
+            imported.keep(&mut run, &mut heads)?;
         }
     }
-    if let Err(error) = imported.keep(&mut run, &mut heads) {
-        return Ok(stop(&error.to_string()));
-    }
+    imported.keep(&mut run, &mut heads)?;
     if let Some(what) = disagreement {
-        return Ok(stop(&what));
+        return Err(Failure::Local(what));
     }
     if imported.read == 0 {
         imported.incomplete.push("there are no heads in it: was the export broken?".to_owned());
     }
     let summary = run.compare_imported();
     if let Some(fault) = summary.faults.first() {
-        return Ok(stop(fault));
+        return Err(Failure::Local(fault.clone()));
     }
-    let findings = match mirror.findings(false) {
-        Ok(findings) => findings,
-        Err(error) => return Ok(stop(&error.to_string())),
-    };
-    for StoredFinding { finding, last_seen, .. } in findings {
+    let findings = mirror.findings(false).map_err(Fault::from);
+    for StoredFinding { finding, last_seen, .. } in findings.map_err(local)? {
         let evidence = finding
             .evidence
             .as_deref()
@@ -208,15 +200,14 @@ fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, bytes: &[u8]) 
     }
     imported.incomplete.extend(summary.incomplete);
     imported.incomplete.extend(summary.follows);
-    Ok(say_imported(settings, &imported))
+    Ok(imported)
 }
 
-fn stop(message: &str) -> u8 {
-    output::error(message);
-    Conclusion::LocalFault.exit_code()
+fn local(fault: Fault) -> Failure {
+    Failure::Local(fault.to_string())
 }
 
-fn say_imported(settings: &Settings, imported: &Imported) -> u8 {
+fn say(imported: &Imported, settings: &Settings, answer: &mut Answer) -> u8 {
     let Imported { read, new, refusals, refused, contradictions, invalid, incomplete } = imported;
     let verdict = match () {
         () if !contradictions.is_empty() => Conclusion::Violation,
@@ -231,7 +222,7 @@ fn say_imported(settings: &Settings, imported: &Imported) -> u8 {
             "verdict": verdict.as_str(), "exitCode": verdict.exit_code(), "read": read, "new": new,
             "refusals": refusals, "refused": refused, "contradictions": contradictions, "invalid": invalid, "incomplete": incomplete,
         });
-        output::print(&format!("{json}\n"));
+        answer.print(&format!("{json}\n"));
         return verdict.exit_code();
     }
     let mut text = format!(
@@ -244,6 +235,6 @@ fn say_imported(settings: &Settings, imported: &Imported) -> u8 {
     for line in refused.chain([contradictions, invalid, incomplete].into_iter().flatten().cloned()) {
         text.push_str(&format!("  {line}\n"));
     }
-    output::print(&text);
+    answer.print(&text);
     verdict.exit_code()
 }

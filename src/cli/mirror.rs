@@ -2,7 +2,8 @@
 
 use super::args::Format;
 use super::config::Settings;
-use super::output;
+use super::failure::Failure;
+use super::output::{self, Answer};
 use crate::audit::conclusion::Conclusion;
 use crate::core::text::escape;
 use crate::mirror::{Mirror, MirrorError, Part, Rebuilt, rebuild};
@@ -13,14 +14,17 @@ use serde_json::json;
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person.
-pub fn check(settings: &Settings, again: bool) -> Result<u8, String> {
+pub fn check(settings: &Settings, again: bool, answer: &mut Answer) -> Result<u8, Failure> {
     let db = settings.require_db()?;
     let Some(key) = settings.one_log_key()? else {
-        return Err("which log? Give its public key with --log-key".to_owned());
+        return Err("which log? Give its public key with --log-key".into());
     };
     if again {
         return match rebuild(db, key) {
-            Ok(rebuilt) => Ok(say_rebuilt(settings, &rebuilt)),
+            Ok(rebuilt) => {
+                answer.print(&rebuilt_text(settings, &rebuilt));
+                Ok(Conclusion::Clean.exit_code())
+            }
             Err(error) => fault(&error),
         };
     }
@@ -28,14 +32,20 @@ pub fn check(settings: &Settings, again: bool) -> Result<u8, String> {
     let parts =
         Mirror::open_to_check(db, key).and_then(|mirror| mirror.check_parts(key, &|| stop.is_stopped()));
     match parts {
-        Ok(parts) => Ok(say(settings, &parts.unwrap_or_default())),
+        Ok(parts) => {
+            let parts = parts.unwrap_or_default();
+            let is_whole = parts.iter().all(|part| part.wrong.is_none());
+            let verdict = if is_whole { Conclusion::Clean } else { Conclusion::LocalFault };
+            answer.print(&parts_text(settings, verdict, &parts));
+            Ok(verdict.exit_code())
+        }
         Err(error) => fault(&error),
     }
 }
 
-fn fault(error: &MirrorError) -> Result<u8, String> {
+fn fault(error: &MirrorError) -> Result<u8, Failure> {
     if error.is_usage() {
-        return Err(error.to_string());
+        return Err(error.to_string().into());
     }
     output::error(&error.to_string());
     if matches!(error, MirrorError::Damaged(..)) {
@@ -44,10 +54,8 @@ fn fault(error: &MirrorError) -> Result<u8, String> {
     Ok(Conclusion::LocalFault.exit_code())
 }
 
-fn say(settings: &Settings, parts: &[Part]) -> u8 {
-    let is_whole = parts.iter().all(|part| part.wrong.is_none());
-    let verdict = if is_whole { Conclusion::Clean } else { Conclusion::LocalFault };
-    let text = match settings.format {
+fn parts_text(settings: &Settings, verdict: Conclusion, parts: &[Part]) -> String {
+    match settings.format {
         Format::Json => {
             let parts: Vec<_> = parts
                 .iter()
@@ -64,7 +72,7 @@ fn say(settings: &Settings, parts: &[Part]) -> u8 {
                     .map_or("as written".to_owned(), |why| format!("WRONG: {}", escape(why)));
                 text.push_str(&format!("{:<16} {:>12}  {word}\n", part.name, part.rows));
             }
-            text.push_str(match is_whole {
+            text.push_str(match verdict == Conclusion::Clean {
                 true => "The mirror is what was written.\n",
                 false => {
                     "The mirror is damaged; the log is not accused. Check the disk, then put the newest backup back, or \
@@ -73,14 +81,12 @@ fn say(settings: &Settings, parts: &[Part]) -> u8 {
             });
             text
         }
-    };
-    output::print(&text);
-    verdict.exit_code()
+    }
 }
 
-fn say_rebuilt(settings: &Settings, rebuilt: &Rebuilt) -> u8 {
+fn rebuilt_text(settings: &Settings, rebuilt: &Rebuilt) -> String {
     let kept = rebuilt.kept.display().to_string();
-    let text = match settings.format {
+    match settings.format {
         Format::Json => {
             let rebuilt = json!({
                 "entries": rebuilt.entries, "entriesBefore": rebuilt.entries_before, "heads": rebuilt.heads,
@@ -107,9 +113,7 @@ fn say_rebuilt(settings: &Settings, rebuilt: &Rebuilt) -> u8 {
             ));
             text
         }
-    };
-    output::print(&text);
-    Conclusion::Clean.exit_code()
+    }
 }
 
 fn document(verdict: Conclusion, more: &serde_json::Value) -> serde_json::Value {

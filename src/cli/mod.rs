@@ -15,6 +15,8 @@ mod config;
 mod config_check;
 mod config_file;
 mod evidence;
+mod failure;
+mod file_name;
 mod generate;
 mod heads;
 mod mirror;
@@ -33,67 +35,63 @@ mod watch_tables;
 mod watched;
 mod zones;
 
+use crate::monitor::outlive_file_size_limit;
 use args::{Cli, Command, EvidenceCommand, MirrorCommand};
 use clap::Parser as _;
+use failure::Failure;
 use monitor_args::ConfigCommand;
+use output::Answer;
 use std::process::ExitCode;
-
-/// Wrong usage or configuration: nothing was checked.
-const USAGE: u8 = 2;
-
-/// A fault on this side.
-const LOCAL_FAULT: u8 = 5;
 
 /// Runs the command that the arguments name and gives its exit code.
 pub fn main() -> ExitCode {
+    // Before anything is written. What help needs is there in any case.
+    let started = outlive_file_size_limit().map_err(|error| Failure::Local(format!("cannot start: {error}")));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             // It repeats what was typed, and in a gate somebody else may have chosen that.
             output::error_text(&error.to_string());
-            return ExitCode::from(USAGE);
+            return ExitCode::from(Failure::Usage(String::new()).exit_code());
         }
-        Err(help) => help.exit(),
+        Err(help) => {
+            let mut answer = Answer::default();
+            answer.print_help(&help);
+            return answer.finish(Ok(0));
+        }
     };
-    // A panic is a bug of ours. It must not look like a verdict, nor like a pass to a caller that
-    // knows the exit codes of the contract only.
-    std::panic::catch_unwind(|| dispatch(cli)).unwrap_or_else(|_| {
-        output::error(
-            "this is a bug in countersign, and says nothing about the log; please report what stands above",
-        );
-        ExitCode::from(LOCAL_FAULT)
+    std::panic::catch_unwind(move || {
+        let mut answer = Answer::default();
+        let result = started.and_then(|()| dispatch(cli, &mut answer));
+        answer.finish(result)
     })
+    .unwrap_or_else(|_| output::bug())
 }
 
-fn dispatch(cli: Cli) -> ExitCode {
-    let result = match cli.command {
-        Command::Audit(options) => {
-            config::resolve(cli.common, options).and_then(|settings| audit::run(&settings))
+fn dispatch(cli: Cli, answer: &mut Answer) -> Result<u8, Failure> {
+    let Cli { common, command } = cli;
+    match command {
+        Command::Audit(options) => audit::run(&config::resolve(common, options)?, answer),
+        Command::Heads(command) => {
+            let settings = config::resolve(common, command.options())?;
+            heads::run(&settings, &command, answer)
         }
-        Command::Heads(command) => config::resolve(cli.common, command.options())
-            .and_then(|settings| heads::run(&settings, &command)),
         Command::Verify(options) => {
-            config::resolve(cli.common, options.shared()).and_then(|settings| verify::run(&settings, options))
+            let settings = config::resolve(common, options.shared())?;
+            verify::run(&settings, options, answer)
         }
-        Command::Receipt(options) => receipt::run(cli.common, &options),
+        Command::Receipt(options) => receipt::run(common, &options, answer),
         Command::Evidence(EvidenceCommand::Verify { file }) => {
-            config::resolve(cli.common, args::AuditOptions::default())
-                .and_then(|settings| evidence::verify(&settings, &file))
+            let settings = config::resolve(common, args::AuditOptions::default())?;
+            evidence::verify(&settings, &file, answer)
         }
         Command::Mirror(MirrorCommand::Check { db, rebuild }) => {
             let options = args::AuditOptions { db, ..args::AuditOptions::default() };
-            config::resolve(cli.common, options).and_then(|settings| mirror::check(&settings, rebuild))
+            mirror::check(&config::resolve(common, options)?, rebuild, answer)
         }
-        Command::Monitor(options) => monitor::run(&cli.common, &options),
-        Command::Config(ConfigCommand::Check) => config_check::run(&cli.common),
-        Command::Completions { shell } => generate::completions(shell),
-        Command::Man { directory } => generate::man(directory.as_deref()),
-    };
-    match result {
-        Ok(code) => ExitCode::from(code),
-        Err(message) => {
-            output::error(&message);
-            ExitCode::from(USAGE)
-        }
+        Command::Monitor(options) => monitor::run(&common, &options, answer),
+        Command::Config(ConfigCommand::Check) => config_check::run(&common, answer),
+        Command::Completions { shell } => Ok(generate::completions(shell, answer)),
+        Command::Man { directory } => generate::man(directory.as_deref(), answer),
     }
 }

@@ -4,8 +4,9 @@ use super::alerts;
 use super::args::{Common, Format};
 use super::audit;
 use super::config::Settings;
+use super::failure::{Failure, LOCAL_FAULT};
 use super::monitor_args::{MonitorCommand, MonitorOptions};
-use super::output;
+use super::output::{self, Answer};
 use super::telling::Telling;
 use super::watched::{self, LogConfig, Watched};
 use crate::audit::conclusion::Conclusion;
@@ -27,20 +28,22 @@ const INIT_LEFT: &str = "init-left";
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person.
-pub fn run(common: &Common, options: &MonitorOptions) -> Result<u8, String> {
+pub fn run(common: &Common, options: &MonitorOptions, answer: &mut Answer) -> Result<u8, Failure> {
     if let Some(MonitorCommand::TestAlert) = options.command {
-        return alerts::test(common, options);
+        return alerts::test(common, options, answer);
     }
     let watched = watched::resolve(common, options)?;
     if options.once {
-        return once(watched);
+        return once(watched, answer);
     }
     let (counted, common, options) = (Counted::default(), common.clone(), options.clone());
     let mut first = plan(watched, &counted)?;
     first.notes.extend(give_memory_back());
-    let read: monitor::Read =
-        Arc::new(move || watched::resolve(&common, &options).and_then(|watched| plan(watched, &counted)));
-    monitor::run(first, &read, audit::unix_ms)?;
+    let read: monitor::Read = Arc::new(move || {
+        let plan = watched::resolve(&common, &options).and_then(|watched| plan(watched, &counted));
+        plan.map_err(|failure| failure.to_string())
+    });
+    monitor::run(first, &read, audit::unix_ms).map_err(|error| Failure::new(error.is_local, error.why))?;
     Ok(0)
 }
 
@@ -70,7 +73,7 @@ struct Watch {
 
 impl Watch {
     /// Reads the secrets of the channels.
-    fn new(name: String, mut settings: Settings, requests: Requests) -> Result<Watch, String> {
+    fn new(name: String, mut settings: Settings, requests: Requests) -> Result<Watch, Failure> {
         settings.net.count_in(requests.clone());
         let telling = match settings.alerting.channels.is_empty() {
             true => None,
@@ -81,7 +84,7 @@ impl Watch {
 
     /// The one place where a watched log is audited. Whatever is to be done with the report of every audit
     /// begins here, where the settings are at hand, too.
-    fn audit(&self, stop: &Stop, progress: &dyn Progress) -> Result<Report, String> {
+    fn audit(&self, stop: &Stop, progress: &dyn Progress) -> Result<Report, Failure> {
         let init = self.settings.init && !self.opened.load(Ordering::Relaxed);
         let settings = Settings { init, ..self.settings.clone() };
         let result = audit::audit(&settings, stop, progress);
@@ -89,7 +92,8 @@ impl Watch {
             self.opened.store(true, Ordering::Relaxed);
         }
         if let Some(telling) = &self.telling {
-            telling.tell(&self.name, &settings, result.as_ref(), stop)?;
+            let result = result.as_ref().map_err(|failure| failure.to_string());
+            telling.tell(&self.name, &settings, result.as_ref().copied(), stop)?;
         }
         result
     }
@@ -102,7 +106,7 @@ impl Watch {
 
 impl Subject for Watch {
     fn audit(&self, stop: &Stop) -> Result<Report, String> {
-        let report = Watch::audit(self, stop, &Silent)?;
+        let report = Watch::audit(self, stop, &Silent).map_err(|failure| failure.to_string())?;
         // It prints no report: hits are told by its alerts, which have a memory of their own.
         audit::note_told(&self.settings, &report);
         Ok(report)
@@ -133,10 +137,10 @@ impl Counted {
     }
 }
 
-fn plan(watched: Watched, counted: &Counted) -> Result<Plan, String> {
+fn plan(watched: Watched, counted: &Counted) -> Result<Plan, Failure> {
     let watch = |log: LogConfig| {
         // Nothing could be judged, for as long as it runs.
-        log.settings.one_log_key()?.ok_or_else(|| audit::NO_LOG_KEY.to_owned())?;
+        log.settings.one_log_key()?.ok_or(audit::NO_LOG_KEY)?;
         Ok(monitor::Watched {
             name: log.name.clone(),
             interval: log.interval,
@@ -146,15 +150,15 @@ fn plan(watched: Watched, counted: &Counted) -> Result<Plan, String> {
     };
     let left = |log: &LogConfig| Some(Event::of(&log.name, INIT_LEFT, log.init_left()?));
     let notes = watched.logs.iter().filter_map(left).collect();
-    let logs = watched.logs.into_iter().map(watch).collect::<Result<Vec<_>, String>>()?;
+    let logs = watched.logs.into_iter().map(watch).collect::<Result<Vec<_>, Failure>>()?;
     Ok(Plan { logs, listen: watched.listen, json: watched.json, notes })
 }
 
 /// Every log once, one after the other. The worst exit code of the contract; 2 where a log could not be
 /// audited for its config, and no other says 5, 4 or 1.
-fn once(watched: Watched) -> Result<u8, String> {
+fn once(watched: Watched, answer: &mut Answer) -> Result<u8, Failure> {
     let stop = Stop::default();
-    monitor::stop_on_signal(stop.clone(), i32::from(Conclusion::Incomplete.exit_code()))?;
+    audit::stop_on_signal(&stop)?;
     let several = watched.logs.len() > 1;
     let (mut worst, mut usage) = (Conclusion::Clean, false);
     for log in watched.logs {
@@ -176,21 +180,25 @@ fn once(watched: Watched) -> Result<u8, String> {
                 failing.iter().for_each(|why| output::note(&format!("{name}: {why}")));
                 let shown = !settings.quiet || report.must_be_read();
                 if several && shown && settings.format == Format::Text {
-                    output::print(&format!("== {}\n", escape(&name)));
+                    answer.print(&format!("== {}\n", escape(&name)));
                 }
-                if audit::print(&settings, &report) {
+                audit::print(&settings, &report, answer);
+                if answer.is_whole() {
                     audit::note_told(&settings, &report);
                 }
                 worst = worst.max(report.verdict());
             }
-            Err(why) => {
-                output::error(&format!("{name}: {why}"));
-                usage = true;
+            Err(failure) => {
+                output::error(&format!("{name}: {failure}"));
+                match failure.exit_code() {
+                    LOCAL_FAULT => worst = Conclusion::LocalFault,
+                    _ => usage = true,
+                }
             }
         }
     }
     Ok(match usage && worst <= Conclusion::Incomplete {
-        true => super::USAGE,
+        true => Failure::Usage(String::new()).exit_code(),
         false => worst.exit_code(),
     })
 }

@@ -1,14 +1,15 @@
 //! The options of everything that is fetched over HTTP.
 
+use super::failure::Failure;
 use crate::core::text::quoted;
+use crate::source::user_file::{ReadError, read_text};
 use crate::source::{HttpOptions, Requests, SecretHeaders, same_origin};
 use clap::Args;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A file of secrets longer than this is the wrong file.
-const MAX_SECRETS: u64 = 64 * 1024;
+const MAX_SECRETS: usize = 64 * 1024;
 
 /// The longest time that can be asked for; longer ones are slips.
 const MAX_TIME: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -90,21 +91,21 @@ impl Secrets {
         }
     }
 
-    fn read(&self) -> Result<SecretHeaders, String> {
+    fn read(&self) -> Result<SecretHeaders, Failure> {
         let mut headers = SecretHeaders::default();
         let found = [
             ("--bearer-file", self.bearer_file.as_deref().map(read)),
-            ("--bearer-env", self.bearer_env.as_deref().map(environment)),
+            ("--bearer-env", self.bearer_env.as_deref().map(|name| Ok(environment(name)?))),
             ("--header-file", self.header_file.as_deref().map(read)),
-            ("--header-env", self.header_env.as_deref().map(environment)),
+            ("--header-env", self.header_env.as_deref().map(|name| Ok(environment(name)?))),
         ];
         for (name, secret) in found {
             let Some(secret) = secret else { continue };
             let added = secret.and_then(|secret| match name {
-                "--bearer-file" | "--bearer-env" => headers.add_bearer(&secret),
-                _ => headers.add_lines(&secret),
+                "--bearer-file" | "--bearer-env" => Ok(headers.add_bearer(&secret)?),
+                _ => Ok(headers.add_lines(&secret)?),
             });
-            added.map_err(|why| format!("{name}: {why}"))?;
+            added.map_err(|failure: Failure| failure.within(|why| format!("{name}: {why}")))?;
         }
         Ok(headers)
     }
@@ -168,7 +169,7 @@ impl Net {
     ///
     /// # Errors
     /// A sentence for the person, without any secret: wrong usage.
-    fn options(&self) -> Result<HttpOptions, String> {
+    fn options(&self) -> Result<HttpOptions, Failure> {
         Ok(HttpOptions { headers: self.all.read()?, ..self.options.clone() })
     }
 
@@ -178,7 +179,7 @@ impl Net {
     ///
     /// # Errors
     /// A sentence for the person, without any secret: wrong usage.
-    pub fn options_for(&self, url: &str, log: Option<&str>) -> Result<(HttpOptions, bool), String> {
+    pub fn options_for(&self, url: &str, log: Option<&str>) -> Result<(HttpOptions, bool), Failure> {
         if log.is_some_and(|log| log == url || same_origin(log, url)) {
             return Ok((self.options()?, false));
         }
@@ -192,19 +193,15 @@ impl Net {
 ///
 /// # Errors
 /// A sentence for the person.
-pub fn read(path: &Path) -> Result<String, String> {
-    let fail = |error: std::io::Error| format!("the file cannot be read: {error}");
+pub fn read(path: &Path) -> Result<String, Failure> {
+    let fail = |error: ReadError| Failure::new(error.is_local, format!("the file cannot be read: {error}"));
     let handed_over =
         path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd");
-    if !handed_over && !std::fs::metadata(path).map_err(fail)?.is_file() {
-        return Err("it is not a file".to_owned());
+    if !handed_over && !std::fs::metadata(path).map_err(|error| fail(error.into()))?.is_file() {
+        return Err("it is not a file".into());
     }
-    let file = std::fs::File::open(path).map_err(fail)?;
-    let mut bytes = Vec::new();
-    if file.take(MAX_SECRETS.saturating_add(1)).read_to_end(&mut bytes).map_err(fail)? as u64 > MAX_SECRETS {
-        return Err("the file is longer than 64 KiB".to_owned());
-    }
-    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned())
+    let file = std::fs::File::open(path).map_err(|error| fail(error.into()));
+    read_text(&mut file?, MAX_SECRETS).map_err(fail)
 }
 
 /// A secret out of a variable. Does not say which variable, for the same reason.

@@ -1,9 +1,16 @@
-//! Writing to the terminal, and reading files with a bound.
+//! Writing to the terminal and to files, and reading files with a bound.
+//!
+//! All that a command prints on stdout goes through an [`Answer`], and the exit code comes out of it alone, so that
+//! nobody can forget that something was not written. No other file of the command line names stdout, stderr or a macro
+//! that prints (`tests/unwritten.rs` reads the sources).
 
+use super::failure::{Failure, LOCAL_FAULT};
 use crate::core::text;
+use crate::source::user_file::{self, ReadError};
 use std::fs::{self, File};
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read, Write as _};
 use std::path::Path;
+use std::process::ExitCode;
 
 /// An error for the person, on stderr. Line breaks of ours stay; nothing else that moves a cursor.
 pub fn error(message: &str) {
@@ -28,23 +35,65 @@ pub fn name(path: &Path) -> String {
     if path == Path::new("-") { "stdin".to_owned() } else { text::escape(&path.to_string_lossy()) }
 }
 
-/// The report, on stdout. A closed pipe (`| head`) is no reason to fail; the exit code stays. Gives whether all of it
-/// was written.
-pub fn print(report: &str) -> bool {
-    let mut out = io::stdout().lock();
-    out.write_all(report.as_bytes()).and_then(|()| out.flush()).is_ok()
+/// What a command says on stdout, until it ends in an exit code.
+#[must_use = "the exit code comes out of it"]
+#[derive(Default)]
+pub struct Answer {
+    /// Why the rest was not written.
+    lost: Option<io::Error>,
 }
 
-/// What somebody asked for, on stdout: all of it, or an error. A closed pipe is none.
-///
-/// # Errors
-/// As of the file or device that stdout is.
-pub fn print_whole(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
+impl Answer {
+    /// Prints a part. Behind one that could not be written nothing more is: an answer with a hole in it would be
+    /// another one.
+    pub fn print(&mut self, text: &str) {
+        self.write(|| {
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        });
     }
+
+    /// Prints help or the version, in colours where the terminal has them.
+    pub fn print_help(&mut self, help: &clap::Error) {
+        self.write(|| help.print().and_then(|()| io::stdout().flush()));
+    }
+
+    fn write(&mut self, write: impl FnOnce() -> io::Result<()>) {
+        if self.lost.is_none() {
+            self.lost = write().err();
+        }
+    }
+
+    /// Whether somebody has got all of what was printed so far.
+    pub fn is_whole(&self) -> bool {
+        self.lost.is_none()
+    }
+
+    /// The exit code: that of the result, unless what was printed did not get where it should. A closed pipe (`| head`)
+    /// has had enough of it, which is no fault.
+    pub fn finish(self, result: Result<u8, Failure>) -> ExitCode {
+        let code = result.unwrap_or_else(|failure| {
+            error(&failure.to_string());
+            failure.exit_code()
+        });
+        match self.lost {
+            Some(why) if why.kind() != io::ErrorKind::BrokenPipe => {
+                error(&format!(
+                    "{}, so what was asked for is not all there",
+                    Failure::not_written("stdout", &why)
+                ));
+                ExitCode::from(LOCAL_FAULT)
+            }
+            _ => ExitCode::from(code),
+        }
+    }
+}
+
+/// The exit code after a panic, which is a bug of ours. It must not look like a verdict, nor like a pass to a caller
+/// that knows the exit codes of the contract only.
+pub fn bug() -> ExitCode {
+    error("this is a bug in countersign, and says nothing about the log; please report what stands above");
+    ExitCode::from(LOCAL_FAULT)
 }
 
 /// Writes a file as a whole: beside its place, then renamed there. Whatever goes wrong, what was there
@@ -75,29 +124,23 @@ pub fn stdout_is_terminal() -> bool {
 /// Reads a file, or stdin for "-", of at most `limit` bytes.
 ///
 /// # Errors
-/// A sentence for the person; also where the file is longer.
-pub fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, String> {
-    let bytes = read_start(path, limit)?;
-    if bytes.len() > limit {
-        return Err(format!("cannot read {path:?}: longer than the {limit} bytes that such a file may have"));
-    }
-    Ok(bytes)
+/// It cannot be read; also where it is longer, or UTF-16.
+pub fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
+    read(path, |reader| user_file::read_whole(reader, limit))
 }
 
-/// Reads a file, or stdin for "-": all of it up to `limit` bytes, and one byte more where there are more.
+/// Reads a file, or stdin for "-": all of it up to `limit` bytes, and bytes beyond where there are more.
 ///
 /// # Errors
-/// A sentence for the person.
-pub fn read_start(path: &Path, limit: usize) -> Result<Vec<u8>, String> {
-    let fail = |why: String| format!("cannot read {path:?}: {why}");
-    let mut bytes = Vec::new();
-    let bound = (limit as u64).saturating_add(1);
-    let read = if path == Path::new("-") {
-        io::stdin().lock().take(bound).read_to_end(&mut bytes)
-    } else {
-        let file = File::open(path).map_err(|error| fail(error.to_string()))?;
-        file.take(bound).read_to_end(&mut bytes)
+/// It cannot be read.
+pub fn read_start(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
+    read(path, |reader| Ok(user_file::read_start(reader, limit)?))
+}
+
+fn read<T>(path: &Path, read: impl FnOnce(&mut dyn Read) -> Result<T, ReadError>) -> Result<T, Failure> {
+    let read = match path == Path::new("-") {
+        true => read(&mut io::stdin().lock()),
+        false => File::open(path).map_err(ReadError::from).and_then(|mut file| read(&mut file)),
     };
-    read.map_err(|error| fail(error.to_string()))?;
-    Ok(bytes)
+    read.map_err(|error| Failure::new(error.is_local, format!("cannot read {}: {error}", name(path))))
 }

@@ -1,6 +1,7 @@
 //! `[[peer]]`: others who watch the same log, and whose heads are compared with ours.
 
 use super::config::Settings;
+use super::failure::Failure;
 use super::net;
 use crate::core::head::LogKey;
 use crate::core::text::{escape, quoted};
@@ -119,14 +120,14 @@ fn name_of(place: &PeerPlace) -> String {
 ///
 /// # Errors
 /// A sentence for the person, without any secret: wrong usage.
-pub fn open(settings: &Settings, key: &LogKey, stop: &Stop) -> Result<Vec<Peer>, String> {
+pub fn open(settings: &Settings, key: &LogKey, stop: &Stop) -> Result<Vec<Peer>, Failure> {
     let mirror = settings.db.as_deref().map(identity_of);
     let open_one = |peer: &NamedPeer| {
         // It has no heads of others; and SQLite would lose its locks on a file that is opened beside it and closed.
         if let (PeerPlace::File(path), Some(mirror)) = (&peer.place, &mirror)
             && identity_of(path) == *mirror
         {
-            return Err("this file is the mirror itself".to_owned());
+            return Err("this file is the mirror itself".into());
         }
         let plain = settings.net.plain();
         let options = HttpOptions {
@@ -136,19 +137,21 @@ pub fn open(settings: &Settings, key: &LogKey, stop: &Stop) -> Result<Vec<Peer>,
             ..plain
         };
         Peer::new(&peer.name, &peer.place, key.origin(), &options).map_err(|error| match error {
-            OpenError::Url { url, cause } => format!("{url}: {cause}"),
-            error => error.to_string(),
+            OpenError::Url { url, cause } => format!("{url}: {cause}").into(),
+            error => Failure::new(error.is_local(), error.to_string()),
         })
     };
-    let named =
-        |peer: &NamedPeer| open_one(peer).map_err(|why| format!("peer {}: {why}", quoted(&peer.name)));
+    let named = |peer: &NamedPeer| {
+        let say = |why| format!("peer {}: {why}", quoted(&peer.name));
+        open_one(peer).map_err(|failure: Failure| failure.within(say))
+    };
     settings.peers.iter().map(named).collect()
 }
 
-fn secret(table: &PeerTable) -> Result<SecretHeaders, String> {
+fn secret(table: &PeerTable) -> Result<SecretHeaders, Failure> {
     let mut headers = SecretHeaders::default();
     if let Some(path) = &table.bearer_file {
-        let token = net::read(path).map_err(|why| format!("bearer-file: {why}"))?;
+        let token = net::read(path).map_err(|failure| failure.within(|why| format!("bearer-file: {why}")))?;
         headers.add_bearer(&token).map_err(|why| format!("bearer-file: {why}"))?;
     }
     if let Some(variable) = &table.bearer_env {

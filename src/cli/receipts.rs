@@ -1,8 +1,11 @@
 //! Where receipts come from: files, directories, stdin; one, or one on each line. Read in pieces, so
 //! that a million of them need no more memory than a few.
 
+use super::failure::Failure;
 use super::output;
 use crate::core::limits::MAX_RECEIPT;
+use crate::core::text;
+use crate::source::user_file;
 use serde::de::IgnoredAny;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -22,10 +25,10 @@ pub struct Receipts {
     lines: Option<Lines>,
     /// Whether there may be more than one, which decides how they are reported.
     pub many: bool,
-    /// What stands in the directories and is not named like a receipt, or is no file.
+    /// What stands in the directories and is not named like a receipt, begins with a dot, or is no file.
     pub passed_over: usize,
     /// What could not be read, each in one sentence. The rest is checked all the same.
-    pub unread: Vec<String>,
+    pub unread: Vec<Failure>,
 }
 
 struct Lines {
@@ -37,6 +40,10 @@ struct Lines {
 /// What receipts are called, in a directory.
 const EXTENSIONS: [&str; 4] = ["json", "tlog-proof", "jsonl", "ndjson"];
 
+/// What is said where no receipt was there.
+pub const NONE: &str = "there is no receipt to check: in a directory, files that end in .json, .tlog-proof, .jsonl or \
+                        .ndjson are looked for, and not those that begin with a dot";
+
 /// Bytes of all names in one directory, which are held to be sorted.
 const MOST_NAMES: usize = 16 * 1024 * 1024;
 
@@ -45,7 +52,7 @@ impl Receipts {
     ///
     /// # Errors
     /// A sentence for the person.
-    pub fn open(named: &[PathBuf]) -> Result<Receipts, String> {
+    pub fn open(named: &[PathBuf]) -> Result<Receipts, Failure> {
         let (mut paths, mut passed_over, mut folders) = (Vec::new(), 0_usize, false);
         for path in named {
             if path != Path::new("-") && path.is_dir() {
@@ -54,9 +61,6 @@ impl Receipts {
             } else {
                 paths.push(path.clone());
             }
-        }
-        if paths.is_empty() {
-            return Err(format!("no receipts there: looked for {} files", EXTENSIONS.join(", ")));
         }
         let many = folders || paths.len() > 1;
         Ok(Receipts { paths: paths.into_iter(), lines: None, many, passed_over, unread: Vec::new() })
@@ -96,16 +100,14 @@ impl Receipts {
     }
 
     /// Opens a file or stdin: gives the one receipt in it, or goes over to its lines.
-    fn begin(&mut self, path: &Path) -> Result<Option<Named>, String> {
-        let fail = |error: io::Error| format!("cannot read {path:?}: {error}");
+    fn begin(&mut self, path: &Path) -> Result<Option<Named>, Failure> {
+        let source = output::name(path);
+        let fail = |error: io::Error| unread(&source, &error);
         let mut reader: Box<dyn Read> = match path == Path::new("-") {
             true => Box::new(io::stdin()),
             false => Box::new(File::open(path).map_err(fail)?),
         };
-        let source = output::name(path);
-        let mut start = Vec::new();
-        let bound = (MAX_RECEIPT as u64).saturating_add(1);
-        reader.by_ref().take(bound).read_to_end(&mut start).map_err(fail)?;
+        let start = user_file::read_start(&mut reader, MAX_RECEIPT).map_err(fail)?;
         if !is_lines(&start) {
             return Ok(Some(Named { source, bytes: start }));
         }
@@ -118,12 +120,12 @@ impl Receipts {
 
 impl Lines {
     /// The next line that is not blank.
-    fn next(&mut self) -> Result<Option<Named>, String> {
+    fn next(&mut self) -> Result<Option<Named>, Failure> {
         loop {
             let mut bytes = Vec::new();
             let bound = (MAX_RECEIPT as u64).saturating_add(2);
             let read = self.reader.by_ref().take(bound).read_until(b'\n', &mut bytes);
-            if read.map_err(|error| format!("cannot read {}: {error}", self.name))? == 0 {
+            if read.map_err(|error| unread(&self.name, &error))? == 0 {
                 return Ok(None);
             }
             self.number = self.number.saturating_add(1);
@@ -131,8 +133,11 @@ impl Lines {
             if cut {
                 // Refused by its length; what follows is the next line.
                 let skipped = self.reader.skip_until(b'\n');
-                skipped.map_err(|error| format!("cannot read {}: {error}", self.name))?;
+                skipped.map_err(|error| unread(&self.name, &error))?;
             }
+            // Where one file was put behind another.
+            let marked = bytes.len().saturating_sub(text::without_bom(&bytes).len());
+            bytes.drain(..marked);
             // Of a line that was cut nobody knows whether it is blank: a receipt may stand behind the blanks.
             if cut || !bytes.iter().all(u8::is_ascii_whitespace) {
                 let source = format!("{} line {}", self.name, self.number);
@@ -142,21 +147,29 @@ impl Lines {
     }
 }
 
+fn unread(name: &str, error: &io::Error) -> Failure {
+    Failure::new(user_file::is_local(error), format!("cannot read {name}: {error}"))
+}
+
 /// The receipts of a directory by name, sorted. Folders in it are not entered.
-fn list(folder: &Path, paths: &mut Vec<PathBuf>, passed_over: &mut usize) -> Result<(), String> {
-    let fail = |error: io::Error| format!("cannot read {folder:?}: {error}");
+fn list(folder: &Path, paths: &mut Vec<PathBuf>, passed_over: &mut usize) -> Result<(), Failure> {
+    let fail = |error: io::Error| unread(&output::name(folder), &error);
     let (mut found, mut length) = (Vec::new(), 0_usize);
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        let named = EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known));
+        // What begins with a dot was put there by a system or an editor, such as the `._a.json` of a Mac.
+        let named = !hidden && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known));
         // A pipe would be waited for; a link that leads nowhere is named, and cannot be read.
         if named && path.metadata().map_or(true, |meta| meta.is_file()) {
             length = length.saturating_add(path.as_os_str().len());
             if length > MOST_NAMES {
                 return Err(format!(
-                    "{folder:?} has too many receipts: give them on stdin, one on each line"
-                ));
+                    "{} has too many receipts: give them on stdin, one on each line",
+                    output::name(folder)
+                )
+                .into());
             }
             found.push(path);
         } else {

@@ -3,9 +3,10 @@
 use super::args::{DecisionOption, ExpectedOptions, Format, VerifyOptions};
 use super::audit::unix_ms;
 use super::config::{Settings, duration};
-use super::output;
+use super::failure::Failure;
+use super::output::{self, Answer};
 use super::progress::Count;
-use super::receipts::{Named, Receipts};
+use super::receipts::{NONE, Named, Receipts};
 use crate::audit::conclusion::Conclusion;
 use crate::audit::receipt::verify_receipt_with;
 use crate::audit::trust::{Expectation, TrustPolicy};
@@ -17,14 +18,15 @@ use crate::core::limits::MAX_JSON_PAYLOAD;
 use crate::core::payload::{Payload, PayloadHashes};
 use crate::core::webauthn::KeyCache;
 use crate::report::receipt::{ReceiptReport, brief, json, not_proven, text as full};
+use crate::source::user_file::is_local;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::ScopedJoinHandle;
 
 /// Receipts that are read, checked and printed together: many enough to keep all cores busy.
 const BATCH: usize = 1024;
@@ -36,11 +38,11 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person.
-pub fn run(settings: &Settings, options: VerifyOptions) -> Result<u8, String> {
+pub fn run(settings: &Settings, options: VerifyOptions, answer: &mut Answer) -> Result<u8, Failure> {
     let expected = options.expected.or(settings.expected.clone());
     let stdin = |path: &PathBuf| path == Path::new("-");
     if expected.payload.as_ref().is_some_and(stdin) && options.receipts.iter().any(stdin) {
-        return Err("receipt and payload cannot both come from stdin".to_owned());
+        return Err("receipt and payload cannot both come from stdin".into());
     }
     let receipts = Receipts::open(&options.receipts)?;
     let action = expected.action.as_deref();
@@ -54,15 +56,16 @@ pub fn run(settings: &Settings, options: VerifyOptions) -> Result<u8, String> {
         now: unix_ms(),
         workers: settings.workers.map_or_else(super::audit::cores, usize::from),
         long: Mutex::new(()),
-        unprinted: AtomicBool::new(false),
     };
-    job.run(receipts)
+    job.run(receipts, answer)
 }
 
 /// Reads and hashes the caller's payload, once for all receipts: short ones whole, of long ones as they
 /// are read.
-fn read_payload(path: &Path, action: Option<&str>) -> Result<PayloadHashes, String> {
-    let fail = |error: io::Error| format!("cannot read the payload {path:?}: {error}");
+fn read_payload(path: &Path, action: Option<&str>) -> Result<PayloadHashes, Failure> {
+    let fail = |error: io::Error| {
+        Failure::new(is_local(&error), format!("cannot read the payload {}: {error}", output::name(path)))
+    };
     let mut reader: Box<dyn Read> = match path == Path::new("-") {
         true => Box::new(io::stdin()),
         false => Box::new(File::open(path).map_err(fail)?),
@@ -120,12 +123,10 @@ struct Job<'a> {
     workers: usize,
     /// Held while a long receipt is checked.
     long: Mutex<()>,
-    /// Whether a report could not be written.
-    unprinted: AtomicBool,
 }
 
 impl Job<'_> {
-    fn run(&self, mut receipts: Receipts) -> Result<u8, String> {
+    fn run(&self, mut receipts: Receipts, answer: &mut Answer) -> Result<u8, Failure> {
         let mut counts = Counts::default();
         let mut progress = None;
         loop {
@@ -145,20 +146,21 @@ impl Job<'_> {
                     verdict.usage.as_ref().filter(|_| verdict.conclusion() < Conclusion::Violation)
                 {
                     let path = self.payload.map_or_else(String::new, |path| format!("{path:?}: "));
-                    return Err(format!("--payload {path}{why} (checking {})", named.source));
+                    return Err(format!("--payload {path}{why} (checking {})", named.source).into());
                 }
-                counts.add(self.print(named, &verdict, receipts.many), &verdict);
+                counts.add(self.print(named, &verdict, receipts.many, answer), &verdict);
             }
         }
         drop(progress);
-        self.conclude(&receipts, &counts)
+        self.conclude(&receipts, &counts, answer)
     }
 
     /// What is to be said of all of them together, and the exit code.
-    fn conclude(&self, receipts: &Receipts, counts: &Counts) -> Result<u8, String> {
+    fn conclude(&self, receipts: &Receipts, counts: &Counts, answer: &mut Answer) -> Result<u8, Failure> {
         let (quiet, others) = (self.settings.quiet, receipts.passed_over);
-        if receipts.many && self.settings.format == Format::Text && !quiet {
-            output::print(&not_proven(&counts.not_proven));
+        let any = counts.worst().is_some();
+        if any && receipts.many && self.settings.format == Format::Text && !quiet {
+            answer.print(&not_proven(&counts.not_proven));
         }
         if receipts.many && (!quiet || others > 0) {
             let others = match others {
@@ -167,17 +169,22 @@ impl Job<'_> {
             };
             output::note(&format!("{counts}{others}"));
         }
-        for why in &receipts.unread {
-            output::error(why);
+        for failure in &receipts.unread {
+            output::error(&failure.to_string());
         }
         match counts.worst() {
-            // A report that nobody can read is none.
-            _ if self.unprinted.load(Ordering::Relaxed) => Ok(Conclusion::LocalFault.exit_code()),
+            _ if receipts.unread.iter().any(|failure| matches!(failure, Failure::Local(_))) => {
+                Ok(Conclusion::LocalFault.exit_code())
+            }
             Some(worst) if worst >= Conclusion::Violation || receipts.unread.is_empty() => {
                 Ok(worst.exit_code())
             }
-            _ if !receipts.unread.is_empty() => Err("not everything that was named could be read".to_owned()),
-            _ => Err("there was no receipt to check".to_owned()),
+            _ if !receipts.unread.is_empty() => Err("not everything that was named could be read".into()),
+            _ => {
+                // What was not checked is no pass, and a script that made an empty directory made no slip of usage.
+                output::error(NONE);
+                Ok(Conclusion::Incomplete.exit_code())
+            }
         }
     }
 
@@ -188,11 +195,18 @@ impl Job<'_> {
             return self.check_some(batch);
         }
         std::thread::scope(|scope| {
-            let parts: Vec<_> =
-                batch.chunks(share).map(|part| scope.spawn(move || self.check_some(part))).collect();
-            // A panic in a worker is a bug of ours, and is caught where all are.
-            let parts = parts.into_iter().map(|part| part.join());
-            parts.flat_map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+            let start = |part| {
+                let work = move || self.check_some(part);
+                (part, std::thread::Builder::new().spawn_scoped(scope, work))
+            };
+            let parts: Vec<_> = batch.chunks(share).map(start).collect();
+            let verdicts = |(part, thread): (&[Named], io::Result<ScopedJoinHandle<'_, _>>)| match thread {
+                // A panic in a worker is a bug of ours, and is caught where all are.
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                // Without a thread it takes longer, and comes to the same.
+                Err(_) => self.check_some(part),
+            };
+            parts.into_iter().flat_map(verdicts).collect()
         })
     }
 
@@ -206,42 +220,41 @@ impl Job<'_> {
         receipts.iter().map(check).collect()
     }
 
-    fn print(&self, named: &Named, verdict: &Verdict, many: bool) -> Conclusion {
-        let conclusion = ReceiptReport::conclude(verdict, self.settings.deny_warnings);
-        let evidence = verdict
-            .evidence
-            .as_deref()
-            .and_then(|file| save_evidence(self.settings, Kind::SameSizeFork, file));
+    fn print(&self, named: &Named, verdict: &Verdict, many: bool, answer: &mut Answer) -> Conclusion {
+        let mut conclusion = ReceiptReport::conclude(verdict, self.settings.deny_warnings);
+        let saved =
+            verdict.evidence.as_deref().map(|file| save_evidence(self.settings, Kind::SameSizeFork, file));
+        let evidence = saved.and_then(|saved| {
+            // A proof that is not kept is more than a fork that is told: the disk needs a look first.
+            saved.inspect_err(|_| conclusion = Conclusion::LocalFault).ok()
+        });
         let report =
             ReceiptReport { verdict, conclusion, source: &named.source, evidence: evidence.as_deref() };
         let warned = verdict.checks.iter().any(|line| line.result == CheckResult::Warning);
-        let printed = match self.settings.format {
-            Format::Json => output::print_whole(&json(&report)),
-            Format::Text if self.settings.quiet && conclusion == Conclusion::Clean && !warned => Ok(()),
-            Format::Text if many => output::print_whole(&brief(&report)),
-            Format::Text => output::print_whole(&full(&report)),
-        };
-        if let Err(error) = printed
-            && !self.unprinted.swap(true, Ordering::Relaxed)
-        {
-            output::error(&format!("the report could not be written: {error}"));
+        match self.settings.format {
+            Format::Json => answer.print(&json(&report)),
+            Format::Text if self.settings.quiet && conclusion == Conclusion::Clean && !warned => {}
+            Format::Text if many => answer.print(&brief(&report)),
+            Format::Text => answer.print(&full(&report)),
         }
         conclusion
     }
 }
 
-/// Saves a misbehaviour file. Where that fails, the receipt itself remains as the proof.
-pub fn save_evidence(settings: &Settings, kind: Kind, file: &[u8]) -> Option<String> {
+/// Saves a misbehaviour file, and gives its name. Where that fails it is said, and the receipt itself remains as the
+/// proof.
+///
+/// # Errors
+/// It was not saved.
+pub fn save_evidence(settings: &Settings, kind: Kind, file: &[u8]) -> Result<String, Failure> {
     let digest: String = sha256(file).to_string().chars().take(16).collect();
     let folder = settings.evidence_dir.clone().unwrap_or_else(|| PathBuf::from("."));
     let path = folder.join(format!("misbehaviour-{}-{digest}.json", kind.as_str()));
-    match std::fs::create_dir_all(&folder).and_then(|()| output::replace_file(&path, file)) {
-        Ok(()) => Some(output::name(&path)),
-        Err(error) => {
-            output::error(&format!("the misbehaviour file {path:?} could not be written: {error}"));
-            None
-        }
-    }
+    let written = std::fs::create_dir_all(&folder).and_then(|()| output::replace_file(&path, file));
+    let name = output::name(&path);
+    let failure = |error| Failure::not_written(format_args!("the misbehaviour file {name}"), &error);
+    written.map_err(failure).inspect_err(|failure| output::error(&failure.to_string()))?;
+    Ok(name)
 }
 
 /// How often each conclusion was reached, and what none of the receipts shows.
@@ -275,6 +288,6 @@ impl fmt::Display for Counts {
         let total: u64 = self.reached.values().sum();
         let parts: Vec<String> =
             self.reached.iter().map(|(what, count)| format!("{count} {}", what.as_str())).collect();
-        write!(f, "{total} receipts: {}", parts.join(", "))
+        write!(f, "{total} receipts{}{}", if total > 0 { ": " } else { "" }, parts.join(", "))
     }
 }

@@ -5,6 +5,7 @@ use super::args::{AuditOptions, Common};
 use super::audit;
 use super::config::{self, Settings};
 use super::config_file::{self, Config, ConfigFile};
+use super::failure::Failure;
 use super::monitor_args::{LogFormat, MonitorOptions};
 use super::peer_tables;
 use crate::core::text::{escape, quoted};
@@ -57,11 +58,11 @@ pub struct Watched {
 ///
 /// # Errors
 /// A sentence for the person: wrong usage.
-pub fn resolve(common: &Common, options: &MonitorOptions) -> Result<Watched, String> {
+pub fn resolve(common: &Common, options: &MonitorOptions) -> Result<Watched, Failure> {
     let file = match (&common.config, &common.name) {
         (Some(path), name) => config_file::read(path, name.as_deref())?,
         (None, None) => Config::One(Box::default()),
-        (None, Some(_)) => return Err(config::NAME_OF_WHAT.to_owned()),
+        (None, Some(_)) => return Err(config::NAME_OF_WHAT.into()),
     };
     let several = matches!(file, Config::Several(_));
     let (listen, format, files) = match file {
@@ -78,10 +79,14 @@ pub fn resolve(common: &Common, options: &MonitorOptions) -> Result<Watched, Str
             .clone()
             .map_or_else(|| format!("log {number}"), |name| format!("log {}", quoted(&name)));
         let log = one_log(common, options, file, several);
-        logs.push(log.map_err(|why| if several { format!("{said}: {why}") } else { why })?);
+        logs.push(
+            log.map_err(|failure| {
+                failure.within(|why| if several { format!("{said}: {why}") } else { why })
+            })?,
+        );
     }
     if logs.is_empty() {
-        return Err(config_file::NO_LOG.to_owned());
+        return Err(config_file::NO_LOG.into());
     }
     apart(&logs)?;
     let listen = options.listen.as_ref().or(listen.as_ref()).map(|text| address(text)).transpose()?;
@@ -106,9 +111,9 @@ fn one_log(
     options: &MonitorOptions,
     file: ConfigFile,
     several: bool,
-) -> Result<LogConfig, String> {
+) -> Result<LogConfig, Failure> {
     if several && (file.listen.is_some() || file.log_format.is_some()) {
-        return Err("listen and log-format are for all logs: write them above the first [[log]]".to_owned());
+        return Err("listen and log-format are for all logs: write them above the first [[log]]".into());
     }
     let name = file.name.clone();
     let every = options.interval.clone().or(file.interval.clone());
@@ -118,12 +123,14 @@ fn one_log(
     let key = settings.one_log_key()?;
     let name = match (name, key) {
         (Some(name), _) => name,
-        (None, _) if several => return Err("give it a name".to_owned()),
+        (None, _) if several => return Err("give it a name".into()),
         (None, Some(key)) => key.origin().to_owned(),
         (None, None) => "log".to_owned(),
     };
     if name.is_empty() || name.len() > MOST_NAME || escape(&name) != name {
-        return Err(format!("the name {} is not of 1 to {MOST_NAME} visible characters", quoted(&name)));
+        return Err(
+            format!("the name {} is not of 1 to {MOST_NAME} visible characters", quoted(&name)).into()
+        );
     }
     // Secrets and certificates are read here, so that a slip is said now and not tonight.
     audit::open_log(&settings, location)?;

@@ -11,6 +11,7 @@ use crate::core::jcs::Json;
 use crate::core::limits;
 use crate::core::object::{self, present};
 use crate::core::proof::rebuild_consistency;
+use crate::core::text;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -178,6 +179,9 @@ pub fn verify(bytes: &[u8], key: &LogKey) -> Result<Misbehaviour, EvidenceError>
 fn parse(bytes: &[u8]) -> Result<MisbehaviourJson, EvidenceError> {
     if bytes.len() > limits::MAX_EVIDENCE {
         return Err(EvidenceError::Malformed("it is too long".to_owned()));
+    }
+    if text::is_utf16(bytes) {
+        return Err(EvidenceError::Malformed(text::UTF_16.to_owned()));
     }
     // The strict parser first: it refuses duplicate names and deep nesting inside `context`, too.
     Json::parse(bytes, limits::MAX_JSON_DEPTH)

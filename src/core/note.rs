@@ -10,6 +10,7 @@
 use crate::core::crypto::SignatureError;
 use crate::core::encoding;
 use crate::core::limits;
+use crate::core::text;
 use crate::core::verifier_key::is_key_name;
 pub use crate::core::verifier_key::{KeyId, KeyKind, VerifierKey, VerifierKeyError, derive_key_id};
 use std::fmt;
@@ -70,8 +71,9 @@ impl<'a> Note<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Note<'a>, NoteError> {
         let note = std::str::from_utf8(bytes).map_err(|_| NoteError::Malformed("not UTF-8"))?;
         // Every byte of a character beyond ASCII is above these.
-        if note.bytes().any(|byte| byte < b' ' && byte != b'\n') {
-            return Err(NoteError::Malformed("a control character"));
+        if let Some(byte) = note.bytes().find(|byte| *byte < b' ' && *byte != b'\n') {
+            let is_return = byte == b'\r';
+            return Err(NoteError::Malformed(if is_return { text::CRLF } else { "a control character" }));
         }
         let split = note.rfind("\n\n").ok_or(NoteError::Malformed("no empty line before signatures"))?;
         let (text, block) = note.split_at(split.saturating_add(1));

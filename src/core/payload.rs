@@ -12,6 +12,7 @@ use crate::core::encoding::decode_base64url;
 use crate::core::hash::sha256;
 use crate::core::jcs::{self, JsonError};
 use crate::core::limits::MAX_JSON_PAYLOAD;
+use crate::core::text;
 use std::fmt;
 
 /// Nesting of a caller's JSON: as deep as the reader goes (see [`jcs::Json::parse`]).
@@ -30,6 +31,8 @@ pub enum Payload<'a> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PayloadHashes {
     raw: [u8; 32],
+    /// The raw hashes of what an editor may have made this out of, and what it did.
+    unedited: Vec<([u8; 32], &'static str)>,
     payload: Result<[u8; 32], PayloadError>,
     with_action: Result<[u8; 32], PayloadError>,
 }
@@ -39,13 +42,19 @@ impl PayloadHashes {
     pub fn of(payload: &[u8], action: Option<&str>) -> PayloadHashes {
         let payload_of = |encoding| hash(encoding, Payload::Bytes(payload), action);
         let with_action = payload_of("jcs-action-payload");
-        PayloadHashes { raw: sha256(payload).0, payload: payload_of("jcs-payload"), with_action }
+        PayloadHashes {
+            raw: sha256(payload).0,
+            unedited: unedited(payload),
+            payload: payload_of("jcs-payload"),
+            with_action,
+        }
     }
 
     /// What is too long to be held in memory, by the SHA-256 of its exact bytes. Enough for `raw-payload`
     /// alone: JSON is hashed in its canonical form.
     pub fn of_long(raw: [u8; 32]) -> PayloadHashes {
-        PayloadHashes { raw, payload: Err(PayloadError::TooLong), with_action: Err(PayloadError::TooLong) }
+        let too_long = || Err(PayloadError::TooLong);
+        PayloadHashes { raw, unedited: Vec::new(), payload: too_long(), with_action: too_long() }
     }
 }
 
@@ -109,6 +118,79 @@ pub fn hash(encoding: &str, payload: Payload<'_>, action: Option<&str>) -> Resul
     }
 }
 
+/// What an editor did to the given payload, where without it the payload would have the hash `wanted`. Only for
+/// `raw-payload`: there every byte counts, and the others are JSON, in which this makes no difference.
+pub fn edited(encoding: &str, payload: Payload<'_>, wanted: [u8; 32]) -> Option<&'static str> {
+    let computed;
+    let unedited = match payload {
+        _ if encoding != "raw-payload" => return None,
+        Payload::Hashed(hashes) => &hashes.unedited,
+        Payload::Bytes(bytes) => {
+            computed = unedited(bytes);
+            &computed
+        }
+    };
+    unedited.iter().find(|(hash, _)| *hash == wanted).map(|(_, what)| *what)
+}
+
+fn unedited(payload: &[u8]) -> Vec<([u8; 32], &'static str)> {
+    const MARK: &str = "it begins with a byte order mark, which was not approved: save it without one";
+    const CRLF: &str = "its lines end in CRLF, and those of what was approved in LF";
+    const LF: &str = "its lines end in LF, and those of what was approved in CRLF";
+    const BOTH: &str =
+        "it begins with a byte order mark and its lines end in CRLF, both of which were not approved";
+    const UTF_16: &str = "it is UTF-16 text, and what was approved is UTF-8";
+    if payload.len() > MAX_JSON_PAYLOAD {
+        return Vec::new();
+    }
+    let unmarked = text::without_bom(payload);
+    let utf_8 = from_utf16(payload).unwrap_or_default();
+    let utf_8_lf = with_lf(&utf_8);
+    let candidates = [
+        (unmarked.to_vec(), MARK),
+        (with_lf(payload), CRLF),
+        (with_lf(unmarked), BOTH),
+        (with_crlf(&with_lf(payload)), LF),
+        (utf_8, UTF_16),
+        (utf_8_lf, UTF_16),
+    ];
+    let changed = candidates.into_iter().filter(|(bytes, _)| !bytes.is_empty() && bytes != payload);
+    changed.map(|(bytes, what)| (sha256(&bytes).0, what)).collect()
+}
+
+fn with_lf(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for (at, byte) in (1_usize..).zip(text) {
+        if *byte != b'\r' || text.get(at) != Some(&b'\n') {
+            out.push(*byte);
+        }
+    }
+    out
+}
+
+fn with_crlf(text: &[u8]) -> Vec<u8> {
+    text.iter()
+        .flat_map(|byte| if *byte == b'\n' { &b"\r\n"[..] } else { std::slice::from_ref(byte) })
+        .copied()
+        .collect()
+}
+
+/// The UTF-8 of a text in UTF-16, without its byte order mark.
+fn from_utf16(bytes: &[u8]) -> Option<Vec<u8>> {
+    if !text::is_utf16(bytes) {
+        return None;
+    }
+    let big = matches!(bytes, [0xfe, ..] | [0, ..]);
+    let unit = |pair: &[u8]| match *pair {
+        [a, b] if big => Some(u16::from_be_bytes([a, b])),
+        [a, b] => Some(u16::from_le_bytes([a, b])),
+        _ => None,
+    };
+    let units = bytes.chunks(2).map(unit).collect::<Option<Vec<u16>>>()?;
+    let text = String::from_utf16(&units).ok()?;
+    Some(text.strip_prefix('\u{feff}').unwrap_or(&text).as_bytes().to_vec())
+}
+
 /// SHA-256 of a revealed payload by its encoding; `None` where it cannot be encoded so. The payload is JSON
 /// text, and for `raw-payload` a string of base64url.
 pub(crate) fn revealed_hash(encoding: &str, action: &str, payload: &[u8]) -> Option<[u8; 32]> {
@@ -132,7 +214,12 @@ fn with_action(action: &str, payload: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A byte order mark before a JSON text is no part of it (RFC 8259, section 8.1).
 fn canonical(bytes: &[u8]) -> Result<Vec<u8>, PayloadError> {
+    if text::is_utf16(bytes) {
+        return Err(PayloadError::NotJson(JsonError::Malformed(text::UTF_16.to_owned())));
+    }
+    let bytes = text::without_bom(bytes);
     if bytes.len() > MAX_JSON_PAYLOAD {
         return Err(PayloadError::TooLong);
     }
@@ -217,6 +304,41 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_before_json_is_no_part_of_it_and_before_raw_bytes_it_is() {
+        for encoding in ["jcs-payload", "jcs-action-payload"] {
+            let marked = of(encoding, "\u{feff}{\"a\": 1}", Some("Deploy"));
+            assert_eq!(marked, of(encoding, "{\"a\":1}", Some("Deploy")), "{encoding}");
+        }
+        assert_ne!(of("raw-payload", "\u{feff}1", None), of("raw-payload", "1", None));
+        let why = |bytes: &[u8]| hash("jcs-payload", Payload::Bytes(bytes), None).unwrap_err().to_string();
+        assert!(why(b"\xff\xfe1\0").contains("UTF-16"), "{}", why(b"\xff\xfe1\0"));
+    }
+
+    #[test]
+    fn what_an_editor_did_to_raw_bytes_is_known() {
+        let utf_16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        for (approved, given, part) in [
+            ("a\nb\n", b"\xef\xbb\xbfa\nb\n".to_vec(), Some("byte order mark")),
+            ("a\nb\n", b"a\r\nb\r\n".to_vec(), Some("CRLF")),
+            ("a\r\nb\r\n", b"a\nb\n".to_vec(), Some("approved in CRLF")),
+            ("a\nb\n", b"\xef\xbb\xbfa\r\nb\r\n".to_vec(), Some("byte order mark and")),
+            ("aé\n", utf_16("\u{feff}aé\n"), Some("UTF-16")),
+            ("a\nb", utf_16("a\r\nb"), Some("UTF-16")),
+            ("a\n", b"b\r\n".to_vec(), None),
+            ("a\rb", b"ab".to_vec(), None),
+            ("", b"\xef\xbb\xbf".to_vec(), None),
+        ] {
+            let wanted = sha256(approved.as_bytes()).0;
+            for payload in [Payload::Bytes(&given), Payload::Hashed(&PayloadHashes::of(&given, None))] {
+                let said = edited("raw-payload", payload, wanted);
+                assert_eq!(said.is_some(), part.is_some(), "{given:?}: {said:?}");
+                assert!(part.is_none_or(|part| said.unwrap().contains(part)), "{given:?}: {said:?}");
+                assert_eq!(edited("jcs-payload", payload, wanted), None);
+            }
+        }
+    }
+
+    #[test]
     fn what_two_programs_could_read_differently_is_refused() {
         for json in [
             r#"{"a":1,"a":1}"#,
@@ -229,7 +351,8 @@ mod tests {
             "[1,]",
             "1 2",
             "",
-            "\u{feff}1",
+            "\u{feff}\u{feff}1",
+            " \u{feff}1",
             "01",
             "'a'",
         ] {

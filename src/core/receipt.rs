@@ -15,6 +15,7 @@ use crate::core::jcs;
 use crate::core::limits;
 use crate::core::object::{self, AtMost, Object};
 use crate::core::proof::InclusionProof;
+use crate::core::text;
 use crate::core::tlog_proof::{self, TlogProof};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -79,6 +80,14 @@ impl fmt::Display for ReceiptError {
 
 impl std::error::Error for ReceiptError {}
 
+/// Says so where line ends are all that is wrong: no line of a tlog-proof ends as its first does not.
+fn parse_proof(text: &str) -> Result<TlogProof, ReceiptError> {
+    TlogProof::parse(text).map_err(|why| match text.contains("\r\n") {
+        true => ReceiptError(format!("{why}: {}", text::CRLF)),
+        false => ReceiptError(why.to_string()),
+    })
+}
+
 fn error<T>(why: impl fmt::Display) -> Result<T, ReceiptError> {
     Err(ReceiptError(why.to_string()))
 }
@@ -132,6 +141,9 @@ impl Receipt {
         if bytes.len() > limits::MAX_RECEIPT {
             return error(format!("longer than the {} bytes that a receipt may have", limits::MAX_RECEIPT));
         }
+        if text::is_utf16(bytes) {
+            return error(text::UTF_16);
+        }
         if bytes.starts_with(tlog_proof::PREFIX) {
             return Ok((Receipt::parse_tlog_proof(bytes)?, None));
         }
@@ -151,7 +163,7 @@ impl Receipt {
             return error(format!("type is not {RECEIPT_TYPE:?}"));
         }
         let (leaf, entry) = canonical_entry(json.entry.get().as_bytes())?;
-        let proof = TlogProof::parse(&json.tlog_proof).map_err(|why| ReceiptError(why.to_string()))?;
+        let proof = parse_proof(&json.tlog_proof)?;
         if proof.extra.as_ref().is_some_and(|extra| *extra != leaf) {
             return error("the tlogProof carries another leaf than the entry");
         }
@@ -197,7 +209,7 @@ impl Receipt {
 
     fn parse_tlog_proof(bytes: &[u8]) -> Result<Receipt, ReceiptError> {
         let Ok(text) = std::str::from_utf8(bytes) else { return error("the tlog-proof is not UTF-8") };
-        let proof = TlogProof::parse(text).map_err(|why| ReceiptError(why.to_string()))?;
+        let proof = parse_proof(text)?;
         let Some(leaf) = proof.extra else {
             return error("the tlog-proof has no leaf: it must stand in the line \"extra\"");
         };

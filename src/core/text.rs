@@ -61,6 +61,39 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
+/// Characters of a sentence of ours about a stranger's text.
+const SAID: usize = 400;
+
+/// A sentence of ours that says what is wrong with a stranger's text, fit to stand in another: escaped, and cut where
+/// it is long. Its quotation marks are around what is the stranger's already, so it gets none of its own.
+pub fn reason(why: &str) -> String {
+    match why.char_indices().nth(SAID) {
+        None => escape(why),
+        Some((end, _)) => format!("{}…", escape(why.get(..end).unwrap_or_default())),
+    }
+}
+
+/// What is said of a file that is [UTF-16](is_utf16).
+pub const UTF_16: &str = "it is UTF-16 text, as some editors and shells write it: save it as UTF-8";
+
+/// What is said of a file where its line ends are why it does not parse.
+pub const CRLF: &str = "its lines end in CRLF, as on Windows: save it with Unix line ends (LF)";
+
+/// A file without the byte order mark that some editors write before UTF-8.
+pub fn without_bom(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// Whether a file is UTF-16: by its byte order mark, which begins no UTF-8, or by a first ASCII character of two
+/// bytes, with which no text of ours begins.
+pub fn is_utf16(bytes: &[u8]) -> bool {
+    match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
+        [0, ascii, ..] | [ascii, 0, ..] => (b'\t'..0x7f).contains(ascii),
+        _ => false,
+    }
+}
+
 /// A time in Unix milliseconds as RFC 3339 in UTC; a time that no calendar has stays a number.
 pub fn time(ms: u64) -> String {
     /// 9999-12-31T23:59:59Z.
@@ -88,7 +121,7 @@ pub fn duration(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{duration, escape, quoted, time};
+    use super::{duration, escape, is_utf16, quoted, reason, time, without_bom};
 
     #[test]
     fn ordinary_text_is_untouched() {
@@ -154,6 +187,28 @@ mod tests {
         let long = "é".repeat(101);
         assert_eq!(quoted(&long), format!("\"{}\"…", "é".repeat(100)));
         assert_eq!(quoted(&"é".repeat(100)), format!("\"{}\"", "é".repeat(100)));
+    }
+
+    #[test]
+    fn a_reason_is_quoted_by_nobody_twice() {
+        let why = format!("it is of log {:?}", "a\u{1b}\"b");
+        assert_eq!(reason(&why), why);
+        assert_eq!(reason("a\u{1b}\n"), "a\\u{1b}\\u{a}");
+        assert_eq!(reason(&"é".repeat(400)), "é".repeat(400));
+        assert_eq!(reason(&"é".repeat(401)), format!("{}…", "é".repeat(400)));
+    }
+
+    #[test]
+    fn marks_and_odd_encodings_are_known() {
+        assert_eq!(without_bom(b"\xef\xbb\xbf{}"), b"{}");
+        assert_eq!(without_bom(b"{}\xef\xbb\xbf"), b"{}\xef\xbb\xbf");
+        assert_eq!(without_bom(b"\xef\xbb"), b"\xef\xbb");
+        for odd in [&b"\xff\xfe"[..], b"\xfe\xff{", b"{\0}\0", b"\0{\0}", b"\n\0"] {
+            assert!(is_utf16(odd), "{odd:?}");
+        }
+        for usual in [&b""[..], b"{", b"{}", b"\xef\xbb\xbf{}", b"\0\0", b"\0", "é".as_bytes(), b"a\n\0"] {
+            assert!(!is_utf16(usual), "{usual:?}");
+        }
     }
 
     #[test]

@@ -62,20 +62,27 @@ impl HeadLine {
 /// of STH JSON, or one checkpoint. Nothing in it is verified.
 ///
 /// # Errors
-/// A sentence: it is no text.
+/// A sentence: it is no text. A byte order mark before it is no part of it, nor is one before a line, where one file
+/// was put behind another.
 pub fn read_heads(
     bytes: &[u8],
 ) -> std::result::Result<impl Iterator<Item = (Cow<'_, str>, Option<u64>)>, String> {
-    let heads = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    if text::is_utf16(bytes) {
+        return Err(text::UTF_16.to_owned());
+    }
+    let heads = std::str::from_utf8(text::without_bom(bytes)).map_err(|_| "it is not UTF-8".to_owned())?;
     let whole = !heads.trim_start().starts_with('{');
     let lines = heads.lines().filter(move |line| !whole && !line.trim().is_empty());
-    let lines = lines.map(|line| match serde_json::from_str::<HeadLine>(line) {
-        Ok(line) => {
-            let seen = text::parse_time(&line.first_seen);
-            (Cow::Owned(line.head), seen)
-        }
-        Err(_) => (Cow::Borrowed(line), None),
-    });
+    let lines =
+        lines.map(|line| line.strip_prefix('\u{feff}').unwrap_or(line)).map(
+            |line| match serde_json::from_str::<HeadLine>(line) {
+                Ok(line) => {
+                    let seen = text::parse_time(&line.first_seen);
+                    (Cow::Owned(line.head), seen)
+                }
+                Err(_) => (Cow::Borrowed(line), None),
+            },
+        );
     Ok(lines.chain((whole && !heads.trim().is_empty()).then_some((Cow::Borrowed(heads), None))))
 }
 

@@ -263,19 +263,21 @@ impl Mirror {
         }
         let interrupt = self.db.get_interrupt_handle();
         let (done, waiting) = channel::<()>();
-        let answer: rusqlite::Result<String> = std::thread::scope(|scope| {
-            scope.spawn(move || {
-                while waiting.recv_timeout(STOP_WITHIN) == Err(RecvTimeoutError::Timeout) {
-                    if stopped() {
-                        interrupt.interrupt();
-                    }
+        let listen = move || {
+            while waiting.recv_timeout(STOP_WITHIN) == Err(RecvTimeoutError::Timeout) {
+                if stopped() {
+                    interrupt.interrupt();
                 }
-            });
-            let answer = self.db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0));
+            }
+        };
+        let answer = std::thread::scope(|scope| {
+            let listening = std::thread::Builder::new().spawn_scoped(scope, listen);
+            let answer = listening
+                .map(|_| self.db.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0)));
             drop(done);
             answer
         });
-        match answer {
+        match answer.map_err(|error| io_error(&self.path, &error))? {
             Ok(answer) if answer == "ok" => Ok(true),
             Ok(answer) => Err(MirrorError::Damaged(self.path.clone(), answer)),
             Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {

@@ -36,8 +36,8 @@ pub mod state;
 mod supervise;
 mod watch;
 
-pub use signals::stop_on_signal;
-pub use supervise::{Read, run};
+pub use signals::{outlive_file_size_limit, stop_on_signal};
+pub use supervise::{Read, StartError, run};
 
 use crate::mirror::{HeadReader, Queue};
 use crate::report::Report;

@@ -1,6 +1,7 @@
 //! What the operating system asks of us: SIGTERM and SIGINT to stop, SIGHUP to reload.
 
-use crate::source::Stop;
+use crate::source::{Stop, start};
+use std::io;
 
 /// What is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,7 +20,7 @@ pub(super) struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    pub(super) fn catch() -> std::io::Result<Signals> {
+    pub(super) fn catch() -> io::Result<Signals> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
@@ -43,7 +44,7 @@ pub(super) struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    pub(super) fn catch() -> std::io::Result<Signals> {
+    pub(super) fn catch() -> io::Result<Signals> {
         Ok(Signals)
     }
 
@@ -60,15 +61,14 @@ impl Signals {
 /// ends the process, as nothing here needs an orderly end.
 ///
 /// # Errors
-/// A sentence for the person: signals cannot be caught.
-pub fn stop_on_signal(stop: Stop, interrupted_exit_code: i32) -> Result<(), String> {
-    let fail = |error: std::io::Error| format!("signals cannot be caught: {error}");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
+/// Signals cannot be caught.
+pub fn stop_on_signal(stop: Stop, interrupted_exit_code: i32) -> io::Result<()> {
+    let runtime = start::runtime()?;
     let mut signals = {
         let _inside = runtime.enter();
-        Signals::catch().map_err(fail)?
+        Signals::catch()?
     };
-    std::thread::spawn(move || {
+    let wait = move || {
         runtime.block_on(async {
             let mut asked = 0_u8;
             while asked < 2 {
@@ -79,6 +79,26 @@ pub fn stop_on_signal(stop: Stop, interrupted_exit_code: i32) -> Result<(), Stri
             }
         });
         std::process::exit(interrupted_exit_code);
-    });
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
+
+/// From now on a file that reaches the size that this process may write (`ulimit -f`) is an error of the writing, as a
+/// full disk is, where the signal would end the process without a word. Programs that are started from here get the
+/// signal as ever: what is caught is not inherited.
+///
+/// # Errors
+/// The signal cannot be caught.
+#[cfg(unix)]
+pub fn outlive_file_size_limit() -> io::Result<()> {
+    let runtime = start::runtime()?;
+    let _inside = runtime.enter();
+    // Caught for as long as the process lives, also when nobody asks whether it came.
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(libc::SIGXFSZ)).map(drop)
+}
+
+/// Elsewhere there is no such signal.
+#[cfg(not(unix))]
+pub fn outlive_file_size_limit() -> io::Result<()> {
     Ok(())
 }

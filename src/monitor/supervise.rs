@@ -10,6 +10,7 @@ use super::state::Board;
 use super::watch::Watch;
 use super::{Plan, Watched, notify};
 use crate::core::text;
+use crate::source::{start, user_file};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,14 +32,29 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// Reads the plan anew. It may take its time: it is called where it holds nothing up.
 pub type Read = Arc<dyn Fn() -> Result<Plan, String> + Send + Sync>;
 
+/// Why it could not be begun, or not gone on with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StartError {
+    /// Whether this machine is at fault, and not what was asked for.
+    pub is_local: bool,
+    /// A sentence for the person.
+    pub why: String,
+}
+
+impl StartError {
+    fn new(what: impl std::fmt::Display, error: &std::io::Error) -> StartError {
+        StartError { is_local: user_file::is_local(error), why: format!("{what}: {error}") }
+    }
+}
+
 /// Watches the logs of `plan` until the operating system asks to stop. On a reload `read` gives the plan
 /// anew; where it cannot, the old one stays.
 ///
 /// # Errors
-/// A sentence for the person: it could not be begun.
-pub fn run(plan: Plan, read: &Read, clock: fn() -> u64) -> Result<(), String> {
-    let cannot = |error: std::io::Error| format!("cannot start: {error}");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
+/// [`StartError`].
+pub fn run(plan: Plan, read: &Read, clock: fn() -> u64) -> Result<(), StartError> {
+    let cannot = |error: std::io::Error| StartError::new("cannot start", &error);
+    let runtime = start::runtime().map_err(cannot)?;
     let log = Log::start(plan.json, clock).map_err(cannot)?;
     let done = runtime.block_on(supervise(plan, read, Clock::start(clock)));
     runtime.shutdown_timeout(LAST_WORDS);
@@ -46,15 +62,16 @@ pub fn run(plan: Plan, read: &Read, clock: fn() -> u64) -> Result<(), String> {
     done
 }
 
-async fn supervise(plan: Plan, read: &Read, clock: Clock) -> Result<(), String> {
-    let mut signals = Signals::catch().map_err(|error| format!("signals cannot be caught: {error}"))?;
+async fn supervise(plan: Plan, read: &Read, clock: Clock) -> Result<(), StartError> {
+    let mut signals =
+        Signals::catch().map_err(|error| StartError::new("signals cannot be caught", &error))?;
     let board = Arc::new(Board::default());
     let watching = watching(&plan.logs);
     let mut started = Event::new("started", &watching).with("logs", plan.logs.len());
     if let Some(address) = plan.listen {
-        let listener =
-            TcpListener::bind(address).await.map_err(|error| format!("--listen {address}: {error}"))?;
-        let bound = listener.local_addr().map_err(|error| format!("--listen {address}: {error}"))?;
+        let cannot = |error| StartError::new(format_args!("--listen {address}"), &error);
+        let listener = TcpListener::bind(address).await.map_err(cannot)?;
+        let bound = listener.local_addr().map_err(cannot)?;
         let said = format!("{watching}, listening on http://{bound}");
         started = Event::new("started", said).with("logs", plan.logs.len()).with("listen", bound.to_string());
         tokio::spawn(Arc::new(Pages::new(Arc::clone(&board), clock)).serve(listener));
@@ -97,7 +114,7 @@ async fn reload(
     read: &Read,
     signals: &mut Signals,
     unchanging: (Option<std::net::SocketAddr>, bool),
-) -> Result<Asked, String> {
+) -> Result<Asked, StartError> {
     let mut again = true;
     while again {
         again = false;
@@ -195,7 +212,7 @@ struct Crew {
 
 impl Crew {
     /// Starts all but those that an old thread is still at: one mirror has one user.
-    fn start(&mut self, logs: &[Watched]) -> Result<(), String> {
+    fn start(&mut self, logs: &[Watched]) -> Result<(), StartError> {
         self.board.plan(logs, self.clock.now());
         self.held = logs.to_vec();
         self.start_held()?;
@@ -208,7 +225,7 @@ impl Crew {
     }
 
     /// Starts those whose old threads have ended.
-    fn start_held(&mut self) -> Result<(), String> {
+    fn start_held(&mut self) -> Result<(), StartError> {
         self.watches.retain(|watch| !watch.has_ended());
         for watched in std::mem::take(&mut self.held) {
             if self.under_way().any(|name| *name == watched.name) {
@@ -216,7 +233,7 @@ impl Crew {
                 continue;
             }
             let watch = Watch::start(watched, Arc::clone(&self.board), self.clock);
-            self.watches.push(watch.map_err(|error| format!("cannot start a thread: {error}"))?);
+            self.watches.push(watch.map_err(|error| StartError::new("cannot start a thread", &error))?);
         }
         Ok(())
     }

@@ -139,12 +139,12 @@ impl Run<'_> {
             Ok(head) => Ok(Served::Head(head)),
             Err(HeadError::Disagreement(what)) => Err(Fault::Disagreement(what)),
             Err(HeadError::Malformed(why)) => {
-                let message = format!("the {subject} served: {}", text::quoted(&why));
+                let message = format!("the {subject} served: {}", text::reason(&why));
                 self.find_of_log(Code::HeadMalformed, subject, message)?;
                 Ok(Served::Bad)
             }
             Err(HeadError::NotSigned(why)) => {
-                let message = format!("the {subject} served: {}", text::quoted(&why));
+                let message = format!("the {subject} served: {}", text::reason(&why));
                 self.find_of_log(Code::HeadSignatureInvalid, subject, message)?;
                 Ok(Served::Bad)
             }

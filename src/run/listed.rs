@@ -111,7 +111,7 @@ impl Run<'_> {
             };
             listing.sound = false;
             self.summary.tally.record("head-list", false);
-            let message = format!("a head in the log's own list of heads: {}", text::quoted(&why));
+            let message = format!("a head in the log's own list of heads: {}", text::reason(&why));
             self.find_of_log(code, SUBJECT, message)?;
         }
         heads.iter().try_for_each(|head| self.check_time(head))?;

@@ -15,6 +15,7 @@ use crate::core::head::Head;
 use crate::core::{limits, text};
 use crate::mirror::{PeerProgress, Provenance, read_heads};
 use crate::source::{FetchError, Peer};
+use std::thread::ScopedJoinHandle;
 
 /// Peers that are asked at once: each answer is held in memory.
 const AT_ONCE: usize = 4;
@@ -109,15 +110,17 @@ impl Run<'_> {
         std::thread::scope(|scope| {
             let ask = |(peer, known): (_, &Option<PeerProgress>)| {
                 let question = self.question(known.as_ref());
-                scope.spawn(move || ask(peer, question))
+                std::thread::Builder::new().spawn_scoped(scope, move || ask(peer, question))
             };
             let asked: Vec<_> = peers.iter().zip(known).map(ask).collect();
-            let gone = |peer: &Peer| FetchError::unavailable(&peer.location(), "it was not asked: a bug");
-            asked
-                .into_iter()
-                .zip(peers)
-                .map(|(it, peer)| it.join().unwrap_or_else(|_| Err(gone(peer))))
-                .collect()
+            let not_asked = |peer: &Peer, why: &str| {
+                Err(FetchError::unavailable(&peer.location(), &format!("it was not asked: {why}")))
+            };
+            let answer = |(asked, peer): (std::io::Result<ScopedJoinHandle<'_, _>>, &Peer)| match asked {
+                Ok(thread) => thread.join().unwrap_or_else(|_| not_asked(peer, "a bug")),
+                Err(error) => not_asked(peer, &format!("no thread for it could be started ({error})")),
+            };
+            asked.into_iter().zip(peers).map(answer).collect()
         })
     }
 
@@ -223,7 +226,7 @@ impl Run<'_> {
                 }
                 Err(why) => {
                     taken.refused = taken.refused.saturating_add(1);
-                    taken.first_refusal.get_or_insert_with(|| text::quoted(&why.to_string()));
+                    taken.first_refusal.get_or_insert_with(|| text::reason(&why.to_string()));
                     taken.given_up = taken.refused >= MOST_REFUSED;
                 }
             }

@@ -136,17 +136,20 @@ pub fn in_order<L, T: Send, B>(
     };
     // None that would find nothing to do: a monitor has one piece at a time, and each thread costs memory that stays.
     let most = usize::try_from(pieces.end.saturating_sub(pieces.start)).unwrap_or(usize::MAX);
+    let at_work = || {
+        let mut guard = StopOnDrop(&pipe, false);
+        let mut kept = local();
+        while let Some(piece) = pipe.take() {
+            let (result, bytes) = work(piece, &mut kept);
+            pipe.put(piece, result, bytes);
+        }
+        guard.1 = true;
+    };
     std::thread::scope(|scope| {
-        for _ in 0..threads.min(most).max(1) {
-            scope.spawn(|| {
-                let mut guard = StopOnDrop(&pipe, false);
-                let mut kept = local();
-                while let Some(piece) = pipe.take() {
-                    let (result, bytes) = work(piece, &mut kept);
-                    pipe.put(piece, result, bytes);
-                }
-                guard.1 = true;
-            });
+        let start = |_: &usize| std::thread::Builder::new().spawn_scoped(scope, at_work).is_ok();
+        // As many as can be had: fewer take longer, and give the same.
+        if (0..threads.min(most).max(1)).take_while(start).count() == 0 {
+            return one_by_one(pieces, &local, &work, consume);
         }
         let _stop = StopOnDrop(&pipe, false);
         while let Some((piece, result)) = pipe.get() {
@@ -154,6 +157,20 @@ pub fn in_order<L, T: Send, B>(
         }
         ControlFlow::Continue(())
     })
+}
+
+/// The same where no thread can be had.
+fn one_by_one<L, T, B>(
+    pieces: Range<u64>,
+    local: &impl Fn() -> L,
+    work: &impl Fn(u64, &mut L) -> (T, usize),
+    mut consume: impl FnMut(u64, T) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let mut kept = local();
+    for piece in pieces {
+        consume(piece, work(piece, &mut kept).0)?;
+    }
+    ControlFlow::Continue(())
 }
 
 #[cfg(test)]

@@ -5,18 +5,21 @@ use super::OpenError;
 use super::http::describe;
 use super::options::HttpOptions;
 use super::proxy::proxy_for;
+use super::start::runtime;
+use super::user_file::{ReadError, is_local, read_file};
 use crate::core::text::escape;
 use reqwest::{Certificate, Client, ClientBuilder, Url};
-use std::io::Read as _;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
 /// A bundle of all public authorities has 250 KB.
-const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
+const MAX_CA_FILE: usize = 4 * 1024 * 1024;
 
 /// What the server may send ahead on one stream of an HTTP/2 connection before we have read it.
 const WINDOW: u32 = 1024 * 1024;
@@ -76,10 +79,13 @@ fn builder(base: &Url, options: &HttpOptions) -> Result<ClientBuilder, OpenError
         None => builder.no_proxy(),
     };
     if let Some(path) = &options.ca_file {
-        let wrong = |why: String| cannot(&format!("the CA file {path:?}: {why}"));
-        let roots = ca_certificates(path).map_err(wrong)?;
+        let wrong = |why: &str| cannot(&format!("the CA file {path:?}: {why}"));
+        let roots = ca_certificates(path).map_err(|error| match error.is_local {
+            true => OpenError::Local { cause: escape(&format!("the CA file {path:?}: {error}")) },
+            false => wrong(&error.why),
+        })?;
         let roots =
-            roots.iter().map(|der| Certificate::from_der(der).map_err(|error| wrong(error.to_string())));
+            roots.iter().map(|der| Certificate::from_der(der).map_err(|error| wrong(&error.to_string())));
         builder = builder.tls_certs_merge(roots.collect::<Result<Vec<_>, _>>()?);
     }
     Ok(builder)
@@ -93,16 +99,15 @@ fn cannot(cause: &str) -> OpenError {
 ///
 /// # Errors
 /// What is wrong with the file.
-pub fn ca_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    let mut pem = Vec::new();
-    let read = file.take(MAX_CA_FILE.saturating_add(1)).read_to_end(&mut pem);
-    if read.map_err(|error| error.to_string())? as u64 > MAX_CA_FILE {
-        return Err("longer than 4 MiB".to_owned());
-    }
+pub fn ca_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ReadError> {
+    let pem = read_file(path, MAX_CA_FILE)?;
+    certificates(&pem).map_err(|why| ReadError { is_local: false, why })
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let mut roots = RootCertStore::empty();
     let mut certificates = Vec::new();
-    for der in CertificateDer::pem_slice_iter(&pem) {
+    for der in CertificateDer::pem_slice_iter(pem) {
         let der = der.map_err(|error| format!("not PEM: {error}"))?;
         // Here rather than in a client, which does not say what it found wrong with which file.
         certificates.push(der.clone());
@@ -116,25 +121,28 @@ pub fn ca_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Stri
 
 /// The thread that keeps the connections. Ends with its owner, and does not wait for a name server
 /// that is still being asked.
-pub(super) struct Background(Option<Runtime>);
-
-impl Background {
-    pub(super) fn start() -> Result<(Background, Handle), OpenError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("http")
-            .enable_all()
-            .build()
-            .map_err(|error| cannot(&error.to_string()))?;
-        let handle = runtime.handle().clone();
-        Ok((Background(Some(runtime)), handle))
-    }
+pub(super) struct Background {
+    /// Dropped to end it.
+    _ends: oneshot::Sender<()>,
 }
 
-impl Drop for Background {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+impl Background {
+    /// A runtime that has threads of its own would panic where none can be had; this one is an error then.
+    pub(super) fn start() -> Result<(Background, Handle), OpenError> {
+        let fail = |error: io::Error| match is_local(&error) {
+            true => OpenError::Local { cause: escape(&error.to_string()) },
+            false => cannot(&error.to_string()),
+        };
+        let runtime = runtime().map_err(fail)?;
+        let handle = runtime.handle().clone();
+        let (ends, ended) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new().name("http".to_owned());
+        let run = move || {
+            // Whichever way the other end went.
+            let _ = runtime.block_on(ended);
             runtime.shutdown_background();
-        }
+        };
+        thread.spawn(run).map_err(fail)?;
+        Ok((Background { _ends: ends }, handle))
     }
 }

@@ -168,6 +168,11 @@ pub enum OpenError {
         /// What was given, escaped, without credentials.
         location: String,
     },
+    /// No directory, and meant as a URL, as it seems: a host without a scheme, a blank or a quotation mark before one.
+    NoScheme {
+        /// What was given, escaped, without credentials, query and fragment.
+        location: String,
+    },
     /// Another scheme.
     Scheme {
         /// The scheme, without `://`.
@@ -192,13 +197,28 @@ pub enum OpenError {
         /// Why.
         cause: String,
     },
+    /// The same for want of something that this machine should have, such as descriptors or threads: no wrong usage.
+    Local {
+        /// What.
+        cause: String,
+    },
 }
 
 impl OpenError {
+    /// Whether this machine is at fault, and not what was given.
+    pub fn is_local(&self) -> bool {
+        matches!(self, OpenError::Local { .. })
+    }
+
     pub(crate) fn no_api(location: &str) -> OpenError {
         // Whatever it is, a password in it stays unsaid.
         let shown = location.rsplit_once('@').map_or(location, |(_, rest)| rest);
         OpenError::NoApi { location: escape(shown) }
+    }
+
+    pub(crate) fn no_scheme(location: &str) -> OpenError {
+        let shown = location.rsplit_once('@').map_or(location, |(_, rest)| rest);
+        OpenError::NoScheme { location: escape(shown.split(['?', '#']).next().unwrap_or_default()) }
     }
 
     /// For a URL that parsed and whose credentials were taken out.
@@ -226,6 +246,11 @@ impl fmt::Display for OpenError {
                 "{location}: the JSON API is reached over http:// or https:// only: write --log \
                  api+https://host/public/log, or leave --api out for a tiled log"
             ),
+            OpenError::NoScheme { location } => write!(
+                f,
+                "\"{location}\" is no directory that is there, and a URL begins with https:// (or http://, or \
+                 api+https:// for the JSON API), without a blank or a quotation mark before it"
+            ),
             OpenError::Scheme { scheme } => write!(
                 f,
                 "{}:// is not supported: set --log to a directory, a file://, http:// or https:// prefix, or \
@@ -234,7 +259,9 @@ impl fmt::Display for OpenError {
             ),
             OpenError::Url { url, cause } => write!(f, "{url} is not a log's URL: {cause}: check --log"),
             OpenError::Secrets { url, cause } => write!(f, "{url}: {cause}"),
-            OpenError::Client { cause } => write!(f, "the HTTP client cannot be set up: {cause}"),
+            OpenError::Client { cause } | OpenError::Local { cause } => {
+                write!(f, "the HTTP client cannot be set up: {cause}")
+            }
         }
     }
 }

@@ -7,8 +7,8 @@
 //!
 //! Specification section 4 (tiled log: [`tiled`]) and section 5 (JSON API: [`json_api`]).
 //!
-//! Beside the log: the heads that others have (`peer`, `document`), and what is posted to a URL (`post`). All HTTP of
-//! the crate is here.
+//! Beside the log: the heads that others have (`peer`, `document`), what is posted to a URL (`post`), and the files that
+//! the user names ([`user_file`]). All HTTP of the crate is here.
 
 mod answer;
 mod auth;
@@ -31,8 +31,10 @@ mod post;
 mod proxy;
 mod requests;
 mod retry;
+pub mod start;
 mod stop;
 pub mod tiled;
+pub mod user_file;
 
 pub use auth::SecretHeaders;
 pub use client::ca_certificates;
@@ -48,6 +50,7 @@ pub use stop::Stop;
 use crate::core::api::{Bundle, HeadsPage};
 use crate::core::proof::{ConsistencyProof, InclusionProof};
 use json_api::JsonApi;
+use std::path::Path;
 use tiled::Tiled;
 
 /// Leaves in log order, verbatim.
@@ -164,6 +167,7 @@ pub fn open(location: &str, api: bool, options: &HttpOptions) -> Result<Box<dyn 
         Some(scheme) if is_scheme(scheme) => Err(OpenError::Scheme { scheme: scheme.to_owned() }),
         _ if location.is_empty() => Err(OpenError::Empty),
         _ if api => Err(no_api()),
+        _ if meant_as_url(location) && !Path::new(location).is_dir() => Err(OpenError::no_scheme(location)),
         // A directory may well be called "api+x".
         _ => Ok(Box::new(Tiled::new(directory::Directory::new(location, options)))),
     }
@@ -175,6 +179,42 @@ fn plain_url(location: &str) -> &str {
         Some((prefix, rest)) if prefix.eq_ignore_ascii_case("api+") => rest,
         _ => location,
     }
+}
+
+/// Whether what has no scheme was hardly meant as a path: it has the blank or the quotation mark of a badly cut
+/// variable before it, slashes like a URL's, or a host's name or address where a path would begin.
+fn meant_as_url(location: &str) -> bool {
+    let plain = plain_url(location);
+    let lower = plain.to_ascii_lowercase();
+    if plain.contains("://") || ["http:", "https:", "//"].iter().any(|start| lower.starts_with(start)) {
+        return true;
+    }
+    if location.starts_with(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')) {
+        return true;
+    }
+    let authority = plain.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    is_host(host)
+}
+
+/// A host that is reached from elsewhere or this machine, with or without a port: a name whose last label is of
+/// letters, as those of all top-level domains are, or an address.
+fn is_host(text: &str) -> bool {
+    if text.starts_with('[') {
+        return text.contains("]:") || text.ends_with(']');
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, "0"));
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    if !port.bytes().all(|byte| byte.is_ascii_digit()) || !host.split('.').all(is_label) {
+        return false;
+    }
+    let is_domain =
+        |(_, last): (&str, &str)| last.len() > 1 && last.bytes().all(|byte| byte.is_ascii_alphabetic());
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::Ipv4Addr>().is_ok()
+        || host.rsplit_once('.').is_some_and(is_domain)
 }
 
 /// RFC 3986 section 3.1. What is no scheme is a path, however odd.
@@ -235,6 +275,36 @@ mod tests {
         assert!(error("https://").contains("URL"));
         assert!(error("https://log.example/x?a=b").contains("query"));
         assert!(error("file://other.example/x").contains("host"));
+    }
+
+    #[test]
+    fn what_was_meant_as_a_url_is_no_path() {
+        for meant in [
+            "log.example/2026",
+            "localhost:80",
+            "10.0.0.1/x",
+            "[::1]:80/x",
+            " https://log.example/",
+            "//log.example",
+        ] {
+            let said = error(meant);
+            assert!(said.contains("a URL begins with https://"), "{meant}: {said}");
+        }
+        assert!(!error("u:secret@log.example/x?secret").contains("secret"));
+        for path in [
+            "log",
+            "logs/log.example",
+            "./log.example",
+            "backup.2026/x",
+            "x.d/log",
+            "log:2026",
+            "a b/log",
+            "..",
+            ".",
+            "log.example:x/",
+        ] {
+            assert!(!meant_as_url(path), "{path}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The log key, and the heads that it signs (specification section 3).
 
 use super::assertion::Site;
+use super::output;
 use super::seed::Seed;
 use super::tiles::{Tree, replace};
 use countersign::core::checkpoint::CheckpointBody;
@@ -71,14 +72,13 @@ pub fn publish(
     replace(dir, "sth", &signer.sth(size, root, time))?;
     replace(dir, "checkpoint", signer.checkpoint(size, root).as_bytes())?;
     let (vkey, rp_id, origin) = (signer.vkey(), &site.rp_id, &site.origin);
-    eprintln!(
+    output::note(&format!(
         "countersign audit --init --db mirror.db --log '{}' --log-key '{vkey}' --rp-id '{rp_id}' --allow-origin \
          '{origin}'",
         dir.display()
-    );
+    ));
     let told = serde_json::json!({
         "logKey": vkey, "rpId": rp_id, "allowOrigins": [origin], "treeSize": size, "rootHash": root.to_string(),
     });
-    println!("{told}");
-    Ok(())
+    output::print(&format!("{told}\n"))
 }

@@ -14,6 +14,7 @@
 //! | `heads` | the log key; checkpoints and STHs |
 //! | `build` | `build` and `grow` |
 //! | `captures` | `demo`: a log of passkey assertions that were captured in a browser |
+//! | `output` | what is printed |
 //! | `serve` | `serve` and `lies`: a log over HTTP, honest or not |
 #![forbid(unsafe_code)]
 
@@ -24,6 +25,7 @@ mod captures;
 mod entry;
 mod heads;
 mod keys;
+mod output;
 mod ring;
 mod seed;
 mod serve;
@@ -34,18 +36,26 @@ use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let result = match Cli::try_parse() {
+        Ok(cli) => run(cli.command),
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) => output::print_help(&help),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            output::note(&format!("countersign-testlog: {message}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), String> {
+    match command {
         Command::Build(options) => build::build(&options),
         Command::Grow(options) => build::grow(&options),
         Command::Demo(options) => captures::demo(&options),
         Command::Serve(options) => serve::serve(options),
         Command::Lies(options) => serve::list::print(options.format),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("countersign-testlog: {message}");
-            ExitCode::FAILURE
-        }
     }
 }

@@ -9,7 +9,8 @@ mod usage;
 use super::args::{Common, ReceiptOptions};
 use super::audit::{NO_LOG_KEY, open_log, unix_ms};
 use super::config::{self, Settings};
-use super::output;
+use super::failure::Failure;
+use super::output::{self, Answer};
 use super::progress::Bar;
 use super::verify::save_evidence;
 use crate::audit::conclusion::Conclusion;
@@ -33,7 +34,7 @@ use usage::Form;
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person.
-pub fn run(common: Common, options: &ReceiptOptions) -> Result<u8, String> {
+pub fn run(common: Common, options: &ReceiptOptions, answer: &mut Answer) -> Result<u8, Failure> {
     let form = Form::typed(common.format)?;
     let settings = config::resolve(Common { format: None, ..common }, options.shared())?;
     usage::check(options)?;
@@ -52,7 +53,7 @@ pub fn run(common: Common, options: &ReceiptOptions) -> Result<u8, String> {
     };
     let conclusion = match (&options.which.all_of, &options.out) {
         (Some(approver), Some(folder)) => desk.all_of(approver, folder)?,
-        _ => desk.one(options)?,
+        _ => desk.one(options, answer)?,
     };
     Ok(conclusion.exit_code())
 }
@@ -79,42 +80,44 @@ struct Verified {
 }
 
 /// The mirror, or what it means that there is none.
-fn open_mirror(settings: &Settings, key: &LogKey) -> Result<Result<Mirror, NoReceipt>, String> {
+fn open_mirror(settings: &Settings, key: &LogKey) -> Result<Result<Mirror, NoReceipt>, Failure> {
     match Mirror::open(settings.require_db()?, key) {
         Ok(mirror) => Ok(Ok(mirror)),
-        Err(error) if error.is_usage() => Err(error.to_string()),
+        Err(error) if error.is_usage() => Err(error.to_string().into()),
         Err(error) => Ok(Err(error.into())),
     }
 }
 
 impl Desk<'_> {
     /// One receipt, to a file or to stdout.
-    fn one(&mut self, options: &ReceiptOptions) -> Result<Conclusion, String> {
+    fn one(&mut self, options: &ReceiptOptions, answer: &mut Answer) -> Result<Conclusion, Failure> {
         let verified = if options.from_log { self.served(options)? } else { self.mirrored(options)? };
         let verified = match verified {
             Ok(verified) => verified,
             Err(none) => {
                 output::error(&format!("no receipt was written: {none}"));
-                if let Some((kind, file)) = &none.evidence
-                    && let Some(path) = save_evidence(self.settings, *kind, file)
-                {
-                    output::note(&format!("the proof is in {path}"));
-                }
-                return Ok(none.conclusion);
+                let saved =
+                    none.evidence.as_ref().map(|(kind, file)| save_evidence(self.settings, *kind, file));
+                return Ok(match saved {
+                    None => none.conclusion,
+                    Some(Ok(path)) => {
+                        output::note(&format!("the proof is in {path}"));
+                        none.conclusion
+                    }
+                    Some(Err(_)) => Conclusion::LocalFault,
+                });
             }
         };
         warn(&verified.said);
-        let written = match &options.out {
-            Some(path) => output::replace_file(path, verified.text.as_bytes()),
-            None => output::print_whole(&verified.text),
-        };
-        Ok(match written {
-            Ok(()) => verified.conclusion,
-            Err(error) => not_written(options.out.as_deref().unwrap_or(Path::new("stdout")), &error),
-        })
+        match &options.out {
+            Some(path) => output::replace_file(path, verified.text.as_bytes())
+                .map_err(|error| Failure::not_written(output::name(path), &error))?,
+            None => answer.print(&verified.text),
+        }
+        Ok(verified.conclusion)
     }
 
-    fn mirrored(&mut self, options: &ReceiptOptions) -> Result<Result<Verified, NoReceipt>, String> {
+    fn mirrored(&mut self, options: &ReceiptOptions) -> Result<Result<Verified, NoReceipt>, Failure> {
         let key = self.key;
         let make = |mirror: Mirror| {
             let mut mirrored = Mirrored::new(&mirror, key)?;
@@ -128,7 +131,7 @@ impl Desk<'_> {
         Ok(made.and_then(|made| self.verify(made)))
     }
 
-    fn served(&mut self, options: &ReceiptOptions) -> Result<Result<Verified, NoReceipt>, String> {
+    fn served(&mut self, options: &ReceiptOptions) -> Result<Result<Verified, NoReceipt>, Failure> {
         let (source, note) = open_log(self.settings, self.settings.require_log()?)?;
         warn(&note.into_iter().collect::<Vec<_>>());
         let wanted = match (&options.which.id, options.which.index) {
@@ -154,10 +157,10 @@ impl Desk<'_> {
     }
 
     /// Where an id is in a tiled log, which has no way to ask: the mirror knows.
-    fn place_of(&self, id: &str) -> Result<Result<u64, NoReceipt>, String> {
+    fn place_of(&self, id: &str) -> Result<Result<u64, NoReceipt>, Failure> {
         if self.settings.db.is_none() {
             let why = "a tiled log cannot be asked by id: give the entry's --index, or the mirror with --db, which knows it";
-            return Err(why.to_owned());
+            return Err(why.into());
         }
         let find = |mirror: Mirror| Mirrored::new(&mirror, self.key)?.find(id);
         Ok(open_mirror(self.settings, self.key)?.and_then(find))
@@ -177,7 +180,7 @@ impl Desk<'_> {
     }
 
     /// Every approval of one approver, a file each.
-    fn all_of(&mut self, approver: &str, folder: &Path) -> Result<Conclusion, String> {
+    fn all_of(&mut self, approver: &str, folder: &Path) -> Result<Conclusion, Failure> {
         let mirror = match open_mirror(self.settings, self.key)? {
             Ok(mirror) => mirror,
             Err(none) => return Ok(say(&none)),
@@ -188,9 +191,8 @@ impl Desk<'_> {
             Ok(found) => found,
             Err(none) => return Ok(say(&none)),
         };
-        if let Err(error) = std::fs::create_dir_all(folder) {
-            return Ok(not_written(folder, &error));
-        }
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Failure::not_written(output::name(folder), &error))?;
         let bar = Bar::new(!self.settings.quiet && output::stderr_is_terminal(), self.settings.verbose);
         bar.begin("writing receipts", indices.len() as u64);
         let (mut written, mut worst): (u64, Conclusion) = (0, Conclusion::Clean);
@@ -326,6 +328,6 @@ fn say(none: &NoReceipt) -> Conclusion {
 }
 
 fn not_written(path: &Path, error: &std::io::Error) -> Conclusion {
-    output::error(&format!("cannot write {}: {error}", output::name(path)));
+    output::error(&Failure::not_written(output::name(path), error).to_string());
     Conclusion::LocalFault
 }

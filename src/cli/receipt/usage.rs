@@ -1,6 +1,7 @@
 //! What may be asked of `countersign receipt`, and in which form it comes.
 
 use crate::cli::args::{ReceiptOptions, TypedFormat};
+use crate::cli::file_name;
 use crate::core::entry::is_id;
 use crate::core::receipt::Receipt;
 use crate::core::text::quoted;
@@ -52,6 +53,7 @@ pub fn check(options: &ReceiptOptions) -> Result<(), String> {
     if let Some(id) = options.which.id.as_ref().filter(|id| !is_id(id)) {
         return Err(format!("{} is no id: ids are 1 to 64 of the characters 0-9 A-Z a-z . _ -", quoted(id)));
     }
+    options.out.as_deref().map_or(Ok(()), |out| file_name::check_home("--out", out))?;
     if options.which.all_of.is_none() {
         return match &options.out {
             Some(out) if out.exists() && !out.is_file() => {

@@ -12,7 +12,7 @@ use crate::core::head::{Head, HeadError, LogKey};
 use crate::core::limits::TILE_WIDTH;
 use crate::core::proof::{ProveError, prove_inclusion};
 use crate::core::receipt::Receipt;
-use crate::core::text::{escape, quoted};
+use crate::core::text::{escape, quoted, reason};
 use crate::run::answers::Answer;
 use crate::run::served_tree::{ServedTree, TreeError};
 use crate::run::work::WIDTH;
@@ -111,7 +111,7 @@ fn served_head(source: &dyn LogSource, index: u64, key: &LogKey) -> Result<Serve
     let checkpoint = Head::verify_checkpoint(&raw, key).map_err(|error| match error {
         HeadError::Disagreement(what) => NoReceipt::fault(escape(&what)),
         error => {
-            NoReceipt::wrong(format!("the log's checkpoint does not verify: {}", quoted(&error.to_string())))
+            NoReceipt::wrong(format!("the log's checkpoint does not verify: {}", reason(&error.to_string())))
         }
     })?;
     if index >= checkpoint.size() {
@@ -187,7 +187,7 @@ fn from_api(
     };
     seen.extend(signed(&bundle.checkpoint, Some(&bundle.sth), key));
     let mut receipt = Receipt::from_bundle(bundle).map_err(|error| {
-        NoReceipt::wrong(format!("the log's verification bundle: {}", quoted(&error.to_string())))
+        NoReceipt::wrong(format!("the log's verification bundle: {}", reason(&error.to_string())))
     })?;
     let entry = entry_of(&receipt.leaf, key);
     wanted.check(receipt.index, entry.as_ref())?;

@@ -1,6 +1,7 @@
 //! `lies`: what `serve` can be asked for, for people and for scripts.
 
 use super::super::args::Format;
+use super::super::output;
 use super::disturb::DISTURBANCES;
 use super::lies::expected::Expected;
 use super::lies::row::{Argument, Row};
@@ -29,8 +30,7 @@ pub fn print(format: Format) -> Result<(), String> {
             )
         }
     };
-    print!("{text}");
-    Ok(())
+    output::print(&text)
 }
 
 const MARKDOWN_HEAD: &str = "| option | does | tiles | JSON API |\n|---|---|---|---|\n";

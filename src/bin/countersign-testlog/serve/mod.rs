@@ -32,8 +32,8 @@ mod track;
 mod world;
 
 use super::args::ServeOptions;
+use super::output;
 use server::Server;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use world::World;
@@ -103,13 +103,12 @@ fn tell(url: &str, world: &World) -> Result<(), String> {
     // A mirror of its own for each server: all of them have one key, and one that lied is not forgotten.
     let port = url.rsplit(':').next().and_then(|rest| rest.split('/').next()).unwrap_or_default();
     for log in [url.to_owned(), format!("api+{url}")] {
-        eprintln!(
+        output::note(&format!(
             "countersign audit --init --db testlog-{port}.db --log '{log}' --log-key '{key}' --rp-id '{RP_ID}' \
              --allow-origin '{WEB_ORIGIN}'"
-        );
+        ));
     }
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{told}").and_then(|()| out.flush()).map_err(|error| format!("stdout: {error}"))
+    output::print(&format!("{told}\n"))
 }
 
 /// Appends `rate` entries a second for as long as the program runs.
@@ -125,7 +124,7 @@ fn grow(server: &Server, rate: f64) {
         // Who falls behind catches up in steps that fit into memory.
         let count = (due - appended).min(MOST_AT_ONCE);
         if let Err(why) = world::grow(&server.world, count) {
-            eprintln!("countersign-testlog: the log no longer grows: {why}");
+            output::note(&format!("countersign-testlog: the log no longer grows: {why}"));
             return;
         }
         appended += count;

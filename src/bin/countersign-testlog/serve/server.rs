@@ -1,5 +1,6 @@
 //! Sockets: HTTP/1.1 and HTTP/2, over TLS or not, and what stands between a request and its reply.
 
+use super::super::output;
 use super::answer::honest;
 use super::compress::{compressed, in_members};
 use super::disturb::{Disturbance, Forecast, Strike, Weather};
@@ -198,7 +199,7 @@ impl Server {
         if request.begins_a_phase() && forecast.strike.is_none() {
             let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
             if let Err(why) = world.next_phase(audience) {
-                eprintln!("countersign-testlog: the lie of phase 2 cannot be told: {why}");
+                output::note(&format!("countersign-testlog: the lie of phase 2 cannot be told: {why}"));
             }
         }
         let said = {

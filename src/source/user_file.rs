@@ -1,0 +1,163 @@
+//! Files that a person made and named: configs, policies, keys, secrets, receipts, histories of heads.
+//!
+//! An editor may have put a byte order mark before the text, or have saved it as UTF-16; the first is passed over, and
+//! the second is said, because nothing else in the file would make sense of the error that follows. What cannot be read
+//! because this machine has run out of something is told apart from what the person named wrongly.
+
+use crate::core::text::{UTF_16, is_utf16, without_bom};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Why a file was not read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReadError {
+    /// Whether this machine is at fault, and not what was named.
+    pub is_local: bool,
+    /// What is wrong, without the name of the file.
+    pub why: String,
+}
+
+impl ReadError {
+    fn of_file(why: impl Into<String>) -> ReadError {
+        ReadError { is_local: false, why: why.into() }
+    }
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> ReadError {
+        ReadError { is_local: is_local(&error), why: error.to_string() }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+/// Whether this machine has run out of something, or fails, whatever was asked of it: descriptors, threads, memory,
+/// room on the disk, the disk itself.
+pub fn is_local(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        FileTooLarge, OutOfMemory, QuotaExceeded, ReadOnlyFilesystem, StorageFull, WouldBlock,
+    };
+    let by_kind = matches!(
+        error.kind(),
+        // `WouldBlock` is EAGAIN, which a thread that cannot be had is.
+        FileTooLarge | OutOfMemory | QuotaExceeded | ReadOnlyFilesystem | StorageFull | WouldBlock
+    );
+    by_kind || has_no_kind(error)
+}
+
+#[cfg(unix)]
+fn has_no_kind(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::EIO | libc::ENOBUFS))
+}
+
+#[cfg(not(unix))]
+fn has_no_kind(_: &io::Error) -> bool {
+    false
+}
+
+/// All of `reader` up to `limit` bytes, without the byte order mark at its start; and bytes beyond it where there are
+/// more.
+///
+/// # Errors
+/// Of the system.
+pub fn read_start(reader: &mut dyn Read, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // Room for the mark, and a byte that tells that there are more.
+    reader.take((limit as u64).saturating_add(4)).read_to_end(&mut bytes)?;
+    let marked = bytes.len().saturating_sub(without_bom(&bytes).len());
+    bytes.drain(..marked);
+    Ok(bytes)
+}
+
+/// All of `reader`, of at most `limit` bytes of text, without the byte order mark at its start. Not all text is UTF-8:
+/// comments in a file of certificates may be anything.
+///
+/// # Errors
+/// [`ReadError`]; also where it is longer, or UTF-16.
+pub fn read_whole(reader: &mut dyn Read, limit: usize) -> Result<Vec<u8>, ReadError> {
+    let bytes = read_start(reader, limit)?;
+    if is_utf16(&bytes) {
+        return Err(ReadError::of_file(UTF_16));
+    }
+    if bytes.len() > limit {
+        return Err(ReadError::of_file(format!("longer than the {limit} bytes that such a file may have")));
+    }
+    Ok(bytes)
+}
+
+/// [`read_whole`] of what must be UTF-8.
+///
+/// # Errors
+/// As there, and where it is not.
+pub fn read_text(reader: &mut dyn Read, limit: usize) -> Result<String, ReadError> {
+    String::from_utf8(read_whole(reader, limit)?).map_err(|_| ReadError::of_file("it is not UTF-8"))
+}
+
+/// [`read_whole`] of the file at `path`.
+///
+/// # Errors
+/// As there, and where it cannot be opened.
+pub fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
+    read_whole(&mut File::open(path)?, limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(mut bytes: &[u8], limit: usize) -> Result<String, String> {
+        read_text(&mut bytes, limit).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_mark_is_passed_over_and_counts_for_nothing() {
+        assert_eq!(text(b"abc", 3), Ok("abc".to_owned()));
+        assert_eq!(text(b"\xef\xbb\xbfabc", 3), Ok("abc".to_owned()));
+        assert_eq!(text(b"\xef\xbb\xbf\xef\xbb\xbfa", 9), Ok("\u{feff}a".to_owned()));
+        assert_eq!(text(b"a\xef\xbb\xbf", 9), Ok("a\u{feff}".to_owned()));
+        assert_eq!(text(b"", 0), Ok(String::new()));
+        for long in [&b"abcd"[..], b"\xef\xbb\xbfabcd", b"\xef\xbb\xbfabcdefghijk"] {
+            assert!(text(long, 3).unwrap_err().contains("longer than the 3 bytes"), "{long:?}");
+        }
+        assert!(text(b"\xff", 3).unwrap_err().contains("not UTF-8"));
+    }
+
+    #[test]
+    fn utf_16_is_said_with_a_mark_and_without() {
+        let little = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+        for bytes in [little("\u{feff}{}"), big("\u{feff}{}"), little("log = 'x'"), big("log = 'x'")] {
+            assert!(text(&bytes, 100).unwrap_err().contains("UTF-16"), "{bytes:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_this_machine_lacks_is_no_slip() {
+        for (code, expected) in [
+            (libc::EMFILE, true),
+            (libc::ENFILE, true),
+            (libc::ENOSPC, true),
+            (libc::EFBIG, true),
+            (libc::EDQUOT, true),
+            (libc::EIO, true),
+            (libc::ENOMEM, true),
+            (libc::EAGAIN, true),
+            (libc::ENOENT, false),
+            (libc::EACCES, false),
+            (libc::EISDIR, false),
+            (libc::ENOTDIR, false),
+            (libc::ELOOP, false),
+            (libc::EADDRINUSE, false),
+        ] {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(is_local(&error), expected, "{error}");
+        }
+    }
+}
