@@ -311,6 +311,26 @@ fn bodies_are_compressed_where_both_sides_want_it() {
 }
 
 #[test]
+fn gzip_comes_in_as_many_members_as_asked_for() {
+    let log = start(&["--entries", "50", "--disturb", "gzip-members:5"]);
+    for path in ["checkpoint", "tile/entries/000.p/50", "entries?start=0&count=50"] {
+        let honest = get(&client(), &log, path);
+        let asked = client().get(format!("{}/{path}", log.url)).header("accept-encoding", "zstd, gzip");
+        let answer = asked.send().unwrap();
+        assert_eq!(answer.headers()["content-encoding"], "gzip");
+        let body = answer.bytes().unwrap();
+        let (mut left, mut members, mut unpacked) = (&body[..], 0, Vec::new());
+        while !left.is_empty() {
+            let mut member = flate2::bufread::GzDecoder::new(left);
+            member.read_to_end(&mut unpacked).unwrap();
+            left = member.into_inner();
+            members += 1;
+        }
+        assert!(members == 5 && unpacked == honest, "{path}: {members} members");
+    }
+}
+
+#[test]
 fn what_cannot_be_served_is_refused() {
     let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/demo");
     for (args, words) in [
