@@ -50,8 +50,9 @@ impl fmt::Display for MirrorError {
             }
             MirrorError::Damaged(path, why) => write!(
                 f,
-                "the mirror {path:?} is damaged ({why}). Restore the newest backup of it, or move it away, check \
-                 the disk, and start a new one with --init"
+                "the mirror {path:?} is damaged ({why}). Check the disk; then restore the newest backup of it, or run \
+                 `countersign mirror check`, which says what is wrong, and with --rebuild makes again what follows from \
+                 the entries"
             ),
             MirrorError::Newer(path, version, known) => write!(
                 f,

@@ -2,7 +2,7 @@
 
 use super::seal::Table;
 use super::write::int;
-use super::{Mirror, Result};
+use super::{Mirror, MirrorError, Result};
 use crate::core::hash::{Hash, sha256};
 use rusqlite::OptionalExtension as _;
 
@@ -25,7 +25,10 @@ impl Mirror {
     /// How far a peer's history was read. `None` where it never was, or where the row is damaged: then all of
     /// it is read again, and nothing is passed over.
     pub fn peer(&self, peer: &str) -> Result<Option<PeerProgress>> {
-        self.trust(Table::Peers, 0..=0)?;
+        match self.trust(Table::Peers, 0..=0) {
+            Err(MirrorError::Damaged(..)) => return Ok(None),
+            trusted => trusted?,
+        }
         let result = self
             .db
             .query_row("SELECT since, whole, failures, digest FROM peers WHERE peer = ?1", [peer], |row| {
@@ -45,6 +48,12 @@ impl Mirror {
     pub fn put_peer(&mut self, peer: &str, progress: &PeerProgress) -> Result<()> {
         let row = [int(progress.since.unwrap_or(0)), int(progress.whole), int(progress.failures)];
         let [since, whole, failures] = row;
+        if let Err(MirrorError::Damaged(..)) = self.trust(Table::Peers, 0..=0) {
+            // Nothing is known of any peer then, and all is read again.
+            let result = self.db.execute("DELETE FROM peers", []);
+            self.sql(result)?;
+            self.seal_again(Table::Peers)?;
+        }
         self.change(
             Table::Peers,
             0..=0,

@@ -95,8 +95,14 @@ impl Mirror {
         self.sql(result)
     }
 
-    /// Forgets the rows that are damaged, and notes that there were some; gives whether there were any.
+    /// Where the table is not the one that was written: forgets the rows that are damaged, notes that there were some, and
+    /// keeps the others, which are at worst earlier ones of the same rules. Gives whether it was so.
     pub fn forget_damaged_watch_rows(&mut self) -> Result<bool> {
+        match self.trust(Table::WatchRules, 0..=0) {
+            Ok(()) => return Ok(false),
+            Err(MirrorError::WrongMemory(..)) => {}
+            Err(error) => return Err(error),
+        }
         // Names as bytes: that of a damaged row may be no text.
         let sql = "SELECT rule, next, window, digest, CAST(rule AS BLOB) FROM watch_rules";
         let result = self.db.prepare(sql).and_then(|mut all| {
@@ -108,16 +114,13 @@ impl Mirror {
             })?;
             rows.collect::<rusqlite::Result<Vec<(bool, Vec<u8>)>>>()
         });
-        let damaged: Vec<Vec<u8>> =
-            self.sql(result)?.into_iter().filter_map(|(good, name)| (!good).then_some(name)).collect();
-        for name in &damaged {
-            let sql = "DELETE FROM watch_rules WHERE CAST(rule AS BLOB) = ?1 RETURNING *";
-            self.remove(Table::WatchRules, 0..=0, sql, &[name])?;
+        for (_, name) in self.sql(result)?.iter().filter(|(is_good, _)| !is_good) {
+            let result = self.db.execute("DELETE FROM watch_rules WHERE CAST(rule AS BLOB) = ?1", [name]);
+            self.sql(result)?;
         }
-        if !damaged.is_empty() {
-            self.put_watch_row(FORGOTTEN, 0, "")?;
-        }
-        Ok(!damaged.is_empty())
+        self.seal_again(Table::WatchRules)?;
+        self.put_watch_row(FORGOTTEN, 0, "")?;
+        Ok(true)
     }
 
     /// Whether rows were forgotten, so that a rule without one may have had one.
@@ -151,7 +154,7 @@ impl Mirror {
         .map(drop)
     }
 
-    fn wrong_watch(&self) -> MirrorError {
+    pub(super) fn wrong_watch(&self) -> MirrorError {
         let why = "how far a watch rule has looked is not what was written; with --full it looks at all entries again";
         MirrorError::WrongMemory(self.path.clone(), why.to_owned())
     }

@@ -52,10 +52,17 @@ impl Mirror {
     /// The fault of a table that is not what the state says.
     pub(super) fn unsealed(&self, table: Table) -> MirrorError {
         let why = format!("its table {:?} is not the one that was written", table.name());
-        match table.follows_from_leaves() {
-            true => MirrorError::WrongMemory(self.path.clone(), why),
-            false => MirrorError::Damaged(self.path.clone(), why),
+        match table {
+            Table::WatchRules => self.wrong_watch(),
+            table if table.follows_from_leaves() => MirrorError::WrongMemory(self.path.clone(), why),
+            _ => MirrorError::Damaged(self.path.clone(), why),
         }
+    }
+
+    /// Seals a table as it stands, in the open transaction: after what was wrong in it was taken out.
+    pub(super) fn seal_again(&mut self, table: Table) -> Result<()> {
+        let sealed = seal_all(&self.db, table, &mut self.seals.borrow_mut());
+        self.sql(sealed)
     }
 
     /// How many rows the state says that a table has.
