@@ -27,6 +27,7 @@ mod post;
 mod proxy;
 mod requests;
 mod retry;
+mod secrets;
 mod stop;
 pub mod tiled;
 
@@ -39,6 +40,7 @@ pub use options::HttpOptions;
 pub use peer::{Peer, PeerPlace};
 pub use post::Post;
 pub use requests::{Outcome, Requests};
+pub use secrets::Secrets;
 pub use stop::Stop;
 
 use crate::core::api::{Bundle, HeadsPage};
