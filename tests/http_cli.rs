@@ -382,3 +382,57 @@ fn secrets_that_a_server_sends_back_are_not_shown() {
     let mirror = std::fs::read(auditor.db()).unwrap();
     assert!(!String::from_utf8_lossy(&mirror).contains(BEARER.trim()));
 }
+
+/// The same for a password in the URL and a `Basic` header, in whatever spelling they come back.
+#[test]
+fn a_password_that_a_server_spells_otherwise_is_not_shown() {
+    type Spell = fn(&str) -> String;
+    // Of "Basic dXM6…" as it came.
+    let coded: Spell = |basic| basic.to_owned();
+    let unpadded: Spell = |basic| basic.trim_end_matches('=').replace('/', "_").replace('+', "-");
+    let escaped: Spell = |basic| basic.replace('=', "%3D");
+    let plain: Spell = |_| "p/s3cret!x".to_owned();
+    let encoded: Spell = |_| "p%2Fs3cret%21x".to_owned();
+    let twice: Spell = |_| "p%252fs3cret%2521x".to_owned();
+    let json: Spell = |_| r"p\/s3cret\u0021x".to_owned();
+    let capitals: Spell = |_| "P/S3CRET!X".to_owned();
+    let hex: Spell = |_| "702f7333637265742178".to_owned();
+    let auditor = audited(3, 3);
+    let header = write(&auditor, "basic", "Authorization: Basic dXM6cC9zM2NyZXQheA==\n");
+    for spell in [coded, unpadded, escaped, plain, encoded, twice, json, capitals, hex] {
+        let server = TestServer::start(move |request| {
+            let said = request.header("authorization").unwrap_or_default();
+            assert_eq!(said, "Basic dXM6cC9zM2NyZXQheA==");
+            let said = spell(said.trim_start_matches("Basic "));
+            match request.path.trim_start_matches('/') {
+                "checkpoint" => {
+                    Reply::status("302 Found", &format!("Location: http://evil.example/{said}\r\n"), "")
+                }
+                _ => Reply::status("200 OK", &format!("Content-Encoding: b-{said}\r\n"), ""),
+            }
+        });
+        let with_password = server.url().replace("http://", "http://us:p%2fs3cret!x@");
+        let typed = ["--header-file", header.as_str()];
+        for (url, options) in [(with_password, &[][..]), (server.url(), &typed[..])] {
+            let outcome = auditor.audit(&url, options);
+            assert_eq!(outcome.exit, 3, "{outcome:?}");
+            let said = format!("{}{}", outcome.stdout, outcome.stderr);
+            assert!(said.contains("[a secret of yours]"), "{said}");
+            let folded = said.to_ascii_lowercase();
+            for part in ["s3cret", "dxm6", "cc9zm2ny", "7333637265"] {
+                assert!(!folded.contains(part), "{part} in {said}");
+            }
+        }
+    }
+    // In an answer, which is then none: the origin of a checkpoint is in findings.
+    for said in
+        ["p/s3cret!x", r"p\/s3cret\u0021x", "p%2fs3cret%21x", "dXM6cC9zM2NyZXQheA", "eDpwL3MzY3JldCF4eA"]
+    {
+        let server = TestServer::start(move |_| Reply::ok(format!("{said}\n3\nAAAA\n\n")));
+        let url = server.url().replace("http://", "http://us:p%2fs3cret!x@");
+        let outcome = auditor.audit(&url, &[]);
+        assert_eq!(outcome.exit, 3, "{outcome:?}");
+        assert!(outcome.stdout.contains("repeats a secret"), "{outcome:?}");
+        assert!(!outcome.stdout.contains(said) && !outcome.stdout.contains("s3cret"), "{outcome:?}");
+    }
+}

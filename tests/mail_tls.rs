@@ -8,7 +8,6 @@ use countersign::alerts::{Channel, Config, Desk, Log, Smtp, SmtpConfig};
 use countersign::core::finding::Severity;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-
 use std::sync::{Arc, Mutex};
 use tokio_rustls::rustls::{ServerConnection, StreamOwned};
 

@@ -7,9 +7,8 @@ use super::channels::Fate;
 use super::mail_stream::{Bounded, Deadline};
 use super::smtp::SmtpConfig;
 use super::starttls::start_tls;
-use crate::core::encoding::encode_base64;
 use crate::core::text::escape;
-use crate::source::ca_certificates;
+use crate::source::{Secrets, ca_certificates};
 use lettre::Message;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
@@ -57,6 +56,7 @@ pub(super) struct MailServer {
     tls: Tls,
     trust: Arc<ClientConfig>,
     login: Option<(String, String)>,
+    secrets: Secrets,
     timeout: Duration,
 }
 
@@ -75,7 +75,13 @@ impl MailServer {
             false if login.is_some() && !here => Tls::Required,
             false => Tls::Offered,
         };
-        Ok(MailServer { host, port, tls, trust: trust(config)?, login, timeout: TIMEOUT })
+        let mut secrets = Secrets::default();
+        if let Some((user, password)) = &login {
+            secrets.add(password);
+            // As AUTH PLAIN sends it.
+            secrets.add_base64(&format!("\0{user}\0{password}"), true);
+        }
+        Ok(MailServer { host, port, tls, trust: trust(config)?, login, secrets, timeout: TIMEOUT })
     }
 
     /// The same with another time for all of it.
@@ -149,7 +155,7 @@ impl MailServer {
 
     /// It is about us, or about the way, and not about this message. What it says may hold the password.
     fn down(&self, said: &str) -> Fate {
-        let said = if self.is_secret(said) { "an answer with the password in it" } else { said };
+        let said = if self.secrets.are_in(said) { "an answer with the password in it" } else { said };
         Fate::Down(format!("{}: {}", self.place(), said.chars().take(MAX_SAID).collect::<String>()))
     }
 
@@ -173,7 +179,7 @@ impl MailServer {
     /// After the password was sent, it may be in everything that is said.
     fn failed(&self, error: &lettre::transport::smtp::Error) -> Fate {
         let mut said = error.to_string();
-        if self.is_secret(&said) {
+        if self.secrets.are_in(&said) {
             said = error
                 .status()
                 .map_or("an answer with the password in it".to_owned(), |code| code.to_string());
@@ -182,16 +188,6 @@ impl MailServer {
         // 53x is about us and not about this message.
         let about_us = error.status().is_some_and(|code| code.to_string().starts_with("53"));
         if error.is_permanent() && !about_us { Fate::Refused(why) } else { Fate::Down(why) }
-    }
-
-    fn is_secret(&self, said: &str) -> bool {
-        let Some((user, password)) = &self.login else { return false };
-        let plain = encode_base64(format!("\0{user}\0{password}").as_bytes());
-        let login = encode_base64(password.as_bytes());
-        // A line may be cut, and a base64 be padded or not.
-        [password.as_str(), plain.trim_end_matches('='), login.trim_end_matches('=')]
-            .iter()
-            .any(|secret| said.contains(secret))
     }
 }
 

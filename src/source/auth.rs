@@ -1,6 +1,7 @@
 //! Secrets that open a log which is not public. They are sent to its origin and shown to nobody:
 //! no error here repeats a value, nor anything that could turn out to be one.
 
+use super::secrets::Secrets;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 
@@ -111,12 +112,11 @@ impl SecretHeaders {
         self.0.is_empty()
     }
 
-    /// What must not be repeated to anybody: the values, and a token without its `Bearer`. Those too short
-    /// to be told from ordinary text are left out.
-    pub(super) fn values(&self) -> Vec<String> {
-        let values = self.0.values().filter_map(|value| value.to_str().ok());
-        let tokens = values.map(|value| value.strip_prefix("Bearer ").unwrap_or(value).to_owned());
-        tokens.filter(|value| value.len() >= SHORTEST).collect()
+    /// Adds what must not be repeated to anybody.
+    pub(super) fn hide_in(&self, secrets: &mut Secrets) {
+        for (name, value) in &self.0 {
+            value.to_str().into_iter().for_each(|value| secrets.add_header(name.as_str(), value));
+        }
     }
 
     pub(super) fn has_authorization(&self) -> bool {

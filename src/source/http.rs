@@ -4,7 +4,7 @@
 //! proves nothing about the log, whose signature on its heads does.
 
 use super::answer::{check, header, is_redirect, page, page_type};
-use super::auth::{SHORTEST, is_loopback};
+use super::auth::is_loopback;
 use super::body::{Gate, drain};
 use super::certificate;
 use super::client::{Background, parallelism};
@@ -16,6 +16,7 @@ use super::places::{Place, Places};
 use super::proxy::{Proxy, direct_only, proxy_for};
 use super::requests::Outcome;
 use super::retry::{Next, Patience, Timer};
+use super::secrets::Secrets;
 use super::tiled::{Fetcher, Found, Wanted};
 use super::{FetchError, Lag, OpenError};
 use crate::core::text::escape;
@@ -45,10 +46,7 @@ pub struct Http {
     /// Something was served.
     served: AtomicBool,
     /// What a server may know and must not get printed or stored by sending it back.
-    secrets: Vec<String>,
-    /// What may open the document, and must not be shown either. An answer may well contain it: it may be the
-    /// log's name.
-    unshown: Vec<String>,
+    secrets: Secrets,
     handle: Handle,
     _background: Background,
 }
@@ -78,16 +76,16 @@ impl Http {
         let direct = credentials.is_some() && base.scheme() == "http";
         let options = &if direct { direct_only(options)? } else { options.clone() };
         let (background, handle) = Background::start()?;
+        let proxy = proxy_for(&base, options)?;
         Ok(Http {
             places: Places::new(&base, options)?,
-            proxy: proxy_for(&base, options)?,
+            secrets: secrets(credentials.as_ref(), proxy.as_ref(), options),
+            proxy,
             base,
             deadline: options.deadline.map(Timer::new),
             limiter: Limiter::new(options.max_rps),
             gate: Gate::new(),
             served: AtomicBool::new(false),
-            secrets: secrets(credentials.as_ref(), options),
-            unshown: Vec::new(),
             credentials,
             options: options.clone(),
             handle,
@@ -95,11 +93,10 @@ impl Http {
         })
     }
 
-    /// With texts that are shown nowhere, unless they are too short for that. The longest first, where one is a
-    /// part of another.
+    /// With texts that are shown nowhere, unless they are too short for that. An answer may well contain them: one
+    /// may be the log's name.
     pub(super) fn not_showing(mut self, texts: impl IntoIterator<Item = String>) -> Http {
-        self.unshown.extend(texts.into_iter().filter(|text| text.len() >= SHORTEST));
-        self.unshown.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        texts.into_iter().for_each(|text| self.secrets.add_unshown(&text));
         self
     }
 
@@ -249,13 +246,21 @@ impl Http {
     /// Where the redirect leads, if that is the same origin: another one would be another party
     /// than the one whose name was given, and must not see the credentials.
     fn redirected(&self, from: &Url, response: &Response) -> Result<Url, Miss> {
-        let target = header(response, &LOCATION).and_then(|location| from.join(&location).ok());
+        let location = header(response, &LOCATION);
+        let target = location.as_deref().and_then(|location| from.join(location).ok());
         let Some(mut target) = target else {
             return Err(Miss::Refused(format!("HTTP {} that leads nowhere", response.status())));
         };
         take_credentials(&mut target);
         if target.origin() == self.base.origin() {
             return Ok(target);
+        }
+        // Looked for in what the server wrote: a URL that was parsed has lost its backslashes.
+        if location.is_some_and(|location| self.secrets.are_in(&location)) {
+            return Err(Miss::Refused(
+                "redirected to another origin, with a secret of yours in the address; not followed"
+                    .to_owned(),
+            ));
         }
         target.set_query(None);
         target.set_fragment(None);
@@ -264,17 +269,9 @@ impl Http {
         )))
     }
 
-    /// `text` without any secret that a server put into it.
-    fn without_secrets(&self, text: &str) -> String {
-        let all = self.secrets.iter().chain(&self.unshown);
-        all.fold(text.to_owned(), |text, secret| text.replace(secret, "[a secret of yours]"))
-    }
-
     /// An answer that sends a secret back is none: it would end up in findings and in the mirror.
     fn check_secrets(&self, found: Found) -> Result<Found, Miss> {
-        let repeats =
-            |secret: &String| found.bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
-        match self.secrets.iter().any(repeats) {
+        match self.secrets.are_in_answer(&found.bytes) {
             true => {
                 Err(Miss::Refused("the answer repeats a secret that was sent; it was not kept".to_owned()))
             }
@@ -288,20 +285,20 @@ impl Http {
     }
 
     fn error(&self, url: &str, miss: Miss, limit: usize, attempts: u32) -> FetchError {
-        let url = &self.without_secrets(url);
+        let url = &self.secrets.hide(url);
         match miss {
             Miss::Absent => FetchError::not_found(url),
             Miss::TooLarge => FetchError::too_large(url, limit),
-            Miss::Refused(cause) => FetchError::refused(url, &self.blamed(&self.without_secrets(&cause))),
+            Miss::Refused(cause) => FetchError::refused(url, &self.blamed(&self.secrets.hide(&cause))),
             Miss::Failed { cause, .. } => {
-                let cause = self.blamed(&self.without_secrets(&cause));
+                let cause = self.blamed(&self.secrets.hide(&cause));
                 match attempts {
                     1 => FetchError::unavailable(url, &cause),
                     _ => FetchError::unavailable(url, &format!("{cause} (asked {attempts} times)")),
                 }
             }
             Miss::Untrusted(cause, advice) => {
-                let cause = self.blamed(&self.without_secrets(&cause));
+                let cause = self.blamed(&self.secrets.hide(&cause));
                 FetchError::unavailable(url, &format!("{cause}: {advice}"))
             }
             Miss::Over(why) => FetchError::unavailable(url, &why),
@@ -346,12 +343,21 @@ fn check_secrets(base: &Url, credentials: bool, options: &HttpOptions) -> Result
     Ok(())
 }
 
-/// What goes to the server and to nobody else: header values, and the password of the URL as it stands
-/// there.
-fn secrets(credentials: Option<&(String, Option<String>)>, options: &HttpOptions) -> Vec<String> {
-    let mut secrets = options.headers.values();
-    let password = credentials.and_then(|(_, password)| password.clone());
-    secrets.extend(password.filter(|password| password.len() >= SHORTEST));
+/// What goes to the server and to nobody else: header values, and the password of the URL. A proxy's password is none
+/// of the log's business, so an answer that happens to contain it is no less an answer.
+fn secrets(
+    credentials: Option<&(String, Option<String>)>,
+    proxy: Option<&Proxy>,
+    options: &HttpOptions,
+) -> Secrets {
+    let mut secrets = Secrets::default();
+    options.headers.hide_in(&mut secrets);
+    if let Some((user, password)) = credentials {
+        secrets.add_credentials(user, password.as_deref().unwrap_or_default(), true);
+    }
+    if let Some(url) = proxy.map(Proxy::expose) {
+        secrets.add_credentials(url.username(), url.password().unwrap_or_default(), false);
+    }
     secrets
 }
 

@@ -31,6 +31,7 @@ mod post;
 mod proxy;
 mod requests;
 mod retry;
+mod secrets;
 pub mod start;
 mod stop;
 pub mod tiled;
@@ -45,6 +46,7 @@ pub use options::HttpOptions;
 pub use peer::{Peer, PeerPlace};
 pub use post::Post;
 pub use requests::{Outcome, Requests};
+pub use secrets::Secrets;
 pub use stop::Stop;
 
 use crate::core::api::{Bundle, HeadsPage};

@@ -10,6 +10,7 @@ use super::client::{Background, client};
 use super::http::describe;
 use super::options::HttpOptions;
 use super::proxy::{Proxy, direct_only, proxy_for};
+use super::secrets::Secrets;
 use super::{OpenError, SecretHeaders};
 use crate::core::text::escape;
 use reqwest::header::CONTENT_TYPE;
@@ -25,6 +26,7 @@ pub struct Post {
     url: Url,
     client: Client,
     proxy: Option<Proxy>,
+    secrets: Secrets,
     timeout: Duration,
     ca_file: bool,
     handle: Handle,
@@ -66,7 +68,8 @@ impl Post {
         let timeout = options.attempt_timeout.min(TIMEOUT);
         let ca_file = options.ca_file.is_some();
         let (client, proxy) = (client(&url, &options)?, proxy_for(&url, &options)?);
-        Ok(Post { url, client, proxy, timeout, ca_file, handle, _background: background })
+        let secrets = secrets(&url, proxy.as_ref());
+        Ok(Post { url, client, proxy, secrets, timeout, ca_file, handle, _background: background })
     }
 
     /// Whom it goes to, for messages.
@@ -90,12 +93,27 @@ impl Post {
             Err(error) => {
                 let error = error.without_url();
                 let advice = certificate::advice(&error, self.ca_file);
-                let cause = advice
-                    .map_or_else(|| describe(&error), |advice| format!("{}: {advice}", describe(&error)));
+                // A certificate, for one, holds whatever the server put there.
+                let cause = self.secrets.hide(&describe(&error));
+                let cause = advice.map_or_else(|| cause.clone(), |advice| format!("{cause}: {advice}"));
                 Err(self.proxy.as_ref().map_or_else(|| cause.clone(), |proxy| proxy.blamed(&cause)))
             }
         }
     }
+}
+
+/// The parts of the URL that may be what opens it, and the password of the proxy.
+fn secrets(url: &Url, proxy: Option<&Proxy>) -> Secrets {
+    /// Shorter parts are ordinary words.
+    const SHORTEST_PART: usize = 8;
+    let mut secrets = Secrets::default();
+    let query = url.query().unwrap_or_default();
+    let parts = url.path().split('/').chain(query.split(['&', '=']));
+    parts.filter(|part| part.len() >= SHORTEST_PART).for_each(|part| secrets.add_part(part));
+    if let Some(url) = proxy.map(Proxy::expose) {
+        secrets.add_credentials(url.username(), url.password().unwrap_or_default(), false);
+    }
+    secrets
 }
 
 #[cfg(test)]
