@@ -121,6 +121,11 @@ pub const CLOCK_SKEW_MS: u64 = 5 * 60 * 1000;
 /// that, and RFC 6962 section 3 grants logs a day to merge.
 pub const LAG_MS: u64 = 60 * 60 * 1000;
 
+/// How far the clocks of a log's signers may differ: an STH of a smaller size may be dated so much later than a larger
+/// one (specification section 10, `sth-time-disorder`; beyond it `sth-time-contradiction`), in milliseconds, the bound
+/// included.
+pub const SIGNERS_CLOCKS_MS: u64 = 60 * 1000;
+
 /// How much later than the first STH that covers it an entry may say it was decided
 /// (specification section 10, `decided-after-head`), in milliseconds.
 pub const DECIDED_AFTER_HEAD_MS: u64 = 10 * 60 * 1000;

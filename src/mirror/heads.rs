@@ -1,5 +1,6 @@
 //! Every signed head ever seen.
 
+use super::state::State;
 use super::write::int;
 use super::{Mirror, MirrorError, Result};
 use crate::core::hash::Hash;
@@ -205,27 +206,6 @@ impl Mirror {
         Ok(self.select_heads(&sql, params![int(size), root.0], key)?.into_iter().next())
     }
 
-    /// STHs that, with one of this size and time, would contradict it: the latest of the next smaller
-    /// size, if it is later, and the earliest of the next larger size, if it is earlier.
-    ///
-    /// The neighbours are enough: where times grow from each size to the next, they grow everywhere. So
-    /// each head costs the same, however many a log signs.
-    pub fn sths_against(&self, size: u64, time: u64, key: &LogKey) -> Result<Vec<StoredHead>> {
-        let smaller = format!(
-            "{SELECT} WHERE format = 'sth' AND time > ?2
-               AND size = (SELECT max(size) FROM heads WHERE format = 'sth' AND size < ?1)
-             ORDER BY time DESC LIMIT 1"
-        );
-        let larger = format!(
-            "{SELECT} WHERE format = 'sth' AND time < ?2
-               AND size = (SELECT min(size) FROM heads WHERE format = 'sth' AND size > ?1)
-             ORDER BY time LIMIT 1"
-        );
-        let mut found = self.select_heads(&smaller, params![int(size), int(time)], key)?;
-        found.extend(self.select_heads(&larger, params![int(size), int(time)], key)?);
-        Ok(found)
-    }
-
     /// The largest heads that are borne out by the mirror and no larger than `size`.
     pub fn largest_consistent(&self, size: u64, key: &LogKey) -> Result<Option<StoredHead>> {
         let sql =
@@ -287,15 +267,19 @@ impl Mirror {
     }
 
     /// Records that a head was held against all others, and what came of it is kept.
-    pub fn set_compared(&mut self, head: &Head) -> Result<()> {
+    pub fn set_compared(&mut self, state: &mut State, head: &Head) -> Result<()> {
         let result =
             self.db.execute("UPDATE heads SET compared = 1 WHERE statement = ?1", [head.statement().0]);
+        if let (Some(time), Some((size, until))) = (head.timestamp(), state.sths_until) {
+            state.sths_until = Some((size.max(head.size()), until.max(time)));
+        }
         self.sql(result).map(drop)
     }
 
     /// Has all heads held against each other again.
-    pub fn forget_compared(&mut self) -> Result<()> {
-        let result = self.db.execute("UPDATE heads SET compared = 0", []);
+    pub fn forget_compared(&mut self, state: &mut State) -> Result<()> {
+        state.sths_until = Some((0, 0));
+        let result = self.db.execute("UPDATE heads SET compared = 0 WHERE compared <> 0", []);
         self.sql(result).map(drop)
     }
 

@@ -19,6 +19,7 @@
 //! | `beside` | the files beside it, written whole, and whose they are |
 //! | `write`, `read` | leaves, nodes, columns |
 //! | `heads`, `listed`, `links` | signed heads; which of them the log lists itself, and which are of one history by proof |
+//! | `times` | which signed heads are out of order by their times |
 //! | `head_lines` | the history of heads for others, read beside a running audit |
 //! | `findings`, `memory` | findings; what the checks across entries remember |
 //! | `peers` | how far the histories of others were read |
@@ -39,6 +40,7 @@ mod outbox;
 mod peers;
 mod read;
 pub mod state;
+mod times;
 mod watch_rules;
 mod write;
 

@@ -36,6 +36,10 @@ pub struct State {
     /// The log's own list of its heads was read up to here, in its cursor; 0: not at all.
     #[serde(default)]
     pub listed_until: u64,
+    /// The largest size and the latest time of the STHs that were held against all others, so that one that is beyond
+    /// both need not be; `None`: an earlier version did it, under another bound.
+    #[serde(default)]
+    pub sths_until: Option<(u64, u64)>,
     /// Checked entries by decision; `unreadable` for leaves that are no entry.
     pub decisions: Decisions,
     /// Check name → passed, failed, not checked; over the entries `[0, checked)`.
@@ -70,6 +74,7 @@ impl State {
             tiles_compared: 0,
             scrubbed: 0,
             listed_until: 0,
+            sths_until: Some((0, 0)),
             decisions: Decisions::default(),
             tally: BTreeMap::new(),
         }

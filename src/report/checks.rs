@@ -68,9 +68,9 @@ const TABLE: &[Check] = &[
     ),
     Check(
         "head-time",
-        &[C::HeadInFuture],
+        &[C::HeadInFuture, C::SthTimeDisorder],
         When::Asked("the log serves no STH, and a checkpoint has no time"),
-        "no head is dated in the future",
+        "no head is dated in the future, or later than a larger one",
     ),
     Check(
         "head-age",

@@ -39,6 +39,7 @@ mod served_proofs;
 mod served_tree;
 mod taker;
 mod upkeep;
+mod times;
 mod watched;
 mod witnesses;
 mod work;
@@ -231,6 +232,7 @@ impl<'a> Run<'a> {
     fn steps(&mut self) -> Result<(), Fault> {
         let checked_before = self.mirror.state().checked;
         let result = if self.options.heads_only { self.follow_heads() } else { self.ordered_steps() };
+        self.judge_times()?;
         if !self.summary.target_rooted {
             self.summary.tally.add("root", 0, 0, 1);
         }
@@ -247,7 +249,7 @@ impl<'a> Run<'a> {
             self.mirror.transact(|mirror, state| {
                 state.listed_until = 0;
                 mirror.forget_listed()?;
-                mirror.forget_compared()
+                mirror.forget_compared(state)
             })?;
         }
         self.collect_peers()?;
@@ -337,6 +339,7 @@ impl Run<'_> {
             run.compare_kept()?;
             run.link_known()?;
             run.check_history()?;
+            run.judge_times()?;
             run.finish()
         };
         if let Err(fault) = compare(&mut self) {
