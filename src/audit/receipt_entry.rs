@@ -127,7 +127,7 @@ fn check_of(code: Code) -> Option<Check> {
         Code::UserNotVerified => Check::UserVerified,
         Code::BackupFlags => Check::BackupFlags,
         Code::AuthDataMalformed | Code::AttestedDataPresent => Check::AuthenticatorData,
-        Code::KeyMalformed | Code::KeyUnsupported => Check::Key,
+        Code::KeyMalformed | Code::KeyUnsupported | Code::KeyEncodingOdd => Check::Key,
         Code::SignatureMalformed | Code::SignatureInvalid => Check::Signature,
         _ => return None,
     })

@@ -119,6 +119,7 @@ codes! {
     BackupEligibilityChanged "backup-eligibility-changed" Warning "a passkey's backup eligibility changed, which must not happen",
     SignCountRegression "sign-count-regression" Warning "a passkey's signature counter did not grow: it may have been cloned",
     AttestedDataPresent "attested-data-present" Warning "attested data in an assertion (some authenticators do this)",
+    KeyEncodingOdd "key-encoding-odd" Warning "the passkey's public key is written as some authenticators do: its type as text",
     DecidedAfterHead "decided-after-head" Warning "decided later than the head that already covers it",
     RevealMismatch "reveal-mismatch" Invalid "the reveal is not what the entry commits to",
     PayloadMismatch "payload-mismatch" Invalid "the payload does not hash to the entry's payload hash",

@@ -154,7 +154,12 @@ const TABLE: &[Check] = &[
         When::Always,
         "the authenticator data is well formed",
     ),
-    Check("key", &[C::KeyMalformed, C::KeyUnsupported], When::Always, "the passkey's public key is valid"),
+    Check(
+        "key",
+        &[C::KeyMalformed, C::KeyUnsupported, C::KeyEncodingOdd],
+        When::Always,
+        "the passkey's public key is valid",
+    ),
     Check(
         "signature",
         &[C::SignatureMalformed, C::SignatureInvalid],

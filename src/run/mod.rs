@@ -293,7 +293,7 @@ impl<'a> Run<'a> {
         Ok(self.mirror.acknowledge()?)
     }
 
-    /// Under another policy, or with `--full`, every entry is to be checked again.
+    /// Under another policy, by another version's checks, or with `--full`, every entry is to be checked again.
     fn prepare_checks(&mut self) -> Result<(), Fault> {
         let policy = self.policy.entry_fingerprint().to_string();
         let state = self.mirror.state();
@@ -306,7 +306,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         if changed && state.checked > 0 {
-            let note = "the trust options changed since the last run: all entries are checked again";
+            let note = "the trust options or the checks of this program changed since the last run: all entries are checked again";
             self.summary.notes.push(note.to_owned());
         }
         self.mirror.transact(|mirror, state| {

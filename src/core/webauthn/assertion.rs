@@ -7,7 +7,7 @@
 use super::authenticator_data::{AuthenticatorData, Flags};
 use super::check::{Check, Outcome};
 use super::client_data::ClientData;
-use super::cose::KeyFinding;
+use super::cose::ParsedKey;
 use super::key_cache::KeyCache;
 use crate::core::crypto::{Disagreement, PublicKey, SignatureError};
 use crate::core::encoding::encode_base64url;
@@ -134,8 +134,8 @@ pub fn check_assertion(
         check_client_data(&mut result, assertion, policy); // steps 2 to 6
     }
     // Step 11 compares keys, so the key is parsed before it; its own findings come after.
-    let key = if sizes.public_key { Some(keys.parse(assertion.public_key)?) } else { None };
-    let valid_key = key.as_ref().and_then(|key| key.as_ref().ok());
+    let key = if sizes.public_key { Some(keys.parse_noting(assertion.public_key)?) } else { None };
+    let valid_key = key.as_ref().and_then(|parsed| parsed.key.as_ref().ok());
     if sizes.authenticator_data {
         check_authenticator_data(&mut result, assertion, policy, valid_key, keys)?; // steps 7 to 11
     } else {
@@ -306,8 +306,13 @@ fn is_entrys_key(
     }
 }
 
-fn check_key(result: &mut AssertionResult, key: &Result<PublicKey, KeyFinding>) {
-    match key {
+fn check_key(result: &mut AssertionResult, parsed: &ParsedKey) {
+    if parsed.has_named_kty && !matches!(&parsed.key, Err(finding) if finding.code != Code::SignatureInvalid)
+    {
+        let message = "the key's kty is its name, as some authenticators write it, where its number belongs";
+        result.findings.push((Code::KeyEncodingOdd, message.to_owned()));
+    }
+    match &parsed.key {
         Ok(key) => {
             result.key_identity = Some(key.identity());
             result.set(Check::Key, Outcome::Passed);
