@@ -44,7 +44,8 @@ pub(super) fn check(
             let why =
                 format!("an entry that says {} has no assertion: nobody signs it", entry.decision.as_str());
             for check in Check::ALL {
-                verdict.leave(check.as_str(), why.clone());
+                let not_judged = if check == Check::RpId { ", and its rpId is not judged" } else { "" };
+                verdict.leave(check.as_str(), format!("{why}{not_judged}"));
             }
             None
         }

@@ -83,7 +83,8 @@ CREATE TABLE findings (
 ) STRICT;
 
 -- Memory of the checks across entries: see src/audit/across.rs. `digest` is over the other columns
--- of the row: a damaged row must not make an impostor of somebody.
+-- of the row: a damaged row must not make an impostor of somebody. `backup_eligible` is 2 where no
+-- authenticator data of the key parsed so far.
 CREATE TABLE seen (
   fingerprint BLOB PRIMARY KEY,
   idx         INTEGER NOT NULL
@@ -134,4 +135,4 @@ CREATE VIEW signed_heads AS
 -- One row per approver and passkey.
 CREATE VIEW passkeys AS
   SELECT k.approver, lower(hex(k.key)) AS key, k.first_idx AS first_index, k.last_count AS sign_count,
-         k.backup_eligible FROM keys k;
+         nullif(k.backup_eligible, 2) AS backup_eligible FROM keys k;

@@ -144,7 +144,12 @@ const TABLE: &[Check] = &[
         When::Always,
         "it was not signed inside a stranger's frame",
     ),
-    Check("rp-id", &[C::RpIdMismatch], When::RpId, "it was signed for the pinned relying party"),
+    Check(
+        "rp-id",
+        &[C::RpIdMismatch],
+        When::RpId,
+        "approvals were signed for the pinned relying party; the rpId of other entries is not judged",
+    ),
     Check("user-present", &[C::UserNotPresent], When::Always, "the authenticator saw a person"),
     Check("user-verified", &[C::UserNotVerified], When::Always, "the authenticator verified the person"),
     Check("backup-flags", &[C::BackupFlags], When::Always, "the backup flags are possible"),
