@@ -170,12 +170,12 @@ impl Mirror {
         self.select_heads(&format!("{SELECT} ORDER BY size, time, statement"), params![], key)
     }
 
-    /// The earliest STH of each size beyond `size` that is not contradicted, ascending by size.
+    /// The earliest STH of each size beyond `size` that is borne out by the mirror, ascending by size.
     pub fn covering_heads(&self, size: u64, key: &LogKey) -> Result<Vec<StoredHead>> {
         // With min(), SQLite takes the other columns from the row that has it.
         let sql = format!(
             "SELECT {COLUMNS} FROM (SELECT *, min(time) FROM heads
-               WHERE size > ?1 AND format = 'sth' AND status <> 'contradicted' GROUP BY size) ORDER BY size"
+               WHERE size > ?1 AND format = 'sth' AND status = 'consistent' GROUP BY size) ORDER BY size"
         );
         self.select_heads(&sql, params![int(size)], key)
     }

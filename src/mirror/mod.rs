@@ -19,6 +19,7 @@
 //! | `beside` | the files beside it, written whole, and whose they are |
 //! | `write`, `read` | leaves, nodes, columns |
 //! | `heads`, `listed`, `links` | signed heads; which of them the log lists itself, and which are of one history by proof |
+//! | `decided` | when entries say that they were decided, against the heads that cover them |
 //! | `times` | which signed heads are out of order by their times |
 //! | `head_lines` | the history of heads for others, read beside a running audit |
 //! | `findings`, `memory` | findings; what the checks across entries remember |
@@ -27,6 +28,7 @@
 //! | `outbox` | alerts: what was told to people, and what is on its way |
 
 mod beside;
+mod decided;
 mod error;
 mod findings;
 mod head_lines;
@@ -45,6 +47,7 @@ mod watch_rules;
 mod write;
 
 pub use beside::{beside, folder, replace};
+pub use decided::{Decided, Span};
 pub use error::MirrorError;
 pub use findings::StoredFinding;
 pub use head_lines::{HeadLine, HeadReader, read_heads};

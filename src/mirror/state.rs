@@ -40,6 +40,13 @@ pub struct State {
     /// both need not be; `None`: an earlier version did it, under another bound.
     #[serde(default)]
     pub sths_until: Option<(u64, u64)>,
+    /// The times of entries `[0, covered)` were held against some STH that covers them.
+    #[serde(default)]
+    pub covered: u64,
+    /// Of entries `[0, judged)`, against the earliest of all STHs that cover them and are borne out by the mirror. Less
+    /// than `covered` where an earlier one became known since.
+    #[serde(default)]
+    pub judged: u64,
     /// Checked entries by decision; `unreadable` for leaves that are no entry.
     pub decisions: Decisions,
     /// Check name → passed, failed, not checked; over the entries `[0, checked)`.
@@ -75,6 +82,8 @@ impl State {
             scrubbed: 0,
             listed_until: 0,
             sths_until: Some((0, 0)),
+            covered: 0,
+            judged: 0,
             decisions: Decisions::default(),
             tally: BTreeMap::new(),
         }

@@ -138,6 +138,7 @@ impl Mirror {
         );
         self.sql(pending)?;
         state.checked = 0;
+        (state.covered, state.judged) = (0, 0);
         state.decisions = Decisions::default();
         // Tiles are compared when leaves are fetched, and not again.
         let tiles = state.tally().get("tiles");

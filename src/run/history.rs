@@ -73,8 +73,8 @@ impl Run<'_> {
             }
         }
         if !consistent.is_empty() {
-            self.mirror.transact(|mirror, _| {
-                consistent.iter().try_for_each(|head| mirror.set_head_status(head, HeadStatus::Consistent))
+            self.mirror.transact(|mirror, state| {
+                consistent.iter().try_for_each(|head| mirror.bear_out(state, head))
             })?;
         }
         Ok(larger)

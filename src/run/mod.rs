@@ -12,7 +12,7 @@
 //! 4. `answers` and `entry_answers`: what only the JSON API answers (proofs, verification bundles),
 //!    held against the mirror. Its list of heads (`listed`) is read with the heads, in step 1.
 //! 5. [`history`]: every kept head against the rebuilt tree; contradictions become evidence files
-//!    that are verified before they are reported.
+//!    that are verified before they are reported. Heads that are borne out say by when entries were decided (`decided`).
 //! 6. `upkeep`: what was wrong with how the log served, is it still? Are our own bytes intact?
 //!
 //! With `--heads-only` there is step 1, and in place of the others `heads_only`: heads are proved to be of one history
@@ -24,6 +24,7 @@
 //! tell, with the cause) and a *fault* (ours; nobody is accused).
 
 mod answers;
+mod decided;
 mod entry_answers;
 pub mod extend;
 pub mod heads;
@@ -38,8 +39,8 @@ pub mod recheck;
 mod served_proofs;
 mod served_tree;
 mod taker;
-mod upkeep;
 mod times;
+mod upkeep;
 mod watched;
 mod witnesses;
 mod work;
@@ -231,8 +232,8 @@ impl<'a> Run<'a> {
 
     fn steps(&mut self) -> Result<(), Fault> {
         let checked_before = self.mirror.state().checked;
-        let result = if self.options.heads_only { self.follow_heads() } else { self.ordered_steps() };
         self.judge_times()?;
+        let result = if self.options.heads_only { self.follow_heads() } else { self.ordered_steps() };
         if !self.summary.target_rooted {
             self.summary.tally.add("root", 0, 0, 1);
         }
@@ -261,6 +262,7 @@ impl<'a> Run<'a> {
                 // What others hold contradicts what is mirrored whether or not the log answers.
                 self.check_history()?;
             }
+            self.judge_decided()?;
             self.watch()?;
             return self.finish();
         }
@@ -282,6 +284,7 @@ impl<'a> Run<'a> {
             self.check_answers()?;
         }
         self.check_history()?;
+        self.judge_decided()?;
         if reachable && !candidates.is_empty() {
             self.revisit_served()?;
         }
@@ -336,10 +339,10 @@ impl Run<'_> {
     /// After heads were added with [`Run::keep`]: compares them with the mirrored tree.
     pub fn compare_imported(mut self) -> Summary {
         let compare = |run: &mut Self| {
+            run.judge_times()?;
             run.compare_kept()?;
             run.link_known()?;
             run.check_history()?;
-            run.judge_times()?;
             run.finish()
         };
         if let Err(fault) = compare(&mut self) {
