@@ -3,6 +3,7 @@
 
 mod support;
 
+use countersign::core::encoding::encode_base64url;
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -214,6 +215,151 @@ fn counters_grow() {
     expect(0, &[count(0, "a")], &[count(0, "b"), count(3, "c"), count(0, "d"), count(4, "e")], &[]);
 }
 
+/// An approval whose log publishes the key as some authenticators write it.
+fn named(key: &Passkey, entry: Value) -> Value {
+    let mut approved = key.approve(entry);
+    approved["credential"]["publicKey"] = encode_base64url(&key.named_cose()).into();
+    approved
+}
+
+#[test]
+fn a_key_in_another_encoding_is_the_same_key() {
+    let key = Passkey::new(1);
+    let (plain, odd) = (key.approve(of("alex", "a")), named(&key, of("alex", "b")));
+    expect(0, std::slice::from_ref(&plain), &[odd], &[("key-encoding-odd", 1)]);
+    let shared = named(&key, of("blake", "b"));
+    expect(1, &[plain], &[shared], &[("key-encoding-odd", 1), ("key-shared", 1)]);
+    // Any other text is malformed.
+    let mut wrong = key.approve(of("alex", "b"));
+    let mut cose = key.named_cose();
+    cose[5] = b'3';
+    wrong["credential"]["publicKey"] = encode_base64url(&cose).into();
+    expect(1, &[rejected("a")], &[wrong], &[("key-malformed", 1)]);
+}
+
+#[test]
+fn a_key_in_another_encoding_is_pinned_and_watched_by_its_identity() {
+    let (own, other) = (Passkey::new(1), Passkey::new(2));
+    let entries =
+        [named(&own, of("alex", "a")), named(&other, of("alex", "b")), own.approve(of("alex", "c"))];
+    for cose in [own.cose(), own.named_cose()] {
+        let mut bench = Bench::new();
+        bench.append(&entries);
+        let cose = encode_base64url(&cose);
+        let text = format!(
+            "[approvers]\nalex = [\"{cose}\"]\n[[watch]]\nname = \"w\"\nkey = \"{cose}\"\nseverity = \"info\"\n"
+        );
+        let config = config(&bench, &text);
+        let outcome = bench.audit(&["--config", &config]);
+        let found = outcome.findings();
+        let of_code = |code: &str| -> Vec<Option<u64>> {
+            found.iter().filter(|(found, _)| found == code).map(|(_, index)| *index).collect()
+        };
+        assert_eq!(of_code("key-not-pinned"), [Some(1)], "{outcome:#?}");
+        assert_eq!(of_code("watch-list"), [Some(0), Some(2)], "{outcome:#?}");
+        assert_eq!(of_code("key-encoding-odd"), [Some(0), Some(1)], "{outcome:#?}");
+    }
+}
+
+/// Authenticator data that is malformed in some way, and what each is found to be.
+fn malformed(key: &Passkey) -> Vec<(Vec<u8>, &'static str)> {
+    let good = key.auth_data();
+    let flags = |flag: u8, tail: &[u8]| {
+        let mut data = [&good[..], tail].concat();
+        data[32] |= flag;
+        data
+    };
+    let attested = |cose: &[u8]| flags(0x40, &[&[0; 16][..], &[0, 1, 7], cose].concat());
+    vec![
+        ([&good[..], &[0]].concat(), "auth-data-malformed"),
+        (flags(0x40, &[]), "auth-data-malformed"),
+        (flags(0x80, &[]), "auth-data-malformed"),
+        (flags(0x80, &[0xa0, 0xa0]), "auth-data-malformed"),
+        (attested(&Passkey::new(9).cose()), "auth-data-malformed"),
+        (attested(&[0x01]), "auth-data-malformed"),
+        (good[..36].to_vec(), "encoding-invalid"),
+        (Vec::new(), "encoding-invalid"),
+        ([&good[..], &[0; 4096]].concat(), "encoding-invalid"),
+    ]
+}
+
+#[test]
+fn a_key_that_signed_malformed_authenticator_data_was_used() {
+    let key = Passkey::new(1).counting(90);
+    for (data, code) in malformed(&key) {
+        let bad = key.approve_over(of("mallory", "a"), &data);
+        let later = key.counting(1).approve(of("alex", "b"));
+        let mut bench = Bench::new();
+        let outcome = bench.append(&[bad.clone(), later.clone()]).audit(&[]);
+        let expected = [(code.to_owned(), Some(0)), ("key-shared".to_owned(), Some(1))];
+        assert_eq!(outcome.findings(), expected, "{data:?}: {outcome:#?}");
+        // The other way round, in two runs, and again from the mirror.
+        let mut bench = Bench::new();
+        bench.append(&[later]).audit(&[]).expect(0, &[]);
+        let outcome = bench.append(&[bad]).audit(&[]);
+        let mut expected = vec![(code.to_owned(), Some(1)), ("key-shared".to_owned(), Some(1))];
+        expected.sort();
+        assert_eq!(outcome.findings(), expected, "{data:?}: {outcome:#?}");
+        assert_eq!(bench.audit(&["--full"]).findings(), expected);
+        // Where the signature does not hold over the bytes as they are, nothing is remembered.
+        let mut forged = key.approve_over(of("mallory", "a"), &data);
+        forged["assertion"]["authenticatorData"] = encode_base64url(&[&data[..], &[1]].concat()).into();
+        let outcome = Bench::new().append(&[forged, key.approve(of("alex", "b"))]).audit(&[]);
+        assert!(!outcome.codes().contains(&"key-shared".to_owned()), "{outcome:#?}");
+    }
+}
+
+/// Of malformed authenticator data nothing is believed but that the key signed it.
+#[test]
+fn malformed_authenticator_data_says_nothing_of_counters_and_backup() {
+    let key = Passkey { flags: PRESENT_AND_VERIFIED | BACKUP_ELIGIBLE, ..Passkey::new(1) };
+    for (data, code) in malformed(&key.counting(90)) {
+        let entries = [
+            key.approve_over(of("alex", "a"), &data),
+            Passkey::new(1).counting(5).approve(of("alex", "b")),
+            key.approve_over(of("alex", "c"), &data),
+            Passkey::new(1).counting(6).approve(of("alex", "d")),
+        ];
+        let mut bench = Bench::new();
+        let outcome = bench.append(&entries).audit(&[]);
+        let expected = [(code.to_owned(), Some(0)), (code.to_owned(), Some(2))];
+        assert_eq!(outcome.findings(), expected, "{data:?}: {outcome:#?}");
+        // What is not known is NULL to whoever asks the mirror.
+        let db = rusqlite::Connection::open(bench.auditor.db()).unwrap();
+        let eligible: Option<i64> =
+            db.query_row("SELECT backup_eligible FROM passkeys", [], |row| row.get(0)).unwrap();
+        assert_eq!(eligible, Some(0));
+        let mut bench = Bench::new();
+        bench.append(&entries[..1]).audit(&[]);
+        let db = rusqlite::Connection::open(bench.auditor.db()).unwrap();
+        let eligible: Option<i64> =
+            db.query_row("SELECT backup_eligible FROM passkeys", [], |row| row.get(0)).unwrap();
+        assert_eq!(eligible, None);
+    }
+}
+
+/// The relying party of an entry that nobody signed is the log's word, and judged by no check.
+#[test]
+fn the_rp_id_is_judged_for_approvals_alone() {
+    let elsewhere = |id: &str| {
+        let mut entry = rejected(id);
+        entry["rpId"] = "elsewhere.example".into();
+        entry
+    };
+    expect(0, &[elsewhere("a")], &[rejected("b")], &[]);
+    let approved = Passkey::new(1).approve(elsewhere("b"));
+    expect(1, &[elsewhere("a")], &[approved], &[("rp-id-mismatch", 1)]);
+    let mut bench = Bench::new();
+    bench.append(&[elsewhere("a")]).audit(&[]);
+    let mut command = support::cli::program();
+    command.arg("audit").arg("--log").arg(bench.log.path()).arg("--db").arg(bench.auditor.db());
+    let text = support::cli::run({
+        command.args(&bench.auditor.trust);
+        command
+    });
+    assert!(text.stdout.contains("the rpId of other entries is not judged"), "{text:?}");
+}
+
 /// An entry that only names somebody's key, with a signature that does not verify, cannot make its
 /// owner look like an impostor.
 #[test]
@@ -243,7 +389,7 @@ fn pinned_keys_are_the_only_ones() {
         other.approve(of("alex", "b")),
         other.approve(of("blake", "c")),
     ]);
-    let cose = countersign::core::encoding::encode_base64url(&own.cose());
+    let cose = encode_base64url(&own.cose());
     let pins = config(&bench, &format!("[approvers]\nalex = [\"{cose}\"]\n"));
     let outcome = bench.audit(&["--config", &pins]);
     let codes: Vec<_> = outcome.findings().into_iter().filter(|(code, _)| code == "key-not-pinned").collect();

@@ -155,7 +155,7 @@ fn an_empty_head_with_a_root_is_invalid() {
 #[test]
 fn a_later_sth_with_a_smaller_size_contradicts() {
     let (auditor, _log) = auditor_of(&rejected_leaves(300));
-    let late = key().sth(200, root_of(&rejected_leaves(200)), HEAD_TIME + 1);
+    let late = key().sth(200, root_of(&rejected_leaves(200)), HEAD_TIME + 60_001);
     assert_eq!(import(&auditor, &write(&auditor, late)).exit, 4);
     assert_eq!(proofs(&auditor), ["sth-time-contradiction"]);
 }

@@ -207,7 +207,7 @@ fn a_fork_is_proved_whatever_the_sizes() {
         (sth(300, 299, HEAD_TIME), "same-size-fork"),
         (checkpoint(200, 100), "inconsistent-heads"),
         (sth(299, 0, HEAD_TIME - 1), "inconsistent-heads"),
-        (sth(256, 256, HEAD_TIME + 1), "sth-time-contradiction"),
+        (sth(256, 256, HEAD_TIME + 60_001), "sth-time-contradiction"),
     ] {
         for first in [true, false] {
             let desk = Desk::new();

@@ -5,6 +5,7 @@ mod support;
 use countersign::audit::verdict::{CHECKS, CheckResult};
 use countersign::core::encoding::{decode_base64url, encode_base64url};
 use countersign::core::entry::Decision;
+use countersign::core::finding::Code;
 use countersign::core::hash::Hash;
 use countersign::core::tlog_policy::TlogPolicy;
 use countersign::core::tlog_proof::TlogProof;
@@ -400,6 +401,31 @@ fn a_bundle_of_two_trees_is_undecided() {
     // A proof in a tree of which there is no head shows nothing.
     bundle["inclusion"]["treeSize"] = 9.into();
     assert_eq!(support::receipt::check(&bundle.to_string()).conclusion(), Conclusion::Invalid);
+}
+
+/// Some authenticators write `kty` as text. It is the key that is pinned all the same.
+#[test]
+fn a_key_in_an_odd_encoding_is_a_warning() {
+    let mut scene = Scene::logged(|entry| {
+        let cose = encode_base64url(&Passkey::new(7).named_cose());
+        entry["credential"]["publicKey"] = cose.into();
+    });
+    for pin in [Passkey::new(7).cose(), Passkey::new(7).named_cose()] {
+        scene.trust.pinned_keys.clear();
+        scene.trust.pin("alex", &encode_base64url(&pin)).unwrap();
+        let verdict = scene.verdict();
+        let line = verdict.check("key").unwrap();
+        assert_eq!(
+            (line.result, line.code),
+            (CheckResult::Warning, Some(Code::KeyEncodingOdd)),
+            "{verdict:#?}"
+        );
+        assert_eq!(verdict.check("approver-key").unwrap().result, CheckResult::Passed);
+        assert!(verdict.is_clean());
+    }
+    scene.trust.pinned_keys.clear();
+    scene.trust.pin("alex", &encode_base64url(&Passkey::new(8).cose())).unwrap();
+    assert!(!scene.verdict().is_clean());
 }
 
 #[test]

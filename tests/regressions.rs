@@ -82,7 +82,7 @@ fn a_recheck_that_stops_lets_no_entry_be_skipped() {
 #[test]
 fn a_contradiction_outlives_a_full_disk() {
     let leaves = rejected_leaves(30);
-    let log = on_disk(&with_sth(&leaves[..10], HEAD_TIME + 500));
+    let log = on_disk(&with_sth(&leaves[..10], HEAD_TIME + 60_500));
     let auditor = Auditor::new(&key().vkey());
     auditor.init(log.path()).expect(0, &[]);
     replace(&log, &with_sth(&leaves[..20], HEAD_TIME + 300));
@@ -91,7 +91,7 @@ fn a_contradiction_outlives_a_full_disk() {
     let nowhere = blocked.join("evidence");
     let outcome = auditor.audit(log.path(), &["--evidence-dir", nowhere.to_str().unwrap()]);
     outcome.expect_fault(&["--evidence-dir"]);
-    replace(&log, &with_sth(&leaves, HEAD_TIME + 600));
+    replace(&log, &with_sth(&leaves, HEAD_TIME + 60_600));
     auditor.audit(log.path(), &[]).expect(4, &["sth-time-contradiction"]);
     auditor.audit(log.path(), &[]).expect(4, &["sth-time-contradiction"]);
 }

@@ -74,6 +74,20 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
+/// Authenticators that write the key type as text, of every algorithm.
+#[test]
+fn keys_with_named_types_are_warnings_alone() {
+    let dir = tempdir().unwrap();
+    let (log, db) = paths(&dir);
+    let mix = "es256=1,rs256=1,eddsa=1,es384=1";
+    let options = ["--approvers", "8", "--mix", mix, "--named-kty"];
+    let report = audit(&log, &build(&log, 60, &options), &db);
+    assert_eq!((&report["verdict"], &report["exitCode"]), (&"clean".into(), &0.into()), "{report}");
+    let found = report["findings"].as_array().unwrap();
+    assert!(found.iter().all(|finding| finding["code"] == "key-encoding-odd"), "{report}");
+    assert_eq!(report["entries"]["approved"], found.len());
+}
+
 fn paths(dir: &TempDir) -> (PathBuf, PathBuf) {
     (dir.path().join("log"), dir.path().join("mirror.db"))
 }

@@ -5,12 +5,14 @@
 //! the mirror, so these checks hold across runs and need no more memory for a longer log.
 //!
 //! Keys are learned only from assertions whose signature verified: an entry that merely names a
-//! key, without having used it, cannot make the key's owner look like an impostor.
+//! key, without having used it, cannot make the key's owner look like an impostor. Where it verified, the key was
+//! used, whatever else is wrong with the assertion; authenticator data that does not parse says who and nothing more.
 
 use crate::audit::finding::Finding;
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::text;
+use crate::core::webauthn::AuthenticatorFacts;
 
 /// A digest that stands for one value in one namespace: equal values, and in practice only those,
 /// have equal fingerprints. 128 bits of SHA-256.
@@ -70,8 +72,8 @@ pub struct KnownKey {
     pub approver: String,
     /// SHA-256 of the credential id it first had.
     pub credential: Hash,
-    /// Its backup eligibility at first use.
-    pub backup_eligible: bool,
+    /// Its backup eligibility at the first use that says it.
+    pub backup_eligible: Option<bool>,
     /// The last counter that was not 0, and where.
     pub last_count: Option<(u32, u64)>,
 }
@@ -85,10 +87,8 @@ pub struct KeyUse {
     pub approver: String,
     /// SHA-256 of the credential id.
     pub credential: Hash,
-    /// BE flag.
-    pub backup_eligible: bool,
-    /// Signature counter; 0: not kept by this authenticator.
-    pub sign_count: u32,
+    /// BE flag and signature counter (0: not kept by this authenticator), where the authenticator data is well formed.
+    pub facts: Option<AuthenticatorFacts>,
 }
 
 /// One value seen at one entry.
@@ -167,20 +167,22 @@ pub fn check_key_use<M: Memory>(
             format!("at entry {} the key had another credential id", known.first_index),
         );
     }
-    if known.backup_eligible != used.backup_eligible {
-        let (was, is) = (known.backup_eligible, used.backup_eligible);
+    let Some(facts) = used.facts else { return Ok(findings) };
+    let before = known.clone();
+    let (was, is) = (*known.backup_eligible.get_or_insert(facts.backup_eligible), facts.backup_eligible);
+    if was != is {
         add(Code::BackupEligibilityChanged, format!("backup eligible was {was} and is {is}"));
     }
-    if used.sign_count != 0 {
+    if facts.sign_count != 0 {
         if let Some((count, at)) = known.last_count
-            && used.sign_count <= count
+            && facts.sign_count <= count
         {
-            add(
-                Code::SignCountRegression,
-                format!("counter {} after {count} at entry {at}", used.sign_count),
-            );
+            let message = format!("counter {} after {count} at entry {at}", facts.sign_count);
+            add(Code::SignCountRegression, message);
         }
-        known.last_count = Some((used.sign_count, index));
+        known.last_count = Some((facts.sign_count, index));
+    }
+    if known != before {
         memory.set_key(&used.key, &known)?;
     }
     Ok(findings)
@@ -191,7 +193,7 @@ fn first_use(used: &KeyUse, index: u64) -> KnownKey {
         first_index: index,
         approver: used.approver.clone(),
         credential: used.credential,
-        backup_eligible: used.backup_eligible,
-        last_count: (used.sign_count != 0).then_some((used.sign_count, index)),
+        backup_eligible: used.facts.map(|facts| facts.backup_eligible),
+        last_count: used.facts.filter(|facts| facts.sign_count != 0).map(|facts| (facts.sign_count, index)),
     }
 }

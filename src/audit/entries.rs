@@ -50,7 +50,7 @@ pub struct CheckedEntry {
     pub findings: Vec<Finding>,
     /// Its values that must be unique in the log.
     pub sightings: Vec<Sighting>,
-    /// Its use of a passkey, where the signature verified.
+    /// Its use of a passkey, where the passkey made the signature, whatever else is wrong with the assertion.
     pub key_use: Option<KeyUse>,
 }
 
@@ -193,14 +193,13 @@ pub(super) fn check_signed(
 }
 
 fn key_use(entry: &Entry, signed: &Signed, result: &AssertionResult) -> Option<KeyUse> {
-    let key = result.key_identity.filter(|_| result.signature_valid)?;
-    let facts = result.authenticator?;
+    let key = result.key_identity.filter(|_| result.key_used)?;
     Some(KeyUse {
         key,
         approver: entry.valid_approver()?.to_owned(),
         credential: sha256(&signed.credential_id),
-        backup_eligible: facts.backup_eligible,
-        sign_count: facts.sign_count,
+        // Of authenticator data that is malformed nothing is believed but that the key signed it.
+        facts: result.authenticator.filter(|_| result.outcome(Check::AuthenticatorData) == Outcome::Passed),
     })
 }
 

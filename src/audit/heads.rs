@@ -5,6 +5,7 @@
 
 use crate::core::evidence::Kind;
 use crate::core::head::{Head, HeadFormat};
+use crate::core::limits;
 
 /// The contradictions between two heads that show without the tree.
 pub fn contradictions(a: &Head, b: &Head) -> Vec<Kind> {
@@ -12,10 +13,21 @@ pub fn contradictions(a: &Head, b: &Head) -> Vec<Kind> {
     if a.size() == b.size() && a.root() != b.root() {
         kinds.push(Kind::SameSizeFork);
     }
-    let both_sths = a.format() == HeadFormat::Sth && b.format() == HeadFormat::Sth;
-    let (smaller, larger) = if a.size() <= b.size() { (a, b) } else { (b, a) };
-    if both_sths && smaller.size() < larger.size() && smaller.timestamp() > larger.timestamp() {
+    if disorder(a, b) > limits::SIGNERS_CLOCKS_MS {
         kinds.push(Kind::SthTimeContradiction);
     }
     kinds
+}
+
+/// By how many milliseconds the smaller of two STHs is later than the larger one. 0: they are in order, or
+/// have no times that could be out of it.
+pub fn disorder(a: &Head, b: &Head) -> u64 {
+    let (smaller, larger) = if a.size() <= b.size() { (a, b) } else { (b, a) };
+    let both_sths = a.format() == HeadFormat::Sth && b.format() == HeadFormat::Sth;
+    match (smaller.timestamp(), larger.timestamp()) {
+        (Some(time), Some(before)) if both_sths && smaller.size() < larger.size() => {
+            time.saturating_sub(before)
+        }
+        _ => 0,
+    }
 }

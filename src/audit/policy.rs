@@ -29,11 +29,11 @@ impl Policy {
 
     /// Changes whenever a change of policy could change what is found in an entry. Entries that
     /// were checked under another fingerprint have to be checked again. Witnesses vouch for heads, and
-    /// are not in it.
+    /// are not in it. The number counts changes of this program that find something else in the same entry.
     pub fn entry_fingerprint(&self) -> Hash {
         let party = &self.relying_party;
         let text = format!(
-            "entry checks 1\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}",
+            "entry checks 2\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}",
             self.log_key.verifier(),
             party.rp_id,
             party.allowed_origins,

@@ -44,7 +44,8 @@ pub(super) fn check(
             let why =
                 format!("an entry that says {} has no assertion: nobody signs it", entry.decision.as_str());
             for check in Check::ALL {
-                verdict.leave(check.as_str(), why.clone());
+                let not_judged = if check == Check::RpId { ", and its rpId is not judged" } else { "" };
+                verdict.leave(check.as_str(), format!("{why}{not_judged}"));
             }
             None
         }
@@ -127,7 +128,7 @@ fn check_of(code: Code) -> Option<Check> {
         Code::UserNotVerified => Check::UserVerified,
         Code::BackupFlags => Check::BackupFlags,
         Code::AuthDataMalformed | Code::AttestedDataPresent => Check::AuthenticatorData,
-        Code::KeyMalformed | Code::KeyUnsupported => Check::Key,
+        Code::KeyMalformed | Code::KeyUnsupported | Code::KeyEncodingOdd => Check::Key,
         Code::SignatureMalformed | Code::SignatureInvalid => Check::Signature,
         _ => return None,
     })

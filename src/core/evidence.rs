@@ -25,7 +25,7 @@ pub enum Kind {
     SameSizeFork,
     /// The smaller head is no prefix of the larger one.
     InconsistentHeads,
-    /// A later STH with a smaller size.
+    /// An STH with a smaller size, later by more than the clocks of signers may differ.
     SthTimeContradiction,
 }
 
@@ -223,10 +223,20 @@ fn check_times(smaller: &Head, larger: &Head) -> Result<(), EvidenceError> {
     if smaller.size() >= larger.size() {
         return not_proved("the first head is not the smaller one");
     }
-    if smaller.timestamp() <= larger.timestamp() {
-        return not_proved("the smaller head is not the later one");
+    let (Some(time), Some(before)) = (smaller.timestamp(), larger.timestamp()) else {
+        return not_proved("a head has no time");
+    };
+    match time.saturating_sub(before) {
+        0 => not_proved("the smaller head is not the later one"),
+        by if by <= limits::SIGNERS_CLOCKS_MS => {
+            let why = format!(
+                "the smaller head is later by {by} ms; the clocks of a log's signers may differ by {} ms",
+                limits::SIGNERS_CLOCKS_MS
+            );
+            Err(EvidenceError::NotProved(why))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn check_nodes(smaller: &Head, larger: &Head, nodes: &[String]) -> Result<(), EvidenceError> {

@@ -104,12 +104,13 @@ fn rewritten_history_is_proved_at_every_size() {
 #[test]
 fn going_back_in_time_is_proved_by_sths_only() {
     let log = Log::new();
-    let (early, late) = (log.sth(9, Hash([1; 32]), 10), log.sth(4, Hash([2; 32]), 11));
+    let (early, late) = (log.sth(9, Hash([1; 32]), 10), log.sth(4, Hash([2; 32]), 60_011));
     let file = make(Kind::SthTimeContradiction, [&early, &late], None, &[]);
     assert_eq!(verify(&file, &log.key()).unwrap().heads().0.size(), 4);
     let same_time = log.sth(4, Hash([2; 32]), 10);
     let note = log.checkpoint(4, Hash([2; 32]));
-    for other in [&same_time, &note] {
+    let clocks = log.sth(4, Hash([2; 32]), 60_010);
+    for other in [&same_time, &clocks, &note] {
         let file = make(Kind::SthTimeContradiction, [&early, other], None, &[]);
         assert!(verify(&file, &log.key()).is_err());
     }

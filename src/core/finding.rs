@@ -76,7 +76,8 @@ macro_rules! codes {
 codes! {
     SameSizeFork "same-size-fork" Violation "the log signed two different trees of one size",
     InconsistentHeads "inconsistent-heads" Violation "a signed head is no prefix of a larger signed head: history was rewritten",
-    SthTimeContradiction "sth-time-contradiction" Violation "the log signed a later head with a smaller size",
+    SthTimeContradiction "sth-time-contradiction" Violation "the log signed a later head (by more than 60 s) with a smaller size",
+    SthTimeDisorder "sth-time-disorder" Warning "the log signed a later head (by at most 60 s) with a smaller size: its signers' clocks differ",
     HeadSignatureInvalid "head-signature-invalid" Invalid "a head that the pinned key did not sign, or of another origin",
     HeadMalformed "head-malformed" Invalid "a head that does not parse",
     RootMismatch "root-mismatch" Invalid "the entries served do not hash to the signed root",
@@ -118,6 +119,7 @@ codes! {
     BackupEligibilityChanged "backup-eligibility-changed" Warning "a passkey's backup eligibility changed, which must not happen",
     SignCountRegression "sign-count-regression" Warning "a passkey's signature counter did not grow: it may have been cloned",
     AttestedDataPresent "attested-data-present" Warning "attested data in an assertion (some authenticators do this)",
+    KeyEncodingOdd "key-encoding-odd" Warning "the passkey's public key is written as some authenticators do: its type as text",
     DecidedAfterHead "decided-after-head" Warning "decided later than the head that already covers it",
     RevealMismatch "reveal-mismatch" Invalid "the reveal is not what the entry commits to",
     PayloadMismatch "payload-mismatch" Invalid "the payload does not hash to the entry's payload hash",

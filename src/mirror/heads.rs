@@ -1,6 +1,7 @@
 //! Every signed head ever seen.
 
 use super::seal::{Flag, MAX_KEY, Node, Table};
+use super::state::State;
 use super::write::int;
 use super::{Mirror, MirrorError, Result};
 use crate::core::hash::Hash;
@@ -243,16 +244,22 @@ impl Mirror {
         self.query_heads(&Query::all(), key)
     }
 
-    /// The earliest STH of each size beyond `size` that is not contradicted, ascending by size.
+    /// The earliest STH of each size beyond `size` that is borne out by the mirror, ascending by size.
     pub fn covering_heads(&self, size: u64, key: &LogKey) -> Result<Vec<StoredHead>> {
-        let query = Query {
-            sizes: key_of(size).saturating_add(1)..=MAX_KEY,
-            condition: "format = 'sth' AND status <> 'contradicted'",
-            ..Query::all()
-        };
-        let mut heads = self.query_heads(&query, key)?;
-        heads.dedup_by_key(|stored| stored.head.size());
-        Ok(heads)
+        // With min(), SQLite takes the other columns from the row that has it.
+        let sql = concat!(
+            "SELECT ", columns!(), " FROM (SELECT *, min(time) FROM heads
+               WHERE size >= ?1 AND size <= ?2 AND format = 'sth' AND status = 'consistent' GROUP BY size) ORDER BY size"
+        );
+        let mut found = Vec::new();
+        let sizes = key_of(size).saturating_add(1)..=MAX_KEY;
+        if sizes.is_empty() {
+            return Ok(found);
+        }
+        self.trusted_ranges(Table::Heads, sizes, false, &has(&[Flag::Consistent]), &mut |sizes| {
+            self.read_heads(sql, &sizes, &[], key, usize::MAX, &mut found).map(|()| false)
+        })?;
+        Ok(found)
     }
 
     /// One head of each tree that is not known to be consistent, ascending by size.
@@ -296,35 +303,6 @@ impl Mirror {
             ..Query::all()
         };
         self.query_head(&query, key)
-    }
-
-    /// STHs that, with one of this size and time, would contradict it: the latest of the next smaller
-    /// size, if it is later, and the earliest of the next larger size, if it is earlier.
-    ///
-    /// The neighbours are enough: where times grow from each size to the next, they grow everywhere. So
-    /// each head costs the same, however many a log signs.
-    pub fn sths_against(&self, size: u64, time: u64, key: &LogKey) -> Result<Vec<StoredHead>> {
-        let smaller = Query {
-            sizes: 0..=key_of(size).saturating_sub(1),
-            descending: true,
-            wanted: &|node| node.times.1 > 0,
-            condition: "format = 'sth'",
-            then: "time DESC",
-            limit: 1,
-            ..Query::all()
-        };
-        let larger = Query {
-            sizes: key_of(size).saturating_add(1)..=MAX_KEY,
-            wanted: &|node| node.times.1 > 0,
-            condition: "format = 'sth'",
-            then: "time",
-            limit: 1,
-            ..Query::all()
-        };
-        let mut found = Vec::new();
-        found.extend(self.query_head(&smaller, key)?.filter(|stored| stored.head.timestamp() > Some(time)));
-        found.extend(self.query_head(&larger, key)?.filter(|stored| stored.head.timestamp() < Some(time)));
-        Ok(found)
     }
 
     /// The largest heads that are borne out by the mirror and no larger than `size`.
@@ -454,12 +432,16 @@ impl Mirror {
     }
 
     /// Records that a head was held against all others, and what came of it is kept.
-    pub fn set_compared(&mut self, head: &Head) -> Result<()> {
+    pub fn set_compared(&mut self, state: &mut State, head: &Head) -> Result<()> {
+        if let (Some(time), Some((size, until))) = (head.timestamp(), state.sths_until) {
+            state.sths_until = Some((size.max(head.size()), until.max(time)));
+        }
         self.change_head(head, "compared = 1", &[])
     }
 
     /// Has all heads held against each other again.
-    pub fn forget_compared(&mut self) -> Result<()> {
+    pub fn forget_compared(&mut self, state: &mut State) -> Result<()> {
+        state.sths_until = Some((0, 0));
         self.change_all("compared = 0", "compared <> 0")
     }
 
@@ -498,28 +480,35 @@ impl Mirror {
         if query.sizes.is_empty() {
             return Ok(found);
         }
-        self.trusted_ranges(
-            Table::Heads,
-            query.sizes.clone(),
-            query.descending,
-            query.wanted,
-            &mut |sizes| {
-                let ends = [int(*sizes.start()), int(*sizes.end())];
-                let values: Vec<&dyn ToSql> = [&ends[0] as &dyn ToSql, &ends[1]]
-                    .into_iter()
-                    .chain(query.values.iter().copied())
-                    .collect();
-                let result = self.db.prepare_cached(&sql).and_then(|mut select| {
-                    let rows = select.query_map(values.as_slice(), raw)?;
-                    rows.take(query.limit.saturating_sub(found.len())).collect::<rusqlite::Result<Vec<Raw>>>()
-                });
-                for raw in self.sql(result)? {
-                    found.push(stored_head(&self.path, raw, key)?);
-                }
-                Ok(found.len() >= query.limit)
-            },
-        )?;
+        let (sizes, descending) = (query.sizes.clone(), query.descending);
+        self.trusted_ranges(Table::Heads, sizes, descending, query.wanted, &mut |sizes| {
+            self.read_heads(&sql, &sizes, query.values, key, query.limit, &mut found)?;
+            Ok(found.len() >= query.limit)
+        })?;
         Ok(found)
+    }
+
+    /// Reads the heads that a statement selects from these sizes (`?1` and `?2`), until there are `limit`.
+    fn read_heads(
+        &self,
+        sql: &str,
+        sizes: &RangeInclusive<u64>,
+        values: &[&dyn ToSql],
+        key: &LogKey,
+        limit: usize,
+        found: &mut Vec<StoredHead>,
+    ) -> Result<()> {
+        let ends = [int(*sizes.start()), int(*sizes.end())];
+        let ends = ends.iter().map(|end| end as &dyn ToSql);
+        let values: Vec<&dyn ToSql> = ends.chain(values.iter().copied()).collect();
+        let result = self.db.prepare_cached(sql).and_then(|mut select| {
+            let rows = select.query_map(values.as_slice(), raw)?;
+            rows.take(limit.saturating_sub(found.len())).collect::<rusqlite::Result<Vec<Raw>>>()
+        });
+        for raw in self.sql(result)? {
+            found.push(stored_head(&self.path, raw, key)?);
+        }
+        Ok(())
     }
 }
 

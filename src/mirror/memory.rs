@@ -8,6 +8,9 @@ use crate::audit::across::{KnownKey, Memory, Repeat, Sighting};
 use crate::core::hash::{Hash, sha256};
 use rusqlite::{OptionalExtension as _, Row, params};
 
+/// Backup eligibility where no authenticator data of the key parsed so far: the column is not NULL.
+const UNKNOWN: i64 = 2;
+
 impl Memory for Mirror {
     type Error = MirrorError;
 
@@ -48,7 +51,7 @@ impl Memory for Mirror {
                     &int(known.first_index),
                     &known.approver,
                     &known.credential.0,
-                    &known.backup_eligible,
+                    &known.backup_eligible.map_or(UNKNOWN, i64::from),
                     &known.last_count.map(|(count, _)| count),
                     &known.last_count.map(|(_, index)| int(index)),
                     &digest(key, known).0,
@@ -81,7 +84,10 @@ fn known_key(row: &Row<'_>) -> rusqlite::Result<KnownKey> {
         first_index: row.get(0)?,
         approver: row.get(1)?,
         credential: Hash(row.get(2)?),
-        backup_eligible: row.get(3)?,
+        backup_eligible: match row.get(3)? {
+            UNKNOWN => None,
+            eligible => Some(eligible != 0),
+        },
         last_count: count.zip(at),
     })
 }
@@ -89,9 +95,11 @@ fn known_key(row: &Row<'_>) -> rusqlite::Result<KnownKey> {
 /// Over everything that a row of `keys` says.
 fn digest(key: &Hash, known: &KnownKey) -> Hash {
     let (count, at) = known.last_count.unwrap_or_default();
+    let eligible =
+        known.backup_eligible.map_or("unknown", |eligible| if eligible { "true" } else { "false" });
     let text = format!(
-        "{key} {} {} {} {count} {at} {}",
-        known.first_index, known.credential, known.backup_eligible, known.approver
+        "{key} {} {} {eligible} {count} {at} {}",
+        known.first_index, known.credential, known.approver
     );
     sha256(text.as_bytes())
 }

@@ -21,6 +21,8 @@
 //! | `beside` | the files beside it, written whole, and whose they are |
 //! | `write`, `read` | leaves, nodes, columns |
 //! | `heads`, `listed`, `links` | signed heads; which of them the log lists itself, and which are of one history by proof |
+//! | `decided` | when entries say that they were decided, against the heads that cover them |
+//! | `times` | which signed heads are out of order by their times |
 //! | `head_lines` | the history of heads for others, read beside a running audit |
 //! | `findings`, `memory` | findings; what the checks across entries remember |
 //! | `check`, `rebuild` | a check of all of it, and what is made again of a damaged one |
@@ -33,6 +35,7 @@
 
 mod beside;
 mod check;
+mod decided;
 mod error;
 mod findings;
 mod head_lines;
@@ -53,11 +56,13 @@ mod seal;
 mod seen;
 mod sole;
 pub mod state;
+mod times;
 mod watch_rules;
 mod write;
 
 pub use beside::{beside, folder, read as read_beside, replace};
 pub use check::Part;
+pub use decided::{Decided, Span};
 pub use error::MirrorError;
 pub use findings::StoredFinding;
 pub use head_lines::{HeadLine, HeadReader, read_heads};

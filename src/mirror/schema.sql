@@ -82,7 +82,8 @@ CREATE TABLE findings (
 ) STRICT, WITHOUT ROWID;
 
 -- Memory of the checks across entries: see src/audit/across.rs; what was seen is in seen.sql. `digest` is over the
--- other columns of the row: a damaged row must not make an impostor of somebody.
+-- other columns of the row: a damaged row must not make an impostor of somebody. `backup_eligible` is 2 where no
+-- authenticator data of the key parsed so far.
 CREATE TABLE keys (
   key             BLOB PRIMARY KEY,
   first_idx       INTEGER NOT NULL,

@@ -51,6 +51,17 @@ pub struct State {
     /// The size of that head.
     #[serde(default)]
     pub entries_missing_below: u64,
+    /// The largest size and the latest time of the STHs that were held against all others, so that one that is beyond
+    /// both need not be; `None`: an earlier version did it, under another bound.
+    #[serde(default)]
+    pub sths_until: Option<(u64, u64)>,
+    /// The times of entries `[0, covered)` were held against some STH that covers them.
+    #[serde(default)]
+    pub covered: u64,
+    /// Of entries `[0, judged)`, against the earliest of all STHs that cover them and are borne out by the mirror. Less
+    /// than `covered` where an earlier one became known since.
+    #[serde(default)]
+    pub judged: u64,
     /// Checked entries by decision; `unreadable` for leaves that are no entry.
     pub decisions: Decisions,
     /// Check name → passed, failed, not checked; over the entries `[0, checked)`.
@@ -95,6 +106,9 @@ impl State {
             seen_scrubbed: Cursor::default(),
             entries_missing_since: 0,
             entries_missing_below: 0,
+            sths_until: Some((0, 0)),
+            covered: 0,
+            judged: 0,
             decisions: Decisions::default(),
             tally: BTreeMap::new(),
             seals: BTreeMap::new(),
@@ -146,6 +160,7 @@ impl State {
     /// No entry counts as checked any more.
     pub(super) fn forget_checks(&mut self) {
         self.checked = 0;
+        (self.covered, self.judged) = (0, 0);
         self.decisions = Decisions::default();
         // Tiles are compared when leaves are fetched, and not again.
         let tiles = self.tally().get("tiles");

@@ -28,4 +28,4 @@ CREATE VIEW signed_heads AS
 -- One row per approver and passkey.
 CREATE VIEW passkeys AS
   SELECT k.approver, lower(hex(k.key)) AS key, k.first_idx AS first_index, k.last_count AS sign_count,
-         k.backup_eligible FROM keys k;
+         nullif(k.backup_eligible, 2) AS backup_eligible FROM keys k;

@@ -164,9 +164,7 @@ impl Mirror {
     /// # Errors
     /// Also where one of them is missing: it must not be passed over.
     pub fn facts(&self, begin: u64, end: u64) -> Result<Vec<Facts>> {
-        if begin < end {
-            self.trust(Table::Columns, begin..=end.saturating_sub(1))?;
-        }
+        self.trust_entries(&(begin..end))?;
         // A key was first used where its signature first verified: by what the checks across entries remember.
         let sql = "SELECT e.idx, e.id, e.decision, e.decided_at, e.approver, e.rp_id, e.key, e.payload_hash,
                      k.first_idx IS NOT NULL

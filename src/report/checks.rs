@@ -68,9 +68,9 @@ const TABLE: &[Check] = &[
     ),
     Check(
         "head-time",
-        &[C::HeadInFuture],
+        &[C::HeadInFuture, C::SthTimeDisorder],
         When::Asked("the log serves no STH, and a checkpoint has no time"),
-        "no head is dated in the future",
+        "no head is dated in the future, or later than a larger one",
     ),
     Check(
         "head-age",
@@ -144,7 +144,12 @@ const TABLE: &[Check] = &[
         When::Always,
         "it was not signed inside a stranger's frame",
     ),
-    Check("rp-id", &[C::RpIdMismatch], When::RpId, "it was signed for the pinned relying party"),
+    Check(
+        "rp-id",
+        &[C::RpIdMismatch],
+        When::RpId,
+        "approvals were signed for the pinned relying party; the rpId of other entries is not judged",
+    ),
     Check("user-present", &[C::UserNotPresent], When::Always, "the authenticator saw a person"),
     Check("user-verified", &[C::UserNotVerified], When::Always, "the authenticator verified the person"),
     Check("backup-flags", &[C::BackupFlags], When::Always, "the backup flags are possible"),
@@ -154,7 +159,12 @@ const TABLE: &[Check] = &[
         When::Always,
         "the authenticator data is well formed",
     ),
-    Check("key", &[C::KeyMalformed, C::KeyUnsupported], When::Always, "the passkey's public key is valid"),
+    Check(
+        "key",
+        &[C::KeyMalformed, C::KeyUnsupported, C::KeyEncodingOdd],
+        When::Always,
+        "the passkey's public key is valid",
+    ),
     Check(
         "signature",
         &[C::SignatureMalformed, C::SignatureInvalid],

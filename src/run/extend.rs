@@ -323,7 +323,8 @@ impl Run<'_> {
     fn rooted(&mut self, head: &Head) -> Result<(), Fault> {
         self.summary.target_rooted = true;
         self.summary.tally.record("root", true);
-        self.mark_head(head, HeadStatus::Consistent)
+        let key = &self.policy.log_key;
+        Ok(self.mirror.transact(|mirror, state| mirror.bear_out(state, head, key))?)
     }
 
     /// One pass over the bundles from the rooted cursor to the head.
@@ -345,8 +346,7 @@ impl Run<'_> {
             self.confirm_bundle(rooted / WIDTH, rooted)?;
         }
         let shop = Shop { policy: self.policy, tree: tree.map(Mutex::new), size: head.size(), check_from };
-        let covering = self.covering(rooted)?;
-        let mut writer = Writer::new(self.mirror, mode, &self.options.now.1, covering)?;
+        let mut writer = Writer::new(self.mirror, mode, &self.options.now.1)?;
         let mut taker = Taker::new(mode, shop.tree.is_some(), proofs, self.options);
         let progress = self.progress;
         let flow = in_order(

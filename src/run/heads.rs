@@ -2,7 +2,7 @@
 //! sections 3 and 10).
 
 use super::{Fault, Run};
-use crate::audit::heads::contradictions;
+use crate::audit::heads::{contradictions, disorder};
 use crate::core::evidence::Kind;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadError, HeadFormat};
@@ -247,20 +247,59 @@ impl Run<'_> {
     pub(super) fn compare(&mut self, heads: &[Head]) -> Result<(), Fault> {
         let key = self.policy.log_key.clone();
         for batch in heads.chunks(COMPARED_AT_ONCE) {
+            let sths: Vec<&Head> = batch.iter().filter(|head| head.timestamp().is_some()).collect();
+            let times: Vec<(u64, u64)> =
+                sths.iter().filter_map(|head| Some((head.size(), head.timestamp()?))).collect();
+            let against = self.mirror.sths_against(&times, &key)?;
+            let against = sths.into_iter().zip(against);
+            self.compare_times(
+                against.flat_map(|(head, others)| others.into_iter().map(move |o| (head, o))),
+            )?;
             for head in batch {
-                let mut against = self.mirror.forks_of(head.size(), &head.root(), &key)?;
-                if let Some(time) = head.timestamp() {
-                    against.extend(self.mirror.sths_against(head.size(), time, &key)?);
-                }
-                for other in against {
+                for other in self.mirror.forks_of(head.size(), &head.root(), &key)? {
                     for kind in contradictions(head, &other.head) {
                         self.report_contradiction(kind, head, &other.head, None)?;
                     }
                 }
             }
-            self.mirror.transact(|mirror, _| batch.iter().try_for_each(|head| mirror.set_compared(head)))?;
+            self.mirror.transact(|mirror, state| {
+                batch.iter().try_for_each(|head| mirror.set_compared(state, head))
+            })?;
         }
         Ok(())
+    }
+
+    /// Holds the times of STHs against each other: what is beyond the bound is a contradiction; of what is within
+    /// it, the widest is told.
+    fn compare_times<'h>(
+        &mut self,
+        pairs: impl Iterator<Item = (&'h Head, StoredHead)>,
+    ) -> Result<(), Fault> {
+        let mut widest: Option<(u64, Head, Head)> = None;
+        for (head, other) in pairs {
+            for kind in contradictions(head, &other.head) {
+                self.report_contradiction(kind, head, &other.head, None)?;
+            }
+            let by = disorder(head, &other.head);
+            if by <= limits::SIGNERS_CLOCKS_MS && by > widest.as_ref().map_or(0, |(by, ..)| *by) {
+                widest = Some((by, head.clone(), other.head));
+            }
+        }
+        widest.map_or(Ok(()), |(_, a, b)| self.report_disorder(&a, &b))
+    }
+
+    /// Two signers whose clocks differ: one finding for the log, for each pair of heads would only say it again.
+    pub(super) fn report_disorder(&mut self, a: &Head, b: &Head) -> Result<(), Fault> {
+        let (smaller, larger) = if a.size() <= b.size() { (a, b) } else { (b, a) };
+        let message = format!(
+            "the STH of size {} is dated {}, {} ms later than one of the larger size {}: the clocks of the log's signers \
+             differ",
+            smaller.size(),
+            text::time(smaller.timestamp().unwrap_or_default()),
+            disorder(a, b),
+            larger.size()
+        );
+        self.find_of_log(Code::SthTimeDisorder, "", message)
     }
 
     /// Marks a head.

@@ -74,8 +74,9 @@ impl Run<'_> {
             }
         }
         if !consistent.is_empty() {
-            self.mirror.transact(|mirror, _| {
-                consistent.iter().try_for_each(|head| mirror.set_head_status(head, HeadStatus::Consistent))
+            let key = &self.policy.log_key;
+            self.mirror.transact(|mirror, state| {
+                consistent.iter().try_for_each(|head| mirror.bear_out(state, head, key))
             })?;
         }
         Ok(larger)

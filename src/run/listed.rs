@@ -6,14 +6,14 @@
 //!
 //! A head that was seen in the list once is not looked for again, but with `--full`: then the whole list
 //! is read anew. Otherwise it is read from where the last run stopped. Its cursor is taken to be
-//! a time, as the specification's ordering suggests; the last head is always read again, so that heads of
-//! one millisecond are not lost between two pages.
+//! a time, as the specification's ordering suggests; the last minute is always read again, so that neither heads of
+//! one millisecond nor those of a signer whose clock is behind are lost between two runs.
 
 use super::{Fault, Run};
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::{Head, HeadError};
-use crate::core::limits::HEADS_PAGE;
+use crate::core::limits::{HEADS_PAGE, SIGNERS_CLOCKS_MS};
 use crate::core::text;
 use crate::mirror::{Provenance, StoredHead};
 use crate::source::{FetchError, LogApi};
@@ -86,9 +86,10 @@ impl Run<'_> {
         Ok(Some(listing))
     }
 
-    /// Where to begin: where the last run stopped, or before the oldest of many that were never seen.
+    /// Where to begin: where the last run stopped, but for what another signer may have dated earlier since; or before
+    /// the oldest of many that were never seen.
     fn listing_start(&self) -> Result<u64, Fault> {
-        let until = self.mirror.state().listed_until;
+        let until = self.mirror.state().listed_until.saturating_sub(SIGNERS_CLOCKS_MS);
         let (unlisted, oldest) = self.mirror.unlisted_until(until)?;
         let many = unlisted > LOOKUPS as u64;
         Ok(if many { until.min(oldest.saturating_sub(1)) } else { until })
@@ -230,7 +231,7 @@ impl Run<'_> {
     fn report_missing(&mut self, stored: &StoredHead) -> Result<(), Fault> {
         let head = &stored.head;
         let time = head.timestamp().unwrap_or(0);
-        let passed = self.mirror.state().listed_until >= time;
+        let passed = self.mirror.state().listed_until.saturating_sub(SIGNERS_CLOCKS_MS) >= time;
         if passed || !self.is_recent(stored) {
             self.summary.tally.record("head-list", false);
             let message = format!(

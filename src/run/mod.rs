@@ -12,7 +12,7 @@
 //! 4. `answers` and `entry_answers`: what only the JSON API answers (proofs, verification bundles),
 //!    held against the mirror. Its list of heads (`listed`) is read with the heads, in step 1.
 //! 5. [`history`]: every kept head against the rebuilt tree; contradictions become evidence files
-//!    that are verified before they are reported.
+//!    that are verified before they are reported. Heads that are borne out say by when entries were decided (`decided`).
 //! 6. `upkeep`: what was wrong with how the log served, is it still? Are our own bytes intact?
 //!
 //! What caches and replicas may be to blame for is undecided for an hour first (`lag`).
@@ -26,6 +26,7 @@
 //! tell, with the cause) and a *fault* (ours; nobody is accused).
 
 mod answers;
+mod decided;
 mod entry_answers;
 pub mod extend;
 pub mod heads;
@@ -41,6 +42,7 @@ pub mod recheck;
 mod served_proofs;
 mod served_tree;
 mod taker;
+mod times;
 mod upkeep;
 mod watched;
 mod witnesses;
@@ -236,6 +238,7 @@ impl<'a> Run<'a> {
 
     fn steps(&mut self) -> Result<(), Fault> {
         let checked_before = self.mirror.state().checked;
+        self.judge_times()?;
         let result = if self.options.heads_only { self.follow_heads() } else { self.ordered_steps() };
         if !self.summary.target_rooted {
             self.summary.tally.add("root", 0, 0, 1);
@@ -253,7 +256,7 @@ impl<'a> Run<'a> {
             self.mirror.transact(|mirror, state| {
                 state.listed_until = 0;
                 mirror.forget_listed()?;
-                mirror.forget_compared()
+                mirror.forget_compared(state)
             })?;
         }
         self.collect_peers()?;
@@ -265,6 +268,7 @@ impl<'a> Run<'a> {
                 // What others hold contradicts what is mirrored whether or not the log answers.
                 self.check_history()?;
             }
+            self.judge_decided()?;
             self.watch()?;
             return self.finish();
         }
@@ -288,6 +292,7 @@ impl<'a> Run<'a> {
             self.check_answers()?;
         }
         self.check_history()?;
+        self.judge_decided()?;
         if reachable && !candidates.is_empty() {
             self.revisit_served()?;
         }
@@ -300,7 +305,7 @@ impl<'a> Run<'a> {
         Ok(self.mirror.acknowledge()?)
     }
 
-    /// Under another policy, or with `--full`, every entry is to be checked again.
+    /// Under another policy, by another version's checks, or with `--full`, every entry is to be checked again.
     fn prepare_checks(&mut self) -> Result<(), Fault> {
         let policy = self.policy.entry_fingerprint().to_string();
         let state = self.mirror.state();
@@ -318,7 +323,8 @@ impl<'a> Run<'a> {
             self.summary.notes.push(note.to_owned());
             self.confirm_mirror()?;
         } else if changed && state.checked > 0 {
-            let note = "the trust options changed since the last run: all entries are checked again";
+            let note = "the trust options or the checks of this program changed since the last run: all entries are checked \
+                        again";
             self.summary.notes.push(note.to_owned());
         }
         self.mirror.transact(|mirror, state| {
@@ -351,6 +357,7 @@ impl Run<'_> {
     /// After heads were added with [`Run::keep`]: compares them with the mirrored tree.
     pub fn compare_imported(mut self) -> Summary {
         let compare = |run: &mut Self| {
+            run.judge_times()?;
             run.compare_kept()?;
             run.link_known()?;
             run.check_history()?;

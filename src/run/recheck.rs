@@ -48,7 +48,8 @@ impl Run<'_> {
             self.progress.end();
             result?;
         }
-        if self.mirror.state().checked == self.mirror.state().rooted {
+        // What was found of their times is found again before it could be withdrawn.
+        if self.mirror.state().checked == self.mirror.state().rooted && self.judge_decided()? {
             let withdrawn = self.withdraw_pending()?;
             if withdrawn > 0 {
                 let note =
@@ -93,10 +94,9 @@ impl Run<'_> {
         let readers: Vec<Reader> =
             (0..self.options.workers.max(1)).map(|_| reader()).collect::<Result<_, MirrorError>>()?;
         let readers = std::sync::Mutex::new(readers);
-        let covering = self.covering(checked)?;
         let options = self.options;
         let progress = self.progress;
-        let mut writer = Writer::new(self.mirror, Mode::Mirrored, &self.options.now.1, covering)?;
+        let mut writer = Writer::new(self.mirror, Mode::Mirrored, &self.options.now.1)?;
         let base = checked / WIDTH;
         let flow = in_order(
             base..rooted.div_ceil(WIDTH),
@@ -155,12 +155,6 @@ impl Run<'_> {
              what was proved before. Check the disk, then run again with --full"
         ));
         Ok(())
-    }
-
-    /// STHs of more than `from` entries that are not contradicted, as (size, time), ascending.
-    pub(super) fn covering(&self, from: u64) -> Result<Vec<(u64, u64)>, Fault> {
-        let heads = self.mirror.covering_heads(from, &self.policy.log_key)?;
-        Ok(heads.iter().filter_map(|stored| Some((stored.head.size(), stored.head.timestamp()?))).collect())
     }
 }
 

@@ -4,6 +4,7 @@
 //! picks, the mirror is at the end of some batch.
 
 use super::Fault;
+use super::decided::DECIDED_CHECK;
 use super::work::{Bundle, TileCheck, WIDTH};
 use crate::audit::across::{Memory as _, Repeat, Sighting, check_key_use, repeat_finding};
 use crate::audit::entries::{CheckedEntry, has_value};
@@ -13,7 +14,6 @@ use crate::core::entry::Decision;
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::Hash;
 use crate::core::tree::CompactRange;
-use crate::core::{limits, text};
 use crate::mirror::state::{Decisions, State};
 use crate::mirror::{Mirror, MirrorError};
 use std::collections::BTreeMap;
@@ -44,8 +44,6 @@ pub(super) struct Writer<'m> {
     /// The tree of all leaves taken so far.
     frontier: CompactRange,
     tally: Tally,
-    /// STHs as (size, time), ascending: which head covers an entry first.
-    covering: Vec<(u64, u64)>,
     batch: Vec<Bundle>,
     batch_bytes: usize,
     batch_entries: u64,
@@ -55,12 +53,7 @@ pub(super) struct Writer<'m> {
 }
 
 impl<'m> Writer<'m> {
-    pub(super) fn new(
-        mirror: &'m mut Mirror,
-        mode: Mode,
-        now: &str,
-        covering: Vec<(u64, u64)>,
-    ) -> Result<Writer<'m>, Fault> {
+    pub(super) fn new(mirror: &'m mut Mirror, mode: Mode, now: &str) -> Result<Writer<'m>, Fault> {
         let state = mirror.state().clone();
         let frontier = frontier_of(&state, mirror)?;
         let tally = state.tally();
@@ -72,7 +65,6 @@ impl<'m> Writer<'m> {
             state,
             frontier,
             tally,
-            covering,
             batch: Vec::new(),
             batch_bytes: 0,
             batch_entries: 0,
@@ -286,29 +278,8 @@ impl<'m> Writer<'m> {
                 self.put_finding(finding)?;
             }
         }
-        self.check_decided(entry)
-    }
-
-    /// An entry cannot have been decided after a head that covers it was signed.
-    fn check_decided(&mut self, entry: &CheckedEntry) -> Result<(), Fault> {
-        let Some([_, decided, _]) = entry.columns.times else { return Ok(()) };
-        let at = self.covering.partition_point(|(size, _)| *size <= entry.index);
-        let Some((size, time)) = self.covering.get(at).copied() else {
-            self.tally.add("decided-before-head", 0, 0, 1);
-            return Ok(());
-        };
-        let late = decided > time.saturating_add(limits::DECIDED_AFTER_HEAD_MS);
-        self.tally.record("decided-before-head", !late);
-        if late {
-            let message = format!(
-                "decided at {}, but covered by the head of size {size} that is dated {}",
-                text::time(decided),
-                text::time(time)
-            );
-            let id = entry.columns.id.as_deref();
-            let finding = Finding::of_entry(Code::DecidedAfterHead, entry.index, id, message);
-            self.put_finding(&finding)?;
-        }
+        // Held against heads once they are known to be of this tree: see `decided`.
+        self.tally.add(DECIDED_CHECK, 0, 0, u64::from(entry.columns.times.is_some()));
         Ok(())
     }
 }

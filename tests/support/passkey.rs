@@ -52,8 +52,24 @@ impl Passkey {
         [&head[..], &point[1..33], &[0x22, 0x58, 0x20], &point[33..]].concat()
     }
 
+    /// The public key as COSE_Key with `kty` as text, as some authenticators write it.
+    pub fn named_cose(&self) -> Vec<u8> {
+        let cose = self.cose();
+        [&cose[..2], b"\x63EC2", &cose[3..]].concat()
+    }
+
+    /// The authenticator data of the next assertion.
+    pub fn auth_data(&self) -> Vec<u8> {
+        [&sha256(RP_ID.as_bytes()).0[..], &[self.flags], &self.count.to_be_bytes()].concat()
+    }
+
     /// An entry that nobody approved, approved by this passkey.
-    pub fn approve(&self, mut entry: Value) -> Value {
+    pub fn approve(&self, entry: Value) -> Value {
+        self.approve_over(entry, &self.auth_data())
+    }
+
+    /// The same over any authenticator data.
+    pub fn approve_over(&self, mut entry: Value, auth_data: &[u8]) -> Value {
         let text = |name: &str| entry[name].as_str().unwrap();
         let nonce = countersign::core::encoding::decode_base64url(text("nonce")).unwrap();
         let challenge = [nonce, decode_hex(text("payloadHash")).unwrap()].concat();
@@ -62,15 +78,14 @@ impl Passkey {
             encode_base64url(&challenge),
             self.origin
         );
-        let auth_data = [&sha256(RP_ID.as_bytes()).0[..], &[self.flags], &self.count.to_be_bytes()].concat();
-        let signed = [&auth_data[..], &sha256(client_data.as_bytes()).0].concat();
+        let signed = [auth_data, &sha256(client_data.as_bytes()).0].concat();
         let signature: Signature = self.secret.sign(&signed);
         entry["decision"] = "approved".into();
         entry["credential"] = json!({
             "id": encode_base64url(&self.credential_id), "publicKey": encode_base64url(&self.cose()),
         });
         entry["assertion"] = json!({
-            "authenticatorData": encode_base64url(&auth_data),
+            "authenticatorData": encode_base64url(auth_data),
             "clientDataJSON": encode_base64url(client_data.as_bytes()),
             "signature": encode_base64url(signature.to_der().as_bytes()),
         });

@@ -58,6 +58,9 @@ pub struct MakerOptions {
     /// Which algorithms sign, by weight
     #[arg(long, default_value = "es256=85,rs256=8,eddsa=5,es384=2")]
     pub mix: Mix,
+    /// Publish COSE keys whose kty is its name, as some authenticators write it
+    #[arg(long)]
+    pub named_kty: bool,
     /// How many of a hundred entries are rejections
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=50))]
     pub rejected_percent: u8,

@@ -53,7 +53,7 @@ pub fn log_signer(options: &MakerOptions) -> Result<LogSigner, String> {
 pub fn maker(options: &MakerOptions) -> Result<Maker, String> {
     let seed = Seed::new(&options.seed);
     Ok(Maker {
-        ring: Arc::new(Ring::new(&seed, &options.mix, options.approvers)?),
+        ring: Arc::new(Ring::new(&seed, &options.mix, options.approvers, options.named_kty)?),
         seed,
         origin: options.origin.clone(),
         site: Site { rp_id: "approvals.example".to_owned(), origin: "https://approvals.example".to_owned() },

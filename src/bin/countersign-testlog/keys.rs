@@ -115,6 +115,17 @@ fn on_curve(head: &[u8], coordinates: &[u8], length: u8) -> Vec<u8> {
     [head, &[0x21, 0x58, length], x, &[0x22, 0x58, length], y].concat()
 }
 
+/// The same COSE_Key with the name of its key type in place of the number, as some authenticators write it.
+pub fn with_named_kty(cose: &[u8]) -> Vec<u8> {
+    // {1: kty, …}: every key made here begins so.
+    let name: &[u8] = match cose[2] {
+        1 => b"\x63OKP",
+        2 => b"\x63EC2",
+        _ => b"\x63RSA",
+    };
+    [&cose[..2], name, &cose[3..]].concat()
+}
+
 /// A passkey: a private key and how its authenticator behaves.
 pub struct Passkey {
     pub approver: String,

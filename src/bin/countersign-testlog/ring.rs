@@ -1,6 +1,6 @@
 //! Who has which passkey.
 
-use super::keys::{Habit, MOST_RSA, Passkey, Signer};
+use super::keys::{Habit, MOST_RSA, Passkey, Signer, with_named_kty};
 use super::seed::Seed;
 use countersign::core::crypto::Algorithm;
 use std::str::FromStr;
@@ -63,11 +63,11 @@ pub struct Ring {
 
 impl Ring {
     /// The passkeys of `approvers` people. Each algorithm gets its part of them by weight, but one at
-    /// least; which algorithm signs an entry goes by weight alone.
+    /// least; which algorithm signs an entry goes by weight alone. `named_kty`: their COSE keys have `kty` as text.
     ///
     /// # Errors
     /// There are fewer approvers than algorithms.
-    pub fn new(seed: &Seed, mix: &Mix, approvers: u32) -> Result<Ring, String> {
+    pub fn new(seed: &Seed, mix: &Mix, approvers: u32, named_kty: bool) -> Result<Ring, String> {
         let total = mix.total();
         let mut shares = Vec::new();
         let mut person = 0;
@@ -82,7 +82,12 @@ impl Ring {
             let part = u32::try_from(part).unwrap_or(u32::MAX).clamp(1, free.min(most));
             let passkeys = (0..part)
                 .map(|number| passkey(seed, *algorithm, person + number, number))
-                .collect::<Result<_, _>>()?;
+                .collect::<Result<Vec<Passkey>, _>>()?;
+            let named = |passkey: Passkey| match named_kty {
+                true => Passkey { cose: with_named_kty(&passkey.cose), ..passkey },
+                false => passkey,
+            };
+            let passkeys = passkeys.into_iter().map(named).collect();
             shares.push(Share { weight: *weight, passkeys });
             person += part;
         }

@@ -7,7 +7,7 @@
 use super::authenticator_data::{AuthenticatorData, Flags};
 use super::check::{Check, Outcome};
 use super::client_data::ClientData;
-use super::cose::KeyFinding;
+use super::cose::ParsedKey;
 use super::key_cache::KeyCache;
 use crate::core::crypto::{Disagreement, PublicKey, SignatureError};
 use crate::core::encoding::encode_base64url;
@@ -73,6 +73,9 @@ pub struct AssertionResult {
     pub key_identity: Option<Hash>,
     /// Whether the signature was checked and holds; other checks may have failed all the same.
     pub signature_valid: bool,
+    /// Whether the key made the signature over the bytes as they are given, also where one of them is of a size that
+    /// leaves the check `signature` unmade: then the key was used, whatever the assertion is worth.
+    pub key_used: bool,
     /// Present where the authenticator data parsed. Believe it only where `signature_valid`.
     pub authenticator: Option<AuthenticatorFacts>,
     /// SHA-256(authenticatorData ‖ clientDataJSON): the same assertion twice is a replay.
@@ -126,6 +129,7 @@ pub fn check_assertion(
         outcomes: [Outcome::NotChecked; Check::ALL.len()],
         key_identity: None,
         signature_valid: false,
+        key_used: false,
         authenticator: None,
         assertion_hash: sha256_pair(assertion.authenticator_data, assertion.client_data_json),
     };
@@ -134,8 +138,8 @@ pub fn check_assertion(
         check_client_data(&mut result, assertion, policy); // steps 2 to 6
     }
     // Step 11 compares keys, so the key is parsed before it; its own findings come after.
-    let key = if sizes.public_key { Some(keys.parse(assertion.public_key)?) } else { None };
-    let valid_key = key.as_ref().and_then(|key| key.as_ref().ok());
+    let key = if sizes.public_key { Some(keys.parse_noting(assertion.public_key)?) } else { None };
+    let valid_key = key.as_ref().and_then(|parsed| parsed.key.as_ref().ok());
     if sizes.authenticator_data {
         check_authenticator_data(&mut result, assertion, policy, valid_key, keys)?; // steps 7 to 11
     } else {
@@ -144,10 +148,13 @@ pub fn check_assertion(
     if let Some(key) = &key {
         check_key(&mut result, key); // step 12
     }
-    if let (Some(key), true, true, true) =
-        (valid_key, sizes.client_data, sizes.authenticator_data, sizes.signature)
-    {
-        check_signature(&mut result, assertion, key)?; // step 13
+    // Nothing that is longer is a signature of a key of this profile.
+    if let Some(key) = valid_key.filter(|_| sizes.signature) {
+        let verified = verify_signature(assertion, key)?;
+        result.key_used = verified.is_ok();
+        if sizes.client_data && sizes.authenticator_data {
+            check_signature(&mut result, verified, key); // step 13
+        }
     }
     Ok(result)
 }
@@ -306,8 +313,13 @@ fn is_entrys_key(
     }
 }
 
-fn check_key(result: &mut AssertionResult, key: &Result<PublicKey, KeyFinding>) {
-    match key {
+fn check_key(result: &mut AssertionResult, parsed: &ParsedKey) {
+    if parsed.has_named_kty && !matches!(&parsed.key, Err(finding) if finding.code != Code::SignatureInvalid)
+    {
+        let message = "the key's kty is its name, as some authenticators write it, where its number belongs";
+        result.findings.push((Code::KeyEncodingOdd, message.to_owned()));
+    }
+    match &parsed.key {
         Ok(key) => {
             result.key_identity = Some(key.identity());
             result.set(Check::Key, Outcome::Passed);
@@ -320,25 +332,32 @@ fn check_key(result: &mut AssertionResult, key: &Result<PublicKey, KeyFinding>) 
     }
 }
 
-fn check_signature(
-    result: &mut AssertionResult,
+/// Inner: whether the key made the signature, over the bytes as they are.
+fn verify_signature(
     assertion: &Assertion<'_>,
     key: &PublicKey,
-) -> Result<(), Disagreement> {
+) -> Result<Result<(), SignatureError>, Disagreement> {
     // The hash covers the received bytes, a byte order mark included.
     let client_data_hash = sha256(assertion.client_data_json);
     let signed = [assertion.authenticator_data, client_data_hash.as_bytes()].concat();
     match key.verify(&signed, assertion.signature) {
+        Err(SignatureError::Disagreement(disagreement)) => Err(disagreement),
+        verified => Ok(verified),
+    }
+}
+
+fn check_signature(result: &mut AssertionResult, verified: Result<(), SignatureError>, key: &PublicKey) {
+    match verified {
         Ok(()) => {
             result.signature_valid = true;
             result.set(Check::Signature, Outcome::Passed);
         }
         Err(SignatureError::Malformed(why)) => result.fail(Check::Signature, Code::SignatureMalformed, why),
+        // It ended the check before, and is held against nobody.
+        Err(SignatureError::Disagreement(_)) => {}
         Err(SignatureError::Invalid) => {
             let message = format!("this {} key did not make the signature", key.algorithm().as_str());
             result.fail(Check::Signature, Code::SignatureInvalid, message);
         }
-        Err(SignatureError::Disagreement(disagreement)) => return Err(disagreement),
     }
-    Ok(())
 }

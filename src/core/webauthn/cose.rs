@@ -3,7 +3,8 @@
 //!
 //! Proves that the bytes are one key of one of the four algorithms, with `kty`, `alg` and `crv` in
 //! agreement and nothing after it. Labels that are not known are tolerated; repeated ones are not,
-//! because two readers could then see two keys.
+//! because two readers could then see two keys. Some authenticators write `kty` as its name rather than its
+//! number; that is the same key, and is told apart for a warning.
 
 use super::cbor::{CborError, Reader};
 use crate::core::crypto::{Disagreement, KeyError, PublicKey};
@@ -60,6 +61,15 @@ pub enum CosePublicKey<'a> {
         /// The public key.
         x: &'a [u8; 32],
     },
+}
+
+/// What came of reading a COSE_Key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct ParsedKey {
+    /// The key, or what is wrong with it.
+    pub key: Result<PublicKey, KeyFinding>,
+    /// `kty` is a name that agrees with `alg` and `crv`.
+    pub has_named_kty: bool,
 }
 
 /// A map label (RFC 9052 section 1.5).
@@ -124,6 +134,26 @@ fn integer(item: Option<&[u8]>, name: &str) -> Result<i64, KeyFinding> {
     Reader::new(item).integer().map_err(|_| KeyFinding::malformed(format!("{name} is not an integer")))
 }
 
+/// How `kty` is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum KtyForm {
+    Number,
+    Name,
+}
+
+/// The number of a key type, and how it was written (RFC 9053 section 7: OKP, EC2; RFC 8230 section 4: RSA).
+fn key_type(item: Option<&[u8]>) -> Result<(i64, KtyForm), KeyFinding> {
+    let Some(Ok(name)) = item.map(|item| Reader::new(item).text()) else {
+        return Ok((integer(item, "kty")?, KtyForm::Number));
+    };
+    match name {
+        "OKP" => Ok((1, KtyForm::Name)),
+        "EC2" => Ok((2, KtyForm::Name)),
+        "RSA" => Ok((3, KtyForm::Name)),
+        _ => Err(KeyFinding::malformed("kty is text that names no key type of this profile")),
+    }
+}
+
 fn bytes<'a>(item: Option<&'a [u8]>, name: &str) -> Result<&'a [u8], KeyFinding> {
     let item = item.ok_or_else(|| KeyFinding::malformed(format!("{name} is missing")))?;
     Reader::new(item).bytes().map_err(|_| KeyFinding::malformed(format!("{name} is not a byte string")))
@@ -149,8 +179,16 @@ impl<'a> CosePublicKey<'a> {
     /// # Errors
     /// [`Code::KeyUnsupported`] for another `alg`, [`Code::KeyMalformed`] for anything else.
     pub fn decode(cose: &'a [u8]) -> Result<CosePublicKey<'a>, KeyFinding> {
+        CosePublicKey::decode_noting(cose).map(|(key, _)| key)
+    }
+
+    fn decode_noting(cose: &'a [u8]) -> Result<(CosePublicKey<'a>, KtyForm), KeyFinding> {
         let members = Members::read(cose)?;
-        let kty = integer(members.kty, "kty")?;
+        let (kty, form) = key_type(members.kty)?;
+        CosePublicKey::of_members(&members, kty).map(|key| (key, form))
+    }
+
+    fn of_members(members: &Members<'a>, kty: i64) -> Result<CosePublicKey<'a>, KeyFinding> {
         let alg = integer(members.alg, "alg")?;
         let crv = || integer(members.minus_1, "crv");
         match alg {
@@ -189,10 +227,20 @@ impl<'a> CosePublicKey<'a> {
     /// Inner: what is wrong with the key. Outer: the implementations differ about it, so nothing is
     /// concluded.
     pub fn parse(cose: &[u8]) -> Result<Result<PublicKey, KeyFinding>, Disagreement> {
-        let key = match CosePublicKey::decode(cose) {
-            Ok(decoded) => decoded.validate(),
-            Err(finding) => return Ok(Err(finding)),
+        CosePublicKey::parse_noting(cose).map(|parsed| parsed.key)
+    }
+
+    /// The same, with what is to be said of how it was written.
+    pub(super) fn parse_noting(cose: &[u8]) -> Result<ParsedKey, Disagreement> {
+        let (decoded, form) = match CosePublicKey::decode_noting(cose) {
+            Ok(decoded) => decoded,
+            Err(finding) => return Ok(ParsedKey { key: Err(finding), has_named_kty: false }),
         };
+        let key = CosePublicKey::judged(decoded.validate())?;
+        Ok(ParsedKey { key, has_named_kty: form == KtyForm::Name })
+    }
+
+    fn judged(key: Result<PublicKey, KeyError>) -> Result<Result<PublicKey, KeyFinding>, Disagreement> {
         match key {
             Ok(key) => Ok(Ok(key)),
             Err(KeyError::Malformed(why)) => Ok(Err(KeyFinding::malformed(why))),
@@ -242,7 +290,7 @@ const _: () = assert!(*RSA_BITS.end() / 8 + 64 <= crate::core::limits::MAX_COSE_
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::encoding::decode_hex;
+    use crate::core::encoding::{decode_hex, encode_hex};
 
     const X: &str = "a5fd5ce1b1c458c530a54fa61b31bf6b04be8b97afde54dd8cbb69275a8a1be1";
     const Y: &str = "fa3a3231dd9deed9d1897be5a6228c59501e4bcd12975d3dff730f01278ea61c";
@@ -284,6 +332,49 @@ mod tests {
         for alg in ["3823", "390101", "25", "00", "382e"] {
             assert_eq!(key("02", alg, "01"), Some(Code::KeyUnsupported), "{alg}");
         }
+    }
+
+    #[test]
+    fn a_named_key_type_is_the_same_key() {
+        let good = "44e06ddd331c36a8dc667bab52bcae63486c916aa5e339e6acebaa84934bf832";
+        let modulus = format!("c1{}01", "5a".repeat(254));
+        let keys = [
+            (format!("a501KTY03262001215820{X}225820{Y}"), "02", "63454332"),
+            (format!("a401KTY03272006215820{good}"), "01", "634f4b50"),
+            (format!("a401KTY03390100205901 00{modulus}2143010001").replace(' ', ""), "03", "63525341"),
+        ];
+        let noting = |hex: &str| CosePublicKey::parse_noting(&decode_hex(hex).unwrap()).unwrap();
+        for (key, number, name) in &keys {
+            let (ordinary, named) = (noting(&key.replace("KTY", number)), noting(&key.replace("KTY", name)));
+            assert_eq!(ordinary.key, named.key, "{key}");
+            assert!(named.key.is_ok_and(|key| key.identity() == ordinary.key.unwrap().identity()), "{key}");
+            assert_eq!((ordinary.has_named_kty, named.has_named_kty), (false, true));
+            // A longer head of the text is no other text; in bytes, in other letters, or of another type it is none.
+            let longer = format!("7803{}", &name[2..]);
+            assert!(noting(&key.replace("KTY", &longer)).has_named_kty);
+            let lower = format!("63{}", encode_hex(&decode_hex(&name[2..]).unwrap().to_ascii_lowercase()));
+            let others = keys.iter().map(|(_, _, other)| (*other).to_owned()).filter(|other| other != name);
+            let none =
+                [format!("43{}", &name[2..]), lower, "60".to_owned(), "6131".to_owned(), "f6".to_owned()];
+            for wrong in others.chain(none) {
+                let wrong = noting(&key.replace("KTY", &wrong));
+                assert_eq!(
+                    wrong.key.map_err(|finding| finding.code).err(),
+                    Some(Code::KeyMalformed),
+                    "{key}"
+                );
+                assert!(!wrong.has_named_kty);
+            }
+        }
+        // The name stands at its own label, which is there once.
+        assert_eq!(code(&format!("a66141634543320326200101 02215820{X}225820{Y}").replace(' ', "")), None);
+        assert_eq!(
+            code(&format!("a6016345433201020326200121 5820{X}225820{Y}").replace(' ', "")),
+            Some(Code::KeyMalformed)
+        );
+        // An algorithm that is not known is so with a name, too; a point off the curve is malformed.
+        assert_eq!(code(&format!("a501634543320338232001215820{X}225820{Y}")), Some(Code::KeyUnsupported));
+        assert_eq!(code(&format!("a5016345433203262001215820{X}225820{X}")), Some(Code::KeyMalformed));
     }
 
     #[test]

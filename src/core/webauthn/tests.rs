@@ -100,6 +100,59 @@ fn the_checks_stand_in_the_order_of_the_specification() {
     }
 }
 
+fn with_named_kty(cose: &[u8]) -> Vec<u8> {
+    [&cose[..2], b"\x63EC2", &cose[3..]].concat()
+}
+
+#[test]
+fn a_named_key_type_is_a_warning_and_the_same_key() {
+    let mut odd = kit();
+    odd.public_key = with_named_kty(&odd.public_key);
+    let result = odd.check();
+    assert_eq!(codes(&result), [Code::KeyEncodingOdd]);
+    assert!(result.signature_valid && result.outcomes().all(|(_, outcome)| outcome == Outcome::Passed));
+    assert_eq!(result.key_identity, kit().check().key_identity);
+    // Attested data may have the key in either encoding.
+    for [entrys, attested] in [[false, true], [true, false], [true, true]] {
+        let written = |odd: bool| if odd { with_named_kty(&kit().public_key) } else { kit().public_key };
+        let mut kit = kit();
+        kit.public_key = written(entrys);
+        kit.auth_data =
+            auth_data("a.example", 0x45, &[&[0; 16][..], &[0, 1, 7], &written(attested)].concat());
+        let expected = [&[Code::AttestedDataPresent][..], if entrys { &[Code::KeyEncodingOdd] } else { &[] }];
+        assert_eq!(codes(&kit.check()), expected.concat());
+    }
+}
+
+/// Sizes beyond the caps leave the check unmade, and yet the key made the signature over what is there.
+#[test]
+fn a_key_is_used_where_its_signature_holds_over_the_bytes_as_they_are() {
+    let edits: [fn(&mut Kit); 7] = [
+        |kit| kit.auth_data.truncate(36),
+        |kit| kit.auth_data.clear(),
+        |kit| kit.auth_data.resize(4097, 0),
+        |kit| kit.auth_data.push(0),
+        |kit| kit.client_data = " ".repeat(8193),
+        |kit| kit.client_data.clear(),
+        |kit| kit.credential_id.clear(),
+    ];
+    for edit in edits {
+        let mut kit = kit();
+        edit(&mut kit);
+        let result = kit.check();
+        assert!(result.key_used && !result.nothing_failed(), "{:?}", result.findings);
+        let sized = result.outcome(Check::Signature) == Outcome::Passed;
+        assert_eq!(result.signature_valid, sized, "{:?}", result.findings);
+        let forged = kit.check_with(&self::kit().sign()[..]);
+        assert_eq!(forged.key_used, forged.signature_valid, "{:?}", forged.findings);
+    }
+    let mut changed = kit();
+    let signature = changed.sign();
+    changed.auth_data.truncate(36);
+    assert!(!changed.check_with(&signature).key_used);
+    assert!(!changed.check_with(&[signature, vec![0; 1024]].concat()).key_used);
+}
+
 /// What an edit makes of a kit: the one finding, and the check that it fails.
 fn one_fault(edit: impl FnOnce(&mut Kit), code: Code, check: Check) {
     let mut kit = kit();

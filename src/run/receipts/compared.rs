@@ -50,9 +50,12 @@ impl Mirrored<'_> {
 
     /// The times of STHs, which contradict each other without any tree.
     fn compare_times(&self, seen: &[Head]) -> Result<(), NoReceipt> {
-        for head in seen {
-            let Some(time) = head.timestamp() else { continue };
-            for stored in self.mirror.sths_against(head.size(), time, self.key)? {
+        let sths: Vec<(&Head, (u64, u64))> =
+            seen.iter().filter_map(|head| Some((head, (head.size(), head.timestamp()?)))).collect();
+        let times: Vec<(u64, u64)> = sths.iter().map(|(_, sth)| *sth).collect();
+        let against = self.mirror.sths_against(&times, self.key)?;
+        for ((head, _), others) in sths.iter().zip(against) {
+            for stored in others {
                 if let Some(kind) = contradictions(head, &stored.head).first() {
                     return Err(contradiction(*kind, [head, &stored.head], self.key));
                 }

@@ -11,6 +11,7 @@ use super::load::{Loaded, Own};
 use super::signing::{Listed, SignedHead};
 use super::tamper;
 use super::track::Track;
+use countersign::core::limits::SIGNERS_CLOCKS_MS;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{PoisonError, RwLock};
@@ -20,9 +21,6 @@ const EARLIER: u64 = 60_000;
 
 /// How long ago the head was signed that a rolled-back log goes back behind, in milliseconds: no cache explains that.
 const LONG_AGO: u64 = 2 * HOUR;
-
-/// How much later than the first head a smaller one is dated, in milliseconds: more than the clocks of two signers differ.
-const LATER: u64 = 2 * 60_000;
 
 const NO_KEY: &str = "the log's private key is not known";
 
@@ -160,7 +158,9 @@ impl World {
                 }
                 HistoryLie::Shrink(count) => {
                     size = Some(fewer(first.current.size, *count)?);
-                    time = Some(first.last_time() + LATER);
+                    // Later by more than the clocks of two signers may differ.
+                    let later = first.last_time().saturating_add(SIGNERS_CLOCKS_MS);
+                    time = first.pen.as_ref().map(|pen| pen.time_after(later));
                     grows = false;
                 }
                 HistoryLie::KeySwap => {

@@ -109,7 +109,7 @@ pub const LIES: &[Row<Lie>] = &[
     ),
     row(
         value("shrink", "COUNT", "10"),
-        "from phase 2 on the log serves a head of COUNT entries fewer that is dated two minutes later",
+        "from phase 2 on the log serves a head of COUNT entries fewer that is dated later, by more than a minute",
         [
             Some(violation(&["head-rollback", "sth-time-contradiction"], TIME).second()),
             Some(violation(&["head-rollback", "sth-time-contradiction"], TIME).second()),
