@@ -495,6 +495,20 @@ fn misbehaviour_files_are_where_the_mirror_is() {
     assert_eq!(names(links.folder.path()), ["chain.db", "folder", "other.db"]);
 }
 
+/// As earlier versions left it.
+#[test]
+fn a_mark_that_is_named_after_a_link_is_pointed_out() {
+    let case = case();
+    let auditor = begun(&case);
+    let links = links(&auditor);
+    let of_link = links.folder.path().join("other.db.mark");
+    fs::rename(auditor.beside_db(".mark"), &of_link).unwrap();
+    let outcome = audit_by(&auditor, &links.file, case.last_step(), &[]);
+    outcome.expect_fault(&["beside the link", "move", "other.db.mark"]);
+    fs::rename(&of_link, auditor.beside_db(".mark")).unwrap();
+    assert_eq!(audit_by(&auditor, &links.file, case.last_step(), &[]).exit, 0);
+}
+
 /// What a database that is gone left is not taken into a new one.
 #[test]
 fn a_new_mirror_takes_nothing_from_one_that_is_gone() {

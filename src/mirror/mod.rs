@@ -167,13 +167,13 @@ impl Mirror {
     }
 
     /// Opens an existing mirror.
-    pub fn open(path: &Path, key: &LogKey) -> Result<Mirror> {
-        let path = &path::resolve(path)?;
+    pub fn open(given: &Path, key: &LogKey) -> Result<Mirror> {
+        let path = &path::resolve(given)?;
         if !exists(path)? {
             return Err(MirrorError::Missing(path.to_owned()));
         }
         let lock = lock(path)?;
-        Mirror::open_locked(path, key, lock, false)
+        Mirror::open_locked(path, key, lock, false).map_err(|error| path::with_mark_of_link(error, given))
     }
 
     fn open_locked(path: &Path, key: &LogKey, lock: Lock, adopt: bool) -> Result<Mirror> {

@@ -7,7 +7,7 @@
 //!   names that SQLite opens by itself.
 
 use super::beside::{beside, folder, plain};
-use super::{MirrorError, Result, beside_error, io_error};
+use super::{MirrorError, Result, beside_error, io_error, mark};
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -124,6 +124,20 @@ pub(super) fn sole(metadata: &Metadata) -> io::Result<()> {
         0 | 1 => Ok(()),
         names => Err(io::Error::other(format!("it has {names} names (hard links): remove the others"))),
     }
+}
+
+/// Earlier versions named the mark after a link to the mirror: where it is still there, says so.
+pub(super) fn with_mark_of_link(error: MirrorError, given: &Path) -> MirrorError {
+    let MirrorError::RolledBack(place, why) = error else { return error };
+    let (ours, of_link) = (mark::path_of(&place), mark::path_of(given));
+    let is_left = fs::symlink_metadata(&ours).is_err()
+        && fs::symlink_metadata(&of_link).is_ok_and(|metadata| metadata.is_file());
+    let said = if is_left {
+        format!("{why}. There is one beside the link that leads to it: move {of_link:?} to {ours:?}")
+    } else {
+        why
+    };
+    MirrorError::RolledBack(place, said)
 }
 
 /// Makes the file that a new database is built in, where nobody can have put anything. The file stays open beside
@@ -270,17 +284,18 @@ mod tests {
     /// The last line of defence: SQLite itself follows no link.
     #[test]
     fn a_database_is_not_opened_through_a_link() {
+        use crate::mirror::connect;
         use rusqlite::OpenFlags;
         let folder = tempfile::tempdir().unwrap();
         let real = fs::canonicalize(folder.path()).unwrap();
         fs::create_dir(real.join("data")).unwrap();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        drop(super::super::connect(&real.join("data/m.db"), flags).unwrap());
+        drop(connect(&real.join("data/m.db"), flags).unwrap());
         symlink("data", real.join("linked")).unwrap();
         symlink("data/m.db", real.join("m.db")).unwrap();
         symlink("data/new.db", real.join("new.db")).unwrap();
         for name in ["linked/m.db", "m.db", "new.db"] {
-            assert!(super::super::connect(&real.join(name), flags).is_err(), "{name}");
+            assert!(connect(&real.join(name), flags).is_err(), "{name}");
         }
         assert!(!real.join("data/new.db").exists());
     }
