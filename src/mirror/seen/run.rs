@@ -72,13 +72,16 @@ impl<'a> Run<'a> {
     pub fn find(&self, caches: &Caches, keys: &[Key], found: &mut [Option<u64>]) -> Result<()> {
         let mut fence: Option<(usize, Arc<Fence>)> = None;
         let mut block: Option<(usize, Block)> = None;
+        // Before this value all that are not before the open fence are under it.
+        let mut end = None;
         for (key, found) in keys.iter().zip(found).filter(|(_, found)| found.is_none()) {
-            let Some(number) = self.header.holding(*key) else { continue };
-            let here = match fence.take() {
-                Some((at, here)) if at == number => here,
+            let (number, here) = match fence.take() {
+                Some(open) if end.is_none_or(|end| *key < end) => open,
                 _ => {
+                    let Some(number) = self.header.holding(*key) else { continue };
+                    end = self.header.items().get(number.saturating_add(1)).map(|item| item.first);
                     block = None;
-                    self.fence_cached(number, caches)?
+                    (number, self.fence_cached(number, caches)?)
                 }
             };
             if here.filter.may_contain(*key)

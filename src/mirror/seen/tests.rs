@@ -393,3 +393,72 @@ fn a_run_in_the_state_is_read_back_as_it_was_written() {
         assert!(wrong != json && serde_json::from_str::<RunRef>(&wrong).is_err(), "{wrong}");
     }
 }
+
+/// What a transaction remembered is known if and only if it was committed.
+#[test]
+fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
+    use crate::audit::across::Memory as _;
+    let directory = tempfile::tempdir().unwrap();
+    let key = "log.approvals.example/2026+9978b3d0+AaRzICHzMeGTiBChYq8/zJub2Q6ZCWwzLfgLcAHvPG2u";
+    let key = crate::core::head::LogKey::parse(key).unwrap();
+    let path = directory.path().join("mirror.db");
+    let mut mirror = Mirror::create_or_open(&path, &key).unwrap();
+    let remember = |mirror: &mut Mirror, index: u64| {
+        let repeats = mirror.remember(&mut [sighting(1, index), sighting(index, index)]).unwrap();
+        repeats.first().map(|repeat| repeat.first)
+    };
+    let stands = |mirror: &Mirror, runs: usize| {
+        assert_eq!((mirror.seen.runs(), mirror.state.seen.len()), (mirror.state.seen.as_slice(), runs));
+        assert!(mirror.check_seen(&|| false).unwrap());
+    };
+    // Given up in so many words, by a fault, and because it cannot be committed.
+    mirror.begin().unwrap();
+    assert_eq!(remember(&mut mirror, 10), None);
+    assert_eq!(remember(&mut mirror, 11), Some(10), "known in the transaction");
+    mirror.rollback().unwrap();
+    stands(&mirror, 0);
+    let fault = mirror.transact(|mirror, _| {
+        assert_eq!(remember(mirror, 20), None);
+        Err::<(), _>(mirror.wrong_memory(20))
+    });
+    assert!(fault.is_err());
+    stands(&mirror, 0);
+    mirror.begin().unwrap();
+    assert_eq!(remember(&mut mirror, 30), None);
+    mirror.db.execute_batch("ALTER TABLE state RENAME TO elsewhere").unwrap();
+    assert!(mirror.commit(mirror.state.clone()).is_err());
+    stands(&mirror, 0);
+    // Committed with a state that was taken before, as audits do.
+    let state = mirror.state.clone();
+    mirror.begin().unwrap();
+    assert_eq!(remember(&mut mirror, 40), None);
+    mirror.commit(state).unwrap();
+    stands(&mirror, 1);
+    assert_eq!(mirror.transact(|mirror, _| Ok(remember(mirror, 50))).unwrap(), Some(40));
+    drop(mirror);
+    let mut mirror = Mirror::open(&path, &key).unwrap();
+    stands(&mirror, 2);
+    assert_eq!(mirror.transact(|mirror, _| Ok(remember(mirror, 60))).unwrap(), Some(40));
+    assert_eq!(mirror.scrub_seen(mirror.state.seen_scrubbed, 100).unwrap(), Cursor::default());
+    // Forgotten with the checks, which a transaction can take back as well.
+    let fault = mirror.transact(|mirror, state| {
+        mirror.forget_checks(state)?;
+        assert_eq!(remember(mirror, 70), None);
+        Err::<(), _>(mirror.wrong_memory(70))
+    });
+    assert!(fault.is_err());
+    stands(&mirror, 3);
+    mirror.transact(Mirror::forget_checks).unwrap();
+    stands(&mirror, 0);
+    assert_eq!(mirror.transact(|mirror, _| Ok(remember(mirror, 80))).unwrap(), None);
+}
+
+/// The table of a mirror that the disk damaged is named, with what to do.
+#[test]
+fn a_fault_says_which_table_and_what_to_do() {
+    let fault = Fault::Wrong("block 3 of fence 0 of run 9 does not have its digest".to_owned());
+    let said = fault.of(Path::new("m.db")).to_string();
+    for word in ["seen_rows", "disagrees with the state", "block 3 of fence 0 of run 9", "--full"] {
+        assert!(said.contains(word), "{said}");
+    }
+}
