@@ -162,7 +162,7 @@ fn without_proofs(leaves: &[Vec<u8>]) -> ApiLog {
     ApiLog::new(&key(), leaves, &[250, 300]).change(|asked, answer| {
         let of_newest = asked.ends_with("&second=300") || asked.ends_with("&treeSize=300");
         let bundle = asked.ends_with("/verification");
-        answer.filter(|bytes| !of_newest && !(bundle && Bundle::read(bytes).unwrap().index >= 250))
+        answer.filter(|bytes| !(of_newest || bundle && Bundle::read(bytes).unwrap().index >= 250))
     })
 }
 
