@@ -434,29 +434,11 @@ fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
     assert_eq!(remember(&mut mirror, 40), None);
     mirror.commit(state).unwrap();
     stands(&mirror, 1);
-<<<<<<< HEAD
-    mirror
-        .transact(|mirror, _| {
-            assert_eq!(remember(mirror, 50), Some(40));
-            Ok(())
-        })
-        .unwrap();
-    drop(mirror);
-    let mut mirror = Mirror::open(&path, &key).unwrap();
-    stands(&mirror, 2);
-    mirror
-        .transact(|mirror, _| {
-            assert_eq!(remember(mirror, 60), Some(40));
-            Ok(())
-        })
-        .unwrap();
-=======
     assert_eq!(mirror.transact(|mirror, _| Ok(remember(mirror, 50))).unwrap(), Some(40));
     drop(mirror);
     let mut mirror = Mirror::open(&path, &key).unwrap();
     stands(&mirror, 2);
     assert_eq!(mirror.transact(|mirror, _| Ok(remember(mirror, 60))).unwrap(), Some(40));
->>>>>>> h6
     assert_eq!(mirror.scrub_seen(mirror.state.seen_scrubbed, 100).unwrap(), Cursor::default());
     // Forgotten with the checks, which a transaction can take back as well.
     let fault = mirror.transact(|mirror, state| {
@@ -468,16 +450,7 @@ fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
     stands(&mirror, 3);
     mirror.transact(Mirror::forget_checks).unwrap();
     stands(&mirror, 0);
-<<<<<<< HEAD
-    mirror
-        .transact(|mirror, _| {
-            assert_eq!(remember(mirror, 80), None);
-            Ok(())
-        })
-        .unwrap();
-=======
     assert_eq!(mirror.transact(|mirror, _| Ok(remember(mirror, 80))).unwrap(), None);
->>>>>>> h6
 }
 
 /// The table of a mirror that the disk damaged is named, with what to do.
