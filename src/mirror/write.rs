@@ -42,16 +42,7 @@ impl Mirror {
     /// Commits with this state. Durable when it returns.
     pub fn commit(&mut self, mut state: State) -> Result<()> {
         state.generation = self.state.generation.saturating_add(1);
-        let written = self.seals.borrow_mut().write(&self.db);
-        self.sql(written)?;
-        state.set_seals(self.seals.borrow().roots());
-        state.seen = self.seen.runs().to_vec();
-        let (json, digest) = state_row(&state);
-        let result = self
-            .db
-            .prepare_cached("UPDATE state SET json = ?1, digest = ?2 WHERE one = 1")
-            .and_then(|mut update| update.execute(params![json, digest.0]))
-            .and_then(|_| self.db.execute_batch("COMMIT"));
+        let result = self.write_state(&mut state).and_then(|()| self.db.execute_batch("COMMIT"));
         if let Err(error) = self.sql(result) {
             // What was not committed must not be part of what is committed next.
             let _ = self.rollback();
@@ -59,6 +50,16 @@ impl Mirror {
         }
         self.state = state;
         Ok(())
+    }
+
+    /// Writes the seals of what was changed, and the state that they hang from.
+    fn write_state(&self, state: &mut State) -> rusqlite::Result<()> {
+        self.seals.borrow_mut().write(&self.db)?;
+        state.set_seals(self.seals.borrow().roots());
+        state.seen = self.seen.runs().to_vec();
+        let (json, digest) = state_row(state);
+        let mut update = self.db.prepare_cached("UPDATE state SET json = ?1, digest = ?2 WHERE one = 1")?;
+        update.execute(params![json, digest.0]).map(drop)
     }
 
     /// Gives a transaction up.
