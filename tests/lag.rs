@@ -149,6 +149,12 @@ fn what_no_lag_explains_is_a_gap_at_once() {
         .change(|asked, answer| answer.filter(|_| !asked.starts_with("entries?")));
     let lab = lab();
     assert_eq!(lab.desk(0).audit(&nothing.source()).codes(), ["gap"]);
+    // One proof of the newest tree, out of others that are answered.
+    for refused in ["consistency?first=250&second=300", "inclusion?index=299&treeSize=300"] {
+        let log = ApiLog::new(&key(), &leaves, &[100, 250, 300])
+            .change(move |asked, answer| answer.filter(|_| asked != refused));
+        assert_eq!(lab.desk(0).audit(&log.source()).codes(), ["gap"], "{refused}");
+    }
     // Static files, behind caches or not.
     let mut files = honest_log(&key(), &leaves);
     files.remove("tile/entries/001.p/44");

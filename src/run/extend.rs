@@ -24,8 +24,9 @@ use crate::source::{LogApi, LogSource};
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
-/// New entries from which on the last of them are asked for first: 256 bundles, of which one more costs little.
-const MANY: u64 = 256 * WIDTH;
+/// Entries beyond which the last of them are asked for first, whatever `--max-entries` allows: as many as it allows where
+/// it is not given. Of fewer, what there is can be fetched and checked before anything is missing.
+const MANY: u64 = 100_000_000;
 
 /// How a pass over the new bundles ended.
 enum Pass {
@@ -76,8 +77,7 @@ impl Run<'_> {
     /// A head can be signed over any number of entries. Before many are fetched, or refused for being too many, its last
     /// ones are asked for: where they are not there, that is said, and nothing else is fetched for this head.
     fn lacks_its_end(&mut self, source: &dyn LogSource, head: &Head) -> Result<bool, Fault> {
-        let new = head.size().saturating_sub(self.mirror.state().rooted);
-        if new <= MANY && head.size() <= self.options.max_entries {
+        if head.size() <= self.options.max_entries.min(MANY) {
             return Ok(false);
         }
         let n = head.size().saturating_sub(1) / WIDTH;

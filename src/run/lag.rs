@@ -13,7 +13,7 @@
 //!   older head that never came here before is none of that where the larger one is dated more than an hour ago;
 //! - a head that is dated later than the larger one is no older head;
 //! - a place that never served an entry, and says that it has none, is not a replica that is behind; nor is one that
-//!   answers no question of a kind at all.
+//!   answers no question of a kind at all, or another one about the same tree.
 
 use super::answers::Question;
 use super::taker::{BadBundle, Flaw};
@@ -227,7 +227,8 @@ impl Run<'_> {
     }
 
     /// Whether a replica that does not have its newest trees yet explains that a question is not answered: nobody was
-    /// shown a tree an hour ago that could answer it, and the like of it about the first entries is answered here.
+    /// shown a tree an hour ago that could answer it, and the like of it about the first entries is answered here. Who
+    /// answers another question about the same tree has that tree, and refuses this one.
     pub(super) fn may_be_behind(&self, asked: Question) -> Result<bool, Fault> {
         let Some(source) = self.source.filter(|source| source.lag() == Lag::Replicas) else {
             return Ok(false);
@@ -240,8 +241,17 @@ impl Run<'_> {
             return Ok(false);
         }
         Ok(match asked {
-            Question::Consistency(_, size) => size > 2 && api.consistency(1, 2).is_ok(),
-            Question::Inclusion(_, size) => size > 1 && api.inclusion(0, 1).is_ok(),
+            Question::Consistency(first, size) => {
+                let other = if first == 1 { 2 } else { 1 };
+                let refused =
+                    || api.consistency(other, size).is_ok() && api.consistency(first, size).is_err();
+                size > 2 && api.consistency(1, 2).is_ok() && !refused()
+            }
+            Question::Inclusion(index, size) => {
+                let other = u64::from(index == 0);
+                let refused = || api.inclusion(other, size).is_ok() && api.inclusion(index, size).is_err();
+                size > 1 && api.inclusion(0, 1).is_ok() && !refused()
+            }
             Question::Verification(0) => false,
             Question::Verification(_) => {
                 let leaves = self.mirror.leaves(0, 1)?;
