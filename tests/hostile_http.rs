@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use support::lab::{Answer, Files, Lab};
 use support::log::{TestKey, honest_log, rejected_leaves};
-use support::{Reply, Request, TestServer};
+use support::{HANG, Reply, Request, TestServer};
 
 const FILES: [&str; 6] =
     ["checkpoint", "sth", "tile/0/000", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/44"];
@@ -56,7 +56,7 @@ fn audit(lab: &Lab, file: &str, odd: impl Fn(&Request) -> Reply + Send + Sync + 
     let source = source::open(&server.url(), false, &impatient()).unwrap_or_else(|error| panic!("{error}"));
     let started = Instant::now();
     let answer = lab.desk(0).audit(source.as_ref());
-    assert!(started.elapsed() < Duration::from_secs(20), "{file}: {:?}", started.elapsed());
+    assert!(started.elapsed() < HANG, "{file}: {:?}", started.elapsed());
     assert!(answer.faults.is_empty(), "{file}: {answer:?}");
     answer
 }

@@ -6,7 +6,8 @@ mod support;
 use serde_json::json;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+use support::HANG;
 use support::cli::{Auditor, Outcome};
 use support::lab::{Files, write_files};
 use support::log::{HEAD_TIME, TestKey, bundle_of, honest_log, leaf, rejected, rejected_leaves, root_of};
@@ -83,7 +84,7 @@ fn a_head_may_claim_any_size() {
         let outcome = again.audit(log.path(), &["--init", "--max-entries", "18446744073709551615"]);
         assert!([1, 3].contains(&outcome.exit), "size {size}, any number allowed: {outcome:#?}");
         assert_eq!(again.audit(log.path(), &[]).exit, outcome.exit, "size {size}, the second time");
-        assert!(started.elapsed() < Duration::from_secs(20), "size {size} took {:?}", started.elapsed());
+        assert!(started.elapsed() < HANG, "size {size} took {:?}", started.elapsed());
     }
 }
 
@@ -295,7 +296,7 @@ fn a_bundle_of_the_longest_leaves() {
     outcome.expect(1, &["leaf-malformed"]);
     assert_eq!(outcome.findings().len(), 256);
     assert_eq!(bundle_of(&leaves).len(), 256 * 65_537);
-    assert!(started.elapsed() < Duration::from_secs(60));
+    assert!(started.elapsed() < HANG);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use support::cli::{Auditor, Outcome, program, run};
 use support::lab::Files;
 use support::log::{TestKey, honest_log, leaf, rejected, rejected_leaves};
-use support::{Reply, Request, TestServer, serve_dir};
+use support::{HANG, Reply, Request, TestServer, serve_dir};
 use tls::TlsServer;
 
 const BEARER: &str = "Tk-s3cret-bearer";
@@ -231,16 +231,18 @@ fn time_and_rate_are_kept() {
     let least = Duration::from_millis(100) * u32::try_from(server.paths().len() - 1).unwrap();
     assert!(server.paths().len() > 4 && begun.elapsed() >= least, "{:?}", begun.elapsed());
 
-    let slow = TestServer::start(|_| Reply::ok("late").after(Duration::from_secs(30)));
-    for (options, part) in [
-        (["--timeout", "200ms", "--retry-for", "700ms"], "no full answer within"),
-        (["--timeout", "20s", "--deadline", "500ms"], "the run's --deadline of 500ms has passed"),
+    let slow = TestServer::start(|_| Reply::ok("late").after(HANG));
+    for (options, part, most) in [
+        (["--timeout", "200ms", "--retry-for", "700ms"], "no full answer within", 12),
+        (["--timeout", "20s", "--deadline", "500ms"], "the run's --deadline of 500ms has passed", 4),
     ] {
-        let begun = Instant::now();
+        let before = slow.paths().len();
         let outcome = auditor.audit(slow.url(), &options);
         assert_eq!(outcome.exit, 3, "{outcome:?}");
         assert!(outcome.stdout.contains(part), "{outcome:?}");
-        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+        // Load makes the attempts fewer: patience is a matter of time, and not of their number.
+        let asked = slow.paths().len() - before;
+        assert!(asked <= most, "asked {asked} times");
     }
 }
 

@@ -24,7 +24,7 @@ const IMPATIENT: [&str; 4] = ["--timeout", "2s", "--retry-for", "4s"];
 
 /// What one audit may take: both formats of a head, entries and a few answers, each for as long as
 /// `IMPATIENT` allows, while other audits have the same two cores.
-const LONGEST: Duration = Duration::from_secs(45);
+const LONGEST: Duration = support::HANG;
 
 /// Peak resident memory of an audit, whatever is sent.
 const MOST_MEMORY: u64 = 300_000_000;

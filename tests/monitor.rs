@@ -176,13 +176,20 @@ fn a_stop_in_the_middle_of_an_audit_is_soon_and_harmless() {
     for (way, signal) in [("", "TERM"), ("api+", "INT")] {
         let table =
             log_table("main", &format!("{way}{}", log.url), &auditor.db(), log.log_key(), "init = true");
+        let before = log.stats()["requests"].as_u64().unwrap();
         let mut monitor = Monitor::start(&config(auditor.directory(), &format!("{table}workers = 1\n")));
         monitor.wait("started");
-        std::thread::sleep(Duration::from_millis(1500));
+        log.wait_asked(before + 2);
         let begun = Instant::now();
         monitor.signal(signal);
-        assert_eq!(monitor.end(Duration::from_secs(5)), 0, "{way}: {:#?}", monitor.events());
-        assert!(monitor.of_kind("audited").is_empty(), "{way}: it should have been in the middle");
+        assert_eq!(monitor.end(support::HANG), 0, "{way}: {:#?}", monitor.events());
+        // Not after its patience with what was under way.
+        assert_eq!(monitor.wait("stopped")["message"], "stopped", "{way}");
+        assert!(
+            monitor.of_kind("audited").is_empty(),
+            "{way}: it should have been in the middle: {:#?}",
+            monitor.events()
+        );
         monitor.wait("audit-stopped");
         println!("{way}stopped after {:?}", begun.elapsed());
         // The mirror opens without --init, and what is missing is fetched.
@@ -249,12 +256,13 @@ fn an_init_that_is_left_in_is_said() {
 
 #[test]
 fn of_two_monitors_on_one_mirror_the_second_says_so() {
-    let slow = serve_demo(&["--disturb", "slow:600", "--page", "40"]);
+    let slow = serve_demo(&["--disturb", "slow:700", "--page", "40"]);
     let auditor = Auditor::new(slow.log_key());
     let path = watch(&auditor, &slow, "workers = 1");
     let first = Monitor::start(&path);
     first.wait("started");
-    std::thread::sleep(Duration::from_millis(1000));
+    // It has the mirror before it asks anything.
+    slow.wait_asked(1);
     let second = Monitor::start(&path);
     let said = second.wait("in-use");
     assert!(said["message"].as_str().unwrap().contains("in use"), "{said}");
@@ -332,7 +340,7 @@ fn a_missing_mirror_and_a_missed_interval_are_ills() {
     monitor.wait_health(200, "ok");
     // Somebody holds the mirror's database, and audits wait for it.
     let db = rusqlite::Connection::open(auditor.db()).unwrap();
-    db.busy_timeout(Duration::from_secs(10)).unwrap();
+    db.busy_timeout(support::HANG).unwrap();
     db.execute_batch("BEGIN IMMEDIATE").unwrap();
     monitor.wait_health(503, "an interval was missed");
     db.execute_batch("ROLLBACK").unwrap();
@@ -383,7 +391,7 @@ fn the_service_manager_hears_that_it_is_ready_alive_and_stopping() {
         (UnixDatagram::bind(&file).unwrap(), file.to_str().unwrap().to_owned()),
         (abstract_one, format!("@{name}")),
     ] {
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.set_read_timeout(Some(support::HANG)).unwrap();
         let hear = || {
             let mut message = [0; 100];
             let length = socket.recv(&mut message).unwrap();
@@ -399,7 +407,7 @@ fn the_service_manager_hears_that_it_is_ready_alive_and_stopping() {
         }
         monitor.signal("TERM");
         while hear() != "STOPPING=1" {}
-        assert_eq!(monitor.end(Duration::from_secs(5)), 0);
+        assert_eq!(monitor.end(support::HANG), 0);
     }
 }
 
@@ -407,7 +415,7 @@ fn the_service_manager_hears_that_it_is_ready_alive_and_stopping() {
 fn raw(monitor: &Monitor, bytes: &[u8]) -> String {
     let address = monitor.wait("started")["listen"].as_str().unwrap().to_owned();
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(support::HANG)).unwrap();
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -445,10 +453,8 @@ fn strangers_get_little_and_no_secret() {
     // Many who say nothing hold nobody up for long.
     let address = monitor.wait("started")["listen"].as_str().unwrap().to_owned();
     let silent: Vec<TcpStream> = (0..40).map(|_| TcpStream::connect(&address).unwrap()).collect();
-    let begun = Instant::now();
     assert_eq!(monitor.page("/healthz").0, 200);
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
-    drop(silent);
+    assert!(silent.iter().any(support::is_open), "it was answered only when they were all gone");
 }
 
 /// What it costs to wait. Printed; only gross waste fails.

@@ -39,7 +39,7 @@ fn told(path: &Path) -> Vec<Value> {
 fn wait_for(what: &str, done: impl Fn() -> bool) {
     let started = Instant::now();
     while !done() {
-        assert!(started.elapsed() < Duration::from_secs(60), "{what}");
+        assert!(started.elapsed() < support::HANG, "{what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

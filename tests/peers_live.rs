@@ -82,7 +82,7 @@ impl Side {
                 return alert;
             }
             let events = self.monitor().events();
-            assert!(begun.elapsed() < Duration::from_secs(60), "no {what}: {:#?} {events:#?}", self.told());
+            assert!(begun.elapsed() < support::HANG, "no {what}: {:#?} {events:#?}", self.told());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -35,7 +35,7 @@ fn held_to_the_bound(what: &str, command: Command, exits: &[i32]) {
     // A run may be over before it was looked at.
     let peak = watched.peak.unwrap_or(0);
     assert!(peak <= MOST, "{what}: {peak} bytes");
-    assert!(watched.took < Duration::from_secs(30), "{what}: {:?}", watched.took);
+    assert!(watched.took < support::HANG, "{what}: {:?}", watched.took);
 }
 
 #[test]

@@ -8,16 +8,16 @@ use countersign::source::tiled::Tiled;
 use countersign::source::{FetchError, Http, HttpOptions, LogSource as _, OpenError, Outcome, Requests};
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
-use support::{Reply, TestServer, serve_dir};
+use support::{HANG, Reply, TestServer, serve_dir};
 
 const HEAD: &[u8] = b"log.example\n1\nAAAA\n";
 
 /// Patience in milliseconds; the proportions are those of the defaults.
 fn options() -> HttpOptions {
     HttpOptions {
-        connect_timeout: Duration::from_secs(2),
-        attempt_timeout: Duration::from_millis(600),
-        resource_timeout: Duration::from_secs(6),
+        connect_timeout: HANG,
+        attempt_timeout: HANG,
+        resource_timeout: HANG,
         retries: 2,
         later_retries: 2,
         backoff_base: Duration::from_millis(2),
@@ -38,8 +38,18 @@ fn log_at(url: &str) -> Tiled<Http> {
 }
 
 fn checkpoint_of(replies: Vec<Reply>) -> (Result<Vec<u8>, FetchError>, TestServer) {
+    checkpoint_with(&options(), replies)
+}
+
+fn checkpoint_with(options: &HttpOptions, replies: Vec<Reply>) -> (Result<Vec<u8>, FetchError>, TestServer) {
     let server = TestServer::scripted([("/checkpoint", replies)]);
-    (log_at(&server.url()).checkpoint(), server)
+    let log = open(&server.url(), options).map_err(|error| error.to_string()).unwrap();
+    (log.checkpoint(), server)
+}
+
+/// For servers that never answer in time, and are not waited for.
+fn hurried() -> HttpOptions {
+    HttpOptions { attempt_timeout: Duration::from_millis(600), ..options() }
 }
 
 #[track_caller]
@@ -118,13 +128,18 @@ fn passing_faults_are_asked_again() {
         Reply::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nlog\r\n"),
         Reply::raw("not HTTP at all\r\n\r\n"),
         gzipped(&gzip(HEAD)[..15]),
-        Reply::ok(HEAD).after(Duration::from_secs(1)),
     ];
     for fault in faults {
         let (result, server) = checkpoint_of(vec![fault.clone(), Reply::ok(HEAD)]);
         assert_eq!(result.as_deref(), Ok(HEAD), "{fault:?}");
         assert_eq!(server.paths().len(), 2);
     }
+    // The answer that comes may itself be late where much else is done.
+    let late = Reply::ok(HEAD).after(HANG);
+    let patient = HttpOptions { retries: 1000, ..hurried() };
+    let (result, server) = checkpoint_with(&patient, vec![late, Reply::ok(HEAD)]);
+    assert_eq!(result.as_deref(), Ok(HEAD));
+    assert!(server.paths().len() >= 2);
 }
 
 #[test]
@@ -155,25 +170,24 @@ fn no_server_is_unavailable() {
 
 #[test]
 fn slow_servers_end() {
-    let silent = Reply::raw("").after(Duration::from_secs(5));
-    let slow_head = Reply::raw("HTTP/1.1 200 OK\r\nX: ").drip(b'x', Duration::from_millis(50), 100);
-    let slow_body = Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n").drip(
+    const WITHOUT_END: usize = 10_000;
+    let silent = Reply::raw("").after(HANG);
+    let slow_head = Reply::raw("HTTP/1.1 200 OK\r\nX: ").drip(b'x', Duration::from_millis(50), WITHOUT_END);
+    let slow_body = Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n").drip(
         b'x',
         Duration::from_millis(50),
-        100,
+        WITHOUT_END,
     );
     let slow_chunks = Reply::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;").drip(
         b'x',
         Duration::from_millis(50),
-        100,
+        WITHOUT_END,
     );
     std::thread::scope(|scope| {
         for fault in [silent, slow_head, slow_body, slow_chunks] {
             scope.spawn(move || {
-                let begun = Instant::now();
-                let (result, _server) = checkpoint_of(vec![fault]);
+                let (result, _server) = checkpoint_with(&hurried(), vec![fault]);
                 assert_unavailable(result, "no full answer within 600ms (asked 3 times)");
-                assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
             });
         }
     });
@@ -181,32 +195,32 @@ fn slow_servers_end() {
 
 #[test]
 fn the_deadline_of_the_resource_holds_over_all_attempts() {
-    let server = TestServer::scripted([("/checkpoint", vec![Reply::raw("").after(Duration::from_secs(3))])]);
-    let impatient = HttpOptions { retries: 1000, resource_timeout: Duration::from_secs(1), ..options() };
-    let begun = Instant::now();
+    let server = TestServer::scripted([("/checkpoint", vec![Reply::raw("").after(HANG)])]);
+    let impatient = HttpOptions { retries: 1000, resource_timeout: Duration::from_secs(1), ..hurried() };
     let log = open(&server.url(), &impatient).map_err(|e| e.to_string()).unwrap();
     assert_unavailable(log.checkpoint(), "no full answer");
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    // One attempt of 600 ms, one with what is left, and perhaps one that had next to nothing left.
+    assert!(server.paths().len() <= 3, "asked {} times in a second", server.paths().len());
 }
 
 #[test]
 fn retry_after_is_honoured_up_to_the_cap() {
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3));
-    for (value, least, most) in [("1", 1000, 2500), (date.as_str(), 1000, 4500), ("0", 0, 900)] {
+    for (value, least) in [("1", 1000), (date.as_str(), 1000), ("0", 0)] {
         let headers = format!("Retry-After: {value}\r\n");
         let begun = Instant::now();
         let limited = Reply::status("429 Too Many Requests", &headers, "");
         assert_eq!(checkpoint_of(vec![limited, Reply::ok(HEAD)]).0.as_deref(), Ok(HEAD));
         let elapsed = begun.elapsed();
         assert!(elapsed >= Duration::from_millis(least), "{value}: {elapsed:?}");
-        assert!(elapsed < Duration::from_millis(most), "{value}: {elapsed:?}");
+        assert!(elapsed < HANG, "{value}: {elapsed:?}");
     }
     let tomorrow = Reply::status("503 Service Unavailable", "Retry-After: 86400\r\n", "");
     let server = TestServer::scripted([("/checkpoint", vec![tomorrow, Reply::ok(HEAD)])]);
     let capped = HttpOptions { retry_after_cap: Duration::from_millis(100), ..options() };
     let begun = Instant::now();
     open(&server.url(), &capped).map_err(|e| e.to_string()).unwrap().checkpoint().unwrap();
-    assert!(begun.elapsed() >= Duration::from_millis(100) && begun.elapsed() < Duration::from_secs(2));
+    assert!(begun.elapsed() >= Duration::from_millis(100) && begun.elapsed() < HANG);
 }
 
 #[test]
@@ -225,13 +239,16 @@ fn requests_are_counted_by_how_they_came_out() {
         (vec![Reply::ok(vec![b'x'; MAX_CHECKPOINT + 1])], vec![(Outcome::TooLarge, 1)]),
         (vec![Reply::raw(""), there.clone()], vec![(Outcome::Failed, 1), (Outcome::Ok, 1)]),
         (
-            vec![Reply::raw("").after(Duration::from_secs(2)), there.clone()],
-            vec![(Outcome::Late, 1), (Outcome::Ok, 1)],
+            // What never comes is late however late all else is.
+            vec![Reply::raw("").after(HANG)],
+            vec![(Outcome::Late, 3)],
         ),
     ] {
         let requests = Requests::default();
+        let is_late = expected.iter().any(|(outcome, _)| *outcome == Outcome::Late);
         let server = TestServer::scripted([("/checkpoint", replies)]);
-        let counting = HttpOptions { requests: requests.clone(), ..options() };
+        let limits = if is_late { hurried() } else { options() };
+        let counting = HttpOptions { requests: requests.clone(), ..limits };
         let _ = open(&server.url(), &counting).map_err(|e| e.to_string()).unwrap().checkpoint();
         let counted = Outcome::ALL.map(|outcome| (outcome, requests.so_far(outcome)));
         let counted: Vec<(Outcome, u64)> = counted.into_iter().filter(|(_, count)| *count > 0).collect();

@@ -4,7 +4,6 @@ mod support;
 
 use serde_json::Value;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 use support::cli::{self, Auditor, Outcome};
 use support::served::Served;
 use support::watching::{ALEX, Bench, by, hits, mixed, of};
@@ -34,12 +33,14 @@ fn a_hit_is_told_of_once_a_report_is_printed() {
 #[test]
 #[cfg(unix)]
 fn an_audit_that_is_told_to_stop_still_reports() {
-    let log = Served::start(&["--entries", "600", "--disturb", "slow:1000"]);
+    let log = Served::start(&["--entries", "600", "--disturb", "slow:2000"]);
     let auditor = Auditor::new(log.log_key());
-    for signal in ["-TERM", "-INT"] {
+    for (asked, signal) in [(1, "-TERM"), (2, "-INT")] {
+        let before = log.stats()["requests"].as_u64().unwrap();
         let mut command = auditor.audit_command(log.tiles_url(), &["--init"]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(1500));
+        // It catches signals before it asks anything.
+        log.wait_asked(before + asked);
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
         let output = child.wait_with_output().unwrap();
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -86,9 +86,18 @@ pub fn read_whole(reader: &mut dyn Read, limit: usize) -> Result<Vec<u8>, ReadEr
         return Err(ReadError::of_file(UTF_16));
     }
     if bytes.len() > limit {
-        return Err(ReadError::of_file(format!("longer than the {limit} bytes that such a file may have")));
+        return Err(ReadError::of_file(format!("longer than {}", size(limit))));
     }
     Ok(bytes)
+}
+
+/// A limit, as it is written in the sources.
+fn size(bytes: usize) -> String {
+    match (bytes >> 10, bytes >> 20) {
+        (_, mib) if mib << 20 == bytes && mib > 0 => format!("{mib} MiB"),
+        (kib, _) if kib << 10 == bytes && kib > 0 => format!("{kib} KiB"),
+        _ => format!("{bytes} bytes"),
+    }
 }
 
 /// [`read_whole`] of what must be UTF-8.
@@ -123,8 +132,12 @@ mod tests {
         assert_eq!(text(b"a\xef\xbb\xbf", 9), Ok("a\u{feff}".to_owned()));
         assert_eq!(text(b"", 0), Ok(String::new()));
         for long in [&b"abcd"[..], b"\xef\xbb\xbfabcd", b"\xef\xbb\xbfabcdefghijk"] {
-            assert!(text(long, 3).unwrap_err().contains("longer than the 3 bytes"), "{long:?}");
+            assert_eq!(text(long, 3).unwrap_err(), "longer than 3 bytes", "{long:?}");
         }
+        assert_eq!(
+            [size(4 << 20), size(64 << 10), size(0), size(1025)],
+            ["4 MiB", "64 KiB", "0 bytes", "1025 bytes"]
+        );
         assert!(text(b"\xff", 3).unwrap_err().contains("not UTF-8"));
     }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// No alert comes later.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// An alert as it must be: kind, code, severity, and whether a misbehaviour file is with it.
 pub type Expected = (&'static str, &'static str, &'static str, bool);

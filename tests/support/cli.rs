@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// No test needs longer for one run; a run that does hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = super::HANG;
 
 /// The relying party id of every test log.
 pub const RP_ID: &str = "approvals.example";

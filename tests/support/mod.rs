@@ -32,6 +32,26 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// No machine is so busy: what takes longer does not end. Nothing shorter is asserted of any clock that the rest of the
+/// machine can hold up.
+pub const HANG: Duration = Duration::from_secs(300);
+
+/// Looks again and again until it is so.
+#[track_caller]
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < HANG, "never {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether the other side has left this connection open.
+pub fn is_open(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    matches!(stream.peek(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
 /// A request as far as the tests care.
 #[derive(Clone, Debug)]
 pub struct Request {

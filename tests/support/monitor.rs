@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// No event that a test waits for comes later.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = super::HANG;
 
 /// A running monitor.
 pub struct Monitor {
@@ -157,7 +157,7 @@ impl Monitor {
     #[track_caller]
     pub fn stop(&mut self) {
         self.signal("TERM");
-        assert_eq!(self.end(Duration::from_secs(5)), 0, "{:#?}", self.events());
+        assert_eq!(self.end(super::HANG), 0, "{:#?}", self.events());
     }
 }
 

@@ -54,6 +54,12 @@ impl Served {
         let answer = client.get(format!("{}/stats", self.url.trim_end_matches("/log"))).send().unwrap();
         serde_json::from_slice(&answer.bytes().unwrap()).unwrap()
     }
+
+    /// Waits until so many requests have come, whoever they were from.
+    #[track_caller]
+    pub fn wait_asked(&self, requests: u64) {
+        super::until("asked so often", || self.stats()["requests"].as_u64().unwrap() >= requests);
+    }
 }
 
 impl Drop for Served {

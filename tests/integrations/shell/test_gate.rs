@@ -290,10 +290,10 @@ fn no_crash_and_no_silence_is_an_answer() {
         gate.refuses_with(&format!("exit {code}"));
         gate.refuses_with(&format!("{REAL}; exit {code}"));
     }
-    for script in ["exec sleep 20", "sleep 20", "trap '' TERM; sleep 20"] {
+    for script in ["exec sleep 400", "sleep 400", "trap '' TERM; sleep 400"] {
         let started = Instant::now();
         gate.refuses_with(script);
-        assert!(started.elapsed() < Duration::from_secs(10), "{script}");
+        assert!(started.elapsed() < Duration::from_secs(300), "{script}");
     }
 }
 
