@@ -215,7 +215,7 @@ fn read_policy(path: &Path) -> Result<TlogPolicy, Failure> {
     }
     let bytes = output::read_file(path, limits::MAX_POLICY)
         .map_err(|failure| failure.within(|why| format!("--policy: {why}")))?;
-    TlogPolicy::parse(&bytes).map_err(|error| format!("policy {} {error}", output::name(path)).into())
+    TlogPolicy::parse(&bytes).map_err(|error| format!("policy {path:?} {error}").into())
 }
 
 /// The key that was given, or else those of the policy. A policy that lists logs is about no other log: with a

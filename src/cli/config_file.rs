@@ -5,7 +5,6 @@ use super::args::{DecisionOption, ExpectedOptions, Format};
 use super::failure::Failure;
 use super::monitor_args::LogFormat;
 use super::net::NetOptions;
-use super::output;
 use super::peer_tables::PeerTable;
 use super::toml_error;
 use super::watch_tables::WatchTable;
@@ -201,12 +200,11 @@ pub fn of_one_log(path: &Path, name: Option<&str>) -> Result<ConfigFile, Failure
         Config::One(file) => Ok(*file),
         Config::Several(mut several) => match (several.log.pop(), several.log.is_empty()) {
             (Some(file), true) => Ok(file),
-            (None, _) => Err(format!("config {}: {NO_LOG}", output::name(path)).into()),
+            (None, _) => Err(format!("config {path:?}: {NO_LOG}").into()),
             (Some(file), false) => {
                 several.log.push(file);
                 Err(format!(
-                    "config {} is of several logs ([[log]]): say which with --name NAME ({})",
-                    output::name(path),
+                    "config {path:?} is of several logs ([[log]]): say which with --name NAME ({})",
                     several.names()
                 )
                 .into())
@@ -236,11 +234,11 @@ pub fn read(path: &Path, name: Option<&str>) -> Result<Config, Failure> {
             None => Err(format!("--name {}: it is of one log, which has no name in it", quoted(name))),
         },
     };
-    chosen.map(|()| config).map_err(|why| format!("config {}: {why}", output::name(path)).into())
+    chosen.map(|()| config).map_err(|why| format!("config {path:?}: {why}").into())
 }
 
 fn read_whole(path: &Path) -> Result<Config, Failure> {
-    let fail = |why: String| format!("config {}: {why}", output::name(path));
+    let fail = |why: String| format!("config {path:?}: {why}");
     let text = File::open(path)
         .map_err(ReadError::from)
         .and_then(|mut file| read_text(&mut file, MAX_CONFIG))

@@ -142,5 +142,5 @@ fn read<T>(path: &Path, read: impl FnOnce(&mut dyn Read) -> Result<T, ReadError>
         true => read(&mut io::stdin().lock()),
         false => File::open(path).map_err(ReadError::from).and_then(|mut file| read(&mut file)),
     };
-    read.map_err(|error| Failure::new(error.is_local, format!("cannot read {}: {error}", name(path))))
+    read.map_err(|error| Failure::new(error.is_local, format!("cannot read {path:?}: {error}")))
 }

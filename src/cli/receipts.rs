@@ -7,6 +7,7 @@ use crate::core::limits::MAX_RECEIPT;
 use crate::core::text;
 use crate::source::user_file;
 use serde::de::IgnoredAny;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -62,6 +63,9 @@ impl Receipts {
                 paths.push(path.clone());
             }
         }
+        if paths.is_empty() && passed_over == 0 {
+            return Err(format!("no receipts there: looked for {} files", EXTENSIONS.join(", ")).into());
+        }
         let many = folders || paths.len() > 1;
         Ok(Receipts { paths: paths.into_iter(), lines: None, many, passed_over, unread: Vec::new() })
     }
@@ -102,7 +106,7 @@ impl Receipts {
     /// Opens a file or stdin: gives the one receipt in it, or goes over to its lines.
     fn begin(&mut self, path: &Path) -> Result<Option<Named>, Failure> {
         let source = output::name(path);
-        let fail = |error: io::Error| unread(&source, &error);
+        let fail = |error: io::Error| unread(format_args!("{path:?}"), &error);
         let mut reader: Box<dyn Read> = match path == Path::new("-") {
             true => Box::new(io::stdin()),
             false => Box::new(File::open(path).map_err(fail)?),
@@ -147,13 +151,13 @@ impl Lines {
     }
 }
 
-fn unread(name: &str, error: &io::Error) -> Failure {
+fn unread(name: impl fmt::Display, error: &io::Error) -> Failure {
     Failure::new(user_file::is_local(error), format!("cannot read {name}: {error}"))
 }
 
 /// The receipts of a directory by name, sorted. Folders in it are not entered.
 fn list(folder: &Path, paths: &mut Vec<PathBuf>, passed_over: &mut usize) -> Result<(), Failure> {
-    let fail = |error: io::Error| unread(&output::name(folder), &error);
+    let fail = |error: io::Error| unread(format_args!("{folder:?}"), &error);
     let (mut found, mut length) = (Vec::new(), 0_usize);
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
@@ -166,8 +170,7 @@ fn list(folder: &Path, paths: &mut Vec<PathBuf>, passed_over: &mut usize) -> Res
             length = length.saturating_add(path.as_os_str().len());
             if length > MOST_NAMES {
                 return Err(format!(
-                    "{} has too many receipts: give them on stdin, one on each line",
-                    output::name(folder)
+                    "{folder:?} has too many receipts: give them on stdin, one on each line"
                 )
                 .into());
             }

@@ -64,7 +64,7 @@ pub fn run(settings: &Settings, options: VerifyOptions, answer: &mut Answer) -> 
 /// are read.
 fn read_payload(path: &Path, action: Option<&str>) -> Result<PayloadHashes, Failure> {
     let fail = |error: io::Error| {
-        Failure::new(is_local(&error), format!("cannot read the payload {}: {error}", output::name(path)))
+        Failure::new(is_local(&error), format!("cannot read the payload {path:?}: {error}"))
     };
     let mut reader: Box<dyn Read> = match path == Path::new("-") {
         true => Box::new(io::stdin()),
@@ -181,7 +181,7 @@ impl Job<'_> {
             }
             _ if !receipts.unread.is_empty() => Err("not everything that was named could be read".into()),
             _ => {
-                // What was not checked is no pass, and a script that made an empty directory made no slip of usage.
+                // All of what was there was passed over: no pass, and no slip of usage.
                 output::error(NONE);
                 Ok(Conclusion::Incomplete.exit_code())
             }

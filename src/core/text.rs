@@ -74,7 +74,8 @@ pub fn reason(why: &str) -> String {
 }
 
 /// What is said of a file that is [UTF-16](is_utf16).
-pub const UTF_16: &str = "it is UTF-16 text, as some editors and shells write it: save it as UTF-8";
+pub const UTF_16: &str =
+    "it is UTF-16 text, as some editors and shells write it, and not UTF-8: save it as that";
 
 /// What is said of a file where its line ends are why it does not parse.
 pub const CRLF: &str = "its lines end in CRLF, as on Windows: save it with Unix line ends (LF)";
