@@ -8,6 +8,7 @@ use super::mail_stream::{Bounded, Deadline};
 use super::smtp::SmtpConfig;
 use super::starttls::start_tls;
 use crate::core::text::escape;
+use crate::source::start::runtime;
 use crate::source::{Secrets, ca_certificates};
 use lettre::Message;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
@@ -96,7 +97,7 @@ impl MailServer {
 
     /// Gives it one mail. Not for a thread that runs asynchronous tasks.
     pub(super) fn take(&self, mail: &Message) -> Fate {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let runtime = match runtime() {
             Ok(runtime) => runtime,
             Err(error) => return Fate::Down(format!("no mail can be sent: {error}")),
         };

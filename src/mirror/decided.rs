@@ -1,6 +1,6 @@
 //! When entries say that they were decided, against the heads that cover them.
 
-use super::heads::{Query, key_of, only};
+use super::head_query::{Query, key_of, only};
 use super::seal::Table;
 use super::state::State;
 use super::write::int;

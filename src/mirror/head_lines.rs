@@ -1,6 +1,7 @@
 //! The history of heads as it is handed to others: a line of JSON each, from a mirror that may be in use.
 
-use super::heads::{Raw, SELECT, StoredHead, raw, stored_head};
+use super::head_query::{Raw, SELECT, raw, stored_head};
+use super::heads::StoredHead;
 use super::path::{exists, resolve};
 use super::seal::{Table, total};
 use super::{MirrorError, Result, SCHEMA_VERSION, check_log, connect, read, sql_error};

@@ -1,6 +1,6 @@
 //! Heads that are known to be of one history by proof, without their leaves (`--heads-only`).
 
-use super::heads::{Query, has, only};
+use super::head_query::{Query, has, only};
 use super::seal::Flag;
 use super::{Mirror, Result, StoredHead};
 use crate::core::head::{Head, LogKey};

@@ -1,6 +1,6 @@
 //! Which of the kept heads the log itself lists (specification section 5, `GET heads`).
 
-use super::heads::{Query, has, key_of, only};
+use super::head_query::{Query, has, key_of, only};
 use super::seal::{Flag, MAX_KEY, Table};
 use super::write::int;
 use super::{Mirror, Result, StoredHead};

@@ -20,7 +20,7 @@
 //! | `sole` | that nobody else wrote to it, whatever became of the lock |
 //! | `beside` | the files beside it, written whole, and whose they are |
 //! | `write`, `read` | leaves, nodes, columns |
-//! | `heads`, `listed`, `links` | signed heads; which of them the log lists itself, and which are of one history by proof |
+//! | `heads`, `head_query`, `listed`, `links` | signed heads; which of them the log lists itself, and which are of one history by proof |
 //! | `decided` | when entries say that they were decided, against the heads that cover them |
 //! | `times` | which signed heads are out of order by their times |
 //! | `head_lines` | the history of heads for others, read beside a running audit |
@@ -39,6 +39,7 @@ mod decided;
 mod error;
 mod findings;
 mod head_lines;
+mod head_query;
 mod heads;
 mod holder;
 mod links;

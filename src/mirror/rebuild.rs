@@ -6,7 +6,7 @@
 //! missing of them nobody can make again, and it is said. The damaged file is kept beside the new one.
 
 use super::check::Folded;
-use super::heads::{SELECT, raw, stored_head};
+use super::head_query::{SELECT, raw, stored_head};
 use super::mark::Mark;
 use super::path::{exists, resolve};
 use super::seal::{Node, Seals, Table, seal_all, total};

@@ -1,6 +1,6 @@
 //! The times of STHs: which are out of order with which.
 
-use super::heads::{Query, key_of, only};
+use super::head_query::{Query, key_of, only};
 use super::seal::{MAX_KEY, Node, Table};
 use super::state::State;
 use super::write::int;
