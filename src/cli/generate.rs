@@ -31,7 +31,9 @@ pub fn man(directory: Option<&Path>, answer: &mut Answer) -> Result<u8, Failure>
     };
     // A name that is no directory is a slip, also where there is nothing yet.
     if !directory.is_dir() {
-        return Err(Failure::Usage(format!("{directory:?} is no directory: create it")));
+        return Err(Failure::Usage(format!(
+            "cannot write the manual pages: {directory:?} is no directory; create it first"
+        )));
     }
     let mut commands = vec![command];
     while let Some(command) = commands.pop() {

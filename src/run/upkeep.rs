@@ -3,7 +3,7 @@
 
 use super::answers::Answer;
 use super::recheck::proved_root;
-use super::work::{TileCheck, WIDTH, compare_tile, fold};
+use super::work::{TileCheck, WIDTH, compare_tile_once, fold};
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
 use crate::core::finding::Code;
@@ -103,7 +103,7 @@ impl Run<'_> {
         if level == 0 {
             let leaves = self.mirror.leaves(first, end)?;
             let hashes: Vec<_> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
-            return Ok(matches!(compare_tile(source, index, width, &hashes), Ok(TileCheck::Same)));
+            return Ok(matches!(compare_tile_once(source, index, width, &hashes), Ok(TileCheck::Same)));
         }
         let mut ours = Vec::new();
         for n in first..end {

@@ -291,6 +291,22 @@ pub(super) fn compare_tile(
     width: u16,
     hashes: &[LeafHash],
 ) -> Result<TileCheck, Piece> {
+    match compare_tile_once(source, n, width, hashes)? {
+        TileCheck::Doubt(doubt) if !doubt.missing => {
+            settle(source)?;
+            compare_tile_once(source, n, width, hashes)
+        }
+        checked => Ok(checked),
+    }
+}
+
+/// The same in one look: of a tile that is known to be wrong, whether it still is.
+pub(super) fn compare_tile_once(
+    source: &dyn LogSource,
+    n: u64,
+    width: u16,
+    hashes: &[LeafHash],
+) -> Result<TileCheck, Piece> {
     if !source.has_tiles() {
         return Ok(TileCheck::NotCompared);
     }
@@ -299,15 +315,11 @@ pub(super) fn compare_tile(
         let (chunks, rest) = bytes.as_chunks::<32>();
         rest.is_empty() && chunks.len() == hashes.len() && chunks.iter().zip(hashes).all(|(a, b)| *a == b.0.0)
     };
-    let once = || match source.tile(0, n, width) {
-        Ok(bytes) if same(&bytes) => Ok(None),
-        Ok(_) | Err(FetchError::TooLarge { .. }) => Ok(Some(false)),
-        Err(FetchError::NotFound { .. }) => Ok(Some(true)),
-        Err(error) => Err(Piece::Unknown(error.to_string())),
+    let missing = match source.tile(0, n, width) {
+        Ok(bytes) if same(&bytes) => return Ok(TileCheck::Same),
+        Ok(_) | Err(FetchError::TooLarge { .. }) => false,
+        Err(FetchError::NotFound { .. }) => true,
+        Err(error) => return Err(Piece::Unknown(error.to_string())),
     };
-    let missing = match once()? {
-        Some(false) => settle(source).and_then(|()| once())?,
-        first => first,
-    };
-    Ok(missing.map_or(TileCheck::Same, |missing| TileCheck::Doubt(TileDoubt { path, missing })))
+    Ok(TileCheck::Doubt(TileDoubt { path, missing }))
 }
