@@ -139,10 +139,29 @@ fn a_mirror_of_an_earlier_format_that_lost_a_table_is_taken_on_from_its_leaves()
     }
     let auditor = of_format_4(&case);
     auditor.sql("DELETE FROM heads");
-    auditor.audit(case.last_step(), &[]).expect_fault(&["no signed head"]);
+    auditor.audit(case.last_step(), &[]).expect_fault(&["no signed head", "--rebuild"]);
+    // And the advice works.
+    assert_eq!(auditor.command(&["mirror", "check", "--rebuild", "--db", "{db}"]).exit, 3);
+    assert_eq!(auditor.audit(case.last_step(), &[]).findings(), expected);
     let auditor = of_format_4(&case);
     auditor.sql("UPDATE leaves SET leaf = (SELECT leaf FROM leaves WHERE idx = 3) WHERE idx = 2");
     assert_eq!(auditor.audit(case.last_step(), &[]).exit, 5);
+}
+
+/// That it is behind is said before it is brought up to date, which moves it on.
+#[test]
+fn a_rolled_back_mirror_of_an_earlier_format_is_noticed() {
+    let case = named("across-replay-between-runs");
+    let auditor = of_format_4(&case);
+    let mark = fs::read_to_string(auditor.beside_db(".mark")).unwrap();
+    let lines: Vec<&str> = mark.lines().collect();
+    let later: u64 = lines[2].parse::<u64>().unwrap() + 1;
+    let body = format!("{}\n{}\n{later}\n", lines[0], lines[1]);
+    let digest = countersign::core::hash::sha256(body.as_bytes());
+    fs::write(auditor.beside_db(".mark"), format!("{body}{digest}\n")).unwrap();
+    for _ in 0..2 {
+        auditor.audit(case.last_step(), &[]).expect_fault(&["rolled back"]);
+    }
 }
 
 #[test]

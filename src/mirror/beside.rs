@@ -122,7 +122,7 @@ pub(super) fn sync_directory(file: &Path) -> io::Result<()> {
 /// Gives a file that was made just now to the owner of the mirror, with the mirror's mode. Only root can; for all
 /// others the file is theirs already, or the mirror is not theirs to write.
 #[cfg(unix)]
-fn give(file: &File, mirror: &Path) {
+pub(super) fn give(file: &File, mirror: &Path) {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
     let (Ok(ours), Ok(theirs)) = (file.metadata(), fs::symlink_metadata(mirror)) else { return };
     if ours.uid() == theirs.uid() && ours.gid() == theirs.gid() {
@@ -136,7 +136,37 @@ fn give(file: &File, mirror: &Path) {
 
 /// Elsewhere files are of who may write the directory.
 #[cfg(not(unix))]
-fn give(_: &File, _: &Path) {}
+pub(super) fn give(_: &File, _: &Path) {}
+
+/// Gives a database that is to take the place of `mirror` its owner and its mode, which may be stricter than that of a
+/// new one.
+///
+/// # Errors
+/// They cannot be given: whoever could read the mirror could not read this one, or others could.
+#[cfg(unix)]
+pub(super) fn succeed(place: &Path, mirror: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (file, theirs) = (File::open(place)?, fs::symlink_metadata(mirror)?);
+    give(&file, mirror);
+    file.set_permissions(theirs.permissions())?;
+    let ours = file.metadata()?;
+    if (ours.uid(), ours.gid()) != (theirs.uid(), theirs.gid()) {
+        return Err(io::Error::new(
+            ErrorKind::PermissionDenied,
+            "it is of another user: run this as its owner",
+        ));
+    }
+    Ok(())
+}
+
+/// Elsewhere files are of who may write the directory.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub(super) fn succeed(_: &Path, _: &Path) -> io::Result<()> {
+    Ok(())
+}
 
 #[cfg(all(test, unix))]
 mod tests {

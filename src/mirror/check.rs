@@ -23,11 +23,29 @@ pub struct Part {
     pub wrong: Option<String>,
 }
 
+/// What a check of a mirror came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Checked {
+    /// Every part.
+    pub parts: Vec<Part>,
+    /// Entries that the next audit checks again: what follows from them is not there yet.
+    pub unchecked: u64,
+}
+
+impl Checked {
+    /// Whether every part is what was written.
+    pub fn is_whole(&self) -> bool {
+        self.parts.iter().all(|part| part.wrong.is_none())
+    }
+}
+
 impl Part {
     fn new(name: &'static str, rows: u64, checked: Result<()>) -> Result<Part> {
         let wrong = match checked {
             Ok(()) => None,
-            Err(MirrorError::Damaged(_, why) | MirrorError::WrongMemory(_, why)) => Some(why),
+            Err(
+                MirrorError::Damaged(_, why) | MirrorError::WrongMemory(_, why) | MirrorError::Io(_, why),
+            ) => Some(why),
             Err(error) => return Err(error),
         };
         Ok(Part { name, rows, wrong })
@@ -39,11 +57,7 @@ impl Mirror {
     ///
     /// # Errors
     /// The mirror cannot be read at all. A part that is not what was written is no error.
-    pub fn check_parts(
-        &self,
-        key: &LogKey,
-        stopped: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Option<Vec<Part>>> {
+    pub fn check_parts(&self, key: &LogKey, stopped: &(dyn Fn() -> bool + Sync)) -> Result<Option<Checked>> {
         let mut whole = true;
         let file = self.check_integrity(stopped).map(|done| whole = done);
         let mut parts = vec![Part::new("file", 0, file)?];
@@ -60,14 +74,19 @@ impl Mirror {
                 return Ok(None);
             }
             let mut checked = self.trust(table, 0..=MAX_KEY);
-            if table == Table::Heads && checked.is_ok() {
-                checked = self.heads(key).map(drop);
+            if checked.is_ok() {
+                checked = match table {
+                    Table::Heads => self.heads(key).map(drop),
+                    Table::Findings => self.findings(false).and_then(|_| self.findings(true)).map(drop),
+                    _ => Ok(()),
+                };
             }
             parts.push(Part::new(table.name(), self.sealed_rows(table), checked)?);
         }
         let seen = self.check_seen(stopped).map(|done| whole = done);
         parts.push(Part::new("seen", self.state.seen_records(), seen)?);
-        Ok(whole.then_some(parts))
+        let unchecked = self.state.rooted.saturating_sub(self.state.checked);
+        Ok(whole.then_some(Checked { parts, unchecked }))
     }
 
     /// Hashes all leaves and holds them against the nodes, and those against the frontier. `false`: stopped.

@@ -6,7 +6,8 @@ use super::{Mirror, MirrorError, Result};
 use crate::audit::finding::{Finding, is_about_serving};
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::{Hash, sha256};
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
+use std::path::Path;
 
 /// A finding with its history.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -149,23 +150,45 @@ impl Mirror {
     }
 
     fn stored_finding(&self, raw: Raw) -> Result<StoredFinding> {
-        let damaged =
-            |what: &str| MirrorError::Damaged(self.path.clone(), format!("a finding has no known {what}"));
-        let finding = Finding {
-            code: Code::from_text(&raw.code).ok_or_else(|| damaged("code"))?,
-            severity: Severity::from_text(&raw.severity).ok_or_else(|| damaged("severity"))?,
-            index: raw.index,
-            id: raw.id,
-            message: raw.message,
-            evidence: raw.evidence,
-            subject: raw.subject,
-        };
-        if digest(&finding).0.as_slice() != raw.digest {
-            let why = format!("a finding of {} is not the one that was made", raw.code);
-            return Err(MirrorError::WrongMemory(self.path.clone(), why));
-        }
-        Ok(StoredFinding { finding, first_seen: raw.first_seen, last_seen: raw.last_seen, ended: raw.ended })
+        stored_finding(&self.path, raw)
     }
+}
+
+/// Forgets the findings that are not the ones that were made, in a mirror that is made again; gives how many.
+pub(super) fn forget_wrong(db: &Connection, path: &Path) -> rusqlite::Result<u64> {
+    let rows: Vec<(Vec<u8>, Option<Raw>)> = db
+        .prepare(&SELECT.replace("SELECT ", "SELECT CAST(key AS BLOB), "))?
+        .query_map([], |row| Ok((row.get(0)?, raw_at(row, 1).ok())))?
+        .collect::<rusqlite::Result<_>>()?;
+    let is_wrong = |raw: Option<Raw>| raw.is_none_or(|raw| stored_finding(path, raw).is_err());
+    let mut forgotten: u64 = 0;
+    for (key, raw) in rows {
+        if is_wrong(raw) {
+            db.execute("DELETE FROM findings WHERE CAST(key AS BLOB) = ?1", [key])?;
+            forgotten = forgotten.saturating_add(1);
+        }
+    }
+    Ok(forgotten)
+}
+
+/// Nothing read is believed that is not what was found.
+fn stored_finding(path: &Path, raw: Raw) -> Result<StoredFinding> {
+    let damaged =
+        |what: &str| MirrorError::Damaged(path.to_owned(), format!("a finding has no known {what}"));
+    let finding = Finding {
+        code: Code::from_text(&raw.code).ok_or_else(|| damaged("code"))?,
+        severity: Severity::from_text(&raw.severity).ok_or_else(|| damaged("severity"))?,
+        index: raw.index,
+        id: raw.id,
+        message: raw.message,
+        evidence: raw.evidence,
+        subject: raw.subject,
+    };
+    if digest(&finding).0.as_slice() != raw.digest {
+        let why = format!("a finding of {} is not the one that was made", raw.code);
+        return Err(MirrorError::Damaged(path.to_owned(), why));
+    }
+    Ok(StoredFinding { finding, first_seen: raw.first_seen, last_seen: raw.last_seen, ended: raw.ended })
 }
 
 struct Raw {
@@ -196,17 +219,23 @@ fn digest(finding: &Finding) -> Hash {
 }
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+    raw_at(row, 0)
+}
+
+/// With so many columns before it.
+fn raw_at(row: &Row<'_>, before: usize) -> rusqlite::Result<Raw> {
+    let at = |column: usize| column.saturating_add(before);
     Ok(Raw {
-        code: row.get(0)?,
-        severity: row.get(1)?,
-        index: row.get(2)?,
-        id: row.get(3)?,
-        subject: row.get(4)?,
-        message: row.get(5)?,
-        evidence: row.get(6)?,
-        first_seen: row.get(7)?,
-        last_seen: row.get(8)?,
-        ended: row.get(9)?,
-        digest: row.get(10)?,
+        code: row.get(at(0))?,
+        severity: row.get(at(1))?,
+        index: row.get(at(2))?,
+        id: row.get(at(3))?,
+        subject: row.get(at(4))?,
+        message: row.get(at(5))?,
+        evidence: row.get(at(6))?,
+        first_seen: row.get(at(7))?,
+        last_seen: row.get(at(8))?,
+        ended: row.get(at(9))?,
+        digest: row.get(at(10))?,
     })
 }

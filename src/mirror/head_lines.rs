@@ -98,9 +98,10 @@ pub struct HeadReader {
 }
 
 /// Size, root and statement.
-type Place = (i64, Vec<u8>, Vec<u8>);
+pub(super) type Place = (i64, Vec<u8>, Vec<u8>);
 
-fn place(row: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
+/// Of a head.
+pub(super) fn place(row: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 

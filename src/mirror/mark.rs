@@ -51,6 +51,16 @@ impl Mark {
         replace(&path_of(mirror), mirror, format!("{body}{digest}\n").as_bytes())
     }
 
+    /// Why a mirror of this name at this transaction is not the one that was acknowledged last, where it is not.
+    pub fn is_ahead_of(&self, mirror: &str, generation: u64) -> Option<String> {
+        if self.mirror != mirror {
+            return Some("the mark beside it belongs to another mirror".to_owned());
+        }
+        let acknowledged = self.generation;
+        (acknowledged > generation)
+            .then(|| format!("it is at transaction {generation}, and was acknowledged at {acknowledged}"))
+    }
+
     /// Reads the mark of a mirror.
     pub fn read(mirror: &Path) -> io::Result<MarkRead> {
         let bytes = match beside::read(&path_of(mirror), MAX) {

@@ -30,11 +30,20 @@ const BACK: &str = "INSERT INTO heads SELECT statement, format, size, root, time
       ended, pending, digest FROM old_findings;
     DROP TABLE old_heads; DROP TABLE old_findings;";
 
+/// What to do with a mirror that has no head of the size of what is mirrored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heads {
+    /// It is damaged.
+    MustBeThere,
+    /// It is being made again, from what the heads that are there bear out.
+    MayBeGone,
+}
+
 /// Brings the mirror up to [`SCHEMA_VERSION`], each step in one transaction.
 ///
 /// # Errors
 /// It is damaged, or cannot be written.
-pub(super) fn migrate(db: &Connection, path: &Path) -> Result<()> {
+pub(super) fn migrate(db: &Connection, path: &Path, heads: Heads) -> Result<()> {
     let version: rusqlite::Result<i64> = db.query_row("PRAGMA user_version", [], |row| row.get(0));
     let version = version.map_err(|error| sql_error(path, error))?;
     let step = |sql: &str| db.execute_batch(sql).map_err(|error| sql_error(path, error));
@@ -49,7 +58,7 @@ pub(super) fn migrate(db: &Connection, path: &Path) -> Result<()> {
     }
     if version < SCHEMA_VERSION {
         step("BEGIN IMMEDIATE")?;
-        let done = seal(db, path).and_then(|()| step("COMMIT"));
+        let done = seal(db, path, heads).and_then(|()| step("COMMIT"));
         if done.is_err() {
             // The error that matters is the one that is there already.
             let _ = step("ROLLBACK");
@@ -59,7 +68,7 @@ pub(super) fn migrate(db: &Connection, path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn seal(db: &Connection, path: &Path) -> Result<()> {
+fn seal(db: &Connection, path: &Path, heads: Heads) -> Result<()> {
     let sql = |result: rusqlite::Result<()>| result.map_err(|error| sql_error(path, error));
     let mut state = read::state(db, path)?;
     sql(db.execute_batch(ASIDE))?;
@@ -69,7 +78,8 @@ fn seal(db: &Connection, path: &Path) -> Result<()> {
     sql(db.execute_batch(VIEWS))?;
     let largest: rusqlite::Result<Option<u64>> =
         db.query_row("SELECT max(size) FROM heads", [], |row| row.get(0));
-    if largest.map_err(|error| sql_error(path, error))?.unwrap_or(0) < state.rooted {
+    let largest = largest.map_err(|error| sql_error(path, error))?.unwrap_or(0);
+    if heads == Heads::MustBeThere && largest < state.rooted {
         let why = format!("it has {} entries, and no signed head that commits to them", state.rooted);
         return Err(MirrorError::Damaged(path.to_owned(), why));
     }

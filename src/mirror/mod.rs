@@ -62,7 +62,7 @@ mod watch_rules;
 mod write;
 
 pub use beside::{beside, folder, read as read_beside, replace};
-pub use check::Part;
+pub use check::{Checked, Part};
 pub use decided::{Decided, Span};
 pub use error::MirrorError;
 pub use findings::StoredFinding;
@@ -187,16 +187,16 @@ impl Mirror {
     fn open_unchecked(path: &Path, key: &LogKey, lock: Lock, adopt: bool) -> Result<Mirror> {
         let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         // Looked at before it is configured, which writes: a file that is not ours stays as it is.
-        check_log(path, &read::state(&db, path)?, key)?;
+        let state = read::state(&db, path)?;
+        check_log(path, &state, key)?;
+        // Before anything moves its generation on.
+        let begun = check_mark(path, &state, adopt)?;
         configure(&db).map_err(|error| sql_error(path, error))?;
-        migrate::migrate(&db, path)?;
+        migrate::migrate(&db, path, migrate::Heads::MustBeThere)?;
         let state = read::state(&db, path)?;
         let seals = RefCell::new(Seals::new(state.seals().unwrap_or_default()));
         let seen = Seen::new(&state.seen);
-        let mut mirror =
-            Mirror { db, path: path.to_owned(), state, seals, seen, begun: Begun::Ordinarily, _lock: lock };
-        mirror.begun = mirror.check_mark(adopt)?;
-        Ok(mirror)
+        Ok(Mirror { db, path: path.to_owned(), state, seals, seen, begun, _lock: lock })
     }
 
     /// What is mirrored was proved by a head of at least that size, which is kept for ever.
@@ -207,25 +207,6 @@ impl Mirror {
         }
         let why = format!("it has {rooted} entries, and no signed head that commits to them");
         Err(MirrorError::Damaged(self.path.clone(), why))
-    }
-
-    /// The database must not be behind its mark.
-    fn check_mark(&self, adopt: bool) -> Result<Begun> {
-        let rolled_back = |why: String| Err(MirrorError::RolledBack(self.path.clone(), why));
-        match Mark::read(&self.path).map_err(|error| beside_error(&self.path, ".mark", &error))? {
-            MarkRead::Mark(mark) if mark.mirror != self.state.mirror => {
-                rolled_back("the mark beside it belongs to another mirror".to_owned())
-            }
-            MarkRead::Mark(mark) if mark.generation > self.state.generation => rolled_back(format!(
-                "it is at transaction {}, and was acknowledged at {}",
-                self.state.generation, mark.generation
-            )),
-            MarkRead::Mark(_) => Ok(Begun::Ordinarily),
-            MarkRead::Missing if self.state.generation == 0 => Ok(Begun::Ordinarily),
-            MarkRead::Missing if adopt => Ok(Begun::Adopted),
-            MarkRead::Missing => rolled_back("its \".mark\" file, which would tell, is missing".to_owned()),
-            MarkRead::Damaged => rolled_back("its \".mark\" file, which would tell, is damaged".to_owned()),
-        }
     }
 
     /// Writes the mark: from here on, an older copy of the database is noticed. Called after
@@ -340,6 +321,21 @@ fn configure(db: &Connection) -> rusqlite::Result<()> {
          PRAGMA wal_autocheckpoint = 8000; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;
          PRAGMA trusted_schema = OFF;",
     )
+}
+
+/// The database must not be behind its mark.
+fn check_mark(path: &Path, state: &State, adopt: bool) -> Result<Begun> {
+    let rolled_back = |why: String| Err(MirrorError::RolledBack(path.to_owned(), why));
+    match Mark::read(path).map_err(|error| beside_error(path, ".mark", &error))? {
+        MarkRead::Mark(mark) => match mark.is_ahead_of(&state.mirror, state.generation) {
+            Some(why) => rolled_back(why),
+            None => Ok(Begun::Ordinarily),
+        },
+        MarkRead::Missing if state.generation == 0 => Ok(Begun::Ordinarily),
+        MarkRead::Missing if adopt => Ok(Begun::Adopted),
+        MarkRead::Missing => rolled_back("its \".mark\" file, which would tell, is missing".to_owned()),
+        MarkRead::Damaged => rolled_back("its \".mark\" file, which would tell, is damaged".to_owned()),
+    }
 }
 
 fn check_log(path: &Path, state: &State, key: &LogKey) -> Result<()> {

@@ -9,7 +9,7 @@ use super::{Mirror, MirrorError, Result};
 use crate::core::entry::read_leaf;
 use crate::core::finding::Severity;
 use crate::core::hash::{Hash, sha256};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::BTreeMap;
 
 /// Delivered and given-up alerts are kept so long, in milliseconds: 90 days. What was told stays known.
@@ -104,6 +104,29 @@ pub const LONGEST_WAIT: u64 = 60 * 60 * 1000;
 
 fn digest(key: &str, severity: &str, payload: &str) -> Hash {
     sha256([key, severity, payload].join("\0").as_bytes())
+}
+
+/// Forgets the alerts that are not the ones that were written, and what was told under no known severity, in a mirror
+/// that is made again; gives how many.
+pub(super) fn forget_wrong(db: &Connection) -> rusqlite::Result<u64> {
+    let rows: Vec<(i64, bool)> = db
+        .prepare("SELECT id, key, severity, payload, digest FROM alerts")?
+        .query_map([], |row| {
+            let (key, severity, payload): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            Ok((row.get(0)?, digest(&key, &severity, &payload).0.as_slice() == row.get::<_, Vec<u8>>(4)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut forgotten: u64 = 0;
+    for (id, _) in rows.iter().filter(|(_, is_whole)| !is_whole) {
+        db.execute("DELETE FROM alerts WHERE id = ?1", [id])?;
+        forgotten = forgotten.saturating_add(1);
+    }
+    db.execute("DELETE FROM alert_deliveries WHERE alert NOT IN (SELECT id FROM alerts)", [])?;
+    let known =
+        [Severity::Violation, Severity::Invalid, Severity::Warning, Severity::Info].map(Severity::as_str);
+    let sql = "DELETE FROM alert_subjects WHERE severity NOT IN (?1, ?2, ?3, ?4)";
+    let subjects = db.execute(sql, known)?;
+    Ok(forgotten.saturating_add(u64::try_from(subjects).unwrap_or(u64::MAX)))
 }
 
 impl Mirror {

@@ -10,6 +10,12 @@ use crate::core::hash::{Hash, sha256};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use std::path::{Path, PathBuf};
 
+/// Whether a database is a mirror of ours, whatever became of it.
+pub(super) fn is_mirror(db: &Connection, path: &Path) -> Result<bool> {
+    let id: rusqlite::Result<i64> = db.query_row("PRAGMA application_id", [], |row| row.get(0));
+    Ok(id.map_err(|error| sql_error(path, error))? == APPLICATION_ID)
+}
+
 /// Reads the state row and checks that it is what was written.
 pub(super) fn state(db: &Connection, path: &Path) -> Result<State> {
     let damaged = |why: &str| MirrorError::Damaged(path.to_owned(), why.to_owned());

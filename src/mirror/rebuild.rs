@@ -6,23 +6,24 @@
 //! missing of them nobody can make again, and it is said. The damaged file is kept beside the new one.
 
 use super::check::Folded;
+use super::head_lines::{Place, place};
 use super::head_query::{SELECT, raw, stored_head};
-use super::mark::Mark;
+use super::mark::{Mark, MarkRead};
+use super::migrate::{Heads, migrate};
 use super::path::{exists, resolve};
 use super::seal::{Node, Seals, Table, seal_all, total};
 use super::state::State;
 use super::write::{int, state_row};
 use super::{
-    MirrorError, Result, SCHEMA_VERSION, beside, beside_error, configure, connect, create, io_error, lock,
-    read, sql_error,
+    MirrorError, Result, beside, beside_error, configure, connect, create, io_error, lock, read, sql_error,
 };
 use crate::core::head::LogKey;
 use crate::core::tree::CompactRange;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, params, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params, params_from_iter};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// What a rebuilt mirror has.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,8 +43,7 @@ pub struct Rebuilt {
 /// Makes a mirror again.
 ///
 /// # Errors
-/// It is of another log, of a format that an audit must bring up to date first, or cannot be written; then the old one
-/// is still in its place.
+/// It is of another log, or one that was rolled back, or cannot be written; then the old one is still in its place.
 pub fn rebuild(path: &Path, key: &LogKey) -> Result<Rebuilt> {
     let path = &resolve(path)?;
     if !exists(path)? {
@@ -52,45 +52,77 @@ pub fn rebuild(path: &Path, key: &LogKey) -> Result<Rebuilt> {
     let _lock = lock(path)?;
     let sql = |error: rusqlite::Error| sql_error(path, error);
     let old = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let version: i64 = old.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)?;
-    if version > SCHEMA_VERSION {
-        return Err(MirrorError::Newer(path.to_owned(), version, SCHEMA_VERSION));
-    }
-    if version < SCHEMA_VERSION {
-        let why = format!("its format is version {version}: an audit brings it up to date first");
-        return Err(MirrorError::Damaged(path.to_owned(), why));
-    }
-    let state = read::state(&old, path).ok();
-    if let Some(state) = &state {
-        super::check_log(path, state, key)?;
-    }
-    let place = beside(path, ".rebuilt");
+    let state = match read::state(&old, path) {
+        Ok(state) => Some(state),
+        // Nor is a file that is not ours made one of ours.
+        Err(MirrorError::Damaged(..)) if read::is_mirror(&old, path)? => None,
+        Err(error) => return Err(error),
+    };
+    let lost = match &state {
+        Some(state) => {
+            super::check_log(path, state, key)?;
+            lost_with_mark(path, state)?
+        }
+        None => Vec::new(),
+    };
+    migrate(&old, path, Heads::MayBeGone)?;
+    let state = state.and_then(|_| read::state(&old, path).ok());
+    let new_place = beside(path, ".rebuilt");
     for suffix in ["", "-wal", "-shm", ".new"] {
-        remove(path, &beside(&place, suffix))?;
+        remove(path, &beside(&new_place, suffix))?;
     }
-    create(&place, key)?;
-    let new = connect(&place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let state = State::again(state, read::state(&new, &place)?);
+    create(&new_place, key)?;
+    // Before anything of the mirror is in it.
+    beside::succeed(&new_place, path).map_err(|error| io_error(path, &error))?;
+    let new = connect(&new_place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let state = State::again(state, read::state(&new, &new_place)?);
     configure(&new).and_then(|()| new.execute_batch("BEGIN IMMEDIATE")).map_err(sql)?;
-    let mut rebuilder = Rebuilder { old: &old, new: &new, path, key, state, lost: Vec::new() };
+    let mut rebuilder = Rebuilder { old: &old, new: &new, path, key, state, lost };
     let rebuilt = rebuilder.fill()?;
     let mark = Mark { mirror: rebuilder.state.mirror.clone(), generation: rebuilder.state.generation };
     new.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)").map_err(sql)?;
     new.close().map_err(|(_, error)| sql(error))?;
-    // The old one last, in one piece: with what its write-ahead log still holds.
-    drop(old);
-    let kept = unused(path);
-    for suffix in ["-wal", "-shm", ""] {
-        let from = beside(path, suffix);
-        if from.exists() {
-            fs::rename(&from, beside(&kept, suffix)).map_err(|error| io_error(path, &error))?;
-        }
-    }
-    fs::rename(&place, path)
-        .and_then(|()| beside::sync_directory(path))
-        .map_err(|error| io_error(path, &error))?;
+    let kept = take_place(&new_place, path, old).map_err(|error| io_error(path, &error))?;
     mark.write(path).map_err(|error| beside_error(path, ".mark", &error))?;
     Ok(Rebuilt { kept, ..rebuilt })
+}
+
+/// What is lost because this is not the mirror that was acknowledged last, or nobody knows whether it is.
+///
+/// # Errors
+/// It was rolled back: a newer copy is what is needed, and only its owner can say that there is none.
+fn lost_with_mark(path: &Path, state: &State) -> Result<Vec<String>> {
+    let why = match Mark::read(path).map_err(|error| beside_error(path, ".mark", &error))? {
+        MarkRead::Mark(mark) => {
+            return match mark.is_ahead_of(&state.mirror, state.generation) {
+                Some(why) => Err(MirrorError::RolledBack(path.to_owned(), why)),
+                None => Ok(Vec::new()),
+            };
+        }
+        MarkRead::Missing if state.generation == 0 => return Ok(Vec::new()),
+        MarkRead::Missing => "missing",
+        MarkRead::Damaged => "damaged",
+    };
+    Ok(vec![format!("its \".mark\" file is {why}: whether a newer copy of it was there is not known")])
+}
+
+/// Puts a new mirror in the place of the old one, which is kept; at no moment is there none. Gives where the old one is.
+fn take_place(new: &Path, path: &Path, old: Connection) -> io::Result<PathBuf> {
+    // What its write-ahead log still holds goes into it, where it can be read; what remains of that log is kept with it,
+    // and must not be taken for one of the new file.
+    let _ = old.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    drop(old);
+    let kept = unused(path);
+    fs::hard_link(path, &kept)?;
+    for suffix in ["-wal", "-shm"] {
+        match fs::rename(beside(path, suffix), beside(&kept, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    fs::rename(new, path)?;
+    beside::sync_directory(path)?;
+    Ok(kept)
 }
 
 /// A name for the damaged file that nothing has.
@@ -101,7 +133,7 @@ fn unused(path: &Path) -> PathBuf {
 
 fn remove(mirror: &Path, path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error(mirror, &error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(mirror, &error)),
         _ => Ok(()),
     }
 }
@@ -139,6 +171,7 @@ impl Rebuilder<'_> {
                 .to_owned();
             self.lost.push(what);
         }
+        self.forget_wrong()?;
         let heads = self.verified_heads()?;
         let entries_before = (self.state.generation > 0).then_some(self.state.rooted);
         let tree = self.copy_leaves(&heads)?;
@@ -149,6 +182,7 @@ impl Rebuilder<'_> {
         self.sql(Table::ALL.into_iter().try_for_each(|table| seal_all(self.new, table, &mut seals)))?;
         self.sql(seals.write(self.new))?;
         self.state.set_seals(seals.roots());
+        self.state.lost.append(&mut self.lost.clone());
         self.state.generation = self.state.generation.saturating_add(1);
         let (json, digest) = state_row(&self.state);
         let update = "UPDATE state SET json = ?1, digest = ?2 WHERE one = 1";
@@ -160,6 +194,19 @@ impl Rebuilder<'_> {
             lost: std::mem::take(&mut self.lost),
             kept: PathBuf::new(),
         })
+    }
+
+    /// Takes out the rows that can be read and are not the ones that were written.
+    fn forget_wrong(&mut self) -> Result<()> {
+        let findings = self.sql(super::findings::forget_wrong(self.new, self.path))?;
+        if findings > 0 {
+            self.lost.push(format!("{findings} finding(s) are not the ones that were made"));
+        }
+        let alerts = self.sql(super::outbox::forget_wrong(self.new))?;
+        if alerts > 0 {
+            self.lost.push(format!("{alerts} alert(s) are not the ones that were written"));
+        }
+        Ok(())
     }
 
     fn say_lost(&mut self, table: Table, now: u64, before: u64) {
@@ -191,8 +238,13 @@ impl Rebuilder<'_> {
         // Behind a page that cannot be read nothing more comes.
         while let Ok(Some(row)) = rows.next() {
             let values: rusqlite::Result<Vec<Value>> = (0..columns).map(|column| row.get(column)).collect();
-            // A row that the schema does not allow is none that was written.
-            let _ = values.and_then(|values| insert.execute(params_from_iter(values)));
+            match values.and_then(|values| insert.execute(params_from_iter(values))) {
+                // A row that the schema does not allow is none that was written.
+                Err(error) if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) => {
+                    return Err(error);
+                }
+                _ => {}
+            }
         }
         total(self.new, table)
     }
@@ -203,20 +255,21 @@ impl Rebuilder<'_> {
         self.sql(update)?;
         let read = || -> rusqlite::Result<Vec<_>> { self.new.prepare(SELECT)?.query_map([], raw)?.collect() };
         let mut good: BTreeMap<u64, BTreeSet<[u8; 32]>> = BTreeMap::new();
-        let mut statements = BTreeSet::new();
+        let mut statements: BTreeSet<Vec<u8>> = BTreeSet::new();
         for raw in self.sql(read())? {
             if let Ok(stored) = stored_head(self.path, raw, self.key) {
                 good.entry(stored.head.size()).or_default().insert(stored.head.root().0);
-                statements.insert(stored.head.statement().0);
+                statements.insert(stored.head.statement().0.to_vec());
             }
         }
-        let all = || -> rusqlite::Result<Vec<Vec<u8>>> {
-            self.new.prepare("SELECT statement FROM heads")?.query_map([], |row| row.get(0))?.collect()
+        let all = || -> rusqlite::Result<Vec<Place>> {
+            self.new.prepare("SELECT size, root, statement FROM heads")?.query_map([], place)?.collect()
         };
         let mut refused: u64 = 0;
-        for statement in self.sql(all())? {
-            if !statements.iter().any(|good| good.as_slice() == statement) {
-                let delete = self.new.execute("DELETE FROM heads WHERE statement = ?1", [statement]);
+        for (size, root, statement) in self.sql(all())? {
+            if !statements.contains(statement.as_slice()) {
+                let sql = "DELETE FROM heads WHERE size = ?1 AND root = ?2 AND statement = ?3";
+                let delete = self.new.execute(sql, params![size, root, statement]);
                 self.sql(delete)?;
                 refused = refused.saturating_add(1);
             }
@@ -229,7 +282,9 @@ impl Rebuilder<'_> {
 
     /// Copies the leaves up to the largest size at which a signed head, or the state, has their root.
     fn copy_leaves(&self, heads: &BTreeMap<u64, BTreeSet<[u8; 32]>>) -> Result<CompactRange> {
+        // What was proved counts where a head that bears it out is still there.
         let proved = self.state.frontier().filter(|_| self.state.generation > 0);
+        let proved = proved.filter(|proved| heads.range(proved.end()..).next().is_some());
         let mut tree = Folded::default();
         let mut best = CompactRange::new(0);
         let mut put = || -> rusqlite::Result<()> {

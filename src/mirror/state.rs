@@ -72,6 +72,9 @@ pub struct State {
     /// Table → the first key that the next look at old rows begins with. Since format 5.
     #[serde(default)]
     pub(super) rotation: BTreeMap<String, u64>,
+    /// What could not be made again when the mirror was; until heads that others keep were brought in.
+    #[serde(default)]
+    pub lost: Vec<String>,
 }
 
 /// Checked entries by what was decided.
@@ -113,6 +116,7 @@ impl State {
             tally: BTreeMap::new(),
             seals: BTreeMap::new(),
             rotation: BTreeMap::new(),
+            lost: Vec::new(),
         }
     }
 
@@ -145,6 +149,7 @@ impl State {
         self.forget_checks();
         self.entry_policy.clear();
         (self.scrubbed, self.rotation) = (0, BTreeMap::new());
+        (self.entries_missing_since, self.entries_missing_below) = (0, 0);
         (self.seen, self.seen_scrubbed) = (Vec::new(), Cursor::default());
     }
 

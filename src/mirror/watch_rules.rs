@@ -3,7 +3,7 @@
 //! A rule that no config names any more keeps its row: should it come back, it goes on where it was, so an
 //! audit with another config in between loses nothing.
 
-use super::seal::Table;
+use super::seal::{Table, digest_key};
 use super::write::int;
 use super::{Mirror, MirrorError, Result};
 use crate::audit::finding::Finding;
@@ -174,6 +174,11 @@ impl Mirror {
             select.query_map([int(begin), int(end)], facts)?.collect::<rusqlite::Result<Vec<Facts>>>()
         });
         let found = self.sql(result)?;
+        // That a key was used before is as good as what is known of it.
+        for key in found.iter().filter_map(|facts| facts.key.as_ref()) {
+            let slot = digest_key(&key.0);
+            self.trust(Table::Keys, slot..=slot)?;
+        }
         let is_whole = found.iter().map(|facts| facts.index).eq(begin..end);
         let why = || format!("of the entries {begin} to {end}, not all are in its columns");
         if is_whole { Ok(found) } else { Err(MirrorError::WrongMemory(self.path.clone(), why())) }

@@ -231,6 +231,12 @@ impl Run<'_> {
             new = new.saturating_add(kept);
         }
         self.summary.heads_new = self.summary.heads_new.saturating_add(new);
+        if new > 0 && *provenance == Provenance::Imported && !self.mirror.state().lost.is_empty() {
+            self.mirror.transact(|_, state| {
+                state.lost.clear();
+                Ok(())
+            })?;
+        }
         Ok(new)
     }
 

@@ -134,7 +134,10 @@ impl Run<'_> {
             return Ok(None);
         };
         let known = self.mirror.first_of_tree(newest.size(), &newest.root(), key)?;
-        Ok(known.is_none_or(|known| known.first_seen >= before.first_seen).then_some(before))
+        let is_new = |known: StoredHead| {
+            known.first_seen == self.options.now.1 && known.first_seen >= before.first_seen
+        };
+        Ok(known.is_none_or(is_new).then_some(before))
     }
 
     /// Going back that a cache or replica may be to blame for.

@@ -237,6 +237,7 @@ impl<'a> Run<'a> {
     }
 
     fn steps(&mut self) -> Result<(), Fault> {
+        self.note_lost();
         let checked_before = self.mirror.state().checked;
         self.judge_times()?;
         let result = if self.options.heads_only { self.follow_heads() } else { self.ordered_steps() };
@@ -245,6 +246,14 @@ impl<'a> Run<'a> {
         }
         self.summary.entries_new = self.mirror.state().checked.saturating_sub(checked_before);
         result
+    }
+
+    /// What a mirror that was made again does not know any more is said in each report.
+    fn note_lost(&mut self) {
+        let lost = self.mirror.state().lost.iter();
+        self.summary
+            .notes
+            .extend(lost.map(|lost| format!("the mirror was made again, and this was lost: {lost}")));
     }
 
     fn ordered_steps(&mut self) -> Result<(), Fault> {

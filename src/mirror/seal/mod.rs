@@ -7,8 +7,8 @@
 //! ranges that they are in are read whole and held against the tree ([`Mirror::trust`]); a range that was verified once
 //! stays so while the mirror is open, for nobody else writes to it.
 //!
-//! A log of any length costs the same: a look-up reads a path of at most seven levels and the rows of one range. Small
-//! tables are always read as a whole.
+//! The work does not grow with the log: a look-up reads a path of at most seven levels and the rows of one range of keys
+//! (of heads: all those of 256 sizes, however many a log signed of one). Small tables are always read as a whole.
 //!
 //! Every change of a sealed table goes through [`Mirror::change`], which reads the rows as they were and as they are, so
 //! a row cannot be changed past its seal; the seals become durable with the rows, in [`Mirror::commit`].
@@ -75,8 +75,8 @@ impl Mirror {
         self.seals.borrow().root(Table::Heads).counts.get(flag.place()).copied().unwrap_or(0)
     }
 
-    /// Verifies the next few ranges of what was seen, and of each table that grows with the log, and the others whole: what no look-up touches
-    /// has its turn.
+    /// Verifies the small tables, the next few ranges of each table that grows with the log, and the next few blocks of
+    /// what was seen: what no look-up touches has its turn.
     ///
     /// # Errors
     /// A table is not what was written.

@@ -118,15 +118,22 @@ impl Seals {
     }
 }
 
-/// The rows that a statement gives, each with its key and digest.
-pub(in crate::mirror) fn marks(
+/// Goes through the rows that a statement gives, each with its key and digest; gives how many there were.
+fn each_row(
     db: &Connection,
     table: Table,
     sql: &str,
     values: &[&dyn ToSql],
-) -> rusqlite::Result<Vec<RowMark>> {
+    mut visit: impl FnMut(&RowMark),
+) -> rusqlite::Result<usize> {
     let mut select = db.prepare_cached(sql)?;
-    select.query_map(values, |row| table.mark(row))?.collect()
+    let mut rows = select.query(values)?;
+    let mut count: usize = 0;
+    while let Some(row) = rows.next()? {
+        visit(&table.mark(row)?);
+        count = count.saturating_add(1);
+    }
+    Ok(count)
 }
 
 /// What a table has, from its rows alone.
@@ -214,10 +221,13 @@ impl Mirror {
         let sql = format!("SELECT * FROM {} WHERE {column} >= ?1 AND {column} <= ?2", table.name());
         let keys = leaf_keys(table, number);
         let [from, to] = bounds(table, &keys);
-        let found = self.sql(marks(&self.db, table, &sql, &[&from, &to]))?;
-        let mut whole = Node::default();
-        found.iter().for_each(|row| whole.add(row));
-        if whole != *node || found.iter().any(|row| !keys.contains(&row.key)) {
+        let (mut whole, mut is_beside) = (Node::default(), false);
+        let read = each_row(&self.db, table, &sql, &[&from, &to], |row| {
+            whole.add(row);
+            is_beside |= !keys.contains(&row.key);
+        });
+        self.sql(read)?;
+        if whole != *node || is_beside {
             return Err(self.unsealed(table));
         }
         self.seals.borrow_mut().verified.insert((table, number));
@@ -330,12 +340,8 @@ impl Mirror {
         after: (&str, &[&dyn ToSql]),
     ) -> Result<usize> {
         self.trust(table, keys)?;
-        let was = self.sql(marks(&self.db, table, before.0, before.1))?;
-        let is = self.sql(marks(&self.db, table, after.0, after.1))?;
-        let mut seals = self.seals.borrow_mut();
-        was.iter().for_each(|row| seals.count(table, row, false));
-        is.iter().for_each(|row| seals.count(table, row, true));
-        Ok(is.len())
+        self.count_rows_of(table, before, false)?;
+        self.count_rows_of(table, after, true)
     }
 
     /// Adds rows, with a statement that ends in `RETURNING *`; gives how many.
@@ -347,10 +353,7 @@ impl Mirror {
         values: &[&dyn ToSql],
     ) -> Result<usize> {
         self.trust(table, keys)?;
-        let added = self.sql(marks(&self.db, table, sql, values))?;
-        let mut seals = self.seals.borrow_mut();
-        added.iter().for_each(|row| seals.count(table, row, true));
-        Ok(added.len())
+        self.count_rows_of(table, (sql, values), true)
     }
 
     /// Deletes rows, with a statement that ends in `RETURNING *`; gives how many.
@@ -362,10 +365,13 @@ impl Mirror {
         values: &[&dyn ToSql],
     ) -> Result<usize> {
         self.trust(table, keys)?;
-        let removed = self.sql(marks(&self.db, table, sql, values))?;
+        self.count_rows_of(table, (sql, values), false)
+    }
+
+    /// Counts the rows that a statement gives in, or out. Where it fails half way, the transaction is given up.
+    fn count_rows_of(&self, table: Table, (sql, values): (&str, &[&dyn ToSql]), more: bool) -> Result<usize> {
         let mut seals = self.seals.borrow_mut();
-        removed.iter().for_each(|row| seals.count(table, row, false));
-        Ok(removed.len())
+        self.sql(each_row(&self.db, table, sql, values, |row| seals.count(table, row, more)))
     }
 
     /// The verified ranges of keys that [`Mirror::walk`] visits.
