@@ -216,7 +216,7 @@ fn a_mirror_without_its_state_is_made_again_from_leaves_and_heads() {
     auditor.sql("DELETE FROM state");
     assert_eq!(check(&auditor, &[]).exit, 5);
     let rebuilt = check(&auditor, &["--rebuild"]);
-    assert_eq!(rebuilt.exit, 0, "{rebuilt:#?}");
+    assert_eq!(rebuilt.exit, 3, "{rebuilt:#?}");
     assert!(rebuilt.stdout.contains("LOST: its state could not be read"), "{rebuilt:#?}");
     assert_eq!(auditor.leaves(), leaves);
     assert_eq!(auditor.audit(case.last_step(), &[]).exit, 0);

@@ -35,7 +35,7 @@ impl Mirror {
     /// it stands again.
     pub fn put_finding(&mut self, finding: &Finding, now: &str) -> Result<()> {
         let key = finding.key();
-        self.change(
+        let kept = self.change(
             Table::Findings,
             0..=0,
             ("SELECT * FROM findings WHERE key = ?1", &[&key]),
@@ -58,8 +58,9 @@ impl Mirror {
                     &digest(finding).0,
                 ],
             ),
-        )
-        .map(drop)
+        )?;
+        // A finding that is not there in the end is not found.
+        if kept == 1 { Ok(()) } else { Err(self.unsealed(Table::Findings)) }
     }
 
     /// Ends a finding about how the log serves: it was seen to serve what it should. Or one of STHs out of order by

@@ -81,6 +81,7 @@ use crate::core::head::LogKey;
 use lock::{Lock, lock};
 use mark::{Mark, MarkRead};
 use path::exists;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use seal::{Seals, Table, approver_slot};
 use seen::Seen;
@@ -314,6 +315,8 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
 fn configure(db: &Connection) -> rusqlite::Result<()> {
     db.busy_timeout(Duration::from_secs(10))?;
     db.set_prepared_statement_cache_capacity(64);
+    // Whoever wrote to the file must not have us do more than we ask for.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
     // WAL lets an auditor query while an audit writes; FULL makes each commit durable; the cache
     // bounds memory (KiB, negative) whatever the size of the mirror.
     db.execute_batch(

@@ -25,6 +25,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+/// A header that asks for a longer file than this is damaged itself.
+const MAX_FILLED: u64 = 1 << 44;
+
 /// What a rebuilt mirror has.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rebuilt {
@@ -50,7 +53,7 @@ pub fn rebuild(path: &Path, key: &LogKey) -> Result<Rebuilt> {
         return Err(MirrorError::Missing(path.clone()));
     }
     let _lock = lock(path)?;
-    let sql = |error: rusqlite::Error| sql_error(path, error);
+    whole_pages(path).map_err(|error| io_error(path, &error))?;
     let old = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let state = match read::state(&old, path) {
         Ok(state) => Some(state),
@@ -68,21 +71,41 @@ pub fn rebuild(path: &Path, key: &LogKey) -> Result<Rebuilt> {
     migrate(&old, path, Heads::MayBeGone)?;
     let state = state.and_then(|_| read::state(&old, path).ok());
     let new_place = beside(path, ".rebuilt");
-    for suffix in ["", "-wal", "-shm", ".new"] {
-        remove(path, &beside(&new_place, suffix))?;
+    remove_all(path, &new_place)?;
+    let rebuilt = rebuild_at(&new_place, path, key, old, state, lost);
+    if rebuilt.is_err() {
+        // What is left of it only takes room. The error that matters is the one that is there already.
+        let _ = remove_all(path, &new_place);
     }
-    create(&new_place, key)?;
+    rebuilt
+}
+
+/// Makes it again at a new place, and puts it into the place of the old one.
+fn rebuild_at(
+    new_place: &Path,
+    path: &Path,
+    key: &LogKey,
+    old: Connection,
+    state: Option<State>,
+    lost: Vec<String>,
+) -> Result<Rebuilt> {
+    let sql = |error: rusqlite::Error| sql_error(path, error);
+    create(new_place, key)?;
     // Before anything of the mirror is in it.
-    beside::succeed(&new_place, path).map_err(|error| io_error(path, &error))?;
-    let new = connect(&new_place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let state = State::again(state, read::state(&new, &new_place)?);
+    beside::succeed(new_place, path).map_err(|error| io_error(path, &error))?;
+    let new = connect(new_place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let state = State::again(state, read::state(&new, new_place)?);
     configure(&new).and_then(|()| new.execute_batch("BEGIN IMMEDIATE")).map_err(sql)?;
+    // Whoever writes to the old one meanwhile, in spite of the lock, is to fail.
+    let _ = old.execute_batch("BEGIN IMMEDIATE");
     let mut rebuilder = Rebuilder { old: &old, new: &new, path, key, state, lost };
-    let rebuilt = rebuilder.fill()?;
+    let rebuilt = rebuilder.fill();
+    let _ = old.execute_batch("COMMIT");
+    let rebuilt = rebuilt?;
     let mark = Mark { mirror: rebuilder.state.mirror.clone(), generation: rebuilder.state.generation };
     new.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)").map_err(sql)?;
     new.close().map_err(|(_, error)| sql(error))?;
-    let kept = take_place(&new_place, path, old).map_err(|error| io_error(path, &error))?;
+    let kept = take_place(new_place, path, old).map_err(|error| io_error(path, &error))?;
     mark.write(path).map_err(|error| beside_error(path, ".mark", &error))?;
     Ok(Rebuilt { kept, ..rebuilt })
 }
@@ -125,17 +148,38 @@ fn take_place(new: &Path, path: &Path, old: Connection) -> io::Result<PathBuf> {
     Ok(kept)
 }
 
+/// A file that was cut off is filled up with zeros to the length that it says, or nothing of it could be read.
+fn whole_pages(path: &Path) -> io::Result<()> {
+    let mut file = fs::File::options().read(true).write(true).open(path)?;
+    let mut header = [0; 100];
+    if io::Read::read_exact(&mut file, &mut header).is_err() {
+        return Ok(());
+    }
+    // <https://www.sqlite.org/fileformat.html> section 1.3: the size of a page at 16, their number at 28.
+    let [.., high, low] = [header[16], header[17]];
+    let pages = u32::from_be_bytes([header[28], header[29], header[30], header[31]]);
+    let length = u64::from(u16::from_be_bytes([high, low])).saturating_mul(u64::from(pages));
+    if file.metadata()?.len() < length && length <= MAX_FILLED {
+        file.set_len(length)?;
+    }
+    Ok(())
+}
+
 /// A name for the damaged file that nothing has.
 fn unused(path: &Path) -> PathBuf {
     let numbered = (1..u32::MAX).map(|n| beside(path, &format!(".damaged-{n}")));
     numbered.into_iter().find(|path| !path.exists()).unwrap_or_else(|| beside(path, ".damaged"))
 }
 
-fn remove(mirror: &Path, path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(mirror, &error)),
-        _ => Ok(()),
+/// Removes a database and what stands beside it.
+fn remove_all(mirror: &Path, path: &Path) -> Result<()> {
+    for suffix in ["", "-wal", "-shm", ".new"] {
+        match fs::remove_file(beside(path, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(mirror, &error)),
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 struct Rebuilder<'a> {
@@ -175,6 +219,10 @@ impl Rebuilder<'_> {
         let heads = self.verified_heads()?;
         let entries_before = (self.state.generation > 0).then_some(self.state.rooted);
         let tree = self.copy_leaves(&heads)?;
+        if entries_before > Some(tree.end()) && self.lost.is_empty() {
+            let what = "the signed heads that bore out the entries that it had: others may be gone as well";
+            self.lost.push(what.to_owned());
+        }
         let pending = self.new.execute(super::findings::SET_PENDING, [int(tree.end())]);
         self.sql(pending)?;
         self.state.start_at(&tree);
