@@ -26,6 +26,8 @@ struct Script {
     inside: String,
     /// The server's answer to `MAIL`.
     mail: &'static str,
+    /// To `RCPT`, to `DATA`, and to the mail itself.
+    others: [&'static str; 3],
 }
 
 fn honest() -> Script {
@@ -35,6 +37,7 @@ fn honest() -> Script {
         begins: "220 go on\r\n".to_owned(),
         inside: String::new(),
         mail: "250 ok",
+        others: ["250 ok", "354 go on", "250 taken"],
     }
 }
 
@@ -63,7 +66,7 @@ impl Server {
                 // Who goes away in the middle is what this is about.
                 let Some(stream) = in_the_clear(stream, &script, &kept) else { continue };
                 let connection = ServerConnection::new(Arc::clone(acceptor.config())).unwrap();
-                inside(StreamOwned::new(connection, stream), script.mail, &kept);
+                inside(StreamOwned::new(connection, stream), &script, &kept);
             }
         });
         Server { url, told, _home: home, ca_file }
@@ -117,7 +120,8 @@ fn in_the_clear(mut stream: TcpStream, script: &Script, told: &Told) -> Option<T
 }
 
 /// A mail server that, inside TLS, is asked from the start.
-fn inside(stream: StreamOwned<ServerConnection, TcpStream>, mail: &str, told: &Told) {
+fn inside(stream: StreamOwned<ServerConnection, TcpStream>, script: &Script, told: &Told) {
+    let [rcpt, data, taken] = script.others;
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     let mut in_data = false;
@@ -127,12 +131,14 @@ fn inside(stream: StreamOwned<ServerConnection, TcpStream>, mail: &str, told: &T
         if in_data && said != "." {
             continue;
         }
-        in_data = said == "DATA";
+        let is_mail = std::mem::replace(&mut in_data, said == "DATA" && data.starts_with("354"));
         let answer = match said.split([' ', ':']).next().unwrap_or_default() {
             "EHLO" => "250-mail.example\r\n250-8BITMIME\r\n250 AUTH PLAIN",
             "AUTH" => "235 welcome",
-            "MAIL" => mail,
-            "DATA" => "354 go on",
+            "MAIL" => script.mail,
+            "RCPT" => rcpt,
+            "DATA" => data,
+            "." if is_mail => taken,
             _ => "250 ok",
         };
         if write!(stream.get_mut(), "{answer}\r\n").is_err() {
@@ -213,4 +219,25 @@ fn starttls_is_with_whom_the_certificate_says() {
     let elsewhere = Server::start("127.0.0.3", honest());
     assert!(elsewhere.send(true).unwrap_err().contains("certificate"));
     assert_eq!(elsewhere.told().1, Vec::<String>::new());
+}
+
+/// The mail library takes any answer that is not a refusal for a yes.
+#[test]
+fn only_the_answer_that_a_step_may_have_is_a_yes() {
+    let with = |mail, others| Server::start("127.0.0.1", Script { mail, others, ..honest() });
+    let [rcpt, data, taken] = honest().others;
+    for password in [false, true] {
+        assert_eq!(with("250 ok", [rcpt, data, taken]).send(password), Ok(()));
+        assert_eq!(with("250 ok", ["251 will forward", data, taken]).send(password), Ok(()));
+        for (mail, others) in [
+            ("354 go on", [rcpt, data, taken]),
+            ("250 ok", ["354 go on", data, taken]),
+            ("250 ok", [rcpt, "250 ok", taken]),
+            ("250 ok", [rcpt, data, "354 go on"]),
+            ("250 ok", [rcpt, data, "334 more"]),
+        ] {
+            let said = with(mail, others).send(password).unwrap_err();
+            assert!(said.contains("is no answer to"), "{mail} {others:?}: {said}");
+        }
+    }
 }

@@ -13,7 +13,9 @@ use crate::source::{Secrets, ca_certificates};
 use lettre::Message;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
-use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::response::{Response, Severity};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -124,8 +126,53 @@ impl MailServer {
         let mut connection =
             AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(smtp)?;
         self.log_in(&mut connection).await?;
-        connection.send(mail.envelope(), &mail.formatted()).await.map_err(smtp)?;
+        self.hand_over(&mut connection, mail).await?;
         Ok(connection)
+    }
+
+    /// RFC 5321 section 3.3, with the one kind of answer that each step may have: the library takes any that is not
+    /// a refusal for a yes, and then a mail counts as delivered that nobody took.
+    async fn hand_over(&self, connection: &mut AsyncSmtpConnection, mail: &Message) -> Result<(), Fate> {
+        let smtp = |error| self.failed(&error);
+        let envelope = mail.envelope();
+        let (from, bytes) = (envelope.from().cloned(), mail.formatted());
+        let mut addresses = envelope.to().iter().chain(envelope.from());
+        let is_named_further = addresses.any(|address| !address.to_string().is_ascii());
+        let mut parameters = Vec::new();
+        for (is_needed, feature, parameter) in [
+            (is_named_further, Extension::SmtpUtfEight, MailParameter::SmtpUtfEight),
+            (
+                !bytes.is_ascii(),
+                Extension::EightBitMime,
+                MailParameter::Body(MailBodyParameter::EightBitMime),
+            ),
+        ] {
+            if !is_needed {
+                continue;
+            }
+            if !connection.server_info().supports_feature(feature) {
+                return Err(Fate::Refused(format!("{}: it does not offer {parameter}", self.place())));
+            }
+            parameters.push(parameter);
+        }
+        let answer = connection.command(Mail::new(from, parameters)).await.map_err(smtp)?;
+        self.expect(&answer, Severity::PositiveCompletion, "MAIL")?;
+        for to in envelope.to() {
+            let answer = connection.command(Rcpt::new(to.clone(), Vec::new())).await.map_err(smtp)?;
+            self.expect(&answer, Severity::PositiveCompletion, "RCPT")?;
+        }
+        let answer = connection.command(Data).await.map_err(smtp)?;
+        self.expect(&answer, Severity::PositiveIntermediate, "DATA")?;
+        let answer = connection.message(&bytes).await.map_err(smtp)?;
+        self.expect(&answer, Severity::PositiveCompletion, "the mail")
+    }
+
+    fn expect(&self, answer: &Response, severity: Severity, to: &str) -> Result<(), Fate> {
+        let code = answer.code();
+        match code.severity == severity {
+            true => Ok(()),
+            false => Err(Fate::Down(format!("{}: {code} is no answer to {to}", self.place()))),
+        }
     }
 
     /// A stream that begins with a greeting, inside TLS where there is to be TLS.

@@ -127,10 +127,10 @@ impl Run<'_> {
     fn check_consistency_answers(&mut self, api: &dyn LogApi, target: &Head) -> Result<(), Fault> {
         let mut sizes = self.mirror.consistent_sizes(target.size())?;
         sizes.push(target.size());
-        let pairs = pairs(&sizes, self.options.full);
+        let mut pairs = pairs(&sizes, self.options.full);
         if pairs.is_empty() {
-            let note = "the log signed one tree so far: there is no consistency proof to ask for";
-            self.summary.notes.push(note.to_owned());
+            // The log signed one tree so far. It answers for trees of all sizes, and the mirror has them all.
+            pairs = from_any(target.size());
         }
         let mut roots: BTreeMap<u64, Hash> = BTreeMap::from([(target.size(), target.root())]);
         for (first, second) in &pairs {
@@ -238,10 +238,30 @@ fn pairs(sizes: &[u64], full: bool) -> Vec<(u64, u64)> {
     std::iter::once(newest).chain(next).chain(skipping).collect()
 }
 
+/// Pairs of some sizes, which no log can foresee, and the newest one. A tree of one entry has no smaller one.
+fn from_any(newest: u64) -> Vec<(u64, u64)> {
+    let sizes = std::iter::repeat_with(|| fastrand::u64(1..newest.max(2)));
+    let mut sizes: Vec<u64> = sizes.take(SAMPLE_SKIPPING).filter(|size| *size < newest).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    sizes.into_iter().map(|size| (size, newest)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn trees_of_any_size_lead_to_the_only_one_that_was_signed() {
+        assert!(from_any(0).is_empty() && from_any(1).is_empty());
+        assert_eq!(from_any(2), [(1, 2)]);
+        for newest in 3..100 {
+            let pairs = from_any(newest);
+            assert!(!pairs.is_empty() && pairs.len() <= SAMPLE_SKIPPING, "{pairs:?}");
+            assert!(pairs.iter().all(|(first, second)| (1..newest).contains(first) && *second == newest));
+        }
+    }
 
     #[test]
     fn every_adjacent_pair_is_asked_for_or_a_sample() {

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 /// one is enough to say that the log has a gap.
 const MOST_AWAY: usize = 4;
 
-/// Moments for what was there and wrong, after which it is looked at again at once.
-const MOST_SETTLED: u32 = 16;
+/// Waits for what was there and wrong, after which it is looked at again at once.
+const MOST_SETTLED: u32 = 8;
 
 /// How soon a wait notices that it is to end.
 const STEP: Duration = Duration::from_millis(20);
@@ -71,13 +71,13 @@ impl Moments {
         Ok(last)
     }
 
-    /// Lets a moment pass before what was wrong is looked at again.
+    /// Lets as long pass before what was wrong is looked at again as goes by until a file is missing.
     ///
     /// # Errors
     /// That the run was told to stop.
     pub(super) fn settle(&self, name: &str) -> Result<(), FetchError> {
         match self.settled.fetch_add(1, Relaxed) < MOST_SETTLED {
-            true => self.pass(name),
+            true => (0..self.further).try_for_each(|_| self.pass(name)),
             false => Ok(()),
         }
     }
@@ -151,7 +151,7 @@ mod tests {
                 all.settle("a").unwrap();
             }
         }
-        let most = u32::try_from(MOST_AWAY).unwrap() * 2 + MOST_SETTLED;
+        let most = u32::try_from(MOST_AWAY).unwrap() * 2 + MOST_SETTLED * 2;
         assert_eq!(passed.load(Relaxed), most);
     }
 
