@@ -171,7 +171,7 @@ fn an_outage_is_no_accusation_and_ends() {
 
 #[test]
 fn a_stop_in_the_middle_of_an_audit_is_soon_and_harmless() {
-    let log = serve_demo(&["--disturb", "slow:2000", "--page", "40"]);
+    let log = serve_demo(&["--disturb", "slow:700", "--page", "40"]);
     let auditor = Auditor::new(log.log_key());
     for (way, signal) in [("", "TERM"), ("api+", "INT")] {
         let table =

@@ -129,7 +129,9 @@ fn an_audit_goes_on_after_a_long_time() {
     assert_eq!((&report["entries"]["total"], &report["entries"]["new"]), (&9000.into(), &6000.into()));
     let asked = longer.stats()["paths"]["entries"].as_u64().unwrap();
     assert!(asked <= 6000u64.div_ceil(256) + 2, "{asked} pages for 6000 new entries");
-    // A head that the list once had is looked for again with --full; this server never signed the first.
+    // A head that the list once had is looked for again with --full; this server never signed the first. While the list
+    // ends less than a minute later than that, a signer whose clock is behind may still have to come.
     let outcome = auditor.audit(longer.api_url(), &["--full"]);
-    assert_eq!((outcome.exit, outcome.codes()), (1, vec!["gap".to_owned()]), "{outcome:#?}");
+    assert_eq!((outcome.exit, outcome.codes()), (3, Vec::new()), "{outcome:#?}");
+    assert!(outcome.stdout.contains("does not have the STH of size 3000 yet"), "{outcome:#?}");
 }
