@@ -107,14 +107,15 @@ fn open_log_until(
     stop: &Stop,
 ) -> Result<(Box<dyn LogSource>, Option<String>), Failure> {
     if !Path::new(location).is_dir() {
-        file_name::check_home("--log", Path::new(location))?;
+        let said = if settings.log.as_deref() == Some(location) { &settings.log_said } else { "--log" };
+        file_name::check_home(said, Path::new(location))?;
     }
     // The secrets of a config that names a log are for that log.
     let owner = settings.config_log.as_deref().unwrap_or(location);
     let (http, left_out) = settings.net.options_for(location, Some(owner))?;
     let http = HttpOptions { stop: stop.clone(), ..http };
     let source = source::open(location, settings.api, &http)
-        .map_err(|error| Failure::new(error.is_local(), format!("--log: {error}")))?;
+        .map_err(|error| Failure::opening(&error, |error| format!("--log: {error}")))?;
     room_for(workers(settings, source.as_ref()))?;
     let note = "the secrets in the config are for the log that it names, and were not sent to this one: give those of \
                 this log as options";

@@ -74,7 +74,7 @@ impl Http {
         check_secrets(&base, credentials.is_some(), options)?;
         // In the clear to this machine, a password must not make a detour over a proxy either.
         let direct = credentials.is_some() && base.scheme() == "http";
-        let options = &if direct { direct_only(options)? } else { options.clone() };
+        let options = &if direct { direct_only(&base, options)? } else { options.clone() };
         let (background, handle) = Background::start()?;
         let proxy = proxy_for(&base, options)?;
         Ok(Http {
@@ -271,11 +271,9 @@ impl Http {
 
     /// An answer that sends a secret back is none: it would end up in findings and in the mirror.
     fn check_secrets(&self, found: Found) -> Result<Found, Miss> {
-        match self.secrets.are_in_answer(&found.bytes) {
-            true => {
-                Err(Miss::Refused("the answer repeats a secret that was sent; it was not kept".to_owned()))
-            }
-            false => Ok(found),
+        match self.secrets.refusal(&found.bytes) {
+            Some(why) => Err(Miss::Refused(why.to_owned())),
+            None => Ok(found),
         }
     }
 
