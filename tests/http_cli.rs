@@ -450,7 +450,7 @@ fn an_answer_that_takes_too_long_to_look_through_is_not_kept() {
     let auditor = Auditor::new(&key().vkey());
     let secret = format!("{}b", "a".repeat(200));
     let bearer = write(&auditor, "bearer", &secret);
-    let outcome = auditor.audit(&server.url(), &["--init", "--retry-for", "300ms", "--bearer-file", &bearer]);
+    let outcome = auditor.audit(server.url(), &["--init", "--retry-for", "300ms", "--bearer-file", &bearer]);
     assert_eq!(outcome.exit, 3, "{outcome:?}");
     assert!(outcome.stdout.contains("looking for it takes too long; it was not kept"), "{outcome:?}");
     assert!(!format!("{outcome:?}").contains("aaaaaaaa"), "{outcome:?}");

@@ -280,20 +280,22 @@ fn false_proofs_between_heads_do_not_pass_the_first_audit() {
 #[test]
 fn false_proofs_of_a_log_with_one_tree_do_not_pass() {
     let leaves = rejected_leaves(700);
-    let log = ApiLog::new(&key(), &leaves, &[700]).change(|asked, answer| {
-        if !asked.starts_with("consistency") {
-            return answer;
-        }
-        let text = String::from_utf8(answer?).unwrap();
-        let at = text.rfind('"')?;
-        let other = if &text[at - 1..at] == "0" { "1" } else { "0" };
-        Some([&text[..at - 1], other, &text[at..]].concat().into_bytes())
-    });
+    let log = || {
+        ApiLog::new(&key(), &leaves, &[700]).change(|asked, answer| {
+            if !asked.starts_with("consistency") {
+                return answer;
+            }
+            let text = String::from_utf8(answer?).unwrap();
+            let at = text.rfind('"')?;
+            let other = if &text[at - 1..at] == "0" { "1" } else { "0" };
+            Some([&text[..at - 1], other, &text[at..]].concat().into_bytes())
+        })
+    };
     for full in [false, true] {
         let lab = lab();
         let desk = lab.desk(0);
         desk.begin();
-        let source = log.source();
+        let source = log().source();
         let answer = if full { desk.audit_full(&source) } else { desk.audit(&source) };
         assert_eq!(answer.codes(), ["proof-invalid"], "{full}: {answer:?}");
     }
