@@ -51,6 +51,8 @@ impl Bench {
             bench.case(&format!("verify DIR/receipts TRUST --workers 2 --format {format}"), 0);
         }
         bench.case("heads export --db DIR/mirror.db KEY", 0);
+        bench.case("mirror check --db DIR/mirror.db KEY", 0);
+        bench.case("mirror check --db DIR/mirror.db KEY --rebuild --format json", 0);
         bench.case("config check --config DIR/several.toml", 0);
         for format in ["json", "tlog-proof"] {
             bench.case(&format!("receipt {DEMO_ID} --db DIR/mirror.db TRUST --format {format}"), 0);
@@ -147,6 +149,9 @@ fn every_command_that_cannot_write_to_stdout_is_5() {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let full = bench.command(case).stdout(full).output().unwrap();
         expect_fault(name, &full, "cannot write stdout: No space left on device");
+        // Nor can what was opened for reading be written to.
+        let unwritable = bench.command(case).stdout(File::open("/dev/null").unwrap()).output().unwrap();
+        expect_fault(name, &unwritable, "cannot write stdout: Bad file descriptor");
     }
 }
 

@@ -35,6 +35,29 @@ pub fn name(path: &Path) -> String {
     if path == Path::new("-") { "stdin".to_owned() } else { text::escape(&path.to_string_lossy()) }
 }
 
+/// Writes to stdout. Not by way of the standard library, which takes a descriptor that cannot be written to for one that
+/// was.
+#[cfg(unix)]
+fn write_out(bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match rustix::io::write(rustix::stdio::stdout(), rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Writes to stdout.
+#[cfg(not(unix))]
+fn write_out(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush())
+}
+
 /// What a command says on stdout, until it ends in an exit code.
 #[must_use = "the exit code comes out of it"]
 #[derive(Default)]
@@ -47,15 +70,14 @@ impl Answer {
     /// Prints a part. Behind one that could not be written nothing more is: an answer with a hole in it would be
     /// another one.
     pub fn print(&mut self, text: &str) {
-        self.write(|| {
-            let mut out = io::stdout().lock();
-            out.write_all(text.as_bytes()).and_then(|()| out.flush())
-        });
+        self.write(|| write_out(text.as_bytes()));
     }
 
     /// Prints help or the version, in colours where the terminal has them.
     pub fn print_help(&mut self, help: &clap::Error) {
-        self.write(|| help.print().and_then(|()| io::stdout().flush()));
+        let help = help.render();
+        let text = if stdout_is_terminal() { help.ansi().to_string() } else { help.to_string() };
+        self.print(&text);
     }
 
     fn write(&mut self, write: impl FnOnce() -> io::Result<()>) {
