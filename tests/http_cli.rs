@@ -438,3 +438,20 @@ fn a_password_that_a_server_spells_otherwise_is_not_shown() {
         assert!(!outcome.stdout.contains(said) && !outcome.stdout.contains("s3cret"), "{outcome:?}");
     }
 }
+
+/// What is made to be looked through for ever is not, and is none of the log's entries either.
+#[test]
+fn an_answer_that_takes_too_long_to_look_through_is_not_kept() {
+    let files = honest_log(&key(), &rejected_leaves(3));
+    let server = TestServer::start(move |request| match request.path.contains("/entries/") {
+        true => Reply::ok("a".repeat(3 << 20)),
+        false => answer(&files, request),
+    });
+    let auditor = Auditor::new(&key().vkey());
+    let secret = format!("{}b", "a".repeat(200));
+    let bearer = write(&auditor, "bearer", &secret);
+    let outcome = auditor.audit(server.url(), &["--init", "--retry-for", "300ms", "--bearer-file", &bearer]);
+    assert_eq!(outcome.exit, 3, "{outcome:?}");
+    assert!(outcome.stdout.contains("looking for it takes too long; it was not kept"), "{outcome:?}");
+    assert!(!format!("{outcome:?}").contains("aaaaaaaa"), "{outcome:?}");
+}

@@ -271,11 +271,9 @@ impl Http {
 
     /// An answer that sends a secret back is none: it would end up in findings and in the mirror.
     fn check_secrets(&self, found: Found) -> Result<Found, Miss> {
-        match self.secrets.are_in_answer(&found.bytes) {
-            true => {
-                Err(Miss::Refused("the answer repeats a secret that was sent; it was not kept".to_owned()))
-            }
-            false => Ok(found),
+        match self.secrets.refusal(&found.bytes) {
+            Some(why) => Err(Miss::Refused(why.to_owned())),
+            None => Ok(found),
         }
     }
 

@@ -5,10 +5,15 @@
 //! not meant.
 
 use super::auth::SHORTEST;
+use super::search::{Coding, Form, Search, TooMuchWork};
+use super::spelling::hex;
 use crate::core::encoding::{decode_base64, encode_base64, encode_hex};
 
 /// What stands in a secret's place.
 const HIDDEN: &str = "[a secret of yours]";
+
+/// What stands in the place of the rest of a message that is made to take work.
+const CUT: &str = "[cut: looking for your secrets in the rest takes too long]";
 
 /// Shorter forms in base64 or hexadecimal are not looked for in messages, as ordinary text may look so.
 const SHORTEST_CODED: usize = 6;
@@ -19,30 +24,10 @@ const SHORTEST_CODED_IN_ANSWERS: usize = 10;
 /// Shorter parts of a header's value are not looked for: they are ordinary words.
 const SHORTEST_PART: usize = 8;
 
-/// The most escapes of escapes that are seen through.
-const MOST_NESTED: usize = 4;
-
 /// Texts that are not to be repeated. There is no `Debug`.
 #[derive(Clone, Default)]
 pub struct Secrets {
     forms: Vec<Form>,
-}
-
-/// A secret in one of its codings.
-#[derive(Clone, PartialEq, Eq)]
-struct Form {
-    text: String,
-    coding: Coding,
-    /// Looked for in answers too, and not in messages alone.
-    in_answers: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Coding {
-    Plain,
-    /// Either alphabet, without padding.
-    Base64,
-    Hex,
 }
 
 impl Secrets {
@@ -125,7 +110,7 @@ impl Secrets {
             return;
         }
         let in_answers = in_answers && (coding == Coding::Plain || text.len() >= SHORTEST_CODED_IN_ANSWERS);
-        let form = Form { text, coding, in_answers };
+        let form = Form { characters: text.chars().collect(), coding, in_answers };
         if !self.forms.contains(&form) {
             self.forms.push(form);
         }
@@ -133,202 +118,41 @@ impl Secrets {
 
     /// `text` without any of them.
     pub fn hide(&self, text: &str) -> String {
-        let starts = self.starts(true, |_| true);
+        let mut search = Search::new(text.as_bytes(), self.forms.iter().collect(), true);
         let mut out = Vec::new();
-        let mut rest = text.as_bytes();
-        while let Some((first, further)) = rest.split_first() {
-            let after = starts.may(*first).then(|| {
-                self.forms.iter().filter_map(|form| form.after(rest, true)).min_by_key(|rest| rest.len())
-            });
-            match after.flatten() {
-                Some(after) => {
-                    out.extend_from_slice(HIDDEN.as_bytes());
-                    rest = after;
-                }
-                None => {
-                    out.push(*first);
-                    rest = further;
-                }
+        let mut at = 0;
+        loop {
+            let (end, instead, next) = match search.next(at) {
+                Ok(Some(found)) => (found.start, HIDDEN, Some(found.end)),
+                Ok(None) => (text.len(), "", None),
+                Err(TooMuchWork) => (at, CUT, None),
+            };
+            out.extend_from_slice(text.as_bytes().get(at..end).unwrap_or_default());
+            out.extend_from_slice(instead.as_bytes());
+            match next {
+                Some(next) => at = next,
+                None => return String::from_utf8_lossy(&out).into_owned(),
             }
         }
-        String::from_utf8_lossy(&out).into_owned()
     }
 
-    /// Whether a message repeats any of them.
+    /// Whether a message repeats any of them, as far as can be told with bounded work.
     pub fn are_in(&self, message: &str) -> bool {
-        self.find(message.as_bytes(), true, |_| true)
+        let mut search = Search::new(message.as_bytes(), self.forms.iter().collect(), true);
+        search.next(0) != Ok(None)
     }
 
-    /// Whether an answer repeats one that it must not.
-    pub(super) fn are_in_answer(&self, answer: &[u8]) -> bool {
-        self.find(answer, false, |form| form.in_answers)
-    }
-
-    fn find(&self, text: &[u8], any_case: bool, meant: fn(&Form) -> bool) -> bool {
-        let starts = self.starts(any_case, meant);
-        let mut rest = text;
-        while let Some((first, further)) = rest.split_first() {
-            let forms = || self.forms.iter().filter(|form| meant(form));
-            if starts.may(*first) && forms().any(|form| form.after(rest, any_case).is_some()) {
-                return true;
-            }
-            rest = further;
-        }
-        false
-    }
-
-    fn starts(&self, any_case: bool, meant: fn(&Form) -> bool) -> Starts {
-        let mut starts = Starts([false; 256]);
-        for form in self.forms.iter().filter(|form| meant(form)) {
-            let Some(first) = form.text.chars().next() else { continue };
-            let begins = |byte: &u8| {
-                // Where a text is more than ASCII, the character is looked at later.
-                !byte.is_ascii() && !first.is_ascii() || form.is_same(char::from(*byte), first, any_case)
-            };
-            let escapes = |byte: &u8| matches!(byte, b'%' | b'\\' | b'&') || *byte == b'+' && first == ' ';
-            for (byte, place) in (0..=u8::MAX).zip(starts.0.iter_mut()) {
-                *place = *place || begins(&byte) || escapes(&byte);
-            }
-        }
-        starts
-    }
-}
-
-/// The bytes that a secret can begin with: an answer of many megabytes is looked at closely only there.
-struct Starts([bool; 256]);
-
-impl Starts {
-    fn may(&self, byte: u8) -> bool {
-        self.0.get(usize::from(byte)).copied().unwrap_or(true)
-    }
-}
-
-impl Form {
-    /// What stands behind this form, if `text` begins with it; each character may be spelled in its own way.
-    fn after<'a>(&self, text: &'a [u8], any_case: bool) -> Option<&'a [u8]> {
-        let mut behind = vec![text];
-        for wanted in self.text.chars() {
-            let mut next = Vec::new();
-            for rest in behind {
-                let found = literal(rest).into_iter().chain(spelled(rest));
-                next.extend(found.filter(|(c, _)| self.is_same(*c, wanted, any_case)).map(|(_, rest)| rest));
-                // In a query.
-                next.extend(rest.strip_prefix(b"+").filter(|_| wanted == ' '));
-            }
-            next.sort_by_key(|rest| rest.len());
-            next.dedup_by_key(|rest| rest.len());
-            behind = next;
-            if behind.is_empty() {
-                return None;
-            }
-        }
-        behind.first().copied()
-    }
-
-    fn is_same(&self, found: char, wanted: char, any_case: bool) -> bool {
-        let is_folded = any_case || self.coding == Coding::Hex;
-        found == wanted
-            || is_folded && found.eq_ignore_ascii_case(&wanted)
-            || self.coding == Coding::Base64 && matches!((found, wanted), ('-', '+') | ('_', '/'))
-    }
-}
-
-/// A character as it stands, and what is behind it.
-fn literal(text: &[u8]) -> Option<(char, &[u8])> {
-    let (first, rest) = text.split_first()?;
-    if first.is_ascii() {
-        return Some((char::from(*first), rest));
-    }
-    (2..=4).find_map(|length| {
-        let (character, rest) = text.split_at_checked(length)?;
-        Some((std::str::from_utf8(character).ok()?.chars().next()?, rest))
-    })
-}
-
-/// The characters that `text` may begin with in another spelling, each with what is behind it.
-fn spelled(text: &[u8]) -> Vec<(char, &[u8])> {
-    match text.first() {
-        Some(b'%') => (0..MOST_NESTED).filter_map(|nested| percent(text, nested)).collect(),
-        Some(b'\\') => backslash(text),
-        Some(b'&') => entity(text).into_iter().collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// `%41`, or `%2541` where that was encoded once more.
-fn percent(text: &[u8], nested: usize) -> Option<(char, &[u8])> {
-    let byte = |text: &'_ [u8]| -> Option<(u8, usize)> {
-        let mut rest = text.strip_prefix(b"%")?;
-        for _ in 0..nested {
-            rest = rest.strip_prefix(b"25")?;
-        }
-        let (value, rest) = hex(rest, 2)?;
-        Some((u8::try_from(value).ok()?, text.len().saturating_sub(rest.len())))
-    };
-    let (mut bytes, mut rest) = (Vec::new(), text);
-    while bytes.len() < 4 {
-        let (value, length) = byte(rest)?;
-        bytes.push(value);
-        rest = rest.get(length..)?;
-        if let Some(found) = std::str::from_utf8(&bytes).ok().and_then(|text| text.chars().next()) {
-            return Some((found, rest));
+    /// Why an answer is not to be kept: it repeats one that it must not, or may.
+    pub(super) fn refusal(&self, answer: &[u8]) -> Option<&'static str> {
+        let forms = self.forms.iter().filter(|form| form.in_answers).collect();
+        match Search::new(answer, forms, false).next(0) {
+            Ok(None) => None,
+            Ok(Some(_)) => Some("the answer repeats a secret that was sent; it was not kept"),
+            Err(TooMuchWork) => Some(
+                "the answer is so much like a secret that was sent that looking for it takes too long; it was not kept",
+            ),
         }
     }
-    None
-}
-
-/// `\u0041`, `\u{41}`, `\x41` or `\/`, with more backslashes where that was escaped once more.
-fn backslash(text: &[u8]) -> Vec<(char, &[u8])> {
-    let mut found = Vec::new();
-    let mut rest = text;
-    // Each level of escapes doubles them.
-    for _ in 0..2usize.saturating_pow(u32::try_from(MOST_NESTED).unwrap_or_default()) {
-        let Some(further) = rest.strip_prefix(b"\\") else { break };
-        rest = further;
-        found.extend(literal(rest));
-        let braced = rest.strip_prefix(b"u{").and_then(|rest| {
-            let length = rest.iter().position(|byte| *byte == b'}').filter(|length| *length <= 6)?;
-            let (value, rest) = hex(rest, length)?;
-            Some((value, rest.strip_prefix(b"}")?))
-        });
-        let four = rest.strip_prefix(b"u").and_then(|rest| hex(rest, 4));
-        let two = rest.strip_prefix(b"x").and_then(|rest| hex(rest, 2));
-        let coded = [braced, four, two].into_iter().flatten();
-        found.extend(coded.filter_map(|(value, rest)| Some((char::from_u32(value)?, rest))));
-    }
-    found
-}
-
-/// `&#65;`, `&#x41;` or `&amp;`.
-fn entity(text: &[u8]) -> Option<(char, &[u8])> {
-    let text = text.strip_prefix(b"&")?;
-    let length = text.iter().take(10).position(|byte| *byte == b';')?;
-    let (name, rest) = text.split_at_checked(length)?;
-    let rest = rest.strip_prefix(b";")?;
-    let name = std::str::from_utf8(name).ok()?;
-    let found = match name {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        _ => {
-            let number = name.strip_prefix('#')?;
-            let value = match number.strip_prefix(['x', 'X']) {
-                Some(number) => u32::from_str_radix(number, 16),
-                None => number.parse(),
-            };
-            char::from_u32(value.ok()?)?
-        }
-    };
-    Some((found, rest))
-}
-
-/// So many hexadecimal digits, in capitals or not.
-fn hex(text: &[u8], digits: usize) -> Option<(u32, &[u8])> {
-    let (number, rest) = text.split_at_checked(digits)?;
-    let number = std::str::from_utf8(number).ok().filter(|text| !text.starts_with('+'))?;
-    Some((u32::from_str_radix(number, 16).ok()?, rest))
 }
 
 fn unpadded(bytes: &[u8]) -> String {
@@ -364,8 +188,18 @@ fn percent_decoded(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[path = "secrets_work_tests.rs"]
+mod work_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Secrets {
+        fn are_in_answer(&self, answer: &[u8]) -> bool {
+            self.refusal(answer).is_some()
+        }
+    }
 
     fn hidden(secrets: &Secrets, text: &str) -> bool {
         let hidden = secrets.hide(text);

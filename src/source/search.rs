@@ -1,0 +1,250 @@
+//! Finds secrets in a text whose characters may each be spelled in their own way.
+//!
+//! All forms are looked for at once, from the beginning of the text to its end: at each place stands how much of which
+//! form ends there, once, however many ways lead there. The work is therefore linear in the text, but for forms that
+//! repeat themselves (`aaaa…b`), of which much may end at each place. That is what the budget is for.
+
+use super::spelling::{REACH, Reading, is_escape, read};
+use std::ops::Range;
+
+/// A secret in one of its codings.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Form {
+    pub(super) characters: Vec<char>,
+    pub(super) coding: Coding,
+    /// Looked for in answers too, and not in messages alone.
+    pub(super) in_answers: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    Plain,
+    /// Either alphabet, without padding.
+    Base64,
+    Hex,
+}
+
+impl Form {
+    fn is_same(&self, found: char, wanted: char, any_case: bool) -> bool {
+        let is_folded = any_case || self.coding == Coding::Hex;
+        found == wanted
+            || is_folded && found.eq_ignore_ascii_case(&wanted)
+            || self.coding == Coding::Base64 && matches!((found, wanted), ('-', '+') | ('_', '/'))
+    }
+}
+
+/// Steps for a text of any length: enough for every ordinary message.
+const STEPS: usize = 1 << 20;
+
+/// Steps for each byte. Text at random takes about two, as each of its characters
+/// begins few of the forms, and goes on with fewer.
+const STEPS_FOR_A_BYTE: usize = 16;
+
+/// So many forms are worth one step more.
+const FORMS_FOR_A_STEP: usize = 4;
+
+/// It would take more work than the text is worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct TooMuchWork;
+
+/// The beginning of a form, read up to where the thread stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Thread {
+    form: usize,
+    /// So many of its characters.
+    read: usize,
+    /// Where the reading began. Of several, the first counts.
+    start: usize,
+}
+
+/// A search of one text.
+pub(super) struct Search<'a> {
+    text: &'a [u8],
+    forms: Vec<&'a Form>,
+    any_case: bool,
+    beginnings: Beginnings,
+    ring: Ring,
+    left: usize,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(text: &'a [u8], forms: Vec<&'a Form>, any_case: bool) -> Search<'a> {
+        let for_a_byte = STEPS_FOR_A_BYTE.saturating_add(forms.len() / FORMS_FOR_A_STEP);
+        let left = text.len().saturating_mul(for_a_byte).saturating_add(STEPS);
+        let beginnings = Beginnings::of(&forms, any_case);
+        Search { text, forms, any_case, beginnings, ring: Ring::new(), left }
+    }
+
+    /// The first form that begins at `from` or later, and of those that begin there the longest.
+    pub(super) fn next(&mut self, from: usize) -> Result<Option<Range<usize>>, TooMuchWork> {
+        let mut best: Option<Range<usize>> = None;
+        let (mut now, mut readings) = (Vec::new(), Vec::new());
+        let mut at = from;
+        self.ring.clear();
+        while !self.forms.is_empty() {
+            if self.ring.waiting == 0 {
+                let rest = self.text.get(at..).filter(|_| best.is_none()).unwrap_or_default();
+                let Some(passed) = rest.iter().position(|byte| self.beginnings.may(*byte)) else { break };
+                at = at.saturating_add(passed);
+            }
+            if at >= self.text.len() {
+                break;
+            }
+            self.ring.take(at, &mut now);
+            if let Some(best) = &best {
+                now.retain(|thread| thread.start <= best.start);
+            }
+            let begins = best.is_none() && self.text.get(at).is_some_and(|byte| self.beginnings.may(*byte));
+            self.spend(1)?;
+            if begins || !now.is_empty() {
+                read(self.text, at, &mut readings);
+            } else {
+                readings.clear();
+            }
+            for reading in &readings {
+                self.spend(now.len().saturating_add(1))?;
+                for thread in &now {
+                    self.advance(*thread, reading, &mut best)?;
+                }
+                if begins {
+                    self.begin(at, reading, &mut best)?;
+                }
+            }
+            at = at.saturating_add(1);
+        }
+        Ok(best)
+    }
+
+    /// Steps that are left.
+    #[cfg(test)]
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
+    fn begin(
+        &mut self,
+        start: usize,
+        reading: &Reading,
+        best: &mut Option<Range<usize>>,
+    ) -> Result<(), TooMuchWork> {
+        for place in 0.. {
+            let Some(form) = self.beginnings.of_character(reading.character).get(place) else { break };
+            let thread = Thread { form: *form, read: 0, start };
+            self.spend(1)?;
+            self.advance(thread, reading, best)?;
+        }
+        Ok(())
+    }
+
+    fn advance(
+        &mut self,
+        thread: Thread,
+        reading: &Reading,
+        best: &mut Option<Range<usize>>,
+    ) -> Result<(), TooMuchWork> {
+        let Some(form) = self.forms.get(thread.form) else { return Ok(()) };
+        let wanted = form.characters.get(thread.read);
+        if !wanted.is_some_and(|wanted| form.is_same(reading.character, *wanted, self.any_case)) {
+            return Ok(());
+        }
+        let thread = Thread { read: thread.read.saturating_add(1), ..thread };
+        if thread.read == form.characters.len() {
+            let found = thread.start..reading.last;
+            let is_better = |best: &Range<usize>| {
+                found.start < best.start || found.start == best.start && found.end > best.end
+            };
+            if best.as_ref().is_none_or(is_better) {
+                *best = Some(found);
+            }
+            return Ok(());
+        }
+        for place in reading.first..=reading.last {
+            self.spend(1)?;
+            self.ring.push(place, thread);
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, steps: usize) -> Result<(), TooMuchWork> {
+        self.left = self.left.checked_sub(steps).ok_or(TooMuchWork)?;
+        Ok(())
+    }
+}
+
+/// Which forms a character may be the first of.
+struct Beginnings {
+    /// One list for each ASCII character, and the last for all others, which are looked at later.
+    lists: Vec<Vec<usize>>,
+    /// The bytes that one may begin with: a text of many megabytes is looked at closely only there.
+    bytes: [bool; 256],
+}
+
+impl Beginnings {
+    fn of(forms: &[&Form], any_case: bool) -> Beginnings {
+        let mut lists = vec![Vec::new(); 129];
+        for (number, form) in forms.iter().enumerate() {
+            let Some(first) = form.characters.first() else { continue };
+            for (byte, list) in (0..=128).zip(lists.iter_mut()) {
+                let is_first = match byte {
+                    128 => !first.is_ascii(),
+                    byte => form.is_same(char::from(byte), *first, any_case),
+                };
+                if is_first {
+                    list.push(number);
+                }
+            }
+        }
+        let mut beginnings = Beginnings { lists, bytes: [true; 256] };
+        let bytes: Vec<bool> = (0..=u8::MAX)
+            .map(|byte| is_escape(byte) || !beginnings.of_character(char::from(byte)).is_empty())
+            .collect();
+        beginnings.bytes.iter_mut().zip(bytes).for_each(|(place, may)| *place = may);
+        beginnings
+    }
+
+    fn of_character(&self, character: char) -> &[usize] {
+        let place = usize::try_from(u32::from(character)).map_or(128, |place| place.min(128));
+        self.lists.get(place).map_or(&[], Vec::as_slice)
+    }
+
+    fn may(&self, byte: u8) -> bool {
+        self.bytes.get(usize::from(byte)).copied().unwrap_or(true)
+    }
+}
+
+/// The threads that stand at this place or at one of the next, none of which is further away than a spelling is long.
+struct Ring {
+    slots: Vec<Vec<Thread>>,
+    waiting: usize,
+}
+
+impl Ring {
+    fn new() -> Ring {
+        Ring { slots: vec![Vec::new(); REACH], waiting: 0 }
+    }
+
+    fn clear(&mut self) {
+        if self.waiting > 0 {
+            self.slots.iter_mut().for_each(Vec::clear);
+            self.waiting = 0;
+        }
+    }
+
+    fn push(&mut self, at: usize, thread: Thread) {
+        if let Some(slot) = self.slots.get_mut(at % REACH) {
+            slot.push(thread);
+            self.waiting = self.waiting.saturating_add(1);
+        }
+    }
+
+    /// Those that stand at this place, each once.
+    fn take(&mut self, at: usize, into: &mut Vec<Thread>) {
+        into.clear();
+        if let Some(slot) = self.slots.get_mut(at % REACH) {
+            std::mem::swap(slot, into);
+        }
+        self.waiting = self.waiting.saturating_sub(into.len());
+        into.sort_unstable();
+        into.dedup_by_key(|thread| (thread.form, thread.read));
+    }
+}
