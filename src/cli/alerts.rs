@@ -173,7 +173,7 @@ fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Failu
 fn unusable(error: OpenError) -> Failure {
     match error {
         OpenError::Url { url, cause } => format!("webhook: {url}: {cause}").into(),
-        other => Failure::new(other.is_local(), other.to_string()),
+        other => Failure::opening(&other, OpenError::to_string),
     }
 }
 

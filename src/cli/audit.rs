@@ -114,7 +114,7 @@ fn open_log_until(
     let (http, left_out) = settings.net.options_for(location, Some(owner))?;
     let http = HttpOptions { stop: stop.clone(), ..http };
     let source = source::open(location, settings.api, &http)
-        .map_err(|error| Failure::new(error.is_local(), format!("--log: {error}")))?;
+        .map_err(|error| Failure::opening(&error, |error| format!("--log: {error}")))?;
     room_for(workers(settings, source.as_ref()))?;
     let note = "the secrets in the config are for the log that it names, and were not sent to this one: give those of \
                 this log as options";

@@ -1,6 +1,7 @@
 //! Why a command ended before it had a verdict: the caller's slip, or a fault of this machine. The exit code tells the
 //! two apart (command line contract, "Exit codes"), and so the type does from where it is known.
 
+use crate::source::OpenError;
 use std::fmt;
 
 /// Wrong usage or configuration: nothing was checked.
@@ -14,6 +15,8 @@ pub const LOCAL_FAULT: u8 = 5;
 pub enum Failure {
     /// Of what was typed or configured.
     Usage(String),
+    /// The same of a variable of the environment, whatever it was needed for.
+    Environment(String),
     /// Of this machine: a full disk, no more descriptors, threads or memory.
     Local(String),
 }
@@ -24,15 +27,24 @@ impl Failure {
         if is_local { Failure::Local(why) } else { Failure::Usage(why) }
     }
 
+    /// Of what cannot be opened, in these words; where a variable is at fault, in words about that alone.
+    pub fn opening(error: &OpenError, say: impl FnOnce(&OpenError) -> String) -> Failure {
+        match error {
+            OpenError::Proxy { .. } => Failure::Environment(error.to_string()),
+            error => Failure::new(error.is_local(), say(error)),
+        }
+    }
+
     /// What was to be written and could not be.
     pub fn not_written(what: impl fmt::Display, error: &std::io::Error) -> Failure {
         Failure::Local(format!("cannot write {what}: {error}"))
     }
 
-    /// The same with more words around it.
+    /// The same with more words around it, which say where it was found. A variable is at fault everywhere.
     pub fn within(self, say: impl FnOnce(String) -> String) -> Failure {
         match self {
             Failure::Usage(why) => Failure::Usage(say(why)),
+            Failure::Environment(why) => Failure::Environment(why),
             Failure::Local(why) => Failure::Local(say(why)),
         }
     }
@@ -40,7 +52,7 @@ impl Failure {
     /// What a command ends with.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Usage(_) => USAGE,
+            Failure::Usage(_) | Failure::Environment(_) => USAGE,
             Failure::Local(_) => LOCAL_FAULT,
         }
     }
@@ -49,7 +61,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Usage(why) | Failure::Local(why) => f.write_str(why),
+            Failure::Usage(why) | Failure::Environment(why) | Failure::Local(why) => f.write_str(why),
         }
     }
 }

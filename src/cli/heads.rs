@@ -100,7 +100,7 @@ fn fetch_or_read(settings: &Settings, file: &Path) -> Result<Result<Vec<u8>, Str
     let (options, left_out) = settings.net.options_for(url, settings.log.as_deref())?;
     let document = Document::new(url, &options).map_err(|error| match error {
         OpenError::Url { url, cause } => format!("{url} is no URL to import from: {cause}").into(),
-        error => Failure::new(error.is_local(), error.to_string()),
+        error => Failure::opening(&error, OpenError::to_string),
     })?;
     room_to_read()?;
     Ok(document.fetch(MAX_IMPORT).map_err(|error| {

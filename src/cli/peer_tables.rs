@@ -138,7 +138,7 @@ pub fn open(settings: &Settings, key: &LogKey, stop: &Stop) -> Result<Vec<Peer>,
         };
         Peer::new(&peer.name, &peer.place, key.origin(), &options).map_err(|error| match error {
             OpenError::Url { url, cause } => format!("{url}: {cause}").into(),
-            error => Failure::new(error.is_local(), error.to_string()),
+            error => Failure::opening(&error, OpenError::to_string),
         })
     };
     let named = |peer: &NamedPeer| {

@@ -192,6 +192,11 @@ pub enum OpenError {
         /// Why.
         cause: String,
     },
+    /// A variable of the environment that names no proxy, and would be in force for this URL.
+    Proxy {
+        /// Which, and why, without its value. Begins with the variable: nothing else that was given is at fault.
+        cause: String,
+    },
     /// The HTTP client could not be set up.
     Client {
         /// Why.
@@ -259,6 +264,7 @@ impl fmt::Display for OpenError {
             ),
             OpenError::Url { url, cause } => write!(f, "{url} is not a log's URL: {cause}: check --log"),
             OpenError::Secrets { url, cause } => write!(f, "{url}: {cause}"),
+            OpenError::Proxy { cause } => f.write_str(cause),
             OpenError::Client { cause } | OpenError::Local { cause } => {
                 write!(f, "the HTTP client cannot be set up: {cause}")
             }

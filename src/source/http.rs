@@ -74,7 +74,7 @@ impl Http {
         check_secrets(&base, credentials.is_some(), options)?;
         // In the clear to this machine, a password must not make a detour over a proxy either.
         let direct = credentials.is_some() && base.scheme() == "http";
-        let options = &if direct { direct_only(options)? } else { options.clone() };
+        let options = &if direct { direct_only(&base, options)? } else { options.clone() };
         let (background, handle) = Background::start()?;
         let proxy = proxy_for(&base, options)?;
         Ok(Http {

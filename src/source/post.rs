@@ -55,7 +55,7 @@ impl Post {
         if !url.username().is_empty() || url.password().is_some() {
             return wrong("write no user name or password in it");
         }
-        let options = if url.scheme() == "https" { options.clone() } else { direct_only(options)? };
+        let options = if url.scheme() == "https" { options.clone() } else { direct_only(&url, options)? };
         let options = HttpOptions {
             // Those of a log are not for whoever this is.
             headers: SecretHeaders::default(),

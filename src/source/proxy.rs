@@ -24,23 +24,22 @@ pub(super) struct Proxy {
 pub(super) fn proxy_for(base: &Url, options: &HttpOptions) -> Result<Option<Proxy>, OpenError> {
     // No proxy can reach this machine's own loopback address, and one that is asked would read the secrets.
     let in_the_clear = base.scheme() == "http" && !options.headers.is_empty();
-    let proxies = proxies(options)?.filter(|_| !in_the_clear);
-    Ok(proxies.and_then(|proxies| proxies.proxy_of(base).cloned()))
+    Ok(of_environment(base, options)?.filter(|_| !in_the_clear))
 }
 
-/// These options without a proxy, for what must not make a detour. The variables must make sense all the same: whether
-/// a run begins does not hang on what it happens to ask.
-pub(super) fn direct_only(options: &HttpOptions) -> Result<HttpOptions, OpenError> {
-    proxies(options)?;
+/// These options without a proxy, for what must not make a detour on its way to `base`. The variables must make sense all
+/// the same: whether a run begins does not hang on whether it has a secret to send.
+pub(super) fn direct_only(base: &Url, options: &HttpOptions) -> Result<HttpOptions, OpenError> {
+    of_environment(base, options)?;
     Ok(HttpOptions { env_proxy: false, ..options.clone() })
 }
 
-fn proxies(options: &HttpOptions) -> Result<Option<Proxies>, OpenError> {
+fn of_environment(base: &Url, options: &HttpOptions) -> Result<Option<Proxy>, OpenError> {
     if !options.env_proxy {
         return Ok(None);
     }
-    let proxies = Proxies::read(&|name| std::env::var(name));
-    proxies.map(Some).map_err(|cause| OpenError::Client { cause: escape(&cause) })
+    let proxy = in_force(base, &|name| std::env::var(name));
+    proxy.map_err(|cause| OpenError::Proxy { cause: escape(&cause) })
 }
 
 impl Proxy {
@@ -58,42 +57,32 @@ impl Proxy {
     }
 }
 
-/// All that the environment says about proxies.
-struct Proxies {
-    http: Option<Proxy>,
-    https: Option<Proxy>,
-    direct: Vec<Direct>,
-}
-
 /// Reads a variable.
 type Environment<'a> = &'a dyn Fn(&str) -> Result<String, VarError>;
 
-impl Proxies {
-    /// The variable in capitals comes before the one in small letters, and `ALL_PROXY` after both; a blank one is
-    /// none. Only what is in force is parsed: nothing is asked because of the others.
-    fn read(environment: Environment<'_>) -> Result<Proxies, String> {
-        let all = first(&["ALL_PROXY", "all_proxy"], environment)?;
-        // Under CGI a client of the web server sets it, with a header called "Proxy".
-        let names: &[&str] = match environment("REQUEST_METHOD") {
-            Err(VarError::NotPresent) => &["HTTP_PROXY", "http_proxy"],
-            _ => &["http_proxy"],
-        };
-        let http = first(names, environment)?.or_else(|| all.clone());
-        let https = first(&["HTTPS_PROXY", "https_proxy"], environment)?.or(all);
-        let direct = match first(&["NO_PROXY", "no_proxy"], environment)? {
-            Some(Value { variable, text }) => directs(&text).map_err(|why| format!("{variable}: {why}"))?,
-            None => Vec::new(),
-        };
-        let proxy = |value: Option<Value>| value.map(Value::proxy).transpose();
-        Ok(Proxies { http: proxy(http)?, https: proxy(https)?, direct })
+/// The proxy that the environment names for `base`.
+///
+/// The variable in capitals comes before the one in small letters, and `ALL_PROXY` after both; a blank one is none.
+/// `NO_PROXY` is in force for every URL, and of the others the first for URLs of this scheme, unless `base` is excepted.
+/// What is not in force is not looked at: nothing is asked because of it.
+fn in_force(base: &Url, environment: Environment<'_>) -> Result<Option<Proxy>, String> {
+    if directs(environment)?.iter().any(|direct| direct.is_of(base)) {
+        return Ok(None);
     }
+    let names: &[&str] = match (base.scheme(), environment("REQUEST_METHOD")) {
+        ("https", _) => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
+        (_, Err(VarError::NotPresent)) => &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
+        // Under CGI a client of the web server sets HTTP_PROXY, with a header called "Proxy".
+        (_, _) => &["http_proxy", "ALL_PROXY", "all_proxy"],
+    };
+    first(names, environment)?.map(Value::proxy).transpose()
+}
 
-    fn proxy_of(&self, base: &Url) -> Option<&Proxy> {
-        let proxy = match base.scheme() {
-            "https" => self.https.as_ref(),
-            _ => self.http.as_ref(),
-        };
-        proxy.filter(|_| !self.direct.iter().any(|direct| direct.is_of(base)))
+/// What `NO_PROXY` excepts.
+fn directs(environment: Environment<'_>) -> Result<Vec<Direct>, String> {
+    match first(&["NO_PROXY", "no_proxy"], environment)? {
+        Some(Value { variable, text }) => listed(&text).map_err(|why| format!("{variable}: {why}")),
+        None => Ok(Vec::new()),
     }
 }
 
@@ -111,7 +100,7 @@ fn first(names: &[&'static str], environment: Environment<'_>) -> Result<Option<
         let text = match environment(variable) {
             Ok(text) => text,
             Err(VarError::NotPresent) => continue,
-            Err(VarError::NotUnicode(_)) => return Err(format!("the variable {variable} is not UTF-8")),
+            Err(VarError::NotUnicode(_)) => return Err(format!("{variable} is not UTF-8")),
         };
         let text = without_quotes(&text);
         if !text.is_empty() {
@@ -133,7 +122,7 @@ impl Value {
         match proxy_url(&text) {
             Ok(url) => Ok(Proxy { url, variable }),
             Err(why) => Err(format!(
-                "the variable {variable} names no proxy: {why}; write http://host:port, or unset it (its value is not \
+                "{variable} names no proxy: {why}; write http://host:port, or unset it (its value is not \
                  shown here, as it may hold a password)"
             )),
         }
@@ -189,7 +178,7 @@ enum Hosts {
 }
 
 /// Entries between commas or blanks.
-fn directs(list: &str) -> Result<Vec<Direct>, String> {
+fn listed(list: &str) -> Result<Vec<Direct>, String> {
     let entries = list.split(|c: char| c == ',' || c.is_whitespace());
     let entries = entries.map(without_quotes).filter(|entry| !entry.is_empty());
     entries.map(|entry| direct(entry).map_err(|why| format!("{} is {why}", quoted(entry)))).collect()
@@ -283,8 +272,8 @@ fn is_inside(address: IpAddr, network: IpAddr, length: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn proxies(variables: &[(&str, &str)]) -> Result<Proxies, String> {
-        Proxies::read(&|name| {
+    fn in_force(variables: &[(&str, &str)], url: &str) -> Result<Option<Proxy>, String> {
+        super::in_force(&Url::parse(url).unwrap(), &|name| {
             let found = variables.iter().find(|(variable, _)| *variable == name);
             found.map(|(_, value)| (*value).to_owned()).ok_or(VarError::NotPresent)
         })
@@ -292,11 +281,11 @@ mod tests {
 
     /// The proxy that `url` is asked through, with its variable.
     fn proxy(variables: &[(&str, &str)], url: &str) -> Option<(String, &'static str)> {
-        let proxies = proxies(variables).unwrap();
-        proxies.proxy_of(&Url::parse(url).unwrap()).map(|proxy| (proxy.url.to_string(), proxy.variable))
+        in_force(variables, url).unwrap().map(|proxy| (proxy.url.to_string(), proxy.variable))
     }
 
     const LOG: &str = "https://log.example/x";
+    const CLEAR: &str = "http://log.example/x";
 
     #[test]
     fn what_is_plainly_meant_is_taken() {
@@ -350,15 +339,52 @@ mod tests {
             "http://u:s3cret@proxy\n.example",
             "s3cret@",
         ] {
-            for variable in
-                ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
-            {
-                let why = proxies(&[(variable, value)]).map(|_| value).unwrap_err();
-                assert!(why.contains(variable) && !why.contains("s3"), "{value:?}: {why}");
+            for (variable, urls) in [
+                ("HTTP_PROXY", &[CLEAR][..]),
+                ("http_proxy", &[CLEAR]),
+                ("HTTPS_PROXY", &[LOG]),
+                ("https_proxy", &[LOG]),
+                ("ALL_PROXY", &[CLEAR, LOG]),
+                ("all_proxy", &[CLEAR, LOG]),
+            ] {
+                for url in urls {
+                    let why = in_force(&[(variable, value)], url).map(|_| value).unwrap_err();
+                    assert!(why.starts_with(variable) && !why.contains("s3"), "{value:?}: {why}");
+                }
             }
         }
-        let odd = Proxies::read(&|_| Err(VarError::NotUnicode("s3cret".into())));
-        assert!(odd.is_err_and(|why| why.contains("ALL_PROXY") && !why.contains("s3cret")));
+        let base = Url::parse(LOG).unwrap();
+        let odd = super::in_force(&base, &|_| Err(VarError::NotUnicode("s3cret".into())));
+        assert!(odd.is_err_and(|why| why.starts_with("NO_PROXY") && !why.contains("s3cret")));
+        let odd = super::in_force(&base, &|name| match name {
+            "HTTPS_PROXY" => Err(VarError::NotUnicode("s3cret".into())),
+            _ => Err(VarError::NotPresent),
+        });
+        assert!(odd.is_err_and(|why| why.starts_with("HTTPS_PROXY") && !why.contains("s3cret")));
+    }
+
+    #[test]
+    fn what_is_not_in_force_is_not_looked_at() {
+        let wrong = "htp://x";
+        for (variables, url) in [
+            // Of the other scheme.
+            (&[("HTTP_PROXY", wrong), ("http_proxy", wrong)][..], LOG),
+            (&[("HTTPS_PROXY", wrong), ("https_proxy", wrong)], CLEAR),
+            // Another comes before it.
+            (&[("HTTPS_PROXY", "a:1"), ("https_proxy", wrong), ("ALL_PROXY", wrong)], LOG),
+            (&[("http_proxy", "a:1"), ("ALL_PROXY", wrong), ("all_proxy", wrong)], CLEAR),
+            (&[("ALL_PROXY", "a:1"), ("all_proxy", wrong), ("HTTP_PROXY", wrong)], LOG),
+            // The URL is excepted.
+            (&[("HTTPS_PROXY", wrong), ("NO_PROXY", "log.example"), ("no_proxy", "::/129")], LOG),
+            (&[("ALL_PROXY", wrong), ("no_proxy", "*")], CLEAR),
+            // A client of a web server set it.
+            (&[("REQUEST_METHOD", "GET"), ("HTTP_PROXY", wrong)], CLEAR),
+        ] {
+            assert!(in_force(variables, url).is_ok(), "{variables:?} {url}");
+        }
+        // What is in force for this URL is, whatever is said of another.
+        assert!(in_force(&[("HTTPS_PROXY", wrong), ("NO_PROXY", "other.example")], LOG).is_err());
+        assert!(in_force(&[("HTTP_PROXY", "a:1"), ("ALL_PROXY", wrong)], LOG).is_err());
     }
 
     /// Whatever is taken, the client understands too: it would go without where it does not.
@@ -396,7 +422,7 @@ mod tests {
         // What does not count is not looked at.
         let desktop = [("http_proxy", "a:1"), ("https_proxy", "a:1"), ("all_proxy", "socks://a:1/")];
         assert_eq!(of(&desktop, LOG), Some("https_proxy"));
-        assert!(proxies(&[("http_proxy", "a:1"), ("all_proxy", "socks://a:1/")]).is_err());
+        assert!(in_force(&[("http_proxy", "a:1"), ("all_proxy", "socks://a:1/")], LOG).is_err());
         // A client of a web server must not name the proxy.
         let cgi = [("REQUEST_METHOD", "GET"), ("HTTP_PROXY", "evil:1"), ("HTTPS_PROXY", "a:1")];
         assert_eq!((of(&cgi, "http://log.example/"), of(&cgi, LOG)), (None, Some("HTTPS_PROXY")));
@@ -461,15 +487,15 @@ mod tests {
         }
         for wrong in ["10.0.0.0/33", "::/129", "10.0.0/8", "https://log.example/", "log.example:x", "a:99999"]
         {
-            let why = proxies(&[("NO_PROXY", wrong)]).map(|_| ()).unwrap_err();
-            assert!(why.contains("NO_PROXY"), "{why}");
+            let why = in_force(&[("NO_PROXY", wrong)], LOG).map(|_| ()).unwrap_err();
+            assert!(why.starts_with("NO_PROXY"), "{why}");
         }
     }
 
     #[test]
     fn a_failure_names_the_proxy_without_its_password() {
-        let proxies = proxies(&[("https_proxy", "http://u:s3cret@proxy.example:3128")]).unwrap();
-        let said = proxies.proxy_of(&Url::parse(LOG).unwrap()).unwrap().blamed("no answer");
+        let proxy = in_force(&[("https_proxy", "http://u:s3cret@proxy.example:3128")], LOG).unwrap();
+        let said = proxy.unwrap().blamed("no answer");
         assert_eq!(said, "no answer (over the proxy http://proxy.example:3128, which https_proxy names)");
     }
 }
