@@ -255,15 +255,24 @@ fn names_that_no_mirror_has_are_refused() {
         (":memory:", "in memory"),
         ("https://host.example/x.db", "a file on this machine"),
         ("sqlite://x.db", "a file on this machine"),
-        ("", "--db"),
+        ("", "empty"),
     ] {
         let typed = with(&["--log", log, "--db", name], None);
         let config = format!("log = {log:?}\ndb = {name:?}\n");
         let configured = with(&[], Some(&config));
-        for outcome in [typed, configured] {
+        // An option stands over the config.
+        let both = with(&["--db", name], Some(&format!("log = {log:?}\ndb = 'x.db'\n")));
+        for outcome in [&typed, &both] {
             assert_eq!(outcome.exit, 2, "{name}: {outcome:#?}");
-            assert!(outcome.stderr.contains("--db") && outcome.stderr.contains(part), "{name}: {outcome:#?}");
+            assert!(outcome.stderr.contains("--db") && !outcome.stderr.contains("c.toml"), "{outcome:#?}");
+            // That there is none is found before.
+            assert!(outcome.stderr.contains(part) || name.is_empty(), "{name}: {outcome:#?}");
         }
+        // Where it is written is where it is to be mended.
+        let begins = format!("countersign: config \"c.toml\": db {name:?}: ");
+        assert_eq!(configured.exit, 2, "{name}: {configured:#?}");
+        assert!(configured.stderr.starts_with(&begins), "{name}: {configured:#?}");
+        assert!(configured.stderr.contains(part), "{name}: {configured:#?}");
         let mut list = program();
         list.current_dir(folder.path()).args(["heads", "list", "--log-key", DEMO_KEY, "--db", name]);
         assert_eq!(run(list).exit, 2, "{name}");
@@ -272,6 +281,23 @@ fn names_that_no_mirror_has_are_refused() {
     assert!(evidence.exit == 2 && evidence.stderr.contains("--evidence-dir"), "{evidence:#?}");
     let log_there = with(&["--log", "~/log", "--db", "x.db"], None);
     assert!(log_there.exit == 2 && log_there.stderr.contains("home directory"), "{log_there:#?}");
+    for (config, key) in [
+        ("log = '~/log'\ndb = 'x.db'\n".to_owned(), "log"),
+        (format!("log = {log:?}\ndb = 'x.db'\nevidence-dir = '~/x'\n"), "evidence-dir"),
+        (format!("log = {log:?}\ndb = '~/x.db'\n"), "db"),
+    ] {
+        let mut outcomes = vec![with(&[], Some(&config))];
+        for more in [&["config", "check"][..], &["monitor", "--once"]] {
+            let mut command = program();
+            command.current_dir(folder.path()).args(more);
+            command.args(["--log-key", DEMO_KEY, "--config", "c.toml"]);
+            outcomes.push(run(command));
+        }
+        for outcome in outcomes {
+            let begins = format!("countersign: config \"c.toml\": {key} \"~/");
+            assert!(outcome.exit == 2 && outcome.stderr.starts_with(&begins), "{key}: {outcome:#?}");
+        }
+    }
     assert_eq!(names(folder.path()), ["c.toml"], "something was left behind");
     // A name of its own that only looks alike is one.
     for name in ["~x.db", "./~y.db", "x:memory:.db", "files.db"] {

@@ -107,7 +107,8 @@ fn open_log_until(
     stop: &Stop,
 ) -> Result<(Box<dyn LogSource>, Option<String>), Failure> {
     if !Path::new(location).is_dir() {
-        file_name::check_home("--log", Path::new(location))?;
+        let said = if settings.log.as_deref() == Some(location) { &settings.log_said } else { "--log" };
+        file_name::check_home(said, Path::new(location))?;
     }
     // The secrets of a config that names a log are for that log.
     let owner = settings.config_log.as_deref().unwrap_or(location);

@@ -34,6 +34,8 @@ pub struct Settings {
     pub relying_party: RelyingParty,
     pub pinned_keys: BTreeMap<String, Vec<Hash>>,
     pub log: Option<String>,
+    /// Where that is said, for messages.
+    pub log_said: String,
     /// The log of the config, whether or not another is given.
     pub config_log: Option<String>,
     pub api: bool,
@@ -162,9 +164,17 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
     if workers.is_some_and(|workers| !(1..=256).contains(&workers)) {
         return Err("workers must be 1 to 256".into());
     }
+    // What came from the config is at fault there.
+    let said = |is_typed: bool, key: &str| match common.config.as_deref() {
+        Some(config) if !is_typed => format!("config {config:?}: {key}"),
+        _ => format!("--{key}"),
+    };
+    let log_said = said(options.log.is_some(), "log");
+    let db_said = said(options.db.is_some(), "db");
+    let evidence_said = said(options.evidence_dir.is_some(), "evidence-dir");
     let (db, evidence_dir) = (options.db.or(file.db), options.evidence_dir.or(file.evidence_dir));
-    db.as_deref().map_or(Ok(()), file_name::check_mirror)?;
-    evidence_dir.as_deref().map_or(Ok(()), |path| file_name::check_home("--evidence-dir", path))?;
+    db.as_deref().map_or(Ok(()), |db| file_name::check_mirror(&db_said, db))?;
+    evidence_dir.as_deref().map_or(Ok(()), |path| file_name::check_home(&evidence_said, path))?;
     let full = options.full || file.full;
     let heads_only = options.heads_only || file.heads_only;
     if full && heads_only {
@@ -187,6 +197,7 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
         pinned_keys: pinned(file.approvers)?,
         config_log: file.log.clone(),
         log: options.log.or(file.log),
+        log_said,
         api: options.api || file.api,
         db,
         init: options.init || file.init,

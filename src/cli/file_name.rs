@@ -4,11 +4,11 @@
 use crate::core::text::quoted;
 use std::path::Path;
 
-/// What is wrong with the name of a mirror.
+/// What is wrong with the name of a mirror, which stands where `said` says: in an option or under a key of a config.
 ///
 /// # Errors
 /// A sentence for the person.
-pub fn check_mirror(db: &Path) -> Result<(), String> {
+pub fn check_mirror(said: &str, db: &Path) -> Result<(), String> {
     let name = db.to_string_lossy();
     let lower = name.to_ascii_lowercase();
     let why = match () {
@@ -20,23 +20,23 @@ pub fn check_mirror(db: &Path) -> Result<(), String> {
             "a mirror must outlast the run, and this is one in memory: write the path of a file"
         }
         () if name.contains("://") => "a mirror is a file on this machine, and no URL: write its path",
-        () => return check_home("--db", db),
+        () => return check_home(said, db),
     };
-    Err(format!("--db {}: {why}", quoted(&name)))
+    Err(format!("{said} {}: {why}", quoted(&name)))
 }
 
 /// `~/…` is the home directory to a shell, which replaces it at the start of a word alone.
 ///
 /// # Errors
 /// A sentence for the person.
-pub fn check_home(option: &str, path: &Path) -> Result<(), String> {
+pub fn check_home(said: &str, path: &Path) -> Result<(), String> {
     let name = path.to_string_lossy();
     let is_home = name == "~" || (name.starts_with('~') && name.contains('/'));
     if !is_home {
         return Ok(());
     }
     Err(format!(
-        "{option} {}: no shell has put the home directory in the place of ~ (it does not in a config, nor behind = or in \
+        "{said} {}: no shell has put the home directory in the place of ~ (it does not in a config, nor behind = or in \
          quotation marks): write the whole path, or ./~ where a directory has that name",
         quoted(&name)
     ))
