@@ -14,7 +14,7 @@ pub fn print(text: &str) -> Result<(), String> {
 /// Prints help or the version.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_help(help: &clap::Error) -> Result<(), String> {
     whole(help.print().and_then(|()| io::stdout().flush()))
 }
