@@ -26,7 +26,7 @@ const ENTRIES: usize = 6_000;
 const PAGE: usize = 8192;
 
 /// Trials of each kind in a test run.
-const TRIALS: usize = 200;
+const TRIALS: usize = 1_000;
 
 fn trials() -> usize {
     std::env::var("MIRROR_PAGES").ok().and_then(|count| count.parse().ok()).unwrap_or(TRIALS)
