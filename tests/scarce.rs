@@ -255,7 +255,9 @@ fn without_threads_it_is_5_or_slower() {
         let mut command = more.command(case);
         let output = command.env(NO_THREADS.0, NO_THREADS.1).output().unwrap();
         let code = exit(&case.name, &output);
-        let needs = ["audit --log", "monitor --", "http://"].iter().any(|word| case.name.contains(word));
+        let needs = ["audit --log", "monitor --", "http://", "mirror check"]
+            .iter()
+            .any(|word| case.name.contains(word));
         if needs {
             expect_fault(&case.name, &output, "os error 11");
         } else {
