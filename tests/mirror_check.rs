@@ -251,6 +251,27 @@ fn what_no_signed_head_commits_to_is_not_taken_over() {
     assert_eq!(auditor.audit(case.last_step(), &[]).exit, 0);
 }
 
+/// A copy that ended early: what is in it is taken over, and what was behind the cut is made again or said to be lost.
+#[test]
+fn a_mirror_that_was_cut_off_is_made_again() {
+    let case = named("honest-grows");
+    for pages in [1, 5, 20] {
+        let auditor = grown(&case);
+        auditor.sql("PRAGMA wal_checkpoint(TRUNCATE)");
+        let length = auditor.db().metadata().unwrap().len();
+        let file = std::fs::File::options().write(true).open(auditor.db()).unwrap();
+        file.set_len(length - pages * 8192).unwrap();
+        drop(file);
+        assert_eq!(auditor.audit(case.last_step(), &[]).exit, 5, "{pages} pages");
+        assert_eq!(check(&auditor, &[]).exit, 5, "{pages} pages");
+        let rebuilt = check(&auditor, &["--rebuild"]);
+        assert!([0, 3].contains(&rebuilt.exit), "{pages} pages: {rebuilt:#?}");
+        assert_eq!(check(&auditor, &[]).exit, 0, "{pages} pages");
+        let audit = auditor.audit(case.last_step(), &[]);
+        assert_eq!(audit.exit, 0, "{pages} pages: {audit:#?}");
+    }
+}
+
 #[test]
 fn what_is_no_mirror_of_this_log_stays_as_it_is() {
     let case = named("honest-grows");

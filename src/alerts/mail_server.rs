@@ -156,18 +156,18 @@ impl MailServer {
             parameters.push(parameter);
         }
         let answer = connection.command(Mail::new(from, parameters)).await.map_err(smtp)?;
-        self.expect(&answer, Severity::PositiveCompletion, "MAIL")?;
+        self.check_answer(&answer, Severity::PositiveCompletion, "MAIL")?;
         for to in envelope.to() {
             let answer = connection.command(Rcpt::new(to.clone(), Vec::new())).await.map_err(smtp)?;
-            self.expect(&answer, Severity::PositiveCompletion, "RCPT")?;
+            self.check_answer(&answer, Severity::PositiveCompletion, "RCPT")?;
         }
         let answer = connection.command(Data).await.map_err(smtp)?;
-        self.expect(&answer, Severity::PositiveIntermediate, "DATA")?;
+        self.check_answer(&answer, Severity::PositiveIntermediate, "DATA")?;
         let answer = connection.message(&bytes).await.map_err(smtp)?;
-        self.expect(&answer, Severity::PositiveCompletion, "the mail")
+        self.check_answer(&answer, Severity::PositiveCompletion, "the mail")
     }
 
-    fn expect(&self, answer: &Response, severity: Severity, to: &str) -> Result<(), Fate> {
+    fn check_answer(&self, answer: &Response, severity: Severity, to: &str) -> Result<(), Fate> {
         let code = answer.code();
         match code.severity == severity {
             true => Ok(()),
