@@ -15,7 +15,8 @@ use super::seal::{Node, Seals, Table, seal_all, total};
 use super::state::State;
 use super::write::{int, state_row};
 use super::{
-    MirrorError, Result, beside, beside_error, configure, connect, create, io_error, lock, read, sql_error,
+    APPLICATION_ID, MirrorError, Result, beside, beside_error, configure, connect, create, io_error, lock,
+    read, sql_error,
 };
 use crate::core::head::LogKey;
 use crate::core::tree::CompactRange;
@@ -155,11 +156,13 @@ fn whole_pages(path: &Path) -> io::Result<()> {
     if io::Read::read_exact(&mut file, &mut header).is_err() {
         return Ok(());
     }
-    // <https://www.sqlite.org/fileformat.html> section 1.3: the size of a page at 16, their number at 28.
-    let [.., high, low] = [header[16], header[17]];
+    // <https://www.sqlite.org/fileformat.html> section 1.3: the size of a page at 16, their number at 28, whose file it
+    // is at 68. What is not ours stays as it is.
+    let page = u16::from_be_bytes([header[16], header[17]]);
     let pages = u32::from_be_bytes([header[28], header[29], header[30], header[31]]);
-    let length = u64::from(u16::from_be_bytes([high, low])).saturating_mul(u64::from(pages));
-    if file.metadata()?.len() < length && length <= MAX_FILLED {
+    let id = i32::from_be_bytes([header[68], header[69], header[70], header[71]]);
+    let length = u64::from(page).saturating_mul(u64::from(pages));
+    if i64::from(id) == APPLICATION_ID && file.metadata()?.len() < length && length <= MAX_FILLED {
         file.set_len(length)?;
     }
     Ok(())
