@@ -305,6 +305,10 @@ fn a_cache_may_show_what_was_seen_before() {
     };
     let cached = Lag::Caches;
     undecided(&audits(&[(&old, cached), (&new, cached), (&old, cached)]), &STALE);
+    // Both came in one run, from two files of the log: that tells nothing of which was first.
+    let mut apart = new.clone();
+    apart.insert("checkpoint".to_owned(), old["checkpoint"].clone());
+    undecided(&audits(&[(&apart, cached), (&old, cached)]), &STALE);
     // Never seen, and the larger head is months old: no cache has that. Nor is there one before a directory.
     assert_eq!(audits(&[(&new, cached), (&old, cached)]).codes(), ["head-rollback"]);
     let own = Lag::None;

@@ -164,6 +164,25 @@ fn a_rolled_back_mirror_of_an_earlier_format_is_noticed() {
     }
 }
 
+/// Whoever can write to the file can put code into it; none of it is run.
+#[test]
+fn triggers_in_the_file_hide_nothing() {
+    let case = named("across-replay-between-runs");
+    let expected = begun(&case).audit(case.last_step(), &[]);
+    for trigger in [
+        "BEFORE INSERT ON findings BEGIN SELECT RAISE(IGNORE); END",
+        "AFTER UPDATE ON state BEGIN DELETE FROM findings; END",
+        "AFTER INSERT ON entry_columns BEGIN DELETE FROM findings; END",
+    ] {
+        for options in [&[][..], &["--full"]] {
+            let auditor = begun(&case);
+            auditor.sql(&format!("CREATE TRIGGER tr {trigger}"));
+            let outcome = auditor.audit(case.last_step(), options);
+            assert_eq!((outcome.exit, outcome.findings()), (expected.exit, expected.findings()), "{trigger}");
+        }
+    }
+}
+
 #[test]
 fn a_mirror_of_a_later_format_says_so() {
     let case = named("honest-1");

@@ -194,6 +194,21 @@ fn many_hits_are_counted() {
     assert_eq!(hits(&bench.audit(rule, &[])).len(), 1002);
 }
 
+/// Whether a key is new is told by the keys that are known: where the disk lost some, that is a fault, and no key passes for
+/// an old one.
+#[test]
+fn a_rule_for_new_keys_does_not_rely_on_lost_rows() {
+    let mut bench = Bench::new();
+    let key = Passkey::new(7);
+    bench.add([key.counting(1).approve(by("alex", 0)), key.counting(2).approve(by("alex", 1))]);
+    assert_eq!(bench.audit("", &[]).exit, 0);
+    bench.auditor.sql("DELETE FROM keys");
+    let rule = "[[watch]]\nname = \"new\"\napprover = \"alex\"\nnew-key = true\npast = true\n";
+    bench.audit(rule, &[]).expect_fault(&["keys"]);
+    let mended = bench.audit(rule, &["--full"]);
+    assert_eq!((mended.exit, hits(&mended)), (0, of("new", [0])), "{mended:?}");
+}
+
 /// Where nobody knows any more how far a rule looked, it says so, and with --full looks at everything.
 #[test]
 fn a_damaged_row_is_a_fault_and_passes_nothing_over() {
