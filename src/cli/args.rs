@@ -34,9 +34,12 @@ pub struct Common {
     /// No progress, and no text report where the verdict is clean
     #[arg(long, global = true)]
     pub quiet: bool,
-    /// Say on stderr what is being done
+    /// Say on stderr what is being done, and list the checks that hold
     #[arg(short, long, global = true)]
     pub verbose: bool,
+    /// Colours in the text report; auto: on a terminal, unless NO_COLOR is set [default: auto]
+    #[arg(long, global = true, value_enum, value_name = "WHEN")]
+    pub color: Option<Colour>,
     /// The log's public key, as a C2SP verifier key "origin+keyid+key". Get it from the log's
     /// operator, never from the log
     #[arg(long, global = true, help_heading = "Trust", value_name = "VKEY")]
@@ -57,6 +60,19 @@ pub struct Common {
     /// A top-level origin that may frame the approval page (repeatable; with --allow-cross-origin)
     #[arg(long, global = true, help_heading = "Trust", value_name = "ORIGIN")]
     pub allow_top_origin: Vec<String>,
+}
+
+/// When a text report is in colour.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Colour {
+    /// On a terminal, unless the environment says otherwise
+    #[default]
+    Auto,
+    /// Also into files and pipes
+    Always,
+    /// Not at all
+    Never,
 }
 
 /// How the report is written.

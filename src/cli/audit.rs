@@ -7,6 +7,7 @@ use super::file_name;
 use super::output::{self, Answer};
 use super::peer_tables;
 use super::progress::Bar;
+use super::style;
 use crate::audit::conclusion::Conclusion;
 use crate::audit::watch_list::Rule;
 use crate::core::head::LogKey;
@@ -302,7 +303,7 @@ pub fn print(settings: &Settings, report: &Report, answer: &mut Answer) {
     match settings.format {
         Format::Json => answer.print(&report::json::render(report)),
         Format::Text if settings.quiet && !report.must_be_read() => {}
-        Format::Text => answer.print(&report::text::render(report)),
+        Format::Text => answer.print(&report::text::render(report, style::of(settings))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Arguments and config file become settings.
 
 use super::alert_tables::Alerting;
-use super::args::{AuditOptions, Common, ExpectedOptions, Format, TypedFormat};
+use super::args::{AuditOptions, Colour, Common, ExpectedOptions, Format, TypedFormat};
 use super::config_file::{self, ConfigFile};
 use super::failure::Failure;
 use super::file_name;
@@ -26,6 +26,7 @@ pub struct Settings {
     pub format: Format,
     pub quiet: bool,
     pub verbose: bool,
+    pub colour: Colour,
     /// The pinned log key: the one that was given, or the only one of the policy.
     pub log_key: Option<LogKey>,
     /// The same, or all those of the policy where there are several.
@@ -184,6 +185,7 @@ pub fn settle(common: Common, options: AuditOptions, mut file: ConfigFile) -> Re
         format: format.or(file.format).unwrap_or_default(),
         quiet: common.quiet || file.quiet,
         verbose: common.verbose || file.verbose,
+        colour: common.color.or(file.color).unwrap_or_default(),
         log_key,
         log_keys,
         witnesses,

@@ -1,7 +1,7 @@
 //! The config file as it stands on disk: of one log, or of several, of which other commands than `monitor` take one.
 
 use super::alert_tables::{AcknowledgeTable, AlertTable};
-use super::args::{DecisionOption, ExpectedOptions, Format};
+use super::args::{Colour, DecisionOption, ExpectedOptions, Format};
 use super::failure::Failure;
 use super::monitor_args::LogFormat;
 use super::net::NetOptions;
@@ -25,6 +25,7 @@ pub struct ConfigFile {
     pub format: Option<Format>,
     pub quiet: bool,
     pub verbose: bool,
+    pub color: Option<Colour>,
     pub log_key: Option<String>,
     pub policy: Option<PathBuf>,
     pub rp_id: Option<String>,

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::output::{self, Answer};
 use super::progress::Count;
 use super::receipts::{NONE, Named, Receipts};
+use super::style;
 use crate::audit::conclusion::Conclusion;
 use crate::audit::receipt::verify_receipt_with;
 use crate::audit::trust::{Expectation, TrustPolicy};
@@ -234,8 +235,8 @@ impl Job<'_> {
         match self.settings.format {
             Format::Json => answer.print(&json(&report)),
             Format::Text if self.settings.quiet && conclusion == Conclusion::Clean && !warned => {}
-            Format::Text if many => answer.print(&brief(&report)),
-            Format::Text => answer.print(&full(&report)),
+            Format::Text if many => answer.print(&brief(&report, style::of(self.settings))),
+            Format::Text => answer.print(&full(&report, style::of(self.settings))),
         }
         conclusion
     }

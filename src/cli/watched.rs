@@ -96,8 +96,8 @@ pub fn resolve(common: &Common, options: &MonitorOptions) -> Result<Watched, Fai
 
 /// Options that are of one log would be for each of them, and one key or mirror for all is never right.
 fn refuse_options_of_one_log(common: &Common, options: &MonitorOptions) -> Result<(), String> {
-    let Common { config, format, quiet, verbose, .. } = common.clone();
-    let of_all = Common { config, format, quiet, verbose, ..Common::default() };
+    let Common { config, format, quiet, verbose, color, .. } = common.clone();
+    let of_all = Common { config, format, quiet, verbose, color, ..Common::default() };
     if *common == of_all && options.audit == AuditOptions::default() {
         return Ok(());
     }

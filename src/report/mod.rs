@@ -7,6 +7,7 @@ pub mod checks;
 mod heads_only;
 pub mod json;
 pub mod receipt;
+mod style;
 pub mod text;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ use crate::audit::verdict::CheckResult;
 use crate::core::finding::{Code, Severity};
 use crate::core::text::quoted;
 use checks::CheckLine;
+pub use style::Style;
 
 /// A finding with its history.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,6 +1,7 @@
 //! The verdict on one receipt, as text and as JSON (command line contract, "JSON report of `verify`"),
 //! both out of one value.
 
+use super::style::{Style, Tone};
 use super::text::sentence;
 use crate::audit::conclusion::Conclusion;
 use crate::audit::verdict::{CheckLine, CheckResult, Verdict};
@@ -96,39 +97,60 @@ macro_rules! line {
 }
 
 /// The report of one receipt for a person.
-pub fn text(report: &ReceiptReport<'_>) -> String {
+pub fn text(report: &ReceiptReport<'_>, style: Style) -> String {
     let (verdict, mut out) = (report.verdict, String::new());
-    line!(out, "{}: {}", report.conclusion.as_str().to_uppercase(), sentence_of(report));
+    let word = report.conclusion.as_str().to_uppercase();
+    line!(out, "{}: {}", style.paint(report.conclusion, &word), sentence_of(report));
     line!(out, "");
     line!(out, "receipt  {}", report.source);
     if let (Some(id), Some(index)) = (&verdict.id, verdict.index) {
         let (decision, approver) = (verdict.decision.unwrap_or_default(), verdict.approver.as_deref());
         line!(out, "entry    {index} ({id}): {decision}, by {}", approver.unwrap_or("?"));
     }
-    line!(out, "");
-    // Of what is no receipt at all there is one thing to say.
-    let unread = verdict.index.is_none();
-    for check in verdict.checks.iter().filter(|check| !unread || check.result == CheckResult::Failed) {
-        let result =
-            if check.result == CheckResult::NotChecked { "not checked" } else { check.result.as_str() };
-        let code = check.code.map_or(String::new(), |code| format!(" [{code}]"));
-        line!(out, "{:<11}  {:<18}  {}{code}", result, check.name, check.message);
-    }
-    if unread {
-        line!(out, "not checked  everything else");
-    }
+    checks(&mut out, verdict, style);
     for fault in &verdict.faults {
-        line!(out, "\nFault on this side\n  - {fault}");
+        line!(out, "\n{}\n  - {fault}", style.paint(Tone::Heading, "Fault on this side"));
     }
-    if !unread {
-        line!(out, "\nNot proved, whatever stands above");
+    if verdict.index.is_some() {
+        line!(out, "\n{}", style.paint(Tone::Heading, "Not proved, whatever stands above"));
         for not_proven in &verdict.not_proven {
             line!(out, "  - {not_proven}");
         }
     }
-    line!(out, "\nWhat to do");
-    line!(out, "  {}", advice(report));
+    line!(out, "\n{}\n  {}", style.paint(Tone::Heading, "What to do"), advice(report));
     out
+}
+
+/// The checks that hold in a line, or each with `-v`; every other one by itself.
+fn checks(out: &mut String, verdict: &Verdict, style: Style) {
+    line!(out, "");
+    // Of what is not a receipt at all there is one thing to say.
+    let unread = verdict.index.is_none();
+    let shown = |check: &&CheckLine| match check.result {
+        CheckResult::Failed => true,
+        CheckResult::Passed => style.verbose && !unread,
+        CheckResult::Warning | CheckResult::NotChecked => !unread,
+    };
+    for check in verdict.checks.iter().filter(shown) {
+        let word =
+            if check.result == CheckResult::NotChecked { "not checked" } else { check.result.as_str() };
+        let code = check.code.map_or(String::new(), |code| format!(" [{code}]"));
+        let padded = format!("{word:<11}");
+        line!(out, "{}  {:<18}  {}{code}", style.paint(check.result, &padded), check.name, check.message);
+    }
+    if unread {
+        line!(out, "not checked  everything else");
+        return;
+    }
+    let passed = verdict.checks.iter().filter(|check| check.result == CheckResult::Passed).count();
+    if passed > 0 && !style.verbose {
+        let (checks, hold) = if passed == 1 { ("check", "holds") } else { ("checks", "hold") };
+        line!(
+            out,
+            "{}       {passed} {checks} {hold}; -v lists them",
+            style.paint(CheckResult::Passed, "passed")
+        );
+    }
 }
 
 /// What no receipt of those that were reported shows, said once for all.
@@ -141,14 +163,14 @@ pub fn not_proven<'a>(sentences: impl IntoIterator<Item = &'a String>) -> String
 }
 
 /// One receipt of many: a line, and a line for each check that keeps it from being clean.
-pub fn brief(report: &ReceiptReport<'_>) -> String {
+pub fn brief(report: &ReceiptReport<'_>, style: Style) -> String {
     let (verdict, mut out) = (report.verdict, String::new());
-    let word = report.conclusion.as_str();
+    let word = format!("{:<11}", report.conclusion.as_str());
     let of = match (&verdict.id, verdict.decision, &verdict.approver) {
         (Some(id), Some(decision), Some(approver)) => format!("  {id} {decision}, by {approver}"),
         _ => String::new(),
     };
-    line!(out, "{word:<11}  {}{of}", report.source);
+    line!(out, "{}  {}{of}", style.paint(report.conclusion, &word), report.source);
     let clean = report.conclusion == Conclusion::Clean;
     let warned = verdict.checks.iter().any(|check| check.result == CheckResult::Warning);
     if !clean || warned {

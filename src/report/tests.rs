@@ -7,6 +7,8 @@ use super::*;
 use crate::core::finding::Code;
 use std::path::Path;
 
+const VERBOSE: Style = Style { colour: false, verbose: true };
+
 fn found(finding: Finding, ended: Option<&str>) -> ReportedFinding {
     let first_seen = "2026-11-22T02:00:00.000Z".to_owned();
     ReportedFinding { finding, first_seen, ended: ended.map(str::to_owned), acknowledged: None }
@@ -79,7 +81,7 @@ fn compare(name: &str, rendered: &str) {
 #[test]
 fn text_and_json_are_as_they_were_read() {
     let report = Report::new(everything());
-    compare("everything.txt", &text::render(&report));
+    compare("everything.txt", &text::render(&report, VERBOSE));
     compare("everything.json", &json::render(&report));
     let mut clean = everything();
     (clean.findings, clean.ended, clean.incomplete) = (Vec::new(), Vec::new(), Vec::new());
@@ -89,13 +91,51 @@ fn text_and_json_are_as_they_were_read() {
     }
     let report = Report::new(clean);
     assert_eq!(report.verdict(), Conclusion::Clean);
-    compare("clean.txt", &text::render(&report));
+    compare("clean.txt", &text::render(&report, VERBOSE));
+    compare("clean-short.txt", &text::render(&report, Style::default()));
+}
+
+/// Colours are added, and nothing else: without them the text is the same.
+#[test]
+fn colour_changes_no_text() {
+    for verbose in [false, true] {
+        let plain = Style { colour: false, verbose };
+        let report = Report::new(everything());
+        let (with, without) =
+            (text::render(&report, Style { colour: true, ..plain }), text::render(&report, plain));
+        assert!(with.starts_with("\u{1b}[1;31mVIOLATION\u{1b}[0m: "), "{with}");
+        assert_ne!(with, without);
+        assert_eq!(uncoloured(&with), without);
+    }
+}
+
+/// The text without the sequences that this program writes.
+fn uncoloured(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |out, part| out + part.split_once('m').unwrap().1)
+}
+
+/// What holds is a line; what does not hold, or was not checked, is listed all the same.
+#[test]
+fn only_what_holds_is_counted_instead_of_listed() {
+    let report = Report::new(everything());
+    let (long, short) = (text::render(&report, VERBOSE), text::render(&report, Style::default()));
+    let passed = report.checks().iter().filter(|line| line.result == CheckResult::Passed);
+    assert!(
+        short.contains(&format!("\n{} checks hold, on 300 entries; -v lists them\n", passed.clone().count()))
+    );
+    for line in report.checks() {
+        let listed = format!("\n  {:<20} ", line.name);
+        assert!(long.contains(&listed), "{listed}");
+        assert_eq!(short.contains(&listed), line.result != CheckResult::Passed, "{listed}");
+    }
 }
 
 #[test]
 fn nothing_that_moves_a_cursor_gets_through() {
     let report = Report::new(everything());
-    let text = text::render(&report);
+    let text = text::render(&report, VERBOSE);
     let bad = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
     assert!(!text.contains(bad), "{text:?}");
     let json: serde_json::Value = serde_json::from_str(&json::render(&report)).unwrap();
@@ -180,7 +220,7 @@ fn peers_are_for_themselves() {
     assert_eq!((both.verdict(), both.input().incomplete.len()), (Conclusion::Clean, 0));
     let gone = of(vec![peer("one", None), peer("two", Some("https://two.example/heads: no answer"))], 1);
     assert_eq!((gone.verdict(), gone.undecided().len()), (Conclusion::Incomplete, 0));
-    let (text, json) = (text::render(&gone), json::render(&gone));
+    let (text, json) = (text::render(&gone, VERBOSE), json::render(&gone));
     assert!(
         text.contains("peer \"two\": not everything that it holds could be compared: https://two"),
         "{text}"
@@ -222,9 +262,12 @@ fn receipt_report(file: &str, snapshot: &str) {
         source: file,
         evidence: verdict.evidence.as_ref().map(|_| "misbehaviour-same-size-fork-00.json"),
     };
-    compare(&format!("{snapshot}.txt"), &receipt::text(&report));
+    compare(&format!("{snapshot}.txt"), &receipt::text(&report, VERBOSE));
+    compare(&format!("{snapshot}-short.txt"), &receipt::text(&report, Style::default()));
+    let coloured = receipt::text(&report, Style { colour: true, ..VERBOSE });
+    assert_eq!(uncoloured(&coloured), receipt::text(&report, VERBOSE));
     compare(&format!("{snapshot}.json"), &receipt::json(&report));
-    compare(&format!("{snapshot}-brief.txt"), &receipt::brief(&report));
+    compare(&format!("{snapshot}-brief.txt"), &receipt::brief(&report, Style::default()));
 }
 
 #[test]
@@ -245,5 +288,8 @@ fn what_follows_is_said_and_is_no_outage() {
     assert_eq!(report.verdict(), Conclusion::Incomplete);
     assert_eq!(report.undecided(), [""; 0]);
     assert!(report.input().incomplete.contains(&"not compared".to_owned()));
-    assert!(text::render(&report).contains("not compared") && json::render(&report).contains("not compared"));
+    assert!(
+        text::render(&report, VERBOSE).contains("not compared")
+            && json::render(&report).contains("not compared")
+    );
 }

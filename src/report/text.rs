@@ -2,6 +2,7 @@
 
 use super::checks::CheckLine;
 use super::heads_only;
+use super::style::{Style, Tone};
 use super::{Conclusion, Input, Report, ReportedFinding};
 use crate::audit::verdict::CheckResult;
 use crate::core::finding::{Code, Severity};
@@ -15,17 +16,18 @@ const SHOWN: usize = 10;
 /// Hits of watch rules that are shown one by one.
 const SHOWN_HITS: usize = 50;
 
-/// Renders the whole report.
-pub fn render(report: &Report) -> String {
+/// Renders the report: the verdict, what is known of the log, findings, what was not checked, and what to do.
+pub fn render(report: &Report, style: Style) -> String {
+    let input = report.input();
     let mut out = String::new();
-    head(&mut out, report);
-    section(&mut out, "Faults on this side", report.input().faults.iter().map(String::as_str));
-    section(&mut out, "Could not be decided", report.input().incomplete.iter().map(String::as_str));
-    findings(&mut out, &report.input().findings);
-    ended(&mut out, &report.input().ended);
-    checks(&mut out, report);
-    section(&mut out, "Notes", report.input().notes.iter().map(String::as_str));
-    what_now(&mut out, report);
+    head(&mut out, report, style);
+    section(&mut out, style, "Faults on this side", &input.faults);
+    section(&mut out, style, "Could not be decided", &input.incomplete);
+    findings(&mut out, style, &input.findings);
+    ended(&mut out, style, &input.ended);
+    checks(&mut out, style, report);
+    section(&mut out, style, "Notes", &input.notes);
+    what_now(&mut out, style, report);
     out
 }
 
@@ -34,10 +36,15 @@ macro_rules! line {
     ($out:expr, $($arg:tt)*) => { let _ = writeln!($out, $($arg)*); };
 }
 
-fn head(out: &mut String, report: &Report) {
+fn heading(out: &mut String, style: Style, title: &str) {
+    line!(out, "\n{}", style.paint(Tone::Heading, title));
+}
+
+fn head(out: &mut String, report: &Report, style: Style) {
     let input = report.input();
     let verdict = report.verdict();
-    line!(out, "{}: {}", verdict.as_str().to_uppercase(), sentence(verdict));
+    let word = verdict.as_str().to_uppercase();
+    line!(out, "{}: {}", style.paint(verdict, &word), sentence(verdict));
     line!(out, "");
     line!(out, "log      {}", text::escape(&input.log.origin));
     line!(out, "source   {}", input.log.source);
@@ -82,22 +89,21 @@ pub(super) fn sentence(verdict: Conclusion) -> &'static str {
     }
 }
 
-fn section<'a>(out: &mut String, title: &str, items: impl Iterator<Item = &'a str>) {
-    let mut items = items.peekable();
-    if items.peek().is_none() {
+fn section(out: &mut String, style: Style, title: &str, items: &[String]) {
+    if items.is_empty() {
         return;
     }
-    line!(out, "\n{title}");
+    heading(out, style, title);
     for item in items {
         line!(out, "  - {item}");
     }
 }
 
-fn findings(out: &mut String, findings: &[ReportedFinding]) {
+fn findings(out: &mut String, style: Style, findings: &[ReportedFinding]) {
     if findings.is_empty() {
         return;
     }
-    line!(out, "\nFindings");
+    heading(out, style, "Findings");
     let mut by_code: BTreeMap<(std::cmp::Reverse<Severity>, Code), Vec<&ReportedFinding>> = BTreeMap::new();
     for found in findings {
         by_code
@@ -106,7 +112,8 @@ fn findings(out: &mut String, findings: &[ReportedFinding]) {
             .push(found);
     }
     for ((severity, code), found) in by_code {
-        line!(out, "  {} {code} ({}): {}", severity.0.as_str(), found.len(), code.meaning());
+        let word = style.paint(severity.0, severity.0.as_str());
+        line!(out, "  {word} {code} ({}): {}", found.len(), code.meaning());
         if code == Code::WatchList {
             hits(out, found);
             continue;
@@ -152,20 +159,21 @@ fn one(reported: &ReportedFinding) -> String {
     format!("{place}{}{evidence} [first seen {}]{known}", finding.message, reported.first_seen)
 }
 
-fn ended(out: &mut String, ended: &[ReportedFinding]) {
+fn ended(out: &mut String, style: Style, ended: &[ReportedFinding]) {
     if ended.is_empty() {
         return;
     }
-    line!(out, "\nFound earlier, and no longer so (they do not count for the verdict)");
+    heading(out, style, "Found earlier, and no longer so (they do not count for the verdict)");
     for reported in ended {
         let until = reported.ended.as_deref().unwrap_or_default();
         line!(out, "  {} {} [until {until}]", reported.finding.code, one(reported));
     }
 }
 
-fn checks(out: &mut String, report: &Report) {
+fn checks(out: &mut String, style: Style, report: &Report) {
     if report.input().nothing_judged {
-        line!(out, "\nNot checked\n  everything: the audit did not get that far");
+        heading(out, style, "Not checked");
+        line!(out, "  everything: the audit did not get that far");
         return;
     }
     let of = |result: CheckResult| -> Vec<&CheckLine> {
@@ -175,22 +183,40 @@ fn checks(out: &mut String, report: &Report) {
     if !failed.is_empty() {
         // What only warns leaves the verdict as it is, and must not look as if it did not.
         let clean = report.verdict() == Conclusion::Clean;
-        line!(out, "\n{}", if clean { "Warned about (see the findings)" } else { "Failed" });
+        heading(out, style, if clean { "Warned about (see the findings)" } else { "Failed" });
     }
     for line in failed {
         line!(out, "  {:<20} does not hold: {}", line.name, line.what);
     }
-    let passed = of(CheckResult::Passed);
-    if !passed.is_empty() {
-        line!(out, "\nChecked, and holds (how often it was applied)");
+    passed(out, style, report.input(), &of(CheckResult::Passed));
+    not_checked(out, style, of(CheckResult::NotChecked));
+}
+
+/// A line, or with `-v` the list.
+fn passed(out: &mut String, style: Style, input: &Input, passed: &[&CheckLine]) {
+    if passed.is_empty() {
+        return;
     }
-    for line in passed {
-        line!(out, "  {:<20} {:>9}  {}", line.name, line.count, line.what);
+    if style.verbose {
+        heading(out, style, "Checked, and holds (how often it was applied)");
+        for line in passed {
+            line!(out, "  {:<20} {:>9}  {}", line.name, line.count, line.what);
+        }
+        return;
     }
-    line!(out, "\nNot checked");
+    let of = match input.asked.heads_only || input.entries.total == 0 {
+        true => format!("{} signed heads", input.heads.0),
+        false => format!("{} entries", input.entries.total),
+    };
+    let (checks, hold) = if passed.len() == 1 { ("check", "holds") } else { ("checks", "hold") };
+    line!(out, "\n{} {checks} {hold}, on {of}; -v lists them", passed.len());
+}
+
+fn not_checked(out: &mut String, style: Style, lines: Vec<&CheckLine>) {
+    heading(out, style, "Not checked");
     // Most checks are of entries; without any, the few that are not would drown.
     let (of_entries, others): (Vec<&CheckLine>, Vec<&CheckLine>) =
-        of(CheckResult::NotChecked).into_iter().partition(|line| line.hint == Some(heads_only::WHY));
+        lines.into_iter().partition(|line| line.hint == Some(heads_only::WHY));
     if !of_entries.is_empty() {
         line!(out, "  {:<20} {}: {} checks", "entries", heads_only::WHY, of_entries.len());
     }
@@ -205,8 +231,8 @@ fn checks(out: &mut String, report: &Report) {
     );
 }
 
-fn what_now(out: &mut String, report: &Report) {
-    line!(out, "\nWhat to do");
+fn what_now(out: &mut String, style: Style, report: &Report) {
+    heading(out, style, "What to do");
     for text in advice(report) {
         line!(out, "  {text}");
     }
