@@ -28,6 +28,7 @@ mod peer_tables;
 mod progress;
 mod receipt;
 mod receipts;
+mod style;
 mod telling;
 mod toml_error;
 mod verify;
@@ -43,8 +44,9 @@ use monitor_args::ConfigCommand;
 use output::Answer;
 use std::process::ExitCode;
 
-/// Runs the command that the arguments name and gives its exit code.
-pub fn main() -> ExitCode {
+/// Runs the command that the arguments name and gives its exit code. `release_memory` returns to the system what the
+/// allocator holds free; `None` where the C library cannot.
+pub fn main(release_memory: Option<fn()>) -> ExitCode {
     // Before anything is written. What help needs is there in any case.
     let started = outlive_file_size_limit().map_err(|error| Failure::Local(format!("cannot start: {error}")));
     let cli = match Cli::try_parse() {
@@ -62,13 +64,13 @@ pub fn main() -> ExitCode {
     };
     std::panic::catch_unwind(move || {
         let mut answer = Answer::default();
-        let result = started.and_then(|()| dispatch(cli, &mut answer));
+        let result = started.and_then(|()| dispatch(cli, &mut answer, release_memory));
         answer.finish(result)
     })
     .unwrap_or_else(|_| output::bug())
 }
 
-fn dispatch(cli: Cli, answer: &mut Answer) -> Result<u8, Failure> {
+fn dispatch(cli: Cli, answer: &mut Answer, release_memory: Option<fn()>) -> Result<u8, Failure> {
     let Cli { common, command } = cli;
     match command {
         Command::Audit(options) => audit::run(&config::resolve(common, options)?, answer),
@@ -89,7 +91,7 @@ fn dispatch(cli: Cli, answer: &mut Answer) -> Result<u8, Failure> {
             let options = args::AuditOptions { db, ..args::AuditOptions::default() };
             mirror::check(&config::resolve(common, options)?, rebuild, answer)
         }
-        Command::Monitor(options) => monitor::run(&common, &options, answer),
+        Command::Monitor(options) => monitor::run(&common, &options, answer, release_memory),
         Command::Config(ConfigCommand::Check) => config_check::run(&common, answer),
         Command::Completions { shell } => Ok(generate::completions(shell, answer)),
         Command::Man { directory } => generate::man(directory.as_deref(), answer),

@@ -28,7 +28,12 @@ const INIT_LEFT: &str = "init-left";
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person.
-pub fn run(common: &Common, options: &MonitorOptions, answer: &mut Answer) -> Result<u8, Failure> {
+pub fn run(
+    common: &Common,
+    options: &MonitorOptions,
+    answer: &mut Answer,
+    release_memory: Option<fn()>,
+) -> Result<u8, Failure> {
     if let Some(MonitorCommand::TestAlert) = options.command {
         return alerts::test(common, options, answer);
     }
@@ -37,26 +42,22 @@ pub fn run(common: &Common, options: &MonitorOptions, answer: &mut Answer) -> Re
         return once(watched, answer);
     }
     let (counted, common, options) = (Counted::default(), common.clone(), options.clone());
-    let mut first = plan(watched, &counted)?;
-    first.notes.extend(give_memory_back());
+    let mut first = plan(watched, &counted, release_memory)?;
+    first.notes.extend(memory_kept(release_memory));
     let read: monitor::Read = Arc::new(move || {
-        let plan = watched::resolve(&common, &options).and_then(|watched| plan(watched, &counted));
+        let plan =
+            watched::resolve(&common, &options).and_then(|watched| plan(watched, &counted, release_memory));
         plan.map_err(|failure| failure.to_string())
     });
     monitor::run(first, &read, audit::unix_ms).map_err(|error| Failure::new(error.is_local, error.why))?;
     Ok(0)
 }
 
-/// From here on a thread of the allocator gives back what has been free for a second (for ten where
-/// `.cargo/config.toml` was not there to build with), so that the memory of a first audit does not stay for the months
-/// after it. Short commands are spared the thread. What cannot be had is said in an event, and harms nothing else.
-fn give_memory_back() -> Option<Event> {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
-        let said = format!("memory that is free will not be given back to the system: {error}");
-        return Some(Event::new("memory-kept", said));
-    }
-    None
+/// Said once at the start of a build that cannot give memory back: only the GNU C library has a call for it.
+fn memory_kept(release_memory: Option<fn()>) -> Option<Event> {
+    let said = "this build cannot return free memory to the system: the monitor may hold for long what its first audit \
+                needed";
+    release_memory.is_none().then(|| Event::new("memory-kept", said))
 }
 
 /// One log with its settings, as the monitor knows it.
@@ -69,6 +70,8 @@ struct Watch {
     /// `init = true`: nobody who lets a monitor run for months means that.
     opened: AtomicBool,
     requests: Requests,
+    /// Returns to the system what an audit no longer needs.
+    release_memory: Option<fn()>,
 }
 
 impl Watch {
@@ -79,7 +82,7 @@ impl Watch {
             true => None,
             false => Some(Telling::new(alerts::desk(&settings)?, settings.require_db()?)),
         };
-        Ok(Watch { name, settings, telling, opened: AtomicBool::new(false), requests })
+        Ok(Watch { name, settings, telling, opened: AtomicBool::new(false), requests, release_memory: None })
     }
 
     /// The one place where a watched log is audited. Whatever is to be done with the report of every audit
@@ -109,6 +112,9 @@ impl Subject for Watch {
         let report = Watch::audit(self, stop, &Silent).map_err(|failure| failure.to_string())?;
         // It prints no report: hits are told by its alerts, which have a memory of their own.
         audit::note_told(&self.settings, &report);
+        if let Some(release) = self.release_memory {
+            release();
+        }
         Ok(report)
     }
 
@@ -137,7 +143,7 @@ impl Counted {
     }
 }
 
-fn plan(watched: Watched, counted: &Counted) -> Result<Plan, Failure> {
+fn plan(watched: Watched, counted: &Counted, release_memory: Option<fn()>) -> Result<Plan, Failure> {
     let watch = |log: LogConfig| {
         // Nothing could be judged, for as long as it runs.
         log.settings.one_log_key()?.ok_or(audit::NO_LOG_KEY)?;
@@ -145,7 +151,10 @@ fn plan(watched: Watched, counted: &Counted) -> Result<Plan, Failure> {
             name: log.name.clone(),
             interval: log.interval,
             deadline: log.settings.net.deadline(),
-            subject: Arc::new(Watch::new(log.name.clone(), log.settings, counted.of(&log.name))?),
+            subject: Arc::new(Watch {
+                release_memory,
+                ..Watch::new(log.name.clone(), log.settings, counted.of(&log.name))?
+            }),
         })
     };
     let left = |log: &LogConfig| Some(Event::of(&log.name, INIT_LEFT, log.init_left()?));
@@ -201,4 +210,16 @@ fn once(watched: Watched, answer: &mut Answer) -> Result<u8, Failure> {
         true => Failure::Usage(String::new()).exit_code(),
         false => worst.exit_code(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_that_keeps_memory_says_so_once() {
+        let event = memory_kept(None).unwrap();
+        assert_eq!((event.event, event.level()), ("memory-kept", tracing::Level::WARN));
+        assert!(memory_kept(Some(|| {})).is_none());
+    }
 }

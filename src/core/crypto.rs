@@ -85,7 +85,7 @@ struct Inner {
 enum Other {
     P256(p256::ecdsa::VerifyingKey),
     P384(p384::ecdsa::VerifyingKey),
-    Rsa(rsa::RsaPublicKey),
+    Rsa(rsa::PublicKey),
     Ed25519(ed25519_dalek::VerifyingKey),
     MlDsa44(ml_dsa_44::VerifyingKey),
 }

@@ -8,7 +8,8 @@
 use super::{Disagreement, KeyError, SignatureError, disagreement};
 use aws_lc_rs::signature::ParsedPublicKey;
 use ed25519_dalek::{Signature, VerifyingKey};
-use rsa::BigUint;
+use p256::elliptic_curve::bigint::modular::ConstMontyForm;
+use p256::elliptic_curve::bigint::{U256, const_monty_params};
 
 /// The y coordinates, little-endian, of the eight points of small order, whatever the sign of x:
 /// order 4 (0), 1 (1), 2 (p − 1), and the two of order 8.
@@ -100,20 +101,30 @@ fn is_canonical(bytes: &[u8; 32]) -> bool {
     }
 }
 
+const_monty_params!(
+    Field,
+    U256,
+    "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed",
+    "p = 2^255 − 19 (RFC 8032 section 5.1)."
+);
+
+/// A number modulo p.
+type Element = ConstMontyForm<Field, { U256::LIMBS }>;
+
 /// Whether the curve has a point with this y: x² = (y² − 1) / (d·y² + 1) is a square exactly where
 /// the product of the two is (RFC 8032 section 5.1.3), and Euler's criterion tells.
-// Big integers: they grow instead of wrapping, and no subtrahend here is larger than its minuend.
+// Arithmetic modulo p: nothing overflows.
 #[allow(clippy::arithmetic_side_effects)]
 fn is_point(bytes: &[u8; 32]) -> bool {
-    let one = BigUint::from(1_u32);
-    let p = (&one << 255_usize) - BigUint::from(19_u32);
-    let power = |base: BigUint, exponent: &BigUint| base.modpow(exponent, &p);
+    let element = |number: u32| Element::new(&U256::from_u32(number));
+    let p = Element::MODULUS;
     // d = −121665 / 121666, the inverse by Fermat's theorem.
-    let inverse = power(BigUint::from(121_666_u32), &(&p - BigUint::from(2_u32)));
-    let d = (&p - BigUint::from(121_665_u32)) * inverse % &p;
-    let y_squared = power(BigUint::from_bytes_le(&without_sign(bytes)), &BigUint::from(2_u32));
-    let product = (&y_squared + &p - &one) * (d * &y_squared + &one) % &p;
-    power(product, &((&p - &one) >> 1_usize)) <= one
+    let inverse = element(121_666).pow_vartime(&p.wrapping_sub(&U256::from_u32(2)));
+    let d = -element(121_665) * inverse;
+    let y_squared = Element::new(&U256::from_le_slice(&without_sign(bytes))).square();
+    let product = (y_squared - Element::ONE) * (d * y_squared + Element::ONE);
+    let power = product.pow_vartime(&p.wrapping_sub(&U256::ONE).shr_vartime(1));
+    power == Element::ONE || power == Element::ZERO
 }
 
 #[cfg(test)]
@@ -163,23 +174,27 @@ mod tests {
     #[test]
     fn a_small_order_r_is_refused_though_aws_accepts_it() {
         // With R the neutral point and S = k·a, S·B = R + k·A holds: only the rule refuses it.
+        use p256::elliptic_curve::bigint::modular::ConstMontyParams as _;
+        use p256::elliptic_curve::bigint::{NonZero, U512};
         use sha2::{Digest, Sha512};
-        let order = (BigUint::from(1_u32) << 252_usize)
-            + BigUint::parse_bytes(b"27742317777372353535851937790883648493", 10).unwrap();
+        // The order of the base point (RFC 8032 section 5.1).
+        const_monty_params!(Order, U256, "1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed");
+        type Scalar = ConstMontyForm<Order, { U256::LIMBS }>;
         let key = SigningKey::from_bytes(&[7; 32]);
         let public = PublicKey::ed25519(key.verifying_key().as_bytes()).unwrap();
         let hash = Sha512::new().chain_update(SMALL_ORDER_Y[1]).chain_update(key.verifying_key().as_bytes());
-        let k = BigUint::from_bytes_le(&hash.chain_update(b"m").finalize());
+        let k = U512::from_le_slice(&hash.chain_update(b"m").finalize());
+        let order: U512 = Order::PARAMS.modulus().as_ref().resize();
+        let order = NonZero::new(order).unwrap();
+        let k: U256 = k.rem_vartime(&order).resize();
         // RFC 8032 section 5.1.5, step 2.
         let mut scalar = key.to_scalar_bytes();
         scalar[0] &= 0xf8;
         scalar[31] = scalar[31] & 0x7f | 0x40;
-        let s = k * BigUint::from_bytes_le(&scalar) % order;
+        let s = Scalar::new(&k) * Scalar::new(&U256::from_le_slice(&scalar));
         let mut signature = [0; 64];
         signature[..32].copy_from_slice(&SMALL_ORDER_Y[1]);
-        for (to, from) in signature[32..].iter_mut().zip(s.to_bytes_le()) {
-            *to = from;
-        }
+        signature[32..].copy_from_slice(&s.retrieve().to_le_bytes());
         let aws =
             ParsedPublicKey::new(&aws_lc_rs::signature::ED25519, key.verifying_key().as_bytes()).unwrap();
         assert!(aws.verify_sig(b"m", &signature).is_ok());

@@ -6,7 +6,7 @@ use crate::core::limits::RSA_BITS;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::signature::{ParsedPublicKey, RsaPublicKeyComponents};
 use rsa::traits::PublicKeyParts;
-use rsa::{BigUint, Pkcs1v15Sign, RsaPublicKey};
+use rsa::{BoxedUint, Pkcs1v15Sign, PublicKey as RsaPublicKey};
 
 /// The DER before the digest in a SHA-256 DigestInfo (RFC 8017 section 9.2, note 1).
 const SHA256_DIGEST_INFO: [u8; 19] = [
@@ -30,14 +30,14 @@ pub(super) fn parse_key(
     if modulus.len().saturating_mul(8) > *RSA_BITS.end() {
         return Err(KeyError::Malformed("the RSA modulus is longer than 8,192 bits"));
     }
-    let (n, e) = (BigUint::from_bytes_be(modulus), BigUint::from_bytes_be(exponent));
-    if !RSA_BITS.contains(&n.bits()) {
+    let (n, e) = (BoxedUint::from_be_slice_vartime(modulus), BoxedUint::from_be_slice_vartime(exponent));
+    if !usize::try_from(n.bit_width_vartime()).is_ok_and(|bits| RSA_BITS.contains(&bits)) {
         return Err(KeyError::Malformed("the RSA modulus is shorter than 2,048 bits"));
     }
     if exponent == [1] || exponent.last().is_some_and(|last| last % 2 == 0) {
         return Err(KeyError::Malformed("the RSA exponent is even or 1"));
     }
-    let other = RsaPublicKey::new_with_max_size(n, e, *RSA_BITS.end()).ok();
+    let other = RsaPublicKey::new_with_size_limits(n, e, RSA_BITS).ok();
     let pair = both(aws_key(modulus, exponent), other, "aws-lc-rs and rsa", modulus)?;
     pair.ok_or(KeyError::Malformed("not a valid RSA key: even modulus, or exponent above 2^33 − 1"))
 }

@@ -1,7 +1,7 @@
 //! SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), in DER and in the one form of each algorithm.
 
 use super::{KeyError, PublicKey};
-use rsa::pkcs1::RsaPublicKey;
+use rsa::pkcs1::RsaPublicKeyRef;
 use rsa::pkcs1::der::Decode;
 use rsa::pkcs8::SubjectPublicKeyInfoRef;
 
@@ -39,6 +39,6 @@ fn rsa(der: &[u8]) -> Result<PublicKey, KeyError> {
     // RFC 3279 section 2.3.1: the parameters are NULL.
     let null = info.algorithm.parameters.is_some_and(|parameters| parameters.is_null());
     let bits = info.subject_public_key.as_bytes().filter(|_| null).ok_or(malformed.clone())?;
-    let key = RsaPublicKey::from_der(bits).map_err(|_| malformed)?;
+    let key = RsaPublicKeyRef::from_der(bits).map_err(|_| malformed)?;
     PublicKey::rsa(key.modulus.as_bytes(), key.public_exponent.as_bytes())
 }
