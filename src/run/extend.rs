@@ -14,6 +14,7 @@ use super::taker::{BadBundle, Flaw, Stop, Taken, Taker, too_many};
 use super::work::{Piece, Shop, WIDTH, fetch_end, fetch_leaves};
 use super::writer::{Mode, Writer};
 use super::{Fault, Run};
+use crate::audit::finding::Finding;
 use crate::core::evidence::Kind;
 use crate::core::finding::Code;
 use crate::core::head::Head;
@@ -223,7 +224,10 @@ impl Run<'_> {
                     let what = "every bundle was proved, yet the tree has another root".to_owned();
                     return Err(Fault::Disagreement(what));
                 }
-                self.report_contradicted(source, head, taken.contradicted)?;
+                match self.contradicted(source, head, taken.contradicted)? {
+                    Ok(contradicted) => contradicted.map_or(Ok(()), |finding| self.find(&finding))?,
+                    Err(cause) => self.summary.incomplete.push(cause),
+                }
                 self.rooted(head)?;
                 Ok(Proved::Done(true))
             }
@@ -247,6 +251,15 @@ impl Run<'_> {
         let (pass, taken, frontier) = self.pass(source, head, Vouching::Nothing)?;
         match pass {
             Pass::Whole if frontier.root() == head.root() => {
+                let contradicted = match self.contradicted(source, head, taken.contradicted)? {
+                    Ok(contradicted) => contradicted,
+                    Err(cause) => {
+                        // Once the tree is there, nobody would look again.
+                        self.summary.incomplete.push(cause);
+                        self.forget_unproved()?;
+                        return Ok(false);
+                    }
+                };
                 let now = &self.options.now.1;
                 self.mirror.transact(|mirror, state| {
                     state.set_frontier(&frontier);
@@ -259,7 +272,7 @@ impl Run<'_> {
                 if let TreeError::Proof { first, .. } = why {
                     self.ask_again(source, head, *first)?;
                 }
-                self.report_contradicted(source, head, taken.contradicted)?;
+                contradicted.map_or(Ok(()), |finding| self.find(&finding))?;
                 self.rooted(head)?;
                 Ok(true)
             }
@@ -299,25 +312,31 @@ impl Run<'_> {
     }
 
     /// The head continues what is mirrored, and yet the log now serves something else in its place: also
-    /// when asked again.
-    fn report_contradicted(
-        &mut self,
+    /// when asked again. Where that could not be told: the cause.
+    fn contradicted(
+        &self,
         source: &dyn LogSource,
         head: &Head,
         bundle: Option<u64>,
-    ) -> Result<(), Fault> {
-        let Some(n) = bundle else { return Ok(()) };
+    ) -> Result<Result<Option<Finding>, String>, Fault> {
+        let Some(n) = bundle else { return Ok(Ok(None)) };
         let first = n.saturating_mul(WIDTH);
         let end = first.saturating_add(WIDTH).min(head.size());
         let width = u16::try_from(end.saturating_sub(first)).unwrap_or(0);
+        if let Err(error) = source.settle() {
+            return Ok(Err(error.to_string()));
+        }
         if fetch_leaves(source, n, width).ok() == Some(self.mirror.leaves(first, end)?) {
-            return Ok(());
+            return Ok(Ok(None));
+        }
+        if let Err(error) = source.confirm() {
+            return Ok(Err(error.to_string()));
         }
         let message = format!(
             "among entries {first} to {} the log serves others than it did before, which its head commits to",
             end.saturating_sub(1)
         );
-        self.find_of_log(Code::RootMismatch, format!("entries {first} {end}"), message)
+        Ok(Ok(Some(Finding::of_log(Code::RootMismatch, format!("entries {first} {end}"), message))))
     }
 
     fn rooted(&mut self, head: &Head) -> Result<(), Fault> {

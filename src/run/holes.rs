@@ -126,6 +126,10 @@ impl Run<'_> {
             Ok(Some(false)) => source.settle().map_err(|error| error.to_string()).and_then(|()| once()),
             first => first,
         };
+        let looked = match looked {
+            Ok(Some(missing)) => source.confirm().map(|()| Some(missing)).map_err(|error| error.to_string()),
+            looked => looked,
+        };
         let missing = match looked {
             Ok(None) => return Ok(Ok(())),
             Ok(Some(missing)) => missing,
@@ -163,6 +167,11 @@ impl Run<'_> {
                 }
                 Refold::Folded(..) | Refold::Hole => {}
             }
+        }
+        // Nothing vouched for a bundle when it was read.
+        if let Err(error) = source.confirm() {
+            self.summary.incomplete.push(error.to_string());
+            return Ok(false);
         }
         self.confirm_mirror()?;
         self.summary.tally.record("root", false);
