@@ -29,6 +29,17 @@ use std::sync::Mutex;
 /// it is not given. Of fewer, what there is can be fetched and checked before anything is missing.
 const MANY: u64 = 100_000_000;
 
+/// What came of asking for the last entries that a head commits to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    /// They are there.
+    There,
+    /// They are not, or are wrong: said.
+    Lacking,
+    /// Could not tell; the cause is in `incomplete`.
+    Unknown,
+}
+
 /// How a pass over the new bundles ended.
 enum Pass {
     /// All taken.
@@ -57,8 +68,13 @@ impl Run<'_> {
             self.summary.tally.record("root", self.summary.target_rooted);
             return Ok(true);
         }
-        if self.lacks_its_end(source, head)? {
-            return Ok(true);
+        if self.has_many(head) {
+            match self.end_of(source, head)? {
+                End::There => {}
+                // What cannot be reached now is no reason to go on as if it were there.
+                End::Unknown if head.size() > self.options.max_entries => {}
+                End::Lacking | End::Unknown => return Ok(true),
+            }
         }
         if head.size() > self.options.max_entries {
             let cause = format!(
@@ -75,27 +91,29 @@ impl Run<'_> {
         result
     }
 
+    /// Whether the last entries of a head are to be asked for first: there are so many of them.
+    pub(super) fn has_many(&self, head: &Head) -> bool {
+        head.size() > self.options.max_entries.min(MANY)
+    }
+
     /// A head can be signed over any number of entries. Before many are fetched, or refused for being too many, its last
     /// ones are asked for: where they are not there, that is said, and nothing else is fetched for this head.
-    fn lacks_its_end(&mut self, source: &dyn LogSource, head: &Head) -> Result<bool, Fault> {
-        if head.size() <= self.options.max_entries.min(MANY) {
-            return Ok(false);
-        }
+    pub(super) fn end_of(&mut self, source: &dyn LogSource, head: &Head) -> Result<End, Fault> {
         let n = head.size().saturating_sub(1) / WIDTH;
         let flaw = match fetch_end(source, head.size()) {
             Err(Piece::NotThere(why)) => Some((Flaw::NotThere, why)),
             Err(Piece::Missing(why)) => Some((Flaw::Missing, why)),
             Err(Piece::Wrong(why)) => Some((Flaw::Wrong, why)),
-            // What cannot be reached now is no reason to accuse anybody, nor to go on as if it were there.
+            // What cannot be reached now is no reason to accuse anybody.
             Err(Piece::Unknown(cause)) => {
                 self.summary.incomplete.push(cause);
-                return Ok(head.size() <= self.options.max_entries);
+                return Ok(End::Unknown);
             }
             Ok(()) | Err(_) => None,
         };
-        let Some((flaw, why)) = flaw else { return Ok(false) };
+        let Some((flaw, why)) = flaw else { return Ok(End::There) };
         self.report_holes(head, &[BadBundle { n, flaw, why }])?;
-        Ok(true)
+        Ok(End::Lacking)
     }
 
     fn extend(&mut self, source: &dyn LogSource, head: &Head) -> Result<bool, Fault> {

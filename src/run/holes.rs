@@ -58,7 +58,7 @@ impl Run<'_> {
                 whys.join("; ")
             );
             self.summary.tally.record("root", false);
-            self.find_of_log(code, format!("entries {from} {to}"), message)?;
+            self.find_of_log(code, bundle_subject(head, first.n), message)?;
         }
         if !bad.is_empty() {
             let checked = self.mirror.state().checked;
@@ -223,6 +223,12 @@ impl Run<'_> {
             }
         })
     }
+}
+
+/// The subject of a finding about bundle `n` of the tree of `head`.
+pub(super) fn bundle_subject(head: &Head, n: u64) -> String {
+    let from = n.saturating_mul(WIDTH);
+    format!("entries {from} {}", from.saturating_add(WIDTH).min(head.size()))
 }
 
 fn append(
