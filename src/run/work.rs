@@ -98,7 +98,9 @@ impl Piece {
             FetchError::NotFound { .. } | FetchError::Lacking { .. } => Piece::NotThere(error.to_string()),
             FetchError::Malformed { .. } => Piece::Missing(error.to_string()),
             FetchError::TooLarge { .. } | FetchError::Excess { .. } => Piece::Wrong(error.to_string()),
-            FetchError::Unavailable { .. } | FetchError::Refused { .. } => Piece::Unknown(error.to_string()),
+            FetchError::Unavailable { .. } | FetchError::Rejected { .. } | FetchError::Refused { .. } => {
+                Piece::Unknown(error.to_string())
+            }
         }
     }
 

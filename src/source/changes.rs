@@ -244,7 +244,10 @@ mod tests {
             // What was seen once holds for the run, and no longer.
             assert!(changes.suspect().is_ok() && changes.confirm().is_err(), "{n}");
             changes.look_anew(true);
-            assert!(changes.suspect().is_ok() && changes.confirm().is_ok() && !changes.were_forgiven(), "{n}");
+            assert!(
+                changes.suspect().is_ok() && changes.confirm().is_ok() && !changes.were_forgiven(),
+                "{n}"
+            );
         }
     }
 
