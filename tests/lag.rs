@@ -582,3 +582,238 @@ fn a_head_of_absurd_size_behind_the_api() {
         assert!(asked.iter().all(|path| !path.starts_with("consistency")), "{asked:?}");
     }
 }
+
+const REJECTIONS: [&str; 3] =
+    ["HTTP 400 Bad Request", "HTTP 416 Range Not Satisfiable", "HTTP 422 Unprocessable"];
+
+fn rejected(asked: &str, cause: &str) -> FetchError {
+    FetchError::Rejected { what: asked.to_owned(), cause: cause.to_owned() }
+}
+
+/// Start and count of what is asked for, if it is entries.
+fn entries_of(asked: &str) -> Option<(u64, u64)> {
+    let (start, count) = asked.strip_prefix("entries?start=")?.split_once("&count=")?;
+    Some((start.parse().unwrap(), count.parse().unwrap()))
+}
+
+/// The same log, whose API calls every question a wrong one that goes beyond its first `has` entries.
+fn strict(leaves: &[Vec<u8>], has: u64, cause: &'static str) -> ApiLog {
+    ApiLog::new(&key(), leaves, &[leaves.len()]).fail(move |asked, answer| match entries_of(asked) {
+        Some((start, count)) if start + count > has => Err(rejected(asked, cause)),
+        _ => Ok(answer),
+    })
+}
+
+/// "Your question is wrong", to a good question and not to the like of it, says that there is no answer.
+#[test]
+fn a_good_question_that_is_rejected_alone_is_a_gap_after_an_hour() {
+    let leaves = rejected_leaves(300);
+    for cause in REJECTIONS {
+        for has in [1, 200, 256, 293, 299] {
+            let lab = lab();
+            let desk = lab.desk(0);
+            desk.begin();
+            let source = strict(&leaves, has, cause).source();
+            undecided(
+                &audit_at(&desk, &source, NOW),
+                &["may lag behind", cause, "the like of it is answered"],
+            );
+            undecided(&audit_at(&desk, &source, NOW + HOUR - 1), &["may lag behind"]);
+            assert_eq!(audit_at(&desk, &source, NOW + HOUR).codes(), ["gap"], "{cause} {has}");
+            let whole = ApiLog::new(&key(), &leaves, &[300]);
+            clean(&audit_at(&desk, &whole.source(), NOW + HOUR + 1), 300);
+        }
+    }
+    // One in the middle, and the first one.
+    for refused in [0, 100, 299] {
+        let log = ApiLog::new(&key(), &leaves, &[300]).fail(move |asked, answer| match entries_of(asked) {
+            Some((start, count)) if (start..start + count).contains(&refused) => {
+                Err(rejected(asked, REJECTIONS[0]))
+            }
+            _ => Ok(answer),
+        });
+        let lab = lab();
+        let desk = lab.desk(0);
+        desk.begin();
+        let source = log.source();
+        match refused {
+            // No replica is behind on the first one, whatever it says.
+            0 => assert_eq!(audit_at(&desk, &source, NOW).codes(), ["gap"]),
+            _ => undecided(&audit_at(&desk, &source, NOW), &["may lag behind"]),
+        }
+        assert_eq!(audit_at(&desk, &source, NOW + HOUR).codes(), ["gap"], "{refused}");
+    }
+}
+
+/// Who rejects all questions may not understand us, and is not accused.
+#[test]
+fn whoever_rejects_everything_is_not_accused() {
+    let leaves = rejected_leaves(300);
+    for size in [300, 1 << 62] {
+        let mut log = strict(&leaves, 0, REJECTIONS[0]);
+        log.checkpoint = key().checkpoint(size, root_of(&leaves));
+        let lab = lab();
+        let desk = lab.desk(0);
+        desk.begin();
+        let source = log.source();
+        for after in [0, HOUR, 9 * HOUR] {
+            let answer = audit_at(&desk, &source, NOW + after);
+            // That the API has no number for it needs no answer of the log's.
+            if size == 300 {
+                undecided(&answer, &["HTTP 400"]);
+            }
+        }
+    }
+    // Nor is one that wants to be asked for fewer entries at once.
+    for most in [1, 2, 10, 31, 32, 100] {
+        let log = ApiLog::new(&key(), &leaves, &[300]).fail(move |asked, answer| match entries_of(asked) {
+            Some((_, count)) if count > most => Err(rejected(asked, REJECTIONS[0])),
+            _ => Ok(answer),
+        });
+        let lab = lab();
+        let desk = lab.desk(0);
+        desk.begin();
+        clean(&audit_at(&desk, &log.source(), NOW), 300);
+    }
+    // Nor for an answer that is rejected once.
+    let first = Mutex::new(true);
+    let log = ApiLog::new(&key(), &leaves, &[300]).fail(move |asked, answer| match entries_of(asked) {
+        Some((299, 1)) if std::mem::replace(&mut *first.lock().unwrap(), false) => {
+            Err(rejected(asked, REJECTIONS[0]))
+        }
+        Some((start, count)) if start + count > 299 && count > 1 => Err(rejected(asked, REJECTIONS[0])),
+        _ => Ok(answer),
+    });
+    let lab = lab();
+    let desk = lab.desk(0);
+    desk.begin();
+    clean(&audit_at(&desk, &log.source(), NOW), 300);
+}
+
+/// Proofs as well: of all that are asked for, those of the newest tree are rejected.
+#[test]
+fn a_proof_that_is_rejected_alone_is_missing() {
+    let leaves = rejected_leaves(300);
+    for refused in ["consistency?first=250&second=300", "inclusion?index=299&treeSize=300"] {
+        let reject = move |asked: &str, answer| match asked == refused {
+            true => Err(rejected(asked, REJECTIONS[0])),
+            false => Ok(answer),
+        };
+        let log = ApiLog::new(&key(), &leaves, &[100, 250, 300]).fail(reject);
+        assert_eq!(lab().desk(0).audit(&log.source()).codes(), ["gap"], "{refused}");
+        let kind = refused.split('?').next().unwrap();
+        let all = ApiLog::new(&key(), &leaves, &[100, 250, 300]).fail(move |asked, answer| {
+            if asked.starts_with(kind) { Err(rejected(asked, REJECTIONS[0])) } else { Ok(answer) }
+        });
+        undecided(&lab().desk(0).audit(&all.source()), &["HTTP 400"]);
+    }
+}
+
+#[test]
+fn a_head_of_absurd_size_whose_end_is_rejected() {
+    for (size, cause) in ABSURD.into_iter().zip(REJECTIONS.into_iter().cycle()) {
+        for heads_only in [false, true] {
+            let leaves = rejected_leaves(300);
+            let mut log = strict(&leaves, 300, cause);
+            log.checkpoint = key().checkpoint(size, root_of(&leaves[..3]));
+            log.sths =
+                vec![(HEAD_TIME, key().sth(size.min((1 << 53) - 1), root_of(&leaves[..3]), HEAD_TIME))];
+            let asked = requests(&log);
+            let source = log.source();
+            let lab = lab();
+            let desk = lab.desk(0);
+            desk.begin();
+            let audit = |now: u64| {
+                desk.run_with(&source, &Silent, |options| {
+                    options.now = (now, countersign::core::text::time(now));
+                    options.heads_only = heads_only;
+                })
+            };
+            let first = audit(NOW);
+            match size < 1 << 53 {
+                true => undecided(&first, &["may lag behind", cause]),
+                false => assert_eq!(first.codes(), ["gap"], "{size}: {first:?}"),
+            }
+            assert_eq!(audit(NOW + HOUR).codes(), ["gap"], "{size} {heads_only}");
+            let asked = asked.lock().unwrap();
+            assert!(asked.iter().filter(|path| path.starts_with("entries?")).count() <= 32, "{asked:?}");
+            assert!(asked.iter().all(|path| !path.starts_with("consistency")), "{asked:?}");
+        }
+    }
+}
+
+/// Heads alone say nothing of entries; but of a head over more than there are in the world the last one is asked for.
+#[test]
+fn heads_only_asks_for_the_end_of_a_head_of_absurd_size() {
+    let follow = |desk: &Desk<'_>, source: &dyn LogSource, most: u64| {
+        desk.run_with(source, &Silent, |options| {
+            options.heads_only = true;
+            options.max_entries = most;
+        })
+    };
+    for (size, most) in ABSURD.into_iter().flat_map(|size| [(size, 1_000_000), (size, u64::MAX)]) {
+        let mut files = files_of(300, 0);
+        let lab = lab();
+        let desk = lab.desk(0);
+        desk.begin();
+        clean(&follow(&desk, &through(&files, Lag::Caches), most), 0);
+        files.insert("checkpoint".to_owned(), key().checkpoint(size, root_of(&rejected_leaves(3))));
+        let asked = Mutex::new(BTreeSet::new());
+        for _ in 0..2 {
+            let answer = follow(&desk, &Tiled::new(Watched { files: &files, asked: &asked }), most);
+            assert_eq!(answer.codes(), ["gap"], "{size} {most}: {answer:?}");
+        }
+        let asked = asked.into_inner().unwrap();
+        let tiles: Vec<&String> = asked.iter().filter(|path| path.starts_with("tile/")).collect();
+        assert!(tiles.len() <= 2 && tiles.iter().all(|path| path.starts_with("tile/entries/")), "{tiles:?}");
+    }
+    // One that is only larger than this auditor would mirror is followed, and its end is there.
+    let (old, new) = (files_of(900, 0), files_of(1000, 0));
+    let lab = lab();
+    let desk = lab.desk(0);
+    desk.begin();
+    clean(&follow(&desk, &through(&old, Lag::Caches), 800), 0);
+    let mut without = new.clone();
+    without.remove("tile/entries/003.p/232");
+    assert_eq!(follow(&desk, &through(&without, Lag::Caches), 800).codes(), ["gap"]);
+    clean(&follow(&desk, &through(&new, Lag::Caches), 800), 0);
+    // Whose end cannot be had now is not accused, and followed all the same.
+    let failing = ApiLog::new(&key(), &rejected_leaves(900), &[900]).fail(|asked, answer| match asked {
+        "entries?start=899&count=1" => {
+            Err(FetchError::Unavailable { what: asked.to_owned(), cause: "HTTP 503".to_owned() })
+        }
+        _ => Ok(answer),
+    });
+    let desk = lab.desk(1);
+    desk.begin();
+    undecided(&follow(&desk, &failing.source(), 800), &["HTTP 503"]);
+}
+
+/// The real program: an API that says 400, 416 or 422 of what it does not have.
+#[test]
+fn statuses_that_reject_are_told_apart_over_http() {
+    for (status, has, words) in [
+        ("400 Bad Request", 23, &["may lag behind", "HTTP 400 Bad Request, though"][..]),
+        ("416 Range Not Satisfiable", 23, &["may lag behind", "HTTP 416"]),
+        ("422 Unprocessable Content", 23, &["may lag behind", "HTTP 422"]),
+        ("400 Bad Request", 0, &["not served: HTTP 400 Bad Request"]),
+        ("405 Method Not Allowed", 23, &["not served: HTTP 405"]),
+    ] {
+        let log = ApiLog::new(&key(), &rejected_leaves(30), &[30]);
+        let server = TestServer::start(move |request| {
+            let path = request.path.trim_start_matches('/');
+            match entries_of(path) {
+                Some((start, count)) if start + count > has => {
+                    Reply::status(status, "", "{\"error\":\"range\"}")
+                }
+                _ => log.answer(path).map_or_else(|| Reply::status("404 Not Found", "", ""), Reply::ok),
+            }
+        });
+        let auditor = Auditor::new(&key().vkey());
+        let outcome = auditor.init(format!("api+{}", server.url()));
+        outcome.expect(3, &[]);
+        let causes = outcome.report()["incomplete"].to_string();
+        words.iter().for_each(|word| assert!(causes.contains(word), "{word}: {causes}"));
+        assert!(words[0].starts_with("may") == causes.contains("may lag"), "{causes}");
+    }
+}

@@ -297,7 +297,6 @@ fn other_answers_are_refused_at_once() {
     for (answer, part) in [
         (Reply::status("401 Unauthorized", "", ""), "HTTP 401"),
         (Reply::status("403 Forbidden", "", ""), "HTTP 403"),
-        (Reply::status("400 Bad Request", "", ""), "HTTP 400"),
         (Reply::raw("HTTP/1.1 204 No Content\r\n\r\n"), "HTTP 204"),
         (Reply::raw("HTTP/1.1 304 Not Modified\r\n\r\n"), "HTTP 304"),
         (Reply::status("206 Partial Content", "", "log"), "HTTP 206"),
@@ -317,6 +316,19 @@ fn other_answers_are_refused_at_once() {
         let (result, server) = checkpoint_of(vec![answer]);
         assert_refused(result, part);
         assert!(server.paths().len() <= 4, "not asked again: {:?}", server.paths());
+    }
+}
+
+/// Whether it says "not there" is for whoever knows what else is answered.
+#[test]
+fn a_question_that_is_called_wrong_is_rejected_at_once() {
+    for status in ["400 Bad Request", "416 Range Not Satisfiable", "422 Unprocessable Content"] {
+        let (result, server) = checkpoint_of(vec![Reply::status(status, "", "")]);
+        assert!(
+            matches!(&result, Err(FetchError::Rejected { cause, .. }) if cause.contains(&status[..3])),
+            "{result:?}"
+        );
+        assert_eq!(server.paths().len(), 1, "not asked again");
     }
 }
 

@@ -104,7 +104,7 @@ fn fetch_or_read(settings: &Settings, file: &Path) -> Result<Result<Vec<u8>, Str
     })?;
     room_to_read()?;
     Ok(document.fetch(MAX_IMPORT).map_err(|error| {
-        let refused = matches!(error, FetchError::Refused { .. });
+        let refused = matches!(error, FetchError::Rejected { .. } | FetchError::Refused { .. });
         let hint = " (the secrets of the config are for the log alone, and were not sent: give those of this URL as \
                     options)";
         format!("{}{}", error.of_heads(), if refused && left_out { hint } else { "" })

@@ -51,6 +51,13 @@ pub struct State {
     /// The size of that head.
     #[serde(default)]
     pub entries_missing_below: u64,
+    /// When a directory that changed while it was read was first forgiven what was missing or wrong in it, in Unix
+    /// milliseconds; 0: never, or all was there since.
+    #[serde(default)]
+    pub changing_since: u64,
+    /// The same of runs with `--heads-only`.
+    #[serde(default)]
+    pub changing_since_heads_only: u64,
     /// The largest size and the latest time of the STHs that were held against all others, so that one that is beyond
     /// both need not be; `None`: an earlier version did it, under another bound.
     #[serde(default)]
@@ -109,6 +116,8 @@ impl State {
             seen_scrubbed: Cursor::default(),
             entries_missing_since: 0,
             entries_missing_below: 0,
+            changing_since: 0,
+            changing_since_heads_only: 0,
             sths_until: Some((0, 0)),
             covered: 0,
             judged: 0,

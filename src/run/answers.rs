@@ -69,7 +69,9 @@ impl Answer {
             FetchError::TooLarge { .. } | FetchError::Malformed { .. } | FetchError::Excess { .. } => {
                 Answer::Wrong(error.to_string())
             }
-            FetchError::Unavailable { .. } | FetchError::Refused { .. } => Answer::Unknown(error.to_string()),
+            FetchError::Unavailable { .. } | FetchError::Rejected { .. } | FetchError::Refused { .. } => {
+                Answer::Unknown(error.to_string())
+            }
         }
     }
 }

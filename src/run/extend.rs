@@ -14,6 +14,7 @@ use super::taker::{BadBundle, Flaw, Stop, Taken, Taker, too_many};
 use super::work::{Piece, Shop, WIDTH, fetch_end, fetch_leaves};
 use super::writer::{Mode, Writer};
 use super::{Fault, Run};
+use crate::audit::finding::Finding;
 use crate::core::evidence::Kind;
 use crate::core::finding::Code;
 use crate::core::head::Head;
@@ -27,6 +28,17 @@ use std::sync::Mutex;
 /// Entries beyond which the last of them are asked for first, whatever `--max-entries` allows: as many as it allows where
 /// it is not given. Of fewer, what there is can be fetched and checked before anything is missing.
 const MANY: u64 = 100_000_000;
+
+/// What came of asking for the last entries that a head commits to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    /// They are there.
+    There,
+    /// They are not, or are wrong: said.
+    Lacking,
+    /// Could not tell; the cause is in `incomplete`.
+    Unknown,
+}
 
 /// How a pass over the new bundles ended.
 enum Pass {
@@ -56,8 +68,13 @@ impl Run<'_> {
             self.summary.tally.record("root", self.summary.target_rooted);
             return Ok(true);
         }
-        if self.lacks_its_end(source, head)? {
-            return Ok(true);
+        if self.has_many(head) {
+            match self.end_of(source, head)? {
+                End::There => {}
+                // What cannot be reached now is no reason to go on as if it were there.
+                End::Unknown if head.size() > self.options.max_entries => {}
+                End::Lacking | End::Unknown => return Ok(true),
+            }
         }
         if head.size() > self.options.max_entries {
             let cause = format!(
@@ -74,27 +91,29 @@ impl Run<'_> {
         result
     }
 
+    /// Whether the last entries of a head are to be asked for first: there are so many of them.
+    pub(super) fn has_many(&self, head: &Head) -> bool {
+        head.size() > self.options.max_entries.min(MANY)
+    }
+
     /// A head can be signed over any number of entries. Before many are fetched, or refused for being too many, its last
     /// ones are asked for: where they are not there, that is said, and nothing else is fetched for this head.
-    fn lacks_its_end(&mut self, source: &dyn LogSource, head: &Head) -> Result<bool, Fault> {
-        if head.size() <= self.options.max_entries.min(MANY) {
-            return Ok(false);
-        }
+    pub(super) fn end_of(&mut self, source: &dyn LogSource, head: &Head) -> Result<End, Fault> {
         let n = head.size().saturating_sub(1) / WIDTH;
         let flaw = match fetch_end(source, head.size()) {
             Err(Piece::NotThere(why)) => Some((Flaw::NotThere, why)),
             Err(Piece::Missing(why)) => Some((Flaw::Missing, why)),
             Err(Piece::Wrong(why)) => Some((Flaw::Wrong, why)),
-            // What cannot be reached now is no reason to accuse anybody, nor to go on as if it were there.
+            // What cannot be reached now is no reason to accuse anybody.
             Err(Piece::Unknown(cause)) => {
                 self.summary.incomplete.push(cause);
-                return Ok(head.size() <= self.options.max_entries);
+                return Ok(End::Unknown);
             }
             Ok(()) | Err(_) => None,
         };
-        let Some((flaw, why)) = flaw else { return Ok(false) };
+        let Some((flaw, why)) = flaw else { return Ok(End::There) };
         self.report_holes(head, &[BadBundle { n, flaw, why }])?;
-        Ok(true)
+        Ok(End::Lacking)
     }
 
     fn extend(&mut self, source: &dyn LogSource, head: &Head) -> Result<bool, Fault> {
@@ -223,7 +242,10 @@ impl Run<'_> {
                     let what = "every bundle was proved, yet the tree has another root".to_owned();
                     return Err(Fault::Disagreement(what));
                 }
-                self.report_contradicted(source, head, taken.contradicted)?;
+                match self.contradicted(source, head, taken.contradicted)? {
+                    Ok(contradicted) => contradicted.map_or(Ok(()), |finding| self.find(&finding))?,
+                    Err(cause) => self.summary.incomplete.push(cause),
+                }
                 self.rooted(head)?;
                 Ok(Proved::Done(true))
             }
@@ -247,6 +269,15 @@ impl Run<'_> {
         let (pass, taken, frontier) = self.pass(source, head, Vouching::Nothing)?;
         match pass {
             Pass::Whole if frontier.root() == head.root() => {
+                let contradicted = match self.contradicted(source, head, taken.contradicted)? {
+                    Ok(contradicted) => contradicted,
+                    Err(cause) => {
+                        // Once the tree is there, nobody would look again.
+                        self.summary.incomplete.push(cause);
+                        self.forget_unproved()?;
+                        return Ok(false);
+                    }
+                };
                 let now = &self.options.now.1;
                 self.mirror.transact(|mirror, state| {
                     state.set_frontier(&frontier);
@@ -259,7 +290,7 @@ impl Run<'_> {
                 if let TreeError::Proof { first, .. } = why {
                     self.ask_again(source, head, *first)?;
                 }
-                self.report_contradicted(source, head, taken.contradicted)?;
+                contradicted.map_or(Ok(()), |finding| self.find(&finding))?;
                 self.rooted(head)?;
                 Ok(true)
             }
@@ -299,25 +330,31 @@ impl Run<'_> {
     }
 
     /// The head continues what is mirrored, and yet the log now serves something else in its place: also
-    /// when asked again.
-    fn report_contradicted(
-        &mut self,
+    /// when asked again. Where that could not be told: the cause.
+    fn contradicted(
+        &self,
         source: &dyn LogSource,
         head: &Head,
         bundle: Option<u64>,
-    ) -> Result<(), Fault> {
-        let Some(n) = bundle else { return Ok(()) };
+    ) -> Result<Result<Option<Finding>, String>, Fault> {
+        let Some(n) = bundle else { return Ok(Ok(None)) };
         let first = n.saturating_mul(WIDTH);
         let end = first.saturating_add(WIDTH).min(head.size());
         let width = u16::try_from(end.saturating_sub(first)).unwrap_or(0);
+        if let Err(error) = source.settle() {
+            return Ok(Err(error.to_string()));
+        }
         if fetch_leaves(source, n, width).ok() == Some(self.mirror.leaves(first, end)?) {
-            return Ok(());
+            return Ok(Ok(None));
+        }
+        if let Err(error) = source.confirm() {
+            return Ok(Err(error.to_string()));
         }
         let message = format!(
             "among entries {first} to {} the log serves others than it did before, which its head commits to",
             end.saturating_sub(1)
         );
-        self.find_of_log(Code::RootMismatch, format!("entries {first} {end}"), message)
+        Ok(Ok(Some(Finding::of_log(Code::RootMismatch, format!("entries {first} {end}"), message))))
     }
 
     fn rooted(&mut self, head: &Head) -> Result<(), Fault> {

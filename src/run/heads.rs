@@ -89,16 +89,26 @@ impl Run<'_> {
                 Err(HeadError::Malformed(_) | HeadError::NotSigned(_))
             )
         };
+        let doubts = |served: &ServedHead| {
+            let of_checkpoint = |b: &Vec<u8>| doubtful(HeadFormat::Checkpoint, b) || self.is_forged(b);
+            let of_sth = |b: &Option<Vec<u8>>| b.as_ref().is_some_and(|b| doubtful(HeadFormat::Sth, b));
+            (served.checkpoint.as_ref().is_ok_and(of_checkpoint), served.sth.as_ref().is_ok_and(of_sth))
+        };
         let first = source.head();
-        let checkpoint =
-            first.checkpoint.as_ref().is_ok_and(|b| doubtful(HeadFormat::Checkpoint, b) || self.is_forged(b));
-        let sth = first.sth.as_ref().is_ok_and(|b| b.as_ref().is_some_and(|b| doubtful(HeadFormat::Sth, b)));
-        if !checkpoint && !sth {
+        if doubts(&first) == (false, false) {
             return first;
         }
-        match source.settle() {
-            Ok(()) => source.head(),
-            Err(error) => ServedHead { checkpoint: Err(error.clone()), sth: Err(error) },
+        if let Err(error) = source.settle() {
+            return ServedHead { checkpoint: Err(error.clone()), sth: Err(error) };
+        }
+        let again = source.head();
+        let (checkpoint, sth) = doubts(&again);
+        match if checkpoint || sth { source.confirm() } else { Ok(()) } {
+            Ok(()) => again,
+            Err(error) => ServedHead {
+                checkpoint: if checkpoint { Err(error.clone()) } else { again.checkpoint },
+                sth: if sth { Err(error) } else { again.sth },
+            },
         }
     }
 

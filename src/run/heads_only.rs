@@ -2,7 +2,7 @@
 //!
 //! It proves that every kept head is the beginning of the newest one that the log serves (RFC 6962 section 2.1.2), and where
 //! one is not, that the log rewrote its history: the misbehaviour file is as good as that of an audit. It proves nothing
-//! about entries, not even that the log still has them.
+//! about entries, not even that the log still has them. Only of a head over very many (see `extend`) is the last one asked for.
 //!
 //! With a tiled log, its Merkle tiles tell, each believed only as far as the newest signed root vouches for it
 //! ([`ServedTree`]); behind the JSON API, its consistency proofs. Neither can accuse: what does not lead to the newest
@@ -14,7 +14,9 @@
 //! by taking all links back, and holds every head against the mirrored leaves instead.
 
 use super::answers::{Answer, MAX_WRONG, Question};
+use super::extend::End;
 use super::history::evidence_nodes;
+use super::holes::bundle_subject;
 use super::served_proofs::ServedProofs;
 use super::served_tree::{ServedTree, TreeError};
 use super::work::WIDTH;
@@ -68,12 +70,23 @@ impl Run<'_> {
         self.link_known()?;
         for head in &candidates {
             self.summary.target = Some(head.clone());
-            if self.link_to(head)? {
+            // What leads to a head that nothing is under is asked for by nobody.
+            if self.look_at_end(head)? != End::Lacking && self.link_to(head)? {
                 break;
             }
         }
         self.say_unlinked()?;
         self.finish()
+    }
+
+    /// As before an audit fetches many entries, so here: a head can be signed over any number of them.
+    fn look_at_end(&mut self, head: &Head) -> Result<End, Fault> {
+        let Some(source) = self.source.filter(|_| self.has_many(head)) else { return Ok(End::There) };
+        let end = self.end_of(source, head)?;
+        if end == End::There {
+            self.end_finding_about(Code::Gap, &bundle_subject(head, head.size().saturating_sub(1) / WIDTH))?;
+        }
+        Ok(end)
     }
 
     /// Watch rules are over entries, and none is fetched.

@@ -58,7 +58,7 @@ impl Run<'_> {
                 whys.join("; ")
             );
             self.summary.tally.record("root", false);
-            self.find_of_log(code, format!("entries {from} {to}"), message)?;
+            self.find_of_log(code, bundle_subject(head, first.n), message)?;
         }
         if !bad.is_empty() {
             let checked = self.mirror.state().checked;
@@ -126,6 +126,10 @@ impl Run<'_> {
             Ok(Some(false)) => source.settle().map_err(|error| error.to_string()).and_then(|()| once()),
             first => first,
         };
+        let looked = match looked {
+            Ok(Some(missing)) => source.confirm().map(|()| Some(missing)).map_err(|error| error.to_string()),
+            looked => looked,
+        };
         let missing = match looked {
             Ok(None) => return Ok(Ok(())),
             Ok(Some(missing)) => missing,
@@ -163,6 +167,11 @@ impl Run<'_> {
                 }
                 Refold::Folded(..) | Refold::Hole => {}
             }
+        }
+        // Nothing vouched for a bundle when it was read.
+        if let Err(error) = source.confirm() {
+            self.summary.incomplete.push(error.to_string());
+            return Ok(false);
         }
         self.confirm_mirror()?;
         self.summary.tally.record("root", false);
@@ -214,6 +223,12 @@ impl Run<'_> {
             }
         })
     }
+}
+
+/// The subject of a finding about bundle `n` of the tree of `head`.
+pub(super) fn bundle_subject(head: &Head, n: u64) -> String {
+    let from = n.saturating_mul(WIDTH);
+    format!("entries {from} {}", from.saturating_add(WIDTH).min(head.size()))
 }
 
 fn append(

@@ -147,7 +147,7 @@ impl Run<'_> {
             ),
             FetchError::TooLarge { .. } | FetchError::Malformed { .. } | FetchError::Excess { .. } => self
                 .find_of_log(Code::HeadMalformed, SUBJECT, format!("the log's own list of heads: {error}")),
-            FetchError::Unavailable { .. } | FetchError::Refused { .. } => {
+            FetchError::Unavailable { .. } | FetchError::Rejected { .. } | FetchError::Refused { .. } => {
                 let cause = format!("the log's own list of heads could not be read: {error}");
                 self.summary.incomplete.push(cause);
                 Ok(())

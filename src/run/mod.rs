@@ -15,7 +15,8 @@
 //!    that are verified before they are reported. Heads that are borne out say by when entries were decided (`decided`).
 //! 6. `upkeep`: what was wrong with how the log served, is it still? Are our own bytes intact?
 //!
-//! What caches and replicas may be to blame for is undecided for an hour first (`lag`).
+//! What caches and replicas may be to blame for is undecided for an hour first (`lag`), and so is what is missing or wrong
+//! in a directory that is being copied (`changing`).
 //!
 //! With `--heads-only` there is step 1, and in place of the others `heads_only`: heads are proved to be of one history
 //! without their entries.
@@ -26,6 +27,7 @@
 //! tell, with the cause) and a *fault* (ours; nobody is accused).
 
 mod answers;
+mod changing;
 mod decided;
 mod entry_answers;
 pub mod extend;
@@ -240,7 +242,9 @@ impl<'a> Run<'a> {
         self.note_lost();
         let checked_before = self.mirror.state().checked;
         self.judge_times()?;
+        self.look_anew();
         let result = if self.options.heads_only { self.follow_heads() } else { self.ordered_steps() };
+        let result = result.and_then(|()| self.note_changes());
         if !self.summary.target_rooted {
             self.summary.tally.add("root", 0, 0, 1);
         }

@@ -97,13 +97,7 @@ impl<'a> ServedTree<'a> {
     /// Fetches the right edge of the tree and checks it against the signed root. What is wrong is looked at once
     /// more.
     pub fn open(source: &'a dyn LogSource, size: u64, root: &Hash) -> Result<ServedTree<'a>, TreeError> {
-        match ServedTree::open_once(source, size, root) {
-            Err(TreeError::Wrong(_)) => {
-                settle(source)?;
-                ServedTree::open_once(source, size, root)
-            }
-            first => first,
-        }
+        twice(source, || ServedTree::open_once(source, size, root))
     }
 
     fn open_once(source: &'a dyn LogSource, size: u64, root: &Hash) -> Result<ServedTree<'a>, TreeError> {
@@ -158,14 +152,7 @@ impl<'a> ServedTree<'a> {
             return Ok(Arc::clone(tile));
         }
         let expected = self.node(level.saturating_add(1), index)?;
-        let tile = match self.full_tile(level, index, expected) {
-            Err(TreeError::Wrong(_)) => {
-                settle(self.source)?;
-                self.full_tile(level, index, expected)?
-            }
-            first => first?,
-        };
-        let tile = Arc::new(tile);
+        let tile = Arc::new(twice(self.source, || self.full_tile(level, index, expected))?);
         self.recent.insert(level, (index, Arc::clone(&tile)));
         Ok(tile)
     }
@@ -190,9 +177,19 @@ impl<'a> ServedTree<'a> {
     }
 }
 
-/// Before what was wrong is looked at once more.
-fn settle(source: &dyn LogSource) -> Result<(), TreeError> {
-    source.settle().map_err(|error| TreeError::Fetch(error.to_string()))
+/// Looks, and looks once more at what is wrong: a directory may be being copied.
+fn twice<T>(source: &dyn LogSource, look: impl Fn() -> Result<T, TreeError>) -> Result<T, TreeError> {
+    let unknown = |error: FetchError| TreeError::Fetch(error.to_string());
+    let first = look();
+    if !matches!(first, Err(TreeError::Wrong(_))) {
+        return first;
+    }
+    source.settle().map_err(unknown)?;
+    let again = look();
+    if matches!(again, Err(TreeError::Wrong(_))) {
+        source.confirm().map_err(unknown)?;
+    }
+    again
 }
 
 fn path(level: u8, index: u64, width: u16) -> String {

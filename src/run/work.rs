@@ -98,7 +98,9 @@ impl Piece {
             FetchError::NotFound { .. } | FetchError::Lacking { .. } => Piece::NotThere(error.to_string()),
             FetchError::Malformed { .. } => Piece::Missing(error.to_string()),
             FetchError::TooLarge { .. } | FetchError::Excess { .. } => Piece::Wrong(error.to_string()),
-            FetchError::Unavailable { .. } | FetchError::Refused { .. } => Piece::Unknown(error.to_string()),
+            FetchError::Unavailable { .. } | FetchError::Rejected { .. } | FetchError::Refused { .. } => {
+                Piece::Unknown(error.to_string())
+            }
         }
     }
 
@@ -134,10 +136,25 @@ pub(super) fn fetch_end(source: &dyn LogSource, size: u64) -> Result<(), Piece> 
         Some(api) => api.leaf(last).map(drop).map_err(|error| Piece::of(&error)),
         None => fetch_leaves(source, last / WIDTH, width).map(drop),
     };
-    match once() {
-        Err(Piece::NotThere(_) | Piece::Missing(_) | Piece::Wrong(_)) => once(),
-        first => first,
+    twice(source, once)
+}
+
+/// Asks, and asks once more for what is missing or wrong before it is held against the log: a transfer can be cut short,
+/// or changed, without a sign of it, and a directory may be being copied.
+fn twice<T>(source: &dyn LogSource, once: impl Fn() -> Result<T, Piece>) -> Result<T, Piece> {
+    let is_doubtful = |asked: &Result<T, Piece>| {
+        matches!(asked, Err(Piece::NotThere(_) | Piece::Missing(_) | Piece::Wrong(_)))
+    };
+    let first = once();
+    if !is_doubtful(&first) {
+        return first;
     }
+    settle(source)?;
+    let again = once();
+    if is_doubtful(&again) {
+        confirm(source)?;
+    }
+    again
 }
 
 /// The entries of bundle `n` in words, ends included.
@@ -194,9 +211,7 @@ impl Shop<'_> {
         Ok(bundle)
     }
 
-    /// Fetches and folds a bundle. What is missing or wrong is asked for once more before it is held
-    /// against the log: a transfer can be cut short, or changed, without a sign of it, and a directory may be
-    /// being copied.
+    /// Fetches and folds a bundle.
     fn fetch_proved(
         &self,
         source: &dyn LogSource,
@@ -213,12 +228,7 @@ impl Shop<'_> {
             }
             Ok((leaves, hashes, root))
         };
-        match once() {
-            Err(Piece::NotThere(_) | Piece::Missing(_) | Piece::Wrong(_)) => {
-                settle(source).and_then(|()| once())
-            }
-            first => first,
-        }
+        twice(source, once)
     }
 
     /// A bundle from the mirror: re-hashed against what was proved when it was stored, and checked.
@@ -284,6 +294,11 @@ fn settle(source: &dyn LogSource) -> Result<(), Piece> {
     source.settle().map_err(|error| Piece::Unknown(error.to_string()))
 }
 
+/// Before what is still wrong is held against the log.
+fn confirm(source: &dyn LogSource) -> Result<(), Piece> {
+    source.confirm().map_err(|error| Piece::Unknown(error.to_string()))
+}
+
 /// Compares the served level-0 tile with the leaves' hashes; one that is wrong is asked for once more.
 pub(super) fn compare_tile(
     source: &dyn LogSource,
@@ -294,7 +309,11 @@ pub(super) fn compare_tile(
     match compare_tile_once(source, n, width, hashes)? {
         TileCheck::Doubt(doubt) if !doubt.missing => {
             settle(source)?;
-            compare_tile_once(source, n, width, hashes)
+            let again = compare_tile_once(source, n, width, hashes)?;
+            if matches!(again, TileCheck::Doubt(_)) {
+                confirm(source)?;
+            }
+            Ok(again)
         }
         checked => Ok(checked),
     }

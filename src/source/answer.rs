@@ -27,6 +27,7 @@ fn check_status(response: &Response, required: bool) -> Result<(), Miss> {
         404 | 410 => Err(Miss::Absent),
         // An object store that does not let everybody list what it has says so of everything that it does not have.
         403 if !required => Err(Miss::Absent),
+        400 | 416 | 422 => Err(Miss::Rejected(format!("HTTP {status}"))),
         408 | 425 | 429 | 500..=599 => Err(Miss::Failed {
             cause: format!("HTTP {status}"),
             outcome: match status.as_u16() {

@@ -2,8 +2,10 @@
 //!
 //! The files may be anybody's: what is no regular file is refused without waiting on it, and no
 //! more than the limit is read. Symbolic links are followed; the directory is the user's choice. What is
-//! missing is looked for again a moment later: the directory may be being copied.
+//! missing is looked for again a moment later: the directory may be being copied. While it changes, nothing in it is
+//! missing for certain.
 
+use super::changes::Changes;
 use super::moment::Moments;
 use super::options::HttpOptions;
 use super::tiled::{Fetcher, Found, Wanted};
@@ -18,17 +20,26 @@ use std::path::{Path, PathBuf};
 const PARALLELISM: usize = 4;
 
 /// The files below one directory.
-pub(super) struct Directory {
+pub struct Directory {
     root: PathBuf,
     moments: Moments,
+    changes: Changes,
 }
 
 impl Directory {
     /// The directory at `root`, looked for only when something is fetched: a directory that comes
     /// back (a mount, a sync) is then "could not tell" and not wrong usage. Of the options, those count that say
     /// how often and how soon a missing file is looked for again.
-    pub(super) fn new(root: impl Into<PathBuf>, options: &HttpOptions) -> Directory {
-        Directory { root: root.into(), moments: Moments::new(options) }
+    pub fn new(root: impl Into<PathBuf>, options: &HttpOptions) -> Directory {
+        let root = root.into();
+        let changes = Changes::new(root.clone(), options.stop.clone());
+        Directory { root, moments: Moments::new(options), changes }
+    }
+
+    /// The same, where `pass` lets the moment pass before something is looked at again; `false` where the run is to end.
+    #[must_use]
+    pub fn passing(self, pass: impl Fn() -> bool + Send + Sync + 'static) -> Directory {
+        Directory { moments: self.moments.passing(Box::new(pass)), ..self }
     }
 
     /// The directory of a `file://` URL (RFC 8089: percent-encoded, host empty or `localhost`).
@@ -51,6 +62,25 @@ impl Directory {
                 &self.root.display().to_string(),
                 "does not exist or is not a directory: check --log",
             ),
+        }
+    }
+
+    /// What is there at the last look; nothing else is missing for certain.
+    fn find(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+        let first = wanted.paths.first().map_or_else(|| self.root.clone(), |path| self.root.join(path));
+        if !wanted.required {
+            return self.look(wanted)?.ok_or_else(|| self.missing(&first));
+        }
+        let look = || {
+            let found = self.look(wanted)?;
+            if found.is_none() {
+                self.changes.suspect()?;
+            }
+            Ok(found)
+        };
+        match self.moments.find(&first.display().to_string(), look)? {
+            Some(found) => Ok(found),
+            None => self.changes.confirm().and_then(|()| Err(self.missing(&first))),
         }
     }
 
@@ -90,17 +120,34 @@ impl Fetcher for Directory {
     }
 
     fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
-        let first = wanted.paths.first().map_or_else(|| self.root.clone(), |path| self.root.join(path));
-        let look = || self.look(wanted);
-        let found = match wanted.required {
-            true => self.moments.find(&first.display().to_string(), look)?,
-            false => look()?,
-        };
-        found.ok_or_else(|| self.missing(&first))
+        let too_large = |found: &Result<Found, FetchError>| matches!(found, Err(FetchError::TooLarge { .. }));
+        let first = self.find(wanted);
+        if !too_large(&first) {
+            return first;
+        }
+        self.settle()?;
+        let again = self.find(wanted);
+        if too_large(&again) {
+            self.confirm()?;
+        }
+        again
     }
 
     fn settle(&self) -> Result<(), FetchError> {
+        self.changes.suspect()?;
         self.moments.settle(&self.root.display().to_string())
+    }
+
+    fn confirm(&self) -> Result<(), FetchError> {
+        self.changes.confirm()
+    }
+
+    fn look_anew(&self, forgiving: bool) {
+        self.changes.look_anew(forgiving);
+    }
+
+    fn has_forgiven(&self) -> bool {
+        self.changes.were_forgiven()
     }
 }
 
@@ -224,7 +271,7 @@ mod tests {
             copy(&to);
             true
         };
-        Tiled::new(Directory { root: root.to_owned(), moments: Moments::passing(2, Box::new(pass)) })
+        Tiled::new(Directory::new(root, &HttpOptions::default()).passing(pass))
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::fmt;
 ///
 /// [`NotFound`](Self::NotFound), [`TooLarge`](Self::TooLarge), [`Lacking`](Self::Lacking),
 /// [`Excess`](Self::Excess) and [`Malformed`](Self::Malformed) say something about the log: no honest
-/// one answers so. The other two mean "could not tell".
+/// one answers so. The other three mean "could not tell".
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FetchError {
     /// Definitely not there: no such file, or 404 or 410 also when asked again; or 403 for a file that a log need
@@ -54,6 +54,14 @@ pub enum FetchError {
         /// Why there was no answer.
         cause: String,
     },
+    /// The answer that the question is wrong: 400, 416 or 422. As every question here is a good one, it may be what a server
+    /// says of what it does not have; or we are not understood, and could not tell.
+    Rejected {
+        /// What was asked for.
+        what: String,
+        /// What the answer was.
+        cause: String,
+    },
     /// An answer, but not with what was asked for: 401, 403 and other 4xx, a redirect that is not
     /// followed, an HTML page, a coding that was not asked for; for a directory, something that is no regular file.
     Refused {
@@ -74,6 +82,7 @@ impl FetchError {
             | FetchError::Excess { what, .. }
             | FetchError::Malformed { what, .. }
             | FetchError::Unavailable { what, .. }
+            | FetchError::Rejected { what, .. }
             | FetchError::Refused { what, .. } => *what = name,
         }
         self
@@ -87,7 +96,9 @@ impl FetchError {
                 format!("{what}: longer than {limit} bytes, and not read")
             }
             FetchError::Unavailable { what, cause } => format!("{what}: could not be fetched: {cause}"),
-            FetchError::Refused { what, cause } => format!("{what}: not served: {cause}"),
+            FetchError::Rejected { what, cause } | FetchError::Refused { what, cause } => {
+                format!("{what}: not served: {cause}")
+            }
             FetchError::Lacking { what, cause }
             | FetchError::Excess { what, cause }
             | FetchError::Malformed { what, cause } => format!("{what}: {cause}"),
@@ -118,6 +129,10 @@ impl FetchError {
         FetchError::Unavailable { what: escape(what), cause: escape(cause) }
     }
 
+    pub(crate) fn rejected(what: &str, cause: &str) -> FetchError {
+        FetchError::Rejected { what: escape(what), cause: escape(cause) }
+    }
+
     pub(crate) fn refused(what: &str, cause: &str) -> FetchError {
         FetchError::Refused { what: escape(what), cause: escape(cause) }
     }
@@ -145,10 +160,12 @@ impl fmt::Display for FetchError {
             FetchError::Unavailable { what, cause } => {
                 write!(f, "{what}: could not be fetched: {cause}; run again when the log can be reached")
             }
-            FetchError::Refused { what, cause } if cause.contains("run again") => {
+            FetchError::Rejected { what, cause } | FetchError::Refused { what, cause }
+                if cause.contains("run again") =>
+            {
                 write!(f, "{what}: not served: {cause}")
             }
-            FetchError::Refused { what, cause } => write!(
+            FetchError::Rejected { what, cause } | FetchError::Refused { what, cause } => write!(
                 f,
                 "{what}: not served: {cause}; check --log and the access that it needs, then run again"
             ),

@@ -218,9 +218,12 @@ impl Http {
                     }
                     patience.after_failure(*retry_after).await
                 }
-                Miss::Absent | Miss::TooLarge | Miss::Refused(_) | Miss::Untrusted(..) | Miss::Over(_) => {
-                    Next::Enough
-                }
+                Miss::Absent
+                | Miss::TooLarge
+                | Miss::Rejected(_)
+                | Miss::Refused(_)
+                | Miss::Untrusted(..)
+                | Miss::Over(_) => Next::Enough,
             };
             if next == Next::NoTime && matches!(miss, Miss::Absent) {
                 // One look is too little to accuse the log of a gap.
@@ -287,6 +290,7 @@ impl Http {
         match miss {
             Miss::Absent => FetchError::not_found(url),
             Miss::TooLarge => FetchError::too_large(url, limit),
+            Miss::Rejected(cause) => FetchError::rejected(url, &self.blamed(&self.secrets.hide(&cause))),
             Miss::Refused(cause) => FetchError::refused(url, &self.blamed(&self.secrets.hide(&cause))),
             Miss::Failed { cause, .. } => {
                 let cause = self.blamed(&self.secrets.hide(&cause));

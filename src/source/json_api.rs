@@ -61,6 +61,33 @@ impl<F: Fetcher> JsonApi<F> {
         answer.map_err(|error| wrong_answer(path, &error))
     }
 
+    /// What the server calls a wrong question, it has no answer to, if it does answer the like of it; it is asked once
+    /// more after that. Where it does not, we may not be understood, and nothing is known.
+    fn told_apart<T>(
+        &self,
+        ask: impl Fn() -> Result<T, FetchError>,
+        answers_the_like: impl FnOnce() -> bool,
+    ) -> Result<T, FetchError> {
+        match ask() {
+            Err(FetchError::Rejected { .. }) if answers_the_like() => ask().map_err(|error| match error {
+                FetchError::Rejected { what, cause } => {
+                    FetchError::Lacking { what, cause: format!("{cause}, though the like of it is answered") }
+                }
+                error => error,
+            }),
+            first => first,
+        }
+    }
+
+    /// One entry. The like of it are the first one and its neighbours, each asked for alone as well.
+    fn entry(&self, index: u64) -> Result<Leaves, FetchError> {
+        let answers_the_like = || {
+            let others = [0, index.saturating_sub(1), index.saturating_add(1)];
+            others.into_iter().any(|other| other != index && self.page_of(other, 1).is_ok())
+        };
+        self.told_apart(|| self.page_of(index, 1), answers_the_like)
+    }
+
     /// Asks for half as many the next time, and never for so many again.
     fn shrink(&self, asked: u64) {
         let half = (asked / 2).max(1);
@@ -117,14 +144,15 @@ impl<F: Fetcher> LogSource for JsonApi<F> {
         let first = n.saturating_mul(u64::from(TILE_WIDTH));
         let end = first.saturating_add(u64::from(width));
         let mut leaves = Leaves::new();
+        let mut most = u64::MAX;
         loop {
             let at = first.saturating_add(leaves.len() as u64);
             let missing = end.saturating_sub(at);
             if missing == 0 {
                 return Ok(leaves);
             }
-            let count = missing.min(self.page.load(Ordering::Relaxed).max(1));
-            match self.page_of(at, count) {
+            let count = missing.min(self.page.load(Ordering::Relaxed)).min(most).max(1);
+            match if count == 1 { self.entry(at) } else { self.page_of(at, count) } {
                 Ok(page) => {
                     self.adapt(count, page.len() as u64);
                     leaves.extend(page);
@@ -132,7 +160,11 @@ impl<F: Fetcher> LogSource for JsonApi<F> {
                 // Long entries: fewer at a time, down to where even the longest fit, so that what is
                 // still too large then is no page of entries. A server may also refuse so many at once.
                 Err(FetchError::TooLarge { .. }) if fits(count).is_none() => self.shrink(count),
-                Err(FetchError::Refused { .. }) if count > LEAST_PAGE => self.shrink(count),
+                Err(FetchError::Refused { .. } | FetchError::Rejected { .. }) if count > LEAST_PAGE => {
+                    self.shrink(count);
+                }
+                // It may go beyond the last entry that the server has: down to the one that it does not have.
+                Err(FetchError::Rejected { .. }) if count > 1 => most = count / 2,
                 Err(error) => return Err(error),
             }
         }
@@ -167,19 +199,25 @@ fn fits(count: u64) -> Option<()> {
 
 impl<F: Fetcher> LogApi for JsonApi<F> {
     fn leaf(&self, index: u64) -> Result<Vec<u8>, FetchError> {
-        let page = self.page_of(index, 1)?;
+        let page = self.entry(index)?;
         let none = || FetchError::lacking(&path::entries(index, 1), &AnswerError::Empty.to_string());
         page.into_iter().next().ok_or_else(none)
     }
 
     fn consistency(&self, first: u64, second: u64) -> Result<ConsistencyProof, FetchError> {
-        let path = path::consistency(first, second);
-        self.ask(&path, MAX_PROOF_ANSWER, |bytes| api::read_consistency(bytes, first, second))
+        let ask = |first, second| {
+            let path = path::consistency(first, second);
+            self.ask(&path, MAX_PROOF_ANSWER, |bytes| api::read_consistency(bytes, first, second))
+        };
+        self.told_apart(|| ask(first, second), || (first, second) != (1, 2) && ask(1, 2).is_ok())
     }
 
     fn inclusion(&self, index: u64, tree_size: u64) -> Result<InclusionProof, FetchError> {
-        let path = path::inclusion(index, tree_size);
-        self.ask(&path, MAX_PROOF_ANSWER, |bytes| api::read_inclusion(bytes, index, tree_size))
+        let ask = |index, tree_size| {
+            let path = path::inclusion(index, tree_size);
+            self.ask(&path, MAX_PROOF_ANSWER, |bytes| api::read_inclusion(bytes, index, tree_size))
+        };
+        self.told_apart(|| ask(index, tree_size), || (index, tree_size) != (0, 1) && ask(0, 1).is_ok())
     }
 
     fn verification(&self, id: &str) -> Result<Option<Bundle>, FetchError> {

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub(super) enum Miss {
     Absent,
     TooLarge,
+    /// The question is said to be wrong.
+    Rejected(String),
     Refused(String),
     /// No connection, and none the next time either: what was said, and what is to be changed.
     Untrusted(String, &'static str),
@@ -33,7 +35,7 @@ impl Miss {
         match self {
             Miss::Absent => Some(Outcome::NotThere),
             Miss::TooLarge => Some(Outcome::TooLarge),
-            Miss::Refused(_) => Some(Outcome::Refused),
+            Miss::Rejected(_) | Miss::Refused(_) => Some(Outcome::Refused),
             Miss::Untrusted(..) => Some(Outcome::Failed),
             Miss::Failed { outcome, .. } => Some(*outcome),
             // Ours to end, and nothing of the server's.

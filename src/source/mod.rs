@@ -14,6 +14,7 @@ mod answer;
 mod auth;
 mod body;
 mod certificate;
+mod changes;
 mod client;
 mod coding;
 mod directory;
@@ -41,6 +42,7 @@ pub mod user_file;
 
 pub use auth::SecretHeaders;
 pub use client::ca_certificates;
+pub use directory::Directory;
 pub use document::{Document, host_of, same_origin};
 pub use error::{FetchError, OpenError};
 pub use http::Http;
@@ -113,6 +115,26 @@ pub trait LogSource: Send + Sync {
     /// That the run was told to stop meanwhile.
     fn settle(&self) -> Result<(), FetchError> {
         Ok(())
+    }
+
+    /// That what was still missing or wrong after [`settle`](Self::settle) may be held against the log. Whoever says so
+    /// asks first.
+    ///
+    /// # Errors
+    /// That it may not: it was looked for in a directory that was changing meanwhile, as while it is being copied; or
+    /// that the run was told to stop.
+    fn confirm(&self) -> Result<(), FetchError> {
+        Ok(())
+    }
+
+    /// A run begins. Whether a directory that changes is forgiven in it what is missing or wrong; it is where nobody
+    /// says otherwise.
+    fn look_anew(&self, _forgiving: bool) {}
+
+    /// Whether [`confirm`](Self::confirm) kept something from being held against the log since then, because the
+    /// directory was changing.
+    fn has_forgiven(&self) -> bool {
+        false
     }
 
     /// What may be behind the log here.

@@ -22,7 +22,7 @@ const MOST_SETTLED: u32 = 8;
 const STEP: Duration = Duration::from_millis(20);
 
 /// Lets a moment pass; `false` where the run was told to stop.
-type Pass = Box<dyn Fn() -> bool + Send + Sync>;
+pub(super) type Pass = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// The moments of one directory.
 pub(super) struct Moments {
@@ -37,11 +37,15 @@ impl Moments {
     /// As for a log over HTTP: as many looks, and as long a wait before each.
     pub(super) fn new(options: &HttpOptions) -> Moments {
         let (stop, length) = (options.stop.clone(), options.missing_delay);
-        Moments::passing(options.missing_retries, Box::new(move || wait(&stop, length)))
+        Moments::of(options.missing_retries, Box::new(move || wait(&stop, length)))
     }
 
     /// With a way of their own to let a moment pass.
-    pub(super) fn passing(further: u32, pass: Pass) -> Moments {
+    pub(super) fn passing(self, pass: Pass) -> Moments {
+        Moments { pass, ..self }
+    }
+
+    fn of(further: u32, pass: Pass) -> Moments {
         Moments { pass, further, away: Mutex::default(), settled: AtomicU32::new(0) }
     }
 
@@ -126,7 +130,7 @@ mod tests {
             count.fetch_add(1, Relaxed);
             true
         };
-        (Moments::passing(further, Box::new(pass)), passed)
+        (Moments::of(further, Box::new(pass)), passed)
     }
 
     #[test]

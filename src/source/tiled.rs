@@ -50,6 +50,19 @@ pub trait Fetcher: Send + Sync {
     fn settle(&self) -> Result<(), FetchError> {
         Ok(())
     }
+
+    /// See [`LogSource::confirm`].
+    fn confirm(&self) -> Result<(), FetchError> {
+        Ok(())
+    }
+
+    /// See [`LogSource::look_anew`].
+    fn look_anew(&self, _forgiving: bool) {}
+
+    /// See [`LogSource::has_forgiven`].
+    fn has_forgiven(&self) -> bool {
+        false
+    }
 }
 
 /// A [`LogSource`] out of a [`Fetcher`].
@@ -147,6 +160,18 @@ impl<F: Fetcher> LogSource for Tiled<F> {
 
     fn settle(&self) -> Result<(), FetchError> {
         self.fetcher.settle()
+    }
+
+    fn confirm(&self) -> Result<(), FetchError> {
+        self.fetcher.confirm()
+    }
+
+    fn look_anew(&self, forgiving: bool) {
+        self.fetcher.look_anew(forgiving);
+    }
+
+    fn has_forgiven(&self) -> bool {
+        self.fetcher.has_forgiven()
     }
 
     fn lag(&self) -> Lag {

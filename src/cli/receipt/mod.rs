@@ -151,7 +151,8 @@ impl Desk<'_> {
         Ok(match ask() {
             // Once more before it is held against the log: it may have grown between two answers, and a
             // transfer can be changed without a sign of it.
-            Err(none) if none.conclusion == Conclusion::Invalid => ask(),
+            Err(none) if none.conclusion == Conclusion::Invalid => served::settle_source(source.as_ref())
+                .and_then(|()| served::confirmed(source.as_ref(), ask())),
             first => first,
         })
     }

@@ -72,7 +72,7 @@ pub fn make(source: &dyn LogSource, wanted: Wanted<'_>, key: &LogKey) -> Result<
             // A directory may be being copied.
             Err(none) if none.conclusion == Conclusion::Invalid => {
                 settle_source(source)?;
-                from_tiles(source, index, wanted, key)
+                confirmed(source, from_tiles(source, index, wanted, key))
             }
             first => first,
         },
@@ -83,8 +83,24 @@ pub fn make(source: &dyn LogSource, wanted: Wanted<'_>, key: &LogKey) -> Result<
 }
 
 /// Before what was wrong is looked at once more.
-fn settle_source(source: &dyn LogSource) -> Result<(), NoReceipt> {
+///
+/// # Errors
+/// The run was told to stop.
+pub fn settle_source(source: &dyn LogSource) -> Result<(), NoReceipt> {
     source.settle().map_err(|error| failed(&error))
+}
+
+/// What was wrong once more, unless the log's directory was changing meanwhile: then it could not be told.
+///
+/// # Errors
+/// As `made`, or that.
+pub fn confirmed<T>(source: &dyn LogSource, made: Result<T, NoReceipt>) -> Result<T, NoReceipt> {
+    match made {
+        Err(none) if none.conclusion == Conclusion::Invalid => {
+            source.confirm().map_err(|error| failed(&error)).and(Err(none))
+        }
+        made => made,
+    }
 }
 
 /// What a failed fetch means: the log is wrong, or it could not be told.
