@@ -10,7 +10,7 @@ use countersign::core::hash::sha256;
 use countersign::core::tile::{TilePath, parse_bundle, width_at};
 use countersign::core::webauthn::CosePublicKey;
 use rsa::pkcs1::EncodeRsaPublicKey as _;
-use rsa::{BigUint, RsaPublicKey};
+use rsa::{BoxedUint, PublicKey as RsaKey};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -90,7 +90,7 @@ fn parse_key(cose: &[u8]) -> ParsedPublicKey {
         }
         CosePublicKey::EdDsa { x } => ParsedPublicKey::new(&aws::ED25519, x),
         CosePublicKey::Rs256 { n, e } => {
-            let key = RsaPublicKey::new(BigUint::from_bytes_be(n), BigUint::from_bytes_be(e));
+            let key = RsaKey::new(BoxedUint::from_be_slice_vartime(n), BoxedUint::from_be_slice_vartime(e));
             let der = key.expect("an RSA key").to_pkcs1_der().expect("it has a DER form");
             ParsedPublicKey::new(&aws::RSA_PKCS1_2048_8192_SHA256, der.as_bytes())
         }
