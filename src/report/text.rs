@@ -200,7 +200,7 @@ fn checks(out: &mut String, report: &Report) {
     }
     line!(
         out,
-        "  {:<20} no audit can tell: see the README, \"What it proves, and what it does not\"",
+        "  {:<20} no audit can tell: see countersign help audit",
         "what people saw"
     );
 }
