@@ -116,14 +116,14 @@ fn every_document_and_every_block_is_looked_at() {
             *(if reason.is_some() { &mut not_run } else { &mut run }) += 1;
         }
     }
-    assert!(run >= 35 && not_run <= 18, "{run} are run, {not_run} are not");
+    assert!(run >= 37 && not_run <= 15, "{run} are run, {not_run} are not");
 }
 
 /// Asks for help with the options of a command, which shows that each of them is there.
-fn parses(place: &str, command: &str) -> bool {
+fn parses(place: &str, typed: &str) -> bool {
     // What follows the command: a comment, another one, where the output goes.
     let end = ["#", "&&", "||", "|", ">", "<"];
-    let mut words = command.split_whitespace().take_while(|word| !end.contains(word));
+    let mut words = typed.split_whitespace().take_while(|word| !end.contains(word));
     let mut command = match words.next() {
         Some("countersign") => program(),
         Some("countersign-testlog") => Command::new(env!("CARGO_BIN_EXE_countersign-testlog")),
@@ -131,7 +131,7 @@ fn parses(place: &str, command: &str) -> bool {
     };
     command.args(words.map(|word| word.trim_matches(['\'', '"']))).arg("--help");
     let Outcome { exit, stderr, .. } = run(command);
-    assert_eq!(exit, 0, "{place}: {stderr}");
+    assert_eq!(exit, 0, "{place}: {typed}: {stderr}");
     true
 }
 
@@ -185,6 +185,43 @@ fn commands_in_sentences_have_their_options() {
         }
     }
     assert!(seen >= 12, "{seen}");
+}
+
+/// An option that is named alone is one of some command's.
+#[test]
+fn options_in_sentences_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut man = program();
+    man.arg("man").arg(folder.path());
+    assert_eq!(run(man).exit, 0);
+    let mut helps = String::new();
+    for page in fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()) {
+        if page.extension().is_some_and(|extension| extension == "1") {
+            helps.push_str(&fs::read_to_string(page).unwrap().replace("\\-", "-"));
+        }
+    }
+    for command in ["build", "serve", "lies"] {
+        let mut testlog = Command::new(env!("CARGO_BIN_EXE_countersign-testlog"));
+        helps.push_str(&run_with_help(testlog.arg(command)));
+    }
+    let is_of_a_name = |c: char| c.is_ascii_lowercase() || c == '-';
+    let known: BTreeSet<&str> =
+        helps.split(|c| !is_of_a_name(c)).filter(|word| word.starts_with("--")).collect();
+    let mut seen = 0;
+    for document in Document::all() {
+        for span in document.spans().iter().filter(|span| span.starts_with("--")) {
+            let option = span.split(|c| !is_of_a_name(c)).next().unwrap();
+            assert!(known.contains(option), "{}: {span}", document.name);
+            seen += 1;
+        }
+    }
+    assert!(seen >= 80, "{seen}");
+}
+
+fn run_with_help(command: &mut Command) -> String {
+    let output = command.arg("--help").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Every config is taken by the program, with a log around it where it is only a part of one.

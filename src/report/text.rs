@@ -198,11 +198,7 @@ fn checks(out: &mut String, report: &Report) {
         let why = line.missing.or(line.hint).unwrap_or("the audit did not get that far");
         line!(out, "  {:<20} {why}", line.name);
     }
-    line!(
-        out,
-        "  {:<20} no audit can tell: see countersign help audit",
-        "what people saw"
-    );
+    line!(out, "  {:<20} no audit can tell: see countersign help audit", "what people saw");
 }
 
 fn what_now(out: &mut String, report: &Report) {

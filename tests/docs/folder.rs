@@ -10,6 +10,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -227,7 +228,14 @@ fn write_program(path: &Path, text: &str) {
     assert!(write.status().unwrap().success());
 }
 
-/// A port that nobody listened on just now.
+/// A port that nobody listens on, and that no system hands out: between now and its use, another test could get it.
 fn free_port() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id() * 16;
+    loop {
+        let port = 10_000 + (first + TRIED.fetch_add(1, SeqCst)) % 20_000;
+        if TcpListener::bind(format!("127.0.0.1:{port}")).is_ok() {
+            return port.to_string();
+        }
+    }
 }
