@@ -52,7 +52,7 @@
 //! }
 //! ```
 //!
-//! The feature `cli`, on by default, brings everything below that is not `spec`, `core` or `audit`. A program
+//! The feature `cli`, on by default, brings everything below that is not `spec`, `docs`, `core` or `audit`. A program
 //! that only checks receipts leaves it out, and gets no SQLite, HTTP or async runtime.
 //!
 //! # Where things are
@@ -69,10 +69,11 @@
 //! | `monitor` | audits again and again; metrics, health, the history of heads |
 //! | `alerts` | who is told of what, once, out of the mirror's outbox |
 //! | `cli` | options, config, commands |
+//! | [`docs`] | the guide, which `countersign help` shows as well |
 //!
-//! All but `spec`, `core` and `audit` are behind the feature `cli`.
+//! All but `spec`, `docs`, `core` and `audit` are behind the feature `cli`.
 //!
-//! `core` imports nothing of ours; `audit` and `source` import `core`; `mirror` and `report` import
+//! `core` and `docs` import nothing of ours; `audit` and `source` import `core`; `mirror` and `report` import
 //! `core` and `audit`; `run` imports those; `alerts` imports all but `run`; `monitor` imports all of these but
 //! `alerts`; `cli` imports all, and nothing imports `cli`. A test (`tests/imports.rs`) keeps that.
 
@@ -97,6 +98,7 @@ pub mod audit;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod core;
+pub mod docs;
 #[cfg(feature = "cli")]
 pub mod mirror;
 #[cfg(feature = "cli")]

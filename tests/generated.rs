@@ -1,8 +1,9 @@
-//! What is generated from the arguments: completions that a shell takes, and manual pages that have every
-//! command and option.
+//! What is generated from the arguments and the guide: completions that a shell takes, and manual pages that have every
+//! command, option and page.
 
 mod support;
 
+use countersign::docs::PAGES;
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
@@ -73,8 +74,7 @@ fn helps() -> Vec<(String, BTreeSet<String>)> {
         all.push((name, options.collect()));
         let commands = help.split("Commands:\n").nth(1).unwrap_or_default().split("\n\n").next().unwrap();
         let below = commands.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-        for command in below.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help")
-        {
+        for command in below.filter_map(|line| line.split_whitespace().next()) {
             waiting.push([path.clone(), vec![command.to_owned()]].concat());
         }
     }
@@ -86,7 +86,7 @@ fn every_command_has_a_manual_page_with_every_option() {
     let directory = tempfile::tempdir().unwrap();
     assert_eq!(said(&["man", directory.path().to_str().unwrap()]), "");
     let helps = helps();
-    assert!(helps.len() >= 16, "{helps:?}");
+    assert!(helps.len() >= 17, "{helps:?}");
     for (name, options) in &helps {
         let page = std::fs::read_to_string(directory.path().join(format!("{name}.1"))).unwrap();
         for option in options {
@@ -95,8 +95,14 @@ fn every_command_has_a_manual_page_with_every_option() {
         }
         check(name, &page);
     }
+    for page in PAGES {
+        let name = format!("countersign-{}.7", page.name);
+        let text = std::fs::read_to_string(directory.path().join(&name)).unwrap();
+        assert!(text.contains(&page.summary.replace('-', "\\-").replace('\'', "\\(aq")), "{name}: {text}");
+        check(&name, &text);
+    }
     let written = std::fs::read_dir(directory.path()).unwrap().count();
-    assert_eq!(written, helps.len(), "a page for each, and nothing else");
+    assert_eq!(written, helps.len() + PAGES.len(), "a page for each, and nothing else");
     let main = std::fs::read_to_string(directory.path().join("countersign.1")).unwrap();
     assert_eq!(said(&["man"]), main);
     let mut command = program();

@@ -1,4 +1,4 @@
-//! The gates of the README, in front of a real tool and with the real program: what was approved runs once,
+//! The gates of the guide, in front of a real tool and with the real program: what was approved runs once,
 //! and nothing else runs.
 //!
 //! The Python part makes a virtual environment below `target` and installs `langchain-core` into it. Where
@@ -22,6 +22,9 @@ const REAL: &str = concat!("'", env!("CARGO_BIN_EXE_countersign"), "' \"$@\"");
 
 /// No test needs longer for one command; one that does hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The page on gates.
+const GUIDE: &str = include_str!("../src/docs/gate.md");
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -110,7 +113,7 @@ fn a_langchain_tool_runs_what_was_approved_and_nothing_else() {
     test.env("COUNTERSIGN", PROGRAM).env("RECEIPTS", receipts()).env("PYTHONDONTWRITEBYTECODE", "1");
     succeed(test.arg(folder.join("test_gate.py")));
 
-    // The example as a script, as the README says.
+    // The example as a script, as the guide says.
     let scratch = tempfile::tempdir().unwrap();
     let path = path_with(scratch.path(), REAL);
     for (approver, deleted) in [("mallory", false), ("bruna", true)] {
@@ -144,10 +147,9 @@ fn path_with(folder: &Path, script: &str) -> String {
     format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
 }
 
-/// What the README says to try, in something like a clone. What has been built is the program under test.
+/// What the guide says to try, in something like a clone. What has been built is the program under test.
 fn tried(gate: &str, scratch: &Path) -> Result<(Option<i32>, String), String> {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, rest) = readme.split_once(&format!("<!-- try: {gate} -->\n```sh\n")).unwrap();
+    let (_, rest) = GUIDE.split_once(&format!("<!-- try: {gate} -->\n```sh\n")).unwrap();
     let (script, _) = rest.split_once("```").unwrap();
     let script = script.strip_prefix("cargo build && ").unwrap();
     fs::create_dir_all(scratch.join("target/debug")).unwrap();
@@ -162,7 +164,7 @@ fn tried(gate: &str, scratch: &Path) -> Result<(Option<i32>, String), String> {
 }
 
 #[test]
-fn the_readme_s_trials_show_one_run_and_one_refusal() {
+fn the_guide_s_trials_show_one_run_and_one_refusal() {
     let (shell, node) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (code, said) = tried("shell", shell.path()).unwrap();
     assert_eq!(code, Some(125), "{said}");
@@ -173,36 +175,37 @@ fn the_readme_s_trials_show_one_run_and_one_refusal() {
     assert!(said.matches("table").count() == 1 && said.contains("File exists"), "{said}");
 
     if let Err(why) = run(Command::new("node").arg("--version"), "") {
-        return skip("the README's trial of the gate in Node", &why);
+        return skip("the guide's trial of the gate in Node", &why);
     }
     let (code, said) = tried("node", node.path()).unwrap();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("nonce: '9GElQcU6") && said.contains("Error: not approved (1)"), "{said}");
 }
 
-/// The README shows the files as they are.
+/// Every program that is tested here is one that the page leads to, and the page leads to no other.
 #[test]
-fn the_readme_shows_the_files_that_were_tested() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let mut shown = Vec::new();
-    for part in readme.split("<!-- file: ").skip(1) {
-        let (name, rest) =
-            part.split_once(" -->\n```").unwrap_or_else(|| panic!("no block after {part:.60}"));
-        let (_, rest) = rest.split_once('\n').unwrap();
-        let (block, _) = rest.split_once("```").unwrap();
-        let file = fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(block == file, "the README does not show {name} as it is");
-        shown.push(name);
-    }
+fn the_guide_links_the_files_that_were_tested() {
+    let mut programs = Vec::new();
     for folder in fs::read_dir(root().join("tests/integrations")).unwrap() {
         for file in fs::read_dir(folder.unwrap().path()).unwrap() {
             let path = file.unwrap().path();
-            let name = path.strip_prefix(root()).unwrap().to_str().unwrap();
-            let program = [".sh", ".mjs", ".py"].iter().any(|extension| name.ends_with(extension));
-            if !program || name.contains("/test_") {
-                continue;
+            let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+            let is_program = [".sh", ".mjs", ".py"].iter().any(|extension| name.ends_with(extension));
+            if is_program && !name.contains("/test_") {
+                programs.push(name);
             }
-            assert!(shown.contains(&name) || readme.contains(&format!("]({name})")), "{name} is not shown");
         }
+    }
+    programs.sort();
+    let definitions = GUIDE.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: "));
+    let mut linked: Vec<&str> = definitions
+        .map(|(label, _)| label)
+        .filter(|label| label.starts_with("tests/integrations/"))
+        .collect();
+    linked.sort_unstable();
+    assert_eq!(linked, programs);
+    for name in &programs {
+        assert!(GUIDE.contains(&format!("][{name}]")), "{name} is defined and not linked");
+        assert!(root().join("src/docs").join(format!("../../{name}")).is_file(), "{name}");
     }
 }

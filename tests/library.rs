@@ -1,4 +1,4 @@
-//! The crate as a library: small, and used as the README says.
+//! The crate as a library: small, and used as the guide says.
 
 use std::fs;
 use std::path::Path;
@@ -16,14 +16,14 @@ fn example(text: &str) -> &str {
 
 /// `cargo test` runs the one in the crate's documentation.
 #[test]
-fn the_readme_shows_the_example_that_is_tested() {
-    let readme = file("README.md");
+fn the_guide_shows_the_example_of_the_crate() {
+    let page = file("src/docs/library.md");
     let documented: Vec<String> = file("src/lib.rs")
         .lines()
         .filter_map(|line| line.strip_prefix("//!"))
         .map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line)))
         .collect();
-    assert_eq!(example(&readme), example(&documented.concat()));
+    assert_eq!(example(&page), example(&documented.concat()));
 }
 
 /// Whoever only checks receipts gets no database, no network, no runtime and no command line.

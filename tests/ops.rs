@@ -46,7 +46,7 @@ fn the_example_config_can_be_used_and_says_what_it_checks() {
     }
 }
 
-/// What the trial of the README needs is there, with the key that the log of that trial has.
+/// What the trial of the monitor's page needs is there, with the key that the log of that trial has.
 #[test]
 fn the_config_of_the_trial_can_be_used() {
     let text = std::fs::read_to_string(ops("try.toml")).unwrap();
@@ -59,11 +59,11 @@ fn the_config_of_the_trial_can_be_used() {
     assert!(text.contains(log.log_key()), "{}", log.log_key());
 }
 
-/// Whoever is told of a finding finds it in the table of the README.
+/// Whoever is told of a finding finds it in the table of the page on alerts.
 #[test]
-fn the_readme_says_what_each_alert_means() {
-    let readme = include_str!("../README.md");
-    let section = readme.split("### What each alert means, and what to do").nth(1).unwrap();
+fn the_guide_says_what_each_alert_means() {
+    let page = include_str!("../src/docs/alerts.md");
+    let section = page.split("## What each alert means, and what to do").nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap();
     let conditions = ["unreachable", "local-fault", "channel-failing"];
     for code in Code::ALL.iter().map(|code| code.as_str()).chain(conditions) {

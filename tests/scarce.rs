@@ -36,6 +36,8 @@ impl Bench {
         {
             bench.case(alone, 0);
         }
+        bench.case("help peers", 0);
+        bench.case("help evidence", 0);
         let log = format!("--log {} --db DIR/mirror.db TRUST", fixtures().join("demo").display());
         for format in ["text", "json"] {
             bench.case(&format!("audit {log} --format {format}"), 0);

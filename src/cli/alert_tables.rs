@@ -230,11 +230,11 @@ mod tests {
         assert_eq!(untils, [newyear, newyear, newyear - 23 * 3_600_000]);
     }
 
-    /// What the README shows can be used as it stands.
+    /// What the guide shows can be used as it stands.
     #[test]
-    fn the_example_of_the_readme_loads() {
-        let readme = include_str!("../../README.md");
-        let blocks = readme.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
+    fn the_example_of_the_guide_loads() {
+        let page = include_str!("../docs/alerts.md");
+        let blocks = page.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
         let ours: Vec<&str> =
             blocks.filter(|block| block.contains("[[alert]]") || block.contains("[[acknowledge]]")).collect();
         let loaded: Vec<Alerting> = ours.iter().map(|block| resolve(block).unwrap()).collect();

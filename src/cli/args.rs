@@ -2,7 +2,8 @@
 
 use super::monitor_args::{ConfigCommand, MonitorOptions};
 use super::net::NetOptions;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use super::plain;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -11,12 +12,25 @@ use std::path::PathBuf;
 /// Exit codes: 0 clean; 1 a check failed; 2 wrong usage; 3 could not be decided; 4 the log key
 /// signed contradictory statements; 5 a fault on this side, the log is not accused.
 #[derive(Parser, Debug)]
-#[command(name = "countersign", version, max_term_width = 100)]
+#[command(name = "countersign", version, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Cli {
     #[command(flatten)]
     pub common: Common,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The program with its commands, and the pages of the guide below them.
+pub fn command() -> clap::Command {
+    Cli::command().after_help(plain::topics())
+}
+
+/// The arguments of this process.
+///
+/// # Errors
+/// They are wrong, or ask for help.
+pub fn parse() -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command().try_get_matches()?)
 }
 
 /// Options of every command.
@@ -135,12 +149,18 @@ pub enum Command {
     /// Config files
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Show the help of a command, or a page of the guide
+    Help {
+        /// A command, with those below it, or a topic; without any, both are listed
+        #[arg(value_name = "COMMAND|TOPIC")]
+        words: Vec<String>,
+    },
     /// Print completions of these arguments for a shell
     Completions {
         /// Whose
         shell: Shell,
     },
-    /// Print the manual page, or write one for each command into a directory
+    /// Print the manual page, or write one for each command, and for each page of the guide, into a directory
     Man {
         /// Where to; files there are replaced
         #[arg(value_name = "DIR")]

@@ -1,9 +1,11 @@
-//! `countersign completions` and `countersign man`: made from the arguments, so that they cannot lag behind.
+//! `countersign completions` and `countersign man`: made from the arguments and the guide, so that they cannot lag behind.
 
-use super::args::Cli;
+use super::args;
 use super::failure::Failure;
 use super::output::{self, Answer};
-use clap::{Command, CommandFactory as _};
+use super::roff;
+use crate::docs;
+use clap::Command;
 use clap_complete::Shell;
 use std::path::Path;
 
@@ -13,17 +15,17 @@ const PROGRAM: &str = "countersign";
 /// Prints what a shell needs to complete our arguments.
 pub fn completions(shell: Shell, answer: &mut Answer) -> u8 {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), PROGRAM, &mut script);
+    clap_complete::generate(shell, &mut args::command(), PROGRAM, &mut script);
     answer.print(&String::from_utf8_lossy(&script));
     0
 }
 
-/// Writes a manual page for each command into a directory, or prints the main one.
+/// Writes a manual page for each command and each page of the guide into a directory, or prints the main one.
 ///
 /// # Errors
 /// Nothing can be written there.
 pub fn man(directory: Option<&Path>, answer: &mut Answer) -> Result<u8, Failure> {
-    let mut command = Cli::command().disable_help_subcommand(true);
+    let mut command = args::command();
     command.build();
     let Some(directory) = directory else {
         answer.print(&String::from_utf8_lossy(&page(command)?.1));
@@ -39,11 +41,17 @@ pub fn man(directory: Option<&Path>, answer: &mut Answer) -> Result<u8, Failure>
     while let Some(command) = commands.pop() {
         commands.extend(command.get_subcommands().filter(|below| !below.is_hide_set()).cloned());
         let (name, page) = page(command)?;
-        let path = directory.join(name);
-        output::replace_file(&path, &page)
-            .map_err(|error| Failure::not_written(output::name(&path), &error))?;
+        write(directory, &name, &page)?;
+    }
+    for page in docs::PAGES {
+        write(directory, &roff::file_name(page), roff::render(page).as_bytes())?;
     }
     Ok(0)
+}
+
+fn write(directory: &Path, name: &str, page: &[u8]) -> Result<(), Failure> {
+    let path = directory.join(name);
+    output::replace_file(&path, page).map_err(|error| Failure::not_written(output::name(&path), &error))
 }
 
 /// A page and the name of its file.

@@ -4,7 +4,8 @@
 //! stdout; progress and errors go to stderr.
 //!
 //! A config becomes settings in `config_file`, `config` and the `…_tables`, one of several logs in `watched`; `telling`
-//! and `channels` connect the monitor's audits with alerts.
+//! and `channels` connect the monitor's audits with alerts. The pages of the guide are read by `markdown`, and shown by
+//! `plain` (`guide`) and `roff` (`generate`).
 
 mod alert_tables;
 mod alerts;
@@ -18,16 +19,20 @@ mod evidence;
 mod failure;
 mod file_name;
 mod generate;
+mod guide;
 mod heads;
+mod markdown;
 mod mirror;
 mod monitor;
 mod monitor_args;
 mod net;
 mod output;
 mod peer_tables;
+mod plain;
 mod progress;
 mod receipt;
 mod receipts;
+mod roff;
 mod style;
 mod telling;
 mod toml_error;
@@ -38,7 +43,6 @@ mod zones;
 
 use crate::monitor::outlive_file_size_limit;
 use args::{Cli, Command, EvidenceCommand, MirrorCommand};
-use clap::Parser as _;
 use failure::Failure;
 use monitor_args::ConfigCommand;
 use output::Answer;
@@ -49,7 +53,7 @@ use std::process::ExitCode;
 pub fn main(release_memory: Option<fn()>) -> ExitCode {
     // Before anything is written. What help needs is there in any case.
     let started = outlive_file_size_limit().map_err(|error| Failure::Local(format!("cannot start: {error}")));
-    let cli = match Cli::try_parse() {
+    let cli = match args::parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             // It repeats what was typed, and in a gate somebody else may have chosen that.
@@ -58,7 +62,7 @@ pub fn main(release_memory: Option<fn()>) -> ExitCode {
         }
         Err(help) => {
             let mut answer = Answer::default();
-            answer.print_help(&help);
+            answer.print_help(&help.render());
             return answer.finish(Ok(0));
         }
     };
@@ -93,6 +97,7 @@ fn dispatch(cli: Cli, answer: &mut Answer, release_memory: Option<fn()>) -> Resu
         }
         Command::Monitor(options) => monitor::run(&common, &options, answer, release_memory),
         Command::Config(ConfigCommand::Check) => config_check::run(&common, answer),
+        Command::Help { words } => guide::help(&words, answer),
         Command::Completions { shell } => Ok(generate::completions(shell, answer)),
         Command::Man { directory } => generate::man(directory.as_deref(), answer),
     }

@@ -7,6 +7,7 @@
 use super::failure::{Failure, LOCAL_FAULT};
 use crate::core::text;
 use crate::source::user_file::{self, ReadError};
+use clap::builder::StyledStr;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Read, Write as _};
 use std::path::Path;
@@ -74,8 +75,7 @@ impl Answer {
     }
 
     /// Prints help or the version, in colours where the terminal has them.
-    pub fn print_help(&mut self, help: &clap::Error) {
-        let help = help.render();
+    pub fn print_help(&mut self, help: &StyledStr) {
         let text = if stdout_is_terminal() { help.ansi().to_string() } else { help.to_string() };
         self.print(&text);
     }

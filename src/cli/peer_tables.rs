@@ -190,11 +190,11 @@ mod tests {
         );
     }
 
-    /// What the README shows can be used as it stands.
+    /// What the guide shows can be used as it stands.
     #[test]
-    fn the_example_of_the_readme_loads() {
-        let readme = include_str!("../../README.md");
-        let blocks = readme.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
+    fn the_example_of_the_guide_loads() {
+        let page = include_str!("../docs/peers.md");
+        let blocks = page.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
         let ours: Vec<&str> = blocks.filter(|block| block.contains("[[peer]]")).collect();
         let [block] = ours.as_slice() else { panic!("{ours:?}") };
         let names: Vec<String> = resolved(block).unwrap().into_iter().map(|peer| peer.name).collect();

@@ -224,11 +224,7 @@ fn not_checked(out: &mut String, style: Style, lines: Vec<&CheckLine>) {
         let why = line.missing.or(line.hint).unwrap_or("the audit did not get that far");
         line!(out, "  {:<20} {why}", line.name);
     }
-    line!(
-        out,
-        "  {:<20} no audit can tell: see the README, \"What it proves, and what it does not\"",
-        "what people saw"
-    );
+    line!(out, "  {:<20} no audit can tell: see countersign help audit", "what people saw");
 }
 
 fn what_now(out: &mut String, style: Style, report: &Report) {

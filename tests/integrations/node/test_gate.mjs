@@ -51,7 +51,7 @@ for (const answer of [undefined, null, false, 0, 1, "yes", {}, Promise.resolve(t
 assert.deepEqual(asked, Array(8).fill(nonce));
 refuses(good, payload, /no store/, { once: () => { throw new Error("no store"); } });
 refuses(good, payload, /./, { once: null });
-// The README's: one store for all processes, and for the shell gate.
+// The guide's: one store for all processes, and for the shell gate.
 const stored = { once: (nonce) => mkdirSync(`${scratch}/nonce-${nonce}`) === undefined };
 assert.equal(approved(good, payload, { trust, ...stored }).nonce, nonce);
 refuses(good, payload, /EEXIST/, stored);

@@ -1,0 +1,45 @@
+//! `countersign help`: the commands, the pages of the guide, or one of them.
+
+use super::failure::Failure;
+use super::output::Answer;
+use super::{args, plain};
+use crate::core::text::quoted;
+use crate::docs;
+use clap::Command;
+
+/// Shows the help of a command, a page of the guide, or both where a word is both.
+///
+/// # Errors
+/// There is no such command and no such topic.
+pub fn help(words: &[String], answer: &mut Answer) -> Result<u8, Failure> {
+    let mut program = args::command();
+    program.build();
+    let page = match words {
+        [word] => docs::page(word),
+        _ => None,
+    };
+    match (find(&mut program, words), page) {
+        (None, None) => return Err(Failure::Usage(nothing(words))),
+        (None, Some(page)) => answer.print(&plain::render(page.text)),
+        (Some(command), None) => answer.print_help(&command.render_long_help()),
+        (Some(command), Some(page)) => {
+            answer.print_help(&command.render_long_help());
+            answer.print(&format!("\n{}\n\n{}", "-".repeat(plain::WIDTH), plain::render(page.text)));
+        }
+    }
+    Ok(0)
+}
+
+/// The command with these words; the program itself without any.
+fn find<'a>(program: &'a mut Command, words: &[String]) -> Option<&'a mut Command> {
+    words.iter().try_fold(program, |command, word| command.find_subcommand_mut(word))
+}
+
+fn nothing(words: &[String]) -> String {
+    let names: Vec<&str> = docs::PAGES.iter().map(|page| page.name).collect();
+    format!(
+        "there is no command and no topic {}; topics are {}; `countersign help` lists the commands too",
+        quoted(&words.join(" ")),
+        names.join(", ")
+    )
+}

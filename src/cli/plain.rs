@@ -1,0 +1,213 @@
+//! The guide as plain text, for the terminal: the list of its pages, and a page.
+
+use super::markdown::{Block, Span, Target, parse};
+use crate::docs;
+
+/// How wide lines of text are; code is as long as it is.
+pub const WIDTH: usize = 80;
+
+/// What stands below a heading is indented so far.
+const INDENT: usize = 2;
+
+/// What separates two columns of a table.
+const BETWEEN: &str = "  ";
+
+/// Every topic with what it is about, to stand below the commands.
+pub fn topics() -> String {
+    let width = docs::PAGES.iter().map(|page| page.name.len()).max().unwrap_or(0);
+    let mut text = "Topics (countersign help TOPIC):\n".to_owned();
+    for page in docs::PAGES {
+        text.push_str(&format!("  {:width$}  {}\n", page.name, page.summary));
+    }
+    text
+}
+
+/// A page as text, with a line break at its end.
+pub fn render(page: &str) -> String {
+    let mut out = String::new();
+    let mut before = None;
+    for block in &parse(page) {
+        let is_item = matches!(block, Block::Item { .. });
+        if before.is_some_and(|was_item| !(was_item && is_item)) {
+            out.push('\n');
+        }
+        before = Some(is_item);
+        for line in lines(block) {
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn lines(block: &Block) -> Vec<String> {
+    let indented = |lines: Vec<String>, by: usize| -> Vec<String> {
+        lines.into_iter().map(|line| format!("{:by$}{line}", "")).collect()
+    };
+    let width = WIDTH.saturating_sub(INDENT);
+    match block {
+        Block::Heading { level: 1, text } => wrap(&flat(text).to_uppercase(), WIDTH),
+        Block::Heading { level: 2, text } => wrap(&flat(text), WIDTH),
+        Block::Heading { text, .. } => indented(wrap(&flat(text), width), INDENT.div_ceil(2)),
+        Block::Paragraph(text) => indented(wrap(&flat(text), width), INDENT),
+        Block::Item { marker, text } => {
+            let hang = marker.len().saturating_add(1);
+            let lines = wrap(&flat(text), width.saturating_sub(hang));
+            let first = |n: usize| if n == 0 { format!("{marker} ") } else { " ".repeat(hang) };
+            let lines = lines.iter().enumerate().map(|(n, line)| format!("{}{line}", first(n)));
+            indented(lines.collect(), INDENT)
+        }
+        Block::Code(code) => indented(code.clone(), INDENT.saturating_mul(3)),
+        Block::Table(rows) => indented(table(rows, width), INDENT),
+    }
+}
+
+/// Spans as text: what is code, strong or emphasised as it is, and of a link where it leads.
+pub fn flat(spans: &[Span]) -> String {
+    let parts = spans.iter().map(|span| match span {
+        Span::Text(text) | Span::Code(text) | Span::Strong(text) | Span::Emphasis(text) => text.clone(),
+        Span::Link { text, target } => match target {
+            Target::Page(page) => format!("{text} (countersign help {page})"),
+            Target::File(place) | Target::Url(place) if place.ends_with(text.as_str()) => place.clone(),
+            Target::File(place) | Target::Url(place) => format!("{text} ({place})"),
+        },
+    });
+    parts.collect()
+}
+
+/// The words of a text in lines of at most `width`; a longer word is cut.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0_usize);
+    for word in text.split_whitespace() {
+        let mut length = word.chars().count();
+        let mut word = word;
+        if used > 0 && used.saturating_add(1).saturating_add(length) > width {
+            lines.push(std::mem::take(&mut line));
+            used = 0;
+        }
+        if used > 0 {
+            line.push(' ');
+            used = used.saturating_add(1);
+        }
+        while length > width {
+            let (at, _) = word.char_indices().nth(width).unwrap_or((word.len(), ' '));
+            let (head, tail) = word.split_at(at);
+            lines.push(head.to_owned());
+            word = tail;
+            length = word.chars().count();
+        }
+        line.push_str(word);
+        used = used.saturating_add(length);
+    }
+    lines.push(line);
+    lines
+}
+
+/// A table in lines of at most `width`: cells are wrapped in their columns.
+pub fn table(rows: &[Vec<Vec<Span>>], width: usize) -> Vec<String> {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| flat(cell)).collect()).collect();
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let natural = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let natural: Vec<usize> = (0..columns).map(natural).collect();
+    let gaps = BETWEEN.len().saturating_mul(columns.saturating_sub(1));
+    let widths = shares(&natural, width.saturating_sub(gaps));
+    let mut lines = Vec::new();
+    let is_tall = natural != widths;
+    for (number, row) in rows.iter().enumerate() {
+        let cells: Vec<Vec<String>> =
+            row.iter().zip(&widths).map(|(cell, width)| wrap(cell, *width)).collect();
+        let height = cells.iter().map(Vec::len).max().unwrap_or(0);
+        for at in 0..height {
+            let parts = cells.iter().zip(&widths).map(|(cell, width)| {
+                let part = cell.get(at).map_or("", String::as_str);
+                format!("{part:width$}")
+            });
+            lines.push(parts.collect::<Vec<_>>().join(BETWEEN).trim_end().to_owned());
+        }
+        if number == 0 {
+            let rules: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
+            lines.push(rules.join(BETWEEN));
+        } else if is_tall && number.saturating_add(1) < rows.len() {
+            lines.push(String::new());
+        }
+    }
+    lines
+}
+
+/// How wide each column is: what is narrower than its share is as it is, and the others share what that leaves.
+fn shares(natural: &[usize], width: usize) -> Vec<usize> {
+    let mut widths: Vec<Option<usize>> = vec![None; natural.len()];
+    loop {
+        let taken: usize = widths.iter().flatten().sum();
+        let open = widths.iter().filter(|width| width.is_none()).count();
+        let Some(share) = width.saturating_sub(taken).checked_div(open) else { break };
+        let share = share.max(1);
+        let mut is_settled = true;
+        for (width, natural) in widths.iter_mut().zip(natural) {
+            if width.is_none() && *natural <= share {
+                *width = Some(*natural);
+                is_settled = false;
+            }
+        }
+        if is_settled {
+            return widths.into_iter().map(|width| width.unwrap_or(share)).collect();
+        }
+    }
+    widths.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_text_of_eighty_columns() {
+        let long = "word ".repeat(40);
+        let page = format!(
+            "# Title\n\nSee [peers][peers], [this][fixtures/ops/try.toml] and `code`.\n\n## Part\n\n- {long}\n- b\n\n\
+             ```sh\ncode  as it is\n```\n\n| a | b |\n|---|---|\n| c | {long} |\n| d | e |\n"
+        );
+        let text = render(&page);
+        assert!(text.starts_with(
+            "TITLE\n\n  See peers (countersign help peers), this (fixtures/ops/try.toml) and code.\n\nPart\n\n  - word"
+        ));
+        assert!(
+            text.contains("\n    word")
+                && text.contains("\n  - b\n\n      code  as it is\n\n  a  b\n  -  ---")
+        );
+        assert!(text.contains("\n  c  word") && text.ends_with("word\n\n  d  e\n"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH && !line.ends_with(' ')), "{text}");
+    }
+
+    #[test]
+    fn columns_share_what_there_is() {
+        assert_eq!(shares(&[3, 4], 10), [3, 4]);
+        assert_eq!(shares(&[3, 100], 10), [3, 7]);
+        assert_eq!(shares(&[30, 100], 10), [5, 5]);
+        assert_eq!(shares(&[2, 30, 100], 20), [2, 9, 9]);
+        assert_eq!(shares(&[], 10), [] as [usize; 0]);
+        assert_eq!(shares(&[5], 0), [1]);
+    }
+
+    #[test]
+    fn a_word_that_is_too_long_is_cut() {
+        assert_eq!(wrap("a bcdefgh ij", 3), ["a", "bcd", "efg", "h", "ij"]);
+        assert_eq!(wrap("", 3), [""]);
+        assert_eq!(wrap("äöü äöü", 3), ["äöü", "äöü"]);
+    }
+
+    #[test]
+    fn every_page_is_fit_for_a_terminal() {
+        for page in crate::docs::PAGES {
+            let text = render(page.text);
+            assert!(!text.contains("<!--") && !text.contains("]: "), "{}", page.name);
+            for line in text.lines().filter(|line| !line.starts_with("      ")) {
+                assert!(line.chars().count() <= WIDTH, "{}: {line}", page.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! A page of the guide as a manual page of section 7.
+
+use super::markdown::{Block, Span, Target, parse};
+use super::plain;
+use crate::docs::Page;
+
+/// The file of a page, without its directory.
+pub fn file_name(page: &Page) -> String {
+    format!("countersign-{}.7", page.name)
+}
+
+/// A page in the `man` macros, in ASCII: no formatter has to be told an encoding.
+pub fn render(page: &Page) -> String {
+    let name = page.name;
+    let mut out = format!(
+        ".TH \"COUNTERSIGN\\-{}\" \"7\" \"\" \"countersign {}\" \"countersign\"\n.SH NAME\n{}\n.SH DESCRIPTION\n",
+        escape(&name.to_uppercase()),
+        env!("CARGO_PKG_VERSION"),
+        line(&format!("countersign\\-{} \\- {}", escape(name), escape(page.summary))),
+    );
+    let mut is_first = true;
+    for block in &parse(page.text) {
+        write_block(&mut out, block, is_first);
+        // A paragraph is begun by its heading; to begin it once more is a slip for some formatters.
+        is_first = matches!(block, Block::Heading { .. });
+    }
+    out
+}
+
+fn write_block(out: &mut String, block: &Block, is_first: bool) {
+    match block {
+        // The name of the page stands for its title.
+        Block::Heading { level: 1, .. } => {}
+        Block::Heading { level, text } => {
+            out.push_str(if *level == 2 { ".SH " } else { ".SS " });
+            out.push_str(&format!("\"{}\"\n", escape(&plain::flat(text))));
+        }
+        Block::Paragraph(text) => {
+            let begin = if is_first { "" } else { ".PP\n" };
+            out.push_str(&format!("{begin}{}\n", line(&spans(text))));
+        }
+        Block::Item { marker, text } => {
+            let (marker, width) = if marker == "-" { ("\\(bu", 2) } else { (marker.as_str(), 4) };
+            out.push_str(&format!(".IP \"{marker}\" {width}\n{}\n", line(&spans(text))));
+        }
+        Block::Code(code) => preformatted(out, code),
+        Block::Table(rows) => preformatted(out, &plain::table(rows, 70)),
+    }
+}
+
+fn preformatted(out: &mut String, lines: &[String]) {
+    out.push_str(".IP \"\" 4\n.nf\n");
+    for text in lines {
+        // An empty line would be vertical space of the formatter's own choice.
+        out.push_str(&match text.is_empty() {
+            true => "\\&".to_owned(),
+            false => line(&escape(text)),
+        });
+        out.push('\n');
+    }
+    out.push_str(".fi\n");
+}
+
+fn spans(spans: &[Span]) -> String {
+    let parts = spans.iter().map(|span| match span {
+        Span::Text(text) => escape(text),
+        Span::Code(text) | Span::Strong(text) => format!("\\fB{}\\fR", escape(text)),
+        Span::Emphasis(text) => format!("\\fI{}\\fR", escape(text)),
+        Span::Link { text, target: Target::Page(page) } => {
+            format!("{} (\\fBcountersign\\-{}\\fR(7))", escape(text), escape(page))
+        }
+        Span::Link { .. } => escape(&plain::flat(std::slice::from_ref(span))),
+    });
+    parts.collect()
+}
+
+/// A line that the formatter does not take for a request.
+fn line(text: &str) -> String {
+    if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text.to_owned() }
+}
+
+/// Text in which nothing is a request of the formatter's, nor anything but ASCII.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\\' => out.push_str("\\(rs"),
+            '-' => out.push_str("\\-"),
+            '\'' => out.push_str("\\(aq"),
+            '`' => out.push_str("\\(ga"),
+            '^' => out.push_str("\\(ha"),
+            '~' => out.push_str("\\(ti"),
+            '"' => out.push_str("\\(dq"),
+            ascii if ascii.is_ascii() => out.push(ascii),
+            other => out.push_str(&format!("\\[u{:04X}]", u32::from(other))),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_written_in_macros() {
+        let text = "# Title\n\n.start 'and' a\\b — `--code` [peers][peers]\n\nMore.\n\n## A \"b\"\n\n- c\n\n```sh\n.d\n\ne\n```\n";
+        let page = Page { name: "x-y", summary: "what it is", text };
+        let expected = [
+            concat!(
+                ".TH \"COUNTERSIGN\\-X\\-Y\" \"7\" \"\" \"countersign ",
+                env!("CARGO_PKG_VERSION"),
+                "\" \"countersign\""
+            ),
+            ".SH NAME",
+            "countersign\\-x\\-y \\- what it is",
+            ".SH DESCRIPTION",
+            "\\&.start \\(aqand\\(aq a\\(rsb \\[u2014] \\fB\\-\\-code\\fR peers (\\fBcountersign\\-peers\\fR(7))",
+            ".PP",
+            "More.",
+            ".SH \"A \\(dqb\\(dq\"",
+            ".IP \"\\(bu\" 2",
+            "c",
+            ".IP \"\" 4",
+            ".nf",
+            "\\&.d",
+            "\\&",
+            "e",
+            ".fi\n",
+        ];
+        assert_eq!(render(&page), expected.join("\n"));
+        assert_eq!(file_name(&page), "countersign-x-y.7");
+    }
+
+    #[test]
+    fn every_page_is_ascii() {
+        for page in crate::docs::PAGES {
+            assert!(render(page).is_ascii(), "{}", page.name);
+        }
+    }
+}
