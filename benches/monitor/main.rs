@@ -9,8 +9,7 @@
 #[path = "../audit/log.rs"]
 mod log;
 #[cfg(target_os = "linux")]
-#[path = "../../tests/support/process.rs"]
-mod process;
+use support::process;
 #[cfg(target_os = "linux")]
 #[expect(dead_code, reason = "the other bench uses more of it")]
 #[path = "../audit/served.rs"]

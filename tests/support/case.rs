@@ -34,7 +34,7 @@ pub struct Case {
 
 /// Where all fixtures are.
 pub fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+    crate::root().join("fixtures")
 }
 
 /// Every case there is, by name.

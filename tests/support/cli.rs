@@ -199,7 +199,7 @@ impl Auditor {
 
 /// The program, with no proxy of the machine in its way.
 pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    let mut command = Command::new(crate::built("countersign"));
     for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env_remove(name);
     }

@@ -1,5 +1,4 @@
 //! What the system says of a running process (Linux, `/proc`).
-#![allow(dead_code)] // tests and benches use different parts
 
 use std::time::{Duration, Instant};
 

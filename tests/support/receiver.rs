@@ -1,8 +1,7 @@
 //! Receivers of alerts that answer as a test says, and a mirror to note findings in.
-#![allow(dead_code)] // every test binary uses another part
 
-use crate::support::lab::quick_tempdir;
-use crate::support::log::TestKey;
+use crate::lab::quick_tempdir;
+use crate::log::TestKey;
 use countersign::alerts::{Audited, Channel, Config, Desk, Fate, Message, Way};
 use countersign::audit::finding::Finding;
 use countersign::core::finding::Severity;

@@ -18,7 +18,7 @@ impl Served {
     /// Starts `countersign-testlog serve` with these arguments, and waits until it listens.
     #[track_caller]
     pub fn start(args: &[&str]) -> Served {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign-testlog"))
+        let mut child = Command::new(crate::built("countersign-testlog"))
             .arg("serve")
             .args(args)
             .stdin(Stdio::null())

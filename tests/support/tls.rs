@@ -1,5 +1,4 @@
 //! A TLS server for tests, which speaks HTTP/2 and HTTP/1.1 as real ones do, and counts.
-#![allow(dead_code)] // every test binary uses another part
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};

@@ -1,0 +1,35 @@
+//! Audits by the real program: logs that are honest, broken, hostile or far away, and mirrors that were damaged.
+
+mod audit_policy;
+mod changing_directory;
+mod copied_directory;
+mod generated;
+mod head_times;
+mod heads;
+mod heads_only;
+mod heads_only_http;
+mod hostile_http;
+mod hostile_logs;
+mod http_answers;
+mod http_behaviour;
+mod http_cli;
+mod json_api;
+mod json_api_heads;
+mod known_logs;
+mod lag;
+mod lies;
+mod mirror_check;
+mod mirror_faults;
+mod mirror_names;
+mod proxies;
+mod regressions;
+mod report_shown;
+mod scarce;
+mod source_parity;
+mod stop;
+mod testlog;
+mod testlog_lies;
+mod testlog_serve;
+mod transient_faults;
+mod user_files;
+mod visits;

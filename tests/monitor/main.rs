@@ -1,0 +1,17 @@
+//! The monitor, its alerts, peers and watch rules.
+
+mod alert_channels;
+mod alerts;
+mod alerts_without;
+mod exposition;
+mod mail_tls;
+mod monitor;
+mod monitor_alerts;
+mod monitor_hardened;
+mod observed;
+mod ops;
+mod peers;
+mod peers_live;
+mod watch_alerts;
+mod watch_list;
+mod watch_memory;

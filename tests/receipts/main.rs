@@ -1,0 +1,8 @@
+//! Receipts: made, verified, and used by gates.
+
+mod integrations;
+mod receipt_cmd;
+mod receipt_from_log;
+mod receipt_limits;
+mod receipts;
+mod receipts_made;
