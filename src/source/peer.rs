@@ -5,6 +5,7 @@
 
 use super::document::Document;
 use super::options::HttpOptions;
+use super::user_file::open_regular;
 use super::{FetchError, OpenError};
 use crate::core::encoding::encode_hex;
 use crate::core::hash::sha256;
@@ -147,13 +148,11 @@ fn read(path: &Path) -> Result<Vec<u8>, FetchError> {
         std::io::ErrorKind::NotFound => FetchError::not_found(&name),
         _ => FetchError::unavailable(&name, &error.to_string()),
     };
-    // Opening what is no file, such as a pipe, could wait for ever.
-    if !std::fs::metadata(path).map_err(fail)?.is_file() {
+    let Some(file) = open_regular(path).map_err(fail)? else {
         return Err(FetchError::refused(&name, "it is not a file"));
-    }
+    };
     let limit = u64::try_from(MAX_HISTORY).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(fail)?;
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(fail)?;
     match bytes.len() > MAX_HISTORY {
         true => Err(FetchError::too_large(&name, MAX_HISTORY)),
