@@ -88,6 +88,9 @@ fn entries(dice: &mut Dice, count: usize) -> Vec<Vec<u8>> {
         if dice.one_in(15) {
             approved["assertion"]["signature"] = approved["credential"]["id"].clone();
         }
+        if dice.one_in(10) {
+            approved["decision"] = "rejected".into();
+        }
         made.push(approved);
     }
     let mut leaves: Vec<Vec<u8>> = made.iter().map(leaf).collect();
