@@ -408,6 +408,9 @@ fn files_beside_receipts_are_passed_over_and_counted() {
     assert_eq!(said(auditor.directory(), "verify DIR/none DIR/not-there TRUST").exit, 2);
 }
 
+/// What a name may stand for besides a file, and how it is made.
+type Kind<'a> = (&'a str, &'a dyn Fn(&Path));
+
 /// What has the name of a receipt in a directory is said to be one, and fails where it is none: it is neither passed over
 /// nor waited for.
 #[test]
@@ -419,7 +422,7 @@ fn what_is_no_file_and_named_like_a_receipt_fails() {
     fs::write(folder.join("good.json"), &good).unwrap();
     fs::write(auditor.directory().join("linked"), &good).unwrap();
     let link = |to: &str, at: &Path| std::os::unix::fs::symlink(to, at).unwrap();
-    let make: [(&str, &dyn Fn(&Path)); 7] = [
+    let make: [Kind<'_>; 7] = [
         ("a pipe", &|at| assert!(Command::new("mkfifo").arg(at).status().unwrap().success())),
         ("a socket", &|at| drop(std::os::unix::net::UnixListener::bind(at).unwrap())),
         ("a device", &|at| link("/dev/zero", at)),
