@@ -4,6 +4,7 @@
 //! more than the limit is read. Symbolic links are followed; the directory is the user's choice. What is
 //! missing is looked for again a moment later: the directory may be being copied.
 
+use super::lack::{Lack, lack_of};
 use super::moment::Moments;
 use super::options::HttpOptions;
 use super::tiled::{Fetcher, Found, Wanted};
@@ -22,6 +23,7 @@ const PARALLELISM: usize = 4;
 pub(super) struct Directory {
     root: PathBuf,
     moments: Moments,
+    lack: Lack,
 }
 
 impl Directory {
@@ -29,7 +31,7 @@ impl Directory {
     /// back (a mount, a sync) is then "could not tell" and not wrong usage. Of the options, those count that say
     /// how often and how soon a missing file is looked for again.
     pub(super) fn new(root: impl Into<PathBuf>, options: &HttpOptions) -> Directory {
-        Directory { root: root.into(), moments: Moments::new(options) }
+        Directory { root: root.into(), moments: Moments::new(options), lack: Lack::default() }
     }
 
     /// The directory of a `file://` URL (RFC 8089: percent-encoded, host empty or `localhost`).
@@ -76,12 +78,22 @@ impl Directory {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Err(self.missing(path))
             }
-            Err(error) => Err(FetchError::unavailable(&name, &error.to_string())),
+            Err(error) => Err(match lack_of(&error) {
+                Some(what) => {
+                    self.lack.note(what.clone());
+                    FetchError::unavailable(&name, &what)
+                }
+                None => FetchError::unavailable(&name, &error.to_string()),
+            }),
         }
     }
 }
 
 impl Fetcher for Directory {
+    fn lacked(&self) -> Option<String> {
+        self.lack.noted()
+    }
+
     fn location(&self) -> String {
         escape(&self.root.display().to_string())
     }
@@ -210,7 +222,8 @@ mod tests {
             copy(&to);
             true
         };
-        Tiled::new(Directory { root: root.to_owned(), moments: Moments::passing(2, Box::new(pass)) })
+        let moments = Moments::passing(2, Box::new(pass));
+        Tiled::new(Directory { root: root.to_owned(), moments, lack: Lack::default() })
     }
 
     #[test]
