@@ -383,7 +383,7 @@ fn a_key_that_signed_in_what_is_no_approval_was_used() {
             // The other way round it stays what it is by itself.
             let mut bench = Bench::new();
             bench.append(&[later]).audit(&[]).expect(0, &[]);
-            let outcome = bench.append(&[carrier.clone()]).audit(&[]);
+            let outcome = bench.append(std::slice::from_ref(&carrier)).audit(&[]);
             let expected: Vec<_> = alone.findings().into_iter().map(|(code, _)| (code, Some(1))).collect();
             assert_eq!(outcome.findings(), expected, "{carrier}: {outcome:#?}");
             let checks = &outcome.report()["checks"];
