@@ -75,7 +75,7 @@
 //!
 //! `core` and `docs` import nothing of ours; `audit` and `source` import `core`; `mirror` and `report` import
 //! `core` and `audit`; `run` imports those; `alerts` imports all but `run`; `monitor` imports all of these but
-//! `alerts`; `cli` imports all, and nothing imports `cli`. A test (`tests/imports.rs`) keeps that.
+//! `alerts`; `cli` imports all, and nothing imports `cli`. A test (`tests/library/imports.rs`) keeps that.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Ten minutes of a monitor among disturbances, or as many seconds as SOAK_SECONDS says: memory flat within 5 %, no file
 # or thread leaked, no entry missed, nobody accused. COUNTERSIGN_SEED=N disturbs it in another order. `cargo test` does
-# the same for a minute (tests/soak.rs, which says what it does).
+# the same for a minute (tests/slow/soak.rs, which says what it does).
 set -eu
 cd "$(dirname "$0")/.."
-COUNTERSIGN_SOAK_SECONDS="${SOAK_SECONDS:-600}" exec cargo test --release --test soak -- --nocapture
+COUNTERSIGN_SOAK_SECONDS="${SOAK_SECONDS:-600}" exec cargo test --release --test slow soak:: -- --nocapture

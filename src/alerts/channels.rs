@@ -18,6 +18,8 @@ pub enum Fate {
     Refused(String),
     /// The other side is not there, or not able to, and why: the next would fare no better.
     Down(String),
+    /// This machine has run out of something, and what: the other side was not asked.
+    Lacking(String),
 }
 
 /// One alert on its way.
@@ -58,6 +60,7 @@ impl Channel {
             Fate::Delivered => Fate::Delivered,
             Fate::Refused(why) => Fate::Refused(escape(&why)),
             Fate::Down(why) => Fate::Down(escape(&why)),
+            Fate::Lacking(what) => Fate::Lacking(escape(&what)),
         }
     }
 }

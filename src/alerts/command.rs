@@ -9,6 +9,7 @@
 
 use super::channels::{Fate, Message, Way};
 use crate::core::text::quoted;
+use crate::source::lack_of;
 use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -64,7 +65,12 @@ impl Way for Command {
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = match command.spawn() {
             Ok(child) => child,
-            Err(error) => return Fate::Down(format!("{} cannot be run: {error}", self.name())),
+            Err(error) => {
+                return match lack_of(&error) {
+                    Some(what) => Fate::Lacking(format!("{} cannot be run: {what}", self.name())),
+                    None => Fate::Down(format!("{} cannot be run: {error}", self.name())),
+                };
+            }
         };
         let mut talk = Talk::with(&mut child, format!("{}\n", message.json));
         match wait(&mut child, &mut talk, self.timeout) {

@@ -98,7 +98,8 @@ impl Desk {
         clock: &Clock<'_>,
         delivered: &mut Delivered,
     ) -> Result<()> {
-        self.config.channels.iter().try_for_each(|channel| deliver_to(channel, mirror, clock, delivered))
+        let mut deliver = |channel| deliver_to(self, channel, mirror, clock, delivered);
+        self.config.channels.iter().try_for_each(&mut deliver)
     }
 
     /// Tells over the other channels of one that fails for long, and of one that delivers again.
@@ -134,15 +135,16 @@ impl Desk {
     }
 
     fn send_to_all(&self, alert: &Alert, now: u64) -> Vec<(String, std::result::Result<(), String>)> {
-        let send = |channel: &Channel| match channel.send(alert, now) {
+        let send = |channel: &Channel| match self.send(channel, alert, now) {
             Fate::Delivered => (channel.name.clone(), Ok(())),
-            Fate::Refused(why) | Fate::Down(why) => (channel.name.clone(), Err(why)),
+            Fate::Refused(why) | Fate::Down(why) | Fate::Lacking(why) => (channel.name.clone(), Err(why)),
         };
         self.config.channels.iter().map(send).collect()
     }
 }
 
 fn deliver_to(
+    desk: &Desk,
     channel: &Channel,
     mirror: &mut Mirror,
     clock: &Clock<'_>,
@@ -162,12 +164,12 @@ fn deliver_to(
         let alert: Alert = serde_json::from_str(&due.payload).map_err(|error| {
             MirrorError::Damaged(mirror.path().to_owned(), format!("an alert does not parse: {error}"))
         })?;
-        let fate = channel.send(&alert, clock.now());
+        let fate = desk.send(channel, &alert, clock.now());
         note(channel, mirror, &due, &fate, clock.now())?;
         match fate {
             Fate::Delivered => delivered.sent = delivered.sent.saturating_add(1),
             Fate::Refused(_) => delivered.failed = delivered.failed.saturating_add(1),
-            Fate::Down(_) => {
+            Fate::Down(_) | Fate::Lacking(_) => {
                 delivered.failed = delivered.failed.saturating_add(1);
                 break;
             }
@@ -185,7 +187,7 @@ fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, fate: &Fate, now: u64
                 mirror.attempted(due.alert, &channel.name, &Attempt::Delivered, now)?;
                 return mirror.put_failing(&channel.name, None);
             }
-            Fate::Refused(why) | Fate::Down(why) => why.clone(),
+            Fate::Refused(why) | Fate::Down(why) | Fate::Lacking(why) => why.clone(),
         };
         let tries = due.attempts.saturating_add(1);
         let over = now.saturating_sub(due.created) >= channel.retry_for && tries >= FEWEST_TRIES;
@@ -196,7 +198,7 @@ fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, fate: &Fate, now: u64
         mirror.attempted(due.alert, &channel.name, &attempt, now)?;
         let (since, failures) =
             failing.map_or((now, 0), |failing| (failing.since.min(now), failing.failures));
-        let wait = if matches!(fate, Fate::Down(_)) { backoff(failures) } else { 0 };
+        let wait = if matches!(fate, Fate::Down(_) | Fate::Lacking(_)) { backoff(failures) } else { 0 };
         let failing = Failing {
             since,
             failures: failures.saturating_add(1),

@@ -8,8 +8,9 @@ use super::mail_stream::{Bounded, Deadline};
 use super::smtp::SmtpConfig;
 use super::starttls::start_tls;
 use crate::core::text::escape;
-use crate::source::start::runtime;
+use crate::source::start::{look_up, runtime};
 use crate::source::{Secrets, ca_certificates};
+use crate::source::{lack_in_connecting, lack_of};
 use lettre::Message;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
@@ -101,7 +102,12 @@ impl MailServer {
     pub(super) fn take(&self, mail: &Message) -> Fate {
         let runtime = match runtime() {
             Ok(runtime) => runtime,
-            Err(error) => return Fate::Down(format!("no mail can be sent: {error}")),
+            Err(error) => {
+                return match lack_of(&error) {
+                    Some(what) => Fate::Lacking(format!("no mail can be sent: {what}")),
+                    None => Fate::Down(format!("no mail can be sent: {error}")),
+                };
+            }
         };
         let fate = runtime.block_on(async {
             let deadline = Deadline::after(self.timeout);
@@ -122,7 +128,7 @@ impl MailServer {
     async fn talk(&self, mail: &Message, deadline: &Deadline) -> Result<AsyncSmtpConnection, Fate> {
         let smtp = |error| self.failed(&error);
         let hello = ClientId::default();
-        let stream = self.connect(&hello, deadline).await.map_err(|error| self.down(&error.to_string()))?;
+        let stream = self.connect(&hello, deadline).await.map_err(|error| self.unreached(&error))?;
         let mut connection =
             AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(smtp)?;
         self.log_in(&mut connection).await?;
@@ -177,7 +183,8 @@ impl MailServer {
 
     /// A stream that begins with a greeting, inside TLS where there is to be TLS.
     async fn connect(&self, hello: &ClientId, deadline: &Deadline) -> io::Result<Box<dyn AsyncTokioStream>> {
-        let socket = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        let addresses = look_up(&self.host, self.port).await?;
+        let socket = TcpStream::connect(addresses.as_slice()).await?;
         let address = socket.peer_addr()?;
         if self.tls == Tls::First {
             let stream = self.secret(Bounded::wire(socket, address, deadline)).await?;
@@ -199,6 +206,14 @@ impl MailServer {
     async fn secret<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
         let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
         TlsConnector::from(Arc::clone(&self.trust)).connect(name, stream).await
+    }
+
+    /// What it means that there is no connection.
+    fn unreached(&self, error: &io::Error) -> Fate {
+        match lack_in_connecting(error) {
+            Some(what) => Fate::Lacking(format!("{}: {what}", self.place())),
+            None => self.down(&error.to_string()),
+        }
     }
 
     /// It is about us, or about the way, and not about this message. What it says may hold the password.

@@ -48,6 +48,7 @@ use crate::core::finding::Severity;
 use crate::core::text::{escape, quoted};
 use crate::mirror::{Mirror, MirrorError, Outgoing, Queue, StoredFinding, Told};
 use crate::report::Report;
+use crate::source::Lack;
 use plan::{Condition, Facts, Step, Turns};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,6 +105,7 @@ impl Audited {
 /// Where alerts are written and sent from.
 pub struct Desk {
     config: Config,
+    lack: Lack,
 }
 
 impl Desk {
@@ -119,7 +121,20 @@ impl Desk {
                 return Err(format!("two alert channels are named {name}: give each a name of its own"));
             }
         }
-        Ok(Desk { config })
+        Ok(Desk { config, lack: Lack::default() })
+    }
+
+    /// What this machine had run out of when something could not be sent for it; nobody else is to blame then.
+    pub fn lacked(&self) -> Option<String> {
+        self.lack.noted()
+    }
+
+    fn send(&self, channel: &Channel, alert: &Alert, now: u64) -> Fate {
+        let fate = channel.send(alert, now);
+        if let Fate::Lacking(what) = &fate {
+            self.lack.note(what.clone());
+        }
+        fate
     }
 
     /// Writes what is to be told after an audit into the outbox; gives the number of alerts. The same

@@ -5,7 +5,7 @@
 
 use super::channels::{Fate, Message, Way};
 use crate::core::encoding::encode_hex;
-use crate::source::{HttpOptions, OpenError, Post};
+use crate::source::{HttpOptions, NotPosted, OpenError, Post};
 use aws_lc_rs::hmac;
 use std::fmt;
 
@@ -48,7 +48,8 @@ impl Way for Webhook {
                 Fate::Refused(format!("{} answered HTTP {status}", self.post.place()))
             }
             Ok(status) => Fate::Down(format!("{} answered HTTP {status}", self.post.place())),
-            Err(why) => Fate::Down(format!("{}: {why}", self.post.place())),
+            Err(NotPosted::Failed(why)) => Fate::Down(format!("{}: {why}", self.post.place())),
+            Err(NotPosted::Lacking(what)) => Fate::Lacking(format!("{}: {what}", self.post.place())),
         }
     }
 }

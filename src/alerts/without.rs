@@ -195,9 +195,9 @@ impl Desk {
             if stopped() {
                 break;
             }
-            match channel.send(&alert, now) {
+            match self.send(channel, &alert, now) {
                 Fate::Delivered => note.told.push(channel.name.clone()),
-                Fate::Refused(why) | Fate::Down(why) => {
+                Fate::Refused(why) | Fate::Down(why) | Fate::Lacking(why) => {
                     // Ever more rarely, once for all that failed together.
                     if failed.is_empty() {
                         note.failures = note.failures.saturating_add(1);

@@ -6,7 +6,8 @@
 //!
 //! Keys are learned only from assertions whose signature verified: an entry that merely names a
 //! key, without having used it, cannot make the key's owner look like an impostor. Where it verified, the key was
-//! used, whatever else is wrong with the assertion; authenticator data that does not parse says who and nothing more.
+//! used, whatever else is wrong with the assertion; authenticator data that does not parse says who and nothing more. So
+//! does an assertion in an entry that is no approval: its key is remembered, and that entry is not judged by it.
 
 use crate::audit::finding::Finding;
 use crate::core::finding::Code;
@@ -127,7 +128,7 @@ pub trait Memory {
     /// Stores what is known of a key.
     fn set_key(&mut self, key: &Hash, known: &KnownKey) -> Result<(), Self::Error>;
 
-    /// Notes that an approver used a key; `true` where they used another one before.
+    /// Notes that an approver used a key; `true` where that is new, and they used another one before.
     fn note_approver_key(&mut self, approver: &str, key: &Hash) -> Result<bool, Self::Error>;
 }
 
@@ -151,11 +152,17 @@ pub fn check_key_use<M: Memory>(
         let further = memory.note_approver_key(&used.approver, &used.key)?;
         memory.set_key(&used.key, &first_use(used, index))?;
         if further {
-            let approver = text::quoted(&used.approver);
-            add(Code::CredentialNew, format!("{approver} signs with a further passkey {}", used.key));
+            add(Code::CredentialNew, further_key(used));
         }
         return Ok(findings);
     };
+    // A key that was remembered without being judged was told to nobody yet.
+    if known.approver == used.approver
+        && known.backup_eligible.is_none()
+        && memory.note_approver_key(&used.approver, &used.key)?
+    {
+        add(Code::CredentialNew, further_key(used));
+    }
     if known.approver != used.approver {
         let (first, now) = (text::quoted(&known.approver), text::quoted(&used.approver));
         let at = known.first_index;
@@ -186,6 +193,18 @@ pub fn check_key_use<M: Memory>(
         memory.set_key(&used.key, &known)?;
     }
     Ok(findings)
+}
+
+fn further_key(used: &KeyUse) -> String {
+    format!("{} signs with a further passkey {}", text::quoted(&used.approver), used.key)
+}
+
+/// Remembers a use that its entry is not judged by, where the key is not known yet.
+pub fn remember_key_use<M: Memory>(memory: &mut M, used: &KeyUse, index: u64) -> Result<(), M::Error> {
+    match memory.key(&used.key)? {
+        Some(_) => Ok(()),
+        None => memory.set_key(&used.key, &first_use(used, index)),
+    }
 }
 
 fn first_use(used: &KeyUse, index: u64) -> KnownKey {

@@ -52,6 +52,8 @@ pub struct CheckedEntry {
     pub sightings: Vec<Sighting>,
     /// Its use of a passkey, where the passkey made the signature, whatever else is wrong with the assertion.
     pub key_use: Option<KeyUse>,
+    /// The same of an entry that is no approval: a use that is remembered, and that the entry is not judged by.
+    pub stray_key_use: Option<KeyUse>,
 }
 
 impl CheckedEntry {
@@ -96,6 +98,7 @@ pub fn check_leaf(
         findings: Vec::new(),
         sightings: Vec::new(),
         key_use: None,
+        stray_key_use: None,
     };
     for (name, codes) in LEAF_CHECKS {
         let applies = reading.entry.is_some() || name == "leaf-form";
@@ -122,6 +125,7 @@ fn check_entry(
     checked.sightings = sightings(entry, index);
     checked.columns = columns(entry);
     if entry.decision != Decision::Approved {
+        checked.stray_key_use = stray_key_use(entry, policy, keys)?;
         return Ok(());
     }
     let Some(signed) = &entry.signed else {
@@ -201,6 +205,17 @@ fn key_use(entry: &Entry, signed: &Signed, result: &AssertionResult) -> Option<K
         // Of authenticator data that is malformed nothing is believed but that the key signed it.
         facts: result.authenticator.filter(|_| result.outcome(Check::AuthenticatorData) == Outcome::Passed),
     })
+}
+
+/// Whose passkey signed what an entry carries that is no approval. Nothing else of the assertion is judged or believed.
+fn stray_key_use(
+    entry: &Entry,
+    policy: &Policy,
+    keys: &mut KeyCache,
+) -> Result<Option<KeyUse>, Disagreement> {
+    let Some(signed) = &entry.stray else { return Ok(None) };
+    let result = check_signed(entry, signed, &policy.relying_party, keys)?;
+    Ok(key_use(entry, signed, &result).map(|used| KeyUse { facts: None, ..used }))
 }
 
 /// Pinned keys are an allow-list: an approver who has some signs with nothing else.

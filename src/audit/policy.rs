@@ -33,7 +33,7 @@ impl Policy {
     pub fn entry_fingerprint(&self) -> Hash {
         let party = &self.relying_party;
         let text = format!(
-            "entry checks 2\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}",
+            "entry checks 3\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}",
             self.log_key.verifier(),
             party.rp_id,
             party.allowed_origins,

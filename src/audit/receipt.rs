@@ -60,13 +60,20 @@ pub fn verify_receipt_with(
     now: u64,
     keys: &mut KeyCache,
 ) -> Verdict {
+    let (receipt, entry) = match Receipt::read(bytes) {
+        Ok(read) => read,
+        Err(why) => return no_receipt(&why.0, expected),
+    };
     let mut verdict = Verdict::blank();
-    match Receipt::read(bytes) {
-        Ok((receipt, entry)) => {
-            check(&mut verdict, &Case { receipt: &receipt, trust, expected, now }, entry, keys);
-        }
-        Err(why) => verdict.fail("leaf", None, format!("this is no receipt: {}", text::escape(&why.0))),
-    }
+    check(&mut verdict, &Case { receipt: &receipt, trust, expected, now }, entry, keys);
+    expected::say_not_proven(&mut verdict, expected);
+    verdict
+}
+
+/// The verdict on what stands in the place of a receipt and is none, whatever was expected of it: the check `leaf` fails.
+pub fn no_receipt(why: &str, expected: &Expectation<'_>) -> Verdict {
+    let mut verdict = Verdict::blank();
+    verdict.fail("leaf", None, format!("this is no receipt: {}", text::escape(why)));
     expected::say_not_proven(&mut verdict, expected);
     verdict
 }

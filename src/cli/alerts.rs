@@ -57,9 +57,15 @@ pub fn test(common: &Common, options: &MonitorOptions, answer: &mut Answer) -> R
         let log = log.name.clone();
         results.map(move |(channel, result)| Tried { log: log.clone(), channel, result })
     };
-    let tried: Vec<Tried> = tried.iter().flat_map(send).collect();
+    let desks = tried;
+    let tried: Vec<Tried> = desks.iter().flat_map(send).collect();
     let delivered = tried.iter().all(|tried| tried.result.is_ok());
-    let verdict = if delivered { Conclusion::Clean } else { Conclusion::Incomplete };
+    let lacked = desks.iter().any(|(_, desk)| desk.lacked().is_some());
+    let verdict = match delivered {
+        true => Conclusion::Clean,
+        false if lacked => Conclusion::LocalFault,
+        false => Conclusion::Incomplete,
+    };
     answer.print(&shown(&tried, verdict, format));
     Ok(verdict.exit_code())
 }

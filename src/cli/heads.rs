@@ -103,7 +103,11 @@ fn fetch_or_read(settings: &Settings, file: &Path) -> Result<Result<Vec<u8>, Str
         error => Failure::opening(&error, OpenError::to_string),
     })?;
     room_to_read()?;
-    Ok(document.fetch(MAX_IMPORT).map_err(|error| {
+    let fetched = document.fetch(MAX_IMPORT);
+    if let (Err(_), Some(what)) = (&fetched, document.lacked()) {
+        return Err(Failure::Local(format!("{url} could not be asked: {what}")));
+    }
+    Ok(fetched.map_err(|error| {
         let refused = matches!(error, FetchError::Rejected { .. } | FetchError::Refused { .. });
         let hint = " (the secrets of the config are for the log alone, and were not sent: give those of this URL as \
                     options)";

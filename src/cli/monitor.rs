@@ -105,6 +105,11 @@ impl Watch {
     fn failing(&self) -> Vec<String> {
         self.telling.as_ref().map(|telling| telling.channels.failing()).unwrap_or_default()
     }
+
+    /// What this machine had run out of when somebody could not be told for it.
+    fn lacked(&self) -> Option<String> {
+        self.telling.as_ref().and_then(Telling::lacked)
+    }
 }
 
 impl Subject for Watch {
@@ -183,9 +188,13 @@ fn once(watched: Watched, answer: &mut Answer) -> Result<u8, Failure> {
         }
         let bar = audit::bar(&settings);
         let audited = Watch::new(name.clone(), settings.clone(), Requests::default())
-            .and_then(|watch| Ok((watch.audit(&stop, &bar)?, watch.failing())));
+            .and_then(|watch| Ok((watch.audit(&stop, &bar)?, watch.failing(), watch.lacked())));
         match audited {
-            Ok((report, failing)) => {
+            Ok((report, failing, lacked)) => {
+                if let Some(what) = lacked {
+                    output::error(&format!("{name}: an alert could not be sent: {what}"));
+                    worst = Conclusion::LocalFault;
+                }
                 failing.iter().for_each(|why| output::note(&format!("{name}: {why}")));
                 let shown = !settings.quiet || report.must_be_read();
                 if several && shown && settings.format == Format::Text {

@@ -2,7 +2,7 @@
 //!
 //! All that a command prints on stdout goes through an [`Answer`], and the exit code comes out of it alone, so that
 //! nobody can forget that something was not written. No other file of the command line names stdout, stderr or a macro
-//! that prints (`tests/unwritten.rs` reads the sources).
+//! that prints (`tests/audit/scarce.rs` reads the sources).
 
 use super::failure::{Failure, LOCAL_FAULT};
 use crate::core::text;

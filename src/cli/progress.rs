@@ -1,9 +1,9 @@
-//! Progress on stderr: a bar with rate and time left on a terminal, plain lines with `-v`.
+//! Progress on stderr: a bar with rate and time left on a terminal, plain lines with `-v`. Drawn as it moves: a thread
+//! that draws it in between would panic where none can be had.
 
 use crate::run::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Mutex;
-use std::time::Duration;
 
 /// Draws what a run tells.
 pub struct Bar {
@@ -34,7 +34,7 @@ impl Progress for Bar {
         let template = "{msg} [{bar:30}] {human_pos}/{human_len} ({per_sec}, {eta} left)";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(total).with_style(style).with_message(phase.to_owned());
-        bar.enable_steady_tick(Duration::from_millis(250));
+        bar.tick();
         self.with(|slot| *slot = Some(bar));
     }
 
@@ -65,7 +65,7 @@ impl Count {
             let style = ProgressStyle::with_template("{msg} {human_pos} ({per_sec})");
             let bar = ProgressBar::no_length().with_message(what.to_owned());
             let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.enable_steady_tick(Duration::from_millis(250));
+            bar.tick();
             bar
         }))
     }

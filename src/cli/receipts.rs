@@ -16,17 +16,32 @@ use std::path::{Path, PathBuf};
 pub struct Named {
     /// Where it was: a path, or a line. Escaped.
     pub source: String,
-    /// Its bytes; cut off where longer than any receipt.
-    pub bytes: Vec<u8>,
+    /// Its bytes; cut off where longer than any receipt. Or why there are none: what has the name of a receipt is none.
+    pub text: Result<Vec<u8>, &'static str>,
+}
+
+impl Named {
+    /// How long it is.
+    pub fn len(&self) -> usize {
+        self.text.as_ref().map_or(0, Vec::len)
+    }
+}
+
+/// Where one receipt or many are.
+enum Place {
+    /// Named by the user, who may well mean a pipe.
+    Given(PathBuf),
+    /// In a directory, by its name: whoever fills it may not be the user.
+    Listed(PathBuf),
 }
 
 /// The texts to be checked, in order.
 pub struct Receipts {
-    paths: std::vec::IntoIter<PathBuf>,
+    places: std::vec::IntoIter<Place>,
     lines: Option<Lines>,
     /// Whether there may be more than one, which decides how they are reported.
     pub many: bool,
-    /// What stands in the directories and is not named like a receipt, begins with a dot, or is no file.
+    /// What stands in the directories and is not named like a receipt, or begins with a dot.
     pub passed_over: usize,
     /// What could not be read, each in one sentence. The rest is checked all the same.
     pub unread: Vec<Failure>,
@@ -42,8 +57,13 @@ struct Lines {
 const EXTENSIONS: [&str; 4] = ["json", "tlog-proof", "jsonl", "ndjson"];
 
 /// What is said where no receipt was there.
-pub const NONE: &str = "there is no receipt to check: in a directory, files that end in .json, .tlog-proof, .jsonl or \
-                        .ndjson are looked for, and not those that begin with a dot";
+pub const NONE: &str = "there is no receipt to check, so nothing was checked: name a receipt, a directory of them or, for \
+                        stdin, - and give one on each line; in a directory, files that end in .json, .tlog-proof, \
+                        .jsonl or .ndjson are looked for, and not those that begin with a dot";
+
+/// What is said of a receipt's name that nothing is behind, or something else.
+const NOT_THERE: &str = "there is no file behind this name";
+const NOT_A_FILE: &str = "it is a directory, a device, a pipe or a socket, which was not read";
 
 /// Bytes of all names in one directory, which are held to be sorted.
 const MOST_NAMES: usize = 16 * 1024 * 1024;
@@ -54,39 +74,36 @@ impl Receipts {
     /// # Errors
     /// A sentence for the person.
     pub fn open(named: &[PathBuf]) -> Result<Receipts, Failure> {
-        let (mut paths, mut passed_over, mut folders) = (Vec::new(), 0_usize, false);
+        let (mut places, mut passed_over, mut folders) = (Vec::new(), 0_usize, false);
         for path in named {
             if path != Path::new("-") && path.is_dir() {
                 folders = true;
-                list(path, &mut paths, &mut passed_over)?;
+                list(path, &mut places, &mut passed_over)?;
             } else {
-                paths.push(path.clone());
+                places.push(Place::Given(path.clone()));
             }
         }
-        if paths.is_empty() && passed_over == 0 {
-            return Err(format!("no receipts there: looked for {} files", EXTENSIONS.join(", ")).into());
-        }
-        let many = folders || paths.len() > 1;
-        Ok(Receipts { paths: paths.into_iter(), lines: None, many, passed_over, unread: Vec::new() })
+        let many = folders || places.len() > 1;
+        Ok(Receipts { places: places.into_iter(), lines: None, many, passed_over, unread: Vec::new() })
     }
 
     /// The next texts, `most` at most and not much more than `bytes` together. Empty at the end.
     pub fn next(&mut self, most: usize, bytes: usize) -> Vec<Named> {
         let (mut found, mut length) = (Vec::new(), 0_usize);
         while found.len() < most && length < bytes {
-            let next = match (&mut self.lines, self.paths.as_slice()) {
+            let next = match (&mut self.lines, self.places.as_slice()) {
                 (Some(lines), _) => lines.next().inspect(|line| {
                     if line.is_none() {
                         self.lines = None;
                     }
                 }),
                 (None, []) => break,
-                (None, _) => self.paths.next().map_or(Ok(None), |path| self.begin(&path)),
+                (None, _) => self.places.next().map_or(Ok(None), |place| self.begin(&place)),
             };
             match next {
                 Ok(None) => {}
                 Ok(Some(named)) => {
-                    length = length.saturating_add(named.bytes.len());
+                    length = length.saturating_add(named.len());
                     found.push(named);
                 }
                 Err(why) => {
@@ -100,20 +117,37 @@ impl Receipts {
 
     /// Whether there is nothing left to be read.
     pub fn is_done(&self) -> bool {
-        self.lines.is_none() && self.paths.as_slice().is_empty()
+        self.lines.is_none() && self.places.as_slice().is_empty()
     }
 
     /// Opens a file or stdin: gives the one receipt in it, or goes over to its lines.
-    fn begin(&mut self, path: &Path) -> Result<Option<Named>, Failure> {
-        let source = output::name(path);
+    fn begin(&mut self, place: &Place) -> Result<Option<Named>, Failure> {
+        let (Place::Given(path) | Place::Listed(path)) = place;
+        let source = match place {
+            Place::Given(path) => output::name(path),
+            Place::Listed(path) => text::escape(&path.to_string_lossy()),
+        };
         let fail = |error: io::Error| unread(format_args!("{path:?}"), &error);
-        let mut reader: Box<dyn Read> = match path == Path::new("-") {
-            true => Box::new(io::stdin()),
-            false => Box::new(File::open(path).map_err(fail)?),
+        let stdin = matches!(place, Place::Given(path) if path == Path::new("-"));
+        let mut reader: Box<dyn Read> = match place {
+            Place::Given(_) if stdin => Box::new(io::stdin()),
+            Place::Given(path) => Box::new(File::open(path).map_err(fail)?),
+            Place::Listed(path) => match user_file::open_regular(path) {
+                Ok(Some(file)) => Box::new(file),
+                Ok(None) => return Ok(Some(Named { source, text: Err(NOT_A_FILE) })),
+                Err(error) if leads_nowhere(&error) => {
+                    return Ok(Some(Named { source, text: Err(NOT_THERE) }));
+                }
+                Err(error) => return Err(fail(error)),
+            },
         };
         let start = user_file::read_start(&mut reader, MAX_RECEIPT).map_err(fail)?;
+        if stdin && start.len() <= MAX_RECEIPT && start.trim_ascii().is_empty() {
+            // A list of none.
+            return Ok(None);
+        }
         if !is_lines(&start) {
-            return Ok(Some(Named { source, bytes: start }));
+            return Ok(Some(Named { source, text: Ok(start) }));
         }
         self.many = true;
         let reader = Box::new(BufReader::new(io::Cursor::new(start).chain(reader)));
@@ -145,10 +179,20 @@ impl Lines {
             // Of a line that was cut nobody knows whether it is blank: a receipt may stand behind the blanks.
             if cut || !bytes.iter().all(u8::is_ascii_whitespace) {
                 let source = format!("{} line {}", self.name, self.number);
-                return Ok(Some(Named { source, bytes }));
+                return Ok(Some(Named { source, text: Ok(bytes) }));
             }
         }
     }
+}
+
+/// Whether a name that was listed has nothing behind it: a link that dangles or runs in a circle, or a file that went
+/// away meanwhile.
+fn leads_nowhere(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(libc::ELOOP) {
+        return true;
+    }
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn unread(name: impl fmt::Display, error: &io::Error) -> Failure {
@@ -156,7 +200,7 @@ fn unread(name: impl fmt::Display, error: &io::Error) -> Failure {
 }
 
 /// The receipts of a directory by name, sorted. Folders in it are not entered.
-fn list(folder: &Path, paths: &mut Vec<PathBuf>, passed_over: &mut usize) -> Result<(), Failure> {
+fn list(folder: &Path, places: &mut Vec<Place>, passed_over: &mut usize) -> Result<(), Failure> {
     let fail = |error: io::Error| unread(format_args!("{folder:?}"), &error);
     let (mut found, mut length) = (Vec::new(), 0_usize);
     for entry in std::fs::read_dir(folder).map_err(fail)? {
@@ -165,8 +209,8 @@ fn list(folder: &Path, paths: &mut Vec<PathBuf>, passed_over: &mut usize) -> Res
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         // What begins with a dot was put there by a system or an editor, such as the `._a.json` of a Mac.
         let named = !hidden && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known));
-        // A pipe would be waited for; a link that leads nowhere is named, and cannot be read.
-        if named && path.metadata().map_or(true, |meta| meta.is_file()) {
+        // Whatever has the name, it is said to be a receipt: what is none fails its check when its turn comes.
+        if named {
             length = length.saturating_add(path.as_os_str().len());
             if length > MOST_NAMES {
                 return Err(format!(
@@ -180,7 +224,7 @@ fn list(folder: &Path, paths: &mut Vec<PathBuf>, passed_over: &mut usize) -> Res
         }
     }
     found.sort();
-    paths.append(&mut found);
+    places.extend(found.into_iter().map(Place::Listed));
     Ok(())
 }
 

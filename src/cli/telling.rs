@@ -63,6 +63,11 @@ impl Telling {
         Ok(())
     }
 
+    /// What this machine had run out of when somebody could not be told for it.
+    pub fn lacked(&self) -> Option<String> {
+        self.desk.lacked()
+    }
+
     /// Writes what is new into the outbox, and sends what is due.
     fn tell_with(
         &self,

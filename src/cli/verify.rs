@@ -9,7 +9,7 @@ use super::progress::Count;
 use super::receipts::{NONE, Named, Receipts};
 use super::style;
 use crate::audit::conclusion::Conclusion;
-use crate::audit::receipt::verify_receipt_with;
+use crate::audit::receipt::{no_receipt, verify_receipt_with};
 use crate::audit::trust::{Expectation, TrustPolicy};
 use crate::audit::verdict::{CheckResult, Verdict};
 use crate::core::entry::Decision;
@@ -182,7 +182,7 @@ impl Job<'_> {
             }
             _ if !receipts.unread.is_empty() => Err("not everything that was named could be read".into()),
             _ => {
-                // All of what was there was passed over: no pass, and no slip of usage.
+                // Nothing was there, or nothing but what is passed over: no pass, and no slip of usage.
                 output::error(NONE);
                 Ok(Conclusion::Incomplete.exit_code())
             }
@@ -213,10 +213,13 @@ impl Job<'_> {
 
     fn check_some(&self, receipts: &[Named]) -> Vec<Verdict> {
         let mut keys = KeyCache::new();
-        let check = |named: &Named| {
-            let long = named.bytes.len() > LONG;
-            let _turn = long.then(|| self.long.lock().unwrap_or_else(PoisonError::into_inner));
-            verify_receipt_with(&named.bytes, &self.trust, &self.expected, self.now, &mut keys)
+        let check = |named: &Named| match &named.text {
+            Err(why) => no_receipt(why, &self.expected),
+            Ok(bytes) => {
+                let long = bytes.len() > LONG;
+                let _turn = long.then(|| self.long.lock().unwrap_or_else(PoisonError::into_inner));
+                verify_receipt_with(bytes, &self.trust, &self.expected, self.now, &mut keys)
+            }
         };
         receipts.iter().map(check).collect()
     }

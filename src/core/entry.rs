@@ -202,8 +202,11 @@ pub struct Entry {
     pub payload_hash: Option<[u8; 32]>,
     /// Commitment to a reveal, where there is one.
     pub reveal_commitment: Option<[u8; 32]>,
-    /// The passkey's part; `None` where there is none or a piece was not decodable.
+    /// The passkey's part of an approval; `None` where there is none or a piece was not decodable.
     pub signed: Option<Signed>,
+    /// The same of an entry that is no approval, which should have none: it says nothing of the entry, but a passkey may
+    /// have been used for it.
+    pub stray: Option<Signed>,
 }
 
 impl Entry {
@@ -386,31 +389,10 @@ fn decode(json: &EntryJson<'_>, decision: Decision, findings: &mut Vec<(Code, St
     if json.reveal_commitment.is_some() && reveal_commitment.is_none() {
         invalid("revealCommitment");
     }
-    let signed = match (&json.credential, &json.assertion) {
-        (Some(credential), Some(assertion)) if decision == Decision::Approved => {
-            let mut piece = |what: &str, text: &str| {
-                let bytes = decode_base64url(text);
-                if bytes.is_none() {
-                    invalid(what);
-                }
-                bytes
-            };
-            let credential_id = piece("credential.id", &credential.id);
-            let public_key = piece("credential.publicKey", &credential.public_key);
-            let authenticator_data = piece("assertion.authenticatorData", &assertion.authenticator_data);
-            let client_data_json = piece("assertion.clientDataJSON", &assertion.client_data_json);
-            let signature = piece("assertion.signature", &assertion.signature);
-            (|| {
-                Some(Signed {
-                    credential_id: credential_id?,
-                    public_key: public_key?,
-                    authenticator_data: authenticator_data?,
-                    client_data_json: client_data_json?,
-                    signature: signature?,
-                })
-            })()
-        }
-        _ => None,
+    let (signed, stray) = match decision {
+        Decision::Approved => (decode_signed(json, invalid), None),
+        // That it is there at all is the finding; how it is written is none besides.
+        Decision::Rejected | Decision::Expired => (None, decode_signed(json, |_| ())),
     };
     Entry {
         id: json.id.clone().into_owned(),
@@ -425,7 +407,32 @@ fn decode(json: &EntryJson<'_>, decision: Decision, findings: &mut Vec<(Code, St
         payload_hash,
         reveal_commitment,
         signed,
+        stray,
     }
+}
+
+/// Decodes the passkey's part; `invalid` is told of each piece that does not decode.
+fn decode_signed(json: &EntryJson<'_>, mut invalid: impl FnMut(&str)) -> Option<Signed> {
+    let (credential, assertion) = (json.credential.as_ref()?, json.assertion.as_ref()?);
+    let mut piece = |what: &str, text: &str| {
+        let bytes = decode_base64url(text);
+        if bytes.is_none() {
+            invalid(what);
+        }
+        bytes
+    };
+    let credential_id = piece("credential.id", &credential.id);
+    let public_key = piece("credential.publicKey", &credential.public_key);
+    let authenticator_data = piece("assertion.authenticatorData", &assertion.authenticator_data);
+    let client_data_json = piece("assertion.clientDataJSON", &assertion.client_data_json);
+    let signature = piece("assertion.signature", &assertion.signature);
+    Some(Signed {
+        credential_id: credential_id?,
+        public_key: public_key?,
+        authenticator_data: authenticator_data?,
+        client_data_json: client_data_json?,
+        signature: signature?,
+    })
 }
 
 #[cfg(test)]

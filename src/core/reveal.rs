@@ -101,6 +101,7 @@ mod tests {
             payload_hash: Some(sha256(payload).0),
             reveal_commitment: Some(sha256_pair(DOMAIN, &canonical).0),
             signed: None,
+            stray: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The guide: a page a subject, in this documentation and in the program.
 //!
 //! `countersign help TOPIC` shows a page, and `countersign man DIR` writes each as a manual page of section 7. They are
-//! the Markdown files below `src/docs`; `tests/docs.rs` runs every command in them and follows every link.
+//! the Markdown files below `src/docs`; `tests/library/docs.rs` runs every command in them and follows every link.
 //!
 //! A page links to another as `[text][topic]`. On the web and in an editor the last lines of the file say where that
 //! is; here `rustdoc-links.md`, which stands before each page, says it first, and the first definition wins.

@@ -72,8 +72,8 @@ impl Memory for Mirror {
             .and_then(|mut select| select.query_row(params![int(slot), approver, key.0], |row| row.get(0)));
         let other = self.sql(result)?;
         let sql = "INSERT OR IGNORE INTO approver_keys VALUES (?1, ?2, ?3) RETURNING *";
-        self.add(Table::ApproverKeys, slot..=slot, sql, &[&int(slot), &approver, &key.0])?;
-        Ok(other)
+        let new = self.add(Table::ApproverKeys, slot..=slot, sql, &[&int(slot), &approver, &key.0])?;
+        Ok(other && new > 0)
     }
 }
 

@@ -4,6 +4,7 @@ use super::clock::Clock;
 use super::metrics;
 use super::state::Board;
 use crate::mirror::{HeadLine, HeadReader};
+use crate::source::start;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::server::conn::http1;
@@ -13,6 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -138,7 +140,7 @@ impl Pages {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "others are reading; ask again later\n");
         };
         long.store(true, Ordering::Relaxed);
-        let opened = tokio::task::spawn_blocking(move || {
+        let opened = start::blocking(move || {
             let reader = subject.heads()?;
             match since {
                 None => Ok(Some(reader)),
@@ -157,8 +159,12 @@ impl Pages {
                 return plain(StatusCode::SERVICE_UNAVAILABLE, "the mirror cannot be read now\n");
             }
         };
-        let content = if head_only { Content::Pieces(mpsc::channel(1).1) } else { history(reader, place) };
-        respond(StatusCode::OK, "application/x-ndjson", content)
+        let content =
+            if head_only { Ok(Content::Pieces(mpsc::channel(1).1)) } else { history(reader, place) };
+        match content {
+            Ok(content) => respond(StatusCode::OK, "application/x-ndjson", content),
+            Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "the mirror cannot be read now\n"),
+        }
     }
 }
 
@@ -183,9 +189,12 @@ impl Places {
 }
 
 /// Sends the history piece by piece, as fast as it is taken.
-fn history(mut reader: HeadReader, place: OwnedSemaphorePermit) -> Content {
+///
+/// # Errors
+/// There is no thread for it.
+fn history(mut reader: HeadReader, place: OwnedSemaphorePermit) -> io::Result<Content> {
     let (sender, pieces) = mpsc::channel(1);
-    tokio::task::spawn_blocking(move || {
+    let send = move || {
         let _place = place;
         loop {
             let piece = match reader.next(HEADS_AT_ONCE) {
@@ -199,8 +208,9 @@ fn history(mut reader: HeadReader, place: OwnedSemaphorePermit) -> Content {
                 return;
             }
         }
-    });
-    Content::Pieces(pieces)
+    };
+    std::thread::Builder::new().name("history".to_owned()).spawn(send)?;
+    Ok(Content::Pieces(pieces))
 }
 
 /// What a value of a query stands for, if anything.

@@ -120,11 +120,11 @@ async fn reload(
         again = false;
         let reading = Arc::clone(read);
         // A file may be on a disk that does not answer: not on this thread.
-        let reading = timeout(RELOAD_PATIENCE, tokio::task::spawn_blocking(move || reading()));
+        let reading = timeout(RELOAD_PATIENCE, start::blocking(move || reading()));
         let plan = match heard(reading, signals, &mut again).await {
             None => return Ok(Asked::Stop),
             Some(Ok(Ok(plan))) => plan,
-            Some(Ok(Err(_))) => Err("reading it failed for a bug in countersign".to_owned()),
+            Some(Ok(Err(error))) => Err(format!("it could not be read: {error}")),
             Some(Err(_)) => Err(format!("it could not be read within {}", shown(RELOAD_PATIENCE))),
         };
         let plan = match plan {

@@ -220,7 +220,9 @@ impl<'a> Run<'a> {
     /// The whole audit. A fault ends it early and is in the summary; what was found before it
     /// stays found.
     pub fn audit(mut self) -> Summary {
-        if let Err(fault) = self.steps() {
+        let steps = self.steps();
+        self.note_lacks();
+        if let Err(fault) = steps {
             // A fault may leave a transaction open; what it held was not acknowledged.
             let _ = self.mirror.rollback();
             match fault {
@@ -229,6 +231,17 @@ impl<'a> Run<'a> {
             }
         }
         self.summary
+    }
+
+    /// What could not be asked for because this machine had run out of something was not asked of anybody.
+    fn note_lacks(&mut self) {
+        let lacks = self.source.and_then(LogSource::lacked).into_iter();
+        for what in lacks.chain(self.peers.iter().filter_map(Peer::lacked)) {
+            let fault = format!("not everything could be asked for: {what}");
+            if !self.summary.faults.contains(&fault) {
+                self.summary.faults.push(fault);
+            }
+        }
     }
 
     /// Says once that the run was told to stop.

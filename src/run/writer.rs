@@ -6,7 +6,7 @@
 use super::Fault;
 use super::decided::DECIDED_CHECK;
 use super::work::{Bundle, TileCheck, WIDTH};
-use crate::audit::across::{Memory as _, Repeat, Sighting, check_key_use, repeat_finding};
+use crate::audit::across::{Memory as _, Repeat, Sighting, check_key_use, remember_key_use, repeat_finding};
 use crate::audit::entries::{CheckedEntry, has_value};
 use crate::audit::finding::Finding;
 use crate::audit::tally::Tally;
@@ -277,6 +277,9 @@ impl<'m> Writer<'m> {
             for finding in &findings {
                 self.put_finding(finding)?;
             }
+        }
+        if let Some(used) = &entry.stray_key_use {
+            remember_key_use(self.mirror, used, entry.index)?;
         }
         // Held against heads once they are known to be of this tree: see `decided`.
         self.tally.add(DECIDED_CHECK, 0, 0, u64::from(entry.columns.times.is_some()));

@@ -3,14 +3,17 @@
 
 use super::OpenError;
 use super::http::describe;
+use super::lack::lack_in;
 use super::options::HttpOptions;
 use super::proxy::proxy_for;
-use super::start::runtime;
+use super::start::{look_up, room_for, runtime};
 use super::user_file::{ReadError, is_local, read_file};
 use crate::core::text::escape;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder, Url};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -32,10 +35,18 @@ pub(super) fn parallelism(options: &HttpOptions) -> usize {
     options.parallelism.clamp(1, MAX_PARALLEL)
 }
 
+/// Descriptors that the files of the system's authorities are read with, one in another.
+const OF_AUTHORITIES: usize = 4;
+
 /// A client for requests to `base`.
 pub(super) fn client(base: &Url, options: &HttpOptions) -> Result<Client, OpenError> {
+    // Authorities that cannot be read for want of them would look like authorities that are not there.
+    room_for(OF_AUTHORITIES).map_err(|error| OpenError::Local { cause: escape(&error.to_string()) })?;
     match builder(base, options)?.build() {
         Ok(client) => Ok(client),
+        Err(error) if lack_in(&error).is_some() => {
+            Err(OpenError::Local { cause: escape(&describe(&error.without_url())) })
+        }
         // A small container may have no authorities at all, which plain http has no need of.
         Err(_) if base.scheme() == "http" && options.ca_file.is_none() => {
             builder(base, options)?.tls_certs_only([]).build().map_err(|error| cannot(&describe(&error)))
@@ -58,6 +69,7 @@ fn builder(base: &Url, options: &HttpOptions) -> Result<ClientBuilder, OpenError
         .connect_timeout(options.connect_timeout)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
+        .dns_resolver(Arc::new(Names))
         .no_gzip()
         .no_zstd()
         .no_brotli()
@@ -89,6 +101,18 @@ fn builder(base: &Url, options: &HttpOptions) -> Result<ClientBuilder, OpenError
         builder = builder.tls_certs_merge(roots.collect::<Result<Vec<_>, _>>()?);
     }
     Ok(builder)
+}
+
+/// Looks names up as the client would, on threads whose want is an error.
+struct Names;
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = look_up(name.as_str(), 0).await?;
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
 }
 
 fn cannot(cause: &str) -> OpenError {

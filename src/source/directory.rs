@@ -6,12 +6,14 @@
 //! missing for certain.
 
 use super::changes::Changes;
+use super::lack::{Lack, lack_of};
 use super::moment::Moments;
 use super::options::HttpOptions;
 use super::tiled::{Fetcher, Found, Wanted};
+use super::user_file::open_regular;
 use super::{FetchError, OpenError};
 use crate::core::text::escape;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +26,7 @@ pub struct Directory {
     root: PathBuf,
     moments: Moments,
     changes: Changes,
+    lack: Lack,
 }
 
 impl Directory {
@@ -33,7 +36,7 @@ impl Directory {
     pub fn new(root: impl Into<PathBuf>, options: &HttpOptions) -> Directory {
         let root = root.into();
         let changes = Changes::new(root.clone(), options.stop.clone());
-        Directory { root, moments: Moments::new(options), changes }
+        Directory { root, moments: Moments::new(options), changes, lack: Lack::default() }
     }
 
     /// The same, where `pass` lets the moment pass before something is looked at again; `false` where the run is to end.
@@ -105,12 +108,22 @@ impl Directory {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Err(self.missing(path))
             }
-            Err(error) => Err(FetchError::unavailable(&name, &error.to_string())),
+            Err(error) => Err(match lack_of(&error) {
+                Some(what) => {
+                    self.lack.note(what.clone());
+                    FetchError::unavailable(&name, &what)
+                }
+                None => FetchError::unavailable(&name, &error.to_string()),
+            }),
         }
     }
 }
 
 impl Fetcher for Directory {
+    fn lacked(&self) -> Option<String> {
+        self.lack.noted()
+    }
+
     fn location(&self) -> String {
         escape(&self.root.display().to_string())
     }
@@ -158,28 +171,15 @@ enum Content {
 }
 
 fn read_regular(path: &Path, limit: usize) -> io::Result<Content> {
-    // Looked at before opening, because opening a device can already do something, and once more on
-    // the open file, because the path may have been changed in between.
-    if !std::fs::metadata(path)?.is_file() {
-        return Ok(Content::NotAFile);
+    match open_regular(path)? {
+        Some(file) => read_bounded(file, limit),
+        None => Ok(Content::NotAFile),
     }
-    let file = open_without_waiting(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_file() { read_bounded(file, &metadata, limit) } else { Ok(Content::NotAFile) }
 }
 
-/// Opens for reading; on Unix a FIFO that took the file's place meanwhile opens at once.
-fn open_without_waiting(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
-    options.open(path)
-}
-
-fn read_bounded(file: File, metadata: &Metadata, limit: usize) -> io::Result<Content> {
+fn read_bounded(file: File, limit: usize) -> io::Result<Content> {
     // The length only sizes the buffer; the file may grow while it is read.
-    let expected = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    let expected = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
     if expected > limit {
         return Ok(Content::TooLarge);
     }
@@ -260,8 +260,6 @@ mod tests {
         assert!(matches!(log.checkpoint(), Err(FetchError::Refused { .. })));
         assert!(matches!(log.sth(), Err(FetchError::Refused { .. })));
         assert!(matches!(log.bundle(0, 256), Err(FetchError::Refused { .. })));
-        // The path may turn into a FIFO between the look and the opening.
-        assert!(!open_without_waiting(&fifo).unwrap().metadata().unwrap().is_file());
     }
 
     /// What a copy does between two looks.

@@ -50,6 +50,11 @@ impl Document {
         self.fetch_query(&format!("{}{mark}{parameter}", self.query), limit)
     }
 
+    /// What this machine had run out of, where it could not be asked for.
+    pub fn lacked(&self) -> Option<String> {
+        self.http.lacked()
+    }
+
     /// Where it is, less its query.
     pub(super) fn location(&self) -> String {
         self.http.location()

@@ -9,6 +9,7 @@ use super::body::{Gate, drain};
 use super::certificate;
 use super::client::{Background, parallelism};
 use super::coding::ACCEPTED;
+use super::lack::{Lack, lack_in, lack_in_connecting};
 use super::limiter::Limiter;
 use super::miss::Miss;
 use super::options::HttpOptions;
@@ -47,6 +48,7 @@ pub struct Http {
     served: AtomicBool,
     /// What a server may know and must not get printed or stored by sending it back.
     secrets: Secrets,
+    lack: Lack,
     handle: Handle,
     _background: Background,
 }
@@ -88,6 +90,7 @@ impl Http {
             served: AtomicBool::new(false),
             credentials,
             options: options.clone(),
+            lack: Lack::default(),
             handle,
             _background: background,
         })
@@ -116,7 +119,9 @@ impl Http {
             outcome.into_iter().for_each(|outcome| self.options.requests.count(outcome));
             match answer {
                 Ok(bytes) => return Ok(Found { place, bytes }),
-                Err(miss @ (Miss::Failed { .. } | Miss::Untrusted(..) | Miss::Over(_))) => {
+                Err(
+                    miss @ (Miss::Failed { .. } | Miss::Lacking(_) | Miss::Untrusted(..) | Miss::Over(_)),
+                ) => {
                     return Err((url, miss));
                 }
                 Err(miss) => match &first_miss {
@@ -178,6 +183,10 @@ impl Http {
             Some(Ok(Ok(response))) => Ok(response),
             Some(Ok(Err(error))) => {
                 let error = error.without_url();
+                let lack = if error.is_connect() { lack_in_connecting(&error) } else { lack_in(&error) };
+                if let Some(what) = lack {
+                    return Err(Miss::Lacking(what));
+                }
                 let advice = certificate::advice(&error, self.options.ca_file.is_some());
                 Err(match advice {
                     Some(advice) => Miss::Untrusted(describe(&error), advice),
@@ -224,6 +233,8 @@ impl Http {
                 | Miss::Refused(_)
                 | Miss::Untrusted(..)
                 | Miss::Over(_) => Next::Enough,
+                // Others may give back what they hold.
+                Miss::Lacking(_) => patience.after_failure(None).await,
             };
             if next == Next::NoTime && matches!(miss, Miss::Absent) {
                 // One look is too little to accuse the log of a gap.
@@ -303,6 +314,12 @@ impl Http {
                 let cause = self.blamed(&self.secrets.hide(&cause));
                 FetchError::unavailable(url, &format!("{cause}: {advice}"))
             }
+            Miss::Lacking(what) => {
+                let what = escape(&what);
+                let error = FetchError::unavailable(url, &what);
+                self.lack.note(what);
+                error
+            }
             Miss::Over(why) => FetchError::unavailable(url, &why),
         }
     }
@@ -319,6 +336,10 @@ impl Fetcher for Http {
 
     fn lag(&self) -> Lag {
         Lag::Caches
+    }
+
+    fn lacked(&self) -> Option<String> {
+        self.lack.noted()
     }
 
     fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {

@@ -178,6 +178,10 @@ impl<F: Fetcher> LogSource for JsonApi<F> {
         Lag::Replicas
     }
 
+    fn lacked(&self) -> Option<String> {
+        self.fetcher.lacked()
+    }
+
     fn has_tiles(&self) -> bool {
         false
     }

@@ -15,6 +15,8 @@ pub(super) enum Miss {
     Refused(String),
     /// No connection, and none the next time either: what was said, and what is to be changed.
     Untrusted(String, &'static str),
+    /// This machine has run out of something, and what: nobody was asked.
+    Lacking(String),
     Failed {
         cause: String,
         /// [`Outcome::Busy`]: the server as a whole is, and not one of its answers late.
@@ -36,7 +38,7 @@ impl Miss {
             Miss::Absent => Some(Outcome::NotThere),
             Miss::TooLarge => Some(Outcome::TooLarge),
             Miss::Rejected(_) | Miss::Refused(_) => Some(Outcome::Refused),
-            Miss::Untrusted(..) => Some(Outcome::Failed),
+            Miss::Untrusted(..) | Miss::Lacking(_) => Some(Outcome::Failed),
             Miss::Failed { outcome, .. } => Some(*outcome),
             // Ours to end, and nothing of the server's.
             Miss::Over(_) => None,

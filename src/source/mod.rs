@@ -22,6 +22,7 @@ mod document;
 mod error;
 mod http;
 pub mod json_api;
+mod lack;
 mod limiter;
 mod miss;
 mod moment;
@@ -46,9 +47,10 @@ pub use directory::Directory;
 pub use document::{Document, host_of, same_origin};
 pub use error::{FetchError, OpenError};
 pub use http::Http;
+pub use lack::{Lack, lack_in_connecting, lack_of};
 pub use options::HttpOptions;
 pub use peer::{Peer, PeerPlace};
-pub use post::Post;
+pub use post::{NotPosted, Post};
 pub use requests::{Outcome, Requests};
 pub use secrets::Secrets;
 pub use stop::Stop;
@@ -140,6 +142,12 @@ pub trait LogSource: Send + Sync {
     /// What may be behind the log here.
     fn lag(&self) -> Lag {
         Lag::None
+    }
+
+    /// What this machine had run out of where something could not be asked for ([`FetchError::Unavailable`]); then it is
+    /// no fault of the log's that it was not.
+    fn lacked(&self) -> Option<String> {
+        None
     }
 
     /// Whether this kind of source has Merkle tiles at all (the JSON API does not).

@@ -4,7 +4,9 @@
 //! A peer must not hold the audit up: it gets a few seconds, and at most so many bytes.
 
 use super::document::Document;
+use super::lack::{Lack, lack_of};
 use super::options::HttpOptions;
+use super::user_file::open_regular;
 use super::{FetchError, OpenError};
 use crate::core::encoding::encode_hex;
 use crate::core::hash::sha256;
@@ -41,6 +43,8 @@ pub struct Peer {
     name: String,
     id: String,
     way: Way,
+    /// Of a file; a document keeps its own.
+    lack: Lack,
 }
 
 enum Way {
@@ -73,7 +77,7 @@ impl Peer {
             PeerPlace::Url(url) => ("url", url.clone(), Way::Url(Document::new(url, options)?)),
         };
         let id = encode_hex(sha256(format!("{kind}\0{what}").as_bytes()).as_bytes());
-        Ok(Peer { name: name.to_owned(), id, way })
+        Ok(Peer { name: name.to_owned(), id, way, lack: Lack::default() })
     }
 
     /// What it is called.
@@ -111,7 +115,15 @@ impl Peer {
             }
             (Way::Heads(document) | Way::Url(document), _) => document.fetch(MAX_HISTORY),
             (Way::Witness(document), _) => document.fetch(MAX_CHECKPOINT),
-            (Way::File(path), _) => read(path),
+            (Way::File(path), _) => read(path, &self.lack),
+        }
+    }
+
+    /// What this machine had run out of, where the peer could not be asked.
+    pub fn lacked(&self) -> Option<String> {
+        match &self.way {
+            Way::Heads(document) | Way::Witness(document) | Way::Url(document) => document.lacked(),
+            Way::File(_) => self.lack.noted(),
         }
     }
 }
@@ -141,19 +153,23 @@ fn hurried(options: &HttpOptions) -> HttpOptions {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, FetchError> {
+fn read(path: &Path, lack: &Lack) -> Result<Vec<u8>, FetchError> {
     let name = path.display().to_string();
     let fail = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => FetchError::not_found(&name),
-        _ => FetchError::unavailable(&name, &error.to_string()),
+        _ => match lack_of(&error) {
+            Some(what) => {
+                lack.note(what.clone());
+                FetchError::unavailable(&name, &what)
+            }
+            None => FetchError::unavailable(&name, &error.to_string()),
+        },
     };
-    // Opening what is no file, such as a pipe, could wait for ever.
-    if !std::fs::metadata(path).map_err(fail)?.is_file() {
+    let Some(file) = open_regular(path).map_err(fail)? else {
         return Err(FetchError::refused(&name, "it is not a file"));
-    }
+    };
     let limit = u64::try_from(MAX_HISTORY).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(fail)?;
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(fail)?;
     match bytes.len() > MAX_HISTORY {
         true => Err(FetchError::too_large(&name, MAX_HISTORY)),

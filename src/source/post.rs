@@ -8,6 +8,7 @@ use super::auth::is_loopback;
 use super::certificate;
 use super::client::{Background, client};
 use super::http::describe;
+use super::lack::{lack_in, lack_in_connecting};
 use super::options::HttpOptions;
 use super::proxy::{Proxy, direct_only, proxy_for};
 use super::secrets::Secrets;
@@ -20,6 +21,15 @@ use tokio::runtime::Handle;
 
 /// For one request, its answer's status included. What else is in the answer is not read.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why nothing was posted, in words that do not show the URL.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NotPosted {
+    /// There was no answer.
+    Failed(String),
+    /// This machine has run out of something: nobody was asked.
+    Lacking(String),
+}
 
 /// A URL to post to. It blocks, and must not be used on a thread that runs asynchronous tasks.
 pub struct Post {
@@ -80,8 +90,8 @@ impl Post {
     /// Posts JSON; gives the status of the answer.
     ///
     /// # Errors
-    /// Why there was no answer, in words that do not show the URL.
-    pub fn json(&self, body: &str, headers: &[(&str, &str)]) -> Result<u16, String> {
+    /// Why there was no answer.
+    pub fn json(&self, body: &str, headers: &[(&str, &str)]) -> Result<u16, NotPosted> {
         let mut request = self.client.post(self.url.clone()).timeout(self.timeout);
         request = request.header(CONTENT_TYPE, "application/json").body(body.to_owned());
         for (name, value) in headers {
@@ -92,11 +102,16 @@ impl Post {
             Ok(response) => Ok(response.status().as_u16()),
             Err(error) => {
                 let error = error.without_url();
+                let lack = if error.is_connect() { lack_in_connecting(&error) } else { lack_in(&error) };
+                if let Some(what) = lack {
+                    return Err(NotPosted::Lacking(what));
+                }
                 let advice = certificate::advice(&error, self.ca_file);
                 // A certificate, for one, holds whatever the server put there.
                 let cause = self.secrets.hide(&describe(&error));
                 let cause = advice.map_or_else(|| cause.clone(), |advice| format!("{cause}: {advice}"));
-                Err(self.proxy.as_ref().map_or_else(|| cause.clone(), |proxy| proxy.blamed(&cause)))
+                let cause = self.proxy.as_ref().map_or_else(|| cause.clone(), |proxy| proxy.blamed(&cause));
+                Err(NotPosted::Failed(cause))
             }
         }
     }

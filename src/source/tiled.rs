@@ -46,6 +46,11 @@ pub trait Fetcher: Send + Sync {
     /// The first of the wanted paths that is there, in bounded time and memory.
     fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError>;
 
+    /// See [`LogSource::lacked`].
+    fn lacked(&self) -> Option<String> {
+        None
+    }
+
     /// See [`LogSource::settle`].
     fn settle(&self) -> Result<(), FetchError> {
         Ok(())
@@ -176,6 +181,10 @@ impl<F: Fetcher> LogSource for Tiled<F> {
 
     fn lag(&self) -> Lag {
         self.fetcher.lag()
+    }
+
+    fn lacked(&self) -> Option<String> {
+        self.fetcher.lacked()
     }
 
     fn has_tiles(&self) -> bool {

@@ -6,7 +6,7 @@
 
 use crate::core::text::{UTF_16, is_utf16, without_bom};
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -116,6 +116,30 @@ pub fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
     read_whole(&mut File::open(path)?, limit)
 }
 
+/// Opens a regular file for reading; `None` where something else has its name, such as a directory, a device or a pipe,
+/// which is neither read nor waited for.
+///
+/// # Errors
+/// Of the system.
+pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
+    // Looked at before opening, because opening a device can already do something, and once more on
+    // the open file, because the path may have been changed in between.
+    if !std::fs::metadata(path)?.is_file() {
+        return Ok(None);
+    }
+    let file = open_without_waiting(path)?;
+    Ok(file.metadata()?.is_file().then_some(file))
+}
+
+/// Opens for reading; on Unix a FIFO that took the file's place meanwhile opens at once.
+fn open_without_waiting(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    options.open(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +172,22 @@ mod tests {
         for bytes in [little("\u{feff}{}"), big("\u{feff}{}"), little("log = 'x'"), big("log = 'x'")] {
             assert!(text(&bytes, 100).unwrap_err().contains("UTF-16"), "{bytes:?}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(open_regular(&pipe).unwrap().is_none());
+        // The path may turn into a FIFO between the look and the opening.
+        assert!(!open_without_waiting(&pipe).unwrap().metadata().unwrap().is_file());
+        assert!(open_regular(folder.path()).unwrap().is_none());
+        assert!(open_regular(Path::new("/dev/zero")).unwrap().is_none());
+        assert!(open_regular(&folder.path().join("none")).is_err());
+        std::fs::write(folder.path().join("file"), "text").unwrap();
+        assert!(open_regular(&folder.path().join("file")).unwrap().is_some());
     }
 
     #[cfg(unix)]

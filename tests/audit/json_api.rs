@@ -1,6 +1,6 @@
 //! A log behind the JSON API: what is asked, what is believed, and what becomes of every wrong answer.
 //!
-//! In the test's own process, with a log in memory; `tests/lies.rs` does it over real HTTP.
+//! In the test's own process, with a log in memory; `tests/audit/lies.rs` does it over real HTTP.
 
 use countersign::core::api;
 use countersign::core::proof::ConsistencyProof;

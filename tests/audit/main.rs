@@ -25,6 +25,7 @@ mod proxies;
 mod regressions;
 mod report_shown;
 mod scarce;
+mod scarce_later;
 mod source_parity;
 mod stop;
 mod testlog;

@@ -218,6 +218,12 @@ fn no_limit_of_open_files_is_anything_but_5() {
     let mut more = Bench { auditor: bench.auditor, cases: Vec::new() };
     more.case(&format!("audit {http} --init"), 0);
     more.case(&format!("receipt --index 5 --from-log {http}"), 0);
+    more.case(
+        &format!("audit {} --init", http.replace("127.0.0.1", "localhost").replace("http.db", "named.db")),
+        0,
+    );
+    // Nobody is there, and authorities are read all the same.
+    more.case("audit --log https://localhost:9/ --db DIR/https.db TRUST --init --retry-for 300ms", 3);
     more.case(&format!("heads import --db DIR/mirror.db KEY {}checkpoint", server.url()), 0);
     let mut cases = bench.cases;
     cases.append(&mut more.cases);
@@ -339,6 +345,42 @@ fn only_one_file_prints() {
                 for word in WORDS.iter().filter(|word| line.contains(**word)) {
                     assert!(may(&entry, word), "{}:{number}: {word} in {line}", entry.display());
                 }
+            }
+        }
+    }
+    assert!(files > 150, "only {files} files were read");
+}
+
+/// Threads come by what gives an error where there is none: these panic, or have others start one that does.
+#[test]
+fn nothing_starts_a_thread_that_may_panic() {
+    const WORDS: [&str; 7] = [
+        "spawn_blocking",
+        "thread::spawn(",
+        "scope.spawn(",
+        "enable_steady_tick",
+        "lookup_host",
+        "new_multi_thread",
+        "tokio::fs",
+    ];
+    let (mut folders, mut files) = (vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            // A program for tests may.
+            if entry.is_dir() && !entry.ends_with("src/bin") {
+                folders.push(entry);
+                continue;
+            }
+            let name = entry.to_str().unwrap();
+            if !name.ends_with(".rs") || name.ends_with("tests.rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&entry).unwrap();
+            files += 1;
+            for (number, line) in (1..).zip(text.split("#[cfg(test)]\nmod ").next().unwrap().lines()) {
+                let code = line.split("//").next().unwrap();
+                let word = WORDS.iter().find(|word| code.contains(**word));
+                assert!(word.is_none(), "{name}:{number}: {word:?}: take thread::Builder or start::blocking");
             }
         }
     }

@@ -3,7 +3,9 @@
 
 use serde_json::Value;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use support::case::fixtures;
 use support::cli::{Auditor, Outcome, RP_ID, WEB_ORIGIN, program, run};
 use support::log::{leaf, rejected};
@@ -362,15 +364,19 @@ fn files_beside_receipts_are_passed_over_and_counted() {
     let good = receipt(&auditor, &["--db", "{db}", DEMO_ID]).stdout;
     let put = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).unwrap();
     let verify = |more: &str| said(auditor.directory(), &format!("verify DIR/receipts TRUST{more}"));
-    // Nothing there at all is not what was meant.
-    let empty = verify("");
-    assert_eq!((empty.exit, empty.stdout.as_str()), (2, ""), "{empty:#?}");
-    assert!(empty.stderr.contains("no receipts"), "{empty:#?}");
+    // Nothing there at all is no pass, and no slip of usage.
+    for more in ["", " --format json", " --quiet"] {
+        let empty = verify(more);
+        assert_eq!((empty.exit, empty.stdout.as_str()), (3, ""), "{empty:#?}");
+        assert!(
+            empty.stderr.contains("there is no receipt to check") && empty.stderr.contains("name a receipt")
+        );
+    }
     // Nothing left.
     put("._a.json", b"\0\x05\x16\x07 of a Mac");
     put(".hidden.tlog-proof", b"");
     put("notes.txt", b"");
-    fs::create_dir(folder.join("more.json")).unwrap();
+    fs::create_dir(folder.join("more")).unwrap();
     for more in ["", " --format json", " --quiet"] {
         let none = verify(more);
         assert_eq!((none.exit, none.stdout.as_str()), (3, ""), "{none:#?}");
@@ -395,5 +401,99 @@ fn files_beside_receipts_are_passed_over_and_counted() {
     // A directory without any beside one with some is still said.
     fs::create_dir(auditor.directory().join("none")).unwrap();
     assert_eq!(said(auditor.directory(), "verify DIR/none DIR/receipts TRUST").exit, 0);
-    assert_eq!(said(auditor.directory(), "verify DIR/none DIR/receipts/more.json TRUST").exit, 2);
+    assert_eq!(said(auditor.directory(), "verify DIR/none DIR/receipts/more TRUST").exit, 3);
+    // What was named and is not there is a slip, wherever else there is nothing.
+    assert_eq!(said(auditor.directory(), "verify DIR/none DIR/not-there TRUST").exit, 2);
+}
+
+/// What a name may stand for besides a file, and how it is made.
+type Kind<'a> = (&'a str, &'a dyn Fn(&Path));
+
+/// What has the name of a receipt in a directory is said to be one, and fails where it is none: it is neither passed over
+/// nor waited for.
+#[test]
+fn what_is_no_file_and_named_like_a_receipt_fails() {
+    let auditor = demo();
+    let folder = auditor.directory().join("receipts");
+    fs::create_dir(&folder).unwrap();
+    let good = receipt(&auditor, &["--db", "{db}", DEMO_ID]).stdout;
+    fs::write(folder.join("good.json"), &good).unwrap();
+    fs::write(auditor.directory().join("linked"), &good).unwrap();
+    let link = |to: &str, at: &Path| std::os::unix::fs::symlink(to, at).unwrap();
+    let make: [Kind<'_>; 7] = [
+        ("a pipe", &|at| assert!(Command::new("mkfifo").arg(at).status().unwrap().success())),
+        ("a socket", &|at| drop(std::os::unix::net::UnixListener::bind(at).unwrap())),
+        ("a device", &|at| link("/dev/zero", at)),
+        ("a terminal", &|at| link("/dev/tty", at)),
+        ("a dangling link", &|at| link("nowhere", at)),
+        ("a link to itself", &|at| link(at.to_str().unwrap(), at)),
+        ("a directory", &|at| fs::create_dir(at).unwrap()),
+    ];
+    for (what, make) in make {
+        for name in ["a.json", "z.tlog-proof", "b.jsonl", "c.NDJSON"] {
+            let at = folder.join(name);
+            make(&at);
+            let run = said(auditor.directory(), "verify DIR/receipts TRUST --format json");
+            let reports: Vec<serde_json::Value> =
+                run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            assert_eq!((run.exit, reports.len()), (1, 2), "{what}, {name}: {run:#?}");
+            let failed = reports.iter().find(|report| report["exitCode"] == 1).unwrap();
+            assert!(failed["source"].as_str().unwrap().ends_with(name), "{what}, {name}: {failed}");
+            assert!(failed["checks"][0]["message"].as_str().unwrap().contains("no receipt"), "{failed}");
+            assert!(run.stderr.contains("2 receipts: 1 clean, 1 invalid"), "{what}, {name}: {run:#?}");
+            assert!(!run.stderr.contains("not looked at"), "{what}, {name}: {run:#?}");
+            let text = said(auditor.directory(), "verify DIR/receipts TRUST --quiet");
+            assert!(text.exit == 1 && text.stdout.contains(name), "{what}, {name}: {text:#?}");
+            if at.is_dir() { fs::remove_dir(&at).unwrap() } else { fs::remove_file(&at).unwrap() }
+        }
+        // Without the name, or with a dot before it, it is passed over.
+        for name in ["a", ".a.json"] {
+            let at = folder.join(name);
+            make(&at);
+            let run = said(auditor.directory(), "verify DIR/receipts TRUST");
+            assert_eq!(run.exit, 0, "{what}, {name}: {run:#?}");
+            assert!(run.stderr.contains("1 other file(s)"), "{what}, {name}: {run:#?}");
+            if at.is_dir() { fs::remove_dir(&at).unwrap() } else { fs::remove_file(&at).unwrap() }
+        }
+    }
+    // A link to a receipt is one.
+    link("../linked", &folder.join("linked.json"));
+    assert_eq!(said(auditor.directory(), "verify DIR/receipts TRUST").exit, 0);
+}
+
+#[test]
+fn an_empty_list_on_stdin_is_nothing_to_check() {
+    let auditor = demo();
+    let run = |stdin: &[u8], more: &[&str]| {
+        let trust = ["--log-key", DEMO_KEY, "--rp-id", RP_ID, "--allow-origin", WEB_ORIGIN];
+        let mut child = program()
+            .arg("verify")
+            .args([&["-"], more, &trust[..]].concat())
+            .current_dir(auditor.directory())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It reads no more than a receipt can be long.
+        let _ = child.stdin.take().unwrap().write_all(stdin);
+        child.wait_with_output().unwrap()
+    };
+    for stdin in [&b""[..], b"\n", b" \r\n\t\n\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"] {
+        for more in [&[][..], &["--format", "json"], &["--quiet"]] {
+            let ran = run(stdin, more);
+            let stderr = String::from_utf8_lossy(&ran.stderr);
+            assert_eq!(
+                (ran.status.code(), ran.stdout.as_slice()),
+                (Some(3), &b""[..]),
+                "{stdin:?}: {stderr}"
+            );
+            assert!(stderr.contains("there is no receipt to check"), "{stdin:?}: {stderr}");
+        }
+    }
+    for stdin in ["x", "{}", "\n\nnothing\n", "\0"] {
+        assert_eq!(run(stdin.as_bytes(), &[]).status.code(), Some(1), "{stdin:?}");
+    }
+    // Behind more blanks than a receipt may be long there may stand one.
+    assert_eq!(run(&vec![b' '; 5_000_000], &[]).status.code(), Some(1));
 }

@@ -86,6 +86,9 @@ fn entries(dice: &mut Dice, count: usize) -> Vec<Vec<u8>> {
         if dice.one_in(15) {
             approved["assertion"]["signature"] = approved["credential"]["id"].clone();
         }
+        if dice.one_in(10) {
+            approved["decision"] = "rejected".into();
+        }
         made.push(approved);
     }
     let mut leaves: Vec<Vec<u8>> = made.iter().map(leaf).collect();
@@ -158,6 +161,8 @@ fn visits(dice: &mut Dice, leaves: &[Vec<u8>]) -> Vec<Visit> {
 struct Found {
     entries: BTreeSet<(u64, &'static str, String)>,
     log: BTreeSet<&'static str>,
+    /// What is remembered of passkeys.
+    keys: Vec<String>,
     checks: BTreeMap<String, [u64; 3]>,
 }
 
@@ -219,6 +224,15 @@ impl Auditor {
         heads.into_iter().map(|stored| stored.head.raw().as_bytes().to_vec()).collect()
     }
 
+    fn keys(&self) -> Vec<String> {
+        let db = rusqlite::Connection::open(self.db()).unwrap();
+        let sql = "SELECT hex(key) || first_idx || approver || hex(credential) || backup_eligible
+                   || coalesce(last_count, '') || '/' || coalesce(last_count_idx, '') FROM keys
+                   UNION ALL SELECT approver || hex(key) FROM approver_keys ORDER BY 1";
+        let mut select = db.prepare(sql).unwrap();
+        select.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
     fn found(&self) -> Found {
         let mirror = self.mirror();
         let findings = mirror.findings(false).unwrap().into_iter().map(|stored| stored.finding);
@@ -232,6 +246,7 @@ impl Auditor {
         Found {
             entries: of_entries.collect(),
             log: of_log.collect(),
+            keys: self.keys(),
             checks: checks.map(|(name, c)| (name.to_owned(), [c.passed, c.failed, c.not_checked])).collect(),
         }
     }
@@ -276,6 +291,7 @@ fn what_is_found_does_not_depend_on_visits() {
     let codes = codes.into_inner().unwrap();
     for code in [
         "assertion-reused",
+        "assertion-unexpected",
         "auth-data-malformed",
         "backup-eligibility-changed",
         "credential-new",

@@ -336,6 +336,100 @@ fn malformed_authenticator_data_says_nothing_of_counters_and_backup() {
     }
 }
 
+/// An entry that carries an assertion and is no approval.
+fn stray(mut entry: Value, decision: &str) -> Value {
+    entry["decision"] = decision.into();
+    if decision == "expired" {
+        entry["decidedAt"] = entry["expiresAt"].clone();
+    }
+    entry
+}
+
+/// What signed an assertion in an entry that is no approval was used, whatever is wrong with it; and that entry itself is
+/// judged as it was.
+#[test]
+fn a_key_that_signed_in_what_is_no_approval_was_used() {
+    let key = Passkey::new(1).counting(90);
+    let changed = |member: &str, to: String| {
+        let mut entry = key.approve(of("mallory", "a"));
+        entry[member] = to.into();
+        entry
+    };
+    let mut carriers = vec![
+        key.approve(of("mallory", "a")),
+        changed("payloadHash", "0".repeat(64)),
+        changed("payloadHash", "none".to_owned()),
+        changed("nonce", encode_base64url(&[7; 32])),
+        changed("rpId", "elsewhere.example".to_owned()),
+        Passkey { origin: "https://elsewhere.example".to_owned(), ..key.clone() }.approve(of("mallory", "a")),
+        Passkey { flags: 0, ..key.clone() }.approve(of("mallory", "a")),
+        named(&key, of("mallory", "a")),
+    ];
+    carriers.extend(malformed(&key).iter().map(|(data, _)| key.approve_over(of("mallory", "a"), data)));
+    for entry in &carriers {
+        for decision in ["rejected", "expired"] {
+            let carrier = stray(entry.clone(), decision);
+            let later = Passkey::new(1).counting(1).approve(of("alex", "b"));
+            let mut bench = Bench::new();
+            let alone = bench.append(std::slice::from_ref(&carrier)).audit(&[]);
+            assert!(alone.codes().contains(&"assertion-unexpected".to_owned()), "{alone:#?}");
+            let outcome = bench.append(std::slice::from_ref(&later)).audit(&[]);
+            let mut expected = alone.findings();
+            expected.push(("key-shared".to_owned(), Some(1)));
+            assert_eq!(outcome.findings(), expected, "{carrier}: {outcome:#?}");
+            assert_eq!(bench.audit(&["--full"]).findings(), expected, "{carrier}");
+            // The other way round it stays what it is by itself.
+            let mut bench = Bench::new();
+            bench.append(&[later]).audit(&[]).expect(0, &[]);
+            let outcome = bench.append(std::slice::from_ref(&carrier)).audit(&[]);
+            let expected: Vec<_> = alone.findings().into_iter().map(|(code, _)| (code, Some(1))).collect();
+            assert_eq!(outcome.findings(), expected, "{carrier}: {outcome:#?}");
+            let checks = &outcome.report()["checks"];
+            assert_eq!(checks["key-ownership"]["count"], 1, "{checks}");
+            assert_eq!(checks["signature"]["count"], 1, "{checks}");
+            // Without a signature that holds over the bytes as they are, nothing is remembered.
+            let mut forged = carrier;
+            forged["assertion"]["clientDataJSON"] = encode_base64url(b"{}").into();
+            let outcome = Bench::new().append(&[forged, key.approve(of("alex", "b"))]).audit(&[]);
+            assert!(!outcome.codes().contains(&"key-shared".to_owned()), "{outcome:#?}");
+        }
+    }
+}
+
+/// Of such a use the approver and the credential are remembered, and nothing that the authenticator says.
+#[test]
+fn what_is_remembered_of_a_key_in_what_is_no_approval() {
+    let other = Passkey { flags: PRESENT_AND_VERIFIED | BACKUP_ELIGIBLE, ..Passkey::new(2).counting(90) };
+    let carrier = || stray(other.approve(of("alex", "b")), "rejected");
+    let unexpected = ("assertion-unexpected", 1);
+    let check = |before: &Value, after: &[Value], expected: &[(&str, u64)]| {
+        let mut bench = Bench::new();
+        let mut of_now = Vec::new();
+        for entry in [&[before.clone(), carrier()], after].concat() {
+            of_now = bench.append(&[entry]).audit(&[]).findings();
+        }
+        let mut expected: Vec<_> =
+            expected.iter().map(|(code, index)| ((*code).to_owned(), Some(*index))).collect();
+        expected.sort_by_key(|(_, index)| *index);
+        assert_eq!(of_now, expected);
+        assert_eq!(bench.audit(&["--full"]).findings(), expected);
+        let mut at_once = Bench::new();
+        let outcome = at_once.append(&[&[before.clone(), carrier()], after].concat()).audit(&[]);
+        assert_eq!(outcome.findings(), expected);
+    };
+    let first = Passkey::new(1).approve(of("alex", "a"));
+    let plain = Passkey::new(2);
+    // A further passkey is told of the first approval that it signs, and once.
+    let (c, d) = (plain.counting(1).approve(of("alex", "c")), plain.counting(2).approve(of("alex", "d")));
+    check(&first, &[c.clone(), d], &[unexpected, ("credential-new", 2)]);
+    let malformed = plain.approve_over(of("alex", "c"), &[&plain.auth_data()[..], &[0]].concat());
+    let d = plain.counting(2).approve(of("alex", "d"));
+    check(&first, &[malformed, d], &[unexpected, ("auth-data-malformed", 2), ("credential-new", 2)]);
+    check(&rejected("a"), &[c], &[unexpected]);
+    let relabelled = Passkey { credential_id: vec![9; 16], ..plain }.approve(of("alex", "c"));
+    check(&rejected("a"), &[relabelled], &[unexpected, ("credential-relabelled", 2)]);
+}
+
 /// The relying party of an entry that nobody signed is the log's word, and judged by no check.
 #[test]
 fn the_rp_id_is_judged_for_approvals_alone() {

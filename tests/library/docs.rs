@@ -18,7 +18,7 @@ use support::cli::{Outcome, program, run};
 /// Programs that a machine may lack.
 const OPTIONAL: [&str; 4] = ["sqlite3", "curl", "node", "python3"];
 
-/// What a comment above a block can be. `ci` is read by `.ci/run`, `try` by `tests/integrations.rs`.
+/// What a comment above a block can be. `ci` is read by `.ci/run`, `try` by `tests/receipts/integrations.rs`.
 const MARKERS: [&str; 7] = ["exit", "background", "not run", "file", "no rows", "ci", "try"];
 
 fn is_installed(program: &str) -> bool {
@@ -131,6 +131,14 @@ fn parses(place: &str, typed: &str) -> bool {
     true
 }
 
+/// Whether there is such a test program, and in it a module where one is named, as in `--test audit lag::`.
+fn is_test(program: &str, filter: Option<&str>) -> bool {
+    let folder = root().join("tests").join(program);
+    let module = filter.and_then(|filter| filter.strip_suffix("::"));
+    folder.join("main.rs").is_file()
+        && module.is_none_or(|module| folder.join(format!("{module}.rs")).is_file())
+}
+
 /// What cannot be run here names commands, files, tests and benches that there are.
 #[test]
 fn what_is_not_run_could_be() {
@@ -151,9 +159,9 @@ fn what_is_not_run_could_be() {
                     files += 1;
                 }
             }
-            for pair in words.windows(2) {
+            for (place, pair) in words.windows(2).enumerate() {
                 let is_there = match *pair {
-                    ["--test", name] => root().join(format!("tests/{name}.rs")).is_file(),
+                    ["--test", name] => is_test(name, words.get(place + 2).copied()),
                     ["--bench", name] => manifest.contains(&format!("[[bench]]\nname = \"{name}\"")),
                     _ => continue,
                 };
@@ -175,8 +183,10 @@ fn commands_in_sentences_have_their_options() {
     for document in Document::all() {
         for span in document.spans() {
             seen += usize::from(parses(&document.name, &span));
-            if let Some(name) = span.strip_prefix("cargo test --test ") {
-                assert!(root().join(format!("tests/{name}.rs")).is_file(), "{}: {span}", document.name);
+            if let Some(named) = span.strip_prefix("cargo test --test ") {
+                let mut words = named.split_whitespace();
+                let is_there = words.next().is_some_and(|name| is_test(name, words.next()));
+                assert!(is_there, "{}: {span}", document.name);
             }
         }
     }

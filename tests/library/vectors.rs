@@ -2,7 +2,7 @@
 //!
 //! A file is picked up because it is there; a kind that nobody handles fails, and so does a file
 //! whose counts are not those that it announces, so that a vector cannot be skipped in silence.
-//! The table is shown by `cargo test --test vectors -- --nocapture`.
+//! The table is shown by `cargo test --test library vectors:: -- --nocapture`.
 
 mod case;
 mod jcs;

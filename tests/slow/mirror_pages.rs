@@ -3,7 +3,7 @@
 //! a log is audited that does something which only that memory can show. The answer must be a fault of ours, or the one
 //! that an undisturbed mirror gives; a bad log never passes, and an honest one is never accused.
 //!
-//! `MIRROR_PAGES=20000 cargo test --test mirror_pages` tries more than the test run does.
+//! `MIRROR_PAGES=20000 cargo test --test slow mirror_pages::` tries more than the test run does.
 
 use countersign::core::text;
 use countersign::mirror::Mirror;

@@ -96,6 +96,12 @@ pub struct Home {
     key: LogKey,
 }
 
+impl Default for Home {
+    fn default() -> Home {
+        Home::new()
+    }
+}
+
 impl Home {
     pub fn new() -> Home {
         Home { folder: quick_tempdir(), key: LogKey::parse(&TestKey::new(1).vkey()).unwrap() }

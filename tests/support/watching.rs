@@ -14,6 +14,12 @@ pub struct Bench {
     pub auditor: Auditor,
 }
 
+impl Default for Bench {
+    fn default() -> Bench {
+        Bench::new()
+    }
+}
+
 impl Bench {
     pub fn new() -> Bench {
         let auditor = Auditor::new(&TestKey::new(1).vkey());

@@ -66,6 +66,14 @@ impl<'a> Wanted<'a> {
 /// # Errors
 /// The log could not be asked or does not have the entry; or what it gave is wrong, or of another entry.
 pub fn make(source: &dyn LogSource, wanted: Wanted<'_>, key: &LogKey) -> Result<Made, NoReceipt> {
+    let made = ask(source, wanted, key);
+    match (&made, source.lacked()) {
+        (Err(none), Some(what)) if none.conclusion == Conclusion::Incomplete => Err(NoReceipt::fault(what)),
+        _ => made,
+    }
+}
+
+fn ask(source: &dyn LogSource, wanted: Wanted<'_>, key: &LogKey) -> Result<Made, NoReceipt> {
     match (source.api(), wanted.index()) {
         (Some(api), _) => from_api(source, api, wanted, key),
         (None, Some(index)) => match from_tiles(source, index, wanted, key) {
