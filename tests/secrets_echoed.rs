@@ -317,7 +317,7 @@ fn no_report_repeats_the_password_of_a_proxy() {
     let url = proxy.url().replace("//", &format!("//{IN_URL}"));
     for (n, said) in letters(PASSWORD).into_iter().chain(coded(PASSWORD)).enumerate() {
         *next.lock().unwrap() = channels(&said)[[0, 6, 7][n % 3]].clone();
-        let mut command = auditor.audit_command("http://log.invalid/", &["--init", "--retry-for", "10ms"]);
+        let mut command = auditor.audit_command("http://log.invalid/", &["--init", "--retry-for", "5m"]);
         command.env("HTTP_PROXY", &url).env("http_proxy", &url).env_remove("NO_PROXY").env_remove("no_proxy");
         let Outcome { exit, stdout, stderr } = run(command);
         assert_eq!(exit, 3, "{said}: {stdout}{stderr}");
@@ -356,7 +356,7 @@ fn no_entry_repeats_a_password() {
             let url = server.url().replace("//", &format!("//{IN_URL}"));
             for url in [url.clone(), format!("api+{url}api")] {
                 let auditor = Auditor::new(&key.vkey());
-                let outcome = auditor.audit(&url, &["--init", "--retry-for", "10ms"]);
+                let outcome = auditor.audit(&url, &["--init", "--retry-for", "5m"]);
                 assert_eq!(outcome.exit, 3, "{said}: {outcome:?}");
                 assert!(outcome.stdout.contains("repeats a secret"), "{said}: {outcome:?}");
                 assert_hidden(PASSWORD, &format!("{}{}", outcome.stdout, outcome.stderr), &said);
