@@ -19,7 +19,7 @@ pub fn escape(text: &str) -> String {
     }
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        if is_unsafe(character) {
+        if is_unseen(character) {
             out.extend(character.escape_unicode());
         } else {
             out.push(character);
@@ -33,7 +33,8 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-fn is_unsafe(character: char) -> bool {
+/// Whether a character is invisible or acts on its surroundings: see [`escape`].
+pub(crate) fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'

@@ -4,6 +4,7 @@ use super::coding::Codings;
 use super::miss::Miss;
 use super::requests::Outcome;
 use super::retry::retry_after;
+use super::spelling::text_of;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING};
 use reqwest::{Response, StatusCode};
 use std::time::SystemTime;
@@ -79,14 +80,15 @@ pub(super) fn page(kind: &str, beginning: &[u8]) -> Miss {
     })
 }
 
-/// A header as text; what is not UTF-8 shows as replacement characters.
+/// A header as text. What is not UTF-8 is Latin-1, which headers were before: replacement characters would hide what it
+/// repeats.
 pub(super) fn header(response: &Response, name: &HeaderName) -> Option<String> {
     values(response, name).next()
 }
 
 fn values(response: &Response, name: &HeaderName) -> impl Iterator<Item = String> {
     let values = response.headers().get_all(name).iter();
-    values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    values.map(|value| text_of(value.as_bytes()))
 }
 
 #[cfg(test)]

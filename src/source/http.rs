@@ -265,12 +265,14 @@ impl Http {
         let Some(mut target) = target else {
             return Err(Miss::Refused(format!("HTTP {} that leads nowhere", response.status())));
         };
+        let as_parsed = target.to_string();
         take_credentials(&mut target);
         if target.origin() == self.base.origin() {
             return Ok(target);
         }
-        // Looked for in what the server wrote: a URL that was parsed has lost its backslashes.
-        if location.is_some_and(|location| self.secrets.are_in(&location)) {
+        // In what the server wrote, as a URL that was parsed has lost its backslashes, and in the URL, which has lost
+        // its `/./` and what else stood in between.
+        if location.into_iter().chain([as_parsed]).any(|text| self.secrets.are_in(&text)) {
             return Err(Miss::Refused(
                 "redirected to another origin, with a secret of yours in the address; not followed"
                     .to_owned(),

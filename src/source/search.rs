@@ -1,17 +1,21 @@
-//! Finds secrets in a text whose characters may each be spelled in their own way.
+//! Finds secrets in a text whose characters may each be spelled in their own way, and have things between them that
+//! nobody sees.
 //!
 //! All forms are looked for at once, from the beginning of the text to its end: at each place stands how much of which
 //! form ends there, once, however many ways lead there. The work is therefore linear in the text, but for forms that
 //! repeat themselves (`aaaa…b`), of which much may end at each place. That is what the budget is for.
 
+use super::letters::Letters;
 use super::spelling::{REACH, Reading, is_escape, read};
 use std::ops::Range;
 
 /// A secret in one of its codings.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Form {
-    pub(super) characters: Vec<char>,
+    /// Its [letters](super::letters), folded if `is_folded`.
+    pub(super) letters: Vec<char>,
     pub(super) coding: Coding,
+    pub(super) is_folded: bool,
     /// Looked for in answers too, and not in messages alone.
     pub(super) in_answers: bool,
 }
@@ -25,11 +29,8 @@ pub(super) enum Coding {
 }
 
 impl Form {
-    fn is_same(&self, found: char, wanted: char, any_case: bool) -> bool {
-        let is_folded = any_case || self.coding == Coding::Hex;
-        found == wanted
-            || is_folded && found.eq_ignore_ascii_case(&wanted)
-            || self.coding == Coding::Base64 && matches!((found, wanted), ('-', '+') | ('_', '/'))
+    fn is_same(&self, found: char, wanted: char) -> bool {
+        found == wanted || self.coding == Coding::Base64 && matches!((found, wanted), ('-', '+') | ('_', '/'))
     }
 }
 
@@ -61,24 +62,23 @@ struct Thread {
 pub(super) struct Search<'a> {
     text: &'a [u8],
     forms: Vec<&'a Form>,
-    any_case: bool,
     beginnings: Beginnings,
     ring: Ring,
     left: usize,
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(text: &'a [u8], forms: Vec<&'a Form>, any_case: bool) -> Search<'a> {
+    pub(super) fn new(text: &'a [u8], forms: Vec<&'a Form>) -> Search<'a> {
         let for_a_byte = STEPS_FOR_A_BYTE.saturating_add(forms.len() / FORMS_FOR_A_STEP);
         let left = text.len().saturating_mul(for_a_byte).saturating_add(STEPS);
-        let beginnings = Beginnings::of(&forms, any_case);
-        Search { text, forms, any_case, beginnings, ring: Ring::new(), left }
+        let beginnings = Beginnings::of(&forms);
+        Search { text, forms, beginnings, ring: Ring::new(), left }
     }
 
     /// The first form that begins at `from` or later, and of those that begin there the longest.
     pub(super) fn next(&mut self, from: usize) -> Result<Option<Range<usize>>, TooMuchWork> {
         let mut best: Option<Range<usize>> = None;
-        let (mut now, mut readings) = (Vec::new(), Vec::new());
+        let (mut now, mut readings, mut letters) = (Vec::new(), Vec::new(), Letters::default());
         let mut at = from;
         self.ring.clear();
         while !self.forms.is_empty() {
@@ -103,11 +103,12 @@ impl<'a> Search<'a> {
             }
             for reading in &readings {
                 self.spend(now.len().saturating_add(1))?;
+                letters.set(reading.character);
                 for thread in &now {
-                    self.advance(*thread, reading, &mut best)?;
+                    self.advance(*thread, reading, &letters, 0, &mut best)?;
                 }
                 if begins {
-                    self.begin(at, reading, &mut best)?;
+                    self.begin(at, reading, &letters, &mut best)?;
                 }
             }
             at = at.saturating_add(1);
@@ -121,42 +122,54 @@ impl<'a> Search<'a> {
         self.left
     }
 
+    /// A form may begin with any of the letters of a character that has several.
     fn begin(
         &mut self,
         start: usize,
         reading: &Reading,
+        letters: &Letters,
         best: &mut Option<Range<usize>>,
     ) -> Result<(), TooMuchWork> {
-        for place in 0.. {
-            let Some(form) = self.beginnings.of_character(reading.character).get(place) else { break };
-            let thread = Thread { form: *form, read: 0, start };
-            self.spend(1)?;
-            self.advance(thread, reading, best)?;
+        for is_folded in [false, true] {
+            for (from, letter) in letters.of(is_folded).iter().enumerate() {
+                for place in 0.. {
+                    let begun = self.beginnings.of_letter(*letter, is_folded).get(place);
+                    let Some(form) = begun else { break };
+                    let thread = Thread { form: *form, read: 0, start };
+                    self.spend(1)?;
+                    self.advance(thread, reading, letters, from, best)?;
+                }
+            }
         }
         Ok(())
     }
 
+    /// Goes on with the letters of a reading, those before `from` left out.
     fn advance(
         &mut self,
-        thread: Thread,
+        mut thread: Thread,
         reading: &Reading,
+        letters: &Letters,
+        from: usize,
         best: &mut Option<Range<usize>>,
     ) -> Result<(), TooMuchWork> {
         let Some(form) = self.forms.get(thread.form) else { return Ok(()) };
-        let wanted = form.characters.get(thread.read);
-        if !wanted.is_some_and(|wanted| form.is_same(reading.character, *wanted, self.any_case)) {
-            return Ok(());
-        }
-        let thread = Thread { read: thread.read.saturating_add(1), ..thread };
-        if thread.read == form.characters.len() {
-            let found = thread.start..reading.last;
-            let is_better = |best: &Range<usize>| {
-                found.start < best.start || found.start == best.start && found.end > best.end
-            };
-            if best.as_ref().is_none_or(is_better) {
-                *best = Some(found);
+        for letter in letters.of(form.is_folded).get(from..).unwrap_or_default() {
+            let wanted = form.letters.get(thread.read);
+            if !wanted.is_some_and(|wanted| form.is_same(*letter, *wanted)) {
+                return Ok(());
             }
-            return Ok(());
+            thread.read = thread.read.saturating_add(1);
+            if thread.read == form.letters.len() {
+                let found = thread.start..reading.last;
+                let is_better = |best: &Range<usize>| {
+                    found.start < best.start || found.start == best.start && found.end > best.end
+                };
+                if best.as_ref().is_none_or(is_better) {
+                    *best = Some(found);
+                }
+                return Ok(());
+            }
         }
         for place in reading.first..=reading.last {
             self.spend(1)?;
@@ -171,23 +184,26 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Which forms a character may be the first of.
+/// Which forms a letter may be the first of.
 struct Beginnings {
-    /// One list for each ASCII character, and the last for all others, which are looked at later.
-    lists: Vec<Vec<usize>>,
+    /// For exact letters and for folded ones: one list for each ASCII letter, and the last for all others, which are
+    /// looked at later.
+    lists: [Vec<Vec<usize>>; 2],
     /// The bytes that one may begin with: a text of many megabytes is looked at closely only there.
     bytes: [bool; 256],
 }
 
 impl Beginnings {
-    fn of(forms: &[&Form], any_case: bool) -> Beginnings {
-        let mut lists = vec![Vec::new(); 129];
+    fn of(forms: &[&Form]) -> Beginnings {
+        let mut lists = [vec![Vec::new(); 129], vec![Vec::new(); 129]];
         for (number, form) in forms.iter().enumerate() {
-            let Some(first) = form.characters.first() else { continue };
-            for (byte, list) in (0..=128).zip(lists.iter_mut()) {
+            let Some(first) = form.letters.first() else { continue };
+            let [exact, folded] = &mut lists;
+            let lists = if form.is_folded { folded } else { exact };
+            for (byte, list) in (0..=128).zip(lists) {
                 let is_first = match byte {
                     128 => !first.is_ascii(),
-                    byte => form.is_same(char::from(byte), *first, any_case),
+                    byte => form.is_same(char::from(byte), *first),
                 };
                 if is_first {
                     list.push(number);
@@ -195,16 +211,28 @@ impl Beginnings {
             }
         }
         let mut beginnings = Beginnings { lists, bytes: [true; 256] };
-        let bytes: Vec<bool> = (0..=u8::MAX)
-            .map(|byte| is_escape(byte) || !beginnings.of_character(char::from(byte)).is_empty())
-            .collect();
+        let mut letters = Letters::default();
+        let mut begins = |byte: u8| {
+            // Any letter may be the first byte of a character: of one that is wider, or has a mark.
+            if is_escape(byte) || byte >= 0xc0 {
+                return true;
+            }
+            letters.set(char::from(byte));
+            [false, true].into_iter().any(|is_folded| {
+                let mut letters = letters.of(is_folded).iter();
+                letters.any(|letter| !beginnings.of_letter(*letter, is_folded).is_empty())
+            })
+        };
+        let bytes: Vec<bool> = (0..=u8::MAX).map(&mut begins).collect();
         beginnings.bytes.iter_mut().zip(bytes).for_each(|(place, may)| *place = may);
         beginnings
     }
 
-    fn of_character(&self, character: char) -> &[usize] {
-        let place = usize::try_from(u32::from(character)).map_or(128, |place| place.min(128));
-        self.lists.get(place).map_or(&[], Vec::as_slice)
+    fn of_letter(&self, letter: char, is_folded: bool) -> &[usize] {
+        let place = usize::try_from(u32::from(letter)).map_or(128, |place| place.min(128));
+        let [exact, folded] = &self.lists;
+        let lists = if is_folded { folded } else { exact };
+        lists.get(place).map_or(&[], Vec::as_slice)
     }
 
     fn may(&self, byte: u8) -> bool {

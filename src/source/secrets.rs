@@ -1,13 +1,16 @@
 //! Secrets that are shown to nobody, in whatever customary spelling they come back.
 //!
 //! Whoever a secret is sent to knows it and may send it back: as it was sent, percent-decoded, as JSON or HTML escapes it,
-//! in hexadecimal or base64, alone or as a part of something longer. What nobody can recognise, such as a cipher, is
-//! not meant.
+//! in hexadecimal or base64, in other case, width or composition, with what is not seen in it, alone or as a part of
+//! something longer. What nobody can recognise, such as a cipher, is not meant.
 
 use super::auth::SHORTEST;
+use super::letters::letters;
+use super::packed::unpacked;
 use super::search::{Coding, Form, Search, TooMuchWork};
-use super::spelling::hex;
+use super::spelling::{hex, text_of};
 use crate::core::encoding::{decode_base64, encode_base64, encode_hex};
+use reqwest::Url;
 
 /// What stands in a secret's place.
 const HIDDEN: &str = "[a secret of yours]";
@@ -20,6 +23,13 @@ const SHORTEST_CODED: usize = 6;
 
 /// The same for answers, which may have millions of such characters.
 const SHORTEST_CODED_IN_ANSWERS: usize = 10;
+
+/// Shorter secrets count in answers in their own case alone, as a few megabytes of base64 have every word of five letters
+/// in some case.
+const SHORTEST_FOLDED_IN_ANSWERS: usize = 8;
+
+/// Base64 in base64 is looked into so often: a log's answer has entries in it, and these what an authenticator signed.
+const MOST_PACKED: usize = 4;
 
 /// Shorter parts of a header's value are not looked for: they are ordinary words.
 const SHORTEST_PART: usize = 8;
@@ -34,31 +44,31 @@ impl Secrets {
     /// A secret that no answer has any business to contain. One of less than four bytes cannot be told from ordinary
     /// text, and is left out.
     pub fn add(&mut self, secret: &str) {
-        self.add_forms(secret, true);
+        self.add_forms(secret.as_bytes(), true);
     }
 
     /// The same for a text that answers may well contain, such as a log's name in a query.
     pub(super) fn add_unshown(&mut self, text: &str) {
-        self.add_forms(text, false);
+        self.add_forms(text.as_bytes(), false);
     }
 
     /// The same for a part of a URL, as it stands there and percent-decoded.
     pub(super) fn add_part(&mut self, part: &str) {
         self.add_unshown(part);
-        self.add_unshown(&percent_decoded(part));
+        self.add_forms(&percent_decoded(part), false);
     }
 
     /// What is sent for a user and a password of a URL, which are percent-encoded there.
     pub(super) fn add_credentials(&mut self, user: &str, password: &str, in_answers: bool) {
         let [plain_user, plain_password] = [user, password].map(percent_decoded);
-        for text in [password, &plain_password] {
+        for text in [password.as_bytes(), &plain_password] {
             self.add_forms(text, in_answers);
         }
         // A token may stand in the place of the user.
         if password.len() < SHORTEST {
-            [user, &plain_user].iter().for_each(|text| self.add_forms(text, false));
+            [user.as_bytes(), &plain_user].iter().for_each(|text| self.add_forms(text, false));
         }
-        self.add_base64(&format!("{plain_user}:{plain_password}"), in_answers);
+        self.push_base64(&[&plain_user[..], b":", &plain_password].concat(), in_answers);
     }
 
     /// The value of a header, and what is in it: the token behind a scheme, a password in `Basic`, a cookie's value.
@@ -68,14 +78,12 @@ impl Secrets {
         if let Some((scheme, token)) = value.split_once(' ')
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         {
-            self.add_forms(token.trim(), token.len() >= SHORTEST_PART);
-            let basic = decode_base64(token.trim()).and_then(|bytes| String::from_utf8(bytes).ok());
-            if let Some(basic) = basic
-                && let Some((_, password)) = basic.split_once(':')
-            {
-                self.add(password);
+            self.add_forms(token.trim().as_bytes(), token.len() >= SHORTEST_PART);
+            let basic = decode_base64(token.trim()).unwrap_or_default();
+            if let Some(colon) = basic.iter().position(|byte| *byte == b':') {
+                self.add_forms(basic.get(colon.saturating_add(1)..).unwrap_or_default(), true);
                 // Also without its padding.
-                self.add_base64(&basic, true);
+                self.push_base64(&basic, true);
             }
         }
         let parts = value.split([' ', ';', ',', '"']).flat_map(|part| {
@@ -84,41 +92,57 @@ impl Secrets {
             [Some(part), value].into_iter().flatten()
         });
         for part in parts.filter(|part| part.len() >= SHORTEST_PART) {
-            self.add_forms(part, name.eq_ignore_ascii_case("cookie"));
+            self.add_forms(part.as_bytes(), name.eq_ignore_ascii_case("cookie"));
         }
     }
 
     /// The base64 of a text, such as the user and the password together.
     pub fn add_base64(&mut self, text: &str, in_answers: bool) {
-        self.push(unpadded(text.as_bytes()), Coding::Base64, in_answers, SHORTEST_CODED);
+        self.push_base64(text.as_bytes(), in_answers);
     }
 
-    fn add_forms(&mut self, secret: &str, in_answers: bool) {
+    fn push_base64(&mut self, bytes: &[u8], in_answers: bool) {
+        self.push_coded(&unpadded(bytes), Coding::Base64, in_answers, SHORTEST_CODED);
+    }
+
+    fn add_forms(&mut self, secret: &[u8], in_answers: bool) {
         if secret.len() < SHORTEST {
             return;
         }
-        self.push(secret.to_owned(), Coding::Plain, in_answers, SHORTEST);
-        self.add_base64(secret, in_answers);
+        let text = text_of(secret);
+        self.push_text(&text, in_answers);
+        in_a_host(&text).into_iter().for_each(|host| self.push_text(&host, in_answers));
+        self.push_base64(secret, in_answers);
         for before in 0..3 {
-            self.push(inside_base64(secret, before), Coding::Base64, in_answers, SHORTEST_PART);
+            let inside = inside_base64(secret, before);
+            self.push_coded(&inside, Coding::Base64, in_answers, SHORTEST_PART);
         }
-        self.push(encode_hex(secret.as_bytes()), Coding::Hex, in_answers, SHORTEST_CODED);
+        self.push_coded(&encode_hex(secret), Coding::Hex, in_answers, SHORTEST_CODED);
     }
 
-    fn push(&mut self, text: String, coding: Coding, in_answers: bool, shortest: usize) {
-        if text.len() < shortest {
-            return;
+    fn push_text(&mut self, text: &str, in_answers: bool) {
+        let is_long = text.len() >= SHORTEST_FOLDED_IN_ANSWERS;
+        self.push(text, Coding::Plain, true, in_answers && is_long, SHORTEST);
+        if in_answers && !is_long {
+            self.push(text, Coding::Plain, false, true, SHORTEST);
         }
-        let in_answers = in_answers && (coding == Coding::Plain || text.len() >= SHORTEST_CODED_IN_ANSWERS);
-        let form = Form { characters: text.chars().collect(), coding, in_answers };
-        if !self.forms.contains(&form) {
+    }
+
+    fn push_coded(&mut self, text: &str, coding: Coding, in_answers: bool, shortest: usize) {
+        self.push(text, coding, true, in_answers && text.len() >= SHORTEST_CODED_IN_ANSWERS, shortest);
+    }
+
+    fn push(&mut self, text: &str, coding: Coding, is_folded: bool, in_answers: bool, shortest: usize) {
+        let form = Form { letters: letters(text, is_folded), coding, is_folded, in_answers };
+        let length: usize = form.letters.iter().map(|letter| letter.len_utf8()).sum();
+        if length >= shortest && !self.forms.contains(&form) {
             self.forms.push(form);
         }
     }
 
     /// `text` without any of them.
     pub fn hide(&self, text: &str) -> String {
-        let mut search = Search::new(text.as_bytes(), self.forms.iter().collect(), true);
+        let mut search = Search::new(text.as_bytes(), self.forms.iter().collect());
         let mut out = Vec::new();
         let mut at = 0;
         loop {
@@ -138,21 +162,41 @@ impl Secrets {
 
     /// Whether a message repeats any of them, as far as can be told with bounded work.
     pub fn are_in(&self, message: &str) -> bool {
-        let mut search = Search::new(message.as_bytes(), self.forms.iter().collect(), true);
+        let mut search = Search::new(message.as_bytes(), self.forms.iter().collect());
         search.next(0) != Ok(None)
     }
 
-    /// Why an answer is not to be kept: it repeats one that it must not, or may.
+    /// Why an answer is not to be kept: it repeats one that it must not, or may. What stands in base64 in it counts, as
+    /// that is decoded and then shown.
     pub(super) fn refusal(&self, answer: &[u8]) -> Option<&'static str> {
-        let forms = self.forms.iter().filter(|form| form.in_answers).collect();
-        match Search::new(answer, forms, false).next(0) {
-            Ok(None) => None,
-            Ok(Some(_)) => Some("the answer repeats a secret that was sent; it was not kept"),
-            Err(TooMuchWork) => Some(
-                "the answer is so much like a secret that was sent that looking for it takes too long; it was not kept",
-            ),
+        let forms: Vec<&Form> = self.forms.iter().filter(|form| form.in_answers).collect();
+        if forms.is_empty() {
+            return None;
         }
+        let mut unpacked_answer;
+        let mut text = answer;
+        for _ in 0..=MOST_PACKED {
+            match Search::new(text, forms.clone()).next(0) {
+                Ok(None) => {}
+                Ok(Some(_)) => return Some("the answer repeats a secret that was sent; it was not kept"),
+                Err(TooMuchWork) => {
+                    return Some(
+                        "the answer is so much like a secret that was sent that looking for it takes too long; it was \
+                         not kept",
+                    );
+                }
+            }
+            unpacked_answer = unpacked(text);
+            text = &unpacked_answer;
+        }
+        None
     }
+}
+
+/// What a URL makes of it as the name of a host, where it is one that is not spelled out.
+fn in_a_host(text: &str) -> Option<String> {
+    let url = Url::parse(&format!("http://{text}/")).ok().filter(|_| !text.is_ascii())?;
+    url.host_str().map(str::to_owned)
 }
 
 fn unpadded(bytes: &[u8]) -> String {
@@ -161,15 +205,15 @@ fn unpadded(bytes: &[u8]) -> String {
 
 /// What base64 makes of the secret whatever stands around it, where so many bytes more than a multiple of three stand
 /// before it.
-fn inside_base64(secret: &str, before: usize) -> String {
+fn inside_base64(secret: &[u8], before: usize) -> String {
     let mut bytes = vec![0; before];
-    bytes.extend_from_slice(secret.as_bytes());
+    bytes.extend_from_slice(secret);
     // Of six bits each, those that are partly of what is before, and those that are partly of what is behind.
     let (first, whole) = (before.saturating_mul(8).div_ceil(6), bytes.len().saturating_mul(8) / 6);
     unpadded(&bytes).get(first..whole).unwrap_or_default().to_owned()
 }
 
-fn percent_decoded(text: &str) -> String {
+fn percent_decoded(text: &str) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((first, further)) = rest.split_first() {
         let coded = rest.strip_prefix(b"%").and_then(|rest| hex(rest, 2));
@@ -184,7 +228,7 @@ fn percent_decoded(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    bytes
 }
 
 #[cfg(test)]
@@ -282,8 +326,11 @@ mod tests {
         assert!(word.are_in("CHECKPOINT") && !word.are_in_answer(b"checkpoint"));
         let mut token = Secrets::default();
         token.add("Tk-s3cret-bearer");
-        assert!(token.are_in_answer(b"x Tk-s3cret-bearer") && !token.are_in_answer(b"tk-S3CRET-bearer"));
+        token.add("Sh0rt");
+        assert!(token.are_in_answer(b"x Tk-s3cret-bearer") && token.are_in_answer(b"tk-S3CRET-bearer"));
         assert!(!token.are_in_answer(b"\xff\xfe%ff\\xff"));
+        // A short one is, in some case, in every answer that is long enough.
+        assert!(token.are_in_answer(b"x Sh0rt") && !token.are_in_answer(b"sh0rt") && token.are_in("sh0rt"));
     }
 
     #[test]

@@ -13,7 +13,72 @@ const MOST_BACKSLASHES: usize = 1 << MOST_NESTED;
 const MOST_BRACED: usize = 6;
 
 /// What an entity has between its signs.
-const MOST_NAMED: usize = 9;
+const MOST_NAMED: usize = 12;
+
+/// The entities that HTML has for punctuation, spaces, and letters that are no letter with a mark.
+const NAMED: [(&str, char); 55] = [
+    ("amp", '&'),
+    ("AMP", '&'),
+    ("lt", '<'),
+    ("LT", '<'),
+    ("gt", '>'),
+    ("GT", '>'),
+    ("quot", '"'),
+    ("QUOT", '"'),
+    ("apos", '\''),
+    ("nbsp", ' '),
+    ("Tab", '\t'),
+    ("NewLine", '\n'),
+    ("shy", '\u{ad}'),
+    ("zwj", '\u{200d}'),
+    ("zwnj", '\u{200c}'),
+    ("excl", '!'),
+    ("num", '#'),
+    ("dollar", '$'),
+    ("percnt", '%'),
+    ("lpar", '('),
+    ("rpar", ')'),
+    ("ast", '*'),
+    ("midast", '*'),
+    ("plus", '+'),
+    ("comma", ','),
+    ("period", '.'),
+    ("sol", '/'),
+    ("colon", ':'),
+    ("semi", ';'),
+    ("equals", '='),
+    ("quest", '?'),
+    ("commat", '@'),
+    ("lsqb", '['),
+    ("lbrack", '['),
+    ("bsol", '\\'),
+    ("rsqb", ']'),
+    ("rbrack", ']'),
+    ("Hat", '^'),
+    ("lowbar", '_'),
+    ("UnderBar", '_'),
+    ("grave", '`'),
+    ("lcub", '{'),
+    ("lbrace", '{'),
+    ("verbar", '|'),
+    ("vert", '|'),
+    ("VerticalLine", '|'),
+    ("rcub", '}'),
+    ("rbrace", '}'),
+    ("szlig", 'ß'),
+    ("aelig", 'æ'),
+    ("eth", 'ð'),
+    ("thorn", 'þ'),
+    ("euro", '€'),
+    ("pound", '£'),
+    ("sect", '§'),
+];
+
+/// The marks that an entity may name behind a letter. Marks are none of a secret's letters.
+const MARKS: [&str; 14] = [
+    "uml", "acute", "grave", "circ", "tilde", "ring", "cedil", "caron", "macr", "breve", "ogon", "dot",
+    "dblac", "strok",
+];
 
 /// More bytes than any spelling of one character has. The longest are four bytes that are percent-encoded four times
 /// over, and all the backslashes with `u{10ffff}` behind them.
@@ -45,7 +110,12 @@ pub(super) fn read(text: &[u8], at: usize, readings: &mut Vec<Reading>) {
     };
     literal(text).into_iter().for_each(&mut push);
     match text.first() {
-        Some(b'%') => (0..MOST_NESTED).filter_map(|nested| percent(text, nested)).for_each(push),
+        Some(b'%') => {
+            (0..MOST_NESTED).filter_map(|nested| percent(text, nested)).for_each(&mut push);
+            (0..MOST_NESTED).filter_map(|nested| percent_latin(text, nested)).for_each(&mut push);
+            // As the `escape` of JavaScript writes it.
+            text.strip_prefix(b"%u").and_then(four_digits).into_iter().for_each(push);
+        }
         Some(b'&') => entity(text).into_iter().for_each(push),
         // In a query.
         Some(b'+') => text.get(1..).map(|rest| (' ', rest)).into_iter().for_each(push),
@@ -71,27 +141,29 @@ fn literal(text: &[u8]) -> Option<(char, &[u8])> {
     if first.is_ascii() {
         return Some((char::from(*first), rest));
     }
-    (2..=4).find_map(|length| {
+    let found = (2..=4).find_map(|length| {
         let (character, rest) = text.split_at_checked(length)?;
         Some((std::str::from_utf8(character).ok()?.chars().next()?, rest))
-    })
+    });
+    // A letter of Latin-1. The other half of its bytes is inside of characters of UTF-8.
+    found.or((*first >= 0xc0).then_some((char::from(*first), rest)))
+}
+
+/// Bytes that are UTF-8, or else Latin-1.
+pub(super) fn text_of(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().copied().map(char::from).collect(),
+    }
 }
 
 /// `%41`, or `%2541` where that was encoded once more.
 fn percent(text: &[u8], nested: usize) -> Option<(char, &[u8])> {
-    let byte = |text: &'_ [u8]| -> Option<(u8, usize)> {
-        let mut rest = text.strip_prefix(b"%")?;
-        for _ in 0..nested {
-            rest = rest.strip_prefix(b"25")?;
-        }
-        let (value, rest) = hex(rest, 2)?;
-        Some((u8::try_from(value).ok()?, text.len().saturating_sub(rest.len())))
-    };
     let (mut bytes, mut rest) = ([0; 4], text);
     for length in 1..=bytes.len() {
-        let (value, read) = byte(rest)?;
+        let (value, behind) = percent_byte(rest, nested)?;
         *bytes.get_mut(length.saturating_sub(1))? = value;
-        rest = rest.get(read..)?;
+        rest = behind;
         let found = std::str::from_utf8(bytes.get(..length)?).ok();
         if let Some(found) = found.and_then(|text| text.chars().next()) {
             return Some((found, rest));
@@ -100,18 +172,50 @@ fn percent(text: &[u8], nested: usize) -> Option<(char, &[u8])> {
     None
 }
 
-/// What stands behind backslashes: `u0041`, `u{41}`, `x41`, or a character itself.
-fn escaped(text: &[u8]) -> [Option<(char, &[u8])>; 4] {
+fn percent_byte(text: &[u8], nested: usize) -> Option<(u8, &[u8])> {
+    let mut rest = text.strip_prefix(b"%")?;
+    for _ in 0..nested {
+        rest = rest.strip_prefix(b"25")?;
+    }
+    let (value, rest) = hex(rest, 2)?;
+    Some((u8::try_from(value).ok()?, rest))
+}
+
+/// `%e4`, where what was encoded is Latin-1.
+fn percent_latin(text: &[u8], nested: usize) -> Option<(char, &[u8])> {
+    let (value, rest) = percent_byte(text, nested)?;
+    (value >= 0xa0).then_some((char::from(value), rest))
+}
+
+/// What stands behind backslashes: `u0041`, `ud83d\ude00`, `u{41}`, `x41`, `n`, or a character itself.
+fn escaped(text: &[u8]) -> [Option<(char, &[u8])>; 6] {
     let braced = text.strip_prefix(b"u{").and_then(|rest| {
         let length = rest.iter().take(MOST_BRACED.saturating_add(1)).position(|byte| *byte == b'}')?;
         let (value, rest) = hex(rest, length)?;
         Some((value, rest.strip_prefix(b"}")?))
     });
-    let four = text.strip_prefix(b"u").and_then(|rest| hex(rest, 4));
     let two = text.strip_prefix(b"x").and_then(|rest| hex(rest, 2));
-    let [braced, four, two] =
-        [braced, four, two].map(|coded| coded.and_then(|(value, rest)| Some((char::from_u32(value)?, rest))));
-    [literal(text), braced, four, two]
+    let [braced, two] =
+        [braced, two].map(|coded| coded.and_then(|(value, rest)| Some((char::from_u32(value)?, rest))));
+    let four = text.strip_prefix(b"u").and_then(four_digits);
+    // A line end and its like, which are not seen.
+    let control = text.split_first().filter(|(letter, _)| b"nrtbfv0a".contains(letter));
+    [literal(text), braced, four, pair(text), two, control.map(|(_, rest)| ('\n', rest))]
+}
+
+fn four_digits(text: &[u8]) -> Option<(char, &[u8])> {
+    let (value, rest) = hex(text, 4)?;
+    Some((char::from_u32(value)?, rest))
+}
+
+/// `ud83d\ude00`: a character that UTF-16 has in two halves, each escaped.
+fn pair(text: &[u8]) -> Option<(char, &[u8])> {
+    let (high, rest) = hex(text.strip_prefix(b"u")?, 4)?;
+    let run = rest.iter().take(MOST_BACKSLASHES).take_while(|byte| **byte == b'\\').count();
+    let (low, rest) = hex(rest.get(run..)?.strip_prefix(b"u")?, 4)?;
+    let halves = [u16::try_from(high).ok()?, u16::try_from(low).ok()?];
+    let character = char::decode_utf16(halves).next()?.ok()?;
+    (run > 0 && character.len_utf16() == halves.len()).then_some((character, rest))
 }
 
 /// `&#65;`, `&#x41;` or `&amp;`.
@@ -121,22 +225,27 @@ fn entity(text: &[u8]) -> Option<(char, &[u8])> {
     let (name, rest) = text.split_at_checked(length)?;
     let rest = rest.strip_prefix(b";")?;
     let name = std::str::from_utf8(name).ok()?;
-    let found = match name {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        _ => {
-            let number = name.strip_prefix('#')?;
-            let value = match number.strip_prefix(['x', 'X']) {
-                Some(number) => u32::from_str_radix(number, 16),
-                None => number.parse(),
-            };
-            char::from_u32(value.ok()?)?
-        }
+    let found = match name.strip_prefix('#') {
+        Some(number) => char::from_u32(match number.strip_prefix(['x', 'X']) {
+            Some(number) => u32::from_str_radix(number, 16).ok()?,
+            None => number.parse().ok()?,
+        })?,
+        None => named(name)?,
     };
     Some((found, rest))
+}
+
+fn named(name: &str) -> Option<char> {
+    if let Some((_, character)) = NAMED.iter().find(|(known, _)| *known == name) {
+        return Some(*character);
+    }
+    let mut rest = name.chars();
+    let letter = rest.next().filter(char::is_ascii_alphabetic)?;
+    match rest.as_str() {
+        "slash" => Some(if letter.is_ascii_uppercase() { 'Ø' } else { 'ø' }),
+        "Elig" => Some('Æ'),
+        mark => MARKS.contains(&mark).then_some(letter),
+    }
 }
 
 /// So many hexadecimal digits, in capitals or not.
@@ -163,6 +272,11 @@ mod tests {
             "€",
             "+",
             "x41",
+            "ud83d\\\\ude00",
+            "%u20ac",
+            "%2525e4",
+            "&VerticalLine;",
+            "&#0000000065;",
         ];
         let mut text: String = pieces.concat();
         text.push_str(&"\\".repeat(40));

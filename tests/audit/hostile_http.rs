@@ -13,12 +13,13 @@ use support::{HANG, Reply, Request, TestServer};
 const FILES: [&str; 6] =
     ["checkpoint", "sth", "tile/0/000", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/44"];
 
-fn impatient() -> HttpOptions {
+/// For what answers at once: nothing that holds this machine up makes an answer late.
+fn patient() -> HttpOptions {
     let ms = Duration::from_millis;
     HttpOptions {
-        connect_timeout: ms(400),
-        attempt_timeout: ms(400),
-        resource_timeout: ms(1500),
+        connect_timeout: HANG,
+        attempt_timeout: HANG,
+        resource_timeout: HANG,
         retries: 1,
         later_retries: 1,
         backoff_base: ms(1),
@@ -29,6 +30,12 @@ fn impatient() -> HttpOptions {
         env_proxy: false,
         ..HttpOptions::default()
     }
+}
+
+/// For what never does.
+fn impatient() -> HttpOptions {
+    let ms = Duration::from_millis;
+    HttpOptions { attempt_timeout: ms(400), resource_timeout: ms(1500), ..patient() }
 }
 
 fn log() -> Files {
@@ -50,8 +57,26 @@ fn server(files: Files, file: &str, odd: impl Fn(&Request) -> Reply + Send + Syn
 
 /// Audits the log with one odd file, from scratch and in bounded time.
 fn audit(lab: &Lab, file: &str, odd: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Answer {
+    audit_with(&patient(), lab, file, odd)
+}
+
+/// The same with a file that never comes to its end. What else is late under load is undecided as well.
+fn audit_in_a_hurry(
+    lab: &Lab,
+    file: &str,
+    odd: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+) -> Answer {
+    audit_with(&impatient(), lab, file, odd)
+}
+
+fn audit_with(
+    options: &HttpOptions,
+    lab: &Lab,
+    file: &str,
+    odd: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+) -> Answer {
     let server = server(log(), file, odd);
-    let source = source::open(&server.url(), false, &impatient()).unwrap_or_else(|error| panic!("{error}"));
+    let source = source::open(&server.url(), false, options).unwrap_or_else(|error| panic!("{error}"));
     let started = Instant::now();
     let answer = lab.desk(0).audit(source.as_ref());
     assert!(started.elapsed() < HANG, "{file}: {:?}", started.elapsed());
@@ -107,11 +132,7 @@ fn what_could_not_be_fetched_is_undecided() {
         );
         undecided("a redirect elsewhere", file, &audit(&lab, file, moved("http://127.0.0.1:9/checkpoint")));
         undecided("a redirect to a file", file, &audit(&lab, file, moved("file:///etc/passwd")));
-        undecided(
-            "no answer",
-            file,
-            &audit(&lab, file, |_| Reply::ok("late").after(Duration::from_millis(900))),
-        );
+        undecided("no answer", file, &audit_in_a_hurry(&lab, file, |_| Reply::ok("late").after(HANG)));
         undecided("a closed connection", file, &audit(&lab, file, |_| Reply::raw("")));
         undecided("no HTTP", file, &audit(&lab, file, |_| Reply::raw("SSH-2.0-OpenSSH_9.6\r\n")));
         undecided(
@@ -122,11 +143,11 @@ fn what_could_not_be_fetched_is_undecided() {
         undecided(
             "a slow drip",
             file,
-            &audit(&lab, file, |_| {
+            &audit_in_a_hurry(&lab, file, |_| {
                 Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n").drip(
                     b'x',
                     Duration::from_millis(20),
-                    100,
+                    4900,
                 )
             }),
         );
@@ -153,7 +174,7 @@ fn other_content_types_are_no_reason_to_refuse() {
         None => not_found(),
     });
     let lab = Lab::of_key(&TestKey::new(1).vkey());
-    let source = source::open(&server.url(), false, &impatient()).unwrap_or_else(|error| panic!("{error}"));
+    let source = source::open(&server.url(), false, &patient()).unwrap_or_else(|error| panic!("{error}"));
     let answer = lab.desk(0).audit(source.as_ref());
     assert!(answer.is_clean(), "{answer:?}");
 }
@@ -181,8 +202,7 @@ fn a_log_that_comes_back_is_read_on() {
     for file in FILES {
         let desk = lab.desk(0);
         let flaky = server(log(), file, |_| Reply::status("503 Service Unavailable", "", ""));
-        let source =
-            source::open(&flaky.url(), false, &impatient()).unwrap_or_else(|error| panic!("{error}"));
+        let source = source::open(&flaky.url(), false, &patient()).unwrap_or_else(|error| panic!("{error}"));
         undecided("an outage", file, &desk.audit(source.as_ref()));
         let files = log();
         let honest = support::lab::MemoryLog { files: &files, instead: None }.source();

@@ -26,6 +26,7 @@ mod regressions;
 mod report_shown;
 mod scarce;
 mod scarce_later;
+mod secrets_echoed;
 mod source_parity;
 mod stop;
 mod testlog;

@@ -6,11 +6,11 @@ use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use support::case::fixtures;
 use support::cli::{Auditor, program, run};
-use support::monitor::{Monitor, config, log_table};
-use support::served::Served;
+use support::monitor::{Monitor, config, hasty_log_table, log_table};
+use support::served::{Held, Served};
 
 /// A log with few passkeys, which are made quickly.
 fn serve(arguments: &[&str]) -> Served {
@@ -141,7 +141,8 @@ fn an_outage_is_no_accusation_and_ends() {
     let mut log = serve_demo(&[]);
     let address = log.url.trim_start_matches("http://").trim_end_matches("/log").to_owned();
     let auditor = Auditor::new(log.log_key());
-    let monitor = Monitor::start(&watch(&auditor, &log, ""));
+    let table = hasty_log_table("main", &log.tiles_url(), &auditor.db(), log.log_key(), "init = true");
+    let monitor = Monitor::start(&config(auditor.directory(), &table));
     monitor.wait("audited");
     log.child.kill().unwrap();
     log.child.wait().unwrap();
@@ -169,16 +170,15 @@ fn an_outage_is_no_accusation_and_ends() {
 
 #[test]
 fn a_stop_in_the_middle_of_an_audit_is_soon_and_harmless() {
-    let log = serve_demo(&["--disturb", "slow:700", "--page", "40"]);
+    let log = serve_demo(&["--page", "40"]);
     let auditor = Auditor::new(log.log_key());
     for (way, signal) in [("", "TERM"), ("api+", "INT")] {
-        let table =
-            log_table("main", &format!("{way}{}", log.url), &auditor.db(), log.log_key(), "init = true");
-        let before = log.stats()["requests"].as_u64().unwrap();
+        // The head is answered, and the entries are not.
+        let held = Held::at(&log, "entries");
+        let url = format!("{way}{}", held.url());
+        let table = log_table("main", &url, &auditor.db(), log.log_key(), "init = true");
         let mut monitor = Monitor::start(&config(auditor.directory(), &format!("{table}workers = 1\n")));
-        monitor.wait("started");
-        log.wait_asked(before + 2);
-        let begun = Instant::now();
+        held.wait_asked();
         monitor.signal(signal);
         assert_eq!(monitor.end(support::HANG), 0, "{way}: {:#?}", monitor.events());
         // Not after its patience with what was under way.
@@ -189,7 +189,6 @@ fn a_stop_in_the_middle_of_an_audit_is_soon_and_harmless() {
             monitor.events()
         );
         monitor.wait("audit-stopped");
-        println!("{way}stopped after {:?}", begun.elapsed());
         // The mirror opens without --init, and what is missing is fetched.
         let next = auditor.audit(fixtures().join("demo"), &[]);
         assert_eq!(
@@ -254,13 +253,15 @@ fn an_init_that_is_left_in_is_said() {
 
 #[test]
 fn of_two_monitors_on_one_mirror_the_second_says_so() {
-    let slow = serve_demo(&["--disturb", "slow:700", "--page", "40"]);
-    let auditor = Auditor::new(slow.log_key());
-    let path = watch(&auditor, &slow, "workers = 1");
+    let log = serve_demo(&["--page", "40"]);
+    let auditor = Auditor::new(log.log_key());
+    let held = Held::at(&log, "entries");
+    let more = "init = true\nworkers = 1";
+    let table = log_table("main", &held.url(), &auditor.db(), log.log_key(), more);
+    let path = config(auditor.directory(), &table);
     let first = Monitor::start(&path);
-    first.wait("started");
     // It has the mirror before it asks anything.
-    slow.wait_asked(1);
+    held.wait_asked();
     let second = Monitor::start(&path);
     let said = second.wait("in-use");
     assert!(said["message"].as_str().unwrap().contains("in use"), "{said}");
@@ -268,6 +269,7 @@ fn of_two_monitors_on_one_mirror_the_second_says_so() {
     assert!(first.of_kind("in-use").is_empty());
     // It is tried again, and once the first is gone it gets through.
     drop(first);
+    held.go_on();
     let audited = second.wait("audited");
     assert_eq!(audited["verdict"], "clean", "{audited}");
     second.wait_health(200, "ok");

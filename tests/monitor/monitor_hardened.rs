@@ -2,11 +2,11 @@
 
 #![cfg(target_os = "linux")]
 
-use std::io::Write as _;
+use rustix::fs::inotify;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 use support::cli::{Auditor, program, run};
 use support::monitor::{Monitor, config, log_table};
 use support::served::Served;
@@ -38,6 +38,21 @@ fn wait_slow(auditor: &Auditor) {
     support::until("an alert", || begun.exists());
 }
 
+/// Tells when somebody has read a file to its end, which a reload does before it waits for the audits.
+struct Reads(std::fs::File);
+
+impl Reads {
+    fn of(path: &Path) -> Reads {
+        let queue = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+        inotify::add_watch(&queue, path, inotify::WatchFlags::CLOSE_NOWRITE).unwrap();
+        Reads(queue.into())
+    }
+
+    fn wait(&mut self) {
+        support::until("read", || self.0.read(&mut [0; 1024]).is_ok_and(|bytes| bytes > 0));
+    }
+}
+
 fn go_on(auditor: &Auditor) {
     std::fs::write(auditor.directory().join("go"), "").unwrap();
 }
@@ -50,11 +65,13 @@ fn lying() -> Served {
 fn a_reload_during_a_reload_is_made_afterwards() {
     let log = lying();
     let auditor = Auditor::new(log.log_key());
-    let monitor = Monitor::start(&watch(&auditor, &log, "1h", &slow(&auditor)));
+    let path = watch(&auditor, &log, "1h", &slow(&auditor));
+    let monitor = Monitor::start(&path);
     wait_slow(&auditor);
     watch(&auditor, &log, "2h", &slow(&auditor));
+    let mut reads = Reads::of(&path);
     monitor.signal("HUP");
-    std::thread::sleep(Duration::from_millis(700));
+    reads.wait();
     assert!(monitor.of_kind("reloaded").is_empty(), "nothing was waited for: {:#?}", monitor.events());
     watch(&auditor, &log, "3h", &slow(&auditor));
     monitor.signal("HUP");
@@ -68,10 +85,12 @@ fn a_reload_during_a_reload_is_made_afterwards() {
 fn a_stop_during_a_reload_is_the_first() {
     let log = lying();
     let auditor = Auditor::new(log.log_key());
-    let mut monitor = Monitor::start(&watch(&auditor, &log, "1h", &slow(&auditor)));
+    let path = watch(&auditor, &log, "1h", &slow(&auditor));
+    let mut monitor = Monitor::start(&path);
     wait_slow(&auditor);
+    let mut reads = Reads::of(&path);
     monitor.signal("HUP");
-    std::thread::sleep(Duration::from_millis(300));
+    reads.wait();
     monitor.signal("TERM");
     monitor.wait("stopping");
     go_on(&auditor);

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use support::case::fixtures;
 use support::cli::Auditor;
-use support::monitor::{Monitor, config, log_table};
+use support::monitor::{Monitor, config, hasty_log_table, log_table};
 use support::served::Served;
 use support::text::assert_fit_for_a_terminal;
 
@@ -38,7 +38,7 @@ static PAGE: LazyLock<String> = LazyLock::new(|| {
     );
     let lying = log_table("main", &log.tiles_url(), &auditor.db(), log.log_key(), &peer);
     let other = auditor.directory().join("other.db");
-    let away = log_table(
+    let away = hasty_log_table(
         "away",
         "http://127.0.0.1:1/",
         &other,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use support::cli::{Auditor, Outcome, program, run};
-use support::monitor::{Monitor, config, log_table};
+use support::monitor::{Monitor, config, hasty_log_table, log_table};
 use support::served::Served;
 use support::{Reply, TestServer};
 
@@ -54,7 +54,7 @@ impl Side {
         );
         let more = format!("init = true\ncontact = {:?}\n{peers}", self.contact);
         let url = if self.api { log.api_url() } else { log.tiles_url() };
-        let table = log_table("main", &url, &self.auditor.db(), log.log_key(), &more);
+        let table = hasty_log_table("main", &url, &self.auditor.db(), log.log_key(), &more);
         config(self.auditor.directory(), &format!("{alert}{table}"))
     }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 use support::cli::Auditor;
-use support::monitor::{Monitor, config, log_table};
+use support::monitor::{Monitor, config, hasty_log_table};
 use support::served::Served;
 
 /// What one channel was told, by key: the same key is the same alert.
@@ -48,7 +48,7 @@ fn each_hit_is_told_once_to_whom_its_rule_names_across_kills() {
         channel("mail", "warning"),
         "[[watch]]\nname = \"rejections\"\ndecision = \"rejected\"\nseverity = \"info\"\nchannels = [\"pager\"]\n".to_owned(),
         "[[watch]]\nname = \"expiries\"\ndecision = \"expired\"\n".to_owned(),
-        log_table("main", &log.tiles_url(), &auditor.db(), log.log_key(), "init = true\n"),
+        hasty_log_table("main", &log.tiles_url(), &auditor.db(), log.log_key(), "init = true\n"),
     ];
     let path = config(folder, &tables.concat());
     let mut random = fastrand::Rng::with_seed(17);

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use support::cli::Auditor;
-use support::monitor::{Monitor, config, log_table};
+use support::monitor::{Monitor, config, hasty_log_table};
 use support::process::Process;
 use support::receivers::Receivers;
 use support::served::Served;
@@ -101,7 +101,7 @@ fn a_long_life_leaks_nothing_misses_nothing_and_accuses_nobody() {
     let receivers = Receivers::start(auditor.directory());
     let write = |interval: &str| {
         let more = format!("interval = {interval:?}\ninit = {}\n", !auditor.db().exists());
-        let table = log_table("main", &url, &auditor.db(), &key, &more);
+        let table = hasty_log_table("main", &url, &auditor.db(), &key, &more);
         config(auditor.directory(), &format!("{}\n{table}", receivers.tables()))
     };
     let path = write("300ms");

@@ -19,11 +19,20 @@ pub struct Monitor {
     events: Arc<Mutex<Vec<Value>>>,
 }
 
-/// A `[[log]]` of a config, with patience of a test; `more` is further lines.
+/// A `[[log]]` of a config of a log that answers, however late that is; `more` is further lines.
 pub fn log_table(name: &str, log: &str, db: &Path, key: &str, more: &str) -> String {
+    table(name, log, db, key, &format!("timeout = \"5m\"\nretry-for = \"5m\"\n{more}"))
+}
+
+/// The same of a log that goes away, with patience of a test.
+pub fn hasty_log_table(name: &str, log: &str, db: &Path, key: &str, more: &str) -> String {
+    table(name, log, db, key, &format!("timeout = \"5m\"\nretry-for = \"2s\"\n{more}"))
+}
+
+fn table(name: &str, log: &str, db: &Path, key: &str, more: &str) -> String {
     format!(
         "[[log]]\nname = {name:?}\nlog = {log:?}\ndb = {db:?}\nlog-key = {key:?}\nrp-id = {RP_ID:?}\n\
-         allow-origin = [{WEB_ORIGIN:?}]\ntimeout = \"2s\"\nretry-for = \"2s\"\n{more}\n"
+         allow-origin = [{WEB_ORIGIN:?}]\n{more}\n"
     )
 }
 

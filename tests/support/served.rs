@@ -1,8 +1,11 @@
 //! `countersign-testlog serve`, started for one test and ended with it.
 
+use super::{Reply, TestServer};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// A log over HTTP in a process of its own.
 pub struct Served {
@@ -59,6 +62,56 @@ impl Served {
     #[track_caller]
     pub fn wait_asked(&self, requests: u64) {
         super::until("asked so often", || self.stats()["requests"].as_u64().unwrap() >= requests);
+    }
+}
+
+/// A log in front of which some requests are held until the test lets them go on.
+pub struct Held {
+    front: TestServer,
+    asked: Arc<AtomicBool>,
+    go: Arc<AtomicBool>,
+}
+
+impl Held {
+    /// Holds every request whose path has this part.
+    pub fn at(log: &Served, part: &'static str) -> Held {
+        let (asked, go) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let seen = Arc::clone(&asked);
+        let (may_go, behind) = (Arc::clone(&go), log.url.trim_end_matches('/').to_owned());
+        let front = TestServer::start(move |request| {
+            if request.path.contains(part) {
+                seen.store(true, SeqCst);
+                super::until("let go on", || may_go.load(SeqCst));
+            }
+            let client =
+                reqwest::blocking::Client::builder().no_proxy().timeout(super::HANG).build().unwrap();
+            let answer = client.get(format!("{behind}{}", request.path)).send().unwrap();
+            let status = answer.status().to_string();
+            Reply::status(&status, "Content-Type: application/octet-stream\r\n", answer.bytes().unwrap())
+        });
+        Held { front, asked, go }
+    }
+
+    /// What `--log` is for the tiled log, and with `api+` before it for the JSON API.
+    pub fn url(&self) -> String {
+        self.front.url()
+    }
+
+    /// Waits until one of them is held.
+    #[track_caller]
+    pub fn wait_asked(&self) {
+        super::until("held", || self.asked.load(SeqCst));
+    }
+
+    /// Answers them, and holds none any more.
+    pub fn go_on(&self) {
+        self.go.store(true, SeqCst);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.go_on();
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use support::cli::Auditor;
-use support::monitor::{Monitor, config, log_table};
+use support::monitor::{Monitor, config, hasty_log_table};
 use support::receivers::{Got, Receivers};
 use support::served::Served;
 
@@ -105,7 +105,7 @@ impl World {
     fn configure(&self, init: &str) {
         let log = self.log.as_ref().expect("it is configured while its log is there");
         let more = format!("{init}{}", self.case.more);
-        let table = log_table("main", &log.tiles_url(), &self.auditor.db(), log.log_key(), &more);
+        let table = hasty_log_table("main", &log.tiles_url(), &self.auditor.db(), log.log_key(), &more);
         let peer = self.peer.as_ref().map_or(String::new(), |(monitor, _)| monitor.url("/heads?log=main"));
         let after = self.case.tables.replace("{peer}", &peer);
         let tables = format!("{}\n{table}{after}", self.receivers.tables());
@@ -261,7 +261,7 @@ impl World {
 fn peer(log: &Served) -> (Monitor, Auditor) {
     let auditor = Auditor::new(log.log_key());
     let more = "init = true\ncontact = \"mallory\"\n";
-    let table = log_table("main", &log.tiles_url(), &auditor.db(), log.log_key(), more);
+    let table = hasty_log_table("main", &log.tiles_url(), &auditor.db(), log.log_key(), more);
     let monitor = Monitor::start(&config(auditor.directory(), &table));
     monitor.wait("audited");
     (monitor, auditor)
