@@ -98,9 +98,9 @@ impl Beside {
 
     /// Whether it is in the file.
     fn write(&self, note: &Note) -> bool {
-        let text = serde_json::to_string(note).unwrap_or_default();
         let (mirror, path) = self.places();
-        let written = replace(&path, &mirror, text.as_bytes());
+        let text = serde_json::to_string(note).map_err(std::io::Error::from);
+        let written = text.and_then(|text| replace(&path, &mirror, text.as_bytes()));
         let kept = if written.is_err() { Some(note.clone()) } else { None };
         *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = kept;
         written.is_ok()

@@ -34,7 +34,7 @@ impl Zone {
         seconds.checked_add(i64::from(change.map_or(self.first, |(_, east)| *east)))
     }
 
-    /// Day and time of day for people, such as `Sat 03:12`.
+    /// Day and time of day for people, such as `sat 03:12`.
     pub fn day_and_time(&self, ms: u64) -> String {
         let Some(shown) = self.shown(ms) else { return "some time".to_owned() };
         let (day, minute) = day_and_minute(shown);

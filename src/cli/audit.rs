@@ -301,7 +301,7 @@ fn acknowledge(input: &mut Input, mirror: &Mirror, settings: &Settings, now: u64
 /// Prints the report as the settings ask for it.
 pub fn print(settings: &Settings, report: &Report, answer: &mut Answer) {
     match settings.format {
-        Format::Json => answer.print(&report::json::render(report)),
+        Format::Json => answer.print_encoded(report::json::render(report)),
         Format::Text if settings.quiet && !report.must_be_read() => {}
         Format::Text => answer.print(&report::text::render(report, style::of(settings))),
     }

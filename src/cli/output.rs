@@ -74,6 +74,14 @@ impl Answer {
         self.write(|| write_out(text.as_bytes()));
     }
 
+    /// Prints what was to be encoded; what could not be is not written, and said as such.
+    pub fn print_encoded<E: std::error::Error + Send + Sync + 'static>(&mut self, text: Result<String, E>) {
+        match text {
+            Ok(text) => self.print(&text),
+            Err(error) => self.write(|| Err(io::Error::other(error))),
+        }
+    }
+
     /// Prints help or the version, in colours where the terminal has them.
     pub fn print_help(&mut self, help: &StyledStr) {
         let text = if stdout_is_terminal() { help.ansi().to_string() } else { help.to_string() };
@@ -165,4 +173,17 @@ fn read<T>(path: &Path, read: impl FnOnce(&mut dyn Read) -> Result<T, ReadError>
         false => File::open(path).map_err(ReadError::from).and_then(|mut file| read(&mut file)),
     };
     read.map_err(|error| Failure::new(error.is_local, format!("cannot read {path:?}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_encoded_is_a_fault_of_this_side() {
+        let mut answer = Answer::default();
+        answer.print_encoded(serde_json::to_string(&std::collections::BTreeMap::from([(vec![1], 1)])));
+        assert!(!answer.is_whole());
+        assert_eq!(format!("{:?}", answer.finish(Ok(0))), format!("{:?}", ExitCode::from(LOCAL_FAULT)));
+    }
 }

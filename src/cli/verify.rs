@@ -236,7 +236,7 @@ impl Job<'_> {
             ReceiptReport { verdict, conclusion, source: &named.source, evidence: evidence.as_deref() };
         let warned = verdict.checks.iter().any(|line| line.result == CheckResult::Warning);
         match self.settings.format {
-            Format::Json => answer.print(&json(&report)),
+            Format::Json => answer.print_encoded(json(&report)),
             Format::Text if self.settings.quiet && conclusion == Conclusion::Clean && !warned => {}
             Format::Text if many => answer.print(&brief(&report, style::of(self.settings))),
             Format::Text => answer.print(&full(&report, style::of(self.settings))),

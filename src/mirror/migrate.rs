@@ -91,7 +91,7 @@ fn seal(db: &Connection, path: &Path, heads: Heads) -> Result<()> {
     sql(seals.write(db))?;
     state.set_seals(seals.roots());
     state.generation = state.generation.saturating_add(1);
-    let (json, digest) = state_row(&state);
+    let (json, digest) = state_row(&state).map_err(|error| sql_error(path, error))?;
     let update = "UPDATE state SET json = ?1, digest = ?2 WHERE one = 1";
     sql(db.execute(update, params![json, digest.0]).map(drop))?;
     sql(db.execute_batch(&format!("PRAGMA user_version = {SCHEMA_VERSION}")))

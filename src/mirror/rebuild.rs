@@ -236,7 +236,7 @@ impl Rebuilder<'_> {
         self.state.set_seals(seals.roots());
         self.state.lost.append(&mut self.lost.clone());
         self.state.generation = self.state.generation.saturating_add(1);
-        let (json, digest) = state_row(&self.state);
+        let (json, digest) = self.sql(state_row(&self.state))?;
         let update = "UPDATE state SET json = ?1, digest = ?2 WHERE one = 1";
         self.sql(self.new.execute(update, params![json, digest.0]))?;
         Ok(Rebuilt {

@@ -4,7 +4,7 @@
 //! audit with another config in between loses nothing.
 
 use super::seal::{Table, digest_key};
-use super::write::int;
+use super::write::{as_json, int};
 use super::{Mirror, MirrorError, Result};
 use crate::audit::finding::Finding;
 use crate::audit::watch_list::{Facts, Memory};
@@ -61,7 +61,7 @@ impl Mirror {
 
     /// Keeps where a rule is.
     pub fn put_looked(&mut self, rule: &Hash, looked: &Looked) -> Result<()> {
-        let window = serde_json::to_string(&looked.memory).unwrap_or_default();
+        let window = self.sql(as_json(&looked.memory))?;
         self.put_watch_row(&rule.to_string(), looked.next, &window)
     }
 

@@ -125,7 +125,10 @@ fn finding(reported: &ReportedFinding) -> FindingJson<'_> {
 }
 
 /// One line of JSON, its newline included.
-pub fn render(report: &Report) -> String {
+///
+/// # Errors
+/// It cannot be encoded.
+pub fn render(report: &Report) -> Result<String, serde_json::Error> {
     let input = report.input();
     let json = ReportJson {
         tool: "countersign",
@@ -161,7 +164,7 @@ pub fn render(report: &Report) -> String {
         finished_at: &input.finished_at,
         duration_ms: input.duration_ms,
     };
-    let mut text = serde_json::to_string(&json).unwrap_or_default();
+    let mut text = serde_json::to_string(&json)?;
     text.push('\n');
-    text
+    Ok(text)
 }

@@ -61,7 +61,10 @@ struct JsonCheck<'a> {
 }
 
 /// One line of JSON, its newline included.
-pub fn json(report: &ReceiptReport<'_>) -> String {
+///
+/// # Errors
+/// It cannot be encoded.
+pub fn json(report: &ReceiptReport<'_>) -> Result<String, serde_json::Error> {
     let verdict = report.verdict;
     let checks = verdict.checks.iter().map(|line| JsonCheck {
         name: line.name,
@@ -86,9 +89,9 @@ pub fn json(report: &ReceiptReport<'_>) -> String {
         faults: &verdict.faults,
         evidence: report.evidence,
     };
-    let mut text = serde_json::to_string(&json).unwrap_or_default();
+    let mut text = serde_json::to_string(&json)?;
     text.push('\n');
-    text
+    Ok(text)
 }
 
 /// Writing to a `String` cannot fail.

@@ -204,12 +204,14 @@ fn passed(out: &mut String, style: Style, input: &Input, passed: &[&CheckLine]) 
         }
         return;
     }
+    let counted =
+        |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     let of = match input.asked.heads_only || input.entries.total == 0 {
-        true => format!("{} signed heads", input.heads.0),
-        false => format!("{} entries", input.entries.total),
+        true => counted(input.heads.0, "signed head", "signed heads"),
+        false => counted(input.entries.total, "entry", "entries"),
     };
-    let (checks, hold) = if passed.len() == 1 { ("check", "holds") } else { ("checks", "hold") };
-    line!(out, "\n{} {checks} {hold}, on {of}; -v lists them", passed.len());
+    let checks = counted(passed.len() as u64, "check holds", "checks hold");
+    line!(out, "\n{checks}, on {of}; -v lists them");
 }
 
 fn not_checked(out: &mut String, style: Style, lines: Vec<&CheckLine>) {

@@ -6,6 +6,7 @@
 //! wrong answer misleads nobody here; it is the finding `proof-invalid` because it would mislead those
 //! who have no mirror. Alone it is never a violation: whoever carried it may have broken it.
 
+use super::draw::Draw;
 use super::history::mirrored_range;
 use super::pipeline::in_order;
 use super::served_proofs::ServedProofs;
@@ -129,10 +130,11 @@ impl Run<'_> {
     fn check_consistency_answers(&mut self, api: &dyn LogApi, target: &Head) -> Result<(), Fault> {
         let mut sizes = self.mirror.consistent_sizes(target.size())?;
         sizes.push(target.size());
-        let mut pairs = pairs(&sizes, self.options.full);
+        let mut draw = Draw::new()?;
+        let mut pairs = pairs(&sizes, self.options.full, &mut draw);
         if pairs.is_empty() {
             // The log signed one tree so far. It answers for trees of all sizes, and the mirror has them all.
-            pairs = from_any(target.size());
+            pairs = from_any(target.size(), &mut draw);
         }
         let mut roots: BTreeMap<u64, Hash> = BTreeMap::from([(target.size(), target.root())]);
         for (first, second) in &pairs {
@@ -225,24 +227,23 @@ impl Run<'_> {
 /// Pairs of sizes whose consistency is asked for, out of those of all trees that the log signed, ascending: each and the
 /// next one, and some with the newest. All of the former with `full`; else some, which no log can foresee. The newest and
 /// the one before it always.
-fn pairs(sizes: &[u64], full: bool) -> Vec<(u64, u64)> {
+fn pairs(sizes: &[u64], full: bool, draw: &mut Draw) -> Vec<(u64, u64)> {
     let next = sizes.iter().copied().zip(sizes.iter().copied().skip(1));
     let mut next: Vec<(u64, u64)> = next.collect();
     let Some(newest) = next.pop() else { return Vec::new() };
-    let mut skipping: Vec<(u64, u64)> = next.iter().map(|(first, _)| (*first, newest.1)).collect();
+    let skipping: Vec<(u64, u64)> = next.iter().map(|(first, _)| (*first, newest.1)).collect();
     let most = if full { FULL_HEADS } else { SAMPLE_HEADS };
     if next.len() >= most {
-        fastrand::shuffle(&mut next);
-        next.truncate(most.saturating_sub(1));
+        next = draw.some(next, most.saturating_sub(1));
     }
-    fastrand::shuffle(&mut skipping);
-    skipping.truncate(SAMPLE_SKIPPING);
+    let skipping = draw.some(skipping, SAMPLE_SKIPPING);
     std::iter::once(newest).chain(next).chain(skipping).collect()
 }
 
 /// Pairs of some sizes, which no log can foresee, and the newest one. A tree of one entry has no smaller one.
-fn from_any(newest: u64) -> Vec<(u64, u64)> {
-    let sizes = std::iter::repeat_with(|| fastrand::u64(1..newest.max(2)));
+fn from_any(newest: u64, draw: &mut Draw) -> Vec<(u64, u64)> {
+    let end = newest.max(2).saturating_sub(1);
+    let sizes = std::iter::repeat_with(|| draw.below(end).saturating_add(1));
     let mut sizes: Vec<u64> = sizes.take(SAMPLE_SKIPPING).filter(|size| *size < newest).collect();
     sizes.sort_unstable();
     sizes.dedup();
@@ -256,6 +257,7 @@ mod tests {
 
     #[test]
     fn trees_of_any_size_lead_to_the_only_one_that_was_signed() {
+        let from_any = |newest| from_any(newest, &mut Draw::new().unwrap());
         assert!(from_any(0).is_empty() && from_any(1).is_empty());
         assert_eq!(from_any(2), [(1, 2)]);
         for newest in 3..100 {
@@ -272,7 +274,7 @@ mod tests {
             let adjacent: BTreeSet<(u64, u64)> =
                 sizes.iter().copied().zip(sizes.iter().copied().skip(1)).collect();
             for full in [false, true] {
-                let pairs = pairs(&sizes, full);
+                let pairs = pairs(&sizes, full, &mut Draw::new().unwrap());
                 let distinct: BTreeSet<(u64, u64)> = pairs.iter().copied().collect();
                 assert_eq!(distinct.len(), pairs.len(), "{pairs:?}");
                 assert!(pairs.iter().all(|(first, second)| first < second), "{pairs:?}");
@@ -288,6 +290,7 @@ mod tests {
     #[test]
     fn the_number_of_questions_is_bounded() {
         let sizes: Vec<u64> = (1..=3 * FULL_HEADS as u64).collect();
+        let pairs = |sizes: &[u64], full| pairs(sizes, full, &mut Draw::new().unwrap());
         assert_eq!(pairs(&sizes, true).len(), FULL_HEADS + SAMPLE_SKIPPING);
         assert_eq!(pairs(&sizes, false).len(), SAMPLE_HEADS + SAMPLE_SKIPPING);
     }

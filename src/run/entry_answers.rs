@@ -2,6 +2,7 @@
 //! verification bundle, of a sample that no log can foresee, or with `--full` of every entry.
 
 use super::answers::{Answer, MAX_WRONG, Question, judged};
+use super::draw::Draw;
 use super::pipeline::in_order;
 use super::{Fault, Run};
 use crate::audit::bundle::{CheckedBundle, RecentHeads, check_bundle};
@@ -114,7 +115,7 @@ enum Stop {
 impl Run<'_> {
     /// Asks about the sampled entries, or with `--full` about all.
     pub(super) fn check_entry_answers(&mut self, api: &dyn LogApi, target: &Head) -> Result<(), Fault> {
-        let sample = sample(target.size(), self.options.full);
+        let sample = sample(target.size(), self.options.full, &mut Draw::new()?);
         let workers = self.options.workers.max(1);
         let readers: Vec<Reader> =
             (0..workers).map(|_| self.mirror.reader()).collect::<Result<_, MirrorError>>()?;
@@ -283,14 +284,14 @@ fn ask_one(
 
 /// Indices to ask about: all (`None`), or some of the newest and some of all, at random, so that no log
 /// knows which answers will be looked at.
-fn sample(size: u64, full: bool) -> Option<Vec<u64>> {
+fn sample(size: u64, full: bool, draw: &mut Draw) -> Option<Vec<u64>> {
     if full || size <= SAMPLE_ENTRIES {
         return None;
     }
     let newest = SAMPLE_ENTRIES / 4;
     let mut indices: Vec<u64> = (size.saturating_sub(newest)..size).collect();
     while (indices.len() as u64) < SAMPLE_ENTRIES {
-        let index = fastrand::u64(..size);
+        let index = draw.below(size);
         if !indices.contains(&index) {
             indices.push(index);
         }
@@ -304,6 +305,7 @@ mod tests {
 
     #[test]
     fn samples_are_distinct_and_have_the_newest() {
+        let sample = |size, full| sample(size, full, &mut Draw::new().unwrap());
         assert_eq!(sample(SAMPLE_ENTRIES, false), None);
         assert_eq!(sample(1_000_000, true), None);
         for size in [17, 18, 300, u64::MAX >> 11] {

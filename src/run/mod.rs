@@ -29,6 +29,7 @@
 mod answers;
 mod changing;
 mod decided;
+mod draw;
 mod entry_answers;
 pub mod extend;
 pub mod heads;
@@ -114,6 +115,8 @@ pub enum Fault {
     Disagreement(String),
     /// The evidence directory could not be written.
     Evidence(String),
+    /// The operating system gave no random numbers.
+    Random,
     /// None at all: somebody asked to stop while nothing could be concluded.
     Stopped,
 }
@@ -134,6 +137,10 @@ impl fmt::Display for Fault {
                  name and the entry; it is a fault in this program or a library of it, or failing hardware"
             ),
             Fault::Evidence(why) => write!(f, "{why}"),
+            Fault::Random => f.write_str(
+                "the operating system gives no random numbers, and a sample of the log's answers must be one that it cannot \
+                 foresee: check this machine, or audit with --full",
+            ),
             Fault::Stopped => f.write_str(Stop::SAID),
         }
     }

@@ -405,7 +405,7 @@ fn known_logs_are_clean_unless_their_heads_lie() {
 
 fn text_of(log: &Path, db: &Path, more: &[&str]) -> (Option<i32>, String) {
     let output = support::cli::program()
-        .args(["audit", "--heads-only", "--log-key", &key().vkey(), "--log"])
+        .args(["audit", "-v", "--heads-only", "--log-key", &key().vkey(), "--log"])
         .arg(log)
         .arg("--db")
         .arg(db)
