@@ -3,7 +3,8 @@
 use super::cli::{RP_ID, WEB_ORIGIN, program};
 use super::text::assert_fit_for_a_terminal;
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -113,6 +114,25 @@ impl Monitor {
         let client = reqwest::blocking::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let answer = client.get(self.url(path)).send().unwrap();
         (answer.status().as_u16(), answer.text().unwrap())
+    }
+
+    /// Asks for a page beside callers who have `said` no more than this, and asserts that they need not be gone for that.
+    /// The monitor sends them away in time: where this machine was held up for so long, it is tried again.
+    #[track_caller]
+    pub fn assert_answers_beside(&self, callers: usize, said: &[u8], page: &str) {
+        let url = self.url("");
+        let address = url.strip_prefix("http://").unwrap();
+        super::until("answered beside them", || {
+            let call = |_| {
+                let mut caller = TcpStream::connect(address).unwrap();
+                // Who came first may be gone already.
+                let _ = caller.write_all(said);
+                caller
+            };
+            let callers: Vec<TcpStream> = (0..callers).map(call).collect();
+            assert_eq!(self.page(page).0, 200, "{page}");
+            callers.iter().any(super::is_open)
+        });
     }
 
     /// Where a page is.
