@@ -190,6 +190,11 @@ fn checks(out: &mut String, style: Style, report: &Report) {
     }
     passed(out, style, report.input(), &of(CheckResult::Passed));
     not_checked(out, style, of(CheckResult::NotChecked));
+    let entries = &report.input().entries;
+    if entries.rejected.saturating_add(entries.expired) > 0 {
+        line!(out, "  {:<20} the rpId of other entries is not judged", "rp-id, no approval");
+    }
+    line!(out, "  {:<20} no audit can tell: see countersign help audit", "what people saw");
 }
 
 /// A line, or with `-v` the list.
@@ -226,7 +231,6 @@ fn not_checked(out: &mut String, style: Style, lines: Vec<&CheckLine>) {
         let why = line.missing.or(line.hint).unwrap_or("the audit did not get that far");
         line!(out, "  {:<20} {why}", line.name);
     }
-    line!(out, "  {:<20} no audit can tell: see countersign help audit", "what people saw");
 }
 
 fn what_now(out: &mut String, style: Style, report: &Report) {

@@ -267,7 +267,7 @@ fn options_and_config_ask_for_the_same() {
         let text = std::fs::read_to_string(config).unwrap();
         let path = folder.path().join("pinned.toml");
         std::fs::write(&path, format!("{text}\n[approvers]\nbruna = [\"{key}\"]\n")).unwrap();
-        verify(&["good-payload.json", "--config", path.to_str().unwrap()], b"")
+        verify(&["good-payload.json", "-v", "--config", path.to_str().unwrap()], b"")
     };
     assert_eq!(pinned(&"0".repeat(64)).exit, 1);
     let ran = pinned("208ee13bb41dfa75c62bfc4d51bc4e93f21901a9c8fbb27029960c966e223685");
