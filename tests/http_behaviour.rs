@@ -219,7 +219,7 @@ fn the_deadline_of_the_run_ends_everything() {
 #[test]
 fn a_gap_is_not_claimed_where_there_was_no_time_to_look_twice() {
     let server = TestServer::scripted([]);
-    let hasty = HttpOptions { missing_delay: ms(600), resource_timeout: ms(500), ..options() };
+    let hasty = HttpOptions { missing_delay: HANG * 2, resource_timeout: HANG, ..options() };
     let error = log_at(&server.url(), &hasty).checkpoint().unwrap_err();
     assert!(
         matches!(&error, FetchError::Unavailable { cause, .. } if cause.contains("look again")),
