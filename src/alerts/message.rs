@@ -181,6 +181,11 @@ pub(super) fn key(mirror: &str, kind: Kind, subjects: &[(&str, u64, u64)]) -> St
     encode_hex(sha256(text.as_bytes()).as_bytes())
 }
 
+/// Codes that are judged only where an option asks for it.
+fn is_by_request(code: &str) -> bool {
+    matches!(Code::from_text(code), Some(Code::HeadStale | Code::WitnessQuorum))
+}
+
 /// The alert of these steps, which are of one kind and code, and at least one.
 pub(super) fn of_findings(steps: &[Step<'_>], key: String, log: Log, severity: Severity, now: u64) -> Alert {
     let kind = steps.first().map_or(Kind::New, |step| step.kind);
@@ -220,6 +225,9 @@ pub(super) fn of_findings(steps: &[Step<'_>], key: String, log: Log, severity: S
     };
     alert.message = match kind {
         Kind::Reminder => format!("still so: {what}"),
+        Kind::Ended if known.is_empty() && is_by_request(code) => {
+            format!("{code}: withdrawn, as nobody asks for it any more; it may still be so")
+        }
         Kind::Ended => format!("no longer so: {what}"),
         _ => what,
     };

@@ -77,7 +77,11 @@ impl fmt::Display for MirrorError {
                  over what it wrote. Find out which process that is and why the lock beside the mirror did not keep it \
                  out (was it removed, or is this a network file system?), then run again"
             ),
-            MirrorError::OtherLog(path, why) => write!(f, "the mirror {path:?} is not of this log: {why}"),
+            MirrorError::OtherLog(path, why) => write!(
+                f,
+                "the mirror {path:?} is not of this log: {why}. Give the --db of this log; if there is none yet, another \
+                 name with --init"
+            ),
             MirrorError::Io(path, why) => write!(f, "cannot use the mirror {path:?}: {why}"),
         }
     }

@@ -73,6 +73,14 @@ impl Mirror {
         self.change(Table::Findings, 0..=0, (before, &[&key]), (after, &[&key, &now])).map(drop)
     }
 
+    /// Withdraws standing findings of a code (`subject`: only those about it) that is judged no more: nobody saw that they
+    /// are over. Gives how many there were.
+    pub fn withdraw_unjudged(&mut self, code: Code, subject: Option<&str>) -> Result<u64> {
+        let sql = "DELETE FROM findings WHERE code = ?1 AND (?2 IS NULL OR subject = ?2) AND ended IS NULL RETURNING *";
+        let withdrawn = self.remove(Table::Findings, 0..=0, sql, &[&code.as_str(), &subject])?;
+        Ok(u64::try_from(withdrawn).unwrap_or(u64::MAX))
+    }
+
     /// After all entries were checked again: what was not found again is withdrawn.
     pub fn withdraw_pending(&mut self) -> Result<u64> {
         let sql = "DELETE FROM findings WHERE pending = 1 RETURNING *";

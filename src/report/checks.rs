@@ -260,6 +260,7 @@ pub fn foreseen(asked: Asked, api: bool) -> Vec<(&'static str, Foreseen)> {
             "witnesses" => needs(asked.quorum.is_some(), NEED_POLICY),
             "peers" => needs(asked.peers, how),
             "head-age" if !asked.head_age => Foreseen::NotMade(how),
+            "anchors" => Foreseen::NotMade(how),
             "tiles" if api => Foreseen::NotMade(how),
             name if ONLY_API.contains(&name) && !api => Foreseen::NotMade(how),
             _ => Foreseen::IfThere,

@@ -44,7 +44,7 @@ fn head(out: &mut String, report: &Report, style: Style) {
     let input = report.input();
     let verdict = report.verdict();
     let word = verdict.as_str().to_uppercase();
-    line!(out, "{}: {}", style.paint(verdict, &word), sentence(verdict));
+    line!(out, "{}: {}", style.paint(verdict, &word), answer(report));
     line!(out, "");
     line!(out, "log      {}", text::escape(&input.log.origin));
     line!(out, "source   {}", input.log.source);
@@ -77,6 +77,21 @@ fn entries(out: &mut String, input: &Input) {
         e.expired,
         e.invalid
     );
+}
+
+/// The first line of an audit's report. Where no head of this key was ever seen, the log committed to nothing; and what was
+/// warned about does not hold, though the verdict is clean.
+fn answer(report: &Report) -> &'static str {
+    let warned = report.checks().iter().any(|line| line.result == CheckResult::Failed);
+    match report.verdict() {
+        Conclusion::Clean if warned => {
+            "everything that was asked for was checked; there are warnings, see below."
+        }
+        Conclusion::Invalid if report.input().heads.0 == 0 => {
+            "what is served there is not a log that this key signed."
+        }
+        verdict => sentence(verdict),
+    }
 }
 
 pub(super) fn sentence(verdict: Conclusion) -> &'static str {
@@ -297,6 +312,10 @@ fn invalid_advice(input: &Input) -> Vec<&'static str> {
         advice.push(
             "stays, ask the operator and the witnesses, and compare heads with others (countersign heads).",
         );
+    }
+    if input.heads.0 == 0 {
+        advice.push("Check --log and --log-key first: no head that this key signed was ever seen there.");
+        return advice;
     }
     if !of_log.is_empty() {
         advice.push(

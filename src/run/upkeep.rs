@@ -10,7 +10,7 @@ use crate::core::finding::Code;
 use crate::core::hash::{LeafHash, leaf_hash};
 use crate::core::tile::{TilePath, width_at};
 use crate::core::tree::CompactRange;
-use crate::mirror::MirrorError;
+use crate::mirror::{MirrorError, StoredFinding};
 use crate::source::LogSource;
 
 /// Bundles of the mirror that each run re-hashes. A small mirror is re-hashed whole each time; a
@@ -28,6 +28,26 @@ impl Run<'_> {
     pub(super) fn end_finding(&mut self, finding: &Finding) -> Result<(), Fault> {
         let now = &self.options.now.1;
         Ok(self.mirror.transact(|mirror, _| mirror.end_finding(finding, now))?)
+    }
+
+    /// Withdraws findings that this run does not judge, as nobody asks for it any more, and says so: that is no end.
+    pub(super) fn withdraw_unjudged(
+        &mut self,
+        code: Code,
+        subject: Option<&str>,
+        why: &str,
+    ) -> Result<(), Fault> {
+        let stands = |stored: &StoredFinding| {
+            stored.finding.code == code && subject.is_none_or(|subject| stored.finding.subject == subject)
+        };
+        if !self.mirror.findings(false)?.iter().any(stands) {
+            return Ok(());
+        }
+        self.mirror.transact(|mirror, _| mirror.withdraw_unjudged(code, subject))?;
+        self.summary.notes.push(format!(
+            "an earlier finding of {code} is withdrawn, and nobody knows whether it still holds: {why}"
+        ));
+        Ok(())
     }
 
     /// Looks again at what earlier runs found wrong with how the log serves.

@@ -25,9 +25,13 @@ impl Run<'_> {
     pub(super) fn check_witnesses(&mut self, served: &[Head]) -> Result<Option<bool>, Fault> {
         let Some(policy) = self.policy.quorum() else {
             self.summary.tally.add("witnesses", 0, 0, 1);
-            // Nobody asks for it any more.
-            self.end_findings_of(Code::WitnessQuorum)?;
-            return self.end_finding_about(Code::HeadStale, COSIGNATURES).map(|()| None);
+            self.withdraw_unjudged(Code::WitnessQuorum, None, "no witness policy was given (--policy)")?;
+            self.withdraw_unjudged(
+                Code::HeadStale,
+                Some(COSIGNATURES),
+                "no witness policy was given (--policy)",
+            )?;
+            return Ok(None);
         };
         let Some(checkpoint) = served.iter().find(|head| head.format() == HeadFormat::Checkpoint) else {
             self.witnesses_undecided(
@@ -125,8 +129,7 @@ impl Run<'_> {
     pub(super) fn check_age(&mut self, served: &[Head], cosigned: Option<bool>) -> Result<(), Fault> {
         let Some(limit) = self.policy.max_head_age else {
             self.summary.tally.add("head-age", 0, 0, 1);
-            // Nobody asks for it any more.
-            return self.end_findings_of(Code::HeadStale);
+            return self.withdraw_unjudged(Code::HeadStale, None, "no age was given (--max-head-age)");
         };
         if let Some(fresh) = cosigned {
             self.summary.tally.record("head-age", fresh);

@@ -1,15 +1,19 @@
-//! Certificates that are not believed: what is wrong with one, and what to change. It is as wrong the next second,
-//! so that nobody is asked again.
+//! Certificates that are not believed, and servers that speak no TLS: what is wrong, and what to change. It is as wrong
+//! the next second, so that nobody is asked again.
 
 use std::error::Error;
 use std::io;
-use tokio_rustls::rustls::{AlertDescription, CertificateError, Error as TlsError};
+use tokio_rustls::rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage};
 
 /// What is to be changed where a connection failed because of a certificate; `None` where it failed for another
 /// reason. `ca_file` says whether a private authority is trusted already.
 pub(super) fn advice(error: &(dyn Error + 'static), ca_file: bool) -> Option<&'static str> {
     match tls_error(error)? {
         TlsError::InvalidCertificate(wrong) => Some(advice_on(wrong, ca_file)),
+        // What came is no TLS record at all.
+        TlsError::InvalidMessage(InvalidMessage::InvalidContentType) => Some(
+            "the server seems not to speak TLS there: write http:// in place of https://, or the port of its TLS",
+        ),
         TlsError::InvalidCertRevocationList(_) | TlsError::NoCertificatesPresented => Some(REPLACE),
         TlsError::AlertReceived(AlertDescription::CertificateRequired) => Some(
             "the server wants a certificate of whoever asks, and none can be given to it: ask its operator for \

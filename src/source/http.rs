@@ -115,6 +115,8 @@ impl Http {
         for (place, path) in wanted.paths.iter().enumerate() {
             let url = self.url(path);
             let answer = self.ask(&url, wanted, patience).await;
+            // Before the answer is counted: whoever has heard of it may rely on the pause.
+            self.pause_all(answer.as_ref().err(), patience);
             let outcome = answer.as_ref().map_or_else(Miss::outcome, |_| Some(Outcome::Ok));
             outcome.into_iter().for_each(|outcome| self.options.requests.count(outcome));
             match answer {
@@ -220,13 +222,7 @@ impl Http {
                     miss = Miss::failed(format!("{cause}; {}", patience.too_long(*asked)));
                     Next::Enough
                 }
-                Miss::Failed { retry_after, outcome, .. } => {
-                    // What a busy server asks of one of our threads, it asks of all.
-                    if *outcome == Outcome::Busy {
-                        self.limiter.pause(patience.pause(*retry_after));
-                    }
-                    patience.after_failure(*retry_after).await
-                }
+                Miss::Failed { retry_after, .. } => patience.after_failure(*retry_after).await,
                 Miss::Absent
                 | Miss::TooLarge
                 | Miss::Rejected(_)
@@ -242,6 +238,16 @@ impl Http {
             }
             if next != Next::Ask {
                 return Err(self.error(&url, miss, wanted.limit, patience.attempts()));
+            }
+        }
+    }
+
+    /// What a busy server asks of one of our threads, it asks of all, unless nobody has the time to wait for it.
+    fn pause_all(&self, miss: Option<&Miss>, patience: &Patience<'_>) {
+        if let Some(Miss::Failed { outcome: Outcome::Busy, retry_after, .. }) = miss {
+            let pause = patience.pause(*retry_after);
+            if retry_after.is_none() || patience.has_time_for(pause) {
+                self.limiter.pause(pause);
             }
         }
     }

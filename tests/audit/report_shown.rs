@@ -2,6 +2,7 @@
 
 use support::case::fixtures;
 use support::cli::program;
+use support::log::TestKey;
 
 const ESCAPE: char = '\u{1b}';
 
@@ -46,4 +47,60 @@ fn checks_that_hold_are_listed_on_request() {
     let listed = long.split_once("\nChecked, and holds").unwrap().1;
     assert_eq!(listed.lines().skip(1).take_while(|line| !line.is_empty()).count(), held);
     assert!(short.contains("\nNot checked\n") && long.contains("\nNot checked\n"));
+}
+
+/// A warning is not "no longer so" where nobody asks for the check any more, and the first line does not say that all holds.
+#[test]
+fn what_is_not_asked_for_any_more_is_withdrawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("m.db");
+    let audit = |options: &[&str]| {
+        let mut command = program();
+        command.arg("audit").arg("--log").arg(fixtures().join("demo")).arg("--db").arg(&db);
+        command.arg("--config").arg(fixtures().join("demo/trust.toml")).args(options);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = audit(&["--init", "--max-head-age", "36h"]);
+    assert!(
+        text.starts_with("CLEAN: everything that was asked for was checked; there are warnings"),
+        "{text}"
+    );
+    assert!(text.contains("warning head-stale (1)"), "{text}");
+    let text = audit(&[]);
+    let note = "an earlier finding of head-stale is withdrawn, and nobody knows whether it still holds: no age was given";
+    assert!(text.contains(note), "{text}");
+    assert!(!text.contains("no longer so") && text.contains("  head-age  "), "{text}");
+    assert!(!audit(&[]).contains("head-stale"));
+}
+
+/// Where no head of the key was ever seen, nothing was committed to.
+#[test]
+fn an_address_without_a_log_is_not_said_to_have_committed_to_anything() {
+    let (folder, key) = (tempfile::tempdir().unwrap(), TestKey::new(1).vkey());
+    let other = folder.path().join("other.db");
+    for log in [folder.path().to_owned(), fixtures().join("demo")] {
+        let mut command = program();
+        command
+            .arg("audit")
+            .arg("--log")
+            .arg(&log)
+            .arg("--db")
+            .arg(&other)
+            .arg("--init")
+            .args(["--log-key", &key]);
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            text.starts_with("INVALID: what is served there is not a log that this key signed."),
+            "{text}"
+        );
+        assert!(
+            text.contains("Check --log and --log-key first") && !text.contains("Keep the mirror"),
+            "{text}"
+        );
+        std::fs::remove_file(&other).unwrap();
+        std::fs::remove_file(folder.path().join("other.db.mark")).unwrap();
+    }
 }
