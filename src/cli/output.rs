@@ -15,25 +15,30 @@ use std::process::ExitCode;
 
 /// An error for the person, on stderr. Line breaks of ours stay; nothing else that moves a cursor.
 pub fn error(message: &str) {
+    let message = text::without_userinfo(message);
     let lines: Vec<String> = message.lines().map(text::escape).collect();
     let _ = writeln!(io::stderr(), "countersign: {}", lines.join("\n"));
 }
 
 /// The same for a text that says itself who speaks.
 pub fn error_text(message: &str) {
-    for line in message.lines() {
+    for line in text::without_userinfo(message).lines() {
         let _ = writeln!(io::stderr(), "{}", text::escape(line));
     }
 }
 
 /// Something said besides, on stderr.
 pub fn note(message: &str) {
-    let _ = writeln!(io::stderr(), "countersign: {}", text::escape(message));
+    let _ = writeln!(io::stderr(), "countersign: {}", text::escape(&text::without_userinfo(message)));
 }
 
 /// A path for reports: escaped, and stdin by its name.
 pub fn name(path: &Path) -> String {
-    if path == Path::new("-") { "stdin".to_owned() } else { text::escape(&path.to_string_lossy()) }
+    match path == Path::new("-") {
+        true => "stdin".to_owned(),
+        // Somebody may have given a URL where a file is meant.
+        false => text::escape(&text::without_userinfo(&path.to_string_lossy())),
+    }
 }
 
 /// Writes to stdout. Not by way of the standard library, which takes a descriptor that cannot be written to for one that

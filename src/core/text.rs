@@ -28,6 +28,23 @@ pub fn escape(text: &str) -> String {
     out
 }
 
+/// The text without what may be a name and a password in a URL, also in one that is written wrongly: in each word that
+/// has `//` or `:/`, everything up to the last `@` is `…` where a colon stands before that. No word without both changes.
+pub fn without_userinfo(text: &str) -> String {
+    let ends =
+        |character: char| character.is_whitespace() || matches!(character, '"' | '\'' | '<' | '>' | '`');
+    text.split_inclusive(ends).map(word_without_userinfo).collect()
+}
+
+fn word_without_userinfo(word: &str) -> String {
+    let parts = word.rsplit_once('@').and_then(|(before, after)| {
+        let slashes = before.find("//").or_else(|| before.find(":/"))?;
+        let (scheme, userinfo) = before.split_at_checked(slashes.checked_add(2)?)?;
+        userinfo.contains(':').then_some((scheme, after))
+    });
+    parts.map_or_else(|| word.to_owned(), |(scheme, after)| format!("{scheme}…@{after}"))
+}
+
 /// Printable ASCII, which is nearly everything that is ever shown, and needs no look at each character.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
@@ -123,7 +140,27 @@ pub fn duration(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{duration, escape, is_utf16, quoted, reason, time, without_bom};
+    use super::{duration, escape, is_utf16, quoted, reason, time, without_bom, without_userinfo};
+
+    #[test]
+    fn passwords_in_urls_are_not_shown_however_they_are_written() {
+        for (text, shown) in [
+            ("https//user:p/w?d@h/log", "https//…@h/log"),
+            ("api+https//user:pass@h/log", "api+https//…@h/log"),
+            ("http//:user:pass@h", "http//…@h"),
+            ("file:///user:pass@h/log", "file://…@h/log"),
+            (
+                "cannot read \"api+http://user:p@ss@127.0.0.1:1/heads\": no",
+                "cannot read \"api+http://…@127.0.0.1:1/heads\": no",
+            ),
+            ("http:/user:pass@h", "http:/…@h"),
+            ("an alex@corp.example: no", "an alex@corp.example: no"),
+            ("https://h:8443/log and a@b", "https://h:8443/log and a@b"),
+            ("/srv/a@b/c: 1", "/srv/a@b/c: 1"),
+        ] {
+            assert_eq!(without_userinfo(text), shown);
+        }
+    }
 
     #[test]
     fn ordinary_text_is_untouched() {

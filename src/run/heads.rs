@@ -26,7 +26,7 @@ enum Served {
 
 impl Run<'_> {
     /// Fetches and keeps the served heads. Gives those to bring the mirror up to: distinct trees,
-    /// the largest first.
+    /// the largest first. Where no head was ever seen and there is none, no log was found, and none is accused.
     pub(crate) fn collect_heads(&mut self) -> Result<Vec<Head>, Fault> {
         let Some(source) = self.source else {
             return Ok(Vec::new());
@@ -38,6 +38,14 @@ impl Run<'_> {
         let sth =
             if sth.is_err() && sth.as_ref().err() == checkpoint.as_ref().err() { Ok(None) } else { sth };
         let failed = checkpoint.is_err() && sth == Ok(None);
+        if let Err(error @ FetchError::NotFound { .. }) = &checkpoint
+            && failed
+            && self.mirror.head_count()? == 0
+        {
+            self.summary.incomplete.push(format!("no log was found there: {error}"));
+            (self.summary.no_head, self.summary.unreachable) = (true, true);
+            return Ok(served);
+        }
         for (format, answer) in [(HeadFormat::Checkpoint, checkpoint.map(Some)), (HeadFormat::Sth, sth)] {
             match self.served_head(format, answer)? {
                 Served::Head(head) => {

@@ -13,7 +13,7 @@
 //!   older head that never came here before is none of that where the larger one is dated more than an hour ago;
 //! - a head that is dated later than the larger one is no older head;
 //! - a place that never served an entry, and says that it has none, is not a replica that is behind; nor is one that
-//!   answers no question of a kind at all, or another one about the same tree.
+//!   answers no question of a kind at all, or another one about the same tree where that is dated more than an hour ago.
 
 use super::answers::Question;
 use super::taker::{BadBundle, Flaw};
@@ -228,8 +228,9 @@ impl Run<'_> {
     }
 
     /// Whether a replica that does not have its newest trees yet explains that a question is not answered: nobody was
-    /// shown a tree an hour ago that could answer it, and the like of it about the first entries is answered here. Who
-    /// answers another question about the same tree has that tree, and refuses this one.
+    /// shown a tree an hour ago that could answer it, and the like of it about the first entries is answered here. Another
+    /// question about the same tree may be answered by another replica. Where that tree is dated more than an hour ago, all
+    /// of them have it, and who answers about it refuses this question.
     pub(super) fn may_be_behind(&self, asked: Question) -> Result<bool, Fault> {
         let Some(source) = self.source.filter(|source| source.lag() == Lag::Replicas) else {
             return Ok(false);
@@ -241,16 +242,20 @@ impl Run<'_> {
         if known.is_some_and(|known| known.head.size() >= asked.tree()) {
             return Ok(false);
         }
+        let dated = self.mirror.largest_dated_by(self.an_hour_ago(), &any, &self.policy.log_key)?;
+        let is_old = dated.is_some_and(|dated| dated.head.size() >= asked.tree());
         Ok(match asked {
             Question::Consistency(first, size) => {
                 let other = if first == 1 { 2 } else { 1 };
-                let refused =
-                    || api.consistency(other, size).is_ok() && api.consistency(first, size).is_err();
+                let refused = || {
+                    is_old && api.consistency(other, size).is_ok() && api.consistency(first, size).is_err()
+                };
                 size > 2 && api.consistency(1, 2).is_ok() && !refused()
             }
             Question::Inclusion(index, size) => {
                 let other = u64::from(index == 0);
-                let refused = || api.inclusion(other, size).is_ok() && api.inclusion(index, size).is_err();
+                let refused =
+                    || is_old && api.inclusion(other, size).is_ok() && api.inclusion(index, size).is_err();
                 size > 1 && api.inclusion(0, 1).is_ok() && !refused()
             }
             Question::Verification(0) => false,

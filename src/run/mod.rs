@@ -272,12 +272,15 @@ impl<'a> Run<'a> {
         result
     }
 
-    /// What a mirror that was made again does not know any more is said in each report.
+    /// What a mirror that was made again does not know any more: nothing can be held against it, so that no run passes.
     fn note_lost(&mut self) {
         let lost = self.mirror.state().lost.iter();
-        self.summary
-            .notes
-            .extend(lost.map(|lost| format!("the mirror was made again, and this was lost: {lost}")));
+        self.summary.incomplete.extend(lost.map(|lost| {
+            format!(
+                "the mirror was made again, and this was lost: {lost}. Import heads that others keep of this log \
+                 (countersign heads import); where nobody has any, begin a new mirror under another name"
+            )
+        }));
     }
 
     fn ordered_steps(&mut self) -> Result<(), Fault> {

@@ -12,7 +12,7 @@ use super::options::HttpOptions;
 use super::tiled::{Fetcher, Found, Wanted};
 use super::user_file::open_regular;
 use super::{FetchError, OpenError};
-use crate::core::text::escape;
+use crate::core::text::{escape, without_userinfo};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -60,9 +60,11 @@ impl Directory {
     /// `NotFound`, unless there is no log at all: an unmounted disk must not read as a gap.
     fn missing(&self, path: &Path) -> FetchError {
         match std::fs::metadata(&self.root) {
-            Ok(metadata) if metadata.is_dir() => FetchError::not_found(&path.display().to_string()),
+            Ok(metadata) if metadata.is_dir() => {
+                FetchError::not_found(&without_userinfo(&path.display().to_string()))
+            }
             _ => FetchError::unavailable(
-                &self.root.display().to_string(),
+                &without_userinfo(&self.root.display().to_string()),
                 "does not exist or is not a directory: check --log",
             ),
         }
@@ -100,7 +102,7 @@ impl Directory {
     }
 
     fn read(&self, path: &Path, limit: usize) -> Result<Vec<u8>, FetchError> {
-        let name = path.display().to_string();
+        let name = without_userinfo(&path.display().to_string());
         match read_regular(path, limit) {
             Ok(Content::Whole(bytes)) => Ok(bytes),
             Ok(Content::TooLarge) => Err(FetchError::too_large(&name, limit)),
@@ -125,7 +127,7 @@ impl Fetcher for Directory {
     }
 
     fn location(&self) -> String {
-        escape(&self.root.display().to_string())
+        escape(&without_userinfo(&self.root.display().to_string()))
     }
 
     fn parallelism(&self) -> usize {

@@ -161,6 +161,33 @@ fn what_no_lag_explains_is_a_gap_at_once() {
     }
 }
 
+/// Replicas behind one name: some have the newest tree, and the others do not yet. Whoever is asked is chosen by chance.
+#[test]
+fn some_replicas_may_be_behind() {
+    let (lab, leaves) = (lab(), rejected_leaves(300));
+    for kind in ["inclusion?index=", "consistency?first="] {
+        let desk = lab.desk(0);
+        desk.begin();
+        let log = ApiLog::new(&key(), &leaves, &[100, 250, 300]).change(move |asked, answer| {
+            let of_newest = asked.ends_with("&second=300") || asked.ends_with("&treeSize=300");
+            let number: Option<u64> =
+                asked.strip_prefix(kind).and_then(|rest| rest.split('&').next()?.parse().ok());
+            answer.filter(|_| !(of_newest && number.is_some_and(|number| number % 3 != 2)))
+        });
+        let source = log.source();
+        let audit = |now: u64| {
+            desk.run_with(&source, &Silent, |options| {
+                (options.now, options.full) = ((now, countersign::core::text::time(now)), true);
+            })
+        };
+        let now = HEAD_TIME + MINUTE;
+        for after in [0, HOUR / 2] {
+            undecided(&audit(now + after), &["may lag behind"]);
+        }
+        assert_eq!(audit(now + 2 * HOUR).codes(), ["gap"], "{kind}");
+    }
+}
+
 /// The log of 300 entries and heads over 250 and 300, of which a replica has the entries and no proofs beyond 250 yet.
 fn without_proofs(leaves: &[Vec<u8>]) -> ApiLog {
     ApiLog::new(&key(), leaves, &[250, 300]).change(|asked, answer| {

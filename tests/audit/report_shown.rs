@@ -79,28 +79,24 @@ fn what_is_not_asked_for_any_more_is_withdrawn() {
 #[test]
 fn an_address_without_a_log_is_not_said_to_have_committed_to_anything() {
     let (folder, key) = (tempfile::tempdir().unwrap(), TestKey::new(1).vkey());
-    let other = folder.path().join("other.db");
-    for log in [folder.path().to_owned(), fixtures().join("demo")] {
+    let nothing = folder.path().join("nothing");
+    std::fs::create_dir(&nothing).unwrap();
+    let of_another_key = "INVALID: what is served there is not a log that this key signed.";
+    for (n, (log, exit, first, said)) in [
+        (nothing, 3, "INCOMPLETE: ", "no log was found there: "),
+        (fixtures().join("demo"), 1, of_another_key, "Check --log and --log-key first"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let mut command = program();
-        command
-            .arg("audit")
-            .arg("--log")
-            .arg(&log)
-            .arg("--db")
-            .arg(&other)
-            .arg("--init")
-            .args(["--log-key", &key]);
-        let output = command.output().unwrap();
+        command.arg("audit").arg("--log").arg(&log).args(["--init", "--log-key", &key, "--db"]);
+        let output = command.arg(folder.path().join(format!("{n}.db"))).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(exit), "{text}");
         assert!(
-            text.starts_with("INVALID: what is served there is not a log that this key signed."),
+            text.starts_with(first) && text.contains(said) && !text.contains("Keep the mirror"),
             "{text}"
         );
-        assert!(
-            text.contains("Check --log and --log-key first") && !text.contains("Keep the mirror"),
-            "{text}"
-        );
-        std::fs::remove_file(&other).unwrap();
-        std::fs::remove_file(folder.path().join("other.db.mark")).unwrap();
     }
 }
