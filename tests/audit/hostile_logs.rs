@@ -107,7 +107,12 @@ fn missing_and_damaged_heads() {
     let honest = log_of_300();
     expect(&without(&honest, "checkpoint"), 1, &["gap"]);
     expect(&without(&honest, "sth"), 0, &[]);
-    expect(&without(&without(&honest, "sth"), "checkpoint"), 1, &["gap"]);
+    // No head was ever seen, and there is none: no log was found. A head that was there, and is not, is a gap.
+    let none = without(&without(&honest, "sth"), "checkpoint");
+    expect(&none, 3, &[]);
+    let auditor = Auditor::new(&key().vkey());
+    assert_eq!(auditor.init(on_disk(&honest).path()).exit, 0);
+    auditor.audit(on_disk(&none).path(), &[]).expect(1, &["gap"]);
     let foreign = TestKey::new(2);
     let root = root_of(&rejected_leaves(300));
     expect(&with(&honest, "checkpoint", foreign.checkpoint(300, root)), 1, &["head-signature-invalid"]);

@@ -146,7 +146,9 @@ pub const LIES: &[Row<Lie>] = &[
         both(invalid(&["head-in-future"]).with(STRICT)),
         |text| history(H::Future, text),
     ),
-    row(word("no-head", "404"), "heads are answered with 404", both(GAP), |_| status(404, HEAD)),
+    row(word("no-head", "404"), "heads are answered with 404: no log was found", both(INCOMPLETE), |_| {
+        status(404, HEAD)
+    }),
     row(word("no-head", "500"), "heads are answered with 500", both(INCOMPLETE), |_| status(500, HEAD)),
     row(word("no-head", "timeout"), "heads are never answered", both(INCOMPLETE), |_| {
         Ok(Lie::Transport(T::Timeout, HEAD))
