@@ -1,6 +1,6 @@
 //! The plan, exhausted: every history of a finding up to a length, told after every subset of its steps.
 
-use super::message::Kind;
+use super::message::{Kind, Log, of_findings};
 use super::plan::*;
 use crate::audit::finding::Finding;
 use crate::core::finding::{Code, Severity};
@@ -131,6 +131,24 @@ fn a_withdrawn_finding_ends_and_may_come_again() {
         .collect();
     assert_eq!(kinds, [Kind::New, Kind::Ended, Kind::New]);
     assert_eq!(world.told["finding/gap/7/"].episode, 1);
+}
+
+/// Where nobody looked again, nobody says that it is over.
+#[test]
+fn what_nobody_asks_for_any_more_is_not_said_to_be_over() {
+    let standing = stored(Finding::of_log(Code::HeadStale, "", "m"), State::Standing);
+    for (code, is_over) in [(Code::HeadStale, false), (Code::Gap, true)] {
+        let then = Told { episode: 0, open: false, at: 1, severity: Severity::Warning, ended: None };
+        let subject = format!("finding/{code}//");
+        let step =
+            |finding| Step { kind: Kind::Ended, subject: subject.clone(), finding, then: then.clone() };
+        let log = || Log { name: "n".to_owned(), origin: "o".to_owned() };
+        let message = |step| of_findings(&[step], String::new(), log(), Severity::Warning, 1).message;
+        let withdrawn = message(step(None));
+        assert_eq!(withdrawn.starts_with("no longer so: "), is_over, "{withdrawn}");
+        assert_eq!(withdrawn.contains("it may still be so"), !is_over, "{withdrawn}");
+        assert!(message(step(Some(&standing))).starts_with("no longer so: "));
+    }
 }
 
 #[test]

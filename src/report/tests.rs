@@ -116,6 +116,16 @@ fn uncoloured(text: &str) -> String {
     parts.fold(first, |out, part| out + part.split_once('m').unwrap().1)
 }
 
+/// What no version makes yet is not promised before the audit either.
+#[test]
+fn a_check_that_is_not_made_is_not_foreseen() {
+    for api in [false, true] {
+        let foreseen = checks::foreseen(Asked::default(), api);
+        let anchors = foreseen.iter().find(|(what, _)| *what == "heads are anchored in time").unwrap();
+        assert_eq!(anchors.1, checks::Foreseen::NotMade("not part of this version"));
+    }
+}
+
 /// What holds is a line; what does not hold, or was not checked, is listed all the same.
 #[test]
 fn only_what_holds_is_counted_instead_of_listed() {

@@ -259,12 +259,13 @@ impl<'a> Run<'a> {
     }
 
     fn steps(&mut self) -> Result<(), Fault> {
-        self.note_lost();
         let checked_before = self.mirror.state().checked;
         self.judge_times()?;
         self.look_anew();
         let result = if self.options.heads_only { self.follow_heads() } else { self.ordered_steps() };
         let result = result.and_then(|()| self.note_changes());
+        // Behind what is asked of this run alone: what was lost stays lost, however well the log is read.
+        self.note_lost();
         if !self.summary.target_rooted {
             self.summary.tally.add("root", 0, 0, 1);
         }

@@ -3,6 +3,7 @@
 
 use countersign::audit::conclusion::Conclusion;
 use countersign::core::head::LogKey;
+use countersign::mirror::Mirror;
 use countersign::run::Silent;
 use countersign::run::receipts::served::{Wanted as WantedReceipt, make};
 use countersign::source::tiled::Tiled;
@@ -200,6 +201,37 @@ fn each_copy_has_its_own_hour() {
         undecided("copied", &audit_at(&desk, &log.copied(), begun, false));
         log.write(&whole);
         clean("done", &audit_at(&desk, &log.still(), begun + HOUR / 4, false), size as u64);
+    }
+}
+
+/// That a mirror lost heads leaves no run to pass, and each copy has its hour all the same.
+#[test]
+fn what_a_mirror_lost_ends_no_hour_and_keeps_none() {
+    let lab = lab();
+    let desk = lab.desk(0);
+    desk.begin();
+    let log_key = LogKey::parse(&key().vkey()).unwrap();
+    let mut mirror = Mirror::open(&lab.db(0), &log_key).unwrap();
+    let lost = mirror.transact(|_, state| {
+        state.lost.push("a head".to_owned());
+        Ok(())
+    });
+    lost.unwrap();
+    mirror.acknowledge().unwrap();
+    drop(mirror);
+    let whole = honest_log(&key(), &rejected_leaves(300));
+    let log = OnDisk::new(&whole);
+    for n in 0..3 {
+        log.put("tile/entries/001.p/44", &Part::Nothing);
+        let begun = NOW + n * 2 * HOUR;
+        let answer = audit_at(&desk, &log.copied(), begun, false);
+        assert!(
+            answer.findings.is_empty() && answer.incomplete.iter().any(|why| why.contains("lost")),
+            "{answer:?}"
+        );
+        log.write(&whole);
+        let answer = audit_at(&desk, &log.still(), begun + HOUR / 4, false);
+        assert_eq!((answer.findings.len(), answer.incomplete.len()), (0, 1), "{answer:?}");
     }
 }
 
