@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use super::metrics;
-use super::state::Board;
+use super::state::StatusRegistry;
 use crate::mirror::{HeadLine, HeadReader};
 use crate::source::start;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
@@ -25,10 +25,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
 /// Connections at once; for a further one the oldest is dropped.
-const MOST_CONNECTIONS: usize = 256;
+const MAX_CONNECTIONS: usize = 256;
 
 /// Histories of heads at once; further ones are refused, so that the other pages always get through.
-const MOST_HISTORIES: usize = 4;
+const MAX_HISTORIES: usize = 4;
 
 /// For a request to arrive.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
@@ -37,29 +37,29 @@ const REQUEST_TIME: Duration = Duration::from_secs(5);
 const CONNECTION_TIME: Duration = Duration::from_secs(5 * 60);
 
 /// Of a request.
-const MOST_REQUEST: usize = 16 * 1024;
+const MAX_REQUEST: usize = 16 * 1024;
 
 /// Heads that are read and sent at once.
 const HEADS_AT_ONCE: usize = 100;
 
 /// After an error of the system, such as too many open files.
-const BREATHER: Duration = Duration::from_millis(200);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 
 /// What is served.
 pub(super) struct Pages {
-    pub(super) board: Arc<Board>,
+    pub(super) registry: Arc<StatusRegistry>,
     pub(super) clock: Clock,
     started: u64,
     histories: Arc<Semaphore>,
 }
 
 impl Pages {
-    pub(super) fn new(board: Arc<Board>, clock: Clock) -> Pages {
+    pub(super) fn new(registry: Arc<StatusRegistry>, clock: Clock) -> Pages {
         Pages {
-            board,
+            registry,
             clock,
             started: clock.now().shown,
-            histories: Arc::new(Semaphore::new(MOST_HISTORIES)),
+            histories: Arc::new(Semaphore::new(MAX_HISTORIES)),
         }
     }
 
@@ -76,7 +76,7 @@ impl Pages {
                         tokio::spawn(async { drop(tokio::time::timeout(CONNECTION_TIME, served).await) });
                     places.add(task.abort_handle(), long);
                 }
-                Err(_) => tokio::time::sleep(BREATHER).await,
+                Err(_) => tokio::time::sleep(ACCEPT_BACKOFF).await,
             }
         }
     }
@@ -86,7 +86,7 @@ impl Pages {
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(REQUEST_TIME)
-            .max_buf_size(MOST_REQUEST)
+            .max_buf_size(MAX_REQUEST)
             // A place is for one question.
             .keep_alive(false)
             .serve_connection(TokioIo::new(stream), service);
@@ -105,12 +105,12 @@ impl Pages {
         }
         Ok(match request.uri().path() {
             "/metrics" => {
-                let page = metrics::render(&self.board, self.started, self.clock.now().shown);
+                let page = metrics::render(&self.registry, self.started, self.clock.now().shown);
                 respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Content::whole(page))
             }
-            "/healthz" => match self.board.ills(self.clock.now()) {
-                ills if ills.is_empty() => plain(StatusCode::OK, "ok\n"),
-                ills => plain(StatusCode::SERVICE_UNAVAILABLE, ills.join("\n") + "\n"),
+            "/healthz" => match self.registry.unhealthy_reasons(self.clock.now()) {
+                reasons if reasons.is_empty() => plain(StatusCode::OK, "ok\n"),
+                reasons => plain(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n"),
             },
             "/heads" => self.heads(request.uri().query(), request.method() == Method::HEAD, &long).await,
             _ => plain(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /heads?log=NAME\n"),
@@ -122,7 +122,7 @@ impl Pages {
             |name| query.and_then(|query| query.split('&').find_map(|part: &str| part.strip_prefix(name)));
         let (named, since) = (parameter("log="), parameter("since=").map(decoded));
         let subject = {
-            let all = self.board.lock();
+            let all = self.registry.lock();
             let found = match named {
                 Some(name) => decoded(name).and_then(|name| all.get(&name)),
                 None if all.len() == 1 => all.values().next(),
@@ -178,7 +178,7 @@ struct Places(VecDeque<(AbortHandle, Arc<AtomicBool>)>);
 impl Places {
     fn add(&mut self, task: AbortHandle, long: Arc<AtomicBool>) {
         self.0.retain(|(task, _)| !task.is_finished());
-        if self.0.len() >= MOST_CONNECTIONS {
+        if self.0.len() >= MAX_CONNECTIONS {
             let oldest = self.0.iter().position(|(_, long)| !long.load(Ordering::Relaxed)).unwrap_or(0);
             if let Some((task, _)) = self.0.remove(oldest) {
                 task.abort();

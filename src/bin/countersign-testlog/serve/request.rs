@@ -55,7 +55,7 @@ pub enum Kind {
 
 /// Which of the two ways of serving a log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Way {
+pub enum Interface {
     Tiles,
     Api,
 }
@@ -95,10 +95,10 @@ impl Request {
         }
     }
 
-    pub fn way(&self) -> Way {
+    pub fn interface(&self) -> Interface {
         match self.ask {
-            Ask::Checkpoint | Ask::Sth | Ask::Bundle { .. } | Ask::Tile { .. } => Way::Tiles,
-            _ => Way::Api,
+            Ask::Checkpoint | Ask::Sth | Ask::Bundle { .. } | Ask::Tile { .. } => Interface::Tiles,
+            _ => Interface::Api,
         }
     }
 
