@@ -3,8 +3,9 @@
 //! An audit verifies what it looks at, and some of the rest in turns. This verifies all of it, part by part, and goes on
 //! after a part that is wrong, so that the whole damage is known.
 
+use super::Mirror;
+use super::error::{MirrorError, Result};
 use super::seal::{MAX_KEY, Table};
-use super::{Mirror, MirrorError, Result};
 use crate::core::hash::{Hash, leaf_hash};
 use crate::core::head::LogKey;
 use crate::core::tree::CompactRange;

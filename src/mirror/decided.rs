@@ -1,10 +1,11 @@
 //! When entries say that they were decided, against the heads that cover them.
 
+use super::error::{MirrorError, Result};
 use super::head_query::{Query, key_of, only};
 use super::seal::Table;
 use super::state::State;
-use super::write::int;
-use super::{HeadStatus, Mirror, MirrorError, Result, StoredHead};
+use super::values::int;
+use super::{HeadStatus, Mirror, StoredHead};
 use crate::core::head::{Head, LogKey};
 use rusqlite::{OptionalExtension as _, params};
 use std::ops::Range;

@@ -2,7 +2,9 @@
 
 use super::mark;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+pub(super) type Result<T> = std::result::Result<T, MirrorError>;
 
 /// A fault of the mirror. Its text says what to do.
 #[derive(Debug)]
@@ -88,3 +90,47 @@ impl fmt::Display for MirrorError {
 }
 
 impl std::error::Error for MirrorError {}
+
+/// The mirror cannot be used for a file beside it.
+pub(super) fn beside_error(path: &Path, suffix: &str, error: &std::io::Error) -> MirrorError {
+    MirrorError::Io(path.to_owned(), format!("its {suffix:?} file: {error}"))
+}
+
+/// The operating system refused.
+pub(super) fn io_error(path: &Path, error: &std::io::Error) -> MirrorError {
+    MirrorError::Io(path.to_owned(), error.to_string())
+}
+
+/// SQLite refused, or what it reads is not what this program wrote.
+pub(super) fn sql_error(path: &Path, error: rusqlite::Error) -> MirrorError {
+    use rusqlite::ErrorCode;
+    let why = error.to_string();
+    match &error {
+        rusqlite::Error::SqliteFailure(failure, _)
+            if matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =>
+        {
+            MirrorError::Damaged(path.to_owned(), why)
+        }
+        rusqlite::Error::SqliteFailure(failure, _)
+            if matches!(failure.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) =>
+        {
+            MirrorError::InUse(path.to_owned())
+        }
+        rusqlite::Error::SqliteFailure(failure, _)
+            if matches!(
+                failure.code,
+                ErrorCode::DiskFull
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::PermissionDenied
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::SystemIoFailure
+                    | ErrorCode::OutOfMemory
+            ) =>
+        {
+            MirrorError::Io(path.to_owned(), why)
+        }
+        // A missing table or column, a value of another type, a violated constraint: somebody or
+        // something changed what this program wrote.
+        _ => MirrorError::Damaged(path.to_owned(), why),
+    }
+}

@@ -1,8 +1,9 @@
 //! Findings, kept for as long as they stand and listed after they ended.
 
+use super::Mirror;
+use super::error::{MirrorError, Result};
 use super::seal::Table;
-use super::write::int;
-use super::{Mirror, MirrorError, Result};
+use super::values::int;
 use crate::audit::finding::{Finding, is_about_serving};
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::{Hash, sha256};

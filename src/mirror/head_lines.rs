@@ -1,10 +1,13 @@
 //! The history of heads as it is handed to others: a line of JSON each, from a mirror that may be in use.
 
+use super::connection::connect;
+use super::error::{MirrorError, Result, sql_error};
 use super::head_query::{Raw, SELECT, raw, stored_head};
 use super::heads::StoredHead;
 use super::path::{exists, resolve};
+use super::schema::SCHEMA_VERSION;
 use super::seal::{Table, total};
-use super::{MirrorError, Result, SCHEMA_VERSION, check_log, connect, read, sql_error};
+use super::state_row;
 use crate::core::head::LogKey;
 use crate::core::text;
 use rusqlite::{Connection, OpenFlags};
@@ -119,8 +122,8 @@ impl HeadReader {
         db.busy_timeout(Duration::from_secs(5)).map_err(|error| sql_error(path, error))?;
         // One moment of the mirror, also where an audit is writing.
         db.execute_batch("BEGIN").map_err(|error| sql_error(path, error))?;
-        let state = read::state(&db, path)?;
-        check_log(path, &state, key)?;
+        let state = state_row::read(&db, path)?;
+        state_row::check_log(path, &state, key)?;
         let version: rusqlite::Result<i64> = db.query_row("PRAGMA user_version", [], |row| row.get(0));
         if version.map_err(|error| sql_error(path, error))? == SCHEMA_VERSION {
             let sealed = state.seals().unwrap_or_default().remove(&Table::Heads).unwrap_or_default();

@@ -1,9 +1,10 @@
 //! Which of the kept heads the log itself lists (specification section 5, `GET heads`).
 
+use super::error::Result;
 use super::head_query::{Query, has, key_of, only};
 use super::seal::{Flag, MAX_KEY, Table};
-use super::write::int;
-use super::{Mirror, Result, StoredHead};
+use super::values::int;
+use super::{Mirror, StoredHead};
 use crate::core::hash::Hash;
 use crate::core::head::{Head, LogKey};
 use rusqlite::params;

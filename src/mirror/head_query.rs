@@ -1,10 +1,11 @@
 //! Queries of the kept heads: each looks only at ranges of sizes that were verified (`seal`), and believes no head before
 //! its signature verified again.
 
+use super::Mirror;
+use super::error::{MirrorError, Result};
 use super::heads::{HeadStatus, StoredHead};
 use super::seal::{Flag, MAX_KEY, Node, Table};
-use super::write::int;
-use super::{Mirror, MirrorError, Result};
+use super::values::int;
 use crate::core::head::{Head, HeadFormat, LogKey};
 use rusqlite::{Row, ToSql};
 use std::ops::RangeInclusive;

@@ -1,10 +1,11 @@
 //! Every signed head ever seen.
 
+use super::Mirror;
+use super::error::Result;
 use super::head_query::{COLUMNS, Query, has, key_of, only};
 use super::seal::{Flag, MAX_KEY, Node, Table};
 use super::state::State;
-use super::write::int;
-use super::{Mirror, Result};
+use super::values::int;
 use crate::core::hash::Hash;
 use crate::core::head::{Head, HeadFormat, LogKey};
 use rusqlite::ToSql;

@@ -1,8 +1,9 @@
 //! Heads that are known to be of one history by proof, without their leaves (`--heads-only`).
 
+use super::error::Result;
 use super::head_query::{Query, has, only};
 use super::seal::Flag;
-use super::{Mirror, Result, StoredHead};
+use super::{Mirror, StoredHead};
 use crate::core::head::{Head, LogKey};
 
 /// Linked, or borne out by the mirrored leaves.

@@ -1,9 +1,10 @@
 //! What the checks across entries remember ([`crate::audit::across::Memory`]): what was seen, which [`super::seen`]
 //! keeps, and two tables of passkeys.
 
+use super::Mirror;
+use super::error::{MirrorError, Result};
 use super::seal::{Table, approver_slot, digest_key};
-use super::write::int;
-use super::{Mirror, MirrorError, Result};
+use super::values::int;
 use crate::audit::across::{KnownKey, Memory, Repeat, Sighting};
 use crate::core::hash::{Hash, sha256};
 use rusqlite::{OptionalExtension as _, Row, params};

@@ -34,8 +34,11 @@
 //! | `outbox` | alerts: what was told to people, and what is on its way |
 
 mod check;
+mod connection;
+mod create;
 mod decided;
 mod error;
+mod file_kind;
 mod findings;
 mod head_lines;
 mod head_list;
@@ -52,12 +55,15 @@ mod path;
 mod peers;
 mod read;
 mod rebuild;
+mod schema;
 mod seal;
 mod seen;
 mod side_files;
 mod sole;
 pub mod state;
+mod state_row;
 mod times;
+mod values;
 mod watch_rules;
 mod write;
 
@@ -78,40 +84,23 @@ pub use side_files::{beside, folder, read as read_beside, replace};
 pub use watch_rules::Looked;
 
 use crate::core::head::LogKey;
+use connection::{configure, connect};
+use create::create;
+use error::{Result, beside_error, io_error, sql_error};
 use lock::{Lock, lock};
 use mark::{Mark, MarkRead};
 use path::exists;
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use seal::{Seals, Table, approver_slot};
 use seen::Seen;
 use state::State;
 use std::cell::RefCell;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-type Result<T> = std::result::Result<T, MirrorError>;
-
-/// `user_version` of the schema that this program writes. It reads every earlier one, and brings it up
-/// to this when it opens it: a mirror holds every head ever seen, so none may become unreadable.
-const SCHEMA_VERSION: i64 = 5;
-
-/// The outbox, which format 3 brought. Creates only what is not there.
-const OUTBOX: &str = include_str!("outbox.sql");
-
-/// How far peers were read and watch rules looked, which format 4 brought. Creates only what is not there.
-const WATCHING: &str = include_str!("watching.sql");
-
-/// The views, which are the stable interface.
-const VIEWS: &str = include_str!("views.sql");
-
 /// How soon a check of the whole file notices that it is to end.
 const STOP_WITHIN: Duration = Duration::from_millis(50);
-
-/// `application_id`: "csig".
-const APPLICATION_ID: i64 = 0x6373_6967;
 
 /// An open mirror, held by this process alone.
 pub struct Mirror {
@@ -188,13 +177,13 @@ impl Mirror {
     fn open_unchecked(path: &Path, key: &LogKey, lock: Lock, adopt: bool) -> Result<Mirror> {
         let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         // Looked at before it is configured, which writes: a file that is not ours stays as it is.
-        let state = read::state(&db, path)?;
-        check_log(path, &state, key)?;
+        let state = state_row::read(&db, path)?;
+        state_row::check_log(path, &state, key)?;
         // Before anything moves its generation on.
         let begun = check_mark(path, &state, adopt)?;
         configure(&db).map_err(|error| sql_error(path, error))?;
         migrate::migrate(&db, path, migrate::Heads::MustBeThere)?;
-        let state = read::state(&db, path)?;
+        let state = state_row::read(&db, path)?;
         let seals = RefCell::new(Seals::new(state.seals().unwrap_or_default()));
         let seen = Seen::new(&state.seen);
         Ok(Mirror { db, path: path.to_owned(), state, seals, seen, begun, _lock: lock })
@@ -234,7 +223,7 @@ impl Mirror {
         let slot = approver_slot(approver);
         self.trust(Table::ApproverKeys, slot..=slot)?;
         let sql = "SELECT EXISTS (SELECT 1 FROM approver_keys WHERE slot = ?1 AND approver = ?2)";
-        let result = self.db.query_row(sql, rusqlite::params![write::int(slot), approver], |row| row.get(0));
+        let result = self.db.query_row(sql, rusqlite::params![values::int(slot), approver], |row| row.get(0));
         self.sql(result)
     }
 
@@ -280,52 +269,6 @@ impl Mirror {
     }
 }
 
-/// Builds the database beside its place and renames it there, so that a crash leaves either no
-/// mirror or a whole one.
-fn create(path: &Path, key: &LogKey) -> Result<()> {
-    let temporary = beside(path, ".new");
-    let file = path::fresh(&temporary).map_err(|error| beside_error(path, ".new", &error))?;
-    let db = connect(&temporary, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    path::still_is(&file, &temporary).map_err(|error| beside_error(path, ".new", &error))?;
-    let build = || -> rusqlite::Result<()> {
-        db.execute_batch("PRAGMA page_size = 8192")?;
-        [include_str!("schema.sql"), seen::TABLE, OUTBOX, WATCHING, VIEWS]
-            .iter()
-            .try_for_each(|sql| db.execute_batch(sql))?;
-        let mirror: String = db.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))?;
-        write::insert_state(&db, &State::new(mirror, key))
-    };
-    build().map_err(|error| sql_error(path, error))?;
-    db.close().map_err(|(_, error)| sql_error(path, error))?;
-    let publish = || {
-        file.sync_all()?;
-        path::still_is(&file, &temporary)?;
-        fs::rename(&temporary, path)?;
-        side_files::sync_directory(path)
-    };
-    publish().map_err(|error| io_error(path, &error))
-}
-
-/// Opens a database at a place that was resolved: whatever was made a link since is not followed.
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
-    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    Connection::open_with_flags(path, flags).map_err(|error| sql_error(path, error))
-}
-
-fn configure(db: &Connection) -> rusqlite::Result<()> {
-    db.busy_timeout(Duration::from_secs(10))?;
-    db.set_prepared_statement_cache_capacity(64);
-    // Whoever wrote to the file must not have us do more than we ask for.
-    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-    // WAL lets an auditor query while an audit writes; FULL makes each commit durable; the cache
-    // bounds memory (KiB, negative) whatever the size of the mirror.
-    db.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;
-         PRAGMA wal_autocheckpoint = 8000; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;
-         PRAGMA trusted_schema = OFF;",
-    )
-}
-
 /// The database must not be behind its mark.
 fn check_mark(path: &Path, state: &State, adopt: bool) -> Result<Begun> {
     let rolled_back = |why: String| Err(MirrorError::RolledBack(path.to_owned(), why));
@@ -338,60 +281,5 @@ fn check_mark(path: &Path, state: &State, adopt: bool) -> Result<Begun> {
         MarkRead::Missing if adopt => Ok(Begun::Adopted),
         MarkRead::Missing => rolled_back("its \".mark\" file, which would tell, is missing".to_owned()),
         MarkRead::Damaged => rolled_back("its \".mark\" file, which would tell, is damaged".to_owned()),
-    }
-}
-
-fn check_log(path: &Path, state: &State, key: &LogKey) -> Result<()> {
-    let ours = key.verifier().to_string();
-    if state.origin != key.origin() {
-        let why = format!("it mirrors {:?}, and the log key is of {:?}", state.origin, key.origin());
-        return Err(MirrorError::OtherLog(path.to_owned(), why));
-    }
-    if state.log_key != ours {
-        let why = format!("it was written under the log key {}, now {ours} is given", state.log_key);
-        return Err(MirrorError::OtherLog(path.to_owned(), why));
-    }
-    Ok(())
-}
-
-/// The mirror cannot be used for a file beside it.
-fn beside_error(path: &Path, suffix: &str, error: &std::io::Error) -> MirrorError {
-    MirrorError::Io(path.to_owned(), format!("its {suffix:?} file: {error}"))
-}
-
-fn io_error(path: &Path, error: &std::io::Error) -> MirrorError {
-    MirrorError::Io(path.to_owned(), error.to_string())
-}
-
-fn sql_error(path: &Path, error: rusqlite::Error) -> MirrorError {
-    use rusqlite::ErrorCode;
-    let why = error.to_string();
-    match &error {
-        rusqlite::Error::SqliteFailure(failure, _)
-            if matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =>
-        {
-            MirrorError::Damaged(path.to_owned(), why)
-        }
-        rusqlite::Error::SqliteFailure(failure, _)
-            if matches!(failure.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) =>
-        {
-            MirrorError::InUse(path.to_owned())
-        }
-        rusqlite::Error::SqliteFailure(failure, _)
-            if matches!(
-                failure.code,
-                ErrorCode::DiskFull
-                    | ErrorCode::ReadOnly
-                    | ErrorCode::PermissionDenied
-                    | ErrorCode::CannotOpen
-                    | ErrorCode::SystemIoFailure
-                    | ErrorCode::OutOfMemory
-            ) =>
-        {
-            MirrorError::Io(path.to_owned(), why)
-        }
-        // A missing table or column, a value of another type, a violated constraint: somebody or
-        // something changed what this program wrote.
-        _ => MirrorError::Damaged(path.to_owned(), why),
     }
 }

@@ -3,9 +3,10 @@
 //! An alert is written in the transaction that notes its subject as told, so that no crash can
 //! leave one without the other; it leaves the outbox of a channel only after that channel took it.
 
+use super::Mirror;
+use super::error::{MirrorError, Result};
 use super::seal::Table;
-use super::write::int;
-use super::{Mirror, MirrorError, Result};
+use super::values::int;
 use crate::core::entry::read_leaf;
 use crate::core::finding::Severity;
 use crate::core::hash::{Hash, sha256};

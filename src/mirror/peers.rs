@@ -1,8 +1,9 @@
 //! How far the histories of heads that others keep were read.
 
+use super::Mirror;
+use super::error::{MirrorError, Result};
 use super::seal::Table;
-use super::write::int;
-use super::{Mirror, MirrorError, Result};
+use super::values::int;
 use crate::core::hash::{Hash, sha256};
 use rusqlite::OptionalExtension as _;
 

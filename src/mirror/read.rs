@@ -1,50 +1,15 @@
 //! Reading leaves, nodes and the state row back. Nothing read is believed before it was re-hashed.
 
+use super::Mirror;
+use super::connection::connect;
+use super::error::{Result, sql_error};
 use super::seal::{MAX_KEY, Table};
-use super::state::State;
-use super::write::int;
-use super::{APPLICATION_ID, Mirror, MirrorError, Result, SCHEMA_VERSION, connect, sql_error};
+use super::values::int;
 use crate::audit::across::Unique;
 use crate::core::entry::Decision;
-use crate::core::hash::{Hash, sha256};
+use crate::core::hash::Hash;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
-use std::path::{Path, PathBuf};
-
-/// Whether a database is a mirror of ours, whatever became of it.
-pub(super) fn is_mirror(db: &Connection, path: &Path) -> Result<bool> {
-    let id: rusqlite::Result<i64> = db.query_row("PRAGMA application_id", [], |row| row.get(0));
-    Ok(id.map_err(|error| sql_error(path, error))? == APPLICATION_ID)
-}
-
-/// Reads the state row and checks that it is what was written.
-pub(super) fn state(db: &Connection, path: &Path) -> Result<State> {
-    let damaged = |why: &str| MirrorError::Damaged(path.to_owned(), why.to_owned());
-    let pragma = |name: &str| -> Result<i64> {
-        db.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(|error| sql_error(path, error))
-    };
-    if pragma("application_id")? != APPLICATION_ID {
-        return Err(damaged("it is not a countersign mirror"));
-    }
-    let version = pragma("user_version")?;
-    if version > SCHEMA_VERSION {
-        return Err(MirrorError::Newer(path.to_owned(), version, SCHEMA_VERSION));
-    }
-    if version < 1 {
-        return Err(damaged(&format!("its format is version {version}, which no program wrote")));
-    }
-    let (json, digest): (String, Vec<u8>) = db
-        .query_row("SELECT json, digest FROM state WHERE one = 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
-        .map_err(|error| sql_error(path, error))?;
-    if sha256(json.as_bytes()).0.as_slice() != digest {
-        return Err(damaged("its state row does not have its digest"));
-    }
-    let state: State = serde_json::from_str(&json).map_err(|error| damaged(&error.to_string()))?;
-    let ordered = state.checked <= state.verified && state.verified <= state.downloaded;
-    if !ordered || state.frontier().is_none() || state.seals().is_none() {
-        return Err(damaged("its cursors contradict each other"));
-    }
-    Ok(state)
-}
+use std::path::PathBuf;
 
 /// A second, read-only connection: worker threads check entries from it while the mirror writes.
 pub struct Reader {

@@ -6,18 +6,21 @@
 //! missing of them nobody can make again, and it is said. The damaged file is kept beside the new one.
 
 use super::check::Folded;
+use super::connection::{configure, connect};
+use super::create::create;
+use super::error::{MirrorError, Result, beside_error, io_error, sql_error};
 use super::head_lines::{Place, place};
 use super::head_query::{SELECT, raw, stored_head};
+use super::lock::lock;
 use super::mark::{Mark, MarkRead};
 use super::migrate::{Heads, migrate};
 use super::path::{exists, resolve};
+use super::schema::APPLICATION_ID;
 use super::seal::{Node, Seals, Table, seal_all, total};
+use super::side_files::{beside, succeed, sync_directory};
 use super::state::State;
-use super::write::{int, state_row};
-use super::{
-    APPLICATION_ID, MirrorError, Result, beside, beside_error, configure, connect, create, io_error, lock,
-    read, sql_error,
-};
+use super::state_row;
+use super::values::int;
 use crate::core::head::LogKey;
 use crate::core::tree::CompactRange;
 use rusqlite::types::Value;
@@ -56,21 +59,21 @@ pub fn rebuild(path: &Path, key: &LogKey) -> Result<Rebuilt> {
     let _lock = lock(path)?;
     whole_pages(path).map_err(|error| io_error(path, &error))?;
     let old = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let state = match read::state(&old, path) {
+    let state = match state_row::read(&old, path) {
         Ok(state) => Some(state),
         // Nor is a file that is not ours made one of ours.
-        Err(MirrorError::Damaged(..)) if read::is_mirror(&old, path)? => None,
+        Err(MirrorError::Damaged(..)) if state_row::is_mirror(&old, path)? => None,
         Err(error) => return Err(error),
     };
     let lost = match &state {
         Some(state) => {
-            super::check_log(path, state, key)?;
+            state_row::check_log(path, state, key)?;
             lost_with_mark(path, state)?
         }
         None => Vec::new(),
     };
     migrate(&old, path, Heads::MayBeGone)?;
-    let state = state.and_then(|_| read::state(&old, path).ok());
+    let state = state.and_then(|_| state_row::read(&old, path).ok());
     let new_place = beside(path, ".rebuilt");
     remove_all(path, &new_place)?;
     let rebuilt = rebuild_at(&new_place, path, key, old, state, lost);
@@ -93,9 +96,9 @@ fn rebuild_at(
     let sql = |error: rusqlite::Error| sql_error(path, error);
     create(new_place, key)?;
     // Before anything of the mirror is in it.
-    super::side_files::succeed(new_place, path).map_err(|error| io_error(path, &error))?;
+    succeed(new_place, path).map_err(|error| io_error(path, &error))?;
     let new = connect(new_place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let state = State::again(state, read::state(&new, new_place)?);
+    let state = State::again(state, state_row::read(&new, new_place)?);
     configure(&new).and_then(|()| new.execute_batch("BEGIN IMMEDIATE")).map_err(sql)?;
     // Whoever writes to the old one meanwhile, in spite of the lock, is to fail.
     let _ = old.execute_batch("BEGIN IMMEDIATE");
@@ -145,7 +148,7 @@ fn take_place(new: &Path, path: &Path, old: Connection) -> io::Result<PathBuf> {
         }
     }
     fs::rename(new, path)?;
-    super::side_files::sync_directory(path)?;
+    sync_directory(path)?;
     Ok(kept)
 }
 
@@ -236,9 +239,7 @@ impl Rebuilder<'_> {
         self.state.set_seals(seals.roots());
         self.state.lost.append(&mut self.lost.clone());
         self.state.generation = self.state.generation.saturating_add(1);
-        let (json, digest) = self.sql(state_row(&self.state))?;
-        let update = "UPDATE state SET json = ?1, digest = ?2 WHERE one = 1";
-        self.sql(self.new.execute(update, params![json, digest.0]))?;
+        self.sql(state_row::update(self.new, &self.state))?;
         Ok(Rebuilt {
             entries: tree.end(),
             entries_before,

@@ -1,10 +1,11 @@
 //! The times of STHs: which are out of order with which.
 
+use super::error::Result;
 use super::head_query::{Query, key_of, only};
 use super::seal::{MAX_KEY, Node, Table};
 use super::state::State;
-use super::write::int;
-use super::{Mirror, Result, StoredHead};
+use super::values::int;
+use super::{Mirror, StoredHead};
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
 use crate::core::limits::SIGNERS_CLOCKS_MS;

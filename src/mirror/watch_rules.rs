@@ -3,9 +3,10 @@
 //! A rule that no config names any more keeps its row: should it come back, it goes on where it was, so an
 //! audit with another config in between loses nothing.
 
+use super::Mirror;
+use super::error::{MirrorError, Result};
 use super::seal::{Table, digest_key};
-use super::write::{as_json, int};
-use super::{Mirror, MirrorError, Result};
+use super::values::{as_json, int};
 use crate::audit::finding::Finding;
 use crate::audit::watch_list::{Facts, Memory};
 use crate::core::entry::Decision;

@@ -1,42 +1,14 @@
 //! Transactions, leaves, nodes and columns: everything that an audit adds batch by batch.
 
+use super::error::Result;
 use super::seal::{Seals, Table};
 use super::state::State;
-use super::{Mirror, Result};
+use super::values::int;
+use super::{Mirror, state_row};
 use crate::audit::entries::Columns;
 use crate::core::entry::Decision;
-use crate::core::hash::{Hash, sha256};
-use rusqlite::{Connection, params};
-use serde::Serialize;
-
-/// SQLite integers are signed; everything stored is at most 2^53.
-pub(super) fn int(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// What is stored of the state: its text and the digest of that.
-///
-/// # Errors
-/// It has no text, and nothing may be stored in its place.
-pub(super) fn state_row(state: &State) -> rusqlite::Result<(String, Hash)> {
-    let json = as_json(state)?;
-    let digest = sha256(json.as_bytes());
-    Ok((json, digest))
-}
-
-/// The JSON text that is to be stored of a value.
-///
-/// # Errors
-/// It has none, and nothing may be stored in its place.
-pub(super) fn as_json(value: &impl Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
-}
-
-pub(super) fn insert_state(db: &Connection, state: &State) -> rusqlite::Result<()> {
-    let (json, digest) = state_row(state)?;
-    db.execute("INSERT INTO state VALUES (1, ?1, ?2)", params![json, digest.0])?;
-    Ok(())
-}
+use crate::core::hash::Hash;
+use rusqlite::params;
 
 impl Mirror {
     /// Begins a transaction on what this process read or wrote last.
@@ -70,9 +42,7 @@ impl Mirror {
         self.seals.borrow_mut().write(&self.db)?;
         state.set_seals(self.seals.borrow().roots());
         state.seen = self.seen.runs().to_vec();
-        let (json, digest) = state_row(state)?;
-        let mut update = self.db.prepare_cached("UPDATE state SET json = ?1, digest = ?2 WHERE one = 1")?;
-        update.execute(params![json, digest.0]).map(drop)
+        state_row::update(&self.db, state)
     }
 
     /// Gives a transaction up.
@@ -163,17 +133,5 @@ impl Mirror {
         self.set_pending(state.verified)?;
         state.forget_checks();
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// JSON has no key that is a list.
-    #[test]
-    fn what_cannot_be_encoded_is_not_stored() {
-        let value = std::collections::BTreeMap::from([(vec![1], 1)]);
-        assert!(matches!(as_json(&value), Err(rusqlite::Error::ToSqlConversionFailure(_))));
     }
 }
