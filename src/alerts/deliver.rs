@@ -82,11 +82,11 @@ impl Dispatcher {
         if delivered.sent > 0 || delivered.failed > 0 {
             mirror.acknowledge()?;
         }
-        let queues = mirror.queues()?;
+        let queues = mirror.outbox().queues()?;
         for channel in &self.config.channels {
             let pending = queues.get(&channel.name).map_or(0, |queue| queue.pending);
             delivered.pending = delivered.pending.saturating_add(pending);
-            let next = mirror.next_try(&channel.name, clock.now())?;
+            let next = mirror.outbox().next_try(&channel.name, clock.now())?;
             delivered.next_try = [delivered.next_try, next].into_iter().flatten().min();
         }
         Ok(delivered)
@@ -106,7 +106,7 @@ impl Dispatcher {
     fn watch_channels(&self, mirror: &mut Mirror, now: u64) -> Result<u64> {
         let mut holding = Vec::new();
         for channel in &self.config.channels {
-            let failing = mirror.failing(&channel.name)?;
+            let failing = mirror.outbox().failing(&channel.name)?;
             let Some(failing) = failing.filter(|failing| now.saturating_sub(failing.since) >= FAILING_FOR)
             else {
                 continue;
@@ -119,7 +119,7 @@ impl Dispatcher {
         let origin = escape(&mirror.state().origin);
         let log = Log { name: origin.clone(), origin };
         let mut written = Written::default();
-        let told = mirror.told()?;
+        let told = mirror.outbox().told()?;
         self.of_conditions(mirror, &log, &holding, &[CHANNEL_FAILING], &told, now, &mut written);
         self.write(mirror, written, now)
     }
@@ -153,7 +153,7 @@ fn deliver_to(
     delivered: &mut Delivered,
 ) -> Result<()> {
     let (mut after, begun) = (0, clock.now());
-    if mirror.failing(&channel.name)?.is_some_and(|failing| is_ahead(failing.not_before, begun)) {
+    if mirror.outbox().failing(&channel.name)?.is_some_and(|failing| is_ahead(failing.not_before, begun)) {
         return Ok(());
     }
     for _ in 0..MAX_AT_ONCE {
@@ -161,7 +161,9 @@ fn deliver_to(
             break;
         }
         // One at a time: each is read when it is sent, so that a long queue is not held in memory.
-        let Some(due) = mirror.due(&channel.name, begun, after, 1)?.into_iter().next() else { break };
+        let Some(due) = mirror.outbox().due(&channel.name, begun, after, 1)?.into_iter().next() else {
+            break;
+        };
         after = due.alert;
         let alert: Alert = serde_json::from_str(&due.payload).map_err(|error| {
             MirrorError::Damaged(mirror.path().to_owned(), format!("an alert does not parse: {error}"))
@@ -182,12 +184,12 @@ fn deliver_to(
 
 /// What came of it, and how the channel is, in one transaction: the one right after the other side's answer.
 fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, delivery: &Delivery, now: u64) -> Result<()> {
-    let failing = mirror.failing(&channel.name)?;
+    let failing = mirror.outbox().failing(&channel.name)?;
     mirror.transact(|mirror, _| {
         let why = match delivery {
             Delivery::Delivered => {
-                mirror.attempted(due.alert, &channel.name, &Attempt::Delivered, now)?;
-                return mirror.put_failing(&channel.name, None);
+                mirror.outbox_mut().attempted(due.alert, &channel.name, &Attempt::Delivered, now)?;
+                return mirror.outbox_mut().put_failing(&channel.name, None);
             }
             Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::Lacking(why) => why.clone(),
         };
@@ -197,7 +199,7 @@ fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, delivery: &Delivery, 
             true => Attempt::GivenUp(why.clone()),
             false => Attempt::Again(now.saturating_add(backoff(due.attempts)), why.clone()),
         };
-        mirror.attempted(due.alert, &channel.name, &attempt, now)?;
+        mirror.outbox_mut().attempted(due.alert, &channel.name, &attempt, now)?;
         let (since, failures) =
             failing.map_or((now, 0), |failing| (failing.since.min(now), failing.failures));
         let wait = if matches!(delivery, Delivery::Retryable(_) | Delivery::Lacking(_)) {
@@ -211,7 +213,7 @@ fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, delivery: &Delivery, 
             not_before: now.saturating_add(wait),
             error: why,
         };
-        mirror.put_failing(&channel.name, Some(&failing))
+        mirror.outbox_mut().put_failing(&channel.name, Some(&failing))
     })
 }
 

@@ -236,7 +236,7 @@ impl Dispatcher {
             let (kind, payload) = (Kind::Recovered.as_str().to_owned(), alert.to_json());
             let outgoing =
                 Outgoing { key, kind, severity: Severity::Warning, payload, channels: note.told.clone() };
-            mirror.transact(|mirror, _| mirror.enqueue(&outgoing, now))?;
+            mirror.transact(|mirror, _| mirror.outbox_mut().enqueue(&outgoing, now))?;
             mirror.acknowledge()?;
         }
         // After the commit: in between, it is enqueued again under its key, which adds nothing.

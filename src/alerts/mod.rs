@@ -143,7 +143,8 @@ impl Dispatcher {
     /// # Errors
     /// Of the mirror. Nothing is written then.
     pub fn note(&self, mirror: &mut Mirror, log: &str, audited: &Audited, now: u64) -> Result<u64> {
-        let (standing, ended, told) = (mirror.findings(false)?, mirror.findings(true)?, mirror.told()?);
+        let (standing, ended, told) =
+            (mirror.findings().standing()?, mirror.findings().ended()?, mirror.outbox().told()?);
         let acknowledged = self.acknowledged(mirror, standing.iter().chain(&ended), now)?;
         let facts = Facts {
             standing: &standing,
@@ -174,7 +175,7 @@ impl Dispatcher {
     /// # Errors
     /// Of the mirror.
     pub fn queue(&self, mirror: &Mirror) -> Result<BTreeMap<String, Queue>> {
-        let mut queues = mirror.queues()?;
+        let mut queues = mirror.outbox().queues()?;
         for channel in &self.config.channels {
             queues.entry(channel.name.clone()).or_default();
         }
@@ -193,7 +194,8 @@ impl Dispatcher {
             return Ok(keys);
         }
         for stored in findings {
-            let approver = stored.finding.index.map(|index| mirror.approver_of(index)).transpose()?.flatten();
+            let approver =
+                stored.finding.index.map(|index| mirror.entries().approver_of(index)).transpose()?.flatten();
             let covers = |rule: &Acknowledgement| rule.covers(&stored.finding, approver.as_deref(), now);
             if self.config.acknowledgements.iter().any(covers) {
                 keys.insert(stored.finding.key());
@@ -280,13 +282,13 @@ impl Dispatcher {
         let count = mirror.transact(|mirror, _| {
             let mut count = 0u64;
             for alert in &written.alerts {
-                count = count.saturating_add(u64::from(mirror.enqueue(alert, now)?));
+                count = count.saturating_add(u64::from(mirror.outbox_mut().enqueue(alert, now)?));
             }
             // In the order of the plan: the last word on a subject stays.
             for (subject, told) in &written.told {
-                mirror.put_told(subject, told)?;
+                mirror.outbox_mut().put_told(subject, told)?;
             }
-            mirror.forget_old_alerts(now)?;
+            mirror.outbox_mut().forget_old(now)?;
             Ok(count)
         })?;
         mirror.acknowledge()?;

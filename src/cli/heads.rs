@@ -68,7 +68,7 @@ fn failure(error: &MirrorError) -> Failure {
 
 fn export(mirror: &Mirror, key: &LogKey) -> Result<String, MirrorError> {
     let mut lines = String::new();
-    for stored in mirror.heads(key)? {
+    for stored in mirror.heads().all(key)? {
         lines.push_str(&HeadLine::new(&stored).to_line());
     }
     Ok(lines)
@@ -77,7 +77,7 @@ fn export(mirror: &Mirror, key: &LogKey) -> Result<String, MirrorError> {
 fn list(mirror: &Mirror, key: &LogKey) -> Result<String, MirrorError> {
     let mut text =
         format!("{:>12}  {:<10} {:<24} {:<12} {:<8} root\n", "size", "format", "dated", "status", "from");
-    for stored in mirror.heads(key)? {
+    for stored in mirror.heads().all(key)? {
         let line = HeadLine::new(&stored);
         let time = line.time.map_or("-".to_owned(), text::time);
         text.push_str(&format!(
@@ -188,7 +188,7 @@ fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, bytes: &[u8]) 
     if let Some(fault) = summary.faults.first() {
         return Err(Failure::Local(fault.clone()));
     }
-    let findings = mirror.findings(false).map_err(Fault::from);
+    let findings = mirror.findings().standing().map_err(Fault::from);
     for StoredFinding { finding, last_seen, .. } in findings.map_err(local)? {
         let evidence = finding
             .evidence

@@ -30,6 +30,17 @@ pub enum MirrorError {
 }
 
 impl MirrorError {
+    /// The fault of a memory that says something else than the entry it is of.
+    pub fn wrong_memory(path: &Path, index: u64) -> MirrorError {
+        MirrorError::WrongMemory(path.to_owned(), format!("it says of entry {index} what that does not say"))
+    }
+
+    /// The fault of a row of a watch rule that is not the one that was written.
+    pub(super) fn wrong_watch(path: &Path) -> MirrorError {
+        let why = "how far a watch rule has looked is not what was written; with --full it looks at all entries again";
+        MirrorError::WrongMemory(path.to_owned(), why.to_owned())
+    }
+
     /// Whether the person gave the wrong file, rather than the file being at fault.
     pub fn is_usage(&self) -> bool {
         matches!(self, MirrorError::OtherLog(..))

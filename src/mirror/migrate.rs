@@ -9,7 +9,7 @@
 use super::error::{MirrorError, Result, sql_error};
 use super::schema::{OUTBOX, SCHEMA_VERSION, VIEWS, WATCHING};
 use super::seal::{Seals, Table, seal_all};
-use super::{schema, state_row};
+use super::{findings, schema, state_row};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -84,7 +84,7 @@ fn seal(db: &Connection, path: &Path, heads: Heads) -> Result<()> {
         let why = format!("it has {} entries, and no signed head that commits to them", state.verified);
         return Err(MirrorError::Damaged(path.to_owned(), why));
     }
-    sql(db.execute(super::findings::SET_PENDING, [super::values::int(state.verified)]).map(drop))?;
+    sql(findings::set_all_pending(db, state.verified))?;
     state.forget_checks();
     state.entry_policy.clear();
     let mut seals = Seals::default();

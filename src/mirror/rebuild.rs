@@ -5,12 +5,11 @@
 //! again. Heads are taken over where their signature verifies, findings where they are the ones that were made; what is
 //! missing of them nobody can make again, and it is said. The damaged file is kept beside the new one.
 
-use super::check::Folded;
 use super::connection::{configure, connect};
 use super::create::create;
 use super::error::{MirrorError, Result, beside_error, io_error, sql_error};
-use super::head_lines::{Place, place};
-use super::head_query::{SELECT, raw, stored_head};
+use super::folded::Folded;
+use super::heads::{Place, SELECT, place, raw, stored_head};
 use super::lock::lock;
 use super::mark::{Mark, MarkRead};
 use super::migrate::{Heads, migrate};
@@ -19,8 +18,8 @@ use super::schema::APPLICATION_ID;
 use super::seal::{Node, Seals, Table, seal_all, total};
 use super::side_files::{beside, succeed, sync_directory};
 use super::state::State;
-use super::state_row;
 use super::values::int;
+use super::{findings, outbox, state_row, watch_rules};
 use crate::core::head::LogKey;
 use crate::core::tree::CompactRange;
 use rusqlite::types::Value;
@@ -230,8 +229,7 @@ impl Rebuilder<'_> {
             let what = "the signed heads that bore out the entries that it had: others may be gone as well";
             self.lost.push(what.to_owned());
         }
-        let pending = self.new.execute(super::findings::SET_PENDING, [int(tree.end())]);
-        self.sql(pending)?;
+        self.sql(findings::set_all_pending(self.new, tree.end()))?;
         self.state.start_at(&tree);
         let mut seals = Seals::default();
         self.sql(Table::ALL.into_iter().try_for_each(|table| seal_all(self.new, table, &mut seals)))?;
@@ -251,11 +249,11 @@ impl Rebuilder<'_> {
 
     /// Takes out the rows that can be read and are not the ones that were written.
     fn forget_wrong(&mut self) -> Result<()> {
-        let findings = self.sql(super::findings::forget_wrong(self.new, self.path))?;
+        let findings = self.sql(findings::forget_wrong(self.new, self.path))?;
         if findings > 0 {
             self.lost.push(format!("{findings} finding(s) are not the ones that were made"));
         }
-        let alerts = self.sql(super::outbox::forget_wrong(self.new))?;
+        let alerts = self.sql(outbox::forget_wrong(self.new))?;
         if alerts > 0 {
             self.lost.push(format!("{alerts} alert(s) are not the ones that were written"));
         }
@@ -347,19 +345,19 @@ impl Rebuilder<'_> {
             let mut rows = select.query([])?;
             while let Ok(Some(row)) = rows.next() {
                 let (index, Ok(leaf)) = (row.get::<_, u64>(0), row.get::<_, Vec<u8>>(1)) else { break };
-                if index != Ok(tree.leaves.end()) {
+                if index != Ok(tree.leaves().end()) {
                     break;
                 }
-                insert.execute(params![int(tree.leaves.end()), leaf])?;
+                insert.execute(params![int(tree.leaves().end()), leaf])?;
                 for (level, n, hash) in tree.append(&leaf) {
                     node.execute(params![level, int(n), hash.0])?;
                 }
-                let (end, root) = (tree.leaves.end(), tree.leaves.root());
+                let (end, root) = (tree.leaves().end(), tree.leaves().root());
                 let signed = heads.get(&end).is_some_and(|roots| roots.contains(&root.0));
                 if signed
                     || proved.as_ref().is_some_and(|proved| proved.end() == end && proved.root() == root)
                 {
-                    best = tree.leaves.clone();
+                    best = tree.leaves().clone();
                 }
             }
             self.new.execute("DELETE FROM leaves WHERE idx >= ?1", [int(best.end())])?;
@@ -374,7 +372,7 @@ impl Rebuilder<'_> {
     }
 
     fn forget_watch_rules(&self) -> Result<()> {
-        let (rule, digest) = super::watch_rules::forgotten();
+        let (rule, digest) = watch_rules::forgotten();
         let insert =
             self.new.execute("INSERT INTO watch_rules VALUES (?1, 0, '', ?2)", params![rule, digest.0]);
         self.sql(insert).map(drop)

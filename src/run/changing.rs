@@ -66,7 +66,7 @@ impl Run<'_> {
             return Ok(false);
         }
         let now = &self.options.now.1;
-        let findings = self.mirror.findings(false)?;
+        let findings = self.mirror.findings().standing()?;
         Ok(!findings
             .iter()
             .any(|stored| stored.last_seen == *now && OF_SERVING.contains(&stored.finding.code)))

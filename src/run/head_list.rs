@@ -90,7 +90,7 @@ impl Run<'_> {
     /// the oldest of many that were never seen.
     fn listing_start(&self) -> Result<u64, Fault> {
         let until = self.mirror.state().listed_until.saturating_sub(SIGNERS_CLOCKS_MS);
-        let (unlisted, oldest) = self.mirror.unlisted_until(until)?;
+        let (unlisted, oldest) = self.mirror.heads().unlisted_until(until)?;
         let many = unlisted > LOOKUPS as u64;
         Ok(if many { until.min(oldest.saturating_sub(1)) } else { until })
     }
@@ -122,8 +122,9 @@ impl Run<'_> {
         let new = self.mirror.transact(|mirror, state| {
             let mut new: u64 = 0;
             for head in &heads {
-                new = new.saturating_add(u64::from(mirror.put_head(head, &Provenance::Listed, now)?));
-                mirror.set_listed(head)?;
+                new =
+                    new.saturating_add(u64::from(mirror.heads_mut().put(head, &Provenance::Listed, now)?));
+                mirror.heads_mut().set_listed(head)?;
             }
             if let Some(last) = heads.last().and_then(Head::timestamp).filter(|time| sound && *time <= latest)
             {
@@ -169,7 +170,7 @@ impl Run<'_> {
             self.end_answer_findings(SUBJECT)?;
         }
         let key = self.policy.log_key.clone();
-        let mut held = self.mirror.unlisted(LOOKUPS.saturating_add(1), &key)?;
+        let mut held = self.mirror.heads().unlisted(LOOKUPS.saturating_add(1), &key)?;
         if held.len() > LOOKUPS {
             // What was not looked for is no pass.
             held.truncate(LOOKUPS);
@@ -203,7 +204,7 @@ impl Run<'_> {
             }
         }
         for stored in missing {
-            if !self.mirror.is_listed(&stored.head)? {
+            if !self.mirror.heads().is_listed(&stored.head)? {
                 self.report_missing(&stored)?;
             }
         }
@@ -212,7 +213,7 @@ impl Run<'_> {
 
     fn set_listed(&mut self, head: &Head) -> Result<(), Fault> {
         self.summary.tally.record("head-list", true);
-        Ok(self.mirror.transact(|mirror, _| mirror.set_listed(head))?)
+        Ok(self.mirror.transact(|mirror, _| mirror.heads_mut().set_listed(head))?)
     }
 
     /// Asks for the place in the list where a head should be.
@@ -253,12 +254,12 @@ impl Run<'_> {
 
     /// Heads that were missing and are listed by now.
     fn end_found_heads(&mut self) -> Result<(), Fault> {
-        for stored in self.mirror.findings(false)? {
+        for stored in self.mirror.findings().standing()? {
             let finding = stored.finding;
             let statement = finding.subject.strip_prefix("heads ").and_then(Hash::from_hex);
             let Some(statement) = statement.filter(|_| finding.code == Code::Gap) else { continue };
-            if let Some(found) = self.mirror.head_of(&statement, &self.policy.log_key)?
-                && self.mirror.is_listed(&found.head)?
+            if let Some(found) = self.mirror.heads().of_statement(&statement, &self.policy.log_key)?
+                && self.mirror.heads().is_listed(&found.head)?
             {
                 self.end_finding(&finding)?;
             }
@@ -268,7 +269,7 @@ impl Run<'_> {
 
     /// Ends the findings about answers to exactly this question.
     pub(super) fn end_answer_findings(&mut self, subject: &str) -> Result<(), Fault> {
-        for stored in self.mirror.findings(false)? {
+        for stored in self.mirror.findings().standing()? {
             if stored.finding.subject == subject {
                 self.end_finding(&stored.finding)?;
             }

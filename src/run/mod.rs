@@ -292,8 +292,8 @@ impl<'a> Run<'a> {
             self.confirm_mirror()?;
             self.mirror.transact(|mirror, state| {
                 state.listed_until = 0;
-                mirror.forget_listed()?;
-                mirror.forget_compared(state)
+                mirror.heads_mut().forget_listed()?;
+                mirror.heads_mut().forget_compared(state)
             })?;
         }
         self.collect_peers()?;
@@ -377,7 +377,7 @@ impl<'a> Run<'a> {
     /// Records a finding, in a transaction of its own.
     pub(crate) fn find(&mut self, finding: &Finding) -> Result<(), Fault> {
         let now = &self.options.now.1;
-        Ok(self.mirror.transact(|mirror, _| mirror.put_finding(finding, now))?)
+        Ok(self.mirror.transact(|mirror, _| mirror.findings_mut().put(finding, now))?)
     }
 
     pub(crate) fn find_of_log(

@@ -83,8 +83,10 @@ impl Run<'_> {
         }
         let mut results = Vec::new();
         for peers in self.peers.chunks(AT_ONCE) {
-            let known =
-                peers.iter().map(|peer| self.mirror.peer(peer.id())).collect::<Result<Vec<_>, _>>()?;
+            let known = peers
+                .iter()
+                .map(|peer| self.mirror.peers().progress(peer.id()))
+                .collect::<Result<Vec<_>, _>>()?;
             let answers = self.ask_all(peers, &known);
             if self.options.stop.is_stopped() {
                 // Nobody's fault: as if no peer had been asked.
@@ -154,7 +156,7 @@ impl Run<'_> {
         result.failures = progress.failures;
         if progress != known {
             // After the heads: a crash in between reads them once more.
-            self.mirror.transact(|mirror, _| mirror.put_peer(peer.id(), &progress))?;
+            self.mirror.transact(|mirror, _| mirror.peers_mut().put(peer.id(), &progress))?;
         }
         Ok(result)
     }

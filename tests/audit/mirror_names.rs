@@ -555,7 +555,7 @@ fn a_mirror_that_another_wrote_to_is_not_written_over() {
     let case = case();
     let auditor = begun(&case);
     let mut mirror = Mirror::open(&auditor.db(), &key_of(&case)).unwrap();
-    mirror.transact(|mirror, _| mirror.enqueue(&alert("before"), 1)).unwrap();
+    mirror.transact(|mirror, _| mirror.outbox_mut().enqueue(&alert("before"), 1)).unwrap();
     mirror.acknowledge().unwrap();
     bump(&auditor.db());
     let mark = fs::read(auditor.beside_db(".mark")).unwrap();
@@ -607,7 +607,7 @@ fn no_update_is_lost_without_the_lock() {
     for number in 0..200 {
         let at = random.usize(..2);
         let key = format!("alert {number}");
-        match both[at].transact(|mirror, _| mirror.enqueue(&alert(&key), number)) {
+        match both[at].transact(|mirror, _| mirror.outbox_mut().enqueue(&alert(&key), number)) {
             Ok(_) => written.push(key),
             Err(MirrorError::OtherWriter(..)) => {
                 refused += 1;
@@ -618,9 +618,11 @@ fn no_update_is_lost_without_the_lock() {
     }
     assert!(refused > 20 && written.len() > 20, "{refused} {}", written.len());
     let mut mirror = open();
-    let due = mirror.due("a", 1000, 0, 1000).unwrap();
+    let due = mirror.outbox().due("a", 1000, 0, 1000).unwrap();
     assert_eq!(due.len(), written.len());
-    mirror.transact(|mirror, _| mirror.attempted(due[0].alert, "a", &Attempt::Delivered, 1)).unwrap();
+    mirror
+        .transact(|mirror, _| mirror.outbox_mut().attempted(due[0].alert, "a", &Attempt::Delivered, 1))
+        .unwrap();
     let db = rusqlite::Connection::open(auditor.db()).unwrap();
     let keys: Vec<String> = {
         let mut select = db.prepare("SELECT key FROM alerts ORDER BY id").unwrap();

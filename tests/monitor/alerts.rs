@@ -275,7 +275,7 @@ fn a_thousand_findings_are_one_alert_that_lists_the_first() {
     mirror
         .transact(|mirror, _| {
             (0..1000).try_for_each(|n| {
-                mirror.put_finding(&Finding::of_entry(Code::KeyShared, n, None, "m"), &time(NOW))
+                mirror.findings_mut().put(&Finding::of_entry(Code::KeyShared, n, None, "m"), &time(NOW))
             })
         })
         .unwrap();

@@ -142,13 +142,13 @@ impl Workspace {
 
     /// Codes of the findings that stand.
     fn codes(&self) -> Vec<&'static str> {
-        let found = self.mirror().findings(false).unwrap();
+        let found = self.mirror().findings().standing().unwrap();
         found.iter().map(|stored| stored.finding.code.as_str()).collect()
     }
 
     /// Every kept head as size and how it came.
     fn heads(&self) -> Vec<(u64, String)> {
-        let heads = self.mirror().heads(&self.key()).unwrap();
+        let heads = self.mirror().heads().all(&self.key()).unwrap();
         heads.into_iter().map(|stored| (stored.head.size(), stored.provenance)).collect()
     }
 
@@ -356,7 +356,7 @@ fn garbage_is_the_peers_fault_alone() {
         // What the log did sign is kept all the same, and nothing was passed over.
         let kept = workspace.heads().iter().filter(|(_, how)| how == "peer").count();
         assert_eq!(kept, usize::from(part == "1 of 2 heads"), "{part}");
-        let known = workspace.mirror().peer(workspace.peer(&text).id()).unwrap();
+        let known = workspace.mirror().peers().progress(workspace.peer(&text).id()).unwrap();
         assert_eq!(known, Some(PeerProgress { since: None, whole: 0, failures: 2 }), "{part}");
     }
 }
@@ -395,7 +395,7 @@ fn what_a_peer_puts_around_a_head_is_not_kept() {
         padded = witness.cosign(&padded, 1_700_000_000 + time);
     }
     workspace.audit(&honest_log(&key(), &rejected_leaves(700)), &[workspace.peer(padded)], NOW);
-    let heads = workspace.mirror().heads(&workspace.key()).unwrap();
+    let heads = workspace.mirror().heads().all(&workspace.key()).unwrap();
     assert_eq!(heads[0].head.raw().as_bytes(), bare);
 }
 
@@ -485,10 +485,13 @@ fn a_history_that_began_anew_is_read_whole() {
     let place = at_heads(&server);
     // As if it had told of a later one before.
     let progress = PeerProgress { since: Some(NOW - 5 * MINUTE), whole: NOW - 30 * MINUTE, failures: 0 };
-    workspace.mirror().transact(|mirror, _| mirror.put_peer(workspace.at(&place).id(), &progress)).unwrap();
+    workspace
+        .mirror()
+        .transact(|mirror, _| mirror.peers_mut().put(workspace.at(&place).id(), &progress))
+        .unwrap();
     assert_clean(&workspace, &workspace.audit(&log, &[workspace.at(&place)], NOW));
     assert_eq!((server.paths().len(), server.paths()[1].as_str()), (2, "/heads?log=main"));
-    let known = workspace.mirror().peer(workspace.at(&place).id()).unwrap().unwrap();
+    let known = workspace.mirror().peers().progress(workspace.at(&place).id()).unwrap().unwrap();
     assert_eq!(known, PeerProgress { since: Some(NOW - 60 * MINUTE), whole: NOW, failures: 0 });
 }
 

@@ -262,7 +262,7 @@ impl Workspace<'_> {
         };
         change(&mut options);
         let summary = Run::new(Some(source), &mut mirror, policy, &options, progress).audit();
-        let findings = mirror.findings(false).unwrap().into_iter().map(|stored| stored.finding);
+        let findings = mirror.findings().standing().unwrap().into_iter().map(|stored| stored.finding);
         Answer {
             findings: findings
                 .filter(|finding| finding.severity > Severity::Info)

@@ -118,12 +118,12 @@ impl Home {
 
 /// Keeps a finding, as an audit does.
 pub fn find(mirror: &mut Mirror, finding: &Finding, now: u64) {
-    mirror.transact(|mirror, _| mirror.put_finding(finding, &time(now))).unwrap();
+    mirror.transact(|mirror, _| mirror.findings_mut().put(finding, &time(now))).unwrap();
 }
 
 /// Ends a finding, as an audit does.
 pub fn end(mirror: &mut Mirror, finding: &Finding, now: u64) {
-    mirror.transact(|mirror, _| mirror.end_finding(finding, &time(now))).unwrap();
+    mirror.transact(|mirror, _| mirror.findings_mut().end(finding, &time(now))).unwrap();
 }
 
 /// A dispatcher with these channels.

@@ -35,8 +35,6 @@ mod tests;
 pub use check::Cursor;
 pub use run_ref::RunRef;
 
-use super::Mirror;
-use super::error::MirrorError;
 use crate::audit::across::{Fingerprint, Repeat, Sighting};
 use block::{Key, Record};
 use fault::{Fault, Result};
@@ -165,33 +163,13 @@ impl Seen {
         Ok(runs)
     }
 
-    /// See [`Mirror::check_seen`].
-    fn check(&self, db: &Connection, stopped: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
+    /// See [`check::all`].
+    pub fn check(&self, db: &Connection, stopped: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
         check::all(db, self.shape, &self.runs, stopped)
     }
 
-    /// See [`Mirror::scrub_seen`].
-    fn scrub(&self, db: &Connection, from: Cursor, blocks: u64) -> Result<Cursor> {
+    /// See [`check::some`].
+    pub fn scrub(&self, db: &Connection, from: Cursor, blocks: u64) -> Result<Cursor> {
         check::some(db, self.shape, &self.runs, from, blocks)
-    }
-}
-
-impl Mirror {
-    /// Holds every row of what was seen against the state. Time in proportion to the mirror; `false` where `stopped`
-    /// ended it, and nothing is known.
-    ///
-    /// # Errors
-    /// A row is missing, is too many, or is not what the state says.
-    pub fn check_seen(&self, stopped: &(dyn Fn() -> bool + Sync)) -> std::result::Result<bool, MirrorError> {
-        self.seen.check(&self.db, stopped).map_err(|fault| fault.of(&self.path))
-    }
-
-    /// Holds so many blocks of what was seen, and what is above them, against the state: from the cursor on, up to the
-    /// end of the last run. Gives the cursor for the next time.
-    ///
-    /// # Errors
-    /// A row is missing, or is not what the state says.
-    pub fn scrub_seen(&self, from: Cursor, blocks: u64) -> std::result::Result<Cursor, MirrorError> {
-        self.seen.scrub(&self.db, from, blocks).map_err(|fault| fault.of(&self.path))
     }
 }

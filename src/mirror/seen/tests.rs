@@ -403,18 +403,22 @@ fn a_run_in_the_state_is_read_back_as_it_was_written() {
 #[test]
 fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
     use crate::audit::across::Memory as _;
+    use crate::mirror::{Mirror, MirrorError};
     let directory = tempfile::tempdir().unwrap();
     let key = "log.approvals.example/2026+9978b3d0+AaRzICHzMeGTiBChYq8/zJub2Q6ZCWwzLfgLcAHvPG2u";
     let key = crate::core::head::LogKey::parse(key).unwrap();
     let path = directory.path().join("mirror.db");
     let mut mirror = Mirror::create_or_open(&path, &key).unwrap();
     let remember = |mirror: &mut Mirror, index: u64| {
-        let repeats = mirror.remember(&mut [sighting(1, index), sighting(index, index)]).unwrap();
+        let repeats =
+            mirror.memory_mut().remember(&mut [sighting(1, index), sighting(index, index)]).unwrap();
         repeats.first().map(|repeat| repeat.first)
     };
     let stands = |mirror: &Mirror, runs: usize| {
-        assert_eq!((mirror.seen.runs(), mirror.state.seen.len()), (mirror.state.seen.as_slice(), runs));
-        assert!(mirror.check_seen(&|| false).unwrap());
+        let (seen, _) = mirror.db().seen();
+        let stored = mirror.state().seen_runs();
+        assert_eq!((seen.runs(), stored.len()), (stored, runs));
+        assert!(mirror.memory().check_seen(&|| false).unwrap());
     };
     // Given up in so many words, by a fault, and because it cannot be committed.
     mirror.begin().unwrap();
@@ -424,17 +428,18 @@ fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
     stands(&mirror, 0);
     let fault = mirror.transact(|mirror, _| {
         assert_eq!(remember(mirror, 20), None);
-        Err::<(), _>(mirror.wrong_memory(20))
+        Err::<(), _>(MirrorError::wrong_memory(mirror.path(), 20))
     });
     assert!(fault.is_err());
     stands(&mirror, 0);
     mirror.begin().unwrap();
     assert_eq!(remember(&mut mirror, 30), None);
-    mirror.db.execute_batch("ALTER TABLE state RENAME TO elsewhere").unwrap();
-    assert!(mirror.commit(mirror.state.clone()).is_err());
+    mirror.db().connection().execute_batch("ALTER TABLE state RENAME TO elsewhere").unwrap();
+    let unchanged = mirror.state().clone();
+    assert!(mirror.commit(unchanged).is_err());
     stands(&mirror, 0);
     // Committed with a state that was taken before, as audits do.
-    let state = mirror.state.clone();
+    let state = mirror.state().clone();
     mirror.begin().unwrap();
     assert_eq!(remember(&mut mirror, 40), None);
     mirror.commit(state).unwrap();
@@ -444,12 +449,12 @@ fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
     let mut mirror = Mirror::open(&path, &key).unwrap();
     stands(&mirror, 2);
     assert_eq!(mirror.transact(|mirror, _| Ok(remember(mirror, 60))).unwrap(), Some(40));
-    assert_eq!(mirror.scrub_seen(mirror.state.seen_scrubbed, 100).unwrap(), Cursor::default());
+    assert_eq!(mirror.memory().scrub_seen(mirror.state().seen_scrubbed, 100).unwrap(), Cursor::default());
     // Forgotten with the checks, which a transaction can take back as well.
     let fault = mirror.transact(|mirror, state| {
         mirror.forget_checks(state)?;
         assert_eq!(remember(mirror, 70), None);
-        Err::<(), _>(mirror.wrong_memory(70))
+        Err::<(), _>(MirrorError::wrong_memory(mirror.path(), 70))
     });
     assert!(fault.is_err());
     stands(&mirror, 3);

@@ -1,17 +1,18 @@
 //! Queries of the kept heads: each looks only at ranges of sizes that were verified (`seal`), and believes no head before
 //! its signature verified again.
 
-use super::Mirror;
-use super::error::{MirrorError, Result};
-use super::heads::{HeadStatus, StoredHead};
-use super::seal::{Flag, MAX_KEY, Node, Table};
-use super::values::int;
+use super::stored::{HeadStatus, StoredHead};
 use crate::core::head::{Head, HeadFormat, LogKey};
+use crate::mirror::db::Db;
+use crate::mirror::error::{MirrorError, Result};
+use crate::mirror::seal::{Flag, MAX_KEY, Node, Table};
+use crate::mirror::values::int;
 use rusqlite::{Row, ToSql};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-pub(super) struct Raw {
+/// A row of [`SELECT`].
+pub(in crate::mirror) struct Raw {
     format: String,
     size: i64,
     time: Option<i64>,
@@ -23,7 +24,8 @@ pub(super) struct Raw {
     last_seen: String,
 }
 
-pub(super) fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+/// Reads a row of [`SELECT`].
+pub(in crate::mirror) fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
     Ok(Raw {
         format: row.get(0)?,
         size: row.get(1)?,
@@ -47,7 +49,7 @@ macro_rules! columns {
 pub(super) const COLUMNS: &str = columns!();
 
 /// All that is kept of heads.
-pub(super) const SELECT: &str = concat!("SELECT ", columns!(), " FROM heads");
+pub(in crate::mirror) const SELECT: &str = concat!("SELECT ", columns!(), " FROM heads");
 
 /// What a query of kept heads looks at: `size BETWEEN ?1 AND ?2` and this condition, whose own values begin at `?3`.
 pub(super) struct Query<'q> {
@@ -95,56 +97,55 @@ pub(super) fn has(flags: &'static [Flag]) -> impl Fn(&Node) -> bool {
     move |node| flags.iter().any(|flag| node.counts.get(flag.place()).is_some_and(|count| *count > 0))
 }
 
-impl Mirror {
-    pub(super) fn query_head(&self, query: &Query<'_>, key: &LogKey) -> Result<Option<StoredHead>> {
-        Ok(self.query_heads(query, key)?.into_iter().next())
-    }
+/// The first head that a query is about.
+pub(super) fn query_head(db: &Db, query: &Query<'_>, key: &LogKey) -> Result<Option<StoredHead>> {
+    Ok(query_heads(db, query, key)?.into_iter().next())
+}
 
-    /// The heads that a query is about. Each range of sizes that it looks at is verified first, so that none is missing.
-    pub(super) fn query_heads(&self, query: &Query<'_>, key: &LogKey) -> Result<Vec<StoredHead>> {
-        let order = if query.descending { "DESC" } else { "ASC" };
-        let sql = format!(
-            "{SELECT} WHERE size >= ?1 AND size <= ?2 AND ({}) ORDER BY size {order}, {}",
-            query.condition, query.then
-        );
-        let mut found = Vec::new();
-        if query.sizes.is_empty() {
-            return Ok(found);
-        }
-        let (sizes, descending) = (query.sizes.clone(), query.descending);
-        self.trusted_ranges(Table::Heads, sizes, descending, query.wanted, &mut |sizes| {
-            self.read_heads(&sql, &sizes, query.values, key, query.limit, &mut found)?;
-            Ok(found.len() >= query.limit)
-        })?;
-        Ok(found)
+/// The heads that a query is about. Each range of sizes that it looks at is verified first, so that none is missing.
+pub(super) fn query_heads(db: &Db, query: &Query<'_>, key: &LogKey) -> Result<Vec<StoredHead>> {
+    let order = if query.descending { "DESC" } else { "ASC" };
+    let sql = format!(
+        "{SELECT} WHERE size >= ?1 AND size <= ?2 AND ({}) ORDER BY size {order}, {}",
+        query.condition, query.then
+    );
+    let mut found = Vec::new();
+    if query.sizes.is_empty() {
+        return Ok(found);
     }
+    let (sizes, descending) = (query.sizes.clone(), query.descending);
+    db.trusted_ranges(Table::Heads, sizes, descending, query.wanted, &mut |sizes| {
+        read_heads(db, &sql, &sizes, query.values, key, query.limit, &mut found)?;
+        Ok(found.len() >= query.limit)
+    })?;
+    Ok(found)
+}
 
-    /// Reads the heads that a statement selects from these sizes (`?1` and `?2`), until there are `limit`.
-    pub(super) fn read_heads(
-        &self,
-        sql: &str,
-        sizes: &RangeInclusive<u64>,
-        values: &[&dyn ToSql],
-        key: &LogKey,
-        limit: usize,
-        found: &mut Vec<StoredHead>,
-    ) -> Result<()> {
-        let ends = [int(*sizes.start()), int(*sizes.end())];
-        let ends = ends.iter().map(|end| end as &dyn ToSql);
-        let values: Vec<&dyn ToSql> = ends.chain(values.iter().copied()).collect();
-        let result = self.db.prepare_cached(sql).and_then(|mut select| {
-            let rows = select.query_map(values.as_slice(), raw)?;
-            rows.take(limit.saturating_sub(found.len())).collect::<rusqlite::Result<Vec<Raw>>>()
-        });
-        for raw in self.sql(result)? {
-            found.push(stored_head(&self.path, raw, key)?);
-        }
-        Ok(())
+/// Reads the heads that a statement selects from these sizes (`?1` and `?2`), until there are `limit`.
+pub(super) fn read_heads(
+    db: &Db,
+    sql: &str,
+    sizes: &RangeInclusive<u64>,
+    values: &[&dyn ToSql],
+    key: &LogKey,
+    limit: usize,
+    found: &mut Vec<StoredHead>,
+) -> Result<()> {
+    let ends = [int(*sizes.start()), int(*sizes.end())];
+    let ends = ends.iter().map(|end| end as &dyn ToSql);
+    let values: Vec<&dyn ToSql> = ends.chain(values.iter().copied()).collect();
+    let result = db.connection().prepare_cached(sql).and_then(|mut select| {
+        let rows = select.query_map(values.as_slice(), raw)?;
+        rows.take(limit.saturating_sub(found.len())).collect::<rusqlite::Result<Vec<Raw>>>()
+    });
+    for raw in db.sql(result)? {
+        found.push(stored_head(db.path(), raw, key)?);
     }
+    Ok(())
 }
 
 /// Nothing read is believed before it verifies again.
-pub(super) fn stored_head(path: &Path, raw: Raw, key: &LogKey) -> Result<StoredHead> {
+pub(in crate::mirror) fn stored_head(path: &Path, raw: Raw, key: &LogKey) -> Result<StoredHead> {
     let damaged = |why: String| MirrorError::Damaged(path.to_owned(), why);
     let format = HeadFormat::from_text(&raw.format);
     let format = format.ok_or_else(|| damaged("a kept head has no known format".to_owned()))?;

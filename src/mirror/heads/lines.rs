@@ -1,15 +1,15 @@
 //! The history of heads as it is handed to others: a line of JSON each, from a mirror that may be in use.
 
-use super::connection::connect;
-use super::error::{MirrorError, Result, sql_error};
-use super::head_query::{Raw, SELECT, raw, stored_head};
-use super::heads::StoredHead;
-use super::path::{exists, resolve};
-use super::schema::SCHEMA_VERSION;
-use super::seal::{Table, total};
-use super::state_row;
+use super::query::{Raw, SELECT, raw, stored_head};
+use super::stored::StoredHead;
 use crate::core::head::LogKey;
 use crate::core::text;
+use crate::mirror::connection::connect;
+use crate::mirror::error::{MirrorError, Result, sql_error};
+use crate::mirror::path::{exists, resolve};
+use crate::mirror::schema::SCHEMA_VERSION;
+use crate::mirror::seal::{Table, total};
+use crate::mirror::state_row;
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -101,10 +101,10 @@ pub struct HeadReader {
 }
 
 /// Size, root and statement.
-pub(super) type Place = (i64, Vec<u8>, Vec<u8>);
+pub(in crate::mirror) type Place = (i64, Vec<u8>, Vec<u8>);
 
 /// Of a head.
-pub(super) fn place(row: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
+pub(in crate::mirror) fn place(row: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 

@@ -1,10 +1,13 @@
 //! Heads that are known to be of one history by proof, without their leaves (`--heads-only`).
 
-use super::error::Result;
-use super::head_query::{Query, has, only};
-use super::seal::Flag;
-use super::{Mirror, StoredHead};
+use super::query::{Query, has, only, query_head};
+use super::store::Heads;
+use super::stored::StoredHead;
 use crate::core::head::{Head, LogKey};
+use crate::mirror::db::Db;
+use crate::mirror::error::Result;
+use crate::mirror::seal::Flag;
+use std::ops::Deref;
 
 /// Linked, or borne out by the mirrored leaves.
 const KNOWN: &str = "status IN ('linked', 'consistent')";
@@ -12,13 +15,7 @@ const KNOWN: &str = "status IN ('linked', 'consistent')";
 /// See [`KNOWN`].
 const KNOWN_FLAGS: &[Flag] = &[Flag::Linked, Flag::Consistent];
 
-impl Mirror {
-    /// Records that a head is linked, and so every head of the same tree. What the mirrored leaves bear out, or
-    /// something contradicts, stays as it is.
-    pub fn link_head(&mut self, head: &Head) -> Result<()> {
-        self.change_tree(head, "status = 'linked'", "status = 'unchecked'")
-    }
-
+impl<D: Deref<Target = Db>> Heads<D> {
     /// Whether a head of this tree is linked, or borne out by the mirrored leaves.
     pub fn knows_tree(&self, head: &Head, key: &LogKey) -> Result<bool> {
         let query = Query {
@@ -29,7 +26,7 @@ impl Mirror {
             limit: 1,
             ..Query::all()
         };
-        Ok(self.query_head(&query, key)?.is_some())
+        Ok(query_head(self.db(), &query, key)?.is_some())
     }
 
     /// The largest head that is linked, or borne out by the mirrored leaves.
@@ -42,7 +39,7 @@ impl Mirror {
             limit: 1,
             ..Query::all()
         };
-        self.query_head(&query, key)
+        query_head(self.db(), &query, key)
     }
 
     /// A head of this size that is linked, or borne out by the mirrored leaves.
@@ -54,12 +51,20 @@ impl Mirror {
             limit: 1,
             ..Query::all()
         };
-        self.query_head(&query, key)
+        query_head(self.db(), &query, key)
     }
 
     /// Whether some head is linked.
-    pub fn has_linked(&self) -> Result<bool> {
-        Ok(self.flagged_count(Flag::Linked) > 0)
+    pub fn has_linked(&self) -> bool {
+        self.db().flagged_count(Flag::Linked) > 0
+    }
+}
+
+impl Heads<&mut Db> {
+    /// Records that a head is linked, and so every head of the same tree. What the mirrored leaves bear out, or
+    /// something contradicts, stays as it is.
+    pub fn link(&mut self, head: &Head) -> Result<()> {
+        self.change_tree(head, "status = 'linked'", "status = 'unchecked'")
     }
 
     /// Has every linked head held against the mirrored leaves, as if nothing were known of it.

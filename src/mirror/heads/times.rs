@@ -1,15 +1,18 @@
 //! The times of STHs: which are out of order with which.
 
-use super::error::Result;
-use super::head_query::{Query, key_of, only};
-use super::seal::{MAX_KEY, Node, Table};
-use super::state::State;
-use super::values::int;
-use super::{Mirror, StoredHead};
+use super::query::{Query, key_of, only, query_head};
+use super::store::Heads;
+use super::stored::StoredHead;
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
 use crate::core::limits::SIGNERS_CLOCKS_MS;
+use crate::mirror::db::Db;
+use crate::mirror::error::Result;
+use crate::mirror::seal::{MAX_KEY, Node, Table};
+use crate::mirror::state::State;
+use crate::mirror::values::int;
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::ops::RangeInclusive;
 
 /// On which side of an STH others are looked at.
@@ -102,7 +105,7 @@ impl Passed {
     }
 }
 
-impl Mirror {
+impl<D: Deref<Target = Db>> Heads<D> {
     /// For each of these STHs, as (size, time), kept ones that are out of order with it: of those with a smaller size
     /// the latest, if it is later, and of those with a larger size the earliest, if it is earlier. Where these are out
     /// of order by more than the clocks of signers may differ, one on each side that is not, if there is any.
@@ -140,7 +143,7 @@ impl Mirror {
                     limit: 1,
                     ..Query::all()
                 };
-                found.extend(self.query_head(&query, key)?);
+                found.extend(query_head(self.db(), &query, key)?);
             }
         }
         Ok(found)
@@ -148,7 +151,7 @@ impl Mirror {
 
     /// Whether these STHs are in order, and beyond all that were held against each other before.
     fn are_beyond(&self, sths: &[(u64, u64)]) -> bool {
-        let Some(mut until) = self.state.sths_until else { return sths.is_empty() };
+        let Some(mut until) = self.db().state().sths_until else { return sths.is_empty() };
         let mut sths = sths.to_vec();
         sths.sort_unstable();
         sths.into_iter().all(|(size, time)| {
@@ -184,8 +187,8 @@ impl Mirror {
         };
         let sizes = side.sizes(last);
         if !sizes.is_empty() {
-            self.trusted_ranges(Table::Heads, sizes, side == Side::Larger, &wanted, &mut |sizes| {
-                let result = self.db.prepare_cached(side.sql()).and_then(|mut select| {
+            self.db().trusted_ranges(Table::Heads, sizes, side == Side::Larger, &wanted, &mut |sizes| {
+                let result = self.db().connection().prepare_cached(side.sql()).and_then(|mut select| {
                     let mut rows = select.query([int(*sizes.start()), int(*sizes.end())])?;
                     while let Some(row) = rows.next()? {
                         let (size, time): (u64, u64) = (row.get(0)?, row.get(1)?);
@@ -197,7 +200,7 @@ impl Mirror {
                     }
                     Ok(())
                 });
-                self.sql(result).map(|()| false)
+                self.db().sql(result).map(|()| false)
             })?;
         }
         waiting.for_each(|place| set(place, &passed));
@@ -220,18 +223,20 @@ impl Mirror {
                 limit: 1,
                 ..Query::all()
             };
-            self.query_head(&query, key)
+            query_head(self.db(), &query, key)
         };
         Ok(of_tree(size, root, "time DESC")?.zip(of_tree(than, than_root, "time")?))
     }
+}
 
+impl Heads<&mut Db> {
     /// Takes on what an earlier version compared, which found all STHs in order: the largest size and the latest time
     /// of them.
     pub fn adopt_compared(&mut self, state: &mut State) -> Result<()> {
-        self.trust(Table::Heads, 0..=MAX_KEY)?;
+        self.db().trust(Table::Heads, 0..=MAX_KEY)?;
         let sql = "SELECT coalesce(max(size), 0), coalesce(max(time), 0) FROM heads WHERE format = 'sth' AND compared = 1";
-        let result = self.db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)));
-        state.sths_until = Some(self.sql(result)?);
+        let result = self.db().connection().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)));
+        state.sths_until = Some(self.db().sql(result)?);
         Ok(())
     }
 }

@@ -1,38 +1,31 @@
 //! Which of the kept heads the log itself lists (specification section 5, `GET heads`).
 
-use super::error::Result;
-use super::head_query::{Query, has, key_of, only};
-use super::seal::{Flag, MAX_KEY, Table};
-use super::values::int;
-use super::{Mirror, StoredHead};
+use super::query::{Query, has, key_of, only, query_head, query_heads};
+use super::store::Heads;
+use super::stored::StoredHead;
 use crate::core::hash::Hash;
 use crate::core::head::{Head, LogKey};
+use crate::mirror::db::Db;
+use crate::mirror::error::Result;
+use crate::mirror::seal::{Flag, MAX_KEY, Table};
+use crate::mirror::values::int;
 use rusqlite::params;
+use std::ops::Deref;
 
-impl Mirror {
-    /// Records that the log lists a head.
-    pub fn set_listed(&mut self, head: &Head) -> Result<()> {
-        self.change_head(head, "listed = 1", &[])
-    }
-
+impl<D: Deref<Target = Db>> Heads<D> {
     /// Whether the log was seen to list this statement.
     pub fn is_listed(&self, head: &Head) -> Result<bool> {
-        self.trust(Table::Heads, only(head.size()))?;
+        self.db().trust(Table::Heads, only(head.size()))?;
         let sql = "SELECT EXISTS (SELECT 1 FROM heads WHERE size = ?1 AND root = ?2 AND statement = ?3 AND listed = 1)";
         let values = params![int(head.size()), head.root().0, head.statement().0];
-        let result = self.db.query_row(sql, values, |row| row.get(0));
-        self.sql(result)
+        let result = self.db().connection().query_row(sql, values, |row| row.get(0));
+        self.db().sql(result)
     }
 
     /// The kept head with this statement.
-    pub fn head_of(&self, statement: &Hash, key: &LogKey) -> Result<Option<StoredHead>> {
+    pub fn of_statement(&self, statement: &Hash, key: &LogKey) -> Result<Option<StoredHead>> {
         let query = Query { condition: "statement = ?3", values: &[&statement.0], limit: 1, ..Query::all() };
-        self.query_head(&query, key)
-    }
-
-    /// Has the whole list compared again.
-    pub fn forget_listed(&mut self) -> Result<()> {
-        self.change_all("listed = 0", "listed <> 0")
+        query_head(self.db(), &query, key)
     }
 
     /// At most `limit` kept STHs that the log was not seen to list, oldest first.
@@ -42,7 +35,7 @@ impl Mirror {
             condition: "format = 'sth' AND listed = 0",
             ..Query::all()
         };
-        let mut found = self.query_heads(&query, key)?;
+        let mut found = query_heads(self.db(), &query, key)?;
         found.sort_by_key(|stored| (stored.head.timestamp(), stored.head.size()));
         found.truncate(limit);
         Ok(found)
@@ -53,16 +46,22 @@ impl Mirror {
         let sql = "SELECT count(*), min(time) FROM heads
                    WHERE size >= ?1 AND size <= ?2 AND format = 'sth' AND listed = 0 AND time <= ?3";
         let (mut count, mut oldest) = (0u64, None::<u64>);
-        self.trusted_ranges(Table::Heads, 0..=MAX_KEY, false, &has(&[Flag::Unlisted]), &mut |sizes| {
-            let values = params![int(*sizes.start()), int(*sizes.end()), int(time)];
-            let result = self.db.prepare_cached(sql).and_then(|mut select| {
-                select.query_row(values, |row| Ok((row.get::<_, u64>(0)?, row.get::<_, Option<u64>>(1)?)))
-            });
-            let (more, earliest) = self.sql(result)?;
-            count = count.saturating_add(more);
-            oldest = [oldest, earliest].into_iter().flatten().min();
-            Ok(false)
-        })?;
+        self.db().trusted_ranges(
+            Table::Heads,
+            0..=MAX_KEY,
+            false,
+            &has(&[Flag::Unlisted]),
+            &mut |sizes| {
+                let values = params![int(*sizes.start()), int(*sizes.end()), int(time)];
+                let result = self.db().connection().prepare_cached(sql).and_then(|mut select| {
+                    select.query_row(values, |row| Ok((row.get::<_, u64>(0)?, row.get::<_, Option<u64>>(1)?)))
+                });
+                let (more, earliest) = self.db().sql(result)?;
+                count = count.saturating_add(more);
+                oldest = [oldest, earliest].into_iter().flatten().min();
+                Ok(false)
+            },
+        )?;
         Ok((count, oldest.unwrap_or(0)))
     }
 
@@ -71,14 +70,26 @@ impl Mirror {
         let sql = "SELECT DISTINCT size FROM heads WHERE size >= ?1 AND size <= ?2 AND status = 'consistent' ORDER BY size";
         let mut found = Vec::new();
         let Some(last) = key_of(size).checked_sub(1).filter(|last| *last > 0) else { return Ok(found) };
-        self.trusted_ranges(Table::Heads, 1..=last, false, &has(&[Flag::Consistent]), &mut |sizes| {
+        self.db().trusted_ranges(Table::Heads, 1..=last, false, &has(&[Flag::Consistent]), &mut |sizes| {
             let values = [int(*sizes.start()), int(*sizes.end())];
-            let result = self.db.prepare_cached(sql).and_then(|mut select| {
+            let result = self.db().connection().prepare_cached(sql).and_then(|mut select| {
                 select.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<Vec<u64>>>()
             });
-            found.extend(self.sql(result)?);
+            found.extend(self.db().sql(result)?);
             Ok(false)
         })?;
         Ok(found)
+    }
+}
+
+impl Heads<&mut Db> {
+    /// Records that the log lists a head.
+    pub fn set_listed(&mut self, head: &Head) -> Result<()> {
+        self.change(head, "listed = 1", &[])
+    }
+
+    /// Has the whole list compared again.
+    pub fn forget_listed(&mut self) -> Result<()> {
+        self.change_all("listed = 0", "listed <> 0")
     }
 }
