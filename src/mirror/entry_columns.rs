@@ -43,6 +43,9 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
     }
 
     /// How many of these checked entries say when they were decided.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn with_times(&self, entries: &Range<u64>) -> Result<u64> {
         self.trust(entries)?;
         let sql = "SELECT count(*), count(decided_at) FROM entry_columns WHERE idx >= ?1 AND idx < ?2";
@@ -59,6 +62,9 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
     }
 
     /// At most `limit` of these checked entries that say that they were decided after this time, ascending.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn decided_after(&self, entries: &Range<u64>, time: u64, limit: u64) -> Result<Vec<Decided>> {
         self.trust(entries)?;
         let sql =
@@ -75,6 +81,9 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
     }
 
     /// The id of a checked entry, for messages.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn id_of(&self, index: u64) -> Result<Option<String>> {
         self.db.trust(Table::Columns, index..=index)?;
         let result = self
@@ -86,6 +95,9 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
     }
 
     /// The checked entries that say that this approver approved, ascending. Reads all columns once.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn approved_by(&self, approver: &str) -> Result<Vec<u64>> {
         self.db.trust(Table::Columns, 0..=MAX_KEY)?;
         let sql = "SELECT idx FROM entry_columns WHERE approver = ?1 AND decision = ?2 ORDER BY idx";
@@ -100,6 +112,9 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
 
     /// The approver that a mirrored entry names, where it names one readably. While entries are checked again, what was
     /// kept of them is not there, and the leaf is read.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn approver_of(&self, index: u64) -> Result<Option<String>> {
         self.db.trust(Table::Columns, index..=index)?;
         let result = self
@@ -141,6 +156,9 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
 
 impl EntryColumns<&mut Db> {
     /// Stores what a checked leaf says.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn put(&mut self, index: u64, columns: &Columns) -> Result<()> {
         let [requested, decided, expires] = match columns.times {
             Some(times) => times.map(|time| Some(int(time))),

@@ -43,6 +43,9 @@ impl<D: Deref<Target = Db>> Findings<D> {
     }
 
     /// Whether some finding is still to be made again.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn has_pending(&self) -> Result<bool> {
         self.db.trust(Table::Findings, 0..=0)?;
         let result = self.db.connection().query_row(
@@ -54,11 +57,17 @@ impl<D: Deref<Target = Db>> Findings<D> {
     }
 
     /// Findings that stand: by index, then code; those of the log as a whole first.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn standing(&self) -> Result<Vec<StoredFinding>> {
         self.listed(false)
     }
 
     /// Findings that stood once, in the same order.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn ended(&self) -> Result<Vec<StoredFinding>> {
         self.listed(true)
     }
@@ -76,6 +85,9 @@ impl<D: Deref<Target = Db>> Findings<D> {
     }
 
     /// How many findings with this code stand.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn standing_of(&self, code: Code) -> Result<u64> {
         self.db.trust(Table::Findings, 0..=0)?;
         let sql = "SELECT count(*) FROM findings WHERE code = ?1 AND ended IS NULL";
@@ -84,6 +96,9 @@ impl<D: Deref<Target = Db>> Findings<D> {
     }
 
     /// Whether this finding stands, as it is or with other words.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn stands(&self, finding: &Finding) -> Result<bool> {
         self.db.trust(Table::Findings, 0..=0)?;
         let sql = "SELECT EXISTS (SELECT 1 FROM findings WHERE key = ?1 AND ended IS NULL)";
@@ -93,6 +108,9 @@ impl<D: Deref<Target = Db>> Findings<D> {
 
     /// How many findings stand, what is merely worth knowing not counted, nor what watch rules found: that
     /// bound is for a log that is full of faults, and must not be reached by being curious.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn count(&self) -> Result<u64> {
         self.db.trust(Table::Findings, 0..=0)?;
         let result = self.db.connection().query_row(
@@ -104,6 +122,9 @@ impl<D: Deref<Target = Db>> Findings<D> {
     }
 
     /// How many entries have a finding that makes them invalid.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn invalid_entries(&self) -> Result<u64> {
         self.db.trust(Table::Findings, 0..=0)?;
         let result = self.db.connection().query_row(
@@ -115,6 +136,9 @@ impl<D: Deref<Target = Db>> Findings<D> {
     }
 
     /// How many hits of watch rules are kept: they are never withdrawn.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn hits(&self) -> Result<u64> {
         self.db.trust(Table::Findings, 0..=0)?;
         let result = self
@@ -126,6 +150,9 @@ impl<D: Deref<Target = Db>> Findings<D> {
     }
 
     /// Whether this finding is kept, whether or not it stands.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn is_kept(&self, finding: &Finding) -> Result<bool> {
         self.db.trust(Table::Findings, 0..=0)?;
         let result = self
@@ -140,6 +167,9 @@ impl<D: Deref<Target = Db>> Findings<D> {
 impl Findings<&mut Db> {
     /// Keeps a finding. One that is there already stays as it was first made; where it had ended,
     /// it stands again.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn put(&mut self, finding: &Finding, now: &str) -> Result<()> {
         let key = finding.key();
         let kept = self.db.change(
@@ -172,6 +202,9 @@ impl Findings<&mut Db> {
 
     /// Ends a finding about how the log serves: it was seen to serve what it should. Or one of STHs out of order by
     /// less than proves anything, which an earlier version took for a contradiction.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn end(&mut self, finding: &Finding, now: &str) -> Result<()> {
         debug_assert!(is_about_serving(finding.code) || finding.code == Code::SthTimeContradiction);
         let key = finding.key();
@@ -182,6 +215,9 @@ impl Findings<&mut Db> {
 
     /// Withdraws standing findings of a code (`subject`: only those about it) that is judged no more: nobody saw that they
     /// are over. Gives how many there were.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn withdraw_unjudged(&mut self, code: Code, subject: Option<&str>) -> Result<u64> {
         let sql = "DELETE FROM findings WHERE code = ?1 AND (?2 IS NULL OR subject = ?2) AND ended IS NULL RETURNING *";
         let withdrawn = self.db.remove(Table::Findings, 0..=0, sql, &[&code.as_str(), &subject])?;
@@ -189,6 +225,9 @@ impl Findings<&mut Db> {
     }
 
     /// After all entries were checked again: what was not found again is withdrawn.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn withdraw_pending(&mut self) -> Result<u64> {
         let sql = "DELETE FROM findings WHERE pending = 1 RETURNING *";
         Ok(u64::try_from(self.db.remove(Table::Findings, 0..=0, sql, &[])?).unwrap_or(u64::MAX))

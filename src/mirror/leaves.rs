@@ -17,6 +17,9 @@ pub struct Reader {
 
 impl Reader {
     /// Leaves `[begin, end)` in order. A missing one ends the list early.
+    ///
+    /// # Errors
+    /// The mirror cannot be read.
     pub fn range(&self, begin: u64, end: u64) -> Result<Vec<Vec<u8>>> {
         leaves(&self.db, begin, end).map_err(|error| sql_error(&self.path, error))
     }
@@ -49,6 +52,9 @@ impl<D: Deref<Target = Db>> Leaves<D> {
     }
 
     /// Opens a second connection for reading.
+    ///
+    /// # Errors
+    /// The mirror cannot be opened once more.
     pub fn reader(&self) -> Result<Reader> {
         let db = connect(self.db.path(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let result = db.busy_timeout(std::time::Duration::from_secs(10));
@@ -57,11 +63,17 @@ impl<D: Deref<Target = Db>> Leaves<D> {
     }
 
     /// Leaves `[begin, end)` in order. A missing one ends the list early.
+    ///
+    /// # Errors
+    /// The mirror cannot be read.
     pub fn range(&self, begin: u64, end: u64) -> Result<Vec<Vec<u8>>> {
         self.db.sql(leaves(self.db.connection(), begin, end))
     }
 
     /// The stored root of a perfect subtree of 256^`level` leaves.
+    ///
+    /// # Errors
+    /// The mirror cannot be read.
     pub fn node(&self, level: u8, n: u64) -> Result<Option<Hash>> {
         let result = self
             .db
@@ -75,6 +87,9 @@ impl<D: Deref<Target = Db>> Leaves<D> {
 impl Leaves<&mut Db> {
     /// Stores a leaf as received, replacing what is there (which only happens to a leaf that is not
     /// verified, or that turned out to be damaged here).
+    ///
+    /// # Errors
+    /// The mirror cannot be written.
     pub fn put(&mut self, index: u64, leaf: &[u8]) -> Result<()> {
         let result = self
             .db
@@ -85,12 +100,18 @@ impl Leaves<&mut Db> {
     }
 
     /// Forgets the leaves from `index` on: they were never verified.
+    ///
+    /// # Errors
+    /// The mirror cannot be written.
     pub fn forget_from(&mut self, index: u64) -> Result<()> {
         let result = self.db.connection().execute("DELETE FROM leaves WHERE idx >= ?1", [int(index)]);
         self.db.sql(result).map(drop)
     }
 
     /// Stores the root of a perfect subtree of 256^`level` leaves.
+    ///
+    /// # Errors
+    /// The mirror cannot be written.
     pub fn put_node(&mut self, level: u8, n: u64, hash: &Hash) -> Result<()> {
         let result = self
             .db

@@ -25,6 +25,9 @@ impl<D: Deref<Target = Db>> EntryMemory<D> {
     }
 
     /// Whether this approver has signed anything in the log.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn has_signed(&self, approver: &str) -> Result<bool> {
         let slot = approver_slot(approver);
         self.db.trust(Table::ApproverKeys, slot..=slot)?;
@@ -35,6 +38,9 @@ impl<D: Deref<Target = Db>> EntryMemory<D> {
 
     /// The first checked entry with this id, out of what the checks across entries remember: one look,
     /// however long the log. Whether that entry has the id is for its leaf to say.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn first_with_id(&self, id: &str) -> Result<Option<u64>> {
         let (seen, connection) = self.db.seen();
         let fingerprint = Unique::Id.fingerprint(id.as_bytes());

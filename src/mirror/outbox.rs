@@ -141,6 +141,9 @@ impl<D: Deref<Target = Db>> Outbox<D> {
     }
 
     /// What was last told of each subject.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn told(&self) -> Result<BTreeMap<String, Notification>> {
         self.db.trust(Table::Subjects, 0..=0)?;
         let sql = "SELECT subject, episode, open, told_at, severity, ended FROM alert_subjects";
@@ -163,6 +166,9 @@ impl<D: Deref<Target = Db>> Outbox<D> {
     }
 
     /// The oldest alerts that this channel is to carry now, at most `limit`; those after the row `after`.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn due(&self, channel: &str, now: u64, after: u64, limit: u32) -> Result<Vec<Due>> {
         self.db.trust(Table::Alerts, 0..=0)?;
         self.db.trust(Table::Deliveries, 0..=0)?;
@@ -196,6 +202,9 @@ impl<D: Deref<Target = Db>> Outbox<D> {
     }
 
     /// Since when a channel fails, where it does.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn failing(&self, channel: &str) -> Result<Option<Failing>> {
         self.db.trust(Table::Channels, 0..=0)?;
         let sql = "SELECT failing_since, failures, not_before, error FROM alert_channels WHERE channel = ?1";
@@ -207,6 +216,9 @@ impl<D: Deref<Target = Db>> Outbox<D> {
     }
 
     /// When something is to be sent over this channel next, in Unix milliseconds.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn next_try(&self, channel: &str, now: u64) -> Result<Option<u64>> {
         self.db.trust(Table::Deliveries, 0..=0)?;
         let result = self.db.connection().query_row(
@@ -221,6 +233,9 @@ impl<D: Deref<Target = Db>> Outbox<D> {
     }
 
     /// The queues, by channel. Those of channels that no config names any more are among them.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn queues(&self) -> Result<BTreeMap<String, Queue>> {
         self.db.trust(Table::Deliveries, 0..=0)?;
         let sql = "SELECT channel, state, attempts > 0, count(*) FROM alert_deliveries GROUP BY 1, 2, 3";
@@ -250,6 +265,9 @@ impl<D: Deref<Target = Db>> Outbox<D> {
 
 impl Outbox<&mut Db> {
     /// Notes what was told of a subject.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn put_told(&mut self, subject: &str, told: &Notification) -> Result<()> {
         self.db
             .change(
@@ -272,6 +290,9 @@ impl Outbox<&mut Db> {
     }
 
     /// Puts an alert into the outbox of each of its channels. One whose key is there already is the same alert.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn enqueue(&mut self, alert: &Outgoing, now: u64) -> Result<bool> {
         let severity = alert.severity.as_str();
         let digest = digest(&alert.key, severity, &alert.payload);
@@ -295,6 +316,9 @@ impl Outbox<&mut Db> {
     }
 
     /// Notes what came of an attempt at `now`.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn attempted(&mut self, alert: u64, channel: &str, attempt: &Attempt, now: u64) -> Result<()> {
         let (state, failed, next, settled, error) = match attempt {
             Attempt::Delivered => ("delivered", 0, now, Some(int(now)), None),
@@ -315,6 +339,9 @@ impl Outbox<&mut Db> {
     }
 
     /// Notes that a channel fails, or (`None`) that it does not.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn put_failing(&mut self, channel: &str, failing: Option<&Failing>) -> Result<()> {
         let Some(failing) = failing else {
             let sql = "DELETE FROM alert_channels WHERE channel = ?1 RETURNING *";
@@ -340,6 +367,9 @@ impl Outbox<&mut Db> {
     }
 
     /// Forgets alerts that every channel is done with for so long that nobody asks for them any more.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn forget_old(&mut self, now: u64) -> Result<()> {
         let before = int(now.saturating_sub(KEPT_FOR));
         self.db.trust(Table::Deliveries, 0..=0)?;

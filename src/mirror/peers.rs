@@ -35,6 +35,9 @@ impl<D: Deref<Target = Db>> Peers<D> {
 
     /// How far a peer's history was read. `None` where it never was, or where the row is damaged: then all of
     /// it is read again, and nothing is passed over.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn progress(&self, peer: &str) -> Result<Option<PeerProgress>> {
         match self.db.trust(Table::Peers, 0..=0) {
             Err(MirrorError::Damaged(..)) => return Ok(None),
@@ -59,6 +62,9 @@ impl<D: Deref<Target = Db>> Peers<D> {
 
 impl Peers<&mut Db> {
     /// Records how far a peer's history was read: only once what was read is kept; and how often it failed.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn put(&mut self, peer: &str, progress: &PeerProgress) -> Result<()> {
         let row = [int(progress.since.unwrap_or(0)), int(progress.whole), int(progress.failures)];
         let [since, whole, failures] = row;

@@ -69,11 +69,17 @@ impl<D: Deref<Target = Db>> WatchRules<D> {
     }
 
     /// How many hits a finished run has told of.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn hits_told(&self) -> Result<u64> {
         Ok(self.row(TOLD)?.map_or(0, |(count, _)| count))
     }
 
     /// Whether rows were forgotten, so that a rule without one may have had one.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn has_forgotten(&self) -> Result<bool> {
         Ok(self.row(FORGOTTEN)?.is_some())
     }
@@ -95,18 +101,27 @@ impl<D: Deref<Target = Db>> WatchRules<D> {
 
 impl WatchRules<&mut Db> {
     /// Keeps where a rule is.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn put(&mut self, rule: &Hash, looked: &Looked) -> Result<()> {
         let window = self.db.sql(as_json(&looked.memory))?;
         self.put_row(&rule.to_string(), looked.next, &window)
     }
 
     /// Notes that so many were told of.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn put_hits_told(&mut self, count: u64) -> Result<()> {
         self.put_row(TOLD, count, "")
     }
 
     /// Where the table is not the one that was written: forgets the rows that are damaged, notes that there were some, and
     /// keeps the others, which are at worst earlier ones of the same rules. Gives whether it was so.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn forget_damaged(&mut self) -> Result<bool> {
         match self.db.trust(Table::WatchRules, 0..=0) {
             Ok(()) => return Ok(false),

@@ -52,6 +52,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
 impl Heads<&mut Db> {
     /// Records that a head is borne out by the mirror, and has the entries judged again for which it is the
     /// earliest STH by now.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn bear_out(&mut self, state: &mut State, head: &Head, key: &LogKey) -> Result<()> {
         let before = self.earliest_of_tree(head, "consistent")?;
         self.set_status(head, HeadStatus::Consistent)?;

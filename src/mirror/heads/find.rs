@@ -15,12 +15,18 @@ use std::ops::Deref;
 impl<D: Deref<Target = Db>> Heads<D> {
     /// All heads, ascending by size, then time. Each is verified again: a head that was damaged
     /// here must not be held against the log.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn all(&self, key: &LogKey) -> Result<Vec<StoredHead>> {
         self.db().trust(Table::Heads, 0..=MAX_KEY)?;
         query_heads(self.db(), &Query::all(), key)
     }
 
     /// The earliest STH of each size beyond `size` that is borne out by the mirror, ascending by size.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn covering(&self, size: u64, key: &LogKey) -> Result<Vec<StoredHead>> {
         // With min(), SQLite takes the other columns from the row that has it.
         let sql = format!(
@@ -39,6 +45,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
     }
 
     /// One head of each tree that is not known to be consistent, ascending by size.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn unchecked(&self, key: &LogKey) -> Result<Vec<StoredHead>> {
         let query = Query {
             wanted: &has(&[Flag::Unchecked]),
@@ -51,6 +60,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
     }
 
     /// Heads of this size and another root: forks. At most eight, for a log can sign any number.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn forks_of(&self, size: u64, root: &Hash, key: &LogKey) -> Result<Vec<StoredHead>> {
         // Two ranges rather than `<>`, so that the index leads past any number of heads of one tree.
         let mut found = Vec::new();
@@ -69,6 +81,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
     }
 
     /// The newest head of this tree that has a time, or else one that has none.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn newest_of_tree(&self, size: u64, root: &Hash, key: &LogKey) -> Result<Option<StoredHead>> {
         let query = Query {
             sizes: only(size),
@@ -82,6 +97,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
     }
 
     /// The largest heads that are borne out by the mirror and no larger than `size`.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn largest_consistent(&self, size: u64, key: &LogKey) -> Result<Option<StoredHead>> {
         let query = Query {
             sizes: 0..=key_of(size),
@@ -97,6 +115,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
 
     /// The largest checkpoint that is borne out by the mirror, larger than `above` and at most `size`; of
     /// several over one tree, the one seen last.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn newest_checkpoint(&self, above: u64, size: u64, key: &LogKey) -> Result<Option<StoredHead>> {
         let both = |node: &Node| has(&[Flag::Consistent])(node) && has(&[Flag::Checkpoint])(node);
         let query = Query {
@@ -112,6 +133,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
     }
 
     /// The largest kept head of this format (`None`: of any format) and one of these provenances.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn largest(
         &self,
         format: Option<HeadFormat>,
@@ -124,6 +148,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
 
     /// The largest kept head of one of these provenances that came here at this time or before, which is written
     /// as the mirror writes it.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn largest_seen_by(
         &self,
         time: &str,
@@ -135,6 +162,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
 
     /// The largest head that the log served in this format and that came here at this time or before, which is written
     /// as the mirror writes it.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn largest_served_by(
         &self,
         time: &str,
@@ -146,6 +176,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
     }
 
     /// The largest STH of one of these provenances that is dated at this time or before, in Unix milliseconds.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn largest_dated_by(
         &self,
         time: u64,
@@ -156,6 +189,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
     }
 
     /// The head of this tree that came here first.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn first_of_tree(&self, size: u64, root: &Hash, key: &LogKey) -> Result<Option<StoredHead>> {
         let query = Query {
             sizes: only(size),
@@ -170,6 +206,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
 
     /// The largest head that the log itself showed, us or a peer, before this time, which is written as the mirror
     /// writes it.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn largest_seen_before(&self, time: &str, key: &LogKey) -> Result<Option<StoredHead>> {
         let shown = [Provenance::Served, Provenance::Listed, Provenance::Peer];
         self.largest_of(&shown, "first_seen < ?4", &time, key)
@@ -197,6 +236,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
     }
 
     /// Heads that were kept, but not yet held against the other heads.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn uncompared(&self, key: &LogKey) -> Result<Vec<StoredHead>> {
         let query = Query {
             wanted: &has(&[Flag::Uncompared]),

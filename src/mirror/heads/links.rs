@@ -17,6 +17,9 @@ const KNOWN_FLAGS: &[Flag] = &[Flag::Linked, Flag::Consistent];
 
 impl<D: Deref<Target = Db>> Heads<D> {
     /// Whether a head of this tree is linked, or borne out by the mirrored leaves.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn knows_tree(&self, head: &Head, key: &LogKey) -> Result<bool> {
         let query = Query {
             sizes: only(head.size()),
@@ -30,6 +33,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
     }
 
     /// The largest head that is linked, or borne out by the mirrored leaves.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn largest_linked(&self, key: &LogKey) -> Result<Option<StoredHead>> {
         let query = Query {
             descending: true,
@@ -43,6 +49,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
     }
 
     /// A head of this size that is linked, or borne out by the mirrored leaves.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn linked_of_size(&self, size: u64, key: &LogKey) -> Result<Option<StoredHead>> {
         let query = Query {
             sizes: only(size),
@@ -63,11 +72,17 @@ impl<D: Deref<Target = Db>> Heads<D> {
 impl Heads<&mut Db> {
     /// Records that a head is linked, and so every head of the same tree. What the mirrored leaves bear out, or
     /// something contradicts, stays as it is.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn link(&mut self, head: &Head) -> Result<()> {
         self.change_tree(head, "status = 'linked'", "status = 'unchecked'")
     }
 
     /// Has every linked head held against the mirrored leaves, as if nothing were known of it.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn unlink(&mut self) -> Result<()> {
         self.change_all("status = 'unchecked'", "status = 'linked'")
     }

@@ -14,6 +14,9 @@ use std::ops::Deref;
 
 impl<D: Deref<Target = Db>> Heads<D> {
     /// Whether the log was seen to list this statement.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn is_listed(&self, head: &Head) -> Result<bool> {
         self.db().trust(Table::Heads, only(head.size()))?;
         let sql = "SELECT EXISTS (SELECT 1 FROM heads WHERE size = ?1 AND root = ?2 AND statement = ?3 AND listed = 1)";
@@ -23,12 +26,18 @@ impl<D: Deref<Target = Db>> Heads<D> {
     }
 
     /// The kept head with this statement.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn of_statement(&self, statement: &Hash, key: &LogKey) -> Result<Option<StoredHead>> {
         let query = Query { condition: "statement = ?3", values: &[&statement.0], limit: 1, ..Query::all() };
         query_head(self.db(), &query, key)
     }
 
     /// At most `limit` kept STHs that the log was not seen to list, oldest first.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn unlisted(&self, limit: usize, key: &LogKey) -> Result<Vec<StoredHead>> {
         let query = Query {
             wanted: &has(&[Flag::Unlisted]),
@@ -42,6 +51,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
     }
 
     /// How many STHs of up to this time the log was not seen to list, and the time of the oldest.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn unlisted_until(&self, time: u64) -> Result<(u64, u64)> {
         let sql = "SELECT count(*), min(time) FROM heads
                    WHERE size >= ?1 AND size <= ?2 AND format = 'sth' AND listed = 0 AND time <= ?3";
@@ -66,6 +78,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
     }
 
     /// Sizes of the trees below `size` that the mirror bears out, each once, ascending; 0 left out.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn consistent_sizes(&self, size: u64) -> Result<Vec<u64>> {
         let sql = "SELECT DISTINCT size FROM heads WHERE size >= ?1 AND size <= ?2 AND status = 'consistent' ORDER BY size";
         let mut found = Vec::new();
@@ -84,11 +99,17 @@ impl<D: Deref<Target = Db>> Heads<D> {
 
 impl Heads<&mut Db> {
     /// Records that the log lists a head.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn set_listed(&mut self, head: &Head) -> Result<()> {
         self.change(head, "listed = 1", &[])
     }
 
     /// Has the whole list compared again.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn forget_listed(&mut self) -> Result<()> {
         self.change_all("listed = 0", "listed <> 0")
     }

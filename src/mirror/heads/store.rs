@@ -54,6 +54,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
 impl Heads<&mut Db> {
     /// Keeps a head; `true` where it is new. A head that the log serves itself counts as served,
     /// even if it was imported before.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn put(&mut self, head: &Head, provenance: &Provenance, now: &str) -> Result<bool> {
         let new = self.db.add(
             Table::Heads,
@@ -106,18 +109,27 @@ impl Heads<&mut Db> {
 
     /// Keeps this text of a head that is kept already. What the log signed is the same; witnesses have
     /// cosigned it since, and receipts from the mirror are to have that.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn keep_cosigned(&mut self, head: &Head) -> Result<()> {
         self.change(head, "raw = ?4", &[&head.raw()])
     }
 
     /// Records whether a head is borne out; so is then every head of the same tree, in whichever
     /// format it was signed.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn set_status(&mut self, head: &Head, status: HeadStatus) -> Result<()> {
         let status = status.as_str();
         self.change_tree(head, &format!("status = '{status}'"), &format!("status <> '{status}'"))
     }
 
     /// Records that a head was held against all others, and what came of it is kept.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn set_compared(&mut self, state: &mut State, head: &Head) -> Result<()> {
         if let (Some(time), Some((size, until))) = (head.timestamp(), state.sths_until) {
             state.sths_until = Some((size.max(head.size()), until.max(time)));
@@ -126,6 +138,9 @@ impl Heads<&mut Db> {
     }
 
     /// Has all heads held against each other again.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn forget_compared(&mut self, state: &mut State) -> Result<()> {
         state.sths_until = Some((0, 0));
         self.change_all("compared = 0", "compared <> 0")

@@ -113,6 +113,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
     /// Neighbours are not enough: many small steps back, each within what clocks may differ by, add up to a large one.
     /// STHs that are beyond all that were compared before, as those of an honest log are, cost nothing; others a look
     /// at the times of all, for as many as are asked for at once.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn sths_against(&self, sths: &[(u64, u64)], key: &LogKey) -> Result<Vec<Vec<StoredHead>>> {
         let mut found = vec![Vec::new(); sths.len()];
         if self.are_beyond(sths) {
@@ -208,6 +211,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
     }
 
     /// The latest STH of one tree, and the earliest of another.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
     pub fn widest_apart(
         &self,
         (size, root): (u64, &Hash),
@@ -232,6 +238,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
 impl Heads<&mut Db> {
     /// Takes on what an earlier version compared, which found all STHs in order: the largest size and the latest time
     /// of them.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn adopt_compared(&mut self, state: &mut State) -> Result<()> {
         self.db().trust(Table::Heads, 0..=MAX_KEY)?;
         let sql = "SELECT coalesce(max(size), 0), coalesce(max(time), 0) FROM heads WHERE format = 'sth' AND compared = 1";
