@@ -53,7 +53,7 @@ pub fn run(settings: &Settings, command: &HeadsCommand, answer: &mut Answer) -> 
             answer.print(&list(&mirror, key).map_err(|error| failure(&error))?);
         }
         HeadsCommand::List { .. } | HeadsCommand::Export { .. } => {
-            answer.print(&export(&mirror, key).map_err(|error| failure(&error))?);
+            answer.print(&export(&mirror, key)?);
         }
         HeadsCommand::Import { .. } => {
             return Ok(say(&import(settings, &mut mirror, key, &to_import)?, settings, answer));
@@ -66,10 +66,11 @@ fn failure(error: &MirrorError) -> Failure {
     Failure::new(!error.is_usage(), error.to_string())
 }
 
-fn export(mirror: &Mirror, key: &LogKey) -> Result<String, MirrorError> {
+fn export(mirror: &Mirror, key: &LogKey) -> Result<String, Failure> {
     let mut lines = String::new();
-    for stored in mirror.heads().all(key)? {
-        lines.push_str(&HeadLine::new(&stored).to_line());
+    for stored in mirror.heads().all(key).map_err(|error| failure(&error))? {
+        let line = HeadLine::new(&stored).to_line();
+        lines.push_str(&line.map_err(|error| Failure::Local(format!("a head cannot be written: {error}")))?);
     }
     Ok(lines)
 }

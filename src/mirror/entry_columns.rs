@@ -80,20 +80,6 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
         self.db.sql(result)
     }
 
-    /// The id of a checked entry, for messages.
-    ///
-    /// # Errors
-    /// The mirror is damaged, or cannot be read.
-    pub fn id_of(&self, index: u64) -> Result<Option<String>> {
-        self.db.trust(Table::Columns, index..=index)?;
-        let result = self
-            .db
-            .connection()
-            .prepare_cached("SELECT id FROM entry_columns WHERE idx = ?1")
-            .and_then(|mut select| select.query_row([int(index)], |row| row.get(0)).optional());
-        Ok(self.db.sql(result)?.flatten())
-    }
-
     /// The checked entries that say that this approver approved, ascending. Reads all columns once.
     ///
     /// # Errors

@@ -75,7 +75,7 @@ pub use entry_columns::{Decided, EntryColumns};
 pub use error::MirrorError;
 pub use findings::{Findings, StoredFinding};
 pub use handle::{Begun, Mirror};
-pub use heads::{HeadLine, HeadReader, HeadStatus, Heads, Provenance, StoredHead, read_heads};
+pub use heads::{HeadLine, HeadReader, HeadStatus, Heads, NoText, Provenance, StoredHead, read_heads};
 pub use holder::{holder_id, holder_of};
 pub use leaves::{Leaves, Reader};
 pub use memory::EntryMemory;

@@ -199,7 +199,11 @@ fn history(mut reader: HeadReader, place: OwnedSemaphorePermit) -> io::Result<Co
         loop {
             let piece = match reader.next(HEADS_AT_ONCE) {
                 Ok(heads) if heads.is_empty() => return,
-                Ok(heads) => Ok(heads.iter().map(|head| HeadLine::new(head).to_line()).collect::<String>()),
+                Ok(heads) => {
+                    let lines =
+                        heads.iter().map(|head| HeadLine::new(head).to_line()).collect::<Result<String, _>>();
+                    lines.map_err(|_| BrokenOff)
+                }
                 // The answer breaks off, and the reader sees that it is not whole.
                 Err(_) => Err(BrokenOff),
             };

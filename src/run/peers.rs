@@ -215,7 +215,7 @@ impl Run<'_> {
     fn take_heads(&mut self, bytes: &[u8]) -> Result<Result<Taken, String>, Fault> {
         let heads = match read_heads(bytes) {
             Ok(heads) => heads,
-            Err(why) => return Ok(Err(why)),
+            Err(error) => return Ok(Err(error.to_string())),
         };
         let key = self.policy.log_key.clone();
         // A later time than now is a slip of somebody's clock, and would have us ask for nothing until then.

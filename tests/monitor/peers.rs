@@ -53,7 +53,7 @@ fn line(head: &[u8], seen: u64) -> String {
         first_seen: time(seen),
         head: String::from_utf8(head.to_vec()).unwrap(),
     };
-    line.to_line()
+    line.to_line().unwrap()
 }
 
 /// A log that does not answer.

@@ -13,6 +13,7 @@ use crate::mirror::state_row;
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,27 +55,54 @@ impl HeadLine {
     }
 
     /// The line, with its end.
-    pub fn to_line(&self) -> String {
-        // Texts and numbers alone: this cannot fail.
-        let mut line = serde_json::to_string(self).unwrap_or_default();
-        line.push('\n');
-        line
+    ///
+    /// # Errors
+    /// It cannot be encoded, and nothing may stand in its place.
+    pub fn to_line(&self) -> serde_json::Result<String> {
+        encode(self)
     }
 }
+
+/// A value as a line of JSON, with its end.
+fn encode(value: &impl Serialize) -> serde_json::Result<String> {
+    let mut line = serde_json::to_string(value)?;
+    line.push('\n');
+    Ok(line)
+}
+
+/// Why a document can hold no heads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoText {
+    /// It is UTF-16.
+    Utf16,
+    /// It is not UTF-8.
+    NotUtf8,
+}
+
+impl fmt::Display for NoText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NoText::Utf16 => text::UTF_16,
+            NoText::NotUtf8 => "it is not UTF-8",
+        })
+    }
+}
+
+impl std::error::Error for NoText {}
 
 /// The heads in a document, each with when its keeper first saw it, where that is said: lines of `heads export`, lines
 /// of STH JSON, or one checkpoint. Nothing in it is verified.
 ///
 /// # Errors
-/// A sentence: it is no text. A byte order mark before it is no part of it, nor is one before a line, where one file
+/// It is no text. A byte order mark before it is no part of it, nor is one before a line, where one file
 /// was put behind another.
 pub fn read_heads(
     bytes: &[u8],
-) -> std::result::Result<impl Iterator<Item = (Cow<'_, str>, Option<u64>)>, String> {
+) -> std::result::Result<impl Iterator<Item = (Cow<'_, str>, Option<u64>)>, NoText> {
     if text::is_utf16(bytes) {
-        return Err(text::UTF_16.to_owned());
+        return Err(NoText::Utf16);
     }
-    let heads = std::str::from_utf8(text::without_bom(bytes)).map_err(|_| "it is not UTF-8".to_owned())?;
+    let heads = std::str::from_utf8(text::without_bom(bytes)).map_err(|_| NoText::NotUtf8)?;
     let whole = !heads.trim_start().starts_with('{');
     let lines = heads.lines().filter(move |line| !whole && !line.trim().is_empty());
     let lines =
@@ -175,5 +203,17 @@ impl HeadReader {
             stored_head(&self.path, found, &self.key)
         };
         wanted.iter().rev().map(read).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// JSON has no key that is a list.
+    #[test]
+    fn what_cannot_be_encoded_is_no_line() {
+        assert_eq!(encode(&1).unwrap(), "1\n");
+        assert!(encode(&std::collections::BTreeMap::from([(vec![1], 1)])).is_err());
     }
 }

@@ -10,7 +10,7 @@ mod store;
 mod stored;
 mod times;
 
-pub use lines::{HeadLine, HeadReader, read_heads};
+pub use lines::{HeadLine, HeadReader, NoText, read_heads};
 pub(super) use lines::{Place, place};
 pub(super) use query::{SELECT, raw, stored_head};
 pub use store::Heads;
