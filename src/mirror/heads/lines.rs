@@ -187,7 +187,7 @@ impl HeadReader {
         Ok(Some(HeadReader { rows, ..self }))
     }
 
-    /// The next `most` heads, in the order of [`Mirror::heads`](super::Mirror::heads), each verified again.
+    /// The next `most` heads, in the order of [`Heads::all`](super::Heads::all), each verified again.
     /// None: these were all.
     ///
     /// # Errors

@@ -4,9 +4,10 @@
 //! are, and each record is written about once for every fourfold growth of what is remembered. Where merges follow
 //! from one another they are one merge.
 
-use super::block::{Block, Directory, Fence, Item, Key, Record};
+use super::block::{Block, Directory, Fence, Item, Record};
 use super::fault::{Fault, Result};
 use super::filter::Filter;
+use super::key::Key;
 use super::layout::{Layout, Place, Shape};
 use super::rows;
 use super::run::{Run, Scan};

@@ -24,6 +24,7 @@ mod cache;
 mod check;
 mod fault;
 mod filter;
+mod key;
 mod layout;
 mod merge;
 mod rows;
@@ -36,8 +37,9 @@ pub use check::Cursor;
 pub use run_ref::RunRef;
 
 use crate::audit::across::{Fingerprint, Repeat, Sighting};
-use block::{Key, Record};
+use block::Record;
 use fault::{Fault, Result};
+use key::{Key, key_of};
 use layout::{SHAPE, Shape};
 use merge::{Source, merge, plan};
 use run::{Caches, Run};
@@ -81,7 +83,7 @@ impl Seen {
         let groups = || sightings.chunk_by(|a, b| a.fingerprint == b.fingerprint);
         let firsts = groups().filter_map(|group| group.first());
         let firsts: Vec<Record> =
-            firsts.map(|first| Record { key: block::key(first.fingerprint), index: first.index }).collect();
+            firsts.map(|first| Record { key: key_of(first.fingerprint), index: first.index }).collect();
         let keys: Vec<Key> = firsts.iter().map(|first| first.key).collect();
         let known = self.find(db, &keys)?;
         let mut fresh = Vec::new();
@@ -101,7 +103,7 @@ impl Seen {
 
     /// The entry that had this value first.
     pub fn first(&self, db: &Connection, fingerprint: Fingerprint) -> Result<Option<u64>> {
-        let found = self.find(db, &[block::key(fingerprint)])?;
+        let found = self.find(db, &[key_of(fingerprint)])?;
         Ok(found.first().copied().flatten())
     }
 

@@ -1,8 +1,9 @@
 //! Reading a run: nothing of a row is used before the row has the digest that the row above it says, up to the state.
 
-use super::block::{Block, Directory, Fence, Item, Key};
+use super::block::{Block, Directory, Fence, Item};
 use super::cache::Cache;
 use super::fault::{Fault, Result};
+use super::key::Key;
 use super::layout::{Layout, Place, Shape};
 use super::rows;
 use super::run_ref::RunRef;
