@@ -19,7 +19,7 @@ pub enum Delivery {
     /// The other side is not there, or not able to, and why: the next would fare no better.
     Retryable(String),
     /// This machine has run out of something, and what: the other side was not asked.
-    Lacking(String),
+    ResourceExhausted(String),
 }
 
 /// One alert on its way.
@@ -60,7 +60,7 @@ impl Channel {
             Delivery::Delivered => Delivery::Delivered,
             Delivery::Refused(why) => Delivery::Refused(escape(&why)),
             Delivery::Retryable(why) => Delivery::Retryable(escape(&why)),
-            Delivery::Lacking(what) => Delivery::Lacking(escape(&what)),
+            Delivery::ResourceExhausted(what) => Delivery::ResourceExhausted(escape(&what)),
         }
     }
 }

@@ -9,7 +9,7 @@
 
 use super::channels::{Delivery, Message, Transport};
 use crate::core::text::quoted;
-use crate::source::lack_of;
+use crate::source::exhaustion_of;
 use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -18,26 +18,28 @@ use std::time::{Duration, Instant};
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// So much of what it says on stderr is repeated.
-const MAX_SAID: usize = 400;
+const MAX_STDERR: usize = 400;
 
 /// A program and its arguments.
 #[derive(Clone, Debug)]
-pub struct Command {
+pub struct CommandTransport {
     program: String,
     arguments: Vec<String>,
     timeout: Duration,
 }
 
-impl Command {
+impl CommandTransport {
     /// The program first, then its arguments.
     ///
     /// # Errors
     /// A sentence for the person: there is no program.
-    pub fn new(command: &[String]) -> Result<Command, String> {
+    pub fn new(command: &[String]) -> Result<CommandTransport, String> {
         match command.split_first() {
-            Some((program, arguments)) if !program.is_empty() => {
-                Ok(Command { program: program.clone(), arguments: arguments.to_vec(), timeout: TIMEOUT })
-            }
+            Some((program, arguments)) if !program.is_empty() => Ok(CommandTransport {
+                program: program.clone(),
+                arguments: arguments.to_vec(),
+                timeout: TIMEOUT,
+            }),
             _ => {
                 Err("command: name a program, as in command = [\"/usr/local/bin/page\", \"--now\"]"
                     .to_owned())
@@ -47,8 +49,8 @@ impl Command {
 
     /// The same with another time to answer in.
     #[must_use]
-    pub fn with_timeout(self, timeout: Duration) -> Command {
-        Command { timeout, ..self }
+    pub fn with_timeout(self, timeout: Duration) -> CommandTransport {
+        CommandTransport { timeout, ..self }
     }
 
     fn name(&self) -> String {
@@ -56,7 +58,7 @@ impl Command {
     }
 }
 
-impl Transport for Command {
+impl Transport for CommandTransport {
     fn send(&self, message: &Message<'_>) -> Delivery {
         let mut command = std::process::Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -66,17 +68,19 @@ impl Transport for Command {
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => {
-                return match lack_of(&error) {
-                    Some(what) => Delivery::Lacking(format!("{} cannot be run: {what}", self.name())),
+                return match exhaustion_of(&error) {
+                    Some(what) => {
+                        Delivery::ResourceExhausted(format!("{} cannot be run: {what}", self.name()))
+                    }
                     None => Delivery::Retryable(format!("{} cannot be run: {error}", self.name())),
                 };
             }
         };
-        let mut talk = Talk::with(&mut child, format!("{}\n", message.json));
-        match wait(&mut child, &mut talk, self.timeout) {
+        let mut pipes = Pipes::with(&mut child, format!("{}\n", message.json));
+        match wait(&mut child, &mut pipes, self.timeout) {
             Ok(Some(status)) if status.success() => Delivery::Delivered,
             Ok(Some(status)) => {
-                Delivery::Refused(format!("{} ended with {status}{}", self.name(), talk.tail()))
+                Delivery::Refused(format!("{} ended with {status}{}", self.name(), pipes.stderr_suffix()))
             }
             Ok(None) => Delivery::Retryable(format!(
                 "{} did not end within {} s and was killed",
@@ -91,44 +95,44 @@ impl Transport for Command {
     }
 }
 
-/// What is still to be said to a program, and what it said.
-struct Talk {
+/// What is still to be captured to a program, and what it captured.
+struct Pipes {
     stdin: Option<Box<dyn Write>>,
-    left: Vec<u8>,
-    fed: usize,
+    input: Vec<u8>,
+    written: usize,
     stderr: Option<Box<dyn Read>>,
-    said: Vec<u8>,
+    captured: Vec<u8>,
 }
 
-impl Talk {
-    fn with(child: &mut Child, text: String) -> Talk {
+impl Pipes {
+    fn with(child: &mut Child, text: String) -> Pipes {
         let stdin = child.stdin.take().filter(does_not_block);
         let stderr = child.stderr.take().filter(does_not_block);
-        Talk {
+        Pipes {
             stdin: stdin.map(|pipe| Box::new(pipe) as Box<dyn Write>),
-            left: text.into_bytes(),
-            fed: 0,
+            input: text.into_bytes(),
+            written: 0,
             stderr: stderr.map(|pipe| Box::new(pipe) as Box<dyn Read>),
-            said: Vec::new(),
+            captured: Vec::new(),
         }
     }
 
     /// Says and hears what can be now; whether that was anything.
-    fn go_on(&mut self) -> bool {
-        let fed = self.feed();
-        self.listen() || fed
+    fn transfer(&mut self) -> bool {
+        let written = self.write_stdin();
+        self.read_stderr() || written
     }
 
     /// A program that ended without reading all has had its say with its exit code.
-    fn feed(&mut self) -> bool {
+    fn write_stdin(&mut self) -> bool {
         let Some(stdin) = &mut self.stdin else { return false };
-        let Some(rest) = self.left.get(self.fed..).filter(|rest| !rest.is_empty()) else {
+        let Some(rest) = self.input.get(self.written..).filter(|rest| !rest.is_empty()) else {
             self.stdin = None;
             return false;
         };
         match stdin.write(rest) {
             Ok(written) if written > 0 => {
-                self.fed = self.fed.saturating_add(written);
+                self.written = self.written.saturating_add(written);
                 return true;
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
@@ -138,14 +142,14 @@ impl Talk {
     }
 
     /// All of it, or a program that says much would stand still.
-    fn listen(&mut self) -> bool {
+    fn read_stderr(&mut self) -> bool {
         let Some(stderr) = &mut self.stderr else { return false };
         let mut chunk = [0; 4096];
         match stderr.read(&mut chunk) {
             Ok(0) => self.stderr = None,
             Ok(read) => {
-                let room = MAX_SAID.saturating_sub(self.said.len()).min(read);
-                self.said.extend(chunk.iter().take(room));
+                let room = MAX_STDERR.saturating_sub(self.captured.len()).min(read);
+                self.captured.extend(chunk.iter().take(room));
                 return true;
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
@@ -154,22 +158,22 @@ impl Talk {
         false
     }
 
-    fn tail(&self) -> String {
-        let text = String::from_utf8_lossy(&self.said);
+    fn stderr_suffix(&self) -> String {
+        let text = String::from_utf8_lossy(&self.captured);
         if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) }
     }
 }
 
 /// Its end, or `None` where it had to be killed.
-fn wait(child: &mut Child, talk: &mut Talk, timeout: Duration) -> io::Result<Option<ExitStatus>> {
+fn wait(child: &mut Child, pipes: &mut Pipes, timeout: Duration) -> io::Result<Option<ExitStatus>> {
     let begun = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
-        let moved = talk.go_on();
+        let moved = pipes.transfer();
         if let Some(status) = child.try_wait()? {
-            // What it said last; what it left running may say more, for ever.
+            // What it captured last; what it input running may say more, for ever.
             for _ in 0..16 {
-                if !talk.listen() {
+                if !pipes.read_stderr() {
                     break;
                 }
             }

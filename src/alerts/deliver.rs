@@ -4,9 +4,9 @@
 //! A channel that is down is left alone until its time comes, ever more rarely, and holds no other up for
 //! longer than one attempt. One alert that is refused does not hold up those behind it.
 
-use super::message::{Alert, Kind, Log, key};
+use super::message::{Alert, AlertKind, LogName, key};
 use super::plan::Condition;
-use super::{CHANNEL_FAILING, Channel, Delivery, Dispatcher, Result, Written};
+use super::{CHANNEL_FAILING, Channel, Delivery, Dispatcher, PendingWrites, Result};
 use crate::core::finding::Severity;
 use crate::core::text::{escape, quoted, time};
 use crate::mirror::{Attempt, Due, Failing, LONGEST_WAIT, Mirror, MirrorError};
@@ -16,16 +16,16 @@ use std::time::Instant;
 const BACKOFF: u64 = 60 * 1000;
 
 /// So often at least an alert is tried before it is given up: a clock that jumped ahead is no long time.
-pub(super) const FEWEST_TRIES: u64 = 6;
+pub(super) const MIN_ATTEMPTS: u64 = 6;
 
 /// A channel that fails for so long is told of over the others, in milliseconds.
 const FAILING_FOR: u64 = 60 * 60 * 1000;
 
 /// So many alerts at most over one channel in one go, so that the next audit is not kept waiting.
-const MAX_AT_ONCE: u32 = 100;
+const MAX_ALERTS_PER_ROUND: u32 = 100;
 
 /// For the same reason: nothing more is begun after so long over one channel, in milliseconds. It may be slow.
-const LONGEST: u64 = 60 * 1000;
+const MAX_ROUND: u64 = 60 * 1000;
 
 /// What was sent, and what is left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -117,18 +117,18 @@ impl Dispatcher {
             holding.push(Condition { code: CHANNEL_FAILING, about: channel.name.clone(), message });
         }
         let origin = escape(&mirror.state().origin);
-        let log = Log { name: origin.clone(), origin };
-        let mut written = Written::default();
+        let log = LogName { name: origin.clone(), origin };
+        let mut written = PendingWrites::default();
         let told = mirror.told()?;
         self.of_conditions(mirror, &log, &holding, &[CHANNEL_FAILING], &told, now, &mut written);
         self.write(mirror, written, now)
     }
 
     /// Sends a test over every channel, without the outbox, and says how each went.
-    pub fn test(&self, log: &Log, now: u64) -> Vec<(String, std::result::Result<(), String>)> {
-        let key = key("test", Kind::Test, &[(&log.name, now, u64::from(std::process::id()))]);
-        let log = Log { name: escape(&log.name), origin: escape(&log.origin) };
-        let mut alert = Alert::new(Kind::Test, key, log, Severity::Info, "test", now);
+    pub fn test(&self, log: &LogName, now: u64) -> Vec<(String, std::result::Result<(), String>)> {
+        let key = key("test", AlertKind::Test, &[(&log.name, now, u64::from(std::process::id()))]);
+        let log = LogName { name: escape(&log.name), origin: escape(&log.origin) };
+        let mut alert = Alert::new(AlertKind::Test, key, log, Severity::Info, "test", now);
         alert.message =
             "a test of this alert channel; nothing was found, and nothing is to be done".to_owned();
         self.send_to_all(&alert, now)
@@ -137,7 +137,7 @@ impl Dispatcher {
     fn send_to_all(&self, alert: &Alert, now: u64) -> Vec<(String, std::result::Result<(), String>)> {
         let send = |channel: &Channel| match self.send(channel, alert, now) {
             Delivery::Delivered => (channel.name.clone(), Ok(())),
-            Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::Lacking(why) => {
+            Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::ResourceExhausted(why) => {
                 (channel.name.clone(), Err(why))
             }
         };
@@ -156,8 +156,8 @@ fn deliver_to(
     if mirror.failing(&channel.name)?.is_some_and(|failing| is_ahead(failing.not_before, begun)) {
         return Ok(());
     }
-    for _ in 0..MAX_AT_ONCE {
-        if (clock.stopped)() || clock.now().saturating_sub(begun) > LONGEST {
+    for _ in 0..MAX_ALERTS_PER_ROUND {
+        if (clock.stopped)() || clock.now().saturating_sub(begun) > MAX_ROUND {
             break;
         }
         // One at a time: each is read when it is sent, so that a long queue is not held in memory.
@@ -171,7 +171,7 @@ fn deliver_to(
         match delivery {
             Delivery::Delivered => delivered.sent = delivered.sent.saturating_add(1),
             Delivery::Refused(_) => delivered.failed = delivered.failed.saturating_add(1),
-            Delivery::Retryable(_) | Delivery::Lacking(_) => {
+            Delivery::Retryable(_) | Delivery::ResourceExhausted(_) => {
                 delivered.failed = delivered.failed.saturating_add(1);
                 break;
             }
@@ -189,10 +189,12 @@ fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, delivery: &Delivery, 
                 mirror.attempted(due.alert, &channel.name, &Attempt::Delivered, now)?;
                 return mirror.put_failing(&channel.name, None);
             }
-            Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::Lacking(why) => why.clone(),
+            Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::ResourceExhausted(why) => {
+                why.clone()
+            }
         };
         let tries = due.attempts.saturating_add(1);
-        let over = now.saturating_sub(due.created) >= channel.retry_for && tries >= FEWEST_TRIES;
+        let over = now.saturating_sub(due.created) >= channel.retry_for && tries >= MIN_ATTEMPTS;
         let attempt = match over {
             true => Attempt::GivenUp(why.clone()),
             false => Attempt::Again(now.saturating_add(backoff(due.attempts)), why.clone()),
@@ -200,7 +202,7 @@ fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, delivery: &Delivery, 
         mirror.attempted(due.alert, &channel.name, &attempt, now)?;
         let (since, failures) =
             failing.map_or((now, 0), |failing| (failing.since.min(now), failing.failures));
-        let wait = if matches!(delivery, Delivery::Retryable(_) | Delivery::Lacking(_)) {
+        let wait = if matches!(delivery, Delivery::Retryable(_) | Delivery::ResourceExhausted(_)) {
             backoff(failures)
         } else {
             0

@@ -9,8 +9,8 @@
 //! That another process has the mirror is told only when it is found so [`TIMES_IN_USE`] times in a row: an audit by
 //! hand or a receipt in the wrong moment is no fault.
 
-use super::deliver::{FEWEST_TRIES, backoff, is_ahead};
-use super::message::{Alert, Kind, Log, key};
+use super::deliver::{MIN_ATTEMPTS, backoff, is_ahead};
+use super::message::{Alert, AlertKind, LogName, key};
 use super::{Delivery, Dispatcher, LOCAL_FAULT, Result};
 use crate::core::finding::Severity;
 use crate::core::hash::sha256;
@@ -31,7 +31,7 @@ const MAX_NOTE: usize = 64 * 1024;
 
 /// Why the mirror cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Trouble<'a> {
+pub enum MirrorUnavailable<'a> {
     /// Another process has it: what that left in its lock, where it can be told.
     InUse(&'a str),
     /// Anything else, in words for people.
@@ -40,7 +40,7 @@ pub enum Trouble<'a> {
 
 /// What is kept.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-struct Note {
+struct FallbackNote {
     /// Who has the mirror; `None`: another fault.
     holder: Option<String>,
     /// When it began, in Unix milliseconds.
@@ -64,7 +64,7 @@ struct Note {
 pub struct FallbackStore {
     mirror: PathBuf,
     /// Where the file cannot be written.
-    memory: Mutex<Option<Note>>,
+    memory: Mutex<Option<FallbackNote>>,
 }
 
 impl FallbackStore {
@@ -80,7 +80,7 @@ impl FallbackStore {
         (mirror, note)
     }
 
-    fn read(&self) -> Option<Note> {
+    fn read(&self) -> Option<FallbackNote> {
         let read = || {
             let text = read_beside(&self.places().1, MAX_NOTE).ok()?;
             serde_json::from_slice(&text).ok()
@@ -89,7 +89,7 @@ impl FallbackStore {
     }
 
     /// The number of a fault whose note cannot be kept: the same all day, whoever starts anew.
-    fn number_of_today(&self, note: &Note) -> u64 {
+    fn number_of_today(&self, note: &FallbackNote) -> u64 {
         let day = note.at.checked_div(DAY).unwrap_or_default();
         let text = format!("{}\0{}\0{day}", self.mirror.display(), note.message);
         let hash = sha256(text.as_bytes()).0;
@@ -97,7 +97,7 @@ impl FallbackStore {
     }
 
     /// Whether it is in the file.
-    fn write(&self, note: &Note) -> bool {
+    fn write(&self, note: &FallbackNote) -> bool {
         let (mirror, path) = self.places();
         let text = serde_json::to_string(note).map_err(std::io::Error::from);
         let written = text.and_then(|text| replace(&path, &mirror, text.as_bytes()));
@@ -113,9 +113,9 @@ impl FallbackStore {
     }
 }
 
-impl Note {
-    fn begun(holder: Option<&str>, message: &str, now: u64) -> Note {
-        Note {
+impl FallbackNote {
+    fn begun(holder: Option<&str>, message: &str, now: u64) -> FallbackNote {
+        FallbackNote {
             holder: holder.map(escape),
             at: now,
             number: fastrand::u64(..),
@@ -127,7 +127,7 @@ impl Note {
         }
     }
 
-    fn key(&self, kind: Kind, log: &Log) -> String {
+    fn key(&self, kind: AlertKind, log: &LogName) -> String {
         key("no mirror", kind, &[(&log.name, 0, self.number)])
     }
 }
@@ -135,23 +135,25 @@ impl Note {
 impl Dispatcher {
     /// Tells, where it was not told, that the mirror cannot be used. Call it after every audit that could not.
     /// Gives the channels that did not take it, and why. Begins nothing more once `stopped` says so.
-    pub fn without_mirror(
+    pub fn notify_without_mirror(
         &self,
         fallback: &FallbackStore,
-        log: &Log,
-        trouble: Trouble<'_>,
+        log: &LogName,
+        cause: MirrorUnavailable<'_>,
         now: u64,
         stopped: &dyn Fn() -> bool,
     ) -> Vec<(String, String)> {
-        let (holder, message) = match trouble {
-            Trouble::InUse(holder) => (Some(holder), "the mirror is in use by another process all the time"),
-            Trouble::Fault(message) => (None, message),
+        let (holder, message) = match cause {
+            MirrorUnavailable::InUse(holder) => {
+                (Some(holder), "the mirror is in use by another process all the time")
+            }
+            MirrorUnavailable::Fault(message) => (None, message),
         };
         let mut note = match fallback.read() {
             // That one stands until the mirror is opened.
             Some(note) if note.holder.is_none() => note,
             Some(note) if note.holder.as_deref() == holder => note,
-            _ => Note::begun(holder, message, now),
+            _ => FallbackNote::begun(holder, message, now),
         };
         note.times = note.times.saturating_add(1);
         let waits = note.holder.is_some() && note.times < TIMES_IN_USE;
@@ -167,9 +169,9 @@ impl Dispatcher {
     }
 
     /// Whether each channel took it, or was tried for as long as it asks for.
-    fn have_all(&self, note: &Note, now: u64) -> bool {
+    fn have_all(&self, note: &FallbackNote, now: u64) -> bool {
         self.config.channels.iter().all(|channel| {
-            let over = now.saturating_sub(note.at) > channel.retry_for && note.failures >= FEWEST_TRIES;
+            let over = now.saturating_sub(note.at) > channel.retry_for && note.failures >= MIN_ATTEMPTS;
             note.told.contains(&channel.name) || over
         })
     }
@@ -177,16 +179,16 @@ impl Dispatcher {
     fn send_note(
         &self,
         fallback: &FallbackStore,
-        note: &mut Note,
-        log: &Log,
+        note: &mut FallbackNote,
+        log: &LogName,
         now: u64,
         stopped: &dyn Fn() -> bool,
     ) -> Vec<(String, String)> {
         let next = now.saturating_add(backoff(note.failures));
         let mut failed = Vec::new();
-        let log = Log { name: escape(&log.name), origin: escape(&log.origin) };
-        let key = note.key(Kind::Local, &log);
-        let mut alert = Alert::new(Kind::Local, key, log, Severity::Warning, LOCAL_FAULT, note.at);
+        let log = LogName { name: escape(&log.name), origin: escape(&log.origin) };
+        let key = note.key(AlertKind::Local, &log);
+        let mut alert = Alert::new(AlertKind::Local, key, log, Severity::Warning, LOCAL_FAULT, note.at);
         alert.message = note.message.clone();
         for channel in &self.config.channels {
             if note.told.contains(&channel.name) {
@@ -197,7 +199,7 @@ impl Dispatcher {
             }
             match self.send(channel, &alert, now) {
                 Delivery::Delivered => note.told.push(channel.name.clone()),
-                Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::Lacking(why) => {
+                Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::ResourceExhausted(why) => {
                     // Ever more rarely, once for all that failed together.
                     if failed.is_empty() {
                         note.failures = note.failures.saturating_add(1);
@@ -216,7 +218,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// Of the mirror.
-    pub fn with_mirror(
+    pub fn mirror_opened(
         &self,
         fallback: &FallbackStore,
         mirror: &mut Mirror,
@@ -228,12 +230,12 @@ impl Dispatcher {
             return Ok(());
         }
         if !note.told.is_empty() {
-            let log = Log { name: escape(log), origin: escape(&mirror.state().origin) };
-            let key = note.key(Kind::Recovered, &log);
+            let log = LogName { name: escape(log), origin: escape(&mirror.state().origin) };
+            let key = note.key(AlertKind::Recovered, &log);
             let mut alert =
-                Alert::new(Kind::Recovered, key.clone(), log, Severity::Warning, LOCAL_FAULT, now);
+                Alert::new(AlertKind::Recovered, key.clone(), log, Severity::Warning, LOCAL_FAULT, now);
             alert.message = format!("the mirror can be used again; it could not: {}", note.message);
-            let (kind, payload) = (Kind::Recovered.as_str().to_owned(), alert.to_json());
+            let (kind, payload) = (AlertKind::Recovered.as_str().to_owned(), alert.to_json());
             let outgoing =
                 Outgoing { key, kind, severity: Severity::Warning, payload, channels: note.told.clone() };
             mirror.transact(|mirror, _| mirror.enqueue(&outgoing, now))?;

@@ -4,13 +4,13 @@
 //! inside it: anybody may have said it. What it says of a password is not repeated: it may have said it back.
 
 use super::channels::Delivery;
-use super::mail_stream::{Bounded, Deadline};
+use super::mail_stream::{BoundedStream, Deadline};
 use super::smtp::SmtpConfig;
 use super::starttls::start_tls;
 use crate::core::text::escape;
-use crate::source::start::{look_up, runtime};
+use crate::source::runtime::{resolve_host, runtime};
 use crate::source::{Secrets, ca_certificates};
-use crate::source::{lack_in_connecting, lack_of};
+use crate::source::{exhaustion_in_connecting, exhaustion_of};
 use lettre::Message;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
@@ -37,10 +37,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// So much of what it says is repeated.
-const MAX_SAID: usize = 400;
+const MAX_QUOTED: usize = 400;
 
 /// For the mail library, which begins with a greeting, in the place of the one that came before TLS.
-const GREETED: &[u8] = b"220 greeted before\r\n";
+const REPLAYED_GREETING: &[u8] = b"220 greeted before\r\n";
 
 /// When it is talked to in secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,19 +99,19 @@ impl MailServer {
     }
 
     /// Gives it one mail. Not for a thread that runs asynchronous tasks.
-    pub(super) fn take(&self, mail: &Message) -> Delivery {
+    pub(super) fn deliver(&self, mail: &Message) -> Delivery {
         let runtime = match runtime() {
             Ok(runtime) => runtime,
             Err(error) => {
-                return match lack_of(&error) {
-                    Some(what) => Delivery::Lacking(format!("no mail can be sent: {what}")),
+                return match exhaustion_of(&error) {
+                    Some(what) => Delivery::ResourceExhausted(format!("no mail can be sent: {what}")),
                     None => Delivery::Retryable(format!("no mail can be sent: {error}")),
                 };
             }
         };
         let delivery = runtime.block_on(async {
             let deadline = Deadline::after(self.timeout);
-            let mut connection = match timeout(self.timeout, self.talk(mail, &deadline)).await {
+            let mut connection = match timeout(self.timeout, self.converse(mail, &deadline)).await {
                 Ok(Ok(connection)) => connection,
                 Ok(Err(delivery)) => return delivery,
                 Err(_) => return Delivery::Retryable(format!("{}: {}", self.place(), deadline.said())),
@@ -125,10 +125,10 @@ impl MailServer {
         delivery
     }
 
-    async fn talk(&self, mail: &Message, deadline: &Deadline) -> Result<AsyncSmtpConnection, Delivery> {
-        let smtp = |error| self.failed(&error);
+    async fn converse(&self, mail: &Message, deadline: &Deadline) -> Result<AsyncSmtpConnection, Delivery> {
+        let smtp = |error| self.smtp_failure(&error);
         let hello = ClientId::default();
-        let stream = self.connect(&hello, deadline).await.map_err(|error| self.unreached(&error))?;
+        let stream = self.connect(&hello, deadline).await.map_err(|error| self.connect_failure(&error))?;
         let mut connection =
             AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(smtp)?;
         self.log_in(&mut connection).await?;
@@ -139,7 +139,7 @@ impl MailServer {
     /// RFC 5321 section 3.3, with the one kind of answer that each step may have: the library takes any that is not
     /// a refusal for a yes, and then a mail counts as delivered that nobody took.
     async fn hand_over(&self, connection: &mut AsyncSmtpConnection, mail: &Message) -> Result<(), Delivery> {
-        let smtp = |error| self.failed(&error);
+        let smtp = |error| self.smtp_failure(&error);
         let envelope = mail.envelope();
         let (from, bytes) = (envelope.from().cloned(), mail.formatted());
         let mut addresses = envelope.to().iter().chain(envelope.from());
@@ -183,43 +183,48 @@ impl MailServer {
 
     /// A stream that begins with a greeting, inside TLS where there is to be TLS.
     async fn connect(&self, hello: &ClientId, deadline: &Deadline) -> io::Result<Box<dyn AsyncTokioStream>> {
-        let addresses = look_up(&self.host, self.port).await?;
+        let addresses = resolve_host(&self.host, self.port).await?;
         let socket = TcpStream::connect(addresses.as_slice()).await?;
         let address = socket.peer_addr()?;
         if self.tls == Tls::First {
-            let stream = self.secret(Bounded::wire(socket, address, deadline)).await?;
-            return Ok(Box::new(Bounded::text(stream, address, deadline)));
+            let stream = self.tls_stream(BoundedStream::wire(socket, address, deadline)).await?;
+            return Ok(Box::new(BoundedStream::text(stream, address, deadline)));
         }
-        let mut clear = Bounded::text(socket, address, deadline);
+        let mut clear = BoundedStream::text(socket, address, deadline);
         match start_tls(&mut clear, hello).await? {
             true => {
-                let stream = self.secret(Bounded::wire(clear.into_inner(), address, deadline)).await?;
-                Ok(greeted(stream, address, deadline))
+                let stream =
+                    self.tls_stream(BoundedStream::wire(clear.into_inner(), address, deadline)).await?;
+                Ok(with_greeting(stream, address, deadline))
             }
             false if self.tls == Tls::Required => {
                 Err(io::Error::other("it offers no STARTTLS, and a password is sent over TLS alone"))
             }
-            false => Ok(greeted(clear.into_inner(), address, deadline)),
+            false => Ok(with_greeting(clear.into_inner(), address, deadline)),
         }
     }
 
-    async fn secret<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
+    async fn tls_stream<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
         let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
         TlsConnector::from(Arc::clone(&self.trust)).connect(name, stream).await
     }
 
     /// What it means that there is no connection.
-    fn unreached(&self, error: &io::Error) -> Delivery {
-        match lack_in_connecting(error) {
-            Some(what) => Delivery::Lacking(format!("{}: {what}", self.place())),
-            None => self.down(&error.to_string()),
+    fn connect_failure(&self, error: &io::Error) -> Delivery {
+        match exhaustion_in_connecting(error) {
+            Some(what) => Delivery::ResourceExhausted(format!("{}: {what}", self.place())),
+            None => self.retryable(&error.to_string()),
         }
     }
 
     /// It is about us, or about the way, and not about this message. What it says may hold the password.
-    fn down(&self, said: &str) -> Delivery {
-        let said = if self.secrets.are_in(said) { "an answer with the password in it" } else { said };
-        Delivery::Retryable(format!("{}: {}", self.place(), said.chars().take(MAX_SAID).collect::<String>()))
+    fn retryable(&self, said: &str) -> Delivery {
+        let said = if self.secrets.contained_in(said) { "an answer with the password in it" } else { said };
+        Delivery::Retryable(format!(
+            "{}: {}",
+            self.place(),
+            said.chars().take(MAX_QUOTED).collect::<String>()
+        ))
     }
 
     /// Of the answers the code alone is shown.
@@ -240,14 +245,14 @@ impl MailServer {
     }
 
     /// After the password was sent, it may be in everything that is said.
-    fn failed(&self, error: &lettre::transport::smtp::Error) -> Delivery {
+    fn smtp_failure(&self, error: &lettre::transport::smtp::Error) -> Delivery {
         let mut said = error.to_string();
-        if self.secrets.are_in(&said) {
+        if self.secrets.contained_in(&said) {
             said = error
                 .status()
                 .map_or("an answer with the password in it".to_owned(), |code| code.to_string());
         }
-        let why = format!("{}: {}", self.place(), said.chars().take(MAX_SAID).collect::<String>());
+        let why = format!("{}: {}", self.place(), said.chars().take(MAX_QUOTED).collect::<String>());
         // 53x is about us and not about this message.
         let about_us = error.status().is_some_and(|code| code.to_string().starts_with("53"));
         if error.is_permanent() && !about_us { Delivery::Refused(why) } else { Delivery::Retryable(why) }
@@ -298,12 +303,12 @@ fn trust(config: &SmtpConfig) -> Result<Arc<ClientConfig>, String> {
 }
 
 /// For a server whose own greeting was heard already.
-fn greeted<S>(stream: S, address: SocketAddr, deadline: &Deadline) -> Box<dyn AsyncTokioStream>
+fn with_greeting<S>(stream: S, address: SocketAddr, deadline: &Deadline) -> Box<dyn AsyncTokioStream>
 where
     S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static,
 {
     let (read, write) = tokio::io::split(stream);
-    Box::new(Bounded::text(tokio::io::join(GREETED.chain(read), write), address, deadline))
+    Box::new(BoundedStream::text(tokio::io::join(REPLAYED_GREETING.chain(read), write), address, deadline))
 }
 
 #[cfg(test)]

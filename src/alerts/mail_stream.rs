@@ -56,7 +56,7 @@ impl Deadline {
 }
 
 /// A stream that ends with an error once too much came, or too late.
-pub(super) struct Bounded<S> {
+pub(super) struct BoundedStream<S> {
     stream: S,
     address: SocketAddr,
     deadline: Deadline,
@@ -65,19 +65,22 @@ pub(super) struct Bounded<S> {
     lines_left: Option<usize>,
 }
 
-impl<S> Bounded<S> {
+impl<S> BoundedStream<S> {
     /// Of what is said.
-    pub(super) fn text(stream: S, address: SocketAddr, deadline: &Deadline) -> Bounded<S> {
-        Bounded { lines_left: Some(MAX_LINES), ..Bounded::new(stream, address, deadline, MAX_TEXT) }
+    pub(super) fn text(stream: S, address: SocketAddr, deadline: &Deadline) -> BoundedStream<S> {
+        BoundedStream {
+            lines_left: Some(MAX_LINES),
+            ..BoundedStream::new(stream, address, deadline, MAX_TEXT)
+        }
     }
 
     /// Of what TLS makes of it.
-    pub(super) fn wire(stream: S, address: SocketAddr, deadline: &Deadline) -> Bounded<S> {
-        Bounded::new(stream, address, deadline, MAX_WIRE)
+    pub(super) fn wire(stream: S, address: SocketAddr, deadline: &Deadline) -> BoundedStream<S> {
+        BoundedStream::new(stream, address, deadline, MAX_WIRE)
     }
 
-    fn new(stream: S, address: SocketAddr, deadline: &Deadline, most: usize) -> Bounded<S> {
-        Bounded { stream, address, deadline: deadline.clone(), most, left: most, lines_left: None }
+    fn new(stream: S, address: SocketAddr, deadline: &Deadline, most: usize) -> BoundedStream<S> {
+        BoundedStream { stream, address, deadline: deadline.clone(), most, left: most, lines_left: None }
     }
 
     /// The stream without the bounds.
@@ -107,13 +110,13 @@ impl<S> Bounded<S> {
     }
 }
 
-impl<S> fmt::Debug for Bounded<S> {
+impl<S> fmt::Debug for BoundedStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Bounded({}, {} bytes left)", self.address, self.left)
+        write!(f, "BoundedStream({}, {} bytes left)", self.address, self.left)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -127,7 +130,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.deadline.check()?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
@@ -142,7 +145,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> AsyncTokioStream for Bounded<S> {
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> AsyncTokioStream for BoundedStream<S> {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.address)
     }
@@ -179,7 +182,7 @@ mod tests {
     }
 
     /// Reads pieces of so many bytes to the end; why it ended.
-    fn read<S: AsyncRead + Unpin>(bounded: &mut Bounded<S>, piece: usize) -> String {
+    fn read<S: AsyncRead + Unpin>(bounded: &mut BoundedStream<S>, piece: usize) -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let mut bytes = vec![0; piece];
         loop {
@@ -193,17 +196,19 @@ mod tests {
     fn a_flood_ends_at_a_number_of_bytes_and_lines() {
         let deadline = Deadline::after(Duration::from_secs(3600));
         for piece in [10, 1000, 8192] {
-            let mut bounded = Bounded::text(Flood { says: b"xxxxx", said: 0 }, address(), &deadline);
+            let mut bounded = BoundedStream::text(Flood { says: b"xxxxx", said: 0 }, address(), &deadline);
             assert_eq!(read(&mut bounded, piece), "it says more than 32768 bytes");
             assert!(bounded.stream.said <= MAX_TEXT + piece, "{}", bounded.stream.said);
             assert_eq!(read(&mut bounded, piece), "it says more than 32768 bytes", "and goes on to");
 
-            let mut bounded = Bounded::text(Flood { says: b"220-x\r\n", said: 0 }, address(), &deadline);
+            let mut bounded =
+                BoundedStream::text(Flood { says: b"220-x\r\n", said: 0 }, address(), &deadline);
             assert_eq!(read(&mut bounded, piece), "it says more than 500 lines");
             assert!(bounded.stream.said <= MAX_LINES * 7 + piece, "{}", bounded.stream.said);
             assert!(read(&mut bounded, piece).starts_with("it says more than"), "and goes on to");
 
-            let mut bounded = Bounded::wire(Flood { says: b"220-x\r\n", said: 0 }, address(), &deadline);
+            let mut bounded =
+                BoundedStream::wire(Flood { says: b"220-x\r\n", said: 0 }, address(), &deadline);
             assert_eq!(read(&mut bounded, piece), "it says more than 98304 bytes");
             assert!(bounded.stream.said <= MAX_WIRE + piece, "{}", bounded.stream.said);
         }
@@ -216,7 +221,7 @@ mod tests {
         let clock = Arc::clone(&looks);
         let now = move || begun + Duration::from_secs(clock.fetch_add(1, SeqCst));
         let deadline = Deadline::by(Duration::from_secs(3), Arc::new(now));
-        let mut bounded = Bounded::text(Flood { says: b"x", said: 0 }, address(), &deadline);
+        let mut bounded = BoundedStream::text(Flood { says: b"x", said: 0 }, address(), &deadline);
         assert_eq!(read(&mut bounded, 1), "not done within 3 s");
         assert_eq!((bounded.stream.said, looks.load(SeqCst)), (2, 4));
     }

@@ -2,7 +2,7 @@
 //!
 //! Every text in it is escaped for one line; whoever shows it in HTML or Markdown escapes it for that.
 
-use super::plan::{MAX_ALONE, Step};
+use super::plan::{MAX_SINGLE_ALERTS, PlannedAlert};
 use crate::audit::watch_list::rule_of;
 use crate::core::encoding::encode_hex;
 use crate::core::finding::{Code, Severity};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// What kind of news an alert is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum AlertKind {
     /// Something was found.
     New,
     /// It still stands.
@@ -31,24 +31,24 @@ pub enum Kind {
     Test,
 }
 
-impl Kind {
+impl AlertKind {
     /// The word in the JSON.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::New => "new",
-            Kind::Reminder => "reminder",
-            Kind::Ended => "ended",
-            Kind::Unreachable => "unreachable",
-            Kind::Local => "local",
-            Kind::Recovered => "recovered",
-            Kind::Test => "test",
+            AlertKind::New => "new",
+            AlertKind::Reminder => "reminder",
+            AlertKind::Ended => "ended",
+            AlertKind::Unreachable => "unreachable",
+            AlertKind::Local => "local",
+            AlertKind::Recovered => "recovered",
+            AlertKind::Test => "test",
         }
     }
 }
 
 /// Which log an alert is about.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Log {
+pub struct LogName {
     /// As the config calls it.
     pub name: String,
     /// Its origin.
@@ -58,7 +58,7 @@ pub struct Log {
 /// One of several findings in one alert.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Item {
+pub struct AlertItem {
     /// The entry.
     pub index: Option<u64>,
     /// Its id.
@@ -76,9 +76,9 @@ fn absolute(path: &str) -> String {
     std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
 }
 
-impl Item {
-    pub(super) fn of(stored: &StoredFinding) -> Item {
-        Item {
+impl AlertItem {
+    pub(super) fn of(stored: &StoredFinding) -> AlertItem {
+        AlertItem {
             index: stored.finding.index,
             id: stored.finding.id.as_deref().map(escape),
             message: escape(&stored.finding.message),
@@ -97,11 +97,11 @@ pub struct Alert {
     /// Of this program.
     pub version: String,
     /// What kind of news it is.
-    pub kind: Kind,
+    pub kind: AlertKind,
     /// Tells it from every other alert: one that comes twice is one alert.
     pub key: String,
     /// Which log.
-    pub log: Log,
+    pub log: LogName,
     /// The severity of the finding.
     pub severity: String,
     /// The finding's code, or `unreachable`, `local-fault`, `peer-failing`, `channel-failing`, `test`.
@@ -118,7 +118,7 @@ pub struct Alert {
     /// How many findings it is about.
     pub count: u64,
     /// The first of them, where they are several.
-    pub first: Vec<Item>,
+    pub first: Vec<AlertItem>,
     /// RFC 3339: when it was found first.
     pub first_seen: String,
     /// RFC 3339: since when it no longer holds.
@@ -139,7 +139,14 @@ pub struct Alert {
 }
 
 impl Alert {
-    pub(super) fn new(kind: Kind, key: String, log: Log, severity: Severity, code: &str, now: u64) -> Alert {
+    pub(super) fn new(
+        kind: AlertKind,
+        key: String,
+        log: LogName,
+        severity: Severity,
+        code: &str,
+        now: u64,
+    ) -> Alert {
         Alert {
             tool: "countersign".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -173,7 +180,7 @@ impl Alert {
 
 /// The key of an alert: a hash, so that nothing of a log gets into a header through it. The mirror's
 /// random name keeps two auditors of one log apart.
-pub(super) fn key(mirror: &str, kind: Kind, subjects: &[(&str, u64, u64)]) -> String {
+pub(super) fn key(mirror: &str, kind: AlertKind, subjects: &[(&str, u64, u64)]) -> String {
     let mut text = format!("countersign alert v1\0{mirror}\0{}", kind.as_str());
     for (subject, episode, number) in subjects {
         text.push_str(&format!("\0{}\0{subject}\0{episode}\0{number}", subject.len()));
@@ -187,12 +194,19 @@ fn is_by_request(code: &str) -> bool {
 }
 
 /// The alert of these steps, which are of one kind and code, and at least one.
-pub(super) fn of_findings(steps: &[Step<'_>], key: String, log: Log, severity: Severity, now: u64) -> Alert {
-    let kind = steps.first().map_or(Kind::New, |step| step.kind);
-    let code = steps.first().map_or("", Step::code);
+pub(super) fn of_findings(
+    steps: &[PlannedAlert<'_>],
+    key: String,
+    log: LogName,
+    severity: Severity,
+    now: u64,
+) -> Alert {
+    let kind = steps.first().map_or(AlertKind::New, |step| step.kind);
+    let code = steps.first().map_or("", PlannedAlert::code);
     let mut alert = Alert::new(kind, key, log, severity, code, now);
     let known: Vec<&StoredFinding> = steps.iter().filter_map(|step| step.finding).collect();
-    let items: Vec<Item> = known.iter().take(MAX_ALONE).map(|stored| Item::of(stored)).collect();
+    let items: Vec<AlertItem> =
+        known.iter().take(MAX_SINGLE_ALERTS).map(|stored| AlertItem::of(stored)).collect();
     alert.count = u64::try_from(steps.len()).unwrap_or(u64::MAX);
     alert.rule = known.first().and_then(|stored| rule_of(&stored.finding)).map(escape);
     alert.evidence = items.iter().find_map(|item| item.evidence.clone());
@@ -201,7 +215,7 @@ pub(super) fn of_findings(steps: &[Step<'_>], key: String, log: Log, severity: S
     }
     alert.ended = match kind {
         // A finding that was withdrawn has no end of its own.
-        Kind::Ended => {
+        AlertKind::Ended => {
             Some(known.iter().filter_map(|stored| stored.ended.clone()).max().unwrap_or(time(now)))
         }
         _ => None,
@@ -217,18 +231,18 @@ pub(super) fn of_findings(steps: &[Step<'_>], key: String, log: Log, severity: S
         }
         (steps, _) => {
             let meaning = Code::from_text(code).map_or("", Code::meaning);
-            match steps.first().and_then(Step::rule) {
+            match steps.first().and_then(PlannedAlert::rule) {
                 Some(rule) => format!("{} hits of watch rule {}", steps.len(), quoted(rule)),
                 None => format!("{} findings {code}: {meaning}", steps.len()),
             }
         }
     };
     alert.message = match kind {
-        Kind::Reminder => format!("still so: {what}"),
-        Kind::Ended if known.is_empty() && is_by_request(code) => {
+        AlertKind::Reminder => format!("still so: {what}"),
+        AlertKind::Ended if known.is_empty() && is_by_request(code) => {
             format!("{code}: withdrawn, as nobody asks for it any more; it may still be so")
         }
-        Kind::Ended => format!("no longer so: {what}"),
+        AlertKind::Ended => format!("no longer so: {what}"),
         _ => what,
     };
     if steps.len() > 1 {

@@ -8,8 +8,8 @@
 //!
 //! Whoever audits calls [`Dispatcher::note`] after each audit, and [`Dispatcher::deliver`] then and whenever
 //! [`Delivered::next_try`] has come. Both block, and are not for a thread that runs asynchronous tasks. Where
-//! the mirror cannot be used, the outbox cannot be either: [`Dispatcher::without_mirror`] says so without it, and
-//! [`Dispatcher::with_mirror`] that it is over.
+//! the mirror cannot be used, the outbox cannot be either: [`Dispatcher::notify_without_mirror`] says so without it, and
+//! [`Dispatcher::mirror_opened`] that it is over.
 //!
 //! What this does not prove: that somebody reads what a channel took.
 //!
@@ -36,10 +36,10 @@ mod webhook;
 mod plan_tests;
 
 pub use channels::{Channel, Delivery, Message, Transport};
-pub use command::Command;
+pub use command::CommandTransport;
 pub use deliver::Delivered;
-pub use fallback::{FallbackStore, TIMES_IN_USE, Trouble};
-pub use message::{Alert, Item, Kind, Log};
+pub use fallback::{FallbackStore, MirrorUnavailable, TIMES_IN_USE};
+pub use message::{Alert, AlertItem, AlertKind, LogName};
 pub use smtp::{Smtp, SmtpConfig};
 pub use webhook::{Webhook, signature};
 
@@ -48,15 +48,15 @@ use crate::core::finding::Severity;
 use crate::core::text::{escape, quoted};
 use crate::mirror::{Mirror, MirrorError, Notification, Outgoing, Queue, StoredFinding};
 use crate::report::Report;
-use crate::source::Lack;
-use plan::{Condition, Facts, Step, Turns};
+use crate::source::ResourceExhaustion;
+use plan::{Condition, ConditionChanges, PlanFacts, PlannedAlert};
 use std::collections::{BTreeMap, BTreeSet};
 
 type Result<T> = std::result::Result<T, MirrorError>;
 
 /// Everything that a dispatcher is set up with.
 #[derive(Default)]
-pub struct Config {
+pub struct DispatcherConfig {
     /// Who is told, and how.
     pub channels: Vec<Channel>,
     /// How often to remind of what stands and is invalid or a violation, in milliseconds.
@@ -64,12 +64,12 @@ pub struct Config {
     /// Of what nothing is told for now.
     pub acknowledgements: Vec<Acknowledgement>,
     /// Channels that are told of the hits of a watch rule, by its name, whatever their least severity.
-    pub of_rules: BTreeMap<String, Vec<String>>,
+    pub rule_channels: BTreeMap<String, Vec<String>>,
 }
 
 /// What an audit came to, besides the findings, which are in the mirror.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Audited {
+pub struct AuditOutcome {
     /// Why not everything of the log could be read.
     pub unreachable: Option<String>,
     /// What is at fault on this side.
@@ -81,9 +81,9 @@ pub struct Audited {
     pub peers: Option<Vec<(String, String)>>,
 }
 
-impl Audited {
+impl AuditOutcome {
     /// What this report says.
-    pub fn of(report: &Report) -> Audited {
+    pub fn of(report: &Report) -> AuditOutcome {
         let first = |causes: &[String]| {
             let more = causes.len().saturating_sub(1);
             let text = escape(causes.first()?);
@@ -93,7 +93,7 @@ impl Audited {
         let lasting = input.peers.iter().filter(|peer| peer.failures >= PEER_FAILURES);
         let failing = lasting.filter_map(|peer| Some((peer.name.clone(), peer.error.clone()?)));
         let asked = !(input.asked.peers && input.peers.is_empty());
-        Audited {
+        AuditOutcome {
             unreachable: first(report.undecided()),
             fault: first(&input.faults),
             cut_short: false,
@@ -104,8 +104,8 @@ impl Audited {
 
 /// Where alerts are written and sent from.
 pub struct Dispatcher {
-    config: Config,
-    lack: Lack,
+    config: DispatcherConfig,
+    exhaustion: ResourceExhaustion,
 }
 
 impl Dispatcher {
@@ -113,7 +113,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// A sentence for the person: two channels of one name.
-    pub fn new(config: Config) -> std::result::Result<Dispatcher, String> {
+    pub fn new(config: DispatcherConfig) -> std::result::Result<Dispatcher, String> {
         let mut names = BTreeSet::new();
         for channel in &config.channels {
             if !names.insert(channel.name.as_str()) {
@@ -121,18 +121,18 @@ impl Dispatcher {
                 return Err(format!("two alert channels are named {name}: give each a name of its own"));
             }
         }
-        Ok(Dispatcher { config, lack: Lack::default() })
+        Ok(Dispatcher { config, exhaustion: ResourceExhaustion::default() })
     }
 
     /// What this machine had run out of when something could not be sent for it; nobody else is to blame then.
-    pub fn lacked(&self) -> Option<String> {
-        self.lack.noted()
+    pub fn resource_exhaustion(&self) -> Option<String> {
+        self.exhaustion.recorded()
     }
 
     fn send(&self, channel: &Channel, alert: &Alert, now: u64) -> Delivery {
         let delivery = channel.send(alert, now);
-        if let Delivery::Lacking(what) = &delivery {
-            self.lack.note(what.clone());
+        if let Delivery::ResourceExhausted(what) = &delivery {
+            self.exhaustion.record(what.clone());
         }
         delivery
     }
@@ -142,10 +142,10 @@ impl Dispatcher {
     ///
     /// # Errors
     /// Of the mirror. Nothing is written then.
-    pub fn note(&self, mirror: &mut Mirror, log: &str, audited: &Audited, now: u64) -> Result<u64> {
+    pub fn note(&self, mirror: &mut Mirror, log: &str, audited: &AuditOutcome, now: u64) -> Result<u64> {
         let (standing, ended, told) = (mirror.findings(false)?, mirror.findings(true)?, mirror.told()?);
         let acknowledged = self.acknowledged(mirror, standing.iter().chain(&ended), now)?;
-        let facts = Facts {
+        let facts = PlanFacts {
             standing: &standing,
             ended: &ended,
             told: &told,
@@ -153,8 +153,8 @@ impl Dispatcher {
             reminder: self.config.reminder,
             now,
         };
-        let log = Log { name: escape(log), origin: escape(&mirror.state().origin) };
-        let mut written = Written::default();
+        let log = LogName { name: escape(log), origin: escape(&mirror.state().origin) };
+        let mut written = PendingWrites::default();
         if !told.contains_key(plan::BEGAN) {
             let began =
                 Notification { episode: 0, open: true, at: now, severity: Severity::Info, ended: None };
@@ -209,16 +209,23 @@ impl Dispatcher {
     }
 
     /// Those who want to hear of these findings: by their severity, or because the watch rule names them.
-    fn route_findings(&self, group: &[Step<'_>], severity: Severity) -> Vec<String> {
-        let rule = group.first().and_then(Step::rule);
-        let named = rule.and_then(|rule| self.config.of_rules.get(rule)).map_or(&[][..], Vec::as_slice);
+    fn route_findings(&self, group: &[PlannedAlert<'_>], severity: Severity) -> Vec<String> {
+        let rule = group.first().and_then(PlannedAlert::rule);
+        let named = rule.and_then(|rule| self.config.rule_channels.get(rule)).map_or(&[][..], Vec::as_slice);
         let wanting = |channel: &&Channel| severity >= channel.least || named.contains(&channel.name);
         self.config.channels.iter().filter(wanting).map(|channel| channel.name.clone()).collect()
     }
 
-    fn of_findings(&self, mirror: &Mirror, log: &Log, group: Vec<Step<'_>>, now: u64, written: &mut Written) {
+    fn of_findings(
+        &self,
+        mirror: &Mirror,
+        log: &LogName,
+        group: Vec<PlannedAlert<'_>>,
+        now: u64,
+        written: &mut PendingWrites,
+    ) {
         let Some(kind) = group.first().map(|step| step.kind) else { return };
-        let number = |step: &Step<'_>| if kind == Kind::Reminder { step.then.at } else { 0 };
+        let number = |step: &PlannedAlert<'_>| if kind == AlertKind::Reminder { step.then.at } else { 0 };
         let subjects: Vec<(&str, u64, u64)> =
             group.iter().map(|step| (step.subject.as_str(), step.then.episode, number(step))).collect();
         let key = message::key(&mirror.state().mirror, kind, &subjects);
@@ -238,23 +245,23 @@ impl Dispatcher {
     fn of_conditions(
         &self,
         mirror: &Mirror,
-        log: &Log,
+        log: &LogName,
         holding: &[Condition],
         codes: &[&str],
         told: &BTreeMap<String, Notification>,
         now: u64,
-        written: &mut Written,
+        written: &mut PendingWrites,
     ) {
-        let Turns { begins, ends } = plan::conditions(holding, codes, told, now);
+        let ConditionChanges { begins, ends } = plan::conditions(holding, codes, told, now);
         let begins = begins.into_iter().map(|(condition, then)| (condition.subject(), Some(condition), then));
         let ends = ends.into_iter().map(|(subject, then)| (subject, None, then));
         for (subject, condition, then) in begins.chain(ends) {
             let code = subject.split('/').nth(1).unwrap_or_default().to_owned();
             let about = subject.splitn(3, '/').nth(2).unwrap_or_default().to_owned();
             let kind = match condition {
-                None => Kind::Recovered,
-                Some(_) if [UNREACHABLE, PEER_FAILING].contains(&code.as_str()) => Kind::Unreachable,
-                Some(_) => Kind::Local,
+                None => AlertKind::Recovered,
+                Some(_) if [UNREACHABLE, PEER_FAILING].contains(&code.as_str()) => AlertKind::Unreachable,
+                Some(_) => AlertKind::Local,
             };
             let key = message::key(&mirror.state().mirror, kind, &[(&subject, then.episode, 0)]);
             let mut alert = Alert::new(kind, key.clone(), log.clone(), then.severity, &code, now);
@@ -273,7 +280,7 @@ impl Dispatcher {
         }
     }
 
-    fn write(&self, mirror: &mut Mirror, written: Written, now: u64) -> Result<u64> {
+    fn write(&self, mirror: &mut Mirror, written: PendingWrites, now: u64) -> Result<u64> {
         if written.told.is_empty() && written.alerts.is_empty() {
             return Ok(0);
         }
@@ -296,7 +303,7 @@ impl Dispatcher {
 
 /// What is to be written in one transaction.
 #[derive(Default)]
-struct Written {
+struct PendingWrites {
     alerts: Vec<Outgoing>,
     told: Vec<(String, Notification)>,
 }
@@ -320,14 +327,14 @@ const PEER_FAILURES: u64 = 2;
 const CODES: [&str; 3] = [UNREACHABLE, LOCAL_FAULT, PEER_FAILING];
 
 /// Those of them that this audit says something about.
-fn codes(audited: &Audited) -> &'static [&'static str] {
+fn codes(audited: &AuditOutcome) -> &'static [&'static str] {
     match audited.peers {
         Some(_) => &CODES,
         None => &[UNREACHABLE, LOCAL_FAULT],
     }
 }
 
-fn conditions(audited: &Audited) -> Vec<Condition> {
+fn conditions(audited: &AuditOutcome) -> Vec<Condition> {
     let condition = |code, message: &Option<String>| {
         message.as_deref().map(|message| Condition { code, about: String::new(), message: escape(message) })
     };

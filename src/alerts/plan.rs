@@ -4,7 +4,7 @@
 //! stands, and when it ends. One that comes back begins anew. The plan says with each alert what is
 //! then known as told; both are written in one transaction, and the plan of the same facts is then empty.
 
-use super::message::Kind;
+use super::message::AlertKind;
 use crate::audit::finding::Finding;
 use crate::audit::watch_list::rule_of;
 use crate::core::finding::Severity;
@@ -13,7 +13,7 @@ use crate::mirror::{LONGEST_WAIT, Notification, StoredFinding};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// More alerts of one kind and code than this in one audit become one.
-pub const MAX_ALONE: usize = 20;
+pub const MAX_SINGLE_ALERTS: usize = 20;
 
 /// Since when alerts are kept: told of nothing else.
 pub const BEGAN: &str = "began";
@@ -46,7 +46,7 @@ fn finding_subject(finding: &Finding) -> String {
 }
 
 /// The facts.
-pub struct Facts<'a> {
+pub struct PlanFacts<'a> {
     /// Findings that stand.
     pub standing: &'a [StoredFinding],
     /// Findings that no longer hold.
@@ -63,9 +63,9 @@ pub struct Facts<'a> {
 
 /// One thing to tell of one finding.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Step<'a> {
+pub struct PlannedAlert<'a> {
     /// What kind of news.
-    pub kind: Kind,
+    pub kind: AlertKind,
     /// Of what.
     pub subject: String,
     /// The finding; `None` where it is one that was withdrawn.
@@ -74,7 +74,7 @@ pub struct Step<'a> {
     pub then: Notification,
 }
 
-impl Step<'_> {
+impl PlannedAlert<'_> {
     /// The code of what it is about.
     pub fn code(&self) -> &str {
         match self.finding {
@@ -90,7 +90,7 @@ impl Step<'_> {
 }
 
 /// What is to be told of the findings.
-pub fn findings<'a>(facts: &Facts<'a>) -> Vec<Step<'a>> {
+pub fn findings<'a>(facts: &PlanFacts<'a>) -> Vec<PlannedAlert<'a>> {
     let mut steps = Vec::new();
     let mut seen = BTreeSet::new();
     for stored in facts.standing {
@@ -111,20 +111,26 @@ pub fn findings<'a>(facts: &Facts<'a>) -> Vec<Step<'a>> {
     for (subject, told) in facts.told {
         if subject.starts_with("finding/") && told.open && !seen.contains(subject) {
             let then = Notification { open: false, at: facts.now, ended: None, ..told.clone() };
-            steps.push(Step { kind: Kind::Ended, subject: subject.clone(), finding: None, then });
+            steps.push(PlannedAlert {
+                kind: AlertKind::Ended,
+                subject: subject.clone(),
+                finding: None,
+                then,
+            });
         }
     }
     steps
 }
 
-fn begun(facts: &Facts<'_>, severity: Severity, told: Option<&Notification>) -> Notification {
+fn begun(facts: &PlanFacts<'_>, severity: Severity, told: Option<&Notification>) -> Notification {
     let episode = told.map_or(0, |told| told.episode.saturating_add(1));
     Notification { episode, open: true, at: facts.now, severity, ended: None }
 }
 
-fn standing<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str) -> Option<Step<'a>> {
+fn standing<'a>(facts: &PlanFacts<'a>, stored: &'a StoredFinding, subject: &str) -> Option<PlannedAlert<'a>> {
     let severity = stored.finding.severity;
-    let step = |kind, then| Some(Step { kind, subject: subject.to_owned(), finding: Some(stored), then });
+    let step =
+        |kind, then| Some(PlannedAlert { kind, subject: subject.to_owned(), finding: Some(stored), then });
     match facts.told.get(subject) {
         // Worse than it was told is news; whoever wants the worst only was not told.
         Some(told) if told.open && severity <= told.severity => {
@@ -133,17 +139,23 @@ fn standing<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str) -> 
             let wrong = told.at > facts.now.saturating_add(LONGEST_WAIT);
             let over = wrong || facts.now.saturating_sub(told.at) >= every;
             let then = Notification { at: facts.now, ..told.clone() };
-            if over { step(Kind::Reminder, then) } else { None }
+            if over { step(AlertKind::Reminder, then) } else { None }
         }
-        told => step(Kind::New, begun(facts, severity, told)),
+        told => step(AlertKind::New, begun(facts, severity, told)),
     }
 }
 
-fn ended<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str, steps: &mut Vec<Step<'a>>) {
+fn ended<'a>(
+    facts: &PlanFacts<'a>,
+    stored: &'a StoredFinding,
+    subject: &str,
+    steps: &mut Vec<PlannedAlert<'a>>,
+) {
     let told = facts.told.get(subject);
     let severity = stored.finding.severity;
-    let mut push =
-        |kind, then| steps.push(Step { kind, subject: subject.to_owned(), finding: Some(stored), then });
+    let mut push = |kind, then| {
+        steps.push(PlannedAlert { kind, subject: subject.to_owned(), finding: Some(stored), then })
+    };
     let over = |begun: &Notification| Notification {
         open: false,
         at: facts.now,
@@ -151,7 +163,7 @@ fn ended<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str, steps:
         ..begun.clone()
     };
     match told {
-        Some(told) if told.open => push(Kind::Ended, over(told)),
+        Some(told) if told.open => push(AlertKind::Ended, over(told)),
         Some(told) if told.ended == stored.ended => {}
         // Before anybody was told of anything. What was over then is no news.
         None if !is_after_began(facts, stored) => {}
@@ -159,27 +171,27 @@ fn ended<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str, steps:
         told => {
             let begun = begun(facts, severity, told);
             let over = over(&begun);
-            push(Kind::New, begun);
-            push(Kind::Ended, over);
+            push(AlertKind::New, begun);
+            push(AlertKind::Ended, over);
         }
     }
 }
 
-fn is_after_began(facts: &Facts<'_>, stored: &StoredFinding) -> bool {
+fn is_after_began(facts: &PlanFacts<'_>, stored: &StoredFinding) -> bool {
     // Both are RFC 3339 in UTC with milliseconds, which sort as they follow each other.
     facts.told.get(BEGAN).is_some_and(|began| stored.first_seen >= text::time(began.at))
 }
 
 /// Steps of one kind and code (and watch rule, each of which has readers of its own), in one alert or in one each.
-pub fn grouped<'a>(steps: Vec<Step<'a>>) -> Vec<Vec<Step<'a>>> {
-    let mut groups: BTreeMap<(Kind, String, Option<String>), Vec<Step<'a>>> = BTreeMap::new();
+pub fn grouped<'a>(steps: Vec<PlannedAlert<'a>>) -> Vec<Vec<PlannedAlert<'a>>> {
+    let mut groups: BTreeMap<(AlertKind, String, Option<String>), Vec<PlannedAlert<'a>>> = BTreeMap::new();
     for step in steps {
         let group = (step.kind, step.code().to_owned(), step.rule().map(str::to_owned));
         groups.entry(group).or_default().push(step);
     }
     let mut alerts = Vec::new();
     for group in groups.into_values() {
-        if group.len() > MAX_ALONE {
+        if group.len() > MAX_SINGLE_ALERTS {
             alerts.push(group);
         } else {
             alerts.extend(group.into_iter().map(|step| vec![step]));
@@ -189,7 +201,7 @@ pub fn grouped<'a>(steps: Vec<Step<'a>>) -> Vec<Vec<Step<'a>>> {
 }
 
 /// What is to be told of conditions, each with what is then known as told.
-pub struct Turns<'a> {
+pub struct ConditionChanges<'a> {
     /// Those that hold, and of which that was not told.
     pub begins: Vec<(&'a Condition, Notification)>,
     /// The subjects of those that no longer do.
@@ -202,7 +214,7 @@ pub fn conditions<'a>(
     codes: &[&str],
     told: &BTreeMap<String, Notification>,
     now: u64,
-) -> Turns<'a> {
+) -> ConditionChanges<'a> {
     let subjects: BTreeSet<String> = holding.iter().map(Condition::subject).collect();
     let begins = holding.iter().filter_map(|condition| {
         let known = told.get(&condition.subject());
@@ -220,5 +232,5 @@ pub fn conditions<'a>(
         .filter(|(subject, told)| told.open && is_ours(subject) && !subjects.contains(subject.as_str()));
     let ends =
         ends.map(|(subject, told)| (subject.clone(), Notification { open: false, at: now, ..told.clone() }));
-    Turns { begins: begins.collect(), ends: ends.collect() }
+    ConditionChanges { begins: begins.collect(), ends: ends.collect() }
 }

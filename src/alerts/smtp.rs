@@ -94,7 +94,7 @@ impl Smtp {
 impl Transport for Smtp {
     fn send(&self, message: &Message<'_>) -> Delivery {
         match self.compose(message) {
-            Ok(mail) => self.server.take(&mail),
+            Ok(mail) => self.server.deliver(&mail),
             Err(why) => Delivery::Refused(format!("the message cannot be written: {why}")),
         }
     }
@@ -156,7 +156,7 @@ fn mailbox(address: &str) -> Result<Mailbox, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::{Kind, Log};
+    use super::super::message::{AlertKind, LogName};
     use super::*;
     use crate::core::finding::Severity;
 
@@ -172,8 +172,8 @@ mod tests {
         for evil in
             ["a\r\nBcc: x@evil.example", "a\nX-Evil: 1\n\nbody", "a\rX-Evil: 1", "\u{2028}X-Evil: 1", "\0"]
         {
-            let log = Log { name: evil.to_owned(), origin: evil.to_owned() };
-            let mut alert = Alert::new(Kind::New, "00ff".to_owned(), log, Severity::Invalid, evil, 0);
+            let log = LogName { name: evil.to_owned(), origin: evil.to_owned() };
+            let mut alert = Alert::new(AlertKind::New, "00ff".to_owned(), log, Severity::Invalid, evil, 0);
             alert.message = evil.to_owned();
             alert.id = Some(evil.to_owned());
             let json = alert.to_json();

@@ -5,7 +5,7 @@
 
 use super::channels::{Delivery, Message, Transport};
 use crate::core::encoding::encode_hex;
-use crate::source::{HttpOptions, NotPosted, OpenError, Post};
+use crate::source::{HttpOptions, OpenError, Post, PostError};
 use aws_lc_rs::hmac;
 use std::fmt;
 
@@ -48,8 +48,10 @@ impl Transport for Webhook {
                 Delivery::Refused(format!("{} answered HTTP {status}", self.post.place()))
             }
             Ok(status) => Delivery::Retryable(format!("{} answered HTTP {status}", self.post.place())),
-            Err(NotPosted::Failed(why)) => Delivery::Retryable(format!("{}: {why}", self.post.place())),
-            Err(NotPosted::Lacking(what)) => Delivery::Lacking(format!("{}: {what}", self.post.place())),
+            Err(PostError::Failed(why)) => Delivery::Retryable(format!("{}: {why}", self.post.place())),
+            Err(PostError::ResourceExhausted(what)) => {
+                Delivery::ResourceExhausted(format!("{}: {what}", self.post.place()))
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use crate::core::text::quoted;
 use crate::source::user_file::{ReadError, read_text};
-use crate::source::{HttpOptions, Requests, SecretHeaders, same_origin};
+use crate::source::{HttpOptions, RequestCounters, SecretHeaders, same_origin};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -156,13 +156,13 @@ impl Net {
     }
 
     /// From now on, requests to the log are counted here.
-    pub fn count_in(&mut self, requests: Requests) {
+    pub fn count_in(&mut self, requests: RequestCounters) {
         self.options.requests = requests;
     }
 
     /// For what is not the log's: without any secret, and not counted as requests to it.
     pub fn plain(&self) -> HttpOptions {
-        HttpOptions { requests: Requests::default(), ..self.options.clone() }
+        HttpOptions { requests: RequestCounters::default(), ..self.options.clone() }
     }
 
     /// For requests to the log.

@@ -4,7 +4,7 @@ use super::clock::Clock;
 use super::metrics;
 use super::state::StatusRegistry;
 use crate::mirror::{HeadLine, HeadReader};
-use crate::source::start;
+use crate::source::runtime;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::server::conn::http1;
@@ -140,7 +140,7 @@ impl Pages {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "others are reading; ask again later\n");
         };
         long.store(true, Ordering::Relaxed);
-        let opened = start::blocking(move || {
+        let opened = runtime::blocking(move || {
             let reader = subject.heads()?;
             match since {
                 None => Ok(Some(reader)),

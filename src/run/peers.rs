@@ -177,7 +177,7 @@ impl Run<'_> {
             Ok(answer) => answer,
             Err(error) => {
                 result.reached = !matches!(error, FetchError::Unavailable { .. });
-                result.error = Some(error.of_heads());
+                result.error = Some(error.describe_for_heads());
                 return Ok(result);
             }
         };

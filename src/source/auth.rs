@@ -34,7 +34,7 @@ const NOT_YOURS: [&str; 14] = [
 pub struct SecretHeaders(HeaderMap);
 
 /// Shorter secrets than this are not looked for in what a server sends.
-pub(super) const SHORTEST: usize = 4;
+pub(super) const MIN_SECRET: usize = 4;
 
 impl SecretHeaders {
     /// Adds `Authorization: Bearer` with this token; one line end after it is taken away.

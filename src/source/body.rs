@@ -1,8 +1,8 @@
 //! Reading a body: bounded in bytes, as it is sent and as it is, and large ones one at a time.
 
-use super::coding::{Codings, TooLong};
+use super::coding::{Codings, DecodedTooLong};
+use super::failure::FetchFailure;
 use super::http::describe;
-use super::miss::Miss;
 use super::retry::RetryBudget;
 use reqwest::Response;
 use std::error::Error;
@@ -12,17 +12,17 @@ use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
 /// What each of several bodies may hold at once without waiting for the others. Ordinary bundles
 /// are shorter; eight of the longest together would be 128 MiB.
-const LARGE: usize = 2 * 1024 * 1024;
+const LARGE_BODY: usize = 2 * 1024 * 1024;
 
-/// Lets one body at a time grow past [`LARGE`], so that what many threads hold does not add up.
-pub(super) struct Gate(Semaphore);
+/// Lets one body at a time grow past [`LARGE_BODY`], so that what many threads hold does not add up.
+pub(super) struct LargeBodyLimit(Semaphore);
 
-/// The right to grow past [`LARGE`], once there is need for it.
-type Room<'a> = Option<Result<SemaphorePermit<'a>, AcquireError>>;
+/// The right to grow past [`LARGE_BODY`], once there is need for it.
+type LargeBodyPermit<'a> = Option<Result<SemaphorePermit<'a>, AcquireError>>;
 
-impl Gate {
-    pub(super) fn new() -> Gate {
-        Gate(Semaphore::new(1))
+impl LargeBodyLimit {
+    pub(super) fn new() -> LargeBodyLimit {
+        LargeBodyLimit(Semaphore::new(1))
     }
 
     /// The whole body, out of its codings, if it has at most `limit` bytes. Of a longer one no more than
@@ -33,18 +33,18 @@ impl Gate {
         codings: &Codings,
         limit: usize,
         budget: &mut RetryBudget<'_>,
-    ) -> Result<Vec<u8>, Miss> {
+    ) -> Result<Vec<u8>, FetchFailure> {
         let most = codings.most_sent(limit);
         let mut room = None;
         let length = response.content_length();
         let sent =
             match length.is_none_or(|length| usize::try_from(length).is_ok_and(|length| length <= most)) {
                 true => self.collect(async || response.chunk().await, most, &mut room, budget).await,
-                false => Err(Miss::TooLarge),
+                false => Err(FetchFailure::TooLarge),
             };
         match sent {
             // Too long as it was sent says nothing of how long it is.
-            Err(Miss::TooLarge) if !codings.is_none() => Err(Miss::Refused(format!(
+            Err(FetchFailure::TooLarge) if !codings.is_none() => Err(FetchFailure::Refused(format!(
                 "as {codings} (Content-Encoding) alone it is longer than {most} bytes, and the file itself may have \
                  {limit}"
             ))),
@@ -58,10 +58,10 @@ impl Gate {
         sent: Vec<u8>,
         codings: &Codings,
         limit: usize,
-        room: &mut Room<'a>,
+        room: &mut LargeBodyPermit<'a>,
         budget: &mut RetryBudget<'_>,
-    ) -> Result<Vec<u8>, Miss> {
-        let fault = |error: io::Error| undecoded(codings, &error);
+    ) -> Result<Vec<u8>, FetchFailure> {
+        let fault = |error: io::Error| decoding_failure(codings, &error);
         let mut decoder = codings.decoder(sent, limit).map_err(fault)?;
         let mut body = Vec::new();
         loop {
@@ -71,7 +71,7 @@ impl Gate {
             }
             let length = body.len().saturating_add(piece.len());
             if length > limit {
-                return Err(Miss::TooLarge);
+                return Err(FetchFailure::TooLarge);
             }
             self.make_room(length, room, budget).await?;
             body.extend_from_slice(piece);
@@ -84,10 +84,10 @@ impl Gate {
     async fn make_room<'a>(
         &'a self,
         length: usize,
-        room: &mut Room<'a>,
+        room: &mut LargeBodyPermit<'a>,
         budget: &mut RetryBudget<'_>,
-    ) -> Result<(), Miss> {
-        if length > LARGE && room.is_none() {
+    ) -> Result<(), FetchFailure> {
+        if length > LARGE_BODY && room.is_none() {
             *room = Some(budget.off_the_clock(self.0.acquire()).await?);
         }
         Ok(())
@@ -97,20 +97,22 @@ impl Gate {
         &'a self,
         mut next_chunk: impl AsyncFnMut() -> Result<Option<C>, E>,
         limit: usize,
-        room: &mut Room<'a>,
+        room: &mut LargeBodyPermit<'a>,
         budget: &mut RetryBudget<'_>,
-    ) -> Result<Vec<u8>, Miss> {
+    ) -> Result<Vec<u8>, FetchFailure> {
         let mut body = Vec::new();
         loop {
             let chunk = match budget.within_attempt(next_chunk()).await? {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return Ok(body),
-                Err(error) => return Err(Miss::failed(format!("the body broke off: {}", describe(&error)))),
+                Err(error) => {
+                    return Err(FetchFailure::failed(format!("the body broke off: {}", describe(&error))));
+                }
             };
             let chunk = chunk.as_ref();
             let length = body.len().saturating_add(chunk.len());
             if length > limit {
-                return Err(Miss::TooLarge);
+                return Err(FetchFailure::TooLarge);
             }
             self.make_room(length, room, budget).await?;
             body.extend_from_slice(chunk);
@@ -119,11 +121,11 @@ impl Gate {
 }
 
 /// A body that does not come out of its codings, as where it was cut or changed on its way.
-fn undecoded(codings: &Codings, error: &io::Error) -> Miss {
-    if error.get_ref().is_some_and(|cause| cause.is::<TooLong>()) {
-        return Miss::Refused(format!("sent as {codings} (Content-Encoding): {error}"));
+fn decoding_failure(codings: &Codings, error: &io::Error) -> FetchFailure {
+    if error.get_ref().is_some_and(|cause| cause.is::<DecodedTooLong>()) {
+        return FetchFailure::Refused(format!("sent as {codings} (Content-Encoding): {error}"));
     }
-    Miss::failed(match error.kind() {
+    FetchFailure::failed(match error.kind() {
         ErrorKind::UnexpectedEof => {
             format!("the body broke off in the middle of its {codings} (Content-Encoding)")
         }
@@ -167,7 +169,7 @@ mod tests {
         const BODY: usize = 16 * 1024 * 1024;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
-        let (gate, held, peak) = (Gate::new(), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (large_bodies, held, peak) = (LargeBodyLimit::new(), AtomicUsize::new(0), AtomicUsize::new(0));
         // Waiting for the others is not held against a body, however many there are.
         let options = HttpOptions { attempt_timeout: Duration::from_secs(2), ..HttpOptions::default() };
         std::thread::scope(|scope| {
@@ -184,13 +186,13 @@ mod tests {
                         peak.fetch_max(held.fetch_add(size, SeqCst) + size, SeqCst);
                         Ok::<_, Infallible>((size > 0).then(|| vec![0; size]))
                     };
-                    let body = runtime.block_on(gate.collect(chunks, BODY, &mut None, &mut budget));
+                    let body = runtime.block_on(large_bodies.collect(chunks, BODY, &mut None, &mut budget));
                     assert_eq!(body.ok().map(|body| body.len()), Some(BODY));
                     held.fetch_sub(BODY, SeqCst);
                 });
             }
         });
-        let most = 8 * (LARGE + CHUNK) + BODY;
+        let most = 8 * (LARGE_BODY + CHUNK) + BODY;
         // A body that is done lets the next one in before this test has counted it out.
         let slack = 1024 * 1024;
         let peak = peak.into_inner();
@@ -209,9 +211,9 @@ mod tests {
                 left -= usize::from(more);
                 Ok::<_, Infallible>(more.then(|| vec![0; CHUNK]))
             };
-            let gate = Gate::new();
-            let body = runtime.block_on(gate.collect(chunks, limit, &mut None, &mut budget));
-            assert!(if fits { body.is_ok() } else { matches!(body, Err(Miss::TooLarge)) }, "{limit}");
+            let large_bodies = LargeBodyLimit::new();
+            let body = runtime.block_on(large_bodies.collect(chunks, limit, &mut None, &mut budget));
+            assert!(if fits { body.is_ok() } else { matches!(body, Err(FetchFailure::TooLarge)) }, "{limit}");
         }
     }
 }

@@ -23,13 +23,13 @@ const MAX_TOTAL: usize = 20 * MAX_ENTRIES;
 
 /// What a tiled log has below its prefix (specification section 4). Whatever else lies there, the mirror perhaps, is
 /// none of the log's.
-const OF_THE_LOG: [&str; 5] = ["checkpoint", "sth", "tile", "reveal", "anchor"];
+const LOG_PATHS: [&str; 5] = ["checkpoint", "sth", "tile", "reveal", "anchor"];
 
 const CHANGING: &str = "something is missing or wrong there, and the directory was changing while it was read, as it does \
                         while it is being copied: run again when the copy is complete";
 
 /// The changes of one directory.
-pub(super) struct Changes {
+pub(super) struct ChangeDetector {
     root: PathBuf,
     stop: Stop,
     seen: Mutex<Seen>,
@@ -38,29 +38,29 @@ pub(super) struct Changes {
 /// What was seen of them in one run.
 struct Seen {
     /// A directory that changes is not accused.
-    forgiving: bool,
+    tolerate_changes: bool,
     first: Option<Summary>,
     /// Entries that may still be looked at.
     left: usize,
     changed: bool,
     /// Something was not held against the log for it.
-    forgiven: bool,
+    tolerated: bool,
 }
 
 impl Seen {
-    fn new(forgiving: bool) -> Seen {
-        Seen { forgiving, first: None, left: MAX_TOTAL, changed: false, forgiven: false }
+    fn new(tolerate_changes: bool) -> Seen {
+        Seen { tolerate_changes, first: None, left: MAX_TOTAL, changed: false, tolerated: false }
     }
 }
 
-impl Changes {
-    pub(super) fn new(root: PathBuf, stop: Stop) -> Changes {
-        Changes { root, stop, seen: Mutex::new(Seen::new(true)) }
+impl ChangeDetector {
+    pub(super) fn new(root: PathBuf, stop: Stop) -> ChangeDetector {
+        ChangeDetector { root, stop, seen: Mutex::new(Seen::new(true)) }
     }
 
     /// Another run begins.
-    pub(super) fn look_anew(&self, forgiving: bool) {
-        *self.seen() = Seen::new(forgiving);
+    pub(super) fn start_run(&self, tolerate_changes: bool) {
+        *self.seen() = Seen::new(tolerate_changes);
     }
 
     /// Something is missing or wrong. The first time, the directory is looked at as it is now.
@@ -69,7 +69,7 @@ impl Changes {
     /// That the run was told to stop.
     pub(super) fn suspect(&self) -> Result<(), FetchError> {
         let mut seen = self.seen();
-        if seen.forgiving && seen.first.is_none() {
+        if seen.tolerate_changes && seen.first.is_none() {
             seen.first = Some(self.summary(&mut seen)?);
         }
         Ok(())
@@ -81,14 +81,14 @@ impl Changes {
     /// The directory changed since something was first suspected; or the run was told to stop.
     pub(super) fn confirm(&self) -> Result<(), FetchError> {
         let mut seen = self.seen();
-        if !seen.forgiving {
+        if !seen.tolerate_changes {
             return Ok(());
         }
         if !seen.changed && seen.left > 0 {
             let now = self.summary(&mut seen)?;
             seen.changed = seen.first.as_ref().is_some_and(|first| *first != now);
         }
-        seen.forgiven |= seen.changed;
+        seen.tolerated |= seen.changed;
         match seen.changed {
             true => Err(FetchError::unavailable(&self.root.display().to_string(), CHANGING)),
             false => Ok(()),
@@ -96,13 +96,13 @@ impl Changes {
     }
 
     /// Whether something was not held against the log in this run.
-    pub(super) fn were_forgiven(&self) -> bool {
-        self.seen().forgiven
+    pub(super) fn tolerated_change(&self) -> bool {
+        self.seen().tolerated
     }
 
     fn summary(&self, seen: &mut Seen) -> Result<Summary, FetchError> {
         let summary = Summary::of(&self.root, MAX_ENTRIES, &self.stop)
-            .ok_or_else(|| FetchError::unavailable(&self.root.display().to_string(), Stop::SAID))?;
+            .ok_or_else(|| FetchError::unavailable(&self.root.display().to_string(), Stop::MESSAGE))?;
         seen.left = seen.left.saturating_sub(summary.entries.max(1));
         Ok(summary)
     }
@@ -125,7 +125,7 @@ impl Summary {
     fn of(root: &Path, most: usize, stop: &Stop) -> Option<Summary> {
         let mut summary = Summary { entries: 0, digest: 0 };
         let mut folders = BinaryHeap::new();
-        for name in OF_THE_LOG {
+        for name in LOG_PATHS {
             summary.add(root.join(name), &mut folders);
         }
         while let Some((_, folder)) = folders.pop() {
@@ -194,8 +194,8 @@ mod tests {
         home
     }
 
-    fn changes(root: &Path) -> Changes {
-        Changes::new(root.to_owned(), Stop::default())
+    fn changes(root: &Path) -> ChangeDetector {
+        ChangeDetector::new(root.to_owned(), Stop::default())
     }
 
     /// Sets the time back to what it was, as a copy does that keeps times.
@@ -213,7 +213,7 @@ mod tests {
         write(home.path(), "mirror.db", b"ours");
         write(home.path(), ".checkpoint.new", b"not yet the log's");
         for _ in 0..3 {
-            assert_eq!((changes.confirm(), changes.were_forgiven()), (Ok(()), false));
+            assert_eq!((changes.confirm(), changes.tolerated_change()), (Ok(()), false));
         }
     }
 
@@ -240,12 +240,12 @@ mod tests {
             let error = changes.confirm().unwrap_err();
             assert!(matches!(&error, FetchError::Unavailable { .. }), "{n}: {error:?}");
             assert!(error.to_string().ends_with("run again when the copy is complete"), "{n}: {error}");
-            assert!(changes.were_forgiven(), "{n}");
+            assert!(changes.tolerated_change(), "{n}");
             // What was seen once holds for the run, and no longer.
             assert!(changes.suspect().is_ok() && changes.confirm().is_err(), "{n}");
-            changes.look_anew(true);
+            changes.start_run(true);
             assert!(
-                changes.suspect().is_ok() && changes.confirm().is_ok() && !changes.were_forgiven(),
+                changes.suspect().is_ok() && changes.confirm().is_ok() && !changes.tolerated_change(),
                 "{n}"
             );
         }
@@ -270,10 +270,10 @@ mod tests {
     fn who_may_not_be_forgiven_is_not_looked_at() {
         let home = a_log();
         let changes = changes(home.path());
-        changes.look_anew(false);
+        changes.start_run(false);
         changes.suspect().unwrap();
         write(home.path(), "checkpoint", b"something else");
-        assert_eq!((changes.confirm(), changes.were_forgiven()), (Ok(()), false));
+        assert_eq!((changes.confirm(), changes.tolerated_change()), (Ok(()), false));
         assert!(changes.seen().first.is_none());
     }
 
@@ -284,7 +284,7 @@ mod tests {
             write(home.path(), &format!("tile/entries/x{n:03}/000"), b"");
         }
         let of = |most| Summary::of(home.path(), most, &Stop::default()).unwrap();
-        assert_eq!(of(MAX_ENTRIES).entries, OF_THE_LOG.len() + 2 + 2 + 2 + 50 + 50);
+        assert_eq!(of(MAX_ENTRIES).entries, LOG_PATHS.len() + 2 + 2 + 2 + 50 + 50);
         assert_eq!(of(20).entries, 20);
         let changes = changes(home.path());
         changes.suspect().unwrap();
@@ -330,6 +330,9 @@ mod tests {
         changes.suspect().unwrap();
         changes.stop.stop();
         let error = changes.confirm().unwrap_err();
-        assert!(matches!(&error, FetchError::Unavailable { cause, .. } if cause == Stop::SAID), "{error:?}");
+        assert!(
+            matches!(&error, FetchError::Unavailable { cause, .. } if cause == Stop::MESSAGE),
+            "{error:?}"
+        );
     }
 }

@@ -2,11 +2,11 @@
 //! connections. It decodes nothing: [`super::coding`] does.
 
 use super::OpenError;
+use super::exhaustion::exhaustion_in;
 use super::http::describe;
-use super::lack::lack_in;
 use super::options::HttpOptions;
 use super::proxy::proxy_for;
-use super::start::{look_up, room_for, runtime};
+use super::runtime::{check_free_descriptors, resolve_host, runtime};
 use super::user_file::{ReadError, is_local, read_file};
 use crate::core::text::escape;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -36,15 +36,16 @@ pub(super) fn parallelism(options: &HttpOptions) -> usize {
 }
 
 /// Descriptors that the files of the system's authorities are read with, one in another.
-const OF_AUTHORITIES: usize = 4;
+const CA_FILE_DESCRIPTORS: usize = 4;
 
 /// A client for requests to `base`.
 pub(super) fn client(base: &Url, options: &HttpOptions) -> Result<Client, OpenError> {
     // Authorities that cannot be read for want of them would look like authorities that are not there.
-    room_for(OF_AUTHORITIES).map_err(|error| OpenError::Local { cause: escape(&error.to_string()) })?;
+    check_free_descriptors(CA_FILE_DESCRIPTORS)
+        .map_err(|error| OpenError::Local { cause: escape(&error.to_string()) })?;
     match builder(base, options)?.build() {
         Ok(client) => Ok(client),
-        Err(error) if lack_in(&error).is_some() => {
+        Err(error) if exhaustion_in(&error).is_some() => {
             Err(OpenError::Local { cause: escape(&describe(&error.without_url())) })
         }
         // A small container may have no authorities at all, which plain http has no need of.
@@ -109,7 +110,7 @@ struct Names;
 impl Resolve for Names {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found = look_up(name.as_str(), 0).await?;
+            let found = resolve_host(name.as_str(), 0).await?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }

@@ -13,13 +13,13 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 pub(super) const ACCEPTED: &str = "gzip, zstd";
 
 /// Codings on top of each other. One is ordinary, and two come of a cache that compresses what is compressed.
-const MOST: usize = 4;
+const MAX_CODINGS: usize = 4;
 
 /// How much of a coded body is decoded at once.
-const PIECE: usize = 64 * 1024;
+const CHUNK: usize = 64 * 1024;
 
 /// The window that every zstd decoder has room for (RFC 9659), as a power of two.
-const WINDOW: u32 = 23;
+const MIN_WINDOW_LOG: u32 = 23;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Coding {
@@ -37,17 +37,17 @@ impl Codings {
     ///
     /// # Errors
     /// What was named, where it cannot be decoded.
-    pub(super) fn read<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<Codings, Undecodable> {
+    pub(super) fn read<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<Codings, CodingError> {
         let mut codings = Vec::new();
         for name in values.into_iter().flat_map(|value| value.split(',')) {
             let coding = match name.trim().to_ascii_lowercase().as_str() {
                 "" | "identity" => continue,
                 "gzip" | "x-gzip" => Coding::Gzip,
                 "zstd" => Coding::Zstd,
-                _ => return Err(Undecodable::Unknown(name.trim().to_owned())),
+                _ => return Err(CodingError::Unknown(name.trim().to_owned())),
             };
-            if codings.len() >= MOST {
-                return Err(Undecodable::TooMany);
+            if codings.len() >= MAX_CODINGS {
+                return Err(CodingError::TooMany);
             }
             codings.push(coding);
         }
@@ -64,7 +64,7 @@ impl Codings {
     pub(super) fn most_sent(&self, limit: usize) -> usize {
         match self.is_none() {
             true => limit,
-            false => limit.saturating_add(limit / 8).saturating_add(PIECE),
+            false => limit.saturating_add(limit / 8).saturating_add(CHUNK),
         }
     }
 
@@ -85,7 +85,7 @@ impl Codings {
                 }
             };
             let left = if inner == 0 { usize::MAX } else { self.most_sent(limit) };
-            body = Box::new(BufReader::with_capacity(PIECE, Bounded { inner: decoded, left }));
+            body = Box::new(BufReader::with_capacity(CHUNK, BoundedReader { inner: decoded, left }));
         }
         Ok(body)
     }
@@ -93,7 +93,7 @@ impl Codings {
     /// The first bytes of the body of which `sent` is the beginning, as far as they can be told.
     pub(super) fn beginning(&self, sent: Vec<u8>) -> Vec<u8> {
         let mut bytes = Vec::new();
-        if let Ok(body) = self.decoder(sent, PIECE) {
+        if let Ok(body) = self.decoder(sent, CHUNK) {
             // The rest was not read, so that this may well end in an error.
             let _ = body.take(1024).read_to_end(&mut bytes);
         }
@@ -116,23 +116,23 @@ impl fmt::Display for Codings {
 
 /// Why a body cannot be decoded at all.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Undecodable {
+pub(super) enum CodingError {
     /// Nobody asked for this one.
     Unknown(String),
-    /// More than [`MOST`].
+    /// More than [`MAX_CODINGS`].
     TooMany,
 }
 
-impl fmt::Display for Undecodable {
+impl fmt::Display for CodingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Undecodable::Unknown(name) => write!(
+            CodingError::Unknown(name) => write!(
                 f,
                 "sent in an encoding that was not asked for (Content-Encoding: {name}): the server, or the cache \
                  before it, must send {ACCEPTED} or the file as it is; then run again"
             ),
-            Undecodable::TooMany => {
-                write!(f, "sent in more than {MOST} codings on top of each other (Content-Encoding)")
+            CodingError::TooMany => {
+                write!(f, "sent in more than {MAX_CODINGS} codings on top of each other (Content-Encoding)")
             }
         }
     }
@@ -140,31 +140,31 @@ impl fmt::Display for Undecodable {
 
 /// A window that holds a whole body of `limit` bytes, which is the largest that one has use for.
 fn window(limit: usize) -> u32 {
-    limit.checked_next_power_of_two().map_or(WINDOW, usize::trailing_zeros).clamp(WINDOW, 27)
+    limit.checked_next_power_of_two().map_or(MIN_WINDOW_LOG, usize::trailing_zeros).clamp(MIN_WINDOW_LOG, 27)
 }
 
 /// A body between two codings that is longer than any that honest ones make.
 #[derive(Debug)]
-pub(super) struct TooLong;
+pub(super) struct DecodedTooLong;
 
-impl fmt::Display for TooLong {
+impl fmt::Display for DecodedTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("it grows past any bound between two codings")
     }
 }
 
-impl std::error::Error for TooLong {}
+impl std::error::Error for DecodedTooLong {}
 
 /// Reads no more than so many bytes.
-struct Bounded<R> {
+struct BoundedReader<R> {
     inner: R,
     left: usize,
 }
 
-impl<R: Read> Read for Bounded<R> {
+impl<R: Read> Read for BoundedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(count).ok_or_else(|| io::Error::other(TooLong))?;
+        self.left = self.left.checked_sub(count).ok_or_else(|| io::Error::other(DecodedTooLong))?;
         Ok(count)
     }
 }
@@ -211,10 +211,10 @@ mod tests {
             assert_eq!(Codings::read(values.iter().copied()), Ok(Codings(expected.to_vec())), "{values:?}");
         }
         for (value, name) in [("br", "br"), ("gzip, Deflate", "Deflate"), ("gzip;q=1", "gzip;q=1")] {
-            assert_eq!(Codings::read([value]), Err(Undecodable::Unknown(name.to_owned())));
+            assert_eq!(Codings::read([value]), Err(CodingError::Unknown(name.to_owned())));
         }
-        assert!(Codings::read(["gzip,".repeat(MOST).as_str()]).is_ok());
-        assert_eq!(Codings::read(["gzip,".repeat(MOST + 1).as_str()]), Err(Undecodable::TooMany));
+        assert!(Codings::read(["gzip,".repeat(MAX_CODINGS).as_str()]).is_ok());
+        assert_eq!(Codings::read(["gzip,".repeat(MAX_CODINGS + 1).as_str()]), Err(CodingError::TooMany));
     }
 
     #[test]
@@ -271,11 +271,14 @@ mod tests {
         let codings = Codings::read(["gzip, gzip"]).unwrap();
         let mut decoder = codings.decoder(gzip(&vec![0; 64 << 20]), 1024).unwrap();
         let error = decoder.read_to_end(&mut Vec::new()).unwrap_err();
-        assert!(error.get_ref().is_some_and(|cause| !cause.is::<TooLong>()), "no gzip inside: {error}");
+        assert!(
+            error.get_ref().is_some_and(|cause| !cause.is::<DecodedTooLong>()),
+            "no gzip inside: {error}"
+        );
         let inside = vec![gzip(b""); 10_000].concat();
         let mut decoder = codings.decoder(gzip(&inside), 1024).unwrap();
         let error = decoder.read_to_end(&mut Vec::new()).unwrap_err();
-        assert!(error.get_ref().is_some_and(|cause| cause.is::<TooLong>()), "{error}");
+        assert!(error.get_ref().is_some_and(|cause| cause.is::<DecodedTooLong>()), "{error}");
     }
 
     #[test]

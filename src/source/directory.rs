@@ -5,11 +5,11 @@
 //! missing is looked for again a moment later: the directory may be being copied. While it changes, nothing in it is
 //! missing for certain.
 
-use super::changes::Changes;
-use super::lack::{Lack, lack_of};
-use super::moment::Moments;
+use super::changes::ChangeDetector;
+use super::exhaustion::{ResourceExhaustion, exhaustion_of};
 use super::options::HttpOptions;
-use super::tiled::{Fetcher, Found, Wanted};
+use super::recheck::Rechecks;
+use super::tiled::{FetchedFile, Fetcher, FileRequest};
 use super::user_file::open_regular;
 use super::{FetchError, OpenError};
 use crate::core::text::{escape, without_userinfo};
@@ -24,9 +24,9 @@ const PARALLELISM: usize = 4;
 /// The files below one directory.
 pub struct Directory {
     root: PathBuf,
-    moments: Moments,
-    changes: Changes,
-    lack: Lack,
+    rechecks: Rechecks,
+    changes: ChangeDetector,
+    exhaustion: ResourceExhaustion,
 }
 
 impl Directory {
@@ -35,14 +35,19 @@ impl Directory {
     /// how often and how soon a missing file is looked for again.
     pub fn new(root: impl Into<PathBuf>, options: &HttpOptions) -> Directory {
         let root = root.into();
-        let changes = Changes::new(root.clone(), options.stop.clone());
-        Directory { root, moments: Moments::new(options), changes, lack: Lack::default() }
+        let changes = ChangeDetector::new(root.clone(), options.stop.clone());
+        Directory {
+            root,
+            rechecks: Rechecks::new(options),
+            changes,
+            exhaustion: ResourceExhaustion::default(),
+        }
     }
 
     /// The same, where `pass` lets the moment pass before something is looked at again; `false` where the run is to end.
     #[must_use]
-    pub fn passing(self, pass: impl Fn() -> bool + Send + Sync + 'static) -> Directory {
-        Directory { moments: self.moments.passing(Box::new(pass)), ..self }
+    pub fn with_wait(self, pass: impl Fn() -> bool + Send + Sync + 'static) -> Directory {
+        Directory { rechecks: self.rechecks.with_wait(Box::new(pass)), ..self }
     }
 
     /// The directory of a `file://` URL (RFC 8089: percent-encoded, host empty or `localhost`).
@@ -71,7 +76,7 @@ impl Directory {
     }
 
     /// What is there at the last look; nothing else is missing for certain.
-    fn find(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+    fn find(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
         let first = wanted.paths.first().map_or_else(|| self.root.clone(), |path| self.root.join(path));
         if !wanted.required {
             return self.look(wanted)?.ok_or_else(|| self.missing(&first));
@@ -83,17 +88,17 @@ impl Directory {
             }
             Ok(found)
         };
-        match self.moments.find(&first.display().to_string(), look)? {
+        match self.rechecks.find(&first.display().to_string(), look)? {
             Some(found) => Ok(found),
             None => self.changes.confirm().and_then(|()| Err(self.missing(&first))),
         }
     }
 
     /// One look at each path; `None` where none is there.
-    fn look(&self, wanted: &Wanted<'_>) -> Result<Option<Found>, FetchError> {
+    fn look(&self, wanted: &FileRequest<'_>) -> Result<Option<FetchedFile>, FetchError> {
         for (place, path) in wanted.paths.iter().enumerate() {
             match self.read(&self.root.join(path), wanted.limit) {
-                Ok(bytes) => return Ok(Some(Found { place, bytes })),
+                Ok(bytes) => return Ok(Some(FetchedFile { place, bytes })),
                 Err(FetchError::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -110,9 +115,9 @@ impl Directory {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Err(self.missing(path))
             }
-            Err(error) => Err(match lack_of(&error) {
+            Err(error) => Err(match exhaustion_of(&error) {
                 Some(what) => {
-                    self.lack.note(what.clone());
+                    self.exhaustion.record(what.clone());
                     FetchError::unavailable(&name, &what)
                 }
                 None => FetchError::unavailable(&name, &error.to_string()),
@@ -122,8 +127,8 @@ impl Directory {
 }
 
 impl Fetcher for Directory {
-    fn lacked(&self) -> Option<String> {
-        self.lack.noted()
+    fn resource_exhaustion(&self) -> Option<String> {
+        self.exhaustion.recorded()
     }
 
     fn location(&self) -> String {
@@ -134,8 +139,9 @@ impl Fetcher for Directory {
         std::thread::available_parallelism().map_or(PARALLELISM, usize::from)
     }
 
-    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
-        let too_large = |found: &Result<Found, FetchError>| matches!(found, Err(FetchError::TooLarge { .. }));
+    fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
+        let too_large =
+            |found: &Result<FetchedFile, FetchError>| matches!(found, Err(FetchError::TooLarge { .. }));
         let first = self.find(wanted);
         if !too_large(&first) {
             return first;
@@ -150,19 +156,19 @@ impl Fetcher for Directory {
 
     fn settle(&self) -> Result<(), FetchError> {
         self.changes.suspect()?;
-        self.moments.settle(&self.root.display().to_string())
+        self.rechecks.settle(&self.root.display().to_string())
     }
 
     fn confirm(&self) -> Result<(), FetchError> {
         self.changes.confirm()
     }
 
-    fn look_anew(&self, forgiving: bool) {
-        self.changes.look_anew(forgiving);
+    fn start_run(&self, tolerate_changes: bool) {
+        self.changes.start_run(tolerate_changes);
     }
 
-    fn has_forgiven(&self) -> bool {
-        self.changes.were_forgiven()
+    fn tolerated_change(&self) -> bool {
+        self.changes.tolerated_change()
     }
 }
 
@@ -271,7 +277,7 @@ mod tests {
             copy(&to);
             true
         };
-        Tiled::new(Directory::new(root, &HttpOptions::default()).passing(pass))
+        Tiled::new(Directory::new(root, &HttpOptions::default()).with_wait(pass))
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::http::Http;
 use super::options::HttpOptions;
-use super::tiled::{Fetcher as _, Wanted};
+use super::tiled::{Fetcher as _, FileRequest};
 use super::{FetchError, OpenError, plain_url};
 use reqwest::Url;
 
@@ -32,7 +32,7 @@ impl Document {
         parts.extend(base.query().map(str::to_owned));
         base.set_query(None);
         base.set_fragment(None);
-        Ok(Document { http: Http::at(base, options)?.not_showing(parts), query })
+        Ok(Document { http: Http::at(base, options)?.with_hidden(parts), query })
     }
 
     /// All its bytes, which are at most `limit`. Nothing is said about what they are, except that
@@ -51,8 +51,8 @@ impl Document {
     }
 
     /// What this machine had run out of, where it could not be asked for.
-    pub fn lacked(&self) -> Option<String> {
-        self.http.lacked()
+    pub fn resource_exhaustion(&self) -> Option<String> {
+        self.http.resource_exhaustion()
     }
 
     /// Where it is, less its query.
@@ -61,7 +61,7 @@ impl Document {
     }
 
     fn fetch_query(&self, query: &str, limit: usize) -> Result<Vec<u8>, FetchError> {
-        let wanted = Wanted { paths: &[query.to_owned()], limit, required: true };
+        let wanted = FileRequest { paths: &[query.to_owned()], limit, required: true };
         let answer = self.http.fetch(&wanted).map(|found| found.bytes);
         answer.map_err(|error| error.about(self.http.location()))
     }

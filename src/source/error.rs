@@ -89,7 +89,7 @@ impl FetchError {
     }
 
     /// What went wrong in fetching somebody's heads, in words for whoever named them: the log is not meant.
-    pub fn of_heads(&self) -> String {
+    pub fn describe_for_heads(&self) -> String {
         match self {
             FetchError::NotFound { what } => format!("{what}: not there; ask whoever exports the heads"),
             FetchError::TooLarge { what, limit } => {

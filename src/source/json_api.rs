@@ -5,7 +5,7 @@
 //! the signed root. There are no Merkle tiles here; what vouches for entries are the log's
 //! consistency proofs, each verified against that root.
 
-use super::tiled::{Fetcher, Wanted};
+use super::tiled::{Fetcher, FileRequest};
 use super::{FetchError, Lag, Leaves, LogApi, LogSource, ServedHead};
 use crate::core::api::{self, AnswerError, Bundle, HeadAnswer, HeadsPage, path};
 use crate::core::limits::{
@@ -41,7 +41,7 @@ impl<F: Fetcher> JsonApi<F> {
     }
 
     fn get(&self, path: &str, limit: usize) -> Result<Vec<u8>, FetchError> {
-        let wanted = Wanted { paths: &[path.to_owned()], limit, required: true };
+        let wanted = FileRequest { paths: &[path.to_owned()], limit, required: true };
         self.fetcher.fetch(&wanted).map(|found| found.bytes)
     }
 
@@ -178,8 +178,8 @@ impl<F: Fetcher> LogSource for JsonApi<F> {
         Lag::Replicas
     }
 
-    fn lacked(&self) -> Option<String> {
-        self.fetcher.lacked()
+    fn resource_exhaustion(&self) -> Option<String> {
+        self.fetcher.resource_exhaustion()
     }
 
     fn has_tiles(&self) -> bool {
@@ -240,7 +240,7 @@ impl<F: Fetcher> LogApi for JsonApi<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::tiled::Found;
+    use crate::source::tiled::FetchedFile;
     use std::sync::Mutex;
 
     /// From start, count and leaves to an answer.
@@ -263,7 +263,7 @@ mod tests {
             0
         }
 
-        fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+        fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
             let query = wanted.paths[0].strip_prefix("entries?start=").expect("only entries are asked for");
             let (start, count) = query.split_once("&count=").unwrap();
             let (start, count): (u64, u64) = (start.parse().unwrap(), count.parse().unwrap());
@@ -273,7 +273,7 @@ mod tests {
             if bytes.len() > wanted.limit {
                 return Err(FetchError::too_large("entries", wanted.limit));
             }
-            Ok(Found { place: 0, bytes })
+            Ok(FetchedFile { place: 0, bytes })
         }
     }
 
@@ -323,7 +323,7 @@ mod tests {
                 1
             }
 
-            fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+            fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
                 let found = self.0.fetch(wanted)?;
                 match self.0.asked.lock().unwrap().last() {
                     Some((_, count)) if *count > self.0.cap => {

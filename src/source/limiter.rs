@@ -16,7 +16,7 @@ pub(super) struct Limiter {
 
 /// The timer wakes in steps of a millisecond, and the thread the more exactly. The future runs on
 /// the caller's own thread, so that this short sleep holds up nobody who might go first.
-const FINE: Duration = Duration::from_millis(2);
+const PRECISE_SLEEP: Duration = Duration::from_millis(2);
 
 /// Longer than any run.
 const NEVER: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -35,7 +35,7 @@ impl Limiter {
     /// Returns when a request may go out, which it then must do at once. The time counts from when
     /// it went, not from when it could have: a late one earns no burst. Giving up in between takes
     /// no turn away from anybody. Gives the moment from which it counts.
-    pub(super) async fn turn(&self) -> Instant {
+    pub(super) async fn acquire(&self) -> Instant {
         let now = Instant::now();
         if self.interval.is_zero() && self.paused_until() <= now {
             return now;
@@ -47,8 +47,8 @@ impl Limiter {
             if wait.is_zero() {
                 break;
             }
-            if wait > FINE {
-                tokio::time::sleep(wait.saturating_sub(FINE)).await;
+            if wait > PRECISE_SLEEP {
+                tokio::time::sleep(wait.saturating_sub(PRECISE_SLEEP)).await;
             } else {
                 std::thread::sleep(wait);
             }
@@ -86,7 +86,7 @@ mod tests {
             for _ in 0..threads {
                 scope.spawn(|| {
                     for _ in 0..count {
-                        let turn = runtime.block_on(limiter.turn());
+                        let turn = runtime.block_on(limiter.acquire());
                         times.lock().unwrap().push(turn);
                     }
                 });
@@ -152,7 +152,7 @@ mod tests {
         use std::task::{Context, Waker};
         let limiter = Limiter::new(None);
         for _ in 0..1000 {
-            let turn = std::pin::pin!(limiter.turn());
+            let turn = std::pin::pin!(limiter.acquire());
             assert!(turn.poll(&mut Context::from_waker(Waker::noop())).is_ready());
         }
     }

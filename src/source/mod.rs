@@ -10,8 +10,8 @@
 //! Beside the log: the heads that others have (`peer`, `document`), what is posted to a URL (`post`), and the files that
 //! the user names ([`user_file`]). All HTTP of the crate is here.
 
-mod answer;
 mod auth;
+mod base64_runs;
 mod body;
 mod certificate;
 mod changes;
@@ -20,25 +20,25 @@ mod coding;
 mod directory;
 mod document;
 mod error;
+mod escapes;
+mod exhaustion;
+mod failure;
 mod http;
 pub mod json_api;
-mod lack;
-mod letters;
 mod limiter;
-mod miss;
-mod moment;
+mod normaliser;
 mod options;
-mod packed;
 mod peer;
-mod places;
+mod pool;
 mod post;
 mod proxy;
+mod recheck;
 mod requests;
+mod response;
 mod retry;
+pub mod runtime;
 mod search;
 mod secrets;
-mod spelling;
-pub mod start;
 mod stop;
 pub mod tiled;
 pub mod user_file;
@@ -48,12 +48,12 @@ pub use client::ca_certificates;
 pub use directory::Directory;
 pub use document::{Document, host_of, same_origin};
 pub use error::{FetchError, OpenError};
+pub use exhaustion::{ResourceExhaustion, exhaustion_in_connecting, exhaustion_of};
 pub use http::Http;
-pub use lack::{Lack, lack_in_connecting, lack_of};
 pub use options::HttpOptions;
-pub use peer::{Peer, PeerPlace};
-pub use post::{NotPosted, Post};
-pub use requests::{Outcome, Requests};
+pub use peer::{Peer, PeerLocation};
+pub use post::{Post, PostError};
+pub use requests::{RequestCounters, RequestOutcome};
 pub use secrets::Secrets;
 pub use stop::Stop;
 
@@ -131,13 +131,13 @@ pub trait LogSource: Send + Sync {
         Ok(())
     }
 
-    /// A run begins. Whether a directory that changes is forgiven in it what is missing or wrong; it is where nobody
+    /// A run begins. Whether a directory that changes is tolerated in it what is missing or wrong; it is where nobody
     /// says otherwise.
-    fn look_anew(&self, _forgiving: bool) {}
+    fn start_run(&self, _forgiving: bool) {}
 
     /// Whether [`confirm`](Self::confirm) kept something from being held against the log since then, because the
     /// directory was changing.
-    fn has_forgiven(&self) -> bool {
+    fn tolerated_change(&self) -> bool {
         false
     }
 
@@ -148,7 +148,7 @@ pub trait LogSource: Send + Sync {
 
     /// What this machine had run out of where something could not be asked for ([`FetchError::Unavailable`]); then it is
     /// no fault of the log's that it was not.
-    fn lacked(&self) -> Option<String> {
+    fn resource_exhaustion(&self) -> Option<String> {
         None
     }
 

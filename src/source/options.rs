@@ -1,7 +1,7 @@
 //! How to behave towards an HTTP server: the numbers, each with its default and why.
 
 use super::auth::SecretHeaders;
-use super::requests::Requests;
+use super::requests::RequestCounters;
 use super::stop::Stop;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,7 +57,7 @@ pub struct HttpOptions {
     /// Ends all requests at any moment, as the deadline does. Default: nobody's.
     pub stop: Stop,
     /// Counts all requests. Default: nobody looks.
-    pub requests: Requests,
+    pub requests: RequestCounters,
 }
 
 impl Default for HttpOptions {
@@ -82,7 +82,7 @@ impl Default for HttpOptions {
             ca_file: None,
             headers: SecretHeaders::default(),
             stop: Stop::default(),
-            requests: Requests::default(),
+            requests: RequestCounters::default(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! A peer must not hold the audit up: it gets a few seconds, and at most so many bytes.
 
 use super::document::Document;
-use super::lack::{Lack, lack_of};
+use super::exhaustion::{ResourceExhaustion, exhaustion_of};
 use super::options::HttpOptions;
 use super::user_file::open_regular;
 use super::{FetchError, OpenError};
@@ -17,17 +17,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// For everything that is asked of a peer at once, with all attempts and waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PEER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// For a connection.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A history, or the part of it that is asked for: about 50,000 heads as `heads export` writes them.
 const MAX_HISTORY: usize = 32 * 1024 * 1024;
 
 /// Where the heads of a peer are, as the config says it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum PeerPlace {
+pub enum PeerLocation {
     /// The URL of another auditor's `/heads`, or of what `heads export` wrote.
     Heads(String),
     /// The monitoring prefix of a C2SP witness.
@@ -42,12 +42,12 @@ pub enum PeerPlace {
 pub struct Peer {
     name: String,
     id: String,
-    transport: Transport,
+    transport: PeerTransport,
     /// Of a file; a document keeps its own.
-    lack: Lack,
+    exhaustion: ResourceExhaustion,
 }
 
-enum Transport {
+enum PeerTransport {
     Heads(Document),
     Witness(Document),
     File(PathBuf),
@@ -62,22 +62,26 @@ impl Peer {
     /// [`OpenError`], which is wrong usage.
     pub fn new(
         name: &str,
-        place: &PeerPlace,
+        place: &PeerLocation,
         origin: &str,
         options: &HttpOptions,
     ) -> Result<Peer, OpenError> {
-        let options = &hurried(options);
+        let options = &peer_options(options);
         let (kind, what, transport) = match place {
-            PeerPlace::Heads(url) => ("heads", url.clone(), Transport::Heads(Document::new(url, options)?)),
-            PeerPlace::Witness(prefix) => {
-                let url = checkpoint_url(prefix, origin)?;
-                ("witness", prefix.clone(), Transport::Witness(Document::new(&url, options)?))
+            PeerLocation::Heads(url) => {
+                ("heads", url.clone(), PeerTransport::Heads(Document::new(url, options)?))
             }
-            PeerPlace::File(path) => ("file", path.display().to_string(), Transport::File(path.clone())),
-            PeerPlace::Url(url) => ("url", url.clone(), Transport::Url(Document::new(url, options)?)),
+            PeerLocation::Witness(prefix) => {
+                let url = checkpoint_url(prefix, origin)?;
+                ("witness", prefix.clone(), PeerTransport::Witness(Document::new(&url, options)?))
+            }
+            PeerLocation::File(path) => {
+                ("file", path.display().to_string(), PeerTransport::File(path.clone()))
+            }
+            PeerLocation::Url(url) => ("url", url.clone(), PeerTransport::Url(Document::new(url, options)?)),
         };
         let id = encode_hex(sha256(format!("{kind}\0{what}").as_bytes()).as_bytes());
-        Ok(Peer { name: name.to_owned(), id, transport, lack: Lack::default() })
+        Ok(Peer { name: name.to_owned(), id, transport, exhaustion: ResourceExhaustion::default() })
     }
 
     /// What it is called.
@@ -93,16 +97,16 @@ impl Peer {
     /// Where it is, escaped, without anything secret.
     pub fn location(&self) -> String {
         match &self.transport {
-            Transport::Heads(document) | Transport::Witness(document) | Transport::Url(document) => {
-                document.location()
-            }
-            Transport::File(path) => escape(&path.display().to_string()),
+            PeerTransport::Heads(document)
+            | PeerTransport::Witness(document)
+            | PeerTransport::Url(document) => document.location(),
+            PeerTransport::File(path) => escape(&path.display().to_string()),
         }
     }
 
     /// Whether it can be asked for a part of its history.
     pub fn has_since(&self) -> bool {
-        matches!(self.transport, Transport::Heads(_))
+        matches!(self.transport, PeerTransport::Heads(_))
     }
 
     /// Its heads, verbatim; only those that it first saw at `since` (RFC 3339) or later, if it can be asked that
@@ -112,22 +116,22 @@ impl Peer {
     /// [`FetchError`], which says nothing about the log.
     pub fn fetch(&self, since: Option<&str>) -> Result<Vec<u8>, FetchError> {
         match (&self.transport, since) {
-            (Transport::Heads(document), Some(since)) => {
+            (PeerTransport::Heads(document), Some(since)) => {
                 document.fetch_with(&format!("since={since}"), MAX_HISTORY)
             }
-            (Transport::Heads(document) | Transport::Url(document), _) => document.fetch(MAX_HISTORY),
-            (Transport::Witness(document), _) => document.fetch(MAX_CHECKPOINT),
-            (Transport::File(path), _) => read(path, &self.lack),
+            (PeerTransport::Heads(document) | PeerTransport::Url(document), _) => document.fetch(MAX_HISTORY),
+            (PeerTransport::Witness(document), _) => document.fetch(MAX_CHECKPOINT),
+            (PeerTransport::File(path), _) => read(path, &self.exhaustion),
         }
     }
 
     /// What this machine had run out of, where the peer could not be asked.
-    pub fn lacked(&self) -> Option<String> {
+    pub fn resource_exhaustion(&self) -> Option<String> {
         match &self.transport {
-            Transport::Heads(document) | Transport::Witness(document) | Transport::Url(document) => {
-                document.lacked()
-            }
-            Transport::File(_) => self.lack.noted(),
+            PeerTransport::Heads(document)
+            | PeerTransport::Witness(document)
+            | PeerTransport::Url(document) => document.resource_exhaustion(),
+            PeerTransport::File(_) => self.exhaustion.recorded(),
         }
     }
 }
@@ -142,11 +146,11 @@ fn checkpoint_url(prefix: &str, origin: &str) -> Result<String, OpenError> {
 }
 
 /// RetryBudget with a peer: never more than with the log.
-fn hurried(options: &HttpOptions) -> HttpOptions {
+fn peer_options(options: &HttpOptions) -> HttpOptions {
     HttpOptions {
-        connect_timeout: options.connect_timeout.min(CONNECT),
-        attempt_timeout: options.attempt_timeout.min(PATIENCE),
-        resource_timeout: options.resource_timeout.min(PATIENCE),
+        connect_timeout: options.connect_timeout.min(CONNECT_TIMEOUT),
+        attempt_timeout: options.attempt_timeout.min(PEER_TIMEOUT),
+        resource_timeout: options.resource_timeout.min(PEER_TIMEOUT),
         retries: 2,
         later_retries: 2,
         missing_retries: 0,
@@ -157,13 +161,13 @@ fn hurried(options: &HttpOptions) -> HttpOptions {
     }
 }
 
-fn read(path: &Path, lack: &Lack) -> Result<Vec<u8>, FetchError> {
+fn read(path: &Path, exhaustion: &ResourceExhaustion) -> Result<Vec<u8>, FetchError> {
     let name = path.display().to_string();
     let fail = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => FetchError::not_found(&name),
-        _ => match lack_of(&error) {
+        _ => match exhaustion_of(&error) {
             Some(what) => {
-                lack.note(what.clone());
+                exhaustion.record(what.clone());
                 FetchError::unavailable(&name, &what)
             }
             None => FetchError::unavailable(&name, &error.to_string()),
@@ -198,7 +202,7 @@ mod tests {
     #[test]
     fn what_opens_a_peer_is_not_shown_and_tells_peers_apart() {
         let peer = |url: &str| {
-            let place = PeerPlace::Heads(url.to_owned());
+            let place = PeerLocation::Heads(url.to_owned());
             Peer::new("them", &place, "log.example", &HttpOptions::default()).map_err(|e| e.to_string())
         };
         let one = peer("https://u:s3cret@other.example/heads?key=s3cret").unwrap();

@@ -7,8 +7,8 @@
 use super::auth::is_loopback;
 use super::certificate;
 use super::client::{Background, client};
+use super::exhaustion::{exhaustion_in, exhaustion_in_connecting};
 use super::http::describe;
-use super::lack::{lack_in, lack_in_connecting};
 use super::options::HttpOptions;
 use super::proxy::{Proxy, direct_only, proxy_for};
 use super::secrets::Secrets;
@@ -24,11 +24,11 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why nothing was posted, in words that do not show the URL.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum NotPosted {
+pub enum PostError {
     /// There was no answer.
     Failed(String),
     /// This machine has run out of something: nobody was asked.
-    Lacking(String),
+    ResourceExhausted(String),
 }
 
 /// A URL to post to. It blocks, and must not be used on a thread that runs asynchronous tasks.
@@ -91,7 +91,7 @@ impl Post {
     ///
     /// # Errors
     /// Why there was no answer.
-    pub fn json(&self, body: &str, headers: &[(&str, &str)]) -> Result<u16, NotPosted> {
+    pub fn json(&self, body: &str, headers: &[(&str, &str)]) -> Result<u16, PostError> {
         let mut request = self.client.post(self.url.clone()).timeout(self.timeout);
         request = request.header(CONTENT_TYPE, "application/json").body(body.to_owned());
         for (name, value) in headers {
@@ -102,16 +102,18 @@ impl Post {
             Ok(response) => Ok(response.status().as_u16()),
             Err(error) => {
                 let error = error.without_url();
-                let lack = if error.is_connect() { lack_in_connecting(&error) } else { lack_in(&error) };
-                if let Some(what) = lack {
-                    return Err(NotPosted::Lacking(what));
+                let exhaustion =
+                    if error.is_connect() { exhaustion_in_connecting(&error) } else { exhaustion_in(&error) };
+                if let Some(what) = exhaustion {
+                    return Err(PostError::ResourceExhausted(what));
                 }
                 let advice = certificate::advice(&error, self.ca_file);
                 // A certificate, for one, holds whatever the server put there.
                 let cause = self.secrets.hide(&describe(&error));
                 let cause = advice.map_or_else(|| cause.clone(), |advice| format!("{cause}: {advice}"));
-                let cause = self.proxy.as_ref().map_or_else(|| cause.clone(), |proxy| proxy.blamed(&cause));
-                Err(NotPosted::Failed(cause))
+                let cause =
+                    self.proxy.as_ref().map_or_else(|| cause.clone(), |proxy| proxy.with_proxy_named(&cause));
+                Err(PostError::Failed(cause))
             }
         }
     }
@@ -120,11 +122,11 @@ impl Post {
 /// The parts of the URL that may be what opens it, and the password of the proxy.
 fn secrets(url: &Url, proxy: Option<&Proxy>) -> Secrets {
     /// Shorter parts are ordinary words.
-    const SHORTEST_PART: usize = 8;
+    const MIN_PART: usize = 8;
     let mut secrets = Secrets::default();
     let query = url.query().unwrap_or_default();
     let parts = url.path().split('/').chain(query.split(['&', '=']));
-    parts.filter(|part| part.len() >= SHORTEST_PART).for_each(|part| secrets.add_part(part));
+    parts.filter(|part| part.len() >= MIN_PART).for_each(|part| secrets.add_part(part));
     if let Some(url) = proxy.map(Proxy::expose) {
         secrets.add_credentials(url.username(), url.password().unwrap_or_default(), false);
     }

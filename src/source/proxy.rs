@@ -38,7 +38,7 @@ fn of_environment(base: &Url, options: &HttpOptions) -> Result<Option<Proxy>, Op
     if !options.env_proxy {
         return Ok(None);
     }
-    let proxy = in_force(base, &|name| std::env::var(name));
+    let proxy = active_proxy(base, &|name| std::env::var(name));
     proxy.map_err(|cause| OpenError::Proxy { cause: escape(&cause) })
 }
 
@@ -49,7 +49,7 @@ impl Proxy {
     }
 
     /// `cause`, which is why a request failed, and that a proxy was asked.
-    pub(super) fn blamed(&self, cause: &str) -> String {
+    pub(super) fn with_proxy_named(&self, cause: &str) -> String {
         let mut url = self.url.clone();
         super::http::take_credentials(&mut url);
         let shown = url.as_str().trim_end_matches('/');
@@ -65,8 +65,8 @@ type Environment<'a> = &'a dyn Fn(&str) -> Result<String, VarError>;
 /// The variable in capitals comes before the one in small letters, and `ALL_PROXY` after both; a blank one is none.
 /// `NO_PROXY` is in force for every URL, and of the others the first for URLs of this scheme, unless `base` is excepted.
 /// What is not in force is not looked at: nothing is asked because of it.
-fn in_force(base: &Url, environment: Environment<'_>) -> Result<Option<Proxy>, String> {
-    if directs(environment)?.iter().any(|direct| direct.is_of(base)) {
+fn active_proxy(base: &Url, environment: Environment<'_>) -> Result<Option<Proxy>, String> {
+    if no_proxy_entries(environment)?.iter().any(|direct| direct.matches(base)) {
         return Ok(None);
     }
     let names: &[&str] = match (base.scheme(), environment("REQUEST_METHOD")) {
@@ -79,9 +79,9 @@ fn in_force(base: &Url, environment: Environment<'_>) -> Result<Option<Proxy>, S
 }
 
 /// What `NO_PROXY` excepts.
-fn directs(environment: Environment<'_>) -> Result<Vec<Direct>, String> {
+fn no_proxy_entries(environment: Environment<'_>) -> Result<Vec<NoProxyEntry>, String> {
     match first(&["NO_PROXY", "no_proxy"], environment)? {
-        Some(Value { variable, text }) => listed(&text).map_err(|why| format!("{variable}: {why}")),
+        Some(Value { variable, text }) => parse_no_proxy(&text).map_err(|why| format!("{variable}: {why}")),
         None => Ok(Vec::new()),
     }
 }
@@ -164,13 +164,13 @@ fn proxy_url(text: &str) -> Result<Url, &'static str> {
 
 /// What is asked without a proxy: one entry of `NO_PROXY`.
 #[derive(PartialEq, Eq, Debug)]
-struct Direct {
-    hosts: Hosts,
+struct NoProxyEntry {
+    hosts: HostPattern,
     port: Option<u16>,
 }
 
 #[derive(PartialEq, Eq, Debug)]
-enum Hosts {
+enum HostPattern {
     All,
     Network(IpAddr, u8),
     /// In small letters, with all that is below it.
@@ -178,25 +178,25 @@ enum Hosts {
 }
 
 /// Entries between commas or blanks.
-fn listed(list: &str) -> Result<Vec<Direct>, String> {
+fn parse_no_proxy(list: &str) -> Result<Vec<NoProxyEntry>, String> {
     let entries = list.split(|c: char| c == ',' || c.is_whitespace());
     let entries = entries.map(without_quotes).filter(|entry| !entry.is_empty());
-    entries.map(|entry| direct(entry).map_err(|why| format!("{} is {why}", quoted(entry)))).collect()
+    entries.map(|entry| parse_entry(entry).map_err(|why| format!("{} is {why}", quoted(entry)))).collect()
 }
 
 /// `*`, an address, a network such as `10.0.0.0/8`, or a name, which `.` or `*.` may stand before; each but a network
 /// perhaps with a port. A name that no host can have matches nothing, as in other programs.
-fn direct(entry: &str) -> Result<Direct, &'static str> {
-    const NO_NETWORK: &str = "no network such as 10.0.0.0/8 (an entry is a host, an address or a network)";
+fn parse_entry(entry: &str) -> Result<NoProxyEntry, &'static str> {
+    const BAD_NETWORK: &str = "no network such as 10.0.0.0/8 (an entry is a host, an address or a network)";
     if let Ok(address) = entry.parse::<IpAddr>() {
-        return Ok(Direct { hosts: one(address), port: None });
+        return Ok(NoProxyEntry { hosts: one(address), port: None });
     }
     if let Some((address, length)) = entry.split_once('/') {
-        let address: IpAddr = address.parse().map_err(|_| NO_NETWORK)?;
-        let length: u8 = length.parse().map_err(|_| NO_NETWORK)?;
+        let address: IpAddr = address.parse().map_err(|_| BAD_NETWORK)?;
+        let length: u8 = length.parse().map_err(|_| BAD_NETWORK)?;
         return match u32::from(length) <= bits(address) {
-            true => Ok(Direct { hosts: Hosts::Network(address, length), port: None }),
-            false => Err(NO_NETWORK),
+            true => Ok(NoProxyEntry { hosts: HostPattern::Network(address, length), port: None }),
+            false => Err(BAD_NETWORK),
         };
     }
     let (host, port) = match entry.rsplit_once(':') {
@@ -208,15 +208,15 @@ fn direct(entry: &str) -> Result<Direct, &'static str> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let hosts = match bare.parse::<IpAddr>() {
         Ok(address) => one(address),
-        Err(_) if host == "*" => Hosts::All,
-        Err(_) => Hosts::Domain(domain(host)),
+        Err(_) if host == "*" => HostPattern::All,
+        Err(_) => HostPattern::Domain(domain(host)),
     };
-    Ok(Direct { hosts, port })
+    Ok(NoProxyEntry { hosts, port })
 }
 
-fn one(address: IpAddr) -> Hosts {
+fn one(address: IpAddr) -> HostPattern {
     let address = address.to_canonical();
-    Hosts::Network(address, u8::try_from(bits(address)).unwrap_or(u8::MAX))
+    HostPattern::Network(address, u8::try_from(bits(address)).unwrap_or(u8::MAX))
 }
 
 fn bits(address: IpAddr) -> u32 {
@@ -232,22 +232,22 @@ fn domain(name: &str) -> String {
     url.and_then(|url| url.domain().map(str::to_owned)).unwrap_or_else(|| name.to_ascii_lowercase())
 }
 
-impl Direct {
-    fn is_of(&self, base: &Url) -> bool {
+impl NoProxyEntry {
+    fn matches(&self, base: &Url) -> bool {
         if self.port.is_some() && self.port != base.port_or_known_default() {
             return false;
         }
         let host = base.host_str().unwrap_or_default();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
         match (&self.hosts, address) {
-            (Hosts::All, _) => true,
-            (Hosts::Network(network, length), Some(address)) => is_inside(address, *network, *length),
-            (Hosts::Domain(domain), None) => {
+            (HostPattern::All, _) => true,
+            (HostPattern::Network(network, length), Some(address)) => is_inside(address, *network, *length),
+            (HostPattern::Domain(domain), None) => {
                 let host = host.strip_suffix('.').unwrap_or(host);
                 let above = host.strip_suffix(domain.as_str());
                 !domain.is_empty() && above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
             }
-            (Hosts::Network(..), None) | (Hosts::Domain(_), Some(_)) => false,
+            (HostPattern::Network(..), None) | (HostPattern::Domain(_), Some(_)) => false,
         }
     }
 }
@@ -272,8 +272,8 @@ fn is_inside(address: IpAddr, network: IpAddr, length: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn in_force(variables: &[(&str, &str)], url: &str) -> Result<Option<Proxy>, String> {
-        super::in_force(&Url::parse(url).unwrap(), &|name| {
+    fn active_proxy(variables: &[(&str, &str)], url: &str) -> Result<Option<Proxy>, String> {
+        super::active_proxy(&Url::parse(url).unwrap(), &|name| {
             let found = variables.iter().find(|(variable, _)| *variable == name);
             found.map(|(_, value)| (*value).to_owned()).ok_or(VarError::NotPresent)
         })
@@ -281,7 +281,7 @@ mod tests {
 
     /// The proxy that `url` is asked through, with its variable.
     fn proxy(variables: &[(&str, &str)], url: &str) -> Option<(String, &'static str)> {
-        in_force(variables, url).unwrap().map(|proxy| (proxy.url.to_string(), proxy.variable))
+        active_proxy(variables, url).unwrap().map(|proxy| (proxy.url.to_string(), proxy.variable))
     }
 
     const LOG: &str = "https://log.example/x";
@@ -348,15 +348,15 @@ mod tests {
                 ("all_proxy", &[CLEAR, LOG]),
             ] {
                 for url in urls {
-                    let why = in_force(&[(variable, value)], url).map(|_| value).unwrap_err();
+                    let why = active_proxy(&[(variable, value)], url).map(|_| value).unwrap_err();
                     assert!(why.starts_with(variable) && !why.contains("s3"), "{value:?}: {why}");
                 }
             }
         }
         let base = Url::parse(LOG).unwrap();
-        let odd = super::in_force(&base, &|_| Err(VarError::NotUnicode("s3cret".into())));
+        let odd = super::active_proxy(&base, &|_| Err(VarError::NotUnicode("s3cret".into())));
         assert!(odd.is_err_and(|why| why.starts_with("NO_PROXY") && !why.contains("s3cret")));
-        let odd = super::in_force(&base, &|name| match name {
+        let odd = super::active_proxy(&base, &|name| match name {
             "HTTPS_PROXY" => Err(VarError::NotUnicode("s3cret".into())),
             _ => Err(VarError::NotPresent),
         });
@@ -380,11 +380,11 @@ mod tests {
             // A client of a web server set it.
             (&[("REQUEST_METHOD", "GET"), ("HTTP_PROXY", wrong)], CLEAR),
         ] {
-            assert!(in_force(variables, url).is_ok(), "{variables:?} {url}");
+            assert!(active_proxy(variables, url).is_ok(), "{variables:?} {url}");
         }
         // What is in force for this URL is, whatever is said of another.
-        assert!(in_force(&[("HTTPS_PROXY", wrong), ("NO_PROXY", "other.example")], LOG).is_err());
-        assert!(in_force(&[("HTTP_PROXY", "a:1"), ("ALL_PROXY", wrong)], LOG).is_err());
+        assert!(active_proxy(&[("HTTPS_PROXY", wrong), ("NO_PROXY", "other.example")], LOG).is_err());
+        assert!(active_proxy(&[("HTTP_PROXY", "a:1"), ("ALL_PROXY", wrong)], LOG).is_err());
     }
 
     /// Whatever is taken, the client understands too: it would go without where it does not.
@@ -422,7 +422,7 @@ mod tests {
         // What does not count is not looked at.
         let desktop = [("http_proxy", "a:1"), ("https_proxy", "a:1"), ("all_proxy", "socks://a:1/")];
         assert_eq!(of(&desktop, LOG), Some("https_proxy"));
-        assert!(in_force(&[("http_proxy", "a:1"), ("all_proxy", "socks://a:1/")], LOG).is_err());
+        assert!(active_proxy(&[("http_proxy", "a:1"), ("all_proxy", "socks://a:1/")], LOG).is_err());
         // A client of a web server must not name the proxy.
         let cgi = [("REQUEST_METHOD", "GET"), ("HTTP_PROXY", "evil:1"), ("HTTPS_PROXY", "a:1")];
         assert_eq!((of(&cgi, "http://log.example/"), of(&cgi, LOG)), (None, Some("HTTPS_PROXY")));
@@ -487,15 +487,15 @@ mod tests {
         }
         for wrong in ["10.0.0.0/33", "::/129", "10.0.0/8", "https://log.example/", "log.example:x", "a:99999"]
         {
-            let why = in_force(&[("NO_PROXY", wrong)], LOG).map(|_| ()).unwrap_err();
+            let why = active_proxy(&[("NO_PROXY", wrong)], LOG).map(|_| ()).unwrap_err();
             assert!(why.starts_with("NO_PROXY"), "{why}");
         }
     }
 
     #[test]
     fn a_failure_names_the_proxy_without_its_password() {
-        let proxy = in_force(&[("https_proxy", "http://u:s3cret@proxy.example:3128")], LOG).unwrap();
-        let said = proxy.unwrap().blamed("no answer");
+        let proxy = active_proxy(&[("https_proxy", "http://u:s3cret@proxy.example:3128")], LOG).unwrap();
+        let said = proxy.unwrap().with_proxy_named("no answer");
         assert_eq!(said, "no answer (over the proxy http://proxy.example:3128, which https_proxy names)");
     }
 }

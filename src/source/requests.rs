@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// How one request came out, its redirects followed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// With an answer.
     Ok,
     /// 404 or 410, or 403 for a file that a log need not have: not there, which for some files is as it should be.
@@ -24,50 +24,50 @@ pub enum Outcome {
     TooLarge,
 }
 
-impl Outcome {
+impl RequestOutcome {
     /// Every one.
-    pub const ALL: [Outcome; 8] = [
-        Outcome::Ok,
-        Outcome::NotThere,
-        Outcome::Failed,
-        Outcome::Late,
-        Outcome::Busy,
-        Outcome::ServerError,
-        Outcome::Refused,
-        Outcome::TooLarge,
+    pub const ALL: [RequestOutcome; 8] = [
+        RequestOutcome::Ok,
+        RequestOutcome::NotThere,
+        RequestOutcome::Failed,
+        RequestOutcome::Late,
+        RequestOutcome::Busy,
+        RequestOutcome::ServerError,
+        RequestOutcome::Refused,
+        RequestOutcome::TooLarge,
     ];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
-            Outcome::Ok => "ok",
-            Outcome::NotThere => "not-there",
-            Outcome::Failed => "failed",
-            Outcome::Late => "late",
-            Outcome::Busy => "busy",
-            Outcome::ServerError => "server-error",
-            Outcome::Refused => "refused",
-            Outcome::TooLarge => "too-large",
+            RequestOutcome::Ok => "ok",
+            RequestOutcome::NotThere => "not-there",
+            RequestOutcome::Failed => "failed",
+            RequestOutcome::Late => "late",
+            RequestOutcome::Busy => "busy",
+            RequestOutcome::ServerError => "server-error",
+            RequestOutcome::Refused => "refused",
+            RequestOutcome::TooLarge => "too-large",
         }
     }
 }
 
 /// Counts requests by how they came out. Clones count together.
 #[derive(Clone, Default, Debug)]
-pub struct Requests(Arc<[AtomicU64; Outcome::ALL.len()]>);
+pub struct RequestCounters(Arc<[AtomicU64; RequestOutcome::ALL.len()]>);
 
-impl Requests {
-    fn counter(&self, outcome: Outcome) -> Option<&AtomicU64> {
-        let place = Outcome::ALL.iter().position(|one| *one == outcome)?;
+impl RequestCounters {
+    fn counter(&self, outcome: RequestOutcome) -> Option<&AtomicU64> {
+        let place = RequestOutcome::ALL.iter().position(|one| *one == outcome)?;
         self.0.get(place)
     }
 
-    pub(super) fn count(&self, outcome: Outcome) {
+    pub(super) fn count(&self, outcome: RequestOutcome) {
         self.counter(outcome).map(|counter| counter.fetch_add(1, Relaxed));
     }
 
     /// How many so far.
-    pub fn so_far(&self, outcome: Outcome) -> u64 {
+    pub fn so_far(&self, outcome: RequestOutcome) -> u64 {
         self.counter(outcome).map_or(0, |counter| counter.load(Relaxed))
     }
 }

@@ -38,12 +38,12 @@ pub(super) enum Expired {
 
 /// Whether it is worth asking again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Next {
-    Ask,
+pub(super) enum RetryDecision {
+    Retry,
     /// We asked as often as we do.
-    Enough,
+    GiveUp,
     /// We would, but the wait before it would outlast our budget.
-    NoTime,
+    NoTimeLeft,
 }
 
 /// What is left of our budget with one resource.
@@ -134,24 +134,24 @@ impl<'a> RetryBudget<'a> {
     /// After no answer: waits where it is worth asking again. Exponential backoff with full jitter,
     /// so that many auditors do not come back together; at least what the server asked for, up to
     /// our cap.
-    pub(super) async fn after_failure(&mut self, retry_after: Option<Duration>) -> Next {
+    pub(super) async fn after_failure(&mut self, retry_after: Option<Duration>) -> RetryDecision {
         if self.failures >= self.retries {
-            return Next::Enough;
+            return RetryDecision::GiveUp;
         }
         let most = backoff(self.options, self.failures);
         let next = self.wait(jitter(most).max(self.pause(retry_after))).await;
-        self.failures = self.failures.saturating_add(u32::from(next == Next::Ask));
+        self.failures = self.failures.saturating_add(u32::from(next == RetryDecision::Retry));
         next
     }
 
     /// After "not there": waits shortly where another look is due. A cache that has not caught up
     /// yet must not make us accuse the log.
-    pub(super) async fn after_absence(&mut self) -> Next {
+    pub(super) async fn after_absence(&mut self) -> RetryDecision {
         if self.absences >= self.options.missing_retries {
-            return Next::Enough;
+            return RetryDecision::GiveUp;
         }
         let next = self.wait(self.options.missing_delay).await;
-        self.absences = self.absences.saturating_add(u32::from(next == Next::Ask));
+        self.absences = self.absences.saturating_add(u32::from(next == RetryDecision::Retry));
         next
     }
 
@@ -180,13 +180,13 @@ impl<'a> RetryBudget<'a> {
     }
 
     /// At once, where the wait would outlast the time that there is.
-    async fn wait(&self, delay: Duration) -> Next {
+    async fn wait(&self, delay: Duration) -> RetryDecision {
         if !self.has_time_for(delay) {
-            return Next::NoTime;
+            return RetryDecision::NoTimeLeft;
         }
         match self.or_stopped(tokio::time::sleep(delay)).await {
-            Ok(()) => Next::Ask,
-            Err(_) => Next::NoTime,
+            Ok(()) => RetryDecision::Retry,
+            Err(_) => RetryDecision::NoTimeLeft,
         }
     }
 }
@@ -259,10 +259,10 @@ mod tests {
     fn a_wait_past_the_end_is_not_begun() {
         let options = HttpOptions { resource_timeout: Duration::from_secs(60), ..HttpOptions::default() };
         let mut budget = RetryBudget::new(&options, None);
-        assert_eq!(at_once(budget.after_failure(Some(Duration::MAX))), Some(Next::NoTime));
+        assert_eq!(at_once(budget.after_failure(Some(Duration::MAX))), Some(RetryDecision::NoTimeLeft));
         assert_eq!(budget.attempts(), 1);
         let mut budget = RetryBudget::new(&options, Some(Timer::new(Duration::from_millis(200))));
-        assert_eq!(at_once(budget.after_absence()), Some(Next::NoTime));
+        assert_eq!(at_once(budget.after_absence()), Some(RetryDecision::NoTimeLeft));
         assert_eq!(budget.attempts(), 1);
     }
 
@@ -313,8 +313,12 @@ mod tests {
         block_on(async {
             assert_eq!(budget.within_attempt(std::future::pending::<()>()).await, Err(Expired::Stopped));
             assert_eq!(budget.off_the_clock(std::future::pending::<()>()).await, Err(Expired::Stopped));
-            assert_eq!(budget.after_failure(Some(Duration::from_secs(60))).await, Next::NoTime);
-            assert_eq!(budget.after_absence().await, Next::NoTime, "an absence that nobody looked at twice");
+            assert_eq!(budget.after_failure(Some(Duration::from_secs(60))).await, RetryDecision::NoTimeLeft);
+            assert_eq!(
+                budget.after_absence().await,
+                RetryDecision::NoTimeLeft,
+                "an absence that nobody looked at twice"
+            );
         });
         assert_eq!(budget.begin_attempt(), Err(Expired::Stopped));
         teller.join().unwrap();

@@ -4,40 +4,40 @@
 //! in hexadecimal or base64, in other case, width or composition, with what is not seen in it, alone or as a part of
 //! something longer. What nobody can recognise, such as a cipher, is not meant.
 
-use super::auth::SHORTEST;
-use super::letters::letters;
-use super::packed::unpacked;
-use super::search::{Coding, Form, Search, TooMuchWork};
-use super::spelling::{hex, text_of};
+use super::auth::MIN_SECRET;
+use super::base64_runs::decode_runs;
+use super::escapes::{hex, utf8_or_latin1};
+use super::normaliser::normalise;
+use super::search::{Search, SearchBudgetExceeded, SecretEncoding, SecretForm};
 use crate::core::encoding::{decode_base64, encode_base64, encode_hex};
 use reqwest::Url;
 
 /// What stands in a secret's place.
-const HIDDEN: &str = "[a secret of yours]";
+const REDACTED: &str = "[a secret of yours]";
 
 /// What stands in the place of the rest of a message that is made to take work.
 const CUT: &str = "[cut: looking for your secrets in the rest takes too long]";
 
 /// Shorter forms in base64 or hexadecimal are not looked for in messages, as ordinary text may look so.
-const SHORTEST_CODED: usize = 6;
+const MIN_CODED: usize = 6;
 
 /// The same for answers, which may have millions of such characters.
-const SHORTEST_CODED_IN_ANSWERS: usize = 10;
+const MIN_CODED_IN_ANSWERS: usize = 10;
 
 /// Shorter secrets count in answers in their own case alone, as a few megabytes of base64 have every word of five letters
 /// in some case.
-const SHORTEST_FOLDED_IN_ANSWERS: usize = 8;
+const MIN_FOLDED_IN_ANSWERS: usize = 8;
 
 /// Base64 in base64 is looked into so often: a log's answer has entries in it, and these what an authenticator signed.
-const MAX_PACKED: usize = 4;
+const MAX_BASE64_NESTING: usize = 4;
 
 /// Shorter parts of a header's value are not looked for: they are ordinary words.
-const SHORTEST_PART: usize = 8;
+const MIN_PART: usize = 8;
 
 /// Texts that are not to be repeated. There is no `Debug`.
 #[derive(Clone, Default)]
 pub struct Secrets {
-    forms: Vec<Form>,
+    forms: Vec<SecretForm>,
 }
 
 impl Secrets {
@@ -65,7 +65,7 @@ impl Secrets {
             self.add_forms(text, in_answers);
         }
         // A token may stand in the place of the user.
-        if password.len() < SHORTEST {
+        if password.len() < MIN_SECRET {
             [user.as_bytes(), &plain_user].iter().for_each(|text| self.add_forms(text, false));
         }
         self.push_base64(&[&plain_user[..], b":", &plain_password].concat(), in_answers);
@@ -78,7 +78,7 @@ impl Secrets {
         if let Some((scheme, token)) = value.split_once(' ')
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         {
-            self.add_forms(token.trim().as_bytes(), token.len() >= SHORTEST_PART);
+            self.add_forms(token.trim().as_bytes(), token.len() >= MIN_PART);
             let basic = decode_base64(token.trim()).unwrap_or_default();
             if let Some(colon) = basic.iter().position(|byte| *byte == b':') {
                 self.add_forms(basic.get(colon.saturating_add(1)..).unwrap_or_default(), true);
@@ -91,7 +91,7 @@ impl Secrets {
             let value = part.split_once('=').map(|(_, value)| value);
             [Some(part), value].into_iter().flatten()
         });
-        for part in parts.filter(|part| part.len() >= SHORTEST_PART) {
+        for part in parts.filter(|part| part.len() >= MIN_PART) {
             self.add_forms(part.as_bytes(), name.eq_ignore_ascii_case("cookie"));
         }
     }
@@ -102,38 +102,45 @@ impl Secrets {
     }
 
     fn push_base64(&mut self, bytes: &[u8], in_answers: bool) {
-        self.push_coded(&unpadded(bytes), Coding::Base64, in_answers, SHORTEST_CODED);
+        self.push_coded(&unpadded(bytes), SecretEncoding::Base64, in_answers, MIN_CODED);
     }
 
     fn add_forms(&mut self, secret: &[u8], in_answers: bool) {
-        if secret.len() < SHORTEST {
+        if secret.len() < MIN_SECRET {
             return;
         }
-        let text = text_of(secret);
+        let text = utf8_or_latin1(secret);
         self.push_text(&text, in_answers);
         in_a_host(&text).into_iter().for_each(|host| self.push_text(&host, in_answers));
         self.push_base64(secret, in_answers);
         for before in 0..3 {
             let inside = inside_base64(secret, before);
-            self.push_coded(&inside, Coding::Base64, in_answers, SHORTEST_PART);
+            self.push_coded(&inside, SecretEncoding::Base64, in_answers, MIN_PART);
         }
-        self.push_coded(&encode_hex(secret), Coding::Hex, in_answers, SHORTEST_CODED);
+        self.push_coded(&encode_hex(secret), SecretEncoding::Hex, in_answers, MIN_CODED);
     }
 
     fn push_text(&mut self, text: &str, in_answers: bool) {
-        let is_long = text.len() >= SHORTEST_FOLDED_IN_ANSWERS;
-        self.push(text, Coding::Plain, true, in_answers && is_long, SHORTEST);
+        let is_long = text.len() >= MIN_FOLDED_IN_ANSWERS;
+        self.push(text, SecretEncoding::Plain, true, in_answers && is_long, MIN_SECRET);
         if in_answers && !is_long {
-            self.push(text, Coding::Plain, false, true, SHORTEST);
+            self.push(text, SecretEncoding::Plain, false, true, MIN_SECRET);
         }
     }
 
-    fn push_coded(&mut self, text: &str, coding: Coding, in_answers: bool, shortest: usize) {
-        self.push(text, coding, true, in_answers && text.len() >= SHORTEST_CODED_IN_ANSWERS, shortest);
+    fn push_coded(&mut self, text: &str, coding: SecretEncoding, in_answers: bool, shortest: usize) {
+        self.push(text, coding, true, in_answers && text.len() >= MIN_CODED_IN_ANSWERS, shortest);
     }
 
-    fn push(&mut self, text: &str, coding: Coding, is_folded: bool, in_answers: bool, shortest: usize) {
-        let form = Form { letters: letters(text, is_folded), coding, is_folded, in_answers };
+    fn push(
+        &mut self,
+        text: &str,
+        coding: SecretEncoding,
+        is_folded: bool,
+        in_answers: bool,
+        shortest: usize,
+    ) {
+        let form = SecretForm { letters: normalise(text, is_folded), coding, is_folded, in_answers };
         let length: usize = form.letters.iter().map(|letter| letter.len_utf8()).sum();
         if length >= shortest && !self.forms.contains(&form) {
             self.forms.push(form);
@@ -147,9 +154,9 @@ impl Secrets {
         let mut at = 0;
         loop {
             let (end, instead, next) = match search.next(at) {
-                Ok(Some(found)) => (found.start, HIDDEN, Some(found.end)),
+                Ok(Some(found)) => (found.start, REDACTED, Some(found.end)),
                 Ok(None) => (text.len(), "", None),
-                Err(TooMuchWork) => (at, CUT, None),
+                Err(SearchBudgetExceeded) => (at, CUT, None),
             };
             out.extend_from_slice(text.as_bytes().get(at..end).unwrap_or_default());
             out.extend_from_slice(instead.as_bytes());
@@ -161,7 +168,7 @@ impl Secrets {
     }
 
     /// Whether a message repeats any of them, as far as can be told with bounded work.
-    pub fn are_in(&self, message: &str) -> bool {
+    pub fn contained_in(&self, message: &str) -> bool {
         let mut search = Search::new(message.as_bytes(), self.forms.iter().collect());
         search.next(0) != Ok(None)
     }
@@ -169,25 +176,25 @@ impl Secrets {
     /// Why an answer is not to be kept: it repeats one that it must not, or may. What stands in base64 in it counts, as
     /// that is decoded and then shown.
     pub(super) fn refusal(&self, answer: &[u8]) -> Option<&'static str> {
-        let forms: Vec<&Form> = self.forms.iter().filter(|form| form.in_answers).collect();
+        let forms: Vec<&SecretForm> = self.forms.iter().filter(|form| form.in_answers).collect();
         if forms.is_empty() {
             return None;
         }
-        let mut unpacked_answer;
+        let mut decoded;
         let mut text = answer;
-        for _ in 0..=MAX_PACKED {
+        for _ in 0..=MAX_BASE64_NESTING {
             match Search::new(text, forms.clone()).next(0) {
                 Ok(None) => {}
                 Ok(Some(_)) => return Some("the answer repeats a secret that was sent; it was not kept"),
-                Err(TooMuchWork) => {
+                Err(SearchBudgetExceeded) => {
                     return Some(
                         "the answer is so much like a secret that was sent that looking for it takes too long; it was \
                          not kept",
                     );
                 }
             }
-            unpacked_answer = unpacked(text);
-            text = &unpacked_answer;
+            decoded = decode_runs(text);
+            text = &decoded;
         }
         None
     }
@@ -232,8 +239,8 @@ fn percent_decoded(text: &str) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[path = "secrets_work_tests.rs"]
-mod work_tests;
+#[path = "secrets_cost_tests.rs"]
+mod cost_tests;
 
 #[cfg(test)]
 mod tests {
@@ -247,8 +254,8 @@ mod tests {
 
     fn hidden(secrets: &Secrets, text: &str) -> bool {
         let hidden = secrets.hide(text);
-        assert_eq!(hidden != text, secrets.are_in(text), "{text}");
-        assert!(!secrets.are_in(&hidden), "{hidden}");
+        assert_eq!(hidden != text, secrets.contained_in(text), "{text}");
+        assert!(!secrets.contained_in(&hidden), "{hidden}");
         hidden != text
     }
 
@@ -282,12 +289,12 @@ mod tests {
             assert!(hidden(&secrets, said), "{said}");
             assert!(hidden(&secrets, &format!("a «{said}» b")), "{said}");
             let kept = secrets.hide(&format!("http://evil.example/{said}/x"));
-            assert_eq!(kept, format!("http://evil.example/{HIDDEN}/x"));
+            assert_eq!(kept, format!("http://evil.example/{REDACTED}/x"));
         }
         let plain = "p/s:3 \"cre€t";
         assert_eq!(
             secrets.hide(&encode_base64(b"us:p/s:3 \"cre\xe2\x82\xact")).trim_end_matches('='),
-            HIDDEN
+            REDACTED
         );
         let basic = encode_base64(format!("us:{plain}").as_bytes());
         for around in ["", "a", "ab", "abc", "somebody:", "\0us\0"] {
@@ -319,18 +326,20 @@ mod tests {
         }
         let mut none = Secrets::default();
         none.add("abc");
-        assert!(!none.are_in("abc") && none.hide("abc") == "abc");
+        assert!(!none.contained_in("abc") && none.hide("abc") == "abc");
         // What a message hides, an answer may well have.
         let mut word = Secrets::default();
         word.add_unshown("checkpoint");
-        assert!(word.are_in("CHECKPOINT") && !word.are_in_answer(b"checkpoint"));
+        assert!(word.contained_in("CHECKPOINT") && !word.are_in_answer(b"checkpoint"));
         let mut token = Secrets::default();
         token.add("Tk-s3cret-bearer");
         token.add("Sh0rt");
         assert!(token.are_in_answer(b"x Tk-s3cret-bearer") && token.are_in_answer(b"tk-S3CRET-bearer"));
         assert!(!token.are_in_answer(b"\xff\xfe%ff\\xff"));
         // A short one is, in some case, in every answer that is long enough.
-        assert!(token.are_in_answer(b"x Sh0rt") && !token.are_in_answer(b"sh0rt") && token.are_in("sh0rt"));
+        assert!(
+            token.are_in_answer(b"x Sh0rt") && !token.are_in_answer(b"sh0rt") && token.contained_in("sh0rt")
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ impl Default for Stop {
 
 impl Stop {
     /// What reports say of a run that was ended.
-    pub const SAID: &str = "the run was told to stop; what was fetched is kept, run again to go on";
+    pub const MESSAGE: &str = "the run was told to stop; what was fetched is kept, run again to go on";
 
     /// Ends the run.
     pub fn stop(&self) {

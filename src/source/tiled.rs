@@ -12,7 +12,7 @@ use crate::core::tile::{BundleError, TilePath, parse_bundle};
 
 /// A file that is wanted.
 #[derive(Clone, Debug)]
-pub struct Wanted<'a> {
+pub struct FileRequest<'a> {
     /// Paths below the log's prefix, the preferred one first; the first that is there is taken.
     pub paths: &'a [String],
     /// Most bytes that the file may have.
@@ -23,8 +23,8 @@ pub struct Wanted<'a> {
 
 /// A file that was there.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Found {
-    /// Which of [`Wanted::paths`] it is.
+pub struct FetchedFile {
+    /// Which of [`FileRequest::paths`] it is.
     pub place: usize,
     /// All its bytes, verbatim.
     pub bytes: Vec<u8>,
@@ -44,10 +44,10 @@ pub trait Fetcher: Send + Sync {
     }
 
     /// The first of the wanted paths that is there, in bounded time and memory.
-    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError>;
+    fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError>;
 
-    /// See [`LogSource::lacked`].
-    fn lacked(&self) -> Option<String> {
+    /// See [`LogSource::resource_exhaustion`].
+    fn resource_exhaustion(&self) -> Option<String> {
         None
     }
 
@@ -61,11 +61,11 @@ pub trait Fetcher: Send + Sync {
         Ok(())
     }
 
-    /// See [`LogSource::look_anew`].
-    fn look_anew(&self, _forgiving: bool) {}
+    /// See [`LogSource::start_run`].
+    fn start_run(&self, _forgiving: bool) {}
 
-    /// See [`LogSource::has_forgiven`].
-    fn has_forgiven(&self) -> bool {
+    /// See [`LogSource::tolerated_change`].
+    fn tolerated_change(&self) -> bool {
         false
     }
 }
@@ -83,7 +83,7 @@ impl<F: Fetcher> Tiled<F> {
     }
 
     fn file(&self, path: &str, limit: usize, required: bool) -> Result<Vec<u8>, FetchError> {
-        let wanted = Wanted { paths: &[path.to_owned()], limit, required };
+        let wanted = FileRequest { paths: &[path.to_owned()], limit, required };
         self.fetcher.fetch(&wanted).map(|found| found.bytes)
     }
 
@@ -127,7 +127,7 @@ impl<F: Fetcher> Tiled<F> {
             1..TILE_WIDTH => vec![path(width).to_path(), full],
             _ => return Err(FetchError::refused(&full, "no tile is that wide: a bug, please report it")),
         };
-        let found = self.fetcher.fetch(&Wanted { paths: &paths, limit, required: true })?;
+        let found = self.fetcher.fetch(&FileRequest { paths: &paths, limit, required: true })?;
         Ok(if found.place == 0 { found.bytes } else { cut(found.bytes, width) })
     }
 }
@@ -171,20 +171,20 @@ impl<F: Fetcher> LogSource for Tiled<F> {
         self.fetcher.confirm()
     }
 
-    fn look_anew(&self, forgiving: bool) {
-        self.fetcher.look_anew(forgiving);
+    fn start_run(&self, tolerate_changes: bool) {
+        self.fetcher.start_run(tolerate_changes);
     }
 
-    fn has_forgiven(&self) -> bool {
-        self.fetcher.has_forgiven()
+    fn tolerated_change(&self) -> bool {
+        self.fetcher.tolerated_change()
     }
 
     fn lag(&self) -> Lag {
         self.fetcher.lag()
     }
 
-    fn lacked(&self) -> Option<String> {
-        self.fetcher.lacked()
+    fn resource_exhaustion(&self) -> Option<String> {
+        self.fetcher.resource_exhaustion()
     }
 
     fn has_tiles(&self) -> bool {
@@ -249,10 +249,10 @@ mod tests {
             0
         }
 
-        fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+        fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
             self.asked.lock().unwrap().extend_from_slice(wanted.paths);
             let found = wanted.paths.iter().enumerate().find_map(|(place, path)| {
-                self.files.get(path).map(|bytes| Found { place, bytes: bytes.clone() })
+                self.files.get(path).map(|bytes| FetchedFile { place, bytes: bytes.clone() })
             });
             found.ok_or_else(|| FetchError::not_found("memory"))
         }

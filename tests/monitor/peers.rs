@@ -7,8 +7,8 @@ use countersign::core::head::LogKey;
 use countersign::core::text::time;
 use countersign::mirror::{HeadLine, HeadReader, Mirror, PeerProgress};
 use countersign::run::{Options, Run, Silent, Summary};
-use countersign::source::tiled::{Fetcher, Found, Tiled, Wanted};
-use countersign::source::{FetchError, HttpOptions, LogSource, Peer, PeerPlace, Stop};
+use countersign::source::tiled::{FetchedFile, Fetcher, FileRequest, Tiled};
+use countersign::source::{FetchError, HttpOptions, LogSource, Peer, PeerLocation, Stop};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use support::lab::{Files, MemoryLog, policy, quick_tempdir};
@@ -68,7 +68,7 @@ impl Fetcher for Gone {
         1
     }
 
-    fn fetch(&self, _: &Wanted<'_>) -> Result<Found, FetchError> {
+    fn fetch(&self, _: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
         Err(FetchError::Unavailable { what: "gone".to_owned(), cause: "no answer".to_owned() })
     }
 }
@@ -102,10 +102,10 @@ impl Workspace {
     fn peer(&self, text: impl AsRef<[u8]>) -> Peer {
         let path = self.home.path().join("theirs");
         std::fs::write(&path, text).unwrap();
-        self.at(&PeerPlace::File(path))
+        self.at(&PeerLocation::File(path))
     }
 
-    fn at(&self, place: &PeerPlace) -> Peer {
+    fn at(&self, place: &PeerLocation) -> Peer {
         let second = Duration::from_secs(1);
         let options = HttpOptions {
             env_proxy: false,
@@ -418,7 +418,7 @@ fn a_file_that_is_gone_or_none_is_the_peers_fault() {
     let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(3));
     for (path, reached) in [("nothing", true), ("", true)] {
-        let place = PeerPlace::File(workspace.home.path().join(path));
+        let place = PeerLocation::File(workspace.home.path().join(path));
         let summary = workspace.audit(&log, &[workspace.at(&place)], NOW);
         assert!(only(&summary).error.is_some() && only(&summary).reached == reached, "{summary:?}");
         assert_eq!((workspace.codes(), summary.incomplete.len()), (Vec::<&str>::new(), 0));
@@ -434,8 +434,8 @@ fn keeper(heads: Vec<(Vec<u8>, u64)>) -> TestServer {
     })
 }
 
-fn at_heads(server: &TestServer) -> PeerPlace {
-    PeerPlace::Heads(format!("{}heads?log=main", server.url()))
+fn at_heads(server: &TestServer) -> PeerLocation {
+    PeerLocation::Heads(format!("{}heads?log=main", server.url()))
 }
 
 #[test]
@@ -544,8 +544,8 @@ fn a_peer_that_is_away_or_something_else_holds_nobody_up() {
         TestServer::start(|_| Reply::status("400 Bad Request", "", "")),
     ];
     let workspace = Workspace::new();
-    let mut places: Vec<PeerPlace> = servers.iter().map(at_heads).collect();
-    places.push(PeerPlace::Heads("http://127.0.0.1:1/heads".to_owned()));
+    let mut places: Vec<PeerLocation> = servers.iter().map(at_heads).collect();
+    places.push(PeerLocation::Heads("http://127.0.0.1:1/heads".to_owned()));
     let peers: Vec<Peer> = places.iter().map(|place| workspace.at(place)).collect();
     let begun = Instant::now();
     let summary = workspace.audit(&log, &peers, NOW);
@@ -571,7 +571,7 @@ fn a_witness_is_asked_for_this_log() {
         true => Reply::ok(witness.cosign(&checkpoint(300, 100), 1_700_000_000)),
         false => Reply::status("404 Not Found", "", ""),
     });
-    let peer = workspace.at(&PeerPlace::Witness(format!("{}w/", server.url())));
+    let peer = workspace.at(&PeerLocation::Witness(format!("{}w/", server.url())));
     let summary = workspace.audit(&honest_log(&key(), &rejected_leaves(300)), &[peer], NOW);
     assert_eq!((only(&summary).error.clone(), server.paths()), (None, vec![path]));
     assert_eq!(

@@ -9,12 +9,12 @@ use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
 /// What is left of one character. Most have one letter, some have several, and what is not seen has none.
 #[derive(Default)]
-pub(super) struct Letters {
+pub(super) struct NormalisedChar {
     exact: Vec<char>,
     folded: Vec<char>,
 }
 
-impl Letters {
+impl NormalisedChar {
     /// Takes the place of the letters that were here.
     pub(super) fn set(&mut self, character: char) {
         self.exact.clear();
@@ -29,7 +29,7 @@ impl Letters {
 }
 
 /// All letters of a text.
-pub(super) fn letters(text: &str, is_folded: bool) -> Vec<char> {
+pub(super) fn normalise(text: &str, is_folded: bool) -> Vec<char> {
     let mut into = Vec::new();
     let of_one = if is_folded { folded } else { exact };
     text.chars().for_each(|character| of_one(character, &mut into));
@@ -78,9 +78,9 @@ mod tests {
         for character in '\0'..=char::MAX {
             let text = character.to_string();
             for is_folded in [false, true] {
-                let known = letters(&text, is_folded);
+                let known = normalise(&text, is_folded);
                 let again: String = known.iter().collect();
-                assert_eq!(letters(&again, is_folded), known, "{character:?}");
+                assert_eq!(normalise(&again, is_folded), known, "{character:?}");
                 let forms: [String; 4] = [
                     text.nfc().collect(),
                     text.nfd().collect(),
@@ -88,11 +88,11 @@ mod tests {
                     text.nfkd().collect(),
                 ];
                 for form in forms {
-                    assert_eq!(letters(&form, is_folded), known, "{character:?} as {form:?}");
+                    assert_eq!(normalise(&form, is_folded), known, "{character:?} as {form:?}");
                 }
             }
             for form in [text.to_uppercase(), text.to_lowercase()] {
-                assert_eq!(letters(&form, true), letters(&text, true), "{character:?} as {form:?}");
+                assert_eq!(normalise(&form, true), normalise(&text, true), "{character:?} as {form:?}");
             }
         }
     }
@@ -108,8 +108,8 @@ mod tests {
             ("a。b．c｡d", "a.b.c.d"),
             ("\u{301}\u{200d}", ""),
         ] {
-            assert_eq!(String::from_iter(letters(text, true)), folded, "{text:?}");
+            assert_eq!(String::from_iter(normalise(text, true)), folded, "{text:?}");
         }
-        assert_eq!(String::from_iter(letters("Ä\u{200b}Ｓß", false)), "ASß");
+        assert_eq!(String::from_iter(normalise("Ä\u{200b}Ｓß", false)), "ASß");
     }
 }

@@ -11,42 +11,42 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Files that stayed away through all looks, after which every other is believed to be missing at the first look:
+/// Files that stayed missing through all looks, after which every other is believed to be missing at the first look:
 /// one is enough to say that the log has a gap.
-const MAX_RESOLVING: usize = 4;
+const MAX_MISSING: usize = 4;
 
 /// Waits for what was there and wrong, after which it is looked at again at once.
-const MAX_SETTLED: u32 = 8;
+const MAX_SETTLE_WAITS: u32 = 8;
 
 /// How soon a wait notices that it is to end.
 const STEP: Duration = Duration::from_millis(20);
 
 /// Lets a moment pass; `false` where the run was told to stop.
-pub(super) type Pass = Box<dyn Fn() -> bool + Send + Sync>;
+pub(super) type WaitFn = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// The moments of one directory.
-pub(super) struct Moments {
-    pass: Pass,
+pub(super) struct Rechecks {
+    wait: WaitFn,
     /// Looks at a missing file besides the first.
-    further: u32,
-    away: Mutex<BTreeSet<String>>,
+    retries: u32,
+    missing: Mutex<BTreeSet<String>>,
     settled: AtomicU32,
 }
 
-impl Moments {
+impl Rechecks {
     /// As for a log over HTTP: as many looks, and as long a wait before each.
-    pub(super) fn new(options: &HttpOptions) -> Moments {
+    pub(super) fn new(options: &HttpOptions) -> Rechecks {
         let (stop, length) = (options.stop.clone(), options.missing_delay);
-        Moments::of(options.missing_retries, Box::new(move || wait(&stop, length)))
+        Rechecks::of(options.missing_retries, Box::new(move || wait(&stop, length)))
     }
 
     /// With a way of their own to let a moment pass.
-    pub(super) fn passing(self, pass: Pass) -> Moments {
-        Moments { pass, ..self }
+    pub(super) fn with_wait(self, wait: WaitFn) -> Rechecks {
+        Rechecks { wait, ..self }
     }
 
-    fn of(further: u32, pass: Pass) -> Moments {
-        Moments { pass, further, away: Mutex::default(), settled: AtomicU32::new(0) }
+    fn of(retries: u32, wait: WaitFn) -> Rechecks {
+        Rechecks { wait, retries, missing: Mutex::default(), settled: AtomicU32::new(0) }
     }
 
     /// What `look` finds, or else what it finds a moment later, and again; then `None`: the file is not there.
@@ -59,18 +59,18 @@ impl Moments {
         name: &str,
         look: impl Fn() -> Result<Option<T>, FetchError>,
     ) -> Result<Option<T>, FetchError> {
-        for _ in 0..self.further {
+        for _ in 0..self.retries {
             if let Some(found) = look()? {
                 return Ok(Some(found));
             }
-            if self.is_away(name) {
+            if self.is_known_missing(name) {
                 return Ok(None);
             }
-            self.pass(name)?;
+            self.wait(name)?;
         }
         let last = look()?;
         if last.is_none() {
-            self.away().insert(name.to_owned());
+            self.missing().insert(name.to_owned());
         }
         Ok(last)
     }
@@ -80,26 +80,26 @@ impl Moments {
     /// # Errors
     /// That the run was told to stop.
     pub(super) fn settle(&self, name: &str) -> Result<(), FetchError> {
-        match self.settled.fetch_add(1, Relaxed) < MAX_SETTLED {
-            true => (0..self.further).try_for_each(|_| self.pass(name)),
+        match self.settled.fetch_add(1, Relaxed) < MAX_SETTLE_WAITS {
+            true => (0..self.retries).try_for_each(|_| self.wait(name)),
             false => Ok(()),
         }
     }
 
-    fn pass(&self, name: &str) -> Result<(), FetchError> {
-        match (self.pass)() {
+    fn wait(&self, name: &str) -> Result<(), FetchError> {
+        match (self.wait)() {
             true => Ok(()),
-            false => Err(FetchError::unavailable(name, Stop::SAID)),
+            false => Err(FetchError::unavailable(name, Stop::MESSAGE)),
         }
     }
 
-    fn is_away(&self, name: &str) -> bool {
-        let away = self.away();
-        away.len() >= MAX_RESOLVING || away.contains(name)
+    fn is_known_missing(&self, name: &str) -> bool {
+        let missing = self.missing();
+        missing.len() >= MAX_MISSING || missing.contains(name)
     }
 
-    fn away(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.away.lock().unwrap_or_else(PoisonError::into_inner)
+    fn missing(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,15 +122,15 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    /// Moments that are counted, and take no time.
-    fn counted(further: u32) -> (Moments, Arc<AtomicU32>) {
+    /// Rechecks that are counted, and take no time.
+    fn counted(retries: u32) -> (Rechecks, Arc<AtomicU32>) {
         let passed = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&passed);
         let pass = move || {
             count.fetch_add(1, Relaxed);
             true
         };
-        (Moments::of(further, Box::new(pass)), passed)
+        (Rechecks::of(retries, Box::new(pass)), passed)
     }
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
                 all.settle("a").unwrap();
             }
         }
-        let most = u32::try_from(MAX_RESOLVING).unwrap() * 2 + MAX_SETTLED * 2;
+        let most = u32::try_from(MAX_MISSING).unwrap() * 2 + MAX_SETTLE_WAITS * 2;
         assert_eq!(passed.load(Relaxed), most);
     }
 
@@ -174,10 +174,13 @@ mod tests {
     fn nothing_is_called_missing_by_who_was_told_to_stop() {
         let options = HttpOptions { missing_delay: Duration::from_secs(3600), ..HttpOptions::default() };
         options.stop.stop();
-        let moments = Moments::new(&options);
-        let error = moments.find("a", || Ok(None::<()>)).unwrap_err();
-        assert!(matches!(&error, FetchError::Unavailable { cause, .. } if cause == Stop::SAID), "{error:?}");
-        assert!(moments.settle("a").is_err());
-        assert_eq!(moments.find("a", || Ok(Some(1))), Ok(Some(1)));
+        let rechecks = Rechecks::new(&options);
+        let error = rechecks.find("a", || Ok(None::<()>)).unwrap_err();
+        assert!(
+            matches!(&error, FetchError::Unavailable { cause, .. } if cause == Stop::MESSAGE),
+            "{error:?}"
+        );
+        assert!(rechecks.settle("a").is_err());
+        assert_eq!(rechecks.find("a", || Ok(Some(1))), Ok(Some(1)));
     }
 }

@@ -11,10 +11,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// Where requests are made from, one at a time each.
 ///
 /// Over HTTP/1.1 each place has a client and so a connection of its own. Out of one client's pool
-/// the same requests would open more connections than there are places: it begins a new one
+/// the same requests would open more connections than there are pool: it begins a new one
 /// whenever none is free at that instant, and keeps it also where another is free before it stands.
 /// Over HTTP/2 all share the connection of the first.
-pub(super) struct Places {
+pub(super) struct ConnectionPool {
     base: Url,
     options: HttpOptions,
     clients: Vec<OnceLock<Client>>,
@@ -27,16 +27,16 @@ pub(super) struct Places {
 }
 
 /// A place that is taken; free again when dropped.
-pub(super) struct Place<'a> {
-    places: &'a Places,
+pub(super) struct ConnectionSlot<'a> {
+    pool: &'a ConnectionPool,
     number: usize,
     _permit: Option<SemaphorePermit<'a>>,
 }
 
-impl Places {
-    pub(super) fn new(base: &Url, options: &HttpOptions) -> Result<Places, OpenError> {
+impl ConnectionPool {
+    pub(super) fn new(base: &Url, options: &HttpOptions) -> Result<ConnectionPool, OpenError> {
         let count = parallelism(options);
-        Ok(Places {
+        Ok(ConnectionPool {
             first: client(base, options)?,
             base: base.clone(),
             options: options.clone(),
@@ -48,18 +48,18 @@ impl Places {
     }
 
     /// Waits until one is free.
-    pub(super) async fn take(&self) -> Place<'_> {
+    pub(super) async fn acquire(&self) -> ConnectionSlot<'_> {
         // Never closed, so that there always is a permit; and there is a number for each permit.
         let permit = self.permits.acquire().await.ok();
         let number = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        Place { places: self, number, _permit: permit }
+        ConnectionSlot { pool: self, number, _permit: permit }
     }
 }
 
-impl Place<'_> {
+impl ConnectionSlot<'_> {
     /// The client to make a request with.
     pub(super) fn client(&self) -> &Client {
-        let Places { first, clients, base, options, shared, .. } = self.places;
+        let ConnectionPool { first, clients, base, options, shared, .. } = self.pool;
         match clients.get(self.number) {
             // What made the first makes the others.
             Some(own) if self.number > 0 && !shared.load(Relaxed) => {
@@ -71,13 +71,13 @@ impl Place<'_> {
 
     /// Takes note of how the server answers.
     pub(super) fn answered(&self, version: Version) {
-        self.places.shared.store(version == Version::HTTP_2, Relaxed);
+        self.pool.shared.store(version == Version::HTTP_2, Relaxed);
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for ConnectionSlot<'_> {
     /// Before the permit goes, so that whoever gets it finds a number.
     fn drop(&mut self) {
-        self.places.free.lock().unwrap_or_else(PoisonError::into_inner).push(self.number);
+        self.pool.free.lock().unwrap_or_else(PoisonError::into_inner).push(self.number);
     }
 }

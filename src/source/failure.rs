@@ -1,13 +1,13 @@
 //! Why one attempt at one file brought nothing, kept apart by what is done then.
 
-use super::requests::Outcome;
+use super::requests::RequestOutcome;
 use super::retry::Expired;
 use super::stop::Stop;
 use humantime::format_duration;
 use std::time::Duration;
 
 /// Why one attempt brought nothing.
-pub(super) enum Miss {
+pub(super) enum FetchFailure {
     Absent,
     TooLarge,
     /// The question is said to be wrong.
@@ -16,49 +16,49 @@ pub(super) enum Miss {
     /// No connection, and none the next time either: what was said, and what is to be changed.
     Untrusted(String, &'static str),
     /// This machine has run out of something, and what: nobody was asked.
-    Lacking(String),
+    ResourceExhausted(String),
     Failed {
         cause: String,
-        /// [`Outcome::Busy`]: the server as a whole is, and not one of its answers late.
-        outcome: Outcome,
+        /// [`RequestOutcome::Busy`]: the server as a whole is, and not one of its answers late.
+        outcome: RequestOutcome,
         retry_after: Option<Duration>,
     },
     /// The whole run is over, and why.
-    Over(String),
+    RunEnded(String),
 }
 
-impl Miss {
-    pub(super) fn failed(cause: impl Into<String>) -> Miss {
-        Miss::Failed { cause: cause.into(), outcome: Outcome::Failed, retry_after: None }
+impl FetchFailure {
+    pub(super) fn failed(cause: impl Into<String>) -> FetchFailure {
+        FetchFailure::Failed { cause: cause.into(), outcome: RequestOutcome::Failed, retry_after: None }
     }
 
     /// How the request came out, if it was made.
-    pub(super) fn outcome(&self) -> Option<Outcome> {
+    pub(super) fn outcome(&self) -> Option<RequestOutcome> {
         match self {
-            Miss::Absent => Some(Outcome::NotThere),
-            Miss::TooLarge => Some(Outcome::TooLarge),
-            Miss::Rejected(_) | Miss::Refused(_) => Some(Outcome::Refused),
-            Miss::Untrusted(..) | Miss::Lacking(_) => Some(Outcome::Failed),
-            Miss::Failed { outcome, .. } => Some(*outcome),
+            FetchFailure::Absent => Some(RequestOutcome::NotThere),
+            FetchFailure::TooLarge => Some(RequestOutcome::TooLarge),
+            FetchFailure::Rejected(_) | FetchFailure::Refused(_) => Some(RequestOutcome::Refused),
+            FetchFailure::Untrusted(..) | FetchFailure::ResourceExhausted(_) => Some(RequestOutcome::Failed),
+            FetchFailure::Failed { outcome, .. } => Some(*outcome),
             // Ours to end, and nothing of the server's.
-            Miss::Over(_) => None,
+            FetchFailure::RunEnded(_) => None,
         }
     }
 }
 
-impl From<Expired> for Miss {
-    fn from(expired: Expired) -> Miss {
+impl From<Expired> for FetchFailure {
+    fn from(expired: Expired) -> FetchFailure {
         match expired {
-            Expired::Attempt(limit) => Miss::Failed {
+            Expired::Attempt(limit) => FetchFailure::Failed {
                 cause: format!("no full answer within {}", rounded(limit)),
-                outcome: Outcome::Late,
+                outcome: RequestOutcome::Late,
                 retry_after: None,
             },
-            Expired::Run(limit) => Miss::Over(format!(
+            Expired::Run(limit) => FetchFailure::RunEnded(format!(
                 "the run's --deadline of {} has passed; what was fetched is kept, run again to go on",
                 format_duration(limit)
             )),
-            Expired::Stopped => Miss::Over(Stop::SAID.to_owned()),
+            Expired::Stopped => FetchFailure::RunEnded(Stop::MESSAGE.to_owned()),
         }
     }
 }

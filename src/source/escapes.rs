@@ -82,11 +82,11 @@ const MARKS: [&str; 14] = [
 
 /// More bytes than any spelling of one character has. The longest are four bytes that are percent-encoded four times
 /// over, and all the backslashes with `u{10ffff}` behind them.
-pub(super) const REACH: usize = 64;
+pub(super) const MAX_ESCAPE_LEN: usize = 64;
 
 /// One way to read a character.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Reading {
+pub(super) struct DecodedChar {
     /// As it is read.
     pub(super) character: char,
     /// The first place at which what is behind it may begin.
@@ -96,17 +96,17 @@ pub(super) struct Reading {
 }
 
 /// Whether a byte may be the first of more than a literal character.
-pub(super) fn is_escape(byte: u8) -> bool {
+pub(super) fn is_escape_start(byte: u8) -> bool {
     matches!(byte, b'%' | b'\\' | b'&' | b'+')
 }
 
 /// Every way to read a character at `at`, into `readings`.
-pub(super) fn read(text: &[u8], at: usize, readings: &mut Vec<Reading>) {
+pub(super) fn read(text: &[u8], at: usize, readings: &mut Vec<DecodedChar>) {
     readings.clear();
     let Some(text) = text.get(at..) else { return };
     let mut push = |(character, rest): (char, &[u8])| {
         let end = at.saturating_add(text.len().saturating_sub(rest.len()));
-        readings.push(Reading { character, first: end, last: end });
+        readings.push(DecodedChar { character, first: end, last: end });
     };
     literal(text).into_iter().for_each(&mut push);
     match text.first() {
@@ -128,7 +128,7 @@ pub(super) fn read(text: &[u8], at: usize, readings: &mut Vec<Reading>) {
             }
             if run >= 2 {
                 let (first, last) = (at.saturating_add(2), at.saturating_add(run));
-                readings.push(Reading { character: '\\', first, last });
+                readings.push(DecodedChar { character: '\\', first, last });
             }
         }
         _ => {}
@@ -150,7 +150,7 @@ fn literal(text: &[u8]) -> Option<(char, &[u8])> {
 }
 
 /// Bytes that are UTF-8, or else Latin-1.
-pub(super) fn text_of(bytes: &[u8]) -> String {
+pub(super) fn utf8_or_latin1(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => bytes.iter().copied().map(char::from).collect(),
@@ -286,7 +286,7 @@ mod tests {
             read(text.as_bytes(), at, &mut readings);
             for reading in &readings {
                 assert!(at < reading.first && reading.first <= reading.last, "{at} {reading:?}");
-                assert!(reading.last < at + REACH && reading.last <= text.len(), "{at} {reading:?}");
+                assert!(reading.last < at + MAX_ESCAPE_LEN && reading.last <= text.len(), "{at} {reading:?}");
             }
         }
     }

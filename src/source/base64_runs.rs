@@ -1,12 +1,12 @@
 //! What stands in base64 inside of a text. A log's answers are full of it, and what it decodes to is shown in findings.
 
-use super::spelling::hex;
+use super::escapes::hex;
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 /// Shorter runs are words, and hold no secret in another spelling.
-const SHORTEST_RUN: usize = 8;
+const MIN_RUN: usize = 8;
 
 /// Between what was decoded: a byte that no spelling of a character begins with or goes on with.
 const BETWEEN: u8 = 0x80;
@@ -20,7 +20,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Every run of base64 characters decoded, one behind the other. It is at most three quarters as long as the text.
-pub(super) fn unpacked(text: &[u8]) -> Vec<u8> {
+pub(super) fn decode_runs(text: &[u8]) -> Vec<u8> {
     let (mut out, mut run, mut rest) = (Vec::new(), Vec::new(), text);
     while !rest.is_empty() {
         match sextet(rest) {
@@ -43,7 +43,7 @@ fn unpack(run: &mut Vec<u8>, out: &mut Vec<u8>) {
     if run.len() % 4 == 1 {
         run.pop();
     }
-    if run.len() >= SHORTEST_RUN && LENIENT.decode_vec(&*run, out).is_ok() {
+    if run.len() >= MIN_RUN && LENIENT.decode_vec(&*run, out).is_ok() {
         out.push(BETWEEN);
     }
     run.clear();
@@ -85,14 +85,14 @@ mod tests {
             ] {
                 let text = format!("{{\"leaf\": \"{written}\", \"other\":\"{written}\"}}");
                 let expected = [secret.as_bytes(), &[BETWEEN]].concat().repeat(2);
-                assert_eq!(unpacked(text.as_bytes()), expected, "{text}");
+                assert_eq!(decode_runs(text.as_bytes()), expected, "{text}");
             }
         }
         for none in ["", "a", "abc def", "\\", "\\u00", "\\u20ac", "=====", "\u{20ac}"] {
-            assert_eq!(unpacked(none.as_bytes()), b"", "{none}");
+            assert_eq!(decode_runs(none.as_bytes()), b"", "{none}");
         }
         // One too many, and bits that stand for nothing.
-        assert_eq!(unpacked(b"QUJDREVGR"), b"ABCDEF\x80");
-        assert_eq!(unpacked(b"QUJDREVGRx"), b"ABCDEFG\x80");
+        assert_eq!(decode_runs(b"QUJDREVGR"), b"ABCDEF\x80");
+        assert_eq!(decode_runs(b"QUJDREVGRx"), b"ABCDEFG\x80");
     }
 }

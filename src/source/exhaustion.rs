@@ -1,36 +1,36 @@
 //! What this machine has run out of while something was asked for: descriptors, threads, memory. It looks like a server
 //! that cannot be reached, and is none: nothing was asked of anybody.
 
-use super::start::room_for;
+use super::runtime::check_free_descriptors;
 use std::error::Error;
 use std::io;
 use std::sync::OnceLock;
 
 /// Descriptors that one more look-up or connection needs.
-const OF_A_CONNECTION: usize = 2;
+const CONNECTION_DESCRIPTORS: usize = 2;
 
 /// The first lack for which something was not asked for; nothing that went well in the end.
 #[derive(Debug, Default)]
-pub struct Lack(OnceLock<String>);
+pub struct ResourceExhaustion(OnceLock<String>);
 
-impl Lack {
+impl ResourceExhaustion {
     /// Takes note of one, in words that are escaped.
-    pub fn note(&self, what: String) {
+    pub fn record(&self, what: String) {
         // The first says enough.
         let _ = self.0.set(what);
     }
 
     /// What was noted.
-    pub fn noted(&self) -> Option<String> {
+    pub fn recorded(&self) -> Option<String> {
         self.0.get().cloned()
     }
 }
 
 /// What this machine has run out of, where that is among the causes of an error.
-pub(super) fn lack_in(error: &(dyn Error + 'static)) -> Option<String> {
+pub(super) fn exhaustion_in(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(cause) = next {
-        if let Some(found) = cause.downcast_ref::<io::Error>().and_then(lack_of) {
+        if let Some(found) = cause.downcast_ref::<io::Error>().and_then(exhaustion_of) {
             return Some(found);
         }
         next = cause.source();
@@ -39,17 +39,18 @@ pub(super) fn lack_in(error: &(dyn Error + 'static)) -> Option<String> {
 }
 
 /// The same of an error of the system, or of what is wrapped in it.
-pub fn lack_of(error: &io::Error) -> Option<String> {
+pub fn exhaustion_of(error: &io::Error) -> Option<String> {
     if has_run_out(error) {
         return Some(said(error));
     }
     // The cause of a wrapped error is not that error, but what is behind it.
-    error.get_ref().and_then(|inner| lack_in(inner))
+    error.get_ref().and_then(|inner| exhaustion_in(inner))
 }
 
 /// The same of a connection that did not come about: what looks names up does not always say why it could not.
-pub fn lack_in_connecting(error: &(dyn Error + 'static)) -> Option<String> {
-    lack_in(error).or_else(|| room_for(OF_A_CONNECTION).err().map(|error| said(&error)))
+pub fn exhaustion_in_connecting(error: &(dyn Error + 'static)) -> Option<String> {
+    exhaustion_in(error)
+        .or_else(|| check_free_descriptors(CONNECTION_DESCRIPTORS).err().map(|error| said(&error)))
 }
 
 fn said(error: &io::Error) -> String {
@@ -94,22 +95,22 @@ mod tests {
         ] {
             let mut error = io::Error::from_raw_os_error(code);
             for depth in 0..4 {
-                assert_eq!(lack_of(&error).is_some(), expected, "{error}, {depth}");
-                assert_eq!(lack_in(&error).is_some(), expected, "{error}, {depth}");
+                assert_eq!(exhaustion_of(&error).is_some(), expected, "{error}, {depth}");
+                assert_eq!(exhaustion_in(&error).is_some(), expected, "{error}, {depth}");
                 error = io::Error::other(error);
             }
         }
         // What a server may say counts for nothing.
-        assert_eq!(lack_of(&io::Error::other("Too many open files (os error 24)")), None);
-        assert_eq!(lack_of(&io::Error::from(io::ErrorKind::WouldBlock)), None);
+        assert_eq!(exhaustion_of(&io::Error::other("Too many open files (os error 24)")), None);
+        assert_eq!(exhaustion_of(&io::Error::from(io::ErrorKind::WouldBlock)), None);
     }
 
     #[test]
     fn the_first_lack_is_kept() {
-        let lack = Lack::default();
-        assert_eq!(lack.noted(), None);
-        lack.note("one".to_owned());
-        lack.note("two".to_owned());
-        assert_eq!(lack.noted().as_deref(), Some("one"));
+        let exhaustion = ResourceExhaustion::default();
+        assert_eq!(exhaustion.recorded(), None);
+        exhaustion.record("one".to_owned());
+        exhaustion.record("two".to_owned());
+        assert_eq!(exhaustion.recorded().as_deref(), Some("one"));
     }
 }

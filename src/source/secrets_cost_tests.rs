@@ -80,11 +80,11 @@ fn what_takes_too_much_work_is_neither_kept_nor_shown() {
         let why = secrets.refusal(&text);
         assert!(why.is_some_and(|why| why.contains("takes too long")), "{piece}: {why:?}");
         let message = format!("first {secret}, then {}", String::from_utf8(text).unwrap());
-        assert!(secrets.are_in(&message));
-        assert_eq!(secrets.hide(&message), format!("first {HIDDEN}{CUT}"), "{piece}");
+        assert!(secrets.contained_in(&message));
+        assert_eq!(secrets.hide(&message), format!("first {REDACTED}{CUT}"), "{piece}");
         // What is no longer than an ordinary message is looked through all the same.
         let short = piece.repeat(200usize.div_ceil(piece.len()).min(secret.len() - 2));
-        assert!(!secrets.are_in(&short) && secrets.refusal(short.as_bytes()).is_none(), "{piece}");
+        assert!(!secrets.contained_in(&short) && secrets.refusal(short.as_bytes()).is_none(), "{piece}");
     }
 }
 
@@ -107,12 +107,12 @@ proptest! {
     fn the_naive_search_finds_no_more(texts in some_secrets(), text in some_text()) {
         let secrets = secrets_of(&texts);
         let answer: Vec<u8> = text.concat();
-        let in_answers = |form: &Form| form.in_answers;
+        let in_answers = |form: &SecretForm| form.in_answers;
         let forms = secrets.forms.iter().filter(|form| in_answers(form)).collect();
         let found = Search::new(&answer, forms).next(0) != Ok(None);
         prop_assert_eq!(found, naive::find(&secrets, &answer, in_answers));
         let message = String::from_utf8_lossy(&answer);
-        prop_assert_eq!(secrets.are_in(&message), naive::find(&secrets, message.as_bytes(), |_| true));
+        prop_assert_eq!(secrets.contained_in(&message), naive::find(&secrets, message.as_bytes(), |_| true));
         prop_assert_eq!(secrets.hide(&message), naive::hide(&secrets, &message));
     }
 }
@@ -223,8 +223,8 @@ fn spell(character: char, way: usize) -> String {
 
 /// Each form at each place, with the places behind each character in a list.
 mod naive {
-    use super::super::{Coding, Form, HIDDEN, Secrets, hex};
-    use crate::source::letters::letters;
+    use super::super::{REDACTED, SecretEncoding, SecretForm, Secrets, hex};
+    use crate::source::normaliser::normalise;
 
     /// The most escapes of escapes that are seen through.
     const MAX_NESTED: usize = 4;
@@ -236,7 +236,7 @@ mod naive {
             let found = secrets.forms.iter().filter_map(|form| end(form, text.as_bytes(), at));
             match found.max() {
                 Some(end) => {
-                    out.extend_from_slice(HIDDEN.as_bytes());
+                    out.extend_from_slice(REDACTED.as_bytes());
                     at = end;
                 }
                 None => {
@@ -248,19 +248,19 @@ mod naive {
         String::from_utf8_lossy(&out).into_owned()
     }
 
-    pub(super) fn find(secrets: &Secrets, text: &[u8], meant: fn(&Form) -> bool) -> bool {
+    pub(super) fn find(secrets: &Secrets, text: &[u8], meant: fn(&SecretForm) -> bool) -> bool {
         let mut forms = secrets.forms.iter().filter(|form| meant(form));
         forms.any(|form| (0..text.len()).any(|at| end(form, text, at).is_some()))
     }
 
     /// The last place at which this form may end, if one of its readings begins at `start`.
-    fn end(form: &Form, text: &[u8], start: usize) -> Option<usize> {
+    fn end(form: &SecretForm, text: &[u8], start: usize) -> Option<usize> {
         let mut best = None;
         let mut now = vec![(start, 0)];
         while let Some((at, read_so_far)) = now.pop() {
             for (character, rest) in literal(&text[at..]).into_iter().chain(spelled(&text[at..])) {
                 let behind = text.len() - rest.len();
-                let found = letters(&character.to_string(), form.is_folded);
+                let found = normalise(&character.to_string(), form.is_folded);
                 // A form may begin in the middle of a character that has several letters.
                 let skips = if at == start { 0..found.len() } else { 0..1 };
                 for skip in skips {
@@ -287,8 +287,9 @@ mod naive {
         best
     }
 
-    fn is_same(form: &Form, found: char, wanted: char) -> bool {
-        found == wanted || form.coding == Coding::Base64 && matches!((found, wanted), ('-', '+') | ('_', '/'))
+    fn is_same(form: &SecretForm, found: char, wanted: char) -> bool {
+        found == wanted
+            || form.coding == SecretEncoding::Base64 && matches!((found, wanted), ('-', '+') | ('_', '/'))
     }
 
     /// A character as it stands, and what is behind it.

@@ -11,26 +11,26 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, oneshot};
 
 /// Descriptors of one runtime: the poll and its copy, the waker, and the pair and the copy by which signals come.
-const OF_A_RUNTIME: usize = 6;
+const RUNTIME_DESCRIPTORS: usize = 6;
 
 /// Whether so many descriptors are free now.
 ///
 /// # Errors
 /// They are not.
 #[cfg(unix)]
-pub fn room_for(descriptors: usize) -> io::Result<()> {
+pub fn check_free_descriptors(descriptors: usize) -> io::Result<()> {
     let pairs = (0..descriptors.div_ceil(2)).map(|_| std::os::unix::net::UnixStream::pair());
     pairs.collect::<io::Result<Vec<_>>>().map(drop)
 }
 
 /// Elsewhere nobody sets such a limit.
 #[cfg(not(unix))]
-pub fn room_for(_: usize) -> io::Result<()> {
+pub fn check_free_descriptors(_: usize) -> io::Result<()> {
     Ok(())
 }
 
 /// Names that are looked up at once: a name server that does not answer must not cost a thread for each attempt.
-static LOOK_UPS: Semaphore = Semaphore::const_new(32);
+static CONCURRENT_LOOKUPS: Semaphore = Semaphore::const_new(32);
 
 /// Does what blocks on a thread of its own. Nobody waits for it where the answer is not wanted any more.
 ///
@@ -52,11 +52,11 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 ///
 /// # Errors
 /// It knows none, or cannot say.
-pub async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+pub async fn resolve_host(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
-    let place = LOOK_UPS.acquire().await.map_err(io::Error::other)?;
+    let place = CONCURRENT_LOOKUPS.acquire().await.map_err(io::Error::other)?;
     let host = host.to_owned();
     let work = move || {
         let _place = place;
@@ -70,7 +70,7 @@ pub async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 /// # Errors
 /// The system has no descriptors for it.
 pub fn runtime() -> io::Result<Runtime> {
-    room_for(OF_A_RUNTIME)?;
+    check_free_descriptors(RUNTIME_DESCRIPTORS)?;
     Builder::new_current_thread().enable_all().build()
 }
 
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn names_and_addresses_are_looked_up() {
-        let found = |host: &str| runtime().unwrap().block_on(look_up(host, 7));
+        let found = |host: &str| runtime().unwrap().block_on(resolve_host(host, 7));
         assert_eq!(found("127.0.0.1").unwrap(), ["127.0.0.1:7".parse::<SocketAddr>().unwrap()]);
         assert_eq!(found("::1").unwrap(), ["[::1]:7".parse::<SocketAddr>().unwrap()]);
         let localhost = found("localhost").unwrap();
