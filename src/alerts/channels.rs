@@ -55,7 +55,10 @@ impl Channel {
     pub(super) fn send(&self, alert: &Alert, now: u64) -> Delivery {
         let mut alert = alert.clone();
         attach(&mut alert);
-        let json = alert.to_json();
+        let json = match alert.to_json() {
+            Ok(json) => json,
+            Err(error) => return Delivery::Refused(escape(&error.to_string())),
+        };
         match self.transport.send(&Message { alert: &alert, json: &json, now }) {
             Delivery::Delivered => Delivery::Delivered,
             Delivery::Refused(why) => Delivery::Refused(escape(&why)),

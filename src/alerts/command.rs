@@ -8,6 +8,7 @@
 //! them for ever, and keeps nothing of ours.
 
 use super::channels::{Delivery, Message, Transport};
+use super::error::SetupError;
 use crate::core::text::quoted;
 use crate::source::exhaustion_of;
 use std::io::{self, ErrorKind, Read, Write};
@@ -32,18 +33,15 @@ impl CommandTransport {
     /// The program first, then its arguments.
     ///
     /// # Errors
-    /// A sentence for the person: there is no program.
-    pub fn new(command: &[String]) -> Result<CommandTransport, String> {
+    /// [`SetupError::NoProgram`]: there is no program.
+    pub fn new(command: &[String]) -> Result<CommandTransport, SetupError> {
         match command.split_first() {
             Some((program, arguments)) if !program.is_empty() => Ok(CommandTransport {
                 program: program.clone(),
                 arguments: arguments.to_vec(),
                 timeout: TIMEOUT,
             }),
-            _ => {
-                Err("command: name a program, as in command = [\"/usr/local/bin/page\", \"--now\"]"
-                    .to_owned())
-            }
+            _ => Err(SetupError::NoProgram),
         }
     }
 

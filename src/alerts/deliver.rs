@@ -4,6 +4,7 @@
 //! A channel that is down is left alone until its time comes, ever more rarely, and holds no other up for
 //! longer than one attempt. One alert that is refused does not hold up those behind it.
 
+use super::error::DeliveryError;
 use super::message::{Alert, AlertKind, LogName, key};
 use super::plan::Condition;
 use super::{CHANNEL_FAILING, Channel, Delivery, Dispatcher, PendingWrites, Result};
@@ -120,12 +121,12 @@ impl Dispatcher {
         let log = LogName { name: origin.clone(), origin };
         let mut written = PendingWrites::default();
         let told = mirror.told()?;
-        self.of_conditions(mirror, &log, &holding, &[CHANNEL_FAILING], &told, now, &mut written);
+        self.of_conditions(mirror, &log, &holding, &[CHANNEL_FAILING], &told, now, &mut written)?;
         self.write(mirror, written, now)
     }
 
     /// Sends a test over every channel, without the outbox, and says how each went.
-    pub fn test(&self, log: &LogName, now: u64) -> Vec<(String, std::result::Result<(), String>)> {
+    pub fn test(&self, log: &LogName, now: u64) -> Vec<(String, std::result::Result<(), DeliveryError>)> {
         let key = key("test", AlertKind::Test, &[(&log.name, now, u64::from(std::process::id()))]);
         let log = LogName { name: escape(&log.name), origin: escape(&log.origin) };
         let mut alert = Alert::new(AlertKind::Test, key, log, Severity::Info, "test", now);
@@ -134,11 +135,11 @@ impl Dispatcher {
         self.send_to_all(&alert, now)
     }
 
-    fn send_to_all(&self, alert: &Alert, now: u64) -> Vec<(String, std::result::Result<(), String>)> {
+    fn send_to_all(&self, alert: &Alert, now: u64) -> Vec<(String, std::result::Result<(), DeliveryError>)> {
         let send = |channel: &Channel| match self.send(channel, alert, now) {
             Delivery::Delivered => (channel.name.clone(), Ok(())),
             Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::ResourceExhausted(why) => {
-                (channel.name.clone(), Err(why))
+                (channel.name.clone(), Err(DeliveryError(why)))
             }
         };
         self.config.channels.iter().map(send).collect()

@@ -11,7 +11,7 @@
 
 use super::deliver::{MIN_ATTEMPTS, backoff, is_ahead};
 use super::message::{Alert, AlertKind, LogName, key};
-use super::{Delivery, Dispatcher, LOCAL_FAULT, Result};
+use super::{Delivery, Dispatcher, LOCAL_FAULT, Result, payload};
 use crate::core::finding::Severity;
 use crate::core::hash::sha256;
 use crate::core::text::escape;
@@ -235,7 +235,7 @@ impl Dispatcher {
             let mut alert =
                 Alert::new(AlertKind::Recovered, key.clone(), log, Severity::Warning, LOCAL_FAULT, now);
             alert.message = format!("the mirror can be used again; it could not: {}", note.message);
-            let (kind, payload) = (AlertKind::Recovered.as_str().to_owned(), alert.to_json());
+            let (kind, payload) = (AlertKind::Recovered.as_str().to_owned(), payload(mirror, &alert)?);
             let outgoing =
                 Outgoing { key, kind, severity: Severity::Warning, payload, channels: note.told.clone() };
             mirror.transact(|mirror, _| mirror.enqueue(&outgoing, now))?;

@@ -4,6 +4,7 @@
 //! inside it: anybody may have said it. What it says of a password is not repeated: it may have said it back.
 
 use super::channels::Delivery;
+use super::error::SetupError;
 use super::mail_stream::{BoundedStream, Deadline};
 use super::smtp::SmtpConfig;
 use super::starttls::start_tls;
@@ -66,12 +67,15 @@ pub(super) struct MailServer {
 
 impl MailServer {
     /// Connects to nothing yet.
-    pub(super) fn new(config: &SmtpConfig) -> Result<MailServer, String> {
+    ///
+    /// # Errors
+    /// [`SetupError`], which is wrong usage.
+    pub(super) fn new(config: &SmtpConfig) -> Result<MailServer, SetupError> {
         let (host, port, wrapped) = address(&config.server)?;
         let login = match (&config.username, &config.password) {
             (None, None) => None,
             (Some(user), Some(password)) => Some((user.clone(), password.clone())),
-            _ => return Err("username and a secret go together".to_owned()),
+            _ => return Err(SetupError::Login),
         };
         let here = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
         let tls = match wrapped {
@@ -260,8 +264,8 @@ impl MailServer {
 }
 
 /// Host, port, and whether TLS comes first.
-fn address(text: &str) -> Result<(String, u16, bool), String> {
-    let wrong = || "smtp: write smtp://host:port or smtps://host:port, and nothing else in it".to_owned();
+fn address(text: &str) -> Result<(String, u16, bool), SetupError> {
+    let wrong = || SetupError::Server;
     let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
     let (wrapped, usual) = match scheme {
         "smtp" => (false, 587),
@@ -282,17 +286,17 @@ fn address(text: &str) -> Result<(String, u16, bool), String> {
 }
 
 /// The certificates that are trusted beside the system's.
-fn roots(config: &SmtpConfig) -> Result<Vec<CertificateDer<'static>>, String> {
+fn roots(config: &SmtpConfig) -> Result<Vec<CertificateDer<'static>>, SetupError> {
     let Some(path) = &config.ca_file else { return Ok(Vec::new()) };
-    ca_certificates(path).map_err(|why| format!("the CA file {path:?}: {why}"))
+    ca_certificates(path).map_err(|error| SetupError::CaFile(path.clone(), error.to_string()))
 }
 
-fn no_tls(error: impl std::fmt::Display) -> String {
-    format!("TLS cannot be set up: {error}")
+fn no_tls(error: impl std::fmt::Display) -> SetupError {
+    SetupError::Tls(error.to_string())
 }
 
 /// Who is believed to be the server, for TLS from the first byte and after `STARTTLS`.
-fn trust(config: &SmtpConfig) -> Result<Arc<ClientConfig>, String> {
+fn trust(config: &SmtpConfig) -> Result<Arc<ClientConfig>, SetupError> {
     let roots = roots(config)?;
     let provider = Arc::new(default_provider());
     let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(roots, Arc::clone(&provider));
@@ -331,7 +335,7 @@ mod tests {
             "smtp://mail.example/?tls=none",
             "smtp://mail.example\r\nX: y",
         ] {
-            assert!(!address(wrong).unwrap_err().contains("s3cret"));
+            assert!(!address(wrong).unwrap_err().to_string().contains("s3cret"));
         }
     }
 }

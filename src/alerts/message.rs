@@ -10,6 +10,7 @@ use crate::core::hash::sha256;
 use crate::core::text::{escape, quoted, time};
 use crate::mirror::StoredFinding;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What kind of news an alert is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -171,11 +172,29 @@ impl Alert {
         }
     }
 
-    /// One line of JSON without its end.
-    pub fn to_json(&self) -> String {
-        // Strings and numbers alone: there is nothing in it that could not be written.
-        serde_json::to_string(self).unwrap_or_default()
+    /// One line of JSON, without the line end.
+    ///
+    /// # Errors
+    /// [`EncodeError`]: it cannot be encoded. An empty alert must not be stored or sent in its place.
+    pub fn to_json(&self) -> Result<String, EncodeError> {
+        encode(self)
     }
+}
+
+/// An alert cannot be encoded as JSON, and why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EncodeError(String);
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the alert cannot be encoded: {}", self.0)
+    }
+}
+
+impl std::error::Error for EncodeError {}
+
+fn encode(value: &impl Serialize) -> Result<String, EncodeError> {
+    serde_json::to_string(value).map_err(|error| EncodeError(error.to_string()))
 }
 
 /// The key of an alert: a hash, so that nothing of a log gets into a header through it. The mirror's
@@ -249,4 +268,19 @@ pub(super) fn of_findings(
         alert.first = items;
     }
     alert
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn an_encoding_failure_is_an_error() {
+        let not_json = BTreeMap::from([([0u8; 2], 0)]);
+
+        let error = encode(&not_json).unwrap_err();
+
+        assert!(error.to_string().starts_with("the alert cannot be encoded: "), "{error}");
+    }
 }

@@ -23,6 +23,7 @@
 mod channels;
 mod command;
 mod deliver;
+mod error;
 mod fallback;
 mod mail_server;
 mod mail_stream;
@@ -38,8 +39,9 @@ mod plan_tests;
 pub use channels::{Channel, Delivery, Message, Transport};
 pub use command::CommandTransport;
 pub use deliver::Delivered;
+pub use error::{DeliveryError, SetupError};
 pub use fallback::{FallbackStore, MirrorUnavailable, TIMES_IN_USE};
-pub use message::{Alert, AlertItem, AlertKind, LogName};
+pub use message::{Alert, AlertItem, AlertKind, EncodeError, LogName};
 pub use smtp::{Smtp, SmtpConfig};
 pub use webhook::{Webhook, signature};
 
@@ -53,6 +55,11 @@ use plan::{Condition, ConditionChanges, PlanFacts, PlannedAlert};
 use std::collections::{BTreeMap, BTreeSet};
 
 type Result<T> = std::result::Result<T, MirrorError>;
+
+/// The JSON of an alert for the outbox of this mirror.
+fn payload(mirror: &Mirror, alert: &Alert) -> Result<String> {
+    alert.to_json().map_err(|error| MirrorError::Io(mirror.path().to_owned(), error.to_string()))
+}
 
 /// Everything that a dispatcher is set up with.
 #[derive(Default)]
@@ -112,13 +119,12 @@ impl Dispatcher {
     /// A dispatcher with these channels.
     ///
     /// # Errors
-    /// A sentence for the person: two channels of one name.
-    pub fn new(config: DispatcherConfig) -> std::result::Result<Dispatcher, String> {
+    /// [`SetupError::DuplicateChannel`]: two channels have one name.
+    pub fn new(config: DispatcherConfig) -> std::result::Result<Dispatcher, SetupError> {
         let mut names = BTreeSet::new();
         for channel in &config.channels {
             if !names.insert(channel.name.as_str()) {
-                let name = quoted(&channel.name);
-                return Err(format!("two alert channels are named {name}: give each a name of its own"));
+                return Err(SetupError::DuplicateChannel(channel.name.clone()));
             }
         }
         Ok(Dispatcher { config, exhaustion: ResourceExhaustion::default() })
@@ -161,10 +167,10 @@ impl Dispatcher {
             written.told.push((plan::BEGAN.to_owned(), began));
         }
         for group in plan::grouped(plan::findings(&facts)) {
-            self.of_findings(mirror, &log, group, now, &mut written);
+            self.of_findings(mirror, &log, group, now, &mut written)?;
         }
         if !audited.cut_short {
-            self.of_conditions(mirror, &log, &conditions(audited), codes(audited), &told, now, &mut written);
+            self.of_conditions(mirror, &log, &conditions(audited), codes(audited), &told, now, &mut written)?;
         }
         self.write(mirror, written, now)
     }
@@ -223,8 +229,8 @@ impl Dispatcher {
         group: Vec<PlannedAlert<'_>>,
         now: u64,
         written: &mut PendingWrites,
-    ) {
-        let Some(kind) = group.first().map(|step| step.kind) else { return };
+    ) -> Result<()> {
+        let Some(kind) = group.first().map(|step| step.kind) else { return Ok(()) };
         let number = |step: &PlannedAlert<'_>| if kind == AlertKind::Reminder { step.then.at } else { 0 };
         let subjects: Vec<(&str, u64, u64)> =
             group.iter().map(|step| (step.subject.as_str(), step.then.episode, number(step))).collect();
@@ -235,10 +241,11 @@ impl Dispatcher {
             key,
             kind: kind.as_str().to_owned(),
             severity,
-            payload: alert.to_json(),
+            payload: payload(mirror, &alert)?,
             channels: self.route_findings(&group, severity),
         });
         written.told.extend(group.into_iter().map(|step| (step.subject, step.then)));
+        Ok(())
     }
 
     #[expect(clippy::too_many_arguments, reason = "all of them are facts, and they meet here alone")]
@@ -251,7 +258,7 @@ impl Dispatcher {
         told: &BTreeMap<String, Notification>,
         now: u64,
         written: &mut PendingWrites,
-    ) {
+    ) -> Result<()> {
         let ConditionChanges { begins, ends } = plan::conditions(holding, codes, told, now);
         let begins = begins.into_iter().map(|(condition, then)| (condition.subject(), Some(condition), then));
         let ends = ends.into_iter().map(|(subject, then)| (subject, None, then));
@@ -274,10 +281,11 @@ impl Dispatcher {
             let mut channels = self.route(if everybody { Severity::Violation } else { then.severity });
             channels.retain(|name| code != CHANNEL_FAILING || *name != about);
             let kind = kind.as_str().to_owned();
-            let payload = alert.to_json();
+            let payload = payload(mirror, &alert)?;
             written.alerts.push(Outgoing { key, kind, severity: then.severity, payload, channels });
             written.told.push((subject, then));
         }
+        Ok(())
     }
 
     fn write(&self, mirror: &mut Mirror, written: PendingWrites, now: u64) -> Result<u64> {

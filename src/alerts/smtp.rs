@@ -4,9 +4,10 @@
 //! The message's id is the alert's key, so that one that is sent twice is known as one.
 
 use super::channels::{Delivery, Message, Transport};
+use super::error::SetupError;
 use super::mail_server::MailServer;
 use super::message::Alert;
-use crate::core::text::{escape, quoted};
+use crate::core::text::escape;
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use std::fmt::Write as _;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The most recipients.
-const MAX_RECIPIENTS: usize = 50;
+pub(super) const MAX_RECIPIENTS: usize = 50;
 
 /// A subject is read in a list: longer ones are cut there anyway.
 const MAX_SUBJECT: usize = 160;
@@ -47,11 +48,11 @@ impl Smtp {
     /// Connects to nothing yet.
     ///
     /// # Errors
-    /// A sentence for the person, without the password: wrong usage.
-    pub fn new(config: &SmtpConfig) -> Result<Smtp, String> {
+    /// [`SetupError`], which is wrong usage.
+    pub fn new(config: &SmtpConfig) -> Result<Smtp, SetupError> {
         let server = MailServer::new(config)?;
         if config.to.is_empty() || config.to.len() > MAX_RECIPIENTS {
-            return Err(format!("to: write 1 to {MAX_RECIPIENTS} addresses"));
+            return Err(SetupError::Recipients);
         }
         Ok(Smtp {
             server,
@@ -146,8 +147,8 @@ fn text(alert: &Alert) -> String {
     out
 }
 
-fn mailbox(address: &str) -> Result<Mailbox, String> {
-    let wrong = || format!("{} is no address such as ops@example.org", quoted(address));
+fn mailbox(address: &str) -> Result<Mailbox, SetupError> {
+    let wrong = || SetupError::Address(address.to_owned());
     if address.contains(char::is_control) {
         return Err(wrong());
     }
@@ -176,7 +177,7 @@ mod tests {
             let mut alert = Alert::new(AlertKind::New, "00ff".to_owned(), log, Severity::Invalid, evil, 0);
             alert.message = evil.to_owned();
             alert.id = Some(evil.to_owned());
-            let json = alert.to_json();
+            let json = alert.to_json().unwrap();
             let mail = smtp.compose(&Message { alert: &alert, json: &json, now: 0 }).unwrap();
             let formatted = String::from_utf8(mail.formatted()).unwrap();
             let lines = |line: &&str| {

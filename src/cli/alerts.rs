@@ -57,7 +57,11 @@ pub fn test(common: &Common, options: &MonitorOptions, answer: &mut Answer) -> R
     let send = |(log, dispatcher): &(LogName, Dispatcher)| {
         let results = dispatcher.test(log, unix_ms()).into_iter();
         let log = log.name.clone();
-        results.map(move |(channel, result)| Tried { log: log.clone(), channel, result })
+        results.map(move |(channel, result)| Tried {
+            log: log.clone(),
+            channel,
+            result: result.map_err(|error| error.to_string()),
+        })
     };
     let desks = tried;
     let tried: Vec<Tried> = desks.iter().flat_map(send).collect();
@@ -135,7 +139,7 @@ pub fn dispatcher(settings: &Settings) -> Result<Dispatcher, Failure> {
         channel(settings, table)
             .map_err(|failure| failure.within(|why| format!("alert channel {:?}: {why}", table.name)))
     });
-    Ok(Dispatcher::new(DispatcherConfig {
+    let config = DispatcherConfig {
         channels: channels.collect::<Result<_, _>>()?,
         reminder: settings.alerting.reminder,
         acknowledgements: settings.alerting.acknowledgements.clone(),
@@ -144,14 +148,15 @@ pub fn dispatcher(settings: &Settings) -> Result<Dispatcher, Failure> {
             .iter()
             .map(|watch| (watch.rule.name.clone(), watch.channels.clone()))
             .collect(),
-    })?)
+    };
+    Ok(Dispatcher::new(config).map_err(|error| error.to_string())?)
 }
 
 fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Failure> {
     let table = &channel.table;
     let http = settings.net.plain();
     let transport: Box<dyn Transport> = match (&table.command, table.is_webhook()) {
-        (Some(command), _) => Box::new(CommandTransport::new(command)?),
+        (Some(command), _) => Box::new(CommandTransport::new(command).map_err(|error| error.to_string())?),
         (None, true) => {
             let key = secret("secret", &table.secret_file, &table.secret_env)?
                 .ok_or("a webhook is signed: give its secret with secret-file or secret-env")?;
@@ -164,14 +169,17 @@ fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Failu
             };
             Box::new(Webhook::new(url.trim(), &key, &http).map_err(unusable)?)
         }
-        (None, false) => Box::new(Smtp::new(&SmtpConfig {
-            server: table.smtp.clone().unwrap_or_default(),
-            from: table.from.clone().ok_or("from: whose address is it sent from?")?,
-            to: table.to.clone(),
-            username: table.username.clone(),
-            password: secret("secret", &table.secret_file, &table.secret_env)?,
-            ca_file: http.ca_file,
-        })?),
+        (None, false) => Box::new(
+            Smtp::new(&SmtpConfig {
+                server: table.smtp.clone().unwrap_or_default(),
+                from: table.from.clone().ok_or("from: whose address is it sent from?")?,
+                to: table.to.clone(),
+                username: table.username.clone(),
+                password: secret("secret", &table.secret_file, &table.secret_env)?,
+                ca_file: http.ca_file,
+            })
+            .map_err(|error| error.to_string())?,
+        ),
     };
     let ChannelTable { name, least, retry_for, .. } = channel.clone();
     Ok(Channel { name, least, retry_for, transport })

@@ -102,8 +102,10 @@ impl Secrets {
         for (name, secret) in found {
             let Some(secret) = secret else { continue };
             let added = secret.and_then(|secret| match name {
-                "--bearer-file" | "--bearer-env" => Ok(headers.add_bearer(&secret)?),
-                _ => Ok(headers.add_lines(&secret)?),
+                "--bearer-file" | "--bearer-env" => {
+                    Ok(headers.add_bearer(&secret).map_err(|error| error.to_string())?)
+                }
+                _ => Ok(headers.add_lines(&secret).map_err(|error| error.to_string())?),
             });
             added.map_err(|failure: Failure| failure.within(|why| format!("{name}: {why}")))?;
         }

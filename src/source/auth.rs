@@ -1,15 +1,16 @@
 //! Secrets that open a log which is not public. They are sent to its origin and shown to nobody:
 //! no error here repeats a value, nor anything that could turn out to be one.
 
+use super::header_error::HeaderError;
 use super::secrets::Secrets;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 
 /// More headers than this are a slip: the wrong file.
-const MAX_HEADERS: usize = 32;
+pub(super) const MAX_HEADERS: usize = 32;
 
 /// The longest value. Common servers take 8 KiB of headers in all.
-const MAX_VALUE: usize = 8 * 1024;
+pub(super) const MAX_VALUE: usize = 8 * 1024;
 
 /// Headers that say how a message is carried, what we ask for and who we are: the client's own.
 const NOT_YOURS: [&str; 14] = [
@@ -40,14 +41,14 @@ impl SecretHeaders {
     /// Adds `Authorization: Bearer` with this token; one line end after it is taken away.
     ///
     /// # Errors
-    /// Why it is none: a sentence without the token.
-    pub fn add_bearer(&mut self, token: &str) -> Result<(), String> {
+    /// The token is empty, has a character that a token cannot have, or is a second secret for `Authorization`.
+    pub fn add_bearer(&mut self, token: &str) -> Result<(), HeaderError> {
         let token = without_line_end(token);
         if token.is_empty() {
-            return Err("the token is empty".to_owned());
+            return Err(HeaderError::EmptyToken);
         }
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("a token has no spaces, line breaks, control or non-ASCII characters".to_owned());
+            return Err(HeaderError::TokenCharacter);
         }
         self.add(AUTHORIZATION, &format!("Bearer {token}"))
     }
@@ -55,52 +56,48 @@ impl SecretHeaders {
     /// Adds headers, each a line `Name: value`; empty lines are passed over.
     ///
     /// # Errors
-    /// Why a line is none: a sentence without its value.
-    pub fn add_lines(&mut self, lines: &str) -> Result<(), String> {
+    /// There is no header, or a line is not one: [`HeaderError::Line`] with its number.
+    pub fn add_lines(&mut self, lines: &str) -> Result<(), HeaderError> {
         let mut none = true;
         for (number, line) in (1u32..).zip(lines.split('\n')) {
             let line = line.strip_suffix('\r').unwrap_or(line);
             if !line.is_empty() {
                 none = false;
-                self.add_line(line).map_err(|why| format!("line {number}: {why}"))?;
+                self.add_line(line).map_err(|error| HeaderError::Line(number, Box::new(error)))?;
             }
         }
-        if none { Err("there is no header in it".to_owned()) } else { Ok(()) }
+        if none { Err(HeaderError::NoHeader) } else { Ok(()) }
     }
 
-    fn add_line(&mut self, line: &str) -> Result<(), String> {
+    fn add_line(&mut self, line: &str) -> Result<(), HeaderError> {
         let Some((name, value)) = line.split_once(':') else {
-            return Err("write it as \"Name: value\"".to_owned());
+            return Err(HeaderError::NoColon);
         };
-        let name = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| "what stands before the colon is no header name".to_owned())?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| HeaderError::Name)?;
         let value = value.trim_matches([' ', '\t']);
         if NOT_YOURS.contains(&name.as_str()) {
-            return Err(format!("{name} is a header that only the client itself can set"));
+            return Err(HeaderError::Reserved(name.to_string()));
         }
         if value.is_empty() {
-            return Err("the value is empty".to_owned());
+            return Err(HeaderError::EmptyValue);
         }
         if !value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
-            return Err("the value has control or non-ASCII characters".to_owned());
+            return Err(HeaderError::ValueCharacter);
         }
         self.add(name, value)
     }
 
-    fn add(&mut self, name: HeaderName, value: &str) -> Result<(), String> {
+    fn add(&mut self, name: HeaderName, value: &str) -> Result<(), HeaderError> {
         if value.len() > MAX_VALUE || self.0.len() >= MAX_HEADERS {
-            return Err(format!(
-                "more than {MAX_VALUE} bytes in a value, or more than {MAX_HEADERS} headers"
-            ));
+            return Err(HeaderError::TooMuch);
         }
         if self.0.contains_key(&name) {
             return Err(match name {
-                AUTHORIZATION => "two secrets for Authorization: give one".to_owned(),
-                _ => "the same header is given twice".to_owned(),
+                AUTHORIZATION => HeaderError::TwoAuthorizations,
+                _ => HeaderError::Duplicate,
             });
         }
-        let mut value =
-            HeaderValue::from_str(value).map_err(|_| "no header can carry the value".to_owned())?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| HeaderError::Value)?;
         // Kept out of the compression tables of HTTP/2, and out of anybody's logs.
         value.set_sensitive(true);
         self.0.insert(name, value);
@@ -163,13 +160,13 @@ mod tests {
         assert_eq!(headers.0["cookie"], "a=b");
         assert!(headers.0.values().all(HeaderValue::is_sensitive));
         assert_eq!(format!("{headers:?}"), "SecretHeaders(not shown)");
-        assert!(headers.add_bearer("another").unwrap_err().contains("give one"));
+        assert!(headers.add_bearer("another").unwrap_err().to_string().contains("give one"));
     }
 
     #[test]
     fn what_is_wrong_is_said_without_the_value() {
         for token in ["", "\n", "s3cret\n\n", "s3 cret", "s3cret\0", "s3cret\u{e9}"] {
-            let why = SecretHeaders::default().add_bearer(token).unwrap_err();
+            let why = SecretHeaders::default().add_bearer(token).unwrap_err().to_string();
             assert!(!why.contains("s3"), "{why}");
         }
         for (lines, part) in [
@@ -191,7 +188,7 @@ mod tests {
             ("User-Agent: s3cret", "only the client"),
             ("Accept-Encoding: s3cret", "only the client"),
         ] {
-            let why = SecretHeaders::default().add_lines(lines).unwrap_err();
+            let why = SecretHeaders::default().add_lines(lines).unwrap_err().to_string();
             assert!(why.contains(part) && !why.contains("s3"), "{lines:?}: {why}");
         }
         assert!(SecretHeaders::default().add_bearer(&"x".repeat(MAX_VALUE)).is_err());

@@ -37,7 +37,7 @@ fn send(transport: impl Transport + 'static, log: &str) -> Result<(), String> {
     let dispatcher =
         Dispatcher::new(DispatcherConfig { channels: vec![channel], ..DispatcherConfig::default() }).unwrap();
     let log = LogName { name: log.to_owned(), origin: "o".to_owned() };
-    dispatcher.test(&log, NOW).remove(0).1
+    dispatcher.test(&log, NOW).remove(0).1.map_err(|error| error.to_string())
 }
 
 fn shell(script: &str) -> CommandTransport {

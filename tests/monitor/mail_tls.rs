@@ -91,7 +91,7 @@ impl Server {
             Dispatcher::new(DispatcherConfig { channels: vec![channel], ..DispatcherConfig::default() })
                 .unwrap();
         let log = LogName { name: "l".to_owned(), origin: "o".to_owned() };
-        dispatcher.test(&log, 1_900_000_000_000).remove(0).1
+        dispatcher.test(&log, 1_900_000_000_000).remove(0).1.map_err(|error| error.to_string())
     }
 
     fn told(&self) -> (Vec<String>, Vec<String>) {
