@@ -1,18 +1,18 @@
-//! Secrets that open a log which is not public. They are sent to its origin and shown to nobody:
-//! no error here repeats a value, nor anything that could turn out to be one.
+//! Secrets for a log that is not public. They are sent to its origin and never shown: no error here contains a
+//! value, nor anything that may turn out to be one.
 
 use super::header_error::HeaderError;
 use super::secrets::Secrets;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 
-/// More headers than this are a slip: the wrong file.
+/// More headers than this are a mistake, such as the wrong file.
 pub(super) const MAX_HEADERS: usize = 32;
 
-/// The longest value. Common servers take 8 KiB of headers in all.
+/// The longest value. Common servers accept 8 KiB of headers in all.
 pub(super) const MAX_VALUE: usize = 8 * 1024;
 
-/// Headers that say how a message is carried, what we ask for and who we are: the client's own.
+/// Headers about the transfer, the accepted answers and the client: only the client sets them.
 const NOT_YOURS: [&str; 14] = [
     "host",
     "content-length",
@@ -30,15 +30,15 @@ const NOT_YOURS: [&str; 14] = [
     "range",
 ];
 
-/// Headers with secret values. `Debug` shows none of them, not even their names.
+/// Headers with secret values. `Debug` shows neither values nor names.
 #[derive(Clone, Default)]
 pub struct SecretHeaders(HeaderMap);
 
-/// Shorter secrets than this are not looked for in what a server sends.
+/// The shortest secret, in bytes, that is searched for in what a server sends.
 pub(super) const MIN_SECRET: usize = 4;
 
 impl SecretHeaders {
-    /// Adds `Authorization: Bearer` with this token; one line end after it is taken away.
+    /// Adds `Authorization: Bearer` with this token, after removing one line end from it.
     ///
     /// # Errors
     /// The token is empty, has a character that a token cannot have, or is a second secret for `Authorization`.
@@ -53,7 +53,7 @@ impl SecretHeaders {
         self.add(AUTHORIZATION, &format!("Bearer {token}"))
     }
 
-    /// Adds headers, each a line `Name: value`; empty lines are passed over.
+    /// Adds headers, each on a line `Name: value`. Empty lines are skipped.
     ///
     /// # Errors
     /// There is no header, or a line is not one: [`HeaderError::Line`] with its number.
@@ -98,7 +98,7 @@ impl SecretHeaders {
             });
         }
         let mut value = HeaderValue::from_str(value).map_err(|_| HeaderError::Value)?;
-        // Kept out of the compression tables of HTTP/2, and out of anybody's logs.
+        // Keeps the value out of the HTTP/2 compression tables and out of logs.
         value.set_sensitive(true);
         self.0.insert(name, value);
         Ok(())
@@ -109,7 +109,7 @@ impl SecretHeaders {
         self.0.is_empty()
     }
 
-    /// Adds what must not be repeated to anybody.
+    /// Adds the values to the secrets that must not be shown.
     pub(super) fn hide_in(&self, secrets: &mut Secrets) {
         for (name, value) in &self.0 {
             value.to_str().into_iter().for_each(|value| secrets.add_header(name.as_str(), value));
@@ -137,7 +137,7 @@ fn without_line_end(text: &str) -> &str {
     text.strip_suffix('\r').unwrap_or(text)
 }
 
-/// Whether `host`, as a URL has it, is this machine, so that nobody is on the way to it.
+/// Whether `host`, as written in a URL, is this machine, so that nobody can read the traffic on its way.
 pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     match address.parse::<std::net::IpAddr>() {
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sent() {
+    fn headers_are_sent_as_given() {
         let mut headers = SecretHeaders::default();
         headers.add_bearer("s3cret.token==\r\n").unwrap();
         headers.add_lines("X-Api-Key:  k3y with space \r\n\nCookie: a=b\n").unwrap();
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_the_value() {
+    fn errors_never_show_the_value() {
         for token in ["", "\n", "s3cret\n\n", "s3 cret", "s3cret\0", "s3cret\u{e9}"] {
             let why = SecretHeaders::default().add_bearer(token).unwrap_err().to_string();
             assert!(!why.contains("s3"), "{why}");

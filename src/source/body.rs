@@ -1,4 +1,6 @@
-//! Reading a body: bounded in bytes, as it is sent and as it is, and large ones one at a time.
+//! Reads a body: bounded in bytes, both as sent and as decoded. Only one large body is read at a time.
+//!
+//! Lengths are added with saturation because each sum is compared with a limit below `usize::MAX`.
 
 use super::coding::{Codings, DecodedTooLong};
 use super::failure::FetchFailure;
@@ -10,14 +12,14 @@ use std::io::{self, BufRead as _, ErrorKind};
 use std::time::Duration;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
-/// What each of several bodies may hold at once without waiting for the others. Ordinary bundles
-/// are shorter; eight of the longest together would be 128 MiB.
+/// How much each body may hold without waiting for the others. Ordinary bundles are shorter; eight of the
+/// longest together would take 128 MiB.
 const LARGE_BODY: usize = 2 * 1024 * 1024;
 
-/// Lets one body at a time grow past [`LARGE_BODY`], so that what many threads hold does not add up.
+/// Lets one body at a time grow past [`LARGE_BODY`], which bounds the memory of many threads together.
 pub(super) struct LargeBodyLimit(Semaphore);
 
-/// The right to grow past [`LARGE_BODY`], once there is need for it.
+/// The permit to grow past [`LARGE_BODY`], once it is needed.
 type LargeBodyPermit<'a> = Option<Result<SemaphorePermit<'a>, AcquireError>>;
 
 impl LargeBodyLimit {
@@ -25,8 +27,8 @@ impl LargeBodyLimit {
         LargeBodyLimit(Semaphore::new(1))
     }
 
-    /// The whole body, out of its codings, if it has at most `limit` bytes. Of a longer one no more than
-    /// a chunk past the limit was ever held.
+    /// The whole decoded body, if it has at most `limit` bytes. Of a longer body, at most one chunk past the
+    /// limit is ever held.
     pub(super) async fn read(
         &self,
         mut response: Response,
@@ -43,7 +45,7 @@ impl LargeBodyLimit {
                 false => Err(FetchFailure::TooLarge),
             };
         match sent {
-            // Too long as it was sent says nothing of how long it is.
+            // The length as sent does not tell how long the decoded body is.
             Err(FetchFailure::TooLarge) if !codings.is_none() => Err(FetchFailure::Refused(format!(
                 "as {codings} (Content-Encoding) alone it is longer than {most} bytes, and the file itself may have \
                  {limit}"
@@ -80,7 +82,7 @@ impl LargeBodyLimit {
         }
     }
 
-    /// Waits until a body may have so many bytes.
+    /// Waits until the body may grow to `length` bytes.
     async fn make_room<'a>(
         &'a self,
         length: usize,
@@ -120,7 +122,7 @@ impl LargeBodyLimit {
     }
 }
 
-/// A body that does not come out of its codings, as where it was cut or changed on its way.
+/// The failure of a body that cannot be decoded, for example because it was cut or changed on its way.
 fn decoding_failure(codings: &Codings, error: &io::Error) -> FetchFailure {
     if error.get_ref().is_some_and(|cause| cause.is::<DecodedTooLong>()) {
         return FetchFailure::Refused(format!("sent as {codings} (Content-Encoding): {error}"));
@@ -133,11 +135,12 @@ fn decoding_failure(codings: &Codings, error: &io::Error) -> FetchFailure {
     })
 }
 
-/// How much of an answer that is not needed is read, and for how long.
+/// How many bytes of an unneeded response are read, and for how long.
 const DRAIN: (usize, Duration) = (64 * 1024, Duration::from_millis(250));
 
-/// Reads what is left of an answer that is not needed: a connection with an unread answer on it is
-/// lost, and a log that says "not there" to many requests would see a new one for each. Gives how it began.
+/// Reads the rest of a response that is not needed, and returns its beginning. A connection with an unread
+/// response on it is lost, and a log that answers "not there" to many requests would see a new connection for
+/// each.
 pub(super) async fn drain(mut response: Response) -> Vec<u8> {
     let (room, time) = DRAIN;
     let mut read = Vec::new();
@@ -150,7 +153,7 @@ pub(super) async fn drain(mut response: Response) -> Vec<u8> {
             }
         }
     };
-    // Not in time: the connection is lost, which is all that would be won.
+    // If it takes too long, only the connection is lost.
     let _ = tokio::time::timeout(time, reading).await;
     read
 }
@@ -165,12 +168,12 @@ mod tests {
     const CHUNK: usize = 64 * 1024;
 
     #[test]
-    fn large_bodies_do_not_add_up() {
+    fn large_bodies_are_read_one_at_a_time() {
         const BODY: usize = 16 * 1024 * 1024;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
         let (large_bodies, held, peak) = (LargeBodyLimit::new(), AtomicUsize::new(0), AtomicUsize::new(0));
-        // Waiting for the others is not held against a body, however many there are.
+        // Time spent waiting for other bodies does not count against a body.
         let options = HttpOptions { attempt_timeout: Duration::from_secs(2), ..HttpOptions::default() };
         std::thread::scope(|scope| {
             for _ in 0..8 {
@@ -179,7 +182,7 @@ mod tests {
                     budget.begin_attempt().unwrap();
                     let mut left = BODY;
                     let chunks = async || {
-                        // Slow enough that all eight are under way together.
+                        // Slow enough that all eight are read together.
                         tokio::time::sleep(Duration::from_micros(200)).await;
                         let size = CHUNK.min(left);
                         left -= size;
@@ -193,7 +196,7 @@ mod tests {
             }
         });
         let most = 8 * (LARGE_BODY + CHUNK) + BODY;
-        // A body that is done lets the next one in before this test has counted it out.
+        // A finished body lets the next one in before this test has subtracted it.
         let slack = 1024 * 1024;
         let peak = peak.into_inner();
         assert!(peak > BODY && peak <= most + slack, "{peak} of {most} bytes");

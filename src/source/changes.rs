@@ -1,9 +1,12 @@
-//! Whether a directory changes while it is read: a copy that is under way, however slow, is no gap.
+//! Detects that a directory changes while it is read: a copy in progress, however slow, is not a gap.
 //!
-//! Only once something is missing or wrong does anybody look. Then a summary is taken of the log's files: of each its
-//! name, its length and when it was changed last. Another one is taken before the log is accused; where the two differ,
-//! somebody is writing there, and what was read is not what will be. What the summary costs is bounded, and so is what
-//! all of a run cost together.
+//! Nothing is recorded until something is missing or wrong. Then a summary of the log's files is taken: the
+//! name, the length and the time of the last change of each. A second summary is taken before the log is
+//! accused. If the two differ, somebody is writing to the directory, and what was read is not final. The cost
+//! of one summary is bounded, and so is the cost of all summaries of a run.
+//!
+//! Counters saturate: `left` at zero, where no further summary is taken, and `entries` at a bound that
+//! [`MAX_ENTRIES`] keeps far away.
 
 use super::FetchError;
 use super::stop::Stop;
@@ -14,36 +17,36 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-/// Files and folders in one summary: those of a log of ten million entries and more. The folders changed last come
-/// first, so that a copy into a larger log is seen as well.
+/// Files and folders in one summary: enough for a log of more than ten million entries. The folders changed
+/// last are read first, so that a copy into a larger log is noticed as well.
 const MAX_ENTRIES: usize = 100_000;
 
-/// The same for all summaries of one run. A log of which much is missing keeps nobody here.
+/// The same for all summaries of one run, so that a log with many missing files does not slow the run down.
 const MAX_TOTAL: usize = 20 * MAX_ENTRIES;
 
-/// What a tiled log has below its prefix (specification section 4). Whatever else lies there, the mirror perhaps, is
-/// none of the log's.
+/// What a tiled log has below its prefix (specification section 4). Anything else there, such as the mirror,
+/// does not belong to the log.
 const LOG_PATHS: [&str; 5] = ["checkpoint", "sth", "tile", "reveal", "anchor"];
 
 const CHANGING: &str = "something is missing or wrong there, and the directory was changing while it was read, as it does \
                         while it is being copied: run again when the copy is complete";
 
-/// The changes of one directory.
+/// Detects changes of one directory.
 pub(super) struct ChangeDetector {
     root: PathBuf,
     stop: Stop,
     seen: Mutex<Seen>,
 }
 
-/// What was seen of them in one run.
+/// The state of one run.
 struct Seen {
-    /// A directory that changes is not accused.
+    /// Whether a changing directory is not held against the log.
     tolerate_changes: bool,
     first: Option<Summary>,
-    /// Entries that may still be looked at.
+    /// Entries that may still be read.
     left: usize,
     changed: bool,
-    /// Something was not held against the log for it.
+    /// Whether an accusation was withheld because of a change.
     tolerated: bool,
 }
 
@@ -58,15 +61,15 @@ impl ChangeDetector {
         ChangeDetector { root, stop, seen: Mutex::new(Seen::new(true)) }
     }
 
-    /// Another run begins.
+    /// Starts a run.
     pub(super) fn start_run(&self, tolerate_changes: bool) {
         *self.seen() = Seen::new(tolerate_changes);
     }
 
-    /// Something is missing or wrong. The first time, the directory is looked at as it is now.
+    /// Records that something is missing or wrong. The first call takes the first summary.
     ///
     /// # Errors
-    /// That the run was told to stop.
+    /// The run was told to stop.
     pub(super) fn suspect(&self) -> Result<(), FetchError> {
         let mut seen = self.seen();
         if seen.tolerate_changes && seen.first.is_none() {
@@ -75,10 +78,10 @@ impl ChangeDetector {
         Ok(())
     }
 
-    /// That what is still missing or wrong may be held against the log.
+    /// Returns whether what is still missing or wrong may be held against the log.
     ///
     /// # Errors
-    /// The directory changed since something was first suspected; or the run was told to stop.
+    /// The directory changed since the first [`suspect`](Self::suspect), or the run was told to stop.
     pub(super) fn confirm(&self) -> Result<(), FetchError> {
         let mut seen = self.seen();
         if !seen.tolerate_changes {
@@ -95,7 +98,7 @@ impl ChangeDetector {
         }
     }
 
-    /// Whether something was not held against the log in this run.
+    /// Whether an accusation was withheld in this run.
     pub(super) fn tolerated_change(&self) -> bool {
         self.seen().tolerated
     }
@@ -112,16 +115,16 @@ impl ChangeDetector {
     }
 }
 
-/// The log's files as they are at one moment.
+/// The log's files at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Summary {
     entries: usize,
-    /// Over all of them, in whatever order they were met.
+    /// A digest over all of them, independent of their order.
     digest: u64,
 }
 
 impl Summary {
-    /// Of the first `most` of them; `None` where the run was told to stop.
+    /// Summarises the first `most` entries; `None` if the run was told to stop.
     fn of(root: &Path, most: usize, stop: &Stop) -> Option<Summary> {
         let mut summary = Summary { entries: 0, digest: 0 };
         let mut folders = BinaryHeap::new();
@@ -161,8 +164,8 @@ impl Summary {
     }
 }
 
-/// What differs where a file was written to: its length, when it was written last, and on Unix when anything about it
-/// was changed last, as a copy that keeps times sets the former back.
+/// What changes when a file is written: its length, its modification time, and on Unix the time of its last
+/// status change, because a copy that keeps times sets the modification time back.
 fn stamp(metadata: &Metadata) -> (u64, Option<SystemTime>, [i64; 2]) {
     #[cfg(unix)]
     let changed = {
@@ -198,7 +201,7 @@ mod tests {
         ChangeDetector::new(root.to_owned(), Stop::default())
     }
 
-    /// Sets the time back to what it was, as a copy does that keeps times.
+    /// Restores the modification time, as a copy that keeps times does.
     fn keeping_time(path: &Path, change: impl FnOnce()) {
         let before = fs::metadata(path).unwrap().modified().unwrap();
         change();
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_as_it_is_does_not_change() {
+    fn an_unchanged_log_is_confirmed() {
         let home = a_log();
         let changes = changes(home.path());
         changes.suspect().unwrap();
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_change_is_seen() {
+    fn every_kind_of_change_is_detected() {
         let grown = |root: &Path| write(root, "tile/0/000.p/7", b"tile and more");
         let cut = |root: &Path| write(root, "checkpoint", b"he");
         let new = |root: &Path| write(root, "tile/entries/.000.a1B2c3", b"");
@@ -241,7 +244,7 @@ mod tests {
             assert!(matches!(&error, FetchError::Unavailable { .. }), "{n}: {error:?}");
             assert!(error.to_string().ends_with("run again when the copy is complete"), "{n}: {error}");
             assert!(changes.tolerated_change(), "{n}");
-            // What was seen once holds for the run, and no longer.
+            // A change that was seen counts until the end of the run.
             assert!(changes.suspect().is_ok() && changes.confirm().is_err(), "{n}");
             changes.start_run(true);
             assert!(
@@ -253,11 +256,11 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_copy_that_keeps_times_is_seen() {
+    fn a_copy_that_keeps_times_is_detected() {
         let home = a_log();
         let changes = changes(home.path());
         changes.suspect().unwrap();
-        // The clock of a file system may tick no more than some hundred times a second.
+        // The clock of a file system may tick only a few hundred times a second.
         let path = home.path().join("checkpoint");
         let before = Summary::of(home.path(), MAX_ENTRIES, &Stop::default());
         while Summary::of(home.path(), MAX_ENTRIES, &Stop::default()) == before {
@@ -267,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_not_be_forgiven_is_not_looked_at() {
+    fn without_tolerance_no_summary_is_taken() {
         let home = a_log();
         let changes = changes(home.path());
         changes.start_run(false);
@@ -294,9 +297,9 @@ mod tests {
         assert_eq!((changes.confirm(), changes.seen().left), (Ok(()), 0), "nobody looks any more");
     }
 
-    /// Of a log that is too large to be looked at whole, the place where somebody writes is looked at first.
+    /// In a log that is too large for one summary, the folders changed last are read first.
     #[test]
-    fn where_somebody_writes_is_looked_at_first() {
+    fn recently_changed_folders_are_read_first() {
         let home = a_log();
         for n in 0..50 {
             write(home.path(), &format!("tile/0/x{n:03}/000"), b"");
@@ -315,7 +318,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_folder_that_holds_itself_ends() {
+    fn a_folder_loop_ends() {
         let home = a_log();
         std::os::unix::fs::symlink(home.path().join("tile"), home.path().join("tile/again")).unwrap();
         let changes = changes(home.path());
@@ -324,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_told_to_stop_accuses_nobody() {
+    fn a_stopped_run_accuses_nobody() {
         let home = a_log();
         let changes = changes(home.path());
         changes.suspect().unwrap();

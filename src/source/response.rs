@@ -1,4 +1,4 @@
-//! What the status and the headers of an answer say, before any of its body is read.
+//! Judges the status and the headers of a response, before any of its body is read.
 
 use super::coding::Codings;
 use super::escapes::utf8_or_latin1;
@@ -13,7 +13,8 @@ pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// The codings of the body of an answer that has the file. `required` as in [`FileRequest`](super::tiled::FileRequest).
+/// The content codings of a response that has the file. `required` is as in
+/// [`FileRequest`](super::tiled::FileRequest).
 pub(super) fn check(response: &Response, required: bool) -> Result<Codings, FetchFailure> {
     check_status(response, required)?;
     check_transfer(response)?;
@@ -26,7 +27,7 @@ fn check_status(response: &Response, required: bool) -> Result<(), FetchFailure>
     match status.as_u16() {
         200 => Ok(()),
         404 | 410 => Err(FetchFailure::Absent),
-        // An object store that does not let everybody list what it has says so of everything that it does not have.
+        // An object store that forbids listing answers 403 for every file that it does not have.
         403 if !required => Err(FetchFailure::Absent),
         400 | 416 | 422 => Err(FetchFailure::Rejected(format!("HTTP {status}"))),
         408 | 425 | 429 | 500..=599 => Err(FetchFailure::Failed {
@@ -41,7 +42,7 @@ fn check_status(response: &Response, required: bool) -> Result<(), FetchFailure>
     }
 }
 
-/// Chunks are the client's; a coding of the transfer besides, which nobody may send unasked, it leaves in the body.
+/// The client decodes chunks. Any other transfer coding, which nobody may send unasked, would stay in the body.
 fn check_transfer(response: &Response) -> Result<(), FetchFailure> {
     for value in values(response, &TRANSFER_ENCODING) {
         for coding in value.split(',').map(str::trim) {
@@ -56,15 +57,15 @@ fn check_transfer(response: &Response) -> Result<(), FetchFailure> {
     Ok(())
 }
 
-/// The `Content-Type`, where it is that of a web page. Sites that answer every path with a page, and log-in pages,
-/// say 200 as well.
+/// The `Content-Type`, if it is that of a web page. Sites that answer every path with a page, and log-in pages,
+/// answer 200 as well.
 pub(super) fn page_type(response: &Response) -> Option<String> {
     let kind = header(response, &CONTENT_TYPE)?;
     let lower = kind.trim_start().to_ascii_lowercase();
     (lower.starts_with("text/html") || lower.starts_with("application/xhtml")).then_some(kind)
 }
 
-/// What to say of a body that is labelled as a web page and begins so.
+/// The failure for a body that is labelled as a web page and begins with these bytes.
 pub(super) fn page(kind: &str, beginning: &[u8]) -> FetchFailure {
     let text = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning).trim_ascii_start();
     let is_page = match text {
@@ -80,8 +81,8 @@ pub(super) fn page(kind: &str, beginning: &[u8]) -> FetchFailure {
     })
 }
 
-/// A header as text. What is not UTF-8 is Latin-1, which headers were before: replacement characters would hide what it
-/// repeats.
+/// The first value of a header as text. A value that is not UTF-8 is read as Latin-1, the encoding of headers
+/// before: replacement characters would hide a secret that it repeats.
 pub(super) fn header(response: &Response, name: &HeaderName) -> Option<String> {
     values(response, name).next()
 }
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_told_from_a_file_with_the_label_of_one() {
+    fn a_mislabelled_file_is_not_a_page() {
         let said = |beginning: &[u8]| match page("text/html; charset=utf-8", beginning) {
             FetchFailure::Refused(why) => why,
             _ => panic!("not refused"),

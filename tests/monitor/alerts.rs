@@ -319,7 +319,8 @@ fn two_channels_of_one_name_are_wrong_usage() {
         Dispatcher::new(DispatcherConfig { channels, ..DispatcherConfig::default() })
             .err()
             .unwrap()
-            .to_string().contains("two alert channels")
+            .to_string()
+            .contains("two alert channels")
     );
 }
 
