@@ -1,5 +1,5 @@
-//! What this machine has run out of while something was asked for: descriptors, threads, memory. It looks like a server
-//! that cannot be reached, and is none: nothing was asked of anybody.
+//! Detects that this machine has run out of a resource: descriptors, threads, memory. The symptom looks like an
+//! unreachable server, but no request was made.
 
 use super::runtime::check_free_descriptors;
 use std::error::Error;
@@ -9,24 +9,25 @@ use std::sync::OnceLock;
 /// Descriptors that one more look-up or connection needs.
 const CONNECTION_DESCRIPTORS: usize = 2;
 
-/// The first lack for which something was not asked for; nothing that went well in the end.
+/// The first exhausted resource that made a fetch fail. A fetch that succeeded on a later attempt is not
+/// recorded.
 #[derive(Debug, Default)]
 pub struct ResourceExhaustion(OnceLock<String>);
 
 impl ResourceExhaustion {
-    /// Takes note of one, in words that are escaped.
+    /// Records an exhausted resource. The text must be escaped.
     pub fn record(&self, what: String) {
-        // The first says enough.
+        // Only the first is kept.
         let _ = self.0.set(what);
     }
 
-    /// What was noted.
+    /// The recorded resource.
     pub fn recorded(&self) -> Option<String> {
         self.0.get().cloned()
     }
 }
 
-/// What this machine has run out of, where that is among the causes of an error.
+/// The exhausted resource, if that is among the causes of an error.
 pub(super) fn exhaustion_in(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(cause) = next {
@@ -38,22 +39,23 @@ pub(super) fn exhaustion_in(error: &(dyn Error + 'static)) -> Option<String> {
     None
 }
 
-/// The same of an error of the system, or of what is wrapped in it.
+/// The same for an I/O error, or for an error wrapped in it.
 pub fn exhaustion_of(error: &io::Error) -> Option<String> {
     if has_run_out(error) {
-        return Some(said(error));
+        return Some(message(error));
     }
-    // The cause of a wrapped error is not that error, but what is behind it.
+    // `source()` of a wrapped error skips the error itself.
     error.get_ref().and_then(|inner| exhaustion_in(inner))
 }
 
-/// The same of a connection that did not come about: what looks names up does not always say why it could not.
+/// The same for a failed connection. A resolver does not always tell why it failed, so this also tests whether
+/// descriptors are free.
 pub fn exhaustion_in_connecting(error: &(dyn Error + 'static)) -> Option<String> {
     exhaustion_in(error)
-        .or_else(|| check_free_descriptors(CONNECTION_DESCRIPTORS).err().map(|error| said(&error)))
+        .or_else(|| check_free_descriptors(CONNECTION_DESCRIPTORS).err().map(|error| message(&error)))
 }
 
-fn said(error: &io::Error) -> String {
+fn message(error: &io::Error) -> String {
     format!(
         "this machine has run out of something ({error}): close other programs or raise its limits (ulimit -n, ulimit -u), \
          then run again"
@@ -64,7 +66,7 @@ fn said(error: &io::Error) -> String {
 fn has_run_out(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        // EAGAIN is what a thread that cannot be had is.
+        // EAGAIN is the error if no thread can be created.
         Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN)
     )
 }
@@ -79,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lack_is_found_however_deep() {
+    fn a_nested_exhaustion_is_found() {
         for (code, expected) in [
             (libc::EMFILE, true),
             (libc::ENFILE, true),
@@ -100,13 +102,13 @@ mod tests {
                 error = io::Error::other(error);
             }
         }
-        // What a server may say counts for nothing.
+        // The text of a server does not count.
         assert_eq!(exhaustion_of(&io::Error::other("Too many open files (os error 24)")), None);
         assert_eq!(exhaustion_of(&io::Error::from(io::ErrorKind::WouldBlock)), None);
     }
 
     #[test]
-    fn the_first_lack_is_kept() {
+    fn the_first_resource_is_kept() {
         let exhaustion = ResourceExhaustion::default();
         assert_eq!(exhaustion.recorded(), None);
         exhaustion.record("one".to_owned());

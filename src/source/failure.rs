@@ -1,4 +1,4 @@
-//! Why one attempt at one file brought nothing, kept apart by what is done then.
+//! Why one attempt to fetch one file failed, separated by what to do next.
 
 use super::requests::RequestOutcome;
 use super::retry::Expired;
@@ -6,24 +6,24 @@ use super::stop::Stop;
 use humantime::format_duration;
 use std::time::Duration;
 
-/// Why one attempt brought nothing.
+/// Why one attempt failed.
 pub(super) enum FetchFailure {
     Absent,
     TooLarge,
-    /// The question is said to be wrong.
+    /// The server rejects the request as invalid.
     Rejected(String),
     Refused(String),
-    /// No connection, and none the next time either: what was said, and what is to be changed.
+    /// No trusted connection, now or on a retry: the error, and what to change.
     Untrusted(String, &'static str),
-    /// This machine has run out of something, and what: nobody was asked.
+    /// This machine has run out of this resource, and made no request.
     ResourceExhausted(String),
     Failed {
         cause: String,
-        /// [`RequestOutcome::Busy`]: the server as a whole is, and not one of its answers late.
+        /// [`RequestOutcome::Busy`] if the whole server is busy, and not only one answer late.
         outcome: RequestOutcome,
         retry_after: Option<Duration>,
     },
-    /// The whole run is over, and why.
+    /// The whole run has ended, and why.
     RunEnded(String),
 }
 
@@ -32,7 +32,7 @@ impl FetchFailure {
         FetchFailure::Failed { cause: cause.into(), outcome: RequestOutcome::Failed, retry_after: None }
     }
 
-    /// How the request came out, if it was made.
+    /// The outcome of the request, if one was made.
     pub(super) fn outcome(&self) -> Option<RequestOutcome> {
         match self {
             FetchFailure::Absent => Some(RequestOutcome::NotThere),
@@ -40,7 +40,7 @@ impl FetchFailure {
             FetchFailure::Rejected(_) | FetchFailure::Refused(_) => Some(RequestOutcome::Refused),
             FetchFailure::Untrusted(..) | FetchFailure::ResourceExhausted(_) => Some(RequestOutcome::Failed),
             FetchFailure::Failed { outcome, .. } => Some(*outcome),
-            // Ours to end, and nothing of the server's.
+            // We ended the run; the server did nothing.
             FetchFailure::RunEnded(_) => None,
         }
     }
@@ -63,7 +63,7 @@ impl From<Expired> for FetchFailure {
     }
 }
 
-/// For people: what is left of a resource's time is no round number.
+/// Rounds for display: the rest of a budget is seldom a round number.
 fn rounded(time: Duration) -> humantime::FormattedDuration {
     let whole = if time.as_secs() < 10 { Duration::from_millis(1) } else { Duration::from_secs(1) };
     let rest = time.as_nanos().checked_rem(whole.as_nanos()).unwrap_or_default();

@@ -1,7 +1,7 @@
-//! A log over HTTP(S), read as from a server that is slow, broken or hostile.
+//! A log over HTTP(S). The server may be slow, broken or hostile.
 //!
-//! Bounded in bytes (as sent and as decoded), time, rate and redirects. TLS says whom we talk to; it
-//! proves nothing about the log, whose signature on its heads does.
+//! Every fetch is bounded in bytes (as sent and as decoded), time, rate and redirects. TLS identifies the
+//! server; it proves nothing about the log, whose signature on its heads does.
 
 use super::auth::is_loopback;
 use super::body::{LargeBodyLimit, drain};
@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-/// Same-origin redirects followed for one file: one to move the log, one to tidy the path, one more.
+/// Same-origin redirects followed for one file: one for a moved log, one for path normalisation, one spare.
 const MAX_REDIRECTS: usize = 3;
 
 /// The files below one URL.
@@ -44,9 +44,9 @@ pub struct Http {
     deadline: Option<Timer>,
     limiter: Limiter,
     large_bodies: LargeBodyLimit,
-    /// Something was served.
+    /// Whether the server has served something.
     served: AtomicBool,
-    /// What a server may know and must not get printed or stored by sending it back.
+    /// Secrets that the server knows, and that must not be printed or stored if it sends them back.
     secrets: Secrets,
     exhaustion: ResourceExhaustion,
     handle: Handle,
@@ -54,7 +54,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// The log below the `http://` or `https://` URL `text`. Connects to nothing yet.
+    /// The log below the `http://` or `https://` URL `text`. Does not connect yet.
     ///
     /// # Errors
     /// [`OpenError`], which is wrong usage.
@@ -70,11 +70,11 @@ impl Http {
         Http::at(base, options)
     }
 
-    /// What is below `base`, whose end counts as it is.
+    /// The files below `base`, to which no slash is added.
     pub(super) fn at(mut base: Url, options: &HttpOptions) -> Result<Http, OpenError> {
         let credentials = take_credentials(&mut base);
         check_secrets(&base, credentials.is_some(), options)?;
-        // In the clear to this machine, a password must not make a detour over a proxy either.
+        // Over plain http to this machine, a password must not go through a proxy either.
         let direct = credentials.is_some() && base.scheme() == "http";
         let options = &if direct { direct_only(&base, options)? } else { options.clone() };
         let (background, handle) = Background::start()?;
@@ -96,8 +96,8 @@ impl Http {
         })
     }
 
-    /// With texts that are shown nowhere, unless they are too short for that. An answer may well contain them: one
-    /// may be the log's name.
+    /// Hides these texts in messages, unless they are too short. An answer may contain them: one may be the
+    /// log's name.
     pub(super) fn with_hidden(mut self, texts: impl IntoIterator<Item = String>) -> Http {
         texts.into_iter().for_each(|text| self.secrets.add_unshown(&text));
         self
@@ -107,9 +107,9 @@ impl Http {
         format!("{}{path}", self.base)
     }
 
-    /// Each path once, until one is there. A definite "no" goes on to the next path also where it
-    /// is no 404, because some object stores say 403 for what is missing, and some sites an HTML
-    /// page; but that "no" is then what is reported, as it is no proof of absence.
+    /// Tries each path once, until one exists. Any definite refusal leads to the next path, because some object
+    /// stores answer 403 and some sites an HTML page for a missing file. A refusal other than 404 is then what
+    /// is reported, because it does not prove absence.
     async fn try_paths(
         &self,
         wanted: &FileRequest<'_>,
@@ -119,7 +119,7 @@ impl Http {
         for (place, path) in wanted.paths.iter().enumerate() {
             let url = self.url(path);
             let answer = self.ask(&url, wanted, budget).await;
-            // Before the answer is counted: whoever has heard of it may rely on the pause.
+            // Before the answer is counted, so that an observer of the counter can rely on the pause.
             self.pause_all(answer.as_ref().err(), budget);
             let outcome = answer.as_ref().map_or_else(FetchFailure::outcome, |_| Some(RequestOutcome::Ok));
             outcome.into_iter().for_each(|outcome| self.options.requests.count(outcome));
@@ -145,7 +145,7 @@ impl Http {
         Err(first_miss.unwrap_or_else(|| (self.base.to_string(), FetchFailure::Absent)))
     }
 
-    /// One attempt at one file: its redirects, its headers, its body.
+    /// One attempt to fetch one file: redirects, headers, body.
     async fn ask(
         &self,
         url: &str,
@@ -158,7 +158,7 @@ impl Http {
         for _ in 0..=MAX_REDIRECTS {
             budget.off_the_clock(self.limiter.acquire()).await?;
             let response = budget.within_attempt(self.send(&url, &place)).await??;
-            place.answered(response.version());
+            place.record_version(response.version());
             let target = match is_redirect(response.status()) {
                 true => self.redirected(&url, &response),
                 false => match (check(&response, wanted.required), page_type(&response)) {
@@ -172,20 +172,19 @@ impl Http {
                     (Err(miss), _) => Err(miss),
                 },
             };
-            // Expired or not, what was in it changes nothing any more.
+            // Its content no longer matters, even if the time expired.
             let _ = budget.within_attempt(drain(response)).await;
             url = target?;
         }
         Err(FetchFailure::Refused(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
-    /// Only ever to the origin of `base`, which is what the secrets are for.
+    /// Sends only to the origin of `base`, for which the secrets are.
     async fn send(&self, url: &Url, place: &ConnectionSlot<'_>) -> Result<Response, FetchFailure> {
         let request = place.client().get(self.with_credentials(url)).headers(self.options.headers.expose());
         let request = request.header(ACCEPT_ENCODING, ACCEPTED);
-        // On the thread of the connections, after what it still has to do: there the connection of
-        // the answer before this becomes free, and is used again instead of a new one. Dropping
-        // the set gives the request up.
+        // Runs on the connection thread after its pending work, so that the connection of the previous answer
+        // is free and is reused. Dropping the set cancels the request.
         let mut sending = JoinSet::new();
         sending.spawn(request.send());
         match sending.join_next().await {
@@ -228,7 +227,7 @@ impl Http {
                 FetchFailure::Failed { cause, retry_after: Some(asked), .. }
                     if !budget.has_time_for(budget.pause(Some(*asked))) =>
                 {
-                    // Nobody waits for it: neither this thread, nor whoever asks for something else.
+                    // The wait would be too long: no thread waits for it.
                     miss = FetchFailure::failed(format!("{cause}; {}", budget.too_long(*asked)));
                     RetryDecision::GiveUp
                 }
@@ -239,11 +238,11 @@ impl Http {
                 | FetchFailure::Refused(_)
                 | FetchFailure::Untrusted(..)
                 | FetchFailure::RunEnded(_) => RetryDecision::GiveUp,
-                // Others may give back what they hold.
+                // Other programs may release resources.
                 FetchFailure::ResourceExhausted(_) => budget.after_failure(None).await,
             };
             if next == RetryDecision::NoTimeLeft && matches!(miss, FetchFailure::Absent) {
-                // One look is too little to accuse the log of a gap.
+                // One look is not enough to accuse the log of a gap.
                 miss = FetchFailure::failed("not there, and no time was left to look again");
             }
             if next != RetryDecision::Retry {
@@ -252,7 +251,8 @@ impl Http {
         }
     }
 
-    /// What a busy server asks of one of our threads, it asks of all, unless nobody has the time to wait for it.
+    /// A pause that a busy server requests from one thread applies to all threads, unless it is longer than the
+    /// remaining time.
     fn pause_all(&self, miss: Option<&FetchFailure>, budget: &RetryBudget<'_>) {
         if let Some(FetchFailure::Failed { outcome: RequestOutcome::Busy, retry_after, .. }) = miss {
             let pause = budget.pause(*retry_after);
@@ -262,19 +262,19 @@ impl Http {
         }
     }
 
-    /// For the client alone, which makes an `Authorization` header of them.
+    /// For the client only, which turns them into an `Authorization` header.
     fn with_credentials(&self, url: &Url) -> Url {
         let mut url = url.clone();
         if let Some((user, password)) = &self.credentials {
-            // These only fail for a URL without a host, which an http URL always has.
+            // These fail only for a URL without a host, and an http URL always has one.
             let _ = url.set_username(user);
             let _ = url.set_password(password.as_deref());
         }
         url
     }
 
-    /// Where the redirect leads, if that is the same origin: another one would be another party
-    /// than the one whose name was given, and must not see the credentials.
+    /// The target of the redirect, if it has the same origin. Another origin is another party than the one that
+    /// the user named, and must not see the credentials.
     fn redirected(&self, from: &Url, response: &Response) -> Result<Url, FetchFailure> {
         let location = header(response, &LOCATION);
         let target = location.as_deref().and_then(|location| from.join(location).ok());
@@ -286,8 +286,8 @@ impl Http {
         if target.origin() == self.base.origin() {
             return Ok(target);
         }
-        // In what the server wrote, as a URL that was parsed has lost its backslashes, and in the URL, which has lost
-        // its `/./` and what else stood in between.
+        // Checks the text from the server, because parsing a URL removes backslashes, and the parsed URL,
+        // because parsing also removes `/./` and the like.
         if location.into_iter().chain([as_parsed]).any(|text| self.secrets.contained_in(&text)) {
             return Err(FetchFailure::Refused(
                 "redirected to another origin, with a secret of yours in the address; not followed"
@@ -301,7 +301,7 @@ impl Http {
         )))
     }
 
-    /// An answer that sends a secret back is none: it would end up in findings and in the mirror.
+    /// Refuses an answer that repeats a secret: it would end up in findings and in the mirror.
     fn check_secrets(&self, found: FetchedFile) -> Result<FetchedFile, FetchFailure> {
         match self.secrets.refusal(&found.bytes) {
             Some(why) => Err(FetchFailure::Refused(why.to_owned())),
@@ -309,7 +309,7 @@ impl Http {
         }
     }
 
-    /// A cause that may be the proxy's, where there is one.
+    /// Adds the proxy to the cause of a failure, if there is one.
     fn with_proxy_named(&self, cause: &str) -> String {
         self.proxy.as_ref().map_or_else(|| cause.to_owned(), |proxy| proxy.with_proxy_named(cause))
     }
@@ -369,7 +369,7 @@ impl Fetcher for Http {
     }
 }
 
-/// Where secrets must not go, and what they would contradict.
+/// Refuses secrets over plain http, and contradictory secrets.
 fn check_secrets(base: &Url, credentials: bool, options: &HttpOptions) -> Result<(), OpenError> {
     let host = base.host_str().unwrap_or_default();
     if (credentials || !options.headers.is_empty()) && base.scheme() != "https" && !is_loopback(host) {
@@ -388,8 +388,8 @@ fn check_secrets(base: &Url, credentials: bool, options: &HttpOptions) -> Result
     Ok(())
 }
 
-/// What goes to the server and to nobody else: header values, and the password of the URL. A proxy's password is none
-/// of the log's business, so an answer that happens to contain it is no less an answer.
+/// The secrets to hide: header values and the password of the URL, which only the server gets, and the password
+/// of the proxy. The log does not know the latter, so an answer that happens to contain it is still valid.
 fn secrets(
     credentials: Option<&(String, Option<String>)>,
     proxy: Option<&Proxy>,
@@ -406,7 +406,7 @@ fn secrets(
     secrets
 }
 
-/// The user and password of a URL, percent-encoded, which it then no longer has.
+/// Removes user and password, which are percent-encoded, from a URL and returns them.
 pub(super) fn take_credentials(url: &mut Url) -> Option<(String, Option<String>)> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
@@ -417,7 +417,7 @@ pub(super) fn take_credentials(url: &mut Url) -> Option<(String, Option<String>)
     Some(credentials)
 }
 
-/// An error with its causes, each said once.
+/// An error with its causes, without repetition.
 pub(super) fn describe(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

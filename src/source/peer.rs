@@ -1,7 +1,7 @@
-//! Where others keep the heads that they were shown: another auditor's history, a witness's newest checkpoint, a
-//! file. As little believed as a log; what comes out of it counts only if the log's key signed it.
+//! Peers: where others keep the heads that they saw. Another auditor's history, a witness's newest checkpoint,
+//! or a file. A peer is trusted no more than a log: its heads count only if the log's key signed them.
 //!
-//! A peer must not hold the audit up: it gets a few seconds, and at most so many bytes.
+//! A peer must not delay the audit: it gets a few seconds and a bounded number of bytes.
 
 use super::document::Document;
 use super::exhaustion::{ResourceExhaustion, exhaustion_of};
@@ -16,34 +16,34 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// For everything that is asked of a peer at once, with all attempts and waits.
+/// The time for one request to a peer, with all attempts and waits.
 const PEER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// For a connection.
+/// The time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A history, or the part of it that is asked for: about 50,000 heads as `heads export` writes them.
+/// The longest history, or part of one: about 50,000 heads as `heads export` writes them.
 const MAX_HISTORY: usize = 32 * 1024 * 1024;
 
-/// Where the heads of a peer are, as the config says it.
+/// Where the heads of a peer are, as the config names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PeerLocation {
-    /// The URL of another auditor's `/heads`, or of what `heads export` wrote.
+    /// The URL of another auditor's `/heads`, or of a file that `heads export` wrote.
     Heads(String),
     /// The monitoring prefix of a C2SP witness.
     Witness(String),
     /// A file.
     File(PathBuf),
-    /// A URL that is taken exactly as it is.
+    /// A URL that is used unchanged.
     Url(String),
 }
 
-/// A peer, not asked yet.
+/// A peer. No request was made yet.
 pub struct Peer {
     name: String,
     id: String,
     transport: PeerTransport,
-    /// Of a file; a document keeps its own.
+    /// For a file; a document has its own.
     exhaustion: ResourceExhaustion,
 }
 
@@ -55,8 +55,8 @@ enum PeerTransport {
 }
 
 impl Peer {
-    /// The peer at a place, for the log with this origin. `options` are those for the log; of its time a peer
-    /// gets a few seconds at most, and its secrets must not be among them.
+    /// The peer at `place`, for the log with this origin. `options` are those for the log, without its secrets;
+    /// the times in them are reduced for a peer.
     ///
     /// # Errors
     /// [`OpenError`], which is wrong usage.
@@ -84,17 +84,17 @@ impl Peer {
         Ok(Peer { name: name.to_owned(), id, transport, exhaustion: ResourceExhaustion::default() })
     }
 
-    /// What it is called.
+    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A digest of where it is: another place is another peer, whatever it is called.
+    /// A digest of its location: another location is another peer, whatever its name.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Where it is, escaped, without anything secret.
+    /// Its location, escaped and without secrets.
     pub fn location(&self) -> String {
         match &self.transport {
             PeerTransport::Heads(document)
@@ -104,13 +104,13 @@ impl Peer {
         }
     }
 
-    /// Whether it can be asked for a part of its history.
+    /// Whether it can serve a part of its history.
     pub fn has_since(&self) -> bool {
         matches!(self.transport, PeerTransport::Heads(_))
     }
 
-    /// Its heads, verbatim; only those that it first saw at `since` (RFC 3339) or later, if it can be asked that
-    /// and knows what is meant.
+    /// Fetches its heads, verbatim. With `since` (RFC 3339), only those that it first saw then or later, if it
+    /// supports that.
     ///
     /// # Errors
     /// [`FetchError`], which says nothing about the log.
@@ -125,7 +125,7 @@ impl Peer {
         }
     }
 
-    /// What this machine had run out of, where the peer could not be asked.
+    /// The resource that this machine had run out of when the peer could not be reached.
     pub fn resource_exhaustion(&self) -> Option<String> {
         match &self.transport {
             PeerTransport::Heads(document)
@@ -145,7 +145,7 @@ fn checkpoint_url(prefix: &str, origin: &str) -> Result<String, OpenError> {
     Ok(format!("{}/{origin_hash}/checkpoint", prefix.trim_end_matches('/')))
 }
 
-/// RetryBudget with a peer: never more than with the log.
+/// The options for a peer: never more time than for the log.
 fn peer_options(options: &HttpOptions) -> HttpOptions {
     HttpOptions {
         connect_timeout: options.connect_timeout.min(CONNECT_TIMEOUT),
@@ -154,7 +154,7 @@ fn peer_options(options: &HttpOptions) -> HttpOptions {
         retries: 2,
         later_retries: 2,
         missing_retries: 0,
-        // The rate is what the log's operator asked for.
+        // The rate limit is for the operator of the log.
         max_rps: None,
         parallelism: 1,
         ..options.clone()
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_witness_is_asked_at_the_hash_of_the_origin() {
+    fn a_witness_url_contains_the_origin_hash() {
         for prefix in ["https://witness.example/w", "https://witness.example/w/"] {
             let made = checkpoint_url(prefix, "log.example").unwrap();
 
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_opens_a_peer_is_not_shown_and_tells_peers_apart() {
+    fn a_peer_id_depends_on_secrets_and_hides_them() {
         let peer = |url: &str| {
             let place = PeerLocation::Heads(url.to_owned());
             Peer::new("them", &place, "log.example", &HttpOptions::default()).map_err(|e| e.to_string())

@@ -1,4 +1,4 @@
-//! So many requests at once, and so many connections.
+//! Limits the number of concurrent requests and of connections.
 
 use super::OpenError;
 use super::client::{client, parallelism};
@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Where requests are made from, one at a time each.
+/// A fixed number of slots, each with one request at a time.
 ///
-/// Over HTTP/1.1 each place has a client and so a connection of its own. Out of one client's pool
-/// the same requests would open more connections than there are pool: it begins a new one
-/// whenever none is free at that instant, and keeps it also where another is free before it stands.
-/// Over HTTP/2 all share the connection of the first.
+/// Over HTTP/1.1 each slot has a client and so a connection of its own. With one client for all, the same
+/// requests would open more connections than there are slots: its pool starts a new connection if none is free
+/// at that instant, and keeps it even if another becomes free before it is established. Over HTTP/2 all slots
+/// share the connection of the first client.
 pub(super) struct ConnectionPool {
     base: Url,
     options: HttpOptions,
@@ -22,11 +22,11 @@ pub(super) struct ConnectionPool {
     /// Whether the last answer came over HTTP/2.
     shared: AtomicBool,
     permits: Semaphore,
-    /// The last one is taken next: its connection is the most likely to be open still.
+    /// Free slots. The one freed last is used next, as its connection is the most likely to be open.
     free: Mutex<Vec<usize>>,
 }
 
-/// A place that is taken; free again when dropped.
+/// A slot in use; dropping it frees the slot.
 pub(super) struct ConnectionSlot<'a> {
     pool: &'a ConnectionPool,
     number: usize,
@@ -47,9 +47,9 @@ impl ConnectionPool {
         })
     }
 
-    /// Waits until one is free.
+    /// Waits for a free slot.
     pub(super) async fn acquire(&self) -> ConnectionSlot<'_> {
-        // Never closed, so that there always is a permit; and there is a number for each permit.
+        // The semaphore is never closed, so there is always a permit, and there is a number for each permit.
         let permit = self.permits.acquire().await.ok();
         let number = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         ConnectionSlot { pool: self, number, _permit: permit }
@@ -57,11 +57,11 @@ impl ConnectionPool {
 }
 
 impl ConnectionSlot<'_> {
-    /// The client to make a request with.
+    /// The client to send a request with.
     pub(super) fn client(&self) -> &Client {
         let ConnectionPool { first, clients, base, options, shared, .. } = self.pool;
         match clients.get(self.number) {
-            // What made the first makes the others.
+            // The first client was built from the same options, so this succeeds.
             Some(own) if self.number > 0 && !shared.load(Relaxed) => {
                 own.get_or_init(|| client(base, options).unwrap_or_else(|_| first.clone()))
             }
@@ -69,14 +69,14 @@ impl ConnectionSlot<'_> {
         }
     }
 
-    /// Takes note of how the server answers.
-    pub(super) fn answered(&self, version: Version) {
+    /// Records the HTTP version of an answer.
+    pub(super) fn record_version(&self, version: Version) {
         self.pool.shared.store(version == Version::HTTP_2, Relaxed);
     }
 }
 
 impl Drop for ConnectionSlot<'_> {
-    /// Before the permit goes, so that whoever gets it finds a number.
+    /// Runs before the permit is released, so that its next holder finds a number.
     fn drop(&mut self) {
         self.pool.free.lock().unwrap_or_else(PoisonError::into_inner).push(self.number);
     }
