@@ -1,7 +1,7 @@
-//! When a directory is looked at again. It may be being copied this very moment, by `rsync` or from a backup, and
-//! what is not there yet, or not all there, is no gap.
+//! Decides when a directory is looked at again. It may be being copied right now, by `rsync` or from a backup,
+//! and a file that is absent or incomplete so far is not a gap.
 //!
-//! A moment is short, and there are few of them: a log of which much is missing keeps nobody here.
+//! Waits are short and few, so that a log with many missing files does not slow the run down.
 
 use super::FetchError;
 use super::options::HttpOptions;
@@ -11,36 +11,36 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Files that stayed missing through all looks, after which every other is believed to be missing at the first look:
-/// one is enough to say that the log has a gap.
+/// After this many files stayed missing through all looks, every other file counts as missing at the first
+/// look: one is enough to say that the log has a gap.
 const MAX_MISSING: usize = 4;
 
-/// Waits for what was there and wrong, after which it is looked at again at once.
+/// The number of waits for files that were wrong. After that they are read again at once.
 const MAX_SETTLE_WAITS: u32 = 8;
 
-/// How soon a wait notices that it is to end.
+/// How often a wait checks whether it must end.
 const STEP: Duration = Duration::from_millis(20);
 
-/// Lets a moment pass; `false` where the run was told to stop.
+/// Waits a moment; `false` if the run was told to stop.
 pub(super) type WaitFn = Box<dyn Fn() -> bool + Send + Sync>;
 
-/// The moments of one directory.
+/// The repeated looks at one directory.
 pub(super) struct Rechecks {
     wait: WaitFn,
-    /// Looks at a missing file besides the first.
+    /// Looks at a missing file after the first.
     retries: u32,
     missing: Mutex<BTreeSet<String>>,
     settled: AtomicU32,
 }
 
 impl Rechecks {
-    /// As for a log over HTTP: as many looks, and as long a wait before each.
+    /// As many looks as for a log over HTTP, with the same wait before each.
     pub(super) fn new(options: &HttpOptions) -> Rechecks {
         let (stop, length) = (options.stop.clone(), options.missing_delay);
         Rechecks::of(options.missing_retries, Box::new(move || wait(&stop, length)))
     }
 
-    /// With a way of their own to let a moment pass.
+    /// The same with another way to wait.
     pub(super) fn with_wait(self, wait: WaitFn) -> Rechecks {
         Rechecks { wait, ..self }
     }
@@ -49,11 +49,11 @@ impl Rechecks {
         Rechecks { wait, retries, missing: Mutex::default(), settled: AtomicU32::new(0) }
     }
 
-    /// What `look` finds, or else what it finds a moment later, and again; then `None`: the file is not there.
-    /// `name` is by what the file is known.
+    /// Looks for a file, and again after a wait as often as the options say. `None` means that the file does
+    /// not exist. `name` identifies the file.
     ///
     /// # Errors
-    /// What `look` fails with, or that the run was told to stop before the last look.
+    /// The error of `look`, or the run was told to stop before the last look.
     pub(super) fn find<T>(
         &self,
         name: &str,
@@ -75,10 +75,10 @@ impl Rechecks {
         Ok(last)
     }
 
-    /// Lets as long pass before what was wrong is looked at again as goes by until a file is missing.
+    /// Waits before a wrong file is read again, as long in total as for a missing file.
     ///
     /// # Errors
-    /// That the run was told to stop.
+    /// The run was told to stop.
     pub(super) fn settle(&self, name: &str) -> Result<(), FetchError> {
         match self.settled.fetch_add(1, Relaxed) < MAX_SETTLE_WAITS {
             true => (0..self.retries).try_for_each(|_| self.wait(name)),
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    /// Rechecks that are counted, and take no time.
+    /// Rechecks whose waits are counted and take no time.
     fn counted(retries: u32) -> (Rechecks, Arc<AtomicU32>) {
         let passed = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&passed);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_of_which_much_is_missing_keeps_nobody() {
+    fn waits_for_missing_files_are_bounded() {
         let (all, passed) = counted(2);
         for _ in 0..3 {
             for n in 0..5_000 {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_late_costs_the_others_no_look() {
+    fn a_late_file_does_not_reduce_later_looks() {
         let (all, passed) = counted(2);
         for n in 0..100 {
             let looks = AtomicU32::new(0);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_called_missing_by_who_was_told_to_stop() {
+    fn a_stopped_run_reports_no_file_missing() {
         let options = HttpOptions { missing_delay: Duration::from_secs(3600), ..HttpOptions::default() };
         options.stop.stop();
         let rechecks = Rechecks::new(&options);

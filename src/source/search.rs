@@ -1,22 +1,25 @@
-//! Finds secrets in a text whose characters may each be spelled in their own way, and have things between them that
-//! nobody sees.
+//! Finds secrets in a text whose characters may each be escaped, and may be separated by invisible characters.
 //!
-//! All forms are looked for at once, from the beginning of the text to its end: at each place stands how much of which
-//! form ends there, once, however many ways lead there. The work is therefore linear in the text, but for forms that
-//! repeat themselves (`aaaa…b`), of which much may end at each place. That is what the budget is for.
+//! All forms are searched in one pass. At each position, each partial match (a form, and how much of it was
+//! read) is kept once, however many ways of decoding lead there. The work is therefore linear in the text,
+//! except for repetitive forms (`aaaa…b`), of which many partial matches may end at each position. A budget
+//! bounds the work for those.
+//!
+//! Positions and lengths are added with saturation: they are bounded by the length of the text, and every use
+//! of one is a checked access.
 
-use super::escapes::{DecodedChar, MAX_ESCAPE_LEN, is_escape_start, read};
+use super::escapes::{DecodedChar, MAX_ESCAPE_LEN, decode_at, is_escape_start};
 use super::normaliser::NormalisedChar;
 use std::ops::Range;
 
-/// A secret in one of its codings.
+/// A secret in one encoding.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct SecretForm {
-    /// Its [letters](super::normaliser), folded if `is_folded`.
+    /// Its normalised [letters](super::normaliser), folded if `is_folded`.
     pub(super) letters: Vec<char>,
     pub(super) coding: SecretEncoding,
     pub(super) is_folded: bool,
-    /// Looked for in answers too, and not in messages alone.
+    /// Whether it is searched for in answers too, and not only in messages.
     pub(super) in_answers: bool,
 }
 
@@ -35,27 +38,27 @@ impl SecretForm {
     }
 }
 
-/// Steps for a text of any length: enough for every ordinary message.
+/// The steps allowed for a text of any length: enough for every ordinary message.
 const BASE_STEPS: usize = 1 << 20;
 
-/// Steps for each byte. Text at random takes about two, as each of its characters
-/// begins few of the forms, and goes on with fewer.
+/// The steps allowed for each byte. Random text takes about two, because each of its characters begins few of
+/// the forms and continues fewer.
 const STEPS_PER_BYTE: usize = 16;
 
-/// So many forms are worth one step more.
+/// One more step per byte is allowed for this many forms.
 const FORMS_PER_STEP: usize = 4;
 
-/// It would take more work than the text is worth.
+/// The search would take more steps than allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct SearchBudgetExceeded;
 
-/// The beginning of a form, read up to where the thread stands.
+/// A form whose beginning was read up to some position.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct PartialMatch {
     form: usize,
-    /// So many of its characters.
+    /// The number of its letters read so far.
     read: usize,
-    /// Where the reading began. Of several, the first counts.
+    /// Where the match began. Of several starts, the first is kept.
     start: usize,
 }
 
@@ -76,7 +79,7 @@ impl<'a> Search<'a> {
         Search { text, forms, first_letters, pending: PendingMatches::new(), left }
     }
 
-    /// The first form that begins at `from` or later, and of those that begin there the longest.
+    /// The first match that begins at `from` or later; of several at that position, the longest.
     pub(super) fn next(&mut self, from: usize) -> Result<Option<Range<usize>>, SearchBudgetExceeded> {
         let mut best: Option<Range<usize>> = None;
         let (mut now, mut readings, mut letters) = (Vec::new(), Vec::new(), NormalisedChar::default());
@@ -99,7 +102,7 @@ impl<'a> Search<'a> {
                 best.is_none() && self.text.get(at).is_some_and(|byte| self.first_letters.may(*byte));
             self.spend(1)?;
             if begins || !now.is_empty() {
-                read(self.text, at, &mut readings);
+                decode_at(self.text, at, &mut readings);
             } else {
                 readings.clear();
             }
@@ -118,13 +121,13 @@ impl<'a> Search<'a> {
         Ok(best)
     }
 
-    /// Steps that are left.
+    /// The remaining steps.
     #[cfg(test)]
     pub(super) fn left(&self) -> usize {
         self.left
     }
 
-    /// A form may begin with any of the letters of a character that has several.
+    /// Begins matches. A form may begin with any letter of a character that has several.
     fn begin(
         &mut self,
         start: usize,
@@ -146,7 +149,7 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Goes on with the letters of a reading, those before `from` left out.
+    /// Continues a match with the letters of a decoded character, without those before `from`.
     fn advance(
         &mut self,
         mut partial: PartialMatch,
@@ -186,12 +189,12 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Which forms a letter may be the first of.
+/// Which forms begin with which letter.
 struct FirstLetters {
-    /// For exact letters and for folded ones: one list for each ASCII letter, and the last for all others, which are
-    /// looked at later.
+    /// For exact and for folded letters: one list for each ASCII letter, and a last one for all other letters,
+    /// which are compared later.
     lists: [Vec<Vec<usize>>; 2],
-    /// The bytes that one may begin with: a text of many megabytes is looked at closely only there.
+    /// The bytes that a match may begin with. A text of many megabytes is examined closely only there.
     bytes: [bool; 256],
 }
 
@@ -215,7 +218,7 @@ impl FirstLetters {
         let mut first_letters = FirstLetters { lists, bytes: [true; 256] };
         let mut letters = NormalisedChar::default();
         let mut begins = |byte: u8| {
-            // Any letter may be the first byte of a character: of one that is wider, or has a mark.
+            // Any letter may begin a multi-byte character: one that is wider, or has a mark.
             if is_escape_start(byte) || byte >= 0xc0 {
                 return true;
             }
@@ -242,7 +245,8 @@ impl FirstLetters {
     }
 }
 
-/// The threads that stand at this place or at one of the next, none of which is further away than a spelling is long.
+/// The partial matches at this position and the next ones, none of which is further away than an escape is
+/// long.
 struct PendingMatches {
     slots: Vec<Vec<PartialMatch>>,
     waiting: usize,
@@ -267,7 +271,7 @@ impl PendingMatches {
         }
     }
 
-    /// Those that stand at this place, each once.
+    /// Takes those at this position, each once.
     fn take(&mut self, at: usize, into: &mut Vec<PartialMatch>) {
         into.clear();
         if let Some(slot) = self.slots.get_mut(at % MAX_ESCAPE_LEN) {
