@@ -1,11 +1,14 @@
-//! Alerts to a program: the JSON on its stdin, and its exit code 0 is the yes.
+//! Sends alerts to a program: the JSON on its stdin. Exit code 0 means that it accepted the alert.
 //!
-//! It is run directly, with no shell, so nothing of an alert can become part of a command. Where this
-//! process is killed between the program's end and the note of it, the program is run again with the same
-//! alert: one that must not act twice keeps the alert's `key`.
+//! The program is run directly, without a shell, so nothing in an alert can become part of a command. If this
+//! process is killed after the program ended and before that was recorded, the program is run again with the
+//! same alert. A program that must not act twice remembers the alert's `key`.
 //!
-//! Its pipes are read and written without blocking, by the one who waits for it: what it leaves running may keep
-//! them for ever, and keeps nothing of ours.
+//! The pipes are non-blocking, and the waiting thread itself reads and writes them: processes that the program
+//! leaves behind may hold its pipes for ever without blocking us.
+//!
+//! Byte counts saturate, far above the bounds that they are compared with, and so does the pause, which is cut
+//! to its cap.
 
 use super::channels::{Delivery, Message, Transport};
 use super::error::SetupError;
@@ -15,10 +18,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// A program that takes longer is killed, and what it started with it.
+/// A program that takes longer is killed, with all processes that it started.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// So much of what it says on stderr is repeated.
+/// How many bytes of its stderr are quoted.
 const MAX_STDERR: usize = 400;
 
 /// A program and its arguments.
@@ -45,7 +48,7 @@ impl CommandTransport {
         }
     }
 
-    /// The same with another time to answer in.
+    /// The same with another time limit.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> CommandTransport {
         CommandTransport { timeout, ..self }
@@ -60,7 +63,7 @@ impl Transport for CommandTransport {
     fn send(&self, message: &Message<'_>) -> Delivery {
         let mut command = std::process::Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-        // A group of its own, so that all of it can be ended.
+        // A process group of its own, so that all its processes can be killed.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = match command.spawn() {
@@ -93,7 +96,7 @@ impl Transport for CommandTransport {
     }
 }
 
-/// What is still to be captured to a program, and what it captured.
+/// The pipes to a running program: what remains to be written to its stdin, and what was read from its stderr.
 struct Pipes {
     stdin: Option<Box<dyn Write>>,
     input: Vec<u8>,
@@ -115,13 +118,13 @@ impl Pipes {
         }
     }
 
-    /// Says and hears what can be now; whether that was anything.
+    /// Writes and reads what is possible now. Returns whether anything was transferred.
     fn transfer(&mut self) -> bool {
         let written = self.write_stdin();
         self.read_stderr() || written
     }
 
-    /// A program that ended without reading all has had its say with its exit code.
+    /// Writes to stdin. A program may end without reading all of it: its exit code decides.
     fn write_stdin(&mut self) -> bool {
         let Some(stdin) = &mut self.stdin else { return false };
         let Some(rest) = self.input.get(self.written..).filter(|rest| !rest.is_empty()) else {
@@ -139,7 +142,7 @@ impl Pipes {
         false
     }
 
-    /// All of it, or a program that says much would stand still.
+    /// Reads stderr to its end, because a program that writes much would block otherwise.
     fn read_stderr(&mut self) -> bool {
         let Some(stderr) = &mut self.stderr else { return false };
         let mut chunk = [0; 4096];
@@ -162,14 +165,15 @@ impl Pipes {
     }
 }
 
-/// Its end, or `None` where it had to be killed.
+/// Waits for the exit status; `None` if the program had to be killed.
 fn wait(child: &mut Child, pipes: &mut Pipes, timeout: Duration) -> io::Result<Option<ExitStatus>> {
     let begun = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
         let moved = pipes.transfer();
         if let Some(status) = child.try_wait()? {
-            // What it captured last; what it input running may say more, for ever.
+            // Reads the rest of its output. A process that it left behind may write for ever, so the number of
+            // reads is bounded.
             for _ in 0..16 {
                 if !pipes.read_stderr() {
                     break;
@@ -190,7 +194,7 @@ fn wait(child: &mut Child, pipes: &mut Pipes, timeout: Duration) -> io::Result<O
     }
 }
 
-/// It, and what it started. It was not waited for yet, so its number is still its own.
+/// Kills the program and what it started. It was not waited for yet, so its process id is not reused.
 fn kill(child: &mut Child) {
     #[cfg(unix)]
     if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
@@ -205,7 +209,7 @@ fn does_not_block(pipe: &impl std::os::fd::AsFd) -> bool {
     rustix::io::ioctl_fionbio(pipe, true).is_ok()
 }
 
-/// Where pipes cannot be told so, a program that reads nothing may hold us up.
+/// Without non-blocking pipes, a program that does not read may block us.
 #[cfg(not(unix))]
 fn does_not_block<T>(_pipe: &T) -> bool {
     true

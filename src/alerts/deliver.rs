@@ -1,8 +1,10 @@
-//! Sending what is due. Nothing is noted as delivered before the other side said yes, and that is noted
-//! at once, alert by alert.
+//! Sends what is due. An alert is recorded as delivered only after the receiver accepted it, and then at once,
+//! alert by alert.
 //!
-//! A channel that is down is left alone until its time comes, ever more rarely, and holds no other up for
-//! longer than one attempt. One alert that is refused does not hold up those behind it.
+//! A failing channel is retried after growing waits, and delays no other channel by more than one attempt. A
+//! refused alert does not delay those after it.
+//!
+//! Counters and times saturate: a saturated time is later than every bound that it is compared with.
 
 use super::error::DeliveryError;
 use super::message::{Alert, AlertKind, LogName, key};
@@ -16,32 +18,32 @@ use std::time::Instant;
 /// The first wait after a failure, in milliseconds; it doubles each time.
 const BACKOFF: u64 = 60 * 1000;
 
-/// So often at least an alert is tried before it is given up: a clock that jumped ahead is no long time.
+/// The fewest attempts before an alert is given up: a clock that jumped ahead is not a long time.
 pub(super) const MIN_ATTEMPTS: u64 = 6;
 
-/// A channel that fails for so long is told of over the others, in milliseconds.
+/// How long a channel must fail, in milliseconds, before the other channels are notified.
 const FAILING_FOR: u64 = 60 * 60 * 1000;
 
-/// So many alerts at most over one channel in one go, so that the next audit is not kept waiting.
+/// The most alerts sent over one channel at a time, so that the next audit is not delayed.
 const MAX_ALERTS_PER_ROUND: u32 = 100;
 
-/// For the same reason: nothing more is begun after so long over one channel, in milliseconds. It may be slow.
+/// For the same reason, no further alert is sent over a slow channel after this time, in milliseconds.
 const MAX_ROUND: u64 = 60 * 1000;
 
-/// What was sent, and what is left.
+/// What was sent, and what remains.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Delivered {
-    /// Taken by their channels.
+    /// Alerts that their channels accepted.
     pub sent: u64,
     /// Attempts that failed.
     pub failed: u64,
-    /// On their way, over the channels that there are.
+    /// Alerts that still wait for the configured channels.
     pub pending: u64,
-    /// When to call again, in Unix milliseconds; `None` where nothing is on its way.
+    /// When to call again, in Unix milliseconds; `None` if no alert waits.
     pub next_try: Option<u64>,
 }
 
-/// The time: what the caller says it is, and what passed since; and whether there is any left.
+/// The current time: the caller's, plus what has passed since; and whether to stop.
 struct Clock<'a> {
     now: u64,
     since: Instant,
@@ -59,15 +61,15 @@ impl Dispatcher {
     /// Sends what is due at `now`, Unix milliseconds.
     ///
     /// # Errors
-    /// Of the mirror. A channel that fails is no error: it is counted, and tried again later.
+    /// The mirror cannot be used. A failing channel is not an error: it is counted, and retried later.
     pub fn deliver(&self, mirror: &mut Mirror, now: u64) -> Result<Delivered> {
         self.deliver_until(mirror, now, &|| false)
     }
 
-    /// The same, but begins nothing more once `stopped` says so. What is left stays in the outbox.
+    /// The same, but sends no further alert once `stopped` returns true. The rest stays in the outbox.
     ///
     /// # Errors
-    /// Of the mirror.
+    /// The mirror cannot be used.
     pub fn deliver_until(
         &self,
         mirror: &mut Mirror,
@@ -103,7 +105,7 @@ impl Dispatcher {
         self.config.channels.iter().try_for_each(&mut deliver)
     }
 
-    /// Tells over the other channels of one that fails for long, and of one that delivers again.
+    /// Notifies the other channels of a channel that keeps failing, and of one that delivers again.
     fn watch_channels(&self, mirror: &mut Mirror, now: u64) -> Result<u64> {
         let mut holding = Vec::new();
         for channel in &self.config.channels {
@@ -125,7 +127,7 @@ impl Dispatcher {
         self.write(mirror, written, now)
     }
 
-    /// Sends a test over every channel, without the outbox, and says how each went.
+    /// Sends a test over every channel, without the outbox, and returns the result of each.
     pub fn test(&self, log: &LogName, now: u64) -> Vec<(String, std::result::Result<(), DeliveryError>)> {
         let key = key("test", AlertKind::Test, &[(&log.name, now, u64::from(std::process::id()))]);
         let log = LogName { name: escape(&log.name), origin: escape(&log.origin) };
@@ -161,7 +163,7 @@ fn deliver_to(
         if (clock.stopped)() || clock.now().saturating_sub(begun) > MAX_ROUND {
             break;
         }
-        // One at a time: each is read when it is sent, so that a long queue is not held in memory.
+        // Read one at a time, when it is sent, so that a long queue is not held in memory.
         let Some(due) = mirror.due(&channel.name, begun, after, 1)?.into_iter().next() else { break };
         after = due.alert;
         let alert: Alert = serde_json::from_str(&due.payload).map_err(|error| {
@@ -181,7 +183,7 @@ fn deliver_to(
     Ok(())
 }
 
-/// What came of it, and how the channel is, in one transaction: the one right after the other side's answer.
+/// Records the result and the state of the channel, in one transaction right after the receiver's answer.
 fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, delivery: &Delivery, now: u64) -> Result<()> {
     let failing = mirror.failing(&channel.name)?;
     mirror.transact(|mirror, _| {
@@ -218,7 +220,7 @@ fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, delivery: &Delivery, 
     })
 }
 
-/// Whether a time to wait for is still to come. One that is too far ahead is of a clock that was wrong.
+/// Whether a wait is not over yet. A time too far ahead was recorded by a wrong clock.
 pub(super) fn is_ahead(time: u64, now: u64) -> bool {
     time > now && time <= now.saturating_add(LONGEST_WAIT)
 }

@@ -1,13 +1,15 @@
-//! Where the mirror cannot be used, the outbox in it cannot be either: what is then told is kept in a note beside
-//! the mirror, so that it is told once, however often the monitor or cron starts anew, and that it is over is told
-//! to whom it was told.
+//! If the mirror cannot be used, its outbox cannot be either. A note beside the mirror then records the
+//! notifications that were sent, so that each is sent once, however often the monitor or cron restarts, and so
+//! that those who were notified of the fault are notified of its end.
 //!
-//! The note is written before anything is sent, and after each yes: a crash in between sends again under the same
-//! key. Where it cannot be written, as on a disk that is gone, memory must do, and a restart tells again, under a key
-//! that is the same for that fault all day.
+//! The note is written before anything is sent, and after each acceptance: after a crash in between, the alert
+//! is sent again under the same key. If the note cannot be written, as on a failed disk, it is kept in memory,
+//! and a restart notifies again, under a key that is the same for that fault all day.
 //!
-//! That another process has the mirror is told only when it is found so [`TIMES_IN_USE`] times in a row: an audit by
-//! hand or a receipt in the wrong moment is no fault.
+//! That another process holds the mirror is reported only after it was found so [`TIMES_IN_USE`] times in a
+//! row: a manual audit or a receipt at the wrong moment is not a fault.
+//!
+//! Counters and times saturate: a saturated value is above every bound that it is compared with.
 
 use super::deliver::{MIN_ATTEMPTS, backoff, is_ahead};
 use super::message::{Alert, AlertKind, LogName, key};
@@ -21,41 +23,41 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// So often in a row the mirror must be found in use.
+/// How often in a row the mirror must be found in use.
 pub const TIMES_IN_USE: u32 = 3;
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
 
-/// A longer note is none of ours.
+/// A longer note is not ours.
 const MAX_NOTE: usize = 64 * 1024;
 
 /// Why the mirror cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MirrorUnavailable<'a> {
-    /// Another process has it: what that left in its lock, where it can be told.
+    /// Another process holds it: the content of its lock, if readable.
     InUse(&'a str),
-    /// Anything else, in words for people.
+    /// Any other fault, as a user-facing message.
     Fault(&'a str),
 }
 
-/// What is kept.
+/// The note.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct FallbackNote {
-    /// Who has the mirror; `None`: another fault.
+    /// Who holds the mirror; `None` for any other fault.
     holder: Option<String>,
-    /// When it began, in Unix milliseconds.
+    /// When the fault began, in Unix milliseconds.
     at: u64,
-    /// Tells it from every other.
+    /// Identifies this fault.
     number: u64,
-    /// What is the matter, escaped.
+    /// What is wrong, escaped.
     message: String,
-    /// How often in a row.
+    /// How often in a row it was found.
     times: u32,
-    /// The channels that took it.
+    /// The channels that accepted the alert.
     told: Vec<String>,
-    /// The others are not asked before.
+    /// The other channels are not tried before this time.
     not_before: u64,
-    /// How often they were asked in vain.
+    /// How often they failed.
     #[serde(default)]
     failures: u64,
 }
@@ -63,17 +65,17 @@ struct FallbackNote {
 /// The note of one mirror.
 pub struct FallbackStore {
     mirror: PathBuf,
-    /// Where the file cannot be written.
+    /// The note, if the file cannot be written.
     memory: Mutex<Option<FallbackNote>>,
 }
 
 impl FallbackStore {
-    /// `<mirror>.fault`.
+    /// The note in `<mirror>.fault`.
     pub fn of(mirror: &Path) -> FallbackStore {
         FallbackStore { mirror: mirror.to_owned(), memory: Mutex::default() }
     }
 
-    /// Where the mirror is now, and where the note is: links may be changed while a monitor runs.
+    /// The paths of the mirror and of the note. Links may change while a monitor runs.
     fn places(&self) -> (PathBuf, PathBuf) {
         let mirror = place_of(&self.mirror);
         let note = beside(&mirror, ".fault");
@@ -88,7 +90,7 @@ impl FallbackStore {
         read().or_else(|| self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    /// The number of a fault whose note cannot be kept: the same all day, whoever starts anew.
+    /// The number of a fault whose note cannot be written: the same all day, across restarts.
     fn number_of_today(&self, note: &FallbackNote) -> u64 {
         let day = note.at.checked_div(DAY).unwrap_or_default();
         let text = format!("{}\0{}\0{day}", self.mirror.display(), note.message);
@@ -96,7 +98,7 @@ impl FallbackStore {
         hash.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
     }
 
-    /// Whether it is in the file.
+    /// Writes the note. Returns whether it is in the file.
     fn write(&self, note: &FallbackNote) -> bool {
         let (mirror, path) = self.places();
         let text = serde_json::to_string(note).map_err(std::io::Error::from);
@@ -107,7 +109,8 @@ impl FallbackStore {
     }
 
     fn remove(&self) {
-        // One that cannot be removed says of the next fault that it was told; nothing can be written there either.
+        // A note that cannot be removed would silence the next fault; but then nothing can be written there
+        // either.
         let _ = fs::remove_file(self.places().1);
         *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -133,8 +136,8 @@ impl FallbackNote {
 }
 
 impl Dispatcher {
-    /// Tells, where it was not told, that the mirror cannot be used. Call it after every audit that could not.
-    /// Gives the channels that did not take it, and why. Begins nothing more once `stopped` says so.
+    /// Notifies, once, that the mirror cannot be used. Call it after every audit that could not use it. Returns
+    /// the channels that did not accept the alert, and why. Sends no further alert once `stopped` returns true.
     pub fn notify_without_mirror(
         &self,
         fallback: &FallbackStore,
@@ -150,7 +153,7 @@ impl Dispatcher {
             MirrorUnavailable::Fault(message) => (None, message),
         };
         let mut note = match fallback.read() {
-            // That one stands until the mirror is opened.
+            // Such a fault lasts until the mirror is opened.
             Some(note) if note.holder.is_none() => note,
             Some(note) if note.holder.as_deref() == holder => note,
             _ => FallbackNote::begun(holder, message, now),
@@ -161,14 +164,14 @@ impl Dispatcher {
             fallback.write(&note);
             return Vec::new();
         }
-        // One that was told is never told under another number.
+        // A fault that was reported is never reported under another number.
         if !fallback.write(&note) && note.told.is_empty() && note.failures == 0 {
             note.number = fallback.number_of_today(&note);
         }
         self.send_note(fallback, &mut note, log, now, stopped)
     }
 
-    /// Whether each channel took it, or was tried for as long as it asks for.
+    /// Whether each channel accepted the alert, or was tried for as long as it asks for.
     fn have_all(&self, note: &FallbackNote, now: u64) -> bool {
         self.config.channels.iter().all(|channel| {
             let over = now.saturating_sub(note.at) > channel.retry_for && note.failures >= MIN_ATTEMPTS;
@@ -200,7 +203,7 @@ impl Dispatcher {
             match self.send(channel, &alert, now) {
                 Delivery::Delivered => note.told.push(channel.name.clone()),
                 Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::ResourceExhausted(why) => {
-                    // Ever more rarely, once for all that failed together.
+                    // Backs off, once for all channels that failed together.
                     if failed.is_empty() {
                         note.failures = note.failures.saturating_add(1);
                     }
@@ -213,11 +216,12 @@ impl Dispatcher {
         failed
     }
 
-    /// The mirror was opened: that it is well again goes into its outbox, to whom it was told that it was not.
-    /// Who holds the mirror himself does not say so of others whom he keeps waiting.
+    /// The mirror was opened: puts an alert that it works again into its outbox, for the channels that were
+    /// notified of the fault. A process that holds the mirror itself does not report the end of the fault that
+    /// it causes to others.
     ///
     /// # Errors
-    /// Of the mirror.
+    /// The mirror cannot be used.
     pub fn mirror_opened(
         &self,
         fallback: &FallbackStore,
@@ -241,7 +245,8 @@ impl Dispatcher {
             mirror.transact(|mirror, _| mirror.enqueue(&outgoing, now))?;
             mirror.acknowledge()?;
         }
-        // After the commit: in between, it is enqueued again under its key, which adds nothing.
+        // After the commit. After a crash in between, the alert is enqueued again under its key, which adds
+        // nothing.
         fallback.remove();
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! A mail server's bytes, bounded in number and in time whatever it sends.
+//! A stream from a mail server, bounded in bytes and in time whatever the server sends.
 //!
-//! A time-out around the conversation is not enough: it is looked at only when nothing is there to be read, and a
-//! server that floods leaves no such moment. So each read looks at the clock itself.
+//! A time-out around the conversation is not enough: it is checked only when there is nothing to read, and a
+//! server that floods us leaves no such moment. So each read checks the clock itself.
 
 use lettre::transport::smtp::client::AsyncTokioStream;
 use std::fmt;
@@ -13,17 +13,17 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What a server may say in all. A mail to fifty people takes some sixty answers of a line, and the greeting and the
-/// answer to `EHLO` have a few lines more.
+/// The most bytes of text from a server. A mail to fifty recipients takes about sixty one-line answers, and the
+/// greeting and the answer to `EHLO` have a few lines more.
 pub(super) const MAX_TEXT: usize = 32 * 1024;
 
-/// So many lines, of which an answer may have several: an answer is looked at anew with each of them.
+/// The most lines. An answer may have several, and is parsed again with each of them.
 pub(super) const MAX_LINES: usize = 500;
 
-/// What may come over the wire in all, where the text is inside TLS: certificates come on top of it.
+/// The most bytes on the wire if the text is inside TLS, which adds certificates.
 pub(super) const MAX_WIRE: usize = 96 * 1024;
 
-/// When a conversation must be over.
+/// When a conversation must end.
 #[derive(Clone)]
 pub(super) struct Deadline {
     until: Option<Instant>,
@@ -32,17 +32,17 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    /// So long from now.
+    /// This long from now.
     pub(super) fn after(limit: Duration) -> Deadline {
         Deadline::by(limit, Arc::new(Instant::now))
     }
 
-    /// By another clock.
+    /// With another clock.
     fn by(limit: Duration, now: Arc<dyn Fn() -> Instant + Send + Sync>) -> Deadline {
         Deadline { until: now().checked_add(limit), limit, now }
     }
 
-    /// What is said once it is over.
+    /// The message after the deadline.
     pub(super) fn said(&self) -> String {
         format!("not done within {} s", self.limit.as_secs())
     }
@@ -55,7 +55,7 @@ impl Deadline {
     }
 }
 
-/// A stream that ends with an error once too much came, or too late.
+/// A stream that fails once too much was received, or too late.
 pub(super) struct BoundedStream<S> {
     stream: S,
     address: SocketAddr,
@@ -66,7 +66,7 @@ pub(super) struct BoundedStream<S> {
 }
 
 impl<S> BoundedStream<S> {
-    /// Of what is said.
+    /// Bounds plain text, in bytes and lines.
     pub(super) fn text(stream: S, address: SocketAddr, deadline: &Deadline) -> BoundedStream<S> {
         BoundedStream {
             lines_left: Some(MAX_LINES),
@@ -74,7 +74,7 @@ impl<S> BoundedStream<S> {
         }
     }
 
-    /// Of what TLS makes of it.
+    /// Bounds the bytes of TLS.
     pub(super) fn wire(stream: S, address: SocketAddr, deadline: &Deadline) -> BoundedStream<S> {
         BoundedStream::new(stream, address, deadline, MAX_WIRE)
     }
@@ -88,7 +88,7 @@ impl<S> BoundedStream<S> {
         self.stream
     }
 
-    /// Counts what came. Once it is too much, so is everything that follows.
+    /// Counts received bytes. Once a limit is exceeded, every later read fails too.
     fn take_in(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self.left.checked_sub(bytes.len()) {
             Some(left) => self.left = left,
@@ -157,7 +157,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
     use tokio::io::AsyncReadExt as _;
 
-    /// Always has something to say, and counts how much it said.
+    /// Always has data, and counts how much it sent.
     struct Flood {
         says: &'static [u8],
         said: usize,
@@ -181,7 +181,7 @@ mod tests {
         "127.0.0.1:25".parse().unwrap()
     }
 
-    /// Reads pieces of so many bytes to the end; why it ended.
+    /// Reads pieces of this many bytes to the end. Returns the error.
     fn read<S: AsyncRead + Unpin>(bounded: &mut BoundedStream<S>, piece: usize) -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let mut bytes = vec![0; piece];
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_ends_at_a_number_of_bytes_and_lines() {
+    fn a_flood_ends_at_the_limits() {
         let deadline = Deadline::after(Duration::from_secs(3600));
         for piece in [10, 1000, 8192] {
             let mut bounded = BoundedStream::text(Flood { says: b"xxxxx", said: 0 }, address(), &deadline);
@@ -214,9 +214,9 @@ mod tests {
         }
     }
 
-    /// By a clock on which each look takes a second.
+    /// With a clock that advances by a second at each look.
     #[test]
-    fn the_time_holds_while_there_is_always_something_to_read() {
+    fn a_flood_ends_at_the_deadline() {
         let (begun, looks) = (Instant::now(), Arc::new(AtomicU64::new(0)));
         let clock = Arc::clone(&looks);
         let now = move || begun + Duration::from_secs(clock.fetch_add(1, SeqCst));

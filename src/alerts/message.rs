@@ -1,6 +1,6 @@
-//! An alert, as it is kept in the outbox and sent. One value for all channels.
+//! An alert, as it is stored in the outbox and sent: one value for all channels.
 //!
-//! Every text in it is escaped for one line; whoever shows it in HTML or Markdown escapes it for that.
+//! Every text in it is escaped for one line. A renderer for HTML or Markdown escapes it for that format.
 
 use super::plan::{MAX_SINGLE_ALERTS, PlannedAlert};
 use crate::audit::watch_list::rule_of;
@@ -12,28 +12,28 @@ use crate::mirror::StoredFinding;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What kind of news an alert is.
+/// The kind of an alert.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertKind {
-    /// Something was found.
+    /// A new finding.
     New,
-    /// It still stands.
+    /// The finding still holds.
     Reminder,
-    /// It no longer does.
+    /// The finding no longer holds.
     Ended,
-    /// The log cannot be read, or a peer not be compared with.
+    /// The log cannot be read, or a peer cannot be compared with.
     Unreachable,
-    /// The auditor itself is at fault.
+    /// The auditor itself has a fault.
     Local,
-    /// What was unreachable or at fault is well again.
+    /// What was unreachable or had a fault works again.
     Recovered,
-    /// Somebody tries the channels.
+    /// A test of the channels.
     Test,
 }
 
 impl AlertKind {
-    /// The word in the JSON.
+    /// Its name in the JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             AlertKind::New => "new",
@@ -47,10 +47,10 @@ impl AlertKind {
     }
 }
 
-/// Which log an alert is about.
+/// The log that an alert is about.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct LogName {
-    /// As the config calls it.
+    /// Its name in the config.
     pub name: String,
     /// Its origin.
     pub origin: String,
@@ -72,7 +72,7 @@ pub struct AlertItem {
     pub evidence: Option<String>,
 }
 
-/// Whoever is told does not know where the monitor was started.
+/// Makes a path absolute, because a receiver does not know where the monitor was started.
 fn absolute(path: &str) -> String {
     std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
 }
@@ -97,9 +97,9 @@ pub struct Alert {
     pub tool: String,
     /// Of this program.
     pub version: String,
-    /// What kind of news it is.
+    /// Its kind.
     pub kind: AlertKind,
-    /// Tells it from every other alert: one that comes twice is one alert.
+    /// Identifies the alert: two messages with one key are one alert.
     pub key: String,
     /// Which log.
     pub log: LogName,
@@ -107,7 +107,7 @@ pub struct Alert {
     pub severity: String,
     /// The finding's code, or `unreachable`, `local-fault`, `peer-failing`, `channel-failing`, `test`.
     pub code: String,
-    /// The entry, where it is about one.
+    /// The index of the entry, if it is about one.
     pub index: Option<u64>,
     /// Its id.
     pub id: Option<String>,
@@ -118,23 +118,23 @@ pub struct Alert {
     pub message: String,
     /// How many findings it is about.
     pub count: u64,
-    /// The first of them, where they are several.
+    /// The first of them, if there are several.
     pub first: Vec<AlertItem>,
-    /// RFC 3339: when it was found first.
+    /// RFC 3339: when it was first found.
     pub first_seen: String,
-    /// RFC 3339: since when it no longer holds.
+    /// RFC 3339: when it ended.
     pub ended: Option<String>,
     /// RFC 3339.
     pub created_at: String,
-    /// Where the misbehaviour file is, on the machine of the auditor.
+    /// The path of the misbehaviour file on the auditor's machine.
     pub evidence: Option<String>,
-    /// What is in that file. Added when the alert is sent.
+    /// The content of that file. Added when the alert is sent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub evidence_content: Option<String>,
-    /// The same in base64, where it is no text.
+    /// The same in base64, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub evidence_base64: Option<String>,
-    /// Why the file is not included, where it is not.
+    /// Why the file is missing from the alert, if it is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub evidence_missing: Option<String>,
 }
@@ -197,8 +197,8 @@ fn encode(value: &impl Serialize) -> Result<String, EncodeError> {
     serde_json::to_string(value).map_err(|error| EncodeError(error.to_string()))
 }
 
-/// The key of an alert: a hash, so that nothing of a log gets into a header through it. The mirror's
-/// random name keeps two auditors of one log apart.
+/// The key of an alert: a hash, so that no text of a log gets into a header through it. The mirror's random
+/// name distinguishes two auditors of one log.
 pub(super) fn key(mirror: &str, kind: AlertKind, subjects: &[(&str, u64, u64)]) -> String {
     let mut text = format!("countersign alert v1\0{mirror}\0{}", kind.as_str());
     for (subject, episode, number) in subjects {
@@ -207,12 +207,12 @@ pub(super) fn key(mirror: &str, kind: AlertKind, subjects: &[(&str, u64, u64)]) 
     encode_hex(sha256(text.as_bytes()).as_bytes())
 }
 
-/// Codes that are judged only where an option asks for it.
+/// Codes that are checked only if an option requests it.
 fn is_by_request(code: &str) -> bool {
     matches!(Code::from_text(code), Some(Code::HeadStale | Code::WitnessQuorum))
 }
 
-/// The alert of these steps, which are of one kind and code, and at least one.
+/// The alert for these planned alerts, which have one kind and code. There is at least one.
 pub(super) fn of_findings(
     steps: &[PlannedAlert<'_>],
     key: String,
@@ -233,7 +233,7 @@ pub(super) fn of_findings(
         alert.first_seen = escape(first_seen);
     }
     alert.ended = match kind {
-        // A finding that was withdrawn has no end of its own.
+        // A withdrawn finding has no end of its own.
         AlertKind::Ended => {
             Some(known.iter().filter_map(|stored| stored.ended.clone()).max().unwrap_or(time(now)))
         }

@@ -1,24 +1,25 @@
-//! Alerts: the right person is told, once per distinct finding, also across crashes.
+//! Alerts: notifies people of each distinct finding once, also across crashes.
 //!
-//! What is to be told is decided from what the mirror holds ([`plan`], pure) and written to the outbox
-//! in the mirror in one transaction with the note that it was told. It leaves the outbox of a channel
-//! only after that channel said yes. So nothing is lost; and between a channel's yes and the note of it,
-//! which is one commit later, lies the only moment in which a crash lets it be sent again, under the
-//! same key: a receiver that keeps keys sees each alert exactly once.
+//! What to report is decided from the content of the mirror ([`plan`], pure) and written to the outbox in the
+//! mirror, in one transaction with the record that it was reported. An alert leaves the outbox of a channel
+//! only after that channel accepted it. So nothing is lost. A crash between the acceptance and its record, one
+//! commit later, is the only case in which an alert is sent again, under the same key: a receiver that
+//! remembers keys sees each alert exactly once.
 //!
-//! Whoever audits calls [`Dispatcher::note`] after each audit, and [`Dispatcher::deliver`] then and whenever
-//! [`Delivered::next_try`] has come. Both block, and are not for a thread that runs asynchronous tasks. Where
-//! the mirror cannot be used, the outbox cannot be either: [`Dispatcher::notify_without_mirror`] says so without it, and
-//! [`Dispatcher::mirror_opened`] that it is over.
+//! Call [`Dispatcher::note`] after each audit, and [`Dispatcher::deliver`] then and at each
+//! [`Delivered::next_try`]. Both block, and must not be called on a thread that runs asynchronous tasks. If the
+//! mirror cannot be used, neither can its outbox: [`Dispatcher::notify_without_mirror`] reports that without
+//! it, and [`Dispatcher::mirror_opened`] reports the end.
 //!
-//! What this does not prove: that somebody reads what a channel took.
+//! This does not prove that somebody reads what a channel accepted.
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`plan`] | what there is to tell, pure |
-//! | `message` | an alert, as it is kept and sent |
-//! | `deliver`, `without` | sending what is due; telling where there is no outbox |
+//! | [`plan`] | what to report, pure |
+//! | `message` | an alert, as it is stored and sent |
+//! | `deliver`, `fallback` | sending what is due; notifying without an outbox |
 //! | `channels` | what a channel is: `command`, `webhook`, `smtp` with its `mail_server` |
+//! | `error` | why alerts cannot be set up or delivered |
 
 mod channels;
 mod command;
@@ -61,35 +62,36 @@ fn payload(mirror: &Mirror, alert: &Alert) -> Result<String> {
     alert.to_json().map_err(|error| MirrorError::Io(mirror.path().to_owned(), error.to_string()))
 }
 
-/// Everything that a dispatcher is set up with.
+/// The configuration of a dispatcher.
 #[derive(Default)]
 pub struct DispatcherConfig {
-    /// Who is told, and how.
+    /// The channels.
     pub channels: Vec<Channel>,
-    /// How often to remind of what stands and is invalid or a violation, in milliseconds.
+    /// How often to remind of a finding that still holds and is invalid or a violation, in milliseconds.
     pub reminder: Option<u64>,
-    /// Of what nothing is told for now.
+    /// Findings that are not reported for now.
     pub acknowledgements: Vec<Acknowledgement>,
-    /// Channels that are told of the hits of a watch rule, by its name, whatever their least severity.
+    /// For each watch rule, by its name: the channels that receive its hits, whatever their least severity.
     pub rule_channels: BTreeMap<String, Vec<String>>,
 }
 
-/// What an audit came to, besides the findings, which are in the mirror.
+/// The outcome of an audit, except for the findings, which are in the mirror.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct AuditOutcome {
-    /// Why not everything of the log could be read.
+    /// Why the log could not be read completely.
     pub unreachable: Option<String>,
-    /// What is at fault on this side.
+    /// A fault of the auditor.
     pub fault: Option<String>,
-    /// Somebody ended it in the middle: whether the log can be read, and whether all is well here, it cannot tell.
+    /// The audit was stopped in the middle, and cannot tell whether the log can be read or whether the auditor
+    /// has a fault.
     pub cut_short: bool,
-    /// Peers that could not be compared with for more than once, and why. `None` where no peer was asked that should have been: then
-    /// nothing is known of them.
+    /// Peers that could not be compared with more than once in a row, and why. `None` if peers are configured
+    /// and none was asked: then nothing is known of them.
     pub peers: Option<Vec<(String, String)>>,
 }
 
 impl AuditOutcome {
-    /// What this report says.
+    /// The outcome that this report describes.
     pub fn of(report: &Report) -> AuditOutcome {
         let first = |causes: &[String]| {
             let more = causes.len().saturating_sub(1);
@@ -109,7 +111,7 @@ impl AuditOutcome {
     }
 }
 
-/// Where alerts are written and sent from.
+/// Writes alerts to the outbox and sends them.
 pub struct Dispatcher {
     config: DispatcherConfig,
     exhaustion: ResourceExhaustion,
@@ -130,7 +132,8 @@ impl Dispatcher {
         Ok(Dispatcher { config, exhaustion: ResourceExhaustion::default() })
     }
 
-    /// What this machine had run out of when something could not be sent for it; nobody else is to blame then.
+    /// The resource that this machine had run out of when an alert could not be sent. No receiver is at fault
+    /// then.
     pub fn resource_exhaustion(&self) -> Option<String> {
         self.exhaustion.recorded()
     }
@@ -143,11 +146,11 @@ impl Dispatcher {
         delivery
     }
 
-    /// Writes what is to be told after an audit into the outbox; gives the number of alerts. The same
-    /// audit noted again adds nothing.
+    /// Writes what an audit has to report into the outbox; returns the number of alerts. The same audit noted
+    /// again adds nothing.
     ///
     /// # Errors
-    /// Of the mirror. Nothing is written then.
+    /// The mirror cannot be used. Nothing is written then.
     pub fn note(&self, mirror: &mut Mirror, log: &str, audited: &AuditOutcome, now: u64) -> Result<u64> {
         let (standing, ended, told) = (mirror.findings(false)?, mirror.findings(true)?, mirror.told()?);
         let acknowledged = self.acknowledged(mirror, standing.iter().chain(&ended), now)?;
@@ -175,10 +178,10 @@ impl Dispatcher {
         self.write(mirror, written, now)
     }
 
-    /// The queue of each channel, those without any alert included.
+    /// The queue of each channel, including those without any alert.
     ///
     /// # Errors
-    /// Of the mirror.
+    /// The mirror cannot be used.
     pub fn queue(&self, mirror: &Mirror) -> Result<BTreeMap<String, Queue>> {
         let mut queues = mirror.queues()?;
         for channel in &self.config.channels {
@@ -187,7 +190,7 @@ impl Dispatcher {
         Ok(queues)
     }
 
-    /// Keys of the findings that a rule covers.
+    /// Keys of the acknowledged findings.
     fn acknowledged<'a>(
         &self,
         mirror: &Mirror,
@@ -208,13 +211,13 @@ impl Dispatcher {
         Ok(keys)
     }
 
-    /// Those who want to hear of this severity.
+    /// The channels for this severity.
     fn route(&self, severity: Severity) -> Vec<String> {
         let wanting = self.config.channels.iter().filter(|channel| severity >= channel.least);
         wanting.map(|channel| channel.name.clone()).collect()
     }
 
-    /// Those who want to hear of these findings: by their severity, or because the watch rule names them.
+    /// The channels for these findings: by their severity, or because the watch rule names them.
     fn route_findings(&self, group: &[PlannedAlert<'_>], severity: Severity) -> Vec<String> {
         let rule = group.first().and_then(PlannedAlert::rule);
         let named = rule.and_then(|rule| self.config.rule_channels.get(rule)).map_or(&[][..], Vec::as_slice);
@@ -276,7 +279,7 @@ impl Dispatcher {
                 Some(condition) => condition.message.clone(),
                 None => recovered(&code, &about),
             };
-            // Whatever makes the watching itself fail is for everybody who relies on being told.
+            // A failure of the monitoring itself concerns everybody who relies on being notified.
             let everybody = ![UNREACHABLE, PEER_FAILING].contains(&code.as_str());
             let mut channels = self.route(if everybody { Severity::Violation } else { then.severity });
             channels.retain(|name| code != CHANNEL_FAILING || *name != about);
@@ -297,7 +300,7 @@ impl Dispatcher {
             for alert in &written.alerts {
                 count = count.saturating_add(u64::from(mirror.enqueue(alert, now)?));
             }
-            // In the order of the plan: the last word on a subject stays.
+            // In the order of the plan: the last record of a subject stays.
             for (subject, told) in &written.told {
                 mirror.put_told(subject, told)?;
             }
@@ -309,32 +312,32 @@ impl Dispatcher {
     }
 }
 
-/// What is to be written in one transaction.
+/// What to write in one transaction.
 #[derive(Default)]
 struct PendingWrites {
     alerts: Vec<Outgoing>,
     told: Vec<(String, Notification)>,
 }
 
-/// The log could not be read, or not all of it.
+/// The log could not be read, or not completely.
 const UNREACHABLE: &str = "unreachable";
 
-/// Something on this side.
+/// The auditor has a fault.
 const LOCAL_FAULT: &str = "local-fault";
 
-/// A channel of ours.
+/// An alert channel fails.
 const CHANNEL_FAILING: &str = "channel-failing";
 
-/// Somebody whose heads are compared with ours.
+/// A peer cannot be compared with.
 const PEER_FAILING: &str = "peer-failing";
 
-/// A peer that fails so often in a row is told of: it may just be starting, or have no head yet.
+/// How often in a row a peer must fail before it is reported: it may just be starting, or have no head yet.
 const PEER_FAILURES: u64 = 2;
 
-/// The conditions that an audit shows.
+/// The conditions that an audit can detect.
 const CODES: [&str; 3] = [UNREACHABLE, LOCAL_FAULT, PEER_FAILING];
 
-/// Those of them that this audit says something about.
+/// The conditions that this audit decided.
 fn codes(audited: &AuditOutcome) -> &'static [&'static str] {
     match audited.peers {
         Some(_) => &CODES,

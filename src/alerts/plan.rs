@@ -1,8 +1,10 @@
-//! What there is to tell. Pure: what holds, what was told and the time in; what is to be told out.
+//! Plans what to report. Pure: the input is what holds, what was reported, and the time; the output is what to
+//! report.
 //!
-//! Each subject (a finding, or a state of the auditing) is told when it begins, perhaps again while it
-//! stands, and when it ends. One that comes back begins anew. The plan says with each alert what is
-//! then known as told; both are written in one transaction, and the plan of the same facts is then empty.
+//! Each subject (a finding, or a condition of the auditing) is reported when it begins, perhaps again while it
+//! holds, and when it ends. A subject that returns begins a new episode. The plan contains, for each alert, the
+//! record that it was reported. Both are written in one transaction, and the plan of the same facts is then
+//! empty.
 
 use super::message::AlertKind;
 use crate::audit::finding::Finding;
@@ -12,25 +14,25 @@ use crate::core::text;
 use crate::mirror::{LONGEST_WAIT, Notification, StoredFinding};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// More alerts of one kind and code than this in one audit become one.
+/// The most alerts of one kind and code in one audit. More are merged into one.
 pub const MAX_SINGLE_ALERTS: usize = 20;
 
-/// Since when alerts are kept: told of nothing else.
+/// The subject that records when alerts were first enabled. It is never reported.
 pub const BEGAN: &str = "began";
 
-/// A state of the auditing itself, that holds now.
+/// A condition of the auditing itself that holds now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Condition {
     /// `unreachable`, `local-fault`, `peer-failing` or `channel-failing`.
     pub code: &'static str,
-    /// Tells conditions of one code apart.
+    /// Distinguishes conditions of one code.
     pub about: String,
-    /// What is the matter, escaped.
+    /// What is wrong, escaped.
     pub message: String,
 }
 
 impl Condition {
-    /// One key for one condition.
+    /// The key of the condition.
     pub fn subject(&self) -> String {
         condition_subject(self.code, &self.about)
     }
@@ -45,37 +47,37 @@ fn finding_subject(finding: &Finding) -> String {
     format!("finding/{}", finding.key())
 }
 
-/// The facts.
+/// The input of a plan.
 pub struct PlanFacts<'a> {
-    /// Findings that stand.
+    /// Findings that hold.
     pub standing: &'a [StoredFinding],
     /// Findings that no longer hold.
     pub ended: &'a [StoredFinding],
-    /// What was told so far.
+    /// What was reported so far.
     pub told: &'a BTreeMap<String, Notification>,
-    /// Keys of findings of which nothing is to be told now.
+    /// Keys of findings that are not reported now.
     pub acknowledged: &'a BTreeSet<String>,
-    /// How often to remind of what is invalid or a violation, in milliseconds.
+    /// How often to remind of a finding that is invalid or a violation, in milliseconds.
     pub reminder: Option<u64>,
     /// Unix milliseconds.
     pub now: u64,
 }
 
-/// One thing to tell of one finding.
+/// One alert about one finding.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PlannedAlert<'a> {
-    /// What kind of news.
+    /// The kind of the alert.
     pub kind: AlertKind,
-    /// Of what.
+    /// The subject.
     pub subject: String,
-    /// The finding; `None` where it is one that was withdrawn.
+    /// The finding; `None` if it was withdrawn.
     pub finding: Option<&'a StoredFinding>,
-    /// What is then known as told.
+    /// The record that it was reported.
     pub then: Notification,
 }
 
 impl PlannedAlert<'_> {
-    /// The code of what it is about.
+    /// The code of the finding.
     pub fn code(&self) -> &str {
         match self.finding {
             Some(stored) => stored.finding.code.as_str(),
@@ -83,13 +85,13 @@ impl PlannedAlert<'_> {
         }
     }
 
-    /// The watch rule whose hit it is about.
+    /// The watch rule, if it is a hit of one.
     pub fn rule(&self) -> Option<&str> {
         self.finding.and_then(|stored| rule_of(&stored.finding))
     }
 }
 
-/// What is to be told of the findings.
+/// Plans the alerts about findings.
 pub fn findings<'a>(facts: &PlanFacts<'a>) -> Vec<PlannedAlert<'a>> {
     let mut steps = Vec::new();
     let mut seen = BTreeSet::new();
@@ -107,7 +109,7 @@ pub fn findings<'a>(facts: &PlanFacts<'a>) -> Vec<PlannedAlert<'a>> {
         }
         seen.insert(subject);
     }
-    // Neither stands nor ended: all entries were checked again, and it was not found.
+    // Neither holds nor ended: all entries were checked again, and it was not found.
     for (subject, told) in facts.told {
         if subject.starts_with("finding/") && told.open && !seen.contains(subject) {
             let then = Notification { open: false, at: facts.now, ended: None, ..told.clone() };
@@ -132,10 +134,10 @@ fn standing<'a>(facts: &PlanFacts<'a>, stored: &'a StoredFinding, subject: &str)
     let step =
         |kind, then| Some(PlannedAlert { kind, subject: subject.to_owned(), finding: Some(stored), then });
     match facts.told.get(subject) {
-        // Worse than it was told is news; whoever wants the worst only was not told.
+        // A higher severity is reported again: channels for the worst only were not notified before.
         Some(told) if told.open && severity <= told.severity => {
             let every = facts.reminder.filter(|_| severity >= Severity::Invalid)?;
-            // Where the clock was ahead, the next would be far off.
+            // After a wrong clock was ahead, the next reminder would be far off.
             let wrong = told.at > facts.now.saturating_add(LONGEST_WAIT);
             let over = wrong || facts.now.saturating_sub(told.at) >= every;
             let then = Notification { at: facts.now, ..told.clone() };
@@ -165,9 +167,9 @@ fn ended<'a>(
     match told {
         Some(told) if told.open => push(AlertKind::Ended, over(told)),
         Some(told) if told.ended == stored.ended => {}
-        // Before anybody was told of anything. What was over then is no news.
+        // Findings that ended before alerts were enabled are not reported.
         None if !is_after_began(facts, stored) => {}
-        // It began and ended while nobody was told, as where we were killed in between.
+        // It began and ended unreported, as when the process was killed in between.
         told => {
             let begun = begun(facts, severity, told);
             let over = over(&begun);
@@ -178,11 +180,12 @@ fn ended<'a>(
 }
 
 fn is_after_began(facts: &PlanFacts<'_>, stored: &StoredFinding) -> bool {
-    // Both are RFC 3339 in UTC with milliseconds, which sort as they follow each other.
+    // Both are RFC 3339 in UTC with milliseconds, whose text order is the order in time.
     facts.told.get(BEGAN).is_some_and(|began| stored.first_seen >= text::time(began.at))
 }
 
-/// Steps of one kind and code (and watch rule, each of which has readers of its own), in one alert or in one each.
+/// Groups planned alerts of one kind, code and watch rule (each rule has its own recipients): into one alert,
+/// or one each.
 pub fn grouped<'a>(steps: Vec<PlannedAlert<'a>>) -> Vec<Vec<PlannedAlert<'a>>> {
     let mut groups: BTreeMap<(AlertKind, String, Option<String>), Vec<PlannedAlert<'a>>> = BTreeMap::new();
     for step in steps {
@@ -200,15 +203,15 @@ pub fn grouped<'a>(steps: Vec<PlannedAlert<'a>>) -> Vec<Vec<PlannedAlert<'a>>> {
     alerts
 }
 
-/// What is to be told of conditions, each with what is then known as told.
+/// Conditions to report, each with the record that it was reported.
 pub struct ConditionChanges<'a> {
-    /// Those that hold, and of which that was not told.
+    /// Conditions that hold and were not reported.
     pub begins: Vec<(&'a Condition, Notification)>,
-    /// The subjects of those that no longer do.
+    /// The subjects of conditions that no longer hold.
     pub ends: Vec<(String, Notification)>,
 }
 
-/// What is to be told of the conditions with these codes, of which those in `holding` hold.
+/// Plans the alerts about conditions with these codes, of which those in `holding` hold.
 pub fn conditions<'a>(
     holding: &'a [Condition],
     codes: &[&str],

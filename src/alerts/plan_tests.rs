@@ -1,4 +1,5 @@
-//! The plan, exhausted: every history of a finding up to a length, told after every subset of its steps.
+//! Exhaustive tests of the plan: every history of a finding up to a length, reported after every subset of its
+//! steps.
 
 use super::message::{AlertKind, LogName, of_findings};
 use super::plan::*;
@@ -8,12 +9,12 @@ use crate::core::text::time;
 use crate::mirror::{Notification, StoredFinding};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the mirror has of one finding.
+/// The state of one finding in the mirror.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Absent,
     Standing,
-    /// The time of its end.
+    /// When it ended.
     Ended(u64),
 }
 
@@ -41,7 +42,7 @@ fn gap() -> Finding {
 }
 
 impl Simulation {
-    /// Tells as the dispatcher does, and gives the kinds told.
+    /// Reports as the dispatcher does, and returns the kinds.
     fn tell(&mut self, findings: &[StoredFinding]) -> Vec<AlertKind> {
         let (ended, standing): (Vec<_>, Vec<_>) =
             findings.iter().cloned().partition(|stored| stored.ended.is_some());
@@ -74,11 +75,11 @@ impl Simulation {
     }
 }
 
-/// Seven steps, each of which may find, end or leave the finding, or withdraw it; after each, the dispatcher may be
-/// told or (as where the monitor is killed) not. Whatever is told is begun and ended in turn, each once; where
-/// the dispatcher is told at the end, it knows what holds; and telling again says nothing.
+/// Seven steps, each of which may find, end, keep or withdraw the finding. After each, the dispatcher may run
+/// or (if the monitor is killed) not. Beginnings and ends are reported in turn, each once. If the dispatcher
+/// runs at the end, it reports what holds. A second run reports nothing.
 #[test]
-fn every_history_is_told_in_turn_and_once() {
+fn every_history_is_reported_once_and_in_turn() {
     let mut histories = 0;
     for history in 0..6u32.pow(6) {
         let mut simulation = simulation();
@@ -110,14 +111,14 @@ fn every_history_is_told_in_turn_and_once() {
 }
 
 #[test]
-fn what_was_over_before_anybody_was_told_is_no_news() {
+fn findings_that_ended_before_alerts_are_not_reported() {
     let mut simulation = simulation();
     simulation.now = 5000;
     assert_eq!(simulation.tell_of(State::Ended(2000)), []);
     assert_eq!(simulation.tell_of(State::Ended(2000)), []);
     simulation.now = 6000;
     assert_eq!(simulation.tell_of(State::Standing), [AlertKind::New]);
-    // What stands when it begins is news.
+    // A finding that holds when alerts are enabled is reported.
     let mut simulation = super::plan_tests::simulation();
     assert_eq!(simulation.tell_of(State::Standing), [AlertKind::New]);
 }
@@ -133,9 +134,9 @@ fn a_withdrawn_finding_ends_and_may_come_again() {
     assert_eq!(simulation.told["finding/gap/7/"].episode, 1);
 }
 
-/// Where nobody looked again, nobody says that it is over.
+/// A check that was not repeated does not show that the finding ended.
 #[test]
-fn what_nobody_asks_for_any_more_is_not_said_to_be_over() {
+fn an_unrepeated_check_does_not_end_a_finding() {
     let standing = stored(Finding::of_log(Code::HeadStale, "", "m"), State::Standing);
     for (code, is_over) in [(Code::HeadStale, false), (Code::Gap, true)] {
         let then = Notification { episode: 0, open: false, at: 1, severity: Severity::Warning, ended: None };
@@ -156,7 +157,7 @@ fn what_nobody_asks_for_any_more_is_not_said_to_be_over() {
 }
 
 #[test]
-fn reminders_are_for_what_is_invalid_and_as_often_as_asked() {
+fn invalid_findings_are_reminded_of_at_the_interval() {
     for (code, reminded) in [(Code::Gap, true), (Code::SameSizeFork, true), (Code::HeadStale, false)] {
         let mut simulation = simulation();
         simulation.reminder = Some(100);
@@ -175,7 +176,7 @@ fn reminders_are_for_what_is_invalid_and_as_often_as_asked() {
 }
 
 #[test]
-fn what_got_worse_is_news() {
+fn a_higher_severity_is_reported() {
     let mut simulation = simulation();
     let mut finding = stored(gap(), State::Standing);
     for (severity, told) in [
@@ -191,7 +192,7 @@ fn what_got_worse_is_news() {
 }
 
 #[test]
-fn nothing_is_told_of_what_is_acknowledged_until_that_ends() {
+fn acknowledged_findings_are_not_reported() {
     let mut simulation = simulation();
     simulation.tell_of(State::Absent);
     simulation.acknowledged.insert(gap().key());
@@ -203,7 +204,7 @@ fn nothing_is_told_of_what_is_acknowledged_until_that_ends() {
 }
 
 #[test]
-fn many_of_one_code_become_one_alert_and_each_is_known_as_told() {
+fn many_findings_of_one_code_become_one_alert() {
     for count in [1, MAX_SINGLE_ALERTS - 1, MAX_SINGLE_ALERTS, MAX_SINGLE_ALERTS + 1, 500] {
         let told = BTreeMap::new();
         let findings_of = |code: Code| {
@@ -241,7 +242,7 @@ fn conditions_begin_and_end_in_turn() {
     };
     assert_eq!(tell(std::slice::from_ref(&down), &["unreachable"]), (1, 0));
     assert_eq!(tell(std::slice::from_ref(&down), &["unreachable"]), (0, 0));
-    // Those of other codes are somebody else's to end.
+    // Conditions of other codes are not ended here.
     assert_eq!(tell(std::slice::from_ref(&other), &["channel-failing"]), (1, 0));
     assert_eq!(tell(&[], &["unreachable"]), (0, 1));
     assert_eq!(tell(&[], &["unreachable"]), (0, 0));

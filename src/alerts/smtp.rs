@@ -1,7 +1,7 @@
-//! Alerts by email: a text for people, the JSON and the misbehaviour file as attachments.
+//! Sends alerts by email: a text, with the JSON and the misbehaviour file as attachments.
 //!
-//! Where the server offers STARTTLS it is used; a password is sent over TLS alone, or to this machine.
-//! The message's id is the alert's key, so that one that is sent twice is known as one.
+//! STARTTLS is used if the server offers it. A password is sent only over TLS or to this machine. The message
+//! id is the alert's key, so that a mail that is sent twice can be recognised.
 
 use super::channels::{Delivery, Message, Transport};
 use super::error::SetupError;
@@ -17,10 +17,10 @@ use std::time::{Duration, UNIX_EPOCH};
 /// The most recipients.
 pub(super) const MAX_RECIPIENTS: usize = 50;
 
-/// A subject is read in a list: longer ones are cut there anyway.
+/// The longest subject. Mail programs cut longer ones in their lists.
 const MAX_SUBJECT: usize = 160;
 
-/// As the config has it.
+/// The settings from the config.
 #[derive(Clone, Default)]
 pub struct SmtpConfig {
     /// `smtp://host:port` or `smtps://host:port`.
@@ -29,15 +29,15 @@ pub struct SmtpConfig {
     pub from: String,
     /// One address or several.
     pub to: Vec<String>,
-    /// With a password.
+    /// Requires a password.
     pub username: Option<String>,
-    /// With a user name.
+    /// Requires a user name.
     pub password: Option<String>,
-    /// A PEM file of certificates to trust beside the system's.
+    /// A PEM file of certificates to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
 }
 
-/// A mail server, and whom to write to.
+/// A mail server and the addresses.
 pub struct Smtp {
     server: MailServer,
     from: Mailbox,
@@ -45,7 +45,7 @@ pub struct Smtp {
 }
 
 impl Smtp {
-    /// Connects to nothing yet.
+    /// Prepares to send mail. Does not connect yet.
     ///
     /// # Errors
     /// [`SetupError`], which is wrong usage.
@@ -61,7 +61,7 @@ impl Smtp {
         })
     }
 
-    /// The same with another time for a mail to be taken in.
+    /// The same with another time limit for one mail.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Smtp {
         Smtp { server: self.server.with_timeout(timeout), ..self }
@@ -101,7 +101,7 @@ impl Transport for Smtp {
     }
 }
 
-/// One line, whatever a log put into it; the library encodes what is not ASCII.
+/// The subject: one line, whatever text a log chose. The library encodes what is not ASCII.
 fn subject(alert: &Alert) -> String {
     let log = if alert.log.name.is_empty() { "" } else { &alert.log.name };
     let entry = alert.index.map_or(String::new(), |index| format!(", entry {index}"));
@@ -116,7 +116,7 @@ fn subject(alert: &Alert) -> String {
     escape(&line).chars().take(MAX_SUBJECT).collect::<String>().trim_end().to_owned()
 }
 
-/// For people. Each value is escaped, so it stays on its line.
+/// The text of the mail. Each value is escaped, so it stays on its line.
 fn text(alert: &Alert) -> String {
     let mut out = format!("{}\n\n", escape(&alert.message));
     let mut line = |name: &str, value: Option<&str>| {
@@ -162,7 +162,7 @@ mod tests {
     use crate::core::finding::Severity;
 
     #[test]
-    fn no_text_of_a_log_becomes_a_header_or_a_line_of_its_own() {
+    fn text_of_a_log_cannot_inject_headers_or_lines() {
         let config = SmtpConfig {
             server: "smtp://127.0.0.1:1".to_owned(),
             from: "Watch <watch@example.org>".to_owned(),
