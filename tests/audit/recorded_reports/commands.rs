@@ -6,9 +6,23 @@ use support::case::{fixtures, named};
 use support::receipt_cli::{DEMO_ID, DEMO_KEY};
 use support::recorded::{Record, Session};
 
-/// Each its own auditor.
-pub const SESSIONS: &[fn() -> Vec<Record>] =
-    &[receipts_from_the_mirror, receipts_from_the_log, heads_of_others, damaged_mirrors, evidence];
+/// One session, or a few that belong together.
+pub type Job = Box<dyn Fn() -> Vec<Record> + Send + Sync>;
+
+/// All of them.
+pub fn jobs() -> Vec<Job> {
+    let mut jobs: Vec<Job> = vec![Box::new(receipts_from_the_mirror), Box::new(receipts_from_the_log)];
+    for log in ["honest-grows", "history-same-size-fork", "history-rewritten", "history-rollback"] {
+        for ours in [0, 1] {
+            jobs.push(Box::new(move || heads_of_others(log, ours)));
+        }
+    }
+    for (number, damage) in DAMAGES.iter().enumerate() {
+        jobs.push(Box::new(move || damaged_mirror(number, damage)));
+    }
+    jobs.push(Box::new(evidence));
+    jobs
+}
 
 /// A receipt of the independent implementation, and how it is checked.
 pub struct Case {
@@ -117,32 +131,28 @@ fn receipts_from_the_log() -> Vec<Record> {
     session.into_records()
 }
 
-fn heads_of_others() -> Vec<Record> {
-    let mut records = Vec::new();
-    for log in ["honest-grows", "history-same-size-fork", "history-rewritten", "history-rollback"] {
-        let case = named(log);
-        let steps = case.steps();
-        for (ours, theirs) in [(0, 1), (1, 0)] {
-            let mut session = Session::new(format!("heads of t{theirs} of {log}"));
-            session.place("key", case.log_key.clone());
-            session.place("log", steps[ours].canonicalize().unwrap().display().to_string());
-            session.place("theirs", steps[theirs].canonicalize().unwrap().display().to_string());
-            trusting(&mut session, "audit", &[]);
-            let command = |words: &[&'static str]| {
-                [words, &["--db", "{db}", "--log-key", "{key}", "--format", "json"]].concat()
-            };
-            session.run("import", &command(&["heads", "import", "{theirs}/checkpoint"]));
-            session.run("import again", &command(&["heads", "import", "{theirs}/checkpoint"]));
-            session.run("import sth", &command(&["heads", "import", "{theirs}/sth"]));
-            session.run("import nothing", &command(&["heads", "import", "{dir}/mirror.db.mark"]));
-            session.run("export", &command(&["heads", "export"]));
-            session.run("list", &command(&["heads", "list"]));
-            trusting(&mut session, "audit later", &[]);
-            session.verify_evidence("{key}");
-            records.extend(session.into_records());
-        }
-    }
-    records
+fn heads_of_others(log: &str, ours: usize) -> Vec<Record> {
+    let theirs = 1 - ours;
+    let case = named(log);
+    let [at, other] =
+        [ours, theirs].map(|step| case.steps()[step].canonicalize().unwrap().display().to_string());
+    let mut session = Session::new(format!("heads of t{theirs} of {log}"));
+    session.place("key", case.log_key);
+    session.place("log", at);
+    session.place("theirs", other);
+    trusting(&mut session, "audit", &[]);
+    let command = |words: &[&'static str]| {
+        [words, &["--db", "{db}", "--log-key", "{key}", "--format", "json"]].concat()
+    };
+    session.run("import", &command(&["heads", "import", "{theirs}/checkpoint"]));
+    session.run("import again", &command(&["heads", "import", "{theirs}/checkpoint"]));
+    session.run("import sth", &command(&["heads", "import", "{theirs}/sth"]));
+    session.run("import nothing", &command(&["heads", "import", "{dir}/mirror.db.mark"]));
+    session.run("export", &command(&["heads", "export"]));
+    session.run("list", &command(&["heads", "list"]));
+    trusting(&mut session, "audit later", &[]);
+    session.verify_evidence("{key}");
+    session.into_records()
 }
 
 /// Statements that damage a mirror.
@@ -157,28 +167,24 @@ const DAMAGES: [&str; 8] = [
     "UPDATE entry_columns SET approver = 'x' WHERE idx = 3",
 ];
 
-fn damaged_mirrors() -> Vec<Record> {
+fn damaged_mirror(number: usize, damage: &str) -> Vec<Record> {
     let case = named("across-replay-between-runs");
-    let mut records = Vec::new();
-    for (number, damage) in DAMAGES.iter().enumerate() {
-        let mut session = Session::new(format!("damaged mirror {number}"));
-        session.place("key", case.log_key.clone());
-        for step in case.steps() {
-            session.place("log", step.canonicalize().unwrap().display().to_string());
-            trusting(&mut session, "audit", &[]);
-        }
-        let db = session.directory().join("mirror.db");
-        rusqlite::Connection::open(db).unwrap().execute_batch(damage).unwrap();
-        let check = ["mirror", "check", "--db", "{db}", "--log-key", "{key}", "--format", "json"];
-        trusting(&mut session, "audit, damaged", &[]);
-        session.run("check", &check);
-        session.run("rebuild", &[&check[..], &["--rebuild"]].concat());
-        session.run("check again", &check);
-        trusting(&mut session, "audit, made again", &[]);
-        trusting(&mut session, "in full", &["--full"]);
-        records.extend(session.into_records());
+    let mut session = Session::new(format!("damaged mirror {number}"));
+    session.place("key", case.log_key.clone());
+    for step in case.steps() {
+        session.place("log", step.canonicalize().unwrap().display().to_string());
+        trusting(&mut session, "audit", &[]);
     }
-    records
+    let db = session.directory().join("mirror.db");
+    rusqlite::Connection::open(db).unwrap().execute_batch(damage).unwrap();
+    let check = ["mirror", "check", "--db", "{db}", "--log-key", "{key}", "--format", "json"];
+    trusting(&mut session, "audit, damaged", &[]);
+    session.run("check", &check);
+    session.run("rebuild", &[&check[..], &["--rebuild"]].concat());
+    session.run("check again", &check);
+    trusting(&mut session, "audit, made again", &[]);
+    trusting(&mut session, "in full", &["--full"]);
+    session.into_records()
 }
 
 fn evidence() -> Vec<Record> {

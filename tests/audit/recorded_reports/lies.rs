@@ -54,6 +54,10 @@ pub fn told(row: &Row) -> Vec<Record> {
     session.place("key", log.log_key());
     // Its heads are dated now.
     session.hide("headTime");
+    if row.way == "api" {
+        // Which proofs are asked for is drawn.
+        session.hide("served-proofs");
+    }
     session.place("log", if row.way == "tiles" { log.tiles_url() } else { log.api_url() });
     session.place("url", log.url.clone());
     let options: Vec<&str> = row.options.iter().map(String::as_str).collect();

@@ -21,8 +21,6 @@ pub const SESSIONS: &[fn() -> Vec<Record>] = &[
     faulty_entries,
     faulty_entries_without_trust,
     pinned_keys,
-    changing_log,
-    heads_alone,
     contradicting_heads,
     heads_of_every_kind,
     cosigned,
@@ -296,41 +294,33 @@ fn changes() -> Vec<(&'static str, Files)> {
     ]
 }
 
-fn changing_log() -> Vec<Record> {
-    let mut records = Vec::new();
-    let honest = honest_log(&key(), &rejected_leaves(600));
-    for (change, files) in changes() {
-        let mut fresh = session(&format!("{change}, at first contact"));
-        serve(&fresh, &files);
-        trusting(&mut fresh, "first", &[]);
-        records.extend(fresh.into_records());
-        let mut session = session(change);
-        serve(&session, &honest_log(&key(), &rejected_leaves(500)));
-        trusting(&mut session, "before", &[]);
-        serve(&session, &files);
-        trusting(&mut session, "then", &[]);
-        trusting(&mut session, "then again", &["--full"]);
-        serve(&session, &honest);
-        trusting(&mut session, "later", &[]);
-        session.verify_evidence("{key}");
-        records.extend(session.into_records());
-    }
-    records
+/// How many [`changes`] there are.
+pub fn changes_count() -> usize {
+    changes().len()
 }
 
-fn heads_alone() -> Vec<Record> {
-    let mut records = Vec::new();
-    for (change, files) in changes() {
-        let mut session = session(&format!("{change}, heads alone"));
-        serve(&session, &honest_log(&key(), &rejected_leaves(500)));
-        trusting(&mut session, "before", &["--heads-only"]);
-        serve(&session, &files);
-        trusting(&mut session, "then", &["--heads-only"]);
-        serve(&session, &honest_log(&key(), &rejected_leaves(600)));
-        trusting(&mut session, "later", &["--heads-only"]);
-        records.extend(session.into_records());
+/// What is said of one of them: at first contact, after an honest audit, and of heads alone.
+pub fn changed(number: usize) -> Vec<Record> {
+    let (change, files) = changes().swap_remove(number);
+    let [before, later] = [500, 600].map(|count| honest_log(&key(), &rejected_leaves(count)));
+    let mut fresh = session(&format!("{change}, at first contact"));
+    serve(&fresh, &files);
+    trusting(&mut fresh, "first", &[]);
+    let mut whole = session(change);
+    serve(&whole, &before);
+    trusting(&mut whole, "before", &[]);
+    serve(&whole, &files);
+    trusting(&mut whole, "then", &[]);
+    trusting(&mut whole, "then again", &["--full"]);
+    serve(&whole, &later);
+    trusting(&mut whole, "later", &[]);
+    whole.verify_evidence("{key}");
+    let mut heads = session(&format!("{change}, heads alone"));
+    for (step, files) in [("before", &before), ("then", &files), ("later", &later)] {
+        serve(&heads, files);
+        trusting(&mut heads, step, &["--heads-only"]);
     }
-    records
+    [fresh, whole, heads].map(Session::into_records).concat()
 }
 
 fn contradicting_heads() -> Vec<Record> {

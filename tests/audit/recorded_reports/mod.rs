@@ -42,6 +42,11 @@ fn logs_made_for_it_are_judged_as_recorded() {
 }
 
 #[test]
+fn logs_that_change_are_judged_as_recorded() {
+    assert_as_recorded("changes", &in_order(made::changes_count(), made::changed));
+}
+
+#[test]
 fn receipts_are_judged_as_recorded() {
     let cases = commands::receipt_cases();
     let records = in_order(cases.len(), |number| commands::verify(&cases[number]));
@@ -50,8 +55,8 @@ fn receipts_are_judged_as_recorded() {
 
 #[test]
 fn other_commands_say_what_was_recorded() {
-    let sessions = commands::SESSIONS;
-    assert_as_recorded("commands", &in_order(sessions.len(), |number| sessions[number]()));
+    let jobs = commands::jobs();
+    assert_as_recorded("commands", &in_order(jobs.len(), |number| jobs[number]()));
 }
 
 #[test]
