@@ -58,23 +58,3 @@ impl Finding {
         }
     }
 }
-
-/// Whether a finding describes how the log *serves* now, rather than what it committed to. Such a
-/// finding ends (and is listed as ended) when the log is seen to serve what it should; all others
-/// stand for ever, because a log cannot take back what it signed.
-pub fn is_about_serving(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Gap
-            | Code::TileMismatch
-            | Code::ProofInvalid
-            | Code::RootMismatch
-            | Code::HeadMalformed
-            | Code::HeadSignatureInvalid
-            | Code::HeadRollback
-            | Code::HeadStale
-            | Code::HeadInFuture
-            | Code::RevealMismatch
-            | Code::WitnessQuorum
-    )
-}

@@ -3,7 +3,7 @@
 use super::seal::Table;
 use super::write::int;
 use super::{Mirror, MirrorError, Result};
-use crate::audit::finding::{Finding, is_about_serving};
+use crate::audit::finding::Finding;
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::{Hash, sha256};
 use rusqlite::{Connection, Row};
@@ -66,7 +66,7 @@ impl Mirror {
     /// Ends a finding about how the log serves: it was seen to serve what it should. Or one of STHs out of order by
     /// less than proves anything, which an earlier version took for a contradiction.
     pub fn end_finding(&mut self, finding: &Finding, now: &str) -> Result<()> {
-        debug_assert!(is_about_serving(finding.code) || finding.code == Code::SthTimeContradiction);
+        debug_assert!(finding.code.ends() || finding.code == Code::SthTimeContradiction);
         let key = finding.key();
         let before = "SELECT * FROM findings WHERE key = ?1";
         let after = "UPDATE findings SET ended = ?2 WHERE key = ?1 RETURNING *";

@@ -4,6 +4,7 @@
 //! difference.
 
 use super::*;
+use crate::core::check::Check;
 use crate::core::finding::Code;
 use std::path::Path;
 
@@ -27,14 +28,20 @@ fn everything() -> Input {
     findings.push(found(Finding::of_entry(Code::CredentialNew, 30, None, "a further passkey"), None));
     let gap = Finding::of_log(Code::Gap, "tile/0/000", "the Merkle tile tile/0/000 is not served");
     let mut tally = Tally::default();
-    for name in ["head-signature", "head-against-heads", "head-against-tree", "head-rollback", "root"] {
-        tally.add(name, 2, 0, 0);
+    for check in [
+        Check::HeadSignature,
+        Check::HeadAgainstHeads,
+        Check::HeadAgainstTree,
+        Check::HeadRollback,
+        Check::Root,
+    ] {
+        tally.add(check, 2, 0, 0);
     }
-    for name in ["leaf-form", "entry-origin", "entry-times", "unique-id"] {
-        tally.add(name, 300, 0, 0);
+    for check in [Check::LeafForm, Check::EntryOrigin, Check::EntryTimes, Check::UniqueId] {
+        tally.add(check, 300, 0, 0);
     }
-    tally.add("user-verified", 271, 13, 0);
-    tally.add("signature", 284, 0, 0);
+    tally.add(Check::UserVerified, 271, 13, 0);
+    tally.add(Check::Signature, 284, 0, 0);
     Input {
         command: "audit",
         log: LogPart {
@@ -87,7 +94,7 @@ fn text_and_json_are_as_they_were_read() {
     (clean.findings, clean.ended, clean.incomplete) = (Vec::new(), Vec::new(), Vec::new());
     clean.asked.origins = true;
     for line in Report::new(clean.clone()).checks().iter().filter(|line| line.required) {
-        clean.tally.add(line.name, 300, 0, 0);
+        clean.tally.add(line.check, 300, 0, 0);
     }
     let report = Report::new(clean);
     assert_eq!(report.verdict(), Conclusion::Clean);
@@ -136,7 +143,7 @@ fn only_what_holds_is_counted_instead_of_listed() {
         short.contains(&format!("\n{} checks hold, on 300 entries; -v lists them\n", passed.clone().count()))
     );
     for line in report.checks() {
-        let listed = format!("\n  {:<20} ", line.name);
+        let listed = format!("\n  {:<20} ", line.check);
         assert!(long.contains(&listed), "{listed}");
         assert_eq!(short.contains(&listed), line.result != CheckResult::Passed, "{listed}");
     }
@@ -159,7 +166,7 @@ fn the_worst_wins() {
         (input.findings, input.incomplete) = (Vec::new(), Vec::new());
         input.asked.origins = true;
         for line in Report::new(input.clone()).checks().iter().filter(|line| line.required) {
-            input.tally.add(line.name, 1, 0, 0);
+            input.tally.add(line.check, 1, 0, 0);
         }
         input
     };
@@ -192,7 +199,7 @@ fn the_worst_wins() {
     let mut input = clean();
     input.asked.quorum = Some(true);
     assert_eq!(verdict(input.clone()), Conclusion::Incomplete);
-    input.tally.add("witnesses", 1, 0, 0);
+    input.tally.add(Check::Witnesses, 1, 0, 0);
     assert_eq!(verdict(input), Conclusion::Clean);
     // A required check that was never applied although there was something to apply it to.
     let mut input = clean();
@@ -221,9 +228,9 @@ fn peers_are_for_themselves() {
         (input.findings, input.incomplete) = (Vec::new(), Vec::new());
         (input.asked.origins, input.asked.peers) = (true, true);
         for line in Report::new(input.clone()).checks().iter().filter(|line| line.required) {
-            input.tally.add(line.name, 1, 0, 0);
+            input.tally.add(line.check, 1, 0, 0);
         }
-        input.tally.add("peers", 0, 0, not_checked);
+        input.tally.add(Check::Peers, 0, 0, not_checked);
         Report::new(Input { peers, ..input })
     };
     let both = of(vec![peer("one", None), peer("two", None)], 0);

@@ -11,6 +11,7 @@ use super::history::mirrored_range;
 use super::pipeline::in_order;
 use super::served_proofs::ServedProofs;
 use super::{Fault, Run};
+use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::Head;
@@ -99,10 +100,10 @@ impl Question {
     }
 
     /// The check that it is part of.
-    fn check(self) -> &'static str {
+    fn check(self) -> Check {
         match self {
-            Question::Consistency(..) | Question::Inclusion(..) => "served-proofs",
-            Question::Verification(_) => "verification-bundles",
+            Question::Consistency(..) | Question::Inclusion(..) => Check::ServedProofs,
+            Question::Verification(_) => Check::VerificationBundles,
         }
     }
 

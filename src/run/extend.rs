@@ -15,6 +15,7 @@ use super::verifier::{Outcome, Verifier, WIDTH, fetch_end, fetch_leaves};
 use super::writer::{Mode, Writer};
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
+use crate::core::check::Check;
 use crate::core::evidence::Kind;
 use crate::core::finding::Code;
 use crate::core::head::Head;
@@ -65,7 +66,7 @@ impl Run<'_> {
         if head.size() <= verified {
             // Nothing to fetch; the head is compared with the tree in `history`.
             self.summary.target_verified = self.root_for(head)? == head.root();
-            self.summary.tally.record("root", self.summary.target_verified);
+            self.summary.tally.record(Check::Root, self.summary.target_verified);
             return Ok(true);
         }
         if self.has_many(head) {
@@ -207,7 +208,7 @@ impl Run<'_> {
         let Some(frontier) = self.mirror.state().frontier() else { return Ok(true) };
         match proofs.vouch(&frontier) {
             Answer::Good => {
-                self.summary.tally.add("served-proofs", u64::from(proofs.is_asked(&frontier)), 0, 0);
+                self.summary.tally.add(Check::ServedProofs, u64::from(proofs.is_asked(&frontier)), 0, 0);
             }
             Answer::Unknown(cause) => {
                 self.summary.incomplete.push(cause);
@@ -359,7 +360,7 @@ impl Run<'_> {
 
     fn verified(&mut self, head: &Head) -> Result<(), Fault> {
         self.summary.target_verified = true;
-        self.summary.tally.record("root", true);
+        self.summary.tally.record(Check::Root, true);
         let key = &self.policy.log_key;
         Ok(self.mirror.transact(|mirror, state| mirror.bear_out(state, head, key))?)
     }
@@ -417,7 +418,7 @@ impl Run<'_> {
         }
         let frontier = writer.frontier().clone();
         let committer = committer.taken;
-        self.summary.tally.add("served-proofs", committer.vouched, 0, 0);
+        self.summary.tally.add(Check::ServedProofs, committer.vouched, 0, 0);
         let pass = match flow {
             ControlFlow::Break(Stop::TreeLost(error)) => Pass::TreeLost(error),
             ControlFlow::Break(Stop::Unknown(cause)) => {

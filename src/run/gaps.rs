@@ -6,6 +6,7 @@ use super::pipeline::in_order;
 use super::served_tree::TreeError;
 use super::verifier::{Outcome, TileDoubt, Verifier, WIDTH, fetch_leaves, fold};
 use super::{Fault, Run};
+use crate::core::check::Check;
 use crate::core::evidence::Kind;
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, LeafHash};
@@ -57,7 +58,7 @@ impl Run<'_> {
                 head.size(),
                 whys.join("; ")
             );
-            self.summary.tally.record("root", false);
+            self.summary.tally.record(Check::Root, false);
             self.find_of_log(code, bundle_subject(head, first.n), message)?;
         }
         if !bad.is_empty() {
@@ -174,7 +175,7 @@ impl Run<'_> {
             return Ok(false);
         }
         self.confirm_mirror()?;
-        self.summary.tally.record("root", false);
+        self.summary.tally.record(Check::Root, false);
         let message = format!(
             "the {} entries served have root {folded}, but the head of that size commits to {}; what should vouch \
              for them does not either ({why})",

@@ -10,6 +10,7 @@
 //! one millisecond nor those of a signer whose clock is behind are lost between two runs.
 
 use super::{Fault, Run};
+use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::{Head, HeadError};
@@ -111,7 +112,7 @@ impl Run<'_> {
                 Err(HeadError::NotSigned(why)) => (Code::HeadSignatureInvalid, why),
             };
             listing.sound = false;
-            self.summary.tally.record("head-list", false);
+            self.summary.tally.record(Check::HeadList, false);
             let message = format!("a head in the log's own list of heads: {}", text::reason(&why));
             self.find_of_log(code, SUBJECT, message)?;
         }
@@ -134,7 +135,7 @@ impl Run<'_> {
         // Here, while they are at hand and known to verify, and not once more for each on reading it back.
         self.compare(&heads)?;
         self.summary.heads_new = self.summary.heads_new.saturating_add(new);
-        self.summary.tally.add("head-list", heads.len() as u64, 0, 0);
+        self.summary.tally.add(Check::HeadList, heads.len() as u64, 0, 0);
         Ok(())
     }
 
@@ -162,7 +163,7 @@ impl Run<'_> {
                 listing.read
             );
             self.summary.incomplete.push(cause);
-            self.summary.tally.add("head-list", 0, 0, 1);
+            self.summary.tally.add(Check::HeadList, 0, 0, 1);
             return Ok(());
         }
         if listing.sound {
@@ -173,7 +174,7 @@ impl Run<'_> {
         if held.len() > LOOKUPS {
             // What was not looked for is no pass.
             held.truncate(LOOKUPS);
-            self.summary.tally.add("head-list", 0, 0, 1);
+            self.summary.tally.add(Check::HeadList, 0, 0, 1);
             let cause = format!(
                 "more than {LOOKUPS} signed heads that are held here were not seen in the log's list"
             );
@@ -211,7 +212,7 @@ impl Run<'_> {
     }
 
     fn set_listed(&mut self, head: &Head) -> Result<(), Fault> {
-        self.summary.tally.record("head-list", true);
+        self.summary.tally.record(Check::HeadList, true);
         Ok(self.mirror.transact(|mirror, _| mirror.set_listed(head))?)
     }
 
@@ -233,7 +234,7 @@ impl Run<'_> {
         let time = head.timestamp().unwrap_or(0);
         let passed = self.mirror.state().listed_until.saturating_sub(SIGNERS_CLOCKS_MS) >= time;
         if passed || !self.is_recent(stored) {
-            self.summary.tally.record("head-list", false);
+            self.summary.tally.record(Check::HeadList, false);
             let message = format!(
                 "the log signed an STH of size {} dated {}, and its own list of heads does not have it",
                 head.size(),
@@ -246,7 +247,7 @@ impl Run<'_> {
              minutes: it may lag behind",
             head.size()
         );
-        self.summary.tally.add("head-list", 0, 0, 1);
+        self.summary.tally.add(Check::HeadList, 0, 0, 1);
         self.summary.incomplete.push(cause);
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use super::{Fault, Run};
 use crate::audit::heads::{contradictions, disorder};
+use crate::core::check::Check;
 use crate::core::evidence::Kind;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadError, HeadFormat};
@@ -71,7 +72,7 @@ impl Run<'_> {
         for head in &served {
             self.keep(head, &Provenance::Served)?;
         }
-        self.summary.tally.add("head-against-heads", served.len() as u64, 0, 0);
+        self.summary.tally.add(Check::HeadAgainstHeads, served.len() as u64, 0, 0);
         self.check_rollback(&served)?;
         self.check_times(&served)?;
         let cosigned = self.check_witnesses(&served)?;
@@ -152,7 +153,7 @@ impl Run<'_> {
     fn verify_served(&mut self, bytes: &[u8], format: HeadFormat) -> Result<Served, Fault> {
         let verified = Head::verify_as(format, bytes, &self.policy.log_key);
         let subject = format.as_str();
-        self.summary.tally.record("head-signature", verified.is_ok());
+        self.summary.tally.record(Check::HeadSignature, verified.is_ok());
         match verified {
             Ok(head) => Ok(Served::Head(head)),
             Err(HeadError::Disagreement(what)) => Err(Fault::Disagreement(what)),
@@ -181,12 +182,12 @@ impl Run<'_> {
     }
 
     fn check_times(&mut self, served: &[Head]) -> Result<(), Fault> {
-        let before = self.summary.tally.get("head-time").failed;
+        let before = self.summary.tally.get(Check::HeadTime).failed;
         let latest = self.latest_time();
         let in_time = served.iter().filter_map(Head::timestamp).filter(|time| *time <= latest).count();
-        self.summary.tally.add("head-time", in_time as u64, 0, 0);
+        self.summary.tally.add(Check::HeadTime, in_time as u64, 0, 0);
         served.iter().try_for_each(|head| self.check_time(head))?;
-        match self.summary.tally.get("head-time").failed > before {
+        match self.summary.tally.get(Check::HeadTime).failed > before {
             true => Ok(()),
             false => self.end_findings_of(Code::HeadInFuture),
         }
@@ -197,7 +198,7 @@ impl Run<'_> {
     pub(super) fn check_time(&mut self, head: &Head) -> Result<(), Fault> {
         let ahead = head.timestamp().filter(|time| *time > self.latest_time());
         let Some(time) = ahead else { return Ok(()) };
-        self.summary.tally.record("head-time", false);
+        self.summary.tally.record(Check::HeadTime, false);
         let message = format!("the STH of size {} is dated {}", head.size(), text::time(time));
         self.find_of_log(Code::HeadInFuture, "", message)
     }

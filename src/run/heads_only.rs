@@ -22,6 +22,7 @@ use super::served_tree::{ServedTree, TreeError};
 use super::verifier::WIDTH;
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
+use crate::core::check::Check;
 use crate::core::evidence::Kind;
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
@@ -321,7 +322,7 @@ impl Run<'_> {
         let answer = proofs.check(other.size(), other.root());
         let against = match &answer {
             Answer::Good => {
-                self.summary.tally.record("served-proofs", true);
+                self.summary.tally.record(Check::ServedProofs, true);
                 return Ok(Link::Proved);
             }
             Answer::Unknown(cause) => return Ok(Link::Unknown(cause.clone())),
@@ -341,7 +342,7 @@ impl Run<'_> {
         let newest = self.mirror.largest_linked(&self.policy.log_key)?;
         let Some(newest) = newest.filter(|newest| newest.head.size() > target.size()) else { return Ok(()) };
         if !self.mirror.knows_tree(target, &self.policy.log_key)? {
-            self.summary.tally.add("head-against-tree", 0, 0, 1);
+            self.summary.tally.add(Check::HeadAgainstTree, 0, 0, 1);
             self.summary.follows.push(format!(
                 "the head served, of size {}, is not proved to be the beginning of the one of size {} that the log signed",
                 target.size(),
@@ -375,7 +376,7 @@ impl Run<'_> {
         let Some(target) = self.summary.target.clone() else { return Ok(()) };
         let unlinked = self.unlinked_before(&target)?.len();
         if unlinked > 0 {
-            self.summary.tally.add("head-against-tree", 0, 0, unlinked as u64);
+            self.summary.tally.add(Check::HeadAgainstTree, 0, 0, unlinked as u64);
             let cause = format!(
                 "{unlinked} signed head(s) are not proved to be the beginning of the newest head served, of size {}",
                 target.size()

@@ -57,6 +57,7 @@ use crate::audit::peer::PeerResult;
 use crate::audit::policy::Policy;
 use crate::audit::tally::Tally;
 use crate::audit::watch_list::Rule;
+use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::head::Head;
 use crate::mirror::{Mirror, MirrorError};
@@ -267,7 +268,7 @@ impl<'a> Run<'a> {
         // Behind what is asked of this run alone: what was lost stays lost, however well the log is read.
         self.note_lost();
         if !self.summary.target_verified {
-            self.summary.tally.add("root", 0, 0, 1);
+            self.summary.tally.add(Check::Root, 0, 0, 1);
         }
         self.summary.entries_new = self.mirror.state().checked.saturating_sub(checked_before);
         result
