@@ -1,7 +1,6 @@
 //! Every check of an audit: what makes it apply, and how it came out.
 
 use super::{Asked, Input, heads_only};
-use crate::audit::finding::Finding;
 use crate::audit::verdict::CheckResult;
 use crate::core::check::Check;
 use crate::core::finding::Severity;
@@ -70,17 +69,6 @@ const NEED_POLICY: &str = "give a witness policy with --policy";
 const NEED_PEERS: &str = "name others who watch this log with [[peer]] in the config";
 const NEED_ORIGIN: &str = "give the allowed web origins with --allow-origin";
 
-/// The check of what only a JSON API answers that a finding is about: its subject begins with what was
-/// asked for.
-fn about_answers(finding: &Finding) -> Option<Check> {
-    match finding.subject.split(' ').next() {
-        Some("heads") => Some(Check::HeadList),
-        Some("consistency" | "inclusion") => Some(Check::ServedProofs),
-        Some("verification") => Some(Check::VerificationBundles),
-        _ => None,
-    }
-}
-
 /// All checks, in the order of the specification.
 pub(super) fn lines(input: &Input) -> Vec<CheckLine> {
     Check::of_audit().map(|check| line(check, input)).collect()
@@ -129,7 +117,7 @@ fn line(check: Check, input: &Input) -> CheckLine {
     let count = input.tally.get(check);
     let applied = count.passed.saturating_add(count.failed);
     let failed = input.findings.iter().any(|f| {
-        let belongs = match about_answers(&f.finding) {
+        let belongs = match f.finding.subject.check() {
             Some(of) => of == check,
             None => f.finding.code.checks().contains(&check),
         };

@@ -4,6 +4,7 @@
 //! difference.
 
 use super::*;
+use crate::audit::subject::Subject;
 use crate::core::check::Check;
 use crate::core::finding::Code;
 use std::path::Path;
@@ -17,7 +18,8 @@ fn found(finding: Finding, ended: Option<&str>) -> ReportedFinding {
 
 /// A report in which everything occurs.
 fn everything() -> Input {
-    let mut fork = Finding::of_log(Code::SameSizeFork, "", "the log key signed two trees of size 300");
+    let mut fork =
+        Finding::of_log(Code::SameSizeFork, Subject::Whole, "the log key signed two trees of size 300");
     fork.evidence = Some("/var/lib/misbehaviour-same-size-fork-00.json".to_owned());
     let mut findings = vec![found(fork, None)];
     for index in 7..20 {
@@ -26,7 +28,8 @@ fn everything() -> Input {
             .push(found(Finding::of_entry(Code::UserNotVerified, index, Some(&id), "UV is not set"), None));
     }
     findings.push(found(Finding::of_entry(Code::CredentialNew, 30, None, "a further passkey"), None));
-    let gap = Finding::of_log(Code::Gap, "tile/0/000", "the Merkle tile tile/0/000 is not served");
+    let gap =
+        Finding::of_log(Code::Gap, Subject::decode("tile/0/000"), "the Merkle tile tile/0/000 is not served");
     let mut tally = Tally::default();
     for check in [
         Check::HeadSignature,
@@ -173,7 +176,7 @@ fn the_worst_wins() {
     let verdict = |input: Input| Report::new(input).verdict();
     let with = |code: Code| {
         let mut input = clean();
-        input.findings.push(found(Finding::of_log(code, "", ""), None));
+        input.findings.push(found(Finding::of_log(code, Subject::Whole, ""), None));
         input
     };
     assert_eq!(verdict(clean()), Conclusion::Clean);
@@ -255,7 +258,7 @@ fn every_code_belongs_to_a_check() {
     for code in Code::ALL.iter().filter(|code| code.severity() > Severity::Info && **code != Code::WatchList)
     {
         let mut input = input.clone();
-        input.findings = vec![found(Finding::of_log(*code, "", ""), None)];
+        input.findings = vec![found(Finding::of_log(*code, Subject::Whole, ""), None)];
         let report = Report::new(input);
         assert!(report.checks().iter().any(|line| line.result == CheckResult::Failed), "{code}");
     }

@@ -95,7 +95,7 @@ impl<'a> Committer<'a> {
                     TileCheck::Doubt(doubt) => {
                         self.taken.tiles.record(Check::Tiles, false);
                         if self.mode == Mode::Unproved && self.taken.doubts.len() < MAX_DOUBTS {
-                            self.taken.doubts.push(doubt.clone());
+                            self.taken.doubts.push(*doubt);
                         }
                     }
                 }

@@ -187,7 +187,6 @@ impl Run<'_> {
         bundle: BundleAnswer,
         tally: &mut Tallied,
     ) -> Result<Option<String>, Fault> {
-        let subject = Question::Verification(index).subject();
         match bundle {
             BundleAnswer::NotAsked => self.summary.tally.add(Check::VerificationBundles, 0, 0, 1),
             BundleAnswer::TooLong(cause) => {
@@ -219,7 +218,7 @@ impl Run<'_> {
                     tally.wrong = tally.wrong.saturating_add(1);
                 }
                 for (code, why) in checked.problems {
-                    self.find(&bundle_finding(code, index, &subject, &why))?;
+                    self.find(&bundle_finding(code, index, &why))?;
                 }
             }
         }
@@ -259,10 +258,11 @@ fn is_of_reveal(code: Code) -> bool {
 }
 
 /// A wrong reveal is about its entry, everything else about how the log answers.
-fn bundle_finding(code: Code, index: u64, subject: &str, why: &str) -> Finding {
+fn bundle_finding(code: Code, index: u64, why: &str) -> Finding {
     if is_of_reveal(code) {
         return Finding::of_entry(code, index, None, why);
     }
+    let subject = Question::Verification(index).subject();
     Finding::of_log(code, subject, format!("the verification bundle of entry {index}: {why}"))
 }
 

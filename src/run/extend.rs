@@ -7,7 +7,7 @@
 
 use super::answers::{Answer, Question};
 use super::commit::{BadBundle, Committed, Committer, Flaw, Stop, too_many};
-use super::history::{evidence_nodes, tree_subject};
+use super::history::evidence_nodes;
 use super::pipeline::in_order;
 use super::served_proofs::ServedProofs;
 use super::served_tree::{ServedTree, TreeError};
@@ -15,6 +15,7 @@ use super::verifier::{Outcome, Verifier, WIDTH, fetch_end, fetch_leaves};
 use super::writer::{Mode, Writer};
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
+use crate::audit::subject::{SignedTree, Subject};
 use crate::core::check::Check;
 use crate::core::evidence::Kind;
 use crate::core::finding::Code;
@@ -190,7 +191,7 @@ impl Run<'_> {
                  head commits to",
                 head.size()
             );
-            self.find_of_log(Code::RootMismatch, tree_subject(head), message)?;
+            self.find_of_log(Code::RootMismatch, Subject::Tree(SignedTree::of(head)), message)?;
         }
         self.mark_head(head, HeadStatus::Contradicted)?;
         Ok(Compared::Contradicted)
@@ -355,7 +356,7 @@ impl Run<'_> {
             "among entries {first} to {} the log serves others than it did before, which its head commits to",
             end.saturating_sub(1)
         );
-        Ok(Ok(Some(Finding::of_log(Code::RootMismatch, format!("entries {first} {end}"), message))))
+        Ok(Ok(Some(Finding::of_log(Code::RootMismatch, Subject::Entries { from: first, to: end }, message))))
     }
 
     fn verified(&mut self, head: &Head) -> Result<(), Fault> {

@@ -3,6 +3,7 @@
 
 use super::{Fault, Run};
 use crate::audit::heads::{contradictions, disorder};
+use crate::audit::subject::Subject;
 use crate::core::check::Check;
 use crate::core::evidence::Kind;
 use crate::core::finding::Code;
@@ -129,22 +130,23 @@ impl Run<'_> {
         match answer {
             Ok(Some(bytes)) => self.verify_served(&bytes, format),
             Ok(None) => Ok(Served::None),
-            Err(error) => self.head_not_served(format.as_str(), error),
+            Err(error) => self.head_not_served(format, error),
         }
     }
 
-    fn head_not_served(&mut self, subject: &str, error: FetchError) -> Result<Served, Fault> {
+    fn head_not_served(&mut self, format: HeadFormat, error: FetchError) -> Result<Served, Fault> {
+        let (subject, what) = (Subject::Served(format), format.as_str());
         match error {
             FetchError::NotFound { .. } | FetchError::Lacking { .. } => {
-                self.find_of_log(Code::Gap, subject, format!("the log serves no {subject}: {error}"))?;
+                self.find_of_log(Code::Gap, subject, format!("the log serves no {what}: {error}"))?;
                 Ok(Served::Bad)
             }
             FetchError::TooLarge { .. } | FetchError::Malformed { .. } | FetchError::Excess { .. } => {
-                self.find_of_log(Code::HeadMalformed, subject, format!("the {subject} served: {error}"))?;
+                self.find_of_log(Code::HeadMalformed, subject, format!("the {what} served: {error}"))?;
                 Ok(Served::Bad)
             }
             error => {
-                self.summary.incomplete.push(format!("the log's {subject} could not be read: {error}"));
+                self.summary.incomplete.push(format!("the log's {what} could not be read: {error}"));
                 Ok(Served::Unknown)
             }
         }
@@ -152,18 +154,18 @@ impl Run<'_> {
 
     fn verify_served(&mut self, bytes: &[u8], format: HeadFormat) -> Result<Served, Fault> {
         let verified = Head::verify_as(format, bytes, &self.policy.log_key);
-        let subject = format.as_str();
+        let (subject, what) = (Subject::Served(format), format.as_str());
         self.summary.tally.record(Check::HeadSignature, verified.is_ok());
         match verified {
             Ok(head) => Ok(Served::Head(head)),
             Err(HeadError::Disagreement(what)) => Err(Fault::Disagreement(what)),
             Err(HeadError::Malformed(why)) => {
-                let message = format!("the {subject} served: {}", text::reason(&why));
+                let message = format!("the {what} served: {}", text::reason(&why));
                 self.find_of_log(Code::HeadMalformed, subject, message)?;
                 Ok(Served::Bad)
             }
             Err(HeadError::NotSigned(why)) => {
-                let message = format!("the {subject} served: {}", text::reason(&why));
+                let message = format!("the {what} served: {}", text::reason(&why));
                 self.find_of_log(Code::HeadSignatureInvalid, subject, message)?;
                 Ok(Served::Bad)
             }
@@ -174,7 +176,7 @@ impl Run<'_> {
     fn end_head_findings(&mut self, format: HeadFormat) -> Result<(), Fault> {
         let codes = [Code::HeadMalformed, Code::HeadSignatureInvalid, Code::Gap];
         for stored in self.mirror.findings(false)? {
-            if codes.contains(&stored.finding.code) && stored.finding.subject == format.as_str() {
+            if codes.contains(&stored.finding.code) && stored.finding.subject == Subject::Served(format) {
                 self.end_finding(&stored.finding)?;
             }
         }
@@ -200,7 +202,7 @@ impl Run<'_> {
         let Some(time) = ahead else { return Ok(()) };
         self.summary.tally.record(Check::HeadTime, false);
         let message = format!("the STH of size {} is dated {}", head.size(), text::time(time));
-        self.find_of_log(Code::HeadInFuture, "", message)
+        self.find_of_log(Code::HeadInFuture, Subject::Whole, message)
     }
 
     /// The latest time that is not in the future, by a clock that may be a little wrong.
@@ -217,9 +219,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    pub(super) fn end_finding_about(&mut self, code: Code, subject: &str) -> Result<(), Fault> {
+    pub(super) fn end_finding_about(&mut self, code: Code, subject: &Subject) -> Result<(), Fault> {
         for stored in self.mirror.findings(false)? {
-            if stored.finding.code == code && stored.finding.subject == subject {
+            if stored.finding.code == code && stored.finding.subject == *subject {
                 self.end_finding(&stored.finding)?;
             }
         }
@@ -324,7 +326,7 @@ impl Run<'_> {
             disorder(a, b),
             larger.size()
         );
-        self.find_of_log(Code::SthTimeDisorder, "", message)
+        self.find_of_log(Code::SthTimeDisorder, Subject::Whole, message)
     }
 
     /// Marks a head.

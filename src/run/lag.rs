@@ -19,6 +19,7 @@ use super::answers::Question;
 use super::commit::{BadBundle, Flaw};
 use super::verifier::WIDTH;
 use super::{Fault, Run};
+use crate::audit::subject::Subject;
 use crate::core::check::Check;
 use crate::core::entry::read_leaf;
 use crate::core::finding::Code;
@@ -69,7 +70,7 @@ impl Run<'_> {
                     back.now,
                     back.before.head.size()
                 );
-                self.find_of_log(Code::HeadRollback, "", message)
+                self.find_of_log(Code::HeadRollback, Subject::Whole, message)
             }
             None => self.end_findings_of(Code::HeadRollback),
         }

@@ -55,6 +55,7 @@ mod writer;
 use crate::audit::finding::Finding;
 use crate::audit::peer::PeerResult;
 use crate::audit::policy::Policy;
+use crate::audit::subject::Subject;
 use crate::audit::tally::Tally;
 use crate::audit::watch_list::Rule;
 use crate::core::check::Check;
@@ -384,7 +385,7 @@ impl<'a> Run<'a> {
     pub(crate) fn find_of_log(
         &mut self,
         code: Code,
-        subject: impl Into<String>,
+        subject: Subject,
         message: impl Into<String>,
     ) -> Result<(), Fault> {
         self.find(&Finding::of_log(code, subject, message))

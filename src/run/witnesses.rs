@@ -5,14 +5,12 @@
 //! Heads that were kept earlier are not judged by it, and no entry is.
 
 use super::{Fault, Run};
+use crate::audit::subject::Subject;
 use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadFormat};
 use crate::core::tlog_policy::{CosignError, Cosigned, Fresh, TlogPolicy};
 use crate::core::{limits, text};
-
-/// What `head-stale` is about where it is not the STH's own time.
-const COSIGNATURES: &str = "cosignatures";
 
 impl Run<'_> {
     /// Whether a line of this checkpoint says that it is by a witness, and is not.
@@ -29,7 +27,7 @@ impl Run<'_> {
             self.withdraw_unjudged(Code::WitnessQuorum, None, "no witness policy was given (--policy)")?;
             self.withdraw_unjudged(
                 Code::HeadStale,
-                Some(COSIGNATURES),
+                Some(&Subject::Cosignatures),
                 "no witness policy was given (--policy)",
             )?;
             return Ok(None);
@@ -69,11 +67,11 @@ impl Run<'_> {
         if cosigned.fresh_quorum == Some(false) {
             self.find_of_log(
                 Code::HeadStale,
-                COSIGNATURES,
+                Subject::Cosignatures,
                 format!("{said}; of those, too few are recent enough"),
             )?;
         } else {
-            self.end_finding_about(Code::HeadStale, COSIGNATURES)?;
+            self.end_finding_about(Code::HeadStale, &Subject::Cosignatures)?;
         }
         self.summary.notes.push(said);
         if let Some(sth) = served.iter().find(|head| head.size() > checkpoint.size()) {
@@ -89,7 +87,7 @@ impl Run<'_> {
 
     fn quorum_fails(&mut self, message: String) -> Result<(), Fault> {
         self.summary.tally.record(Check::Witnesses, false);
-        self.find_of_log(Code::WitnessQuorum, "", message)
+        self.find_of_log(Code::WitnessQuorum, Subject::Whole, message)
     }
 
     fn witnesses_undecided(&mut self, cause: String) {
@@ -153,9 +151,9 @@ impl Run<'_> {
                 text::duration(age),
                 text::duration(limit)
             );
-            return self.find_of_log(Code::HeadStale, "", message);
+            return self.find_of_log(Code::HeadStale, Subject::Whole, message);
         }
-        self.end_finding_about(Code::HeadStale, "")
+        self.end_finding_about(Code::HeadStale, &Subject::Whole)
     }
 }
 
