@@ -4,6 +4,7 @@
 use super::message::{AlertKind, LogName, of_findings};
 use super::plan::*;
 use crate::audit::finding::Finding;
+use crate::audit::subject::Subject;
 use crate::core::finding::{Code, Severity};
 use crate::core::text::time;
 use crate::mirror::{Notification, StoredFinding};
@@ -137,7 +138,7 @@ fn a_withdrawn_finding_ends_and_may_come_again() {
 /// A check that was not repeated does not show that the finding ended.
 #[test]
 fn an_unrepeated_check_does_not_end_a_finding() {
-    let standing = stored(Finding::of_log(Code::HeadStale, "", "m"), State::Standing);
+    let standing = stored(Finding::of_log(Code::HeadStale, Subject::Whole, "m"), State::Standing);
     for (code, is_over) in [(Code::HeadStale, false), (Code::Gap, true)] {
         let then = Notification { episode: 0, open: false, at: 1, severity: Severity::Warning, ended: None };
         let subject = format!("finding/{code}//");
@@ -161,7 +162,7 @@ fn invalid_findings_are_reminded_of_at_the_interval() {
     for (code, reminded) in [(Code::Gap, true), (Code::SameSizeFork, true), (Code::HeadStale, false)] {
         let mut simulation = simulation();
         simulation.reminder = Some(100);
-        let finding = [stored(Finding::of_log(code, "s", "m"), State::Standing)];
+        let finding = [stored(Finding::of_log(code, Subject::HeadList, "m"), State::Standing)];
         assert_eq!(simulation.tell(&finding), [AlertKind::New]);
         let mut count = 0;
         for _ in 0..1000 {

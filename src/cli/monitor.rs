@@ -13,7 +13,7 @@ use crate::audit::conclusion::Conclusion;
 use crate::core::text::escape;
 use crate::mirror::{HeadReader, Queue};
 use crate::monitor::event::Event;
-use crate::monitor::{self, Plan, Subject};
+use crate::monitor::{self, Auditable, Plan};
 use crate::report::{MirrorUse, Report};
 use crate::run::{Progress, Silent};
 use crate::source::{RequestCounters, Stop};
@@ -119,7 +119,7 @@ impl Watch {
     }
 }
 
-impl Subject for Watch {
+impl Auditable for Watch {
     fn audit(&self, stop: &Stop) -> Result<Report, String> {
         let report = Watch::audit(self, stop, &Silent).map_err(|failure| failure.to_string())?;
         // It prints no report: hits are told by its alerts, which have a memory of their own.
