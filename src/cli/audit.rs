@@ -10,6 +10,7 @@ use super::progress::Bar;
 use super::style;
 use crate::audit::conclusion::Conclusion;
 use crate::audit::watch_list::Rule;
+use crate::core::check::Check;
 use crate::core::head::LogKey;
 use crate::core::text;
 use crate::core::tlog_policy::TlogPolicy;
@@ -17,7 +18,7 @@ use crate::mirror::{Begun, Mirror, MirrorError, StoredFinding};
 use crate::monitor;
 use crate::report::{self, Asked, EntryCounts, Input, LogPart, MirrorUse, Report, ReportedFinding};
 use crate::run::{Options, Progress, Run, Summary};
-use crate::source::{self, HttpOptions, LogSource, Stop, start, user_file};
+use crate::source::{self, HttpOptions, LogSource, Stop, runtime, user_file};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -117,7 +118,7 @@ fn open_log_until(
     let http = HttpOptions { stop: stop.clone(), ..http };
     let source = source::open(location, settings.api, &http)
         .map_err(|error| Failure::opening(&error, |error| format!("--log: {error}")))?;
-    room_for(workers(settings, source.as_ref()))?;
+    check_free_descriptors(workers(settings, source.as_ref()))?;
     let note = "the secrets in the config are for the log that it names, and were not sent to this one: give those of \
                 this log as options";
     Ok((source, left_out.then(|| note.to_owned())))
@@ -128,11 +129,11 @@ fn open_log_until(
 /// # Errors
 /// This process may not open so many files.
 pub fn room_to_read() -> Result<(), Failure> {
-    room_for(1)
+    check_free_descriptors(1)
 }
 
-fn room_for(threads: usize) -> Result<(), Failure> {
-    start::room_for(OF_AN_AUDIT.saturating_add(threads.saturating_mul(2)))
+fn check_free_descriptors(threads: usize) -> Result<(), Failure> {
+    runtime::check_free_descriptors(OF_AN_AUDIT.saturating_add(threads.saturating_mul(2)))
         .map_err(|error| Failure::new(user_file::is_local(&error), format!("cannot start: {error}")))
 }
 
@@ -255,7 +256,7 @@ fn fill(input: &mut Input, mirror: &Mirror, summary: Summary, key: &LogKey) -> R
     let [consistent, contradicted, unchecked] = mirror.heads().statuses();
     // Which of them should have been proved, the run says.
     let unchecked = if input.asked.heads_only { 0 } else { unchecked };
-    input.tally.add("head-against-tree", consistent, contradicted, unchecked);
+    input.tally.add(Check::HeadAgainstTree, consistent, contradicted, unchecked);
     input.findings = mirror.findings().standing()?.into_iter().map(reported).collect();
     input.ended = mirror.findings().ended()?.into_iter().map(reported).collect();
     input.peers = summary.peers;

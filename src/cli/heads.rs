@@ -105,14 +105,14 @@ fn fetch_or_read(settings: &Settings, file: &Path) -> Result<Result<Vec<u8>, Str
     })?;
     room_to_read()?;
     let fetched = document.fetch(MAX_IMPORT);
-    if let (Err(_), Some(what)) = (&fetched, document.lacked()) {
+    if let (Err(_), Some(what)) = (&fetched, document.resource_exhaustion()) {
         return Err(Failure::Local(format!("{url} could not be asked: {what}")));
     }
     Ok(fetched.map_err(|error| {
         let refused = matches!(error, FetchError::Rejected { .. } | FetchError::Refused { .. });
         let hint = " (the secrets of the config are for the log alone, and were not sent: give those of this URL as \
                     options)";
-        format!("{}{}", error.of_heads(), if refused && left_out { hint } else { "" })
+        format!("{}{}", error.describe_for_heads(), if refused && left_out { hint } else { "" })
     }))
 }
 

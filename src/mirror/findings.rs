@@ -4,7 +4,8 @@ use super::db::Db;
 use super::error::{MirrorError, Result};
 use super::seal::Table;
 use super::values::int;
-use crate::audit::finding::{Finding, is_about_serving};
+use crate::audit::finding::Finding;
+use crate::audit::subject::Subject;
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::{Hash, sha256};
 use rusqlite::{Connection, Row};
@@ -171,7 +172,7 @@ impl Findings<&mut Db> {
     /// # Errors
     /// The mirror is damaged, or cannot be written.
     pub fn put(&mut self, finding: &Finding, now: &str) -> Result<()> {
-        let key = finding.key();
+        let (key, subject) = (finding.key(), finding.subject.to_string());
         let kept = self.db.change(
             Table::Findings,
             0..=0,
@@ -188,7 +189,7 @@ impl Findings<&mut Db> {
                     &finding.severity.as_str(),
                     &finding.index.map(int),
                     &finding.id,
-                    &finding.subject,
+                    &subject,
                     &finding.message,
                     &finding.evidence,
                     &now,
@@ -206,7 +207,7 @@ impl Findings<&mut Db> {
     /// # Errors
     /// The mirror is damaged, or cannot be written.
     pub fn end(&mut self, finding: &Finding, now: &str) -> Result<()> {
-        debug_assert!(is_about_serving(finding.code) || finding.code == Code::SthTimeContradiction);
+        debug_assert!(finding.code.ends() || finding.code == Code::SthTimeContradiction);
         let key = finding.key();
         let before = "SELECT * FROM findings WHERE key = ?1";
         let after = "UPDATE findings SET ended = ?2 WHERE key = ?1 RETURNING *";
@@ -218,7 +219,8 @@ impl Findings<&mut Db> {
     ///
     /// # Errors
     /// The mirror is damaged, or cannot be written.
-    pub fn withdraw_unjudged(&mut self, code: Code, subject: Option<&str>) -> Result<u64> {
+    pub fn withdraw_unjudged(&mut self, code: Code, subject: Option<&Subject>) -> Result<u64> {
+        let subject = subject.map(Subject::to_string);
         let sql = "DELETE FROM findings WHERE code = ?1 AND (?2 IS NULL OR subject = ?2) AND ended IS NULL RETURNING *";
         let withdrawn = self.db.remove(Table::Findings, 0..=0, sql, &[&code.as_str(), &subject])?;
         Ok(u64::try_from(withdrawn).unwrap_or(u64::MAX))
@@ -276,7 +278,7 @@ fn stored_finding(path: &Path, raw: Raw) -> Result<StoredFinding> {
         id: raw.id,
         message: raw.message,
         evidence: raw.evidence,
-        subject: raw.subject,
+        subject: Subject::decode(&raw.subject),
     };
     if digest(&finding).0.as_slice() != raw.digest {
         let why = format!("a finding of {} is not the one that was made", raw.code);

@@ -11,6 +11,7 @@
 
 use super::{Fault, Run};
 use crate::audit::peer::PeerResult;
+use crate::core::check::Check;
 use crate::core::head::Head;
 use crate::core::{limits, text};
 use crate::mirror::{PeerProgress, Provenance, read_heads};
@@ -90,7 +91,7 @@ impl Run<'_> {
             let answers = self.ask_all(peers, &known);
             if self.options.stop.is_stopped() {
                 // Nobody's fault: as if no peer had been asked.
-                self.summary.tally.add("peers", 0, 0, self.peers.len() as u64);
+                self.summary.tally.add(Check::Peers, 0, 0, self.peers.len() as u64);
                 return Ok(());
             }
             for ((peer, known), answer) in peers.iter().zip(known).zip(answers) {
@@ -99,8 +100,8 @@ impl Run<'_> {
         }
         for result in &results {
             match result.error {
-                None => self.summary.tally.record("peers", true),
-                Some(_) => self.summary.tally.add("peers", 0, 0, 1),
+                None => self.summary.tally.record(Check::Peers, true),
+                Some(_) => self.summary.tally.add(Check::Peers, 0, 0, 1),
             }
         }
         self.summary.peers = results;
@@ -179,7 +180,7 @@ impl Run<'_> {
             Ok(answer) => answer,
             Err(error) => {
                 result.reached = !matches!(error, FetchError::Unavailable { .. });
-                result.error = Some(error.of_heads());
+                result.error = Some(error.describe_for_heads());
                 return Ok(result);
             }
         };

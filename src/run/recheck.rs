@@ -80,7 +80,7 @@ impl Run<'_> {
                     break;
                 }
                 ControlFlow::Break(Stop::Told) => {
-                    self.summary.incomplete.push(source::Stop::SAID.to_owned());
+                    self.summary.incomplete.push(source::Stop::MESSAGE.to_owned());
                     break;
                 }
                 ControlFlow::Break(Stop::Damaged(n)) => self.repair(n)?,

@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
         let checked = self.mirror.state().checked;
         while let Some(begin) = watchers.iter().map(|w| w.looked.next).min().filter(|next| *next < checked) {
             if self.options.stop.is_stopped() {
-                let said = Stop::SAID.to_owned();
+                let said = Stop::MESSAGE.to_owned();
                 if !self.summary.incomplete.contains(&said) {
                     self.summary.incomplete.push(said);
                 }

@@ -4,7 +4,9 @@
 
 #![cfg(unix)]
 
-use countersign::alerts::{Config, Dispatcher, FallbackStore, Log, TIMES_IN_USE, Trouble};
+use countersign::alerts::{
+    Dispatcher, DispatcherConfig, FallbackStore, LogName, MirrorUnavailable, TIMES_IN_USE,
+};
 use countersign::core::hash::sha256;
 use countersign::core::head::LogKey;
 use countersign::mirror::{Attempt, HeadReader, Mirror, MirrorError, Outgoing, holder_of};
@@ -637,17 +639,17 @@ fn the_note_of_a_fault_is_beside_the_mirror_itself() {
     let case = case();
     let auditor = begun(&case);
     let links = links(&auditor);
-    let dispatcher = Dispatcher::new(Config::default()).unwrap();
-    let log = Log { name: "log".to_owned(), origin: "o".to_owned() };
+    let dispatcher = Dispatcher::new(DispatcherConfig::default()).unwrap();
+    let log = LogName { name: "log".to_owned(), origin: "o".to_owned() };
     for odd in [None].into_iter().chain(ODD.map(Some)) {
         if let Some(odd) = odd {
             put(odd, &auditor.beside_db(".fault"));
         }
         for now in 1..=u64::from(TIMES_IN_USE) {
-            dispatcher.without_mirror(
+            dispatcher.notify_without_mirror(
                 &FallbackStore::of(&links.chain),
                 &log,
-                Trouble::Fault("gone"),
+                MirrorUnavailable::Fault("gone"),
                 now,
                 &|| false,
             );

@@ -1,9 +1,10 @@
-//! The work that a text can make, counted in steps; and the same search written naively, which finds no more.
+//! Bounds the steps that a search takes for any text, and compares it with a naive search, which must find the
+//! same.
 
 use super::*;
 use proptest::prelude::*;
 
-/// Of the largest bundle that a log sends, about.
+/// About the length of the largest bundle that a log sends.
 const LENGTH: usize = 4 * 1024 * 1024;
 
 fn of(secrets: &[&str]) -> Secrets {
@@ -12,7 +13,7 @@ fn of(secrets: &[&str]) -> Secrets {
     all
 }
 
-/// Steps for each byte of a text that contains no secret.
+/// Steps per byte for a text that contains no secret.
 fn steps(secrets: &Secrets, text: &[u8]) -> usize {
     let mut search = Search::new(text, secrets.forms.iter().collect());
     let before = search.left();
@@ -20,13 +21,13 @@ fn steps(secrets: &Secrets, text: &[u8]) -> usize {
     before.strict_sub(search.left()).div_ceil(text.len())
 }
 
-/// A piece again and again, and its beginning.
+/// A text of repeated pieces.
 fn run(piece: &[u8]) -> Vec<u8> {
     piece.iter().copied().cycle().take(LENGTH).collect()
 }
 
 #[test]
-fn no_text_makes_more_than_a_few_steps_for_each_byte() {
+fn steps_per_byte_are_bounded() {
     let mut secrets = of(&["Tk-s3cret/bearer+0123456789", "p4ss \\\\wörd%41&\\\"x"]);
     secrets.add_header("authorization", "Basic dXM6czNjcmV0LXBhc3M=");
     secrets.add_credentials("us", "p%2fs:3%20%22cre%E2%82%act", true);
@@ -60,7 +61,7 @@ fn no_text_makes_more_than_a_few_steps_for_each_byte() {
         b"\\ud83d\\ude00",
         b"&auml;&#x00000041;&VerticalLine",
         b"\xc4\xe4\xff",
-        // All but the last character of one of them.
+        // A secret without its last character.
         b"Tk-s3cret/bearer+012345678%54%6b\\-p4ss \\\\\\\\\\\\\\w\\u00f6rd%41&\\\"",
     ];
     for piece in pieces {
@@ -69,9 +70,9 @@ fn no_text_makes_more_than_a_few_steps_for_each_byte() {
     }
 }
 
-/// A secret that repeats itself stands at each place of such a text in as many ways as it is long.
+/// At each position of such a text there are as many partial matches as a repetitive secret is long.
 #[test]
-fn what_takes_too_much_work_is_neither_kept_nor_shown() {
+fn an_unsearchable_text_is_neither_kept_nor_shown() {
     let repeated = format!("{}b", "a".repeat(200));
     for (secret, piece) in
         [(repeated.as_str(), "a"), (r"\\\\\\\\\x", r"\"), ("%%%%%%%%%%%%%%%%%%%%%%%%%%x", "%25")]
@@ -80,17 +81,17 @@ fn what_takes_too_much_work_is_neither_kept_nor_shown() {
         let why = secrets.refusal(&text);
         assert!(why.is_some_and(|why| why.contains("takes too long")), "{piece}: {why:?}");
         let message = format!("first {secret}, then {}", String::from_utf8(text).unwrap());
-        assert!(secrets.are_in(&message));
-        assert_eq!(secrets.hide(&message), format!("first {HIDDEN}{CUT}"), "{piece}");
-        // What is no longer than an ordinary message is looked through all the same.
+        assert!(secrets.contained_in(&message));
+        assert_eq!(secrets.hide(&message), format!("first {REDACTED}{CUT}"), "{piece}");
+        // A text as long as an ordinary message is searched all the same.
         let short = piece.repeat(200usize.div_ceil(piece.len()).min(secret.len() - 2));
-        assert!(!secrets.are_in(&short) && secrets.refusal(short.as_bytes()).is_none(), "{piece}");
+        assert!(!secrets.contained_in(&short) && secrets.refusal(short.as_bytes()).is_none(), "{piece}");
     }
 }
 
-/// As much of the secret as it takes to be looked at closely is no secret, and what is behind it is still found.
+/// Escapes by the megabyte are not a secret, and a secret after them is still found.
 #[test]
-fn a_secret_behind_megabytes_of_escapes_is_found() {
+fn a_secret_after_megabytes_of_escapes_is_found() {
     let secrets = of(&["Tk-s3cret/bearer+0123456789"]);
     for piece in ["\\", "%25", "&amp;", "%", "&"] {
         let mut text = run(piece.as_bytes());
@@ -104,20 +105,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
-    fn the_naive_search_finds_no_more(texts in some_secrets(), text in some_text()) {
+    fn the_naive_search_finds_the_same(texts in some_secrets(), text in some_text()) {
         let secrets = secrets_of(&texts);
         let answer: Vec<u8> = text.concat();
-        let in_answers = |form: &Form| form.in_answers;
+        let in_answers = |form: &SecretForm| form.in_answers;
         let forms = secrets.forms.iter().filter(|form| in_answers(form)).collect();
         let found = Search::new(&answer, forms).next(0) != Ok(None);
         prop_assert_eq!(found, naive::find(&secrets, &answer, in_answers));
         let message = String::from_utf8_lossy(&answer);
-        prop_assert_eq!(secrets.are_in(&message), naive::find(&secrets, message.as_bytes(), |_| true));
+        prop_assert_eq!(secrets.contained_in(&message), naive::find(&secrets, message.as_bytes(), |_| true));
         prop_assert_eq!(secrets.hide(&message), naive::hide(&secrets, &message));
     }
 }
 
-/// Of few characters, so that they overlap themselves and each other.
+/// Secrets of few characters, so that they overlap themselves and each other.
 fn some_secrets() -> impl Strategy<Value = Vec<(String, bool)>> {
     let secret = prop_oneof![
         r"[ab%5c\\&; +€]{4,9}",
@@ -133,12 +134,12 @@ fn some_secrets() -> impl Strategy<Value = Vec<(String, bool)>> {
 fn secrets_of(texts: &[(String, bool)]) -> Secrets {
     let mut secrets = Secrets::default();
     texts.iter().for_each(|(text, in_answers)| secrets.add_forms(text.as_bytes(), *in_answers));
-    // So that some text has them: the base64 of few characters too.
+    // The base64 of few characters too, so that some texts contain it.
     secrets.add_base64("ab>?", true);
     secrets
 }
 
-/// Characters of the secrets in any spelling, and what is a piece of one.
+/// Characters of the secrets in any escape, and parts of escapes.
 fn some_text() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let character = prop::sample::select(vec![
         'a', 'A', 'b', '%', '5', 'c', '\\', '&', ';', ' ', '+', '€', 'x', 's', '3', 'r', 'e', 't', '/', '4',
@@ -221,12 +222,12 @@ fn spell(character: char, way: usize) -> String {
     }
 }
 
-/// Each form at each place, with the places behind each character in a list.
+/// Searches for each form at each position, with a list of the positions after each character.
 mod naive {
-    use super::super::{Coding, Form, HIDDEN, Secrets, hex};
-    use crate::source::letters::letters;
+    use super::super::{REDACTED, SecretEncoding, SecretForm, Secrets, hex};
+    use crate::source::normaliser::normalise;
 
-    /// The most escapes of escapes that are seen through.
+    /// The most levels of nested escapes that are decoded.
     const MAX_NESTED: usize = 4;
 
     pub(super) fn hide(secrets: &Secrets, text: &str) -> String {
@@ -236,7 +237,7 @@ mod naive {
             let found = secrets.forms.iter().filter_map(|form| end(form, text.as_bytes(), at));
             match found.max() {
                 Some(end) => {
-                    out.extend_from_slice(HIDDEN.as_bytes());
+                    out.extend_from_slice(REDACTED.as_bytes());
                     at = end;
                 }
                 None => {
@@ -248,19 +249,19 @@ mod naive {
         String::from_utf8_lossy(&out).into_owned()
     }
 
-    pub(super) fn find(secrets: &Secrets, text: &[u8], meant: fn(&Form) -> bool) -> bool {
+    pub(super) fn find(secrets: &Secrets, text: &[u8], meant: fn(&SecretForm) -> bool) -> bool {
         let mut forms = secrets.forms.iter().filter(|form| meant(form));
         forms.any(|form| (0..text.len()).any(|at| end(form, text, at).is_some()))
     }
 
-    /// The last place at which this form may end, if one of its readings begins at `start`.
-    fn end(form: &Form, text: &[u8], start: usize) -> Option<usize> {
+    /// The last position at which this form may end, if a match begins at `start`.
+    fn end(form: &SecretForm, text: &[u8], start: usize) -> Option<usize> {
         let mut best = None;
         let mut now = vec![(start, 0)];
         while let Some((at, read_so_far)) = now.pop() {
             for (character, rest) in literal(&text[at..]).into_iter().chain(spelled(&text[at..])) {
                 let behind = text.len() - rest.len();
-                let found = letters(&character.to_string(), form.is_folded);
+                let found = normalise(&character.to_string(), form.is_folded);
                 // A form may begin in the middle of a character that has several letters.
                 let skips = if at == start { 0..found.len() } else { 0..1 };
                 for skip in skips {
@@ -287,11 +288,12 @@ mod naive {
         best
     }
 
-    fn is_same(form: &Form, found: char, wanted: char) -> bool {
-        found == wanted || form.coding == Coding::Base64 && matches!((found, wanted), ('-', '+') | ('_', '/'))
+    fn is_same(form: &SecretForm, found: char, wanted: char) -> bool {
+        found == wanted
+            || form.coding == SecretEncoding::Base64 && matches!((found, wanted), ('-', '+') | ('_', '/'))
     }
 
-    /// A character as it stands, and what is behind it.
+    /// An unescaped character, and the rest of the text.
     fn literal(text: &[u8]) -> Option<(char, &[u8])> {
         let (first, rest) = text.split_first()?;
         if first.is_ascii() {
@@ -304,7 +306,7 @@ mod naive {
         utf8.or((*first >= 0xc0).then_some((char::from(*first), rest)))
     }
 
-    /// The characters that `text` may begin with in another spelling, each with what is behind it.
+    /// The escaped characters that `text` may begin with, each with the rest of the text.
     fn spelled(text: &[u8]) -> Vec<(char, &[u8])> {
         match text.first() {
             Some(b'%') => {
@@ -321,7 +323,7 @@ mod naive {
         }
     }
 
-    /// `%41`, or `%2541` where that was encoded once more.
+    /// `%41`, or `%2541` if it was encoded once more.
     fn percent(text: &[u8], nested: usize) -> Option<(char, &[u8])> {
         let byte = |text: &'_ [u8]| -> Option<(u8, usize)> {
             let mut rest = text.strip_prefix(b"%")?;
@@ -349,7 +351,7 @@ mod naive {
         Some((char::from_u32(value).filter(|found| *found >= '\u{a0}')?, rest))
     }
 
-    /// `\u0041`, `\u{41}`, `\x41` or `\/`, with more backslashes where that was escaped once more.
+    /// `\u0041`, `\u{41}`, `\x41` or `\/`, with more backslashes if it was escaped once more.
     fn backslash(text: &[u8]) -> Vec<(char, &[u8])> {
         let mut found = Vec::new();
         let mut rest = text;

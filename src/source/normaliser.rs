@@ -1,21 +1,21 @@
-//! The letters of a character, for telling a secret again that was written another way.
+//! Normalises characters to letters, to recognise a secret in another form.
 //!
-//! Two texts that differ in what cannot be seen, in accents, in width or in how they were composed have the same exact
-//! letters; two that differ in case too have the same folded ones. Servers, libraries and URL parsers change all of these,
-//! and who reads a message puts them back without noticing.
+//! Two texts that differ only in invisible characters, accents, width or composition have the same exact
+//! letters. Two that also differ in case have the same folded letters. Servers, libraries and URL parsers
+//! change all of these, and a reader of a message restores them without noticing.
 
 use crate::core::text::is_unseen;
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
-/// What is left of one character. Most have one letter, some have several, and what is not seen has none.
+/// The letters of one character. Most have one letter, some have several, and invisible characters have none.
 #[derive(Default)]
-pub(super) struct Letters {
+pub(super) struct NormalisedChar {
     exact: Vec<char>,
     folded: Vec<char>,
 }
 
-impl Letters {
-    /// Takes the place of the letters that were here.
+impl NormalisedChar {
+    /// Replaces the letters with those of `character`.
     pub(super) fn set(&mut self, character: char) {
         self.exact.clear();
         self.folded.clear();
@@ -28,15 +28,15 @@ impl Letters {
     }
 }
 
-/// All letters of a text.
-pub(super) fn letters(text: &str, is_folded: bool) -> Vec<char> {
+/// All letters of a text, folded or exact.
+pub(super) fn normalise(text: &str, is_folded: bool) -> Vec<char> {
     let mut into = Vec::new();
     let of_one = if is_folded { folded } else { exact };
     text.chars().for_each(|character| of_one(character, &mut into));
     into
 }
 
-/// Letters in the case that they have.
+/// The letters in their own case.
 fn exact(character: char, into: &mut Vec<char>) {
     if character.is_ascii() {
         if !character.is_ascii_control() {
@@ -46,13 +46,14 @@ fn exact(character: char, into: &mut Vec<char>) {
     }
     decompose_compatible(character, |part| match part {
         _ if is_unseen(part) || is_combining_mark(part) => {}
-        // The other full stops that are one in the name of a host (UTS #46).
+        // An ideographic full stop, which is a dot in a host name (UTS #46). Its other forms decompose to it.
         '\u{3002}' => into.push('.'),
         _ => into.push(part),
     });
 }
 
-/// Letters without their case. Marks come apart before, as the capitals have a letter for one of them.
+/// The letters without their case. Marks are decomposed first, because one of them has a capital that is a
+/// letter.
 fn folded(character: char, into: &mut Vec<char>) {
     if character.is_ascii() {
         if !character.is_ascii_control() {
@@ -63,7 +64,7 @@ fn folded(character: char, into: &mut Vec<char>) {
     decompose_compatible(character, |part| without_case(part).for_each(|part| exact(part, into)));
 }
 
-/// By way of the capitals, in which some letters are the same or several: `ß` and `ẞ` are `ss`, `ſ` is `s`.
+/// Folds by way of capitals, where some letters are equal or become several: `ß` and `ẞ` are `ss`, `ſ` is `s`.
 fn without_case(character: char) -> impl Iterator<Item = char> {
     character.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
 }
@@ -74,13 +75,13 @@ mod tests {
     use unicode_normalization::UnicodeNormalization as _;
 
     #[test]
-    fn letters_outlive_every_change_of_form() {
+    fn normalisation_is_stable_under_unicode_forms_and_case() {
         for character in '\0'..=char::MAX {
             let text = character.to_string();
             for is_folded in [false, true] {
-                let known = letters(&text, is_folded);
+                let known = normalise(&text, is_folded);
                 let again: String = known.iter().collect();
-                assert_eq!(letters(&again, is_folded), known, "{character:?}");
+                assert_eq!(normalise(&again, is_folded), known, "{character:?}");
                 let forms: [String; 4] = [
                     text.nfc().collect(),
                     text.nfd().collect(),
@@ -88,17 +89,17 @@ mod tests {
                     text.nfkd().collect(),
                 ];
                 for form in forms {
-                    assert_eq!(letters(&form, is_folded), known, "{character:?} as {form:?}");
+                    assert_eq!(normalise(&form, is_folded), known, "{character:?} as {form:?}");
                 }
             }
             for form in [text.to_uppercase(), text.to_lowercase()] {
-                assert_eq!(letters(&form, true), letters(&text, true), "{character:?} as {form:?}");
+                assert_eq!(normalise(&form, true), normalise(&text, true), "{character:?} as {form:?}");
             }
         }
     }
 
     #[test]
-    fn letters_of_some_texts() {
+    fn known_texts_are_normalised() {
         for (text, folded) in [
             ("Pä ß", "pa ss"),
             ("PA\u{308} ẞ", "pa ss"),
@@ -108,8 +109,8 @@ mod tests {
             ("a。b．c｡d", "a.b.c.d"),
             ("\u{301}\u{200d}", ""),
         ] {
-            assert_eq!(String::from_iter(letters(text, true)), folded, "{text:?}");
+            assert_eq!(String::from_iter(normalise(text, true)), folded, "{text:?}");
         }
-        assert_eq!(String::from_iter(letters("Ä\u{200b}Ｓß", false)), "ASß");
+        assert_eq!(String::from_iter(normalise("Ä\u{200b}Ｓß", false)), "ASß");
     }
 }

@@ -1,21 +1,23 @@
-//! The characters that a text may spell at one of its places, in the customary escapes of URLs, JSON, HTML and programs.
+//! Decodes the characters that a text may contain at a position, in the common escapes of URLs, JSON, HTML and
+//! programs.
 //!
-//! Each place is read in a bounded number of steps, and without memory of its own: whoever wrote the text may have filled
-//! megabytes with escapes.
+//! Each position is decoded in a bounded number of steps and without allocation, because the author of the text
+//! may have filled megabytes with escapes. Positions are added with saturation: they are bounded by the length
+//! of the text, and every use of one is a checked access.
 
-/// The most escapes of escapes that are seen through.
+/// The most levels of nested escapes that are decoded.
 const MAX_NESTED: usize = 4;
 
 /// Each level of escapes doubles the backslashes.
 const MAX_BACKSLASHES: usize = 1 << MAX_NESTED;
 
-/// The digits between braces.
+/// The most digits between braces.
 const MAX_BRACED: usize = 6;
 
-/// What an entity has between its signs.
+/// The longest name or number of an entity.
 const MAX_NAMED: usize = 12;
 
-/// The entities that HTML has for punctuation, spaces, and letters that are no letter with a mark.
+/// The HTML entities for punctuation, spaces, and letters that are not a letter with a mark.
 const NAMED: [(&str, char); 55] = [
     ("amp", '&'),
     ("AMP", '&'),
@@ -74,53 +76,53 @@ const NAMED: [(&str, char); 55] = [
     ("sect", '§'),
 ];
 
-/// The marks that an entity may name behind a letter. Marks are none of a secret's letters.
+/// The marks that an entity may name after a letter. Normalised letters have no marks.
 const MARKS: [&str; 14] = [
     "uml", "acute", "grave", "circ", "tilde", "ring", "cedil", "caron", "macr", "breve", "ogon", "dot",
     "dblac", "strok",
 ];
 
-/// More bytes than any spelling of one character has. The longest are four bytes that are percent-encoded four times
-/// over, and all the backslashes with `u{10ffff}` behind them.
-pub(super) const REACH: usize = 64;
+/// More bytes than any escape of one character has. The longest are four bytes that are percent-encoded four
+/// times over, and the longest run of backslashes followed by `u{10ffff}`.
+pub(super) const MAX_ESCAPE_LEN: usize = 64;
 
-/// One way to read a character.
+/// One way to decode a character.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Reading {
-    /// As it is read.
+pub(super) struct DecodedChar {
+    /// The character.
     pub(super) character: char,
-    /// The first place at which what is behind it may begin.
+    /// The first position at which the next character may begin.
     pub(super) first: usize,
-    /// The last: it may begin at all those between as well.
+    /// The last such position. All positions in between are possible as well.
     pub(super) last: usize,
 }
 
-/// Whether a byte may be the first of more than a literal character.
-pub(super) fn is_escape(byte: u8) -> bool {
+/// Whether a byte may begin an escape.
+pub(super) fn is_escape_start(byte: u8) -> bool {
     matches!(byte, b'%' | b'\\' | b'&' | b'+')
 }
 
-/// Every way to read a character at `at`, into `readings`.
-pub(super) fn read(text: &[u8], at: usize, readings: &mut Vec<Reading>) {
+/// Puts every way to decode a character at `at` into `readings`.
+pub(super) fn decode_at(text: &[u8], at: usize, readings: &mut Vec<DecodedChar>) {
     readings.clear();
     let Some(text) = text.get(at..) else { return };
     let mut push = |(character, rest): (char, &[u8])| {
         let end = at.saturating_add(text.len().saturating_sub(rest.len()));
-        readings.push(Reading { character, first: end, last: end });
+        readings.push(DecodedChar { character, first: end, last: end });
     };
     literal(text).into_iter().for_each(&mut push);
     match text.first() {
         Some(b'%') => {
             (0..MAX_NESTED).filter_map(|nested| percent(text, nested)).for_each(&mut push);
             (0..MAX_NESTED).filter_map(|nested| percent_latin(text, nested)).for_each(&mut push);
-            // As the `escape` of JavaScript writes it.
+            // As the `escape` function of JavaScript writes it.
             text.strip_prefix(b"%u").and_then(four_digits).into_iter().for_each(push);
         }
         Some(b'&') => entity(text).into_iter().for_each(push),
-        // In a query.
+        // A space in a query.
         Some(b'+') => text.get(1..).map(|rest| (' ', rest)).into_iter().for_each(push),
         Some(b'\\') => {
-            // A backslash behind some of those that are there, or what is behind them all.
+            // Either a backslash, escaped by some of the others, or the character after all of them.
             let run = text.iter().take(MAX_BACKSLASHES.saturating_add(1));
             let run = run.take_while(|byte| **byte == b'\\').count();
             if run <= MAX_BACKSLASHES {
@@ -128,14 +130,14 @@ pub(super) fn read(text: &[u8], at: usize, readings: &mut Vec<Reading>) {
             }
             if run >= 2 {
                 let (first, last) = (at.saturating_add(2), at.saturating_add(run));
-                readings.push(Reading { character: '\\', first, last });
+                readings.push(DecodedChar { character: '\\', first, last });
             }
         }
         _ => {}
     }
 }
 
-/// A character as it stands, and what is behind it.
+/// An unescaped character, and the rest of the text.
 fn literal(text: &[u8]) -> Option<(char, &[u8])> {
     let (first, rest) = text.split_first()?;
     if first.is_ascii() {
@@ -145,19 +147,19 @@ fn literal(text: &[u8]) -> Option<(char, &[u8])> {
         let (character, rest) = text.split_at_checked(length)?;
         Some((std::str::from_utf8(character).ok()?.chars().next()?, rest))
     });
-    // A letter of Latin-1. The other half of its bytes is inside of characters of UTF-8.
+    // A letter of Latin-1. The lower half of its bytes also occurs inside UTF-8 characters.
     found.or((*first >= 0xc0).then_some((char::from(*first), rest)))
 }
 
-/// Bytes that are UTF-8, or else Latin-1.
-pub(super) fn text_of(bytes: &[u8]) -> String {
+/// Decodes bytes as UTF-8, or else as Latin-1.
+pub(super) fn utf8_or_latin1(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => bytes.iter().copied().map(char::from).collect(),
     }
 }
 
-/// `%41`, or `%2541` where that was encoded once more.
+/// `%41`, or `%2541` if it was encoded once more.
 fn percent(text: &[u8], nested: usize) -> Option<(char, &[u8])> {
     let (mut bytes, mut rest) = ([0; 4], text);
     for length in 1..=bytes.len() {
@@ -181,13 +183,13 @@ fn percent_byte(text: &[u8], nested: usize) -> Option<(u8, &[u8])> {
     Some((u8::try_from(value).ok()?, rest))
 }
 
-/// `%e4`, where what was encoded is Latin-1.
+/// `%e4`, if the encoded text was Latin-1.
 fn percent_latin(text: &[u8], nested: usize) -> Option<(char, &[u8])> {
     let (value, rest) = percent_byte(text, nested)?;
     (value >= 0xa0).then_some((char::from(value), rest))
 }
 
-/// What stands behind backslashes: `u0041`, `ud83d\ude00`, `u{41}`, `x41`, `n`, or a character itself.
+/// What may follow backslashes: `u0041`, `ud83d\ude00`, `u{41}`, `x41`, `n`, or a character itself.
 fn escaped(text: &[u8]) -> [Option<(char, &[u8])>; 6] {
     let braced = text.strip_prefix(b"u{").and_then(|rest| {
         let length = rest.iter().take(MAX_BRACED.saturating_add(1)).position(|byte| *byte == b'}')?;
@@ -198,7 +200,7 @@ fn escaped(text: &[u8]) -> [Option<(char, &[u8])>; 6] {
     let [braced, two] =
         [braced, two].map(|coded| coded.and_then(|(value, rest)| Some((char::from_u32(value)?, rest))));
     let four = text.strip_prefix(b"u").and_then(four_digits);
-    // A line end and its like, which are not seen.
+    // A control character such as a line end, which is invisible.
     let control = text.split_first().filter(|(letter, _)| b"nrtbfv0a".contains(letter));
     [literal(text), braced, four, pair(text), two, control.map(|(_, rest)| ('\n', rest))]
 }
@@ -208,7 +210,7 @@ fn four_digits(text: &[u8]) -> Option<(char, &[u8])> {
     Some((char::from_u32(value)?, rest))
 }
 
-/// `ud83d\ude00`: a character that UTF-16 has in two halves, each escaped.
+/// `ud83d\ude00`: a surrogate pair of UTF-16, each half escaped.
 fn pair(text: &[u8]) -> Option<(char, &[u8])> {
     let (high, rest) = hex(text.strip_prefix(b"u")?, 4)?;
     let run = rest.iter().take(MAX_BACKSLASHES).take_while(|byte| **byte == b'\\').count();
@@ -248,7 +250,7 @@ fn named(name: &str) -> Option<char> {
     }
 }
 
-/// So many hexadecimal digits, in capitals or not.
+/// Parses this many hexadecimal digits, in either case.
 pub(super) fn hex(text: &[u8], digits: usize) -> Option<(u32, &[u8])> {
     let (number, rest) = text.split_at_checked(digits)?;
     let number = std::str::from_utf8(number).ok().filter(|text| !text.starts_with('+'))?;
@@ -259,9 +261,9 @@ pub(super) fn hex(text: &[u8], digits: usize) -> Option<(u32, &[u8])> {
 mod tests {
     use super::*;
 
-    /// No reading ends where the one it began with does, or beyond reach, whatever is in the text.
+    /// Every decoded character ends after its start and within reach, for any text.
     #[test]
-    fn readings_end_within_reach() {
+    fn escapes_end_within_reach() {
         let pieces = [
             "%25252541",
             "%252525e2%25252582%252525ac",
@@ -283,10 +285,10 @@ mod tests {
         text.push_str(&pieces.concat());
         let mut readings = Vec::new();
         for at in 0..=text.len() {
-            read(text.as_bytes(), at, &mut readings);
+            decode_at(text.as_bytes(), at, &mut readings);
             for reading in &readings {
                 assert!(at < reading.first && reading.first <= reading.last, "{at} {reading:?}");
-                assert!(reading.last < at + REACH && reading.last <= text.len(), "{at} {reading:?}");
+                assert!(reading.last < at + MAX_ESCAPE_LEN && reading.last <= text.len(), "{at} {reading:?}");
             }
         }
     }

@@ -1,17 +1,18 @@
-//! What stands in base64 inside of a text. A log's answers are full of it, and what it decodes to is shown in findings.
+//! Decodes base64 inside a text. A log's answers contain much of it, and the decoded content is shown in
+//! findings.
 
-use super::spelling::hex;
+use super::escapes::hex;
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// Shorter runs are words, and hold no secret in another spelling.
-const SHORTEST_RUN: usize = 8;
+/// Shorter runs are ordinary words, and too short to hold an escaped secret.
+const MIN_RUN: usize = 8;
 
-/// Between what was decoded: a byte that no spelling of a character begins with or goes on with.
+/// Separates the decoded runs: a byte that no encoding of a character begins or continues with.
 const BETWEEN: u8 = 0x80;
 
-/// Lenient, as it is for the search alone: another reader may be.
+/// Lenient, because it serves only the search, and another reader may be lenient.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
@@ -19,8 +20,9 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Every run of base64 characters decoded, one behind the other. It is at most three quarters as long as the text.
-pub(super) fn unpacked(text: &[u8]) -> Vec<u8> {
+/// Decodes every run of base64 characters, and joins the results. The result has at most three quarters of the
+/// length of the text.
+pub(super) fn decode_runs(text: &[u8]) -> Vec<u8> {
     let (mut out, mut run, mut rest) = (Vec::new(), Vec::new(), text);
     while !rest.is_empty() {
         match sextet(rest) {
@@ -39,17 +41,17 @@ pub(super) fn unpacked(text: &[u8]) -> Vec<u8> {
 }
 
 fn unpack(run: &mut Vec<u8>, out: &mut Vec<u8>) {
-    // A single character behind groups of four stands for nothing.
+    // A single character after groups of four encodes nothing.
     if run.len() % 4 == 1 {
         run.pop();
     }
-    if run.len() >= SHORTEST_RUN && LENIENT.decode_vec(&*run, out).is_ok() {
+    if run.len() >= MIN_RUN && LENIENT.decode_vec(&*run, out).is_ok() {
         out.push(BETWEEN);
     }
     run.clear();
 }
 
-/// A character of either alphabet as base64url has it, also as JSON may escape it.
+/// A character of either base64 alphabet, mapped to base64url, also if JSON escapes it.
 fn sextet(text: &[u8]) -> Option<(u8, &[u8])> {
     let (first, rest) = text.split_first()?;
     let (character, rest) = match first {
@@ -73,7 +75,7 @@ mod tests {
     use crate::core::encoding::{encode_base64, encode_base64url};
 
     #[test]
-    fn runs_are_decoded_however_they_are_written() {
+    fn runs_are_decoded_in_every_notation() {
         for secret in ["p/s3cret?>~~x", "secret", "four4567", "12345678"] {
             let (standard, url) = (encode_base64(secret.as_bytes()), encode_base64url(secret.as_bytes()));
             for written in [
@@ -85,14 +87,14 @@ mod tests {
             ] {
                 let text = format!("{{\"leaf\": \"{written}\", \"other\":\"{written}\"}}");
                 let expected = [secret.as_bytes(), &[BETWEEN]].concat().repeat(2);
-                assert_eq!(unpacked(text.as_bytes()), expected, "{text}");
+                assert_eq!(decode_runs(text.as_bytes()), expected, "{text}");
             }
         }
         for none in ["", "a", "abc def", "\\", "\\u00", "\\u20ac", "=====", "\u{20ac}"] {
-            assert_eq!(unpacked(none.as_bytes()), b"", "{none}");
+            assert_eq!(decode_runs(none.as_bytes()), b"", "{none}");
         }
-        // One too many, and bits that stand for nothing.
-        assert_eq!(unpacked(b"QUJDREVGR"), b"ABCDEF\x80");
-        assert_eq!(unpacked(b"QUJDREVGRx"), b"ABCDEFG\x80");
+        // One character too many, and bits that encode nothing.
+        assert_eq!(decode_runs(b"QUJDREVGR"), b"ABCDEF\x80");
+        assert_eq!(decode_runs(b"QUJDREVGRx"), b"ABCDEFG\x80");
     }
 }
