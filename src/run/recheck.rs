@@ -76,7 +76,7 @@ fn recheck_all(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> 
 
 fn recheck_pass(cx: &Context<'_>, mirror: &mut Mirror) -> Result<ControlFlow<Stop>, Fault> {
     let (checked, verified) = (mirror.state().checked, mirror.state().verified);
-    let verifier = Verifier { policy: cx.policy(), tree: None, size: verified, check_from: checked };
+    let verifier = Verifier::new(cx.policy(), verified, checked);
     let expected = expected_roots(mirror, checked / WIDTH, verified)?;
     let reader = || mirror.leaves().reader();
     let readers: Vec<Reader> =
