@@ -20,7 +20,7 @@ const OF_SERVING: [Code; 5] =
     [Code::Gap, Code::RootMismatch, Code::TileMismatch, Code::HeadMalformed, Code::HeadSignatureInvalid];
 
 /// Says to the source whether changes are still forgiven.
-pub(super) fn look_anew(cx: &Context<'_>, mirror: &Mirror) {
+pub(super) fn begin(cx: &Context<'_>, mirror: &Mirror) {
     let since = changing_since(cx, mirror);
     let forgiving = since == 0 || cx.now().saturating_sub(since) < limits::LAG_MS;
     if let Some(source) = cx.source() {
@@ -29,7 +29,7 @@ pub(super) fn look_anew(cx: &Context<'_>, mirror: &Mirror) {
 }
 
 /// Begins the hour where something was not held against the log, and ends it where all was there.
-pub(super) fn note_changes(
+pub(super) fn end(
     cx: &Context<'_>,
     mirror: &mut Mirror,
     said: &mut Statements,

@@ -5,6 +5,7 @@ use super::progress::Progress;
 use crate::audit::policy::Policy;
 use crate::audit::watch_list::Rule;
 use crate::core::head::LogKey;
+use crate::core::limits;
 use crate::source::{LogSource, Peer, Stop};
 
 /// The log, the policy and the options of one run.
@@ -77,6 +78,11 @@ impl<'a> Context<'a> {
     /// The time of the run, in Unix milliseconds.
     pub(super) fn now(&self) -> u64 {
         self.options.now.0
+    }
+
+    /// The latest time that is not in the future: the clock of this machine may be a little slow.
+    pub(super) fn latest_time(&self) -> u64 {
+        self.now().saturating_add(limits::CLOCK_SKEW_MS)
     }
 
     /// The time of the run, as RFC 3339.

@@ -19,8 +19,7 @@ use crate::core::finding::Code;
 use crate::core::head::{Head, HeadError};
 use crate::core::limits::{HEADS_PAGE, SIGNERS_CLOCKS_MS};
 use crate::core::text;
-use crate::mirror::Mirror;
-use crate::mirror::{Provenance, StoredHead};
+use crate::mirror::{Mirror, Provenance, StoredHead};
 use crate::source::{FetchError, LogApi};
 
 /// Heads read in one run. A log can sign and list any number; the next run goes on.
@@ -50,11 +49,7 @@ struct Listing {
 }
 
 /// Reads the list on from the last run.
-pub(super) fn collect_listed(
-    cx: &Context<'_>,
-    mirror: &mut Mirror,
-    said: &mut Statements,
-) -> Result<(), Fault> {
+pub(super) fn collect(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
     let Some(api) = cx.source().and_then(|source| source.api()) else { return Ok(()) };
     let start = listing_start(mirror)?;
     match walk(cx, mirror, said, api, start)? {
@@ -134,7 +129,7 @@ fn take_page(
     }
     heads.iter().try_for_each(|head| kept::check_time(cx, mirror, said, head))?;
     // A head dated ahead must not carry the cursor past what is listed before it later.
-    let latest = kept::latest_time(cx);
+    let latest = cx.latest_time();
     let (sound, now) = (listing.sound, cx.now_text());
     let new = mirror.transact(|mirror, state| {
         let mut new: u64 = 0;
@@ -205,8 +200,8 @@ fn judge_listing(
     if listing.sound {
         findings::end_of_subject(cx, mirror, &Subject::HeadList)?;
     }
-    let key = cx.key().clone();
-    let mut held = mirror.heads().unlisted(LOOKUPS.saturating_add(1), &key)?;
+    let key = cx.key();
+    let mut held = mirror.heads().unlisted(LOOKUPS.saturating_add(1), key)?;
     if held.len() > LOOKUPS {
         // What was not looked for is no pass.
         held.truncate(LOOKUPS);

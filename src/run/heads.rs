@@ -10,8 +10,7 @@ use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadError, HeadFormat};
 use crate::core::text;
-use crate::mirror::Mirror;
-use crate::mirror::Provenance;
+use crate::mirror::{Mirror, Provenance};
 use crate::source::{FetchError, LogSource, ServedHead};
 
 /// The heads that the log serves.
@@ -44,7 +43,7 @@ enum Served {
 
 /// Fetches and keeps the served heads. Gives those to bring the mirror up to: distinct trees,
 /// the largest first. Where no head was ever seen and there is none, no log was found, and none is accused.
-pub(super) fn collect_heads(
+pub(super) fn collect(
     cx: &Context<'_>,
     mirror: &mut Mirror,
     said: &mut Statements,
@@ -91,9 +90,9 @@ pub(super) fn collect_heads(
     said.count(Check::HeadAgainstHeads, served.len() as u64, 0, 0);
     lag::check_rollback(cx, mirror, said, &served)?;
     check_times(cx, mirror, said, &served)?;
-    let cosigned = witnesses::check_witnesses(cx, mirror, said, &served)?;
+    let cosigned = witnesses::check(cx, mirror, said, &served)?;
     witnesses::check_age(cx, mirror, said, &served, cosigned)?;
-    head_list::collect_listed(cx, mirror, said)?;
+    head_list::collect(cx, mirror, said)?;
     kept::compare_new(cx, mirror, said)?;
     Ok(FoundHeads { candidates: candidates(served), ..FoundHeads::default() })
 }
@@ -222,7 +221,7 @@ fn check_times(
     served: &[Head],
 ) -> Result<(), Fault> {
     let before = said.counted(Check::HeadTime).failed;
-    let latest = kept::latest_time(cx);
+    let latest = cx.latest_time();
     let in_time = served.iter().filter_map(Head::timestamp).filter(|time| *time <= latest).count();
     said.count(Check::HeadTime, in_time as u64, 0, 0);
     served.iter().try_for_each(|head| kept::check_time(cx, mirror, said, head))?;

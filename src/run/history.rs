@@ -19,7 +19,7 @@ use crate::core::head::Head;
 use crate::mirror::{HeadStatus, Mirror, Provenance, StoredHead};
 
 /// Holds every head that is not known to be consistent against the rebuilt tree.
-pub(super) fn check_history(
+pub(super) fn check(
     cx: &Context<'_>,
     mirror: &mut Mirror,
     said: &mut Statements,

@@ -29,16 +29,11 @@ pub(super) fn check_time(
     said: &mut Statements,
     head: &Head,
 ) -> Result<(), Fault> {
-    let ahead = head.timestamp().filter(|time| *time > latest_time(cx));
+    let ahead = head.timestamp().filter(|time| *time > cx.latest_time());
     let Some(time) = ahead else { return Ok(()) };
     said.record(Check::HeadTime, false);
     let message = format!("the STH of size {} is dated {}", head.size(), text::time(time));
     findings::record_of_log(cx, mirror, Code::HeadInFuture, Subject::Whole, message)
-}
-
-/// The latest time that is not in the future, by a clock that may be a little wrong.
-pub(super) fn latest_time(cx: &Context<'_>) -> u64 {
-    cx.now().saturating_add(limits::CLOCK_SKEW_MS)
 }
 
 /// Keeps a head, durably, before anything else can fail. `true` where it is new.
@@ -102,12 +97,12 @@ pub(super) fn compare(
     said: &mut Statements,
     heads: &[Head],
 ) -> Result<(), Fault> {
-    let key = cx.key().clone();
+    let key = cx.key();
     for batch in heads.chunks(COMPARED_AT_ONCE) {
         let sths: Vec<&Head> = batch.iter().filter(|head| head.timestamp().is_some()).collect();
         let times: Vec<(u64, u64)> =
             sths.iter().filter_map(|head| Some((head.size(), head.timestamp()?))).collect();
-        let against = mirror.heads().sths_against(&times, &key)?;
+        let against = mirror.heads().sths_against(&times, key)?;
         let against = sths.into_iter().zip(against);
         compare_times(
             cx,
@@ -116,7 +111,7 @@ pub(super) fn compare(
             against.flat_map(|(head, others)| others.into_iter().map(move |o| (head, o))),
         )?;
         for head in batch {
-            for other in mirror.heads().forks_of(head.size(), &head.root(), &key)? {
+            for other in mirror.heads().forks_of(head.size(), &head.root(), key)? {
                 for kind in contradictions(head, &other.head) {
                     contradiction::report(cx, mirror, said, kind, head, &other.head, None)?;
                 }

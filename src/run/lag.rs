@@ -28,8 +28,7 @@ use crate::core::entry::read_leaf;
 use crate::core::finding::Code;
 use crate::core::head::Head;
 use crate::core::{limits, text};
-use crate::mirror::Mirror;
-use crate::mirror::{Provenance, StoredHead};
+use crate::mirror::{Mirror, Provenance, StoredHead};
 use crate::source::{FetchError, Lag, LogSource};
 
 /// What the log itself served, or was shown to have signed by who ran this auditor.

@@ -50,6 +50,9 @@ mod history;
 mod kept;
 mod lag;
 mod last_entries;
+mod link_proofs;
+mod link_tiles;
+mod linked;
 mod mirrored;
 mod mismatch;
 mod options;
@@ -196,15 +199,15 @@ fn steps(
     found: &mut Found,
 ) -> Result<(), Fault> {
     let checked_before = mirror.state().checked;
-    times::judge_times(cx, mirror, said)?;
-    changing::look_anew(cx, mirror);
+    times::judge(cx, mirror, said)?;
+    changing::begin(cx, mirror);
     let result = match cx.options().heads_only {
         true => steps_of_heads(cx, mirror, said, found),
         false => steps_of_entries(cx, mirror, said, found),
     };
     let result = result.and_then(|()| {
         let was_read = found.target.is_verified() || cx.options().heads_only && !found.no_head;
-        changing::note_changes(cx, mirror, said, was_read)
+        changing::end(cx, mirror, said, was_read)
     });
     // Behind what is asked of this run alone: what was lost stays lost, however well the log is read.
     shortfalls::note_lost(mirror, said);
@@ -222,7 +225,7 @@ fn steps_of_entries(
     found: &mut Found,
 ) -> Result<(), Fault> {
     let mut rehashed = Rehashed::default();
-    heads_only::unlink(mirror)?;
+    linked::unlink(mirror)?;
     watched::note_rules(cx, mirror, said)?;
     prepare::prepare_checks(cx, mirror, said, &mut rehashed)?;
     if cx.options().full {
@@ -234,7 +237,7 @@ fn steps_of_entries(
     if found.no_head {
         if !cx.peers().is_empty() {
             // What others hold contradicts what is mirrored whether or not the log answers.
-            history::check_history(cx, mirror, said, &mut rehashed)?;
+            history::check(cx, mirror, said, &mut rehashed)?;
         }
         decided::judge_decided(cx, mirror, said)?;
         found.hits = watched::watch(cx, mirror, said)?;
@@ -264,7 +267,7 @@ fn steps_of_entries(
         answers::check_answers(cx, mirror, said, &found.target)?;
         entry_answers::check_entry_answers(cx, mirror, said, &found.target)?;
     }
-    history::check_history(cx, mirror, said, &mut rehashed)?;
+    history::check(cx, mirror, said, &mut rehashed)?;
     decided::judge_decided(cx, mirror, said)?;
     if reachable && !candidates.is_empty() {
         revalidate::revisit_served(cx, mirror)?;
@@ -287,18 +290,18 @@ fn steps_of_heads(
     // whether or not the log answers.
     history::check_mirrored(cx, mirror, said, &mut rehashed)?;
     if !found.no_head {
-        heads_only::link_known(cx, mirror)?;
-        heads_only::follow_heads(cx, mirror, said, &mut found.target, &candidates)?;
+        linked::link_known(cx, mirror)?;
+        heads_only::follow(cx, mirror, said, &mut found.target, &candidates)?;
     }
     finish(mirror)
 }
 
 /// The steps after heads were imported.
 fn imported_steps(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
-    times::judge_times(cx, mirror, said)?;
+    times::judge(cx, mirror, said)?;
     kept::compare_new(cx, mirror, said)?;
-    heads_only::link_known(cx, mirror)?;
-    history::check_history(cx, mirror, said, &mut Rehashed::default())?;
+    linked::link_known(cx, mirror)?;
+    history::check(cx, mirror, said, &mut Rehashed::default())?;
     finish(mirror)
 }
 
@@ -309,12 +312,12 @@ fn collect(
     said: &mut Statements,
     found: &mut Found,
 ) -> Result<Vec<Head>, Fault> {
-    found.peers = peers::collect_peers(cx, mirror, said)?;
+    found.peers = peers::collect(cx, mirror, said)?;
     if !found.peers.is_empty() {
         // Two signatures need no log to contradict each other, and it may not answer.
         kept::compare_new(cx, mirror, said)?;
     }
-    let FoundHeads { candidates, no_head, unreachable } = heads::collect_heads(cx, mirror, said)?;
+    let FoundHeads { candidates, no_head, unreachable } = heads::collect(cx, mirror, said)?;
     (found.no_head, found.unreachable) = (no_head, unreachable);
     mirror.acknowledge()?;
     Ok(candidates)

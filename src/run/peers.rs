@@ -17,8 +17,7 @@ use crate::audit::peer::PeerResult;
 use crate::core::check::Check;
 use crate::core::head::Head;
 use crate::core::{limits, text};
-use crate::mirror::Mirror;
-use crate::mirror::{PeerProgress, Provenance, read_heads};
+use crate::mirror::{Mirror, PeerProgress, Provenance, read_heads};
 use crate::source::{FetchError, Peer};
 use std::thread::ScopedJoinHandle;
 
@@ -81,7 +80,7 @@ struct Taken {
 }
 
 /// Asks every peer, keeps what the log signed, and holds it against all heads kept.
-pub(super) fn collect_peers(
+pub(super) fn collect(
     cx: &Context<'_>,
     mirror: &mut Mirror,
     said: &mut Statements,
@@ -229,15 +228,15 @@ fn take_heads(
         Ok(heads) => heads,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let key = cx.key().clone();
+    let key = cx.key();
     // A later time than now is a slip of somebody's clock, and would have us ask for nothing until then.
     let latest = cx.now().saturating_add(limits::CLOCK_SKEW_MS);
     let (mut taken, mut batch) = (Taken::default(), Vec::new());
     for (raw, seen) in heads {
         taken.read = taken.read.saturating_add(1);
-        match Head::verify(raw.as_bytes(), &key) {
+        match Head::verify(raw.as_bytes(), key) {
             Ok(head) => {
-                batch.push(head.without_cosignatures(&key));
+                batch.push(head.without_cosignatures(key));
                 taken.latest = taken.latest.max(seen.filter(|seen| *seen <= latest));
             }
             Err(why) => {

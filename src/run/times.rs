@@ -20,7 +20,7 @@ use std::fs;
 use std::path::Path;
 
 /// Ends what is a contradiction no longer, and holds against each other what was compared under another bound.
-pub(super) fn judge_times(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
+pub(super) fn judge(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
     let standing: Vec<Finding> = mirror.findings().standing()?.into_iter().map(|s| s.finding).collect();
     let standing: Vec<Finding> =
         standing.into_iter().filter(|finding| finding.code == Code::SthTimeContradiction).collect();
@@ -49,8 +49,8 @@ fn judge_contradiction(
     let Subject::Trees(mut trees) = finding.subject else { return Ok(()) };
     trees.sort_by_key(|tree| tree.size);
     let [SignedTree { size, root }, SignedTree { size: than, root: than_root }] = trees;
-    let key = cx.key().clone();
-    let widest = mirror.heads().widest_apart((size, &root), (than, &than_root), &key)?;
+    let key = cx.key();
+    let widest = mirror.heads().widest_apart((size, &root), (than, &than_root), key)?;
     // Without the heads there is nothing to judge: what was found stands.
     let Some((smaller, larger)) = widest.map(|(smaller, larger)| (smaller.head, larger.head)) else {
         return Ok(());

@@ -6,8 +6,8 @@
 
 use super::context::Context;
 use super::fault::Fault;
+use super::findings;
 use super::statements::Statements;
-use super::{findings, kept};
 use crate::audit::subject::Subject;
 use crate::core::check::Check;
 use crate::core::finding::Code;
@@ -24,7 +24,7 @@ pub(super) fn is_forged(cx: &Context<'_>, checkpoint: &[u8]) -> bool {
 
 /// Holds the served checkpoint against the witness policy. Gives whether the cosignatures are fresh,
 /// where that was asked for and the quorum holds.
-pub(super) fn check_witnesses(
+pub(super) fn check(
     cx: &Context<'_>,
     mirror: &mut Mirror,
     said: &mut Statements,
@@ -150,7 +150,7 @@ fn fresh(cx: &Context<'_>) -> Option<Fresh> {
     let limit = cx.policy().max_head_age?;
     Some(Fresh {
         not_before: cx.now().saturating_sub(limit).div_ceil(1000),
-        not_after: kept::latest_time(cx) / 1000,
+        not_after: cx.latest_time() / 1000,
     })
 }
 
