@@ -19,7 +19,7 @@ use crate::source::LogSource;
 const OF_SERVING: [Code; 5] =
     [Code::Gap, Code::RootMismatch, Code::TileMismatch, Code::HeadMalformed, Code::HeadSignatureInvalid];
 
-/// Says to the source whether changes are still forgiven.
+/// Tells the source whether changes are still forgiven.
 pub(super) fn begin(cx: &Context<'_>, mirror: &Mirror) {
     let since = changing_since(cx, mirror);
     let forgiving = since == 0 || cx.now().saturating_sub(since) < limits::LAG_MS;
@@ -28,7 +28,11 @@ pub(super) fn begin(cx: &Context<'_>, mirror: &Mirror) {
     }
 }
 
-/// Begins the hour where something was not held against the log, and ends it where all was there.
+/// Begins the hour if something was not held against the log, and ends it if all was there. `was_read`: the run saw all
+/// that it should see.
+///
+/// # Errors
+/// The mirror cannot be read or written.
 pub(super) fn end(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -60,18 +64,20 @@ pub(super) fn end(
     Ok(())
 }
 
-/// A time to come is a slip of a clock, and would put the end of the hour off.
+/// When the hour began, or 0. A time in the future comes of a wrong clock, and would put off the end of the hour.
 fn changing_since(cx: &Context<'_>, mirror: &Mirror) -> u64 {
     let since = *since_of(&mut mirror.state().clone(), cx.options().heads_only);
     if since > cx.now() { 0 } else { since }
 }
 
+/// Whether this run found nothing that a directory that is being copied could explain.
 fn nothing_was_found(cx: &Context<'_>, mirror: &Mirror) -> Result<bool, Fault> {
     let now = cx.now_text();
     let findings = mirror.findings().standing()?;
     Ok(!findings.iter().any(|stored| stored.last_seen == *now && OF_SERVING.contains(&stored.finding.code)))
 }
 
+/// When the hour of this kind of run began.
 fn since_of(state: &mut State, heads_only: bool) -> &mut u64 {
     match heads_only {
         true => &mut state.changing_since_heads_only,

@@ -25,8 +25,11 @@ use std::path::PathBuf;
 /// sign any number at once: the first prove all that there is to prove, and more would fill disk and mailboxes.
 const MAX_PROOFS: u64 = 20;
 
-/// Makes, verifies and saves a misbehaviour file, and reports it. Where the file does not
-/// verify, nothing is reported: then the fault is ours.
+/// Makes, verifies and saves a misbehaviour file, and records the finding. If the file does not verify, the fault is
+/// ours and nothing is recorded.
+///
+/// # Errors
+/// The mirror or the evidence directory cannot be used, the file does not verify, or two implementations disagree.
 pub(super) fn report(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -107,6 +110,9 @@ fn save(
 }
 
 /// The nodes that a misbehaviour file needs (specification section 11).
+///
+/// # Errors
+/// `range` fails.
 pub(super) fn evidence_nodes<E>(
     smaller: u64,
     larger: u64,

@@ -15,7 +15,7 @@ pub enum Fault {
     Evidence(String),
     /// The operating system gave no random numbers.
     Random,
-    /// None at all: somebody asked to stop while nothing could be concluded.
+    /// Not a fault: the run was stopped while nothing could be concluded.
     Stopped,
 }
 

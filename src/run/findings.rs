@@ -8,12 +8,19 @@ use crate::audit::subject::Subject;
 use crate::core::finding::Code;
 use crate::mirror::{Mirror, StoredFinding};
 
-/// Records a finding, in a transaction of its own.
+/// Records a finding.
+///
+/// # Errors
+/// The mirror cannot be written.
 pub(super) fn record(cx: &Context<'_>, mirror: &mut Mirror, finding: &Finding) -> Result<(), Fault> {
     let now = cx.now_text();
     Ok(mirror.transact(|mirror, _| mirror.findings_mut().put(finding, now))?)
 }
 
+/// Records a finding about the log as a whole or about how it serves.
+///
+/// # Errors
+/// The mirror cannot be written.
 pub(super) fn record_of_log(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -25,11 +32,18 @@ pub(super) fn record_of_log(
 }
 
 /// Ends a finding about how the log serves.
+///
+/// # Errors
+/// The mirror cannot be written.
 pub(super) fn end(cx: &Context<'_>, mirror: &mut Mirror, finding: &Finding) -> Result<(), Fault> {
     let now = cx.now_text();
     Ok(mirror.transact(|mirror, _| mirror.findings_mut().end(finding, now))?)
 }
 
+/// Ends the findings of one code.
+///
+/// # Errors
+/// The mirror cannot be read or written.
 pub(super) fn end_of(cx: &Context<'_>, mirror: &mut Mirror, code: Code) -> Result<(), Fault> {
     for stored in mirror.findings().standing()? {
         if stored.finding.code == code {
@@ -39,6 +53,10 @@ pub(super) fn end_of(cx: &Context<'_>, mirror: &mut Mirror, code: Code) -> Resul
     Ok(())
 }
 
+/// Ends the findings of one code about one subject.
+///
+/// # Errors
+/// The mirror cannot be read or written.
 pub(super) fn end_about(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -53,7 +71,10 @@ pub(super) fn end_about(
     Ok(())
 }
 
-/// Ends the findings about answers to exactly this question.
+/// Ends the findings about exactly this subject.
+///
+/// # Errors
+/// The mirror cannot be read or written.
 pub(super) fn end_of_subject(cx: &Context<'_>, mirror: &mut Mirror, subject: &Subject) -> Result<(), Fault> {
     for stored in mirror.findings().standing()? {
         if stored.finding.subject == *subject {
@@ -63,7 +84,11 @@ pub(super) fn end_of_subject(cx: &Context<'_>, mirror: &mut Mirror, subject: &Su
     Ok(())
 }
 
-/// Withdraws findings that this run does not judge, as nobody asks for it any more, and says so: that is no end.
+/// Withdraws findings that this run does not judge, because the options do not ask for it any more, and says so. They
+/// are not ended: what they found may still hold.
+///
+/// # Errors
+/// The mirror cannot be read or written.
 pub(super) fn withdraw_unjudged(
     mirror: &mut Mirror,
     said: &mut Statements,

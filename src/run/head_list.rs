@@ -48,7 +48,10 @@ struct Listing {
     whole: bool,
 }
 
-/// Reads the list on from the last run.
+/// Reads the list on from where the last run stopped.
+///
+/// # Errors
+/// The mirror or the evidence directory cannot be used, or two implementations disagree.
 pub(super) fn collect(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
     let Some(api) = cx.source().and_then(|source| source.api()) else { return Ok(()) };
     let start = listing_start(mirror)?;
@@ -149,6 +152,7 @@ fn take_page(
     Ok(())
 }
 
+/// Records what a failed request for the list means.
 fn list_not_served(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -180,6 +184,7 @@ fn list_not_served(
     }
 }
 
+/// Judges what was read, and looks for the heads that are held here.
 fn judge_listing(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -203,7 +208,7 @@ fn judge_listing(
     let key = cx.key();
     let mut held = mirror.heads().unlisted(LOOKUPS.saturating_add(1), key)?;
     if held.len() > LOOKUPS {
-        // What was not looked for is no pass.
+        // A head that was not looked for does not pass.
         held.truncate(LOOKUPS);
         said.count(Check::HeadList, 0, 0, 1);
         let cause =
@@ -218,7 +223,7 @@ fn judge_listing(
             Err(error) => return list_not_served(cx, mirror, said, error),
         }
     }
-    // Before anything is held against the log, all of its list, in case its cursor is no time.
+    // Before anything is held against the log, all of its list is read, in case its cursor is not a time.
     if start > 0 && !missing.is_empty() {
         match walk(cx, mirror, said, api, 0)? {
             None => return Ok(()),
@@ -241,6 +246,7 @@ fn judge_listing(
     end_found_heads(cx, mirror)
 }
 
+/// Notes that a head is in the list.
 fn set_listed(mirror: &mut Mirror, said: &mut Statements, head: &Head) -> Result<(), Fault> {
     said.record(Check::HeadList, true);
     Ok(mirror.transact(|mirror, _| mirror.heads_mut().set_listed(head))?)
@@ -292,7 +298,7 @@ fn report_missing(
     Ok(())
 }
 
-/// Heads that were missing and are listed by now.
+/// Ends the findings about heads that were missing and are listed by now.
 fn end_found_heads(cx: &Context<'_>, mirror: &mut Mirror) -> Result<(), Fault> {
     for stored in mirror.findings().standing()? {
         let finding = stored.finding;

@@ -1,4 +1,4 @@
-//! Signed heads: fetched, verified, kept, and held against every head kept (specification
+//! The signed heads that the log serves: fetched, verified, kept, and held against every head kept (specification
 //! sections 3 and 10).
 
 use super::context::Context;
@@ -25,6 +25,7 @@ pub(super) struct FoundHeads {
 }
 
 impl FoundHeads {
+    /// No head verified, or none could be read.
     fn none(unreachable: bool) -> FoundHeads {
         FoundHeads { candidates: Vec::new(), no_head: true, unreachable }
     }
@@ -41,8 +42,11 @@ enum Served {
     Unknown,
 }
 
-/// Fetches and keeps the served heads. Gives those to bring the mirror up to: distinct trees,
-/// the largest first. Where no head was ever seen and there is none, no log was found, and none is accused.
+/// Fetches, keeps and compares the served heads. If no head was ever seen and none is served, no log was found, and
+/// none is accused.
+///
+/// # Errors
+/// The mirror or the evidence directory cannot be used, or two implementations disagree.
 pub(super) fn collect(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -97,8 +101,8 @@ pub(super) fn collect(
     Ok(FoundHeads { candidates: candidates(served), ..FoundHeads::default() })
 }
 
-/// The served heads. What does not verify is asked for once more before it is a finding: a transfer
-/// can be cut short without a sign of it.
+/// Asks for the heads. A head that does not verify is asked for once more before it is a finding: a transfer can be
+/// cut short without a sign of it.
 fn served_heads(cx: &Context<'_>, source: &dyn LogSource) -> ServedHead {
     let key = cx.key();
     let doubtful = |format, bytes: &[u8]| {
@@ -127,6 +131,7 @@ fn served_heads(cx: &Context<'_>, source: &dyn LogSource) -> ServedHead {
     }
 }
 
+/// What one answer came to.
 fn served_head(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -141,6 +146,7 @@ fn served_head(
     }
 }
 
+/// Records what a failed request for a head means.
 fn head_not_served(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -177,6 +183,7 @@ fn head_not_served(
     }
 }
 
+/// Verifies a served head with the pinned key.
 fn verify_served(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -203,7 +210,7 @@ fn verify_served(
     }
 }
 
-/// A head of this format verified just now, so earlier findings that it did not are over.
+/// Ends the findings about served heads of this format: one verified just now.
 fn end_head_findings(cx: &Context<'_>, mirror: &mut Mirror, format: HeadFormat) -> Result<(), Fault> {
     let codes = [Code::HeadMalformed, Code::HeadSignatureInvalid, Code::Gap];
     for stored in mirror.findings().standing()? {
@@ -214,6 +221,7 @@ fn end_head_findings(cx: &Context<'_>, mirror: &mut Mirror, format: HeadFormat) 
     Ok(())
 }
 
+/// Checks that no served head is dated in the future (`head-in-future`).
 fn check_times(
     cx: &Context<'_>,
     mirror: &mut Mirror,

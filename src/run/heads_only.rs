@@ -2,16 +2,12 @@
 //!
 //! It proves that every kept head is the beginning of the newest one that the log serves (RFC 6962 section 2.1.2), and where
 //! one is not, that the log rewrote its history: the misbehaviour file is as good as that of an audit. It proves nothing
-//! about entries, not even that the log still has them. Only of a head over very many (see `extend`) is the last one asked for.
+//! about entries, not even that the log still has them. The last entry is asked for only
+//! where a head commits to very many (see `last_entries`).
 //!
-//! With a tiled log, its Merkle tiles tell, each believed only as far as the newest signed root vouches for it
-//! ([`ServedTree`]); behind the JSON API, its consistency proofs. Neither can accuse: what does not lead to the newest
-//! signed root is a finding about how the log serves, and the head stays open until it is proved.
-//!
-//! Heads that were proved are *linked*, and so is the one that they were proved against. From then on the largest linked
-//! head stands for all of them: each later newest head is proved to extend that one, and whatever head is still open. So
-//! a run in which nothing changed asks for the head alone, and no head is ever forgotten. An audit of the entries begins
-//! by taking all links back, and holds every head against the mirrored leaves instead.
+//! A tiled log proves it with its Merkle tiles (`link_tiles`), a log behind the JSON API with consistency proofs
+//! (`link_proofs`). Heads that are proved are *linked* (`linked`). An audit of the entries begins by taking all links
+//! back, and holds every head against the mirrored leaves instead.
 
 use super::context::Context;
 use super::fault::Fault;
@@ -31,7 +27,11 @@ use crate::mirror::{Mirror, StoredHead};
 /// Proofs asked for in one run: a log can list any number of heads. The next run goes on.
 const MAX_PROOFS: usize = 10_000;
 
-/// The whole run with `--heads-only`.
+/// Proves the kept heads against the newest head served, and says which are not proved. The last candidate that was
+/// tried is the target.
+///
+/// # Errors
+/// The mirror or the evidence directory cannot be used.
 pub(super) fn follow(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -41,16 +41,15 @@ pub(super) fn follow(
 ) -> Result<(), Fault> {
     for head in candidates {
         target.set(head);
-        // What leads to a head that nothing is under is asked for by nobody.
+        // No proof is asked for that leads to a head whose last entries are missing.
         if look_at_end(cx, mirror, said, head)? != End::Lacking && link_to(cx, mirror, said, head)? {
             break;
         }
     }
-    say_unlinked(cx, mirror, said, target)?;
-    Ok(())
+    say_unlinked(cx, mirror, said, target)
 }
 
-/// As before an audit fetches many entries, so here: a head can be signed over any number of them.
+/// Asks for the last entries of a head that commits to very many, as an audit does.
 fn look_at_end(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -72,7 +71,7 @@ fn look_at_end(
     Ok(end)
 }
 
-/// Watch rules are over entries, and none is fetched.
+/// Says that watch rules did not look: they look at entries, and no entry is fetched.
 pub(super) fn leave_rules(cx: &Context<'_>, said: &mut Statements) {
     if !cx.rules().is_empty() {
         let note = format!("{} watch rules did not look: --heads-only fetches no entries", cx.rules().len());
@@ -80,8 +79,8 @@ pub(super) fn leave_rules(cx: &Context<'_>, said: &mut Statements) {
     }
 }
 
-/// Proves what can be proved against `head`. `false` where the log serves nothing that leads to this head: another
-/// may do better.
+/// Proves what can be proved against `head`. Returns `false` if the served tiles do not lead to this head: they may
+/// lead to another candidate.
 fn link_to(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements, head: &Head) -> Result<bool, Fault> {
     let mut before = linked::unlinked_before(cx, mirror, head)?;
     let Some(source) = cx.source().filter(|_| !before.is_empty()) else { return Ok(true) };
@@ -95,7 +94,7 @@ fn link_to(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements, head: &
     result
 }
 
-/// A tree that is smaller than one known before can be proved against nothing, and is not said to be of its history.
+/// Says that a target smaller than the largest linked head is not proved to be its beginning.
 fn say_behind(cx: &Context<'_>, mirror: &Mirror, said: &mut Statements, target: &Head) -> Result<(), Fault> {
     let newest = mirror.heads().largest_linked(cx.key())?;
     let Some(newest) = newest.filter(|newest| newest.head.size() > target.size()) else { return Ok(()) };
@@ -110,7 +109,7 @@ fn say_behind(cx: &Context<'_>, mirror: &Mirror, said: &mut Statements, target: 
     Ok(())
 }
 
-/// What audits found about how entries are served may be mended by now: nobody looked.
+/// Says that findings about how entries are served stand: with `--heads-only` they are not looked at again.
 fn say_entries_stand(cx: &Context<'_>, mirror: &Mirror, said: &mut Statements) -> Result<(), Fault> {
     let now = cx.now_text();
     let of_entries = |finding: &Finding| {
@@ -129,7 +128,7 @@ fn say_entries_stand(cx: &Context<'_>, mirror: &Mirror, said: &mut Statements) -
     Ok(())
 }
 
-/// What is still open, and why it is no pass.
+/// Says which heads are not proved, so that the run does not pass.
 fn say_unlinked(
     cx: &Context<'_>,
     mirror: &Mirror,

@@ -1,8 +1,6 @@
-//! Every kept head against the rebuilt tree, and contradictions turned into evidence.
+//! Every kept head against the rebuilt tree.
 //!
-//! A violation is reported only after the misbehaviour file that proves it has been written and
-//! verified as a stranger would verify it. The file rests on two signatures and on hashes that must
-//! rebuild the larger signed root, so neither a damaged mirror nor a lying server can make one.
+//! A head whose root the tree does not have contradicts a larger head that has it; `contradiction` makes the proof.
 
 use super::confirm::Rehashed;
 use super::context::Context;
@@ -19,6 +17,9 @@ use crate::core::head::Head;
 use crate::mirror::{HeadStatus, Mirror, Provenance, StoredHead};
 
 /// Holds every head that is not known to be consistent against the rebuilt tree.
+///
+/// # Errors
+/// The mirror or the evidence directory cannot be used, or the run is stopped.
 pub(super) fn check(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -32,7 +33,10 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Holds the heads of up to as many entries as are mirrored against those; gives the larger ones.
+/// Holds the heads of up to as many entries as are mirrored against those, and returns the larger ones.
+///
+/// # Errors
+/// The mirror or the evidence directory cannot be used, or the run is stopped.
 pub(super) fn check_mirrored(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -64,7 +68,7 @@ pub(super) fn check_mirrored(
     Ok(larger)
 }
 
-/// Says that heads could not be compared, because they are larger than what there is to compare them with.
+/// Says that heads are larger than what they could be compared with.
 pub(super) fn say_larger(cx: &Context<'_>, said: &mut Statements, larger: &[StoredHead], than: &str) {
     // What the log shows elsewhere may be ahead of the head that it serves.
     let elsewhere = [Provenance::Listed.as_str(), Provenance::Peer.as_str()];
@@ -84,7 +88,7 @@ pub(super) fn say_larger(cx: &Context<'_>, said: &mut Statements, larger: &[Stor
     }
 }
 
-/// A head whose root the tree does not have.
+/// Reports a head whose root the tree does not have.
 fn report_against_tree(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -116,6 +120,7 @@ fn report_against_tree(
     kept::mark(mirror, head, HeadStatus::Contradicted)
 }
 
+/// Whether another signed head of this size has the root of the tree.
 fn is_forked(cx: &Context<'_>, mirror: &Mirror, head: &Head, root: &Hash) -> Result<bool, Fault> {
     Ok(mirror.heads().newest_of_tree(head.size(), root, cx.key())?.is_some())
 }

@@ -15,14 +15,17 @@ use crate::mirror::{HeadStatus, Mirror, Provenance, StoredHead};
 /// Heads that are kept, or whose comparison is made durable, at once: one sync to disk for many.
 const COMPARED_AT_ONCE: usize = 1000;
 
-/// Whether a head came here so lately that another answer of the log may still be behind it.
+/// Whether a head was first seen so lately that another answer of the log may still be behind it.
 pub(super) fn is_recent(cx: &Context<'_>, stored: &StoredHead) -> bool {
     let seen = text::parse_time(&stored.first_seen).unwrap_or(0);
     cx.now().saturating_sub(limits::LAG_MS) < seen
 }
 
-/// No head that the log shows may be dated ahead, wherever it shows it. Only those that it serves as
-/// its newest are counted where all is well.
+/// Records a head that is dated in the future, wherever the log shows it. A head that is not is counted only if it is
+/// served as the newest.
+///
+/// # Errors
+/// The mirror cannot be written.
 pub(super) fn check_time(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -36,10 +39,10 @@ pub(super) fn check_time(
     findings::record_of_log(cx, mirror, Code::HeadInFuture, Subject::Whole, message)
 }
 
-/// Keeps a head, durably, before anything else can fail. `true` where it is new.
+/// Keeps a head, durably, before anything else can fail. Returns whether it is new.
 ///
 /// # Errors
-/// A fault of ours.
+/// The mirror cannot be written.
 pub(super) fn keep(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -50,10 +53,10 @@ pub(super) fn keep(
     Ok(keep_all(cx, mirror, said, std::slice::from_ref(head), provenance)? > 0)
 }
 
-/// Keeps many heads, durably; gives how many are new.
+/// Keeps heads, durably, and returns how many are new.
 ///
 /// # Errors
-/// A fault of ours.
+/// The mirror cannot be written.
 pub(super) fn keep_all(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -84,6 +87,9 @@ pub(super) fn keep_all(
 /// Holds each head that was not yet compared against all the others: what two signatures prove
 /// without the tree. A head counts as compared only once what came of it is kept, so neither a
 /// crash nor a full disk can make a contradiction be forgotten.
+///
+/// # Errors
+/// The mirror or the evidence directory cannot be used.
 pub(super) fn compare_new(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
     let heads = mirror.heads().uncompared(cx.key())?;
     let heads: Vec<Head> = heads.into_iter().map(|stored| stored.head).collect();
@@ -91,6 +97,9 @@ pub(super) fn compare_new(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Stat
 }
 
 /// Holds these kept heads against all kept ones.
+///
+/// # Errors
+/// The mirror or the evidence directory cannot be used.
 pub(super) fn compare(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -124,8 +133,8 @@ pub(super) fn compare(
     Ok(())
 }
 
-/// Holds the times of STHs against each other: what is beyond the bound is a contradiction; of what is within
-/// it, the widest is told.
+/// Compares the times of STHs. A pair out of order by more than the bound is a contradiction; of the pairs within it,
+/// the widest is recorded.
 fn compare_times<'h>(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -145,7 +154,10 @@ fn compare_times<'h>(
     widest.map_or(Ok(()), |(_, a, b)| report_disorder(cx, mirror, &a, &b))
 }
 
-/// Two signers whose clocks differ: one finding for the log, for each pair of heads would only say it again.
+/// Records that the clocks of two signers differ: one finding for the log, not one for each pair of heads.
+///
+/// # Errors
+/// The mirror cannot be written.
 pub(super) fn report_disorder(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -164,7 +176,10 @@ pub(super) fn report_disorder(
     findings::record_of_log(cx, mirror, Code::SthTimeDisorder, Subject::Whole, message)
 }
 
-/// Marks a head.
+/// Marks a kept head.
+///
+/// # Errors
+/// The mirror cannot be written.
 pub(super) fn mark(mirror: &mut Mirror, head: &Head, status: HeadStatus) -> Result<(), Fault> {
     Ok(mirror.transact(|mirror, _| mirror.heads_mut().set_status(head, status))?)
 }

@@ -1,6 +1,6 @@
 //! What is behind the log for a while is not held against it: caches and replicas.
 //!
-//! Whoever asks a log over HTTP asks what stands in front of it. A cache shows the head that it fetched an hour ago; a
+//! Over HTTP, answers come from what stands in front of the log. A cache shows the head that it fetched an hour ago; a
 //! replica of the JSON API has the newest head and not yet its last entries, or the proofs for them. For an hour ([`limits::LAG_MS`]) such an
 //! answer is *undecided*: the run is incomplete, says why, and never passes. From then on it is the finding that it would
 //! have been at once (`head-rollback`, `gap`). The hour runs from when this mirror first saw the larger head, or first
@@ -11,7 +11,7 @@
 //! - a directory is the log's own files, and nothing stands in front of it;
 //! - static files have no replicas, so a definite "not there" is a gap; and a cache has what the log served before. An
 //!   older head that never came here before is none of that where the larger one is dated more than an hour ago;
-//! - a head that is dated later than the larger one is no older head;
+//! - a head that is dated later than the larger one is not an older head;
 //! - a place that never served an entry, and says that it has none, is not a replica that is behind; nor is one that
 //!   answers no question of a kind at all, or another one about the same tree where that is dated more than an hour ago.
 
@@ -44,8 +44,11 @@ struct Back {
     before: StoredHead,
 }
 
-/// The log must not go back behind what it signed (specification section 10): neither its
-/// newest head behind any head kept, nor one format behind what that format showed us.
+/// Checks that the log does not go back behind what it signed (specification section 10): neither its newest head
+/// behind any head kept, nor one format behind what was served in that format.
+///
+/// # Errors
+/// The mirror cannot be read or written.
 pub(super) fn check_rollback(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -185,6 +188,7 @@ fn lagging_behind(
     Ok(None)
 }
 
+/// An hour before the run, in Unix milliseconds.
 fn an_hour_ago(cx: &Context<'_>) -> u64 {
     cx.now().saturating_sub(limits::LAG_MS)
 }

@@ -24,6 +24,10 @@ use std::collections::BTreeSet;
 /// Proofs that failed in earlier runs and are asked for again in one run.
 const MAX_REPEATS: usize = 16;
 
+/// Proves each head of `before` against `head`.
+///
+/// # Errors
+/// The mirror or the evidence directory cannot be used.
 pub(super) fn link(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -51,7 +55,7 @@ pub(super) fn link(
     ask_proofs_again(cx, mirror, api, head)
 }
 
-/// Proofs that were wrong or missing once, of heads that are linked since: nothing else would ask for them again.
+/// Asks again for proofs that were wrong or missing once, of heads that are linked by now. Nothing else asks for them.
 fn ask_proofs_again(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -76,6 +80,7 @@ fn ask_proofs_again(
     Ok(())
 }
 
+/// Asks for the consistency proof from one head to `head`, and verifies it.
 fn hold_against_proof(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -103,8 +108,8 @@ fn hold_against_proof(
     Ok(Link::Unproved)
 }
 
-/// The log's own answers, where they lead to the signed root of `head` out of another tree than the signed one of
-/// `other`: then they are what a misbehaviour file needs (specification section 11).
+/// The nodes of a misbehaviour file (specification section 11), from the log's own answers: these prove a
+/// contradiction if they lead to the signed root of `head` from another root than the one signed in `other`.
 fn nodes_against(api: &dyn LogApi, other: &Head, head: &Head) -> Option<Vec<Hash>> {
     let (old, new) = (other.size(), head.size());
     let mut nodes = Vec::new();

@@ -20,6 +20,10 @@ use crate::core::tile::TilePath;
 use crate::mirror::{Mirror, StoredHead};
 use crate::source::LogSource;
 
+/// Proves each head of `before` against `head`. Returns `false` if the served tiles do not lead to `head`.
+///
+/// # Errors
+/// The mirror or the evidence directory cannot be used.
 pub(super) fn link(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -46,7 +50,7 @@ pub(super) fn link(
     Ok(true)
 }
 
-/// Every node of `tree` is one of the signed tree of `head`.
+/// Compares one head with the served tiles. Every node of `tree` was verified against the root of `head`.
 fn hold_against_tiles(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -72,7 +76,7 @@ fn hold_against_tiles(
     }
 }
 
-/// A tile that does not lead to the signed root, also when asked for again.
+/// Records a tile that does not lead to the signed root, also when it is asked for again.
 fn doubt_tile(cx: &Context<'_>, mirror: &mut Mirror, head: &Head, error: &TreeError) -> Result<(), Fault> {
     let (code, path, what) = match error {
         TreeError::Missing(path) => (Code::Gap, path, "is not served"),
@@ -86,7 +90,7 @@ fn doubt_tile(cx: &Context<'_>, mirror: &mut Mirror, head: &Head, error: &TreeEr
     findings::record_of_log(cx, mirror, code, Subject::Tile(*path), message)
 }
 
-/// Tiles that were wrong or missing, and are served as they should be now.
+/// Ends the findings about tiles that were wrong or missing and are right now.
 fn end_tile_findings(cx: &Context<'_>, mirror: &mut Mirror, tree: &mut ServedTree<'_>) -> Result<(), Fault> {
     for stored in mirror.findings().standing()? {
         let finding = stored.finding;
@@ -104,7 +108,7 @@ fn end_tile_findings(cx: &Context<'_>, mirror: &mut Mirror, tree: &mut ServedTre
     Ok(())
 }
 
-/// Once more before anything is held against the log: a transfer can be changed without a sign of it.
+/// Asks, and asks again if a tile is wrong: a transfer can be changed without a sign of it.
 fn twice<T>(mut ask: impl FnMut() -> Result<T, TreeError>) -> Result<T, TreeError> {
     match ask() {
         Err(TreeError::Wrong(_)) => ask(),

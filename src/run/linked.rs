@@ -26,7 +26,7 @@ pub(super) enum Link {
     Unknown(String),
 }
 
-/// Takes all links back: whoever has the entries need not believe proofs.
+/// Takes all links back: with the entries, an audit needs no proofs of the log.
 pub(super) fn unlink(mirror: &mut Mirror) -> Result<(), Fault> {
     if mirror.heads().has_linked() {
         mirror.transact(|mirror, _| mirror.heads_mut().unlink())?;
@@ -45,6 +45,7 @@ pub(super) fn link_known(cx: &Context<'_>, mirror: &mut Mirror) -> Result<(), Fa
     link(mirror, &mut known)
 }
 
+/// Links these heads and empties the list.
 fn link(mirror: &mut Mirror, heads: &mut Vec<Head>) -> Result<(), Fault> {
     if !heads.is_empty() {
         mirror.transact(|mirror, _| heads.iter().try_for_each(|head| mirror.heads_mut().link(head)))?;
@@ -68,6 +69,10 @@ pub(super) fn unlinked_before(
     Ok(before)
 }
 
+/// Holds each head of `before` against `head` and links those that are proved. `hold` decides about one of them.
+///
+/// # Errors
+/// The mirror cannot be used, or `hold` fails.
 pub(super) fn link_each(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -91,7 +96,7 @@ pub(super) fn link_each(
         match hold(mirror, said, other)? {
             Link::Proved if place == 0 || settled || other.size() < newest => linked.push(other.clone()),
             Link::Proved => {}
-            // What the mirrored leaves bear out stays so, whatever the log signed later.
+            // A head that has the root of the mirrored leaves stays consistent, whatever the log signed later.
             Link::Contradicted if stored.status == HeadStatus::Consistent => {}
             Link::Contradicted => kept::mark(mirror, other, HeadStatus::Contradicted)?,
             Link::Unproved => {

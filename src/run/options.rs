@@ -20,8 +20,8 @@ pub struct Options {
     pub max_findings: u64,
     /// The time of the run: Unix milliseconds, and the same as RFC 3339.
     pub now: (u64, String),
-    /// Ends the run early: what was proved until then is kept, and the rest is not checked. Looked at before each
-    /// batch and request, and while the mirror's own bytes are checked again (`full`, or before an accusation): then
-    /// nobody is accused of what they were to bear out.
+    /// Ends the run early: what was proved until then is kept, and the rest is not checked. It is looked at before each
+    /// batch and request, and while the mirror's own bytes are checked again (`full`, or before an accusation): an
+    /// accusation that rests on bytes that were not checked is not made.
     pub stop: Stop,
 }

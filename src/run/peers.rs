@@ -6,8 +6,8 @@
 //! sends, or does not send, is the peer's fault and said as such; nothing is held against the log for it. And no
 //! peer can hide what a log shows *us*: it can only add.
 //!
-//! What is not shown: heads that a peer does not tell of. And whether those that it does are dated ahead is left to
-//! whoever was shown them.
+//! What is not shown: heads that a peer leaves out. Whether the heads of a peer are dated in the future is not checked
+//! here: the peer that was shown them checks it.
 
 use super::context::Context;
 use super::fault::Fault;
@@ -79,7 +79,10 @@ struct Taken {
     latest: Option<u64>,
 }
 
-/// Asks every peer, keeps what the log signed, and holds it against all heads kept.
+/// Asks every peer and keeps what the log signed. Returns what came of each peer; nothing if the run is stopped.
+///
+/// # Errors
+/// The mirror cannot be read or written.
 pub(super) fn collect(
     cx: &Context<'_>,
     mirror: &mut Mirror,

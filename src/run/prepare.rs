@@ -7,7 +7,10 @@ use super::fault::Fault;
 use super::statements::Statements;
 use crate::mirror::Mirror;
 
-/// Under another policy, by another version's checks, or with `--full`, every entry is to be checked again.
+/// Forgets which entries were checked, if that was under another policy, by another version's checks, or with `--full`.
+///
+/// # Errors
+/// The mirror cannot be used, or the run is stopped.
 pub(super) fn prepare_checks(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -44,6 +47,9 @@ pub(super) fn prepare_checks(
 }
 
 /// With `--full`: every head is compared again, and the log's list of heads is read again.
+///
+/// # Errors
+/// The mirror cannot be written.
 pub(super) fn forget_compared(mirror: &mut Mirror) -> Result<(), Fault> {
     Ok(mirror.transact(|mirror, state| {
         state.listed_until = 0;

@@ -1,6 +1,6 @@
 //! How far a phase of the audit is, for a display.
 
-/// Told about progress; the command line draws it.
+/// A display of progress; the command line has one.
 pub trait Progress: Sync {
     /// A phase begins that has `total` entries to go through.
     fn begin(&self, phase: &str, total: u64);

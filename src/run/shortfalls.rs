@@ -5,7 +5,7 @@ use super::statements::Statements;
 use crate::mirror::Mirror;
 use crate::source::{LogSource, Peer};
 
-/// What could not be asked for because this machine had run out of something was not asked of anybody.
+/// Says what could not be asked for because this machine ran out of something.
 pub(super) fn note_lacks(cx: &Context<'_>, said: &mut Statements) {
     let lacks = cx.source().and_then(LogSource::resource_exhaustion).into_iter();
     for what in lacks.chain(cx.peers().iter().filter_map(Peer::resource_exhaustion)) {
@@ -14,7 +14,7 @@ pub(super) fn note_lacks(cx: &Context<'_>, said: &mut Statements) {
     }
 }
 
-/// What a mirror that was made again does not know any more: nothing can be held against it, so that no run passes.
+/// Says what a mirror that was made again does not know any more. No head can be held against it, so no run passes.
 pub(super) fn note_lost(mirror: &Mirror, said: &mut Statements) {
     for lost in &mirror.state().lost {
         said.incomplete(format!(

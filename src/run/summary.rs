@@ -17,7 +17,7 @@ pub struct Summary {
     pub entries_new: u64,
     /// Checks of heads, roots and tiles in this run.
     pub tally: Tally,
-    /// What came of each peer; empty where none was asked.
+    /// What came of each peer; empty if none was asked.
     pub peers: Vec<PeerResult>,
     /// What could not be decided, each with its cause. What peers are at fault for is with them.
     pub incomplete: Vec<String>,
@@ -33,6 +33,6 @@ pub struct Summary {
     pub unreachable: bool,
     /// Hits of watch rules that are kept; 0 where rules were not done looking.
     pub hits: u64,
-    /// Of these, those that nobody was told of before.
+    /// Of these, those that no alert was sent for yet.
     pub hits_new: u64,
 }

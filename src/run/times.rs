@@ -19,7 +19,10 @@ use crate::mirror::Mirror;
 use std::fs;
 use std::path::Path;
 
-/// Ends what is a contradiction no longer, and holds against each other what was compared under another bound.
+/// Ends what is not a contradiction any more, and compares again what was compared under another bound.
+///
+/// # Errors
+/// The mirror or the evidence directory cannot be used.
 pub(super) fn judge(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
     let standing: Vec<Finding> = mirror.findings().standing()?.into_iter().map(|s| s.finding).collect();
     let standing: Vec<Finding> =
@@ -40,6 +43,7 @@ pub(super) fn judge(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements
     kept::compare_new(cx, mirror, said)
 }
 
+/// Judges one contradiction by the STHs of its trees that are furthest apart.
 fn judge_contradiction(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -69,8 +73,7 @@ fn judge_contradiction(
     }
 }
 
-/// Whether the file of a finding is there and proves nothing: it is of two heads of these trees that are not far
-/// enough apart.
+/// Whether the file of a finding is there and proves nothing: its two heads are not far enough apart.
 fn is_disproved(cx: &Context<'_>, finding: &Finding) -> bool {
     let file = finding.evidence.as_deref().and_then(|path| fs::read(Path::new(path)).ok());
     file.is_some_and(|bytes| evidence::verify(&bytes, cx.key()).is_err())

@@ -22,8 +22,11 @@ pub(super) fn is_forged(cx: &Context<'_>, checkpoint: &[u8]) -> bool {
     matches!(judged, Some(Err(CosignError::BadCosignature { .. })))
 }
 
-/// Holds the served checkpoint against the witness policy. Gives whether the cosignatures are fresh,
-/// where that was asked for and the quorum holds.
+/// Holds the served checkpoint against the witness policy. Returns whether the cosignatures are fresh, if that was
+/// asked for and the quorum holds.
+///
+/// # Errors
+/// The mirror cannot be read or written, or two implementations disagree.
 pub(super) fn check(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -103,6 +106,7 @@ pub(super) fn check(
     Ok(cosigned.fresh_quorum)
 }
 
+/// Records that the quorum does not hold.
 fn quorum_fails(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -113,6 +117,7 @@ fn quorum_fails(
     findings::record_of_log(cx, mirror, Code::WitnessQuorum, Subject::Whole, message)
 }
 
+/// Says why the cosignatures could not be judged.
 fn witnesses_undecided(said: &mut Statements, cause: String) {
     said.count(Check::Witnesses, 0, 0, 1);
     said.incomplete(cause);
@@ -154,8 +159,11 @@ fn fresh(cx: &Context<'_>) -> Option<Fresh> {
     })
 }
 
-/// An STH has a time, and so have cosignatures (`cosigned`: whether they are fresh). Where an age limit is
-/// asked for and there is neither, that is said.
+/// Checks the age of the newest head. An STH has a time, and so have cosignatures (`cosigned`: whether they are fresh).
+/// If an age limit is asked for and there is neither, that is said.
+///
+/// # Errors
+/// The mirror cannot be read or written.
 pub(super) fn check_age(
     cx: &Context<'_>,
     mirror: &mut Mirror,
