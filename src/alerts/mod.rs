@@ -16,6 +16,7 @@
 //! | file | holds |
 //! |---|---|
 //! | [`plan`] | what there is to tell, pure |
+//! | [`topic`] | of what somebody is told, and its text in the outbox |
 //! | `message` | an alert, as it is kept and sent |
 //! | `deliver`, `without` | sending what is due; telling where there is no outbox |
 //! | `channels` | what a channel is: `command`, `webhook`, `smtp` with its `mail_server` |
@@ -30,6 +31,7 @@ mod message;
 pub mod plan;
 mod smtp;
 mod starttls;
+pub mod topic;
 mod webhook;
 
 #[cfg(test)]
@@ -51,6 +53,7 @@ use crate::report::Report;
 use crate::source::Lack;
 use plan::{Condition, Facts, Step, Turns};
 use std::collections::{BTreeMap, BTreeSet};
+use topic::Topic;
 
 type Result<T> = std::result::Result<T, MirrorError>;
 
@@ -155,10 +158,10 @@ impl Dispatcher {
         };
         let log = Log { name: escape(log), origin: escape(&mirror.state().origin) };
         let mut written = Written::default();
-        if !told.contains_key(plan::BEGAN) {
+        if !told.contains_key(&Topic::Began.to_string()) {
             let began =
                 Notification { episode: 0, open: true, at: now, severity: Severity::Info, ended: None };
-            written.told.push((plan::BEGAN.to_owned(), began));
+            written.told.push((Topic::Began, began));
         }
         for group in plan::grouped(plan::findings(&facts)) {
             self.of_findings(mirror, &log, group, now, &mut written);
@@ -219,9 +222,13 @@ impl Dispatcher {
     fn of_findings(&self, mirror: &Mirror, log: &Log, group: Vec<Step<'_>>, now: u64, written: &mut Written) {
         let Some(kind) = group.first().map(|step| step.kind) else { return };
         let number = |step: &Step<'_>| if kind == Kind::Reminder { step.then.at } else { 0 };
-        let subjects: Vec<(&str, u64, u64)> =
-            group.iter().map(|step| (step.subject.as_str(), step.then.episode, number(step))).collect();
-        let key = message::key(&mirror.state().mirror, kind, &subjects);
+        let texts: Vec<String> = group.iter().map(|step| step.topic.to_string()).collect();
+        let topics: Vec<(&str, u64, u64)> = texts
+            .iter()
+            .zip(&group)
+            .map(|(text, step)| (text.as_str(), step.then.episode, number(step)))
+            .collect();
+        let key = message::key(&mirror.state().mirror, kind, &topics);
         let severity = group.iter().map(|step| step.then.severity).max().unwrap_or(Severity::Info);
         let alert = message::of_findings(&group, key.clone(), log.clone(), severity, now);
         written.alerts.push(Outgoing {
@@ -231,7 +238,7 @@ impl Dispatcher {
             payload: alert.to_json(),
             channels: self.route_findings(&group, severity),
         });
-        written.told.extend(group.into_iter().map(|step| (step.subject, step.then)));
+        written.told.extend(group.into_iter().map(|step| (step.topic, step.then)));
     }
 
     #[expect(clippy::too_many_arguments, reason = "all of them are facts, and they meet here alone")]
@@ -246,30 +253,30 @@ impl Dispatcher {
         written: &mut Written,
     ) {
         let Turns { begins, ends } = plan::conditions(holding, codes, told, now);
-        let begins = begins.into_iter().map(|(condition, then)| (condition.subject(), Some(condition), then));
-        let ends = ends.into_iter().map(|(subject, then)| (subject, None, then));
-        for (subject, condition, then) in begins.chain(ends) {
-            let code = subject.split('/').nth(1).unwrap_or_default().to_owned();
-            let about = subject.splitn(3, '/').nth(2).unwrap_or_default().to_owned();
+        let begins = begins.into_iter().map(|(condition, then)| (condition.topic(), Some(condition), then));
+        let ends = ends.into_iter().map(|(topic, then)| (topic, None, then));
+        for (topic, condition, then) in begins.chain(ends) {
+            let Topic::Condition { code, about } = &topic else { continue };
+            let (code, about) = (code.as_str(), about.as_str());
             let kind = match condition {
                 None => Kind::Recovered,
-                Some(_) if [UNREACHABLE, PEER_FAILING].contains(&code.as_str()) => Kind::Unreachable,
+                Some(_) if [UNREACHABLE, PEER_FAILING].contains(&code) => Kind::Unreachable,
                 Some(_) => Kind::Local,
             };
-            let key = message::key(&mirror.state().mirror, kind, &[(&subject, then.episode, 0)]);
-            let mut alert = Alert::new(kind, key.clone(), log.clone(), then.severity, &code, now);
+            let key = message::key(&mirror.state().mirror, kind, &[(&topic.to_string(), then.episode, 0)]);
+            let mut alert = Alert::new(kind, key.clone(), log.clone(), then.severity, code, now);
             alert.message = match condition {
                 Some(condition) => condition.message.clone(),
-                None => recovered(&code, &about),
+                None => recovered(code, about),
             };
             // Whatever makes the watching itself fail is for everybody who relies on being told.
-            let everybody = ![UNREACHABLE, PEER_FAILING].contains(&code.as_str());
+            let everybody = ![UNREACHABLE, PEER_FAILING].contains(&code);
             let mut channels = self.route(if everybody { Severity::Violation } else { then.severity });
             channels.retain(|name| code != CHANNEL_FAILING || *name != about);
             let kind = kind.as_str().to_owned();
             let payload = alert.to_json();
             written.alerts.push(Outgoing { key, kind, severity: then.severity, payload, channels });
-            written.told.push((subject, then));
+            written.told.push((topic, then));
         }
     }
 
@@ -282,9 +289,9 @@ impl Dispatcher {
             for alert in &written.alerts {
                 count = count.saturating_add(u64::from(mirror.enqueue(alert, now)?));
             }
-            // In the order of the plan: the last word on a subject stays.
-            for (subject, told) in &written.told {
-                mirror.put_told(subject, told)?;
+            // In the order of the plan: the last word on a topic stays.
+            for (topic, told) in &written.told {
+                mirror.put_told(&topic.to_string(), told)?;
             }
             mirror.forget_old_alerts(now)?;
             Ok(count)
@@ -298,7 +305,7 @@ impl Dispatcher {
 #[derive(Default)]
 struct Written {
     alerts: Vec<Outgoing>,
-    told: Vec<(String, Notification)>,
+    told: Vec<(Topic, Notification)>,
 }
 
 /// The log could not be read, or not all of it.

@@ -1,11 +1,11 @@
 //! What there is to tell. Pure: what holds, what was told and the time in; what is to be told out.
 //!
-//! Each subject (a finding, or a state of the auditing) is told when it begins, perhaps again while it
+//! Each topic (a finding, or a state of the auditing) is told when it begins, perhaps again while it
 //! stands, and when it ends. One that comes back begins anew. The plan says with each alert what is
 //! then known as told; both are written in one transaction, and the plan of the same facts is then empty.
 
 use super::message::Kind;
-use crate::audit::finding::Finding;
+use super::topic::Topic;
 use crate::audit::watch_list::rule_of;
 use crate::core::finding::Severity;
 use crate::core::text;
@@ -14,9 +14,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// More alerts of one kind and code than this in one audit become one.
 pub const MAX_ALONE: usize = 20;
-
-/// Since when alerts are kept: told of nothing else.
-pub const BEGAN: &str = "began";
 
 /// A state of the auditing itself, that holds now.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,19 +27,10 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// One key for one condition.
-    pub fn subject(&self) -> String {
-        condition_subject(self.code, &self.about)
+    /// One topic for one condition.
+    pub fn topic(&self) -> Topic {
+        Topic::Condition { code: self.code.to_owned(), about: self.about.clone() }
     }
-}
-
-/// The subject of a condition.
-pub fn condition_subject(code: &str, about: &str) -> String {
-    format!("condition/{code}/{about}")
-}
-
-fn finding_subject(finding: &Finding) -> String {
-    format!("finding/{}", finding.key())
 }
 
 /// The facts.
@@ -51,7 +39,7 @@ pub struct Facts<'a> {
     pub standing: &'a [StoredFinding],
     /// Findings that no longer hold.
     pub ended: &'a [StoredFinding],
-    /// What was told so far.
+    /// What was told so far, by the text of its [`Topic`].
     pub told: &'a BTreeMap<String, Notification>,
     /// Keys of findings of which nothing is to be told now.
     pub acknowledged: &'a BTreeSet<String>,
@@ -67,7 +55,7 @@ pub struct Step<'a> {
     /// What kind of news.
     pub kind: Kind,
     /// Of what.
-    pub subject: String,
+    pub topic: Topic,
     /// The finding; `None` where it is one that was withdrawn.
     pub finding: Option<&'a StoredFinding>,
     /// What is then known as told.
@@ -79,7 +67,7 @@ impl Step<'_> {
     pub fn code(&self) -> &str {
         match self.finding {
             Some(stored) => stored.finding.code.as_str(),
-            None => self.subject.split('/').nth(1).unwrap_or_default(),
+            None => self.topic.code(),
         }
     }
 
@@ -94,24 +82,27 @@ pub fn findings<'a>(facts: &Facts<'a>) -> Vec<Step<'a>> {
     let mut steps = Vec::new();
     let mut seen = BTreeSet::new();
     for stored in facts.standing {
-        let subject = finding_subject(&stored.finding);
+        let topic = Topic::of(&stored.finding);
+        let text = topic.to_string();
         if !facts.acknowledged.contains(&stored.finding.key()) {
-            steps.extend(standing(facts, stored, &subject));
+            steps.extend(standing(facts, stored, topic, facts.told.get(&text)));
         }
-        seen.insert(subject);
+        seen.insert(text);
     }
     for stored in facts.ended {
-        let subject = finding_subject(&stored.finding);
+        let topic = Topic::of(&stored.finding);
+        let text = topic.to_string();
         if !facts.acknowledged.contains(&stored.finding.key()) {
-            ended(facts, stored, &subject, &mut steps);
+            ended(facts, stored, &topic, facts.told.get(&text), &mut steps);
         }
-        seen.insert(subject);
+        seen.insert(text);
     }
     // Neither stands nor ended: all entries were checked again, and it was not found.
-    for (subject, told) in facts.told {
-        if subject.starts_with("finding/") && told.open && !seen.contains(subject) {
+    for (text, told) in facts.told.iter().filter(|(text, told)| told.open && !seen.contains(*text)) {
+        let topic = Topic::decode(text);
+        if matches!(topic, Topic::Finding(_)) {
             let then = Notification { open: false, at: facts.now, ended: None, ..told.clone() };
-            steps.push(Step { kind: Kind::Ended, subject: subject.clone(), finding: None, then });
+            steps.push(Step { kind: Kind::Ended, topic, finding: None, then });
         }
     }
     steps
@@ -122,10 +113,15 @@ fn begun(facts: &Facts<'_>, severity: Severity, told: Option<&Notification>) -> 
     Notification { episode, open: true, at: facts.now, severity, ended: None }
 }
 
-fn standing<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str) -> Option<Step<'a>> {
+fn standing<'a>(
+    facts: &Facts<'a>,
+    stored: &'a StoredFinding,
+    topic: Topic,
+    told: Option<&Notification>,
+) -> Option<Step<'a>> {
     let severity = stored.finding.severity;
-    let step = |kind, then| Some(Step { kind, subject: subject.to_owned(), finding: Some(stored), then });
-    match facts.told.get(subject) {
+    let step = |kind, then| Some(Step { kind, topic, finding: Some(stored), then });
+    match told {
         // Worse than it was told is news; whoever wants the worst only was not told.
         Some(told) if told.open && severity <= told.severity => {
             let every = facts.reminder.filter(|_| severity >= Severity::Invalid)?;
@@ -139,11 +135,15 @@ fn standing<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str) -> 
     }
 }
 
-fn ended<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str, steps: &mut Vec<Step<'a>>) {
-    let told = facts.told.get(subject);
+fn ended<'a>(
+    facts: &Facts<'a>,
+    stored: &'a StoredFinding,
+    topic: &Topic,
+    told: Option<&Notification>,
+    steps: &mut Vec<Step<'a>>,
+) {
     let severity = stored.finding.severity;
-    let mut push =
-        |kind, then| steps.push(Step { kind, subject: subject.to_owned(), finding: Some(stored), then });
+    let mut push = |kind, then| steps.push(Step { kind, topic: topic.clone(), finding: Some(stored), then });
     let over = |begun: &Notification| Notification {
         open: false,
         at: facts.now,
@@ -167,7 +167,7 @@ fn ended<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str, steps:
 
 fn is_after_began(facts: &Facts<'_>, stored: &StoredFinding) -> bool {
     // Both are RFC 3339 in UTC with milliseconds, which sort as they follow each other.
-    facts.told.get(BEGAN).is_some_and(|began| stored.first_seen >= text::time(began.at))
+    facts.told.get(&Topic::Began.to_string()).is_some_and(|began| stored.first_seen >= text::time(began.at))
 }
 
 /// Steps of one kind and code (and watch rule, each of which has readers of its own), in one alert or in one each.
@@ -192,8 +192,8 @@ pub fn grouped<'a>(steps: Vec<Step<'a>>) -> Vec<Vec<Step<'a>>> {
 pub struct Turns<'a> {
     /// Those that hold, and of which that was not told.
     pub begins: Vec<(&'a Condition, Notification)>,
-    /// The subjects of those that no longer do.
-    pub ends: Vec<(String, Notification)>,
+    /// The topics of those that no longer do.
+    pub ends: Vec<(Topic, Notification)>,
 }
 
 /// What is to be told of the conditions with these codes, of which those in `holding` hold.
@@ -203,9 +203,9 @@ pub fn conditions<'a>(
     told: &BTreeMap<String, Notification>,
     now: u64,
 ) -> Turns<'a> {
-    let subjects: BTreeSet<String> = holding.iter().map(Condition::subject).collect();
+    let topics: BTreeSet<String> = holding.iter().map(|condition| condition.topic().to_string()).collect();
     let begins = holding.iter().filter_map(|condition| {
-        let known = told.get(&condition.subject());
+        let known = told.get(&condition.topic().to_string());
         let episode = match known {
             Some(told) if told.open => return None,
             Some(told) => told.episode.saturating_add(1),
@@ -214,11 +214,12 @@ pub fn conditions<'a>(
         let then = Notification { episode, open: true, at: now, severity: Severity::Warning, ended: None };
         Some((condition, then))
     });
-    let is_ours = |subject: &str| codes.iter().any(|code| subject.starts_with(&condition_subject(code, "")));
-    let ends = told
-        .iter()
-        .filter(|(subject, told)| told.open && is_ours(subject) && !subjects.contains(subject.as_str()));
-    let ends =
-        ends.map(|(subject, told)| (subject.clone(), Notification { open: false, at: now, ..told.clone() }));
+    let ends = told.iter().filter(|(text, told)| told.open && !topics.contains(*text));
+    let ends = ends.filter_map(|(text, told)| match Topic::decode(text) {
+        topic @ Topic::Condition { .. } if codes.contains(&topic.code()) => {
+            Some((topic, Notification { open: false, at: now, ..told.clone() }))
+        }
+        _ => None,
+    });
     Turns { begins: begins.collect(), ends: ends.collect() }
 }

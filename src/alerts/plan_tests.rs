@@ -2,6 +2,7 @@
 
 use super::message::{Kind, Log, of_findings};
 use super::plan::*;
+use super::topic::Topic;
 use crate::audit::finding::Finding;
 use crate::audit::subject::Subject;
 use crate::core::finding::{Code, Severity};
@@ -56,8 +57,8 @@ impl World {
         };
         let steps: Vec<_> = grouped(super::plan::findings(&facts)).concat();
         let kinds = steps.iter().map(|step| step.kind).collect();
-        self.told.extend(steps.into_iter().map(|step| (step.subject, step.then)));
-        self.told.entry(BEGAN.to_owned()).or_insert(Notification {
+        self.told.extend(steps.into_iter().map(|step| (step.topic.to_string(), step.then)));
+        self.told.entry(Topic::Began.to_string()).or_insert(Notification {
             episode: 0,
             open: true,
             at: self.now,
@@ -140,9 +141,8 @@ fn what_nobody_asks_for_any_more_is_not_said_to_be_over() {
     let standing = stored(Finding::of_log(Code::HeadStale, Subject::Whole, "m"), State::Standing);
     for (code, is_over) in [(Code::HeadStale, false), (Code::Gap, true)] {
         let then = Notification { episode: 0, open: false, at: 1, severity: Severity::Warning, ended: None };
-        let subject = format!("finding/{code}//");
-        let step =
-            |finding| Step { kind: Kind::Ended, subject: subject.clone(), finding, then: then.clone() };
+        let topic = Topic::decode(&format!("finding/{code}//"));
+        let step = |finding| Step { kind: Kind::Ended, topic: topic.clone(), finding, then: then.clone() };
         let log = || Log { name: "n".to_owned(), origin: "o".to_owned() };
         let message = |step| of_findings(&[step], String::new(), log(), Severity::Warning, 1).message;
         let withdrawn = message(step(None));
@@ -219,7 +219,8 @@ fn many_of_one_code_become_one_alert_and_each_is_known_as_told() {
         let groups = grouped(findings(&facts));
         assert_eq!(groups.len(), if count > MAX_ALONE { 2 } else { 2 * count });
         assert!(groups.iter().all(|group| group.iter().all(|step| step.code() == group[0].code())));
-        let subjects: BTreeSet<String> = groups.concat().into_iter().map(|step| step.subject).collect();
+        let subjects: BTreeSet<String> =
+            groups.concat().into_iter().map(|step| step.topic.to_string()).collect();
         assert_eq!(subjects.len(), 2 * count);
     }
 }
@@ -232,7 +233,8 @@ fn conditions_begin_and_end_in_turn() {
     let mut tell = |holding: &[Condition], codes: &[&str]| {
         let Turns { begins, ends } = conditions(holding, codes, &told, 5);
         let counts = (begins.len(), ends.len());
-        let begins: Vec<_> = begins.into_iter().map(|(c, then)| (c.subject(), then)).collect();
+        let begins: Vec<_> = begins.into_iter().map(|(c, then)| (c.topic().to_string(), then)).collect();
+        let ends = ends.into_iter().map(|(topic, then)| (topic.to_string(), then));
         told.extend(begins.into_iter().chain(ends));
         counts
     };

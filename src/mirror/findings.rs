@@ -5,7 +5,7 @@ use super::write::int;
 use super::{Mirror, MirrorError, Result};
 use crate::audit::finding::Finding;
 use crate::audit::subject::Subject;
-use crate::core::finding::{Code, Severity};
+use crate::core::finding::{Code, Scope, Severity};
 use crate::core::hash::{Hash, sha256};
 use rusqlite::{Connection, Row};
 use std::path::Path;
@@ -27,9 +27,22 @@ const SELECT: &str =
     "SELECT code, severity, idx, entry_id, subject, message, evidence, first_seen, last_seen, ended, digest
      FROM findings";
 
+/// The codes of these scopes as a list in SQL. They are of our own table, and have nothing in them to be escaped.
+fn codes_of(scopes: &[Scope]) -> String {
+    let codes = Code::ALL.iter().filter(|code| scopes.contains(&code.scope()));
+    codes.map(|code| format!("'{code}'")).collect::<Vec<String>>().join(", ")
+}
+
 /// See [`Mirror::set_pending`].
-pub(super) const SET_PENDING: &str = "UPDATE findings SET pending = 1 WHERE idx < ?1 AND pending = 0
-    AND code NOT IN ('reveal-mismatch', 'payload-mismatch', 'email-mismatch', 'watch-list')";
+fn is_pending() -> String {
+    let stay = codes_of(&[Scope::Reveal, Scope::Watch]);
+    format!("WHERE idx < ?1 AND pending = 0 AND code NOT IN ({stay})")
+}
+
+/// See [`Mirror::set_pending`]; for a mirror whose findings are not sealed yet.
+pub(super) fn set_pending_unsealed(db: &Connection, entries: u64) -> rusqlite::Result<()> {
+    db.execute(&format!("UPDATE findings SET pending = 1 {}", is_pending()), [int(entries)]).map(drop)
+}
 
 impl Mirror {
     /// Keeps a finding. One that is there already stays as it was first made; where it had ended,
@@ -92,8 +105,9 @@ impl Mirror {
     /// Findings about the first `entries` entries are pending until they are made again. Those about reveals, which are
     /// no part of a leaf, and hits of watch rules, which look at each entry once, stay.
     pub(super) fn set_pending(&mut self, entries: u64) -> Result<()> {
-        let before = SET_PENDING.replace("UPDATE findings SET pending = 1", "SELECT * FROM findings");
-        let after = format!("{SET_PENDING} RETURNING *");
+        let pending = is_pending();
+        let before = format!("SELECT * FROM findings {pending}");
+        let after = format!("UPDATE findings SET pending = 1 {pending} RETURNING *");
         let entries = int(entries);
         self.change(Table::Findings, 0..=0, (&before, &[&entries]), (&after, &[&entries])).map(drop)
     }
@@ -141,11 +155,11 @@ impl Mirror {
     /// bound is for a log that is full of faults, and must not be reached by being curious.
     pub fn finding_count(&self) -> Result<u64> {
         self.trust(Table::Findings, 0..=0)?;
-        let result = self.db.query_row(
-            "SELECT count(*) FROM findings WHERE ended IS NULL AND severity <> 'info' AND code <> 'watch-list'",
-            [],
-            |row| row.get(0),
+        let sql = format!(
+            "SELECT count(*) FROM findings WHERE ended IS NULL AND severity <> 'info' AND code NOT IN ({})",
+            codes_of(&[Scope::Watch])
         );
+        let result = self.db.query_row(&sql, [], |row| row.get(0));
         self.sql(result)
     }
 

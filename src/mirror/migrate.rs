@@ -83,7 +83,7 @@ fn seal(db: &Connection, path: &Path, heads: Heads) -> Result<()> {
         let why = format!("it has {} entries, and no signed head that commits to them", state.verified);
         return Err(MirrorError::Damaged(path.to_owned(), why));
     }
-    sql(db.execute(super::findings::SET_PENDING, [super::write::int(state.verified)]).map(drop))?;
+    sql(super::findings::set_pending_unsealed(db, state.verified))?;
     state.forget_checks();
     state.entry_policy.clear();
     let mut seals = Seals::default();

@@ -227,8 +227,7 @@ impl Rebuilder<'_> {
             let what = "the signed heads that bore out the entries that it had: others may be gone as well";
             self.lost.push(what.to_owned());
         }
-        let pending = self.new.execute(super::findings::SET_PENDING, [int(tree.end())]);
-        self.sql(pending)?;
+        self.sql(super::findings::set_pending_unsealed(self.new, tree.end()))?;
         self.state.start_at(&tree);
         let mut seals = Seals::default();
         self.sql(Table::ALL.into_iter().try_for_each(|table| seal_all(self.new, table, &mut seals)))?;

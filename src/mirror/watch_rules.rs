@@ -9,6 +9,7 @@ use super::{Mirror, MirrorError, Result};
 use crate::audit::finding::Finding;
 use crate::audit::watch_list::{Facts, Memory};
 use crate::core::entry::Decision;
+use crate::core::finding::Code;
 use crate::core::hash::{Hash, sha256};
 use rusqlite::types::ValueRef::{Blob, Integer, Text};
 use rusqlite::{OptionalExtension as _, Row};
@@ -80,8 +81,8 @@ impl Mirror {
         self.trust(Table::Findings, 0..=0)?;
         let result = self
             .db
-            .prepare_cached("SELECT count(*) FROM findings WHERE code = 'watch-list'")
-            .and_then(|mut select| select.query_row([], |row| row.get(0)));
+            .prepare_cached("SELECT count(*) FROM findings WHERE code = ?1")
+            .and_then(|mut select| select.query_row([Code::WatchList.as_str()], |row| row.get(0)));
         self.sql(result)
     }
 
