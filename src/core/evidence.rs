@@ -5,6 +5,7 @@
 //! needs neither us nor the log: *no single append-only log could have signed both of these heads*.
 //! It does not prove who was shown which head, nor when: `context` is the observer's word, unsigned.
 
+use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::{Head, HeadFormat, LogKey};
 use crate::core::jcs::Json;
@@ -30,13 +31,18 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word in the file; also the finding code.
-    pub fn as_str(self) -> &'static str {
+    /// The code of the finding that it proves.
+    pub fn code(self) -> Code {
         match self {
-            Kind::SameSizeFork => "same-size-fork",
-            Kind::InconsistentHeads => "inconsistent-heads",
-            Kind::SthTimeContradiction => "sth-time-contradiction",
+            Kind::SameSizeFork => Code::SameSizeFork,
+            Kind::InconsistentHeads => Code::InconsistentHeads,
+            Kind::SthTimeContradiction => Code::SthTimeContradiction,
         }
+    }
+
+    /// The word in the file, which is that code.
+    pub fn as_str(self) -> &'static str {
+        self.code().as_str()
     }
 
     fn from_text(text: &str) -> Option<Kind> {

@@ -5,7 +5,6 @@ use super::{Fault, Run};
 use crate::audit::heads::{contradictions, disorder};
 use crate::audit::subject::Subject;
 use crate::core::check::Check;
-use crate::core::evidence::Kind;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadError, HeadFormat};
 use crate::core::{limits, text};
@@ -345,13 +344,4 @@ fn candidates(served: Vec<Head>) -> Vec<Head> {
     }
     distinct.sort_by_key(|head| std::cmp::Reverse(head.size()));
     distinct
-}
-
-/// The finding code of a contradiction.
-pub(crate) fn code_of(kind: Kind) -> Code {
-    match kind {
-        Kind::SameSizeFork => Code::SameSizeFork,
-        Kind::InconsistentHeads => Code::InconsistentHeads,
-        Kind::SthTimeContradiction => Code::SthTimeContradiction,
-    }
 }

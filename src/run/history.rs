@@ -4,7 +4,6 @@
 //! verified as a stranger would verify it. The file rests on two signatures and on hashes that must
 //! rebuild the larger signed root, so neither a damaged mirror nor a lying server can make one.
 
-use super::heads::code_of;
 use super::served_tree::fold_range;
 use super::verifier::WIDTH;
 use super::{Fault, Run};
@@ -180,14 +179,14 @@ impl Run<'_> {
         let path = self.save_evidence(kind, proved.heads(), &bytes)?;
         let (smaller, larger) = proved.heads();
         let subject = Subject::contradiction(smaller, larger);
-        let mut finding = Finding::of_log(code_of(kind), subject, proved.to_string());
+        let mut finding = Finding::of_log(kind.code(), subject, proved.to_string());
         finding.evidence = Some(path.display().to_string());
         self.find(&finding)
     }
 
     /// Whether so many proofs of this kind stand, this one not among them, that it is not written down any more.
     fn is_proved_enough(&mut self, kind: Kind, a: &Head, b: &Head) -> Result<bool, Fault> {
-        let code = code_of(kind);
+        let code = kind.code();
         let known = Finding::of_log(code, Subject::contradiction(a, b), "");
         if self.mirror.standing_of(code)? < MAX_PROOFS || self.mirror.stands(&known)? {
             return Ok(false);
