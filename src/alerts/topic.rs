@@ -1,25 +1,25 @@
-//! Of what somebody is told: a finding, or a state of the auditing.
+//! What an alert is about: a finding, or a condition of the auditing.
 //!
-//! The outbox knows by its text what was told. [`fmt::Display`] and [`Topic::decode`] are the one codec for that.
+//! The outbox identifies what was reported by this text. [`fmt::Display`] and [`Topic::decode`] are the one codec for that.
 
 use crate::audit::finding::{Finding, FindingKey};
 use std::fmt;
 
-/// Of what somebody is told.
+/// What an alert is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Topic {
-    /// Since when alerts are kept: told of nothing else.
+    /// Records when alerts were first enabled. It is never reported.
     Began,
     /// A finding.
     Finding(FindingKey),
-    /// A state of the auditing.
+    /// A condition of the auditing.
     Condition {
         /// See [`Condition::code`](super::plan::Condition::code).
         code: String,
         /// See [`Condition::about`](super::plan::Condition::about).
         about: String,
     },
-    /// Something of another version.
+    /// A topic of another version, verbatim.
     Other(String),
 }
 

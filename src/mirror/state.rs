@@ -42,7 +42,7 @@ pub struct State {
     pub listed_until: u64,
     /// The runs of what was seen in checked entries: whatever is read of them is held against this.
     #[serde(default)]
-    pub(super) seen: Vec<RunRef>,
+    seen: Vec<RunRef>,
     /// Where the next look at these runs begins.
     #[serde(default)]
     pub seen_scrubbed: Cursor,
@@ -80,7 +80,7 @@ pub struct State {
     seals: BTreeMap<String, String>,
     /// Table → the first key that the next look at old rows begins with. Since format 5.
     #[serde(default)]
-    pub(super) rotation: BTreeMap<String, u64>,
+    rotation: BTreeMap<String, u64>,
     /// What could not be made again when the mirror was; until heads that others keep were brought in.
     #[serde(default)]
     pub lost: Vec<String>,
@@ -141,6 +141,24 @@ impl State {
     pub fn set_frontier(&mut self, frontier: &CompactRange) {
         self.verified = frontier.end();
         self.frontier = frontier.hashes().iter().map(Hash::to_string).collect();
+    }
+
+    /// The runs of what was seen.
+    pub(super) fn seen_runs(&self) -> &[RunRef] {
+        &self.seen
+    }
+
+    pub(super) fn set_seen_runs(&mut self, runs: &[RunRef]) {
+        self.seen = runs.to_vec();
+    }
+
+    /// The first key of a table that the next look at old rows begins with.
+    pub(super) fn rotation(&self, table: Table) -> u64 {
+        self.rotation.get(table.name()).copied().unwrap_or(0)
+    }
+
+    pub(super) fn set_rotation(&mut self, table: Table, from: u64) {
+        self.rotation.insert(table.name().to_owned(), from);
     }
 
     /// How many values were seen.

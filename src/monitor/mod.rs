@@ -41,7 +41,7 @@ pub use supervise::{Read, StartError, run};
 
 use crate::mirror::{HeadReader, Queue};
 use crate::report::Report;
-use crate::source::{Requests, Stop};
+use crate::source::{RequestCounters, Stop};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -63,8 +63,8 @@ pub trait Auditable: Send + Sync {
     fn heads(&self) -> Result<HeadReader, String>;
 
     /// How the requests to it came out.
-    fn requests(&self) -> Requests {
-        Requests::default()
+    fn requests(&self) -> RequestCounters {
+        RequestCounters::default()
     }
 
     /// The queue of each channel that tells of it, as it was after the last audit.

@@ -130,7 +130,7 @@ impl Run<'_> {
 
     /// Asks how trees that the log signed lead to the next larger ones, and some to the newest.
     fn check_consistency_answers(&mut self, api: &dyn LogApi, target: &Head) -> Result<(), Fault> {
-        let mut sizes = self.mirror.consistent_sizes(target.size())?;
+        let mut sizes = self.mirror.heads().consistent_sizes(target.size())?;
         sizes.push(target.size());
         let mut draw = Draw::new()?;
         let mut pairs = pairs(&sizes, self.options.full, &mut draw);

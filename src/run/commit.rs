@@ -82,7 +82,7 @@ impl<'a> Committer<'a> {
 
     pub(super) fn take(&mut self, n: u64, outcome: Outcome, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
         if self.options.stop.is_stopped() {
-            return ControlFlow::Break(Stop::Unknown(source::Stop::SAID.to_owned()));
+            return ControlFlow::Break(Stop::Unknown(source::Stop::MESSAGE.to_owned()));
         }
         match outcome {
             Outcome::Done(bundle) => {

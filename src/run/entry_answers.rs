@@ -100,7 +100,7 @@ impl ProofChecker<'_> {
     }
 
     fn has_id(&self, mirror: &Reader, index: u64, id: &str) -> bool {
-        let leaves = mirror.leaves(index, index.saturating_add(1)).unwrap_or_default();
+        let leaves = mirror.range(index, index.saturating_add(1)).unwrap_or_default();
         let entry = leaves.first().and_then(|leaf| read_leaf(leaf, self.key.origin()).entry);
         index < self.size && entry.is_some_and(|entry| entry.valid_id() == Some(id))
     }
@@ -119,7 +119,7 @@ impl Run<'_> {
         let sample = sample(target.size(), self.options.full, &mut Draw::new()?);
         let workers = self.options.workers.max(1);
         let readers: Vec<Reader> =
-            (0..workers).map(|_| self.mirror.reader()).collect::<Result<_, MirrorError>>()?;
+            (0..workers).map(|_| self.mirror.leaves().reader()).collect::<Result<_, MirrorError>>()?;
         let readers = Mutex::new(readers);
         let key = self.policy.log_key.clone();
         let checker = ProofChecker { api, size: target.size(), root: target.root(), key: &key };
@@ -233,7 +233,7 @@ impl Run<'_> {
         };
         let key = self.policy.log_key.clone();
         let checker = ProofChecker { api, size, root: frontier.root(), key: &key };
-        let reader = self.mirror.reader()?;
+        let reader = self.mirror.leaves().reader()?;
         let asked = ask_one(&checker, index, Some(&reader), &mut RecentHeads::default())?;
         let bundle = match asked.bundle {
             BundleAnswer::Checked(checked) => checked.problems.is_empty(),
@@ -276,7 +276,7 @@ fn ask_one(
     let Some(reader) = reader else {
         return Ok(nothing(Answer::Unknown("the mirror could not be read".to_owned())));
     };
-    let leaves = reader.leaves(index, index.saturating_add(1))?;
+    let leaves = reader.range(index, index.saturating_add(1))?;
     Ok(match leaves.first() {
         Some(leaf) => checker.ask(index, leaf, reader, recent),
         None => nothing(Answer::Unknown(format!("entry {index} is not in the mirror"))),

@@ -148,8 +148,8 @@ impl Run<'_> {
     fn compare_with_kept(&mut self, tree: &mut ServedTree<'_>, head: &Head) -> Result<Compared, Fault> {
         let key = self.policy.log_key.clone();
         let mut kept: Vec<Head> =
-            self.mirror.open_heads(&key)?.into_iter().map(|stored| stored.head).collect();
-        kept.extend(self.mirror.largest_consistent(head.size(), &key)?.map(|stored| stored.head));
+            self.mirror.heads().unchecked(&key)?.into_iter().map(|stored| stored.head).collect();
+        kept.extend(self.mirror.heads().largest_consistent(head.size(), &key)?.map(|stored| stored.head));
         let mut contradicted = false;
         for other in kept.iter().filter(|other| (1..head.size()).contains(&other.size())) {
             let root = match tree.range(0..other.size()) {
@@ -287,7 +287,7 @@ impl Run<'_> {
                     let mut tally = state.tally();
                     tally.merge(&taken.tiles);
                     state.set_tally(&tally);
-                    taken.doubts.iter().try_for_each(|doubt| mirror.put_finding(&doubt.finding(), now))
+                    taken.doubts.iter().try_for_each(|doubt| mirror.findings_mut().put(&doubt.finding(), now))
                 })?;
                 if let TreeError::Proof { first, .. } = why {
                     self.ask_again(source, head, *first)?;
@@ -346,7 +346,7 @@ impl Run<'_> {
         if let Err(error) = source.settle() {
             return Ok(Err(error.to_string()));
         }
-        if fetch_leaves(source, n, width).ok() == Some(self.mirror.leaves(first, end)?) {
+        if fetch_leaves(source, n, width).ok() == Some(self.mirror.leaves().range(first, end)?) {
             return Ok(Ok(None));
         }
         if let Err(error) = source.confirm() {
@@ -363,7 +363,7 @@ impl Run<'_> {
         self.summary.target_verified = true;
         self.summary.tally.record(Check::Root, true);
         let key = &self.policy.log_key;
-        Ok(self.mirror.transact(|mirror, state| mirror.bear_out(state, head, key))?)
+        Ok(self.mirror.transact(|mirror, state| mirror.heads_mut().bear_out(state, head, key))?)
     }
 
     /// One pass over the bundles from the verified cursor to the head.

@@ -153,8 +153,11 @@ impl Run<'_> {
         folded: &Hash,
         why: &TreeError,
     ) -> Result<bool, Fault> {
-        let kept =
-            self.mirror.largest_consistent(head.size(), &self.policy.log_key)?.map(|stored| stored.head);
+        let kept = self
+            .mirror
+            .heads()
+            .largest_consistent(head.size(), &self.policy.log_key)?
+            .map(|stored| stored.head);
         if let Some(kept) = kept.filter(|kept| (1..head.size()).contains(&kept.size())) {
             let ranges = consistency_ranges(kept.size(), head.size()).unwrap_or_default();
             match self.refold(source, head.size(), ranges)? {

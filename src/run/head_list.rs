@@ -88,7 +88,7 @@ impl Run<'_> {
     /// the oldest of many that were never seen.
     fn listing_start(&self) -> Result<u64, Fault> {
         let until = self.mirror.state().listed_until.saturating_sub(SIGNERS_CLOCKS_MS);
-        let (unlisted, oldest) = self.mirror.unlisted_until(until)?;
+        let (unlisted, oldest) = self.mirror.heads().unlisted_until(until)?;
         let many = unlisted > LOOKUPS as u64;
         Ok(if many { until.min(oldest.saturating_sub(1)) } else { until })
     }
@@ -120,8 +120,9 @@ impl Run<'_> {
         let new = self.mirror.transact(|mirror, state| {
             let mut new: u64 = 0;
             for head in &heads {
-                new = new.saturating_add(u64::from(mirror.put_head(head, &Provenance::Listed, now)?));
-                mirror.set_listed(head)?;
+                new =
+                    new.saturating_add(u64::from(mirror.heads_mut().put(head, &Provenance::Listed, now)?));
+                mirror.heads_mut().set_listed(head)?;
             }
             if let Some(last) = heads.last().and_then(Head::timestamp).filter(|time| sound && *time <= latest)
             {
@@ -171,7 +172,7 @@ impl Run<'_> {
             self.end_answer_findings(&Subject::HeadList)?;
         }
         let key = self.policy.log_key.clone();
-        let mut held = self.mirror.unlisted(LOOKUPS.saturating_add(1), &key)?;
+        let mut held = self.mirror.heads().unlisted(LOOKUPS.saturating_add(1), &key)?;
         if held.len() > LOOKUPS {
             // What was not looked for is no pass.
             held.truncate(LOOKUPS);
@@ -205,7 +206,7 @@ impl Run<'_> {
             }
         }
         for stored in missing {
-            if !self.mirror.is_listed(&stored.head)? {
+            if !self.mirror.heads().is_listed(&stored.head)? {
                 self.report_missing(&stored)?;
             }
         }
@@ -214,7 +215,7 @@ impl Run<'_> {
 
     fn set_listed(&mut self, head: &Head) -> Result<(), Fault> {
         self.summary.tally.record(Check::HeadList, true);
-        Ok(self.mirror.transact(|mirror, _| mirror.set_listed(head))?)
+        Ok(self.mirror.transact(|mirror, _| mirror.heads_mut().set_listed(head))?)
     }
 
     /// Asks for the place in the list where a head should be.
@@ -255,14 +256,14 @@ impl Run<'_> {
 
     /// Heads that were missing and are listed by now.
     fn end_found_heads(&mut self) -> Result<(), Fault> {
-        for stored in self.mirror.findings(false)? {
+        for stored in self.mirror.findings().standing()? {
             let finding = stored.finding;
             let Subject::Unlisted { statement } = finding.subject else { continue };
             if finding.code != Code::Gap {
                 continue;
             }
-            if let Some(found) = self.mirror.head_of(&statement, &self.policy.log_key)?
-                && self.mirror.is_listed(&found.head)?
+            if let Some(found) = self.mirror.heads().of_statement(&statement, &self.policy.log_key)?
+                && self.mirror.heads().is_listed(&found.head)?
             {
                 self.end_finding(&finding)?;
             }
@@ -272,7 +273,7 @@ impl Run<'_> {
 
     /// Ends the findings about answers to exactly this question.
     pub(super) fn end_answer_findings(&mut self, subject: &Subject) -> Result<(), Fault> {
-        for stored in self.mirror.findings(false)? {
+        for stored in self.mirror.findings().standing()? {
             if stored.finding.subject == *subject {
                 self.end_finding(&stored.finding)?;
             }

@@ -41,7 +41,7 @@ impl Run<'_> {
         let failed = checkpoint.is_err() && sth == Ok(None);
         if let Err(error @ FetchError::NotFound { .. }) = &checkpoint
             && failed
-            && self.mirror.head_count()? == 0
+            && self.mirror.heads().count() == 0
         {
             self.summary.incomplete.push(format!("no log was found there: {error}"));
             (self.summary.no_head, self.summary.unreachable) = (true, true);
@@ -174,7 +174,7 @@ impl Run<'_> {
     /// A head of this format verified just now, so earlier findings that it did not are over.
     fn end_head_findings(&mut self, format: HeadFormat) -> Result<(), Fault> {
         let codes = [Code::HeadMalformed, Code::HeadSignatureInvalid, Code::Gap];
-        for stored in self.mirror.findings(false)? {
+        for stored in self.mirror.findings().standing()? {
             if codes.contains(&stored.finding.code) && stored.finding.subject == Subject::Served(format) {
                 self.end_finding(&stored.finding)?;
             }
@@ -210,7 +210,7 @@ impl Run<'_> {
     }
 
     pub(super) fn end_findings_of(&mut self, code: Code) -> Result<(), Fault> {
-        for stored in self.mirror.findings(false)? {
+        for stored in self.mirror.findings().standing()? {
             if stored.finding.code == code {
                 self.end_finding(&stored.finding)?;
             }
@@ -219,7 +219,7 @@ impl Run<'_> {
     }
 
     pub(super) fn end_finding_about(&mut self, code: Code, subject: &Subject) -> Result<(), Fault> {
-        for stored in self.mirror.findings(false)? {
+        for stored in self.mirror.findings().standing()? {
             if stored.finding.code == code && stored.finding.subject == *subject {
                 self.end_finding(&stored.finding)?;
             }
@@ -245,7 +245,7 @@ impl Run<'_> {
         for batch in heads.chunks(COMPARED_AT_ONCE) {
             let kept = self.mirror.transact(|mirror, _| {
                 batch.iter().try_fold(0u64, |new, head| {
-                    Ok(new.saturating_add(u64::from(mirror.put_head(head, provenance, now)?)))
+                    Ok(new.saturating_add(u64::from(mirror.heads_mut().put(head, provenance, now)?)))
                 })
             })?;
             new = new.saturating_add(kept);
@@ -264,7 +264,7 @@ impl Run<'_> {
     /// without the tree. A head counts as compared only once what came of it is kept, so neither a
     /// crash nor a full disk can make a contradiction be forgotten.
     pub(crate) fn compare_kept(&mut self) -> Result<(), Fault> {
-        let heads = self.mirror.uncompared_heads(&self.policy.log_key)?;
+        let heads = self.mirror.heads().uncompared(&self.policy.log_key)?;
         let heads: Vec<Head> = heads.into_iter().map(|stored| stored.head).collect();
         self.compare(&heads)
     }
@@ -276,20 +276,20 @@ impl Run<'_> {
             let sths: Vec<&Head> = batch.iter().filter(|head| head.timestamp().is_some()).collect();
             let times: Vec<(u64, u64)> =
                 sths.iter().filter_map(|head| Some((head.size(), head.timestamp()?))).collect();
-            let against = self.mirror.sths_against(&times, &key)?;
+            let against = self.mirror.heads().sths_against(&times, &key)?;
             let against = sths.into_iter().zip(against);
             self.compare_times(
                 against.flat_map(|(head, others)| others.into_iter().map(move |o| (head, o))),
             )?;
             for head in batch {
-                for other in self.mirror.forks_of(head.size(), &head.root(), &key)? {
+                for other in self.mirror.heads().forks_of(head.size(), &head.root(), &key)? {
                     for kind in contradictions(head, &other.head) {
                         self.report_contradiction(kind, head, &other.head, None)?;
                     }
                 }
             }
             self.mirror.transact(|mirror, state| {
-                batch.iter().try_for_each(|head| mirror.set_compared(state, head))
+                batch.iter().try_for_each(|head| mirror.heads_mut().set_compared(state, head))
             })?;
         }
         Ok(())
@@ -330,7 +330,7 @@ impl Run<'_> {
 
     /// Marks a head.
     pub(crate) fn mark_head(&mut self, head: &Head, status: HeadStatus) -> Result<(), Fault> {
-        Ok(self.mirror.transact(|mirror, _| mirror.set_head_status(head, status))?)
+        Ok(self.mirror.transact(|mirror, _| mirror.heads_mut().set_status(head, status))?)
     }
 }
 

@@ -102,8 +102,8 @@ impl Run<'_> {
 
     /// Takes all links back: whoever has the entries need not believe proofs.
     pub(super) fn unlink(&mut self) -> Result<(), Fault> {
-        if self.mirror.has_linked()? {
-            self.mirror.transact(|mirror, _| mirror.unlink())?;
+        if self.mirror.heads().has_linked() {
+            self.mirror.transact(|mirror, _| mirror.heads_mut().unlink())?;
         }
         Ok(())
     }
@@ -111,8 +111,8 @@ impl Run<'_> {
     /// A head of a tree that is known needs no proof of its own.
     pub(super) fn link_known(&mut self) -> Result<(), Fault> {
         let mut known = Vec::new();
-        for stored in self.mirror.open_heads(&self.policy.log_key)? {
-            if self.mirror.knows_tree(&stored.head, &self.policy.log_key)? {
+        for stored in self.mirror.heads().unchecked(&self.policy.log_key)? {
+            if self.mirror.heads().knows_tree(&stored.head, &self.policy.log_key)? {
                 known.push(stored.head);
             }
         }
@@ -121,7 +121,8 @@ impl Run<'_> {
 
     fn link(&mut self, heads: &mut Vec<Head>) -> Result<(), Fault> {
         if !heads.is_empty() {
-            self.mirror.transact(|mirror, _| heads.iter().try_for_each(|head| mirror.link_head(head)))?;
+            self.mirror
+                .transact(|mirror, _| heads.iter().try_for_each(|head| mirror.heads_mut().link(head)))?;
             heads.clear();
         }
         Ok(())
@@ -131,8 +132,8 @@ impl Run<'_> {
     /// every open one.
     fn unlinked_before(&self, head: &Head) -> Result<Vec<StoredHead>, Fault> {
         let key = &self.policy.log_key;
-        let mut before: Vec<StoredHead> = self.mirror.largest_linked(key)?.into_iter().collect();
-        before.extend(self.mirror.open_heads(key)?);
+        let mut before: Vec<StoredHead> = self.mirror.heads().largest_linked(key)?.into_iter().collect();
+        before.extend(self.mirror.heads().unchecked(key)?);
         // The empty tree is the beginning of every tree.
         before.retain(|stored| (1..head.size()).contains(&stored.head.size()));
         Ok(before)
@@ -161,7 +162,8 @@ impl Run<'_> {
     ) -> Result<(), Fault> {
         // The largest linked head stands for all. Where it could not be held against `head`, because the log went back
         // behind it or does not prove it, nothing larger takes its place.
-        let newest = self.mirror.largest_linked(&self.policy.log_key)?.map_or(0, |newest| newest.head.size());
+        let newest =
+            self.mirror.heads().largest_linked(&self.policy.log_key)?.map_or(0, |newest| newest.head.size());
         let mut settled = false;
         let mut linked = Vec::new();
         let mut unproved: usize = 0;
@@ -264,7 +266,7 @@ impl Run<'_> {
 
     /// Tiles that were wrong or missing, and are served as they should be now.
     fn end_tile_findings(&mut self, tree: &mut ServedTree<'_>) -> Result<(), Fault> {
-        for stored in self.mirror.findings(false)? {
+        for stored in self.mirror.findings().standing()? {
             let finding = stored.finding;
             let doubted = matches!(finding.code, Code::Gap | Code::TileMismatch);
             if !doubted || stored.last_seen == self.options.now.1 {
@@ -289,7 +291,7 @@ impl Run<'_> {
             }
             Ok(link)
         })?;
-        for stored in self.mirror.findings(false)? {
+        for stored in self.mirror.findings().standing()? {
             let finding = stored.finding;
             let is_proved =
                 matches!(&finding.subject, Subject::Consistency { first, .. } if proved.contains(first));
@@ -303,14 +305,16 @@ impl Run<'_> {
     /// Proofs that were wrong or missing once, of heads that are linked since: nothing else would ask for them again.
     fn ask_proofs_again(&mut self, api: &dyn LogApi, head: &Head) -> Result<(), Fault> {
         let proofs = ServedProofs { api, size: head.size(), root: head.root() };
-        let standing = self.mirror.findings(false)?.into_iter().filter(|stored| {
+        let standing = self.mirror.findings().standing()?.into_iter().filter(|stored| {
             let doubted = matches!(stored.finding.code, Code::Gap | Code::ProofInvalid);
             doubted && stored.last_seen != self.options.now.1
         });
         let asked: Vec<_> = standing.take(MAX_REPEATS).map(|stored| stored.finding).collect();
         for finding in asked {
             let Subject::Consistency { first: size, .. } = finding.subject else { continue };
-            let Some(other) = self.mirror.linked_of_size(size, &self.policy.log_key)? else { continue };
+            let Some(other) = self.mirror.heads().linked_of_size(size, &self.policy.log_key)? else {
+                continue;
+            };
             if size < head.size() && proofs.check(size, other.head.root()) == Answer::Good {
                 self.end_finding(&finding)?;
             }
@@ -340,9 +344,9 @@ impl Run<'_> {
 
     /// A tree that is smaller than one known before can be proved against nothing, and is not said to be of its history.
     fn say_behind(&mut self, target: &Head) -> Result<(), Fault> {
-        let newest = self.mirror.largest_linked(&self.policy.log_key)?;
+        let newest = self.mirror.heads().largest_linked(&self.policy.log_key)?;
         let Some(newest) = newest.filter(|newest| newest.head.size() > target.size()) else { return Ok(()) };
-        if !self.mirror.knows_tree(target, &self.policy.log_key)? {
+        if !self.mirror.heads().knows_tree(target, &self.policy.log_key)? {
             self.summary.tally.add(Check::HeadAgainstTree, 0, 0, 1);
             self.summary.follows.push(format!(
                 "the head served, of size {}, is not proved to be the beginning of the one of size {} that the log signed",
@@ -360,7 +364,7 @@ impl Run<'_> {
             let about = matches!(finding.code, Code::Gap | Code::RootMismatch | Code::ProofInvalid);
             about && !matches!(finding.subject, Subject::Served(_))
         };
-        let standing = self.mirror.findings(false)?;
+        let standing = self.mirror.findings().standing()?;
         let count =
             standing.iter().filter(|stored| stored.last_seen != *now && of_entries(&stored.finding)).count();
         if count > 0 {
@@ -387,8 +391,8 @@ impl Run<'_> {
         self.say_behind(&target)?;
         self.say_entries_stand()?;
         let key = &self.policy.log_key;
-        let open = self.mirror.open_heads(key)?;
-        let linked = self.mirror.largest_linked(key)?.is_some_and(|linked| linked.head.size() > 0);
+        let open = self.mirror.heads().unchecked(key)?;
+        let linked = self.mirror.heads().largest_linked(key)?.is_some_and(|linked| linked.head.size() > 0);
         let same =
             |stored: &StoredHead| stored.head.size() == target.size() && stored.head.root() == target.root();
         if !linked && open.iter().all(same) {

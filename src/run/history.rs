@@ -31,13 +31,16 @@ pub(crate) fn mirrored_range(mirror: &Mirror, range: Range<u64>) -> Result<Hash,
             let place = n.checked_sub(bundle.0).and_then(|at| usize::try_from(at).ok()).unwrap_or(usize::MAX);
             if place >= bundle.1.len() {
                 let next = n.saturating_add(WIDTH.saturating_sub(n % WIDTH)).min(end);
-                bundle = (n, mirror.leaves(n, next)?);
+                bundle = (n, mirror.leaves().range(n, next)?);
             }
             let place = usize::try_from(n.saturating_sub(bundle.0)).unwrap_or(usize::MAX);
             let leaf = bundle.1.get(place).ok_or_else(|| damaged(format!("leaf {n} is missing")))?;
             return Ok(leaf_hash(leaf).0);
         }
-        mirror.node(level, n)?.ok_or_else(|| damaged(format!("node {n} of level {level} is missing")))
+        mirror
+            .leaves()
+            .node(level, n)?
+            .ok_or_else(|| damaged(format!("node {n} of level {level} is missing")))
     })
 }
 
@@ -59,7 +62,7 @@ impl Run<'_> {
     /// Holds the heads of up to as many entries as are mirrored against those; gives the larger ones.
     pub(super) fn check_mirrored(&mut self) -> Result<Vec<StoredHead>, Fault> {
         let verified = self.mirror.state().verified;
-        let open = self.mirror.open_heads(&self.policy.log_key)?;
+        let open = self.mirror.heads().unchecked(&self.policy.log_key)?;
         let (within, larger): (Vec<_>, Vec<_>) =
             open.into_iter().partition(|stored| stored.head.size() <= verified);
         let mut consistent = Vec::new();
@@ -77,7 +80,7 @@ impl Run<'_> {
         if !consistent.is_empty() {
             let key = &self.policy.log_key;
             self.mirror.transact(|mirror, state| {
-                consistent.iter().try_for_each(|head| mirror.bear_out(state, head, key))
+                consistent.iter().try_for_each(|head| mirror.heads_mut().bear_out(state, head, key))
             })?;
         }
         Ok(larger)
@@ -122,7 +125,8 @@ impl Run<'_> {
     fn report_against_tree(&mut self, head: &Head) -> Result<(), Fault> {
         let root = self.root_for(head)?;
         let key = &self.policy.log_key;
-        let larger = self.mirror.largest_consistent(u64::MAX, key)?.filter(|l| l.head.size() > head.size());
+        let larger =
+            self.mirror.heads().largest_consistent(u64::MAX, key)?.filter(|l| l.head.size() > head.size());
         match larger {
             Some(StoredHead { head: larger, .. }) if head.size() > 0 => {
                 let nodes =
@@ -146,7 +150,7 @@ impl Run<'_> {
     }
 
     fn is_forked(&self, head: &Head, root: &Hash) -> Result<bool, Fault> {
-        Ok(self.mirror.newest_of_tree(head.size(), root, &self.policy.log_key)?.is_some())
+        Ok(self.mirror.heads().newest_of_tree(head.size(), root, &self.policy.log_key)?.is_some())
     }
 
     /// Makes, verifies and saves a misbehaviour file, and reports it. Where the file does not
@@ -188,7 +192,7 @@ impl Run<'_> {
     fn is_proved_enough(&mut self, kind: Kind, a: &Head, b: &Head) -> Result<bool, Fault> {
         let code = kind.code();
         let known = Finding::of_log(code, Subject::contradiction(a, b), "");
-        if self.mirror.standing_of(code)? < MAX_PROOFS || self.mirror.stands(&known)? {
+        if self.mirror.findings().standing_of(code)? < MAX_PROOFS || self.mirror.findings().stands(&known)? {
             return Ok(false);
         }
         let note = format!(

@@ -31,7 +31,7 @@ impl Run<'_> {
     /// Ends a finding about how the log serves.
     pub(super) fn end_finding(&mut self, finding: &Finding) -> Result<(), Fault> {
         let now = &self.options.now.1;
-        Ok(self.mirror.transact(|mirror, _| mirror.end_finding(finding, now))?)
+        Ok(self.mirror.transact(|mirror, _| mirror.findings_mut().end(finding, now))?)
     }
 
     /// Withdraws findings that this run does not judge, as nobody asks for it any more, and says so: that is no end.
@@ -44,10 +44,10 @@ impl Run<'_> {
         let stands = |stored: &StoredFinding| {
             stored.finding.code == code && subject.is_none_or(|subject| stored.finding.subject == *subject)
         };
-        if !self.mirror.findings(false)?.iter().any(stands) {
+        if !self.mirror.findings().standing()?.iter().any(stands) {
             return Ok(());
         }
-        self.mirror.transact(|mirror, _| mirror.withdraw_unjudged(code, subject))?;
+        self.mirror.transact(|mirror, _| mirror.findings_mut().withdraw_unjudged(code, subject))?;
         self.summary.notes.push(format!(
             "an earlier finding of {code} is withdrawn, and nobody knows whether it still holds: {why}"
         ));
@@ -56,7 +56,7 @@ impl Run<'_> {
 
     /// Looks again at what earlier runs found wrong with how the log serves.
     pub(crate) fn revisit_served(&mut self) -> Result<(), Fault> {
-        for stored in self.mirror.findings(false)? {
+        for stored in self.mirror.findings().standing()? {
             let finding = stored.finding;
             if stored.last_seen == self.options.now.1 {
                 continue;
@@ -120,7 +120,7 @@ impl Run<'_> {
             return Ok(false);
         }
         if level == 0 {
-            let leaves = self.mirror.leaves(first, end)?;
+            let leaves = self.mirror.leaves().range(first, end)?;
             let hashes: Vec<_> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
             return Ok(matches!(compare_tile_once(source, index, width, &hashes), Ok(TileCheck::Same)));
         }
@@ -148,7 +148,7 @@ impl Run<'_> {
         }
         Ok(self.mirror.transact(|mirror, state| {
             state.downloaded = state.verified;
-            mirror.drop_leaves_from(state.verified)
+            mirror.leaves_mut().forget_from(state.verified)
         })?)
     }
 
@@ -186,11 +186,14 @@ impl Run<'_> {
                 let first = n.saturating_mul(WIDTH);
                 let mut children = CompactRange::new(0);
                 for child in first..first.saturating_add(WIDTH) {
-                    let hash =
-                        self.mirror.node(level.saturating_sub(1), child)?.ok_or_else(|| damaged(self))?;
+                    let hash = self
+                        .mirror
+                        .leaves()
+                        .node(level.saturating_sub(1), child)?
+                        .ok_or_else(|| damaged(self))?;
                     children.append_subtree(0, hash).map_err(|_| damaged(self))?;
                 }
-                if self.mirror.node(level, n)? != Some(children.root()) {
+                if self.mirror.leaves().node(level, n)? != Some(children.root()) {
                     return Err(damaged(self));
                 }
             }
@@ -208,7 +211,7 @@ impl Run<'_> {
         let width = verified.saturating_sub(first).min(WIDTH);
         let expected = proved_root(self.mirror, n, width)?;
         for repaired in [false, true] {
-            let leaves = self.mirror.leaves(first, first.saturating_add(width))?;
+            let leaves = self.mirror.leaves().range(first, first.saturating_add(width))?;
             if leaves.len() as u64 == width
                 && let Ok((hashes, root)) = fold(&leaves)
                 && root == expected

@@ -18,13 +18,14 @@ use std::path::Path;
 impl Run<'_> {
     /// Ends what is a contradiction no longer, and holds against each other what was compared under another bound.
     pub(super) fn judge_times(&mut self) -> Result<(), Fault> {
-        let standing: Vec<Finding> = self.mirror.findings(false)?.into_iter().map(|s| s.finding).collect();
+        let standing: Vec<Finding> =
+            self.mirror.findings().standing()?.into_iter().map(|s| s.finding).collect();
         let standing: Vec<Finding> =
             standing.into_iter().filter(|finding| finding.code == Code::SthTimeContradiction).collect();
         if self.mirror.state().sths_until.is_none() {
             self.mirror.transact(|mirror, state| match standing.as_slice() {
-                [] => mirror.adopt_compared(state),
-                _ => mirror.forget_compared(state),
+                [] => mirror.heads_mut().adopt_compared(state),
+                _ => mirror.heads_mut().forget_compared(state),
             })?;
         }
         if standing.is_empty() {
@@ -42,7 +43,7 @@ impl Run<'_> {
         trees.sort_by_key(|tree| tree.size);
         let [SignedTree { size, root }, SignedTree { size: than, root: than_root }] = trees;
         let key = self.policy.log_key.clone();
-        let widest = self.mirror.widest_apart((size, &root), (than, &than_root), &key)?;
+        let widest = self.mirror.heads().widest_apart((size, &root), (than, &than_root), &key)?;
         // Without the heads there is nothing to judge: what was found stands.
         let Some((smaller, larger)) = widest.map(|(smaller, larger)| (smaller.head, larger.head)) else {
             return Ok(());

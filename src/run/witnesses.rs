@@ -59,7 +59,7 @@ impl Run<'_> {
         }
         self.end_findings_of(Code::WitnessQuorum)?;
         let cosigned_text = checkpoint.clone();
-        self.mirror.transact(|mirror, _| mirror.keep_cosigned(&cosigned_text))?;
+        self.mirror.transact(|mirror, _| mirror.heads_mut().keep_cosigned(&cosigned_text))?;
         if self.checkpoint_lags(checkpoint)? {
             return Ok(None);
         }
@@ -100,7 +100,7 @@ impl Run<'_> {
     /// checkpoint is a little behind its STH must not be accused.
     fn checkpoint_lags(&mut self, checkpoint: &Head) -> Result<bool, Fault> {
         let before = text::time(self.options.now.0.saturating_sub(limits::LAG_MS));
-        let known = self.mirror.largest_seen_before(&before, &self.policy.log_key)?;
+        let known = self.mirror.heads().largest_seen_before(&before, &self.policy.log_key)?;
         let Some(larger) = known.filter(|known| known.head.size() > checkpoint.size()) else {
             return Ok(false);
         };

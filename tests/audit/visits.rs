@@ -220,7 +220,7 @@ impl Auditor {
     }
 
     fn heads(&self) -> Vec<Vec<u8>> {
-        let heads = self.mirror().heads(&self.policy.log_key).unwrap();
+        let heads = self.mirror().heads().all(&self.policy.log_key).unwrap();
         heads.into_iter().map(|stored| stored.head.raw().as_bytes().to_vec()).collect()
     }
 
@@ -235,7 +235,7 @@ impl Auditor {
 
     fn found(&self) -> Found {
         let mirror = self.mirror();
-        let findings = mirror.findings(false).unwrap().into_iter().map(|stored| stored.finding);
+        let findings = mirror.findings().standing().unwrap().into_iter().map(|stored| stored.finding);
         let findings: Vec<_> = findings.filter(|finding| !finding.code.ends()).collect();
         let of_entries = findings
             .iter()

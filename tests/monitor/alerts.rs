@@ -2,7 +2,7 @@
 
 use support::receiver;
 
-use countersign::alerts::{Audited, Config, Delivered, Dispatcher};
+use countersign::alerts::{AuditOutcome, Delivered, Dispatcher, DispatcherConfig};
 use countersign::audit::acknowledge::Acknowledgement;
 use countersign::audit::finding::Finding;
 use countersign::audit::subject::Subject;
@@ -48,8 +48,8 @@ fn an_outage_and_a_fault_are_told_once_and_so_is_their_end() {
         violations.channel("worst", Severity::Violation),
     ]);
     let mut mirror = home.open();
-    let down = Audited { unreachable: Some("no answer\u{1b}[2J".to_owned()), ..well() };
-    let fault = Audited { fault: Some("the disk is full".to_owned()), ..well() };
+    let down = AuditOutcome { unreachable: Some("no answer\u{1b}[2J".to_owned()), ..well() };
+    let fault = AuditOutcome { fault: Some("the disk is full".to_owned()), ..well() };
     let mut now = NOW;
     for audited in [&down, &down, &well(), &well(), &down, &fault, &fault, &well()] {
         now += MINUTE;
@@ -73,14 +73,14 @@ fn an_audit_that_was_cut_short_tells_of_no_outage_and_of_no_recovery() {
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let mut mirror = home.open();
-    let cut = Audited { unreachable: Some("told to stop".to_owned()), cut_short: true, ..well() };
-    let down = Audited { unreachable: Some("no answer".to_owned()), ..well() };
+    let cut = AuditOutcome { unreachable: Some("told to stop".to_owned()), cut_short: true, ..well() };
+    let down = AuditOutcome { unreachable: Some("no answer".to_owned()), ..well() };
     for (audited, told) in [
         (&cut, 0),
         (&well(), 0),
         (&down, 1),
         (&cut, 0),
-        (&Audited { cut_short: true, ..well() }, 0),
+        (&AuditOutcome { cut_short: true, ..well() }, 0),
         (&well(), 1),
     ] {
         assert_eq!(dispatcher.note(&mut mirror, "log", audited, NOW).unwrap(), told, "{audited:?}");
@@ -103,12 +103,12 @@ fn a_peer_that_fails_is_told_of_once_and_is_not_the_log() {
         violations.channel("worst", Severity::Violation),
     ]);
     let mut mirror = home.open();
-    let asked = |failing: &[&str]| Audited {
+    let asked = |failing: &[&str]| AuditOutcome {
         peers: Some(failing.iter().map(|name| ((*name).to_owned(), "gone\u{1b}[2J".to_owned())).collect()),
-        ..Audited::default()
+        ..AuditOutcome::default()
     };
     // Where no peer was asked, as after a fault, nothing is known of them, and nothing is over.
-    let fault = Audited { fault: Some("the disk is full".to_owned()), ..Audited::default() };
+    let fault = AuditOutcome { fault: Some("the disk is full".to_owned()), ..AuditOutcome::default() };
     let mut now = NOW;
     for audited in [
         &asked(&["a", "b/c"]),
@@ -249,10 +249,10 @@ fn acknowledged_findings_raise_no_alert_until_the_rule_ends() {
         until_text: "2030-03-17".to_owned(),
         comment: "known".to_owned(),
     };
-    let config = Config {
+    let config = DispatcherConfig {
         channels: vec![fake.channel("a", Severity::Info)],
         acknowledgements: vec![rule],
-        ..Config::default()
+        ..DispatcherConfig::default()
     };
     let dispatcher = Dispatcher::new(config).unwrap();
     let mut mirror = home.open();
@@ -276,7 +276,7 @@ fn a_thousand_findings_are_one_alert_that_lists_the_first() {
     mirror
         .transact(|mirror, _| {
             (0..1000).try_for_each(|n| {
-                mirror.put_finding(&Finding::of_entry(Code::KeyShared, n, None, "m"), &time(NOW))
+                mirror.findings_mut().put(&Finding::of_entry(Code::KeyShared, n, None, "m"), &time(NOW))
             })
         })
         .unwrap();
@@ -317,9 +317,10 @@ fn two_channels_of_one_name_are_wrong_usage() {
     let fake = Fake::default();
     let channels = vec![fake.channel("a", Severity::Info), fake.channel("a", Severity::Info)];
     assert!(
-        Dispatcher::new(Config { channels, ..Config::default() })
+        Dispatcher::new(DispatcherConfig { channels, ..DispatcherConfig::default() })
             .err()
             .unwrap()
+            .to_string()
             .contains("two alert channels")
     );
 }

@@ -49,7 +49,7 @@ fn nothing_is_lost_or_told_twice_in_fifty_lives() {
                 4 => {
                     // Killed in the middle of writing a finding.
                     mirror.begin().unwrap();
-                    mirror.put_finding(finding, &time(now)).unwrap();
+                    mirror.findings_mut().put(finding, &time(now)).unwrap();
                     drop(mirror);
                     mirror = home.open();
                 }
