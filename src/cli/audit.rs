@@ -10,6 +10,7 @@ use super::progress::Bar;
 use super::style;
 use crate::audit::conclusion::Conclusion;
 use crate::audit::watch_list::Rule;
+use crate::core::check::Check;
 use crate::core::head::LogKey;
 use crate::core::text;
 use crate::core::tlog_policy::TlogPolicy;
@@ -255,7 +256,7 @@ fn fill(input: &mut Input, mirror: &Mirror, summary: Summary, key: &LogKey) -> R
     let [consistent, contradicted, unchecked] = mirror.head_statuses()?;
     // Which of them should have been proved, the run says.
     let unchecked = if input.asked.heads_only { 0 } else { unchecked };
-    input.tally.add("head-against-tree", consistent, contradicted, unchecked);
+    input.tally.add(Check::HeadAgainstTree, consistent, contradicted, unchecked);
     input.findings = mirror.findings(false)?.into_iter().map(reported).collect();
     input.ended = mirror.findings(true)?.into_iter().map(reported).collect();
     input.peers = summary.peers;

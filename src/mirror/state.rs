@@ -2,7 +2,8 @@
 
 use super::seal::{self, Node, Table};
 use super::seen::{Cursor, RunRef};
-use crate::audit::tally::Tally;
+use crate::audit::tally::{Count, Tally};
+use crate::core::check::Check;
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
 use crate::core::tree::CompactRange;
@@ -23,11 +24,12 @@ pub struct State {
     pub log_key: String,
     /// Leaves `[0, downloaded)` are stored.
     pub downloaded: u64,
-    /// Leaves `[0, rooted)` are what a signed head commits to.
-    pub rooted: u64,
+    /// Leaves `[0, verified)` are what a signed head commits to.
+    #[serde(rename = "rooted")]
+    pub verified: u64,
     /// Entries `[0, checked)` were checked.
     pub checked: u64,
-    /// Hashes of the compact range of `[0, rooted)`, as hex.
+    /// Hashes of the compact range of `[0, verified)`, as hex.
     frontier: Vec<String>,
     /// Fingerprint of the policy that the entries were checked under.
     pub entry_policy: String,
@@ -105,7 +107,7 @@ impl State {
             origin: key.origin().to_owned(),
             log_key: key.verifier().to_string(),
             downloaded: 0,
-            rooted: 0,
+            verified: 0,
             checked: 0,
             frontier: Vec::new(),
             entry_policy: String::new(),
@@ -129,15 +131,15 @@ impl State {
         }
     }
 
-    /// The compact range of the rooted leaves; `None` where the row is damaged.
+    /// The compact range of the verified leaves; `None` where the row is damaged.
     pub fn frontier(&self) -> Option<CompactRange> {
         let hashes = self.frontier.iter().map(|hex| Hash::from_hex(hex)).collect::<Option<Vec<Hash>>>()?;
-        CompactRange::from_parts(0, self.rooted, hashes)
+        CompactRange::from_parts(0, self.verified, hashes)
     }
 
-    /// Moves the rooted cursor: the tree now ends where `frontier` ends.
+    /// Moves the verified cursor: the tree now ends where `frontier` ends.
     pub fn set_frontier(&mut self, frontier: &CompactRange) {
-        self.rooted = frontier.end();
+        self.verified = frontier.end();
         self.frontier = frontier.hashes().iter().map(Hash::to_string).collect();
     }
 
@@ -154,7 +156,7 @@ impl State {
     /// The leaves of `tree` are there, and nothing was made of them yet.
     pub(super) fn start_at(&mut self, tree: &CompactRange) {
         self.set_frontier(tree);
-        self.downloaded = self.rooted;
+        self.downloaded = self.verified;
         self.forget_checks();
         self.entry_policy.clear();
         (self.scrubbed, self.rotation) = (0, BTreeMap::new());
@@ -177,9 +179,10 @@ impl State {
         (self.covered, self.judged) = (0, 0);
         self.decisions = Decisions::default();
         // Tiles are compared when leaves are fetched, and not again.
-        let tiles = self.tally().get("tiles");
+        let tiles = self.tally().get(Check::Tiles);
+        self.tally.clear();
         let mut tally = Tally::default();
-        tally.add("tiles", tiles.passed, tiles.failed, tiles.not_checked);
+        tally.add(Check::Tiles, tiles.passed, tiles.failed, tiles.not_checked);
         self.set_tally(&tally);
     }
 
@@ -187,14 +190,18 @@ impl State {
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for (name, [passed, failed, not_checked]) in &self.tally {
-            tally.add(name, *passed, *failed, *not_checked);
+            if let Some(check) = Check::from_text(name) {
+                tally.add(check, *passed, *failed, *not_checked);
+            }
         }
         tally
     }
 
-    /// Replaces the counts of checks.
+    /// Replaces the counts of checks. Those of checks that another version of this program made stay.
     pub fn set_tally(&mut self, tally: &Tally) {
-        self.tally =
-            tally.iter().map(|(name, c)| (name.to_owned(), [c.passed, c.failed, c.not_checked])).collect();
+        self.tally.retain(|name, _| Check::from_text(name).is_none());
+        let counts =
+            |(check, c): (Check, Count)| (check.as_str().to_owned(), [c.passed, c.failed, c.not_checked]);
+        self.tally.extend(tally.iter().map(counts));
     }
 }

@@ -1,6 +1,6 @@
 //! The monitor: the same audit again and again, and something that can itself be watched.
 //!
-//! A thread for each log audits it, waits, and audits it again. What came of it is kept on a [`state::Board`],
+//! A thread for each log audits it, waits, and audits it again. What came of it is kept on a [`state::StatusRegistry`],
 //! from which `/metrics` and `/healthz` are written, and said in one line for each [`event::Event`].
 //!
 //! It decides nothing about a log: that is the audit's, and what the audit found is in the mirror before it is
@@ -48,7 +48,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// One log with everything that an audit of it needs.
-pub trait Subject: Send + Sync {
+pub trait Auditable: Send + Sync {
     /// Audits it, until it is done or `stop` ends it.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ pub struct Watched {
     /// The most time that one audit takes over the network.
     pub deadline: Option<Duration>,
     /// The log.
-    pub subject: Arc<dyn Subject>,
+    pub subject: Arc<dyn Auditable>,
 }
 
 /// What is to be watched, and how.

@@ -11,6 +11,8 @@ use super::history::mirrored_range;
 use super::pipeline::in_order;
 use super::served_proofs::ServedProofs;
 use super::{Fault, Run};
+use crate::audit::subject::Subject;
+use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::Head;
@@ -90,19 +92,19 @@ pub(super) enum Question {
 
 impl Question {
     /// The subject of a finding about the answer.
-    pub(super) fn subject(self) -> String {
+    pub(super) fn subject(self) -> Subject {
         match self {
-            Question::Consistency(first, second) => format!("consistency {first} {second}"),
-            Question::Inclusion(index, size) => format!("inclusion {index} {size}"),
-            Question::Verification(index) => format!("verification {index}"),
+            Question::Consistency(first, second) => Subject::Consistency { first, second },
+            Question::Inclusion(index, size) => Subject::Inclusion { index, size },
+            Question::Verification(index) => Subject::Verification { index },
         }
     }
 
     /// The check that it is part of.
-    fn check(self) -> &'static str {
+    fn check(self) -> Check {
         match self {
-            Question::Consistency(..) | Question::Inclusion(..) => "served-proofs",
-            Question::Verification(_) => "verification-bundles",
+            Question::Consistency(..) | Question::Inclusion(..) => Check::ServedProofs,
+            Question::Verification(_) => Check::VerificationBundles,
         }
     }
 
@@ -121,7 +123,7 @@ impl Run<'_> {
     pub(crate) fn check_answers(&mut self) -> Result<(), Fault> {
         let Some(api) = self.source.and_then(|source| source.api()) else { return Ok(()) };
         let target = self.summary.target.clone().filter(|target| target.size() > 0);
-        let Some(target) = target.filter(|_| self.summary.target_rooted) else { return Ok(()) };
+        let Some(target) = target.filter(|_| self.summary.target_verified) else { return Ok(()) };
         self.check_consistency_answers(api, &target)?;
         self.check_entry_answers(api, &target)
     }
@@ -159,8 +161,8 @@ impl Run<'_> {
             0..questions.len() as u64,
             workers,
             || (),
-            |piece, ()| {
-                let question = usize::try_from(piece).ok().and_then(|piece| questions.get(piece));
+            |task, ()| {
+                let question = usize::try_from(task).ok().and_then(|task| questions.get(task));
                 let asked = question.map(|(first, old, proofs)| {
                     (Question::Consistency(*first, proofs.size), proofs.check(*first, *old))
                 });

@@ -6,9 +6,10 @@
 
 use super::heads::code_of;
 use super::served_tree::fold_range;
-use super::work::WIDTH;
+use super::verifier::WIDTH;
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
+use crate::audit::subject::{SignedTree, Subject};
 use crate::core::evidence::{self, EvidenceError, Kind};
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, empty_root, leaf_hash, sha256};
@@ -43,24 +44,25 @@ pub(crate) fn mirrored_range(mirror: &Mirror, range: Range<u64>) -> Result<Hash,
 
 /// Proofs of one kind that are written down. A log that forked signs contradictions for as long as it grows, and can
 /// sign any number at once: the first prove all that there is to prove, and more would fill disk and mailboxes.
-const MOST_PROOFS: u64 = 20;
+const MAX_PROOFS: u64 = 20;
 
 impl Run<'_> {
     /// Holds every head that is not known to be consistent against the rebuilt tree.
     pub(crate) fn check_history(&mut self) -> Result<(), Fault> {
         let larger = self.check_mirrored()?;
-        let rooted = self.mirror.state().rooted;
-        let than = format!("the {rooted} entries that could be rebuilt, and were not compared with the tree");
+        let verified = self.mirror.state().verified;
+        let than =
+            format!("the {verified} entries that could be rebuilt, and were not compared with the tree");
         self.say_larger(&larger, &than);
         Ok(())
     }
 
     /// Holds the heads of up to as many entries as are mirrored against those; gives the larger ones.
     pub(super) fn check_mirrored(&mut self) -> Result<Vec<StoredHead>, Fault> {
-        let rooted = self.mirror.state().rooted;
+        let verified = self.mirror.state().verified;
         let open = self.mirror.open_heads(&self.policy.log_key)?;
         let (within, larger): (Vec<_>, Vec<_>) =
-            open.into_iter().partition(|stored| stored.head.size() <= rooted);
+            open.into_iter().partition(|stored| stored.head.size() <= verified);
         let mut consistent = Vec::new();
         for StoredHead { head, .. } in within {
             if self.options.stop.is_stopped() {
@@ -131,7 +133,7 @@ impl Run<'_> {
             // Two signed trees of one size were reported as what they are.
             _ if self.is_forked(head, &root)? => {}
             _ => {
-                let subject = tree_subject(head);
+                let subject = Subject::Tree(SignedTree::of(head));
                 let message = format!(
                     "the {} of size {} has root {}, but the entries have root {root}",
                     head.format().as_str(),
@@ -176,8 +178,9 @@ impl Run<'_> {
             }
         };
         let path = self.save_evidence(kind, proved.heads(), &bytes)?;
-        let mut finding =
-            Finding::of_log(code_of(kind), contradiction_subject(proved.heads()), proved.to_string());
+        let (smaller, larger) = proved.heads();
+        let subject = Subject::contradiction(smaller, larger);
+        let mut finding = Finding::of_log(code_of(kind), subject, proved.to_string());
         finding.evidence = Some(path.display().to_string());
         self.find(&finding)
     }
@@ -185,12 +188,12 @@ impl Run<'_> {
     /// Whether so many proofs of this kind stand, this one not among them, that it is not written down any more.
     fn is_proved_enough(&mut self, kind: Kind, a: &Head, b: &Head) -> Result<bool, Fault> {
         let code = code_of(kind);
-        let known = Finding::of_log(code, contradiction_subject((a, b)), "");
-        if self.mirror.standing_of(code)? < MOST_PROOFS || self.mirror.stands(&known)? {
+        let known = Finding::of_log(code, Subject::contradiction(a, b), "");
+        if self.mirror.standing_of(code)? < MAX_PROOFS || self.mirror.stands(&known)? {
             return Ok(false);
         }
         let note = format!(
-            "further contradictions of the kind {code} are not written down: {MOST_PROOFS} proofs stand"
+            "further contradictions of the kind {code} are not written down: {MAX_PROOFS} proofs stand"
         );
         if !self.summary.notes.contains(&note) {
             self.summary.notes.push(note);
@@ -201,7 +204,7 @@ impl Run<'_> {
     /// One file for one contradiction: its name comes from the two statements, and a file that is
     /// there already (with an earlier observation in it) is kept, if it still proves the same.
     fn save_evidence(&self, kind: Kind, heads: (&Head, &Head), bytes: &[u8]) -> Result<PathBuf, Fault> {
-        let name = sha256(contradiction_subject(heads).as_bytes()).to_string();
+        let name = sha256(Subject::contradiction(heads.0, heads.1).to_string().as_bytes()).to_string();
         let short: String = name.chars().take(16).collect();
         let path = self.options.evidence_dir.join(format!("misbehaviour-{}-{short}.json", kind.as_str()));
         if let Ok(there) = read_beside(&path, limits::MAX_EVIDENCE)
@@ -232,16 +235,4 @@ pub(crate) fn evidence_nodes<E>(
         // The sizes are in order wherever this is called; without nodes the file proves nothing.
         Err(ProveError::Impossible(_)) => Ok(Vec::new()),
     }
-}
-
-/// One subject for one tree, in whichever format it was signed.
-pub(crate) fn tree_subject(head: &Head) -> String {
-    format!("{} {}", head.size(), head.root())
-}
-
-fn contradiction_subject((smaller, larger): (&Head, &Head)) -> String {
-    // Two orders of the two heads of a fork are one contradiction.
-    let mut trees = [tree_subject(smaller), tree_subject(larger)];
-    trees.sort();
-    trees.join(" / ")
 }

@@ -16,9 +16,11 @@
 //!   answers no question of a kind at all, or another one about the same tree where that is dated more than an hour ago.
 
 use super::answers::Question;
-use super::taker::{BadBundle, Flaw};
-use super::work::WIDTH;
+use super::commit::{BadBundle, Flaw};
+use super::verifier::WIDTH;
 use super::{Fault, Run};
+use crate::audit::subject::Subject;
+use crate::core::check::Check;
 use crate::core::entry::read_leaf;
 use crate::core::finding::Code;
 use crate::core::head::Head;
@@ -48,7 +50,7 @@ impl Run<'_> {
         if back.is_none()
             && let Some(back) = self.lagging_behind(newest, served)?
         {
-            self.summary.tally.add("head-rollback", 0, 0, 1);
+            self.summary.tally.add(Check::HeadRollback, 0, 0, 1);
             self.summary.incomplete.push(format!(
                 "the log now serves a {} of size {}, and one of size {} was first seen here at {}; run again in some \
                  minutes: a cache may lag behind",
@@ -59,7 +61,7 @@ impl Run<'_> {
             ));
             return Ok(());
         }
-        self.summary.tally.record("head-rollback", back.is_none());
+        self.summary.tally.record(Check::HeadRollback, back.is_none());
         match back {
             Some(back) => {
                 let message = format!(
@@ -68,7 +70,7 @@ impl Run<'_> {
                     back.now,
                     back.before.head.size()
                 );
-                self.find_of_log(Code::HeadRollback, "", message)
+                self.find_of_log(Code::HeadRollback, Subject::Whole, message)
             }
             None => self.end_findings_of(Code::HeadRollback),
         }
@@ -208,7 +210,7 @@ impl Run<'_> {
     /// Whether there is anything that could be behind: entries were had here, or the first one can be.
     fn has_served_entries(&self, source: &dyn LogSource) -> bool {
         let state = self.mirror.state();
-        if state.rooted > 0 || state.entries_missing_since > 0 {
+        if state.verified > 0 || state.entries_missing_since > 0 {
             return true;
         }
         let first = source.api().map(|api| api.leaf(0));
@@ -220,7 +222,7 @@ impl Run<'_> {
     fn has_caught_up(&self, source: &dyn LogSource, head: &Head, bad: &BadBundle, below: u64) -> bool {
         let first = bad.n.saturating_mul(WIDTH);
         let end = first.saturating_add(WIDTH).min(head.size());
-        if self.mirror.state().rooted >= below || first >= below {
+        if self.mirror.state().verified >= below || first >= below {
             return true;
         }
         let width = u16::try_from(below.saturating_sub(first)).unwrap_or(u16::MAX);

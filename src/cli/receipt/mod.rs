@@ -17,6 +17,7 @@ use crate::audit::conclusion::Conclusion;
 use crate::audit::receipt::verify_receipt_with;
 use crate::audit::trust::{Expectation, TrustPolicy};
 use crate::audit::verdict::{CheckLine, CheckResult, Verdict};
+use crate::core::check::Check;
 use crate::core::entry::{Decision, Entry, read_leaf};
 use crate::core::evidence::Kind;
 use crate::core::head::LogKey;
@@ -42,7 +43,7 @@ pub fn run(common: Common, options: &ReceiptOptions, answer: &mut Answer) -> Res
         output::error(NO_LOG_KEY);
         return Ok(Conclusion::Incomplete.exit_code());
     };
-    let mut desk = Desk {
+    let mut issuer = ReceiptIssuer {
         settings: &settings,
         key,
         trust: settings.trust(),
@@ -52,14 +53,14 @@ pub fn run(common: Common, options: &ReceiptOptions, answer: &mut Answer) -> Res
         keys: KeyCache::new(),
     };
     let conclusion = match (&options.which.all_of, &options.out) {
-        (Some(approver), Some(folder)) => desk.all_of(approver, folder)?,
-        _ => desk.one(options, answer)?,
+        (Some(approver), Some(folder)) => issuer.all_of(approver, folder)?,
+        _ => issuer.one(options, answer)?,
     };
     Ok(conclusion.exit_code())
 }
 
 /// What receipts are made and judged with.
-struct Desk<'a> {
+struct ReceiptIssuer<'a> {
     settings: &'a Settings,
     key: &'a LogKey,
     trust: TrustPolicy,
@@ -88,7 +89,7 @@ fn open_mirror(settings: &Settings, key: &LogKey) -> Result<Result<Mirror, NoRec
     }
 }
 
-impl Desk<'_> {
+impl ReceiptIssuer<'_> {
     /// One receipt, to a file or to stdout.
     fn one(&mut self, options: &ReceiptOptions, answer: &mut Answer) -> Result<Conclusion, Failure> {
         let verified = if options.from_log { self.served(options)? } else { self.mirrored(options)? };
@@ -275,7 +276,7 @@ impl Desk<'_> {
         let none = NoReceipt::new(verdict.conclusion(), why.join("; "));
         // Witnesses cosign later than a log signs. What the log serves now may well be cosigned.
         let only_witnesses =
-            verdict.checks.iter().filter(|line| failed(line)).all(|line| line.name == "witnesses");
+            verdict.checks.iter().filter(|line| failed(line)).all(|line| line.check == Check::Witnesses);
         if none.conclusion == Conclusion::Invalid && only_witnesses && !self.from_log {
             let why = format!(
                 "{none}. The mirror keeps a checkpoint as it first saw it: --from-log gets the cosignatures that it \
@@ -313,7 +314,7 @@ impl Said {
 fn lines(verdict: &Verdict, which: impl Fn(&CheckLine) -> bool) -> impl Iterator<Item = String> {
     verdict.checks.iter().filter(move |line| which(line)).map(|line| {
         let code = line.code.map_or(String::new(), |code| format!("{code}: "));
-        format!("{}: {code}{}", line.name, line.message)
+        format!("{}: {code}{}", line.check, line.message)
     })
 }
 

@@ -3,9 +3,10 @@
 
 use super::answers::Answer;
 use super::recheck::proved_root;
-use super::work::{TileCheck, WIDTH, compare_tile_once, fold};
+use super::verifier::{TileCheck, WIDTH, compare_tile_once, fold};
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
+use crate::audit::subject::{SignedTree, Subject};
 use crate::core::finding::Code;
 use crate::core::hash::{LeafHash, leaf_hash};
 use crate::core::tile::{TilePath, width_at};
@@ -19,8 +20,11 @@ const SCRUB_BUNDLES: u64 = 16;
 
 /// Findings about what only the JSON API answers.
 fn is_about_answers(finding: &Finding) -> bool {
-    let asked = ["consistency ", "inclusion ", "verification "];
-    finding.code == Code::RevealMismatch || asked.iter().any(|question| finding.subject.starts_with(question))
+    finding.code == Code::RevealMismatch
+        || matches!(
+            finding.subject,
+            Subject::Consistency { .. } | Subject::Inclusion { .. } | Subject::Verification { .. }
+        )
 }
 
 impl Run<'_> {
@@ -34,11 +38,11 @@ impl Run<'_> {
     pub(super) fn withdraw_unjudged(
         &mut self,
         code: Code,
-        subject: Option<&str>,
+        subject: Option<&Subject>,
         why: &str,
     ) -> Result<(), Fault> {
         let stands = |stored: &StoredFinding| {
-            stored.finding.code == code && subject.is_none_or(|subject| stored.finding.subject == subject)
+            stored.finding.code == code && subject.is_none_or(|subject| stored.finding.subject == *subject)
         };
         if !self.mirror.findings(false)?.iter().any(stands) {
             return Ok(());
@@ -57,16 +61,13 @@ impl Run<'_> {
             if stored.last_seen == self.options.now.1 {
                 continue;
             }
-            let over = match finding.code {
+            let over = match (finding.code, &finding.subject) {
                 _ if is_about_answers(&finding) => self.is_answered(&finding)?,
-                Code::Gap | Code::TileMismatch if finding.subject.starts_with("tile/") => {
-                    self.tile_is_right(&finding)?
+                (Code::Gap | Code::TileMismatch, Subject::Tile(tile)) => self.tile_is_right(*tile)?,
+                (Code::Gap | Code::RootMismatch, Subject::Entries { to, .. }) => {
+                    self.mirror.state().verified >= *to
                 }
-                Code::Gap | Code::RootMismatch if finding.subject.starts_with("entries ") => {
-                    let to = finding.subject.rsplit(' ').next().and_then(|to| to.parse().ok());
-                    self.mirror.state().rooted >= to.unwrap_or(u64::MAX)
-                }
-                Code::RootMismatch => self.tree_is_borne_out(&finding)?,
+                (Code::RootMismatch, Subject::Tree(tree)) => self.tree_is_borne_out(tree)?,
                 _ => false,
             };
             if over {
@@ -79,30 +80,28 @@ impl Run<'_> {
     /// Whether a question that was answered wrongly is answered rightly now.
     fn is_answered(&mut self, finding: &Finding) -> Result<bool, Fault> {
         let Some(api) = self.source.and_then(|source| source.api()) else { return Ok(false) };
-        let numbers: Vec<u64> =
-            finding.subject.split(' ').skip(1).filter_map(|number| number.parse().ok()).collect();
-        match (finding.index, numbers.as_slice()) {
-            (None, [first, second]) if finding.subject.starts_with("consistency ") => {
-                if first >= second || *second > self.mirror.state().rooted {
+        match (finding.index, &finding.subject) {
+            (Some(index), _) => self.entry_is_answered(api, index),
+            (None, Subject::Inclusion { index, .. } | Subject::Verification { index }) => {
+                self.entry_is_answered(api, *index)
+            }
+            (None, Subject::Consistency { first, second }) => {
+                if first >= second || *second > self.mirror.state().verified {
                     return Ok(false);
                 }
                 let root = super::history::mirrored_range(self.mirror, 0..*second)?;
                 Ok(self.consistency_answer(api, *first, *second, root)? == Answer::Good)
             }
-            (None, [index, ..]) => self.entry_is_answered(api, *index),
-            (Some(index), _) => self.entry_is_answered(api, index),
-            (None, []) => Ok(false),
+            (None, _) => Ok(false),
         }
     }
 
     /// Whether a tile that was wrong or missing is served as it should be now.
-    fn tile_is_right(&mut self, finding: &Finding) -> Result<bool, Fault> {
+    fn tile_is_right(&mut self, tile: TilePath) -> Result<bool, Fault> {
         let Some(source) = self.source else { return Ok(false) };
-        let Ok(TilePath::Hash { level, index, width }) = TilePath::parse(&finding.subject) else {
-            return Ok(false);
-        };
+        let TilePath::Hash { level, index, width } = tile else { return Ok(false) };
         // A log may have dropped a partial tile for a wider one since.
-        let now = width_at(level, index, self.mirror.state().rooted).unwrap_or(width);
+        let now = width_at(level, index, self.mirror.state().verified).unwrap_or(width);
         Ok(self.tile_is_served(source, level, index, width)?
             || self.tile_is_served(source, level, index, now)?)
     }
@@ -117,7 +116,7 @@ impl Run<'_> {
         let first = index.saturating_mul(WIDTH);
         let end = first.saturating_add(u64::from(width));
         let shift = u32::from(level).saturating_mul(8);
-        if end.checked_shl(shift).is_none_or(|leaves| leaves > self.mirror.state().rooted) {
+        if end.checked_shl(shift).is_none_or(|leaves| leaves > self.mirror.state().verified) {
             return Ok(false);
         }
         if level == 0 {
@@ -134,24 +133,22 @@ impl Run<'_> {
     }
 
     /// Whether the tree now has a head that could not be rebuilt before.
-    fn tree_is_borne_out(&mut self, finding: &Finding) -> Result<bool, Fault> {
-        let Some((size, root)) = finding.subject.split_once(' ') else { return Ok(false) };
-        let size: u64 = size.parse().unwrap_or(u64::MAX);
-        if size == 0 || size > self.mirror.state().rooted {
+    fn tree_is_borne_out(&mut self, tree: &SignedTree) -> Result<bool, Fault> {
+        if tree.size == 0 || tree.size > self.mirror.state().verified {
             return Ok(false);
         }
-        Ok(super::history::mirrored_range(self.mirror, 0..size)?.to_string() == root)
+        Ok(super::history::mirrored_range(self.mirror, 0..tree.size)? == tree.root)
     }
 
     /// Leaves that were stored but never proved: a run ended before their root was known.
     pub(super) fn forget_unproved(&mut self) -> Result<(), Fault> {
         let state = self.mirror.state();
-        if state.downloaded == state.rooted {
+        if state.downloaded == state.verified {
             return Ok(());
         }
         Ok(self.mirror.transact(|mirror, state| {
-            state.downloaded = state.rooted;
-            mirror.drop_leaves_from(state.rooted)
+            state.downloaded = state.verified;
+            mirror.drop_leaves_from(state.verified)
         })?)
     }
 
@@ -163,16 +160,16 @@ impl Run<'_> {
             return Ok(());
         }
         let state = self.mirror.state();
-        let (rooted, frontier) = (state.rooted, state.frontier());
+        let (verified, frontier) = (state.verified, state.frontier());
         let mut folded = CompactRange::new(0);
         let damaged = |run: &Self| {
             let why = "its nodes do not have the root that was proved".to_owned();
             Fault::Mirror(MirrorError::Damaged(run.mirror.path().to_owned(), why))
         };
-        self.progress.begin("hashing the mirror again", rooted);
-        for n in 0..rooted.div_ceil(WIDTH) {
+        self.progress.begin("hashing the mirror again", verified);
+        for n in 0..verified.div_ceil(WIDTH) {
             self.go_on()?;
-            let hashes = self.confirm_bundle(n, rooted)?;
+            let hashes = self.confirm_bundle(n, verified)?;
             self.progress.advance(hashes.len() as u64);
             for hash in hashes {
                 folded.append_leaf(hash).map_err(|_| damaged(self))?;
@@ -184,7 +181,7 @@ impl Run<'_> {
         }
         // The leaves vouch for the lowest nodes, and those for the ones above.
         for level in 2..8u8 {
-            for n in 0..rooted >> (u32::from(level).saturating_mul(8)) {
+            for n in 0..verified >> (u32::from(level).saturating_mul(8)) {
                 self.go_on()?;
                 let first = n.saturating_mul(WIDTH);
                 let mut children = CompactRange::new(0);
@@ -206,9 +203,9 @@ impl Run<'_> {
     }
 
     /// Re-hashes one mirrored bundle, and repairs it where it is not what was proved.
-    pub(super) fn confirm_bundle(&mut self, n: u64, rooted: u64) -> Result<Vec<LeafHash>, Fault> {
+    pub(super) fn confirm_bundle(&mut self, n: u64, verified: u64) -> Result<Vec<LeafHash>, Fault> {
         let first = n.saturating_mul(WIDTH);
-        let width = rooted.saturating_sub(first).min(WIDTH);
+        let width = verified.saturating_sub(first).min(WIDTH);
         let expected = proved_root(self.mirror, n, width)?;
         for repaired in [false, true] {
             let leaves = self.mirror.leaves(first, first.saturating_add(width))?;
@@ -228,15 +225,15 @@ impl Run<'_> {
 
     /// Re-hashes some of the mirror's own leaves against what was proved when they were stored.
     pub(crate) fn scrub(&mut self) -> Result<(), Fault> {
-        let rooted = self.mirror.state().rooted;
-        let bundles = rooted.div_ceil(WIDTH);
+        let verified = self.mirror.state().verified;
+        let bundles = verified.div_ceil(WIDTH);
         if bundles == 0 {
             return Ok(());
         }
         let start = self.mirror.state().scrubbed;
         for step in 0..bundles.min(SCRUB_BUNDLES) {
             let n = start.saturating_add(step).checked_rem(bundles).unwrap_or(0);
-            self.confirm_bundle(n, rooted)?;
+            self.confirm_bundle(n, verified)?;
         }
         Ok(self.mirror.transact(|_, state| {
             state.scrubbed = start.saturating_add(SCRUB_BUNDLES).checked_rem(bundles).unwrap_or(0);
