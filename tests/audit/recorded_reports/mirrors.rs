@@ -10,39 +10,34 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use support::case::fixtures;
 use support::lab::{Files, write_files};
-use support::log::{HEAD_TIME, honest_log, rejected_leaves, root_of, tiles_of};
+use support::log::{HEAD_TIME, honest_log, rejected_leaves, root_of};
 use support::recorded::{Record, Session};
 
 /// The formats of which there is one.
-pub const FORMATS: [u32; 4] = [1, 2, 3, 5];
+pub const FORMATS: [u32; 5] = [1, 2, 3, 4, 5];
 
 /// Everything in the log, at last.
 fn leaves() -> Vec<Vec<u8>> {
     [faulty_leaves(), rejected_leaves(40)].concat()
 }
 
-/// What the log served at the audits that made the mirrors, and then what it serves at those of today.
-fn served() -> Vec<(&'static str, Files)> {
-    let before = faulty_leaves();
-    let size = before.len() as u64;
-    let mut a_wrong_tile = honest_log(&key(), &before);
-    for (name, bytes) in a_wrong_tile.iter_mut().filter(|(name, _)| name.starts_with("tile/0/")) {
-        assert!(!name.is_empty());
-        bytes.fill(0);
+/// What the log serves: as at the last audit that made the mirrors; grown, and without an STH; and in order.
+fn served(step: &str) -> Files {
+    match step {
+        "with another STH" => {
+            let leaves = faulty_leaves();
+            let (size, other) = (leaves.len(), root_of(&history(leaves.len(), 10)));
+            let mut files = honest_log(&key(), &leaves);
+            files.insert("sth".to_owned(), key().sth(size as u64, other, HEAD_TIME + 60_000));
+            files
+        }
+        "grown" => {
+            let mut files = honest_log(&key(), &leaves());
+            files.remove("sth");
+            files
+        }
+        _ => honest_log(&key(), &leaves()),
     }
-    let mut another_sth = honest_log(&key(), &before);
-    let other = root_of(&history(before.len(), 10));
-    another_sth.insert("sth".to_owned(), key().sth(size, other, HEAD_TIME + 60_000));
-    let all = leaves();
-    let mut without_an_sth = tiles_of(&all);
-    without_an_sth.insert("checkpoint".to_owned(), key().checkpoint(all.len() as u64, root_of(&all)));
-    vec![
-        ("s0", honest_log(&key(), &before[..20])),
-        ("s1", a_wrong_tile),
-        ("s2", another_sth),
-        ("s3", without_an_sth),
-        ("s4", honest_log(&key(), &all)),
-    ]
 }
 
 fn opened(format: u32) -> Session {
@@ -58,9 +53,8 @@ fn opened(format: u32) -> Session {
 }
 
 fn at(session: &mut Session, step: &str) {
-    let files = served().into_iter().find(|(name, _)| *name == step).unwrap().1;
     let directory = session.directory().join(step);
-    write_files(&directory, &files);
+    write_files(&directory, &served(step));
     session.place("log", directory.display().to_string());
 }
 
@@ -81,25 +75,25 @@ fn command(session: &mut Session, words: &[&str]) {
 }
 
 fn the_same_log(mut session: Session) -> Session {
-    trusting(&mut session, "s2", "the same log", &[]);
+    trusting(&mut session, "with another STH", "the same log", &[]);
     command(&mut session, &["mirror", "check"]);
-    trusting(&mut session, "s4", "grown", &[]);
+    trusting(&mut session, "in order", "grown", &[]);
     session.write("config.toml", "[[watch]]\nname = \"alex\"\napprover = \"alex\"\n");
-    trusting(&mut session, "s4", "watched", &["--config", "{dir}/config.toml"]);
+    trusting(&mut session, "in order", "watched", &["--config", "{dir}/config.toml"]);
     command(&mut session, &["heads", "export"]);
     session.verify_evidence("{key}");
     session
 }
 
 fn heads_alone(mut session: Session) -> Session {
-    trusting(&mut session, "s3", "grown, heads alone", &["--heads-only"]);
-    trusting(&mut session, "s4", "grown, then entries", &[]);
+    trusting(&mut session, "grown", "grown, heads alone", &["--heads-only"]);
+    trusting(&mut session, "in order", "grown, then entries", &[]);
     command(&mut session, &["mirror", "check"]);
     session
 }
 
 fn in_full(mut session: Session) -> Session {
-    trusting(&mut session, "s3", "grown, in full", &["--full"]);
+    trusting(&mut session, "grown", "grown, in full", &["--full"]);
     command(&mut session, &["mirror", "check"]);
     session
 }
