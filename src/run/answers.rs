@@ -6,18 +6,23 @@
 //! wrong answer misleads nobody here; it is the finding `proof-invalid` because it would mislead those
 //! who have no mirror. Alone it is never a violation: whoever carried it may have broken it.
 
+use super::answer::Answer;
+use super::answer::MAX_WRONG;
+use super::answer::Question;
+use super::answer_record;
+use super::context::Context;
 use super::draw::Draw;
-use super::history::mirrored_range;
+use super::fault::Fault;
+use super::mirrored::mirrored_range;
 use super::pipeline::in_order;
 use super::served_proofs::ServedProofs;
-use super::{Fault, Run};
-use crate::audit::subject::Subject;
-use crate::core::check::Check;
-use crate::core::finding::Code;
+use super::statements::Statements;
+use super::target::Target;
 use crate::core::hash::Hash;
 use crate::core::head::Head;
 use crate::core::limits::MAX_PROOF_ANSWER;
-use crate::source::{FetchError, LogApi};
+use crate::mirror::Mirror;
+use crate::source::LogApi;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
@@ -31,199 +36,82 @@ const FULL_HEADS: usize = 10_000;
 /// Trees from which the consistency proof to the newest one is asked for besides.
 const SAMPLE_SKIPPING: usize = 2;
 
-/// Wrong answers of one kind before a run stops asking: one is a finding, and a log that answers
-/// nothing right must not keep us here, nor fill the report.
-pub(super) const MAX_WRONG: usize = 4;
-
-/// What one question came to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Answer {
-    /// The answer is what the signed root and the mirror say.
-    Good,
-    /// It is not, also when asked again: why.
-    Wrong(String),
-    /// The log says that it has no answer, also when asked again.
-    Missing(String),
-    /// Could not tell: the cause.
-    Unknown(String),
+/// Questions that only the JSON API answers. Only where the mirror has the tree of the head: then
+/// every right answer is known.
+pub(super) fn check_answers(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    target: &Target,
+) -> Result<(), Fault> {
+    let Some(api) = cx.source().and_then(|source| source.api()) else { return Ok(()) };
+    let Some(target) = target.verified_head().filter(|target| target.size() > 0) else { return Ok(()) };
+    check_consistency_answers(cx, mirror, said, api, target)
 }
 
-/// Asks, and asks once more before a wrong answer is held against the log: a transfer can be changed
-/// without a sign of it.
-pub(super) fn judged<T>(
-    ask: impl Fn() -> Result<T, FetchError>,
-    check: impl Fn(T) -> Result<(), String>,
-) -> Answer {
-    let once = || match ask() {
-        Ok(answer) => check(answer).map_or_else(Answer::Wrong, |()| Answer::Good),
-        Err(error) => Answer::of(&error),
-    };
-    match once() {
-        Answer::Wrong(_) => once(),
-        first => first,
+/// Asks how trees that the log signed lead to the next larger ones, and some to the newest.
+fn check_consistency_answers(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    api: &dyn LogApi,
+    target: &Head,
+) -> Result<(), Fault> {
+    let mut sizes = mirror.heads().consistent_sizes(target.size())?;
+    sizes.push(target.size());
+    let mut draw = Draw::new()?;
+    let mut pairs = pairs(&sizes, cx.options().full, &mut draw);
+    if pairs.is_empty() {
+        // The log signed one tree so far. It answers for trees of all sizes, and the mirror has them all.
+        pairs = from_any(target.size(), &mut draw);
     }
-}
-
-impl Answer {
-    /// What a failed fetch means.
-    pub(super) fn of(error: &FetchError) -> Answer {
-        match error {
-            FetchError::NotFound { .. } | FetchError::Lacking { .. } => Answer::Missing(error.to_string()),
-            FetchError::TooLarge { .. } | FetchError::Malformed { .. } | FetchError::Excess { .. } => {
-                Answer::Wrong(error.to_string())
-            }
-            FetchError::Unavailable { .. } | FetchError::Rejected { .. } | FetchError::Refused { .. } => {
-                Answer::Unknown(error.to_string())
+    let mut roots: BTreeMap<u64, Hash> = BTreeMap::from([(target.size(), target.root())]);
+    for (first, second) in &pairs {
+        for size in [first, second] {
+            if let Entry::Vacant(place) = roots.entry(*size) {
+                place.insert(mirrored_range(mirror, 0..*size)?);
             }
         }
     }
-}
-
-/// What was asked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Question {
-    /// The consistency proof between trees of these sizes.
-    Consistency(u64, u64),
-    /// The inclusion proof of an entry in the tree of a size.
-    Inclusion(u64, u64),
-    /// The verification bundle of an entry.
-    Verification(u64),
-}
-
-impl Question {
-    /// The subject of a finding about the answer.
-    pub(super) fn subject(self) -> Subject {
-        match self {
-            Question::Consistency(first, second) => Subject::Consistency { first, second },
-            Question::Inclusion(index, size) => Subject::Inclusion { index, size },
-            Question::Verification(index) => Subject::Verification { index },
-        }
-    }
-
-    /// The check that it is part of.
-    fn check(self) -> Check {
-        match self {
-            Question::Consistency(..) | Question::Inclusion(..) => Check::ServedProofs,
-            Question::Verification(_) => Check::VerificationBundles,
-        }
-    }
-
-    /// The smallest tree that can answer it.
-    pub(super) fn tree(self) -> u64 {
-        match self {
-            Question::Consistency(_, size) | Question::Inclusion(_, size) => size,
-            Question::Verification(index) => index.saturating_add(1),
-        }
-    }
-}
-
-impl Run<'_> {
-    /// Questions that only the JSON API answers. Only where the mirror has the tree of the head: then
-    /// every right answer is known.
-    pub(crate) fn check_answers(&mut self) -> Result<(), Fault> {
-        let Some(api) = self.source.and_then(|source| source.api()) else { return Ok(()) };
-        let target = self.summary.target.clone().filter(|target| target.size() > 0);
-        let Some(target) = target.filter(|_| self.summary.target_verified) else { return Ok(()) };
-        self.check_consistency_answers(api, &target)?;
-        self.check_entry_answers(api, &target)
-    }
-
-    /// Asks how trees that the log signed lead to the next larger ones, and some to the newest.
-    fn check_consistency_answers(&mut self, api: &dyn LogApi, target: &Head) -> Result<(), Fault> {
-        let mut sizes = self.mirror.heads().consistent_sizes(target.size())?;
-        sizes.push(target.size());
-        let mut draw = Draw::new()?;
-        let mut pairs = pairs(&sizes, self.options.full, &mut draw);
-        if pairs.is_empty() {
-            // The log signed one tree so far. It answers for trees of all sizes, and the mirror has them all.
-            pairs = from_any(target.size(), &mut draw);
-        }
-        let mut roots: BTreeMap<u64, Hash> = BTreeMap::from([(target.size(), target.root())]);
-        for (first, second) in &pairs {
-            for size in [first, second] {
-                if let Entry::Vacant(place) = roots.entry(*size) {
-                    place.insert(mirrored_range(self.mirror, 0..*size)?);
-                }
+    let questions: Vec<(u64, Hash, ServedProofs<'_>)> = pairs
+        .iter()
+        .filter_map(|(first, size)| {
+            let (old, root) = (*roots.get(first)?, *roots.get(size)?);
+            Some((*first, old, ServedProofs { api, size: *size, root }))
+        })
+        .collect();
+    let workers = cx.options().workers.max(1);
+    let progress = cx.progress();
+    progress.begin("asking the log for consistency proofs", questions.len() as u64);
+    let mut wrong: usize = 0;
+    let flow = in_order(
+        0..questions.len() as u64,
+        workers,
+        || (),
+        |task, ()| {
+            let question = usize::try_from(task).ok().and_then(|task| questions.get(task));
+            let asked = question.map(|(first, old, proofs)| {
+                (Question::Consistency(*first, proofs.size), proofs.check(*first, *old))
+            });
+            (asked, MAX_PROOF_ANSWER)
+        },
+        |_, asked| {
+            progress.advance(1);
+            let Some((asked, answer)) = asked else { return ControlFlow::Continue(()) };
+            if let Answer::Unknown(cause) = answer {
+                said.incomplete(cause);
+                return ControlFlow::Break(Ok(()));
             }
-        }
-        let questions: Vec<(u64, Hash, ServedProofs<'_>)> = pairs
-            .iter()
-            .filter_map(|(first, size)| {
-                let (old, root) = (*roots.get(first)?, *roots.get(size)?);
-                Some((*first, old, ServedProofs { api, size: *size, root }))
-            })
-            .collect();
-        let workers = self.options.workers.max(1);
-        let progress = self.progress;
-        progress.begin("asking the log for consistency proofs", questions.len() as u64);
-        let mut wrong: usize = 0;
-        let flow = in_order(
-            0..questions.len() as u64,
-            workers,
-            || (),
-            |task, ()| {
-                let question = usize::try_from(task).ok().and_then(|task| questions.get(task));
-                let asked = question.map(|(first, old, proofs)| {
-                    (Question::Consistency(*first, proofs.size), proofs.check(*first, *old))
-                });
-                (asked, MAX_PROOF_ANSWER)
-            },
-            |_, asked| {
-                progress.advance(1);
-                let Some((asked, answer)) = asked else { return ControlFlow::Continue(()) };
-                if let Answer::Unknown(cause) = answer {
-                    self.summary.incomplete.push(cause);
-                    return ControlFlow::Break(Ok(()));
-                }
-                wrong = wrong.saturating_add(usize::from(answer != Answer::Good));
-                match self.record_answer(asked, &answer) {
-                    Err(fault) => ControlFlow::Break(Err(fault)),
-                    Ok(()) if wrong >= MAX_WRONG => ControlFlow::Break(Ok(())),
-                    Ok(()) => ControlFlow::Continue(()),
-                }
-            },
-        );
-        progress.end();
-        flow.break_value().unwrap_or(Ok(()))
-    }
-
-    /// Asks for one proof between two trees that the mirror has.
-    pub(super) fn consistency_answer(
-        &mut self,
-        api: &dyn LogApi,
-        first: u64,
-        second: u64,
-        root: Hash,
-    ) -> Result<Answer, Fault> {
-        let old_root = mirrored_range(self.mirror, 0..first)?;
-        Ok(ServedProofs { api, size: second, root }.check(first, old_root))
-    }
-
-    /// Counts an answer, and records one that is wrong or missing. Only what was asked is counted.
-    pub(super) fn record_answer(&mut self, asked: Question, answer: &Answer) -> Result<(), Fault> {
-        let finding = match answer {
-            Answer::Unknown(_) => return Ok(()),
-            Answer::Good => None,
-            Answer::Missing(why) if self.may_be_behind(asked)? => {
-                self.summary.tally.add(asked.check(), 0, 0, 1);
-                let cause = format!(
-                    "the log does not answer all that was asked of its newest trees yet: {why}; run again in some minutes: \
-                     a replica of the log may lag behind"
-                );
-                if !std::mem::replace(&mut self.said_behind, true) {
-                    self.summary.incomplete.push(cause);
-                }
-                return Ok(());
+            wrong = wrong.saturating_add(usize::from(answer != Answer::Good));
+            match answer_record::record(cx, mirror, said, asked, &answer) {
+                Err(fault) => ControlFlow::Break(Err(fault)),
+                Ok(()) if wrong >= MAX_WRONG => ControlFlow::Break(Ok(())),
+                Ok(()) => ControlFlow::Continue(()),
             }
-            Answer::Missing(why) => Some((Code::Gap, format!("the log does not answer: {why}"))),
-            Answer::Wrong(why) => Some((Code::ProofInvalid, why.clone())),
-        };
-        self.summary.tally.record(asked.check(), finding.is_none());
-        match finding {
-            Some((code, why)) => self.find_of_log(code, asked.subject(), why),
-            None => Ok(()),
-        }
-    }
+        },
+    );
+    progress.end();
+    flow.break_value().unwrap_or(Ok(()))
 }
 
 /// Pairs of sizes whose consistency is asked for, out of those of all trees that the log signed, ascending: each and the

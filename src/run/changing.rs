@@ -6,9 +6,12 @@
 //! writing to its files for ever. The hour is kept in the mirror and ends with a run in which all was there. An audit has
 //! one and `--heads-only` another, as the latter does not see whether what the former missed has come.
 
-use super::{Fault, Run};
+use super::context::Context;
+use super::fault::Fault;
+use super::statements::Statements;
 use crate::core::finding::Code;
 use crate::core::{limits, text};
+use crate::mirror::Mirror;
 use crate::mirror::state::State;
 use crate::source::LogSource;
 
@@ -16,61 +19,57 @@ use crate::source::LogSource;
 const OF_SERVING: [Code; 5] =
     [Code::Gap, Code::RootMismatch, Code::TileMismatch, Code::HeadMalformed, Code::HeadSignatureInvalid];
 
-impl Run<'_> {
-    /// Says to the source whether changes are still forgiven.
-    pub(super) fn look_anew(&mut self) {
-        let since = self.changing_since();
-        let forgiving = since == 0 || self.options.now.0.saturating_sub(since) < limits::LAG_MS;
-        if let Some(source) = self.source {
-            source.start_run(forgiving);
-        }
+/// Says to the source whether changes are still forgiven.
+pub(super) fn look_anew(cx: &Context<'_>, mirror: &Mirror) {
+    let since = changing_since(cx, mirror);
+    let forgiving = since == 0 || cx.now().saturating_sub(since) < limits::LAG_MS;
+    if let Some(source) = cx.source() {
+        source.start_run(forgiving);
     }
+}
 
-    /// Begins the hour where something was not held against the log, and ends it where all was there.
-    pub(super) fn note_changes(&mut self) -> Result<(), Fault> {
-        let (since, now) = (self.changing_since(), self.options.now.0);
-        let heads_only = self.options.heads_only;
-        if self.source.is_some_and(LogSource::tolerated_change) {
-            if since == 0 {
-                self.mirror.transact(|_, state| {
-                    *since_of(state, heads_only) = now;
-                    Ok(())
-                })?;
-            }
-            let since = if since == 0 { now } else { since };
-            self.summary.notes.push(format!(
-                "the log's directory is seen changing since {}: from {} on, what is missing or wrong in it is held \
-                 against the log, changing or not",
-                text::time(since),
-                text::time(since.saturating_add(limits::LAG_MS))
-            ));
-        } else if since > 0 && self.all_was_there()? {
-            self.mirror.transact(|_, state| {
-                *since_of(state, heads_only) = 0;
+/// Begins the hour where something was not held against the log, and ends it where all was there.
+pub(super) fn note_changes(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    was_read: bool,
+) -> Result<(), Fault> {
+    let (since, now) = (changing_since(cx, mirror), cx.now());
+    let heads_only = cx.options().heads_only;
+    if cx.source().is_some_and(LogSource::tolerated_change) {
+        if since == 0 {
+            mirror.transact(|_, state| {
+                *since_of(state, heads_only) = now;
                 Ok(())
             })?;
         }
-        Ok(())
+        let since = if since == 0 { now } else { since };
+        said.note(format!(
+            "the log's directory is seen changing since {}: from {} on, what is missing or wrong in it is held \
+             against the log, changing or not",
+            text::time(since),
+            text::time(since.saturating_add(limits::LAG_MS))
+        ));
+    } else if since > 0 && was_read && !said.is_incomplete() && nothing_was_found(cx, mirror)? {
+        mirror.transact(|_, state| {
+            *since_of(state, heads_only) = 0;
+            Ok(())
+        })?;
     }
+    Ok(())
+}
 
-    /// A time to come is a slip of a clock, and would put the end of the hour off.
-    fn changing_since(&self) -> u64 {
-        let since = *since_of(&mut self.mirror.state().clone(), self.options.heads_only);
-        if since > self.options.now.0 { 0 } else { since }
-    }
+/// A time to come is a slip of a clock, and would put the end of the hour off.
+fn changing_since(cx: &Context<'_>, mirror: &Mirror) -> u64 {
+    let since = *since_of(&mut mirror.state().clone(), cx.options().heads_only);
+    if since > cx.now() { 0 } else { since }
+}
 
-    fn all_was_there(&self) -> Result<bool, Fault> {
-        let summary = &self.summary;
-        let was_read = summary.target_verified || self.options.heads_only && !summary.no_head;
-        if !was_read || !summary.incomplete.is_empty() {
-            return Ok(false);
-        }
-        let now = &self.options.now.1;
-        let findings = self.mirror.findings().standing()?;
-        Ok(!findings
-            .iter()
-            .any(|stored| stored.last_seen == *now && OF_SERVING.contains(&stored.finding.code)))
-    }
+fn nothing_was_found(cx: &Context<'_>, mirror: &Mirror) -> Result<bool, Fault> {
+    let now = cx.now_text();
+    let findings = mirror.findings().standing()?;
+    Ok(!findings.iter().any(|stored| stored.last_seen == *now && OF_SERVING.contains(&stored.finding.code)))
 }
 
 fn since_of(state: &mut State, heads_only: bool) -> &mut u64 {

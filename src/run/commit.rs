@@ -1,11 +1,12 @@
 //! Takes the outcomes of one pass in order, and decides what each means for it: kept, doubted, the end.
 
-use super::answers::Answer;
+use super::answer::Answer;
+use super::fault::Fault;
+use super::options::Options;
 use super::served_proofs::ServedProofs;
 use super::served_tree::TreeError;
 use super::verifier::{Bundle, Outcome, TileCheck, TileDoubt};
 use super::writer::{Mode, Writer};
-use super::{Fault, Options};
 use crate::audit::tally::Tally;
 use crate::core::check::Check;
 use crate::source;
@@ -181,9 +182,4 @@ fn keep_proved(proofs: &ServedProofs<'_>, writer: &mut Writer<'_>, answer: Answe
     writer.keep_first(good)?;
     writer.flush()?;
     Ok(Stop::TreeLost(TreeError::Proof { first, answer }))
-}
-
-/// The cause of a stop at `--max-findings`.
-pub(super) fn too_many(findings: u64) -> String {
-    format!("{findings} findings stand; the run stopped there, see --max-findings")
 }

@@ -5,8 +5,10 @@
 //! So entries are judged after heads are, and again from where a new head may be earlier than those known before: how
 //! often the log was visited, and in which order its heads came, makes no difference to what is found.
 
-use super::commit::too_many;
-use super::{Fault, Run};
+use super::context::Context;
+use super::fault::Fault;
+use super::statements::Statements;
+use super::statements::too_many;
 use crate::audit::finding::Finding;
 use crate::core::check::Check;
 use crate::core::entry::read_leaf;
@@ -29,60 +31,60 @@ struct Span {
     time: u64,
 }
 
-impl Run<'_> {
-    /// Judges the entries that were not, or against later heads than are known now. `false` where it was told to stop.
-    pub(super) fn judge_decided(&mut self) -> Result<bool, Fault> {
-        let state = self.mirror.state();
-        let (judged, checked) = (state.judged, state.checked);
-        if judged >= checked {
-            return Ok(true);
-        }
-        let spans = self.spans(judged)?;
-        let end = spans.last().map_or(judged, |span| span.entries.end).min(checked);
-        while self.mirror.state().judged < end {
-            if self.options.stop.is_stopped() {
-                self.say_stopped();
-                return Ok(false);
-            }
-            let findings = self.mirror.findings().count()?;
-            if findings > self.options.max_findings {
-                self.say_too_many(findings);
-                return Ok(false);
-            }
-            let room = self.options.max_findings.saturating_sub(findings).saturating_add(1);
-            let now = &self.options.now.1;
-            self.mirror.transact(|mirror, state| judge(mirror, state, &spans, end, room, now))?;
-        }
-        Ok(true)
+/// Judges the entries that were not, or against later heads than are known now. `false` where it was told to stop.
+pub(super) fn judge_decided(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+) -> Result<bool, Fault> {
+    let state = mirror.state();
+    let (judged, checked) = (state.judged, state.checked);
+    if judged >= checked {
+        return Ok(true);
     }
+    let spans = spans(cx, mirror, judged)?;
+    let end = spans.last().map_or(judged, |span| span.entries.end).min(checked);
+    while mirror.state().judged < end {
+        if cx.is_stopped() {
+            said.stopped();
+            return Ok(false);
+        }
+        let findings = mirror.findings().count()?;
+        if findings > cx.options().max_findings {
+            say_too_many(said, findings);
+            return Ok(false);
+        }
+        let room = cx.options().max_findings.saturating_sub(findings).saturating_add(1);
+        let now = cx.now_text();
+        mirror.transact(|mirror, state| judge(mirror, state, &spans, end, room, now))?;
+    }
+    Ok(true)
+}
 
-    fn say_too_many(&mut self, findings: u64) {
-        let cause = too_many(findings);
-        if !self.summary.incomplete.contains(&cause) {
-            self.summary.incomplete.push(cause);
-        }
-    }
+fn say_too_many(said: &mut Statements, findings: u64) {
+    let cause = too_many(findings);
+    said.incomplete_once(cause);
+}
 
-    /// Which head covers which entries from `from` on first, ascending.
-    fn spans(&self, from: u64) -> Result<Vec<Span>, Fault> {
-        let heads = self.mirror.heads().covering(from, &self.policy.log_key)?;
-        let mut spans: Vec<Span> = Vec::with_capacity(heads.len());
-        let mut earliest: Option<(u64, u64)> = None;
-        let mut sizes = heads.iter().rev().map(|stored| stored.head.size()).skip(1).chain([from]);
-        for stored in heads.iter().rev() {
-            let (size, time) = (stored.head.size(), stored.head.timestamp().unwrap_or(0));
-            // Where two are of one time, the smaller one names more exactly when the entry was there.
-            let (size_of, time_of) = match earliest {
-                Some((size, before)) if before < time => (size, before),
-                _ => (size, time),
-            };
-            earliest = Some((size_of, time_of));
-            let entries = sizes.next().unwrap_or(from)..size;
-            spans.push(Span { entries, size: size_of, time: time_of });
-        }
-        spans.reverse();
-        Ok(spans)
+/// Which head covers which entries from `from` on first, ascending.
+fn spans(cx: &Context<'_>, mirror: &Mirror, from: u64) -> Result<Vec<Span>, Fault> {
+    let heads = mirror.heads().covering(from, cx.key())?;
+    let mut spans: Vec<Span> = Vec::with_capacity(heads.len());
+    let mut earliest: Option<(u64, u64)> = None;
+    let mut sizes = heads.iter().rev().map(|stored| stored.head.size()).skip(1).chain([from]);
+    for stored in heads.iter().rev() {
+        let (size, time) = (stored.head.size(), stored.head.timestamp().unwrap_or(0));
+        // Where two are of one time, the smaller one names more exactly when the entry was there.
+        let (size_of, time_of) = match earliest {
+            Some((size, before)) if before < time => (size, before),
+            _ => (size, time),
+        };
+        earliest = Some((size_of, time_of));
+        let entries = sizes.next().unwrap_or(from)..size;
+        spans.push(Span { entries, size: size_of, time: time_of });
     }
+    spans.reverse();
+    Ok(spans)
 }
 
 /// Judges the next entries before `end`, until there is no more room for findings.

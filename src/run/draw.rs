@@ -3,7 +3,7 @@
 //! A log that knew the sample could answer for the sample alone. So the numbers are SHA-256 over a seed of the operating
 //! system and a counter: whoever has seen some of them cannot compute the next.
 
-use super::Fault;
+use super::fault::Fault;
 use crate::core::hash::sha256;
 
 /// A source of numbers, with a seed of its own.

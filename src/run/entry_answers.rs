@@ -1,10 +1,17 @@
 //! What the JSON API says of single entries, held against the mirror: the inclusion proof and the
 //! verification bundle, of a sample that no log can foresee, or with `--full` of every entry.
 
-use super::answers::{Answer, MAX_WRONG, Question, judged};
+use super::answer::Answer;
+use super::answer::MAX_WRONG;
+use super::answer::Question;
+use super::answer::judged;
+use super::context::Context;
 use super::draw::Draw;
+use super::fault::Fault;
 use super::pipeline::in_order;
-use super::{Fault, Run};
+use super::statements::Statements;
+use super::target::Target;
+use super::{answer_record, findings, kept};
 use crate::audit::bundle::{CheckedBundle, RecentHeads, check_bundle};
 use crate::audit::finding::Finding;
 use crate::core::check::Check;
@@ -14,6 +21,7 @@ use crate::core::hash::{Hash, leaf_hash};
 use crate::core::head::{Head, LogKey};
 use crate::core::limits::MAX_BUNDLE_ANSWER;
 use crate::core::proof::verify_inclusion;
+use crate::mirror::Mirror;
 use crate::mirror::{MirrorError, Provenance, Reader};
 use crate::source::{FetchError, LogApi};
 use std::collections::HashSet;
@@ -113,135 +121,159 @@ enum Stop {
     Enough,
 }
 
-impl Run<'_> {
-    /// Asks about the sampled entries, or with `--full` about all.
-    pub(super) fn check_entry_answers(&mut self, api: &dyn LogApi, target: &Head) -> Result<(), Fault> {
-        let sample = sample(target.size(), self.options.full, &mut Draw::new()?);
-        let workers = self.options.workers.max(1);
-        let readers: Vec<Reader> =
-            (0..workers).map(|_| self.mirror.leaves().reader()).collect::<Result<_, MirrorError>>()?;
-        let readers = Mutex::new(readers);
-        let key = self.policy.log_key.clone();
-        let checker = ProofChecker { api, size: target.size(), root: target.root(), key: &key };
-        let place = |task: u64| match &sample {
-            None => task,
-            Some(indices) => usize::try_from(task).ok().and_then(|n| indices.get(n).copied()).unwrap_or(0),
-        };
-        let tasks = sample.as_ref().map_or(target.size(), |indices| indices.len() as u64);
-        let progress = self.progress;
-        progress.begin("asking the log about entries", tasks);
-        let mut tally = Tallied::default();
-        let flow = in_order(
-            0..tasks,
-            workers,
-            || (readers.lock().unwrap_or_else(PoisonError::into_inner).pop(), RecentHeads::default()),
-            |task, (reader, recent)| {
-                (ask_one(&checker, place(task), reader.as_ref(), recent), 2 * MAX_BUNDLE_ANSWER)
-            },
-            |_, asked| {
-                progress.advance(1);
-                match asked {
-                    Ok(asked) => self.take_asked(asked, target, &mut tally),
-                    Err(error) => ControlFlow::Break(Stop::Fault(error.into())),
-                }
-            },
-        );
-        progress.end();
-        match flow {
-            ControlFlow::Break(Stop::Fault(fault)) => return Err(fault),
-            ControlFlow::Break(Stop::Unknown(cause)) => self.summary.incomplete.push(cause),
-            ControlFlow::Break(Stop::Enough) => self.summary.notes.push(format!(
-                "after {MAX_WRONG} wrong answers about entries the log was not asked about the others"
-            )),
-            ControlFlow::Continue(()) => {}
-        }
-        self.compare_kept()
+/// Asks about the sampled entries, or with `--full` about all.
+pub(super) fn check_entry_answers(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    target: &Target,
+) -> Result<(), Fault> {
+    let Some(api) = cx.source().and_then(|source| source.api()) else { return Ok(()) };
+    let Some(target) = target.verified_head().filter(|target| target.size() > 0) else { return Ok(()) };
+    let sample = sample(target.size(), cx.options().full, &mut Draw::new()?);
+    let workers = cx.options().workers.max(1);
+    let readers: Vec<Reader> =
+        (0..workers).map(|_| mirror.leaves().reader()).collect::<Result<_, MirrorError>>()?;
+    let readers = Mutex::new(readers);
+    let key = cx.key().clone();
+    let checker = ProofChecker { api, size: target.size(), root: target.root(), key: &key };
+    let place = |task: u64| match &sample {
+        None => task,
+        Some(indices) => usize::try_from(task).ok().and_then(|n| indices.get(n).copied()).unwrap_or(0),
+    };
+    let tasks = sample.as_ref().map_or(target.size(), |indices| indices.len() as u64);
+    let progress = cx.progress();
+    progress.begin("asking the log about entries", tasks);
+    let mut tally = Tallied::default();
+    let flow = in_order(
+        0..tasks,
+        workers,
+        || (readers.lock().unwrap_or_else(PoisonError::into_inner).pop(), RecentHeads::default()),
+        |task, (reader, recent)| {
+            (ask_one(&checker, place(task), reader.as_ref(), recent), 2 * MAX_BUNDLE_ANSWER)
+        },
+        |_, asked| {
+            progress.advance(1);
+            match asked {
+                Ok(asked) => take_asked(cx, mirror, said, asked, target, &mut tally),
+                Err(error) => ControlFlow::Break(Stop::Fault(error.into())),
+            }
+        },
+    );
+    progress.end();
+    match flow {
+        ControlFlow::Break(Stop::Fault(fault)) => return Err(fault),
+        ControlFlow::Break(Stop::Unknown(cause)) => said.incomplete(cause),
+        ControlFlow::Break(Stop::Enough) => said.note(format!(
+            "after {MAX_WRONG} wrong answers about entries the log was not asked about the others"
+        )),
+        ControlFlow::Continue(()) => {}
     }
+    kept::compare_new(cx, mirror, said)
+}
 
-    fn take_asked(&mut self, asked: Asked, target: &Head, tally: &mut Tallied) -> ControlFlow<Stop> {
-        let index = asked.index;
-        match self
-            .record_inclusion(&asked, target)
-            .and_then(|()| self.record_bundle(index, asked.bundle, tally))
-        {
-            Err(fault) => return ControlFlow::Break(Stop::Fault(fault)),
-            Ok(Some(cause)) => return ControlFlow::Break(Stop::Unknown(cause)),
-            Ok(None) => {}
-        }
-        match asked.inclusion {
-            Answer::Unknown(cause) => return ControlFlow::Break(Stop::Unknown(cause)),
-            Answer::Wrong(_) | Answer::Missing(_) => tally.wrong = tally.wrong.saturating_add(1),
-            Answer::Good => {}
-        }
-        if tally.wrong >= MAX_WRONG { ControlFlow::Break(Stop::Enough) } else { ControlFlow::Continue(()) }
+fn take_asked(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    asked: Asked,
+    target: &Head,
+    tally: &mut Tallied,
+) -> ControlFlow<Stop> {
+    let index = asked.index;
+    match record_inclusion(cx, mirror, said, &asked, target)
+        .and_then(|()| record_bundle(cx, mirror, said, index, asked.bundle, tally))
+    {
+        Err(fault) => return ControlFlow::Break(Stop::Fault(fault)),
+        Ok(Some(cause)) => return ControlFlow::Break(Stop::Unknown(cause)),
+        Ok(None) => {}
     }
-
-    fn record_inclusion(&mut self, asked: &Asked, target: &Head) -> Result<(), Fault> {
-        self.record_answer(Question::Inclusion(asked.index, target.size()), &asked.inclusion)
+    match asked.inclusion {
+        Answer::Unknown(cause) => return ControlFlow::Break(Stop::Unknown(cause)),
+        Answer::Wrong(_) | Answer::Missing(_) => tally.wrong = tally.wrong.saturating_add(1),
+        Answer::Good => {}
     }
+    if tally.wrong >= MAX_WRONG { ControlFlow::Break(Stop::Enough) } else { ControlFlow::Continue(()) }
+}
 
-    /// Records what came of one bundle; gives the cause where the log could not be asked.
-    fn record_bundle(
-        &mut self,
-        index: u64,
-        bundle: BundleAnswer,
-        tally: &mut Tallied,
-    ) -> Result<Option<String>, Fault> {
-        match bundle {
-            BundleAnswer::NotAsked => self.summary.tally.add(Check::VerificationBundles, 0, 0, 1),
-            BundleAnswer::TooLong(cause) => {
-                self.summary.tally.add(Check::VerificationBundles, 0, 0, 1);
-                if !std::mem::replace(&mut tally.too_long, true) {
-                    self.summary.incomplete.push(format!("a verification bundle was not checked: {cause}"));
+fn record_inclusion(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    asked: &Asked,
+    target: &Head,
+) -> Result<(), Fault> {
+    answer_record::record(cx, mirror, said, Question::Inclusion(asked.index, target.size()), &asked.inclusion)
+}
+
+/// Records what came of one bundle; gives the cause where the log could not be asked.
+fn record_bundle(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    index: u64,
+    bundle: BundleAnswer,
+    tally: &mut Tallied,
+) -> Result<Option<String>, Fault> {
+    match bundle {
+        BundleAnswer::NotAsked => said.count(Check::VerificationBundles, 0, 0, 1),
+        BundleAnswer::TooLong(cause) => {
+            said.count(Check::VerificationBundles, 0, 0, 1);
+            if !std::mem::replace(&mut tally.too_long, true) {
+                said.incomplete(format!("a verification bundle was not checked: {cause}"));
+            }
+        }
+        BundleAnswer::Disagreement(what) => return Err(Fault::Disagreement(what)),
+        BundleAnswer::None(Answer::Unknown(cause)) => return Ok(Some(cause)),
+        BundleAnswer::None(answer) => {
+            tally.wrong = tally.wrong.saturating_add(1);
+            answer_record::record(cx, mirror, said, Question::Verification(index), &answer)?;
+        }
+        BundleAnswer::Checked(checked) => {
+            said.record(Check::VerificationBundles, checked.problems.is_empty());
+            for head in &checked.heads {
+                // Kept before anything is said of it: it may be one that nobody else was shown.
+                if tally.seen.insert(head.statement()) {
+                    kept::keep(cx, mirror, said, head, &Provenance::Listed)?;
+                    kept::check_time(cx, mirror, said, head)?;
                 }
             }
-            BundleAnswer::Disagreement(what) => return Err(Fault::Disagreement(what)),
-            BundleAnswer::None(Answer::Unknown(cause)) => return Ok(Some(cause)),
-            BundleAnswer::None(answer) => {
+            if checked.revealed {
+                let held = !checked.problems.iter().any(|(code, _)| is_of_reveal(*code));
+                said.record(Check::Reveals, held);
+            }
+            if !checked.problems.is_empty() {
                 tally.wrong = tally.wrong.saturating_add(1);
-                self.record_answer(Question::Verification(index), &answer)?;
             }
-            BundleAnswer::Checked(checked) => {
-                self.summary.tally.record(Check::VerificationBundles, checked.problems.is_empty());
-                for head in &checked.heads {
-                    // Kept before anything is said of it: it may be one that nobody else was shown.
-                    if tally.seen.insert(head.statement()) {
-                        self.keep(head, &Provenance::Listed)?;
-                        self.check_time(head)?;
-                    }
-                }
-                if checked.revealed {
-                    let held = !checked.problems.iter().any(|(code, _)| is_of_reveal(*code));
-                    self.summary.tally.record(Check::Reveals, held);
-                }
-                if !checked.problems.is_empty() {
-                    tally.wrong = tally.wrong.saturating_add(1);
-                }
-                for (code, why) in checked.problems {
-                    self.find(&bundle_finding(code, index, &why))?;
-                }
+            for (code, why) in checked.problems {
+                findings::record(cx, mirror, &bundle_finding(code, index, &why))?;
             }
         }
-        Ok(None)
     }
+    Ok(None)
+}
 
-    /// Asks about one entry again, for a finding of an earlier run: whether all is right now.
-    pub(super) fn entry_is_answered(&mut self, api: &dyn LogApi, index: u64) -> Result<bool, Fault> {
-        let size = self.mirror.state().verified;
-        let Some(frontier) = self.mirror.state().frontier().filter(|_| index < size) else {
-            return Ok(false);
-        };
-        let key = self.policy.log_key.clone();
-        let checker = ProofChecker { api, size, root: frontier.root(), key: &key };
-        let reader = self.mirror.leaves().reader()?;
-        let asked = ask_one(&checker, index, Some(&reader), &mut RecentHeads::default())?;
-        let bundle = match asked.bundle {
-            BundleAnswer::Checked(checked) => checked.problems.is_empty(),
-            BundleAnswer::NotAsked => true,
-            BundleAnswer::None(_) | BundleAnswer::TooLong(_) | BundleAnswer::Disagreement(_) => false,
-        };
-        Ok(bundle && asked.inclusion == Answer::Good)
-    }
+/// Asks about one entry again, for a finding of an earlier run: whether all is right now.
+pub(super) fn entry_is_answered(
+    cx: &Context<'_>,
+    mirror: &Mirror,
+    api: &dyn LogApi,
+    index: u64,
+) -> Result<bool, Fault> {
+    let size = mirror.state().verified;
+    let Some(frontier) = mirror.state().frontier().filter(|_| index < size) else {
+        return Ok(false);
+    };
+    let key = cx.key().clone();
+    let checker = ProofChecker { api, size, root: frontier.root(), key: &key };
+    let reader = mirror.leaves().reader()?;
+    let asked = ask_one(&checker, index, Some(&reader), &mut RecentHeads::default())?;
+    let bundle = match asked.bundle {
+        BundleAnswer::Checked(checked) => checked.problems.is_empty(),
+        BundleAnswer::NotAsked => true,
+        BundleAnswer::None(_) | BundleAnswer::TooLong(_) | BundleAnswer::Disagreement(_) => false,
+    };
+    Ok(bundle && asked.inclusion == Answer::Good)
 }
 
 /// What one sweep over entries came to.

@@ -1,18 +1,35 @@
 //! Signed heads: fetched, verified, kept, and held against every head kept (specification
 //! sections 3 and 10).
 
-use super::{Fault, Run};
-use crate::audit::heads::{contradictions, disorder};
+use super::context::Context;
+use super::fault::Fault;
+use super::statements::Statements;
+use super::{findings, head_list, kept, lag, witnesses};
 use crate::audit::subject::Subject;
 use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadError, HeadFormat};
-use crate::core::{limits, text};
-use crate::mirror::{HeadStatus, Provenance, StoredHead};
+use crate::core::text;
+use crate::mirror::Mirror;
+use crate::mirror::Provenance;
 use crate::source::{FetchError, LogSource, ServedHead};
 
-/// Heads that are kept, or whose comparison is made durable, at once: one sync to disk for many.
-const COMPARED_AT_ONCE: usize = 1000;
+/// The heads that the log serves.
+#[derive(Default)]
+pub(super) struct FoundHeads {
+    /// Those to bring the mirror up to: distinct trees, the largest first.
+    pub candidates: Vec<Head>,
+    /// No head verified.
+    pub no_head: bool,
+    /// No head could be read at all.
+    pub unreachable: bool,
+}
+
+impl FoundHeads {
+    fn none(unreachable: bool) -> FoundHeads {
+        FoundHeads { candidates: Vec::new(), no_head: true, unreachable }
+    }
+}
 
 /// What asking for one kind of head came to.
 enum Served {
@@ -25,312 +42,193 @@ enum Served {
     Unknown,
 }
 
-impl Run<'_> {
-    /// Fetches and keeps the served heads. Gives those to bring the mirror up to: distinct trees,
-    /// the largest first. Where no head was ever seen and there is none, no log was found, and none is accused.
-    pub(crate) fn collect_heads(&mut self) -> Result<Vec<Head>, Fault> {
-        let Some(source) = self.source else {
-            return Ok(Vec::new());
-        };
-        let mut served = Vec::new();
-        let mut unknown = false;
-        let ServedHead { checkpoint, sth } = self.served_heads(source);
-        // One answer that holds both formats failed once, and is said once.
-        let sth =
-            if sth.is_err() && sth.as_ref().err() == checkpoint.as_ref().err() { Ok(None) } else { sth };
-        let failed = checkpoint.is_err() && sth == Ok(None);
-        if let Err(error @ FetchError::NotFound { .. }) = &checkpoint
-            && failed
-            && self.mirror.heads().count() == 0
-        {
-            self.summary.incomplete.push(format!("no log was found there: {error}"));
-            (self.summary.no_head, self.summary.unreachable) = (true, true);
-            return Ok(served);
-        }
-        for (format, answer) in [(HeadFormat::Checkpoint, checkpoint.map(Some)), (HeadFormat::Sth, sth)] {
-            match self.served_head(format, answer)? {
-                Served::Head(head) => {
-                    self.end_head_findings(format)?;
-                    served.push(head);
-                }
-                Served::None if failed => {}
-                Served::None => self.end_head_findings(format)?,
-                Served::Unknown => unknown = true,
-                Served::Bad => {}
+/// Fetches and keeps the served heads. Gives those to bring the mirror up to: distinct trees,
+/// the largest first. Where no head was ever seen and there is none, no log was found, and none is accused.
+pub(super) fn collect_heads(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+) -> Result<FoundHeads, Fault> {
+    let Some(source) = cx.source() else {
+        return Ok(FoundHeads::default());
+    };
+    let mut served = Vec::new();
+    let mut unknown = false;
+    let ServedHead { checkpoint, sth } = served_heads(cx, source);
+    // One answer that holds both formats failed once, and is said once.
+    let sth = if sth.is_err() && sth.as_ref().err() == checkpoint.as_ref().err() { Ok(None) } else { sth };
+    let failed = checkpoint.is_err() && sth == Ok(None);
+    if let Err(error @ FetchError::NotFound { .. }) = &checkpoint
+        && failed
+        && mirror.heads().count() == 0
+    {
+        said.incomplete(format!("no log was found there: {error}"));
+        return Ok(FoundHeads::none(true));
+    }
+    for (format, answer) in [(HeadFormat::Checkpoint, checkpoint.map(Some)), (HeadFormat::Sth, sth)] {
+        match served_head(cx, mirror, said, format, answer)? {
+            Served::Head(head) => {
+                end_head_findings(cx, mirror, format)?;
+                served.push(head);
             }
-        }
-        if served.is_empty() {
-            // Unreachable is "could not tell"; anything else is a log without a head of its own.
-            self.summary.no_head = true;
-            self.summary.unreachable = unknown;
-            if !unknown {
-                let note = "the log serves no head that verifies: nothing else was judged";
-                self.summary.notes.push(note.to_owned());
-            }
-            return Ok(served);
-        }
-        for head in &served {
-            self.keep(head, &Provenance::Served)?;
-        }
-        self.summary.tally.add(Check::HeadAgainstHeads, served.len() as u64, 0, 0);
-        self.check_rollback(&served)?;
-        self.check_times(&served)?;
-        let cosigned = self.check_witnesses(&served)?;
-        self.check_age(&served, cosigned)?;
-        self.collect_listed()?;
-        self.compare_kept()?;
-        Ok(candidates(served))
-    }
-
-    /// Whether a head came here so lately that another answer of the log may still be behind it.
-    pub(super) fn is_recent(&self, stored: &StoredHead) -> bool {
-        let seen = text::parse_time(&stored.first_seen).unwrap_or(0);
-        self.options.now.0.saturating_sub(limits::LAG_MS) < seen
-    }
-
-    /// The served heads. What does not verify is asked for once more before it is a finding: a transfer
-    /// can be cut short without a sign of it.
-    fn served_heads(&self, source: &dyn LogSource) -> ServedHead {
-        let key = &self.policy.log_key;
-        let doubtful = |format, bytes: &[u8]| {
-            matches!(
-                Head::verify_as(format, bytes, key),
-                Err(HeadError::Malformed(_) | HeadError::NotSigned(_))
-            )
-        };
-        let doubts = |served: &ServedHead| {
-            let of_checkpoint = |b: &Vec<u8>| doubtful(HeadFormat::Checkpoint, b) || self.is_forged(b);
-            let of_sth = |b: &Option<Vec<u8>>| b.as_ref().is_some_and(|b| doubtful(HeadFormat::Sth, b));
-            (served.checkpoint.as_ref().is_ok_and(of_checkpoint), served.sth.as_ref().is_ok_and(of_sth))
-        };
-        let first = source.head();
-        if doubts(&first) == (false, false) {
-            return first;
-        }
-        if let Err(error) = source.settle() {
-            return ServedHead { checkpoint: Err(error.clone()), sth: Err(error) };
-        }
-        let again = source.head();
-        let (checkpoint, sth) = doubts(&again);
-        match if checkpoint || sth { source.confirm() } else { Ok(()) } {
-            Ok(()) => again,
-            Err(error) => ServedHead {
-                checkpoint: if checkpoint { Err(error.clone()) } else { again.checkpoint },
-                sth: if sth { Err(error) } else { again.sth },
-            },
+            Served::None if failed => {}
+            Served::None => end_head_findings(cx, mirror, format)?,
+            Served::Unknown => unknown = true,
+            Served::Bad => {}
         }
     }
-
-    fn served_head(
-        &mut self,
-        format: HeadFormat,
-        answer: Result<Option<Vec<u8>>, FetchError>,
-    ) -> Result<Served, Fault> {
-        match answer {
-            Ok(Some(bytes)) => self.verify_served(&bytes, format),
-            Ok(None) => Ok(Served::None),
-            Err(error) => self.head_not_served(format, error),
+    if served.is_empty() {
+        // Unreachable is "could not tell"; anything else is a log without a head of its own.
+        if !unknown {
+            let note = "the log serves no head that verifies: nothing else was judged";
+            said.note(note);
         }
+        return Ok(FoundHeads::none(unknown));
     }
-
-    fn head_not_served(&mut self, format: HeadFormat, error: FetchError) -> Result<Served, Fault> {
-        let (subject, what) = (Subject::Served(format), format.as_str());
-        match error {
-            FetchError::NotFound { .. } | FetchError::Lacking { .. } => {
-                self.find_of_log(Code::Gap, subject, format!("the log serves no {what}: {error}"))?;
-                Ok(Served::Bad)
-            }
-            FetchError::TooLarge { .. } | FetchError::Malformed { .. } | FetchError::Excess { .. } => {
-                self.find_of_log(Code::HeadMalformed, subject, format!("the {what} served: {error}"))?;
-                Ok(Served::Bad)
-            }
-            error => {
-                self.summary.incomplete.push(format!("the log's {what} could not be read: {error}"));
-                Ok(Served::Unknown)
-            }
-        }
+    for head in &served {
+        kept::keep(cx, mirror, said, head, &Provenance::Served)?;
     }
+    said.count(Check::HeadAgainstHeads, served.len() as u64, 0, 0);
+    lag::check_rollback(cx, mirror, said, &served)?;
+    check_times(cx, mirror, said, &served)?;
+    let cosigned = witnesses::check_witnesses(cx, mirror, said, &served)?;
+    witnesses::check_age(cx, mirror, said, &served, cosigned)?;
+    head_list::collect_listed(cx, mirror, said)?;
+    kept::compare_new(cx, mirror, said)?;
+    Ok(FoundHeads { candidates: candidates(served), ..FoundHeads::default() })
+}
 
-    fn verify_served(&mut self, bytes: &[u8], format: HeadFormat) -> Result<Served, Fault> {
-        let verified = Head::verify_as(format, bytes, &self.policy.log_key);
-        let (subject, what) = (Subject::Served(format), format.as_str());
-        self.summary.tally.record(Check::HeadSignature, verified.is_ok());
-        match verified {
-            Ok(head) => Ok(Served::Head(head)),
-            Err(HeadError::Disagreement(what)) => Err(Fault::Disagreement(what)),
-            Err(HeadError::Malformed(why)) => {
-                let message = format!("the {what} served: {}", text::reason(&why));
-                self.find_of_log(Code::HeadMalformed, subject, message)?;
-                Ok(Served::Bad)
-            }
-            Err(HeadError::NotSigned(why)) => {
-                let message = format!("the {what} served: {}", text::reason(&why));
-                self.find_of_log(Code::HeadSignatureInvalid, subject, message)?;
-                Ok(Served::Bad)
-            }
-        }
+/// The served heads. What does not verify is asked for once more before it is a finding: a transfer
+/// can be cut short without a sign of it.
+fn served_heads(cx: &Context<'_>, source: &dyn LogSource) -> ServedHead {
+    let key = cx.key();
+    let doubtful = |format, bytes: &[u8]| {
+        matches!(Head::verify_as(format, bytes, key), Err(HeadError::Malformed(_) | HeadError::NotSigned(_)))
+    };
+    let doubts = |served: &ServedHead| {
+        let of_checkpoint = |b: &Vec<u8>| doubtful(HeadFormat::Checkpoint, b) || witnesses::is_forged(cx, b);
+        let of_sth = |b: &Option<Vec<u8>>| b.as_ref().is_some_and(|b| doubtful(HeadFormat::Sth, b));
+        (served.checkpoint.as_ref().is_ok_and(of_checkpoint), served.sth.as_ref().is_ok_and(of_sth))
+    };
+    let first = source.head();
+    if doubts(&first) == (false, false) {
+        return first;
     }
-
-    /// A head of this format verified just now, so earlier findings that it did not are over.
-    fn end_head_findings(&mut self, format: HeadFormat) -> Result<(), Fault> {
-        let codes = [Code::HeadMalformed, Code::HeadSignatureInvalid, Code::Gap];
-        for stored in self.mirror.findings().standing()? {
-            if codes.contains(&stored.finding.code) && stored.finding.subject == Subject::Served(format) {
-                self.end_finding(&stored.finding)?;
-            }
-        }
-        Ok(())
+    if let Err(error) = source.settle() {
+        return ServedHead { checkpoint: Err(error.clone()), sth: Err(error) };
     }
-
-    fn check_times(&mut self, served: &[Head]) -> Result<(), Fault> {
-        let before = self.summary.tally.get(Check::HeadTime).failed;
-        let latest = self.latest_time();
-        let in_time = served.iter().filter_map(Head::timestamp).filter(|time| *time <= latest).count();
-        self.summary.tally.add(Check::HeadTime, in_time as u64, 0, 0);
-        served.iter().try_for_each(|head| self.check_time(head))?;
-        match self.summary.tally.get(Check::HeadTime).failed > before {
-            true => Ok(()),
-            false => self.end_findings_of(Code::HeadInFuture),
-        }
+    let again = source.head();
+    let (checkpoint, sth) = doubts(&again);
+    match if checkpoint || sth { source.confirm() } else { Ok(()) } {
+        Ok(()) => again,
+        Err(error) => ServedHead {
+            checkpoint: if checkpoint { Err(error.clone()) } else { again.checkpoint },
+            sth: if sth { Err(error) } else { again.sth },
+        },
     }
+}
 
-    /// No head that the log shows may be dated ahead, wherever it shows it. Only those that it serves as
-    /// its newest are counted where all is well.
-    pub(super) fn check_time(&mut self, head: &Head) -> Result<(), Fault> {
-        let ahead = head.timestamp().filter(|time| *time > self.latest_time());
-        let Some(time) = ahead else { return Ok(()) };
-        self.summary.tally.record(Check::HeadTime, false);
-        let message = format!("the STH of size {} is dated {}", head.size(), text::time(time));
-        self.find_of_log(Code::HeadInFuture, Subject::Whole, message)
+fn served_head(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    format: HeadFormat,
+    answer: Result<Option<Vec<u8>>, FetchError>,
+) -> Result<Served, Fault> {
+    match answer {
+        Ok(Some(bytes)) => verify_served(cx, mirror, said, &bytes, format),
+        Ok(None) => Ok(Served::None),
+        Err(error) => head_not_served(cx, mirror, said, format, error),
     }
+}
 
-    /// The latest time that is not in the future, by a clock that may be a little wrong.
-    pub(super) fn latest_time(&self) -> u64 {
-        self.options.now.0.saturating_add(limits::CLOCK_SKEW_MS)
-    }
-
-    pub(super) fn end_findings_of(&mut self, code: Code) -> Result<(), Fault> {
-        for stored in self.mirror.findings().standing()? {
-            if stored.finding.code == code {
-                self.end_finding(&stored.finding)?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn end_finding_about(&mut self, code: Code, subject: &Subject) -> Result<(), Fault> {
-        for stored in self.mirror.findings().standing()? {
-            if stored.finding.code == code && stored.finding.subject == *subject {
-                self.end_finding(&stored.finding)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Keeps a head, durably, before anything else can fail. `true` where it is new.
-    ///
-    /// # Errors
-    /// A fault of ours.
-    pub fn keep(&mut self, head: &Head, provenance: &Provenance) -> Result<bool, Fault> {
-        Ok(self.keep_all(std::slice::from_ref(head), provenance)? > 0)
-    }
-
-    /// Keeps many heads, durably; gives how many are new.
-    ///
-    /// # Errors
-    /// A fault of ours.
-    pub fn keep_all(&mut self, heads: &[Head], provenance: &Provenance) -> Result<u64, Fault> {
-        let now = &self.options.now.1;
-        let mut new: u64 = 0;
-        for batch in heads.chunks(COMPARED_AT_ONCE) {
-            let kept = self.mirror.transact(|mirror, _| {
-                batch.iter().try_fold(0u64, |new, head| {
-                    Ok(new.saturating_add(u64::from(mirror.heads_mut().put(head, provenance, now)?)))
-                })
-            })?;
-            new = new.saturating_add(kept);
-        }
-        self.summary.heads_new = self.summary.heads_new.saturating_add(new);
-        if new > 0 && *provenance == Provenance::Imported && !self.mirror.state().lost.is_empty() {
-            self.mirror.transact(|_, state| {
-                state.lost.clear();
-                Ok(())
-            })?;
-        }
-        Ok(new)
-    }
-
-    /// Holds each head that was not yet compared against all the others: what two signatures prove
-    /// without the tree. A head counts as compared only once what came of it is kept, so neither a
-    /// crash nor a full disk can make a contradiction be forgotten.
-    pub(crate) fn compare_kept(&mut self) -> Result<(), Fault> {
-        let heads = self.mirror.heads().uncompared(&self.policy.log_key)?;
-        let heads: Vec<Head> = heads.into_iter().map(|stored| stored.head).collect();
-        self.compare(&heads)
-    }
-
-    /// Holds these kept heads against all kept ones.
-    pub(super) fn compare(&mut self, heads: &[Head]) -> Result<(), Fault> {
-        let key = self.policy.log_key.clone();
-        for batch in heads.chunks(COMPARED_AT_ONCE) {
-            let sths: Vec<&Head> = batch.iter().filter(|head| head.timestamp().is_some()).collect();
-            let times: Vec<(u64, u64)> =
-                sths.iter().filter_map(|head| Some((head.size(), head.timestamp()?))).collect();
-            let against = self.mirror.heads().sths_against(&times, &key)?;
-            let against = sths.into_iter().zip(against);
-            self.compare_times(
-                against.flat_map(|(head, others)| others.into_iter().map(move |o| (head, o))),
+fn head_not_served(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    format: HeadFormat,
+    error: FetchError,
+) -> Result<Served, Fault> {
+    let (subject, what) = (Subject::Served(format), format.as_str());
+    match error {
+        FetchError::NotFound { .. } | FetchError::Lacking { .. } => {
+            findings::record_of_log(
+                cx,
+                mirror,
+                Code::Gap,
+                subject,
+                format!("the log serves no {what}: {error}"),
             )?;
-            for head in batch {
-                for other in self.mirror.heads().forks_of(head.size(), &head.root(), &key)? {
-                    for kind in contradictions(head, &other.head) {
-                        self.report_contradiction(kind, head, &other.head, None)?;
-                    }
-                }
-            }
-            self.mirror.transact(|mirror, state| {
-                batch.iter().try_for_each(|head| mirror.heads_mut().set_compared(state, head))
-            })?;
+            Ok(Served::Bad)
         }
-        Ok(())
-    }
-
-    /// Holds the times of STHs against each other: what is beyond the bound is a contradiction; of what is within
-    /// it, the widest is told.
-    fn compare_times<'h>(
-        &mut self,
-        pairs: impl Iterator<Item = (&'h Head, StoredHead)>,
-    ) -> Result<(), Fault> {
-        let mut widest: Option<(u64, Head, Head)> = None;
-        for (head, other) in pairs {
-            for kind in contradictions(head, &other.head) {
-                self.report_contradiction(kind, head, &other.head, None)?;
-            }
-            let by = disorder(head, &other.head);
-            if by <= limits::SIGNERS_CLOCKS_MS && by > widest.as_ref().map_or(0, |(by, ..)| *by) {
-                widest = Some((by, head.clone(), other.head));
-            }
+        FetchError::TooLarge { .. } | FetchError::Malformed { .. } | FetchError::Excess { .. } => {
+            findings::record_of_log(
+                cx,
+                mirror,
+                Code::HeadMalformed,
+                subject,
+                format!("the {what} served: {error}"),
+            )?;
+            Ok(Served::Bad)
         }
-        widest.map_or(Ok(()), |(_, a, b)| self.report_disorder(&a, &b))
+        error => {
+            said.incomplete(format!("the log's {what} could not be read: {error}"));
+            Ok(Served::Unknown)
+        }
     }
+}
 
-    /// Two signers whose clocks differ: one finding for the log, for each pair of heads would only say it again.
-    pub(super) fn report_disorder(&mut self, a: &Head, b: &Head) -> Result<(), Fault> {
-        let (smaller, larger) = if a.size() <= b.size() { (a, b) } else { (b, a) };
-        let message = format!(
-            "the STH of size {} is dated {}, {} ms later than one of the larger size {}: the clocks of the log's signers \
-             differ",
-            smaller.size(),
-            text::time(smaller.timestamp().unwrap_or_default()),
-            disorder(a, b),
-            larger.size()
-        );
-        self.find_of_log(Code::SthTimeDisorder, Subject::Whole, message)
+fn verify_served(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    bytes: &[u8],
+    format: HeadFormat,
+) -> Result<Served, Fault> {
+    let verified = Head::verify_as(format, bytes, cx.key());
+    let (subject, what) = (Subject::Served(format), format.as_str());
+    said.record(Check::HeadSignature, verified.is_ok());
+    match verified {
+        Ok(head) => Ok(Served::Head(head)),
+        Err(HeadError::Disagreement(what)) => Err(Fault::Disagreement(what)),
+        Err(HeadError::Malformed(why)) => {
+            let message = format!("the {what} served: {}", text::reason(&why));
+            findings::record_of_log(cx, mirror, Code::HeadMalformed, subject, message)?;
+            Ok(Served::Bad)
+        }
+        Err(HeadError::NotSigned(why)) => {
+            let message = format!("the {what} served: {}", text::reason(&why));
+            findings::record_of_log(cx, mirror, Code::HeadSignatureInvalid, subject, message)?;
+            Ok(Served::Bad)
+        }
     }
+}
 
-    /// Marks a head.
-    pub(crate) fn mark_head(&mut self, head: &Head, status: HeadStatus) -> Result<(), Fault> {
-        Ok(self.mirror.transact(|mirror, _| mirror.heads_mut().set_status(head, status))?)
+/// A head of this format verified just now, so earlier findings that it did not are over.
+fn end_head_findings(cx: &Context<'_>, mirror: &mut Mirror, format: HeadFormat) -> Result<(), Fault> {
+    let codes = [Code::HeadMalformed, Code::HeadSignatureInvalid, Code::Gap];
+    for stored in mirror.findings().standing()? {
+        if codes.contains(&stored.finding.code) && stored.finding.subject == Subject::Served(format) {
+            findings::end(cx, mirror, &stored.finding)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_times(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    served: &[Head],
+) -> Result<(), Fault> {
+    let before = said.counted(Check::HeadTime).failed;
+    let latest = kept::latest_time(cx);
+    let in_time = served.iter().filter_map(Head::timestamp).filter(|time| *time <= latest).count();
+    said.count(Check::HeadTime, in_time as u64, 0, 0);
+    served.iter().try_for_each(|head| kept::check_time(cx, mirror, said, head))?;
+    match said.counted(Check::HeadTime).failed > before {
+        true => Ok(()),
+        false => findings::end_of(cx, mirror, Code::HeadInFuture),
     }
 }
 

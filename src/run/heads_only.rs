@@ -13,14 +13,20 @@
 //! a run in which nothing changed asks for the head alone, and no head is ever forgotten. An audit of the entries begins
 //! by taking all links back, and holds every head against the mirrored leaves instead.
 
-use super::answers::{Answer, MAX_WRONG, Question};
-use super::extend::End;
+use super::answer::Answer;
+use super::answer::MAX_WRONG;
+use super::answer::Question;
+use super::context::Context;
+use super::contradiction::evidence_nodes;
+use super::fault::Fault;
 use super::gaps::bundle_subject;
-use super::history::evidence_nodes;
+use super::last_entries::End;
 use super::served_proofs::ServedProofs;
 use super::served_tree::{ServedTree, TreeError};
+use super::statements::Statements;
+use super::target::Target;
 use super::verifier::WIDTH;
-use super::{Fault, Run};
+use super::{answer_record, contradiction, findings, history, kept, last_entries};
 use crate::audit::finding::Finding;
 use crate::audit::subject::Subject;
 use crate::core::check::Check;
@@ -30,6 +36,7 @@ use crate::core::hash::Hash;
 use crate::core::head::Head;
 use crate::core::proof::{inclusion_ranges, rebuild_consistency, start_is_old_tree};
 use crate::core::tile::TilePath;
+use crate::mirror::Mirror;
 use crate::mirror::{HeadStatus, StoredHead};
 use crate::source::{LogApi, LogSource};
 use std::collections::BTreeSet;
@@ -55,357 +62,389 @@ enum Link {
     Unknown(String),
 }
 
-impl Run<'_> {
-    /// The whole run with `--heads-only`.
-    pub(super) fn follow_heads(&mut self) -> Result<(), Fault> {
-        self.leave_rules();
-        self.collect_peers()?;
-        let candidates = self.collect_heads()?;
-        self.mirror.acknowledge()?;
-        if self.summary.no_head {
-            // What others hold contradicts what is mirrored whether or not the log answers.
-            self.check_mirrored()?;
-            return self.finish();
-        }
-        // As far as entries are mirrored, they tell, and nothing is asked.
-        self.check_mirrored()?;
-        self.link_known()?;
-        for head in &candidates {
-            self.summary.target = Some(head.clone());
-            // What leads to a head that nothing is under is asked for by nobody.
-            if self.look_at_end(head)? != End::Lacking && self.link_to(head)? {
-                break;
-            }
-        }
-        self.say_unlinked()?;
-        self.finish()
-    }
-
-    /// As before an audit fetches many entries, so here: a head can be signed over any number of them.
-    fn look_at_end(&mut self, head: &Head) -> Result<End, Fault> {
-        let Some(source) = self.source.filter(|_| self.has_many(head)) else { return Ok(End::There) };
-        let end = self.end_of(source, head)?;
-        if end == End::There {
-            self.end_finding_about(Code::Gap, &bundle_subject(head, head.size().saturating_sub(1) / WIDTH))?;
-        }
-        Ok(end)
-    }
-
-    /// Watch rules are over entries, and none is fetched.
-    fn leave_rules(&mut self) {
-        if !self.rules.is_empty() {
-            let note =
-                format!("{} watch rules did not look: --heads-only fetches no entries", self.rules.len());
-            self.summary.notes.push(note);
+/// The whole run with `--heads-only`.
+pub(super) fn follow_heads(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    target: &mut Target,
+    candidates: &[Head],
+) -> Result<(), Fault> {
+    for head in candidates {
+        target.set(head);
+        // What leads to a head that nothing is under is asked for by nobody.
+        if look_at_end(cx, mirror, said, head)? != End::Lacking && link_to(cx, mirror, said, head)? {
+            break;
         }
     }
+    say_unlinked(cx, mirror, said, target)?;
+    Ok(())
+}
 
-    /// Takes all links back: whoever has the entries need not believe proofs.
-    pub(super) fn unlink(&mut self) -> Result<(), Fault> {
-        if self.mirror.heads().has_linked() {
-            self.mirror.transact(|mirror, _| mirror.heads_mut().unlink())?;
+/// As before an audit fetches many entries, so here: a head can be signed over any number of them.
+fn look_at_end(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    head: &Head,
+) -> Result<End, Fault> {
+    let Some(source) = cx.source().filter(|_| last_entries::has_many(cx, head)) else {
+        return Ok(End::There);
+    };
+    let end = last_entries::ask(cx, mirror, said, source, head)?;
+    if end == End::There {
+        findings::end_about(
+            cx,
+            mirror,
+            Code::Gap,
+            &bundle_subject(head, head.size().saturating_sub(1) / WIDTH),
+        )?;
+    }
+    Ok(end)
+}
+
+/// Watch rules are over entries, and none is fetched.
+pub(super) fn leave_rules(cx: &Context<'_>, said: &mut Statements) {
+    if !cx.rules().is_empty() {
+        let note = format!("{} watch rules did not look: --heads-only fetches no entries", cx.rules().len());
+        said.note(note);
+    }
+}
+
+/// Takes all links back: whoever has the entries need not believe proofs.
+pub(super) fn unlink(mirror: &mut Mirror) -> Result<(), Fault> {
+    if mirror.heads().has_linked() {
+        mirror.transact(|mirror, _| mirror.heads_mut().unlink())?;
+    }
+    Ok(())
+}
+
+/// A head of a tree that is known needs no proof of its own.
+pub(super) fn link_known(cx: &Context<'_>, mirror: &mut Mirror) -> Result<(), Fault> {
+    let mut known = Vec::new();
+    for stored in mirror.heads().unchecked(cx.key())? {
+        if mirror.heads().knows_tree(&stored.head, cx.key())? {
+            known.push(stored.head);
         }
-        Ok(())
     }
+    link(mirror, &mut known)
+}
 
-    /// A head of a tree that is known needs no proof of its own.
-    pub(super) fn link_known(&mut self) -> Result<(), Fault> {
-        let mut known = Vec::new();
-        for stored in self.mirror.heads().unchecked(&self.policy.log_key)? {
-            if self.mirror.heads().knows_tree(&stored.head, &self.policy.log_key)? {
-                known.push(stored.head);
-            }
+fn link(mirror: &mut Mirror, heads: &mut Vec<Head>) -> Result<(), Fault> {
+    if !heads.is_empty() {
+        mirror.transact(|mirror, _| heads.iter().try_for_each(|head| mirror.heads_mut().link(head)))?;
+        heads.clear();
+    }
+    Ok(())
+}
+
+/// What must be the beginning of `head`, and is not known to be: the largest linked head, which comes first, and
+/// every open one.
+fn unlinked_before(cx: &Context<'_>, mirror: &Mirror, head: &Head) -> Result<Vec<StoredHead>, Fault> {
+    let key = cx.key();
+    let mut before: Vec<StoredHead> = mirror.heads().largest_linked(key)?.into_iter().collect();
+    before.extend(mirror.heads().unchecked(key)?);
+    // The empty tree is the beginning of every tree.
+    before.retain(|stored| (1..head.size()).contains(&stored.head.size()));
+    Ok(before)
+}
+
+/// Proves what can be proved against `head`. `false` where the log serves nothing that leads to this head: another
+/// may do better.
+fn link_to(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements, head: &Head) -> Result<bool, Fault> {
+    let mut before = unlinked_before(cx, mirror, head)?;
+    let Some(source) = cx.source().filter(|_| !before.is_empty()) else { return Ok(true) };
+    before.truncate(MAX_PROOFS);
+    cx.progress().begin("proving signed heads", before.len() as u64);
+    let result = match source.api() {
+        Some(api) => link_by_proofs(cx, mirror, said, api, head, &before).map(|()| true),
+        None => link_by_tiles(cx, mirror, said, source, head, &before),
+    };
+    cx.progress().end();
+    result
+}
+
+fn link_each(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    head: &Head,
+    before: &[StoredHead],
+    mut hold: impl FnMut(&mut Mirror, &mut Statements, &Head) -> Result<Link, Fault>,
+) -> Result<(), Fault> {
+    // The largest linked head stands for all. Where it could not be held against `head`, because the log went back
+    // behind it or does not prove it, nothing larger takes its place.
+    let newest = mirror.heads().largest_linked(cx.key())?.map_or(0, |newest| newest.head.size());
+    let mut settled = false;
+    let mut linked = Vec::new();
+    let mut unproved: usize = 0;
+    for (place, stored) in before.iter().enumerate() {
+        if cx.is_stopped() {
+            said.stopped();
+            break;
         }
-        self.link(&mut known)
-    }
-
-    fn link(&mut self, heads: &mut Vec<Head>) -> Result<(), Fault> {
-        if !heads.is_empty() {
-            self.mirror
-                .transact(|mirror, _| heads.iter().try_for_each(|head| mirror.heads_mut().link(head)))?;
-            heads.clear();
-        }
-        Ok(())
-    }
-
-    /// What must be the beginning of `head`, and is not known to be: the largest linked head, which comes first, and
-    /// every open one.
-    fn unlinked_before(&self, head: &Head) -> Result<Vec<StoredHead>, Fault> {
-        let key = &self.policy.log_key;
-        let mut before: Vec<StoredHead> = self.mirror.heads().largest_linked(key)?.into_iter().collect();
-        before.extend(self.mirror.heads().unchecked(key)?);
-        // The empty tree is the beginning of every tree.
-        before.retain(|stored| (1..head.size()).contains(&stored.head.size()));
-        Ok(before)
-    }
-
-    /// Proves what can be proved against `head`. `false` where the log serves nothing that leads to this head: another
-    /// may do better.
-    fn link_to(&mut self, head: &Head) -> Result<bool, Fault> {
-        let mut before = self.unlinked_before(head)?;
-        let Some(source) = self.source.filter(|_| !before.is_empty()) else { return Ok(true) };
-        before.truncate(MAX_PROOFS);
-        self.progress.begin("proving signed heads", before.len() as u64);
-        let result = match source.api() {
-            Some(api) => self.link_by_proofs(api, head, &before).map(|()| true),
-            None => self.link_by_tiles(source, head, &before),
-        };
-        self.progress.end();
-        result
-    }
-
-    fn link_each(
-        &mut self,
-        head: &Head,
-        before: &[StoredHead],
-        mut hold: impl FnMut(&mut Self, &Head) -> Result<Link, Fault>,
-    ) -> Result<(), Fault> {
-        // The largest linked head stands for all. Where it could not be held against `head`, because the log went back
-        // behind it or does not prove it, nothing larger takes its place.
-        let newest =
-            self.mirror.heads().largest_linked(&self.policy.log_key)?.map_or(0, |newest| newest.head.size());
-        let mut settled = false;
-        let mut linked = Vec::new();
-        let mut unproved: usize = 0;
-        for (place, stored) in before.iter().enumerate() {
-            if self.options.stop.is_stopped() {
-                self.say_stopped();
-                break;
-            }
-            let other = &stored.head;
-            match hold(self, other)? {
-                Link::Proved if place == 0 || settled || other.size() < newest => linked.push(other.clone()),
-                Link::Proved => {}
-                // What the mirrored leaves bear out stays so, whatever the log signed later.
-                Link::Contradicted if stored.status == HeadStatus::Consistent => {}
-                Link::Contradicted => self.mark_head(other, HeadStatus::Contradicted)?,
-                Link::Unproved => {
-                    unproved = unproved.saturating_add(1);
-                    if unproved >= MAX_WRONG {
-                        break;
-                    }
-                    continue;
-                }
-                Link::Unknown(cause) => {
-                    self.summary.incomplete.push(cause);
+        let other = &stored.head;
+        match hold(mirror, said, other)? {
+            Link::Proved if place == 0 || settled || other.size() < newest => linked.push(other.clone()),
+            Link::Proved => {}
+            // What the mirrored leaves bear out stays so, whatever the log signed later.
+            Link::Contradicted if stored.status == HeadStatus::Consistent => {}
+            Link::Contradicted => kept::mark(mirror, other, HeadStatus::Contradicted)?,
+            Link::Unproved => {
+                unproved = unproved.saturating_add(1);
+                if unproved >= MAX_WRONG {
                     break;
                 }
+                continue;
             }
-            // A rewritten history is reported once, and followed from there on.
-            if place == 0 && newest < head.size() {
-                settled = true;
-                linked.push(head.clone());
+            Link::Unknown(cause) => {
+                said.incomplete(cause);
+                break;
             }
-            if linked.len() >= LINKED_AT_ONCE {
-                self.link(&mut linked)?;
-            }
-            self.progress.advance(1);
         }
-        self.link(&mut linked)
+        // A rewritten history is reported once, and followed from there on.
+        if place == 0 && newest < head.size() {
+            settled = true;
+            linked.push(head.clone());
+        }
+        if linked.len() >= LINKED_AT_ONCE {
+            link(mirror, &mut linked)?;
+        }
+        cx.progress().advance(1);
     }
+    link(mirror, &mut linked)
+}
 
-    fn link_by_tiles(
-        &mut self,
-        source: &dyn LogSource,
-        head: &Head,
-        before: &[StoredHead],
-    ) -> Result<bool, Fault> {
-        let mut tree = match twice(|| ServedTree::open(source, head.size(), &head.root())) {
-            Ok(tree) => tree,
-            Err(TreeError::Fetch(cause)) => {
-                self.summary.incomplete.push(cause);
-                return Ok(true);
-            }
-            Err(error) => {
-                self.doubt_tile(head, &error)?;
-                return Ok(false);
-            }
-        };
-        self.link_each(head, before, |run, other| run.hold_against_tiles(&mut tree, other, head))?;
-        self.end_tile_findings(&mut tree)?;
-        Ok(true)
+fn link_by_tiles(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    source: &dyn LogSource,
+    head: &Head,
+    before: &[StoredHead],
+) -> Result<bool, Fault> {
+    let mut tree = match twice(|| ServedTree::open(source, head.size(), &head.root())) {
+        Ok(tree) => tree,
+        Err(TreeError::Fetch(cause)) => {
+            said.incomplete(cause);
+            return Ok(true);
+        }
+        Err(error) => {
+            doubt_tile(cx, mirror, head, &error)?;
+            return Ok(false);
+        }
+    };
+    link_each(cx, mirror, said, head, before, |mirror, said, other| {
+        hold_against_tiles(cx, mirror, said, &mut tree, other, head)
+    })?;
+    end_tile_findings(cx, mirror, &mut tree)?;
+    Ok(true)
+}
+
+/// Every node of `tree` is one of the signed tree of `head`.
+fn hold_against_tiles(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    tree: &mut ServedTree<'_>,
+    other: &Head,
+    head: &Head,
+) -> Result<Link, Fault> {
+    let mut prove = || -> Result<Option<Vec<Hash>>, TreeError> {
+        if tree.range(0..other.size())? == other.root() {
+            return Ok(None);
+        }
+        evidence_nodes(other.size(), head.size(), |range| tree.range(range)).map(Some)
+    };
+    match twice(&mut prove) {
+        Ok(None) => Ok(Link::Proved),
+        Ok(Some(nodes)) => {
+            contradiction::report(cx, mirror, said, Kind::InconsistentHeads, other, head, Some(&nodes))?;
+            Ok(Link::Contradicted)
+        }
+        Err(TreeError::Fetch(cause)) => Ok(Link::Unknown(cause)),
+        Err(error) => doubt_tile(cx, mirror, head, &error).map(|()| Link::Unproved),
     }
+}
 
-    /// Every node of `tree` is one of the signed tree of `head`.
-    fn hold_against_tiles(
-        &mut self,
-        tree: &mut ServedTree<'_>,
-        other: &Head,
-        head: &Head,
-    ) -> Result<Link, Fault> {
-        let mut prove = || -> Result<Option<Vec<Hash>>, TreeError> {
-            if tree.range(0..other.size())? == other.root() {
-                return Ok(None);
+/// A tile that does not lead to the signed root, also when asked for again.
+fn doubt_tile(cx: &Context<'_>, mirror: &mut Mirror, head: &Head, error: &TreeError) -> Result<(), Fault> {
+    let (code, path, what) = match error {
+        TreeError::Missing(path) => (Code::Gap, path, "is not served"),
+        TreeError::Wrong(path) => (Code::TileMismatch, path, "is not what that head commits to"),
+        TreeError::Fetch(_) | TreeError::Proof { .. } => return Ok(()),
+    };
+    let message = format!(
+        "the Merkle tile {path}, which the signed head of size {} needs to be compared with others, {what}",
+        head.size()
+    );
+    findings::record_of_log(cx, mirror, code, Subject::Tile(*path), message)
+}
+
+/// Tiles that were wrong or missing, and are served as they should be now.
+fn end_tile_findings(cx: &Context<'_>, mirror: &mut Mirror, tree: &mut ServedTree<'_>) -> Result<(), Fault> {
+    for stored in mirror.findings().standing()? {
+        let finding = stored.finding;
+        let doubted = matches!(finding.code, Code::Gap | Code::TileMismatch);
+        if !doubted || stored.last_seen == cx.now_text() {
+            continue;
+        }
+        if let Subject::Tile(TilePath::Hash { level, index, width }) = finding.subject {
+            let last = index.saturating_mul(WIDTH).saturating_add(u64::from(width)).saturating_sub(1);
+            if level < 8 && tree.node(level, last).is_ok() {
+                findings::end(cx, mirror, &finding)?;
             }
-            evidence_nodes(other.size(), head.size(), |range| tree.range(range)).map(Some)
-        };
-        match twice(&mut prove) {
-            Ok(None) => Ok(Link::Proved),
-            Ok(Some(nodes)) => {
-                self.report_contradiction(Kind::InconsistentHeads, other, head, Some(&nodes))?;
-                Ok(Link::Contradicted)
-            }
-            Err(TreeError::Fetch(cause)) => Ok(Link::Unknown(cause)),
-            Err(error) => self.doubt_tile(head, &error).map(|()| Link::Unproved),
         }
     }
+    Ok(())
+}
 
-    /// A tile that does not lead to the signed root, also when asked for again.
-    fn doubt_tile(&mut self, head: &Head, error: &TreeError) -> Result<(), Fault> {
-        let (code, path, what) = match error {
-            TreeError::Missing(path) => (Code::Gap, path, "is not served"),
-            TreeError::Wrong(path) => (Code::TileMismatch, path, "is not what that head commits to"),
-            TreeError::Fetch(_) | TreeError::Proof { .. } => return Ok(()),
+fn link_by_proofs(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    api: &dyn LogApi,
+    head: &Head,
+    before: &[StoredHead],
+) -> Result<(), Fault> {
+    let mut proved = BTreeSet::new();
+    link_each(cx, mirror, said, head, before, |mirror, said, other| {
+        let link = hold_against_proof(cx, mirror, said, api, other, head)?;
+        if matches!(link, Link::Proved) {
+            proved.insert(other.size());
+        }
+        Ok(link)
+    })?;
+    for stored in mirror.findings().standing()? {
+        let finding = stored.finding;
+        let is_proved =
+            matches!(&finding.subject, Subject::Consistency { first, .. } if proved.contains(first));
+        if is_proved && stored.last_seen != cx.now_text() {
+            findings::end(cx, mirror, &finding)?;
+        }
+    }
+    ask_proofs_again(cx, mirror, api, head)
+}
+
+/// Proofs that were wrong or missing once, of heads that are linked since: nothing else would ask for them again.
+fn ask_proofs_again(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    api: &dyn LogApi,
+    head: &Head,
+) -> Result<(), Fault> {
+    let proofs = ServedProofs { api, size: head.size(), root: head.root() };
+    let standing = mirror.findings().standing()?.into_iter().filter(|stored| {
+        let doubted = matches!(stored.finding.code, Code::Gap | Code::ProofInvalid);
+        doubted && stored.last_seen != cx.now_text()
+    });
+    let asked: Vec<_> = standing.take(MAX_REPEATS).map(|stored| stored.finding).collect();
+    for finding in asked {
+        let Subject::Consistency { first: size, .. } = finding.subject else { continue };
+        let Some(other) = mirror.heads().linked_of_size(size, cx.key())? else {
+            continue;
         };
-        let message = format!(
-            "the Merkle tile {path}, which the signed head of size {} needs to be compared with others, {what}",
-            head.size()
+        if size < head.size() && proofs.check(size, other.head.root()) == Answer::Good {
+            findings::end(cx, mirror, &finding)?;
+        }
+    }
+    Ok(())
+}
+
+fn hold_against_proof(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    api: &dyn LogApi,
+    other: &Head,
+    head: &Head,
+) -> Result<Link, Fault> {
+    let proofs = ServedProofs { api, size: head.size(), root: head.root() };
+    let answer = proofs.check(other.size(), other.root());
+    let against = match &answer {
+        Answer::Good => {
+            said.record(Check::ServedProofs, true);
+            return Ok(Link::Proved);
+        }
+        Answer::Unknown(cause) => return Ok(Link::Unknown(cause.clone())),
+        Answer::Wrong(_) => nodes_against(api, other, head),
+        Answer::Missing(_) => None,
+    };
+    if let Some(nodes) = against {
+        contradiction::report(cx, mirror, said, Kind::InconsistentHeads, other, head, Some(&nodes))?;
+        return Ok(Link::Contradicted);
+    }
+    answer_record::record(cx, mirror, said, Question::Consistency(other.size(), head.size()), &answer)?;
+    Ok(Link::Unproved)
+}
+
+/// A tree that is smaller than one known before can be proved against nothing, and is not said to be of its history.
+fn say_behind(cx: &Context<'_>, mirror: &Mirror, said: &mut Statements, target: &Head) -> Result<(), Fault> {
+    let newest = mirror.heads().largest_linked(cx.key())?;
+    let Some(newest) = newest.filter(|newest| newest.head.size() > target.size()) else { return Ok(()) };
+    if !mirror.heads().knows_tree(target, cx.key())? {
+        said.count(Check::HeadAgainstTree, 0, 0, 1);
+        said.follows(format!(
+            "the head served, of size {}, is not proved to be the beginning of the one of size {} that the log signed",
+            target.size(),
+            newest.head.size()
+        ));
+    }
+    Ok(())
+}
+
+/// What audits found about how entries are served may be mended by now: nobody looked.
+fn say_entries_stand(cx: &Context<'_>, mirror: &Mirror, said: &mut Statements) -> Result<(), Fault> {
+    let now = cx.now_text();
+    let of_entries = |finding: &Finding| {
+        let about = matches!(finding.code, Code::Gap | Code::RootMismatch | Code::ProofInvalid);
+        about && !matches!(finding.subject, Subject::Served(_))
+    };
+    let standing = mirror.findings().standing()?;
+    let count =
+        standing.iter().filter(|stored| stored.last_seen != *now && of_entries(&stored.finding)).count();
+    if count > 0 {
+        said.note(format!(
+            "{count} findings of earlier audits about what the log serves stand, and were not looked at again: an \
+             audit without --heads-only does"
+        ));
+    }
+    Ok(())
+}
+
+/// What is still open, and why it is no pass.
+fn say_unlinked(
+    cx: &Context<'_>,
+    mirror: &Mirror,
+    said: &mut Statements,
+    target: &Target,
+) -> Result<(), Fault> {
+    let Some(target) = target.head() else { return Ok(()) };
+    let unlinked = unlinked_before(cx, mirror, target)?.len();
+    if unlinked > 0 {
+        said.count(Check::HeadAgainstTree, 0, 0, unlinked as u64);
+        let cause = format!(
+            "{unlinked} signed head(s) are not proved to be the beginning of the newest head served, of size {}",
+            target.size()
         );
-        self.find_of_log(code, Subject::Tile(*path), message)
+        said.incomplete(cause);
     }
-
-    /// Tiles that were wrong or missing, and are served as they should be now.
-    fn end_tile_findings(&mut self, tree: &mut ServedTree<'_>) -> Result<(), Fault> {
-        for stored in self.mirror.findings().standing()? {
-            let finding = stored.finding;
-            let doubted = matches!(finding.code, Code::Gap | Code::TileMismatch);
-            if !doubted || stored.last_seen == self.options.now.1 {
-                continue;
-            }
-            if let Subject::Tile(TilePath::Hash { level, index, width }) = finding.subject {
-                let last = index.saturating_mul(WIDTH).saturating_add(u64::from(width)).saturating_sub(1);
-                if level < 8 && tree.node(level, last).is_ok() {
-                    self.end_finding(&finding)?;
-                }
-            }
-        }
-        Ok(())
+    say_behind(cx, mirror, said, target)?;
+    say_entries_stand(cx, mirror, said)?;
+    let key = cx.key();
+    let open = mirror.heads().unchecked(key)?;
+    let linked = mirror.heads().largest_linked(key)?.is_some_and(|linked| linked.head.size() > 0);
+    let same =
+        |stored: &StoredHead| stored.head.size() == target.size() && stored.head.root() == target.root();
+    if !linked && open.iter().all(same) {
+        let note = "the log has shown one tree so far: there is nothing yet that it could be compared with";
+        said.note(note);
     }
-
-    fn link_by_proofs(&mut self, api: &dyn LogApi, head: &Head, before: &[StoredHead]) -> Result<(), Fault> {
-        let mut proved = BTreeSet::new();
-        self.link_each(head, before, |run, other| {
-            let link = run.hold_against_proof(api, other, head)?;
-            if matches!(link, Link::Proved) {
-                proved.insert(other.size());
-            }
-            Ok(link)
-        })?;
-        for stored in self.mirror.findings().standing()? {
-            let finding = stored.finding;
-            let is_proved =
-                matches!(&finding.subject, Subject::Consistency { first, .. } if proved.contains(first));
-            if is_proved && stored.last_seen != self.options.now.1 {
-                self.end_finding(&finding)?;
-            }
-        }
-        self.ask_proofs_again(api, head)
-    }
-
-    /// Proofs that were wrong or missing once, of heads that are linked since: nothing else would ask for them again.
-    fn ask_proofs_again(&mut self, api: &dyn LogApi, head: &Head) -> Result<(), Fault> {
-        let proofs = ServedProofs { api, size: head.size(), root: head.root() };
-        let standing = self.mirror.findings().standing()?.into_iter().filter(|stored| {
-            let doubted = matches!(stored.finding.code, Code::Gap | Code::ProofInvalid);
-            doubted && stored.last_seen != self.options.now.1
-        });
-        let asked: Vec<_> = standing.take(MAX_REPEATS).map(|stored| stored.finding).collect();
-        for finding in asked {
-            let Subject::Consistency { first: size, .. } = finding.subject else { continue };
-            let Some(other) = self.mirror.heads().linked_of_size(size, &self.policy.log_key)? else {
-                continue;
-            };
-            if size < head.size() && proofs.check(size, other.head.root()) == Answer::Good {
-                self.end_finding(&finding)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn hold_against_proof(&mut self, api: &dyn LogApi, other: &Head, head: &Head) -> Result<Link, Fault> {
-        let proofs = ServedProofs { api, size: head.size(), root: head.root() };
-        let answer = proofs.check(other.size(), other.root());
-        let against = match &answer {
-            Answer::Good => {
-                self.summary.tally.record(Check::ServedProofs, true);
-                return Ok(Link::Proved);
-            }
-            Answer::Unknown(cause) => return Ok(Link::Unknown(cause.clone())),
-            Answer::Wrong(_) => nodes_against(api, other, head),
-            Answer::Missing(_) => None,
-        };
-        if let Some(nodes) = against {
-            self.report_contradiction(Kind::InconsistentHeads, other, head, Some(&nodes))?;
-            return Ok(Link::Contradicted);
-        }
-        self.record_answer(Question::Consistency(other.size(), head.size()), &answer)?;
-        Ok(Link::Unproved)
-    }
-
-    /// A tree that is smaller than one known before can be proved against nothing, and is not said to be of its history.
-    fn say_behind(&mut self, target: &Head) -> Result<(), Fault> {
-        let newest = self.mirror.heads().largest_linked(&self.policy.log_key)?;
-        let Some(newest) = newest.filter(|newest| newest.head.size() > target.size()) else { return Ok(()) };
-        if !self.mirror.heads().knows_tree(target, &self.policy.log_key)? {
-            self.summary.tally.add(Check::HeadAgainstTree, 0, 0, 1);
-            self.summary.follows.push(format!(
-                "the head served, of size {}, is not proved to be the beginning of the one of size {} that the log signed",
-                target.size(),
-                newest.head.size()
-            ));
-        }
-        Ok(())
-    }
-
-    /// What audits found about how entries are served may be mended by now: nobody looked.
-    fn say_entries_stand(&mut self) -> Result<(), Fault> {
-        let now = &self.options.now.1;
-        let of_entries = |finding: &Finding| {
-            let about = matches!(finding.code, Code::Gap | Code::RootMismatch | Code::ProofInvalid);
-            about && !matches!(finding.subject, Subject::Served(_))
-        };
-        let standing = self.mirror.findings().standing()?;
-        let count =
-            standing.iter().filter(|stored| stored.last_seen != *now && of_entries(&stored.finding)).count();
-        if count > 0 {
-            self.summary.notes.push(format!(
-                "{count} findings of earlier audits about what the log serves stand, and were not looked at again: an \
-                 audit without --heads-only does"
-            ));
-        }
-        Ok(())
-    }
-
-    /// What is still open, and why it is no pass.
-    fn say_unlinked(&mut self) -> Result<(), Fault> {
-        let Some(target) = self.summary.target.clone() else { return Ok(()) };
-        let unlinked = self.unlinked_before(&target)?.len();
-        if unlinked > 0 {
-            self.summary.tally.add(Check::HeadAgainstTree, 0, 0, unlinked as u64);
-            let cause = format!(
-                "{unlinked} signed head(s) are not proved to be the beginning of the newest head served, of size {}",
-                target.size()
-            );
-            self.summary.incomplete.push(cause);
-        }
-        self.say_behind(&target)?;
-        self.say_entries_stand()?;
-        let key = &self.policy.log_key;
-        let open = self.mirror.heads().unchecked(key)?;
-        let linked = self.mirror.heads().largest_linked(key)?.is_some_and(|linked| linked.head.size() > 0);
-        let same =
-            |stored: &StoredHead| stored.head.size() == target.size() && stored.head.root() == target.root();
-        if !linked && open.iter().all(same) {
-            let note =
-                "the log has shown one tree so far: there is nothing yet that it could be compared with";
-            self.summary.notes.push(note.to_owned());
-        }
-        let larger: Vec<StoredHead> =
-            open.into_iter().filter(|stored| stored.head.size() > target.size()).collect();
-        let than = format!("the newest one served, of size {}, and were not compared with it", target.size());
-        self.say_larger(&larger, &than);
-        Ok(())
-    }
+    let larger: Vec<StoredHead> =
+        open.into_iter().filter(|stored| stored.head.size() > target.size()).collect();
+    let than = format!("the newest one served, of size {}, and were not compared with it", target.size());
+    history::say_larger(cx, said, &larger, &than);
+    Ok(())
 }
 
 /// Once more before anything is held against the log: a transfer can be changed without a sign of it.

@@ -26,176 +26,84 @@
 //! Three answers stay apart throughout: a *finding* (the log did it), *incomplete* (could not
 //! tell, with the cause) and a *fault* (ours; nobody is accused).
 
+mod answer;
+mod answer_record;
 mod answers;
 mod changing;
 mod commit;
+mod confirm;
+mod context;
+mod contradiction;
 mod decided;
 mod draw;
 mod entry_answers;
-pub mod extend;
+mod extend;
+mod fault;
+mod findings;
 mod gaps;
 mod head_list;
-pub mod heads;
+mod heads;
 mod heads_only;
-pub mod history;
+mod history;
+mod kept;
 mod lag;
+mod last_entries;
+mod mirrored;
+mod options;
 mod peers;
 mod pipeline;
+mod prepare;
+mod progress;
 pub mod receipts;
-pub mod recheck;
+mod recheck;
 mod revalidate;
 mod served_proofs;
 mod served_tree;
+mod shortfalls;
+mod statements;
+mod summary;
+mod target;
 mod times;
 mod verifier;
 mod watched;
 mod witnesses;
 mod writer;
 
-use crate::audit::finding::Finding;
+pub use fault::Fault;
+pub use options::Options;
+pub use progress::{Progress, Silent};
+pub use summary::Summary;
+
 use crate::audit::peer::PeerResult;
 use crate::audit::policy::Policy;
-use crate::audit::subject::Subject;
-use crate::audit::tally::Tally;
 use crate::audit::watch_list::Rule;
 use crate::core::check::Check;
-use crate::core::finding::Code;
 use crate::core::head::Head;
-use crate::mirror::{Mirror, MirrorError};
-use crate::source::{LogSource, Peer, Stop};
-use std::fmt;
-use std::path::PathBuf;
+use crate::mirror::{Mirror, Provenance};
+use crate::source::{LogSource, Peer};
+use confirm::Rehashed;
+use context::Context;
+use heads::FoundHeads;
+use statements::Statements;
+use target::Target;
+use watched::Hits;
 
-/// What a run is asked to do, besides the policy.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Check all entries again, from the mirror, after checking the mirror itself.
-    pub full: bool,
-    /// Follow the signed heads alone: no entry is fetched or checked. Not with `full`.
-    pub heads_only: bool,
-    /// Threads that fetch and check.
-    pub workers: usize,
-    /// Where misbehaviour files go.
-    pub evidence_dir: PathBuf,
-    /// Refuse to mirror more entries than this in all: a hostile log can sign any size.
-    pub max_entries: u64,
-    /// Stop checking when this many findings stand: they would fill disk and memory.
-    pub max_findings: u64,
-    /// The time of the run: Unix milliseconds, and the same as RFC 3339.
-    pub now: (u64, String),
-    /// Ends the run early: what was proved until then is kept, and the rest is not checked. Looked at before each
-    /// batch and request, and while the mirror's own bytes are checked again (`full`, or before an accusation): then
-    /// nobody is accused of what they were to bear out.
-    pub stop: Stop,
-}
-
-/// Told about progress; the command line draws it.
-pub trait Progress: Sync {
-    /// A phase begins that has `total` entries to go through.
-    fn begin(&self, phase: &str, total: u64);
-    /// So many more entries are done.
-    fn advance(&self, entries: u64);
-    /// The phase is over.
-    fn end(&self);
-}
-
-/// No progress is shown.
-pub struct Silent;
-
-impl Progress for Silent {
-    fn begin(&self, _: &str, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn end(&self) {}
-}
-
-/// A fault on our side: the run stops, and nobody is accused.
-#[derive(Debug)]
-pub enum Fault {
-    /// The mirror.
-    Mirror(MirrorError),
-    /// Two implementations of one algorithm disagree.
-    Disagreement(String),
-    /// The evidence directory could not be written.
-    Evidence(String),
-    /// The operating system gave no random numbers.
-    Random,
-    /// None at all: somebody asked to stop while nothing could be concluded.
-    Stopped,
-}
-
-impl From<MirrorError> for Fault {
-    fn from(error: MirrorError) -> Fault {
-        Fault::Mirror(error)
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Fault::Mirror(error) => error.fmt(f),
-            Fault::Disagreement(what) => write!(
-                f,
-                "two implementations disagree, so nothing is concluded: {what}. Please report this with the log's \
-                 name and the entry; it is a fault in this program or a library of it, or failing hardware"
-            ),
-            Fault::Evidence(why) => write!(f, "{why}"),
-            Fault::Random => f.write_str(
-                "the operating system gives no random numbers, and a sample of the log's answers must be one that it cannot \
-                 foresee: check this machine, or audit with --full",
-            ),
-            Fault::Stopped => f.write_str(Stop::MESSAGE),
-        }
-    }
-}
-
-/// What a run did and could not do. The findings are in the mirror.
-#[derive(Clone, Debug, Default)]
-pub struct Summary {
-    /// The head that the mirror was brought up to, or the one that it should have been.
-    pub target: Option<Head>,
-    /// Whether the rebuilt tree has that head's root.
-    pub target_verified: bool,
-    /// Heads that are new in this run.
-    pub heads_new: u64,
-    /// Entries checked for the first time in this run.
-    pub entries_new: u64,
-    /// Checks of heads, roots and tiles in this run.
-    pub tally: Tally,
-    /// What came of each peer; empty where none was asked.
-    pub peers: Vec<PeerResult>,
-    /// What could not be decided, each with its cause. What peers are at fault for is with them.
-    pub incomplete: Vec<String>,
-    /// What could not be decided because of something that is said anyway, as a finding or in `incomplete`.
-    pub follows: Vec<String>,
-    /// Faults on our side.
-    pub faults: Vec<String>,
-    /// What the reader should know besides.
-    pub notes: Vec<String>,
-    /// No head verified: nothing else was judged.
-    pub no_head: bool,
-    /// No head could be read at all: nothing is known of the log today, and nothing is held against it.
-    pub unreachable: bool,
-    /// Hits of watch rules that are kept; 0 where rules were not done looking.
-    pub hits: u64,
-    /// Of these, those that nobody was told of before.
-    pub hits_new: u64,
-}
-
-/// One run in progress.
+/// One run that is prepared.
 pub struct Run<'a> {
-    pub(crate) source: Option<&'a dyn LogSource>,
-    pub(crate) mirror: &'a mut Mirror,
-    pub(crate) policy: &'a Policy,
-    pub(crate) options: &'a Options,
-    pub(crate) progress: &'a dyn Progress,
-    pub(crate) peers: &'a [Peer],
-    pub(crate) summary: Summary,
-    /// The whole mirror was re-hashed in this run.
-    pub(crate) confirmed: bool,
-    /// It was said that a replica may be behind in what it answers.
-    pub(crate) said_behind: bool,
-    /// Watch rules.
-    rules: &'a [Rule],
+    cx: Context<'a>,
+    mirror: &'a mut Mirror,
+    said: Statements,
+}
+
+/// What the phases found so far, besides what is in the mirror: a later phase may end in a fault.
+#[derive(Default)]
+struct Found {
+    target: Target,
+    peers: Vec<PeerResult>,
+    entries_new: u64,
+    no_head: bool,
+    unreachable: bool,
+    hits: Hits,
 }
 
 impl<'a> Run<'a> {
@@ -207,205 +115,204 @@ impl<'a> Run<'a> {
         options: &'a Options,
         progress: &'a dyn Progress,
     ) -> Run<'a> {
-        Run {
-            source,
-            mirror,
-            policy,
-            options,
-            progress,
-            peers: &[],
-            summary: Summary::default(),
-            confirmed: false,
-            said_behind: false,
-            rules: &[],
-        }
+        Run { cx: Context::new(source, policy, options, progress), mirror, said: Statements::default() }
     }
 
     /// With others whose heads are to be compared with ours.
     pub fn with_peers(self, peers: &'a [Peer]) -> Run<'a> {
-        Run { peers, ..self }
+        Run { cx: self.cx.with_peers(peers), ..self }
+    }
+
+    /// With watch rules that look at what the run checks.
+    pub fn watching(self, rules: &'a [Rule]) -> Run<'a> {
+        Run { cx: self.cx.with_rules(rules), ..self }
+    }
+
+    /// Keeps heads, durably, and returns how many are new.
+    ///
+    /// # Errors
+    /// The mirror cannot be written.
+    pub fn keep_all(&mut self, heads: &[Head], provenance: &Provenance) -> Result<u64, Fault> {
+        kept::keep_all(&self.cx, self.mirror, &mut self.said, heads, provenance)
     }
 
     /// The whole audit. A fault ends it early and is in the summary; what was found before it
     /// stays found.
-    pub fn audit(mut self) -> Summary {
-        let steps = self.steps();
-        self.note_lacks();
-        if let Err(fault) = steps {
+    pub fn audit(self) -> Summary {
+        let Run { cx, mirror, mut said } = self;
+        let mut found = Found::default();
+        let ended = steps(&cx, mirror, &mut said, &mut found);
+        shortfalls::note_lacks(&cx, &mut said);
+        if let Err(fault) = ended {
             // A fault may leave a transaction open; what it held was not acknowledged.
-            let _ = self.mirror.rollback();
+            let _ = mirror.rollback();
             match fault {
-                Fault::Stopped => self.say_stopped(),
-                fault => self.summary.faults.push(fault.to_string()),
+                Fault::Stopped => said.stopped(),
+                fault => said.fault(fault.to_string()),
             }
         }
-        self.summary
+        found.into_summary(said)
     }
 
-    /// What could not be asked for because this machine had run out of something was not asked of anybody.
-    fn note_lacks(&mut self) {
-        let lacks = self.source.and_then(LogSource::resource_exhaustion).into_iter();
-        for what in lacks.chain(self.peers.iter().filter_map(Peer::resource_exhaustion)) {
-            let fault = format!("not everything could be asked for: {what}");
-            if !self.summary.faults.contains(&fault) {
-                self.summary.faults.push(fault);
-            }
+    /// After heads were added with [`Run::keep_all`]: compares them with the mirrored tree.
+    pub fn compare_imported(self) -> Summary {
+        let Run { cx, mirror, mut said } = self;
+        if let Err(fault) = imported_steps(&cx, mirror, &mut said) {
+            let _ = mirror.rollback();
+            said.fault(fault.to_string());
         }
-    }
-
-    /// Says once that the run was told to stop.
-    fn say_stopped(&mut self) {
-        if !self.summary.incomplete.iter().any(|cause| cause == Stop::MESSAGE) {
-            self.summary.incomplete.push(Stop::MESSAGE.to_owned());
-        }
-    }
-
-    fn steps(&mut self) -> Result<(), Fault> {
-        let checked_before = self.mirror.state().checked;
-        self.judge_times()?;
-        self.look_anew();
-        let result = if self.options.heads_only { self.follow_heads() } else { self.ordered_steps() };
-        let result = result.and_then(|()| self.note_changes());
-        // Behind what is asked of this run alone: what was lost stays lost, however well the log is read.
-        self.note_lost();
-        if !self.summary.target_verified {
-            self.summary.tally.add(Check::Root, 0, 0, 1);
-        }
-        self.summary.entries_new = self.mirror.state().checked.saturating_sub(checked_before);
-        result
-    }
-
-    /// What a mirror that was made again does not know any more: nothing can be held against it, so that no run passes.
-    fn note_lost(&mut self) {
-        let lost = self.mirror.state().lost.iter();
-        self.summary.incomplete.extend(lost.map(|lost| {
-            format!(
-                "the mirror was made again, and this was lost: {lost}. Import heads that others keep of this log \
-                 (countersign heads import); where nobody has any, begin a new mirror under another name"
-            )
-        }));
-    }
-
-    fn ordered_steps(&mut self) -> Result<(), Fault> {
-        self.unlink()?;
-        self.note_rules()?;
-        self.prepare_checks()?;
-        if self.options.full {
-            self.confirm_mirror()?;
-            self.mirror.transact(|mirror, state| {
-                state.listed_until = 0;
-                mirror.heads_mut().forget_listed()?;
-                mirror.heads_mut().forget_compared(state)
-            })?;
-        }
-        self.collect_peers()?;
-        let candidates = self.collect_heads()?;
-        self.mirror.acknowledge()?;
-        let mut reachable = true;
-        if self.summary.no_head {
-            if !self.peers.is_empty() {
-                // What others hold contradicts what is mirrored whether or not the log answers.
-                self.check_history()?;
-            }
-            self.judge_decided()?;
-            self.watch()?;
-            return self.finish();
-        }
-        // Checks across entries go in log order: older entries first.
-        self.recheck()?;
-        // New entries are stored as checked, so none before them may be unchecked.
-        self.summary.target = candidates.first().cloned();
-        let whole = self.mirror.state().checked == self.mirror.state().verified;
-        for head in candidates.iter().filter(|_| whole) {
-            reachable = self.extend_to(head)?;
-            if self.summary.target_verified || !reachable {
-                break;
-            }
-        }
-        reachable = reachable && self.compare_upper_tiles()?;
-        self.recheck()?;
-        self.watch()?;
-        if reachable {
-            // The proofs between all trees that the log signed are asked for: those that were shown in this run, too.
-            self.check_mirrored()?;
-            self.check_answers()?;
-        }
-        self.check_history()?;
-        self.judge_decided()?;
-        if reachable && !candidates.is_empty() {
-            self.revisit_served()?;
-        }
-        self.scrub()?;
-        self.finish()
-    }
-
-    fn finish(&mut self) -> Result<(), Fault> {
-        self.mirror.check_some()?;
-        Ok(self.mirror.acknowledge()?)
-    }
-
-    /// Under another policy, by another version's checks, or with `--full`, every entry is to be checked again.
-    fn prepare_checks(&mut self) -> Result<(), Fault> {
-        let policy = self.policy.entry_fingerprint().to_string();
-        let state = self.mirror.state();
-        let stop = &self.options.stop;
-        if self.options.full && !self.mirror.check_integrity(&|| stop.is_stopped())? {
-            return Err(Fault::Stopped);
-        }
-        let changed = state.entry_policy != policy;
-        if !(changed || self.options.full) {
-            return Ok(());
-        }
-        if changed && state.entry_policy.is_empty() && state.verified > 0 {
-            let note =
-                "the mirror was written by an earlier version: its entries are hashed and checked again";
-            self.summary.notes.push(note.to_owned());
-            self.confirm_mirror()?;
-        } else if changed && state.checked > 0 {
-            let note = "the trust options or the checks of this program changed since the last run: all entries are checked \
-                        again";
-            self.summary.notes.push(note.to_owned());
-        }
-        self.mirror.transact(|mirror, state| {
-            state.entry_policy = policy;
-            mirror.forget_checks(state)
-        })?;
-        if self.options.full {
-            self.mirror.check_tables()?;
-        }
-        Ok(())
-    }
-
-    /// Records a finding, in a transaction of its own.
-    pub(crate) fn find(&mut self, finding: &Finding) -> Result<(), Fault> {
-        let now = &self.options.now.1;
-        Ok(self.mirror.transact(|mirror, _| mirror.findings_mut().put(finding, now))?)
-    }
-
-    pub(crate) fn find_of_log(
-        &mut self,
-        code: Code,
-        subject: Subject,
-        message: impl Into<String>,
-    ) -> Result<(), Fault> {
-        self.find(&Finding::of_log(code, subject, message))
+        Found::default().into_summary(said)
     }
 }
 
-impl Run<'_> {
-    /// After heads were added with [`Run::keep`]: compares them with the mirrored tree.
-    pub fn compare_imported(mut self) -> Summary {
-        let compare = |run: &mut Self| {
-            run.judge_times()?;
-            run.compare_kept()?;
-            run.link_known()?;
-            run.check_history()?;
-            run.finish()
-        };
-        if let Err(fault) = compare(&mut self) {
-            let _ = self.mirror.rollback();
-            self.summary.faults.push(fault.to_string());
-        }
-        self.summary
+impl Found {
+    fn into_summary(self, said: Statements) -> Summary {
+        let Found { target, peers, entries_new, no_head, unreachable, hits } = self;
+        let (target_verified, target) = (target.is_verified(), target.head().cloned());
+        said.into_summary(Summary {
+            target,
+            target_verified,
+            entries_new,
+            peers,
+            no_head,
+            unreachable,
+            hits: hits.kept,
+            hits_new: hits.new,
+            ..Summary::default()
+        })
     }
+}
+
+fn steps(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    found: &mut Found,
+) -> Result<(), Fault> {
+    let checked_before = mirror.state().checked;
+    times::judge_times(cx, mirror, said)?;
+    changing::look_anew(cx, mirror);
+    let result = match cx.options().heads_only {
+        true => steps_of_heads(cx, mirror, said, found),
+        false => steps_of_entries(cx, mirror, said, found),
+    };
+    let result = result.and_then(|()| {
+        let was_read = found.target.is_verified() || cx.options().heads_only && !found.no_head;
+        changing::note_changes(cx, mirror, said, was_read)
+    });
+    // Behind what is asked of this run alone: what was lost stays lost, however well the log is read.
+    shortfalls::note_lost(mirror, said);
+    if !found.target.is_verified() {
+        said.count(Check::Root, 0, 0, 1);
+    }
+    found.entries_new = mirror.state().checked.saturating_sub(checked_before);
+    result
+}
+
+fn steps_of_entries(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    found: &mut Found,
+) -> Result<(), Fault> {
+    let mut rehashed = Rehashed::default();
+    heads_only::unlink(mirror)?;
+    watched::note_rules(cx, mirror, said)?;
+    prepare::prepare_checks(cx, mirror, said, &mut rehashed)?;
+    if cx.options().full {
+        confirm::confirm_mirror(cx, mirror, said, &mut rehashed)?;
+        prepare::forget_compared(mirror)?;
+    }
+    let candidates = collect(cx, mirror, said, found)?;
+    let mut reachable = true;
+    if found.no_head {
+        if !cx.peers().is_empty() {
+            // What others hold contradicts what is mirrored whether or not the log answers.
+            history::check_history(cx, mirror, said, &mut rehashed)?;
+        }
+        decided::judge_decided(cx, mirror, said)?;
+        found.hits = watched::watch(cx, mirror, said)?;
+        return finish(mirror);
+    }
+    // Checks across entries go in log order: older entries first.
+    recheck::recheck(cx, mirror, said)?;
+    // New entries are stored as checked, so none before them may be unchecked.
+    if let Some(newest) = candidates.first() {
+        found.target.set(newest);
+    }
+    let whole = mirror.state().checked == mirror.state().verified;
+    for head in candidates.iter().filter(|_| whole) {
+        reachable = extend::extend_to(cx, mirror, said, &mut rehashed, &mut found.target, head)?;
+        if found.target.is_verified() || !reachable {
+            break;
+        }
+    }
+    reachable = reachable && gaps::compare_upper_tiles(cx, mirror, said, &mut rehashed, &found.target)?;
+    recheck::recheck(cx, mirror, said)?;
+    found.hits = watched::watch(cx, mirror, said)?;
+    if reachable {
+        // The proofs between all trees that the log signed are asked for: those that were shown in this run, too.
+        history::check_mirrored(cx, mirror, said, &mut rehashed)?;
+        answers::check_answers(cx, mirror, said, &found.target)?;
+        entry_answers::check_entry_answers(cx, mirror, said, &found.target)?;
+    }
+    history::check_history(cx, mirror, said, &mut rehashed)?;
+    decided::judge_decided(cx, mirror, said)?;
+    if reachable && !candidates.is_empty() {
+        revalidate::revisit_served(cx, mirror)?;
+    }
+    revalidate::scrub(cx, mirror, said)?;
+    finish(mirror)
+}
+
+/// The steps with `--heads-only`.
+fn steps_of_heads(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    found: &mut Found,
+) -> Result<(), Fault> {
+    let mut rehashed = Rehashed::default();
+    heads_only::leave_rules(cx, said);
+    let candidates = collect(cx, mirror, said, found)?;
+    // As far as entries are mirrored, they tell, and nothing is asked. What others hold contradicts what is mirrored
+    // whether or not the log answers.
+    history::check_mirrored(cx, mirror, said, &mut rehashed)?;
+    if !found.no_head {
+        heads_only::link_known(cx, mirror)?;
+        heads_only::follow_heads(cx, mirror, said, &mut found.target, &candidates)?;
+    }
+    finish(mirror)
+}
+
+/// The steps after heads were imported.
+fn imported_steps(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
+    times::judge_times(cx, mirror, said)?;
+    kept::compare_new(cx, mirror, said)?;
+    heads_only::link_known(cx, mirror)?;
+    history::check_history(cx, mirror, said, &mut Rehashed::default())?;
+    finish(mirror)
+}
+
+/// Keeps the heads that peers have, and then those that the log serves; returns those to bring the mirror up to.
+fn collect(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    found: &mut Found,
+) -> Result<Vec<Head>, Fault> {
+    found.peers = peers::collect_peers(cx, mirror, said)?;
+    if !found.peers.is_empty() {
+        // Two signatures need no log to contradict each other, and it may not answer.
+        kept::compare_new(cx, mirror, said)?;
+    }
+    let FoundHeads { candidates, no_head, unreachable } = heads::collect_heads(cx, mirror, said)?;
+    (found.no_head, found.unreachable) = (no_head, unreachable);
+    mirror.acknowledge()?;
+    Ok(candidates)
+}
+
+fn finish(mirror: &mut Mirror) -> Result<(), Fault> {
+    mirror.check_some()?;
+    Ok(mirror.acknowledge()?)
 }

@@ -9,11 +9,15 @@
 //! What is not shown: heads that a peer does not tell of. And whether those that it does are dated ahead is left to
 //! whoever was shown them.
 
-use super::{Fault, Run};
+use super::context::Context;
+use super::fault::Fault;
+use super::kept;
+use super::statements::Statements;
 use crate::audit::peer::PeerResult;
 use crate::core::check::Check;
 use crate::core::head::Head;
 use crate::core::{limits, text};
+use crate::mirror::Mirror;
 use crate::mirror::{PeerProgress, Provenance, read_heads};
 use crate::source::{FetchError, Peer};
 use std::thread::ScopedJoinHandle;
@@ -76,181 +80,188 @@ struct Taken {
     latest: Option<u64>,
 }
 
-impl Run<'_> {
-    /// Asks every peer, keeps what the log signed, and holds it against all heads kept.
-    pub(crate) fn collect_peers(&mut self) -> Result<(), Fault> {
-        if self.peers.is_empty() {
-            return Ok(());
-        }
-        let mut results = Vec::new();
-        for peers in self.peers.chunks(AT_ONCE) {
-            let known = peers
-                .iter()
-                .map(|peer| self.mirror.peers().progress(peer.id()))
-                .collect::<Result<Vec<_>, _>>()?;
-            let answers = self.ask_all(peers, &known);
-            if self.options.stop.is_stopped() {
-                // Nobody's fault: as if no peer had been asked.
-                self.summary.tally.add(Check::Peers, 0, 0, self.peers.len() as u64);
-                return Ok(());
-            }
-            for ((peer, known), answer) in peers.iter().zip(known).zip(answers) {
-                results.push(self.take_answer(peer, known, answer)?);
-            }
-        }
-        for result in &results {
-            match result.error {
-                None => self.summary.tally.record(Check::Peers, true),
-                Some(_) => self.summary.tally.add(Check::Peers, 0, 0, 1),
-            }
-        }
-        self.summary.peers = results;
-        // Two signatures need no log to contradict each other, and it may not answer.
-        self.compare_kept()
+/// Asks every peer, keeps what the log signed, and holds it against all heads kept.
+pub(super) fn collect_peers(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+) -> Result<Vec<PeerResult>, Fault> {
+    if cx.peers().is_empty() {
+        return Ok(Vec::new());
     }
-
-    fn ask_all(&self, peers: &[Peer], known: &[Option<PeerProgress>]) -> Vec<Result<Answer, FetchError>> {
-        std::thread::scope(|scope| {
-            let start = |(peer, known): (_, &Option<PeerProgress>)| {
-                let question = self.question(known.as_ref());
-                (std::thread::Builder::new().spawn_scoped(scope, move || ask(peer, question)), peer, question)
-            };
-            let asked: Vec<_> = peers.iter().zip(known).map(start).collect();
-            let not_asked =
-                |peer: &Peer| Err(FetchError::unavailable(&peer.location(), "it was not asked: a bug"));
-            let answer = |(thread, peer, question): (std::io::Result<ScopedJoinHandle<'_, _>>, &Peer, _)| {
-                match thread {
-                    Ok(thread) => thread.join().unwrap_or_else(|_| not_asked(peer)),
-                    // Without a thread it takes longer, and comes to the same.
-                    Err(_) => ask(peer, question),
-                }
-            };
-            asked.into_iter().map(answer).collect()
-        })
-    }
-
-    fn question(&self, known: Option<&PeerProgress>) -> Question {
-        let now = self.options.now.0;
-        let lately = |whole: u64| whole <= now && now.saturating_sub(whole) < WHOLE_MS;
-        Question {
-            since: known.and_then(|known| known.since).map(|since| since.saturating_sub(OVERLAP_MS)),
-            whole: self.options.full || !known.is_some_and(|known| lately(known.whole)),
-            part: now.saturating_sub(PART_MS),
+    let mut results = Vec::new();
+    for peers in cx.peers().chunks(AT_ONCE) {
+        let known =
+            peers.iter().map(|peer| mirror.peers().progress(peer.id())).collect::<Result<Vec<_>, _>>()?;
+        let answers = ask_all(cx, peers, &known);
+        if cx.is_stopped() {
+            // Nobody's fault: as if no peer had been asked.
+            said.count(Check::Peers, 0, 0, cx.peers().len() as u64);
+            return Ok(Vec::new());
+        }
+        for ((peer, known), answer) in peers.iter().zip(known).zip(answers) {
+            results.push(take_answer(cx, mirror, said, peer, known, answer)?);
         }
     }
+    for result in &results {
+        match result.error {
+            None => said.record(Check::Peers, true),
+            Some(_) => said.count(Check::Peers, 0, 0, 1),
+        }
+    }
+    Ok(results)
+}
 
-    fn take_answer(
-        &mut self,
-        peer: &Peer,
-        known: Option<PeerProgress>,
-        answer: Result<Answer, FetchError>,
-    ) -> Result<PeerResult, Fault> {
-        let known = known.unwrap_or_default();
-        let mut progress = known;
-        let mut result = self.compare_with(peer, &mut progress, answer)?;
-        progress.failures = match result.error {
-            None => 0,
-            // Nobody's fault.
-            Some(_) if self.options.stop.is_stopped() => known.failures,
-            Some(_) => known.failures.saturating_add(1),
+fn ask_all(
+    cx: &Context<'_>,
+    peers: &[Peer],
+    known: &[Option<PeerProgress>],
+) -> Vec<Result<Answer, FetchError>> {
+    std::thread::scope(|scope| {
+        let start = |(peer, known): (_, &Option<PeerProgress>)| {
+            let question = question(cx, known.as_ref());
+            (std::thread::Builder::new().spawn_scoped(scope, move || ask(peer, question)), peer, question)
         };
-        result.failures = progress.failures;
-        if progress != known {
-            // After the heads: a crash in between reads them once more.
-            self.mirror.transact(|mirror, _| mirror.peers_mut().put(peer.id(), &progress))?;
-        }
-        Ok(result)
-    }
-
-    /// Keeps what a peer answered; `progress` moves only where nothing was wrong with it.
-    fn compare_with(
-        &mut self,
-        peer: &Peer,
-        progress: &mut PeerProgress,
-        answer: Result<Answer, FetchError>,
-    ) -> Result<PeerResult, Fault> {
-        let mut result = PeerResult {
-            name: peer.name().to_owned(),
-            reached: true,
-            heads_new: 0,
-            error: None,
-            failures: 0,
-        };
-        let Answer { bytes, whole, part } = match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                result.reached = !matches!(error, FetchError::Unavailable { .. });
-                result.error = Some(error.describe_for_heads());
-                return Ok(result);
+        let asked: Vec<_> = peers.iter().zip(known).map(start).collect();
+        let not_asked =
+            |peer: &Peer| Err(FetchError::unavailable(&peer.location(), "it was not asked: a bug"));
+        let answer = |(thread, peer, question): (std::io::Result<ScopedJoinHandle<'_, _>>, &Peer, _)| {
+            match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|_| not_asked(peer)),
+                // Without a thread it takes longer, and comes to the same.
+                Err(_) => ask(peer, question),
             }
         };
-        let taken = match self.take_heads(&bytes)? {
-            Ok(taken) => taken,
+        asked.into_iter().map(answer).collect()
+    })
+}
+
+fn question(cx: &Context<'_>, known: Option<&PeerProgress>) -> Question {
+    let now = cx.now();
+    let lately = |whole: u64| whole <= now && now.saturating_sub(whole) < WHOLE_MS;
+    Question {
+        since: known.and_then(|known| known.since).map(|since| since.saturating_sub(OVERLAP_MS)),
+        whole: cx.options().full || !known.is_some_and(|known| lately(known.whole)),
+        part: now.saturating_sub(PART_MS),
+    }
+}
+
+fn take_answer(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    peer: &Peer,
+    known: Option<PeerProgress>,
+    answer: Result<Answer, FetchError>,
+) -> Result<PeerResult, Fault> {
+    let known = known.unwrap_or_default();
+    let mut progress = known;
+    let mut result = compare_with(cx, mirror, said, peer, &mut progress, answer)?;
+    progress.failures = match result.error {
+        None => 0,
+        // Nobody's fault.
+        Some(_) if cx.is_stopped() => known.failures,
+        Some(_) => known.failures.saturating_add(1),
+    };
+    result.failures = progress.failures;
+    if progress != known {
+        // After the heads: a crash in between reads them once more.
+        mirror.transact(|mirror, _| mirror.peers_mut().put(peer.id(), &progress))?;
+    }
+    Ok(result)
+}
+
+/// Keeps what a peer answered; `progress` moves only where nothing was wrong with it.
+fn compare_with(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    peer: &Peer,
+    progress: &mut PeerProgress,
+    answer: Result<Answer, FetchError>,
+) -> Result<PeerResult, Fault> {
+    let mut result =
+        PeerResult { name: peer.name().to_owned(), reached: true, heads_new: 0, error: None, failures: 0 };
+    let Answer { bytes, whole, part } = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            result.reached = !matches!(error, FetchError::Unavailable { .. });
+            result.error = Some(error.describe_for_heads());
+            return Ok(result);
+        }
+    };
+    let taken = match take_heads(cx, mirror, said, &bytes)? {
+        Ok(taken) => taken,
+        Err(why) => {
+            result.error = Some(format!("{}: {why}", peer.location()));
+            return Ok(result);
+        }
+    };
+    result.heads_new = taken.new;
+    result.error = taken.complaint().map(|why| format!("{}: {why}", peer.location()));
+    if let Some(from) = part {
+        let note = format!(
+            "not all of the history of peer {} could be read: only what it first saw since {}",
+            text::quoted(peer.name()),
+            text::time(from)
+        );
+        said.note(note);
+    }
+    if result.error.is_none() && peer.has_since() {
+        // Also where it is earlier than before: the history began anew.
+        progress.since = if whole { taken.latest } else { taken.latest.max(progress.since) };
+        if whole || part.is_some() {
+            progress.whole = cx.now();
+        }
+    }
+    Ok(result)
+}
+
+/// Verifies and keeps. What the log did not sign is the peer's fault; so is a signature that two
+/// implementations judge differently, which anybody could make.
+fn take_heads(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    bytes: &[u8],
+) -> Result<Result<Taken, String>, Fault> {
+    let heads = match read_heads(bytes) {
+        Ok(heads) => heads,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let key = cx.key().clone();
+    // A later time than now is a slip of somebody's clock, and would have us ask for nothing until then.
+    let latest = cx.now().saturating_add(limits::CLOCK_SKEW_MS);
+    let (mut taken, mut batch) = (Taken::default(), Vec::new());
+    for (raw, seen) in heads {
+        taken.read = taken.read.saturating_add(1);
+        match Head::verify(raw.as_bytes(), &key) {
+            Ok(head) => {
+                batch.push(head.without_cosignatures(&key));
+                taken.latest = taken.latest.max(seen.filter(|seen| *seen <= latest));
+            }
             Err(why) => {
-                result.error = Some(format!("{}: {why}", peer.location()));
-                return Ok(result);
-            }
-        };
-        result.heads_new = taken.new;
-        result.error = taken.complaint().map(|why| format!("{}: {why}", peer.location()));
-        if let Some(from) = part {
-            let note = format!(
-                "not all of the history of peer {} could be read: only what it first saw since {}",
-                text::quoted(peer.name()),
-                text::time(from)
-            );
-            self.summary.notes.push(note);
-        }
-        if result.error.is_none() && peer.has_since() {
-            // Also where it is earlier than before: the history began anew.
-            progress.since = if whole { taken.latest } else { taken.latest.max(progress.since) };
-            if whole || part.is_some() {
-                progress.whole = self.options.now.0;
+                taken.refused = taken.refused.saturating_add(1);
+                taken.first_refusal.get_or_insert_with(|| text::reason(&why.to_string()));
+                taken.given_up = taken.refused >= MAX_REFUSED;
             }
         }
-        Ok(result)
+        if taken.given_up {
+            break;
+        }
+        if batch.len() >= KEPT_AT_ONCE {
+            taken.new =
+                taken.new.saturating_add(kept::keep_all(cx, mirror, said, &batch, &Provenance::Peer)?);
+            batch.clear();
+            // Whoever asked to stop does not wait for the rest; the next audit reads it again.
+            if taken.new >= MAX_NEW || cx.is_stopped() {
+                taken.more = true;
+                return Ok(Ok(taken));
+            }
+        }
     }
-
-    /// Verifies and keeps. What the log did not sign is the peer's fault; so is a signature that two
-    /// implementations judge differently, which anybody could make.
-    fn take_heads(&mut self, bytes: &[u8]) -> Result<Result<Taken, String>, Fault> {
-        let heads = match read_heads(bytes) {
-            Ok(heads) => heads,
-            Err(error) => return Ok(Err(error.to_string())),
-        };
-        let key = self.policy.log_key.clone();
-        // A later time than now is a slip of somebody's clock, and would have us ask for nothing until then.
-        let latest = self.options.now.0.saturating_add(limits::CLOCK_SKEW_MS);
-        let (mut taken, mut batch) = (Taken::default(), Vec::new());
-        for (raw, seen) in heads {
-            taken.read = taken.read.saturating_add(1);
-            match Head::verify(raw.as_bytes(), &key) {
-                Ok(head) => {
-                    batch.push(head.without_cosignatures(&key));
-                    taken.latest = taken.latest.max(seen.filter(|seen| *seen <= latest));
-                }
-                Err(why) => {
-                    taken.refused = taken.refused.saturating_add(1);
-                    taken.first_refusal.get_or_insert_with(|| text::reason(&why.to_string()));
-                    taken.given_up = taken.refused >= MAX_REFUSED;
-                }
-            }
-            if taken.given_up {
-                break;
-            }
-            if batch.len() >= KEPT_AT_ONCE {
-                taken.new = taken.new.saturating_add(self.keep_all(&batch, &Provenance::Peer)?);
-                batch.clear();
-                // Whoever asked to stop does not wait for the rest; the next audit reads it again.
-                if taken.new >= MAX_NEW || self.options.stop.is_stopped() {
-                    taken.more = true;
-                    return Ok(Ok(taken));
-                }
-            }
-        }
-        taken.new = taken.new.saturating_add(self.keep_all(&batch, &Provenance::Peer)?);
-        Ok(Ok(taken))
-    }
+    taken.new = taken.new.saturating_add(kept::keep_all(cx, mirror, said, &batch, &Provenance::Peer)?);
+    Ok(Ok(taken))
 }
 
 impl Taken {

@@ -4,13 +4,17 @@
 //! not the same any more, the disk is at fault and not the log: the bundle is fetched again, and
 //! put back only if it hashes to what was proved.
 
-use super::commit::too_many;
+use super::context::Context;
+use super::fault::Fault;
+use super::mirrored::proved_root;
+use super::options::Options;
 use super::pipeline::in_order;
-use super::verifier::{Bundle, Outcome, Verifier, WIDTH, fetch_leaves, fold};
+use super::statements::Statements;
+use super::statements::too_many;
+use super::verifier::{Bundle, Outcome, Verifier, WIDTH};
 use super::writer::{Mode, Writer};
-use super::{Fault, Options, Run};
+use super::{confirm, decided};
 use crate::core::hash::Hash;
-use crate::core::tree::CompactRange;
 use crate::core::webauthn::KeyCache;
 use crate::mirror::{Mirror, MirrorError, Reader};
 use crate::source::{self, Leaves};
@@ -23,142 +27,93 @@ enum Stop {
     Told,
 }
 
-/// The proved root of the mirrored leaves of bundle `n`, of which there are `width`.
-pub(super) fn proved_root(mirror: &Mirror, n: u64, width: u64) -> Result<Hash, MirrorError> {
-    let damaged = |what: String| MirrorError::Damaged(mirror.path().to_owned(), what);
-    if width == WIDTH {
-        return mirror
-            .leaves()
-            .node(1, n)?
-            .ok_or_else(|| damaged(format!("the node of bundle {n} is missing")));
+/// Checks the entries between the checked and the verified cursor.
+pub(super) fn recheck(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
+    let (checked, verified) = (mirror.state().checked, mirror.state().verified);
+    if checked < verified {
+        cx.progress().begin("checking mirrored entries", verified.saturating_sub(checked));
+        let result = recheck_all(cx, mirror, said);
+        cx.progress().end();
+        result?;
     }
-    // The last bundle has no node of its own; its subtrees are the lowest hashes of the frontier.
-    let frontier = mirror.state().frontier().ok_or_else(|| damaged("its frontier is wrong".to_owned()))?;
-    let lowest = usize::try_from(width.count_ones()).unwrap_or(0);
-    let skip = frontier.hashes().len().saturating_sub(lowest);
-    let hashes: Vec<Hash> = frontier.hashes().iter().skip(skip).copied().collect();
-    let tail = CompactRange::from_parts(frontier.end().saturating_sub(width), frontier.end(), hashes);
-    Ok(tail.ok_or_else(|| damaged("its frontier is wrong".to_owned()))?.root())
+    // What was found of their times is found again before it could be withdrawn.
+    if mirror.state().checked == mirror.state().verified && decided::judge_decided(cx, mirror, said)? {
+        let withdrawn = withdraw_pending(mirror)?;
+        if withdrawn > 0 {
+            let note =
+                format!("{withdrawn} finding(s) made under other trust options do not hold under these");
+            said.note(note);
+        }
+    }
+    Ok(())
 }
 
-impl Run<'_> {
-    /// Checks the entries between the checked and the verified cursor.
-    pub(crate) fn recheck(&mut self) -> Result<(), Fault> {
-        let (checked, verified) = (self.mirror.state().checked, self.mirror.state().verified);
-        if checked < verified {
-            self.progress.begin("checking mirrored entries", verified.saturating_sub(checked));
-            let result = self.recheck_all();
-            self.progress.end();
-            result?;
-        }
-        // What was found of their times is found again before it could be withdrawn.
-        if self.mirror.state().checked == self.mirror.state().verified && self.judge_decided()? {
-            let withdrawn = self.withdraw_pending()?;
-            if withdrawn > 0 {
-                let note =
-                    format!("{withdrawn} finding(s) made under other trust options do not hold under these");
-                self.summary.notes.push(note);
+fn withdraw_pending(mirror: &mut Mirror) -> Result<u64, Fault> {
+    if !mirror.findings().has_pending()? {
+        return Ok(0);
+    }
+    Ok(mirror.transact(|mirror, _| mirror.findings_mut().withdraw_pending())?)
+}
+
+fn recheck_all(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
+    loop {
+        match recheck_pass(cx, mirror)? {
+            ControlFlow::Continue(()) => break,
+            ControlFlow::Break(Stop::Fault(fault)) => return Err(fault),
+            ControlFlow::Break(Stop::Enough(findings)) => {
+                said.incomplete(too_many(findings));
+                break;
             }
-        }
-        Ok(())
-    }
-
-    fn withdraw_pending(&mut self) -> Result<u64, Fault> {
-        if !self.mirror.findings().has_pending()? {
-            return Ok(0);
-        }
-        Ok(self.mirror.transact(|mirror, _| mirror.findings_mut().withdraw_pending())?)
-    }
-
-    fn recheck_all(&mut self) -> Result<(), Fault> {
-        loop {
-            match self.recheck_pass()? {
-                ControlFlow::Continue(()) => break,
-                ControlFlow::Break(Stop::Fault(fault)) => return Err(fault),
-                ControlFlow::Break(Stop::Enough(findings)) => {
-                    self.summary.incomplete.push(too_many(findings));
-                    break;
-                }
-                ControlFlow::Break(Stop::Told) => {
-                    self.summary.incomplete.push(source::Stop::MESSAGE.to_owned());
-                    break;
-                }
-                ControlFlow::Break(Stop::Damaged(n)) => self.repair(n)?,
+            ControlFlow::Break(Stop::Told) => {
+                said.incomplete(source::Stop::MESSAGE);
+                break;
             }
+            ControlFlow::Break(Stop::Damaged(n)) => confirm::repair(cx, mirror, said, n)?,
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    fn recheck_pass(&mut self) -> Result<ControlFlow<Stop>, Fault> {
-        let (checked, verified) = (self.mirror.state().checked, self.mirror.state().verified);
-        let verifier = Verifier { policy: self.policy, tree: None, size: verified, check_from: checked };
-        let expected = self.expected_roots(checked / WIDTH, verified)?;
-        let reader = || self.mirror.leaves().reader();
-        let readers: Vec<Reader> =
-            (0..self.options.workers.max(1)).map(|_| reader()).collect::<Result<_, MirrorError>>()?;
-        let readers = std::sync::Mutex::new(readers);
-        let options = self.options;
-        let progress = self.progress;
-        let mut writer = Writer::new(self.mirror, Mode::Mirrored, &self.options.now.1)?;
-        let base = checked / WIDTH;
-        let flow = in_order(
-            base..verified.div_ceil(WIDTH),
-            self.options.workers,
-            || {
-                let reader = readers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
-                (reader, KeyCache::default())
-            },
-            |n, (reader, keys)| {
-                let outcome = outcome_from_mirror(&verifier, reader.as_ref(), n, base, &expected, keys);
-                let weight = outcome.as_ref().map_or(0, Outcome::weight);
-                (outcome, weight)
-            },
-            |n, outcome| {
-                progress.advance(WIDTH);
-                take(n, outcome, &mut writer, options)
-            },
-        );
-        if !matches!(flow, ControlFlow::Break(Stop::Fault(_))) {
-            writer.flush()?;
-        }
-        Ok(flow)
+fn recheck_pass(cx: &Context<'_>, mirror: &mut Mirror) -> Result<ControlFlow<Stop>, Fault> {
+    let (checked, verified) = (mirror.state().checked, mirror.state().verified);
+    let verifier = Verifier { policy: cx.policy(), tree: None, size: verified, check_from: checked };
+    let expected = expected_roots(mirror, checked / WIDTH, verified)?;
+    let reader = || mirror.leaves().reader();
+    let readers: Vec<Reader> =
+        (0..cx.options().workers.max(1)).map(|_| reader()).collect::<Result<_, MirrorError>>()?;
+    let readers = std::sync::Mutex::new(readers);
+    let options = cx.options();
+    let progress = cx.progress();
+    let mut writer = Writer::new(mirror, Mode::Mirrored, cx.now_text())?;
+    let base = checked / WIDTH;
+    let flow = in_order(
+        base..verified.div_ceil(WIDTH),
+        cx.options().workers,
+        || {
+            let reader = readers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+            (reader, KeyCache::default())
+        },
+        |n, (reader, keys)| {
+            let outcome = outcome_from_mirror(&verifier, reader.as_ref(), n, base, &expected, keys);
+            let weight = outcome.as_ref().map_or(0, Outcome::weight);
+            (outcome, weight)
+        },
+        |n, outcome| {
+            progress.advance(WIDTH);
+            take(n, outcome, &mut writer, options)
+        },
+    );
+    if !matches!(flow, ControlFlow::Break(Stop::Fault(_))) {
+        writer.flush()?;
     }
+    Ok(flow)
+}
 
-    /// 32 bytes a bundle: 4 MB for a log of 32 million entries.
-    fn expected_roots(&self, from: u64, verified: u64) -> Result<Vec<Hash>, Fault> {
-        let width = |n: u64| verified.saturating_sub(n.saturating_mul(WIDTH)).min(WIDTH);
-        let roots = (from..verified.div_ceil(WIDTH)).map(|n| proved_root(self.mirror, n, width(n)));
-        Ok(roots.collect::<Result<Vec<Hash>, MirrorError>>()?)
-    }
-
-    /// Fetches a damaged bundle again and puts it back if it is what was proved.
-    pub(super) fn repair(&mut self, n: u64) -> Result<(), Fault> {
-        let first = n.saturating_mul(WIDTH);
-        let width = self.mirror.state().verified.saturating_sub(first).min(WIDTH);
-        let expected = proved_root(self.mirror, n, width)?;
-        let damaged = |why: &str| {
-            let last = first.saturating_add(width).saturating_sub(1);
-            let why = format!("the mirrored entries {first} to {last} are not what was stored, {why}");
-            Fault::Mirror(MirrorError::Damaged(self.mirror.path().to_owned(), why))
-        };
-        let Some(source) = self.source else { return Err(damaged("and there is no log to fetch them from")) };
-        let width = u16::try_from(width).unwrap_or(256);
-        let leaves =
-            fetch_leaves(source, n, width).map_err(|_| damaged("and the log does not serve them now"))?;
-        let root = fold(&leaves).map_err(|_| damaged("and what the log serves could not be folded"))?.1;
-        if root != expected {
-            return Err(damaged("and what the log serves in their place was not proved before"));
-        }
-        self.mirror.transact(|mirror, _| {
-            (first..).zip(&leaves).try_for_each(|(index, leaf)| mirror.leaves_mut().put(index, leaf))
-        })?;
-        let last = first.saturating_add(u64::from(width)).saturating_sub(1);
-        self.summary.faults.push(format!(
-            "the mirrored entries {first} to {last} were damaged on this disk; they were fetched again and are now \
-             what was proved before. Check the disk, then run again with --full"
-        ));
-        Ok(())
-    }
+/// 32 bytes a bundle: 4 MB for a log of 32 million entries.
+fn expected_roots(mirror: &Mirror, from: u64, verified: u64) -> Result<Vec<Hash>, Fault> {
+    let width = |n: u64| verified.saturating_sub(n.saturating_mul(WIDTH)).min(WIDTH);
+    let roots = (from..verified.div_ceil(WIDTH)).map(|n| proved_root(mirror, n, width(n)));
+    Ok(roots.collect::<Result<Vec<Hash>, MirrorError>>()?)
 }
 
 fn outcome_from_mirror(

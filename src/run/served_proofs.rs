@@ -6,7 +6,7 @@
 //! become proved batch by batch, and an interrupted audit goes on where it stopped. A proof that fails
 //! shows nothing: then all entries are folded first, and judged by their root alone.
 
-use super::answers::{Answer, judged};
+use super::answer::{Answer, judged};
 use crate::core::hash::Hash;
 use crate::core::proof::{ConsistencyProof, verify_consistency};
 use crate::core::tree::CompactRange;

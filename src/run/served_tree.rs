@@ -5,7 +5,7 @@
 //! bundle of entries can be authenticated the moment it arrives, nothing is stored before it is,
 //! and the whole needs a few tiles of memory for a tree of any size (C2SP tlog-tiles).
 
-use super::answers::Answer;
+use super::answer::Answer;
 use crate::core::hash::Hash;
 use crate::core::tile::{TilePath, parse_tile};
 use crate::core::tree::CompactRange;

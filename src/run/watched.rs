@@ -6,12 +6,13 @@
 //! be checked again. It goes by what is kept of checked entries; checking these again
 //! (`--full`, other trust options) makes no rule look again.
 
-use super::{Fault, Run};
+use super::context::Context;
+use super::fault::Fault;
+use super::statements::Statements;
 use crate::audit::finding::Finding;
 use crate::audit::watch_list::{Facts, Memory, Rule};
 use crate::core::hash::Hash;
 use crate::mirror::{Looked, Mirror};
-use crate::source::Stop;
 use std::collections::BTreeMap;
 
 /// Entries that are looked at in one transaction.
@@ -30,6 +31,15 @@ struct Watcher<'r> {
     looked: Looked,
     kept: u64,
     beyond: Option<Beyond>,
+}
+
+/// Hits of all rules; none where the rules were not done looking.
+#[derive(Default)]
+pub(super) struct Hits {
+    /// Those that are kept.
+    pub kept: u64,
+    /// Of these, those that nobody was told of before.
+    pub new: u64,
 }
 
 /// Hits that are not kept one by one.
@@ -73,81 +83,75 @@ impl Watcher<'_> {
     }
 }
 
-impl<'a> Run<'a> {
-    /// Has these rules look at what the run checks.
-    pub fn watching(self, rules: &'a [Rule]) -> Run<'a> {
-        Run { rules, ..self }
+/// Notes the rules that this mirror does not know yet. Before entries are forgotten or come in.
+pub(super) fn note_rules(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
+    if cx.options().full && mirror.transact(|mirror, _| mirror.watch_rules_mut().forget_damaged())? {
+        let note = "how far watch rules had looked was damaged on this disk: they look at all entries again, and so do \
+                    rules that come back later or are new";
+        said.note(note);
     }
+    let begin = if mirror.watch_rules().has_forgotten()? { 0 } else { mirror.state().verified };
+    let mut new = BTreeMap::new();
+    for rule in cx.rules() {
+        let digest = rule.digest();
+        if mirror.watch_rules().get(&digest)?.is_none() {
+            let next = if rule.past { 0 } else { begin };
+            new.insert(digest.0, Looked { next, memory: Memory::default() });
+        }
+    }
+    if new.is_empty() {
+        return Ok(());
+    }
+    Ok(mirror.transact(|mirror, _| {
+        new.iter().try_for_each(|(digest, looked)| mirror.watch_rules_mut().put(&Hash(*digest), looked))
+    })?)
+}
 
-    /// Notes the rules that this mirror does not know yet. Before entries are forgotten or come in.
-    pub(super) fn note_rules(&mut self) -> Result<(), Fault> {
-        if self.options.full && self.mirror.transact(|mirror, _| mirror.watch_rules_mut().forget_damaged())? {
-            let note = "how far watch rules had looked was damaged on this disk: they look at all entries again, and so do \
-                        rules that come back later or are new";
-            self.summary.notes.push(note.to_owned());
-        }
-        let begin = if self.mirror.watch_rules().has_forgotten()? { 0 } else { self.mirror.state().verified };
-        let mut new = BTreeMap::new();
-        for rule in self.rules {
-            let digest = rule.digest();
-            if self.mirror.watch_rules().get(&digest)?.is_none() {
-                let next = if rule.past { 0 } else { begin };
-                new.insert(digest.0, Looked { next, memory: Memory::default() });
-            }
-        }
-        if new.is_empty() {
-            return Ok(());
-        }
-        Ok(self.mirror.transact(|mirror, _| {
-            new.iter().try_for_each(|(digest, looked)| mirror.watch_rules_mut().put(&Hash(*digest), looked))
-        })?)
+/// Lets the rules look at what was checked.
+pub(super) fn watch(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<Hits, Fault> {
+    let mut watchers = Vec::new();
+    for rule in cx.rules() {
+        let digest = rule.digest();
+        let looked = mirror.watch_rules().get(&digest)?.unwrap_or_default();
+        watchers.push(Watcher { rule, digest, looked, kept: 0, beyond: None });
     }
+    let checked = mirror.state().checked;
+    while let Some(begin) = watchers.iter().map(|w| w.looked.next).min().filter(|next| *next < checked) {
+        if cx.is_stopped() {
+            said.stopped();
+            return Ok(Hits::default());
+        }
+        let batch = mirror.entries().facts(begin, begin.saturating_add(BATCH).min(checked))?;
+        watch_batch(cx, mirror, &mut watchers, &batch)?;
+    }
+    count_hits(mirror)
+}
 
-    /// Lets the rules look at what was checked.
-    pub(super) fn watch(&mut self) -> Result<(), Fault> {
-        let mut watchers = Vec::new();
-        for rule in self.rules {
-            let digest = rule.digest();
-            let looked = self.mirror.watch_rules().get(&digest)?.unwrap_or_default();
-            watchers.push(Watcher { rule, digest, looked, kept: 0, beyond: None });
+fn watch_batch(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    watchers: &mut [Watcher<'_>],
+    batch: &[Facts],
+) -> Result<(), Fault> {
+    let mut found = Vec::new();
+    let mut moved = Vec::new();
+    for watcher in watchers {
+        let before = watcher.looked.next;
+        found.extend(watcher.look_at_all(batch, mirror)?);
+        if watcher.looked.next > before {
+            moved.push((watcher.digest, &watcher.looked));
         }
-        let checked = self.mirror.state().checked;
-        while let Some(begin) = watchers.iter().map(|w| w.looked.next).min().filter(|next| *next < checked) {
-            if self.options.stop.is_stopped() {
-                let said = Stop::MESSAGE.to_owned();
-                if !self.summary.incomplete.contains(&said) {
-                    self.summary.incomplete.push(said);
-                }
-                return Ok(());
-            }
-            let batch = self.mirror.entries().facts(begin, begin.saturating_add(BATCH).min(checked))?;
-            self.watch_batch(&mut watchers, &batch)?;
-        }
-        self.count_hits()
     }
+    let now = cx.now_text();
+    Ok(mirror.transact(|mirror, _| {
+        found.iter().try_for_each(|finding| mirror.findings_mut().put(finding, now))?;
+        moved.iter().try_for_each(|(digest, looked)| mirror.watch_rules_mut().put(digest, looked))
+    })?)
+}
 
-    fn watch_batch(&mut self, watchers: &mut [Watcher<'_>], batch: &[Facts]) -> Result<(), Fault> {
-        let mut found = Vec::new();
-        let mut moved = Vec::new();
-        for watcher in watchers {
-            let before = watcher.looked.next;
-            found.extend(watcher.look_at_all(batch, self.mirror)?);
-            if watcher.looked.next > before {
-                moved.push((watcher.digest, &watcher.looked));
-            }
-        }
-        let now = &self.options.now.1;
-        Ok(self.mirror.transact(|mirror, _| {
-            found.iter().try_for_each(|finding| mirror.findings_mut().put(finding, now))?;
-            moved.iter().try_for_each(|(digest, looked)| mirror.watch_rules_mut().put(digest, looked))
-        })?)
-    }
-
-    /// Counts the hits that nobody was told of: also those of a run that was killed after it kept them. That they are
-    /// told is noted by who told.
-    fn count_hits(&mut self) -> Result<(), Fault> {
-        self.summary.hits = self.mirror.findings().hits()?;
-        self.summary.hits_new = self.summary.hits.saturating_sub(self.mirror.watch_rules().hits_told()?);
-        Ok(())
-    }
+/// Counts the hits that nobody was told of: also those of a run that was killed after it kept them. That they are
+/// told is noted by who told.
+fn count_hits(mirror: &Mirror) -> Result<Hits, Fault> {
+    let kept = mirror.findings().hits()?;
+    Ok(Hits { kept, new: kept.saturating_sub(mirror.watch_rules().hits_told()?) })
 }

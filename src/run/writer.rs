@@ -3,7 +3,7 @@
 //! The cursors move in the same transaction as the rows they speak of, so whatever moment a crash
 //! picks, the mirror is at the end of some batch.
 
-use super::Fault;
+use super::fault::Fault;
 use super::verifier::{Bundle, TileCheck, WIDTH};
 use crate::audit::across::{Memory as _, Repeat, Sighting, check_key_use, remember_key_use, repeat_finding};
 use crate::audit::entries::{CheckedEntry, has_value};

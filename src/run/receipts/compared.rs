@@ -11,7 +11,8 @@ use crate::audit::heads::contradictions;
 use crate::core::evidence::{EvidenceError, Kind};
 use crate::core::head::Head;
 use crate::mirror::MirrorError;
-use crate::run::history::{evidence_nodes, mirrored_range};
+use crate::run::contradiction::evidence_nodes;
+use crate::run::mirrored::mirrored_range;
 
 impl Mirrored<'_> {
     /// What the mirror has to say about a receipt from the log.

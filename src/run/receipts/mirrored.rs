@@ -15,7 +15,7 @@ use crate::core::proof::{InclusionProof, ProveError, prove_inclusion, verify_inc
 use crate::core::receipt::Receipt;
 use crate::core::text::{escape, quoted};
 use crate::mirror::{Mirror, MirrorError};
-use crate::run::history::mirrored_range;
+use crate::run::mirrored::mirrored_range;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::ops::Range;

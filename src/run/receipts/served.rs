@@ -13,7 +13,7 @@ use crate::core::limits::TILE_WIDTH;
 use crate::core::proof::{ProveError, prove_inclusion};
 use crate::core::receipt::Receipt;
 use crate::core::text::{escape, quoted, reason};
-use crate::run::answers::Answer;
+use crate::run::answer::Answer;
 use crate::run::served_tree::{ServedTree, TreeError};
 use crate::run::verifier::WIDTH;
 use crate::source::{FetchError, LogApi, LogSource};

@@ -1,0 +1,96 @@
+//! What every phase of a run reads and none changes.
+
+use super::options::Options;
+use super::progress::Progress;
+use crate::audit::policy::Policy;
+use crate::audit::watch_list::Rule;
+use crate::core::head::LogKey;
+use crate::source::{LogSource, Peer, Stop};
+
+/// The log, the policy and the options of one run.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    source: Option<&'a dyn LogSource>,
+    policy: &'a Policy,
+    options: &'a Options,
+    progress: &'a dyn Progress,
+    peers: &'a [Peer],
+    rules: &'a [Rule],
+}
+
+impl<'a> Context<'a> {
+    /// A run without peers and watch rules.
+    pub(super) fn new(
+        source: Option<&'a dyn LogSource>,
+        policy: &'a Policy,
+        options: &'a Options,
+        progress: &'a dyn Progress,
+    ) -> Context<'a> {
+        Context { source, policy, options, progress, peers: &[], rules: &[] }
+    }
+
+    /// The same run, with these peers.
+    pub(super) fn with_peers(self, peers: &'a [Peer]) -> Context<'a> {
+        Context { peers, ..self }
+    }
+
+    /// The same run, with these watch rules.
+    pub(super) fn with_rules(self, rules: &'a [Rule]) -> Context<'a> {
+        Context { rules, ..self }
+    }
+
+    /// The log. Without one, only what the mirror holds can be checked.
+    pub(super) fn source(&self) -> Option<&'a dyn LogSource> {
+        self.source
+    }
+
+    /// What the user trusts.
+    pub(super) fn policy(&self) -> &'a Policy {
+        self.policy
+    }
+
+    /// The log's pinned key.
+    pub(super) fn key(&self) -> &'a LogKey {
+        &self.policy.log_key
+    }
+
+    /// What the run is asked to do.
+    pub(super) fn options(&self) -> &'a Options {
+        self.options
+    }
+
+    /// Where progress is shown.
+    pub(super) fn progress(&self) -> &'a dyn Progress {
+        self.progress
+    }
+
+    /// Others whose heads are compared with the log's.
+    pub(super) fn peers(&self) -> &'a [Peer] {
+        self.peers
+    }
+
+    /// Watch rules.
+    pub(super) fn rules(&self) -> &'a [Rule] {
+        self.rules
+    }
+
+    /// The time of the run, in Unix milliseconds.
+    pub(super) fn now(&self) -> u64 {
+        self.options.now.0
+    }
+
+    /// The time of the run, as RFC 3339.
+    pub(super) fn now_text(&self) -> &'a str {
+        &self.options.now.1
+    }
+
+    /// The switch that ends the run early.
+    pub(super) fn stop(&self) -> &'a Stop {
+        &self.options.stop
+    }
+
+    /// Whether the run is to end early.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.options.stop.is_stopped()
+    }
+}

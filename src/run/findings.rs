@@ -1,0 +1,85 @@
+//! Findings, recorded in the mirror and ended there, each in a transaction of its own.
+
+use super::context::Context;
+use super::fault::Fault;
+use super::statements::Statements;
+use crate::audit::finding::Finding;
+use crate::audit::subject::Subject;
+use crate::core::finding::Code;
+use crate::mirror::{Mirror, StoredFinding};
+
+/// Records a finding, in a transaction of its own.
+pub(super) fn record(cx: &Context<'_>, mirror: &mut Mirror, finding: &Finding) -> Result<(), Fault> {
+    let now = cx.now_text();
+    Ok(mirror.transact(|mirror, _| mirror.findings_mut().put(finding, now))?)
+}
+
+pub(super) fn record_of_log(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    code: Code,
+    subject: Subject,
+    message: impl Into<String>,
+) -> Result<(), Fault> {
+    record(cx, mirror, &Finding::of_log(code, subject, message))
+}
+
+/// Ends a finding about how the log serves.
+pub(super) fn end(cx: &Context<'_>, mirror: &mut Mirror, finding: &Finding) -> Result<(), Fault> {
+    let now = cx.now_text();
+    Ok(mirror.transact(|mirror, _| mirror.findings_mut().end(finding, now))?)
+}
+
+pub(super) fn end_of(cx: &Context<'_>, mirror: &mut Mirror, code: Code) -> Result<(), Fault> {
+    for stored in mirror.findings().standing()? {
+        if stored.finding.code == code {
+            end(cx, mirror, &stored.finding)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn end_about(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    code: Code,
+    subject: &Subject,
+) -> Result<(), Fault> {
+    for stored in mirror.findings().standing()? {
+        if stored.finding.code == code && stored.finding.subject == *subject {
+            end(cx, mirror, &stored.finding)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the findings about answers to exactly this question.
+pub(super) fn end_of_subject(cx: &Context<'_>, mirror: &mut Mirror, subject: &Subject) -> Result<(), Fault> {
+    for stored in mirror.findings().standing()? {
+        if stored.finding.subject == *subject {
+            end(cx, mirror, &stored.finding)?;
+        }
+    }
+    Ok(())
+}
+
+/// Withdraws findings that this run does not judge, as nobody asks for it any more, and says so: that is no end.
+pub(super) fn withdraw_unjudged(
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    code: Code,
+    subject: Option<&Subject>,
+    why: &str,
+) -> Result<(), Fault> {
+    let stands = |stored: &StoredFinding| {
+        stored.finding.code == code && subject.is_none_or(|subject| stored.finding.subject == *subject)
+    };
+    if !mirror.findings().standing()?.iter().any(stands) {
+        return Ok(());
+    }
+    mirror.transact(|mirror, _| mirror.findings_mut().withdraw_unjudged(code, subject))?;
+    said.note(format!(
+        "an earlier finding of {code} is withdrawn, and nobody knows whether it still holds: {why}"
+    ));
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! Whether the mirrored entries are to be checked again.
+
+use super::confirm;
+use super::confirm::Rehashed;
+use super::context::Context;
+use super::fault::Fault;
+use super::statements::Statements;
+use crate::mirror::Mirror;
+
+/// Under another policy, by another version's checks, or with `--full`, every entry is to be checked again.
+pub(super) fn prepare_checks(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    said: &mut Statements,
+    rehashed: &mut Rehashed,
+) -> Result<(), Fault> {
+    let policy = cx.policy().entry_fingerprint().to_string();
+    let state = mirror.state();
+    let stop = cx.stop();
+    if cx.options().full && !mirror.check_integrity(&|| stop.is_stopped())? {
+        return Err(Fault::Stopped);
+    }
+    let changed = state.entry_policy != policy;
+    if !(changed || cx.options().full) {
+        return Ok(());
+    }
+    if changed && state.entry_policy.is_empty() && state.verified > 0 {
+        let note = "the mirror was written by an earlier version: its entries are hashed and checked again";
+        said.note(note);
+        confirm::confirm_mirror(cx, mirror, said, rehashed)?;
+    } else if changed && state.checked > 0 {
+        let note = "the trust options or the checks of this program changed since the last run: all entries are checked \
+                    again";
+        said.note(note);
+    }
+    mirror.transact(|mirror, state| {
+        state.entry_policy = policy;
+        mirror.forget_checks(state)
+    })?;
+    if cx.options().full {
+        mirror.check_tables()?;
+    }
+    Ok(())
+}
+
+/// With `--full`: every head is compared again, and the log's list of heads is read again.
+pub(super) fn forget_compared(mirror: &mut Mirror) -> Result<(), Fault> {
+    Ok(mirror.transact(|mirror, state| {
+        state.listed_until = 0;
+        mirror.heads_mut().forget_listed()?;
+        mirror.heads_mut().forget_compared(state)
+    })?)
+}
