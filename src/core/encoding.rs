@@ -1,17 +1,20 @@
 //! The strict text encodings of specification section 1.
 //!
-//! One text per value: lowercase hex of the exact length, base64url without padding, standard
-//! base64 with padding, unused trailing bits zero. A lenient decoder would let two texts stand for
-//! one value, and then what was signed and what was compared could differ.
+//! Each value has one text: lowercase hex of the exact length, base64url without padding, standard base64 with padding,
+//! unused trailing bits zero. With a lenient decoder two texts could mean one value, and the signed bytes could differ from
+//! the compared ones.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 /// Lowercase hex of `bytes`.
 pub fn encode_hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digit = |value: u8| DIGITS.get(usize::from(value & 15)).copied().unwrap_or('0');
+    // 0 to 9 follow '0', and 10 to 15 follow 'a': neither sum passes 'f'.
+    let digit = |value: u8| match value & 15 {
+        value @ 0..10 => char::from(b'0'.wrapping_add(value)),
+        value => char::from(b'a'.wrapping_add(value.wrapping_sub(10))),
+    };
+    // The capacity is a hint.
     let mut out = String::with_capacity(bytes.len().saturating_mul(2));
     for byte in bytes {
         out.push(digit(byte >> 4));

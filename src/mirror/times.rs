@@ -7,7 +7,7 @@ use super::write::int;
 use super::{Mirror, Result, StoredHead};
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
-use crate::core::limits::SIGNERS_CLOCKS_MS;
+use crate::core::limits::MAX_SIGNER_SKEW_MS;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
@@ -118,7 +118,7 @@ impl Mirror {
         for side in [Side::Smaller, Side::Larger] {
             let worst = self.sweep(sths, side, Wanted::Worst)?;
             let is_wide = |(_, time): &(u64, u64), worst: &Option<(u64, u64)>| {
-                worst.is_some_and(|(_, other)| other.abs_diff(*time) > SIGNERS_CLOCKS_MS)
+                worst.is_some_and(|(_, other)| other.abs_diff(*time) > MAX_SIGNER_SKEW_MS)
             };
             let near = match sths.iter().zip(&worst).any(|(sth, worst)| is_wide(sth, worst)) {
                 true => self.sweep(sths, side, Wanted::Nearest)?,

@@ -15,7 +15,7 @@ use super::verifier::{Outcome, Verifier, WIDTH, fetch_end, fetch_leaves};
 use super::writer::{Mode, Writer};
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
-use crate::core::evidence::Kind;
+use crate::core::evidence::EvidenceKind;
 use crate::core::finding::Code;
 use crate::core::head::Head;
 use crate::core::tree::CompactRange;
@@ -166,7 +166,7 @@ impl Run<'_> {
                 Ok(nodes) => nodes,
                 Err(error) => return Ok(Compared::TreeLost(error)),
             };
-            self.report_contradiction(Kind::InconsistentHeads, other, head, Some(&nodes))?;
+            self.report_contradiction(EvidenceKind::InconsistentHeads, other, head, Some(&nodes))?;
             contradicted = true;
         }
         let verified = self.mirror.state().verified;

@@ -6,7 +6,7 @@ use super::pipeline::in_order;
 use super::served_tree::TreeError;
 use super::verifier::{Outcome, TileDoubt, Verifier, WIDTH, fetch_leaves, fold};
 use super::{Fault, Run};
-use crate::core::evidence::Kind;
+use crate::core::evidence::EvidenceKind;
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, LeafHash};
 use crate::core::head::Head;
@@ -157,7 +157,7 @@ impl Run<'_> {
             let ranges = consistency_ranges(kept.size(), head.size()).unwrap_or_default();
             match self.refold(source, head.size(), ranges)? {
                 Refold::Folded(nodes, root) if root == head.root() => {
-                    self.report_contradiction(Kind::InconsistentHeads, &kept, head, Some(&nodes))?;
+                    self.report_contradiction(EvidenceKind::InconsistentHeads, &kept, head, Some(&nodes))?;
                     self.mark_head(head, HeadStatus::Contradicted)?;
                     return Ok(true);
                 }

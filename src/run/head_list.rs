@@ -13,7 +13,7 @@ use super::{Fault, Run};
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::{Head, HeadError};
-use crate::core::limits::{HEADS_PAGE, SIGNERS_CLOCKS_MS};
+use crate::core::limits::{HEADS_PAGE, MAX_SIGNER_SKEW_MS};
 use crate::core::text;
 use crate::mirror::{Provenance, StoredHead};
 use crate::source::{FetchError, LogApi};
@@ -89,7 +89,7 @@ impl Run<'_> {
     /// Where to begin: where the last run stopped, but for what another signer may have dated earlier since; or before
     /// the oldest of many that were never seen.
     fn listing_start(&self) -> Result<u64, Fault> {
-        let until = self.mirror.state().listed_until.saturating_sub(SIGNERS_CLOCKS_MS);
+        let until = self.mirror.state().listed_until.saturating_sub(MAX_SIGNER_SKEW_MS);
         let (unlisted, oldest) = self.mirror.unlisted_until(until)?;
         let many = unlisted > LOOKUPS as u64;
         Ok(if many { until.min(oldest.saturating_sub(1)) } else { until })
@@ -231,7 +231,7 @@ impl Run<'_> {
     fn report_missing(&mut self, stored: &StoredHead) -> Result<(), Fault> {
         let head = &stored.head;
         let time = head.timestamp().unwrap_or(0);
-        let passed = self.mirror.state().listed_until.saturating_sub(SIGNERS_CLOCKS_MS) >= time;
+        let passed = self.mirror.state().listed_until.saturating_sub(MAX_SIGNER_SKEW_MS) >= time;
         if passed || !self.is_recent(stored) {
             self.summary.tally.record("head-list", false);
             let message = format!(

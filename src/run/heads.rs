@@ -3,7 +3,7 @@
 
 use super::{Fault, Run};
 use crate::audit::heads::{contradictions, disorder};
-use crate::core::evidence::Kind;
+use crate::core::evidence::EvidenceKind;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadError, HeadFormat};
 use crate::core::{limits, text};
@@ -305,7 +305,7 @@ impl Run<'_> {
                 self.report_contradiction(kind, head, &other.head, None)?;
             }
             let by = disorder(head, &other.head);
-            if by <= limits::SIGNERS_CLOCKS_MS && by > widest.as_ref().map_or(0, |(by, ..)| *by) {
+            if by <= limits::MAX_SIGNER_SKEW_MS && by > widest.as_ref().map_or(0, |(by, ..)| *by) {
                 widest = Some((by, head.clone(), other.head));
             }
         }
@@ -345,10 +345,10 @@ fn candidates(served: Vec<Head>) -> Vec<Head> {
 }
 
 /// The finding code of a contradiction.
-pub(crate) fn code_of(kind: Kind) -> Code {
+pub(crate) fn code_of(kind: EvidenceKind) -> Code {
     match kind {
-        Kind::SameSizeFork => Code::SameSizeFork,
-        Kind::InconsistentHeads => Code::InconsistentHeads,
-        Kind::SthTimeContradiction => Code::SthTimeContradiction,
+        EvidenceKind::SameSizeFork => Code::SameSizeFork,
+        EvidenceKind::InconsistentHeads => Code::InconsistentHeads,
+        EvidenceKind::SthTimeContradiction => Code::SthTimeContradiction,
     }
 }

@@ -22,7 +22,7 @@ use super::served_tree::{ServedTree, TreeError};
 use super::verifier::WIDTH;
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
-use crate::core::evidence::Kind;
+use crate::core::evidence::EvidenceKind;
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::Head;
@@ -238,7 +238,7 @@ impl Run<'_> {
         match twice(&mut prove) {
             Ok(None) => Ok(Link::Proved),
             Ok(Some(nodes)) => {
-                self.report_contradiction(Kind::InconsistentHeads, other, head, Some(&nodes))?;
+                self.report_contradiction(EvidenceKind::InconsistentHeads, other, head, Some(&nodes))?;
                 Ok(Link::Contradicted)
             }
             Err(TreeError::Fetch(cause)) => Ok(Link::Unknown(cause)),
@@ -329,7 +329,7 @@ impl Run<'_> {
             Answer::Missing(_) => None,
         };
         if let Some(nodes) = against {
-            self.report_contradiction(Kind::InconsistentHeads, other, head, Some(&nodes))?;
+            self.report_contradiction(EvidenceKind::InconsistentHeads, other, head, Some(&nodes))?;
             return Ok(Link::Contradicted);
         }
         self.record_answer(Question::Consistency(other.size(), head.size()), &answer)?;

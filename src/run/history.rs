@@ -9,7 +9,7 @@ use super::served_tree::fold_range;
 use super::verifier::WIDTH;
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
-use crate::core::evidence::{self, EvidenceError, Kind};
+use crate::core::evidence::{self, EvidenceError, EvidenceKind};
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, empty_root, leaf_hash, sha256};
 use crate::core::head::Head;
@@ -127,7 +127,7 @@ impl Run<'_> {
             Some(StoredHead { head: larger, .. }) if head.size() > 0 => {
                 let nodes =
                     evidence_nodes(head.size(), larger.size(), |range| mirrored_range(self.mirror, range))?;
-                self.report_contradiction(Kind::InconsistentHeads, head, &larger, Some(&nodes))?;
+                self.report_contradiction(EvidenceKind::InconsistentHeads, head, &larger, Some(&nodes))?;
             }
             // Two signed trees of one size were reported as what they are.
             _ if self.is_forked(head, &root)? => {}
@@ -153,7 +153,7 @@ impl Run<'_> {
     /// verify, nothing is reported: then the fault is ours.
     pub(crate) fn report_contradiction(
         &mut self,
-        kind: Kind,
+        kind: EvidenceKind,
         a: &Head,
         b: &Head,
         nodes: Option<&[Hash]>,
@@ -165,8 +165,7 @@ impl Run<'_> {
         let source = self.source.map_or_else(|| "heads import".to_owned(), |source| source.location());
         let context =
             [("observer", observer), ("observedAt", self.options.now.1.clone()), ("source", source)];
-        let bytes = evidence::make(kind, [a, b], nodes, &context);
-        let proved = match evidence::verify(&bytes, &self.policy.log_key) {
+        let (bytes, proved) = match evidence::prove(kind, [a, b], nodes, &context, &self.policy.log_key) {
             Ok(proved) => proved,
             Err(EvidenceError::Disagreement(what)) => return Err(Fault::Disagreement(what)),
             Err(error) => {
@@ -184,7 +183,7 @@ impl Run<'_> {
     }
 
     /// Whether so many proofs of this kind stand, this one not among them, that it is not written down any more.
-    fn is_proved_enough(&mut self, kind: Kind, a: &Head, b: &Head) -> Result<bool, Fault> {
+    fn is_proved_enough(&mut self, kind: EvidenceKind, a: &Head, b: &Head) -> Result<bool, Fault> {
         let code = code_of(kind);
         let known = Finding::of_log(code, contradiction_subject((a, b)), "");
         if self.mirror.standing_of(code)? < MAX_PROOFS || self.mirror.stands(&known)? {
@@ -201,7 +200,12 @@ impl Run<'_> {
 
     /// One file for one contradiction: its name comes from the two statements, and a file that is
     /// there already (with an earlier observation in it) is kept, if it still proves the same.
-    fn save_evidence(&self, kind: Kind, heads: (&Head, &Head), bytes: &[u8]) -> Result<PathBuf, Fault> {
+    fn save_evidence(
+        &self,
+        kind: EvidenceKind,
+        heads: (&Head, &Head),
+        bytes: &[u8],
+    ) -> Result<PathBuf, Fault> {
         let name = sha256(contradiction_subject(heads).as_bytes()).to_string();
         let short: String = name.chars().take(16).collect();
         let path = self.options.evidence_dir.join(format!("misbehaviour-{}-{short}.json", kind.as_str()));

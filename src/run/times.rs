@@ -1,14 +1,14 @@
 //! What earlier versions said of the times of STHs, judged again.
 //!
 //! They took any STH that is later than one of a larger size for a contradiction. Two signers whose clocks differ sign
-//! that honestly, so up to [`limits::SIGNERS_CLOCKS_MS`] it is `sth-time-disorder` (specification section 10), and what
+//! that honestly, so up to [`limits::MAX_SIGNER_SKEW_MS`] it is `sth-time-disorder` (specification section 10), and what
 //! was a contradiction by less ends. They also compared neighbours alone, which finds that something is out of order,
 //! but not by how much: so wherever they found something, all heads are held against each other again.
 
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
 use crate::audit::heads::disorder;
-use crate::core::evidence::{self, Kind};
+use crate::core::evidence::{self, EvidenceKind};
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::limits;
@@ -48,12 +48,12 @@ impl Run<'_> {
         match disorder(&smaller, &larger) {
             // One of its heads is no longer kept, as in a mirror that was made again: what was proved stands.
             0 => Ok(()),
-            by if by <= limits::SIGNERS_CLOCKS_MS => {
+            by if by <= limits::MAX_SIGNER_SKEW_MS => {
                 self.report_disorder(&smaller, &larger)?;
                 self.end_finding(finding)
             }
             _ if self.is_disproved(finding) => {
-                self.report_contradiction(Kind::SthTimeContradiction, &smaller, &larger, None)
+                self.report_contradiction(EvidenceKind::SthTimeContradiction, &smaller, &larger, None)
             }
             _ => Ok(()),
         }

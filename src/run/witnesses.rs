@@ -7,7 +7,7 @@
 use super::{Fault, Run};
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadFormat};
-use crate::core::tlog_policy::{CosignError, Cosigned, Fresh, TlogPolicy};
+use crate::core::tlog_policy::{CosignError, FreshnessWindow, QuorumResult, TlogPolicy};
 use crate::core::{limits, text};
 
 /// What `head-stale` is about where it is not the STH's own time.
@@ -16,7 +16,7 @@ const COSIGNATURES: &str = "cosignatures";
 impl Run<'_> {
     /// Whether a line of this checkpoint says that it is by a witness, and is not.
     pub(super) fn is_forged(&self, checkpoint: &[u8]) -> bool {
-        let judged = self.policy.quorum().map(|policy| policy.judge(checkpoint, None));
+        let judged = self.policy.quorum().map(|policy| policy.check_cosignatures(checkpoint, None));
         matches!(judged, Some(Err(CosignError::BadCosignature { .. })))
     }
 
@@ -41,7 +41,7 @@ impl Run<'_> {
             );
             return Ok(None);
         };
-        let cosigned = match policy.judge(checkpoint.raw().as_bytes(), self.fresh()) {
+        let cosigned = match policy.check_cosignatures(checkpoint.raw().as_bytes(), self.fresh()) {
             Ok(cosigned) => cosigned,
             Err(CosignError::Disagreement(what)) => return Err(Fault::Disagreement(what)),
             // The same bytes were a checkpoint a moment ago.
@@ -116,9 +116,9 @@ impl Run<'_> {
     }
 
     /// The times that are fresh under `--max-head-age`, by a clock that may be a little wrong.
-    fn fresh(&self) -> Option<Fresh> {
+    fn fresh(&self) -> Option<FreshnessWindow> {
         let limit = self.policy.max_head_age?;
-        Some(Fresh {
+        Some(FreshnessWindow {
             not_before: self.options.now.0.saturating_sub(limit).div_ceil(1000),
             not_after: self.latest_time() / 1000,
         })
@@ -159,7 +159,7 @@ impl Run<'_> {
 }
 
 /// Who cosigned, when, and what was asked for.
-fn said(policy: &TlogPolicy, checkpoint: &Head, cosigned: &Cosigned) -> String {
+fn said(policy: &TlogPolicy, checkpoint: &Head, cosigned: &QuorumResult) -> String {
     let by = cosigned.by.iter().map(|by| match by.time {
         Some(time) => format!("{} at {}", by.witness, text::time(time.saturating_mul(1000))),
         None => format!("{} at no stated time", by.witness),

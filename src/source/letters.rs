@@ -4,7 +4,7 @@
 //! letters; two that differ in case too have the same folded ones. Servers, libraries and URL parsers change all of these,
 //! and who reads a message puts them back without noticing.
 
-use crate::core::text::is_unseen;
+use crate::core::text::is_invisible;
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
 /// What is left of one character. Most have one letter, some have several, and what is not seen has none.
@@ -45,7 +45,7 @@ fn exact(character: char, into: &mut Vec<char>) {
         return;
     }
     decompose_compatible(character, |part| match part {
-        _ if is_unseen(part) || is_combining_mark(part) => {}
+        _ if is_invisible(part) || is_combining_mark(part) => {}
         // The other full stops that are one in the name of a host (UTS #46).
         '\u{3002}' => into.push('.'),
         _ => into.push(part),

@@ -57,7 +57,7 @@ pub use requests::{Outcome, Requests};
 pub use secrets::Secrets;
 pub use stop::Stop;
 
-use crate::core::api::{Bundle, HeadsPage};
+use crate::core::api::{HeadsPage, VerificationBundle};
 use crate::core::proof::{ConsistencyProof, InclusionProof};
 use json_api::JsonApi;
 use std::path::Path;
@@ -174,7 +174,7 @@ pub trait LogApi: Send + Sync {
     fn inclusion(&self, index: u64, tree_size: u64) -> Result<InclusionProof, FetchError>;
 
     /// What a verifier of the approval `id` needs; `None` where that id cannot stand in a URL.
-    fn verification(&self, id: &str) -> Result<Option<Bundle>, FetchError>;
+    fn verification(&self, id: &str) -> Result<Option<VerificationBundle>, FetchError>;
 
     /// A page of every STH that the log ever signed: after the cursor `after`, at most `limit`.
     fn history(&self, after: u64, limit: u64) -> Result<HeadsPage, FetchError>;

@@ -36,7 +36,7 @@ pub fn grow(options: &LogOptions) -> Result<(), String> {
 fn head_there(options: &LogOptions, signer: &LogSigner) -> Result<Head, String> {
     let path = options.dir.join("checkpoint");
     let raw = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let key = LogKey::parse(&signer.vkey())?;
+    let key = LogKey::parse(&signer.vkey()).map_err(|why| why.to_string())?;
     Head::verify_checkpoint(&raw, &key)
         .map_err(|why| format!("{}: {why}; is it of this seed?", path.display()))
 }

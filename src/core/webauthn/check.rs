@@ -1,17 +1,17 @@
-//! The named checks of an assertion, and what became of each.
+//! The named checks of an assertion and their outcomes.
 
-/// One check of specification section 9. Their order is the specification's.
+/// One check of specification section 9, in the order of the specification.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Check {
-    /// Step 1: the sizes of what the assertion consists of.
+    /// Step 1: the sizes of the assertion's parts.
     Sizes,
-    /// Step 2: the client data is one strict JSON object with its members.
+    /// Step 2: the client data is one strict JSON object with the required members.
     ClientData,
     /// Step 3: the client data says `webauthn.get`.
     ClientDataType,
     /// Step 4: the challenge is this entry's nonce and payload hash.
     Challenge,
-    /// Step 5: the web origin is an allowed one.
+    /// Step 5: the web origin is allowed.
     Origin,
     /// Step 6: not framed by another origin, or framed as the policy allows.
     CrossOrigin,
@@ -21,9 +21,9 @@ pub enum Check {
     UserPresent,
     /// Step 9: the authenticator verified the person.
     UserVerified,
-    /// Step 10: backed up only where eligible for it.
+    /// Step 10: backed up only if eligible for backup.
     BackupFlags,
-    /// Step 11: the authenticator data has the form that its flags announce.
+    /// Step 11: the authenticator data has the structure that its flags announce.
     AuthenticatorData,
     /// Step 12: the public key is a valid key of a known algorithm.
     Key,
@@ -49,7 +49,7 @@ impl Check {
         Check::Signature,
     ];
 
-    /// What holds where it passed.
+    /// What a pass shows.
     pub fn holds(self) -> &'static str {
         match self {
             Check::Sizes => "every part of the assertion has a possible size",
@@ -88,24 +88,24 @@ impl Check {
     }
 }
 
-/// What became of a check.
+/// The outcome of a check.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub enum Outcome {
-    /// Made, and it held.
+pub enum CheckOutcome {
+    /// It passed.
     Passed,
-    /// Made, and it did not hold; a finding says why.
+    /// It failed; a finding says why.
     Failed,
-    /// Not made: the policy says nothing to compare with, or what it needs did not parse.
+    /// It was not made: the policy pins no value to compare with, or the input did not parse.
     NotChecked,
 }
 
-impl Outcome {
-    /// The word used in reports.
+impl CheckOutcome {
+    /// The name used in reports.
     pub fn as_str(self) -> &'static str {
         match self {
-            Outcome::Passed => "passed",
-            Outcome::Failed => "failed",
-            Outcome::NotChecked => "not checked",
+            CheckOutcome::Passed => "passed",
+            CheckOutcome::Failed => "failed",
+            CheckOutcome::NotChecked => "not checked",
         }
     }
 }

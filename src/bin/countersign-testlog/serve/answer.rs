@@ -2,7 +2,7 @@
 
 use super::request::{Ask, Interface, Request};
 use super::track::Track;
-use countersign::core::api::{self, Bundle, HeadAnswer, HeadsPage};
+use countersign::core::api::{self, HeadAnswer, HeadsPage, VerificationBundle, WriteError};
 use countersign::core::hash::Hash;
 use countersign::core::proof::{ConsistencyProof, InclusionProof, prove_consistency, prove_inclusion};
 
@@ -19,7 +19,7 @@ pub enum Content {
     Tile(Vec<Hash>),
     Consistency { first: u64, second: u64, proof: ConsistencyProof },
     Inclusion { index: u64, tree_size: u64, proof: InclusionProof },
-    Bundle(Box<Bundle>),
+    Bundle(Box<VerificationBundle>),
     Heads(HeadsPage),
     Error { status: u16, message: String },
 }
@@ -109,9 +109,9 @@ fn inclusion(track: &Track, index: u64, size: u64) -> Option<InclusionProof> {
 }
 
 /// The verification bundle of an entry under the current head; `None` where that does not cover it.
-pub fn bundle(track: &Track, index: u64) -> Option<Bundle> {
+pub fn bundle(track: &Track, index: u64) -> Option<VerificationBundle> {
     let size = track.current.size;
-    Some(Bundle {
+    Some(VerificationBundle {
         index,
         entry: track.history.leaf(index)?.to_vec(),
         inclusion_index: index,
@@ -139,25 +139,29 @@ fn heads(track: &Track, after: u64, limit: u64) -> Content {
 impl Content {
     /// The answer as it goes over the wire: status, format, body.
     pub fn write(&self, request: &Request) -> (u16, Format, Vec<u8>) {
-        let no_json = || (404, Format::Json, api::write_error("no JSON, and cannot stand in this answer"));
         let json = |body: Vec<u8>| (200, Format::Json, body);
+        let encoded = |body: Result<Vec<u8>, WriteError>| {
+            let no_json =
+                |_| (404, Format::Json, api::write_error("no JSON, and cannot stand in this answer"));
+            body.map_or_else(no_json, json)
+        };
         match self {
             Content::Checkpoint(note) => (200, Format::Text, note.clone()),
             Content::Sth(sth) => json(sth.clone()),
-            Content::Head(head) => head.write().map_or_else(no_json, json),
+            Content::Head(head) => encoded(head.write()),
             Content::Leaves { start, leaves } if request.interface() == Interface::Api => {
-                json(api::write_entries(*start, leaves.iter().map(Vec::as_slice)))
+                encoded(api::write_entries(*start, leaves.iter().map(Vec::as_slice)))
             }
             Content::Leaves { leaves, .. } => (200, Format::Bytes, write_bundle(leaves)),
             Content::Tile(hashes) => (200, Format::Bytes, hashes.iter().flat_map(|hash| hash.0).collect()),
             Content::Consistency { first, second, proof } => {
-                json(api::write_consistency(*first, *second, proof))
+                encoded(api::write_consistency(*first, *second, proof))
             }
             Content::Inclusion { index, tree_size, proof } => {
-                json(api::write_inclusion(*index, *tree_size, proof))
+                encoded(api::write_inclusion(*index, *tree_size, proof))
             }
-            Content::Bundle(bundle) => bundle.write().map_or_else(no_json, json),
-            Content::Heads(page) => page.write().map_or_else(no_json, json),
+            Content::Bundle(bundle) => encoded(bundle.write()),
+            Content::Heads(page) => encoded(page.write()),
             Content::Error { status, message } => (*status, Format::Json, api::write_error(message)),
         }
     }

@@ -41,7 +41,7 @@ pub fn load(options: &ServeOptions) -> Result<Loaded, String> {
     let signer = build::log_signer(&options.maker)?;
     let maker = build::maker(&options.maker)?;
     let other_signer = LogSigner::other(&Seed::new(&options.maker.seed), &options.maker.origin);
-    let vkey = LogKey::parse(&signer.vkey())?;
+    let vkey = LogKey::parse(&signer.vkey()).map_err(|why| why.to_string())?;
     let own = Own { pen: Pen { signer, ahead: 0, disagrees: false }, maker };
     let Some(dir) = &options.dir else {
         let history = make(&own.maker, options.entries, build::workers(options.maker.workers))?;

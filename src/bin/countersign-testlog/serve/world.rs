@@ -11,7 +11,7 @@ use super::load::{Loaded, Own};
 use super::signing::{Listed, SignedHead};
 use super::tamper;
 use super::track::Track;
-use countersign::core::limits::SIGNERS_CLOCKS_MS;
+use countersign::core::limits::MAX_SIGNER_SKEW_MS;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{PoisonError, RwLock};
@@ -159,7 +159,7 @@ impl World {
                 HistoryLie::Shrink(count) => {
                     size = Some(fewer(first.current.size, *count)?);
                     // Later by more than the clocks of two signers may differ.
-                    let later = first.last_time().saturating_add(SIGNERS_CLOCKS_MS);
+                    let later = first.last_time().saturating_add(MAX_SIGNER_SKEW_MS);
                     time = first.pen.as_ref().map(|pen| pen.time_after(later));
                     grows = false;
                 }

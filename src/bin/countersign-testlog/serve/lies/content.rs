@@ -6,7 +6,7 @@ use super::super::request::{Ask, Interface, Request};
 use super::super::signing::another;
 use super::super::track::Track;
 use super::ContentLie;
-use countersign::core::api::{Bundle, HeadsPage};
+use countersign::core::api::{HeadsPage, VerificationBundle};
 use countersign::core::hash::Hash;
 use countersign::core::sth::SthBody;
 
@@ -126,7 +126,7 @@ fn tamper(leaf: &mut [u8]) {
     }
 }
 
-fn tell_bundle(lie: &ContentLie, track: &Track, mut bundle: Bundle) -> Bundle {
+fn tell_bundle(lie: &ContentLie, track: &Track, mut bundle: VerificationBundle) -> VerificationBundle {
     match lie {
         ContentLie::TamperedProof => flip(bundle.proof.0.last_mut()),
         ContentLie::BundleFork => {
@@ -146,7 +146,7 @@ fn tell_bundle(lie: &ContentLie, track: &Track, mut bundle: Bundle) -> Bundle {
 /// The same entry in a tree that has another one in the middle, under a head of that tree: all of it
 /// verifies, and only who knows the other head sees anything. There is one such tree, so that the
 /// bundle of the middle entry stays as it is.
-fn forked(track: &Track, bundle: &Bundle) -> Option<Bundle> {
+fn forked(track: &Track, bundle: &VerificationBundle) -> Option<VerificationBundle> {
     let size = track.current.size;
     if size == 1 {
         return alone(track, bundle);
@@ -159,10 +159,10 @@ fn forked(track: &Track, bundle: &Bundle) -> Option<Bundle> {
 }
 
 /// In a tree of one entry there is no other one: the head is that of another tree, and the proof none.
-fn alone(track: &Track, bundle: &Bundle) -> Option<Bundle> {
+fn alone(track: &Track, bundle: &VerificationBundle) -> Option<VerificationBundle> {
     let pen = track.pen.as_ref()?;
     let head = pen.sign(track.current.size, another(track.current.root), track.current.time + 1);
-    Some(Bundle { sth: head.sth, checkpoint: head.checkpoint, ..bundle.clone() })
+    Some(VerificationBundle { sth: head.sth, checkpoint: head.checkpoint, ..bundle.clone() })
 }
 
 fn tell_heads(lie: &ContentLie, request: &Request, track: &Track, mut page: HeadsPage) -> HeadsPage {
