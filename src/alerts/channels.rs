@@ -1,4 +1,4 @@
-//! A channel: who is told, of what, and how.
+//! A channel: who is notified, of what, and how.
 
 use super::message::Alert;
 use crate::core::encoding::encode_base64;
@@ -9,22 +9,22 @@ use crate::mirror::read_beside;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// What came of sending one alert.
+/// The result of sending one alert.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Delivery {
-    /// The other side took it.
+    /// The receiver accepted it.
     Delivered,
-    /// The other side is there and did not take this one, and why: the next may fare better.
+    /// The receiver refused this alert, and why. The next alert may be accepted.
     Refused(String),
-    /// The other side is not there, or not able to, and why: the next would fare no better.
+    /// The receiver cannot be reached or cannot accept alerts, and why. The next alert would fail as well.
     Retryable(String),
-    /// This machine has run out of something, and what: the other side was not asked.
-    Lacking(String),
+    /// This machine has run out of a resource, and which. The receiver was not contacted.
+    ResourceExhausted(String),
 }
 
-/// One alert on its way.
+/// One alert to send.
 pub struct Message<'a> {
-    /// The alert, what is in its misbehaviour file included.
+    /// The alert, including the content of its misbehaviour file.
     pub alert: &'a Alert,
     /// The same as one line of JSON.
     pub json: &'a str,
@@ -32,41 +32,44 @@ pub struct Message<'a> {
     pub now: u64,
 }
 
-/// How an alert is carried.
+/// How alerts are sent.
 pub trait Transport: Send + Sync {
-    /// Carries it, in a bounded time.
+    /// Sends it, in bounded time.
     fn send(&self, message: &Message<'_>) -> Delivery;
 }
 
-/// Who is told, of what, and how.
+/// Who is notified, of what, and how.
 pub struct Channel {
-    /// Its name: the outbox goes by it, so one that is renamed begins with an empty queue.
+    /// Its name, by which the outbox identifies it: a renamed channel begins with an empty queue.
     pub name: String,
-    /// Of nothing less severe.
+    /// The least severity of an alert for it.
     pub least: Severity,
-    /// So long an alert is tried, in milliseconds.
+    /// How long an alert is tried, in milliseconds.
     pub retry_for: u64,
-    /// How.
+    /// The transport.
     pub transport: Box<dyn Transport>,
 }
 
 impl Channel {
-    /// Sends one alert, with what is in its misbehaviour file.
+    /// Sends one alert, with the content of its misbehaviour file.
     pub(super) fn send(&self, alert: &Alert, now: u64) -> Delivery {
         let mut alert = alert.clone();
         attach(&mut alert);
-        let json = alert.to_json();
+        let json = match alert.to_json() {
+            Ok(json) => json,
+            Err(error) => return Delivery::Refused(escape(&error.to_string())),
+        };
         match self.transport.send(&Message { alert: &alert, json: &json, now }) {
             Delivery::Delivered => Delivery::Delivered,
             Delivery::Refused(why) => Delivery::Refused(escape(&why)),
             Delivery::Retryable(why) => Delivery::Retryable(escape(&why)),
-            Delivery::Lacking(what) => Delivery::Lacking(escape(&what)),
+            Delivery::ResourceExhausted(what) => Delivery::ResourceExhausted(escape(&what)),
         }
     }
 }
 
-/// The file is small: a misbehaviour file longer than the format allows is none of ours. Nor is a link in its place, which
-/// may lead to a secret.
+/// Adds the misbehaviour file. A file longer than the format allows is not ours. A symbolic link is refused,
+/// because it may lead to a secret.
 fn attach(alert: &mut Alert) {
     let Some(path) = alert.evidence.as_deref() else { return };
     match read_beside(Path::new(path), MAX_EVIDENCE) {

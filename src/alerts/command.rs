@@ -1,54 +1,57 @@
-//! Alerts to a program: the JSON on its stdin, and its exit code 0 is the yes.
+//! Sends alerts to a program: the JSON on its stdin. Exit code 0 means that it accepted the alert.
 //!
-//! It is run directly, with no shell, so nothing of an alert can become part of a command. Where this
-//! process is killed between the program's end and the note of it, the program is run again with the same
-//! alert: one that must not act twice keeps the alert's `key`.
+//! The program is run directly, without a shell, so nothing in an alert can become part of a command. If this
+//! process is killed after the program ended and before that was recorded, the program is run again with the
+//! same alert. A program that must not act twice remembers the alert's `key`.
 //!
-//! Its pipes are read and written without blocking, by the one who waits for it: what it leaves running may keep
-//! them for ever, and keeps nothing of ours.
+//! The pipes are non-blocking, and the waiting thread itself reads and writes them: processes that the program
+//! leaves behind may hold its pipes for ever without blocking us.
+//!
+//! Byte counts saturate, far above the bounds that they are compared with, and so does the pause, which is cut
+//! to its cap.
 
 use super::channels::{Delivery, Message, Transport};
+use super::error::SetupError;
 use crate::core::text::quoted;
-use crate::source::lack_of;
+use crate::source::exhaustion_of;
 use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// A program that takes longer is killed, and what it started with it.
+/// A program that takes longer is killed, with all processes that it started.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// So much of what it says on stderr is repeated.
-const MAX_SAID: usize = 400;
+/// How many bytes of its stderr are quoted.
+const MAX_STDERR: usize = 400;
 
 /// A program and its arguments.
 #[derive(Clone, Debug)]
-pub struct Command {
+pub struct CommandTransport {
     program: String,
     arguments: Vec<String>,
     timeout: Duration,
 }
 
-impl Command {
+impl CommandTransport {
     /// The program first, then its arguments.
     ///
     /// # Errors
-    /// A sentence for the person: there is no program.
-    pub fn new(command: &[String]) -> Result<Command, String> {
+    /// [`SetupError::NoProgram`]: there is no program.
+    pub fn new(command: &[String]) -> Result<CommandTransport, SetupError> {
         match command.split_first() {
-            Some((program, arguments)) if !program.is_empty() => {
-                Ok(Command { program: program.clone(), arguments: arguments.to_vec(), timeout: TIMEOUT })
-            }
-            _ => {
-                Err("command: name a program, as in command = [\"/usr/local/bin/page\", \"--now\"]"
-                    .to_owned())
-            }
+            Some((program, arguments)) if !program.is_empty() => Ok(CommandTransport {
+                program: program.clone(),
+                arguments: arguments.to_vec(),
+                timeout: TIMEOUT,
+            }),
+            _ => Err(SetupError::NoProgram),
         }
     }
 
-    /// The same with another time to answer in.
+    /// The same with another time limit.
     #[must_use]
-    pub fn with_timeout(self, timeout: Duration) -> Command {
-        Command { timeout, ..self }
+    pub fn with_timeout(self, timeout: Duration) -> CommandTransport {
+        CommandTransport { timeout, ..self }
     }
 
     fn name(&self) -> String {
@@ -56,27 +59,29 @@ impl Command {
     }
 }
 
-impl Transport for Command {
+impl Transport for CommandTransport {
     fn send(&self, message: &Message<'_>) -> Delivery {
         let mut command = std::process::Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-        // A group of its own, so that all of it can be ended.
+        // A process group of its own, so that all its processes can be killed.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => {
-                return match lack_of(&error) {
-                    Some(what) => Delivery::Lacking(format!("{} cannot be run: {what}", self.name())),
+                return match exhaustion_of(&error) {
+                    Some(what) => {
+                        Delivery::ResourceExhausted(format!("{} cannot be run: {what}", self.name()))
+                    }
                     None => Delivery::Retryable(format!("{} cannot be run: {error}", self.name())),
                 };
             }
         };
-        let mut talk = Talk::with(&mut child, format!("{}\n", message.json));
-        match wait(&mut child, &mut talk, self.timeout) {
+        let mut pipes = Pipes::with(&mut child, format!("{}\n", message.json));
+        match wait(&mut child, &mut pipes, self.timeout) {
             Ok(Some(status)) if status.success() => Delivery::Delivered,
             Ok(Some(status)) => {
-                Delivery::Refused(format!("{} ended with {status}{}", self.name(), talk.tail()))
+                Delivery::Refused(format!("{} ended with {status}{}", self.name(), pipes.stderr_suffix()))
             }
             Ok(None) => Delivery::Retryable(format!(
                 "{} did not end within {} s and was killed",
@@ -91,44 +96,44 @@ impl Transport for Command {
     }
 }
 
-/// What is still to be said to a program, and what it said.
-struct Talk {
+/// The pipes to a running program: what remains to be written to its stdin, and what was read from its stderr.
+struct Pipes {
     stdin: Option<Box<dyn Write>>,
-    left: Vec<u8>,
-    fed: usize,
+    input: Vec<u8>,
+    written: usize,
     stderr: Option<Box<dyn Read>>,
-    said: Vec<u8>,
+    captured: Vec<u8>,
 }
 
-impl Talk {
-    fn with(child: &mut Child, text: String) -> Talk {
+impl Pipes {
+    fn with(child: &mut Child, text: String) -> Pipes {
         let stdin = child.stdin.take().filter(does_not_block);
         let stderr = child.stderr.take().filter(does_not_block);
-        Talk {
+        Pipes {
             stdin: stdin.map(|pipe| Box::new(pipe) as Box<dyn Write>),
-            left: text.into_bytes(),
-            fed: 0,
+            input: text.into_bytes(),
+            written: 0,
             stderr: stderr.map(|pipe| Box::new(pipe) as Box<dyn Read>),
-            said: Vec::new(),
+            captured: Vec::new(),
         }
     }
 
-    /// Says and hears what can be now; whether that was anything.
-    fn go_on(&mut self) -> bool {
-        let fed = self.feed();
-        self.listen() || fed
+    /// Writes and reads what is possible now. Returns whether anything was transferred.
+    fn transfer(&mut self) -> bool {
+        let written = self.write_stdin();
+        self.read_stderr() || written
     }
 
-    /// A program that ended without reading all has had its say with its exit code.
-    fn feed(&mut self) -> bool {
+    /// Writes to stdin. A program may end without reading all of it: its exit code decides.
+    fn write_stdin(&mut self) -> bool {
         let Some(stdin) = &mut self.stdin else { return false };
-        let Some(rest) = self.left.get(self.fed..).filter(|rest| !rest.is_empty()) else {
+        let Some(rest) = self.input.get(self.written..).filter(|rest| !rest.is_empty()) else {
             self.stdin = None;
             return false;
         };
         match stdin.write(rest) {
             Ok(written) if written > 0 => {
-                self.fed = self.fed.saturating_add(written);
+                self.written = self.written.saturating_add(written);
                 return true;
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
@@ -137,15 +142,15 @@ impl Talk {
         false
     }
 
-    /// All of it, or a program that says much would stand still.
-    fn listen(&mut self) -> bool {
+    /// Reads stderr to its end, because a program that writes much would block otherwise.
+    fn read_stderr(&mut self) -> bool {
         let Some(stderr) = &mut self.stderr else { return false };
         let mut chunk = [0; 4096];
         match stderr.read(&mut chunk) {
             Ok(0) => self.stderr = None,
             Ok(read) => {
-                let room = MAX_SAID.saturating_sub(self.said.len()).min(read);
-                self.said.extend(chunk.iter().take(room));
+                let room = MAX_STDERR.saturating_sub(self.captured.len()).min(read);
+                self.captured.extend(chunk.iter().take(room));
                 return true;
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
@@ -154,22 +159,23 @@ impl Talk {
         false
     }
 
-    fn tail(&self) -> String {
-        let text = String::from_utf8_lossy(&self.said);
+    fn stderr_suffix(&self) -> String {
+        let text = String::from_utf8_lossy(&self.captured);
         if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) }
     }
 }
 
-/// Its end, or `None` where it had to be killed.
-fn wait(child: &mut Child, talk: &mut Talk, timeout: Duration) -> io::Result<Option<ExitStatus>> {
+/// Waits for the exit status; `None` if the program had to be killed.
+fn wait(child: &mut Child, pipes: &mut Pipes, timeout: Duration) -> io::Result<Option<ExitStatus>> {
     let begun = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
-        let moved = talk.go_on();
+        let moved = pipes.transfer();
         if let Some(status) = child.try_wait()? {
-            // What it said last; what it left running may say more, for ever.
+            // Reads the rest of its output. A process that it left behind may write for ever, so the number of
+            // reads is bounded.
             for _ in 0..16 {
-                if !talk.listen() {
+                if !pipes.read_stderr() {
                     break;
                 }
             }
@@ -188,7 +194,7 @@ fn wait(child: &mut Child, talk: &mut Talk, timeout: Duration) -> io::Result<Opt
     }
 }
 
-/// It, and what it started. It was not waited for yet, so its number is still its own.
+/// Kills the program and what it started. It was not waited for yet, so its process id is not reused.
 fn kill(child: &mut Child) {
     #[cfg(unix)]
     if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
@@ -203,7 +209,7 @@ fn does_not_block(pipe: &impl std::os::fd::AsFd) -> bool {
     rustix::io::ioctl_fionbio(pipe, true).is_ok()
 }
 
-/// Where pipes cannot be told so, a program that reads nothing may hold us up.
+/// Without non-blocking pipes, a program that does not read may block us.
 #[cfg(not(unix))]
 fn does_not_block<T>(_pipe: &T) -> bool {
     true

@@ -1,12 +1,15 @@
-//! Sending what is due. Nothing is noted as delivered before the other side said yes, and that is noted
-//! at once, alert by alert.
+//! Sends what is due. An alert is recorded as delivered only after the receiver accepted it, and then at once,
+//! alert by alert.
 //!
-//! A channel that is down is left alone until its time comes, ever more rarely, and holds no other up for
-//! longer than one attempt. One alert that is refused does not hold up those behind it.
+//! A failing channel is retried after growing waits, and delays no other channel by more than one attempt. A
+//! refused alert does not delay those after it.
+//!
+//! Counters and times saturate: a saturated time is later than every bound that it is compared with.
 
-use super::message::{Alert, Kind, Log, key};
+use super::error::DeliveryError;
+use super::message::{Alert, AlertKind, LogName, key};
 use super::plan::Condition;
-use super::{CHANNEL_FAILING, Channel, Delivery, Dispatcher, Result, Written};
+use super::{CHANNEL_FAILING, Channel, Delivery, Dispatcher, PendingWrites, Result};
 use crate::core::finding::Severity;
 use crate::core::text::{escape, quoted, time};
 use crate::mirror::{Attempt, Due, Failing, LONGEST_WAIT, Mirror, MirrorError};
@@ -15,32 +18,32 @@ use std::time::Instant;
 /// The first wait after a failure, in milliseconds; it doubles each time.
 const BACKOFF: u64 = 60 * 1000;
 
-/// So often at least an alert is tried before it is given up: a clock that jumped ahead is no long time.
-pub(super) const FEWEST_TRIES: u64 = 6;
+/// The fewest attempts before an alert is given up: a clock that jumped ahead is not a long time.
+pub(super) const MIN_ATTEMPTS: u64 = 6;
 
-/// A channel that fails for so long is told of over the others, in milliseconds.
+/// How long a channel must fail, in milliseconds, before the other channels are notified.
 const FAILING_FOR: u64 = 60 * 60 * 1000;
 
-/// So many alerts at most over one channel in one go, so that the next audit is not kept waiting.
-const MAX_AT_ONCE: u32 = 100;
+/// The most alerts sent over one channel at a time, so that the next audit is not delayed.
+const MAX_ALERTS_PER_ROUND: u32 = 100;
 
-/// For the same reason: nothing more is begun after so long over one channel, in milliseconds. It may be slow.
-const LONGEST: u64 = 60 * 1000;
+/// For the same reason, no further alert is sent over a slow channel after this time, in milliseconds.
+const MAX_ROUND: u64 = 60 * 1000;
 
-/// What was sent, and what is left.
+/// What was sent, and what remains.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Delivered {
-    /// Taken by their channels.
+    /// Alerts that their channels accepted.
     pub sent: u64,
     /// Attempts that failed.
     pub failed: u64,
-    /// On their way, over the channels that there are.
+    /// Alerts that still wait for the configured channels.
     pub pending: u64,
-    /// When to call again, in Unix milliseconds; `None` where nothing is on its way.
+    /// When to call again, in Unix milliseconds; `None` if no alert waits.
     pub next_try: Option<u64>,
 }
 
-/// The time: what the caller says it is, and what passed since; and whether there is any left.
+/// The current time: the caller's, plus what has passed since; and whether to stop.
 struct Clock<'a> {
     now: u64,
     since: Instant,
@@ -58,15 +61,15 @@ impl Dispatcher {
     /// Sends what is due at `now`, Unix milliseconds.
     ///
     /// # Errors
-    /// Of the mirror. A channel that fails is no error: it is counted, and tried again later.
+    /// The mirror cannot be used. A failing channel is not an error: it is counted, and retried later.
     pub fn deliver(&self, mirror: &mut Mirror, now: u64) -> Result<Delivered> {
         self.deliver_until(mirror, now, &|| false)
     }
 
-    /// The same, but begins nothing more once `stopped` says so. What is left stays in the outbox.
+    /// The same, but sends no further alert once `stopped` returns true. The rest stays in the outbox.
     ///
     /// # Errors
-    /// Of the mirror.
+    /// The mirror cannot be used.
     pub fn deliver_until(
         &self,
         mirror: &mut Mirror,
@@ -82,11 +85,11 @@ impl Dispatcher {
         if delivered.sent > 0 || delivered.failed > 0 {
             mirror.acknowledge()?;
         }
-        let queues = mirror.queues()?;
+        let queues = mirror.outbox().queues()?;
         for channel in &self.config.channels {
             let pending = queues.get(&channel.name).map_or(0, |queue| queue.pending);
             delivered.pending = delivered.pending.saturating_add(pending);
-            let next = mirror.next_try(&channel.name, clock.now())?;
+            let next = mirror.outbox().next_try(&channel.name, clock.now())?;
             delivered.next_try = [delivered.next_try, next].into_iter().flatten().min();
         }
         Ok(delivered)
@@ -102,11 +105,11 @@ impl Dispatcher {
         self.config.channels.iter().try_for_each(&mut deliver)
     }
 
-    /// Tells over the other channels of one that fails for long, and of one that delivers again.
+    /// Notifies the other channels of a channel that keeps failing, and of one that delivers again.
     fn watch_channels(&self, mirror: &mut Mirror, now: u64) -> Result<u64> {
         let mut holding = Vec::new();
         for channel in &self.config.channels {
-            let failing = mirror.failing(&channel.name)?;
+            let failing = mirror.outbox().failing(&channel.name)?;
             let Some(failing) = failing.filter(|failing| now.saturating_sub(failing.since) >= FAILING_FOR)
             else {
                 continue;
@@ -117,28 +120,28 @@ impl Dispatcher {
             holding.push(Condition { code: CHANNEL_FAILING, about: channel.name.clone(), message });
         }
         let origin = escape(&mirror.state().origin);
-        let log = Log { name: origin.clone(), origin };
-        let mut written = Written::default();
-        let told = mirror.told()?;
-        self.of_conditions(mirror, &log, &holding, &[CHANNEL_FAILING], &told, now, &mut written);
+        let log = LogName { name: origin.clone(), origin };
+        let mut written = PendingWrites::default();
+        let told = mirror.outbox().told()?;
+        self.of_conditions(mirror, &log, &holding, &[CHANNEL_FAILING], &told, now, &mut written)?;
         self.write(mirror, written, now)
     }
 
-    /// Sends a test over every channel, without the outbox, and says how each went.
-    pub fn test(&self, log: &Log, now: u64) -> Vec<(String, std::result::Result<(), String>)> {
-        let key = key("test", Kind::Test, &[(&log.name, now, u64::from(std::process::id()))]);
-        let log = Log { name: escape(&log.name), origin: escape(&log.origin) };
-        let mut alert = Alert::new(Kind::Test, key, log, Severity::Info, "test", now);
+    /// Sends a test over every channel, without the outbox, and returns the result of each.
+    pub fn test(&self, log: &LogName, now: u64) -> Vec<(String, std::result::Result<(), DeliveryError>)> {
+        let key = key("test", AlertKind::Test, &[(&log.name, now, u64::from(std::process::id()))]);
+        let log = LogName { name: escape(&log.name), origin: escape(&log.origin) };
+        let mut alert = Alert::new(AlertKind::Test, key, log, Severity::Info, "test", now);
         alert.message =
             "a test of this alert channel; nothing was found, and nothing is to be done".to_owned();
         self.send_to_all(&alert, now)
     }
 
-    fn send_to_all(&self, alert: &Alert, now: u64) -> Vec<(String, std::result::Result<(), String>)> {
+    fn send_to_all(&self, alert: &Alert, now: u64) -> Vec<(String, std::result::Result<(), DeliveryError>)> {
         let send = |channel: &Channel| match self.send(channel, alert, now) {
             Delivery::Delivered => (channel.name.clone(), Ok(())),
-            Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::Lacking(why) => {
-                (channel.name.clone(), Err(why))
+            Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::ResourceExhausted(why) => {
+                (channel.name.clone(), Err(DeliveryError(why)))
             }
         };
         self.config.channels.iter().map(send).collect()
@@ -153,15 +156,17 @@ fn deliver_to(
     delivered: &mut Delivered,
 ) -> Result<()> {
     let (mut after, begun) = (0, clock.now());
-    if mirror.failing(&channel.name)?.is_some_and(|failing| is_ahead(failing.not_before, begun)) {
+    if mirror.outbox().failing(&channel.name)?.is_some_and(|failing| is_ahead(failing.not_before, begun)) {
         return Ok(());
     }
-    for _ in 0..MAX_AT_ONCE {
-        if (clock.stopped)() || clock.now().saturating_sub(begun) > LONGEST {
+    for _ in 0..MAX_ALERTS_PER_ROUND {
+        if (clock.stopped)() || clock.now().saturating_sub(begun) > MAX_ROUND {
             break;
         }
-        // One at a time: each is read when it is sent, so that a long queue is not held in memory.
-        let Some(due) = mirror.due(&channel.name, begun, after, 1)?.into_iter().next() else { break };
+        // Read one at a time, when it is sent, so that a long queue is not held in memory.
+        let Some(due) = mirror.outbox().due(&channel.name, begun, after, 1)?.into_iter().next() else {
+            break;
+        };
         after = due.alert;
         let alert: Alert = serde_json::from_str(&due.payload).map_err(|error| {
             MirrorError::Damaged(mirror.path().to_owned(), format!("an alert does not parse: {error}"))
@@ -171,7 +176,7 @@ fn deliver_to(
         match delivery {
             Delivery::Delivered => delivered.sent = delivered.sent.saturating_add(1),
             Delivery::Refused(_) => delivered.failed = delivered.failed.saturating_add(1),
-            Delivery::Retryable(_) | Delivery::Lacking(_) => {
+            Delivery::Retryable(_) | Delivery::ResourceExhausted(_) => {
                 delivered.failed = delivered.failed.saturating_add(1);
                 break;
             }
@@ -180,27 +185,29 @@ fn deliver_to(
     Ok(())
 }
 
-/// What came of it, and how the channel is, in one transaction: the one right after the other side's answer.
+/// Records the result and the state of the channel, in one transaction right after the receiver's answer.
 fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, delivery: &Delivery, now: u64) -> Result<()> {
-    let failing = mirror.failing(&channel.name)?;
+    let failing = mirror.outbox().failing(&channel.name)?;
     mirror.transact(|mirror, _| {
         let why = match delivery {
             Delivery::Delivered => {
-                mirror.attempted(due.alert, &channel.name, &Attempt::Delivered, now)?;
-                return mirror.put_failing(&channel.name, None);
+                mirror.outbox_mut().attempted(due.alert, &channel.name, &Attempt::Delivered, now)?;
+                return mirror.outbox_mut().put_failing(&channel.name, None);
             }
-            Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::Lacking(why) => why.clone(),
+            Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::ResourceExhausted(why) => {
+                why.clone()
+            }
         };
         let tries = due.attempts.saturating_add(1);
-        let over = now.saturating_sub(due.created) >= channel.retry_for && tries >= FEWEST_TRIES;
+        let over = now.saturating_sub(due.created) >= channel.retry_for && tries >= MIN_ATTEMPTS;
         let attempt = match over {
             true => Attempt::GivenUp(why.clone()),
             false => Attempt::Again(now.saturating_add(backoff(due.attempts)), why.clone()),
         };
-        mirror.attempted(due.alert, &channel.name, &attempt, now)?;
+        mirror.outbox_mut().attempted(due.alert, &channel.name, &attempt, now)?;
         let (since, failures) =
             failing.map_or((now, 0), |failing| (failing.since.min(now), failing.failures));
-        let wait = if matches!(delivery, Delivery::Retryable(_) | Delivery::Lacking(_)) {
+        let wait = if matches!(delivery, Delivery::Retryable(_) | Delivery::ResourceExhausted(_)) {
             backoff(failures)
         } else {
             0
@@ -211,11 +218,11 @@ fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, delivery: &Delivery, 
             not_before: now.saturating_add(wait),
             error: why,
         };
-        mirror.put_failing(&channel.name, Some(&failing))
+        mirror.outbox_mut().put_failing(&channel.name, Some(&failing))
     })
 }
 
-/// Whether a time to wait for is still to come. One that is too far ahead is of a clock that was wrong.
+/// Whether a wait is not over yet. A time too far ahead was recorded by a wrong clock.
 pub(super) fn is_ahead(time: u64, now: u64) -> bool {
     time > now && time <= now.saturating_add(LONGEST_WAIT)
 }

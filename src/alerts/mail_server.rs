@@ -1,16 +1,18 @@
 //! One conversation with a mail server, bounded in time and in bytes whatever the server does.
 //!
-//! A bound on each answer alone is none: a server may drip, or never end a line. What was said before TLS is forgotten
-//! inside it: anybody may have said it. What it says of a password is not repeated: it may have said it back.
+//! A limit on each answer alone is not enough: a server may drip, or never end a line. Everything that was said
+//! before TLS is discarded, because anybody may have said it. A server's answer to a password is not quoted,
+//! because it may contain the password.
 
 use super::channels::Delivery;
-use super::mail_stream::{Bounded, Deadline};
+use super::error::SetupError;
+use super::mail_stream::{BoundedStream, Deadline};
 use super::smtp::SmtpConfig;
 use super::starttls::start_tls;
 use crate::core::text::escape;
-use crate::source::start::{look_up, runtime};
+use crate::source::runtime::{resolve_host, runtime};
 use crate::source::{Secrets, ca_certificates};
-use crate::source::{lack_in_connecting, lack_of};
+use crate::source::{exhaustion_in_connecting, exhaustion_of};
 use lettre::Message;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
@@ -30,30 +32,30 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 
-/// For all of it.
+/// The time for the whole conversation.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// For a goodbye.
+/// The time for `QUIT`.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// So much of what it says is repeated.
-const MAX_SAID: usize = 400;
+/// How many characters of its answers are quoted.
+const MAX_QUOTED: usize = 400;
 
-/// For the mail library, which begins with a greeting, in the place of the one that came before TLS.
-const GREETED: &[u8] = b"220 greeted before\r\n";
+/// The mail library expects a greeting first: this replaces the one that came before TLS.
+const REPLAYED_GREETING: &[u8] = b"220 greeted before\r\n";
 
-/// When it is talked to in secret.
+/// When TLS starts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tls {
     /// From the first byte.
     First,
-    /// After `STARTTLS`, where it is offered, or else not at all.
+    /// After `STARTTLS`, if it is offered, or else never.
     Offered,
-    /// After `STARTTLS`, which it must offer.
+    /// After `STARTTLS`, which the server must offer.
     Required,
 }
 
-/// Where it is, and how it is talked to.
+/// A mail server: its address, TLS and login.
 pub(super) struct MailServer {
     host: String,
     port: u16,
@@ -66,12 +68,15 @@ pub(super) struct MailServer {
 
 impl MailServer {
     /// Connects to nothing yet.
-    pub(super) fn new(config: &SmtpConfig) -> Result<MailServer, String> {
+    ///
+    /// # Errors
+    /// [`SetupError`], which is wrong usage.
+    pub(super) fn new(config: &SmtpConfig) -> Result<MailServer, SetupError> {
         let (host, port, wrapped) = address(&config.server)?;
         let login = match (&config.username, &config.password) {
             (None, None) => None,
             (Some(user), Some(password)) => Some((user.clone(), password.clone())),
-            _ => return Err("username and a secret go together".to_owned()),
+            _ => return Err(SetupError::Login),
         };
         let here = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
         let tls = match wrapped {
@@ -88,47 +93,47 @@ impl MailServer {
         Ok(MailServer { host, port, tls, trust: trust(config)?, login, secrets, timeout: TIMEOUT })
     }
 
-    /// The same with another time for all of it.
+    /// The same with another time limit.
     pub(super) fn with_timeout(self, timeout: Duration) -> MailServer {
         MailServer { timeout, ..self }
     }
 
-    /// For people.
+    /// The address, for messages.
     fn place(&self) -> String {
         format!("{}:{}", escape(&self.host), self.port)
     }
 
-    /// Gives it one mail. Not for a thread that runs asynchronous tasks.
-    pub(super) fn take(&self, mail: &Message) -> Delivery {
+    /// Delivers one mail. Must not be called on a thread that runs asynchronous tasks.
+    pub(super) fn deliver(&self, mail: &Message) -> Delivery {
         let runtime = match runtime() {
             Ok(runtime) => runtime,
             Err(error) => {
-                return match lack_of(&error) {
-                    Some(what) => Delivery::Lacking(format!("no mail can be sent: {what}")),
+                return match exhaustion_of(&error) {
+                    Some(what) => Delivery::ResourceExhausted(format!("no mail can be sent: {what}")),
                     None => Delivery::Retryable(format!("no mail can be sent: {error}")),
                 };
             }
         };
         let delivery = runtime.block_on(async {
             let deadline = Deadline::after(self.timeout);
-            let mut connection = match timeout(self.timeout, self.talk(mail, &deadline)).await {
+            let mut connection = match timeout(self.timeout, self.converse(mail, &deadline)).await {
                 Ok(Ok(connection)) => connection,
                 Ok(Err(delivery)) => return delivery,
                 Err(_) => return Delivery::Retryable(format!("{}: {}", self.place(), deadline.said())),
             };
-            // It has the mail, and no goodbye changes that.
+            // The server has the mail, whatever it answers to `QUIT`.
             let _ = timeout(GOODBYE, connection.quit()).await;
             Delivery::Delivered
         });
-        // Looking a name up cannot be ended: it is not waited for, and ends by itself.
+        // A name look-up cannot be cancelled: it is not waited for, and ends by itself.
         runtime.shutdown_background();
         delivery
     }
 
-    async fn talk(&self, mail: &Message, deadline: &Deadline) -> Result<AsyncSmtpConnection, Delivery> {
-        let smtp = |error| self.failed(&error);
+    async fn converse(&self, mail: &Message, deadline: &Deadline) -> Result<AsyncSmtpConnection, Delivery> {
+        let smtp = |error| self.smtp_failure(&error);
         let hello = ClientId::default();
-        let stream = self.connect(&hello, deadline).await.map_err(|error| self.unreached(&error))?;
+        let stream = self.connect(&hello, deadline).await.map_err(|error| self.connect_failure(&error))?;
         let mut connection =
             AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(smtp)?;
         self.log_in(&mut connection).await?;
@@ -136,10 +141,10 @@ impl MailServer {
         Ok(connection)
     }
 
-    /// RFC 5321 section 3.3, with the one kind of answer that each step may have: the library takes any that is not
-    /// a refusal for a yes, and then a mail counts as delivered that nobody took.
+    /// RFC 5321 section 3.3, accepting only the one kind of answer that each step allows. The library accepts
+    /// any answer that is not a refusal, and a mail could count as delivered that no server accepted.
     async fn hand_over(&self, connection: &mut AsyncSmtpConnection, mail: &Message) -> Result<(), Delivery> {
-        let smtp = |error| self.failed(&error);
+        let smtp = |error| self.smtp_failure(&error);
         let envelope = mail.envelope();
         let (from, bytes) = (envelope.from().cloned(), mail.formatted());
         let mut addresses = envelope.to().iter().chain(envelope.from());
@@ -181,48 +186,53 @@ impl MailServer {
         }
     }
 
-    /// A stream that begins with a greeting, inside TLS where there is to be TLS.
+    /// A stream that begins with a greeting, inside TLS if TLS is used.
     async fn connect(&self, hello: &ClientId, deadline: &Deadline) -> io::Result<Box<dyn AsyncTokioStream>> {
-        let addresses = look_up(&self.host, self.port).await?;
+        let addresses = resolve_host(&self.host, self.port).await?;
         let socket = TcpStream::connect(addresses.as_slice()).await?;
         let address = socket.peer_addr()?;
         if self.tls == Tls::First {
-            let stream = self.secret(Bounded::wire(socket, address, deadline)).await?;
-            return Ok(Box::new(Bounded::text(stream, address, deadline)));
+            let stream = self.tls_stream(BoundedStream::wire(socket, address, deadline)).await?;
+            return Ok(Box::new(BoundedStream::text(stream, address, deadline)));
         }
-        let mut clear = Bounded::text(socket, address, deadline);
+        let mut clear = BoundedStream::text(socket, address, deadline);
         match start_tls(&mut clear, hello).await? {
             true => {
-                let stream = self.secret(Bounded::wire(clear.into_inner(), address, deadline)).await?;
-                Ok(greeted(stream, address, deadline))
+                let stream =
+                    self.tls_stream(BoundedStream::wire(clear.into_inner(), address, deadline)).await?;
+                Ok(with_greeting(stream, address, deadline))
             }
             false if self.tls == Tls::Required => {
                 Err(io::Error::other("it offers no STARTTLS, and a password is sent over TLS alone"))
             }
-            false => Ok(greeted(clear.into_inner(), address, deadline)),
+            false => Ok(with_greeting(clear.into_inner(), address, deadline)),
         }
     }
 
-    async fn secret<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
+    async fn tls_stream<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
         let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
         TlsConnector::from(Arc::clone(&self.trust)).connect(name, stream).await
     }
 
-    /// What it means that there is no connection.
-    fn unreached(&self, error: &io::Error) -> Delivery {
-        match lack_in_connecting(error) {
-            Some(what) => Delivery::Lacking(format!("{}: {what}", self.place())),
-            None => self.down(&error.to_string()),
+    /// The result of a failed connection.
+    fn connect_failure(&self, error: &io::Error) -> Delivery {
+        match exhaustion_in_connecting(error) {
+            Some(what) => Delivery::ResourceExhausted(format!("{}: {what}", self.place())),
+            None => self.retryable(&error.to_string()),
         }
     }
 
-    /// It is about us, or about the way, and not about this message. What it says may hold the password.
-    fn down(&self, said: &str) -> Delivery {
-        let said = if self.secrets.are_in(said) { "an answer with the password in it" } else { said };
-        Delivery::Retryable(format!("{}: {}", self.place(), said.chars().take(MAX_SAID).collect::<String>()))
+    /// The failure concerns us or the network, and not this message. The text may contain the password.
+    fn retryable(&self, said: &str) -> Delivery {
+        let said = if self.secrets.contained_in(said) { "an answer with the password in it" } else { said };
+        Delivery::Retryable(format!(
+            "{}: {}",
+            self.place(),
+            said.chars().take(MAX_QUOTED).collect::<String>()
+        ))
     }
 
-    /// Of the answers the code alone is shown.
+    /// Logs in. Only the code of an answer is shown.
     async fn log_in(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Delivery> {
         const KNOWN: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
         let Some((user, password)) = &self.login else { return Ok(()) };
@@ -233,30 +243,30 @@ impl MailServer {
         let credentials = Credentials::new(user.clone(), password.clone());
         match connection.auth(&KNOWN, &credentials).await.map_err(|error| error.status()) {
             Ok(_) => Ok(()),
-            // About us, and not about this message.
+            // The failure concerns us, and not this message.
             Err(Some(code)) => Err(down(&format!("user name and password were not accepted ({code})"))),
             Err(None) => Err(down("no answer to user name and password that can be understood")),
         }
     }
 
-    /// After the password was sent, it may be in everything that is said.
-    fn failed(&self, error: &lettre::transport::smtp::Error) -> Delivery {
+    /// The result of an SMTP error. Once the password was sent, any answer may contain it.
+    fn smtp_failure(&self, error: &lettre::transport::smtp::Error) -> Delivery {
         let mut said = error.to_string();
-        if self.secrets.are_in(&said) {
+        if self.secrets.contained_in(&said) {
             said = error
                 .status()
                 .map_or("an answer with the password in it".to_owned(), |code| code.to_string());
         }
-        let why = format!("{}: {}", self.place(), said.chars().take(MAX_SAID).collect::<String>());
-        // 53x is about us and not about this message.
+        let why = format!("{}: {}", self.place(), said.chars().take(MAX_QUOTED).collect::<String>());
+        // 53x concerns us, and not this message.
         let about_us = error.status().is_some_and(|code| code.to_string().starts_with("53"));
         if error.is_permanent() && !about_us { Delivery::Refused(why) } else { Delivery::Retryable(why) }
     }
 }
 
-/// Host, port, and whether TLS comes first.
-fn address(text: &str) -> Result<(String, u16, bool), String> {
-    let wrong = || "smtp: write smtp://host:port or smtps://host:port, and nothing else in it".to_owned();
+/// Parses host, port, and whether TLS comes first.
+fn address(text: &str) -> Result<(String, u16, bool), SetupError> {
+    let wrong = || SetupError::Server;
     let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
     let (wrapped, usual) = match scheme {
         "smtp" => (false, 587),
@@ -276,18 +286,18 @@ fn address(text: &str) -> Result<(String, u16, bool), String> {
     Ok((host.to_owned(), port, wrapped))
 }
 
-/// The certificates that are trusted beside the system's.
-fn roots(config: &SmtpConfig) -> Result<Vec<CertificateDer<'static>>, String> {
+/// The certificates to trust in addition to the system's.
+fn roots(config: &SmtpConfig) -> Result<Vec<CertificateDer<'static>>, SetupError> {
     let Some(path) = &config.ca_file else { return Ok(Vec::new()) };
-    ca_certificates(path).map_err(|why| format!("the CA file {path:?}: {why}"))
+    ca_certificates(path).map_err(|error| SetupError::CaFile(path.clone(), error.to_string()))
 }
 
-fn no_tls(error: impl std::fmt::Display) -> String {
-    format!("TLS cannot be set up: {error}")
+fn no_tls(error: impl std::fmt::Display) -> SetupError {
+    SetupError::Tls(error.to_string())
 }
 
-/// Who is believed to be the server, for TLS from the first byte and after `STARTTLS`.
-fn trust(config: &SmtpConfig) -> Result<Arc<ClientConfig>, String> {
+/// The TLS configuration, for TLS from the first byte and after `STARTTLS`.
+fn trust(config: &SmtpConfig) -> Result<Arc<ClientConfig>, SetupError> {
     let roots = roots(config)?;
     let provider = Arc::new(default_provider());
     let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(roots, Arc::clone(&provider));
@@ -297,13 +307,13 @@ fn trust(config: &SmtpConfig) -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(builder.with_custom_certificate_verifier(verifier).with_no_client_auth()))
 }
 
-/// For a server whose own greeting was heard already.
-fn greeted<S>(stream: S, address: SocketAddr, deadline: &Deadline) -> Box<dyn AsyncTokioStream>
+/// A stream that starts with a greeting, for a server whose own greeting was read already.
+fn with_greeting<S>(stream: S, address: SocketAddr, deadline: &Deadline) -> Box<dyn AsyncTokioStream>
 where
     S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static,
 {
     let (read, write) = tokio::io::split(stream);
-    Box::new(Bounded::text(tokio::io::join(GREETED.chain(read), write), address, deadline))
+    Box::new(BoundedStream::text(tokio::io::join(REPLAYED_GREETING.chain(read), write), address, deadline))
 }
 
 #[cfg(test)]
@@ -311,7 +321,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers() {
+    fn server_addresses_are_parsed() {
         let ok = |text| address(text).unwrap();
         assert_eq!(ok("smtp://mail.example:25"), ("mail.example".to_owned(), 25, false));
         assert_eq!(ok("smtps://mail.example"), ("mail.example".to_owned(), 465, true));
@@ -326,7 +336,7 @@ mod tests {
             "smtp://mail.example/?tls=none",
             "smtp://mail.example\r\nX: y",
         ] {
-            assert!(!address(wrong).unwrap_err().contains("s3cret"));
+            assert!(!address(wrong).unwrap_err().to_string().contains("s3cret"));
         }
     }
 }

@@ -1,7 +1,7 @@
-//! A mail server's bytes, bounded in number and in time whatever it sends.
+//! A stream from a mail server, bounded in bytes and in time whatever the server sends.
 //!
-//! A time-out around the conversation is not enough: it is looked at only when nothing is there to be read, and a
-//! server that floods leaves no such moment. So each read looks at the clock itself.
+//! A time-out around the conversation is not enough: it is checked only when there is nothing to read, and a
+//! server that floods us leaves no such moment. So each read checks the clock itself.
 
 use lettre::transport::smtp::client::AsyncTokioStream;
 use std::fmt;
@@ -13,17 +13,17 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What a server may say in all. A mail to fifty people takes some sixty answers of a line, and the greeting and the
-/// answer to `EHLO` have a few lines more.
+/// The most bytes of text from a server. A mail to fifty recipients takes about sixty one-line answers, and the
+/// greeting and the answer to `EHLO` have a few lines more.
 pub(super) const MAX_TEXT: usize = 32 * 1024;
 
-/// So many lines, of which an answer may have several: an answer is looked at anew with each of them.
+/// The most lines. An answer may have several, and is parsed again with each of them.
 pub(super) const MAX_LINES: usize = 500;
 
-/// What may come over the wire in all, where the text is inside TLS: certificates come on top of it.
+/// The most bytes on the wire if the text is inside TLS, which adds certificates.
 pub(super) const MAX_WIRE: usize = 96 * 1024;
 
-/// When a conversation must be over.
+/// When a conversation must end.
 #[derive(Clone)]
 pub(super) struct Deadline {
     until: Option<Instant>,
@@ -32,17 +32,17 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    /// So long from now.
+    /// This long from now.
     pub(super) fn after(limit: Duration) -> Deadline {
         Deadline::by(limit, Arc::new(Instant::now))
     }
 
-    /// By another clock.
+    /// With another clock.
     fn by(limit: Duration, now: Arc<dyn Fn() -> Instant + Send + Sync>) -> Deadline {
         Deadline { until: now().checked_add(limit), limit, now }
     }
 
-    /// What is said once it is over.
+    /// The message after the deadline.
     pub(super) fn said(&self) -> String {
         format!("not done within {} s", self.limit.as_secs())
     }
@@ -55,8 +55,8 @@ impl Deadline {
     }
 }
 
-/// A stream that ends with an error once too much came, or too late.
-pub(super) struct Bounded<S> {
+/// A stream that fails once too much was received, or too late.
+pub(super) struct BoundedStream<S> {
     stream: S,
     address: SocketAddr,
     deadline: Deadline,
@@ -65,19 +65,22 @@ pub(super) struct Bounded<S> {
     lines_left: Option<usize>,
 }
 
-impl<S> Bounded<S> {
-    /// Of what is said.
-    pub(super) fn text(stream: S, address: SocketAddr, deadline: &Deadline) -> Bounded<S> {
-        Bounded { lines_left: Some(MAX_LINES), ..Bounded::new(stream, address, deadline, MAX_TEXT) }
+impl<S> BoundedStream<S> {
+    /// Bounds plain text, in bytes and lines.
+    pub(super) fn text(stream: S, address: SocketAddr, deadline: &Deadline) -> BoundedStream<S> {
+        BoundedStream {
+            lines_left: Some(MAX_LINES),
+            ..BoundedStream::new(stream, address, deadline, MAX_TEXT)
+        }
     }
 
-    /// Of what TLS makes of it.
-    pub(super) fn wire(stream: S, address: SocketAddr, deadline: &Deadline) -> Bounded<S> {
-        Bounded::new(stream, address, deadline, MAX_WIRE)
+    /// Bounds the bytes of TLS.
+    pub(super) fn wire(stream: S, address: SocketAddr, deadline: &Deadline) -> BoundedStream<S> {
+        BoundedStream::new(stream, address, deadline, MAX_WIRE)
     }
 
-    fn new(stream: S, address: SocketAddr, deadline: &Deadline, most: usize) -> Bounded<S> {
-        Bounded { stream, address, deadline: deadline.clone(), most, left: most, lines_left: None }
+    fn new(stream: S, address: SocketAddr, deadline: &Deadline, most: usize) -> BoundedStream<S> {
+        BoundedStream { stream, address, deadline: deadline.clone(), most, left: most, lines_left: None }
     }
 
     /// The stream without the bounds.
@@ -85,7 +88,7 @@ impl<S> Bounded<S> {
         self.stream
     }
 
-    /// Counts what came. Once it is too much, so is everything that follows.
+    /// Counts received bytes. Once a limit is exceeded, every later read fails too.
     fn take_in(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self.left.checked_sub(bytes.len()) {
             Some(left) => self.left = left,
@@ -107,13 +110,13 @@ impl<S> Bounded<S> {
     }
 }
 
-impl<S> fmt::Debug for Bounded<S> {
+impl<S> fmt::Debug for BoundedStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Bounded({}, {} bytes left)", self.address, self.left)
+        write!(f, "BoundedStream({}, {} bytes left)", self.address, self.left)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -127,7 +130,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.deadline.check()?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
@@ -142,7 +145,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> AsyncTokioStream for Bounded<S> {
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> AsyncTokioStream for BoundedStream<S> {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.address)
     }
@@ -154,7 +157,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
     use tokio::io::AsyncReadExt as _;
 
-    /// Always has something to say, and counts how much it said.
+    /// Always has data, and counts how much it sent.
     struct Flood {
         says: &'static [u8],
         said: usize,
@@ -178,8 +181,8 @@ mod tests {
         "127.0.0.1:25".parse().unwrap()
     }
 
-    /// Reads pieces of so many bytes to the end; why it ended.
-    fn read<S: AsyncRead + Unpin>(bounded: &mut Bounded<S>, piece: usize) -> String {
+    /// Reads pieces of this many bytes to the end. Returns the error.
+    fn read<S: AsyncRead + Unpin>(bounded: &mut BoundedStream<S>, piece: usize) -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let mut bytes = vec![0; piece];
         loop {
@@ -190,33 +193,35 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_ends_at_a_number_of_bytes_and_lines() {
+    fn a_flood_ends_at_the_limits() {
         let deadline = Deadline::after(Duration::from_secs(3600));
         for piece in [10, 1000, 8192] {
-            let mut bounded = Bounded::text(Flood { says: b"xxxxx", said: 0 }, address(), &deadline);
+            let mut bounded = BoundedStream::text(Flood { says: b"xxxxx", said: 0 }, address(), &deadline);
             assert_eq!(read(&mut bounded, piece), "it says more than 32768 bytes");
             assert!(bounded.stream.said <= MAX_TEXT + piece, "{}", bounded.stream.said);
             assert_eq!(read(&mut bounded, piece), "it says more than 32768 bytes", "and goes on to");
 
-            let mut bounded = Bounded::text(Flood { says: b"220-x\r\n", said: 0 }, address(), &deadline);
+            let mut bounded =
+                BoundedStream::text(Flood { says: b"220-x\r\n", said: 0 }, address(), &deadline);
             assert_eq!(read(&mut bounded, piece), "it says more than 500 lines");
             assert!(bounded.stream.said <= MAX_LINES * 7 + piece, "{}", bounded.stream.said);
             assert!(read(&mut bounded, piece).starts_with("it says more than"), "and goes on to");
 
-            let mut bounded = Bounded::wire(Flood { says: b"220-x\r\n", said: 0 }, address(), &deadline);
+            let mut bounded =
+                BoundedStream::wire(Flood { says: b"220-x\r\n", said: 0 }, address(), &deadline);
             assert_eq!(read(&mut bounded, piece), "it says more than 98304 bytes");
             assert!(bounded.stream.said <= MAX_WIRE + piece, "{}", bounded.stream.said);
         }
     }
 
-    /// By a clock on which each look takes a second.
+    /// With a clock that advances by a second at each look.
     #[test]
-    fn the_time_holds_while_there_is_always_something_to_read() {
+    fn a_flood_ends_at_the_deadline() {
         let (begun, looks) = (Instant::now(), Arc::new(AtomicU64::new(0)));
         let clock = Arc::clone(&looks);
         let now = move || begun + Duration::from_secs(clock.fetch_add(1, SeqCst));
         let deadline = Deadline::by(Duration::from_secs(3), Arc::new(now));
-        let mut bounded = Bounded::text(Flood { says: b"x", said: 0 }, address(), &deadline);
+        let mut bounded = BoundedStream::text(Flood { says: b"x", said: 0 }, address(), &deadline);
         assert_eq!(read(&mut bounded, 1), "not done within 3 s");
         assert_eq!((bounded.stream.said, looks.load(SeqCst)), (2, 4));
     }

@@ -1,8 +1,8 @@
-//! An alert, as it is kept in the outbox and sent. One value for all channels.
+//! An alert, as it is stored in the outbox and sent: one value for all channels.
 //!
-//! Every text in it is escaped for one line; whoever shows it in HTML or Markdown escapes it for that.
+//! Every text in it is escaped for one line. A renderer for HTML or Markdown escapes it for that format.
 
-use super::plan::{MAX_ALONE, Step};
+use super::plan::{MAX_SINGLE_ALERTS, PlannedAlert};
 use crate::audit::watch_list::rule_of;
 use crate::core::encoding::encode_hex;
 use crate::core::finding::{Code, Severity};
@@ -10,46 +10,47 @@ use crate::core::hash::sha256;
 use crate::core::text::{escape, quoted, time};
 use crate::mirror::StoredFinding;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
-/// What kind of news an alert is.
+/// The kind of an alert.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Something was found.
+pub enum AlertKind {
+    /// A new finding.
     New,
-    /// It still stands.
+    /// The finding still holds.
     Reminder,
-    /// It no longer does.
+    /// The finding no longer holds.
     Ended,
-    /// The log cannot be read, or a peer not be compared with.
+    /// The log cannot be read, or a peer cannot be compared with.
     Unreachable,
-    /// The auditor itself is at fault.
+    /// The auditor itself has a fault.
     Local,
-    /// What was unreachable or at fault is well again.
+    /// What was unreachable or had a fault works again.
     Recovered,
-    /// Somebody tries the channels.
+    /// A test of the channels.
     Test,
 }
 
-impl Kind {
-    /// The word in the JSON.
+impl AlertKind {
+    /// Its name in the JSON.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::New => "new",
-            Kind::Reminder => "reminder",
-            Kind::Ended => "ended",
-            Kind::Unreachable => "unreachable",
-            Kind::Local => "local",
-            Kind::Recovered => "recovered",
-            Kind::Test => "test",
+            AlertKind::New => "new",
+            AlertKind::Reminder => "reminder",
+            AlertKind::Ended => "ended",
+            AlertKind::Unreachable => "unreachable",
+            AlertKind::Local => "local",
+            AlertKind::Recovered => "recovered",
+            AlertKind::Test => "test",
         }
     }
 }
 
-/// Which log an alert is about.
+/// The log that an alert is about.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Log {
-    /// As the config calls it.
+pub struct LogName {
+    /// Its name in the config.
     pub name: String,
     /// Its origin.
     pub origin: String,
@@ -58,7 +59,7 @@ pub struct Log {
 /// One of several findings in one alert.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Item {
+pub struct AlertItem {
     /// The entry.
     pub index: Option<u64>,
     /// Its id.
@@ -71,14 +72,14 @@ pub struct Item {
     pub evidence: Option<String>,
 }
 
-/// Whoever is told does not know where the monitor was started.
+/// Makes a path absolute, because a receiver does not know where the monitor was started.
 fn absolute(path: &str) -> String {
     std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
 }
 
-impl Item {
-    pub(super) fn of(stored: &StoredFinding) -> Item {
-        Item {
+impl AlertItem {
+    pub(super) fn of(stored: &StoredFinding) -> AlertItem {
+        AlertItem {
             index: stored.finding.index,
             id: stored.finding.id.as_deref().map(escape),
             message: escape(&stored.finding.message),
@@ -96,17 +97,17 @@ pub struct Alert {
     pub tool: String,
     /// Of this program.
     pub version: String,
-    /// What kind of news it is.
-    pub kind: Kind,
-    /// Tells it from every other alert: one that comes twice is one alert.
+    /// Its kind.
+    pub kind: AlertKind,
+    /// Identifies the alert: two messages with one key are one alert.
     pub key: String,
     /// Which log.
-    pub log: Log,
+    pub log: LogName,
     /// The severity of the finding.
     pub severity: String,
     /// The finding's code, or `unreachable`, `local-fault`, `peer-failing`, `channel-failing`, `test`.
     pub code: String,
-    /// The entry, where it is about one.
+    /// The index of the entry, if it is about one.
     pub index: Option<u64>,
     /// Its id.
     pub id: Option<String>,
@@ -117,29 +118,36 @@ pub struct Alert {
     pub message: String,
     /// How many findings it is about.
     pub count: u64,
-    /// The first of them, where they are several.
-    pub first: Vec<Item>,
-    /// RFC 3339: when it was found first.
+    /// The first of them, if there are several.
+    pub first: Vec<AlertItem>,
+    /// RFC 3339: when it was first found.
     pub first_seen: String,
-    /// RFC 3339: since when it no longer holds.
+    /// RFC 3339: when it ended.
     pub ended: Option<String>,
     /// RFC 3339.
     pub created_at: String,
-    /// Where the misbehaviour file is, on the machine of the auditor.
+    /// The path of the misbehaviour file on the auditor's machine.
     pub evidence: Option<String>,
-    /// What is in that file. Added when the alert is sent.
+    /// The content of that file. Added when the alert is sent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub evidence_content: Option<String>,
-    /// The same in base64, where it is no text.
+    /// The same in base64, if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub evidence_base64: Option<String>,
-    /// Why the file is not included, where it is not.
+    /// Why the file is missing from the alert, if it is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub evidence_missing: Option<String>,
 }
 
 impl Alert {
-    pub(super) fn new(kind: Kind, key: String, log: Log, severity: Severity, code: &str, now: u64) -> Alert {
+    pub(super) fn new(
+        kind: AlertKind,
+        key: String,
+        log: LogName,
+        severity: Severity,
+        code: &str,
+        now: u64,
+    ) -> Alert {
         Alert {
             tool: "countersign".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -164,16 +172,34 @@ impl Alert {
         }
     }
 
-    /// One line of JSON without its end.
-    pub fn to_json(&self) -> String {
-        // Strings and numbers alone: there is nothing in it that could not be written.
-        serde_json::to_string(self).unwrap_or_default()
+    /// One line of JSON, without the line end.
+    ///
+    /// # Errors
+    /// [`EncodeError`]: it cannot be encoded. An empty alert must not be stored or sent in its place.
+    pub fn to_json(&self) -> Result<String, EncodeError> {
+        encode(self)
     }
 }
 
-/// The key of an alert: a hash, so that nothing of a log gets into a header through it. The mirror's
-/// random name keeps two auditors of one log apart.
-pub(super) fn key(mirror: &str, kind: Kind, subjects: &[(&str, u64, u64)]) -> String {
+/// An alert cannot be encoded as JSON, and why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EncodeError(String);
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the alert cannot be encoded: {}", self.0)
+    }
+}
+
+impl std::error::Error for EncodeError {}
+
+fn encode(value: &impl Serialize) -> Result<String, EncodeError> {
+    serde_json::to_string(value).map_err(|error| EncodeError(error.to_string()))
+}
+
+/// The key of an alert: a hash, so that no text of a log gets into a header through it. The mirror's random
+/// name distinguishes two auditors of one log.
+pub(super) fn key(mirror: &str, kind: AlertKind, subjects: &[(&str, u64, u64)]) -> String {
     let mut text = format!("countersign alert v1\0{mirror}\0{}", kind.as_str());
     for (subject, episode, number) in subjects {
         text.push_str(&format!("\0{}\0{subject}\0{episode}\0{number}", subject.len()));
@@ -181,18 +207,25 @@ pub(super) fn key(mirror: &str, kind: Kind, subjects: &[(&str, u64, u64)]) -> St
     encode_hex(sha256(text.as_bytes()).as_bytes())
 }
 
-/// Codes that are judged only where an option asks for it.
+/// Codes that are checked only if an option requests it.
 fn is_by_request(code: &str) -> bool {
     matches!(Code::from_text(code), Some(Code::HeadStale | Code::WitnessQuorum))
 }
 
-/// The alert of these steps, which are of one kind and code, and at least one.
-pub(super) fn of_findings(steps: &[Step<'_>], key: String, log: Log, severity: Severity, now: u64) -> Alert {
-    let kind = steps.first().map_or(Kind::New, |step| step.kind);
-    let code = steps.first().map_or("", Step::code);
+/// The alert for these planned alerts, which have one kind and code. There is at least one.
+pub(super) fn of_findings(
+    steps: &[PlannedAlert<'_>],
+    key: String,
+    log: LogName,
+    severity: Severity,
+    now: u64,
+) -> Alert {
+    let kind = steps.first().map_or(AlertKind::New, |step| step.kind);
+    let code = steps.first().map_or("", PlannedAlert::code);
     let mut alert = Alert::new(kind, key, log, severity, code, now);
     let known: Vec<&StoredFinding> = steps.iter().filter_map(|step| step.finding).collect();
-    let items: Vec<Item> = known.iter().take(MAX_ALONE).map(|stored| Item::of(stored)).collect();
+    let items: Vec<AlertItem> =
+        known.iter().take(MAX_SINGLE_ALERTS).map(|stored| AlertItem::of(stored)).collect();
     alert.count = u64::try_from(steps.len()).unwrap_or(u64::MAX);
     alert.rule = known.first().and_then(|stored| rule_of(&stored.finding)).map(escape);
     alert.evidence = items.iter().find_map(|item| item.evidence.clone());
@@ -200,8 +233,8 @@ pub(super) fn of_findings(steps: &[Step<'_>], key: String, log: Log, severity: S
         alert.first_seen = escape(first_seen);
     }
     alert.ended = match kind {
-        // A finding that was withdrawn has no end of its own.
-        Kind::Ended => {
+        // A withdrawn finding has no end of its own.
+        AlertKind::Ended => {
             Some(known.iter().filter_map(|stored| stored.ended.clone()).max().unwrap_or(time(now)))
         }
         _ => None,
@@ -217,22 +250,37 @@ pub(super) fn of_findings(steps: &[Step<'_>], key: String, log: Log, severity: S
         }
         (steps, _) => {
             let meaning = Code::from_text(code).map_or("", Code::meaning);
-            match steps.first().and_then(Step::rule) {
+            match steps.first().and_then(PlannedAlert::rule) {
                 Some(rule) => format!("{} hits of watch rule {}", steps.len(), quoted(rule)),
                 None => format!("{} findings {code}: {meaning}", steps.len()),
             }
         }
     };
     alert.message = match kind {
-        Kind::Reminder => format!("still so: {what}"),
-        Kind::Ended if known.is_empty() && is_by_request(code) => {
+        AlertKind::Reminder => format!("still so: {what}"),
+        AlertKind::Ended if known.is_empty() && is_by_request(code) => {
             format!("{code}: withdrawn, as nobody asks for it any more; it may still be so")
         }
-        Kind::Ended => format!("no longer so: {what}"),
+        AlertKind::Ended => format!("no longer so: {what}"),
         _ => what,
     };
     if steps.len() > 1 {
         alert.first = items;
     }
     alert
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn an_encoding_failure_is_an_error() {
+        let not_json = BTreeMap::from([([0u8; 2], 0)]);
+
+        let error = encode(&not_json).unwrap_err();
+
+        assert!(error.to_string().starts_with("the alert cannot be encoded: "), "{error}");
+    }
 }

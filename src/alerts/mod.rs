@@ -1,28 +1,30 @@
-//! Alerts: the right person is told, once per distinct finding, also across crashes.
+//! Alerts: notifies people of each distinct finding once, also across crashes.
 //!
-//! What is to be told is decided from what the mirror holds ([`plan`], pure) and written to the outbox
-//! in the mirror in one transaction with the note that it was told. It leaves the outbox of a channel
-//! only after that channel said yes. So nothing is lost; and between a channel's yes and the note of it,
-//! which is one commit later, lies the only moment in which a crash lets it be sent again, under the
-//! same key: a receiver that keeps keys sees each alert exactly once.
+//! What to report is decided from the content of the mirror ([`plan`], pure) and written to the outbox in the
+//! mirror, in one transaction with the record that it was reported. An alert leaves the outbox of a channel
+//! only after that channel accepted it. So nothing is lost. A crash between the acceptance and its record, one
+//! commit later, is the only case in which an alert is sent again, under the same key: a receiver that
+//! remembers keys sees each alert exactly once.
 //!
-//! Whoever audits calls [`Dispatcher::note`] after each audit, and [`Dispatcher::deliver`] then and whenever
-//! [`Delivered::next_try`] has come. Both block, and are not for a thread that runs asynchronous tasks. Where
-//! the mirror cannot be used, the outbox cannot be either: [`Dispatcher::without_mirror`] says so without it, and
-//! [`Dispatcher::with_mirror`] that it is over.
+//! Call [`Dispatcher::note`] after each audit, and [`Dispatcher::deliver`] then and at each
+//! [`Delivered::next_try`]. Both block, and must not be called on a thread that runs asynchronous tasks. If the
+//! mirror cannot be used, neither can its outbox: [`Dispatcher::notify_without_mirror`] reports that without
+//! it, and [`Dispatcher::mirror_opened`] reports the end.
 //!
-//! What this does not prove: that somebody reads what a channel took.
+//! This does not prove that somebody reads what a channel accepted.
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`plan`] | what there is to tell, pure |
-//! | `message` | an alert, as it is kept and sent |
-//! | `deliver`, `without` | sending what is due; telling where there is no outbox |
+//! | [`plan`] | what to report, pure |
+//! | `message` | an alert, as it is stored and sent |
+//! | `deliver`, `fallback` | sending what is due; notifying without an outbox |
 //! | `channels` | what a channel is: `command`, `webhook`, `smtp` with its `mail_server` |
+//! | `error` | why alerts cannot be set up or delivered |
 
 mod channels;
 mod command;
 mod deliver;
+mod error;
 mod fallback;
 mod mail_server;
 mod mail_stream;
@@ -36,10 +38,11 @@ mod webhook;
 mod plan_tests;
 
 pub use channels::{Channel, Delivery, Message, Transport};
-pub use command::Command;
+pub use command::CommandTransport;
 pub use deliver::Delivered;
-pub use fallback::{FallbackStore, TIMES_IN_USE, Trouble};
-pub use message::{Alert, Item, Kind, Log};
+pub use error::{DeliveryError, SetupError};
+pub use fallback::{FallbackStore, MirrorUnavailable, TIMES_IN_USE};
+pub use message::{Alert, AlertItem, AlertKind, EncodeError, LogName};
 pub use smtp::{Smtp, SmtpConfig};
 pub use webhook::{Webhook, signature};
 
@@ -48,42 +51,48 @@ use crate::core::finding::Severity;
 use crate::core::text::{escape, quoted};
 use crate::mirror::{Mirror, MirrorError, Notification, Outgoing, Queue, StoredFinding};
 use crate::report::Report;
-use crate::source::Lack;
-use plan::{Condition, Facts, Step, Turns};
+use crate::source::ResourceExhaustion;
+use plan::{Condition, ConditionChanges, PlanFacts, PlannedAlert};
 use std::collections::{BTreeMap, BTreeSet};
 
 type Result<T> = std::result::Result<T, MirrorError>;
 
-/// Everything that a dispatcher is set up with.
-#[derive(Default)]
-pub struct Config {
-    /// Who is told, and how.
-    pub channels: Vec<Channel>,
-    /// How often to remind of what stands and is invalid or a violation, in milliseconds.
-    pub reminder: Option<u64>,
-    /// Of what nothing is told for now.
-    pub acknowledgements: Vec<Acknowledgement>,
-    /// Channels that are told of the hits of a watch rule, by its name, whatever their least severity.
-    pub of_rules: BTreeMap<String, Vec<String>>,
+/// The JSON of an alert for the outbox of this mirror.
+fn payload(mirror: &Mirror, alert: &Alert) -> Result<String> {
+    alert.to_json().map_err(|error| MirrorError::Io(mirror.path().to_owned(), error.to_string()))
 }
 
-/// What an audit came to, besides the findings, which are in the mirror.
+/// The configuration of a dispatcher.
+#[derive(Default)]
+pub struct DispatcherConfig {
+    /// The channels.
+    pub channels: Vec<Channel>,
+    /// How often to remind of a finding that still holds and is invalid or a violation, in milliseconds.
+    pub reminder: Option<u64>,
+    /// Findings that are not reported for now.
+    pub acknowledgements: Vec<Acknowledgement>,
+    /// For each watch rule, by its name: the channels that receive its hits, whatever their least severity.
+    pub rule_channels: BTreeMap<String, Vec<String>>,
+}
+
+/// The outcome of an audit, except for the findings, which are in the mirror.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Audited {
-    /// Why not everything of the log could be read.
+pub struct AuditOutcome {
+    /// Why the log could not be read completely.
     pub unreachable: Option<String>,
-    /// What is at fault on this side.
+    /// A fault of the auditor.
     pub fault: Option<String>,
-    /// Somebody ended it in the middle: whether the log can be read, and whether all is well here, it cannot tell.
+    /// The audit was stopped in the middle, and cannot tell whether the log can be read or whether the auditor
+    /// has a fault.
     pub cut_short: bool,
-    /// Peers that could not be compared with for more than once, and why. `None` where no peer was asked that should have been: then
-    /// nothing is known of them.
+    /// Peers that could not be compared with more than once in a row, and why. `None` if peers are configured
+    /// and none was asked: then nothing is known of them.
     pub peers: Option<Vec<(String, String)>>,
 }
 
-impl Audited {
-    /// What this report says.
-    pub fn of(report: &Report) -> Audited {
+impl AuditOutcome {
+    /// The outcome that this report describes.
+    pub fn of(report: &Report) -> AuditOutcome {
         let first = |causes: &[String]| {
             let more = causes.len().saturating_sub(1);
             let text = escape(causes.first()?);
@@ -93,7 +102,7 @@ impl Audited {
         let lasting = input.peers.iter().filter(|peer| peer.failures >= PEER_FAILURES);
         let failing = lasting.filter_map(|peer| Some((peer.name.clone(), peer.error.clone()?)));
         let asked = !(input.asked.peers && input.peers.is_empty());
-        Audited {
+        AuditOutcome {
             unreachable: first(report.undecided()),
             fault: first(&input.faults),
             cut_short: false,
@@ -102,50 +111,51 @@ impl Audited {
     }
 }
 
-/// Where alerts are written and sent from.
+/// Writes alerts to the outbox and sends them.
 pub struct Dispatcher {
-    config: Config,
-    lack: Lack,
+    config: DispatcherConfig,
+    exhaustion: ResourceExhaustion,
 }
 
 impl Dispatcher {
     /// A dispatcher with these channels.
     ///
     /// # Errors
-    /// A sentence for the person: two channels of one name.
-    pub fn new(config: Config) -> std::result::Result<Dispatcher, String> {
+    /// [`SetupError::DuplicateChannel`]: two channels have one name.
+    pub fn new(config: DispatcherConfig) -> std::result::Result<Dispatcher, SetupError> {
         let mut names = BTreeSet::new();
         for channel in &config.channels {
             if !names.insert(channel.name.as_str()) {
-                let name = quoted(&channel.name);
-                return Err(format!("two alert channels are named {name}: give each a name of its own"));
+                return Err(SetupError::DuplicateChannel(channel.name.clone()));
             }
         }
-        Ok(Dispatcher { config, lack: Lack::default() })
+        Ok(Dispatcher { config, exhaustion: ResourceExhaustion::default() })
     }
 
-    /// What this machine had run out of when something could not be sent for it; nobody else is to blame then.
-    pub fn lacked(&self) -> Option<String> {
-        self.lack.noted()
+    /// The resource that this machine had run out of when an alert could not be sent. No receiver is at fault
+    /// then.
+    pub fn resource_exhaustion(&self) -> Option<String> {
+        self.exhaustion.recorded()
     }
 
     fn send(&self, channel: &Channel, alert: &Alert, now: u64) -> Delivery {
         let delivery = channel.send(alert, now);
-        if let Delivery::Lacking(what) = &delivery {
-            self.lack.note(what.clone());
+        if let Delivery::ResourceExhausted(what) = &delivery {
+            self.exhaustion.record(what.clone());
         }
         delivery
     }
 
-    /// Writes what is to be told after an audit into the outbox; gives the number of alerts. The same
-    /// audit noted again adds nothing.
+    /// Writes what an audit has to report into the outbox; returns the number of alerts. The same audit noted
+    /// again adds nothing.
     ///
     /// # Errors
-    /// Of the mirror. Nothing is written then.
-    pub fn note(&self, mirror: &mut Mirror, log: &str, audited: &Audited, now: u64) -> Result<u64> {
-        let (standing, ended, told) = (mirror.findings(false)?, mirror.findings(true)?, mirror.told()?);
+    /// The mirror cannot be used. Nothing is written then.
+    pub fn note(&self, mirror: &mut Mirror, log: &str, audited: &AuditOutcome, now: u64) -> Result<u64> {
+        let (standing, ended, told) =
+            (mirror.findings().standing()?, mirror.findings().ended()?, mirror.outbox().told()?);
         let acknowledged = self.acknowledged(mirror, standing.iter().chain(&ended), now)?;
-        let facts = Facts {
+        let facts = PlanFacts {
             standing: &standing,
             ended: &ended,
             told: &told,
@@ -153,35 +163,35 @@ impl Dispatcher {
             reminder: self.config.reminder,
             now,
         };
-        let log = Log { name: escape(log), origin: escape(&mirror.state().origin) };
-        let mut written = Written::default();
+        let log = LogName { name: escape(log), origin: escape(&mirror.state().origin) };
+        let mut written = PendingWrites::default();
         if !told.contains_key(plan::BEGAN) {
             let began =
                 Notification { episode: 0, open: true, at: now, severity: Severity::Info, ended: None };
             written.told.push((plan::BEGAN.to_owned(), began));
         }
         for group in plan::grouped(plan::findings(&facts)) {
-            self.of_findings(mirror, &log, group, now, &mut written);
+            self.of_findings(mirror, &log, group, now, &mut written)?;
         }
         if !audited.cut_short {
-            self.of_conditions(mirror, &log, &conditions(audited), codes(audited), &told, now, &mut written);
+            self.of_conditions(mirror, &log, &conditions(audited), codes(audited), &told, now, &mut written)?;
         }
         self.write(mirror, written, now)
     }
 
-    /// The queue of each channel, those without any alert included.
+    /// The queue of each channel, including those without any alert.
     ///
     /// # Errors
-    /// Of the mirror.
+    /// The mirror cannot be used.
     pub fn queue(&self, mirror: &Mirror) -> Result<BTreeMap<String, Queue>> {
-        let mut queues = mirror.queues()?;
+        let mut queues = mirror.outbox().queues()?;
         for channel in &self.config.channels {
             queues.entry(channel.name.clone()).or_default();
         }
         Ok(queues)
     }
 
-    /// Keys of the findings that a rule covers.
+    /// Keys of the acknowledged findings.
     fn acknowledged<'a>(
         &self,
         mirror: &Mirror,
@@ -193,7 +203,8 @@ impl Dispatcher {
             return Ok(keys);
         }
         for stored in findings {
-            let approver = stored.finding.index.map(|index| mirror.approver_of(index)).transpose()?.flatten();
+            let approver =
+                stored.finding.index.map(|index| mirror.entries().approver_of(index)).transpose()?.flatten();
             let covers = |rule: &Acknowledgement| rule.covers(&stored.finding, approver.as_deref(), now);
             if self.config.acknowledgements.iter().any(covers) {
                 keys.insert(stored.finding.key());
@@ -202,23 +213,30 @@ impl Dispatcher {
         Ok(keys)
     }
 
-    /// Those who want to hear of this severity.
+    /// The channels for this severity.
     fn route(&self, severity: Severity) -> Vec<String> {
         let wanting = self.config.channels.iter().filter(|channel| severity >= channel.least);
         wanting.map(|channel| channel.name.clone()).collect()
     }
 
-    /// Those who want to hear of these findings: by their severity, or because the watch rule names them.
-    fn route_findings(&self, group: &[Step<'_>], severity: Severity) -> Vec<String> {
-        let rule = group.first().and_then(Step::rule);
-        let named = rule.and_then(|rule| self.config.of_rules.get(rule)).map_or(&[][..], Vec::as_slice);
+    /// The channels for these findings: by their severity, or because the watch rule names them.
+    fn route_findings(&self, group: &[PlannedAlert<'_>], severity: Severity) -> Vec<String> {
+        let rule = group.first().and_then(PlannedAlert::rule);
+        let named = rule.and_then(|rule| self.config.rule_channels.get(rule)).map_or(&[][..], Vec::as_slice);
         let wanting = |channel: &&Channel| severity >= channel.least || named.contains(&channel.name);
         self.config.channels.iter().filter(wanting).map(|channel| channel.name.clone()).collect()
     }
 
-    fn of_findings(&self, mirror: &Mirror, log: &Log, group: Vec<Step<'_>>, now: u64, written: &mut Written) {
-        let Some(kind) = group.first().map(|step| step.kind) else { return };
-        let number = |step: &Step<'_>| if kind == Kind::Reminder { step.then.at } else { 0 };
+    fn of_findings(
+        &self,
+        mirror: &Mirror,
+        log: &LogName,
+        group: Vec<PlannedAlert<'_>>,
+        now: u64,
+        written: &mut PendingWrites,
+    ) -> Result<()> {
+        let Some(kind) = group.first().map(|step| step.kind) else { return Ok(()) };
+        let number = |step: &PlannedAlert<'_>| if kind == AlertKind::Reminder { step.then.at } else { 0 };
         let subjects: Vec<(&str, u64, u64)> =
             group.iter().map(|step| (step.subject.as_str(), step.then.episode, number(step))).collect();
         let key = message::key(&mirror.state().mirror, kind, &subjects);
@@ -228,33 +246,34 @@ impl Dispatcher {
             key,
             kind: kind.as_str().to_owned(),
             severity,
-            payload: alert.to_json(),
+            payload: payload(mirror, &alert)?,
             channels: self.route_findings(&group, severity),
         });
         written.told.extend(group.into_iter().map(|step| (step.subject, step.then)));
+        Ok(())
     }
 
     #[expect(clippy::too_many_arguments, reason = "all of them are facts, and they meet here alone")]
     fn of_conditions(
         &self,
         mirror: &Mirror,
-        log: &Log,
+        log: &LogName,
         holding: &[Condition],
         codes: &[&str],
         told: &BTreeMap<String, Notification>,
         now: u64,
-        written: &mut Written,
-    ) {
-        let Turns { begins, ends } = plan::conditions(holding, codes, told, now);
+        written: &mut PendingWrites,
+    ) -> Result<()> {
+        let ConditionChanges { begins, ends } = plan::conditions(holding, codes, told, now);
         let begins = begins.into_iter().map(|(condition, then)| (condition.subject(), Some(condition), then));
         let ends = ends.into_iter().map(|(subject, then)| (subject, None, then));
         for (subject, condition, then) in begins.chain(ends) {
             let code = subject.split('/').nth(1).unwrap_or_default().to_owned();
             let about = subject.splitn(3, '/').nth(2).unwrap_or_default().to_owned();
             let kind = match condition {
-                None => Kind::Recovered,
-                Some(_) if [UNREACHABLE, PEER_FAILING].contains(&code.as_str()) => Kind::Unreachable,
-                Some(_) => Kind::Local,
+                None => AlertKind::Recovered,
+                Some(_) if [UNREACHABLE, PEER_FAILING].contains(&code.as_str()) => AlertKind::Unreachable,
+                Some(_) => AlertKind::Local,
             };
             let key = message::key(&mirror.state().mirror, kind, &[(&subject, then.episode, 0)]);
             let mut alert = Alert::new(kind, key.clone(), log.clone(), then.severity, &code, now);
@@ -262,31 +281,32 @@ impl Dispatcher {
                 Some(condition) => condition.message.clone(),
                 None => recovered(&code, &about),
             };
-            // Whatever makes the watching itself fail is for everybody who relies on being told.
+            // A failure of the monitoring itself concerns everybody who relies on being notified.
             let everybody = ![UNREACHABLE, PEER_FAILING].contains(&code.as_str());
             let mut channels = self.route(if everybody { Severity::Violation } else { then.severity });
             channels.retain(|name| code != CHANNEL_FAILING || *name != about);
             let kind = kind.as_str().to_owned();
-            let payload = alert.to_json();
+            let payload = payload(mirror, &alert)?;
             written.alerts.push(Outgoing { key, kind, severity: then.severity, payload, channels });
             written.told.push((subject, then));
         }
+        Ok(())
     }
 
-    fn write(&self, mirror: &mut Mirror, written: Written, now: u64) -> Result<u64> {
+    fn write(&self, mirror: &mut Mirror, written: PendingWrites, now: u64) -> Result<u64> {
         if written.told.is_empty() && written.alerts.is_empty() {
             return Ok(0);
         }
         let count = mirror.transact(|mirror, _| {
             let mut count = 0u64;
             for alert in &written.alerts {
-                count = count.saturating_add(u64::from(mirror.enqueue(alert, now)?));
+                count = count.saturating_add(u64::from(mirror.outbox_mut().enqueue(alert, now)?));
             }
-            // In the order of the plan: the last word on a subject stays.
+            // In the order of the plan: the last record of a subject stays.
             for (subject, told) in &written.told {
-                mirror.put_told(subject, told)?;
+                mirror.outbox_mut().put_told(subject, told)?;
             }
-            mirror.forget_old_alerts(now)?;
+            mirror.outbox_mut().forget_old(now)?;
             Ok(count)
         })?;
         mirror.acknowledge()?;
@@ -294,40 +314,40 @@ impl Dispatcher {
     }
 }
 
-/// What is to be written in one transaction.
+/// What to write in one transaction.
 #[derive(Default)]
-struct Written {
+struct PendingWrites {
     alerts: Vec<Outgoing>,
     told: Vec<(String, Notification)>,
 }
 
-/// The log could not be read, or not all of it.
+/// The log could not be read, or not completely.
 const UNREACHABLE: &str = "unreachable";
 
-/// Something on this side.
+/// The auditor has a fault.
 const LOCAL_FAULT: &str = "local-fault";
 
-/// A channel of ours.
+/// An alert channel fails.
 const CHANNEL_FAILING: &str = "channel-failing";
 
-/// Somebody whose heads are compared with ours.
+/// A peer cannot be compared with.
 const PEER_FAILING: &str = "peer-failing";
 
-/// A peer that fails so often in a row is told of: it may just be starting, or have no head yet.
+/// How often in a row a peer must fail before it is reported: it may just be starting, or have no head yet.
 const PEER_FAILURES: u64 = 2;
 
-/// The conditions that an audit shows.
+/// The conditions that an audit can detect.
 const CODES: [&str; 3] = [UNREACHABLE, LOCAL_FAULT, PEER_FAILING];
 
-/// Those of them that this audit says something about.
-fn codes(audited: &Audited) -> &'static [&'static str] {
+/// The conditions that this audit decided.
+fn codes(audited: &AuditOutcome) -> &'static [&'static str] {
     match audited.peers {
         Some(_) => &CODES,
         None => &[UNREACHABLE, LOCAL_FAULT],
     }
 }
 
-fn conditions(audited: &Audited) -> Vec<Condition> {
+fn conditions(audited: &AuditOutcome) -> Vec<Condition> {
     let condition = |code, message: &Option<String>| {
         message.as_deref().map(|message| Condition { code, about: String::new(), message: escape(message) })
     };

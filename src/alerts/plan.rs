@@ -1,10 +1,12 @@
-//! What there is to tell. Pure: what holds, what was told and the time in; what is to be told out.
+//! Plans what to report. Pure: the input is what holds, what was reported, and the time; the output is what to
+//! report.
 //!
-//! Each subject (a finding, or a state of the auditing) is told when it begins, perhaps again while it
-//! stands, and when it ends. One that comes back begins anew. The plan says with each alert what is
-//! then known as told; both are written in one transaction, and the plan of the same facts is then empty.
+//! Each subject (a finding, or a condition of the auditing) is reported when it begins, perhaps again while it
+//! holds, and when it ends. A subject that returns begins a new episode. The plan contains, for each alert, the
+//! record that it was reported. Both are written in one transaction, and the plan of the same facts is then
+//! empty.
 
-use super::message::Kind;
+use super::message::AlertKind;
 use crate::audit::finding::Finding;
 use crate::audit::watch_list::rule_of;
 use crate::core::finding::Severity;
@@ -12,25 +14,25 @@ use crate::core::text;
 use crate::mirror::{LONGEST_WAIT, Notification, StoredFinding};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// More alerts of one kind and code than this in one audit become one.
-pub const MAX_ALONE: usize = 20;
+/// The most alerts of one kind and code in one audit. More are merged into one.
+pub const MAX_SINGLE_ALERTS: usize = 20;
 
-/// Since when alerts are kept: told of nothing else.
+/// The subject that records when alerts were first enabled. It is never reported.
 pub const BEGAN: &str = "began";
 
-/// A state of the auditing itself, that holds now.
+/// A condition of the auditing itself that holds now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Condition {
     /// `unreachable`, `local-fault`, `peer-failing` or `channel-failing`.
     pub code: &'static str,
-    /// Tells conditions of one code apart.
+    /// Distinguishes conditions of one code.
     pub about: String,
-    /// What is the matter, escaped.
+    /// What is wrong, escaped.
     pub message: String,
 }
 
 impl Condition {
-    /// One key for one condition.
+    /// The key of the condition.
     pub fn subject(&self) -> String {
         condition_subject(self.code, &self.about)
     }
@@ -45,37 +47,37 @@ fn finding_subject(finding: &Finding) -> String {
     format!("finding/{}", finding.key())
 }
 
-/// The facts.
-pub struct Facts<'a> {
-    /// Findings that stand.
+/// The input of a plan.
+pub struct PlanFacts<'a> {
+    /// Findings that hold.
     pub standing: &'a [StoredFinding],
     /// Findings that no longer hold.
     pub ended: &'a [StoredFinding],
-    /// What was told so far.
+    /// What was reported so far.
     pub told: &'a BTreeMap<String, Notification>,
-    /// Keys of findings of which nothing is to be told now.
+    /// Keys of findings that are not reported now.
     pub acknowledged: &'a BTreeSet<String>,
-    /// How often to remind of what is invalid or a violation, in milliseconds.
+    /// How often to remind of a finding that is invalid or a violation, in milliseconds.
     pub reminder: Option<u64>,
     /// Unix milliseconds.
     pub now: u64,
 }
 
-/// One thing to tell of one finding.
+/// One alert about one finding.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Step<'a> {
-    /// What kind of news.
-    pub kind: Kind,
-    /// Of what.
+pub struct PlannedAlert<'a> {
+    /// The kind of the alert.
+    pub kind: AlertKind,
+    /// The subject.
     pub subject: String,
-    /// The finding; `None` where it is one that was withdrawn.
+    /// The finding; `None` if it was withdrawn.
     pub finding: Option<&'a StoredFinding>,
-    /// What is then known as told.
+    /// The record that it was reported.
     pub then: Notification,
 }
 
-impl Step<'_> {
-    /// The code of what it is about.
+impl PlannedAlert<'_> {
+    /// The code of the finding.
     pub fn code(&self) -> &str {
         match self.finding {
             Some(stored) => stored.finding.code.as_str(),
@@ -83,14 +85,14 @@ impl Step<'_> {
         }
     }
 
-    /// The watch rule whose hit it is about.
+    /// The watch rule, if it is a hit of one.
     pub fn rule(&self) -> Option<&str> {
         self.finding.and_then(|stored| rule_of(&stored.finding))
     }
 }
 
-/// What is to be told of the findings.
-pub fn findings<'a>(facts: &Facts<'a>) -> Vec<Step<'a>> {
+/// Plans the alerts about findings.
+pub fn findings<'a>(facts: &PlanFacts<'a>) -> Vec<PlannedAlert<'a>> {
     let mut steps = Vec::new();
     let mut seen = BTreeSet::new();
     for stored in facts.standing {
@@ -107,43 +109,55 @@ pub fn findings<'a>(facts: &Facts<'a>) -> Vec<Step<'a>> {
         }
         seen.insert(subject);
     }
-    // Neither stands nor ended: all entries were checked again, and it was not found.
+    // Neither holds nor ended: all entries were checked again, and it was not found.
     for (subject, told) in facts.told {
         if subject.starts_with("finding/") && told.open && !seen.contains(subject) {
             let then = Notification { open: false, at: facts.now, ended: None, ..told.clone() };
-            steps.push(Step { kind: Kind::Ended, subject: subject.clone(), finding: None, then });
+            steps.push(PlannedAlert {
+                kind: AlertKind::Ended,
+                subject: subject.clone(),
+                finding: None,
+                then,
+            });
         }
     }
     steps
 }
 
-fn begun(facts: &Facts<'_>, severity: Severity, told: Option<&Notification>) -> Notification {
+fn begun(facts: &PlanFacts<'_>, severity: Severity, told: Option<&Notification>) -> Notification {
     let episode = told.map_or(0, |told| told.episode.saturating_add(1));
     Notification { episode, open: true, at: facts.now, severity, ended: None }
 }
 
-fn standing<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str) -> Option<Step<'a>> {
+fn standing<'a>(facts: &PlanFacts<'a>, stored: &'a StoredFinding, subject: &str) -> Option<PlannedAlert<'a>> {
     let severity = stored.finding.severity;
-    let step = |kind, then| Some(Step { kind, subject: subject.to_owned(), finding: Some(stored), then });
+    let step =
+        |kind, then| Some(PlannedAlert { kind, subject: subject.to_owned(), finding: Some(stored), then });
     match facts.told.get(subject) {
-        // Worse than it was told is news; whoever wants the worst only was not told.
+        // A higher severity is reported again: channels for the worst only were not notified before.
         Some(told) if told.open && severity <= told.severity => {
             let every = facts.reminder.filter(|_| severity >= Severity::Invalid)?;
-            // Where the clock was ahead, the next would be far off.
+            // After a wrong clock was ahead, the next reminder would be far off.
             let wrong = told.at > facts.now.saturating_add(LONGEST_WAIT);
             let over = wrong || facts.now.saturating_sub(told.at) >= every;
             let then = Notification { at: facts.now, ..told.clone() };
-            if over { step(Kind::Reminder, then) } else { None }
+            if over { step(AlertKind::Reminder, then) } else { None }
         }
-        told => step(Kind::New, begun(facts, severity, told)),
+        told => step(AlertKind::New, begun(facts, severity, told)),
     }
 }
 
-fn ended<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str, steps: &mut Vec<Step<'a>>) {
+fn ended<'a>(
+    facts: &PlanFacts<'a>,
+    stored: &'a StoredFinding,
+    subject: &str,
+    steps: &mut Vec<PlannedAlert<'a>>,
+) {
     let told = facts.told.get(subject);
     let severity = stored.finding.severity;
-    let mut push =
-        |kind, then| steps.push(Step { kind, subject: subject.to_owned(), finding: Some(stored), then });
+    let mut push = |kind, then| {
+        steps.push(PlannedAlert { kind, subject: subject.to_owned(), finding: Some(stored), then })
+    };
     let over = |begun: &Notification| Notification {
         open: false,
         at: facts.now,
@@ -151,35 +165,36 @@ fn ended<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str, steps:
         ..begun.clone()
     };
     match told {
-        Some(told) if told.open => push(Kind::Ended, over(told)),
+        Some(told) if told.open => push(AlertKind::Ended, over(told)),
         Some(told) if told.ended == stored.ended => {}
-        // Before anybody was told of anything. What was over then is no news.
+        // Findings that ended before alerts were enabled are not reported.
         None if !is_after_began(facts, stored) => {}
-        // It began and ended while nobody was told, as where we were killed in between.
+        // It began and ended unreported, as when the process was killed in between.
         told => {
             let begun = begun(facts, severity, told);
             let over = over(&begun);
-            push(Kind::New, begun);
-            push(Kind::Ended, over);
+            push(AlertKind::New, begun);
+            push(AlertKind::Ended, over);
         }
     }
 }
 
-fn is_after_began(facts: &Facts<'_>, stored: &StoredFinding) -> bool {
-    // Both are RFC 3339 in UTC with milliseconds, which sort as they follow each other.
+fn is_after_began(facts: &PlanFacts<'_>, stored: &StoredFinding) -> bool {
+    // Both are RFC 3339 in UTC with milliseconds, whose text order is the order in time.
     facts.told.get(BEGAN).is_some_and(|began| stored.first_seen >= text::time(began.at))
 }
 
-/// Steps of one kind and code (and watch rule, each of which has readers of its own), in one alert or in one each.
-pub fn grouped<'a>(steps: Vec<Step<'a>>) -> Vec<Vec<Step<'a>>> {
-    let mut groups: BTreeMap<(Kind, String, Option<String>), Vec<Step<'a>>> = BTreeMap::new();
+/// Groups planned alerts of one kind, code and watch rule (each rule has its own recipients): into one alert,
+/// or one each.
+pub fn grouped<'a>(steps: Vec<PlannedAlert<'a>>) -> Vec<Vec<PlannedAlert<'a>>> {
+    let mut groups: BTreeMap<(AlertKind, String, Option<String>), Vec<PlannedAlert<'a>>> = BTreeMap::new();
     for step in steps {
         let group = (step.kind, step.code().to_owned(), step.rule().map(str::to_owned));
         groups.entry(group).or_default().push(step);
     }
     let mut alerts = Vec::new();
     for group in groups.into_values() {
-        if group.len() > MAX_ALONE {
+        if group.len() > MAX_SINGLE_ALERTS {
             alerts.push(group);
         } else {
             alerts.extend(group.into_iter().map(|step| vec![step]));
@@ -188,21 +203,21 @@ pub fn grouped<'a>(steps: Vec<Step<'a>>) -> Vec<Vec<Step<'a>>> {
     alerts
 }
 
-/// What is to be told of conditions, each with what is then known as told.
-pub struct Turns<'a> {
-    /// Those that hold, and of which that was not told.
+/// Conditions to report, each with the record that it was reported.
+pub struct ConditionChanges<'a> {
+    /// Conditions that hold and were not reported.
     pub begins: Vec<(&'a Condition, Notification)>,
-    /// The subjects of those that no longer do.
+    /// The subjects of conditions that no longer hold.
     pub ends: Vec<(String, Notification)>,
 }
 
-/// What is to be told of the conditions with these codes, of which those in `holding` hold.
+/// Plans the alerts about conditions with these codes, of which those in `holding` hold.
 pub fn conditions<'a>(
     holding: &'a [Condition],
     codes: &[&str],
     told: &BTreeMap<String, Notification>,
     now: u64,
-) -> Turns<'a> {
+) -> ConditionChanges<'a> {
     let subjects: BTreeSet<String> = holding.iter().map(Condition::subject).collect();
     let begins = holding.iter().filter_map(|condition| {
         let known = told.get(&condition.subject());
@@ -220,5 +235,5 @@ pub fn conditions<'a>(
         .filter(|(subject, told)| told.open && is_ours(subject) && !subjects.contains(subject.as_str()));
     let ends =
         ends.map(|(subject, told)| (subject.clone(), Notification { open: false, at: now, ..told.clone() }));
-    Turns { begins: begins.collect(), ends: ends.collect() }
+    ConditionChanges { begins: begins.collect(), ends: ends.collect() }
 }

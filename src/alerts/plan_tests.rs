@@ -1,31 +1,33 @@
-//! The plan, exhausted: every history of a finding up to a length, told after every subset of its steps.
+//! Exhaustive tests of the plan: every history of a finding up to a length, reported after every subset of its
+//! steps.
 
-use super::message::{Kind, Log, of_findings};
+use super::message::{AlertKind, LogName, of_findings};
 use super::plan::*;
 use crate::audit::finding::Finding;
+use crate::audit::subject::Subject;
 use crate::core::finding::{Code, Severity};
 use crate::core::text::time;
 use crate::mirror::{Notification, StoredFinding};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the mirror has of one finding.
+/// The state of one finding in the mirror.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Absent,
     Standing,
-    /// The time of its end.
+    /// When it ended.
     Ended(u64),
 }
 
-struct World {
+struct Simulation {
     told: BTreeMap<String, Notification>,
     now: u64,
     reminder: Option<u64>,
     acknowledged: BTreeSet<String>,
 }
 
-fn world() -> World {
-    World { told: BTreeMap::new(), now: 1000, reminder: None, acknowledged: BTreeSet::new() }
+fn simulation() -> Simulation {
+    Simulation { told: BTreeMap::new(), now: 1000, reminder: None, acknowledged: BTreeSet::new() }
 }
 
 fn stored(finding: Finding, state: State) -> StoredFinding {
@@ -40,12 +42,12 @@ fn gap() -> Finding {
     Finding::of_entry(Code::Gap, 7, Some("id"), "m")
 }
 
-impl World {
-    /// Tells as the dispatcher does, and gives the kinds told.
-    fn tell(&mut self, findings: &[StoredFinding]) -> Vec<Kind> {
+impl Simulation {
+    /// Reports as the dispatcher does, and returns the kinds.
+    fn tell(&mut self, findings: &[StoredFinding]) -> Vec<AlertKind> {
         let (ended, standing): (Vec<_>, Vec<_>) =
             findings.iter().cloned().partition(|stored| stored.ended.is_some());
-        let facts = Facts {
+        let facts = PlanFacts {
             standing: &standing,
             ended: &ended,
             told: &self.told.clone(),
@@ -66,7 +68,7 @@ impl World {
         kinds
     }
 
-    fn tell_of(&mut self, state: State) -> Vec<Kind> {
+    fn tell_of(&mut self, state: State) -> Vec<AlertKind> {
         match state {
             State::Absent => self.tell(&[]),
             state => self.tell(&[stored(gap(), state)]),
@@ -74,33 +76,33 @@ impl World {
     }
 }
 
-/// Seven steps, each of which may find, end or leave the finding, or withdraw it; after each, the dispatcher may be
-/// told or (as where the monitor is killed) not. Whatever is told is begun and ended in turn, each once; where
-/// the dispatcher is told at the end, it knows what holds; and telling again says nothing.
+/// Seven steps, each of which may find, end, keep or withdraw the finding. After each, the dispatcher may run
+/// or (if the monitor is killed) not. Beginnings and ends are reported in turn, each once. If the dispatcher
+/// runs at the end, it reports what holds. A second run reports nothing.
 #[test]
-fn every_history_is_told_in_turn_and_once() {
+fn every_history_is_reported_once_and_in_turn() {
     let mut histories = 0;
     for history in 0..6u32.pow(6) {
-        let mut world = world();
-        world.tell_of(State::Absent);
+        let mut simulation = simulation();
+        simulation.tell_of(State::Absent);
         let (mut state, mut kinds, mut rest) = (State::Absent, Vec::new(), history);
         for _ in 0..6 {
-            world.now += 1000;
+            simulation.now += 1000;
             let (act, told) = (rest % 3, rest % 6 < 3);
             rest /= 6;
             state = match (act, state) {
                 (1, _) => State::Standing,
-                (2, State::Standing) => State::Ended(world.now),
+                (2, State::Standing) => State::Ended(simulation.now),
                 (_, state) => state,
             };
             if told {
-                kinds.extend(world.tell_of(state));
-                assert_eq!(world.tell_of(state), [], "told twice: {history}");
+                kinds.extend(simulation.tell_of(state));
+                assert_eq!(simulation.tell_of(state), [], "told twice: {history}");
             }
         }
-        world.now += 1000;
-        kinds.extend(world.tell_of(state));
-        let turns = [Kind::New, Kind::Ended].into_iter().cycle();
+        simulation.now += 1000;
+        kinds.extend(simulation.tell_of(state));
+        let turns = [AlertKind::New, AlertKind::Ended].into_iter().cycle();
         assert!(kinds.iter().copied().eq(turns.take(kinds.len())), "{history}: {kinds:?}");
         assert_eq!(kinds.len() % 2 == 1, state == State::Standing, "{history}: {kinds:?}");
         assert_eq!(kinds.is_empty(), state == State::Absent, "never lost: {history}");
@@ -110,39 +112,43 @@ fn every_history_is_told_in_turn_and_once() {
 }
 
 #[test]
-fn what_was_over_before_anybody_was_told_is_no_news() {
-    let mut world = world();
-    world.now = 5000;
-    assert_eq!(world.tell_of(State::Ended(2000)), []);
-    assert_eq!(world.tell_of(State::Ended(2000)), []);
-    world.now = 6000;
-    assert_eq!(world.tell_of(State::Standing), [Kind::New]);
-    // What stands when it begins is news.
-    let mut world = super::plan_tests::world();
-    assert_eq!(world.tell_of(State::Standing), [Kind::New]);
+fn findings_that_ended_before_alerts_are_not_reported() {
+    let mut simulation = simulation();
+    simulation.now = 5000;
+    assert_eq!(simulation.tell_of(State::Ended(2000)), []);
+    assert_eq!(simulation.tell_of(State::Ended(2000)), []);
+    simulation.now = 6000;
+    assert_eq!(simulation.tell_of(State::Standing), [AlertKind::New]);
+    // A finding that holds when alerts are enabled is reported.
+    let mut simulation = super::plan_tests::simulation();
+    assert_eq!(simulation.tell_of(State::Standing), [AlertKind::New]);
 }
 
 #[test]
 fn a_withdrawn_finding_ends_and_may_come_again() {
-    let mut world = world();
-    let kinds: Vec<Kind> = [State::Standing, State::Absent, State::Absent, State::Standing]
+    let mut simulation = simulation();
+    let kinds: Vec<AlertKind> = [State::Standing, State::Absent, State::Absent, State::Standing]
         .into_iter()
-        .flat_map(|state| world.tell_of(state))
+        .flat_map(|state| simulation.tell_of(state))
         .collect();
-    assert_eq!(kinds, [Kind::New, Kind::Ended, Kind::New]);
-    assert_eq!(world.told["finding/gap/7/"].episode, 1);
+    assert_eq!(kinds, [AlertKind::New, AlertKind::Ended, AlertKind::New]);
+    assert_eq!(simulation.told["finding/gap/7/"].episode, 1);
 }
 
-/// Where nobody looked again, nobody says that it is over.
+/// A check that was not repeated does not show that the finding ended.
 #[test]
-fn what_nobody_asks_for_any_more_is_not_said_to_be_over() {
-    let standing = stored(Finding::of_log(Code::HeadStale, "", "m"), State::Standing);
+fn an_unrepeated_check_does_not_end_a_finding() {
+    let standing = stored(Finding::of_log(Code::HeadStale, Subject::Whole, "m"), State::Standing);
     for (code, is_over) in [(Code::HeadStale, false), (Code::Gap, true)] {
         let then = Notification { episode: 0, open: false, at: 1, severity: Severity::Warning, ended: None };
         let subject = format!("finding/{code}//");
-        let step =
-            |finding| Step { kind: Kind::Ended, subject: subject.clone(), finding, then: then.clone() };
-        let log = || Log { name: "n".to_owned(), origin: "o".to_owned() };
+        let step = |finding| PlannedAlert {
+            kind: AlertKind::Ended,
+            subject: subject.clone(),
+            finding,
+            then: then.clone(),
+        };
+        let log = || LogName { name: "n".to_owned(), origin: "o".to_owned() };
         let message = |step| of_findings(&[step], String::new(), log(), Severity::Warning, 1).message;
         let withdrawn = message(step(None));
         assert_eq!(withdrawn.starts_with("no longer so: "), is_over, "{withdrawn}");
@@ -152,27 +158,27 @@ fn what_nobody_asks_for_any_more_is_not_said_to_be_over() {
 }
 
 #[test]
-fn reminders_are_for_what_is_invalid_and_as_often_as_asked() {
+fn invalid_findings_are_reminded_of_at_the_interval() {
     for (code, reminded) in [(Code::Gap, true), (Code::SameSizeFork, true), (Code::HeadStale, false)] {
-        let mut world = world();
-        world.reminder = Some(100);
-        let finding = [stored(Finding::of_log(code, "s", "m"), State::Standing)];
-        assert_eq!(world.tell(&finding), [Kind::New]);
+        let mut simulation = simulation();
+        simulation.reminder = Some(100);
+        let finding = [stored(Finding::of_log(code, Subject::HeadList, "m"), State::Standing)];
+        assert_eq!(simulation.tell(&finding), [AlertKind::New]);
         let mut count = 0;
         for _ in 0..1000 {
-            world.now += 1;
-            count += world.tell(&finding).len();
+            simulation.now += 1;
+            count += simulation.tell(&finding).len();
         }
         assert_eq!(count, if reminded { 10 } else { 0 }, "{code}");
-        world.reminder = None;
-        world.now += 1_000_000;
-        assert_eq!(world.tell(&finding), []);
+        simulation.reminder = None;
+        simulation.now += 1_000_000;
+        assert_eq!(simulation.tell(&finding), []);
     }
 }
 
 #[test]
-fn what_got_worse_is_news() {
-    let mut world = world();
+fn a_higher_severity_is_reported() {
+    let mut simulation = simulation();
     let mut finding = stored(gap(), State::Standing);
     for (severity, told) in [
         (Severity::Info, 1),
@@ -182,32 +188,32 @@ fn what_got_worse_is_news() {
         (Severity::Invalid, 0),
     ] {
         finding.finding.severity = severity;
-        assert_eq!(world.tell(std::slice::from_ref(&finding)).len(), told, "{severity:?}");
+        assert_eq!(simulation.tell(std::slice::from_ref(&finding)).len(), told, "{severity:?}");
     }
 }
 
 #[test]
-fn nothing_is_told_of_what_is_acknowledged_until_that_ends() {
-    let mut world = world();
-    world.tell_of(State::Absent);
-    world.acknowledged.insert(gap().key());
+fn acknowledged_findings_are_not_reported() {
+    let mut simulation = simulation();
+    simulation.tell_of(State::Absent);
+    simulation.acknowledged.insert(gap().key());
     for state in [State::Standing, State::Ended(9000), State::Standing] {
-        assert_eq!(world.tell_of(state), []);
+        assert_eq!(simulation.tell_of(state), []);
     }
-    world.acknowledged.clear();
-    assert_eq!(world.tell_of(State::Standing), [Kind::New]);
+    simulation.acknowledged.clear();
+    assert_eq!(simulation.tell_of(State::Standing), [AlertKind::New]);
 }
 
 #[test]
-fn many_of_one_code_become_one_alert_and_each_is_known_as_told() {
-    for count in [1, MAX_ALONE - 1, MAX_ALONE, MAX_ALONE + 1, 500] {
+fn many_findings_of_one_code_become_one_alert() {
+    for count in [1, MAX_SINGLE_ALERTS - 1, MAX_SINGLE_ALERTS, MAX_SINGLE_ALERTS + 1, 500] {
         let told = BTreeMap::new();
         let findings_of = |code: Code| {
             (0..count as u64).map(move |n| stored(Finding::of_entry(code, n, None, "m"), State::Standing))
         };
         let standing: Vec<_> = findings_of(Code::Gap).chain(findings_of(Code::KeyShared)).collect();
         let none = BTreeSet::new();
-        let facts = Facts {
+        let facts = PlanFacts {
             standing: &standing,
             ended: &[],
             told: &told,
@@ -216,7 +222,7 @@ fn many_of_one_code_become_one_alert_and_each_is_known_as_told() {
             now: 9,
         };
         let groups = grouped(findings(&facts));
-        assert_eq!(groups.len(), if count > MAX_ALONE { 2 } else { 2 * count });
+        assert_eq!(groups.len(), if count > MAX_SINGLE_ALERTS { 2 } else { 2 * count });
         assert!(groups.iter().all(|group| group.iter().all(|step| step.code() == group[0].code())));
         let subjects: BTreeSet<String> = groups.concat().into_iter().map(|step| step.subject).collect();
         assert_eq!(subjects.len(), 2 * count);
@@ -229,7 +235,7 @@ fn conditions_begin_and_end_in_turn() {
     let other = Condition { code: "channel-failing", about: "a".to_owned(), message: "m".to_owned() };
     let mut told: BTreeMap<String, Notification> = BTreeMap::new();
     let mut tell = |holding: &[Condition], codes: &[&str]| {
-        let Turns { begins, ends } = conditions(holding, codes, &told, 5);
+        let ConditionChanges { begins, ends } = conditions(holding, codes, &told, 5);
         let counts = (begins.len(), ends.len());
         let begins: Vec<_> = begins.into_iter().map(|(c, then)| (c.subject(), then)).collect();
         told.extend(begins.into_iter().chain(ends));
@@ -237,7 +243,7 @@ fn conditions_begin_and_end_in_turn() {
     };
     assert_eq!(tell(std::slice::from_ref(&down), &["unreachable"]), (1, 0));
     assert_eq!(tell(std::slice::from_ref(&down), &["unreachable"]), (0, 0));
-    // Those of other codes are somebody else's to end.
+    // Conditions of other codes are not ended here.
     assert_eq!(tell(std::slice::from_ref(&other), &["channel-failing"]), (1, 0));
     assert_eq!(tell(&[], &["unreachable"]), (0, 1));
     assert_eq!(tell(&[], &["unreachable"]), (0, 0));

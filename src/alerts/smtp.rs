@@ -1,12 +1,13 @@
-//! Alerts by email: a text for people, the JSON and the misbehaviour file as attachments.
+//! Sends alerts by email: a text, with the JSON and the misbehaviour file as attachments.
 //!
-//! Where the server offers STARTTLS it is used; a password is sent over TLS alone, or to this machine.
-//! The message's id is the alert's key, so that one that is sent twice is known as one.
+//! STARTTLS is used if the server offers it. A password is sent only over TLS or to this machine. The message
+//! id is the alert's key, so that a mail that is sent twice can be recognised.
 
 use super::channels::{Delivery, Message, Transport};
+use super::error::SetupError;
 use super::mail_server::MailServer;
 use super::message::Alert;
-use crate::core::text::{escape, quoted};
+use crate::core::text::escape;
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use std::fmt::Write as _;
@@ -14,12 +15,12 @@ use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The most recipients.
-const MAX_RECIPIENTS: usize = 50;
+pub(super) const MAX_RECIPIENTS: usize = 50;
 
-/// A subject is read in a list: longer ones are cut there anyway.
+/// The longest subject. Mail programs cut longer ones in their lists.
 const MAX_SUBJECT: usize = 160;
 
-/// As the config has it.
+/// The settings from the config.
 #[derive(Clone, Default)]
 pub struct SmtpConfig {
     /// `smtp://host:port` or `smtps://host:port`.
@@ -28,15 +29,15 @@ pub struct SmtpConfig {
     pub from: String,
     /// One address or several.
     pub to: Vec<String>,
-    /// With a password.
+    /// Requires a password.
     pub username: Option<String>,
-    /// With a user name.
+    /// Requires a user name.
     pub password: Option<String>,
-    /// A PEM file of certificates to trust beside the system's.
+    /// A PEM file of certificates to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
 }
 
-/// A mail server, and whom to write to.
+/// A mail server and the addresses.
 pub struct Smtp {
     server: MailServer,
     from: Mailbox,
@@ -44,14 +45,14 @@ pub struct Smtp {
 }
 
 impl Smtp {
-    /// Connects to nothing yet.
+    /// Prepares to send mail. Does not connect yet.
     ///
     /// # Errors
-    /// A sentence for the person, without the password: wrong usage.
-    pub fn new(config: &SmtpConfig) -> Result<Smtp, String> {
+    /// [`SetupError`], which is wrong usage.
+    pub fn new(config: &SmtpConfig) -> Result<Smtp, SetupError> {
         let server = MailServer::new(config)?;
         if config.to.is_empty() || config.to.len() > MAX_RECIPIENTS {
-            return Err(format!("to: write 1 to {MAX_RECIPIENTS} addresses"));
+            return Err(SetupError::Recipients);
         }
         Ok(Smtp {
             server,
@@ -60,7 +61,7 @@ impl Smtp {
         })
     }
 
-    /// The same with another time for a mail to be taken in.
+    /// The same with another time limit for one mail.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Smtp {
         Smtp { server: self.server.with_timeout(timeout), ..self }
@@ -94,13 +95,13 @@ impl Smtp {
 impl Transport for Smtp {
     fn send(&self, message: &Message<'_>) -> Delivery {
         match self.compose(message) {
-            Ok(mail) => self.server.take(&mail),
+            Ok(mail) => self.server.deliver(&mail),
             Err(why) => Delivery::Refused(format!("the message cannot be written: {why}")),
         }
     }
 }
 
-/// One line, whatever a log put into it; the library encodes what is not ASCII.
+/// The subject: one line, whatever text a log chose. The library encodes what is not ASCII.
 fn subject(alert: &Alert) -> String {
     let log = if alert.log.name.is_empty() { "" } else { &alert.log.name };
     let entry = alert.index.map_or(String::new(), |index| format!(", entry {index}"));
@@ -115,7 +116,7 @@ fn subject(alert: &Alert) -> String {
     escape(&line).chars().take(MAX_SUBJECT).collect::<String>().trim_end().to_owned()
 }
 
-/// For people. Each value is escaped, so it stays on its line.
+/// The text of the mail. Each value is escaped, so it stays on its line.
 fn text(alert: &Alert) -> String {
     let mut out = format!("{}\n\n", escape(&alert.message));
     let mut line = |name: &str, value: Option<&str>| {
@@ -146,8 +147,8 @@ fn text(alert: &Alert) -> String {
     out
 }
 
-fn mailbox(address: &str) -> Result<Mailbox, String> {
-    let wrong = || format!("{} is no address such as ops@example.org", quoted(address));
+fn mailbox(address: &str) -> Result<Mailbox, SetupError> {
+    let wrong = || SetupError::Address(address.to_owned());
     if address.contains(char::is_control) {
         return Err(wrong());
     }
@@ -156,12 +157,12 @@ fn mailbox(address: &str) -> Result<Mailbox, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::{Kind, Log};
+    use super::super::message::{AlertKind, LogName};
     use super::*;
     use crate::core::finding::Severity;
 
     #[test]
-    fn no_text_of_a_log_becomes_a_header_or_a_line_of_its_own() {
+    fn text_of_a_log_cannot_inject_headers_or_lines() {
         let config = SmtpConfig {
             server: "smtp://127.0.0.1:1".to_owned(),
             from: "Watch <watch@example.org>".to_owned(),
@@ -172,11 +173,11 @@ mod tests {
         for evil in
             ["a\r\nBcc: x@evil.example", "a\nX-Evil: 1\n\nbody", "a\rX-Evil: 1", "\u{2028}X-Evil: 1", "\0"]
         {
-            let log = Log { name: evil.to_owned(), origin: evil.to_owned() };
-            let mut alert = Alert::new(Kind::New, "00ff".to_owned(), log, Severity::Invalid, evil, 0);
+            let log = LogName { name: evil.to_owned(), origin: evil.to_owned() };
+            let mut alert = Alert::new(AlertKind::New, "00ff".to_owned(), log, Severity::Invalid, evil, 0);
             alert.message = evil.to_owned();
             alert.id = Some(evil.to_owned());
-            let json = alert.to_json();
+            let json = alert.to_json().unwrap();
             let mail = smtp.compose(&Message { alert: &alert, json: &json, now: 0 }).unwrap();
             let formatted = String::from_utf8(mail.formatted()).unwrap();
             let lines = |line: &&str| {

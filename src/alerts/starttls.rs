@@ -1,10 +1,10 @@
-//! The part of a mail conversation that anybody on the way may have written: greeting, `EHLO` and `STARTTLS` in the
-//! clear (RFC 3207).
+//! The plain-text part of a mail conversation, which an attacker on the network may have written: greeting,
+//! `EHLO` and `STARTTLS` (RFC 3207).
 //!
-//! What comes here is believed for one thing only, whether TLS is offered. A byte that comes behind an answer ends the
-//! conversation: kept in a buffer, it would be taken for what the server says inside TLS, and an alert that the server
-//! then refuses would count as delivered. For the same reason nothing of this reader lives on: the mail library begins
-//! anew, on the stream inside TLS.
+//! This part is used for one thing only: whether TLS is offered. A byte after an answer ends the conversation.
+//! Kept in a buffer, it would be read as the server's answer inside TLS, and an alert that the server then
+//! refuses would count as delivered. For the same reason no state of this reader is kept: the mail library
+//! starts over on the stream inside TLS.
 
 use super::mail_stream::MAX_LINES;
 use std::fmt::Display;
@@ -14,18 +14,19 @@ use std::pin::Pin;
 use std::task::Poll;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, ReadBuf};
 
-/// What a server answered.
+/// An answer of the server.
 struct Answer {
     /// Three digits.
     code: String,
-    /// What stands behind the code, line by line.
+    /// The text after the code, line by line.
     lines: Vec<String>,
 }
 
-/// Whether TLS begins now on this stream; or else it is not offered, and the server waits for a command.
+/// Negotiates STARTTLS. Returns true if TLS starts now on this stream; false if it is not offered and the
+/// server waits for a command.
 ///
 /// # Errors
-/// Why the conversation is over, in words that may be the server's.
+/// The conversation failed. The message may contain text of the server.
 pub(super) async fn start_tls<S>(stream: &mut S, hello: &impl Display) -> io::Result<bool>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -42,7 +43,7 @@ where
     Ok(is_offered)
 }
 
-/// A command and its answer.
+/// Sends a command and reads its answer.
 async fn ask<S>(server: &mut BufReader<S>, command: &str) -> io::Result<Answer>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -53,7 +54,7 @@ where
     answer(server).await
 }
 
-/// One answer, which is bounded because the stream is.
+/// Reads one answer. It is bounded because the stream is.
 async fn answer<S: AsyncRead + Unpin>(server: &mut BufReader<S>) -> io::Result<Answer> {
     let wrong = || io::Error::other("its answer cannot be understood");
     let (mut code, mut lines) = (None, Vec::new());
@@ -88,8 +89,8 @@ fn positive(answer: Answer) -> io::Result<Answer> {
     }
 }
 
-/// Whoever speaks in the clear without being asked is not, or not only, the server. What comes later than now comes
-/// into the middle of TLS, which then fails.
+/// Fails if there is unrequested plain text: it does not come, or not only, from the server. Text that arrives
+/// later disturbs TLS, which then fails.
 async fn expect_silence<S: AsyncRead + Unpin>(server: &mut BufReader<S>) -> io::Result<()> {
     let mut byte = [0];
     let mut byte = ReadBuf::new(&mut byte);
@@ -103,7 +104,7 @@ async fn expect_silence<S: AsyncRead + Unpin>(server: &mut BufReader<S>) -> io::
         Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
         Poll::Pending => Poll::Ready(Ok(())),
     });
-    // A task that had its share of reads is told that nothing is there, though something is.
+    // A task that used up its budget is told that no data is available, even if there is some.
     tokio::task::unconstrained(looked).await
 }
 
@@ -115,7 +116,8 @@ mod tests {
     const GREETING: &str = "220 mail.example\r\n";
     const OFFER: &str = "250-mail.example\r\n250-8BITMIME\r\n250 STARTTLS\r\n";
 
-    /// Says each of these, the first at once and each other after a line; then what it was told.
+    /// Sends each of these, the first at once and each other after a line was received. Returns what was
+    /// received.
     async fn play(mut server: DuplexStream, says: Vec<String>) -> String {
         let mut told = Vec::new();
         for (n, said) in says.iter().enumerate() {
@@ -131,7 +133,7 @@ mod tests {
         String::from_utf8(told).unwrap()
     }
 
-    /// How it ends, and what the server was told.
+    /// The result, and what the server received.
     fn talk(says: &[&str]) -> (Result<bool, String>, String) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let says: Vec<String> = says.iter().map(|said| (*said).to_owned()).collect();
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_begins_where_it_is_offered() {
+    fn tls_starts_if_it_is_offered() {
         let all = "EHLO me\r\nSTARTTLS\r\n".to_owned();
         for says in [
             [GREETING, OFFER, "220 go on\r\n"],
@@ -159,9 +161,9 @@ mod tests {
         }
     }
 
-    /// Every byte behind every answer.
+    /// Every byte after every answer.
     #[test]
-    fn a_byte_that_nobody_asked_for_ends_it() {
+    fn an_unrequested_byte_ends_the_conversation() {
         for byte in (0..=127u8).map(char::from) {
             for place in 0..3 {
                 let mut says = [GREETING, OFFER, "220 go on\r\n"].map(str::to_owned);
@@ -177,7 +179,7 @@ mod tests {
         {
             assert!(talk(&[GREETING, OFFER, &format!("220 go on\r\n{more}")]).0.is_err());
             assert!(talk(&[&format!("{GREETING}{OFFER}220 go on\r\n{more}")]).0.is_err());
-            // Also where a task has had its share of reads by then.
+            // Also if a task has used up its budget by then.
             assert!(
                 talk(&[GREETING, OFFER, &format!("{}220 go on\r\n{more}", "220-x\r\n".repeat(200))])
                     .0
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_yes_is_none() {
+    fn other_answers_are_refused() {
         for (says, part) in [
             (vec!["554 go away\r\n"], "554 go away"),
             (vec!["garbage\r\n"], "cannot be understood"),

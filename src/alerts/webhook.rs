@@ -1,28 +1,28 @@
-//! Alerts over HTTP: a POST of the JSON, signed, under a key that makes it idempotent.
+//! Sends alerts over HTTP: a POST of the JSON, signed, with an idempotency key.
 //!
-//! The signature is over time and body with a secret that both sides have, so a receiver knows that it
-//! came from this auditor and lately. It proves nothing about the log: the misbehaviour file in it does.
+//! The signature covers time and body, with a secret that both sides share, so a receiver knows that the alert
+//! is recent and from this auditor. It proves nothing about the log: the misbehaviour file in it does.
 
 use super::channels::{Delivery, Message, Transport};
 use crate::core::encoding::encode_hex;
-use crate::source::{HttpOptions, NotPosted, OpenError, Post};
+use crate::source::{HttpOptions, OpenError, Post, PostError};
 use aws_lc_rs::hmac;
 use std::fmt;
 
 /// The header with time and signature.
 const SIGNATURE: &str = "countersign-signature";
 
-/// The header by which a receiver knows an alert that it has.
+/// The header with the key by which a receiver recognises an alert.
 const IDEMPOTENCY: &str = "idempotency-key";
 
-/// A URL that alerts are posted to.
+/// A URL to which alerts are posted.
 pub struct Webhook {
     post: Post,
     secret: Vec<u8>,
 }
 
 impl Webhook {
-    /// Alerts to this `https://` URL, signed with this secret.
+    /// Sends alerts to this `https://` URL, signed with this secret.
     ///
     /// # Errors
     /// [`OpenError`], which is wrong usage.
@@ -43,13 +43,15 @@ impl Transport for Webhook {
         let headers = [(SIGNATURE, signed.as_str()), (IDEMPOTENCY, message.alert.key.as_str())];
         match self.post.json(message.json, &headers) {
             Ok(200..=299) => Delivery::Delivered,
-            // It is there, and will say the same of this alert; the next may fare better.
+            // The receiver works and would refuse this alert again; the next may be accepted.
             Ok(status) if (400..=499).contains(&status) && ![408, 425, 429].contains(&status) => {
                 Delivery::Refused(format!("{} answered HTTP {status}", self.post.place()))
             }
             Ok(status) => Delivery::Retryable(format!("{} answered HTTP {status}", self.post.place())),
-            Err(NotPosted::Failed(why)) => Delivery::Retryable(format!("{}: {why}", self.post.place())),
-            Err(NotPosted::Lacking(what)) => Delivery::Lacking(format!("{}: {what}", self.post.place())),
+            Err(PostError::Failed(why)) => Delivery::Retryable(format!("{}: {why}", self.post.place())),
+            Err(PostError::ResourceExhausted(what)) => {
+                Delivery::ResourceExhausted(format!("{}: {what}", self.post.place()))
+            }
         }
     }
 }

@@ -9,7 +9,9 @@ use super::failure::Failure;
 use super::monitor_args::MonitorOptions;
 use super::output::Answer;
 use super::{net, watched};
-use crate::alerts::{Channel, Command, Config, Dispatcher, Log, Smtp, SmtpConfig, Transport, Webhook};
+use crate::alerts::{
+    Channel, CommandTransport, Dispatcher, DispatcherConfig, LogName, Smtp, SmtpConfig, Transport, Webhook,
+};
 use crate::audit::conclusion::Conclusion;
 use crate::core::text::escape;
 use crate::source::OpenError;
@@ -47,20 +49,24 @@ pub fn test(common: &Common, options: &MonitorOptions, answer: &mut Answer) -> R
             settings.alerting.channels.iter().filter(|channel| is_new(&mut seen, &settings, channel));
         let alerting = Alerting { channels: channels.cloned().collect(), ..Alerting::default() };
         let origin = settings.log_key.as_ref().map_or_else(String::new, |key| escape(key.origin()));
-        tried.push((Log { name: log, origin }, dispatcher(&Settings { alerting, ..settings })?));
+        tried.push((LogName { name: log, origin }, dispatcher(&Settings { alerting, ..settings })?));
     }
     if seen.is_empty() {
         return Err("there is no [[alert]] table in the config: give one with --config FILE".into());
     }
-    let send = |(log, dispatcher): &(Log, Dispatcher)| {
+    let send = |(log, dispatcher): &(LogName, Dispatcher)| {
         let results = dispatcher.test(log, unix_ms()).into_iter();
         let log = log.name.clone();
-        results.map(move |(channel, result)| Tried { log: log.clone(), channel, result })
+        results.map(move |(channel, result)| Tried {
+            log: log.clone(),
+            channel,
+            result: result.map_err(|error| error.to_string()),
+        })
     };
     let desks = tried;
     let tried: Vec<Tried> = desks.iter().flat_map(send).collect();
     let delivered = tried.iter().all(|tried| tried.result.is_ok());
-    let lacked = desks.iter().any(|(_, dispatcher)| dispatcher.lacked().is_some());
+    let lacked = desks.iter().any(|(_, dispatcher)| dispatcher.resource_exhaustion().is_some());
     let verdict = match delivered {
         true => Conclusion::Clean,
         false if lacked => Conclusion::LocalFault,
@@ -133,23 +139,24 @@ pub fn dispatcher(settings: &Settings) -> Result<Dispatcher, Failure> {
         channel(settings, table)
             .map_err(|failure| failure.within(|why| format!("alert channel {:?}: {why}", table.name)))
     });
-    Ok(Dispatcher::new(Config {
+    let config = DispatcherConfig {
         channels: channels.collect::<Result<_, _>>()?,
         reminder: settings.alerting.reminder,
         acknowledgements: settings.alerting.acknowledgements.clone(),
-        of_rules: settings
+        rule_channels: settings
             .watch
             .iter()
             .map(|watch| (watch.rule.name.clone(), watch.channels.clone()))
             .collect(),
-    })?)
+    };
+    Ok(Dispatcher::new(config).map_err(|error| error.to_string())?)
 }
 
 fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Failure> {
     let table = &channel.table;
     let http = settings.net.plain();
     let transport: Box<dyn Transport> = match (&table.command, table.is_webhook()) {
-        (Some(command), _) => Box::new(Command::new(command)?),
+        (Some(command), _) => Box::new(CommandTransport::new(command).map_err(|error| error.to_string())?),
         (None, true) => {
             let key = secret("secret", &table.secret_file, &table.secret_env)?
                 .ok_or("a webhook is signed: give its secret with secret-file or secret-env")?;
@@ -162,14 +169,17 @@ fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Failu
             };
             Box::new(Webhook::new(url.trim(), &key, &http).map_err(unusable)?)
         }
-        (None, false) => Box::new(Smtp::new(&SmtpConfig {
-            server: table.smtp.clone().unwrap_or_default(),
-            from: table.from.clone().ok_or("from: whose address is it sent from?")?,
-            to: table.to.clone(),
-            username: table.username.clone(),
-            password: secret("secret", &table.secret_file, &table.secret_env)?,
-            ca_file: http.ca_file,
-        })?),
+        (None, false) => Box::new(
+            Smtp::new(&SmtpConfig {
+                server: table.smtp.clone().unwrap_or_default(),
+                from: table.from.clone().ok_or("from: whose address is it sent from?")?,
+                to: table.to.clone(),
+                username: table.username.clone(),
+                password: secret("secret", &table.secret_file, &table.secret_env)?,
+                ca_file: http.ca_file,
+            })
+            .map_err(|error| error.to_string())?,
+        ),
     };
     let ChannelTable { name, least, retry_for, .. } = channel.clone();
     Ok(Channel { name, least, retry_for, transport })

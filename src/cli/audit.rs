@@ -10,6 +10,7 @@ use super::progress::Bar;
 use super::style;
 use crate::audit::conclusion::Conclusion;
 use crate::audit::watch_list::Rule;
+use crate::core::check::Check;
 use crate::core::head::LogKey;
 use crate::core::text;
 use crate::core::tlog_policy::TlogPolicy;
@@ -17,7 +18,7 @@ use crate::mirror::{Begun, Mirror, MirrorError, StoredFinding};
 use crate::monitor;
 use crate::report::{self, Asked, EntryCounts, Input, LogPart, MirrorUse, Report, ReportedFinding};
 use crate::run::{Options, Progress, Run, Summary};
-use crate::source::{self, HttpOptions, LogSource, Stop, start, user_file};
+use crate::source::{self, HttpOptions, LogSource, Stop, runtime, user_file};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -117,7 +118,7 @@ fn open_log_until(
     let http = HttpOptions { stop: stop.clone(), ..http };
     let source = source::open(location, settings.api, &http)
         .map_err(|error| Failure::opening(&error, |error| format!("--log: {error}")))?;
-    room_for(workers(settings, source.as_ref()))?;
+    check_free_descriptors(workers(settings, source.as_ref()))?;
     let note = "the secrets in the config are for the log that it names, and were not sent to this one: give those of \
                 this log as options";
     Ok((source, left_out.then(|| note.to_owned())))
@@ -128,11 +129,11 @@ fn open_log_until(
 /// # Errors
 /// This process may not open so many files.
 pub fn room_to_read() -> Result<(), Failure> {
-    room_for(1)
+    check_free_descriptors(1)
 }
 
-fn room_for(threads: usize) -> Result<(), Failure> {
-    start::room_for(OF_AN_AUDIT.saturating_add(threads.saturating_mul(2)))
+fn check_free_descriptors(threads: usize) -> Result<(), Failure> {
+    runtime::check_free_descriptors(OF_AN_AUDIT.saturating_add(threads.saturating_mul(2)))
         .map_err(|error| Failure::new(user_file::is_local(&error), format!("cannot start: {error}")))
 }
 
@@ -235,7 +236,7 @@ fn fill(input: &mut Input, mirror: &Mirror, summary: Summary, key: &LogKey) -> R
     if let Some(head) = &summary.target {
         input.log.tree_size = Some(head.size());
         input.log.root_hash = Some(head.root().to_string());
-        let newest = mirror.newest_of_tree(head.size(), &head.root(), key)?;
+        let newest = mirror.heads().newest_of_tree(head.size(), &head.root(), key)?;
         input.log.head_time = newest.and_then(|newest| newest.head.timestamp());
     }
     input.entries = EntryCounts {
@@ -244,20 +245,20 @@ fn fill(input: &mut Input, mirror: &Mirror, summary: Summary, key: &LogKey) -> R
         approved: state.decisions.approved,
         rejected: state.decisions.rejected,
         expired: state.decisions.expired,
-        invalid: mirror.invalid_entries()?,
+        invalid: mirror.findings().invalid_entries()?,
     };
-    input.heads = (mirror.head_count()?, summary.heads_new);
+    input.heads = (mirror.heads().count(), summary.heads_new);
     // What earlier runs checked of entries is no part of a report on heads.
     if !input.asked.heads_only {
         input.tally = state.tally();
     }
     input.tally.merge(&summary.tally);
-    let [consistent, contradicted, unchecked] = mirror.head_statuses()?;
+    let [consistent, contradicted, unchecked] = mirror.heads().statuses();
     // Which of them should have been proved, the run says.
     let unchecked = if input.asked.heads_only { 0 } else { unchecked };
-    input.tally.add("head-against-tree", consistent, contradicted, unchecked);
-    input.findings = mirror.findings(false)?.into_iter().map(reported).collect();
-    input.ended = mirror.findings(true)?.into_iter().map(reported).collect();
+    input.tally.add(Check::HeadAgainstTree, consistent, contradicted, unchecked);
+    input.findings = mirror.findings().standing()?.into_iter().map(reported).collect();
+    input.ended = mirror.findings().ended()?.into_iter().map(reported).collect();
     input.peers = summary.peers;
     input.incomplete.extend(summary.incomplete);
     input.follows.extend(summary.follows);
@@ -270,7 +271,7 @@ fn fill(input: &mut Input, mirror: &Mirror, summary: Summary, key: &LogKey) -> R
 /// A pin for a name that signs nothing is most likely a mistyped name, and pins nobody.
 fn note_unknown_pins(input: &mut Input, mirror: &Mirror, settings: &Settings) -> Result<(), MirrorError> {
     for approver in settings.pinned_keys.keys().filter(|_| !settings.heads_only) {
-        if !mirror.has_signed(approver)? {
+        if !mirror.memory().has_signed(approver)? {
             let name = text::quoted(approver);
             input.notes.push(format!(
                 "{name} has pinned keys, but has signed nothing in this log: is the name right?"
@@ -290,7 +291,7 @@ fn acknowledge(input: &mut Input, mirror: &Mirror, settings: &Settings, now: u64
     let rules = &settings.alerting.acknowledgements;
     for reported in input.findings.iter_mut().filter(|_| !rules.is_empty()) {
         let finding = &reported.finding;
-        let approver = finding.index.map(|index| mirror.approver_of(index)).transpose()?.flatten();
+        let approver = finding.index.map(|index| mirror.entries().approver_of(index)).transpose()?.flatten();
         let rule = rules.iter().find(|rule| rule.covers(finding, approver.as_deref(), now));
         reported.acknowledged = rule
             .map(|rule| format!("until {}: {}", text::escape(&rule.until_text), text::escape(&rule.comment)));
@@ -312,8 +313,8 @@ pub fn print(settings: &Settings, report: &Report, answer: &mut Answer) {
 pub fn note_told(settings: &Settings, report: &Report) {
     let Some(hits) = report.input().hits_to_note else { return };
     let (Ok(db), Ok(Some(key))) = (settings.require_db(), settings.one_log_key()) else { return };
-    let noted =
-        Mirror::open(db, key).and_then(|mut mirror| mirror.transact(|mirror, _| mirror.put_hits_told(hits)));
+    let noted = Mirror::open(db, key)
+        .and_then(|mut mirror| mirror.transact(|mirror, _| mirror.watch_rules_mut().put_hits_told(hits)));
     if let Err(error) = noted {
         output::note(&format!(
             "the next report will tell of the same hits of watch rules as new again: {error}"

@@ -53,7 +53,7 @@ pub fn run(settings: &Settings, command: &HeadsCommand, answer: &mut Answer) -> 
             answer.print(&list(&mirror, key).map_err(|error| failure(&error))?);
         }
         HeadsCommand::List { .. } | HeadsCommand::Export { .. } => {
-            answer.print(&export(&mirror, key).map_err(|error| failure(&error))?);
+            answer.print(&export(&mirror, key)?);
         }
         HeadsCommand::Import { .. } => {
             return Ok(say(&import(settings, &mut mirror, key, &to_import)?, settings, answer));
@@ -66,10 +66,11 @@ fn failure(error: &MirrorError) -> Failure {
     Failure::new(!error.is_usage(), error.to_string())
 }
 
-fn export(mirror: &Mirror, key: &LogKey) -> Result<String, MirrorError> {
+fn export(mirror: &Mirror, key: &LogKey) -> Result<String, Failure> {
     let mut lines = String::new();
-    for stored in mirror.heads(key)? {
-        lines.push_str(&HeadLine::new(&stored).to_line());
+    for stored in mirror.heads().all(key).map_err(|error| failure(&error))? {
+        let line = HeadLine::new(&stored).to_line();
+        lines.push_str(&line.map_err(|error| Failure::Local(format!("a head cannot be written: {error}")))?);
     }
     Ok(lines)
 }
@@ -77,7 +78,7 @@ fn export(mirror: &Mirror, key: &LogKey) -> Result<String, MirrorError> {
 fn list(mirror: &Mirror, key: &LogKey) -> Result<String, MirrorError> {
     let mut text =
         format!("{:>12}  {:<10} {:<24} {:<12} {:<8} root\n", "size", "format", "dated", "status", "from");
-    for stored in mirror.heads(key)? {
+    for stored in mirror.heads().all(key)? {
         let line = HeadLine::new(&stored);
         let time = line.time.map_or("-".to_owned(), text::time);
         text.push_str(&format!(
@@ -104,14 +105,14 @@ fn fetch_or_read(settings: &Settings, file: &Path) -> Result<Result<Vec<u8>, Str
     })?;
     room_to_read()?;
     let fetched = document.fetch(MAX_IMPORT);
-    if let (Err(_), Some(what)) = (&fetched, document.lacked()) {
+    if let (Err(_), Some(what)) = (&fetched, document.resource_exhaustion()) {
         return Err(Failure::Local(format!("{url} could not be asked: {what}")));
     }
     Ok(fetched.map_err(|error| {
         let refused = matches!(error, FetchError::Rejected { .. } | FetchError::Refused { .. });
         let hint = " (the secrets of the config are for the log alone, and were not sent: give those of this URL as \
                     options)";
-        format!("{}{}", error.of_heads(), if refused && left_out { hint } else { "" })
+        format!("{}{}", error.describe_for_heads(), if refused && left_out { hint } else { "" })
     }))
 }
 
@@ -188,7 +189,7 @@ fn import(settings: &Settings, mirror: &mut Mirror, key: &LogKey, bytes: &[u8]) 
     if let Some(fault) = summary.faults.first() {
         return Err(Failure::Local(fault.clone()));
     }
-    let findings = mirror.findings(false).map_err(Fault::from);
+    let findings = mirror.findings().standing().map_err(Fault::from);
     for StoredFinding { finding, last_seen, .. } in findings.map_err(local)? {
         let evidence = finding
             .evidence

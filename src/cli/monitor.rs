@@ -13,10 +13,10 @@ use crate::audit::conclusion::Conclusion;
 use crate::core::text::escape;
 use crate::mirror::{HeadReader, Queue};
 use crate::monitor::event::Event;
-use crate::monitor::{self, Plan, Subject};
+use crate::monitor::{self, Auditable, Plan};
 use crate::report::{MirrorUse, Report};
 use crate::run::{Progress, Silent};
-use crate::source::{Requests, Stop};
+use crate::source::{RequestCounters, Stop};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,14 +69,14 @@ struct Watch {
     /// The mirror was there once. From then on a missing one is a fault also where the config says
     /// `init = true`: nobody who lets a monitor run for months means that.
     opened: AtomicBool,
-    requests: Requests,
+    requests: RequestCounters,
     /// Returns to the system what an audit no longer needs.
     release_memory: Option<fn()>,
 }
 
 impl Watch {
     /// Reads the secrets of the channels.
-    fn new(name: String, mut settings: Settings, requests: Requests) -> Result<Watch, Failure> {
+    fn new(name: String, mut settings: Settings, requests: RequestCounters) -> Result<Watch, Failure> {
         settings.net.count_in(requests.clone());
         let notifications = match settings.alerting.channels.is_empty() {
             true => None,
@@ -114,12 +114,12 @@ impl Watch {
     }
 
     /// What this machine had run out of when somebody could not be told for it.
-    fn lacked(&self) -> Option<String> {
-        self.notifications.as_ref().and_then(Notifications::lacked)
+    fn resource_exhaustion(&self) -> Option<String> {
+        self.notifications.as_ref().and_then(Notifications::resource_exhaustion)
     }
 }
 
-impl Subject for Watch {
+impl Auditable for Watch {
     fn audit(&self, stop: &Stop) -> Result<Report, String> {
         let report = Watch::audit(self, stop, &Silent).map_err(|failure| failure.to_string())?;
         // It prints no report: hits are told by its alerts, which have a memory of their own.
@@ -135,7 +135,7 @@ impl Subject for Watch {
         HeadReader::open(self.settings.require_db()?, key).map_err(|error| error.to_string())
     }
 
-    fn requests(&self) -> Requests {
+    fn requests(&self) -> RequestCounters {
         self.requests.clone()
     }
 
@@ -144,12 +144,12 @@ impl Subject for Watch {
     }
 }
 
-/// Requests by the name of the log: a reload begins no new count.
+/// RequestCounters by the name of the log: a reload begins no new count.
 #[derive(Default)]
-struct Counted(Mutex<BTreeMap<String, Requests>>);
+struct Counted(Mutex<BTreeMap<String, RequestCounters>>);
 
 impl Counted {
-    fn of(&self, log: &str) -> Requests {
+    fn of(&self, log: &str) -> RequestCounters {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(log.to_owned()).or_default().clone()
     }
@@ -194,8 +194,8 @@ fn once(watched: Watched, answer: &mut Answer) -> Result<u8, Failure> {
             output::note(&format!("{name}: {said}"));
         }
         let bar = audit::bar(&settings);
-        let audited = Watch::new(name.clone(), settings.clone(), Requests::default())
-            .and_then(|watch| Ok((watch.audit(&stop, &bar)?, watch.failing(), watch.lacked())));
+        let audited = Watch::new(name.clone(), settings.clone(), RequestCounters::default())
+            .and_then(|watch| Ok((watch.audit(&stop, &bar)?, watch.failing(), watch.resource_exhaustion())));
         match audited {
             Ok((report, failing, lacked)) => {
                 if let Some(what) = lacked {

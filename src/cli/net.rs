@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use crate::core::text::quoted;
 use crate::source::user_file::{ReadError, read_text};
-use crate::source::{HttpOptions, Requests, SecretHeaders, same_origin};
+use crate::source::{HttpOptions, RequestCounters, SecretHeaders, same_origin};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -102,8 +102,10 @@ impl Secrets {
         for (name, secret) in found {
             let Some(secret) = secret else { continue };
             let added = secret.and_then(|secret| match name {
-                "--bearer-file" | "--bearer-env" => Ok(headers.add_bearer(&secret)?),
-                _ => Ok(headers.add_lines(&secret)?),
+                "--bearer-file" | "--bearer-env" => {
+                    Ok(headers.add_bearer(&secret).map_err(|error| error.to_string())?)
+                }
+                _ => Ok(headers.add_lines(&secret).map_err(|error| error.to_string())?),
             });
             added.map_err(|failure: Failure| failure.within(|why| format!("{name}: {why}")))?;
         }
@@ -156,13 +158,13 @@ impl Net {
     }
 
     /// From now on, requests to the log are counted here.
-    pub fn count_in(&mut self, requests: Requests) {
+    pub fn count_in(&mut self, requests: RequestCounters) {
         self.options.requests = requests;
     }
 
     /// For what is not the log's: without any secret, and not counted as requests to it.
     pub fn plain(&self) -> HttpOptions {
-        HttpOptions { requests: Requests::default(), ..self.options.clone() }
+        HttpOptions { requests: RequestCounters::default(), ..self.options.clone() }
     }
 
     /// For requests to the log.

@@ -4,7 +4,7 @@
 use super::audit;
 use super::channels::{self, Channels};
 use super::config::Settings;
-use crate::alerts::{Audited, Dispatcher, FallbackStore, Log, Trouble};
+use crate::alerts::{AuditOutcome, Dispatcher, FallbackStore, LogName, MirrorUnavailable};
 use crate::core::text::quoted;
 use crate::mirror::{Mirror, MirrorError, holder_of};
 use crate::report::{MirrorUse, Report};
@@ -44,28 +44,30 @@ impl Notifications {
                 MirrorUse::InUse => Err(MirrorError::InUse(db.to_owned())),
                 MirrorUse::Unopened => {
                     let fault = report.input().faults.first().map_or("", String::as_str);
-                    self.tell_without(name, settings, stop, Trouble::Fault(fault));
+                    self.tell_without(name, settings, stop, MirrorUnavailable::Fault(fault));
                     Ok(())
                 }
             },
             Err(why) => {
-                self.tell_without(name, settings, stop, Trouble::Fault(why));
+                self.tell_without(name, settings, stop, MirrorUnavailable::Fault(why));
                 Ok(())
             }
         };
         match told {
             Ok(()) => {}
             Err(MirrorError::InUse(_)) => {
-                self.tell_without(name, settings, stop, Trouble::InUse(&holder_of(db)))
+                self.tell_without(name, settings, stop, MirrorUnavailable::InUse(&holder_of(db)))
             }
-            Err(error) => self.tell_without(name, settings, stop, Trouble::Fault(&error.to_string())),
+            Err(error) => {
+                self.tell_without(name, settings, stop, MirrorUnavailable::Fault(&error.to_string()))
+            }
         }
         Ok(())
     }
 
     /// What this machine had run out of when somebody could not be told for it.
-    pub fn lacked(&self) -> Option<String> {
-        self.dispatcher.lacked()
+    pub fn resource_exhaustion(&self) -> Option<String> {
+        self.dispatcher.resource_exhaustion()
     }
 
     /// Writes what is new into the outbox, and sends what is due.
@@ -77,13 +79,13 @@ impl Notifications {
         stop: &Stop,
     ) -> Result<Result<(), MirrorError>, String> {
         let cut_short = stop.is_stopped() && !report.undecided().is_empty();
-        let audited = Audited { cut_short, ..Audited::of(report) };
+        let audited = AuditOutcome { cut_short, ..AuditOutcome::of(report) };
         let key = settings.one_log_key()?.ok_or_else(|| audit::NO_LOG_KEY.to_owned())?;
         let db = settings.require_db()?;
         let tell = || {
             let mut mirror = Mirror::open(db, key)?;
             let now = audit::unix_ms();
-            self.dispatcher.with_mirror(&self.fallback, &mut mirror, name, now)?;
+            self.dispatcher.mirror_opened(&self.fallback, &mut mirror, name, now)?;
             self.dispatcher.note(&mut mirror, name, &audited, now)?;
             self.dispatcher.deliver_until(&mut mirror, now, &|| stop.is_stopped())?;
             let mut queues = self.dispatcher.queue(&mirror)?;
@@ -95,11 +97,13 @@ impl Notifications {
         Ok(tell())
     }
 
-    fn tell_without(&self, name: &str, settings: &Settings, stop: &Stop, trouble: Trouble<'_>) {
+    fn tell_without(&self, name: &str, settings: &Settings, stop: &Stop, trouble: MirrorUnavailable<'_>) {
         let origin = settings.log_key.as_ref().map_or_else(String::new, |key| key.origin().to_owned());
-        let log = Log { name: name.to_owned(), origin };
+        let log = LogName { name: name.to_owned(), origin };
         let (now, stopped) = (audit::unix_ms(), || stop.is_stopped());
-        for (channel, why) in self.dispatcher.without_mirror(&self.fallback, &log, trouble, now, &stopped) {
+        for (channel, why) in
+            self.dispatcher.notify_without_mirror(&self.fallback, &log, trouble, now, &stopped)
+        {
             let said =
                 format!("a fault could not be told over the alert channel {}: {why}", quoted(&channel));
             channels::say_failing(name, &channel, &said, 0);

@@ -6,7 +6,7 @@ use super::net;
 use crate::core::head::LogKey;
 use crate::core::text::{escape, quoted};
 use crate::mirror::identity_of;
-use crate::source::{HttpOptions, OpenError, Peer, PeerPlace, SecretHeaders, Stop, host_of};
+use crate::source::{HttpOptions, OpenError, Peer, PeerLocation, SecretHeaders, Stop, host_of};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub struct PeerTable {
 #[derive(Clone, Debug)]
 pub struct NamedPeer {
     name: String,
-    place: PeerPlace,
+    place: PeerLocation,
     table: PeerTable,
 }
 
@@ -42,7 +42,7 @@ impl NamedPeer {
     /// Its name and its file, where it is one that is not there.
     pub fn missing_file(&self) -> Option<(&str, &Path)> {
         match &self.place {
-            PeerPlace::File(path) if !path.is_file() => Some((&self.name, path)),
+            PeerLocation::File(path) if !path.is_file() => Some((&self.name, path)),
             _ => None,
         }
     }
@@ -73,13 +73,13 @@ pub fn resolve(tables: Vec<PeerTable>) -> Result<Vec<NamedPeer>, String> {
 
 fn named(table: PeerTable) -> Result<NamedPeer, String> {
     let place = match (&table.heads, &table.witness, &table.file) {
-        (Some(url), None, None) => PeerPlace::Heads(url.clone()),
-        (None, Some(prefix), None) => PeerPlace::Witness(prefix.clone()),
-        (None, None, Some(file)) if is_url(file) => PeerPlace::Url(file.clone()),
-        (None, None, Some(file)) => PeerPlace::File(PathBuf::from(file)),
+        (Some(url), None, None) => PeerLocation::Heads(url.clone()),
+        (None, Some(prefix), None) => PeerLocation::Witness(prefix.clone()),
+        (None, None, Some(file)) if is_url(file) => PeerLocation::Url(file.clone()),
+        (None, None, Some(file)) => PeerLocation::File(PathBuf::from(file)),
         _ => return Err("give one of heads, witness and file".to_owned()),
     };
-    if let PeerPlace::Heads(url) | PeerPlace::Witness(url) = &place
+    if let PeerLocation::Heads(url) | PeerLocation::Witness(url) = &place
         && !url.contains("://")
     {
         // What stands there is not shown: it may hold a secret.
@@ -89,7 +89,7 @@ fn named(table: PeerTable) -> Result<NamedPeer, String> {
     if table.bearer_file.is_some() && table.bearer_env.is_some() {
         return Err("bearer-file and bearer-env: give one of them".to_owned());
     }
-    if matches!(place, PeerPlace::File(_)) && (secret || table.ca_file.is_some()) {
+    if matches!(place, PeerLocation::File(_)) && (secret || table.ca_file.is_some()) {
         return Err("bearer-file, bearer-env and ca-file are for what is fetched".to_owned());
     }
     let name = table.name.clone().unwrap_or_else(|| name_of(&place));
@@ -105,12 +105,12 @@ fn is_url(text: &str) -> bool {
 }
 
 /// The host of a URL, of which nothing else is shown, or the name of a file.
-fn name_of(place: &PeerPlace) -> String {
+fn name_of(place: &PeerLocation) -> String {
     match place {
-        PeerPlace::Heads(url) | PeerPlace::Witness(url) | PeerPlace::Url(url) => {
+        PeerLocation::Heads(url) | PeerLocation::Witness(url) | PeerLocation::Url(url) => {
             host_of(url).unwrap_or_default()
         }
-        PeerPlace::File(path) => {
+        PeerLocation::File(path) => {
             path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
         }
     }
@@ -124,7 +124,7 @@ pub fn open(settings: &Settings, key: &LogKey, stop: &Stop) -> Result<Vec<Peer>,
     let mirror = settings.db.as_deref().map(identity_of);
     let open_one = |peer: &NamedPeer| {
         // It has no heads of others; and SQLite would lose its locks on a file that is opened beside it and closed.
-        if let (PeerPlace::File(path), Some(mirror)) = (&peer.place, &mirror)
+        if let (PeerLocation::File(path), Some(mirror)) = (&peer.place, &mirror)
             && identity_of(path) == *mirror
         {
             return Err("this file is the mirror itself".into());

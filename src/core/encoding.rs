@@ -9,36 +9,12 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 /// Lowercase hex of `bytes`.
 pub fn encode_hex(bytes: &[u8]) -> String {
-    // 0 to 9 follow '0', and 10 to 15 follow 'a': neither sum passes 'f'.
-    let digit = |value: u8| match value & 15 {
-        value @ 0..10 => char::from(b'0'.wrapping_add(value)),
-        value => char::from(b'a'.wrapping_add(value.wrapping_sub(10))),
-    };
-    // The capacity is a hint.
-    let mut out = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        out.push(digit(byte >> 4));
-        out.push(digit(*byte));
-    }
-    out
-}
-
-fn hex_value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit & 15),
-        // 'a' is 0x61: its low four bits count from 1.
-        b'a'..=b'f' => Some((digit & 15).wrapping_add(9)),
-        _ => None,
-    }
+    base16ct::lower::encode_string(bytes)
 }
 
 /// Decodes lowercase hex of any even length; `None` for anything else.
 pub fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs.iter().map(|[high, low]| Some(hex_value(*high)? << 4 | hex_value(*low)?)).collect()
+    base16ct::lower::decode_vec(text).ok()
 }
 
 /// Decodes exactly `2 * N` lowercase hex digits; `None` for anything else.

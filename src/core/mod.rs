@@ -4,6 +4,7 @@
 //! `tests/library/imports.rs` checks both rules.
 
 pub mod api;
+pub mod check;
 pub mod checkpoint;
 pub mod crypto;
 pub mod email;

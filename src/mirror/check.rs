@@ -3,14 +3,25 @@
 //! An audit verifies what it looks at, and some of the rest in turns. This verifies all of it, part by part, and goes on
 //! after a part that is wrong, so that the whole damage is known.
 
+use super::error::{MirrorError, Result, io_error, sql_error};
+use super::folded::Folded;
+use super::handle::Mirror;
 use super::seal::{MAX_KEY, Table};
-use super::{Mirror, MirrorError, Result};
-use crate::core::hash::{Hash, leaf_hash};
 use crate::core::head::LogKey;
-use crate::core::tree::CompactRange;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 /// Leaves that are hashed at once: those of a bundle.
 const AT_ONCE: u64 = 256;
+
+/// How soon a check of the whole file notices that it is to end.
+const STOP_WITHIN: Duration = Duration::from_millis(50);
+
+/// Ranges of each table that grows with the log that [`Mirror::check_some`] verifies: at most 256 entries each.
+const RANGES_AT_ONCE: u32 = 16;
+
+/// Blocks of what was seen that [`Mirror::check_some`] verifies: of 335 values each.
+const BLOCKS_AT_ONCE: u64 = 16;
 
 /// One part of a mirror.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,49 +76,51 @@ impl Mirror {
             return Ok(None);
         }
         let mut leaves = self.check_leaves(stopped).map(|done| whole = done);
-        if whole && leaves.is_ok() && self.trust(Table::Heads, 0..=MAX_KEY).is_ok() {
+        if whole && leaves.is_ok() && self.db().trust(Table::Heads, 0..=MAX_KEY).is_ok() {
             leaves = self.check_head_of_tree();
         }
-        parts.push(Part::new("leaves", self.state.verified, leaves)?);
+        parts.push(Part::new("leaves", self.state().verified, leaves)?);
         for table in Table::ALL {
             if !whole || stopped() {
                 return Ok(None);
             }
-            let mut checked = self.trust(table, 0..=MAX_KEY);
+            let mut checked = self.db().trust(table, 0..=MAX_KEY);
             if checked.is_ok() {
                 checked = match table {
-                    Table::Heads => self.heads(key).map(drop),
-                    Table::Findings => self.findings(false).and_then(|_| self.findings(true)).map(drop),
+                    Table::Heads => self.heads().all(key).map(drop),
+                    Table::Findings => {
+                        self.findings().standing().and_then(|_| self.findings().ended()).map(drop)
+                    }
                     _ => Ok(()),
                 };
             }
-            parts.push(Part::new(table.name(), self.sealed_rows(table), checked)?);
+            parts.push(Part::new(table.name(), self.db().sealed_rows(table), checked)?);
         }
-        let seen = self.check_seen(stopped).map(|done| whole = done);
-        parts.push(Part::new("seen", self.state.seen_records(), seen)?);
-        let unchecked = self.state.verified.saturating_sub(self.state.checked);
+        let seen = self.memory().check_seen(stopped).map(|done| whole = done);
+        parts.push(Part::new("seen", self.state().seen_records(), seen)?);
+        let unchecked = self.state().verified.saturating_sub(self.state().checked);
         Ok(whole.then_some(Checked { parts, unchecked }))
     }
 
     /// Hashes all leaves and holds them against the nodes, and those against the frontier. `false`: stopped.
     fn check_leaves(&self, stopped: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
-        let verified = self.state.verified;
-        let wrong = |what: String| MirrorError::Damaged(self.path.clone(), what);
-        let frontier = self.state.frontier().ok_or_else(|| wrong("its frontier is wrong".to_owned()))?;
+        let verified = self.state().verified;
+        let wrong = |what: String| self.db().damaged(what);
+        let frontier = self.state().frontier().ok_or_else(|| wrong("its frontier is wrong".to_owned()))?;
         let mut tree = Folded::default();
-        while tree.leaves.end() < verified {
+        while tree.leaves().end() < verified {
             if stopped() {
                 return Ok(false);
             }
-            let begin = tree.leaves.end();
+            let begin = tree.leaves().end();
             let end = begin.saturating_add(AT_ONCE).min(verified);
-            let leaves = self.leaves(begin, end)?;
+            let leaves = self.leaves().range(begin, end)?;
             if leaves.len() as u64 != end.saturating_sub(begin) {
                 return Err(wrong(format!("of the entries {begin} to {end}, some are missing")));
             }
             for leaf in &leaves {
                 for (level, n, hash) in tree.append(leaf) {
-                    if self.node(level, n)? != Some(hash) {
+                    if self.leaves().node(level, n)? != Some(hash) {
                         return Err(wrong(format!(
                             "node {n} of level {level} is not what its entries hash to"
                         )));
@@ -115,44 +128,84 @@ impl Mirror {
                 }
             }
         }
-        match verified == 0 || tree.leaves.root() == frontier.root() {
+        match verified == 0 || tree.leaves().root() == frontier.root() {
             true => Ok(true),
             false => Err(wrong(format!("the {verified} entries do not have the root that was proved"))),
         }
     }
-}
 
-/// A tree that leaves are appended to, with the roots of its perfect subtrees of 256^k leaves.
-pub(super) struct Folded {
-    /// All leaves.
-    pub leaves: CompactRange,
-    /// For each level from 1 on, the number of the subtree that is being filled, and what of it there is.
-    open: Vec<(u64, CompactRange)>,
-}
-
-impl Default for Folded {
-    fn default() -> Folded {
-        Folded { leaves: CompactRange::new(0), open: (1..8).map(|_| (0, CompactRange::new(0))).collect() }
-    }
-}
-
-impl Folded {
-    /// Appends a leaf; gives the subtrees that it completes: level, number, root.
-    pub(super) fn append(&mut self, leaf: &[u8]) -> Vec<(u8, u64, Hash)> {
-        let hash = leaf_hash(leaf);
-        // Below 2^53 leaves neither can fail.
-        let _ = self.leaves.append_leaf(hash);
-        let mut completed = Vec::new();
-        let mut child = hash.0;
-        for (level, (number, filled)) in (1u8..).zip(&mut self.open) {
-            let _ = filled.append_subtree(0, child);
-            if filled.end() < AT_ONCE {
-                break;
-            }
-            child = filled.root();
-            completed.push((level, *number, child));
-            (*number, *filled) = (number.saturating_add(1), CompactRange::new(0));
+    /// SQLite's own check of the whole file. Time in proportion to the mirror; `false` where `stopped` ended it, and
+    /// nothing is known.
+    ///
+    /// # Errors
+    /// SQLite found damage, or cannot read the file.
+    pub fn check_integrity(&self, stopped: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
+        if stopped() {
+            return Ok(false);
         }
-        completed
+        let interrupt = self.db().connection().get_interrupt_handle();
+        let (done, waiting) = channel::<()>();
+        let listen = move || {
+            while waiting.recv_timeout(STOP_WITHIN) == Err(RecvTimeoutError::Timeout) {
+                if stopped() {
+                    interrupt.interrupt();
+                }
+            }
+        };
+        let answer = std::thread::scope(|scope| {
+            let listening = std::thread::Builder::new().spawn_scoped(scope, listen);
+            let answer = listening.map(|_| {
+                self.db()
+                    .connection()
+                    .query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))
+            });
+            drop(done);
+            answer
+        });
+        match answer.map_err(|error| io_error(self.path(), &error))? {
+            Ok(answer) if answer == "ok" => Ok(true),
+            Ok(answer) => Err(self.db().damaged(answer)),
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
+                Ok(false)
+            }
+            Err(error) => Err(sql_error(self.path(), error)),
+        }
+    }
+
+    /// Verifies the small tables, the next few ranges of each table that grows with the log, and the next few blocks of
+    /// what was seen: what no look-up touches has its turn.
+    ///
+    /// # Errors
+    /// A table is not what was written.
+    pub fn check_some(&mut self) -> Result<()> {
+        let mut rotation = Vec::new();
+        for table in Table::ALL {
+            if !table.grows() {
+                self.db().trust(table, 0..=MAX_KEY)?;
+                continue;
+            }
+            let from = self.state().rotation(table);
+            let (mut visited, mut next) = (0, 0);
+            self.db().trusted_ranges(table, from..=MAX_KEY, false, &|_| true, &mut |keys| {
+                visited = RANGES_AT_ONCE.min(visited).saturating_add(1);
+                next = keys.end().saturating_add(1);
+                Ok(visited >= RANGES_AT_ONCE)
+            })?;
+            rotation.push((table, if visited < RANGES_AT_ONCE { 0 } else { next }));
+        }
+        let scrubbed = self.memory().scrub_seen(self.state().seen_scrubbed, BLOCKS_AT_ONCE)?;
+        self.transact(|_, state| {
+            rotation.into_iter().for_each(|(table, from)| state.set_rotation(table, from));
+            state.seen_scrubbed = scrubbed;
+            Ok(())
+        })
+    }
+
+    /// Verifies every row of every sealed table.
+    ///
+    /// # Errors
+    /// A table is not what was written.
+    pub fn check_tables(&self) -> Result<()> {
+        Table::ALL.into_iter().try_for_each(|table| self.db().trust(table, 0..=MAX_KEY))
     }
 }

@@ -2,7 +2,9 @@
 
 use super::mark;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+pub(super) type Result<T> = std::result::Result<T, MirrorError>;
 
 /// A fault of the mirror. Its text says what to do.
 #[derive(Debug)]
@@ -28,6 +30,17 @@ pub enum MirrorError {
 }
 
 impl MirrorError {
+    /// The fault of a memory that says something else than the entry it is of.
+    pub fn wrong_memory(path: &Path, index: u64) -> MirrorError {
+        MirrorError::WrongMemory(path.to_owned(), format!("it says of entry {index} what that does not say"))
+    }
+
+    /// The fault of a row of a watch rule that is not the one that was written.
+    pub(super) fn wrong_watch(path: &Path) -> MirrorError {
+        let why = "how far a watch rule has looked is not what was written; with --full it looks at all entries again";
+        MirrorError::WrongMemory(path.to_owned(), why.to_owned())
+    }
+
     /// Whether the person gave the wrong file, rather than the file being at fault.
     pub fn is_usage(&self) -> bool {
         matches!(self, MirrorError::OtherLog(..))
@@ -88,3 +101,47 @@ impl fmt::Display for MirrorError {
 }
 
 impl std::error::Error for MirrorError {}
+
+/// The mirror cannot be used for a file beside it.
+pub(super) fn beside_error(path: &Path, suffix: &str, error: &std::io::Error) -> MirrorError {
+    MirrorError::Io(path.to_owned(), format!("its {suffix:?} file: {error}"))
+}
+
+/// The operating system refused.
+pub(super) fn io_error(path: &Path, error: &std::io::Error) -> MirrorError {
+    MirrorError::Io(path.to_owned(), error.to_string())
+}
+
+/// SQLite refused, or what it reads is not what this program wrote.
+pub(super) fn sql_error(path: &Path, error: rusqlite::Error) -> MirrorError {
+    use rusqlite::ErrorCode;
+    let why = error.to_string();
+    match &error {
+        rusqlite::Error::SqliteFailure(failure, _)
+            if matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =>
+        {
+            MirrorError::Damaged(path.to_owned(), why)
+        }
+        rusqlite::Error::SqliteFailure(failure, _)
+            if matches!(failure.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) =>
+        {
+            MirrorError::InUse(path.to_owned())
+        }
+        rusqlite::Error::SqliteFailure(failure, _)
+            if matches!(
+                failure.code,
+                ErrorCode::DiskFull
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::PermissionDenied
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::SystemIoFailure
+                    | ErrorCode::OutOfMemory
+            ) =>
+        {
+            MirrorError::Io(path.to_owned(), why)
+        }
+        // A missing table or column, a value of another type, a violated constraint: somebody or
+        // something changed what this program wrote.
+        _ => MirrorError::Damaged(path.to_owned(), why),
+    }
+}

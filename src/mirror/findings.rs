@@ -1,12 +1,15 @@
 //! Findings, kept for as long as they stand and listed after they ended.
 
+use super::db::Db;
+use super::error::{MirrorError, Result};
 use super::seal::Table;
-use super::write::int;
-use super::{Mirror, MirrorError, Result};
-use crate::audit::finding::{Finding, is_about_serving};
+use super::values::int;
+use crate::audit::finding::Finding;
+use crate::audit::subject::Subject;
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::{Hash, sha256};
 use rusqlite::{Connection, Row};
+use std::ops::Deref;
 use std::path::Path;
 
 /// A finding with its history.
@@ -26,16 +29,151 @@ const SELECT: &str =
     "SELECT code, severity, idx, entry_id, subject, message, evidence, first_seen, last_seen, ended, digest
      FROM findings";
 
-/// See [`Mirror::set_pending`].
-pub(super) const SET_PENDING: &str = "UPDATE findings SET pending = 1 WHERE idx < ?1 AND pending = 0
+/// See [`Findings::set_pending`].
+const SET_PENDING: &str = "UPDATE findings SET pending = 1 WHERE idx < ?1 AND pending = 0
     AND code NOT IN ('reveal-mismatch', 'payload-mismatch', 'email-mismatch', 'watch-list')";
 
-impl Mirror {
+/// Findings, kept for as long as they stand and listed after they ended.
+pub struct Findings<D> {
+    db: D,
+}
+
+impl<D: Deref<Target = Db>> Findings<D> {
+    pub(super) fn new(db: D) -> Findings<D> {
+        Findings { db }
+    }
+
+    /// Whether some finding is still to be made again.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
+    pub fn has_pending(&self) -> Result<bool> {
+        self.db.trust(Table::Findings, 0..=0)?;
+        let result = self.db.connection().query_row(
+            "SELECT EXISTS (SELECT 1 FROM findings WHERE pending = 1)",
+            [],
+            |row| row.get(0),
+        );
+        self.db.sql(result)
+    }
+
+    /// Findings that stand: by index, then code; those of the log as a whole first.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
+    pub fn standing(&self) -> Result<Vec<StoredFinding>> {
+        self.listed(false)
+    }
+
+    /// Findings that stood once, in the same order.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
+    pub fn ended(&self) -> Result<Vec<StoredFinding>> {
+        self.listed(true)
+    }
+
+    fn listed(&self, ended: bool) -> Result<Vec<StoredFinding>> {
+        self.db.trust(Table::Findings, 0..=0)?;
+        let sql = format!(
+            "{SELECT} WHERE (ended IS NOT NULL) = ?1 ORDER BY idx IS NOT NULL, idx, code, first_seen, key"
+        );
+        let result =
+            self.db.connection().prepare_cached(&sql).and_then(|mut select| {
+                select.query_map([ended], raw)?.collect::<rusqlite::Result<Vec<Raw>>>()
+            });
+        self.db.sql(result)?.into_iter().map(|raw| stored_finding(self.db.path(), raw)).collect()
+    }
+
+    /// How many findings with this code stand.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
+    pub fn standing_of(&self, code: Code) -> Result<u64> {
+        self.db.trust(Table::Findings, 0..=0)?;
+        let sql = "SELECT count(*) FROM findings WHERE code = ?1 AND ended IS NULL";
+        let result = self.db.connection().query_row(sql, [code.as_str()], |row| row.get(0));
+        self.db.sql(result)
+    }
+
+    /// Whether this finding stands, as it is or with other words.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
+    pub fn stands(&self, finding: &Finding) -> Result<bool> {
+        self.db.trust(Table::Findings, 0..=0)?;
+        let sql = "SELECT EXISTS (SELECT 1 FROM findings WHERE key = ?1 AND ended IS NULL)";
+        let result = self.db.connection().query_row(sql, [finding.key()], |row| row.get(0));
+        self.db.sql(result)
+    }
+
+    /// How many findings stand, what is merely worth knowing not counted, nor what watch rules found: that
+    /// bound is for a log that is full of faults, and must not be reached by being curious.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
+    pub fn count(&self) -> Result<u64> {
+        self.db.trust(Table::Findings, 0..=0)?;
+        let result = self.db.connection().query_row(
+            "SELECT count(*) FROM findings WHERE ended IS NULL AND severity <> 'info' AND code <> 'watch-list'",
+            [],
+            |row| row.get(0),
+        );
+        self.db.sql(result)
+    }
+
+    /// How many entries have a finding that makes them invalid.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
+    pub fn invalid_entries(&self) -> Result<u64> {
+        self.db.trust(Table::Findings, 0..=0)?;
+        let result = self.db.connection().query_row(
+            "SELECT count(DISTINCT idx) FROM findings WHERE ended IS NULL AND severity = 'invalid' AND idx IS NOT NULL",
+            [],
+            |row| row.get(0),
+        );
+        self.db.sql(result)
+    }
+
+    /// How many hits of watch rules are kept: they are never withdrawn.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
+    pub fn hits(&self) -> Result<u64> {
+        self.db.trust(Table::Findings, 0..=0)?;
+        let result = self
+            .db
+            .connection()
+            .prepare_cached("SELECT count(*) FROM findings WHERE code = 'watch-list'")
+            .and_then(|mut select| select.query_row([], |row| row.get(0)));
+        self.db.sql(result)
+    }
+
+    /// Whether this finding is kept, whether or not it stands.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
+    pub fn is_kept(&self, finding: &Finding) -> Result<bool> {
+        self.db.trust(Table::Findings, 0..=0)?;
+        let result = self
+            .db
+            .connection()
+            .prepare_cached("SELECT 1 FROM findings WHERE key = ?1")
+            .and_then(|mut select| select.exists([finding.key()]));
+        self.db.sql(result)
+    }
+}
+
+impl Findings<&mut Db> {
     /// Keeps a finding. One that is there already stays as it was first made; where it had ended,
     /// it stands again.
-    pub fn put_finding(&mut self, finding: &Finding, now: &str) -> Result<()> {
-        let key = finding.key();
-        let kept = self.change(
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
+    pub fn put(&mut self, finding: &Finding, now: &str) -> Result<()> {
+        let (key, subject) = (finding.key(), finding.subject.to_string());
+        let kept = self.db.change(
             Table::Findings,
             0..=0,
             ("SELECT * FROM findings WHERE key = ?1", &[&key]),
@@ -51,7 +189,7 @@ impl Mirror {
                     &finding.severity.as_str(),
                     &finding.index.map(int),
                     &finding.id,
-                    &finding.subject,
+                    &subject,
                     &finding.message,
                     &finding.evidence,
                     &now,
@@ -60,31 +198,41 @@ impl Mirror {
             ),
         )?;
         // A finding that is not there in the end is not found.
-        if kept == 1 { Ok(()) } else { Err(self.unsealed(Table::Findings)) }
+        if kept == 1 { Ok(()) } else { Err(self.db.unsealed(Table::Findings)) }
     }
 
     /// Ends a finding about how the log serves: it was seen to serve what it should. Or one of STHs out of order by
     /// less than proves anything, which an earlier version took for a contradiction.
-    pub fn end_finding(&mut self, finding: &Finding, now: &str) -> Result<()> {
-        debug_assert!(is_about_serving(finding.code) || finding.code == Code::SthTimeContradiction);
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
+    pub fn end(&mut self, finding: &Finding, now: &str) -> Result<()> {
+        debug_assert!(finding.code.ends() || finding.code == Code::SthTimeContradiction);
         let key = finding.key();
         let before = "SELECT * FROM findings WHERE key = ?1";
         let after = "UPDATE findings SET ended = ?2 WHERE key = ?1 RETURNING *";
-        self.change(Table::Findings, 0..=0, (before, &[&key]), (after, &[&key, &now])).map(drop)
+        self.db.change(Table::Findings, 0..=0, (before, &[&key]), (after, &[&key, &now])).map(drop)
     }
 
     /// Withdraws standing findings of a code (`subject`: only those about it) that is judged no more: nobody saw that they
     /// are over. Gives how many there were.
-    pub fn withdraw_unjudged(&mut self, code: Code, subject: Option<&str>) -> Result<u64> {
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
+    pub fn withdraw_unjudged(&mut self, code: Code, subject: Option<&Subject>) -> Result<u64> {
+        let subject = subject.map(Subject::to_string);
         let sql = "DELETE FROM findings WHERE code = ?1 AND (?2 IS NULL OR subject = ?2) AND ended IS NULL RETURNING *";
-        let withdrawn = self.remove(Table::Findings, 0..=0, sql, &[&code.as_str(), &subject])?;
+        let withdrawn = self.db.remove(Table::Findings, 0..=0, sql, &[&code.as_str(), &subject])?;
         Ok(u64::try_from(withdrawn).unwrap_or(u64::MAX))
     }
 
     /// After all entries were checked again: what was not found again is withdrawn.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
     pub fn withdraw_pending(&mut self) -> Result<u64> {
         let sql = "DELETE FROM findings WHERE pending = 1 RETURNING *";
-        Ok(u64::try_from(self.remove(Table::Findings, 0..=0, sql, &[])?).unwrap_or(u64::MAX))
+        Ok(u64::try_from(self.db.remove(Table::Findings, 0..=0, sql, &[])?).unwrap_or(u64::MAX))
     }
 
     /// Findings about the first `entries` entries are pending until they are made again. Those about reveals, which are
@@ -93,74 +241,13 @@ impl Mirror {
         let before = SET_PENDING.replace("UPDATE findings SET pending = 1", "SELECT * FROM findings");
         let after = format!("{SET_PENDING} RETURNING *");
         let entries = int(entries);
-        self.change(Table::Findings, 0..=0, (&before, &[&entries]), (&after, &[&entries])).map(drop)
+        self.db.change(Table::Findings, 0..=0, (&before, &[&entries]), (&after, &[&entries])).map(drop)
     }
+}
 
-    /// Whether some finding is still to be made again.
-    pub fn has_pending(&self) -> Result<bool> {
-        self.trust(Table::Findings, 0..=0)?;
-        let result =
-            self.db
-                .query_row("SELECT EXISTS (SELECT 1 FROM findings WHERE pending = 1)", [], |row| row.get(0));
-        self.sql(result)
-    }
-
-    /// Findings that stand, or (`ended`) that stood once: by index, then code; those of the log as
-    /// a whole first.
-    pub fn findings(&self, ended: bool) -> Result<Vec<StoredFinding>> {
-        self.trust(Table::Findings, 0..=0)?;
-        let sql = format!(
-            "{SELECT} WHERE (ended IS NOT NULL) = ?1 ORDER BY idx IS NOT NULL, idx, code, first_seen, key"
-        );
-        let result = self
-            .db
-            .prepare_cached(&sql)
-            .and_then(|mut select| select.query_map([ended], raw)?.collect::<rusqlite::Result<Vec<Raw>>>());
-        self.sql(result)?.into_iter().map(|raw| self.stored_finding(raw)).collect()
-    }
-
-    /// How many findings with this code stand.
-    pub fn standing_of(&self, code: Code) -> Result<u64> {
-        self.trust(Table::Findings, 0..=0)?;
-        let sql = "SELECT count(*) FROM findings WHERE code = ?1 AND ended IS NULL";
-        let result = self.db.query_row(sql, [code.as_str()], |row| row.get(0));
-        self.sql(result)
-    }
-
-    /// Whether this finding stands, as it is or with other words.
-    pub fn stands(&self, finding: &Finding) -> Result<bool> {
-        self.trust(Table::Findings, 0..=0)?;
-        let sql = "SELECT EXISTS (SELECT 1 FROM findings WHERE key = ?1 AND ended IS NULL)";
-        let result = self.db.query_row(sql, [finding.key()], |row| row.get(0));
-        self.sql(result)
-    }
-
-    /// How many findings stand, what is merely worth knowing not counted, nor what watch rules found: that
-    /// bound is for a log that is full of faults, and must not be reached by being curious.
-    pub fn finding_count(&self) -> Result<u64> {
-        self.trust(Table::Findings, 0..=0)?;
-        let result = self.db.query_row(
-            "SELECT count(*) FROM findings WHERE ended IS NULL AND severity <> 'info' AND code <> 'watch-list'",
-            [],
-            |row| row.get(0),
-        );
-        self.sql(result)
-    }
-
-    /// How many entries have a finding that makes them invalid.
-    pub fn invalid_entries(&self) -> Result<u64> {
-        self.trust(Table::Findings, 0..=0)?;
-        let result = self.db.query_row(
-            "SELECT count(DISTINCT idx) FROM findings WHERE ended IS NULL AND severity = 'invalid' AND idx IS NOT NULL",
-            [],
-            |row| row.get(0),
-        );
-        self.sql(result)
-    }
-
-    fn stored_finding(&self, raw: Raw) -> Result<StoredFinding> {
-        stored_finding(&self.path, raw)
-    }
+/// Has the findings about the first `entries` entries pending, in a mirror without seals or that is made again.
+pub(super) fn set_all_pending(db: &Connection, entries: u64) -> rusqlite::Result<()> {
+    db.execute(SET_PENDING, [int(entries)]).map(drop)
 }
 
 /// Forgets the findings that are not the ones that were made, in a mirror that is made again; gives how many.
@@ -191,7 +278,7 @@ fn stored_finding(path: &Path, raw: Raw) -> Result<StoredFinding> {
         id: raw.id,
         message: raw.message,
         evidence: raw.evidence,
-        subject: raw.subject,
+        subject: Subject::decode(&raw.subject),
     };
     if digest(&finding).0.as_slice() != raw.digest {
         let why = format!("a finding of {} is not the one that was made", raw.code);

@@ -1,7 +1,7 @@
 //! Which process has the mirror. For messages, and to tell being kept waiting by one from being so by another; the
 //! lock itself is the operating system's, and nothing rests on what is written in it.
 
-use super::place_of;
+use super::path::place_of;
 use super::side_files::{self, beside};
 use std::fs::File;
 use std::io::Write as _;

@@ -1,7 +1,8 @@
 //! The lock beside the mirror: one process has it at a time.
 
+use super::error::{MirrorError, Result, beside_error, io_error};
+use super::holder;
 use super::side_files::{self, beside};
-use super::{MirrorError, Result, beside_error, holder, io_error};
 use std::fs::{File, TryLockError};
 use std::path::Path;
 

@@ -6,10 +6,11 @@
 //! be made again (heads, findings, what was told) is sealed as it stands; every head is held against every other and
 //! against the leaves again.
 
+use super::error::{MirrorError, Result, sql_error};
+use super::schema::{OUTBOX, SCHEMA_VERSION, VIEWS, WATCHING};
 use super::seal::{Seals, Table, seal_all};
-use super::write::state_row;
-use super::{MirrorError, OUTBOX, Result, SCHEMA_VERSION, VIEWS, WATCHING, read, sql_error};
-use rusqlite::{Connection, params};
+use super::{findings, schema, state_row};
+use rusqlite::Connection;
 use std::path::Path;
 
 /// What format 2 brought.
@@ -70,10 +71,10 @@ pub(super) fn migrate(db: &Connection, path: &Path, heads: Heads) -> Result<()> 
 
 fn seal(db: &Connection, path: &Path, heads: Heads) -> Result<()> {
     let sql = |result: rusqlite::Result<()>| result.map_err(|error| sql_error(path, error));
-    let mut state = read::state(db, path)?;
+    let mut state = state_row::read(db, path)?;
     sql(db.execute_batch(ASIDE))?;
     sql(db.execute_batch(&new_tables()))?;
-    sql(db.execute_batch(super::seen::TABLE))?;
+    sql(db.execute_batch(schema::SEEN))?;
     sql(db.execute_batch(BACK))?;
     sql(db.execute_batch(VIEWS))?;
     let largest: rusqlite::Result<Option<u64>> =
@@ -83,7 +84,7 @@ fn seal(db: &Connection, path: &Path, heads: Heads) -> Result<()> {
         let why = format!("it has {} entries, and no signed head that commits to them", state.verified);
         return Err(MirrorError::Damaged(path.to_owned(), why));
     }
-    sql(db.execute(super::findings::SET_PENDING, [super::write::int(state.verified)]).map(drop))?;
+    sql(findings::set_all_pending(db, state.verified))?;
     state.forget_checks();
     state.entry_policy.clear();
     let mut seals = Seals::default();
@@ -91,14 +92,12 @@ fn seal(db: &Connection, path: &Path, heads: Heads) -> Result<()> {
     sql(seals.write(db))?;
     state.set_seals(seals.roots());
     state.generation = state.generation.saturating_add(1);
-    let (json, digest) = state_row(&state).map_err(|error| sql_error(path, error))?;
-    let update = "UPDATE state SET json = ?1, digest = ?2 WHERE one = 1";
-    sql(db.execute(update, params![json, digest.0]).map(drop))?;
+    sql(state_row::update(db, &state))?;
     sql(db.execute_batch(&format!("PRAGMA user_version = {SCHEMA_VERSION}")))
 }
 
 /// Those statements of the schema whose tables are not there.
 fn new_tables() -> String {
-    let schema = include_str!("schema.sql").replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ");
+    let schema = schema::TABLES.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ");
     schema.lines().filter(|line| !line.starts_with("PRAGMA ")).collect::<Vec<&str>>().join("\n")
 }

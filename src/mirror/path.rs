@@ -6,8 +6,10 @@
 //! - What is no file, such as a pipe, is refused before it is opened, which could wait for ever; so is it under the
 //!   names that SQLite opens by itself.
 
-use super::side_files::{beside, folder, plain};
-use super::{MirrorError, Result, beside_error, io_error, mark};
+use super::error::{MirrorError, Result, beside_error, io_error};
+use super::file_kind::{links, plain, sole};
+use super::mark;
+use super::side_files::{beside, folder};
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -117,15 +119,6 @@ fn other_name(place: &Path, metadata: &Metadata) -> Option<String> {
     })
 }
 
-/// A file by one name alone: what is written into it is written into no other.
-pub(super) fn sole(metadata: &Metadata) -> io::Result<()> {
-    plain(metadata)?;
-    match links(metadata) {
-        0 | 1 => Ok(()),
-        names => Err(io::Error::other(format!("it has {names} names (hard links): remove the others"))),
-    }
-}
-
 /// Earlier versions named the mark after a link to the mirror: where it is still there, says so.
 pub(super) fn with_mark_of_link(error: MirrorError, given: &Path) -> MirrorError {
     let MirrorError::RolledBack(place, why) = error else { return error };
@@ -179,16 +172,6 @@ pub(super) fn no_remains(place: &Path) -> Result<()> {
             Err(MirrorError::Io(place.to_owned(), why))
         }
     }
-}
-
-#[cfg(unix)]
-fn links(metadata: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::nlink(metadata)
-}
-
-#[cfg(not(unix))]
-fn links(_: &Metadata) -> u64 {
-    1
 }
 
 #[cfg(unix)]
@@ -284,7 +267,7 @@ mod tests {
     /// The last line of defence: SQLite itself follows no link.
     #[test]
     fn a_database_is_not_opened_through_a_link() {
-        use crate::mirror::connect;
+        use crate::mirror::connection::connect;
         use rusqlite::OpenFlags;
         let folder = tempfile::tempdir().unwrap();
         let real = fs::canonicalize(folder.path()).unwrap();

@@ -1,10 +1,12 @@
 //! How far the histories of heads that others keep were read.
 
+use super::db::Db;
+use super::error::{MirrorError, Result};
 use super::seal::Table;
-use super::write::int;
-use super::{Mirror, MirrorError, Result};
+use super::values::int;
 use crate::core::hash::{Hash, sha256};
 use rusqlite::OptionalExtension as _;
+use std::ops::Deref;
 
 /// How far one peer's history was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -21,21 +23,34 @@ fn digest(peer: &str, [since, whole, failures]: [i64; 3]) -> Hash {
     sha256(format!("{peer}\0{since}\0{whole}\0{failures}").as_bytes())
 }
 
-impl Mirror {
+/// How far the histories of heads that others keep were read.
+pub struct Peers<D> {
+    db: D,
+}
+
+impl<D: Deref<Target = Db>> Peers<D> {
+    pub(super) fn new(db: D) -> Peers<D> {
+        Peers { db }
+    }
+
     /// How far a peer's history was read. `None` where it never was, or where the row is damaged: then all of
     /// it is read again, and nothing is passed over.
-    pub fn peer(&self, peer: &str) -> Result<Option<PeerProgress>> {
-        match self.trust(Table::Peers, 0..=0) {
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
+    pub fn progress(&self, peer: &str) -> Result<Option<PeerProgress>> {
+        match self.db.trust(Table::Peers, 0..=0) {
             Err(MirrorError::Damaged(..)) => return Ok(None),
             trusted => trusted?,
         }
         let result = self
             .db
+            .connection()
             .query_row("SELECT since, whole, failures, digest FROM peers WHERE peer = ?1", [peer], |row| {
                 Ok(([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?], row.get::<_, Vec<u8>>(3)?))
             })
             .optional();
-        let row = self.sql(result)?.filter(|(row, stored)| digest(peer, *row).0.as_slice() == stored);
+        let row = self.db.sql(result)?.filter(|(row, stored)| digest(peer, *row).0.as_slice() == stored);
         let number = |value: i64| u64::try_from(value).unwrap_or(0);
         Ok(row.map(|([since, whole, failures], _)| PeerProgress {
             since: Some(number(since)).filter(|since| *since > 0),
@@ -43,26 +58,32 @@ impl Mirror {
             failures: number(failures),
         }))
     }
+}
 
+impl Peers<&mut Db> {
     /// Records how far a peer's history was read: only once what was read is kept; and how often it failed.
-    pub fn put_peer(&mut self, peer: &str, progress: &PeerProgress) -> Result<()> {
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
+    pub fn put(&mut self, peer: &str, progress: &PeerProgress) -> Result<()> {
         let row = [int(progress.since.unwrap_or(0)), int(progress.whole), int(progress.failures)];
         let [since, whole, failures] = row;
-        if let Err(MirrorError::Damaged(..)) = self.trust(Table::Peers, 0..=0) {
+        if let Err(MirrorError::Damaged(..)) = self.db.trust(Table::Peers, 0..=0) {
             // Nothing is known of any peer then, and all is read again.
-            let result = self.db.execute("DELETE FROM peers", []);
-            self.sql(result)?;
-            self.seal_again(Table::Peers)?;
+            let result = self.db.connection().execute("DELETE FROM peers", []);
+            self.db.sql(result)?;
+            self.db.seal_again(Table::Peers)?;
         }
-        self.change(
-            Table::Peers,
-            0..=0,
-            ("SELECT * FROM peers WHERE peer = ?1", &[&peer]),
-            (
-                "INSERT OR REPLACE INTO peers VALUES (?1, ?2, ?3, ?4, ?5) RETURNING *",
-                &[&peer, &since, &whole, &failures, &digest(peer, row).0],
-            ),
-        )
-        .map(drop)
+        self.db
+            .change(
+                Table::Peers,
+                0..=0,
+                ("SELECT * FROM peers WHERE peer = ?1", &[&peer]),
+                (
+                    "INSERT OR REPLACE INTO peers VALUES (?1, ?2, ?3, ?4, ?5) RETURNING *",
+                    &[&peer, &since, &whole, &failures, &digest(peer, row).0],
+                ),
+            )
+            .map(drop)
     }
 }

@@ -5,19 +5,21 @@
 //! again. Heads are taken over where their signature verifies, findings where they are the ones that were made; what is
 //! missing of them nobody can make again, and it is said. The damaged file is kept beside the new one.
 
-use super::check::Folded;
-use super::head_lines::{Place, place};
-use super::head_query::{SELECT, raw, stored_head};
+use super::connection::{configure, connect};
+use super::create::create;
+use super::error::{MirrorError, Result, beside_error, io_error, sql_error};
+use super::folded::Folded;
+use super::heads::{Place, SELECT, place, raw, stored_head};
+use super::lock::lock;
 use super::mark::{Mark, MarkRead};
 use super::migrate::{Heads, migrate};
 use super::path::{exists, resolve};
+use super::schema::APPLICATION_ID;
 use super::seal::{Node, Seals, Table, seal_all, total};
+use super::side_files::{beside, succeed, sync_directory};
 use super::state::State;
-use super::write::{int, state_row};
-use super::{
-    APPLICATION_ID, MirrorError, Result, beside, beside_error, configure, connect, create, io_error, lock,
-    read, sql_error,
-};
+use super::values::int;
+use super::{findings, outbox, state_row, watch_rules};
 use crate::core::head::LogKey;
 use crate::core::tree::CompactRange;
 use rusqlite::types::Value;
@@ -56,21 +58,21 @@ pub fn rebuild(path: &Path, key: &LogKey) -> Result<Rebuilt> {
     let _lock = lock(path)?;
     whole_pages(path).map_err(|error| io_error(path, &error))?;
     let old = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let state = match read::state(&old, path) {
+    let state = match state_row::read(&old, path) {
         Ok(state) => Some(state),
         // Nor is a file that is not ours made one of ours.
-        Err(MirrorError::Damaged(..)) if read::is_mirror(&old, path)? => None,
+        Err(MirrorError::Damaged(..)) if state_row::is_mirror(&old, path)? => None,
         Err(error) => return Err(error),
     };
     let lost = match &state {
         Some(state) => {
-            super::check_log(path, state, key)?;
+            state_row::check_log(path, state, key)?;
             lost_with_mark(path, state)?
         }
         None => Vec::new(),
     };
     migrate(&old, path, Heads::MayBeGone)?;
-    let state = state.and_then(|_| read::state(&old, path).ok());
+    let state = state.and_then(|_| state_row::read(&old, path).ok());
     let new_place = beside(path, ".rebuilt");
     remove_all(path, &new_place)?;
     let rebuilt = rebuild_at(&new_place, path, key, old, state, lost);
@@ -93,9 +95,9 @@ fn rebuild_at(
     let sql = |error: rusqlite::Error| sql_error(path, error);
     create(new_place, key)?;
     // Before anything of the mirror is in it.
-    super::side_files::succeed(new_place, path).map_err(|error| io_error(path, &error))?;
+    succeed(new_place, path).map_err(|error| io_error(path, &error))?;
     let new = connect(new_place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let state = State::again(state, read::state(&new, new_place)?);
+    let state = State::again(state, state_row::read(&new, new_place)?);
     configure(&new).and_then(|()| new.execute_batch("BEGIN IMMEDIATE")).map_err(sql)?;
     // Whoever writes to the old one meanwhile, in spite of the lock, is to fail.
     let _ = old.execute_batch("BEGIN IMMEDIATE");
@@ -145,7 +147,7 @@ fn take_place(new: &Path, path: &Path, old: Connection) -> io::Result<PathBuf> {
         }
     }
     fs::rename(new, path)?;
-    super::side_files::sync_directory(path)?;
+    sync_directory(path)?;
     Ok(kept)
 }
 
@@ -227,8 +229,7 @@ impl Rebuilder<'_> {
             let what = "the signed heads that bore out the entries that it had: others may be gone as well";
             self.lost.push(what.to_owned());
         }
-        let pending = self.new.execute(super::findings::SET_PENDING, [int(tree.end())]);
-        self.sql(pending)?;
+        self.sql(findings::set_all_pending(self.new, tree.end()))?;
         self.state.start_at(&tree);
         let mut seals = Seals::default();
         self.sql(Table::ALL.into_iter().try_for_each(|table| seal_all(self.new, table, &mut seals)))?;
@@ -236,9 +237,7 @@ impl Rebuilder<'_> {
         self.state.set_seals(seals.roots());
         self.state.lost.append(&mut self.lost.clone());
         self.state.generation = self.state.generation.saturating_add(1);
-        let (json, digest) = self.sql(state_row(&self.state))?;
-        let update = "UPDATE state SET json = ?1, digest = ?2 WHERE one = 1";
-        self.sql(self.new.execute(update, params![json, digest.0]))?;
+        self.sql(state_row::update(self.new, &self.state))?;
         Ok(Rebuilt {
             entries: tree.end(),
             entries_before,
@@ -250,11 +249,11 @@ impl Rebuilder<'_> {
 
     /// Takes out the rows that can be read and are not the ones that were written.
     fn forget_wrong(&mut self) -> Result<()> {
-        let findings = self.sql(super::findings::forget_wrong(self.new, self.path))?;
+        let findings = self.sql(findings::forget_wrong(self.new, self.path))?;
         if findings > 0 {
             self.lost.push(format!("{findings} finding(s) are not the ones that were made"));
         }
-        let alerts = self.sql(super::outbox::forget_wrong(self.new))?;
+        let alerts = self.sql(outbox::forget_wrong(self.new))?;
         if alerts > 0 {
             self.lost.push(format!("{alerts} alert(s) are not the ones that were written"));
         }
@@ -346,19 +345,19 @@ impl Rebuilder<'_> {
             let mut rows = select.query([])?;
             while let Ok(Some(row)) = rows.next() {
                 let (index, Ok(leaf)) = (row.get::<_, u64>(0), row.get::<_, Vec<u8>>(1)) else { break };
-                if index != Ok(tree.leaves.end()) {
+                if index != Ok(tree.leaves().end()) {
                     break;
                 }
-                insert.execute(params![int(tree.leaves.end()), leaf])?;
+                insert.execute(params![int(tree.leaves().end()), leaf])?;
                 for (level, n, hash) in tree.append(&leaf) {
                     node.execute(params![level, int(n), hash.0])?;
                 }
-                let (end, root) = (tree.leaves.end(), tree.leaves.root());
+                let (end, root) = (tree.leaves().end(), tree.leaves().root());
                 let signed = heads.get(&end).is_some_and(|roots| roots.contains(&root.0));
                 if signed
                     || proved.as_ref().is_some_and(|proved| proved.end() == end && proved.root() == root)
                 {
-                    best = tree.leaves.clone();
+                    best = tree.leaves().clone();
                 }
             }
             self.new.execute("DELETE FROM leaves WHERE idx >= ?1", [int(best.end())])?;
@@ -373,7 +372,7 @@ impl Rebuilder<'_> {
     }
 
     fn forget_watch_rules(&self) -> Result<()> {
-        let (rule, digest) = super::watch_rules::forgotten();
+        let (rule, digest) = watch_rules::forgotten();
         let insert =
             self.new.execute("INSERT INTO watch_rules VALUES (?1, 0, '', ?2)", params![rule, digest.0]);
         self.sql(insert).map(drop)

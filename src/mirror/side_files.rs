@@ -5,9 +5,9 @@
 //! put anything into the directory, have root write through a link of his: a file is made where there is none. What is
 //! no file, such as a pipe, is not opened either: that could wait for ever.
 
-use super::path::sole;
+use super::file_kind::{plain, sole};
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -83,35 +83,6 @@ fn open_plain(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let file = options.open(path)?;
     // … and again, as another may have been put there since.
     plain(&file.metadata()?).map(|()| file)
-}
-
-/// A regular file, and nothing else.
-pub(super) fn plain(metadata: &Metadata) -> io::Result<()> {
-    match metadata.is_file() {
-        true => Ok(()),
-        false => Err(io::Error::other(format!("it is not a file but {}", kind_of(metadata)))),
-    }
-}
-
-fn kind_of(metadata: &Metadata) -> &'static str {
-    if metadata.is_symlink() {
-        return "a symbolic link";
-    }
-    if metadata.is_dir() {
-        return "a directory";
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt as _;
-        let kind = metadata.file_type();
-        if kind.is_fifo() {
-            return "a FIFO (named pipe)";
-        }
-        if kind.is_socket() {
-            return "a socket";
-        }
-    }
-    "a device"
 }
 
 /// Makes a rename or creation in the file's directory durable.

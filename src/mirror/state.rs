@@ -2,7 +2,8 @@
 
 use super::seal::{self, Node, Table};
 use super::seen::{Cursor, RunRef};
-use crate::audit::tally::Tally;
+use crate::audit::tally::{Count, Tally};
+use crate::core::check::Check;
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
 use crate::core::tree::CompactRange;
@@ -41,7 +42,7 @@ pub struct State {
     pub listed_until: u64,
     /// The runs of what was seen in checked entries: whatever is read of them is held against this.
     #[serde(default)]
-    pub(super) seen: Vec<RunRef>,
+    seen: Vec<RunRef>,
     /// Where the next look at these runs begins.
     #[serde(default)]
     pub seen_scrubbed: Cursor,
@@ -79,7 +80,7 @@ pub struct State {
     seals: BTreeMap<String, String>,
     /// Table → the first key that the next look at old rows begins with. Since format 5.
     #[serde(default)]
-    pub(super) rotation: BTreeMap<String, u64>,
+    rotation: BTreeMap<String, u64>,
     /// What could not be made again when the mirror was; until heads that others keep were brought in.
     #[serde(default)]
     pub lost: Vec<String>,
@@ -142,6 +143,24 @@ impl State {
         self.frontier = frontier.hashes().iter().map(Hash::to_string).collect();
     }
 
+    /// The runs of what was seen.
+    pub(super) fn seen_runs(&self) -> &[RunRef] {
+        &self.seen
+    }
+
+    pub(super) fn set_seen_runs(&mut self, runs: &[RunRef]) {
+        self.seen = runs.to_vec();
+    }
+
+    /// The first key of a table that the next look at old rows begins with.
+    pub(super) fn rotation(&self, table: Table) -> u64 {
+        self.rotation.get(table.name()).copied().unwrap_or(0)
+    }
+
+    pub(super) fn set_rotation(&mut self, table: Table, from: u64) {
+        self.rotation.insert(table.name().to_owned(), from);
+    }
+
     /// How many values were seen.
     pub(super) fn seen_records(&self) -> u64 {
         self.seen.iter().fold(0, |sum, run| sum.saturating_add(run.records()))
@@ -178,9 +197,10 @@ impl State {
         (self.covered, self.judged) = (0, 0);
         self.decisions = Decisions::default();
         // Tiles are compared when leaves are fetched, and not again.
-        let tiles = self.tally().get("tiles");
+        let tiles = self.tally().get(Check::Tiles);
+        self.tally.clear();
         let mut tally = Tally::default();
-        tally.add("tiles", tiles.passed, tiles.failed, tiles.not_checked);
+        tally.add(Check::Tiles, tiles.passed, tiles.failed, tiles.not_checked);
         self.set_tally(&tally);
     }
 
@@ -188,14 +208,18 @@ impl State {
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for (name, [passed, failed, not_checked]) in &self.tally {
-            tally.add(name, *passed, *failed, *not_checked);
+            if let Some(check) = Check::from_text(name) {
+                tally.add(check, *passed, *failed, *not_checked);
+            }
         }
         tally
     }
 
-    /// Replaces the counts of checks.
+    /// Replaces the counts of checks. Those of checks that another version of this program made stay.
     pub fn set_tally(&mut self, tally: &Tally) {
-        self.tally =
-            tally.iter().map(|(name, c)| (name.to_owned(), [c.passed, c.failed, c.not_checked])).collect();
+        self.tally.retain(|name, _| Check::from_text(name).is_none());
+        let counts =
+            |(check, c): (Check, Count)| (check.as_str().to_owned(), [c.passed, c.failed, c.not_checked]);
+        self.tally.extend(tally.iter().map(counts));
     }
 }

@@ -4,7 +4,7 @@ use super::process;
 use super::state::{Known, Status, StatusRegistry};
 use crate::audit::conclusion::Conclusion;
 use crate::mirror::Queue;
-use crate::source::Outcome;
+use crate::source::RequestOutcome;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -151,13 +151,13 @@ const METRICS: &[Metric] = &[
     Metric {
         name: "countersign_requests_total",
         kind: "counter",
-        help: "Requests to the log since the start, redirects followed, by how they came out.",
+        help: "RequestCounters to the log since the start, redirects followed, by how they came out.",
         of: |status, _| {
             let requests = status.subject.requests();
-            let sample = |outcome: Outcome| {
+            let sample = |outcome: RequestOutcome| {
                 (vec![("outcome", outcome.as_str().into())], number(requests.so_far(outcome)))
             };
-            Outcome::ALL.into_iter().map(sample).collect()
+            RequestOutcome::ALL.into_iter().map(sample).collect()
         },
     },
     Metric {

@@ -41,14 +41,14 @@ pub use supervise::{Read, StartError, run};
 
 use crate::mirror::{HeadReader, Queue};
 use crate::report::Report;
-use crate::source::{Requests, Stop};
+use crate::source::{RequestCounters, Stop};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// One log with everything that an audit of it needs.
-pub trait Subject: Send + Sync {
+pub trait Auditable: Send + Sync {
     /// Audits it, until it is done or `stop` ends it.
     ///
     /// # Errors
@@ -63,8 +63,8 @@ pub trait Subject: Send + Sync {
     fn heads(&self) -> Result<HeadReader, String>;
 
     /// How the requests to it came out.
-    fn requests(&self) -> Requests {
-        Requests::default()
+    fn requests(&self) -> RequestCounters {
+        RequestCounters::default()
     }
 
     /// The queue of each channel that tells of it, as it was after the last audit.
@@ -83,7 +83,7 @@ pub struct Watched {
     /// The most time that one audit takes over the network.
     pub deadline: Option<Duration>,
     /// The log.
-    pub subject: Arc<dyn Subject>,
+    pub subject: Arc<dyn Auditable>,
 }
 
 /// What is to be watched, and how.

@@ -1,6 +1,6 @@
 //! What the operating system asks of us: SIGTERM and SIGINT to stop, SIGHUP to reload.
 
-use crate::source::{Stop, start};
+use crate::source::{Stop, runtime};
 use std::io;
 
 /// What is asked.
@@ -63,7 +63,7 @@ impl Signals {
 /// # Errors
 /// Signals cannot be caught.
 pub fn stop_on_signal(stop: Stop, interrupted_exit_code: i32) -> io::Result<()> {
-    let runtime = start::runtime()?;
+    let runtime = runtime::runtime()?;
     let mut signals = {
         let _inside = runtime.enter();
         Signals::catch()?
@@ -91,7 +91,7 @@ pub fn stop_on_signal(stop: Stop, interrupted_exit_code: i32) -> io::Result<()> 
 /// The signal cannot be caught.
 #[cfg(unix)]
 pub fn outlive_file_size_limit() -> io::Result<()> {
-    let runtime = start::runtime()?;
+    let runtime = runtime::runtime()?;
     let _inside = runtime.enter();
     // Caught for as long as the process lives, also when nobody asks whether it came.
     tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(libc::SIGXFSZ)).map(drop)

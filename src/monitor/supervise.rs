@@ -10,7 +10,7 @@ use super::state::StatusRegistry;
 use super::watch::Watch;
 use super::{Plan, Watched, notify};
 use crate::core::text;
-use crate::source::{start, user_file};
+use crate::source::{runtime, user_file};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ impl StartError {
 /// [`StartError`].
 pub fn run(plan: Plan, read: &Read, clock: fn() -> u64) -> Result<(), StartError> {
     let cannot = |error: std::io::Error| StartError::new("cannot start", &error);
-    let runtime = start::runtime().map_err(cannot)?;
+    let runtime = runtime::runtime().map_err(cannot)?;
     let log = Log::start(plan.json, clock).map_err(cannot)?;
     let done = runtime.block_on(supervise(plan, read, Clock::start(clock)));
     runtime.shutdown_timeout(LAST_WORDS);
@@ -120,7 +120,7 @@ async fn reload(
         again = false;
         let reading = Arc::clone(read);
         // A file may be on a disk that does not answer: not on this thread.
-        let reading = timeout(RELOAD_PATIENCE, start::blocking(move || reading()));
+        let reading = timeout(RELOAD_PATIENCE, runtime::blocking(move || reading()));
         let plan = match heard(reading, signals, &mut again).await {
             None => return Ok(Asked::Stop),
             Some(Ok(Ok(plan))) => plan,

@@ -22,7 +22,7 @@ impl Run<'_> {
         let since = self.changing_since();
         let forgiving = since == 0 || self.options.now.0.saturating_sub(since) < limits::LAG_MS;
         if let Some(source) = self.source {
-            source.look_anew(forgiving);
+            source.start_run(forgiving);
         }
     }
 
@@ -30,7 +30,7 @@ impl Run<'_> {
     pub(super) fn note_changes(&mut self) -> Result<(), Fault> {
         let (since, now) = (self.changing_since(), self.options.now.0);
         let heads_only = self.options.heads_only;
-        if self.source.is_some_and(LogSource::has_forgiven) {
+        if self.source.is_some_and(LogSource::tolerated_change) {
             if since == 0 {
                 self.mirror.transact(|_, state| {
                     *since_of(state, heads_only) = now;
@@ -66,7 +66,7 @@ impl Run<'_> {
             return Ok(false);
         }
         let now = &self.options.now.1;
-        let findings = self.mirror.findings(false)?;
+        let findings = self.mirror.findings().standing()?;
         Ok(!findings
             .iter()
             .any(|stored| stored.last_seen == *now && OF_SERVING.contains(&stored.finding.code)))

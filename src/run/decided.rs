@@ -8,18 +8,26 @@
 use super::commit::too_many;
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
+use crate::core::check::Check;
 use crate::core::entry::read_leaf;
 use crate::core::finding::Code;
 use crate::core::{limits, text};
 use crate::mirror::state::State;
-use crate::mirror::{Decided, Mirror, MirrorError, Span};
+use crate::mirror::{Decided, Mirror, MirrorError};
 use std::ops::Range;
-
-/// The check's name in reports.
-pub(super) const DECIDED_CHECK: &str = "decided-before-head";
 
 /// Entries that are judged in one transaction.
 const BATCH: u64 = 65_536;
+
+/// Entries that the same head covers first.
+struct Span {
+    /// The entries.
+    entries: Range<u64>,
+    /// Size of the head.
+    size: u64,
+    /// Its time.
+    time: u64,
+}
 
 impl Run<'_> {
     /// Judges the entries that were not, or against later heads than are known now. `false` where it was told to stop.
@@ -36,7 +44,7 @@ impl Run<'_> {
                 self.say_stopped();
                 return Ok(false);
             }
-            let findings = self.mirror.finding_count()?;
+            let findings = self.mirror.findings().count()?;
             if findings > self.options.max_findings {
                 self.say_too_many(findings);
                 return Ok(false);
@@ -57,7 +65,7 @@ impl Run<'_> {
 
     /// Which head covers which entries from `from` on first, ascending.
     fn spans(&self, from: u64) -> Result<Vec<Span>, Fault> {
-        let heads = self.mirror.covering_heads(from, &self.policy.log_key)?;
+        let heads = self.mirror.heads().covering(from, &self.policy.log_key)?;
         let mut spans: Vec<Span> = Vec::with_capacity(heads.len());
         let mut earliest: Option<(u64, u64)> = None;
         let mut sizes = heads.iter().rev().map(|stored| stored.head.size()).skip(1).chain([from]);
@@ -96,7 +104,9 @@ fn judge(
             break;
         }
         let bound = span.time.saturating_add(limits::DECIDED_AFTER_HEAD_MS);
-        late.extend(mirror.decided_after(&entries, bound, left)?.into_iter().map(|decided| (decided, span)));
+        late.extend(
+            mirror.entries().decided_after(&entries, bound, left)?.into_iter().map(|decided| (decided, span)),
+        );
     }
     if late.len() as u64 >= room {
         to = late.last().map_or(to, |(decided, _)| decided.index.saturating_add(1));
@@ -108,14 +118,14 @@ fn judge(
         let finding = finding(decided, span);
         if decided.index >= state.covered {
             failed = failed.saturating_add(1);
-        } else if !mirror.stands(&finding)? {
-            tally.fail_instead(DECIDED_CHECK);
+        } else if !mirror.findings().stands(&finding)? {
+            tally.fail_instead(Check::DecidedBeforeHead);
         }
-        mirror.put_finding(&finding, now)?;
+        mirror.findings_mut().put(&finding, now)?;
     }
     let new: Range<u64> = state.covered.clamp(from, to)..to;
-    let judged = mirror.with_times(&new)?;
-    tally.settle(DECIDED_CHECK, judged.saturating_sub(failed), failed);
+    let judged = mirror.entries().with_times(&new)?;
+    tally.settle(Check::DecidedBeforeHead, judged.saturating_sub(failed), failed);
     state.set_tally(&tally);
     state.covered = state.covered.max(to);
     state.judged = to;
@@ -124,11 +134,11 @@ fn judge(
 
 /// What is kept of an entry is not held against the log before the leaf itself was asked.
 fn confirm(mirror: &Mirror, decided: &Decided, origin: &str) -> Result<(), MirrorError> {
-    let leaves = mirror.leaves(decided.index, decided.index.saturating_add(1))?;
+    let leaves = mirror.leaves().range(decided.index, decided.index.saturating_add(1))?;
     let entry = leaves.first().and_then(|leaf| read_leaf(leaf, origin).entry);
     match entry {
         Some(entry) if entry.decided_at == decided.decided_at => Ok(()),
-        _ => Err(mirror.wrong_memory(decided.index)),
+        _ => Err(MirrorError::wrong_memory(mirror.path(), decided.index)),
     }
 }
 

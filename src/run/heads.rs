@@ -3,6 +3,8 @@
 
 use super::{Fault, Run};
 use crate::audit::heads::{contradictions, disorder};
+use crate::audit::subject::Subject;
+use crate::core::check::Check;
 use crate::core::evidence::EvidenceKind;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadError, HeadFormat};
@@ -40,7 +42,7 @@ impl Run<'_> {
         let failed = checkpoint.is_err() && sth == Ok(None);
         if let Err(error @ FetchError::NotFound { .. }) = &checkpoint
             && failed
-            && self.mirror.head_count()? == 0
+            && self.mirror.heads().count() == 0
         {
             self.summary.incomplete.push(format!("no log was found there: {error}"));
             (self.summary.no_head, self.summary.unreachable) = (true, true);
@@ -71,7 +73,7 @@ impl Run<'_> {
         for head in &served {
             self.keep(head, &Provenance::Served)?;
         }
-        self.summary.tally.add("head-against-heads", served.len() as u64, 0, 0);
+        self.summary.tally.add(Check::HeadAgainstHeads, served.len() as u64, 0, 0);
         self.check_rollback(&served)?;
         self.check_times(&served)?;
         let cosigned = self.check_witnesses(&served)?;
@@ -128,22 +130,23 @@ impl Run<'_> {
         match answer {
             Ok(Some(bytes)) => self.verify_served(&bytes, format),
             Ok(None) => Ok(Served::None),
-            Err(error) => self.head_not_served(format.as_str(), error),
+            Err(error) => self.head_not_served(format, error),
         }
     }
 
-    fn head_not_served(&mut self, subject: &str, error: FetchError) -> Result<Served, Fault> {
+    fn head_not_served(&mut self, format: HeadFormat, error: FetchError) -> Result<Served, Fault> {
+        let (subject, what) = (Subject::Served(format), format.as_str());
         match error {
             FetchError::NotFound { .. } | FetchError::Lacking { .. } => {
-                self.find_of_log(Code::Gap, subject, format!("the log serves no {subject}: {error}"))?;
+                self.find_of_log(Code::Gap, subject, format!("the log serves no {what}: {error}"))?;
                 Ok(Served::Bad)
             }
             FetchError::TooLarge { .. } | FetchError::Malformed { .. } | FetchError::Excess { .. } => {
-                self.find_of_log(Code::HeadMalformed, subject, format!("the {subject} served: {error}"))?;
+                self.find_of_log(Code::HeadMalformed, subject, format!("the {what} served: {error}"))?;
                 Ok(Served::Bad)
             }
             error => {
-                self.summary.incomplete.push(format!("the log's {subject} could not be read: {error}"));
+                self.summary.incomplete.push(format!("the log's {what} could not be read: {error}"));
                 Ok(Served::Unknown)
             }
         }
@@ -151,18 +154,18 @@ impl Run<'_> {
 
     fn verify_served(&mut self, bytes: &[u8], format: HeadFormat) -> Result<Served, Fault> {
         let verified = Head::verify_as(format, bytes, &self.policy.log_key);
-        let subject = format.as_str();
-        self.summary.tally.record("head-signature", verified.is_ok());
+        let (subject, what) = (Subject::Served(format), format.as_str());
+        self.summary.tally.record(Check::HeadSignature, verified.is_ok());
         match verified {
             Ok(head) => Ok(Served::Head(head)),
             Err(HeadError::Disagreement(what)) => Err(Fault::Disagreement(what)),
             Err(HeadError::Malformed(why)) => {
-                let message = format!("the {subject} served: {}", text::reason(&why));
+                let message = format!("the {what} served: {}", text::reason(&why));
                 self.find_of_log(Code::HeadMalformed, subject, message)?;
                 Ok(Served::Bad)
             }
             Err(HeadError::NotSigned(why)) => {
-                let message = format!("the {subject} served: {}", text::reason(&why));
+                let message = format!("the {what} served: {}", text::reason(&why));
                 self.find_of_log(Code::HeadSignatureInvalid, subject, message)?;
                 Ok(Served::Bad)
             }
@@ -172,8 +175,8 @@ impl Run<'_> {
     /// A head of this format verified just now, so earlier findings that it did not are over.
     fn end_head_findings(&mut self, format: HeadFormat) -> Result<(), Fault> {
         let codes = [Code::HeadMalformed, Code::HeadSignatureInvalid, Code::Gap];
-        for stored in self.mirror.findings(false)? {
-            if codes.contains(&stored.finding.code) && stored.finding.subject == format.as_str() {
+        for stored in self.mirror.findings().standing()? {
+            if codes.contains(&stored.finding.code) && stored.finding.subject == Subject::Served(format) {
                 self.end_finding(&stored.finding)?;
             }
         }
@@ -181,12 +184,12 @@ impl Run<'_> {
     }
 
     fn check_times(&mut self, served: &[Head]) -> Result<(), Fault> {
-        let before = self.summary.tally.get("head-time").failed;
+        let before = self.summary.tally.get(Check::HeadTime).failed;
         let latest = self.latest_time();
         let in_time = served.iter().filter_map(Head::timestamp).filter(|time| *time <= latest).count();
-        self.summary.tally.add("head-time", in_time as u64, 0, 0);
+        self.summary.tally.add(Check::HeadTime, in_time as u64, 0, 0);
         served.iter().try_for_each(|head| self.check_time(head))?;
-        match self.summary.tally.get("head-time").failed > before {
+        match self.summary.tally.get(Check::HeadTime).failed > before {
             true => Ok(()),
             false => self.end_findings_of(Code::HeadInFuture),
         }
@@ -197,9 +200,9 @@ impl Run<'_> {
     pub(super) fn check_time(&mut self, head: &Head) -> Result<(), Fault> {
         let ahead = head.timestamp().filter(|time| *time > self.latest_time());
         let Some(time) = ahead else { return Ok(()) };
-        self.summary.tally.record("head-time", false);
+        self.summary.tally.record(Check::HeadTime, false);
         let message = format!("the STH of size {} is dated {}", head.size(), text::time(time));
-        self.find_of_log(Code::HeadInFuture, "", message)
+        self.find_of_log(Code::HeadInFuture, Subject::Whole, message)
     }
 
     /// The latest time that is not in the future, by a clock that may be a little wrong.
@@ -208,7 +211,7 @@ impl Run<'_> {
     }
 
     pub(super) fn end_findings_of(&mut self, code: Code) -> Result<(), Fault> {
-        for stored in self.mirror.findings(false)? {
+        for stored in self.mirror.findings().standing()? {
             if stored.finding.code == code {
                 self.end_finding(&stored.finding)?;
             }
@@ -216,9 +219,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    pub(super) fn end_finding_about(&mut self, code: Code, subject: &str) -> Result<(), Fault> {
-        for stored in self.mirror.findings(false)? {
-            if stored.finding.code == code && stored.finding.subject == subject {
+    pub(super) fn end_finding_about(&mut self, code: Code, subject: &Subject) -> Result<(), Fault> {
+        for stored in self.mirror.findings().standing()? {
+            if stored.finding.code == code && stored.finding.subject == *subject {
                 self.end_finding(&stored.finding)?;
             }
         }
@@ -243,7 +246,7 @@ impl Run<'_> {
         for batch in heads.chunks(COMPARED_AT_ONCE) {
             let kept = self.mirror.transact(|mirror, _| {
                 batch.iter().try_fold(0u64, |new, head| {
-                    Ok(new.saturating_add(u64::from(mirror.put_head(head, provenance, now)?)))
+                    Ok(new.saturating_add(u64::from(mirror.heads_mut().put(head, provenance, now)?)))
                 })
             })?;
             new = new.saturating_add(kept);
@@ -262,7 +265,7 @@ impl Run<'_> {
     /// without the tree. A head counts as compared only once what came of it is kept, so neither a
     /// crash nor a full disk can make a contradiction be forgotten.
     pub(crate) fn compare_kept(&mut self) -> Result<(), Fault> {
-        let heads = self.mirror.uncompared_heads(&self.policy.log_key)?;
+        let heads = self.mirror.heads().uncompared(&self.policy.log_key)?;
         let heads: Vec<Head> = heads.into_iter().map(|stored| stored.head).collect();
         self.compare(&heads)
     }
@@ -274,20 +277,20 @@ impl Run<'_> {
             let sths: Vec<&Head> = batch.iter().filter(|head| head.timestamp().is_some()).collect();
             let times: Vec<(u64, u64)> =
                 sths.iter().filter_map(|head| Some((head.size(), head.timestamp()?))).collect();
-            let against = self.mirror.sths_against(&times, &key)?;
+            let against = self.mirror.heads().sths_against(&times, &key)?;
             let against = sths.into_iter().zip(against);
             self.compare_times(
                 against.flat_map(|(head, others)| others.into_iter().map(move |o| (head, o))),
             )?;
             for head in batch {
-                for other in self.mirror.forks_of(head.size(), &head.root(), &key)? {
+                for other in self.mirror.heads().forks_of(head.size(), &head.root(), &key)? {
                     for kind in contradictions(head, &other.head) {
                         self.report_contradiction(kind, head, &other.head, None)?;
                     }
                 }
             }
             self.mirror.transact(|mirror, state| {
-                batch.iter().try_for_each(|head| mirror.set_compared(state, head))
+                batch.iter().try_for_each(|head| mirror.heads_mut().set_compared(state, head))
             })?;
         }
         Ok(())
@@ -323,12 +326,12 @@ impl Run<'_> {
             disorder(a, b),
             larger.size()
         );
-        self.find_of_log(Code::SthTimeDisorder, "", message)
+        self.find_of_log(Code::SthTimeDisorder, Subject::Whole, message)
     }
 
     /// Marks a head.
     pub(crate) fn mark_head(&mut self, head: &Head, status: HeadStatus) -> Result<(), Fault> {
-        Ok(self.mirror.transact(|mirror, _| mirror.set_head_status(head, status))?)
+        Ok(self.mirror.transact(|mirror, _| mirror.heads_mut().set_status(head, status))?)
     }
 }
 

@@ -22,6 +22,8 @@ use super::served_tree::{ServedTree, TreeError};
 use super::verifier::WIDTH;
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
+use crate::audit::subject::Subject;
+use crate::core::check::Check;
 use crate::core::evidence::EvidenceKind;
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
@@ -100,8 +102,8 @@ impl Run<'_> {
 
     /// Takes all links back: whoever has the entries need not believe proofs.
     pub(super) fn unlink(&mut self) -> Result<(), Fault> {
-        if self.mirror.has_linked()? {
-            self.mirror.transact(|mirror, _| mirror.unlink())?;
+        if self.mirror.heads().has_linked() {
+            self.mirror.transact(|mirror, _| mirror.heads_mut().unlink())?;
         }
         Ok(())
     }
@@ -109,8 +111,8 @@ impl Run<'_> {
     /// A head of a tree that is known needs no proof of its own.
     pub(super) fn link_known(&mut self) -> Result<(), Fault> {
         let mut known = Vec::new();
-        for stored in self.mirror.open_heads(&self.policy.log_key)? {
-            if self.mirror.knows_tree(&stored.head, &self.policy.log_key)? {
+        for stored in self.mirror.heads().unchecked(&self.policy.log_key)? {
+            if self.mirror.heads().knows_tree(&stored.head, &self.policy.log_key)? {
                 known.push(stored.head);
             }
         }
@@ -119,7 +121,8 @@ impl Run<'_> {
 
     fn link(&mut self, heads: &mut Vec<Head>) -> Result<(), Fault> {
         if !heads.is_empty() {
-            self.mirror.transact(|mirror, _| heads.iter().try_for_each(|head| mirror.link_head(head)))?;
+            self.mirror
+                .transact(|mirror, _| heads.iter().try_for_each(|head| mirror.heads_mut().link(head)))?;
             heads.clear();
         }
         Ok(())
@@ -129,8 +132,8 @@ impl Run<'_> {
     /// every open one.
     fn unlinked_before(&self, head: &Head) -> Result<Vec<StoredHead>, Fault> {
         let key = &self.policy.log_key;
-        let mut before: Vec<StoredHead> = self.mirror.largest_linked(key)?.into_iter().collect();
-        before.extend(self.mirror.open_heads(key)?);
+        let mut before: Vec<StoredHead> = self.mirror.heads().largest_linked(key)?.into_iter().collect();
+        before.extend(self.mirror.heads().unchecked(key)?);
         // The empty tree is the beginning of every tree.
         before.retain(|stored| (1..head.size()).contains(&stored.head.size()));
         Ok(before)
@@ -159,7 +162,8 @@ impl Run<'_> {
     ) -> Result<(), Fault> {
         // The largest linked head stands for all. Where it could not be held against `head`, because the log went back
         // behind it or does not prove it, nothing larger takes its place.
-        let newest = self.mirror.largest_linked(&self.policy.log_key)?.map_or(0, |newest| newest.head.size());
+        let newest =
+            self.mirror.heads().largest_linked(&self.policy.log_key)?.map_or(0, |newest| newest.head.size());
         let mut settled = false;
         let mut linked = Vec::new();
         let mut unproved: usize = 0;
@@ -257,18 +261,18 @@ impl Run<'_> {
             "the Merkle tile {path}, which the signed head of size {} needs to be compared with others, {what}",
             head.size()
         );
-        self.find_of_log(code, path, message)
+        self.find_of_log(code, Subject::Tile(*path), message)
     }
 
     /// Tiles that were wrong or missing, and are served as they should be now.
     fn end_tile_findings(&mut self, tree: &mut ServedTree<'_>) -> Result<(), Fault> {
-        for stored in self.mirror.findings(false)? {
+        for stored in self.mirror.findings().standing()? {
             let finding = stored.finding;
             let doubted = matches!(finding.code, Code::Gap | Code::TileMismatch);
             if !doubted || stored.last_seen == self.options.now.1 {
                 continue;
             }
-            if let Ok(TilePath::Hash { level, index, width }) = TilePath::parse(&finding.subject) {
+            if let Subject::Tile(TilePath::Hash { level, index, width }) = finding.subject {
                 let last = index.saturating_mul(WIDTH).saturating_add(u64::from(width)).saturating_sub(1);
                 if level < 8 && tree.node(level, last).is_ok() {
                     self.end_finding(&finding)?;
@@ -283,14 +287,15 @@ impl Run<'_> {
         self.link_each(head, before, |run, other| {
             let link = run.hold_against_proof(api, other, head)?;
             if matches!(link, Link::Proved) {
-                proved.insert(format!("consistency {}", other.size()));
+                proved.insert(other.size());
             }
             Ok(link)
         })?;
-        for stored in self.mirror.findings(false)? {
+        for stored in self.mirror.findings().standing()? {
             let finding = stored.finding;
-            let asked = finding.subject.rsplit_once(' ').map_or("", |(asked, _)| asked);
-            if proved.contains(asked) && stored.last_seen != self.options.now.1 {
+            let is_proved =
+                matches!(&finding.subject, Subject::Consistency { first, .. } if proved.contains(first));
+            if is_proved && stored.last_seen != self.options.now.1 {
                 self.end_finding(&finding)?;
             }
         }
@@ -300,15 +305,16 @@ impl Run<'_> {
     /// Proofs that were wrong or missing once, of heads that are linked since: nothing else would ask for them again.
     fn ask_proofs_again(&mut self, api: &dyn LogApi, head: &Head) -> Result<(), Fault> {
         let proofs = ServedProofs { api, size: head.size(), root: head.root() };
-        let standing = self.mirror.findings(false)?.into_iter().filter(|stored| {
+        let standing = self.mirror.findings().standing()?.into_iter().filter(|stored| {
             let doubted = matches!(stored.finding.code, Code::Gap | Code::ProofInvalid);
             doubted && stored.last_seen != self.options.now.1
         });
         let asked: Vec<_> = standing.take(MAX_REPEATS).map(|stored| stored.finding).collect();
         for finding in asked {
-            let size = finding.subject.strip_prefix("consistency ").and_then(|rest| rest.split(' ').next());
-            let Some(size) = size.and_then(|size| size.parse().ok()) else { continue };
-            let Some(other) = self.mirror.linked_of_size(size, &self.policy.log_key)? else { continue };
+            let Subject::Consistency { first: size, .. } = finding.subject else { continue };
+            let Some(other) = self.mirror.heads().linked_of_size(size, &self.policy.log_key)? else {
+                continue;
+            };
             if size < head.size() && proofs.check(size, other.head.root()) == Answer::Good {
                 self.end_finding(&finding)?;
             }
@@ -321,7 +327,7 @@ impl Run<'_> {
         let answer = proofs.check(other.size(), other.root());
         let against = match &answer {
             Answer::Good => {
-                self.summary.tally.record("served-proofs", true);
+                self.summary.tally.record(Check::ServedProofs, true);
                 return Ok(Link::Proved);
             }
             Answer::Unknown(cause) => return Ok(Link::Unknown(cause.clone())),
@@ -338,10 +344,10 @@ impl Run<'_> {
 
     /// A tree that is smaller than one known before can be proved against nothing, and is not said to be of its history.
     fn say_behind(&mut self, target: &Head) -> Result<(), Fault> {
-        let newest = self.mirror.largest_linked(&self.policy.log_key)?;
+        let newest = self.mirror.heads().largest_linked(&self.policy.log_key)?;
         let Some(newest) = newest.filter(|newest| newest.head.size() > target.size()) else { return Ok(()) };
-        if !self.mirror.knows_tree(target, &self.policy.log_key)? {
-            self.summary.tally.add("head-against-tree", 0, 0, 1);
+        if !self.mirror.heads().knows_tree(target, &self.policy.log_key)? {
+            self.summary.tally.add(Check::HeadAgainstTree, 0, 0, 1);
             self.summary.follows.push(format!(
                 "the head served, of size {}, is not proved to be the beginning of the one of size {} that the log signed",
                 target.size(),
@@ -356,9 +362,9 @@ impl Run<'_> {
         let now = &self.options.now.1;
         let of_entries = |finding: &Finding| {
             let about = matches!(finding.code, Code::Gap | Code::RootMismatch | Code::ProofInvalid);
-            about && finding.subject != "checkpoint" && finding.subject != "sth"
+            about && !matches!(finding.subject, Subject::Served(_))
         };
-        let standing = self.mirror.findings(false)?;
+        let standing = self.mirror.findings().standing()?;
         let count =
             standing.iter().filter(|stored| stored.last_seen != *now && of_entries(&stored.finding)).count();
         if count > 0 {
@@ -375,7 +381,7 @@ impl Run<'_> {
         let Some(target) = self.summary.target.clone() else { return Ok(()) };
         let unlinked = self.unlinked_before(&target)?.len();
         if unlinked > 0 {
-            self.summary.tally.add("head-against-tree", 0, 0, unlinked as u64);
+            self.summary.tally.add(Check::HeadAgainstTree, 0, 0, unlinked as u64);
             let cause = format!(
                 "{unlinked} signed head(s) are not proved to be the beginning of the newest head served, of size {}",
                 target.size()
@@ -385,8 +391,8 @@ impl Run<'_> {
         self.say_behind(&target)?;
         self.say_entries_stand()?;
         let key = &self.policy.log_key;
-        let open = self.mirror.open_heads(key)?;
-        let linked = self.mirror.largest_linked(key)?.is_some_and(|linked| linked.head.size() > 0);
+        let open = self.mirror.heads().unchecked(key)?;
+        let linked = self.mirror.heads().largest_linked(key)?.is_some_and(|linked| linked.head.size() > 0);
         let same =
             |stored: &StoredHead| stored.head.size() == target.size() && stored.head.root() == target.root();
         if !linked && open.iter().all(same) {

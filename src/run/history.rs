@@ -9,6 +9,7 @@ use super::served_tree::fold_range;
 use super::verifier::WIDTH;
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
+use crate::audit::subject::{SignedTree, Subject};
 use crate::core::evidence::{self, EvidenceError, EvidenceKind};
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, empty_root, leaf_hash, sha256};
@@ -31,13 +32,16 @@ pub(crate) fn mirrored_range(mirror: &Mirror, range: Range<u64>) -> Result<Hash,
             let place = n.checked_sub(bundle.0).and_then(|at| usize::try_from(at).ok()).unwrap_or(usize::MAX);
             if place >= bundle.1.len() {
                 let next = n.saturating_add(WIDTH.saturating_sub(n % WIDTH)).min(end);
-                bundle = (n, mirror.leaves(n, next)?);
+                bundle = (n, mirror.leaves().range(n, next)?);
             }
             let place = usize::try_from(n.saturating_sub(bundle.0)).unwrap_or(usize::MAX);
             let leaf = bundle.1.get(place).ok_or_else(|| damaged(format!("leaf {n} is missing")))?;
             return Ok(leaf_hash(leaf).0);
         }
-        mirror.node(level, n)?.ok_or_else(|| damaged(format!("node {n} of level {level} is missing")))
+        mirror
+            .leaves()
+            .node(level, n)?
+            .ok_or_else(|| damaged(format!("node {n} of level {level} is missing")))
     })
 }
 
@@ -59,7 +63,7 @@ impl Run<'_> {
     /// Holds the heads of up to as many entries as are mirrored against those; gives the larger ones.
     pub(super) fn check_mirrored(&mut self) -> Result<Vec<StoredHead>, Fault> {
         let verified = self.mirror.state().verified;
-        let open = self.mirror.open_heads(&self.policy.log_key)?;
+        let open = self.mirror.heads().unchecked(&self.policy.log_key)?;
         let (within, larger): (Vec<_>, Vec<_>) =
             open.into_iter().partition(|stored| stored.head.size() <= verified);
         let mut consistent = Vec::new();
@@ -77,7 +81,7 @@ impl Run<'_> {
         if !consistent.is_empty() {
             let key = &self.policy.log_key;
             self.mirror.transact(|mirror, state| {
-                consistent.iter().try_for_each(|head| mirror.bear_out(state, head, key))
+                consistent.iter().try_for_each(|head| mirror.heads_mut().bear_out(state, head, key))
             })?;
         }
         Ok(larger)
@@ -122,7 +126,8 @@ impl Run<'_> {
     fn report_against_tree(&mut self, head: &Head) -> Result<(), Fault> {
         let root = self.root_for(head)?;
         let key = &self.policy.log_key;
-        let larger = self.mirror.largest_consistent(u64::MAX, key)?.filter(|l| l.head.size() > head.size());
+        let larger =
+            self.mirror.heads().largest_consistent(u64::MAX, key)?.filter(|l| l.head.size() > head.size());
         match larger {
             Some(StoredHead { head: larger, .. }) if head.size() > 0 => {
                 let nodes =
@@ -132,7 +137,7 @@ impl Run<'_> {
             // Two signed trees of one size were reported as what they are.
             _ if self.is_forked(head, &root)? => {}
             _ => {
-                let subject = tree_subject(head);
+                let subject = Subject::Tree(SignedTree::of(head));
                 let message = format!(
                     "the {} of size {} has root {}, but the entries have root {root}",
                     head.format().as_str(),
@@ -146,7 +151,7 @@ impl Run<'_> {
     }
 
     fn is_forked(&self, head: &Head, root: &Hash) -> Result<bool, Fault> {
-        Ok(self.mirror.newest_of_tree(head.size(), root, &self.policy.log_key)?.is_some())
+        Ok(self.mirror.heads().newest_of_tree(head.size(), root, &self.policy.log_key)?.is_some())
     }
 
     /// Makes, verifies and saves a misbehaviour file, and reports it. Where the file does not
@@ -176,8 +181,9 @@ impl Run<'_> {
             }
         };
         let path = self.save_evidence(kind, proved.heads(), &bytes)?;
-        let mut finding =
-            Finding::of_log(code_of(kind), contradiction_subject(proved.heads()), proved.to_string());
+        let (smaller, larger) = proved.heads();
+        let subject = Subject::contradiction(smaller, larger);
+        let mut finding = Finding::of_log(code_of(kind), subject, proved.to_string());
         finding.evidence = Some(path.display().to_string());
         self.find(&finding)
     }
@@ -185,8 +191,8 @@ impl Run<'_> {
     /// Whether so many proofs of this kind stand, this one not among them, that it is not written down any more.
     fn is_proved_enough(&mut self, kind: EvidenceKind, a: &Head, b: &Head) -> Result<bool, Fault> {
         let code = code_of(kind);
-        let known = Finding::of_log(code, contradiction_subject((a, b)), "");
-        if self.mirror.standing_of(code)? < MAX_PROOFS || self.mirror.stands(&known)? {
+        let known = Finding::of_log(code, Subject::contradiction(a, b), "");
+        if self.mirror.findings().standing_of(code)? < MAX_PROOFS || self.mirror.findings().stands(&known)? {
             return Ok(false);
         }
         let note = format!(
@@ -206,7 +212,7 @@ impl Run<'_> {
         heads: (&Head, &Head),
         bytes: &[u8],
     ) -> Result<PathBuf, Fault> {
-        let name = sha256(contradiction_subject(heads).as_bytes()).to_string();
+        let name = sha256(Subject::contradiction(heads.0, heads.1).to_string().as_bytes()).to_string();
         let short: String = name.chars().take(16).collect();
         let path = self.options.evidence_dir.join(format!("misbehaviour-{}-{short}.json", kind.as_str()));
         if let Ok(there) = read_beside(&path, limits::MAX_EVIDENCE)
@@ -237,16 +243,4 @@ pub(crate) fn evidence_nodes<E>(
         // The sizes are in order wherever this is called; without nodes the file proves nothing.
         Err(ProveError::Impossible(_)) => Ok(Vec::new()),
     }
-}
-
-/// One subject for one tree, in whichever format it was signed.
-pub(crate) fn tree_subject(head: &Head) -> String {
-    format!("{} {}", head.size(), head.root())
-}
-
-fn contradiction_subject((smaller, larger): (&Head, &Head)) -> String {
-    // Two orders of the two heads of a fork are one contradiction.
-    let mut trees = [tree_subject(smaller), tree_subject(larger)];
-    trees.sort();
-    trees.join(" / ")
 }

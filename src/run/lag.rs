@@ -19,6 +19,8 @@ use super::answers::Question;
 use super::commit::{BadBundle, Flaw};
 use super::verifier::WIDTH;
 use super::{Fault, Run};
+use crate::audit::subject::Subject;
+use crate::core::check::Check;
 use crate::core::entry::read_leaf;
 use crate::core::finding::Code;
 use crate::core::head::Head;
@@ -48,7 +50,7 @@ impl Run<'_> {
         if back.is_none()
             && let Some(back) = self.lagging_behind(newest, served)?
         {
-            self.summary.tally.add("head-rollback", 0, 0, 1);
+            self.summary.tally.add(Check::HeadRollback, 0, 0, 1);
             self.summary.incomplete.push(format!(
                 "the log now serves a {} of size {}, and one of size {} was first seen here at {}; run again in some \
                  minutes: a cache may lag behind",
@@ -59,7 +61,7 @@ impl Run<'_> {
             ));
             return Ok(());
         }
-        self.summary.tally.record("head-rollback", back.is_none());
+        self.summary.tally.record(Check::HeadRollback, back.is_none());
         match back {
             Some(back) => {
                 let message = format!(
@@ -68,7 +70,7 @@ impl Run<'_> {
                     back.now,
                     back.before.head.size()
                 );
-                self.find_of_log(Code::HeadRollback, "", message)
+                self.find_of_log(Code::HeadRollback, Subject::Whole, message)
             }
             None => self.end_findings_of(Code::HeadRollback),
         }
@@ -89,22 +91,22 @@ impl Run<'_> {
             Some(Back { what, now: head.size(), before })
         };
         let own = match lag {
-            Lag::None => self.mirror.largest_head(None, &OWN, key)?,
-            Lag::Caches | Lag::Replicas => self.mirror.largest_seen_by(&hour_ago, &OWN, key)?,
+            Lag::None => self.mirror.heads().largest(None, &OWN, key)?,
+            Lag::Caches | Lag::Replicas => self.mirror.heads().largest_seen_by(&hour_ago, &OWN, key)?,
         };
         // What the log showed elsewhere may be ahead for a while. Not the largest of those: a log that shows others
         // ever more would always have a new one.
         let elsewhere =
-            self.mirror.largest_seen_by(&hour_ago, &[Provenance::Listed, Provenance::Peer], key)?;
+            self.mirror.heads().largest_seen_by(&hour_ago, &[Provenance::Listed, Provenance::Peer], key)?;
         let found = [own, elsewhere, self.ruled_out(newest, served)?];
         if let Some(found) = found.into_iter().find_map(|before| back("newest head", newest, before)) {
             return Ok(Some(found));
         }
         for head in served {
             let before = match lag {
-                Lag::None => self.mirror.largest_head(Some(head.format()), &[Provenance::Served], key)?,
+                Lag::None => self.mirror.heads().largest(Some(head.format()), &[Provenance::Served], key)?,
                 Lag::Caches | Lag::Replicas => {
-                    self.mirror.largest_served_by(&hour_ago, head.format(), key)?
+                    self.mirror.heads().largest_served_by(&hour_ago, head.format(), key)?
                 }
             };
             if let Some(found) = back(head.format().as_str(), head, before) {
@@ -121,7 +123,7 @@ impl Run<'_> {
         let times = served.iter().filter(|head| head.size() == newest.size()).filter_map(Head::timestamp);
         if let Some(dated) = times.max() {
             let before = dated.saturating_sub(limits::MAX_SIGNER_SKEW_MS.saturating_add(1));
-            let later = self.mirror.largest_dated_by(before, &OWN, key)?.filter(is_behind);
+            let later = self.mirror.heads().largest_dated_by(before, &OWN, key)?.filter(is_behind);
             if later.is_some() {
                 return Ok(later);
             }
@@ -129,11 +131,12 @@ impl Run<'_> {
         if self.lag() != Lag::Caches {
             return Ok(None);
         }
-        let Some(before) = self.mirror.largest_dated_by(self.an_hour_ago(), &OWN, key)?.filter(is_behind)
+        let Some(before) =
+            self.mirror.heads().largest_dated_by(self.an_hour_ago(), &OWN, key)?.filter(is_behind)
         else {
             return Ok(None);
         };
-        let known = self.mirror.first_of_tree(newest.size(), &newest.root(), key)?;
+        let known = self.mirror.heads().first_of_tree(newest.size(), &newest.root(), key)?;
         // Two that came in one run, from two files of the log, tell nothing of which was first.
         Ok(known.is_none_or(|known| known.first_seen > before.first_seen).then_some(before))
     }
@@ -147,8 +150,8 @@ impl Run<'_> {
         // Its list of heads is read after its head, and is honestly ahead of it in one and the same run.
         let earlier = text::time(self.options.now.0.saturating_sub(1));
         let found = [
-            self.mirror.largest_head(None, &OWN, key)?,
-            self.mirror.largest_seen_by(&earlier, &[Provenance::Listed], key)?,
+            self.mirror.heads().largest(None, &OWN, key)?,
+            self.mirror.heads().largest_seen_by(&earlier, &[Provenance::Listed], key)?,
         ];
         for before in found.into_iter().flatten() {
             if newest.size() < before.head.size() {
@@ -156,7 +159,7 @@ impl Run<'_> {
             }
         }
         for head in served {
-            let before = self.mirror.largest_head(Some(head.format()), &[Provenance::Served], key)?;
+            let before = self.mirror.heads().largest(Some(head.format()), &[Provenance::Served], key)?;
             if let Some(before) = before.filter(|before| head.size() < before.head.size()) {
                 return Ok(Some(Back { what: head.format().as_str(), now: head.size(), before }));
             }
@@ -238,11 +241,11 @@ impl Run<'_> {
         let Some(api) = source.api() else { return Ok(false) };
         let any = [Provenance::Served, Provenance::Imported, Provenance::Listed, Provenance::Peer];
         let hour_ago = text::time(self.an_hour_ago());
-        let known = self.mirror.largest_seen_by(&hour_ago, &any, &self.policy.log_key)?;
+        let known = self.mirror.heads().largest_seen_by(&hour_ago, &any, &self.policy.log_key)?;
         if known.is_some_and(|known| known.head.size() >= asked.tree()) {
             return Ok(false);
         }
-        let dated = self.mirror.largest_dated_by(self.an_hour_ago(), &any, &self.policy.log_key)?;
+        let dated = self.mirror.heads().largest_dated_by(self.an_hour_ago(), &any, &self.policy.log_key)?;
         let is_old = dated.is_some_and(|dated| dated.head.size() >= asked.tree());
         Ok(match asked {
             Question::Consistency(first, size) => {
@@ -260,7 +263,7 @@ impl Run<'_> {
             }
             Question::Verification(0) => false,
             Question::Verification(_) => {
-                let leaves = self.mirror.leaves(0, 1)?;
+                let leaves = self.mirror.leaves().range(0, 1)?;
                 let origin = self.policy.log_key.origin();
                 let first = leaves.first().and_then(|leaf| read_leaf(leaf, origin).entry);
                 let id = first.as_ref().and_then(|entry| entry.valid_id());

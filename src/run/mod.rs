@@ -55,8 +55,10 @@ mod writer;
 use crate::audit::finding::Finding;
 use crate::audit::peer::PeerResult;
 use crate::audit::policy::Policy;
+use crate::audit::subject::Subject;
 use crate::audit::tally::Tally;
 use crate::audit::watch_list::Rule;
+use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::head::Head;
 use crate::mirror::{Mirror, MirrorError};
@@ -141,7 +143,7 @@ impl fmt::Display for Fault {
                 "the operating system gives no random numbers, and a sample of the log's answers must be one that it cannot \
                  foresee: check this machine, or audit with --full",
             ),
-            Fault::Stopped => f.write_str(Stop::SAID),
+            Fault::Stopped => f.write_str(Stop::MESSAGE),
         }
     }
 }
@@ -242,8 +244,8 @@ impl<'a> Run<'a> {
 
     /// What could not be asked for because this machine had run out of something was not asked of anybody.
     fn note_lacks(&mut self) {
-        let lacks = self.source.and_then(LogSource::lacked).into_iter();
-        for what in lacks.chain(self.peers.iter().filter_map(Peer::lacked)) {
+        let lacks = self.source.and_then(LogSource::resource_exhaustion).into_iter();
+        for what in lacks.chain(self.peers.iter().filter_map(Peer::resource_exhaustion)) {
             let fault = format!("not everything could be asked for: {what}");
             if !self.summary.faults.contains(&fault) {
                 self.summary.faults.push(fault);
@@ -253,8 +255,8 @@ impl<'a> Run<'a> {
 
     /// Says once that the run was told to stop.
     fn say_stopped(&mut self) {
-        if !self.summary.incomplete.iter().any(|cause| cause == Stop::SAID) {
-            self.summary.incomplete.push(Stop::SAID.to_owned());
+        if !self.summary.incomplete.iter().any(|cause| cause == Stop::MESSAGE) {
+            self.summary.incomplete.push(Stop::MESSAGE.to_owned());
         }
     }
 
@@ -267,7 +269,7 @@ impl<'a> Run<'a> {
         // Behind what is asked of this run alone: what was lost stays lost, however well the log is read.
         self.note_lost();
         if !self.summary.target_verified {
-            self.summary.tally.add("root", 0, 0, 1);
+            self.summary.tally.add(Check::Root, 0, 0, 1);
         }
         self.summary.entries_new = self.mirror.state().checked.saturating_sub(checked_before);
         result
@@ -292,8 +294,8 @@ impl<'a> Run<'a> {
             self.confirm_mirror()?;
             self.mirror.transact(|mirror, state| {
                 state.listed_until = 0;
-                mirror.forget_listed()?;
-                mirror.forget_compared(state)
+                mirror.heads_mut().forget_listed()?;
+                mirror.heads_mut().forget_compared(state)
             })?;
         }
         self.collect_peers()?;
@@ -377,13 +379,13 @@ impl<'a> Run<'a> {
     /// Records a finding, in a transaction of its own.
     pub(crate) fn find(&mut self, finding: &Finding) -> Result<(), Fault> {
         let now = &self.options.now.1;
-        Ok(self.mirror.transact(|mirror, _| mirror.put_finding(finding, now))?)
+        Ok(self.mirror.transact(|mirror, _| mirror.findings_mut().put(finding, now))?)
     }
 
     pub(crate) fn find_of_log(
         &mut self,
         code: Code,
-        subject: impl Into<String>,
+        subject: Subject,
         message: impl Into<String>,
     ) -> Result<(), Fault> {
         self.find(&Finding::of_log(code, subject, message))

@@ -11,6 +11,7 @@
 
 use super::{Fault, Run};
 use crate::audit::peer::PeerResult;
+use crate::core::check::Check;
 use crate::core::head::Head;
 use crate::core::{limits, text};
 use crate::mirror::{PeerProgress, Provenance, read_heads};
@@ -83,12 +84,14 @@ impl Run<'_> {
         }
         let mut results = Vec::new();
         for peers in self.peers.chunks(AT_ONCE) {
-            let known =
-                peers.iter().map(|peer| self.mirror.peer(peer.id())).collect::<Result<Vec<_>, _>>()?;
+            let known = peers
+                .iter()
+                .map(|peer| self.mirror.peers().progress(peer.id()))
+                .collect::<Result<Vec<_>, _>>()?;
             let answers = self.ask_all(peers, &known);
             if self.options.stop.is_stopped() {
                 // Nobody's fault: as if no peer had been asked.
-                self.summary.tally.add("peers", 0, 0, self.peers.len() as u64);
+                self.summary.tally.add(Check::Peers, 0, 0, self.peers.len() as u64);
                 return Ok(());
             }
             for ((peer, known), answer) in peers.iter().zip(known).zip(answers) {
@@ -97,8 +100,8 @@ impl Run<'_> {
         }
         for result in &results {
             match result.error {
-                None => self.summary.tally.record("peers", true),
-                Some(_) => self.summary.tally.add("peers", 0, 0, 1),
+                None => self.summary.tally.record(Check::Peers, true),
+                Some(_) => self.summary.tally.add(Check::Peers, 0, 0, 1),
             }
         }
         self.summary.peers = results;
@@ -154,7 +157,7 @@ impl Run<'_> {
         result.failures = progress.failures;
         if progress != known {
             // After the heads: a crash in between reads them once more.
-            self.mirror.transact(|mirror, _| mirror.put_peer(peer.id(), &progress))?;
+            self.mirror.transact(|mirror, _| mirror.peers_mut().put(peer.id(), &progress))?;
         }
         Ok(result)
     }
@@ -177,7 +180,7 @@ impl Run<'_> {
             Ok(answer) => answer,
             Err(error) => {
                 result.reached = !matches!(error, FetchError::Unavailable { .. });
-                result.error = Some(error.of_heads());
+                result.error = Some(error.describe_for_heads());
                 return Ok(result);
             }
         };
@@ -213,7 +216,7 @@ impl Run<'_> {
     fn take_heads(&mut self, bytes: &[u8]) -> Result<Result<Taken, String>, Fault> {
         let heads = match read_heads(bytes) {
             Ok(heads) => heads,
-            Err(why) => return Ok(Err(why)),
+            Err(error) => return Ok(Err(error.to_string())),
         };
         let key = self.policy.log_key.clone();
         // A later time than now is a slip of somebody's clock, and would have us ask for nothing until then.

@@ -27,7 +27,10 @@ enum Stop {
 pub(super) fn proved_root(mirror: &Mirror, n: u64, width: u64) -> Result<Hash, MirrorError> {
     let damaged = |what: String| MirrorError::Damaged(mirror.path().to_owned(), what);
     if width == WIDTH {
-        return mirror.node(1, n)?.ok_or_else(|| damaged(format!("the node of bundle {n} is missing")));
+        return mirror
+            .leaves()
+            .node(1, n)?
+            .ok_or_else(|| damaged(format!("the node of bundle {n} is missing")));
     }
     // The last bundle has no node of its own; its subtrees are the lowest hashes of the frontier.
     let frontier = mirror.state().frontier().ok_or_else(|| damaged("its frontier is wrong".to_owned()))?;
@@ -61,10 +64,10 @@ impl Run<'_> {
     }
 
     fn withdraw_pending(&mut self) -> Result<u64, Fault> {
-        if !self.mirror.has_pending()? {
+        if !self.mirror.findings().has_pending()? {
             return Ok(0);
         }
-        Ok(self.mirror.transact(|mirror, _| mirror.withdraw_pending())?)
+        Ok(self.mirror.transact(|mirror, _| mirror.findings_mut().withdraw_pending())?)
     }
 
     fn recheck_all(&mut self) -> Result<(), Fault> {
@@ -77,7 +80,7 @@ impl Run<'_> {
                     break;
                 }
                 ControlFlow::Break(Stop::Told) => {
-                    self.summary.incomplete.push(source::Stop::SAID.to_owned());
+                    self.summary.incomplete.push(source::Stop::MESSAGE.to_owned());
                     break;
                 }
                 ControlFlow::Break(Stop::Damaged(n)) => self.repair(n)?,
@@ -90,7 +93,7 @@ impl Run<'_> {
         let (checked, verified) = (self.mirror.state().checked, self.mirror.state().verified);
         let verifier = Verifier { policy: self.policy, tree: None, size: verified, check_from: checked };
         let expected = self.expected_roots(checked / WIDTH, verified)?;
-        let reader = || self.mirror.reader();
+        let reader = || self.mirror.leaves().reader();
         let readers: Vec<Reader> =
             (0..self.options.workers.max(1)).map(|_| reader()).collect::<Result<_, MirrorError>>()?;
         let readers = std::sync::Mutex::new(readers);
@@ -147,7 +150,7 @@ impl Run<'_> {
             return Err(damaged("and what the log serves in their place was not proved before"));
         }
         self.mirror.transact(|mirror, _| {
-            (first..).zip(&leaves).try_for_each(|(index, leaf)| mirror.put_leaf(index, leaf))
+            (first..).zip(&leaves).try_for_each(|(index, leaf)| mirror.leaves_mut().put(index, leaf))
         })?;
         let last = first.saturating_add(u64::from(width)).saturating_sub(1);
         self.summary.faults.push(format!(
@@ -169,7 +172,7 @@ fn outcome_from_mirror(
     let first = n.saturating_mul(WIDTH);
     let end = first.saturating_add(u64::from(verifier.width(n)));
     let leaves: Leaves = match reader {
-        Some(reader) => reader.leaves(first, end)?,
+        Some(reader) => reader.range(first, end)?,
         None => Leaves::new(),
     };
     let slot = usize::try_from(n.saturating_sub(base)).unwrap_or(usize::MAX);

@@ -6,6 +6,7 @@ use super::recheck::proved_root;
 use super::verifier::{TileCheck, WIDTH, compare_tile_once, fold};
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
+use crate::audit::subject::{SignedTree, Subject};
 use crate::core::finding::Code;
 use crate::core::hash::{LeafHash, leaf_hash};
 use crate::core::tile::{TilePath, width_at};
@@ -19,31 +20,34 @@ const SCRUB_BUNDLES: u64 = 16;
 
 /// Findings about what only the JSON API answers.
 fn is_about_answers(finding: &Finding) -> bool {
-    let asked = ["consistency ", "inclusion ", "verification "];
-    finding.code == Code::RevealMismatch || asked.iter().any(|question| finding.subject.starts_with(question))
+    finding.code == Code::RevealMismatch
+        || matches!(
+            finding.subject,
+            Subject::Consistency { .. } | Subject::Inclusion { .. } | Subject::Verification { .. }
+        )
 }
 
 impl Run<'_> {
     /// Ends a finding about how the log serves.
     pub(super) fn end_finding(&mut self, finding: &Finding) -> Result<(), Fault> {
         let now = &self.options.now.1;
-        Ok(self.mirror.transact(|mirror, _| mirror.end_finding(finding, now))?)
+        Ok(self.mirror.transact(|mirror, _| mirror.findings_mut().end(finding, now))?)
     }
 
     /// Withdraws findings that this run does not judge, as nobody asks for it any more, and says so: that is no end.
     pub(super) fn withdraw_unjudged(
         &mut self,
         code: Code,
-        subject: Option<&str>,
+        subject: Option<&Subject>,
         why: &str,
     ) -> Result<(), Fault> {
         let stands = |stored: &StoredFinding| {
-            stored.finding.code == code && subject.is_none_or(|subject| stored.finding.subject == subject)
+            stored.finding.code == code && subject.is_none_or(|subject| stored.finding.subject == *subject)
         };
-        if !self.mirror.findings(false)?.iter().any(stands) {
+        if !self.mirror.findings().standing()?.iter().any(stands) {
             return Ok(());
         }
-        self.mirror.transact(|mirror, _| mirror.withdraw_unjudged(code, subject))?;
+        self.mirror.transact(|mirror, _| mirror.findings_mut().withdraw_unjudged(code, subject))?;
         self.summary.notes.push(format!(
             "an earlier finding of {code} is withdrawn, and nobody knows whether it still holds: {why}"
         ));
@@ -52,21 +56,18 @@ impl Run<'_> {
 
     /// Looks again at what earlier runs found wrong with how the log serves.
     pub(crate) fn revisit_served(&mut self) -> Result<(), Fault> {
-        for stored in self.mirror.findings(false)? {
+        for stored in self.mirror.findings().standing()? {
             let finding = stored.finding;
             if stored.last_seen == self.options.now.1 {
                 continue;
             }
-            let over = match finding.code {
+            let over = match (finding.code, &finding.subject) {
                 _ if is_about_answers(&finding) => self.is_answered(&finding)?,
-                Code::Gap | Code::TileMismatch if finding.subject.starts_with("tile/") => {
-                    self.tile_is_right(&finding)?
+                (Code::Gap | Code::TileMismatch, Subject::Tile(tile)) => self.tile_is_right(*tile)?,
+                (Code::Gap | Code::RootMismatch, Subject::Entries { to, .. }) => {
+                    self.mirror.state().verified >= *to
                 }
-                Code::Gap | Code::RootMismatch if finding.subject.starts_with("entries ") => {
-                    let to = finding.subject.rsplit(' ').next().and_then(|to| to.parse().ok());
-                    self.mirror.state().verified >= to.unwrap_or(u64::MAX)
-                }
-                Code::RootMismatch => self.tree_is_borne_out(&finding)?,
+                (Code::RootMismatch, Subject::Tree(tree)) => self.tree_is_borne_out(tree)?,
                 _ => false,
             };
             if over {
@@ -79,28 +80,26 @@ impl Run<'_> {
     /// Whether a question that was answered wrongly is answered rightly now.
     fn is_answered(&mut self, finding: &Finding) -> Result<bool, Fault> {
         let Some(api) = self.source.and_then(|source| source.api()) else { return Ok(false) };
-        let numbers: Vec<u64> =
-            finding.subject.split(' ').skip(1).filter_map(|number| number.parse().ok()).collect();
-        match (finding.index, numbers.as_slice()) {
-            (None, [first, second]) if finding.subject.starts_with("consistency ") => {
+        match (finding.index, &finding.subject) {
+            (Some(index), _) => self.entry_is_answered(api, index),
+            (None, Subject::Inclusion { index, .. } | Subject::Verification { index }) => {
+                self.entry_is_answered(api, *index)
+            }
+            (None, Subject::Consistency { first, second }) => {
                 if first >= second || *second > self.mirror.state().verified {
                     return Ok(false);
                 }
                 let root = super::history::mirrored_range(self.mirror, 0..*second)?;
                 Ok(self.consistency_answer(api, *first, *second, root)? == Answer::Good)
             }
-            (None, [index, ..]) => self.entry_is_answered(api, *index),
-            (Some(index), _) => self.entry_is_answered(api, index),
-            (None, []) => Ok(false),
+            (None, _) => Ok(false),
         }
     }
 
     /// Whether a tile that was wrong or missing is served as it should be now.
-    fn tile_is_right(&mut self, finding: &Finding) -> Result<bool, Fault> {
+    fn tile_is_right(&mut self, tile: TilePath) -> Result<bool, Fault> {
         let Some(source) = self.source else { return Ok(false) };
-        let Ok(TilePath::Hash { level, index, width }) = TilePath::parse(&finding.subject) else {
-            return Ok(false);
-        };
+        let TilePath::Hash { level, index, width } = tile else { return Ok(false) };
         // A log may have dropped a partial tile for a wider one since.
         let now = width_at(level, index, self.mirror.state().verified).unwrap_or(width);
         Ok(self.tile_is_served(source, level, index, width)?
@@ -121,7 +120,7 @@ impl Run<'_> {
             return Ok(false);
         }
         if level == 0 {
-            let leaves = self.mirror.leaves(first, end)?;
+            let leaves = self.mirror.leaves().range(first, end)?;
             let hashes: Vec<_> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
             return Ok(matches!(compare_tile_once(source, index, width, &hashes), Ok(TileCheck::Same)));
         }
@@ -134,13 +133,11 @@ impl Run<'_> {
     }
 
     /// Whether the tree now has a head that could not be rebuilt before.
-    fn tree_is_borne_out(&mut self, finding: &Finding) -> Result<bool, Fault> {
-        let Some((size, root)) = finding.subject.split_once(' ') else { return Ok(false) };
-        let size: u64 = size.parse().unwrap_or(u64::MAX);
-        if size == 0 || size > self.mirror.state().verified {
+    fn tree_is_borne_out(&mut self, tree: &SignedTree) -> Result<bool, Fault> {
+        if tree.size == 0 || tree.size > self.mirror.state().verified {
             return Ok(false);
         }
-        Ok(super::history::mirrored_range(self.mirror, 0..size)?.to_string() == root)
+        Ok(super::history::mirrored_range(self.mirror, 0..tree.size)? == tree.root)
     }
 
     /// Leaves that were stored but never proved: a run ended before their root was known.
@@ -151,7 +148,7 @@ impl Run<'_> {
         }
         Ok(self.mirror.transact(|mirror, state| {
             state.downloaded = state.verified;
-            mirror.drop_leaves_from(state.verified)
+            mirror.leaves_mut().forget_from(state.verified)
         })?)
     }
 
@@ -189,11 +186,14 @@ impl Run<'_> {
                 let first = n.saturating_mul(WIDTH);
                 let mut children = CompactRange::new(0);
                 for child in first..first.saturating_add(WIDTH) {
-                    let hash =
-                        self.mirror.node(level.saturating_sub(1), child)?.ok_or_else(|| damaged(self))?;
+                    let hash = self
+                        .mirror
+                        .leaves()
+                        .node(level.saturating_sub(1), child)?
+                        .ok_or_else(|| damaged(self))?;
                     children.append_subtree(0, hash).map_err(|_| damaged(self))?;
                 }
-                if self.mirror.node(level, n)? != Some(children.root()) {
+                if self.mirror.leaves().node(level, n)? != Some(children.root()) {
                     return Err(damaged(self));
                 }
             }
@@ -211,7 +211,7 @@ impl Run<'_> {
         let width = verified.saturating_sub(first).min(WIDTH);
         let expected = proved_root(self.mirror, n, width)?;
         for repaired in [false, true] {
-            let leaves = self.mirror.leaves(first, first.saturating_add(width))?;
+            let leaves = self.mirror.leaves().range(first, first.saturating_add(width))?;
             if leaves.len() as u64 == width
                 && let Ok((hashes, root)) = fold(&leaves)
                 && root == expected

@@ -8,9 +8,9 @@
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
 use crate::audit::heads::disorder;
+use crate::audit::subject::{SignedTree, Subject};
 use crate::core::evidence::{self, EvidenceKind};
 use crate::core::finding::Code;
-use crate::core::hash::Hash;
 use crate::core::limits;
 use std::fs;
 use std::path::Path;
@@ -18,13 +18,14 @@ use std::path::Path;
 impl Run<'_> {
     /// Ends what is a contradiction no longer, and holds against each other what was compared under another bound.
     pub(super) fn judge_times(&mut self) -> Result<(), Fault> {
-        let standing: Vec<Finding> = self.mirror.findings(false)?.into_iter().map(|s| s.finding).collect();
+        let standing: Vec<Finding> =
+            self.mirror.findings().standing()?.into_iter().map(|s| s.finding).collect();
         let standing: Vec<Finding> =
             standing.into_iter().filter(|finding| finding.code == Code::SthTimeContradiction).collect();
         if self.mirror.state().sths_until.is_none() {
             self.mirror.transact(|mirror, state| match standing.as_slice() {
-                [] => mirror.adopt_compared(state),
-                _ => mirror.forget_compared(state),
+                [] => mirror.heads_mut().adopt_compared(state),
+                _ => mirror.heads_mut().forget_compared(state),
             })?;
         }
         if standing.is_empty() {
@@ -38,9 +39,11 @@ impl Run<'_> {
     }
 
     fn judge_contradiction(&mut self, finding: &Finding) -> Result<(), Fault> {
-        let Some([(size, root), (than, than_root)]) = trees_of(&finding.subject) else { return Ok(()) };
+        let Subject::Trees(mut trees) = finding.subject else { return Ok(()) };
+        trees.sort_by_key(|tree| tree.size);
+        let [SignedTree { size, root }, SignedTree { size: than, root: than_root }] = trees;
         let key = self.policy.log_key.clone();
-        let widest = self.mirror.widest_apart((size, &root), (than, &than_root), &key)?;
+        let widest = self.mirror.heads().widest_apart((size, &root), (than, &than_root), &key)?;
         // Without the heads there is nothing to judge: what was found stands.
         let Some((smaller, larger)) = widest.map(|(smaller, larger)| (smaller.head, larger.head)) else {
             return Ok(());
@@ -65,16 +68,4 @@ impl Run<'_> {
         let file = finding.evidence.as_deref().and_then(|path| fs::read(Path::new(path)).ok());
         file.is_some_and(|bytes| evidence::verify(&bytes, &self.policy.log_key).is_err())
     }
-}
-
-/// The two trees of a contradiction's subject, the smaller one first.
-fn trees_of(subject: &str) -> Option<[(u64, Hash); 2]> {
-    let tree = |text: &str| {
-        let (size, root) = text.split_once(' ')?;
-        Some((size.parse().ok()?, Hash::from_hex(root)?))
-    };
-    let (a, b) = subject.split_once(" / ")?;
-    let mut trees = [tree(a)?, tree(b)?];
-    trees.sort_by_key(|(size, _)| *size);
-    Some(trees)
 }

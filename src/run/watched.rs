@@ -49,7 +49,7 @@ impl Watcher<'_> {
         self.looked.next = facts.index.saturating_add(1);
         let Some(hit) = self.rule.look(facts, &mut self.looked.memory) else { return Ok(None) };
         // A rule that looks at everything again, or now also at the past, found some of it before.
-        let is_kept = mirror.has_hit(&hit)?;
+        let is_kept = mirror.findings().is_kept(&hit)?;
         if is_kept || (self.kept < MAX_PER_RUN && self.looked.memory.kept < MOST) {
             self.kept = self.kept.saturating_add(u64::from(!is_kept));
             self.looked.memory.kept = self.looked.memory.kept.saturating_add(1);
@@ -81,16 +81,16 @@ impl<'a> Run<'a> {
 
     /// Notes the rules that this mirror does not know yet. Before entries are forgotten or come in.
     pub(super) fn note_rules(&mut self) -> Result<(), Fault> {
-        if self.options.full && self.mirror.transact(|mirror, _| mirror.forget_damaged_watch_rows())? {
+        if self.options.full && self.mirror.transact(|mirror, _| mirror.watch_rules_mut().forget_damaged())? {
             let note = "how far watch rules had looked was damaged on this disk: they look at all entries again, and so do \
                         rules that come back later or are new";
             self.summary.notes.push(note.to_owned());
         }
-        let begin = if self.mirror.has_forgotten_watch_rows()? { 0 } else { self.mirror.state().verified };
+        let begin = if self.mirror.watch_rules().has_forgotten()? { 0 } else { self.mirror.state().verified };
         let mut new = BTreeMap::new();
         for rule in self.rules {
             let digest = rule.digest();
-            if self.mirror.looked(&digest)?.is_none() {
+            if self.mirror.watch_rules().get(&digest)?.is_none() {
                 let next = if rule.past { 0 } else { begin };
                 new.insert(digest.0, Looked { next, memory: Memory::default() });
             }
@@ -99,7 +99,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         Ok(self.mirror.transact(|mirror, _| {
-            new.iter().try_for_each(|(digest, looked)| mirror.put_looked(&Hash(*digest), looked))
+            new.iter().try_for_each(|(digest, looked)| mirror.watch_rules_mut().put(&Hash(*digest), looked))
         })?)
     }
 
@@ -108,19 +108,19 @@ impl<'a> Run<'a> {
         let mut watchers = Vec::new();
         for rule in self.rules {
             let digest = rule.digest();
-            let looked = self.mirror.looked(&digest)?.unwrap_or_default();
+            let looked = self.mirror.watch_rules().get(&digest)?.unwrap_or_default();
             watchers.push(Watcher { rule, digest, looked, kept: 0, beyond: None });
         }
         let checked = self.mirror.state().checked;
         while let Some(begin) = watchers.iter().map(|w| w.looked.next).min().filter(|next| *next < checked) {
             if self.options.stop.is_stopped() {
-                let said = Stop::SAID.to_owned();
+                let said = Stop::MESSAGE.to_owned();
                 if !self.summary.incomplete.contains(&said) {
                     self.summary.incomplete.push(said);
                 }
                 return Ok(());
             }
-            let batch = self.mirror.facts(begin, begin.saturating_add(BATCH).min(checked))?;
+            let batch = self.mirror.entries().facts(begin, begin.saturating_add(BATCH).min(checked))?;
             self.watch_batch(&mut watchers, &batch)?;
         }
         self.count_hits()
@@ -138,16 +138,16 @@ impl<'a> Run<'a> {
         }
         let now = &self.options.now.1;
         Ok(self.mirror.transact(|mirror, _| {
-            found.iter().try_for_each(|finding| mirror.put_finding(finding, now))?;
-            moved.iter().try_for_each(|(digest, looked)| mirror.put_looked(digest, looked))
+            found.iter().try_for_each(|finding| mirror.findings_mut().put(finding, now))?;
+            moved.iter().try_for_each(|(digest, looked)| mirror.watch_rules_mut().put(digest, looked))
         })?)
     }
 
     /// Counts the hits that nobody was told of: also those of a run that was killed after it kept them. That they are
     /// told is noted by who told.
     fn count_hits(&mut self) -> Result<(), Fault> {
-        self.summary.hits = self.mirror.hits()?;
-        self.summary.hits_new = self.summary.hits.saturating_sub(self.mirror.hits_told()?);
+        self.summary.hits = self.mirror.findings().hits()?;
+        self.summary.hits_new = self.summary.hits.saturating_sub(self.mirror.watch_rules().hits_told()?);
         Ok(())
     }
 }

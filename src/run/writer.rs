@@ -4,12 +4,12 @@
 //! picks, the mirror is at the end of some batch.
 
 use super::Fault;
-use super::decided::DECIDED_CHECK;
 use super::verifier::{Bundle, TileCheck, WIDTH};
 use crate::audit::across::{Memory as _, Repeat, Sighting, check_key_use, remember_key_use, repeat_finding};
 use crate::audit::entries::{CheckedEntry, has_value};
 use crate::audit::finding::Finding;
 use crate::audit::tally::Tally;
+use crate::core::check::Check;
 use crate::core::entry::Decision;
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::Hash;
@@ -57,7 +57,7 @@ impl<'m> Writer<'m> {
         let state = mirror.state().clone();
         let frontier = frontier_of(&state, mirror)?;
         let tally = state.tally();
-        let findings = mirror.finding_count()?;
+        let findings = mirror.findings().count()?;
         Ok(Writer {
             mirror,
             mode,
@@ -113,7 +113,7 @@ impl<'m> Writer<'m> {
         if bundle.first >= self.state.verified {
             return Ok(false);
         }
-        let ours = self.mirror.leaves(bundle.first, self.state.verified)?;
+        let ours = self.mirror.leaves().range(bundle.first, self.state.verified)?;
         Ok(ours.iter().zip(&bundle.leaves).any(|(ours, theirs)| ours != theirs))
     }
 
@@ -174,7 +174,7 @@ impl<'m> Writer<'m> {
             for (offset, leaf) in (0u64..).zip(&bundle.leaves) {
                 let index = bundle.first.saturating_add(offset);
                 if index >= state.downloaded {
-                    self.mirror.put_leaf(index, leaf)?;
+                    self.mirror.leaves_mut().put(index, leaf)?;
                 }
             }
             if bundle.leaves.len() as u64 == WIDTH {
@@ -202,7 +202,7 @@ impl<'m> Writer<'m> {
 
     fn put_finding(&mut self, finding: &Finding) -> Result<(), Fault> {
         self.findings = self.findings.saturating_add(u64::from(finding.severity > Severity::Info));
-        Ok(self.mirror.put_finding(finding, &self.now)?)
+        Ok(self.mirror.findings_mut().put(finding, &self.now)?)
     }
 
     /// Columns, findings, and the checks across entries, in log order.
@@ -211,17 +211,17 @@ impl<'m> Writer<'m> {
         let mut sightings: Vec<Sighting> =
             entries().flat_map(|entry| entry.sightings.iter().copied()).collect();
         let seen = sightings.clone();
-        let repeats = self.mirror.remember(&mut sightings)?;
+        let repeats = self.mirror.memory_mut().remember(&mut sightings)?;
         for sighting in &seen {
-            self.tally.add(sighting.kind.check_name(), 1, 0, 0);
+            self.tally.add(sighting.kind.check(), 1, 0, 0);
         }
         for bundle in batch {
             self.tally.merge(&bundle.tally);
             match &bundle.tile {
                 TileCheck::NotCompared => {}
-                TileCheck::Same => self.tally.record("tiles", true),
+                TileCheck::Same => self.tally.record(Check::Tiles, true),
                 TileCheck::Doubt(doubt) => {
-                    self.tally.record("tiles", false);
+                    self.tally.record(Check::Tiles, false);
                     self.put_finding(&doubt.finding())?;
                 }
             }
@@ -233,7 +233,7 @@ impl<'m> Writer<'m> {
         for repeat in &repeats {
             self.confirm_repeat(repeat)?;
             let index = repeat.sighting.index;
-            self.tally.fail_instead(repeat.sighting.kind.check_name());
+            self.tally.fail_instead(repeat.sighting.kind.check());
             let finding = repeat_finding(repeat, ids.get(&index).copied());
             self.put_finding(&finding)?;
         }
@@ -247,15 +247,15 @@ impl<'m> Writer<'m> {
     /// really have the value.
     fn confirm_repeat(&self, repeat: &Repeat) -> Result<(), Fault> {
         let first = Sighting { index: repeat.first, ..repeat.sighting };
-        let leaves = self.mirror.leaves(repeat.first, repeat.first.saturating_add(1))?;
+        let leaves = self.mirror.leaves().range(repeat.first, repeat.first.saturating_add(1))?;
         match leaves.first() {
             Some(leaf) if has_value(leaf, &first, &self.state.origin) => Ok(()),
-            _ => Err(Fault::Mirror(self.mirror.wrong_memory(repeat.first))),
+            _ => Err(Fault::Mirror(MirrorError::wrong_memory(self.mirror.path(), repeat.first))),
         }
     }
 
     fn record_entry(&mut self, entry: &CheckedEntry, decisions: &mut Decisions) -> Result<(), Fault> {
-        self.mirror.put_columns(entry.index, &entry.columns)?;
+        self.mirror.entries_mut().put(entry.index, &entry.columns)?;
         let count = match entry.columns.decision {
             Some(Decision::Approved) => &mut decisions.approved,
             Some(Decision::Rejected) => &mut decisions.rejected,
@@ -268,21 +268,21 @@ impl<'m> Writer<'m> {
         }
         let id = entry.columns.id.as_deref();
         if let Some(used) = &entry.key_use {
-            let findings = check_key_use(self.mirror, used, entry.index, id)?;
+            let findings = check_key_use(&mut self.mirror.memory_mut(), used, entry.index, id)?;
             let held = |code: Code| !findings.iter().any(|finding| finding.code == code);
-            self.tally.record("key-ownership", held(Code::KeyShared));
+            self.tally.record(Check::KeyOwnership, held(Code::KeyShared));
             let history =
                 [Code::CredentialRelabelled, Code::BackupEligibilityChanged, Code::SignCountRegression];
-            self.tally.record("key-history", history.into_iter().all(held));
+            self.tally.record(Check::KeyHistory, history.into_iter().all(held));
             for finding in &findings {
                 self.put_finding(finding)?;
             }
         }
         if let Some(used) = &entry.stray_key_use {
-            remember_key_use(self.mirror, used, entry.index)?;
+            remember_key_use(&mut self.mirror.memory_mut(), used, entry.index)?;
         }
         // Held against heads once they are known to be of this tree: see `decided`.
-        self.tally.add(DECIDED_CHECK, 0, 0, u64::from(entry.columns.times.is_some()));
+        self.tally.add(Check::DecidedBeforeHead, 0, 0, u64::from(entry.columns.times.is_some()));
         Ok(())
     }
 }
@@ -311,7 +311,7 @@ fn append(frontier: &mut CompactRange, bundle: &Bundle) -> Result<(), Fault> {
 
 /// Stores the root of bundle `n`, and of every larger perfect subtree that it completes.
 fn put_nodes(mirror: &mut Mirror, n: u64, root: &Hash) -> Result<(), Fault> {
-    mirror.put_node(1, n, root)?;
+    mirror.leaves_mut().put_node(1, n, root)?;
     let (mut level, mut n) = (1u8, n);
     while n % WIDTH == WIDTH - 1 && level < 7 {
         let parent = n / WIDTH;
@@ -319,11 +319,11 @@ fn put_nodes(mirror: &mut Mirror, n: u64, root: &Hash) -> Result<(), Fault> {
         for child in parent.saturating_mul(WIDTH)..=n {
             let missing =
                 || MirrorError::Damaged(mirror.path().to_owned(), format!("node {child} is missing"));
-            let hash = mirror.node(level, child)?.ok_or_else(missing)?;
+            let hash = mirror.leaves().node(level, child)?.ok_or_else(missing)?;
             folded.append_subtree(0, hash).map_err(|_| missing())?;
         }
         level = level.saturating_add(1);
-        mirror.put_node(level, parent, &folded.root())?;
+        mirror.leaves_mut().put_node(level, parent, &folded.root())?;
         n = parent;
     }
     Ok(())

@@ -1,17 +1,18 @@
-//! Secrets that open a log which is not public. They are sent to its origin and shown to nobody:
-//! no error here repeats a value, nor anything that could turn out to be one.
+//! Secrets for a log that is not public. They are sent to its origin and never shown: no error here contains a
+//! value, nor anything that may turn out to be one.
 
+use super::header_error::HeaderError;
 use super::secrets::Secrets;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 
-/// More headers than this are a slip: the wrong file.
-const MAX_HEADERS: usize = 32;
+/// More headers than this are a mistake, such as the wrong file.
+pub(super) const MAX_HEADERS: usize = 32;
 
-/// The longest value. Common servers take 8 KiB of headers in all.
-const MAX_VALUE: usize = 8 * 1024;
+/// The longest value. Common servers accept 8 KiB of headers in all.
+pub(super) const MAX_VALUE: usize = 8 * 1024;
 
-/// Headers that say how a message is carried, what we ask for and who we are: the client's own.
+/// Headers about the transfer, the accepted answers and the client: only the client sets them.
 const NOT_YOURS: [&str; 14] = [
     "host",
     "content-length",
@@ -29,79 +30,75 @@ const NOT_YOURS: [&str; 14] = [
     "range",
 ];
 
-/// Headers with secret values. `Debug` shows none of them, not even their names.
+/// Headers with secret values. `Debug` shows neither values nor names.
 #[derive(Clone, Default)]
 pub struct SecretHeaders(HeaderMap);
 
-/// Shorter secrets than this are not looked for in what a server sends.
-pub(super) const SHORTEST: usize = 4;
+/// The shortest secret, in bytes, that is searched for in what a server sends.
+pub(super) const MIN_SECRET: usize = 4;
 
 impl SecretHeaders {
-    /// Adds `Authorization: Bearer` with this token; one line end after it is taken away.
+    /// Adds `Authorization: Bearer` with this token, after removing one line end from it.
     ///
     /// # Errors
-    /// Why it is none: a sentence without the token.
-    pub fn add_bearer(&mut self, token: &str) -> Result<(), String> {
+    /// The token is empty, has a character that a token cannot have, or is a second secret for `Authorization`.
+    pub fn add_bearer(&mut self, token: &str) -> Result<(), HeaderError> {
         let token = without_line_end(token);
         if token.is_empty() {
-            return Err("the token is empty".to_owned());
+            return Err(HeaderError::EmptyToken);
         }
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("a token has no spaces, line breaks, control or non-ASCII characters".to_owned());
+            return Err(HeaderError::TokenCharacter);
         }
         self.add(AUTHORIZATION, &format!("Bearer {token}"))
     }
 
-    /// Adds headers, each a line `Name: value`; empty lines are passed over.
+    /// Adds headers, each on a line `Name: value`. Empty lines are skipped.
     ///
     /// # Errors
-    /// Why a line is none: a sentence without its value.
-    pub fn add_lines(&mut self, lines: &str) -> Result<(), String> {
+    /// There is no header, or a line is not one: [`HeaderError::Line`] with its number.
+    pub fn add_lines(&mut self, lines: &str) -> Result<(), HeaderError> {
         let mut none = true;
         for (number, line) in (1u32..).zip(lines.split('\n')) {
             let line = line.strip_suffix('\r').unwrap_or(line);
             if !line.is_empty() {
                 none = false;
-                self.add_line(line).map_err(|why| format!("line {number}: {why}"))?;
+                self.add_line(line).map_err(|error| HeaderError::Line(number, Box::new(error)))?;
             }
         }
-        if none { Err("there is no header in it".to_owned()) } else { Ok(()) }
+        if none { Err(HeaderError::NoHeader) } else { Ok(()) }
     }
 
-    fn add_line(&mut self, line: &str) -> Result<(), String> {
+    fn add_line(&mut self, line: &str) -> Result<(), HeaderError> {
         let Some((name, value)) = line.split_once(':') else {
-            return Err("write it as \"Name: value\"".to_owned());
+            return Err(HeaderError::NoColon);
         };
-        let name = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| "what stands before the colon is no header name".to_owned())?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| HeaderError::Name)?;
         let value = value.trim_matches([' ', '\t']);
         if NOT_YOURS.contains(&name.as_str()) {
-            return Err(format!("{name} is a header that only the client itself can set"));
+            return Err(HeaderError::Reserved(name.to_string()));
         }
         if value.is_empty() {
-            return Err("the value is empty".to_owned());
+            return Err(HeaderError::EmptyValue);
         }
         if !value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
-            return Err("the value has control or non-ASCII characters".to_owned());
+            return Err(HeaderError::ValueCharacter);
         }
         self.add(name, value)
     }
 
-    fn add(&mut self, name: HeaderName, value: &str) -> Result<(), String> {
+    fn add(&mut self, name: HeaderName, value: &str) -> Result<(), HeaderError> {
         if value.len() > MAX_VALUE || self.0.len() >= MAX_HEADERS {
-            return Err(format!(
-                "more than {MAX_VALUE} bytes in a value, or more than {MAX_HEADERS} headers"
-            ));
+            return Err(HeaderError::TooMuch);
         }
         if self.0.contains_key(&name) {
             return Err(match name {
-                AUTHORIZATION => "two secrets for Authorization: give one".to_owned(),
-                _ => "the same header is given twice".to_owned(),
+                AUTHORIZATION => HeaderError::TwoAuthorizations,
+                _ => HeaderError::Duplicate,
             });
         }
-        let mut value =
-            HeaderValue::from_str(value).map_err(|_| "no header can carry the value".to_owned())?;
-        // Kept out of the compression tables of HTTP/2, and out of anybody's logs.
+        let mut value = HeaderValue::from_str(value).map_err(|_| HeaderError::Value)?;
+        // Keeps the value out of the HTTP/2 compression tables and out of logs.
         value.set_sensitive(true);
         self.0.insert(name, value);
         Ok(())
@@ -112,7 +109,7 @@ impl SecretHeaders {
         self.0.is_empty()
     }
 
-    /// Adds what must not be repeated to anybody.
+    /// Adds the values to the secrets that must not be shown.
     pub(super) fn hide_in(&self, secrets: &mut Secrets) {
         for (name, value) in &self.0 {
             value.to_str().into_iter().for_each(|value| secrets.add_header(name.as_str(), value));
@@ -140,7 +137,7 @@ fn without_line_end(text: &str) -> &str {
     text.strip_suffix('\r').unwrap_or(text)
 }
 
-/// Whether `host`, as a URL has it, is this machine, so that nobody is on the way to it.
+/// Whether `host`, as written in a URL, is this machine, so that nobody can read the traffic on its way.
 pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     match address.parse::<std::net::IpAddr>() {
@@ -154,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sent() {
+    fn headers_are_sent_as_given() {
         let mut headers = SecretHeaders::default();
         headers.add_bearer("s3cret.token==\r\n").unwrap();
         headers.add_lines("X-Api-Key:  k3y with space \r\n\nCookie: a=b\n").unwrap();
@@ -163,13 +160,13 @@ mod tests {
         assert_eq!(headers.0["cookie"], "a=b");
         assert!(headers.0.values().all(HeaderValue::is_sensitive));
         assert_eq!(format!("{headers:?}"), "SecretHeaders(not shown)");
-        assert!(headers.add_bearer("another").unwrap_err().contains("give one"));
+        assert!(headers.add_bearer("another").unwrap_err().to_string().contains("give one"));
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_the_value() {
+    fn errors_never_show_the_value() {
         for token in ["", "\n", "s3cret\n\n", "s3 cret", "s3cret\0", "s3cret\u{e9}"] {
-            let why = SecretHeaders::default().add_bearer(token).unwrap_err();
+            let why = SecretHeaders::default().add_bearer(token).unwrap_err().to_string();
             assert!(!why.contains("s3"), "{why}");
         }
         for (lines, part) in [
@@ -191,7 +188,7 @@ mod tests {
             ("User-Agent: s3cret", "only the client"),
             ("Accept-Encoding: s3cret", "only the client"),
         ] {
-            let why = SecretHeaders::default().add_lines(lines).unwrap_err();
+            let why = SecretHeaders::default().add_lines(lines).unwrap_err().to_string();
             assert!(why.contains(part) && !why.contains("s3"), "{lines:?}: {why}");
         }
         assert!(SecretHeaders::default().add_bearer(&"x".repeat(MAX_VALUE)).is_err());

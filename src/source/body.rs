@@ -1,8 +1,10 @@
-//! Reading a body: bounded in bytes, as it is sent and as it is, and large ones one at a time.
+//! Reads a body: bounded in bytes, both as sent and as decoded. Only one large body is read at a time.
+//!
+//! Lengths are added with saturation because each sum is compared with a limit below `usize::MAX`.
 
-use super::coding::{Codings, TooLong};
+use super::coding::{Codings, DecodedTooLong};
+use super::failure::FetchFailure;
 use super::http::describe;
-use super::miss::Miss;
 use super::retry::RetryBudget;
 use reqwest::Response;
 use std::error::Error;
@@ -10,41 +12,41 @@ use std::io::{self, BufRead as _, ErrorKind};
 use std::time::Duration;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
-/// What each of several bodies may hold at once without waiting for the others. Ordinary bundles
-/// are shorter; eight of the longest together would be 128 MiB.
-const LARGE: usize = 2 * 1024 * 1024;
+/// How much each body may hold without waiting for the others. Ordinary bundles are shorter; eight of the
+/// longest together would take 128 MiB.
+const LARGE_BODY: usize = 2 * 1024 * 1024;
 
-/// Lets one body at a time grow past [`LARGE`], so that what many threads hold does not add up.
-pub(super) struct Gate(Semaphore);
+/// Lets one body at a time grow past [`LARGE_BODY`], which bounds the memory of many threads together.
+pub(super) struct LargeBodyLimit(Semaphore);
 
-/// The right to grow past [`LARGE`], once there is need for it.
-type Room<'a> = Option<Result<SemaphorePermit<'a>, AcquireError>>;
+/// The permit to grow past [`LARGE_BODY`], once it is needed.
+type LargeBodyPermit<'a> = Option<Result<SemaphorePermit<'a>, AcquireError>>;
 
-impl Gate {
-    pub(super) fn new() -> Gate {
-        Gate(Semaphore::new(1))
+impl LargeBodyLimit {
+    pub(super) fn new() -> LargeBodyLimit {
+        LargeBodyLimit(Semaphore::new(1))
     }
 
-    /// The whole body, out of its codings, if it has at most `limit` bytes. Of a longer one no more than
-    /// a chunk past the limit was ever held.
+    /// The whole decoded body, if it has at most `limit` bytes. Of a longer body, at most one chunk past the
+    /// limit is ever held.
     pub(super) async fn read(
         &self,
         mut response: Response,
         codings: &Codings,
         limit: usize,
         budget: &mut RetryBudget<'_>,
-    ) -> Result<Vec<u8>, Miss> {
+    ) -> Result<Vec<u8>, FetchFailure> {
         let most = codings.most_sent(limit);
         let mut room = None;
         let length = response.content_length();
         let sent =
             match length.is_none_or(|length| usize::try_from(length).is_ok_and(|length| length <= most)) {
                 true => self.collect(async || response.chunk().await, most, &mut room, budget).await,
-                false => Err(Miss::TooLarge),
+                false => Err(FetchFailure::TooLarge),
             };
         match sent {
-            // Too long as it was sent says nothing of how long it is.
-            Err(Miss::TooLarge) if !codings.is_none() => Err(Miss::Refused(format!(
+            // The length as sent does not tell how long the decoded body is.
+            Err(FetchFailure::TooLarge) if !codings.is_none() => Err(FetchFailure::Refused(format!(
                 "as {codings} (Content-Encoding) alone it is longer than {most} bytes, and the file itself may have \
                  {limit}"
             ))),
@@ -58,10 +60,10 @@ impl Gate {
         sent: Vec<u8>,
         codings: &Codings,
         limit: usize,
-        room: &mut Room<'a>,
+        room: &mut LargeBodyPermit<'a>,
         budget: &mut RetryBudget<'_>,
-    ) -> Result<Vec<u8>, Miss> {
-        let fault = |error: io::Error| undecoded(codings, &error);
+    ) -> Result<Vec<u8>, FetchFailure> {
+        let fault = |error: io::Error| decoding_failure(codings, &error);
         let mut decoder = codings.decoder(sent, limit).map_err(fault)?;
         let mut body = Vec::new();
         loop {
@@ -71,7 +73,7 @@ impl Gate {
             }
             let length = body.len().saturating_add(piece.len());
             if length > limit {
-                return Err(Miss::TooLarge);
+                return Err(FetchFailure::TooLarge);
             }
             self.make_room(length, room, budget).await?;
             body.extend_from_slice(piece);
@@ -80,14 +82,14 @@ impl Gate {
         }
     }
 
-    /// Waits until a body may have so many bytes.
+    /// Waits until the body may grow to `length` bytes.
     async fn make_room<'a>(
         &'a self,
         length: usize,
-        room: &mut Room<'a>,
+        room: &mut LargeBodyPermit<'a>,
         budget: &mut RetryBudget<'_>,
-    ) -> Result<(), Miss> {
-        if length > LARGE && room.is_none() {
+    ) -> Result<(), FetchFailure> {
+        if length > LARGE_BODY && room.is_none() {
             *room = Some(budget.off_the_clock(self.0.acquire()).await?);
         }
         Ok(())
@@ -97,20 +99,22 @@ impl Gate {
         &'a self,
         mut next_chunk: impl AsyncFnMut() -> Result<Option<C>, E>,
         limit: usize,
-        room: &mut Room<'a>,
+        room: &mut LargeBodyPermit<'a>,
         budget: &mut RetryBudget<'_>,
-    ) -> Result<Vec<u8>, Miss> {
+    ) -> Result<Vec<u8>, FetchFailure> {
         let mut body = Vec::new();
         loop {
             let chunk = match budget.within_attempt(next_chunk()).await? {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return Ok(body),
-                Err(error) => return Err(Miss::failed(format!("the body broke off: {}", describe(&error)))),
+                Err(error) => {
+                    return Err(FetchFailure::failed(format!("the body broke off: {}", describe(&error))));
+                }
             };
             let chunk = chunk.as_ref();
             let length = body.len().saturating_add(chunk.len());
             if length > limit {
-                return Err(Miss::TooLarge);
+                return Err(FetchFailure::TooLarge);
             }
             self.make_room(length, room, budget).await?;
             body.extend_from_slice(chunk);
@@ -118,12 +122,12 @@ impl Gate {
     }
 }
 
-/// A body that does not come out of its codings, as where it was cut or changed on its way.
-fn undecoded(codings: &Codings, error: &io::Error) -> Miss {
-    if error.get_ref().is_some_and(|cause| cause.is::<TooLong>()) {
-        return Miss::Refused(format!("sent as {codings} (Content-Encoding): {error}"));
+/// The failure of a body that cannot be decoded, for example because it was cut or changed on its way.
+fn decoding_failure(codings: &Codings, error: &io::Error) -> FetchFailure {
+    if error.get_ref().is_some_and(|cause| cause.is::<DecodedTooLong>()) {
+        return FetchFailure::Refused(format!("sent as {codings} (Content-Encoding): {error}"));
     }
-    Miss::failed(match error.kind() {
+    FetchFailure::failed(match error.kind() {
         ErrorKind::UnexpectedEof => {
             format!("the body broke off in the middle of its {codings} (Content-Encoding)")
         }
@@ -131,11 +135,12 @@ fn undecoded(codings: &Codings, error: &io::Error) -> Miss {
     })
 }
 
-/// How much of an answer that is not needed is read, and for how long.
+/// How many bytes of an unneeded response are read, and for how long.
 const DRAIN: (usize, Duration) = (64 * 1024, Duration::from_millis(250));
 
-/// Reads what is left of an answer that is not needed: a connection with an unread answer on it is
-/// lost, and a log that says "not there" to many requests would see a new one for each. Gives how it began.
+/// Reads the rest of a response that is not needed, and returns its beginning. A connection with an unread
+/// response on it is lost, and a log that answers "not there" to many requests would see a new connection for
+/// each.
 pub(super) async fn drain(mut response: Response) -> Vec<u8> {
     let (room, time) = DRAIN;
     let mut read = Vec::new();
@@ -148,7 +153,7 @@ pub(super) async fn drain(mut response: Response) -> Vec<u8> {
             }
         }
     };
-    // Not in time: the connection is lost, which is all that would be won.
+    // If it takes too long, only the connection is lost.
     let _ = tokio::time::timeout(time, reading).await;
     read
 }
@@ -163,12 +168,12 @@ mod tests {
     const CHUNK: usize = 64 * 1024;
 
     #[test]
-    fn large_bodies_do_not_add_up() {
+    fn large_bodies_are_read_one_at_a_time() {
         const BODY: usize = 16 * 1024 * 1024;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
-        let (gate, held, peak) = (Gate::new(), AtomicUsize::new(0), AtomicUsize::new(0));
-        // Waiting for the others is not held against a body, however many there are.
+        let (large_bodies, held, peak) = (LargeBodyLimit::new(), AtomicUsize::new(0), AtomicUsize::new(0));
+        // Time spent waiting for other bodies does not count against a body.
         let options = HttpOptions { attempt_timeout: Duration::from_secs(2), ..HttpOptions::default() };
         std::thread::scope(|scope| {
             for _ in 0..8 {
@@ -177,21 +182,21 @@ mod tests {
                     budget.begin_attempt().unwrap();
                     let mut left = BODY;
                     let chunks = async || {
-                        // Slow enough that all eight are under way together.
+                        // Slow enough that all eight are read together.
                         tokio::time::sleep(Duration::from_micros(200)).await;
                         let size = CHUNK.min(left);
                         left -= size;
                         peak.fetch_max(held.fetch_add(size, SeqCst) + size, SeqCst);
                         Ok::<_, Infallible>((size > 0).then(|| vec![0; size]))
                     };
-                    let body = runtime.block_on(gate.collect(chunks, BODY, &mut None, &mut budget));
+                    let body = runtime.block_on(large_bodies.collect(chunks, BODY, &mut None, &mut budget));
                     assert_eq!(body.ok().map(|body| body.len()), Some(BODY));
                     held.fetch_sub(BODY, SeqCst);
                 });
             }
         });
-        let most = 8 * (LARGE + CHUNK) + BODY;
-        // A body that is done lets the next one in before this test has counted it out.
+        let most = 8 * (LARGE_BODY + CHUNK) + BODY;
+        // A finished body lets the next one in before this test has subtracted it.
         let slack = 1024 * 1024;
         let peak = peak.into_inner();
         assert!(peak > BODY && peak <= most + slack, "{peak} of {most} bytes");
@@ -209,9 +214,9 @@ mod tests {
                 left -= usize::from(more);
                 Ok::<_, Infallible>(more.then(|| vec![0; CHUNK]))
             };
-            let gate = Gate::new();
-            let body = runtime.block_on(gate.collect(chunks, limit, &mut None, &mut budget));
-            assert!(if fits { body.is_ok() } else { matches!(body, Err(Miss::TooLarge)) }, "{limit}");
+            let large_bodies = LargeBodyLimit::new();
+            let body = runtime.block_on(large_bodies.collect(chunks, limit, &mut None, &mut budget));
+            assert!(if fits { body.is_ok() } else { matches!(body, Err(FetchFailure::TooLarge)) }, "{limit}");
         }
     }
 }

@@ -1,16 +1,16 @@
-//! Certificates that are not believed, and servers that speak no TLS: what is wrong, and what to change. It is as wrong
-//! the next second, so that nobody is asked again.
+//! Advice for certificates that are not trusted and for servers that do not speak TLS: what is wrong, and what
+//! to change. Such a failure is permanent, so the request is not retried.
 
 use std::error::Error;
 use std::io;
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage};
 
-/// What is to be changed where a connection failed because of a certificate; `None` where it failed for another
-/// reason. `ca_file` says whether a private authority is trusted already.
+/// What to change if a connection failed because of TLS; `None` if it failed for another reason. `ca_file`
+/// tells whether a private authority is already trusted.
 pub(super) fn advice(error: &(dyn Error + 'static), ca_file: bool) -> Option<&'static str> {
     match tls_error(error)? {
         TlsError::InvalidCertificate(wrong) => Some(advice_on(wrong, ca_file)),
-        // What came is no TLS record at all.
+        // The answer is not a TLS record.
         TlsError::InvalidMessage(InvalidMessage::InvalidContentType) => Some(
             "the server seems not to speak TLS there: write http:// in place of https://, or the port of its TLS",
         ),
@@ -27,7 +27,7 @@ const REPLACE: &str = "the operator of the server must replace its certificate; 
 
 fn advice_on(wrong: &CertificateError, ca_file: bool) -> &'static str {
     match wrong {
-        // A signature that does not fit is that of another authority of the same name.
+        // A bad signature comes from another authority with the same name.
         CertificateError::UnknownIssuer | CertificateError::BadSignature if ca_file => {
             "neither an authority of this machine nor one in --ca-file signed the server's certificate: give that \
              which did with --ca-file, and have the server send those in between; then run again"
@@ -46,7 +46,7 @@ fn advice_on(wrong: &CertificateError, ca_file: bool) -> &'static str {
             "write the URL with a name that the certificate is for, or have the server use one for this name; then \
              run again"
         }
-        // The library has no variant of its own for it.
+        // The library has no variant for this case.
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
             "the server shows an authority's certificate (CA:TRUE) as its own: have it use one that is no \
              authority's (CA:FALSE) and is signed by that authority, and give the authority's with --ca-file; then \
@@ -56,14 +56,14 @@ fn advice_on(wrong: &CertificateError, ca_file: bool) -> &'static str {
     }
 }
 
-/// The error of TLS among the causes of `error`.
+/// The TLS error among the causes of `error`.
 fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TlsError> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<TlsError>() {
             return Some(found);
         }
-        // The source of an input or output error is not the error in it, but the source of that.
+        // `source()` of an `io::Error` skips the error inside it, so look at that error first.
         let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         next = match inside {
             Some(inside) => Some(inside as &(dyn Error + 'static)),
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cause_is_found_however_deep() {
+    fn a_nested_tls_error_is_found() {
         let wrong = TlsError::InvalidCertificate(CertificateError::UnknownIssuer);
         let deep = io::Error::other(io::Error::other(wrong.clone()));
         for error in [&wrong as &(dyn Error + 'static), &deep] {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn each_says_what_to_change() {
+    fn advice_names_the_remedy() {
         for (wrong, part) in [
             (CertificateError::Expired, "clock"),
             (CertificateError::NotValidYet, "clock"),

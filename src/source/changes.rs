@@ -1,9 +1,12 @@
-//! Whether a directory changes while it is read: a copy that is under way, however slow, is no gap.
+//! Detects that a directory changes while it is read: a copy in progress, however slow, is not a gap.
 //!
-//! Only once something is missing or wrong does anybody look. Then a summary is taken of the log's files: of each its
-//! name, its length and when it was changed last. Another one is taken before the log is accused; where the two differ,
-//! somebody is writing there, and what was read is not what will be. What the summary costs is bounded, and so is what
-//! all of a run cost together.
+//! Nothing is recorded until something is missing or wrong. Then a summary of the log's files is taken: the
+//! name, the length and the time of the last change of each. A second summary is taken before the log is
+//! accused. If the two differ, somebody is writing to the directory, and what was read is not final. The cost
+//! of one summary is bounded, and so is the cost of all summaries of a run.
+//!
+//! Counters saturate: `left` at zero, where no further summary is taken, and `entries` at a bound that
+//! [`MAX_ENTRIES`] keeps far away.
 
 use super::FetchError;
 use super::stop::Stop;
@@ -14,95 +17,95 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-/// Files and folders in one summary: those of a log of ten million entries and more. The folders changed last come
-/// first, so that a copy into a larger log is seen as well.
+/// Files and folders in one summary: enough for a log of more than ten million entries. The folders changed
+/// last are read first, so that a copy into a larger log is noticed as well.
 const MAX_ENTRIES: usize = 100_000;
 
-/// The same for all summaries of one run. A log of which much is missing keeps nobody here.
+/// The same for all summaries of one run, so that a log with many missing files does not slow the run down.
 const MAX_TOTAL: usize = 20 * MAX_ENTRIES;
 
-/// What a tiled log has below its prefix (specification section 4). Whatever else lies there, the mirror perhaps, is
-/// none of the log's.
-const OF_THE_LOG: [&str; 5] = ["checkpoint", "sth", "tile", "reveal", "anchor"];
+/// What a tiled log has below its prefix (specification section 4). Anything else there, such as the mirror,
+/// does not belong to the log.
+const LOG_PATHS: [&str; 5] = ["checkpoint", "sth", "tile", "reveal", "anchor"];
 
 const CHANGING: &str = "something is missing or wrong there, and the directory was changing while it was read, as it does \
                         while it is being copied: run again when the copy is complete";
 
-/// The changes of one directory.
-pub(super) struct Changes {
+/// Detects changes of one directory.
+pub(super) struct ChangeDetector {
     root: PathBuf,
     stop: Stop,
     seen: Mutex<Seen>,
 }
 
-/// What was seen of them in one run.
+/// The state of one run.
 struct Seen {
-    /// A directory that changes is not accused.
-    forgiving: bool,
+    /// Whether a changing directory is not held against the log.
+    tolerate_changes: bool,
     first: Option<Summary>,
-    /// Entries that may still be looked at.
+    /// Entries that may still be read.
     left: usize,
     changed: bool,
-    /// Something was not held against the log for it.
-    forgiven: bool,
+    /// Whether an accusation was withheld because of a change.
+    tolerated: bool,
 }
 
 impl Seen {
-    fn new(forgiving: bool) -> Seen {
-        Seen { forgiving, first: None, left: MAX_TOTAL, changed: false, forgiven: false }
+    fn new(tolerate_changes: bool) -> Seen {
+        Seen { tolerate_changes, first: None, left: MAX_TOTAL, changed: false, tolerated: false }
     }
 }
 
-impl Changes {
-    pub(super) fn new(root: PathBuf, stop: Stop) -> Changes {
-        Changes { root, stop, seen: Mutex::new(Seen::new(true)) }
+impl ChangeDetector {
+    pub(super) fn new(root: PathBuf, stop: Stop) -> ChangeDetector {
+        ChangeDetector { root, stop, seen: Mutex::new(Seen::new(true)) }
     }
 
-    /// Another run begins.
-    pub(super) fn look_anew(&self, forgiving: bool) {
-        *self.seen() = Seen::new(forgiving);
+    /// Starts a run.
+    pub(super) fn start_run(&self, tolerate_changes: bool) {
+        *self.seen() = Seen::new(tolerate_changes);
     }
 
-    /// Something is missing or wrong. The first time, the directory is looked at as it is now.
+    /// Records that something is missing or wrong. The first call takes the first summary.
     ///
     /// # Errors
-    /// That the run was told to stop.
+    /// The run was told to stop.
     pub(super) fn suspect(&self) -> Result<(), FetchError> {
         let mut seen = self.seen();
-        if seen.forgiving && seen.first.is_none() {
+        if seen.tolerate_changes && seen.first.is_none() {
             seen.first = Some(self.summary(&mut seen)?);
         }
         Ok(())
     }
 
-    /// That what is still missing or wrong may be held against the log.
+    /// Returns whether what is still missing or wrong may be held against the log.
     ///
     /// # Errors
-    /// The directory changed since something was first suspected; or the run was told to stop.
+    /// The directory changed since the first [`suspect`](Self::suspect), or the run was told to stop.
     pub(super) fn confirm(&self) -> Result<(), FetchError> {
         let mut seen = self.seen();
-        if !seen.forgiving {
+        if !seen.tolerate_changes {
             return Ok(());
         }
         if !seen.changed && seen.left > 0 {
             let now = self.summary(&mut seen)?;
             seen.changed = seen.first.as_ref().is_some_and(|first| *first != now);
         }
-        seen.forgiven |= seen.changed;
+        seen.tolerated |= seen.changed;
         match seen.changed {
             true => Err(FetchError::unavailable(&self.root.display().to_string(), CHANGING)),
             false => Ok(()),
         }
     }
 
-    /// Whether something was not held against the log in this run.
-    pub(super) fn were_forgiven(&self) -> bool {
-        self.seen().forgiven
+    /// Whether an accusation was withheld in this run.
+    pub(super) fn tolerated_change(&self) -> bool {
+        self.seen().tolerated
     }
 
     fn summary(&self, seen: &mut Seen) -> Result<Summary, FetchError> {
         let summary = Summary::of(&self.root, MAX_ENTRIES, &self.stop)
-            .ok_or_else(|| FetchError::unavailable(&self.root.display().to_string(), Stop::SAID))?;
+            .ok_or_else(|| FetchError::unavailable(&self.root.display().to_string(), Stop::MESSAGE))?;
         seen.left = seen.left.saturating_sub(summary.entries.max(1));
         Ok(summary)
     }
@@ -112,20 +115,20 @@ impl Changes {
     }
 }
 
-/// The log's files as they are at one moment.
+/// The log's files at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Summary {
     entries: usize,
-    /// Over all of them, in whatever order they were met.
+    /// A digest over all of them, independent of their order.
     digest: u64,
 }
 
 impl Summary {
-    /// Of the first `most` of them; `None` where the run was told to stop.
+    /// Summarises the first `most` entries; `None` if the run was told to stop.
     fn of(root: &Path, most: usize, stop: &Stop) -> Option<Summary> {
         let mut summary = Summary { entries: 0, digest: 0 };
         let mut folders = BinaryHeap::new();
-        for name in OF_THE_LOG {
+        for name in LOG_PATHS {
             summary.add(root.join(name), &mut folders);
         }
         while let Some((_, folder)) = folders.pop() {
@@ -161,8 +164,8 @@ impl Summary {
     }
 }
 
-/// What differs where a file was written to: its length, when it was written last, and on Unix when anything about it
-/// was changed last, as a copy that keeps times sets the former back.
+/// What changes when a file is written: its length, its modification time, and on Unix the time of its last
+/// status change, because a copy that keeps times sets the modification time back.
 fn stamp(metadata: &Metadata) -> (u64, Option<SystemTime>, [i64; 2]) {
     #[cfg(unix)]
     let changed = {
@@ -194,11 +197,11 @@ mod tests {
         home
     }
 
-    fn changes(root: &Path) -> Changes {
-        Changes::new(root.to_owned(), Stop::default())
+    fn changes(root: &Path) -> ChangeDetector {
+        ChangeDetector::new(root.to_owned(), Stop::default())
     }
 
-    /// Sets the time back to what it was, as a copy does that keeps times.
+    /// Restores the modification time, as a copy that keeps times does.
     fn keeping_time(path: &Path, change: impl FnOnce()) {
         let before = fs::metadata(path).unwrap().modified().unwrap();
         change();
@@ -206,19 +209,19 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_as_it_is_does_not_change() {
+    fn an_unchanged_log_is_confirmed() {
         let home = a_log();
         let changes = changes(home.path());
         changes.suspect().unwrap();
         write(home.path(), "mirror.db", b"ours");
         write(home.path(), ".checkpoint.new", b"not yet the log's");
         for _ in 0..3 {
-            assert_eq!((changes.confirm(), changes.were_forgiven()), (Ok(()), false));
+            assert_eq!((changes.confirm(), changes.tolerated_change()), (Ok(()), false));
         }
     }
 
     #[test]
-    fn every_kind_of_change_is_seen() {
+    fn every_kind_of_change_is_detected() {
         let grown = |root: &Path| write(root, "tile/0/000.p/7", b"tile and more");
         let cut = |root: &Path| write(root, "checkpoint", b"he");
         let new = |root: &Path| write(root, "tile/entries/.000.a1B2c3", b"");
@@ -240,12 +243,12 @@ mod tests {
             let error = changes.confirm().unwrap_err();
             assert!(matches!(&error, FetchError::Unavailable { .. }), "{n}: {error:?}");
             assert!(error.to_string().ends_with("run again when the copy is complete"), "{n}: {error}");
-            assert!(changes.were_forgiven(), "{n}");
-            // What was seen once holds for the run, and no longer.
+            assert!(changes.tolerated_change(), "{n}");
+            // A change that was seen counts until the end of the run.
             assert!(changes.suspect().is_ok() && changes.confirm().is_err(), "{n}");
-            changes.look_anew(true);
+            changes.start_run(true);
             assert!(
-                changes.suspect().is_ok() && changes.confirm().is_ok() && !changes.were_forgiven(),
+                changes.suspect().is_ok() && changes.confirm().is_ok() && !changes.tolerated_change(),
                 "{n}"
             );
         }
@@ -253,11 +256,11 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_copy_that_keeps_times_is_seen() {
+    fn a_copy_that_keeps_times_is_detected() {
         let home = a_log();
         let changes = changes(home.path());
         changes.suspect().unwrap();
-        // The clock of a file system may tick no more than some hundred times a second.
+        // The clock of a file system may tick only a few hundred times a second.
         let path = home.path().join("checkpoint");
         let before = Summary::of(home.path(), MAX_ENTRIES, &Stop::default());
         while Summary::of(home.path(), MAX_ENTRIES, &Stop::default()) == before {
@@ -267,13 +270,13 @@ mod tests {
     }
 
     #[test]
-    fn who_may_not_be_forgiven_is_not_looked_at() {
+    fn without_tolerance_no_summary_is_taken() {
         let home = a_log();
         let changes = changes(home.path());
-        changes.look_anew(false);
+        changes.start_run(false);
         changes.suspect().unwrap();
         write(home.path(), "checkpoint", b"something else");
-        assert_eq!((changes.confirm(), changes.were_forgiven()), (Ok(()), false));
+        assert_eq!((changes.confirm(), changes.tolerated_change()), (Ok(()), false));
         assert!(changes.seen().first.is_none());
     }
 
@@ -284,7 +287,7 @@ mod tests {
             write(home.path(), &format!("tile/entries/x{n:03}/000"), b"");
         }
         let of = |most| Summary::of(home.path(), most, &Stop::default()).unwrap();
-        assert_eq!(of(MAX_ENTRIES).entries, OF_THE_LOG.len() + 2 + 2 + 2 + 50 + 50);
+        assert_eq!(of(MAX_ENTRIES).entries, LOG_PATHS.len() + 2 + 2 + 2 + 50 + 50);
         assert_eq!(of(20).entries, 20);
         let changes = changes(home.path());
         changes.suspect().unwrap();
@@ -294,9 +297,9 @@ mod tests {
         assert_eq!((changes.confirm(), changes.seen().left), (Ok(()), 0), "nobody looks any more");
     }
 
-    /// Of a log that is too large to be looked at whole, the place where somebody writes is looked at first.
+    /// In a log that is too large for one summary, the folders changed last are read first.
     #[test]
-    fn where_somebody_writes_is_looked_at_first() {
+    fn recently_changed_folders_are_read_first() {
         let home = a_log();
         for n in 0..50 {
             write(home.path(), &format!("tile/0/x{n:03}/000"), b"");
@@ -315,7 +318,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_folder_that_holds_itself_ends() {
+    fn a_folder_loop_ends() {
         let home = a_log();
         std::os::unix::fs::symlink(home.path().join("tile"), home.path().join("tile/again")).unwrap();
         let changes = changes(home.path());
@@ -324,12 +327,15 @@ mod tests {
     }
 
     #[test]
-    fn who_was_told_to_stop_accuses_nobody() {
+    fn a_stopped_run_accuses_nobody() {
         let home = a_log();
         let changes = changes(home.path());
         changes.suspect().unwrap();
         changes.stop.stop();
         let error = changes.confirm().unwrap_err();
-        assert!(matches!(&error, FetchError::Unavailable { cause, .. } if cause == Stop::SAID), "{error:?}");
+        assert!(
+            matches!(&error, FetchError::Unavailable { cause, .. } if cause == Stop::MESSAGE),
+            "{error:?}"
+        );
     }
 }

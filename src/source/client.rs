@@ -1,12 +1,12 @@
-//! The HTTP client itself: HTTP/1.1 and HTTP/2, TLS, proxies, and a thread of its own that keeps the
-//! connections. It decodes nothing: [`super::coding`] does.
+//! The HTTP client: HTTP/1.1 and HTTP/2, TLS, proxies, and a thread that keeps the connections. It does not
+//! decode content; [`super::coding`] does.
 
 use super::OpenError;
+use super::exhaustion::exhaustion_in;
 use super::http::describe;
-use super::lack::lack_in;
 use super::options::HttpOptions;
 use super::proxy::proxy_for;
-use super::start::{look_up, room_for, runtime};
+use super::runtime::{check_free_descriptors, resolve_host, runtime};
 use super::user_file::{ReadError, is_local, read_file};
 use crate::core::text::escape;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -21,33 +21,34 @@ use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
-/// A bundle of all public authorities has 250 KB.
+/// A bundle of all public authorities takes 250 KB.
 const MAX_CA_FILE: usize = 4 * 1024 * 1024;
 
-/// What the server may send ahead on one stream of an HTTP/2 connection before we have read it.
+/// How much the server may send on one HTTP/2 stream before we have read it.
 const WINDOW: u32 = 1024 * 1024;
 
-/// More requests at once than this are not made, so that the windows of them all fit into 31 bits.
+/// The most concurrent requests, so that the sum of their windows fits into 31 bits.
 const MAX_PARALLEL: usize = 1024;
 
-/// Requests at once: at least one.
+/// The number of concurrent requests, at least one.
 pub(super) fn parallelism(options: &HttpOptions) -> usize {
     options.parallelism.clamp(1, MAX_PARALLEL)
 }
 
-/// Descriptors that the files of the system's authorities are read with, one in another.
-const OF_AUTHORITIES: usize = 4;
+/// Descriptors needed at once to read the files of the system's authorities.
+const CA_FILE_DESCRIPTORS: usize = 4;
 
 /// A client for requests to `base`.
 pub(super) fn client(base: &Url, options: &HttpOptions) -> Result<Client, OpenError> {
-    // Authorities that cannot be read for want of them would look like authorities that are not there.
-    room_for(OF_AUTHORITIES).map_err(|error| OpenError::Local { cause: escape(&error.to_string()) })?;
+    // Without free descriptors, the system would look as if it had no authorities.
+    check_free_descriptors(CA_FILE_DESCRIPTORS)
+        .map_err(|error| OpenError::Local { cause: escape(&error.to_string()) })?;
     match builder(base, options)?.build() {
         Ok(client) => Ok(client),
-        Err(error) if lack_in(&error).is_some() => {
+        Err(error) if exhaustion_in(&error).is_some() => {
             Err(OpenError::Local { cause: escape(&describe(&error.without_url())) })
         }
-        // A small container may have no authorities at all, which plain http has no need of.
+        // A small container may have no authorities, and plain http needs none.
         Err(_) if base.scheme() == "http" && options.ca_file.is_none() => {
             builder(base, options)?.tls_certs_only([]).build().map_err(|error| cannot(&describe(&error)))
         }
@@ -60,9 +61,9 @@ fn builder(base: &Url, options: &HttpOptions) -> Result<ClientBuilder, OpenError
     if let Some(contact) = &options.contact {
         agent.push_str(&format!(" (+{contact})"));
     }
-    // A body that waits for its turn to grow leaves its stream unread. The window of the connection
-    // has room for all of those and one more; an adaptive window would not, and a few unread
-    // streams would then hold up the one that is being read.
+    // A body that waits for its permit leaves its stream unread. The window of the connection has room for all
+    // such streams and one more. With an adaptive window, a few unread streams would block the one that is
+    // being read.
     let streams = u32::try_from(parallelism(options)).unwrap_or(u32::MAX).saturating_add(1);
     let mut builder = Client::builder()
         .user_agent(agent)
@@ -74,15 +75,15 @@ fn builder(base: &Url, options: &HttpOptions) -> Result<ClientBuilder, OpenError
         .no_zstd()
         .no_brotli()
         .no_deflate()
-        // Asking again is ours to do: within the rate, and counted.
+        // We retry ourselves: within the rate limit, and counted.
         .retry(reqwest::retry::never())
         .pool_max_idle_per_host(if options.keep_alive { parallelism(options) } else { 0 })
         .http2_initial_stream_window_size(WINDOW)
         .http2_initial_connection_window_size(WINDOW.saturating_mul(streams))
-        // All requests may share one connection: notice when it is dead, or each would wait in vain.
+        // All requests may share one connection: detect that it is dead, or each would wait in vain.
         .http2_keep_alive_interval(Duration::from_secs(10))
         .http2_keep_alive_timeout(Duration::from_secs(10));
-    // Either way the client does not look into the environment itself.
+    // In both cases the client itself does not read the environment.
     builder = match proxy_for(base, options)? {
         Some(proxy) => {
             let cannot = |_| cannot("the proxy of the environment cannot be used");
@@ -103,13 +104,13 @@ fn builder(base: &Url, options: &HttpOptions) -> Result<ClientBuilder, OpenError
     Ok(builder)
 }
 
-/// Looks names up as the client would, on threads whose want is an error.
+/// Resolves names as the client would, but on threads whose failure to start is an error.
 struct Names;
 
 impl Resolve for Names {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found = look_up(name.as_str(), 0).await?;
+            let found = resolve_host(name.as_str(), 0).await?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
@@ -119,10 +120,10 @@ fn cannot(cause: &str) -> OpenError {
     OpenError::Client { cause: escape(cause) }
 }
 
-/// The certificates of a PEM file, each of which can serve as a root, in DER.
+/// The certificates of a PEM file in DER, each usable as a root.
 ///
 /// # Errors
-/// What is wrong with the file.
+/// The file cannot be read, or is not a PEM file of such certificates.
 pub fn ca_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ReadError> {
     let pem = read_file(path, MAX_CA_FILE)?;
     certificates(&pem).map_err(|why| ReadError { is_local: false, why })
@@ -133,7 +134,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let mut certificates = Vec::new();
     for der in CertificateDer::pem_slice_iter(pem) {
         let der = der.map_err(|error| format!("not PEM: {error}"))?;
-        // Here rather than in a client, which does not say what it found wrong with which file.
+        // Checked here because the client does not tell which file is wrong.
         certificates.push(der.clone());
         roots.add(der).map_err(|error| format!("certificate {}: {error}", certificates.len()))?;
     }
@@ -143,15 +144,15 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-/// The thread that keeps the connections. Ends with its owner, and does not wait for a name server
-/// that is still being asked.
+/// The thread that keeps the connections. It ends with its owner, and does not wait for a pending name look-up.
 pub(super) struct Background {
-    /// Dropped to end it.
+    /// Dropping it ends the thread.
     _ends: oneshot::Sender<()>,
 }
 
 impl Background {
-    /// A runtime that has threads of its own would panic where none can be had; this one is an error then.
+    /// Starts the thread. A multi-threaded runtime would panic if no thread can be created; here that is an
+    /// error.
     pub(super) fn start() -> Result<(Background, Handle), OpenError> {
         let fail = |error: io::Error| match is_local(&error) {
             true => OpenError::Local { cause: escape(&error.to_string()) },
@@ -162,7 +163,7 @@ impl Background {
         let (ends, ended) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new().name("http".to_owned());
         let run = move || {
-            // Whichever way the other end went.
+            // The result does not matter: the owner is gone.
             let _ = runtime.block_on(ended);
             runtime.shutdown_background();
         };

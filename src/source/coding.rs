@@ -1,25 +1,26 @@
-//! Content codings (RFC 9110 section 8.4): in which a body was sent, and the body out of them.
+//! Content codings (RFC 9110 section 8.4), and decoding them.
 //!
-//! Ours, and not the HTTP client's: a gzip body may have several members (RFC 1952 section 2.2) and a zstd body
-//! several frames (RFC 8878 section 3.1), which large static hosts make. A decoder that stops after the first gives
-//! a part for the whole, without an error, and an honest log would be accused. Here what comes out is the whole of
-//! what was sent, each member with the checksum that it ends with, or an error.
+//! We decode instead of the HTTP client: a gzip body may have several members (RFC 1952 section 2.2) and a zstd
+//! body several frames (RFC 8878 section 3.1), as large static hosts produce. A decoder that stops after the
+//! first returns a part as if it were the whole, without an error, and an honest log would be accused. Here the
+//! result is everything that was sent, each member checked against its checksum, or an error.
 
 use flate2::bufread::MultiGzDecoder;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
-/// What a server is told that it may send.
+/// The value of `Accept-Encoding`.
 pub(super) const ACCEPTED: &str = "gzip, zstd";
 
-/// Codings on top of each other. One is ordinary, and two come of a cache that compresses what is compressed.
-const MOST: usize = 4;
+/// The most codings on top of each other. One is usual; two come from a cache that compresses compressed
+/// content.
+const MAX_CODINGS: usize = 4;
 
-/// How much of a coded body is decoded at once.
-const PIECE: usize = 64 * 1024;
+/// How many bytes are decoded at once.
+const CHUNK: usize = 64 * 1024;
 
-/// The window that every zstd decoder has room for (RFC 9659), as a power of two.
-const WINDOW: u32 = 23;
+/// The window, as a power of two, that every zstd decoder supports (RFC 9659).
+const MIN_WINDOW_LOG: u32 = 23;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Coding {
@@ -27,52 +28,53 @@ enum Coding {
     Zstd,
 }
 
-/// The codings of one body, in the order in which they were put on.
+/// The codings of one body, in the order in which they were applied.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Codings(Vec<Coding>);
 
 impl Codings {
-    /// Those that the values of `Content-Encoding` name. Names are in any case, `x-gzip` is gzip, and an empty
-    /// element of a list is nothing (RFC 9110 sections 5.6.1.2, 8.4.1 and 8.4.1.3).
+    /// Reads the values of `Content-Encoding`. Names are case-insensitive, `x-gzip` means gzip, and empty list
+    /// elements are ignored (RFC 9110 sections 5.6.1.2, 8.4.1 and 8.4.1.3).
     ///
     /// # Errors
-    /// What was named, where it cannot be decoded.
-    pub(super) fn read<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<Codings, Undecodable> {
+    /// [`CodingError`]: a coding is unknown, or there are too many.
+    pub(super) fn read<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<Codings, CodingError> {
         let mut codings = Vec::new();
         for name in values.into_iter().flat_map(|value| value.split(',')) {
             let coding = match name.trim().to_ascii_lowercase().as_str() {
                 "" | "identity" => continue,
                 "gzip" | "x-gzip" => Coding::Gzip,
                 "zstd" => Coding::Zstd,
-                _ => return Err(Undecodable::Unknown(name.trim().to_owned())),
+                _ => return Err(CodingError::Unknown(name.trim().to_owned())),
             };
-            if codings.len() >= MOST {
-                return Err(Undecodable::TooMany);
+            if codings.len() >= MAX_CODINGS {
+                return Err(CodingError::TooMany);
             }
             codings.push(coding);
         }
         Ok(Codings(codings))
     }
 
-    /// Whether the body was sent as it is.
+    /// Whether the body was sent without any coding.
     pub(super) fn is_none(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Most bytes that a body of at most `limit` may be sent in. A coding that makes a body longer adds little: a
-    /// few bytes to a block and to a member, which only members of less than 200 bytes would fill this with.
+    /// The most bytes in which a body of at most `limit` bytes may be sent. A coding that lengthens a body adds
+    /// a few bytes to each block and member; only members of less than 200 bytes would reach this bound. The
+    /// sum saturates, as it is only compared with lengths.
     pub(super) fn most_sent(&self, limit: usize) -> usize {
         match self.is_none() {
             true => limit,
-            false => limit.saturating_add(limit / 8).saturating_add(PIECE),
+            false => limit.saturating_add(limit / 8).saturating_add(CHUNK),
         }
     }
 
-    /// The body that was `sent`, and which is at most `limit` bytes long; it is for the reader to stop there.
-    /// What stands between two codings is bounded here.
+    /// Decodes the body that was `sent`. The caller stops at `limit` bytes; the intermediate results between
+    /// two codings are bounded here.
     ///
     /// # Errors
-    /// Only a decoder that cannot be made. What is wrong with the body comes of reading it.
+    /// A decoder could not be created. Errors in the body appear when it is read.
     pub(super) fn decoder(&self, sent: Vec<u8>, limit: usize) -> io::Result<Box<dyn BufRead>> {
         let mut body: Box<dyn BufRead> = Box::new(Cursor::new(sent));
         for (inner, coding) in self.0.iter().enumerate().rev() {
@@ -85,16 +87,16 @@ impl Codings {
                 }
             };
             let left = if inner == 0 { usize::MAX } else { self.most_sent(limit) };
-            body = Box::new(BufReader::with_capacity(PIECE, Bounded { inner: decoded, left }));
+            body = Box::new(BufReader::with_capacity(CHUNK, BoundedReader { inner: decoded, left }));
         }
         Ok(body)
     }
 
-    /// The first bytes of the body of which `sent` is the beginning, as far as they can be told.
+    /// The first bytes of the decoded body, as far as `sent`, its beginning, determines them.
     pub(super) fn beginning(&self, sent: Vec<u8>) -> Vec<u8> {
         let mut bytes = Vec::new();
-        if let Ok(body) = self.decoder(sent, PIECE) {
-            // The rest was not read, so that this may well end in an error.
+        if let Ok(body) = self.decoder(sent, CHUNK) {
+            // The input ends early, so an error is expected.
             let _ = body.take(1024).read_to_end(&mut bytes);
         }
         bytes
@@ -114,57 +116,57 @@ impl fmt::Display for Codings {
     }
 }
 
-/// Why a body cannot be decoded at all.
+/// Why a body cannot be decoded.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Undecodable {
-    /// Nobody asked for this one.
+pub(super) enum CodingError {
+    /// A coding that was not asked for.
     Unknown(String),
-    /// More than [`MOST`].
+    /// More than [`MAX_CODINGS`] codings.
     TooMany,
 }
 
-impl fmt::Display for Undecodable {
+impl fmt::Display for CodingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Undecodable::Unknown(name) => write!(
+            CodingError::Unknown(name) => write!(
                 f,
                 "sent in an encoding that was not asked for (Content-Encoding: {name}): the server, or the cache \
                  before it, must send {ACCEPTED} or the file as it is; then run again"
             ),
-            Undecodable::TooMany => {
-                write!(f, "sent in more than {MOST} codings on top of each other (Content-Encoding)")
+            CodingError::TooMany => {
+                write!(f, "sent in more than {MAX_CODINGS} codings on top of each other (Content-Encoding)")
             }
         }
     }
 }
 
-/// A window that holds a whole body of `limit` bytes, which is the largest that one has use for.
+/// The smallest window that holds a whole body of `limit` bytes; a larger one has no use.
 fn window(limit: usize) -> u32 {
-    limit.checked_next_power_of_two().map_or(WINDOW, usize::trailing_zeros).clamp(WINDOW, 27)
+    limit.checked_next_power_of_two().map_or(MIN_WINDOW_LOG, usize::trailing_zeros).clamp(MIN_WINDOW_LOG, 27)
 }
 
-/// A body between two codings that is longer than any that honest ones make.
+/// An intermediate result is longer than any that an honest server sends.
 #[derive(Debug)]
-pub(super) struct TooLong;
+pub(super) struct DecodedTooLong;
 
-impl fmt::Display for TooLong {
+impl fmt::Display for DecodedTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("it grows past any bound between two codings")
     }
 }
 
-impl std::error::Error for TooLong {}
+impl std::error::Error for DecodedTooLong {}
 
-/// Reads no more than so many bytes.
-struct Bounded<R> {
+/// Fails once more than `left` bytes were read.
+struct BoundedReader<R> {
     inner: R,
     left: usize,
 }
 
-impl<R: Read> Read for Bounded<R> {
+impl<R: Read> Read for BoundedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(count).ok_or_else(|| io::Error::other(TooLong))?;
+        self.left = self.left.checked_sub(count).ok_or_else(|| io::Error::other(DecodedTooLong))?;
         Ok(count)
     }
 }
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn how_codings_are_named() {
+    fn content_encoding_values_are_parsed() {
         use Coding::{Gzip, Zstd};
         for (values, expected) in [
             (&[][..], &[][..]),
@@ -211,10 +213,10 @@ mod tests {
             assert_eq!(Codings::read(values.iter().copied()), Ok(Codings(expected.to_vec())), "{values:?}");
         }
         for (value, name) in [("br", "br"), ("gzip, Deflate", "Deflate"), ("gzip;q=1", "gzip;q=1")] {
-            assert_eq!(Codings::read([value]), Err(Undecodable::Unknown(name.to_owned())));
+            assert_eq!(Codings::read([value]), Err(CodingError::Unknown(name.to_owned())));
         }
-        assert!(Codings::read(["gzip,".repeat(MOST).as_str()]).is_ok());
-        assert_eq!(Codings::read(["gzip,".repeat(MOST + 1).as_str()]), Err(Undecodable::TooMany));
+        assert!(Codings::read(["gzip,".repeat(MAX_CODINGS).as_str()]).is_ok());
+        assert_eq!(Codings::read(["gzip,".repeat(MAX_CODINGS + 1).as_str()]), Err(CodingError::TooMany));
     }
 
     #[test]
@@ -223,10 +225,10 @@ mod tests {
         let whole = parts.concat();
         assert_eq!(decode("gzip", parts.map(gzip).concat()).unwrap(), whole);
         assert_eq!(decode("zstd", parts.map(zstd).concat()).unwrap(), whole);
-        // A zstd frame that is to be passed over.
+        // A skippable zstd frame.
         let skipped = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"xyz"].concat();
         assert_eq!(decode("zstd", [zstd(b"a"), skipped, zstd(b"b")].concat()).unwrap(), b"ab");
-        // A member with everything that a header may have: extra field, name, comment, checksum of the header.
+        // A member with every optional header field: extra field, name, comment.
         let header = flate2::GzBuilder::new().extra(vec![1, 2, 3]).filename("a").comment("b");
         let mut encoder = header.write(Vec::new(), Compression::fast());
         encoder.write_all(b"two").unwrap();
@@ -234,17 +236,17 @@ mod tests {
     }
 
     #[test]
-    fn codings_are_taken_off_in_reverse_order() {
+    fn codings_are_decoded_in_reverse_order() {
         assert_eq!(decode("gzip, gzip", gzip(&gzip(b"body"))).unwrap(), b"body");
         assert_eq!(decode("gzip, zstd", zstd(&gzip(b"body"))).unwrap(), b"body");
         assert_eq!(decode("zstd, gzip", gzip(&zstd(b"body"))).unwrap(), b"body");
         assert!(decode("gzip, zstd", gzip(&zstd(b"body"))).is_err());
     }
 
-    /// Every way of cutting or changing a body of two members is an error, but for the cut between them, which
-    /// nothing in the body tells.
+    /// Every way to cut or change a body of two members is an error, except a cut between them, which nothing
+    /// in the body reveals.
     #[test]
-    fn a_part_is_never_taken_for_the_whole() {
+    fn a_truncated_body_is_an_error() {
         for (coding, encode) in [("gzip", gzip as fn(&[u8]) -> Vec<u8>), ("zstd", zstd)] {
             let first = encode(b"the first member, of some length");
             let sent = [first.clone(), encode(b"and the second, of some more length")].concat();
@@ -261,21 +263,24 @@ mod tests {
         for bit in 0..sent.len() * 8 {
             let mut flipped = sent.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            // Time, level and system of a header change nothing.
+            // A change of time, level or system in the header has no effect.
             assert!(decode("gzip", &flipped).map_or(true, |body| body == whole), "bit {bit}");
         }
     }
 
     #[test]
-    fn what_grows_between_two_codings_is_bounded() {
+    fn intermediate_results_are_bounded() {
         let codings = Codings::read(["gzip, gzip"]).unwrap();
         let mut decoder = codings.decoder(gzip(&vec![0; 64 << 20]), 1024).unwrap();
         let error = decoder.read_to_end(&mut Vec::new()).unwrap_err();
-        assert!(error.get_ref().is_some_and(|cause| !cause.is::<TooLong>()), "no gzip inside: {error}");
+        assert!(
+            error.get_ref().is_some_and(|cause| !cause.is::<DecodedTooLong>()),
+            "no gzip inside: {error}"
+        );
         let inside = vec![gzip(b""); 10_000].concat();
         let mut decoder = codings.decoder(gzip(&inside), 1024).unwrap();
         let error = decoder.read_to_end(&mut Vec::new()).unwrap_err();
-        assert!(error.get_ref().is_some_and(|cause| cause.is::<TooLong>()), "{error}");
+        assert!(error.get_ref().is_some_and(|cause| cause.is::<DecodedTooLong>()), "{error}");
     }
 
     #[test]
@@ -290,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_of_a_body_is_told_from_the_beginning_of_what_was_sent() {
+    fn the_beginning_of_a_partial_body_is_decoded() {
         let page = [b"<html>", &fastrand_bytes()[..]].concat();
         let sent = gzip(&page);
         let codings = Codings::read(["gzip"]).unwrap();

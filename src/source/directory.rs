@@ -1,15 +1,15 @@
 //! A tiled log in a directory, such as a backup or a log on the same machine.
 //!
-//! The files may be anybody's: what is no regular file is refused without waiting on it, and no
-//! more than the limit is read. Symbolic links are followed; the directory is the user's choice. What is
-//! missing is looked for again a moment later: the directory may be being copied. While it changes, nothing in it is
-//! missing for certain.
+//! The files are untrusted: anything that is not a regular file is refused without waiting on it, and no more
+//! than the limit is read. Symbolic links are followed, because the user chose the directory. A missing file is
+//! looked for again a moment later, because the directory may be being copied. While the directory changes, no
+//! file counts as missing.
 
-use super::changes::Changes;
-use super::lack::{Lack, lack_of};
-use super::moment::Moments;
+use super::changes::ChangeDetector;
+use super::exhaustion::{ResourceExhaustion, exhaustion_of};
 use super::options::HttpOptions;
-use super::tiled::{Fetcher, Found, Wanted};
+use super::recheck::Rechecks;
+use super::tiled::{FetchedFile, Fetcher, FileRequest};
 use super::user_file::open_regular;
 use super::{FetchError, OpenError};
 use crate::core::text::{escape, without_userinfo};
@@ -17,32 +17,38 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-/// Where the number of cores is not known. Reading is cheap next to what is done with what was read,
-/// so more readers than cores only wait for each other.
+/// The parallelism if the number of cores is unknown. Reading is cheap compared with checking, so more readers
+/// than cores would only wait for each other.
 const PARALLELISM: usize = 4;
 
 /// The files below one directory.
 pub struct Directory {
     root: PathBuf,
-    moments: Moments,
-    changes: Changes,
-    lack: Lack,
+    rechecks: Rechecks,
+    changes: ChangeDetector,
+    exhaustion: ResourceExhaustion,
 }
 
 impl Directory {
-    /// The directory at `root`, looked for only when something is fetched: a directory that comes
-    /// back (a mount, a sync) is then "could not tell" and not wrong usage. Of the options, those count that say
-    /// how often and how soon a missing file is looked for again.
+    /// The directory at `root`. It is looked for only when something is fetched, so that a directory that is
+    /// temporarily absent (a mount, a sync) means "could not tell" and not wrong usage. Only the options that
+    /// say how often and how soon to look again for a missing file apply.
     pub fn new(root: impl Into<PathBuf>, options: &HttpOptions) -> Directory {
         let root = root.into();
-        let changes = Changes::new(root.clone(), options.stop.clone());
-        Directory { root, moments: Moments::new(options), changes, lack: Lack::default() }
+        let changes = ChangeDetector::new(root.clone(), options.stop.clone());
+        Directory {
+            root,
+            rechecks: Rechecks::new(options),
+            changes,
+            exhaustion: ResourceExhaustion::default(),
+        }
     }
 
-    /// The same, where `pass` lets the moment pass before something is looked at again; `false` where the run is to end.
+    /// The same with another way to wait before a file is looked for again. `wait` returns `false` if the run
+    /// is to end.
     #[must_use]
-    pub fn passing(self, pass: impl Fn() -> bool + Send + Sync + 'static) -> Directory {
-        Directory { moments: self.moments.passing(Box::new(pass)), ..self }
+    pub fn with_wait(self, wait: impl Fn() -> bool + Send + Sync + 'static) -> Directory {
+        Directory { rechecks: self.rechecks.with_wait(Box::new(wait)), ..self }
     }
 
     /// The directory of a `file://` URL (RFC 8089: percent-encoded, host empty or `localhost`).
@@ -57,7 +63,7 @@ impl Directory {
             .map_err(|()| OpenError::url(text, "a file URL names this host or none, as in file:///srv/log"))
     }
 
-    /// `NotFound`, unless there is no log at all: an unmounted disk must not read as a gap.
+    /// `NotFound`, unless the directory itself is missing: an unmounted disk is not a gap.
     fn missing(&self, path: &Path) -> FetchError {
         match std::fs::metadata(&self.root) {
             Ok(metadata) if metadata.is_dir() => {
@@ -70,8 +76,8 @@ impl Directory {
         }
     }
 
-    /// What is there at the last look; nothing else is missing for certain.
-    fn find(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+    /// Looks for the file as often as the options say. Only then is a required file missing.
+    fn find(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
         let first = wanted.paths.first().map_or_else(|| self.root.clone(), |path| self.root.join(path));
         if !wanted.required {
             return self.look(wanted)?.ok_or_else(|| self.missing(&first));
@@ -83,17 +89,17 @@ impl Directory {
             }
             Ok(found)
         };
-        match self.moments.find(&first.display().to_string(), look)? {
+        match self.rechecks.find(&first.display().to_string(), look)? {
             Some(found) => Ok(found),
             None => self.changes.confirm().and_then(|()| Err(self.missing(&first))),
         }
     }
 
-    /// One look at each path; `None` where none is there.
-    fn look(&self, wanted: &Wanted<'_>) -> Result<Option<Found>, FetchError> {
+    /// Looks once at each path; `None` if none exists.
+    fn look(&self, wanted: &FileRequest<'_>) -> Result<Option<FetchedFile>, FetchError> {
         for (place, path) in wanted.paths.iter().enumerate() {
             match self.read(&self.root.join(path), wanted.limit) {
-                Ok(bytes) => return Ok(Some(Found { place, bytes })),
+                Ok(bytes) => return Ok(Some(FetchedFile { place, bytes })),
                 Err(FetchError::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -110,9 +116,9 @@ impl Directory {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Err(self.missing(path))
             }
-            Err(error) => Err(match lack_of(&error) {
+            Err(error) => Err(match exhaustion_of(&error) {
                 Some(what) => {
-                    self.lack.note(what.clone());
+                    self.exhaustion.record(what.clone());
                     FetchError::unavailable(&name, &what)
                 }
                 None => FetchError::unavailable(&name, &error.to_string()),
@@ -122,8 +128,8 @@ impl Directory {
 }
 
 impl Fetcher for Directory {
-    fn lacked(&self) -> Option<String> {
-        self.lack.noted()
+    fn resource_exhaustion(&self) -> Option<String> {
+        self.exhaustion.recorded()
     }
 
     fn location(&self) -> String {
@@ -134,8 +140,9 @@ impl Fetcher for Directory {
         std::thread::available_parallelism().map_or(PARALLELISM, usize::from)
     }
 
-    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
-        let too_large = |found: &Result<Found, FetchError>| matches!(found, Err(FetchError::TooLarge { .. }));
+    fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
+        let too_large =
+            |found: &Result<FetchedFile, FetchError>| matches!(found, Err(FetchError::TooLarge { .. }));
         let first = self.find(wanted);
         if !too_large(&first) {
             return first;
@@ -150,19 +157,19 @@ impl Fetcher for Directory {
 
     fn settle(&self) -> Result<(), FetchError> {
         self.changes.suspect()?;
-        self.moments.settle(&self.root.display().to_string())
+        self.rechecks.settle(&self.root.display().to_string())
     }
 
     fn confirm(&self) -> Result<(), FetchError> {
         self.changes.confirm()
     }
 
-    fn look_anew(&self, forgiving: bool) {
-        self.changes.look_anew(forgiving);
+    fn start_run(&self, tolerate_changes: bool) {
+        self.changes.start_run(tolerate_changes);
     }
 
-    fn has_forgiven(&self) -> bool {
-        self.changes.were_forgiven()
+    fn tolerated_change(&self) -> bool {
+        self.changes.tolerated_change()
     }
 }
 
@@ -180,7 +187,8 @@ fn read_regular(path: &Path, limit: usize) -> io::Result<Content> {
 }
 
 fn read_bounded(file: File, limit: usize) -> io::Result<Content> {
-    // The length only sizes the buffer; the file may grow while it is read.
+    // The length only sizes the buffer, because the file may grow while it is read. The sums saturate: both are
+    // above `limit` then, and the file is too large.
     let expected = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
     if expected > limit {
         return Ok(Content::TooLarge);
@@ -206,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_is_there() {
+    fn existing_files_are_read() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("tile/entries/000.p")).unwrap();
         fs::write(dir.path().join("checkpoint"), "head").unwrap();
@@ -218,7 +226,7 @@ mod tests {
         fs::write(dir.path().join("tile/entries/000"), b"\0\x01a\0\x01b").unwrap();
         fs::remove_dir_all(dir.path().join("tile/entries/000.p")).unwrap();
         assert_eq!(log.bundle(0, 1).unwrap(), b"\0\x01a");
-        // A file where a directory should be is a missing tile as well.
+        // A file in the place of a directory is a missing tile as well.
         fs::write(dir.path().join("tile/0"), "").unwrap();
         assert!(matches!(log.tile(0, 0, 5), Err(FetchError::NotFound { .. })));
     }
@@ -228,7 +236,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("checkpoint"), vec![b'a'; MAX_CHECKPOINT]).unwrap();
         fs::write(dir.path().join("sth"), vec![b'a'; MAX_STH + 1]).unwrap();
-        // Sparse: a terabyte that must not be read.
+        // A sparse file of a terabyte that must not be read.
         fs::create_dir_all(dir.path().join("tile/entries")).unwrap();
         File::create(dir.path().join("tile/entries/000")).unwrap().set_len(1 << 40).unwrap();
         let log = log(dir.path());
@@ -238,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn no_directory_is_no_gap() {
+    fn a_missing_directory_is_not_a_gap() {
         let dir = tempfile::tempdir().unwrap();
         let log = log(&dir.path().join("unmounted"));
         for error in [log.checkpoint().unwrap_err(), log.sth().unwrap_err(), log.tile(0, 0, 1).unwrap_err()] {
@@ -251,7 +259,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_no_regular_file_is_refused_at_once() {
+    fn special_files_are_refused_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let fifo = dir.path().join("checkpoint");
         assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -264,18 +272,18 @@ mod tests {
         assert!(matches!(log.bundle(0, 256), Err(FetchError::Refused { .. })));
     }
 
-    /// What a copy does between two looks.
+    /// A directory that `copy` writes to between two looks.
     fn copied_meanwhile(root: &Path, copy: impl Fn(&Path) + Send + Sync + 'static) -> Tiled<Directory> {
         let to = root.to_owned();
         let pass = move || {
             copy(&to);
             true
         };
-        Tiled::new(Directory::new(root, &HttpOptions::default()).passing(pass))
+        Tiled::new(Directory::new(root, &HttpOptions::default()).with_wait(pass))
     }
 
     #[test]
-    fn what_a_copy_brings_between_two_looks_is_there() {
+    fn files_that_a_copy_adds_are_found() {
         let dir = tempfile::tempdir().unwrap();
         let log = copied_meanwhile(dir.path(), |to| {
             fs::create_dir_all(to.join("tile/entries/001.p")).unwrap();
@@ -292,15 +300,15 @@ mod tests {
         assert_eq!(log.tile(0, 0, 1).unwrap(), [7; 32], "cut out of the full one");
         fs::remove_file(dir.path().join("checkpoint")).unwrap();
         assert_eq!(log.checkpoint().unwrap(), b"head");
-        // What the log need not have is not waited for.
+        // Optional files are not waited for.
         let log = copied_meanwhile(dir.path(), |_| panic!("waited for the sth"));
         assert_eq!(log.sth(), Ok(None));
         assert_eq!(log.reveal("a-1"), Ok(None));
     }
 
-    /// A directory that goes away between two looks, as when a disk is unmounted, has no gap.
+    /// A directory that disappears between two looks, as when a disk is unmounted, has no gap.
     #[test]
-    fn a_directory_that_goes_away_meanwhile_is_no_gap() {
+    fn a_directory_that_disappears_is_not_a_gap() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("log");
         fs::create_dir(&root).unwrap();

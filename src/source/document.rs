@@ -1,16 +1,16 @@
-//! One document at a URL of its own, such as the heads that another auditor exports. Fetched as a
-//! log is, and as little believed.
+//! One document at a URL, such as the heads that another auditor exports. It is fetched as a log is, and
+//! trusted no more.
 
 use super::http::Http;
 use super::options::HttpOptions;
-use super::tiled::{Fetcher as _, Wanted};
+use super::tiled::{Fetcher as _, FileRequest};
 use super::{FetchError, OpenError, plain_url};
 use reqwest::Url;
 
 /// A document over HTTP(S), not fetched yet.
 pub struct Document {
     http: Http,
-    /// The query with its `?`, which may be what opens the document, and is therefore never shown.
+    /// The query with its `?`. It may hold the secret that grants access, so it is never shown.
     query: String,
 }
 
@@ -25,50 +25,50 @@ impl Document {
             return Err(OpenError::Scheme { scheme: base.scheme().to_owned() });
         }
         let query = base.query().map(|query| format!("?{query}")).unwrap_or_default();
-        // A server that sends them back must not have them in our messages: as they stand there, and decoded.
+        // A server may send parts of the query back: hide them in messages, both as written and decoded.
         let mut parts: Vec<String> =
             query.trim_start_matches('?').split(['&', '=']).map(str::to_owned).collect();
         parts.extend(base.query_pairs().map(|(_, value)| value.into_owned()));
         parts.extend(base.query().map(str::to_owned));
         base.set_query(None);
         base.set_fragment(None);
-        Ok(Document { http: Http::at(base, options)?.not_showing(parts), query })
+        Ok(Document { http: Http::at(base, options)?.with_hidden(parts), query })
     }
 
-    /// All its bytes, which are at most `limit`. Nothing is said about what they are, except that
-    /// an HTML page is refused.
+    /// Fetches the whole document, at most `limit` bytes. Its content is not checked, except that an HTML page
+    /// is refused.
     ///
     /// # Errors
-    /// [`FetchError`], with the URL less its query.
+    /// [`FetchError`], which shows the URL without its query.
     pub fn fetch(&self, limit: usize) -> Result<Vec<u8>, FetchError> {
         self.fetch_query(&self.query, limit)
     }
 
-    /// The same with one more parameter in the query, which must need no encoding.
+    /// The same with one more query parameter, which must not need encoding.
     pub(super) fn fetch_with(&self, parameter: &str, limit: usize) -> Result<Vec<u8>, FetchError> {
         let mark = if self.query.is_empty() { '?' } else { '&' };
         self.fetch_query(&format!("{}{mark}{parameter}", self.query), limit)
     }
 
-    /// What this machine had run out of, where it could not be asked for.
-    pub fn lacked(&self) -> Option<String> {
-        self.http.lacked()
+    /// The resource that this machine had run out of when the document could not be fetched.
+    pub fn resource_exhaustion(&self) -> Option<String> {
+        self.http.resource_exhaustion()
     }
 
-    /// Where it is, less its query.
+    /// The URL without its query.
     pub(super) fn location(&self) -> String {
         self.http.location()
     }
 
     fn fetch_query(&self, query: &str, limit: usize) -> Result<Vec<u8>, FetchError> {
-        let wanted = Wanted { paths: &[query.to_owned()], limit, required: true };
+        let wanted = FileRequest { paths: &[query.to_owned()], limit, required: true };
         let answer = self.http.fetch(&wanted).map(|found| found.bytes);
         answer.map_err(|error| error.about(self.http.location()))
     }
 }
 
-/// Whether two URLs are of the same scheme, host and port; never for what is no HTTP URL. An `api+` before
-/// them, as in `--log`, makes no difference.
+/// Whether two URLs have the same scheme, host and port. False for anything that is not an HTTP URL. An `api+`
+/// prefix, as in `--log`, makes no difference.
 pub fn same_origin(a: &str, b: &str) -> bool {
     let [a, b] = [a, b].map(plain_url);
     match (Url::parse(a), Url::parse(b)) {
@@ -77,7 +77,7 @@ pub fn same_origin(a: &str, b: &str) -> bool {
     }
 }
 
-/// Host and port of a URL, as they may be shown; `None` where it has none.
+/// Host and port of a URL, without secrets; `None` if it has no host.
 pub fn host_of(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
     let host = url.host_str().filter(|host| !host.is_empty())?;
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_opens_a_document_is_not_shown() {
+    fn the_query_is_not_shown() {
         let url = "https://u:s3cret@other.example/heads.jsonl?sig=s3cret#s3cret";
         let document = Document::new(url, &HttpOptions::default()).map_err(|e| e.to_string()).unwrap();
         assert_eq!(document.http.location(), "https://other.example/heads.jsonl");
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_sends_back_what_opens_it_has_it_not_shown() {
+    fn a_query_that_a_server_repeats_is_hidden() {
         use std::io::{Read as _, Write as _};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();

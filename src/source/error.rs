@@ -1,69 +1,68 @@
-//! What can go wrong in asking a log, kept apart by what it allows the auditor to say.
+//! Errors of fetching, separated by what they allow the auditor to conclude.
 
 use crate::core::text::escape;
 use std::fmt;
 
-/// Why something was not fetched. `what` is the URL or path that was asked for, escaped and without
-/// credentials; `cause` is escaped too.
+/// Why something was not fetched. `what` is the requested URL or path, escaped and without credentials; `cause`
+/// is escaped too.
 ///
 /// [`NotFound`](Self::NotFound), [`TooLarge`](Self::TooLarge), [`Lacking`](Self::Lacking),
-/// [`Excess`](Self::Excess) and [`Malformed`](Self::Malformed) say something about the log: no honest
-/// one answers so. The other three mean "could not tell".
+/// [`Excess`](Self::Excess) and [`Malformed`](Self::Malformed) say something about the log: an honest log never
+/// answers so. The other variants mean "could not tell".
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FetchError {
-    /// Definitely not there: no such file, or 404 or 410 also when asked again; or 403 for a file that a log need
-    /// not have.
+    /// Definitely not there: no such file, or 404 or 410 on every attempt; or 403 for an optional file.
     NotFound {
         /// What was asked for.
         what: String,
     },
-    /// Longer than anything of its kind may be. No more than the limit and one byte was kept.
+    /// Longer than any honest answer of its kind. At most the limit and one byte were kept.
     TooLarge {
         /// What was asked for.
         what: String,
         /// The limit in bytes.
         limit: usize,
     },
-    /// An answer with less than was asked for, also when asked again: fewer entries than a signed head
-    /// commits to, or those of another place.
+    /// An answer with less than was requested, on every attempt: fewer entries than a signed head commits to,
+    /// or entries of another position.
     Lacking {
         /// What was asked for.
         what: String,
         /// What the answer was.
         cause: String,
     },
-    /// An answer with more than was asked for, also when asked again.
+    /// An answer with more than was requested, on every attempt.
     Excess {
         /// What was asked for.
         what: String,
         /// What the answer was.
         cause: String,
     },
-    /// An answer that is not of the form that it must have, also when asked again.
+    /// An answer that is not in the required format, on every attempt.
     Malformed {
         /// What was asked for.
         what: String,
         /// What is wrong with it.
         cause: String,
     },
-    /// No full answer, also when asked again: time-out, connection, TLS or DNS error, 429, 5xx, a
-    /// body cut short or not in its coding; for a directory, an input or output error, or no such directory.
+    /// No complete answer on any attempt: a time-out, a connection, TLS or DNS error, 429, 5xx, a body that was
+    /// cut short or cannot be decoded; for a directory, an I/O error, or no such directory.
     Unavailable {
         /// What was asked for.
         what: String,
         /// Why there was no answer.
         cause: String,
     },
-    /// The answer that the question is wrong: 400, 416 or 422. As every question here is a good one, it may be what a server
-    /// says of what it does not have; or we are not understood, and could not tell.
+    /// The server rejects the request: 400, 416 or 422. All our requests are valid, so a server may answer this
+    /// for what it does not have; or it does not understand us, and we could not tell.
     Rejected {
         /// What was asked for.
         what: String,
         /// What the answer was.
         cause: String,
     },
-    /// An answer, but not with what was asked for: 401, 403 and other 4xx, a redirect that is not
-    /// followed, an HTML page, a coding that was not asked for; for a directory, something that is no regular file.
+    /// An answer, but not the requested content: 401, 403 and other 4xx, a redirect that is not followed, an
+    /// HTML page, a coding that was not asked for; for a directory, something that is not a regular file.
     Refused {
         /// What was asked for.
         what: String,
@@ -73,7 +72,7 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// The same error of another name for what was asked for, which must be escaped.
+    /// The same error with another name for what was requested. The name must be escaped.
     pub(crate) fn about(mut self, name: String) -> FetchError {
         match &mut self {
             FetchError::NotFound { what }
@@ -88,8 +87,8 @@ impl FetchError {
         self
     }
 
-    /// What went wrong in fetching somebody's heads, in words for whoever named them: the log is not meant.
-    pub fn of_heads(&self) -> String {
+    /// A message about fetching the heads of a peer: it does not speak of the log.
+    pub fn describe_for_heads(&self) -> String {
         match self {
             FetchError::NotFound { what } => format!("{what}: not there; ask whoever exports the heads"),
             FetchError::TooLarge { what, limit } => {
@@ -175,43 +174,45 @@ impl fmt::Display for FetchError {
 
 impl std::error::Error for FetchError {}
 
-/// Why a `--log` cannot be used at all: wrong usage, nothing was asked of any log.
+/// Why a `--log` cannot be used: wrong usage, no request was made.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum OpenError {
     /// Nothing was given.
     Empty,
-    /// The JSON API was asked for, of something that is no `http://` or `https://` URL.
+    /// The JSON API was requested for something that is not an `http://` or `https://` URL.
     NoApi {
         /// What was given, escaped, without credentials.
         location: String,
     },
-    /// No directory, and meant as a URL, as it seems: a host without a scheme, a blank or a quotation mark before one.
+    /// Not a directory, and probably meant as a URL: a host without a scheme, or a blank or quotation mark
+    /// before it.
     NoScheme {
         /// What was given, escaped, without credentials, query and fragment.
         location: String,
     },
-    /// Another scheme.
+    /// An unsupported scheme.
     Scheme {
         /// The scheme, without `://`.
         scheme: String,
     },
-    /// A URL that is malformed, or of a shape that no log prefix has.
+    /// A URL that is malformed, or that cannot be a log prefix.
     Url {
         /// The URL, escaped, without credentials, query and fragment.
         url: String,
         /// What is wrong with it.
         cause: String,
     },
-    /// Secrets that were given, and cannot be sent there.
+    /// Secrets that cannot be sent to this URL.
     Secrets {
         /// The URL, escaped, without credentials, query and fragment.
         url: String,
         /// Why.
         cause: String,
     },
-    /// A variable of the environment that names no proxy, and would be in force for this URL.
+    /// An environment variable that applies to this URL and does not name a proxy.
     Proxy {
-        /// Which, and why, without its value. Begins with the variable: nothing else that was given is at fault.
+        /// Which variable, and why, without its value. Begins with the name of the variable, as no other input
+        /// is at fault.
         cause: String,
     },
     /// The HTTP client could not be set up.
@@ -219,7 +220,8 @@ pub enum OpenError {
         /// Why.
         cause: String,
     },
-    /// The same for want of something that this machine should have, such as descriptors or threads: no wrong usage.
+    /// The HTTP client could not be set up because this machine lacks a resource, such as descriptors or
+    /// threads. Not wrong usage.
     Local {
         /// What.
         cause: String,
@@ -227,13 +229,13 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// Whether this machine is at fault, and not what was given.
+    /// Whether this machine is at fault, and not the input.
     pub fn is_local(&self) -> bool {
         matches!(self, OpenError::Local { .. })
     }
 
     pub(crate) fn no_api(location: &str) -> OpenError {
-        // Whatever it is, a password in it stays unsaid.
+        // The text may hold a password, which must not be shown.
         let shown = location.rsplit_once('@').map_or(location, |(_, rest)| rest);
         OpenError::NoApi { location: escape(shown) }
     }
@@ -243,16 +245,16 @@ impl OpenError {
         OpenError::NoScheme { location: escape(shown.split(['?', '#']).next().unwrap_or_default()) }
     }
 
-    /// For a URL that parsed and whose credentials were taken out.
+    /// For a parsed URL without its credentials.
     pub(crate) fn secrets(url: &str, cause: &str) -> OpenError {
         let url = url.split(['?', '#']).next().unwrap_or_default();
         OpenError::Secrets { url: escape(url), cause: escape(cause) }
     }
 
-    /// For a URL as the user wrote it, which may hold a password in any place, as it may not parse.
+    /// For a URL as the user wrote it. It may not parse, and may hold a password anywhere.
     pub(crate) fn url(text: &str, cause: &str) -> OpenError {
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-        // The last '@', not the first: a password may hold '/', '?' and '@' where nobody escaped them.
+        // The last '@', not the first: an unescaped password may contain '/', '?' and '@'.
         let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
         let rest = rest.split(['?', '#']).next().unwrap_or_default();
         OpenError::Url { url: escape(&format!("{scheme}://{rest}")), cause: escape(cause) }

@@ -1,24 +1,24 @@
-//! A log over HTTP(S), read as from a server that is slow, broken or hostile.
+//! A log over HTTP(S). The server may be slow, broken or hostile.
 //!
-//! Bounded in bytes (as sent and as decoded), time, rate and redirects. TLS says whom we talk to; it
-//! proves nothing about the log, whose signature on its heads does.
+//! Every fetch is bounded in bytes (as sent and as decoded), time, rate and redirects. TLS identifies the
+//! server; it proves nothing about the log, whose signature on its heads does.
 
-use super::answer::{check, header, is_redirect, page, page_type};
 use super::auth::is_loopback;
-use super::body::{Gate, drain};
+use super::body::{LargeBodyLimit, drain};
 use super::certificate;
 use super::client::{Background, parallelism};
 use super::coding::ACCEPTED;
-use super::lack::{Lack, lack_in, lack_in_connecting};
+use super::exhaustion::{ResourceExhaustion, exhaustion_in, exhaustion_in_connecting};
+use super::failure::FetchFailure;
 use super::limiter::Limiter;
-use super::miss::Miss;
 use super::options::HttpOptions;
-use super::places::{Place, Places};
+use super::pool::{ConnectionPool, ConnectionSlot};
 use super::proxy::{Proxy, direct_only, proxy_for};
-use super::requests::Outcome;
-use super::retry::{Next, RetryBudget, Timer};
+use super::requests::RequestOutcome;
+use super::response::{check, header, is_redirect, page, page_type};
+use super::retry::{RetryBudget, RetryDecision, Timer};
 use super::secrets::Secrets;
-use super::tiled::{Fetcher, Found, Wanted};
+use super::tiled::{FetchedFile, Fetcher, FileRequest};
 use super::{FetchError, Lag, OpenError};
 use crate::core::text::escape;
 use reqwest::header::{ACCEPT_ENCODING, LOCATION};
@@ -28,14 +28,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-/// Same-origin redirects followed for one file: one to move the log, one to tidy the path, one more.
+/// Same-origin redirects followed for one file: one for a moved log, one for path normalisation, one spare.
 const MAX_REDIRECTS: usize = 3;
 
 /// The files below one URL.
 ///
 /// Its fetches block, and must not be called on a thread that runs asynchronous tasks.
 pub struct Http {
-    places: Places,
+    pool: ConnectionPool,
     /// Ends with a slash; without credentials, so that no message can show them.
     base: Url,
     credentials: Option<(String, Option<String>)>,
@@ -43,18 +43,18 @@ pub struct Http {
     options: HttpOptions,
     deadline: Option<Timer>,
     limiter: Limiter,
-    gate: Gate,
-    /// Something was served.
+    large_bodies: LargeBodyLimit,
+    /// Whether the server has served something.
     served: AtomicBool,
-    /// What a server may know and must not get printed or stored by sending it back.
+    /// Secrets that the server knows, and that must not be printed or stored if it sends them back.
     secrets: Secrets,
-    lack: Lack,
+    exhaustion: ResourceExhaustion,
     handle: Handle,
     _background: Background,
 }
 
 impl Http {
-    /// The log below the `http://` or `https://` URL `text`. Connects to nothing yet.
+    /// The log below the `http://` or `https://` URL `text`. Does not connect yet.
     ///
     /// # Errors
     /// [`OpenError`], which is wrong usage.
@@ -70,35 +70,35 @@ impl Http {
         Http::at(base, options)
     }
 
-    /// What is below `base`, whose end counts as it is.
+    /// The files below `base`, to which no slash is added.
     pub(super) fn at(mut base: Url, options: &HttpOptions) -> Result<Http, OpenError> {
         let credentials = take_credentials(&mut base);
         check_secrets(&base, credentials.is_some(), options)?;
-        // In the clear to this machine, a password must not make a detour over a proxy either.
+        // Over plain http to this machine, a password must not go through a proxy either.
         let direct = credentials.is_some() && base.scheme() == "http";
         let options = &if direct { direct_only(&base, options)? } else { options.clone() };
         let (background, handle) = Background::start()?;
         let proxy = proxy_for(&base, options)?;
         Ok(Http {
-            places: Places::new(&base, options)?,
+            pool: ConnectionPool::new(&base, options)?,
             secrets: secrets(credentials.as_ref(), proxy.as_ref(), options),
             proxy,
             base,
             deadline: options.deadline.map(Timer::new),
             limiter: Limiter::new(options.max_rps),
-            gate: Gate::new(),
+            large_bodies: LargeBodyLimit::new(),
             served: AtomicBool::new(false),
             credentials,
             options: options.clone(),
-            lack: Lack::default(),
+            exhaustion: ResourceExhaustion::default(),
             handle,
             _background: background,
         })
     }
 
-    /// With texts that are shown nowhere, unless they are too short for that. An answer may well contain them: one
-    /// may be the log's name.
-    pub(super) fn not_showing(mut self, texts: impl IntoIterator<Item = String>) -> Http {
+    /// Hides these texts in messages, unless they are too short. An answer may contain them: one may be the
+    /// log's name.
+    pub(super) fn with_hidden(mut self, texts: impl IntoIterator<Item = String>) -> Http {
         texts.into_iter().for_each(|text| self.secrets.add_unshown(&text));
         self
     }
@@ -107,60 +107,63 @@ impl Http {
         format!("{}{path}", self.base)
     }
 
-    /// Each path once, until one is there. A definite "no" goes on to the next path also where it
-    /// is no 404, because some object stores say 403 for what is missing, and some sites an HTML
-    /// page; but that "no" is then what is reported, as it is no proof of absence.
-    async fn round(
+    /// Tries each path once, until one exists. Any definite refusal leads to the next path, because some object
+    /// stores answer 403 and some sites an HTML page for a missing file. A refusal other than 404 is then what
+    /// is reported, because it does not prove absence.
+    async fn try_paths(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &FileRequest<'_>,
         budget: &mut RetryBudget<'_>,
-    ) -> Result<Found, (String, Miss)> {
-        let mut first_miss: Option<(String, Miss)> = None;
+    ) -> Result<FetchedFile, (String, FetchFailure)> {
+        let mut first_miss: Option<(String, FetchFailure)> = None;
         for (place, path) in wanted.paths.iter().enumerate() {
             let url = self.url(path);
             let answer = self.ask(&url, wanted, budget).await;
-            // Before the answer is counted: whoever has heard of it may rely on the pause.
+            // Before the answer is counted, so that an observer of the counter can rely on the pause.
             self.pause_all(answer.as_ref().err(), budget);
-            let outcome = answer.as_ref().map_or_else(Miss::outcome, |_| Some(Outcome::Ok));
+            let outcome = answer.as_ref().map_or_else(FetchFailure::outcome, |_| Some(RequestOutcome::Ok));
             outcome.into_iter().for_each(|outcome| self.options.requests.count(outcome));
             match answer {
-                Ok(bytes) => return Ok(Found { place, bytes }),
+                Ok(bytes) => return Ok(FetchedFile { place, bytes }),
                 Err(
-                    miss @ (Miss::Failed { .. } | Miss::Lacking(_) | Miss::Untrusted(..) | Miss::Over(_)),
+                    miss @ (FetchFailure::Failed { .. }
+                    | FetchFailure::ResourceExhausted(_)
+                    | FetchFailure::Untrusted(..)
+                    | FetchFailure::RunEnded(_)),
                 ) => {
                     return Err((url, miss));
                 }
                 Err(miss) => match &first_miss {
                     None => first_miss = Some((url, miss)),
-                    Some((_, Miss::Absent)) if !matches!(miss, Miss::Absent) => {
+                    Some((_, FetchFailure::Absent)) if !matches!(miss, FetchFailure::Absent) => {
                         first_miss = Some((url, miss))
                     }
                     Some(_) => {}
                 },
             }
         }
-        Err(first_miss.unwrap_or_else(|| (self.base.to_string(), Miss::Absent)))
+        Err(first_miss.unwrap_or_else(|| (self.base.to_string(), FetchFailure::Absent)))
     }
 
-    /// One attempt at one file: its redirects, its headers, its body.
+    /// One attempt to fetch one file: redirects, headers, body.
     async fn ask(
         &self,
         url: &str,
-        wanted: &Wanted<'_>,
+        wanted: &FileRequest<'_>,
         budget: &mut RetryBudget<'_>,
-    ) -> Result<Vec<u8>, Miss> {
-        let mut url = Url::parse(url).map_err(|error| Miss::Refused(error.to_string()))?;
+    ) -> Result<Vec<u8>, FetchFailure> {
+        let mut url = Url::parse(url).map_err(|error| FetchFailure::Refused(error.to_string()))?;
         budget.begin_attempt()?;
-        let place = budget.off_the_clock(self.places.take()).await?;
+        let place = budget.off_the_clock(self.pool.acquire()).await?;
         for _ in 0..=MAX_REDIRECTS {
-            budget.off_the_clock(self.limiter.turn()).await?;
+            budget.off_the_clock(self.limiter.acquire()).await?;
             let response = budget.within_attempt(self.send(&url, &place)).await??;
-            place.answered(response.version());
+            place.record_version(response.version());
             let target = match is_redirect(response.status()) {
                 true => self.redirected(&url, &response),
                 false => match (check(&response, wanted.required), page_type(&response)) {
                     (Ok(codings), None) => {
-                        return self.gate.read(response, &codings, wanted.limit, budget).await;
+                        return self.large_bodies.read(response, &codings, wanted.limit, budget).await;
                     }
                     (Ok(codings), Some(kind)) => {
                         let began = budget.within_attempt(drain(response)).await.unwrap_or_default();
@@ -169,47 +172,49 @@ impl Http {
                     (Err(miss), _) => Err(miss),
                 },
             };
-            // Expired or not, what was in it changes nothing any more.
+            // Its content no longer matters, even if the time expired.
             let _ = budget.within_attempt(drain(response)).await;
             url = target?;
         }
-        Err(Miss::Refused(format!("more than {MAX_REDIRECTS} redirects")))
+        Err(FetchFailure::Refused(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
-    /// Only ever to the origin of `base`, which is what the secrets are for.
-    async fn send(&self, url: &Url, place: &Place<'_>) -> Result<Response, Miss> {
+    /// Sends only to the origin of `base`, for which the secrets are.
+    async fn send(&self, url: &Url, place: &ConnectionSlot<'_>) -> Result<Response, FetchFailure> {
         let request = place.client().get(self.with_credentials(url)).headers(self.options.headers.expose());
         let request = request.header(ACCEPT_ENCODING, ACCEPTED);
-        // On the thread of the connections, after what it still has to do: there the connection of
-        // the answer before this becomes free, and is used again instead of a new one. Dropping
-        // the set gives the request up.
+        // Runs on the connection thread after its pending work, so that the connection of the previous answer
+        // is free and is reused. Dropping the set cancels the request.
         let mut sending = JoinSet::new();
         sending.spawn(request.send());
         match sending.join_next().await {
             Some(Ok(Ok(response))) => Ok(response),
             Some(Ok(Err(error))) => {
                 let error = error.without_url();
-                let lack = if error.is_connect() { lack_in_connecting(&error) } else { lack_in(&error) };
-                if let Some(what) = lack {
-                    return Err(Miss::Lacking(what));
+                let exhaustion =
+                    if error.is_connect() { exhaustion_in_connecting(&error) } else { exhaustion_in(&error) };
+                if let Some(what) = exhaustion {
+                    return Err(FetchFailure::ResourceExhausted(what));
                 }
                 let advice = certificate::advice(&error, self.options.ca_file.is_some());
                 Err(match advice {
-                    Some(advice) => Miss::Untrusted(describe(&error), advice),
-                    None => Miss::failed(describe(&error)),
+                    Some(advice) => FetchFailure::Untrusted(describe(&error), advice),
+                    None => FetchFailure::failed(describe(&error)),
                 })
             }
-            Some(Err(_)) | None => Err(Miss::failed("the HTTP client gave up: a bug, please report it")),
+            Some(Err(_)) | None => {
+                Err(FetchFailure::failed("the HTTP client gave up: a bug, please report it"))
+            }
         }
     }
 
-    async fn fetch_in_time(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+    async fn fetch_in_time(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
         let mut budget = RetryBudget::new(&self.options, self.deadline);
         if self.served.load(Relaxed) {
             budget = budget.with_known_server();
         }
         loop {
-            let (url, mut miss) = match self.round(wanted, &mut budget).await {
+            let (url, mut miss) = match self.try_paths(wanted, &mut budget).await {
                 Ok(found) => {
                     self.served.store(true, Relaxed);
                     let answer = self.check_secrets(found);
@@ -218,37 +223,38 @@ impl Http {
                 Err(missed) => missed,
             };
             let next = match &miss {
-                Miss::Absent if wanted.required => budget.after_absence().await,
-                Miss::Failed { cause, retry_after: Some(asked), .. }
+                FetchFailure::Absent if wanted.required => budget.after_absence().await,
+                FetchFailure::Failed { cause, retry_after: Some(asked), .. }
                     if !budget.has_time_for(budget.pause(Some(*asked))) =>
                 {
-                    // Nobody waits for it: neither this thread, nor whoever asks for something else.
-                    miss = Miss::failed(format!("{cause}; {}", budget.too_long(*asked)));
-                    Next::Enough
+                    // The wait would be too long: no thread waits for it.
+                    miss = FetchFailure::failed(format!("{cause}; {}", budget.too_long(*asked)));
+                    RetryDecision::GiveUp
                 }
-                Miss::Failed { retry_after, .. } => budget.after_failure(*retry_after).await,
-                Miss::Absent
-                | Miss::TooLarge
-                | Miss::Rejected(_)
-                | Miss::Refused(_)
-                | Miss::Untrusted(..)
-                | Miss::Over(_) => Next::Enough,
-                // Others may give back what they hold.
-                Miss::Lacking(_) => budget.after_failure(None).await,
+                FetchFailure::Failed { retry_after, .. } => budget.after_failure(*retry_after).await,
+                FetchFailure::Absent
+                | FetchFailure::TooLarge
+                | FetchFailure::Rejected(_)
+                | FetchFailure::Refused(_)
+                | FetchFailure::Untrusted(..)
+                | FetchFailure::RunEnded(_) => RetryDecision::GiveUp,
+                // Other programs may release resources.
+                FetchFailure::ResourceExhausted(_) => budget.after_failure(None).await,
             };
-            if next == Next::NoTime && matches!(miss, Miss::Absent) {
-                // One look is too little to accuse the log of a gap.
-                miss = Miss::failed("not there, and no time was left to look again");
+            if next == RetryDecision::NoTimeLeft && matches!(miss, FetchFailure::Absent) {
+                // One look is not enough to accuse the log of a gap.
+                miss = FetchFailure::failed("not there, and no time was left to look again");
             }
-            if next != Next::Ask {
+            if next != RetryDecision::Retry {
                 return Err(self.error(&url, miss, wanted.limit, budget.attempts()));
             }
         }
     }
 
-    /// What a busy server asks of one of our threads, it asks of all, unless nobody has the time to wait for it.
-    fn pause_all(&self, miss: Option<&Miss>, budget: &RetryBudget<'_>) {
-        if let Some(Miss::Failed { outcome: Outcome::Busy, retry_after, .. }) = miss {
+    /// A pause that a busy server requests from one thread applies to all threads, unless it is longer than the
+    /// remaining time.
+    fn pause_all(&self, miss: Option<&FetchFailure>, budget: &RetryBudget<'_>) {
+        if let Some(FetchFailure::Failed { outcome: RequestOutcome::Busy, retry_after, .. }) = miss {
             let pause = budget.pause(*retry_after);
             if retry_after.is_none() || budget.has_time_for(pause) {
                 self.limiter.pause(pause);
@@ -256,83 +262,87 @@ impl Http {
         }
     }
 
-    /// For the client alone, which makes an `Authorization` header of them.
+    /// For the client only, which turns them into an `Authorization` header.
     fn with_credentials(&self, url: &Url) -> Url {
         let mut url = url.clone();
         if let Some((user, password)) = &self.credentials {
-            // These only fail for a URL without a host, which an http URL always has.
+            // These fail only for a URL without a host, and an http URL always has one.
             let _ = url.set_username(user);
             let _ = url.set_password(password.as_deref());
         }
         url
     }
 
-    /// Where the redirect leads, if that is the same origin: another one would be another party
-    /// than the one whose name was given, and must not see the credentials.
-    fn redirected(&self, from: &Url, response: &Response) -> Result<Url, Miss> {
+    /// The target of the redirect, if it has the same origin. Another origin is another party than the one that
+    /// the user named, and must not see the credentials.
+    fn redirected(&self, from: &Url, response: &Response) -> Result<Url, FetchFailure> {
         let location = header(response, &LOCATION);
         let target = location.as_deref().and_then(|location| from.join(location).ok());
         let Some(mut target) = target else {
-            return Err(Miss::Refused(format!("HTTP {} that leads nowhere", response.status())));
+            return Err(FetchFailure::Refused(format!("HTTP {} that leads nowhere", response.status())));
         };
         let as_parsed = target.to_string();
         take_credentials(&mut target);
         if target.origin() == self.base.origin() {
             return Ok(target);
         }
-        // In what the server wrote, as a URL that was parsed has lost its backslashes, and in the URL, which has lost
-        // its `/./` and what else stood in between.
-        if location.into_iter().chain([as_parsed]).any(|text| self.secrets.are_in(&text)) {
-            return Err(Miss::Refused(
+        // Checks the text from the server, because parsing a URL removes backslashes, and the parsed URL,
+        // because parsing also removes `/./` and the like.
+        if location.into_iter().chain([as_parsed]).any(|text| self.secrets.contained_in(&text)) {
+            return Err(FetchFailure::Refused(
                 "redirected to another origin, with a secret of yours in the address; not followed"
                     .to_owned(),
             ));
         }
         target.set_query(None);
         target.set_fragment(None);
-        Err(Miss::Refused(format!(
+        Err(FetchFailure::Refused(format!(
             "redirected to {target}, which is another origin and not followed (if the log has moved there, set --log to it)"
         )))
     }
 
-    /// An answer that sends a secret back is none: it would end up in findings and in the mirror.
-    fn check_secrets(&self, found: Found) -> Result<Found, Miss> {
+    /// Refuses an answer that repeats a secret: it would end up in findings and in the mirror.
+    fn check_secrets(&self, found: FetchedFile) -> Result<FetchedFile, FetchFailure> {
         match self.secrets.refusal(&found.bytes) {
-            Some(why) => Err(Miss::Refused(why.to_owned())),
+            Some(why) => Err(FetchFailure::Refused(why.to_owned())),
             None => Ok(found),
         }
     }
 
-    /// A cause that may be the proxy's, where there is one.
-    fn blamed(&self, cause: &str) -> String {
-        self.proxy.as_ref().map_or_else(|| cause.to_owned(), |proxy| proxy.blamed(cause))
+    /// Adds the proxy to the cause of a failure, if there is one.
+    fn with_proxy_named(&self, cause: &str) -> String {
+        self.proxy.as_ref().map_or_else(|| cause.to_owned(), |proxy| proxy.with_proxy_named(cause))
     }
 
-    fn error(&self, url: &str, miss: Miss, limit: usize, attempts: u32) -> FetchError {
+    fn error(&self, url: &str, miss: FetchFailure, limit: usize, attempts: u32) -> FetchError {
         let url = &self.secrets.hide(url);
         match miss {
-            Miss::Absent => FetchError::not_found(url),
-            Miss::TooLarge => FetchError::too_large(url, limit),
-            Miss::Rejected(cause) => FetchError::rejected(url, &self.blamed(&self.secrets.hide(&cause))),
-            Miss::Refused(cause) => FetchError::refused(url, &self.blamed(&self.secrets.hide(&cause))),
-            Miss::Failed { cause, .. } => {
-                let cause = self.blamed(&self.secrets.hide(&cause));
+            FetchFailure::Absent => FetchError::not_found(url),
+            FetchFailure::TooLarge => FetchError::too_large(url, limit),
+            FetchFailure::Rejected(cause) => {
+                FetchError::rejected(url, &self.with_proxy_named(&self.secrets.hide(&cause)))
+            }
+            FetchFailure::Refused(cause) => {
+                FetchError::refused(url, &self.with_proxy_named(&self.secrets.hide(&cause)))
+            }
+            FetchFailure::Failed { cause, .. } => {
+                let cause = self.with_proxy_named(&self.secrets.hide(&cause));
                 match attempts {
                     1 => FetchError::unavailable(url, &cause),
                     _ => FetchError::unavailable(url, &format!("{cause} (asked {attempts} times)")),
                 }
             }
-            Miss::Untrusted(cause, advice) => {
-                let cause = self.blamed(&self.secrets.hide(&cause));
+            FetchFailure::Untrusted(cause, advice) => {
+                let cause = self.with_proxy_named(&self.secrets.hide(&cause));
                 FetchError::unavailable(url, &format!("{cause}: {advice}"))
             }
-            Miss::Lacking(what) => {
+            FetchFailure::ResourceExhausted(what) => {
                 let what = escape(&what);
                 let error = FetchError::unavailable(url, &what);
-                self.lack.note(what);
+                self.exhaustion.record(what);
                 error
             }
-            Miss::Over(why) => FetchError::unavailable(url, &why),
+            FetchFailure::RunEnded(why) => FetchError::unavailable(url, &why),
         }
     }
 }
@@ -350,16 +360,16 @@ impl Fetcher for Http {
         Lag::Caches
     }
 
-    fn lacked(&self) -> Option<String> {
-        self.lack.noted()
+    fn resource_exhaustion(&self) -> Option<String> {
+        self.exhaustion.recorded()
     }
 
-    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+    fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
         self.handle.block_on(self.fetch_in_time(wanted))
     }
 }
 
-/// Where secrets must not go, and what they would contradict.
+/// Refuses secrets over plain http, and contradictory secrets.
 fn check_secrets(base: &Url, credentials: bool, options: &HttpOptions) -> Result<(), OpenError> {
     let host = base.host_str().unwrap_or_default();
     if (credentials || !options.headers.is_empty()) && base.scheme() != "https" && !is_loopback(host) {
@@ -378,8 +388,8 @@ fn check_secrets(base: &Url, credentials: bool, options: &HttpOptions) -> Result
     Ok(())
 }
 
-/// What goes to the server and to nobody else: header values, and the password of the URL. A proxy's password is none
-/// of the log's business, so an answer that happens to contain it is no less an answer.
+/// The secrets to hide: header values and the password of the URL, which only the server gets, and the password
+/// of the proxy. The log does not know the latter, so an answer that happens to contain it is still valid.
 fn secrets(
     credentials: Option<&(String, Option<String>)>,
     proxy: Option<&Proxy>,
@@ -396,7 +406,7 @@ fn secrets(
     secrets
 }
 
-/// The user and password of a URL, percent-encoded, which it then no longer has.
+/// Removes user and password, which are percent-encoded, from a URL and returns them.
 pub(super) fn take_credentials(url: &mut Url) -> Option<(String, Option<String>)> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
@@ -407,7 +417,7 @@ pub(super) fn take_credentials(url: &mut Url) -> Option<(String, Option<String>)
     Some(credentials)
 }
 
-/// An error with its causes, each said once.
+/// An error with its causes, without repetition.
 pub(super) fn describe(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -1,11 +1,13 @@
-//! A log behind the JSON API (specification section 5), over anything that hands out files.
+//! A log behind the JSON API (specification section 5), over any [`Fetcher`].
 //!
-//! Knows what is asked for and in which pieces; the wire's names are in [`crate::core::api`]. It
-//! judges only whether an answer is one to what was asked: whether it is true is for whoever holds
-//! the signed root. There are no Merkle tiles here; what vouches for entries are the log's
-//! consistency proofs, each verified against that root.
+//! This module decides what to request and in which pieces; [`crate::core::api`] has the wire format. It only
+//! checks that an answer fits the request. The caller, who holds the signed root, checks that it is true. There
+//! are no Merkle tiles here; entries are verified with the log's consistency proofs, each checked against that
+//! root.
+//!
+//! Page sizes saturate: they are only compared with bounds far below the maximum.
 
-use super::tiled::{Fetcher, Wanted};
+use super::tiled::{Fetcher, FileRequest};
 use super::{FetchError, Lag, Leaves, LogApi, LogSource, ServedHead};
 use crate::core::api::{self, AnswerError, HeadAnswer, HeadsPage, VerificationBundle, path};
 use crate::core::limits::{
@@ -14,22 +16,23 @@ use crate::core::limits::{
 use crate::core::proof::{ConsistencyProof, InclusionProof};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Longest page of entries in bytes. A page of ordinary entries has a tenth of it; where entries are
-/// longer, fewer are asked for at a time, so that eight threads hold little at once.
+/// The longest page of entries in bytes. A page of ordinary entries takes a tenth of it. Where entries are
+/// longer, fewer are requested at a time, so that eight threads hold little at once.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Fewest entries that are asked for at once, unless fewer are wanted. So many of the longest fit.
+/// The fewest entries requested at once, unless fewer are needed. This many of the longest entries fit into a
+/// page.
 const LEAST_PAGE: u64 = 32;
 
-/// What one entry of the longest kind needs in a page: base64url, its index, names and brackets.
+/// What one entry of maximal length takes in a page: base64url, its index, names and brackets.
 const ENTRY_BYTES: usize = MAX_LEAF.div_ceil(3).saturating_mul(4).saturating_add(64);
 
-/// A [`LogSource`] out of a [`Fetcher`] below an API's base.
+/// A [`LogSource`] over a [`Fetcher`] for the base of an API.
 pub struct JsonApi<F> {
     fetcher: F,
-    /// Entries to ask for at once: twice what the server was last seen to give.
+    /// How many entries to request at once: twice what the server last returned.
     page: AtomicU64,
-    /// More than these it refuses.
+    /// The most entries to request: the server refused more.
     most: AtomicU64,
 }
 
@@ -41,12 +44,12 @@ impl<F: Fetcher> JsonApi<F> {
     }
 
     fn get(&self, path: &str, limit: usize) -> Result<Vec<u8>, FetchError> {
-        let wanted = Wanted { paths: &[path.to_owned()], limit, required: true };
+        let wanted = FileRequest { paths: &[path.to_owned()], limit, required: true };
         self.fetcher.fetch(&wanted).map(|found| found.bytes)
     }
 
-    /// An answer, read; one that is none is asked for once more before it is held against the log:
-    /// a transfer can be cut short, or changed, without a sign of it.
+    /// Requests and parses an answer. An invalid answer is requested once more before it is held against the
+    /// log: a transfer can be cut short or changed without any sign of it.
     fn ask<T>(
         &self,
         path: &str,
@@ -61,8 +64,9 @@ impl<F: Fetcher> JsonApi<F> {
         answer.map_err(|error| wrong_answer(path, &error))
     }
 
-    /// What the server calls a wrong question, it has no answer to, if it does answer the like of it; it is asked once
-    /// more after that. Where it does not, we may not be understood, and nothing is known.
+    /// If the server rejects a request as invalid but answers a similar one, it does not have the answer; the
+    /// request is then repeated once. If it rejects similar requests too, it may not understand us, and nothing
+    /// is known.
     fn told_apart<T>(
         &self,
         ask: impl Fn() -> Result<T, FetchError>,
@@ -79,7 +83,7 @@ impl<F: Fetcher> JsonApi<F> {
         }
     }
 
-    /// One entry. The like of it are the first one and its neighbours, each asked for alone as well.
+    /// One entry. Similar requests are those for the first entry and for the neighbours, each alone as well.
     fn entry(&self, index: u64) -> Result<Leaves, FetchError> {
         let answers_the_like = || {
             let others = [0, index.saturating_sub(1), index.saturating_add(1)];
@@ -88,29 +92,28 @@ impl<F: Fetcher> JsonApi<F> {
         self.told_apart(|| self.page_of(index, 1), answers_the_like)
     }
 
-    /// Asks for half as many the next time, and never for so many again.
+    /// Halves the number requested next, and never requests as many again.
     fn shrink(&self, asked: u64) {
         let half = (asked / 2).max(1);
         self.most.fetch_min(half, Ordering::Relaxed);
         self.page.fetch_min(half, Ordering::Relaxed);
     }
 
-    /// One page of entries: `count` of them from `start`, or fewer, at least one.
+    /// One page of entries: at least one, and at most `count`, from `start`.
     fn page_of(&self, start: u64, count: u64) -> Result<Leaves, FetchError> {
         let longest = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(ENTRY_BYTES);
         let limit = longest.saturating_add(256).min(PAGE_BYTES);
         self.ask(&path::entries(start, count), limit, |bytes| {
             api::read_entries(bytes, start, count).map_err(|error| match error {
-                // Only a page of none says that the entries are not there.
+                // Only an empty page says that the entries do not exist.
                 AnswerError::Other(_) => AnswerError::Malformed(error.to_string()),
                 error => error,
             })
         })
     }
 
-    /// Remembers about how many entries the server gives at once. Twice as many are asked for the next
-    /// time: asking for more than there will be costs nothing, and one short answer must not make every
-    /// later one short.
+    /// Adapts to the page size of the server. Requests twice as many entries next time: requesting more than
+    /// the server returns costs nothing, and one short answer must not shorten all later ones.
     fn adapt(&self, asked: u64, given: u64) {
         if given < asked || asked >= self.page.load(Ordering::Relaxed) {
             let next = given.saturating_mul(2).max(LEAST_PAGE).min(self.most.load(Ordering::Relaxed));
@@ -141,11 +144,20 @@ impl<F: Fetcher> LogSource for JsonApi<F> {
     }
 
     fn leaves(&self, n: u64, width: u16) -> Result<Leaves, FetchError> {
-        let first = n.saturating_mul(u64::from(TILE_WIDTH));
-        let end = first.saturating_add(u64::from(width));
+        let bounds = || {
+            let first = n.checked_mul(u64::from(TILE_WIDTH))?;
+            Some((first, first.checked_add(u64::from(width))?))
+        };
+        let (first, end) = bounds().ok_or_else(|| {
+            FetchError::refused(
+                "entries",
+                &format!("no log is as long as bundle {n}: a bug, please report it"),
+            )
+        })?;
         let mut leaves = Leaves::new();
         let mut most = u64::MAX;
         loop {
+            // Saturation is never reached: the leaves end at `end`.
             let at = first.saturating_add(leaves.len() as u64);
             let missing = end.saturating_sub(at);
             if missing == 0 {
@@ -157,13 +169,14 @@ impl<F: Fetcher> LogSource for JsonApi<F> {
                     self.adapt(count, page.len() as u64);
                     leaves.extend(page);
                 }
-                // Long entries: fewer at a time, down to where even the longest fit, so that what is
-                // still too large then is no page of entries. A server may also refuse so many at once.
+                // For long entries, request fewer at a time, down to a number of which even the longest fit: a
+                // larger answer is then not a page of entries. A server may also refuse a large number.
                 Err(FetchError::TooLarge { .. }) if fits(count).is_none() => self.shrink(count),
                 Err(FetchError::Refused { .. } | FetchError::Rejected { .. }) if count > LEAST_PAGE => {
                     self.shrink(count);
                 }
-                // It may go beyond the last entry that the server has: down to the one that it does not have.
+                // The page may extend beyond the last entry of the server: narrow it down to the entry that it
+                // lacks.
                 Err(FetchError::Rejected { .. }) if count > 1 => most = count / 2,
                 Err(error) => return Err(error),
             }
@@ -178,8 +191,8 @@ impl<F: Fetcher> LogSource for JsonApi<F> {
         Lag::Replicas
     }
 
-    fn lacked(&self) -> Option<String> {
-        self.fetcher.lacked()
+    fn resource_exhaustion(&self) -> Option<String> {
+        self.fetcher.resource_exhaustion()
     }
 
     fn has_tiles(&self) -> bool {
@@ -195,7 +208,7 @@ impl<F: Fetcher> LogSource for JsonApi<F> {
     }
 }
 
-/// `Some` where so many of the longest entries fit into a page.
+/// `Some` if this many of the longest entries fit into a page.
 fn fits(count: u64) -> Option<()> {
     let longest = usize::try_from(count).ok()?.checked_mul(ENTRY_BYTES)?;
     (longest <= PAGE_BYTES).then_some(())
@@ -240,13 +253,13 @@ impl<F: Fetcher> LogApi for JsonApi<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::tiled::Found;
+    use crate::source::tiled::FetchedFile;
     use std::sync::Mutex;
 
-    /// From start, count and leaves to an answer.
+    /// Makes an answer from start, count and leaves.
     type Answering = fn(u64, u64, Vec<Vec<u8>>) -> Vec<u8>;
 
-    /// A server of `cap` entries at once, whose leaf `i` is `length` bytes long.
+    /// A server that returns at most `cap` entries, whose leaf `i` is `length` bytes long.
     struct Server {
         cap: u64,
         length: usize,
@@ -263,7 +276,7 @@ mod tests {
             0
         }
 
-        fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+        fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
             let query = wanted.paths[0].strip_prefix("entries?start=").expect("only entries are asked for");
             let (start, count) = query.split_once("&count=").unwrap();
             let (start, count): (u64, u64) = (start.parse().unwrap(), count.parse().unwrap());
@@ -273,7 +286,7 @@ mod tests {
             if bytes.len() > wanted.limit {
                 return Err(FetchError::too_large("entries", wanted.limit));
             }
-            Ok(Found { place: 0, bytes })
+            Ok(FetchedFile { place: 0, bytes })
         }
     }
 
@@ -286,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_is_put_together_from_pages_of_any_size() {
+    fn bundles_are_assembled_from_pages_of_any_size() {
         for cap in [1, 2, 7, 100, 255, 256, 1000] {
             let log = api_of(cap, 3, honest);
             for n in 0..3 {
@@ -303,7 +316,17 @@ mod tests {
     }
 
     #[test]
-    fn long_entries_are_asked_for_a_few_at_a_time() {
+    fn a_bundle_beyond_any_index_is_refused() {
+        let log = api_of(256, 3, honest);
+
+        let error = log.leaves(u64::MAX / 256, 256).unwrap_err();
+
+        assert!(matches!(error, FetchError::Refused { .. }), "{error:?}");
+        assert!(log.fetcher.asked.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn long_entries_are_requested_in_small_pages() {
         let log = api_of(256, MAX_LEAF, honest);
         let leaves = log.leaves(0, 256).unwrap();
         assert_eq!(leaves.len(), 256);
@@ -312,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_refuses_so_many_at_once_is_asked_for_fewer() {
+    fn a_refused_page_size_is_halved() {
         struct Strict(Server);
         impl Fetcher for Strict {
             fn location(&self) -> String {
@@ -323,7 +346,7 @@ mod tests {
                 1
             }
 
-            fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+            fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
                 let found = self.0.fetch(wanted)?;
                 match self.0.asked.lock().unwrap().last() {
                     Some((_, count)) if *count > self.0.cap => {
@@ -342,14 +365,14 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_no_entries_can_fill_is_too_large() {
+    fn an_oversized_page_is_too_large() {
         let log = api_of(256, 1, |_, _, _| vec![b' '; 2 * PAGE_BYTES]);
         assert!(matches!(log.leaves(0, 256), Err(FetchError::TooLarge { .. })));
         assert!(log.fetcher.asked.lock().unwrap().len() < 8);
     }
 
     #[test]
-    fn an_answer_to_something_else_is_asked_for_twice_and_then_said() {
+    fn a_wrong_answer_is_requested_twice_and_reported() {
         let cases: [(Answering, &str); 5] = [
             (|start, _, leaves| honest(start + 1, 0, leaves), "start is 1"),
             (|start, _, _| honest(start, 0, Vec::new()), "no entries"),

@@ -1,17 +1,17 @@
 //! The log as served: where heads, entries and tiles come from.
 //!
-//! Nothing that comes out of here is believed. A source hands over bytes, bounded in size and in
-//! time, and says apart what the auditor must keep apart: the log *does not have it*
-//! ([`FetchError::NotFound`], which becomes a finding) and *we could not tell* (everything else,
-//! which leaves the audit incomplete with its cause). It proves nothing about the bytes.
+//! Nothing from a source is trusted. A source returns bytes, bounded in size and in time, and keeps two cases
+//! apart: the log *does not have it* ([`FetchError::NotFound`], which becomes a finding), and *we could not
+//! tell* (everything else, which leaves the audit incomplete with its cause). It proves nothing about the
+//! bytes.
 //!
 //! Specification section 4 (tiled log: [`tiled`]) and section 5 (JSON API: [`json_api`]).
 //!
-//! Beside the log: the heads that others have (`peer`, `document`), what is posted to a URL (`post`), and the files that
-//! the user names ([`user_file`]). All HTTP of the crate is here.
+//! This module also fetches the heads that others have (`peer`, `document`), posts to a URL (`post`), and reads
+//! the files that the user names ([`user_file`]). All HTTP of the crate is here.
 
-mod answer;
 mod auth;
+mod base64_runs;
 mod body;
 mod certificate;
 mod changes;
@@ -20,25 +20,26 @@ mod coding;
 mod directory;
 mod document;
 mod error;
+mod escapes;
+mod exhaustion;
+mod failure;
+mod header_error;
 mod http;
 pub mod json_api;
-mod lack;
-mod letters;
 mod limiter;
-mod miss;
-mod moment;
+mod normaliser;
 mod options;
-mod packed;
 mod peer;
-mod places;
+mod pool;
 mod post;
 mod proxy;
+mod recheck;
 mod requests;
+mod response;
 mod retry;
+pub mod runtime;
 mod search;
 mod secrets;
-mod spelling;
-pub mod start;
 mod stop;
 pub mod tiled;
 pub mod user_file;
@@ -48,12 +49,13 @@ pub use client::ca_certificates;
 pub use directory::Directory;
 pub use document::{Document, host_of, same_origin};
 pub use error::{FetchError, OpenError};
+pub use exhaustion::{ResourceExhaustion, exhaustion_in_connecting, exhaustion_of};
+pub use header_error::HeaderError;
 pub use http::Http;
-pub use lack::{Lack, lack_in_connecting, lack_of};
 pub use options::HttpOptions;
-pub use peer::{Peer, PeerPlace};
-pub use post::{NotPosted, Post};
-pub use requests::{Outcome, Requests};
+pub use peer::{Peer, PeerLocation};
+pub use post::{Post, PostError};
+pub use requests::{RequestCounters, RequestOutcome};
 pub use secrets::Secrets;
 pub use stop::Stop;
 
@@ -69,26 +71,26 @@ pub type Leaves = Vec<Vec<u8>>;
 /// The newest head in both of its formats, verbatim and unverified.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ServedHead {
-    /// At most [`MAX_CHECKPOINT`](crate::core::limits::MAX_CHECKPOINT) bytes, unless longer ones were
-    /// inside an answer.
+    /// At most [`MAX_CHECKPOINT`](crate::core::limits::MAX_CHECKPOINT) bytes, unless a longer checkpoint was
+    /// inside a JSON answer.
     pub checkpoint: Result<Vec<u8>, FetchError>,
-    /// The same for [`MAX_STH`](crate::core::limits::MAX_STH). `None` where a tiled log serves none,
-    /// which it may (specification section 4).
+    /// The same for [`MAX_STH`](crate::core::limits::MAX_STH). `None` if a tiled log serves no STH, which
+    /// specification section 4 allows.
     pub sth: Result<Option<Vec<u8>>, FetchError>,
 }
 
-/// What stands between a log and whoever asks it, and may be behind it for a while.
+/// What is between the log and the auditor, and may lag behind the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lag {
-    /// Nothing: what is read is the log's own.
+    /// Nothing: the log itself is read.
     None,
-    /// Caches, which hold for a while what the log served before.
+    /// Caches, which may serve an earlier state of the log for a while.
     Caches,
     /// Replicas, each of which may be behind the others, and caches.
     Replicas,
 }
 
-/// One log, as somebody serves it. Every answer is verbatim and unverified.
+/// One log, as it is served. Every answer is verbatim and unverified.
 pub trait LogSource: Send + Sync {
     /// Where the log is read from, for reports: escaped, and without the credentials of a URL.
     fn location(&self) -> String;
@@ -96,98 +98,121 @@ pub trait LogSource: Send + Sync {
     /// The newest head.
     fn head(&self) -> ServedHead;
 
-    /// Leaves `256 * n` up to, not including, `256 * n + width` of a log of at least that size.
-    /// `width` is 1 to 256; as many leaves are given.
+    /// Leaves `256 * n` up to, but not including, `256 * n + width`, of a log of at least that size. `width` is
+    /// 1 to 256, and the answer has exactly that many leaves.
+    ///
+    /// # Errors
+    /// [`FetchError`]: the leaves were not served, or fewer or more than these.
     fn leaves(&self, n: u64, width: u16) -> Result<Leaves, FetchError>;
 
     /// The first `width` (1 to 256) hashes of Merkle tile `n` of `level`, verbatim and unchecked.
     ///
-    /// Where [`has_tiles`](Self::has_tiles) is false it is always `NotFound`, which is then no gap.
+    /// If [`has_tiles`](Self::has_tiles) is false, this is always `NotFound`, which is not a gap then.
+    ///
+    /// # Errors
+    /// [`FetchError`]: the tile was not served.
     fn tile(&self, level: u8, n: u64, width: u16) -> Result<Vec<u8>, FetchError>;
 
-    /// The public reveal that is kept beside the entry `id`, at most
-    /// [`MAX_REVEAL`](crate::core::limits::MAX_REVEAL) bytes; `None` where there is none, or where that
-    /// id cannot stand in a path. The JSON API has it in its verification bundles, and none here.
+    /// The public reveal of the entry `id`, at most [`MAX_REVEAL`](crate::core::limits::MAX_REVEAL) bytes.
+    /// `None` if there is none, or if the id cannot be part of a path. The JSON API serves reveals in its
+    /// verification bundles, and none here.
+    ///
+    /// # Errors
+    /// [`FetchError`], other than that there is none.
     fn reveal(&self, _id: &str) -> Result<Option<Vec<u8>>, FetchError> {
         Ok(None)
     }
 
-    /// Lets a moment pass before something is looked at again that was wrong, where it may be being written: in a
-    /// directory, and only a few times. Over HTTP a file is served whole or not at all.
+    /// Waits a moment before something that was wrong is read again, because a directory may be being written
+    /// to. Waits only a few times. Over HTTP a file is served whole or not at all, so this does nothing.
     ///
     /// # Errors
-    /// That the run was told to stop meanwhile.
+    /// The run was told to stop.
     fn settle(&self) -> Result<(), FetchError> {
         Ok(())
     }
 
-    /// That what was still missing or wrong after [`settle`](Self::settle) may be held against the log. Whoever says so
-    /// asks first.
+    /// Returns whether what is still missing or wrong after [`settle`](Self::settle) may be held against the
+    /// log. Call it before every accusation.
     ///
     /// # Errors
-    /// That it may not: it was looked for in a directory that was changing meanwhile, as while it is being copied; or
-    /// that the run was told to stop.
+    /// It may not: the directory was changing meanwhile, as while it is being copied; or the run was told to
+    /// stop.
     fn confirm(&self) -> Result<(), FetchError> {
         Ok(())
     }
 
-    /// A run begins. Whether a directory that changes is forgiven in it what is missing or wrong; it is where nobody
-    /// says otherwise.
-    fn look_anew(&self, _forgiving: bool) {}
+    /// Starts a run. With `tolerate_changes`, the default, what is missing or wrong in a directory that changes
+    /// is not held against the log in this run.
+    fn start_run(&self, _forgiving: bool) {}
 
-    /// Whether [`confirm`](Self::confirm) kept something from being held against the log since then, because the
-    /// directory was changing.
-    fn has_forgiven(&self) -> bool {
+    /// Whether [`confirm`](Self::confirm) refused an accusation in this run because the directory was changing.
+    fn tolerated_change(&self) -> bool {
         false
     }
 
-    /// What may be behind the log here.
+    /// What may lag behind the log here.
     fn lag(&self) -> Lag {
         Lag::None
     }
 
-    /// What this machine had run out of where something could not be asked for ([`FetchError::Unavailable`]); then it is
-    /// no fault of the log's that it was not.
-    fn lacked(&self) -> Option<String> {
+    /// The resource that this machine had run out of when something could not be fetched
+    /// ([`FetchError::Unavailable`]). The log is not at fault then.
+    fn resource_exhaustion(&self) -> Option<String> {
         None
     }
 
     /// Whether this kind of source has Merkle tiles at all (the JSON API does not).
     fn has_tiles(&self) -> bool;
 
-    /// What only the JSON API can be asked for.
+    /// The requests that only the JSON API answers.
     fn api(&self) -> Option<&dyn LogApi>;
 
-    /// How many fetches may usefully run at once; at least 1. The bound for a caller's threads.
+    /// How many fetches may usefully run at once; at least 1. An upper bound for a caller's threads.
     fn parallelism(&self) -> usize;
 }
 
-/// What a log answers behind the JSON API besides heads and entries. Nothing in it is verified.
+/// What the JSON API answers besides heads and entries. Nothing in it is verified.
 pub trait LogApi: Send + Sync {
-    /// The leaf of this index, verbatim.
+    /// The leaf at this index, verbatim.
+    ///
+    /// # Errors
+    /// [`FetchError`]: it was not served.
     fn leaf(&self, index: u64) -> Result<Vec<u8>, FetchError>;
 
-    /// The proof that the tree of `first` leaves is a prefix of that of `second`.
+    /// The proof that the tree of `first` leaves is a prefix of the tree of `second` leaves.
+    ///
+    /// # Errors
+    /// [`FetchError`]: no proof for these sizes was served.
     fn consistency(&self, first: u64, second: u64) -> Result<ConsistencyProof, FetchError>;
 
-    /// The proof of leaf `index` in the tree of `tree_size`.
+    /// The proof of leaf `index` in the tree of `tree_size` leaves.
+    ///
+    /// # Errors
+    /// [`FetchError`]: no proof for this leaf was served.
     fn inclusion(&self, index: u64, tree_size: u64) -> Result<InclusionProof, FetchError>;
 
-    /// What a verifier of the approval `id` needs; `None` where that id cannot stand in a URL.
+    /// What a verifier of the approval `id` needs; `None` if the id cannot be part of a URL.
+    ///
+    /// # Errors
+    /// [`FetchError`]: no bundle was served.
     fn verification(&self, id: &str) -> Result<Option<VerificationBundle>, FetchError>;
 
-    /// A page of every STH that the log ever signed: after the cursor `after`, at most `limit`.
+    /// A page of the STHs that the log ever signed: at most `limit`, after the cursor `after`.
+    ///
+    /// # Errors
+    /// [`FetchError`]: no such page was served.
     fn history(&self, after: u64, limit: u64) -> Result<HeadsPage, FetchError>;
 }
 
-/// The log at `location`: an `http://` or `https://` prefix, a `file://` URL, or else the path of a
-/// directory; with `api+` before an HTTP URL, or with `api`, the base of its JSON API. Nothing is
-/// fetched or opened yet.
+/// The log at `location`: an `http://` or `https://` prefix, a `file://` URL, or else the path of a directory.
+/// With `api+` before an HTTP URL, or with `api`, it is the base of the JSON API. Nothing is fetched or opened
+/// yet.
 ///
 /// # Errors
 ///
-/// [`OpenError`], which is wrong usage: a scheme that is not supported, a URL that does not parse or
-/// has a query or fragment, an API that is no URL, or options that no HTTP client can have.
+/// [`OpenError`], which is wrong usage: an unsupported scheme, a URL that does not parse or has a query or a
+/// fragment, an API that is not a URL, or options that the HTTP client refuses.
 pub fn open(location: &str, api: bool, options: &HttpOptions) -> Result<Box<dyn LogSource>, OpenError> {
     let plain = plain_url(location);
     let prefixed = plain.len() < location.len();
@@ -204,12 +229,12 @@ pub fn open(location: &str, api: bool, options: &HttpOptions) -> Result<Box<dyn 
         _ if location.is_empty() => Err(OpenError::Empty),
         _ if api => Err(no_api()),
         _ if meant_as_url(location) && !Path::new(location).is_dir() => Err(OpenError::no_scheme(location)),
-        // A directory may well be called "api+x".
+        // A directory may be called "api+x".
         _ => Ok(Box::new(Tiled::new(directory::Directory::new(location, options)))),
     }
 }
 
-/// A location without the `api+` that says that it is a JSON API.
+/// Removes the `api+` that marks a JSON API.
 fn plain_url(location: &str) -> &str {
     match location.split_at_checked(4) {
         Some((prefix, rest)) if prefix.eq_ignore_ascii_case("api+") => rest,
@@ -217,8 +242,8 @@ fn plain_url(location: &str) -> &str {
     }
 }
 
-/// Whether what has no scheme was hardly meant as a path: it has the blank or the quotation mark of a badly cut
-/// variable before it, slashes like a URL's, or a host's name or address where a path would begin.
+/// Whether a location without a scheme was probably meant as a URL: it starts with the blank or quotation mark
+/// of a badly cut variable, has slashes like a URL, or has a host name or address where a path would begin.
 fn meant_as_url(location: &str) -> bool {
     let plain = plain_url(location);
     let lower = plain.to_ascii_lowercase();
@@ -233,8 +258,8 @@ fn meant_as_url(location: &str) -> bool {
     is_host(host)
 }
 
-/// A host that is reached from elsewhere or this machine, with or without a port: a name whose last label is of
-/// letters, as those of all top-level domains are, or an address.
+/// Whether `text` is a host, with or without a port: a name whose last label consists of letters, as for all
+/// top-level domains, or an address, or `localhost`.
 fn is_host(text: &str) -> bool {
     if text.starts_with('[') {
         return text.contains("]:") || text.ends_with(']');
@@ -253,7 +278,7 @@ fn is_host(text: &str) -> bool {
         || host.rsplit_once('.').is_some_and(is_domain)
 }
 
-/// RFC 3986 section 3.1. What is no scheme is a path, however odd.
+/// RFC 3986 section 3.1. Anything that is not a scheme is a path.
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
@@ -302,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_opened_says_why() {
+    fn an_unusable_location_says_why() {
         assert!(error("api+s3://log.example/api").contains("JSON API"));
         assert!(!error("api+s3://u:secret@log.example/api").contains("secret"));
         assert!(open("/srv/log", true, &HttpOptions::default()).is_err());
@@ -314,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_meant_as_a_url_is_no_path() {
+    fn a_url_without_scheme_is_not_a_path() {
         for meant in [
             "log.example/2026",
             "localhost:80",
@@ -344,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_contact_that_no_header_can_carry_is_refused() {
+    fn a_contact_with_a_line_break_is_refused() {
         let options = HttpOptions { contact: Some("a\r\nX: y".to_owned()), ..HttpOptions::default() };
         assert!(open("https://log.example/", false, &options).is_err());
     }

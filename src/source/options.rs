@@ -1,63 +1,63 @@
-//! How to behave towards an HTTP server: the numbers, each with its default and why.
+//! Limits and settings for HTTP requests, each with its default and the reason for it.
 
 use super::auth::SecretHeaders;
-use super::requests::Requests;
+use super::requests::RequestCounters;
 use super::stop::Stop;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How to behave towards an HTTP server. The defaults suit a public log.
+/// Settings for HTTP requests. The defaults suit a public log.
 #[derive(Clone, Debug)]
 pub struct HttpOptions {
-    /// Whom the operator can ask about our requests (a URL or address): the User-Agent is
-    /// `countersign/<version> (+<contact>)`. Default: none.
+    /// A URL or address where the operator can ask about our requests: the User-Agent is `countersign/<version>
+    /// (+<contact>)`. Default: none.
     pub contact: Option<String>,
-    /// For a connection to be made, TLS included. Default: 10 seconds.
+    /// The time to connect, TLS included. Default: 10 seconds.
     pub connect_timeout: Duration,
-    /// For one request with its redirects and its whole body, so that a slow drip ends too.
-    /// Default: 60 seconds, in which 16 MiB, the largest bundle, need 280 KB/s.
+    /// The time for one request with its redirects and its whole body, so that a slow drip ends too. Default:
+    /// 60 seconds, in which 16 MiB, the largest bundle, need 280 KB/s.
     pub attempt_timeout: Duration,
-    /// For one file with all its attempts and waits. Default: 5 minutes.
+    /// The time for one file with all its attempts and waits. Default: 5 minutes.
     pub resource_timeout: Duration,
-    /// For all requests together, from the moment the source is opened; whatever is under way then
-    /// ends. `None`: no bound. Default: 24 hours, so that no server can hold a nightly job up for ever.
+    /// The time for all requests together, from when the source is opened. Requests in progress end then.
+    /// `None`: no limit. Default: 24 hours, so that no server can stall a nightly job for ever.
     pub deadline: Option<Duration>,
-    /// The most requests a second, over all threads, redirects and further attempts included;
-    /// evenly spaced, with no burst. What is no rate (zero, less, NaN) lets the first request through
-    /// and no other. Default: no bound but `parallelism`.
+    /// The most requests a second over all threads, including redirects and retries; evenly spaced, without
+    /// bursts. An invalid rate (zero, negative, NaN) allows the first request and no other. Default: no limit
+    /// but `parallelism`.
     pub max_rps: Option<f64>,
-    /// Further attempts after a time-out, a connection error, 408, 425, 429, 5xx or a body cut
-    /// short. Default: 4.
+    /// Retries after a time-out, a connection error, 408, 425, 429, 5xx or a body that was cut short. Default:
+    /// 4.
     pub retries: u32,
-    /// The same once the server has served something: where it is restarted in the middle, a minute's
-    /// budget saves the night; where it never answered, nobody wants to wait for that. Default: 8.
+    /// The retries once the server has served something: waiting a minute for a restart saves a nightly run,
+    /// but a server that never answered is not worth the wait. Default: 8.
     pub later_retries: u32,
-    /// The longest wait before the first of them; doubles each time. Default: 500 milliseconds.
+    /// The longest wait before the first retry; doubles each time. Default: 500 milliseconds.
     pub backoff_base: Duration,
-    /// Where the doubling ends. Default: 30 seconds.
+    /// The upper bound of the doubling. Default: 30 seconds.
     pub backoff_cap: Duration,
-    /// The longest `Retry-After` that is honoured in full. With 429 and 503, by all threads. What cannot end in the
-    /// time that there is, is not waited for at all. Default: 120 seconds.
+    /// The longest `Retry-After` that is honoured in full. After 429 and 503 it applies to all threads. A wait
+    /// beyond the remaining time is not begun. Default: 120 seconds.
     pub retry_after_cap: Duration,
-    /// Further looks for a required file after 404 or 410, or where a directory does not have it. Default: 2.
+    /// Repeated looks for a required file after 404 or 410, or if a directory does not have it. Default: 2.
     pub missing_retries: u32,
-    /// The wait before each of them. Default: 300 milliseconds.
+    /// The wait before each repeated look. Default: 300 milliseconds.
     pub missing_delay: Duration,
-    /// Requests at once; a thread more waits for its turn. Default: 8.
+    /// Concurrent requests; further threads wait for their turn. Default: 8.
     pub parallelism: usize,
     /// Whether a connection is kept for the next request. Default: true.
     pub keep_alive: bool,
-    /// Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count. Default: true.
+    /// Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` apply. Default: true.
     pub env_proxy: bool,
-    /// A PEM file of certificates to trust beside those of the system, for a log behind a private
+    /// A PEM file of certificates to trust in addition to those of the system, for a log behind a private
     /// authority. Default: none.
     pub ca_file: Option<PathBuf>,
-    /// Secrets that go with every request to the log's origin and nowhere else. Default: none.
+    /// Secrets sent with every request to the log's origin and nowhere else. Default: none.
     pub headers: SecretHeaders,
-    /// Ends all requests at any moment, as the deadline does. Default: nobody's.
+    /// Ends all requests when it is set, as the deadline does. Default: never set.
     pub stop: Stop,
-    /// Counts all requests. Default: nobody looks.
-    pub requests: Requests,
+    /// Counts all requests. Default: counters that nothing reads.
+    pub requests: RequestCounters,
 }
 
 impl Default for HttpOptions {
@@ -82,7 +82,7 @@ impl Default for HttpOptions {
             ca_file: None,
             headers: SecretHeaders::default(),
             stop: Stop::default(),
-            requests: Requests::default(),
+            requests: RequestCounters::default(),
         }
     }
 }

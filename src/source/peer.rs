@@ -1,10 +1,10 @@
-//! Where others keep the heads that they were shown: another auditor's history, a witness's newest checkpoint, a
-//! file. As little believed as a log; what comes out of it counts only if the log's key signed it.
+//! Peers: where others keep the heads that they saw. Another auditor's history, a witness's newest checkpoint,
+//! or a file. A peer is trusted no more than a log: its heads count only if the log's key signed them.
 //!
-//! A peer must not hold the audit up: it gets a few seconds, and at most so many bytes.
+//! A peer must not delay the audit: it gets a few seconds and a bounded number of bytes.
 
 use super::document::Document;
-use super::lack::{Lack, lack_of};
+use super::exhaustion::{ResourceExhaustion, exhaustion_of};
 use super::options::HttpOptions;
 use super::user_file::open_regular;
 use super::{FetchError, OpenError};
@@ -16,38 +16,38 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// For everything that is asked of a peer at once, with all attempts and waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time for one request to a peer, with all attempts and waits.
+const PEER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// For a connection.
-const CONNECT: Duration = Duration::from_secs(5);
+/// The time to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A history, or the part of it that is asked for: about 50,000 heads as `heads export` writes them.
+/// The longest history, or part of one: about 50,000 heads as `heads export` writes them.
 const MAX_HISTORY: usize = 32 * 1024 * 1024;
 
-/// Where the heads of a peer are, as the config says it.
+/// Where the heads of a peer are, as the config names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum PeerPlace {
-    /// The URL of another auditor's `/heads`, or of what `heads export` wrote.
+pub enum PeerLocation {
+    /// The URL of another auditor's `/heads`, or of a file that `heads export` wrote.
     Heads(String),
     /// The monitoring prefix of a C2SP witness.
     Witness(String),
     /// A file.
     File(PathBuf),
-    /// A URL that is taken exactly as it is.
+    /// A URL that is used unchanged.
     Url(String),
 }
 
-/// A peer, not asked yet.
+/// A peer. No request was made yet.
 pub struct Peer {
     name: String,
     id: String,
-    transport: Transport,
-    /// Of a file; a document keeps its own.
-    lack: Lack,
+    transport: PeerTransport,
+    /// For a file; a document has its own.
+    exhaustion: ResourceExhaustion,
 }
 
-enum Transport {
+enum PeerTransport {
     Heads(Document),
     Witness(Document),
     File(PathBuf),
@@ -55,79 +55,83 @@ enum Transport {
 }
 
 impl Peer {
-    /// The peer at a place, for the log with this origin. `options` are those for the log; of its time a peer
-    /// gets a few seconds at most, and its secrets must not be among them.
+    /// The peer at `place`, for the log with this origin. `options` are those for the log, without its secrets;
+    /// the times in them are reduced for a peer.
     ///
     /// # Errors
     /// [`OpenError`], which is wrong usage.
     pub fn new(
         name: &str,
-        place: &PeerPlace,
+        place: &PeerLocation,
         origin: &str,
         options: &HttpOptions,
     ) -> Result<Peer, OpenError> {
-        let options = &hurried(options);
+        let options = &peer_options(options);
         let (kind, what, transport) = match place {
-            PeerPlace::Heads(url) => ("heads", url.clone(), Transport::Heads(Document::new(url, options)?)),
-            PeerPlace::Witness(prefix) => {
-                let url = checkpoint_url(prefix, origin)?;
-                ("witness", prefix.clone(), Transport::Witness(Document::new(&url, options)?))
+            PeerLocation::Heads(url) => {
+                ("heads", url.clone(), PeerTransport::Heads(Document::new(url, options)?))
             }
-            PeerPlace::File(path) => ("file", path.display().to_string(), Transport::File(path.clone())),
-            PeerPlace::Url(url) => ("url", url.clone(), Transport::Url(Document::new(url, options)?)),
+            PeerLocation::Witness(prefix) => {
+                let url = checkpoint_url(prefix, origin)?;
+                ("witness", prefix.clone(), PeerTransport::Witness(Document::new(&url, options)?))
+            }
+            PeerLocation::File(path) => {
+                ("file", path.display().to_string(), PeerTransport::File(path.clone()))
+            }
+            PeerLocation::Url(url) => ("url", url.clone(), PeerTransport::Url(Document::new(url, options)?)),
         };
         let id = encode_hex(sha256(format!("{kind}\0{what}").as_bytes()).as_bytes());
-        Ok(Peer { name: name.to_owned(), id, transport, lack: Lack::default() })
+        Ok(Peer { name: name.to_owned(), id, transport, exhaustion: ResourceExhaustion::default() })
     }
 
-    /// What it is called.
+    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A digest of where it is: another place is another peer, whatever it is called.
+    /// A digest of its location: another location is another peer, whatever its name.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Where it is, escaped, without anything secret.
+    /// Its location, escaped and without secrets.
     pub fn location(&self) -> String {
         match &self.transport {
-            Transport::Heads(document) | Transport::Witness(document) | Transport::Url(document) => {
-                document.location()
-            }
-            Transport::File(path) => escape(&path.display().to_string()),
+            PeerTransport::Heads(document)
+            | PeerTransport::Witness(document)
+            | PeerTransport::Url(document) => document.location(),
+            PeerTransport::File(path) => escape(&path.display().to_string()),
         }
     }
 
-    /// Whether it can be asked for a part of its history.
+    /// Whether it can serve a part of its history.
     pub fn has_since(&self) -> bool {
-        matches!(self.transport, Transport::Heads(_))
+        matches!(self.transport, PeerTransport::Heads(_))
     }
 
-    /// Its heads, verbatim; only those that it first saw at `since` (RFC 3339) or later, if it can be asked that
-    /// and knows what is meant.
+    /// Fetches its heads, verbatim. With `since` (RFC 3339), only those that it first saw then or later, if it
+    /// supports that.
     ///
     /// # Errors
     /// [`FetchError`], which says nothing about the log.
     pub fn fetch(&self, since: Option<&str>) -> Result<Vec<u8>, FetchError> {
         match (&self.transport, since) {
-            (Transport::Heads(document), Some(since)) => {
+            (PeerTransport::Heads(document), Some(since)) => {
                 document.fetch_with(&format!("since={since}"), MAX_HISTORY)
             }
-            (Transport::Heads(document) | Transport::Url(document), _) => document.fetch(MAX_HISTORY),
-            (Transport::Witness(document), _) => document.fetch(MAX_CHECKPOINT),
-            (Transport::File(path), _) => read(path, &self.lack),
+            (PeerTransport::Heads(document) | PeerTransport::Url(document), _) => document.fetch(MAX_HISTORY),
+            (PeerTransport::Witness(document), _) => document.fetch(MAX_CHECKPOINT),
+            (PeerTransport::File(path), _) => read(path, &self.exhaustion),
         }
     }
 
-    /// What this machine had run out of, where the peer could not be asked.
-    pub fn lacked(&self) -> Option<String> {
+    /// The resource that this machine had run out of when the peer could not be reached.
+    pub fn resource_exhaustion(&self) -> Option<String> {
         match &self.transport {
-            Transport::Heads(document) | Transport::Witness(document) | Transport::Url(document) => {
-                document.lacked()
-            }
-            Transport::File(_) => self.lack.noted(),
+            PeerTransport::Heads(document)
+            | PeerTransport::Witness(document)
+            | PeerTransport::Url(document) => document.resource_exhaustion(),
+            PeerTransport::File(_) => self.exhaustion.recorded(),
         }
     }
 }
@@ -141,29 +145,29 @@ fn checkpoint_url(prefix: &str, origin: &str) -> Result<String, OpenError> {
     Ok(format!("{}/{origin_hash}/checkpoint", prefix.trim_end_matches('/')))
 }
 
-/// RetryBudget with a peer: never more than with the log.
-fn hurried(options: &HttpOptions) -> HttpOptions {
+/// The options for a peer: never more time than for the log.
+fn peer_options(options: &HttpOptions) -> HttpOptions {
     HttpOptions {
-        connect_timeout: options.connect_timeout.min(CONNECT),
-        attempt_timeout: options.attempt_timeout.min(PATIENCE),
-        resource_timeout: options.resource_timeout.min(PATIENCE),
+        connect_timeout: options.connect_timeout.min(CONNECT_TIMEOUT),
+        attempt_timeout: options.attempt_timeout.min(PEER_TIMEOUT),
+        resource_timeout: options.resource_timeout.min(PEER_TIMEOUT),
         retries: 2,
         later_retries: 2,
         missing_retries: 0,
-        // The rate is what the log's operator asked for.
+        // The rate limit is for the operator of the log.
         max_rps: None,
         parallelism: 1,
         ..options.clone()
     }
 }
 
-fn read(path: &Path, lack: &Lack) -> Result<Vec<u8>, FetchError> {
+fn read(path: &Path, exhaustion: &ResourceExhaustion) -> Result<Vec<u8>, FetchError> {
     let name = path.display().to_string();
     let fail = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => FetchError::not_found(&name),
-        _ => match lack_of(&error) {
+        _ => match exhaustion_of(&error) {
             Some(what) => {
-                lack.note(what.clone());
+                exhaustion.record(what.clone());
                 FetchError::unavailable(&name, &what)
             }
             None => FetchError::unavailable(&name, &error.to_string()),
@@ -186,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_witness_is_asked_at_the_hash_of_the_origin() {
+    fn a_witness_url_contains_the_origin_hash() {
         for prefix in ["https://witness.example/w", "https://witness.example/w/"] {
             let made = checkpoint_url(prefix, "log.example").unwrap();
 
@@ -196,9 +200,9 @@ mod tests {
     }
 
     #[test]
-    fn what_opens_a_peer_is_not_shown_and_tells_peers_apart() {
+    fn a_peer_id_depends_on_secrets_and_hides_them() {
         let peer = |url: &str| {
-            let place = PeerPlace::Heads(url.to_owned());
+            let place = PeerLocation::Heads(url.to_owned());
             Peer::new("them", &place, "log.example", &HttpOptions::default()).map_err(|e| e.to_string())
         };
         let one = peer("https://u:s3cret@other.example/heads?key=s3cret").unwrap();

@@ -1,14 +1,14 @@
-//! One URL that something is posted to, such as an alert. Here because all HTTP is: TLS, the private
-//! authority and the proxies are the same as for a log.
+//! Posts to one URL, such as an alert. It is in this module because all HTTP is: TLS, the private authority and
+//! the proxies are the same as for a log.
 //!
-//! The URL is often itself a secret, so no more of it than its origin is ever shown. Redirects are not
-//! followed: what is posted is for the one whose URL was given.
+//! The URL is often a secret itself, so only its origin is ever shown. Redirects are not followed: the content
+//! is only for the given URL.
 
 use super::auth::is_loopback;
 use super::certificate;
 use super::client::{Background, client};
+use super::exhaustion::{exhaustion_in, exhaustion_in_connecting};
 use super::http::describe;
-use super::lack::{lack_in, lack_in_connecting};
 use super::options::HttpOptions;
 use super::proxy::{Proxy, direct_only, proxy_for};
 use super::secrets::Secrets;
@@ -19,19 +19,19 @@ use reqwest::{Client, Url};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// For one request, its answer's status included. What else is in the answer is not read.
+/// The time for one request and the status of its answer. The rest of the answer is not read.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why nothing was posted, in words that do not show the URL.
+/// Why nothing was posted. The text does not show the URL.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum NotPosted {
+pub enum PostError {
     /// There was no answer.
     Failed(String),
-    /// This machine has run out of something: nobody was asked.
-    Lacking(String),
+    /// This machine has run out of a resource, and made no request.
+    ResourceExhausted(String),
 }
 
-/// A URL to post to. It blocks, and must not be used on a thread that runs asynchronous tasks.
+/// A URL to post to. Posting blocks, and must not be done on a thread that runs asynchronous tasks.
 pub struct Post {
     url: Url,
     client: Client,
@@ -44,10 +44,10 @@ pub struct Post {
 }
 
 impl Post {
-    /// Posts to this `https://` URL, or an `http://` one of this machine. Connects to nothing yet.
+    /// Prepares to post to this `https://` URL, or to an `http://` URL of this machine. Does not connect yet.
     ///
     /// # Errors
-    /// [`OpenError`], which is wrong usage; it shows no more of the URL than its origin.
+    /// [`OpenError`], which is wrong usage. It shows only the origin of the URL.
     pub fn new(text: &str, options: &HttpOptions) -> Result<Post, OpenError> {
         let url = Url::parse(text).map_err(|error| OpenError::Url {
             url: "the address".to_owned(),
@@ -67,7 +67,7 @@ impl Post {
         }
         let options = if url.scheme() == "https" { options.clone() } else { direct_only(&url, options)? };
         let options = HttpOptions {
-            // Those of a log are not for whoever this is.
+            // The headers of a log are not for this server.
             headers: SecretHeaders::default(),
             parallelism: 1,
             // The next alert may be weeks away.
@@ -82,49 +82,51 @@ impl Post {
         Ok(Post { url, client, proxy, secrets, timeout, ca_file, handle, _background: background })
     }
 
-    /// Whom it goes to, for messages.
+    /// The origin of the URL, for messages.
     pub fn place(&self) -> String {
         escape(&self.url.origin().ascii_serialization())
     }
 
-    /// Posts JSON; gives the status of the answer.
+    /// Posts JSON and returns the status of the answer.
     ///
     /// # Errors
     /// Why there was no answer.
-    pub fn json(&self, body: &str, headers: &[(&str, &str)]) -> Result<u16, NotPosted> {
+    pub fn json(&self, body: &str, headers: &[(&str, &str)]) -> Result<u16, PostError> {
         let mut request = self.client.post(self.url.clone()).timeout(self.timeout);
         request = request.header(CONTENT_TYPE, "application/json").body(body.to_owned());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        // Sent from within, because the clock of its time-out is the runtime's.
+        // The future is created inside the runtime, whose clock the time-out needs.
         match self.handle.block_on(async move { request.send().await }) {
             Ok(response) => Ok(response.status().as_u16()),
             Err(error) => {
                 let error = error.without_url();
-                let lack = if error.is_connect() { lack_in_connecting(&error) } else { lack_in(&error) };
-                if let Some(what) = lack {
-                    return Err(NotPosted::Lacking(what));
+                let exhaustion =
+                    if error.is_connect() { exhaustion_in_connecting(&error) } else { exhaustion_in(&error) };
+                if let Some(what) = exhaustion {
+                    return Err(PostError::ResourceExhausted(what));
                 }
                 let advice = certificate::advice(&error, self.ca_file);
-                // A certificate, for one, holds whatever the server put there.
+                // The error may contain text of the server, for example from its certificate.
                 let cause = self.secrets.hide(&describe(&error));
                 let cause = advice.map_or_else(|| cause.clone(), |advice| format!("{cause}: {advice}"));
-                let cause = self.proxy.as_ref().map_or_else(|| cause.clone(), |proxy| proxy.blamed(&cause));
-                Err(NotPosted::Failed(cause))
+                let cause =
+                    self.proxy.as_ref().map_or_else(|| cause.clone(), |proxy| proxy.with_proxy_named(&cause));
+                Err(PostError::Failed(cause))
             }
         }
     }
 }
 
-/// The parts of the URL that may be what opens it, and the password of the proxy.
+/// The parts of the URL that may be secret, and the password of the proxy.
 fn secrets(url: &Url, proxy: Option<&Proxy>) -> Secrets {
     /// Shorter parts are ordinary words.
-    const SHORTEST_PART: usize = 8;
+    const MIN_PART: usize = 8;
     let mut secrets = Secrets::default();
     let query = url.query().unwrap_or_default();
     let parts = url.path().split('/').chain(query.split(['&', '=']));
-    parts.filter(|part| part.len() >= SHORTEST_PART).for_each(|part| secrets.add_part(part));
+    parts.filter(|part| part.len() >= MIN_PART).for_each(|part| secrets.add_part(part));
     if let Some(url) = proxy.map(Proxy::expose) {
         secrets.add_credentials(url.username(), url.password().unwrap_or_default(), false);
     }
@@ -136,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_is_posted_to_and_where_not() {
+    fn only_https_or_loopback_urls_are_accepted() {
         let place = |url: &str| Post::new(url, &HttpOptions::default()).map(|post| post.place());
         assert_eq!(place("https://hooks.example/s3cret?s3cret").unwrap(), "https://hooks.example");
         assert_eq!(place("http://127.0.0.1:8080/s3cret").unwrap(), "http://127.0.0.1:8080");

@@ -1,9 +1,10 @@
-//! The proxies that the environment names: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, each also in small
-//! letters.
+//! Reads the proxies from the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, each also
+//! in lower case.
 //!
-//! Read here, strictly, and handed to the HTTP client, which would pass over what it cannot parse and ask the log
-//! directly: past egress control, and under the auditor's own address. What is in force and cannot be understood is
-//! therefore wrong usage. A value may hold a password, so no message shows it.
+//! They are parsed here, strictly, and passed to the HTTP client. The client itself would ignore what it cannot
+//! parse and connect to the log directly: past egress control, and from the auditor's own address. A variable
+//! that applies and cannot be parsed is therefore wrong usage. A value may hold a password, so no message shows
+//! it.
 
 use super::OpenError;
 use super::options::HttpOptions;
@@ -12,23 +13,23 @@ use reqwest::Url;
 use std::env::VarError;
 use std::net::IpAddr;
 
-/// The proxy through which a server is asked.
+/// The proxy through which requests go.
 #[derive(Clone)]
 pub(super) struct Proxy {
-    /// With its user and password.
+    /// With user and password.
     url: Url,
     variable: &'static str,
 }
 
-/// The proxy for requests to `base`, if there is to be one.
+/// The proxy for requests to `base`, if one applies.
 pub(super) fn proxy_for(base: &Url, options: &HttpOptions) -> Result<Option<Proxy>, OpenError> {
-    // No proxy can reach this machine's own loopback address, and one that is asked would read the secrets.
+    // A proxy cannot reach this machine's loopback address, and would read the secrets if it were used.
     let in_the_clear = base.scheme() == "http" && !options.headers.is_empty();
     Ok(of_environment(base, options)?.filter(|_| !in_the_clear))
 }
 
-/// These options without a proxy, for what must not make a detour on its way to `base`. The variables must make sense all
-/// the same: whether a run begins does not hang on whether it has a secret to send.
+/// The same options without a proxy, for requests to `base` that must not go through one. The variables must be
+/// valid all the same, so that a run does not start or fail depending on whether it has a secret to send.
 pub(super) fn direct_only(base: &Url, options: &HttpOptions) -> Result<HttpOptions, OpenError> {
     of_environment(base, options)?;
     Ok(HttpOptions { env_proxy: false, ..options.clone() })
@@ -38,7 +39,7 @@ fn of_environment(base: &Url, options: &HttpOptions) -> Result<Option<Proxy>, Op
     if !options.env_proxy {
         return Ok(None);
     }
-    let proxy = in_force(base, &|name| std::env::var(name));
+    let proxy = active_proxy(base, &|name| std::env::var(name));
     proxy.map_err(|cause| OpenError::Proxy { cause: escape(&cause) })
 }
 
@@ -48,8 +49,8 @@ impl Proxy {
         &self.url
     }
 
-    /// `cause`, which is why a request failed, and that a proxy was asked.
-    pub(super) fn blamed(&self, cause: &str) -> String {
+    /// Adds to `cause`, the reason why a request failed, that a proxy was used.
+    pub(super) fn with_proxy_named(&self, cause: &str) -> String {
         let mut url = self.url.clone();
         super::http::take_credentials(&mut url);
         let shown = url.as_str().trim_end_matches('/');
@@ -57,37 +58,38 @@ impl Proxy {
     }
 }
 
-/// Reads a variable.
+/// Reads an environment variable.
 type Environment<'a> = &'a dyn Fn(&str) -> Result<String, VarError>;
 
 /// The proxy that the environment names for `base`.
 ///
-/// The variable in capitals comes before the one in small letters, and `ALL_PROXY` after both; a blank one is none.
-/// `NO_PROXY` is in force for every URL, and of the others the first for URLs of this scheme, unless `base` is excepted.
-/// What is not in force is not looked at: nothing is asked because of it.
-fn in_force(base: &Url, environment: Environment<'_>) -> Result<Option<Proxy>, String> {
-    if directs(environment)?.iter().any(|direct| direct.is_of(base)) {
+/// The upper-case variable comes before the lower-case one, and `ALL_PROXY` after both. A blank variable counts
+/// as unset. `NO_PROXY` applies to every URL. Of the other variables, the first that is set applies to URLs of
+/// its scheme, unless `base` is excepted. A variable that does not apply is not parsed, because no request
+/// depends on it.
+fn active_proxy(base: &Url, environment: Environment<'_>) -> Result<Option<Proxy>, String> {
+    if no_proxy_entries(environment)?.iter().any(|direct| direct.matches(base)) {
         return Ok(None);
     }
     let names: &[&str] = match (base.scheme(), environment("REQUEST_METHOD")) {
         ("https", _) => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
         (_, Err(VarError::NotPresent)) => &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
-        // Under CGI a client of the web server sets HTTP_PROXY, with a header called "Proxy".
+        // Under CGI, a client of the web server can set HTTP_PROXY with a header named "Proxy".
         (_, _) => &["http_proxy", "ALL_PROXY", "all_proxy"],
     };
     first(names, environment)?.map(Value::proxy).transpose()
 }
 
-/// What `NO_PROXY` excepts.
-fn directs(environment: Environment<'_>) -> Result<Vec<Direct>, String> {
+/// The exceptions in `NO_PROXY`.
+fn no_proxy_entries(environment: Environment<'_>) -> Result<Vec<NoProxyEntry>, String> {
     match first(&["NO_PROXY", "no_proxy"], environment)? {
-        Some(Value { variable, text }) => listed(&text).map_err(|why| format!("{variable}: {why}")),
+        Some(Value { variable, text }) => parse_no_proxy(&text).map_err(|why| format!("{variable}: {why}")),
         None => Ok(Vec::new()),
     }
 }
 
-/// What a variable holds, less the blanks and quotation marks around it. Some files of settings keep those that were
-/// written for a shell.
+/// The value of a variable, without surrounding blanks and quotation marks. Some settings files keep quotation
+/// marks that were written for a shell.
 #[derive(Clone)]
 struct Value {
     variable: &'static str,
@@ -129,7 +131,8 @@ impl Value {
     }
 }
 
-/// `http://host:port`, `https://host:port` or `host:port`, each perhaps with `user:password@` before the host.
+/// Parses `http://host:port`, `https://host:port` or `host:port`, each with an optional `user:password@` before
+/// the host.
 fn proxy_url(text: &str) -> Result<Url, &'static str> {
     if text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '\\')) {
         return Err("there is a blank, a quotation mark or a backslash in it");
@@ -140,7 +143,7 @@ fn proxy_url(text: &str) -> Result<Url, &'static str> {
         scheme if scheme.starts_with("socks") => return Err("SOCKS is not supported"),
         _ => return Err("a proxy is reached over http:// or https://"),
     }
-    // The parser of URLs, which is a browser's, would pass over further slashes.
+    // The URL parser, which follows browsers, would skip further slashes.
     if rest.starts_with('/') {
         return Err("there is no host in it");
     }
@@ -155,48 +158,48 @@ fn proxy_url(text: &str) -> Result<Url, &'static str> {
             "a proxy has no path, query or fragment (and a script such as proxy.pac is not supported)",
         );
     }
-    // The client parses it again, and would go without a proxy where it cannot.
+    // The client parses it again, and would use no proxy if it failed.
     match url.as_str().parse::<hyper::Uri>() {
         Ok(uri) if uri.authority().is_some() => Ok(url),
         _ => Err("it is no URL"),
     }
 }
 
-/// What is asked without a proxy: one entry of `NO_PROXY`.
+/// One entry of `NO_PROXY`: hosts that are reached without a proxy.
 #[derive(PartialEq, Eq, Debug)]
-struct Direct {
-    hosts: Hosts,
+struct NoProxyEntry {
+    hosts: HostPattern,
     port: Option<u16>,
 }
 
 #[derive(PartialEq, Eq, Debug)]
-enum Hosts {
+enum HostPattern {
     All,
     Network(IpAddr, u8),
-    /// In small letters, with all that is below it.
+    /// In lower case, including all subdomains.
     Domain(String),
 }
 
-/// Entries between commas or blanks.
-fn listed(list: &str) -> Result<Vec<Direct>, String> {
+/// Parses entries, separated by commas or blanks.
+fn parse_no_proxy(list: &str) -> Result<Vec<NoProxyEntry>, String> {
     let entries = list.split(|c: char| c == ',' || c.is_whitespace());
     let entries = entries.map(without_quotes).filter(|entry| !entry.is_empty());
-    entries.map(|entry| direct(entry).map_err(|why| format!("{} is {why}", quoted(entry)))).collect()
+    entries.map(|entry| parse_entry(entry).map_err(|why| format!("{} is {why}", quoted(entry)))).collect()
 }
 
-/// `*`, an address, a network such as `10.0.0.0/8`, or a name, which `.` or `*.` may stand before; each but a network
-/// perhaps with a port. A name that no host can have matches nothing, as in other programs.
-fn direct(entry: &str) -> Result<Direct, &'static str> {
-    const NO_NETWORK: &str = "no network such as 10.0.0.0/8 (an entry is a host, an address or a network)";
+/// Parses `*`, an address, a network such as `10.0.0.0/8`, or a name, optionally after `.` or `*.`; all but a
+/// network with an optional port. A name that no host can have matches nothing, as in other programs.
+fn parse_entry(entry: &str) -> Result<NoProxyEntry, &'static str> {
+    const BAD_NETWORK: &str = "no network such as 10.0.0.0/8 (an entry is a host, an address or a network)";
     if let Ok(address) = entry.parse::<IpAddr>() {
-        return Ok(Direct { hosts: one(address), port: None });
+        return Ok(NoProxyEntry { hosts: one(address), port: None });
     }
     if let Some((address, length)) = entry.split_once('/') {
-        let address: IpAddr = address.parse().map_err(|_| NO_NETWORK)?;
-        let length: u8 = length.parse().map_err(|_| NO_NETWORK)?;
+        let address: IpAddr = address.parse().map_err(|_| BAD_NETWORK)?;
+        let length: u8 = length.parse().map_err(|_| BAD_NETWORK)?;
         return match u32::from(length) <= bits(address) {
-            true => Ok(Direct { hosts: Hosts::Network(address, length), port: None }),
-            false => Err(NO_NETWORK),
+            true => Ok(NoProxyEntry { hosts: HostPattern::Network(address, length), port: None }),
+            false => Err(BAD_NETWORK),
         };
     }
     let (host, port) = match entry.rsplit_once(':') {
@@ -208,22 +211,22 @@ fn direct(entry: &str) -> Result<Direct, &'static str> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let hosts = match bare.parse::<IpAddr>() {
         Ok(address) => one(address),
-        Err(_) if host == "*" => Hosts::All,
-        Err(_) => Hosts::Domain(domain(host)),
+        Err(_) if host == "*" => HostPattern::All,
+        Err(_) => HostPattern::Domain(domain(host)),
     };
-    Ok(Direct { hosts, port })
+    Ok(NoProxyEntry { hosts, port })
 }
 
-fn one(address: IpAddr) -> Hosts {
+fn one(address: IpAddr) -> HostPattern {
     let address = address.to_canonical();
-    Hosts::Network(address, u8::try_from(bits(address)).unwrap_or(u8::MAX))
+    HostPattern::Network(address, u8::try_from(bits(address)).unwrap_or(u8::MAX))
 }
 
 fn bits(address: IpAddr) -> u32 {
     if address.is_ipv4() { u32::BITS } else { u128::BITS }
 }
 
-/// A domain name as a URL has it.
+/// A domain name as it appears in a parsed URL.
 fn domain(name: &str) -> String {
     let name = name.strip_prefix('*').unwrap_or(name);
     let name = name.strip_prefix('.').unwrap_or(name);
@@ -232,27 +235,27 @@ fn domain(name: &str) -> String {
     url.and_then(|url| url.domain().map(str::to_owned)).unwrap_or_else(|| name.to_ascii_lowercase())
 }
 
-impl Direct {
-    fn is_of(&self, base: &Url) -> bool {
+impl NoProxyEntry {
+    fn matches(&self, base: &Url) -> bool {
         if self.port.is_some() && self.port != base.port_or_known_default() {
             return false;
         }
         let host = base.host_str().unwrap_or_default();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
         match (&self.hosts, address) {
-            (Hosts::All, _) => true,
-            (Hosts::Network(network, length), Some(address)) => is_inside(address, *network, *length),
-            (Hosts::Domain(domain), None) => {
+            (HostPattern::All, _) => true,
+            (HostPattern::Network(network, length), Some(address)) => is_inside(address, *network, *length),
+            (HostPattern::Domain(domain), None) => {
                 let host = host.strip_suffix('.').unwrap_or(host);
                 let above = host.strip_suffix(domain.as_str());
                 !domain.is_empty() && above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
             }
-            (Hosts::Network(..), None) | (Hosts::Domain(_), Some(_)) => false,
+            (HostPattern::Network(..), None) | (HostPattern::Domain(_), Some(_)) => false,
         }
     }
 }
 
-/// An IPv4 address inside an IPv6 one is the IPv4 address.
+/// An IPv4-mapped IPv6 address counts as the IPv4 address.
 fn is_inside(address: IpAddr, network: IpAddr, length: u8) -> bool {
     let length = u32::from(length);
     match (address.to_canonical(), network) {
@@ -272,23 +275,23 @@ fn is_inside(address: IpAddr, network: IpAddr, length: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn in_force(variables: &[(&str, &str)], url: &str) -> Result<Option<Proxy>, String> {
-        super::in_force(&Url::parse(url).unwrap(), &|name| {
+    fn active_proxy(variables: &[(&str, &str)], url: &str) -> Result<Option<Proxy>, String> {
+        super::active_proxy(&Url::parse(url).unwrap(), &|name| {
             let found = variables.iter().find(|(variable, _)| *variable == name);
             found.map(|(_, value)| (*value).to_owned()).ok_or(VarError::NotPresent)
         })
     }
 
-    /// The proxy that `url` is asked through, with its variable.
+    /// The proxy for `url`, with its variable.
     fn proxy(variables: &[(&str, &str)], url: &str) -> Option<(String, &'static str)> {
-        in_force(variables, url).unwrap().map(|proxy| (proxy.url.to_string(), proxy.variable))
+        active_proxy(variables, url).unwrap().map(|proxy| (proxy.url.to_string(), proxy.variable))
     }
 
     const LOG: &str = "https://log.example/x";
     const CLEAR: &str = "http://log.example/x";
 
     #[test]
-    fn what_is_plainly_meant_is_taken() {
+    fn common_notations_are_accepted() {
         for value in [
             "http://proxy.example:3128",
             "http://proxy.example:3128/",
@@ -310,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_proxy_is_refused_without_being_shown() {
+    fn an_invalid_proxy_is_refused_and_not_shown() {
         for value in [
             "http//u:s3cret@proxy.example:3128",
             "htp://u:s3cret@proxy.example:3128",
@@ -348,15 +351,15 @@ mod tests {
                 ("all_proxy", &[CLEAR, LOG]),
             ] {
                 for url in urls {
-                    let why = in_force(&[(variable, value)], url).map(|_| value).unwrap_err();
+                    let why = active_proxy(&[(variable, value)], url).map(|_| value).unwrap_err();
                     assert!(why.starts_with(variable) && !why.contains("s3"), "{value:?}: {why}");
                 }
             }
         }
         let base = Url::parse(LOG).unwrap();
-        let odd = super::in_force(&base, &|_| Err(VarError::NotUnicode("s3cret".into())));
+        let odd = super::active_proxy(&base, &|_| Err(VarError::NotUnicode("s3cret".into())));
         assert!(odd.is_err_and(|why| why.starts_with("NO_PROXY") && !why.contains("s3cret")));
-        let odd = super::in_force(&base, &|name| match name {
+        let odd = super::active_proxy(&base, &|name| match name {
             "HTTPS_PROXY" => Err(VarError::NotUnicode("s3cret".into())),
             _ => Err(VarError::NotPresent),
         });
@@ -364,13 +367,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_force_is_not_looked_at() {
+    fn variables_that_do_not_apply_are_not_parsed() {
         let wrong = "htp://x";
         for (variables, url) in [
-            // Of the other scheme.
+            // A variable of the other scheme.
             (&[("HTTP_PROXY", wrong), ("http_proxy", wrong)][..], LOG),
             (&[("HTTPS_PROXY", wrong), ("https_proxy", wrong)], CLEAR),
-            // Another comes before it.
+            // Another variable comes first.
             (&[("HTTPS_PROXY", "a:1"), ("https_proxy", wrong), ("ALL_PROXY", wrong)], LOG),
             (&[("http_proxy", "a:1"), ("ALL_PROXY", wrong), ("all_proxy", wrong)], CLEAR),
             (&[("ALL_PROXY", "a:1"), ("all_proxy", wrong), ("HTTP_PROXY", wrong)], LOG),
@@ -380,16 +383,16 @@ mod tests {
             // A client of a web server set it.
             (&[("REQUEST_METHOD", "GET"), ("HTTP_PROXY", wrong)], CLEAR),
         ] {
-            assert!(in_force(variables, url).is_ok(), "{variables:?} {url}");
+            assert!(active_proxy(variables, url).is_ok(), "{variables:?} {url}");
         }
-        // What is in force for this URL is, whatever is said of another.
-        assert!(in_force(&[("HTTPS_PROXY", wrong), ("NO_PROXY", "other.example")], LOG).is_err());
-        assert!(in_force(&[("HTTP_PROXY", "a:1"), ("ALL_PROXY", wrong)], LOG).is_err());
+        // A variable that applies to this URL is parsed, whatever NO_PROXY says of others.
+        assert!(active_proxy(&[("HTTPS_PROXY", wrong), ("NO_PROXY", "other.example")], LOG).is_err());
+        assert!(active_proxy(&[("HTTP_PROXY", "a:1"), ("ALL_PROXY", wrong)], LOG).is_err());
     }
 
-    /// Whatever is taken, the client understands too: it would go without where it does not.
+    /// The client parses every accepted value too; otherwise it would use no proxy.
     #[test]
-    fn whatever_is_taken_the_client_takes() {
+    fn the_client_parses_every_accepted_proxy() {
         for byte in (1..=u8::MAX).map(char::from) {
             for value in [
                 format!("http://u{byte}:p@proxy.example:3128"),
@@ -408,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn which_variable_counts() {
+    fn the_first_set_variable_applies() {
         let of =
             |variables: &[(&'static str, &str)], url| proxy(variables, url).map(|(_, variable)| variable);
         let both = [("HTTPS_PROXY", "a:1"), ("https_proxy", "b:1"), ("ALL_PROXY", "c:1")];
@@ -419,10 +422,10 @@ mod tests {
             Some("http_proxy")
         );
         assert_eq!(of(&[("HTTP_PROXY", "a:1")], LOG), None);
-        // What does not count is not looked at.
+        // A variable that does not apply is not parsed.
         let desktop = [("http_proxy", "a:1"), ("https_proxy", "a:1"), ("all_proxy", "socks://a:1/")];
         assert_eq!(of(&desktop, LOG), Some("https_proxy"));
-        assert!(in_force(&[("http_proxy", "a:1"), ("all_proxy", "socks://a:1/")], LOG).is_err());
+        assert!(active_proxy(&[("http_proxy", "a:1"), ("all_proxy", "socks://a:1/")], LOG).is_err());
         // A client of a web server must not name the proxy.
         let cgi = [("REQUEST_METHOD", "GET"), ("HTTP_PROXY", "evil:1"), ("HTTPS_PROXY", "a:1")];
         assert_eq!((of(&cgi, "http://log.example/"), of(&cgi, LOG)), (None, Some("HTTPS_PROXY")));
@@ -431,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_without_a_proxy() {
+    fn no_proxy_entries_match() {
         for (list, url, direct) in [
             ("*", "http://127.0.0.1:8080/", true),
             ("*", "http://[::1]/", true),
@@ -487,15 +490,15 @@ mod tests {
         }
         for wrong in ["10.0.0.0/33", "::/129", "10.0.0/8", "https://log.example/", "log.example:x", "a:99999"]
         {
-            let why = in_force(&[("NO_PROXY", wrong)], LOG).map(|_| ()).unwrap_err();
+            let why = active_proxy(&[("NO_PROXY", wrong)], LOG).map(|_| ()).unwrap_err();
             assert!(why.starts_with("NO_PROXY"), "{why}");
         }
     }
 
     #[test]
     fn a_failure_names_the_proxy_without_its_password() {
-        let proxy = in_force(&[("https_proxy", "http://u:s3cret@proxy.example:3128")], LOG).unwrap();
-        let said = proxy.unwrap().blamed("no answer");
+        let proxy = active_proxy(&[("https_proxy", "http://u:s3cret@proxy.example:3128")], LOG).unwrap();
+        let said = proxy.unwrap().with_proxy_named("no answer");
         assert_eq!(said, "no answer (over the proxy http://proxy.example:3128, which https_proxy names)");
     }
 }

@@ -1,73 +1,73 @@
-//! How requests to a log came out, counted for whoever watches the watching.
+//! Counts the outcomes of requests to a log, for metrics.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// How one request came out, its redirects followed.
+/// The outcome of one request, after its redirects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// With an answer.
+pub enum RequestOutcome {
+    /// The file was served.
     Ok,
-    /// 404 or 410, or 403 for a file that a log need not have: not there, which for some files is as it should be.
+    /// Not there: 404 or 410, or 403 for an optional file. For some files that is normal.
     NotThere,
     /// No connection, or one that broke off: DNS, TLS, the network.
     Failed,
     /// No full answer in time.
     Late,
-    /// 429 or 503: asked too much, or under maintenance.
+    /// 429 or 503: too many requests, or maintenance.
     Busy,
-    /// Another error of the server: 5xx, 408, 425.
+    /// Another server error: 5xx, 408, 425.
     ServerError,
-    /// An answer that is none: 401, 403 and other statuses, a redirect elsewhere, an HTML page.
+    /// An answer without the file: 401, 403 and other statuses, a redirect elsewhere, an HTML page.
     Refused,
-    /// Longer than it may be.
+    /// The file is longer than its limit.
     TooLarge,
 }
 
-impl Outcome {
-    /// Every one.
-    pub const ALL: [Outcome; 8] = [
-        Outcome::Ok,
-        Outcome::NotThere,
-        Outcome::Failed,
-        Outcome::Late,
-        Outcome::Busy,
-        Outcome::ServerError,
-        Outcome::Refused,
-        Outcome::TooLarge,
+impl RequestOutcome {
+    /// All outcomes.
+    pub const ALL: [RequestOutcome; 8] = [
+        RequestOutcome::Ok,
+        RequestOutcome::NotThere,
+        RequestOutcome::Failed,
+        RequestOutcome::Late,
+        RequestOutcome::Busy,
+        RequestOutcome::ServerError,
+        RequestOutcome::Refused,
+        RequestOutcome::TooLarge,
     ];
 
-    /// The word for it.
+    /// Its name in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
-            Outcome::Ok => "ok",
-            Outcome::NotThere => "not-there",
-            Outcome::Failed => "failed",
-            Outcome::Late => "late",
-            Outcome::Busy => "busy",
-            Outcome::ServerError => "server-error",
-            Outcome::Refused => "refused",
-            Outcome::TooLarge => "too-large",
+            RequestOutcome::Ok => "ok",
+            RequestOutcome::NotThere => "not-there",
+            RequestOutcome::Failed => "failed",
+            RequestOutcome::Late => "late",
+            RequestOutcome::Busy => "busy",
+            RequestOutcome::ServerError => "server-error",
+            RequestOutcome::Refused => "refused",
+            RequestOutcome::TooLarge => "too-large",
         }
     }
 }
 
-/// Counts requests by how they came out. Clones count together.
+/// Counts requests by outcome. Clones share their counters.
 #[derive(Clone, Default, Debug)]
-pub struct Requests(Arc<[AtomicU64; Outcome::ALL.len()]>);
+pub struct RequestCounters(Arc<[AtomicU64; RequestOutcome::ALL.len()]>);
 
-impl Requests {
-    fn counter(&self, outcome: Outcome) -> Option<&AtomicU64> {
-        let place = Outcome::ALL.iter().position(|one| *one == outcome)?;
+impl RequestCounters {
+    fn counter(&self, outcome: RequestOutcome) -> Option<&AtomicU64> {
+        let place = RequestOutcome::ALL.iter().position(|one| *one == outcome)?;
         self.0.get(place)
     }
 
-    pub(super) fn count(&self, outcome: Outcome) {
+    pub(super) fn count(&self, outcome: RequestOutcome) {
         self.counter(outcome).map(|counter| counter.fetch_add(1, Relaxed));
     }
 
-    /// How many so far.
-    pub fn so_far(&self, outcome: Outcome) -> u64 {
+    /// The number of requests with this outcome so far.
+    pub fn so_far(&self, outcome: RequestOutcome) -> u64 {
         self.counter(outcome).map_or(0, |counter| counter.load(Relaxed))
     }
 }

@@ -1,11 +1,14 @@
-//! How long to wait for a log, and when to ask again. Everything ends: each attempt, each resource
-//! and, where there is a deadline, the whole run, whatever a server sends or asks for.
+//! The retry budget: how long to wait for a log, and when to retry. Every wait ends, whatever a server sends or
+//! requests: each attempt, each resource and, with a deadline, the whole run.
+//!
+//! Counters and durations saturate: a saturated counter ends the retries, and a saturated duration is cut to
+//! its cap.
 
 use super::options::HttpOptions;
 use std::future::Future;
 use std::time::{Duration, Instant, SystemTime};
 
-/// A stretch of time that runs out.
+/// A time limit that has started.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timer {
     started: Instant,
@@ -17,7 +20,7 @@ impl Timer {
         Timer { started: Instant::now(), limit }
     }
 
-    /// Zero once it has run out.
+    /// The remaining time; zero once the limit has passed.
     fn remaining(&self) -> Duration {
         self.limit.saturating_sub(self.started.elapsed())
     }
@@ -27,7 +30,7 @@ impl Timer {
     }
 }
 
-/// Which stretch of time ran out, and how long it was.
+/// Which time limit passed, with its length.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Expired {
     Attempt(Duration),
@@ -36,24 +39,24 @@ pub(super) enum Expired {
     Stopped,
 }
 
-/// Whether it is worth asking again.
+/// Whether to retry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Next {
-    Ask,
-    /// We asked as often as we do.
-    Enough,
-    /// We would, but the wait before it would outlast our budget.
-    NoTime,
+pub(super) enum RetryDecision {
+    Retry,
+    /// The number of retries is used up.
+    GiveUp,
+    /// A retry would be due, but the wait before it exceeds the budget.
+    NoTimeLeft,
 }
 
-/// What is left of our budget with one resource.
+/// The remaining budget for one resource.
 pub(super) struct RetryBudget<'a> {
     options: &'a HttpOptions,
     /// The deadline of the whole run, if it has one.
     run: Option<Timer>,
     total: Timer,
     attempt: Timer,
-    /// Further attempts after a failure.
+    /// The number of retries after a failure.
     retries: u32,
     failures: u32,
     absences: u32,
@@ -73,12 +76,12 @@ impl<'a> RetryBudget<'a> {
         }
     }
 
-    /// The same with a server that has served something before.
+    /// The same for a server that has served something before.
     pub(super) fn with_known_server(self) -> RetryBudget<'a> {
         RetryBudget { retries: self.options.later_retries.max(self.retries), ..self }
     }
 
-    /// Starts the clock of the next attempt.
+    /// Starts the time limit of the next attempt.
     pub(super) fn begin_attempt(&mut self) -> Result<(), Expired> {
         self.attempt = Timer::new(self.options.attempt_timeout.min(self.total.remaining()));
         match self.run {
@@ -88,7 +91,7 @@ impl<'a> RetryBudget<'a> {
         }
     }
 
-    /// Waits for the server, until the attempt or the run is over.
+    /// Waits for the server until the attempt or the run ends.
     pub(super) async fn within_attempt<T>(&self, answer: impl Future<Output = T>) -> Result<T, Expired> {
         let time = self.attempt.remaining();
         match self.run {
@@ -100,8 +103,8 @@ impl<'a> RetryBudget<'a> {
         }
     }
 
-    /// Waits for our own side (a turn, a place), which is not held against the server: only the
-    /// deadline of the run ends it, and the other clocks stand still meanwhile.
+    /// Waits for something local (a turn, a slot). That time does not count against the server: only the
+    /// deadline of the run ends it, and the other limits are extended by it.
     pub(super) async fn off_the_clock<T>(&mut self, turn: impl Future<Output = T>) -> Result<T, Expired> {
         let begun = Instant::now();
         let done = self.in_run(turn).await?;
@@ -111,7 +114,7 @@ impl<'a> RetryBudget<'a> {
         Ok(done)
     }
 
-    /// Until the run is over or told to stop.
+    /// Waits until the run ends or is told to stop.
     async fn in_run<T>(&self, work: impl Future<Output = T>) -> Result<T, Expired> {
         let Some(run) = self.run else { return self.or_stopped(work).await };
         let timed = tokio::time::timeout(run.remaining(), work);
@@ -126,41 +129,39 @@ impl<'a> RetryBudget<'a> {
         }
     }
 
-    /// How often was asked so far, the first time included.
+    /// The number of attempts so far, including the first.
     pub(super) fn attempts(&self) -> u32 {
         self.failures.saturating_add(self.absences).saturating_add(1)
     }
 
-    /// After no answer: waits where it is worth asking again. Exponential backoff with full jitter,
-    /// so that many auditors do not come back together; at least what the server asked for, up to
-    /// our cap.
-    pub(super) async fn after_failure(&mut self, retry_after: Option<Duration>) -> Next {
+    /// After a failure: waits if a retry is due. Uses exponential backoff with full jitter, so that many
+    /// auditors do not return together, and waits at least as long as the server requested, up to our cap.
+    pub(super) async fn after_failure(&mut self, retry_after: Option<Duration>) -> RetryDecision {
         if self.failures >= self.retries {
-            return Next::Enough;
+            return RetryDecision::GiveUp;
         }
         let most = backoff(self.options, self.failures);
         let next = self.wait(jitter(most).max(self.pause(retry_after))).await;
-        self.failures = self.failures.saturating_add(u32::from(next == Next::Ask));
+        self.failures = self.failures.saturating_add(u32::from(next == RetryDecision::Retry));
         next
     }
 
-    /// After "not there": waits shortly where another look is due. A cache that has not caught up
-    /// yet must not make us accuse the log.
-    pub(super) async fn after_absence(&mut self) -> Next {
+    /// After "not there": waits briefly if another look is due. A stale cache must not make us accuse the log.
+    pub(super) async fn after_absence(&mut self) -> RetryDecision {
         if self.absences >= self.options.missing_retries {
-            return Next::Enough;
+            return RetryDecision::GiveUp;
         }
         let next = self.wait(self.options.missing_delay).await;
-        self.absences = self.absences.saturating_add(u32::from(next == Next::Ask));
+        self.absences = self.absences.saturating_add(u32::from(next == RetryDecision::Retry));
         next
     }
 
-    /// Whether a wait would be over before the budget is spent.
+    /// Whether a wait would end before the budget is spent.
     pub(super) fn has_time_for(&self, wait: Duration) -> bool {
         wait < self.remaining()
     }
 
-    /// What the server asked for, where there is no time for it.
+    /// The message for a requested pause that is longer than the remaining time.
     pub(super) fn too_long(&self, asked: Duration) -> String {
         format!(
             "the server asks for {} seconds to be left alone (Retry-After), which is longer than --retry-for or \
@@ -169,29 +170,29 @@ impl<'a> RetryBudget<'a> {
         )
     }
 
-    /// For the resource and for the run.
+    /// The remaining time for the resource and for the run.
     fn remaining(&self) -> Duration {
         self.total.remaining().min(self.run.map_or(Duration::MAX, |run| run.remaining()))
     }
 
-    /// How much of what the server asked for is granted.
+    /// The requested pause, up to our cap.
     pub(super) fn pause(&self, retry_after: Option<Duration>) -> Duration {
         retry_after.unwrap_or_default().min(self.options.retry_after_cap)
     }
 
-    /// At once, where the wait would outlast the time that there is.
-    async fn wait(&self, delay: Duration) -> Next {
+    /// Waits, or returns at once if the wait would exceed the remaining time.
+    async fn wait(&self, delay: Duration) -> RetryDecision {
         if !self.has_time_for(delay) {
-            return Next::NoTime;
+            return RetryDecision::NoTimeLeft;
         }
         match self.or_stopped(tokio::time::sleep(delay)).await {
-            Ok(()) => Next::Ask,
-            Err(_) => Next::NoTime,
+            Ok(()) => RetryDecision::Retry,
+            Err(_) => RetryDecision::NoTimeLeft,
         }
     }
 }
 
-/// The longest wait after `failures` earlier ones.
+/// The longest wait after this many earlier failures.
 fn backoff(options: &HttpOptions, failures: u32) -> Duration {
     options.backoff_base.saturating_mul(2u32.saturating_pow(failures)).min(options.backoff_cap)
 }
@@ -200,8 +201,8 @@ fn jitter(most: Duration) -> Duration {
     Duration::from_micros(fastrand::u64(..=u64::try_from(most.as_micros()).unwrap_or(u64::MAX)))
 }
 
-/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or an HTTP-date; a date that is past is zero,
-/// and what is neither is ignored.
+/// Parses `Retry-After` (RFC 9110 section 10.2.3): seconds, or an HTTP-date. A past date means zero; anything
+/// else is ignored.
 pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -246,7 +247,7 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
     }
 
-    /// What comes at the first look, without any wait.
+    /// The result of the first poll, if it is ready.
     fn at_once<T>(work: impl Future<Output = T>) -> Option<T> {
         let work = std::pin::pin!(work);
         match work.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
@@ -256,18 +257,18 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_past_the_end_is_not_begun() {
+    fn a_wait_beyond_the_budget_is_not_begun() {
         let options = HttpOptions { resource_timeout: Duration::from_secs(60), ..HttpOptions::default() };
         let mut budget = RetryBudget::new(&options, None);
-        assert_eq!(at_once(budget.after_failure(Some(Duration::MAX))), Some(Next::NoTime));
+        assert_eq!(at_once(budget.after_failure(Some(Duration::MAX))), Some(RetryDecision::NoTimeLeft));
         assert_eq!(budget.attempts(), 1);
         let mut budget = RetryBudget::new(&options, Some(Timer::new(Duration::from_millis(200))));
-        assert_eq!(at_once(budget.after_absence()), Some(Next::NoTime));
+        assert_eq!(at_once(budget.after_absence()), Some(RetryDecision::NoTimeLeft));
         assert_eq!(budget.attempts(), 1);
     }
 
     #[test]
-    fn our_own_waits_are_not_held_against_the_server() {
+    fn local_waits_do_not_use_the_budget() {
         let ms = Duration::from_millis;
         let options =
             HttpOptions { attempt_timeout: ms(300), resource_timeout: ms(400), ..HttpOptions::default() };
@@ -276,7 +277,7 @@ mod tests {
         let before = (budget.attempt.started, budget.total.started);
         block_on(async {
             budget.off_the_clock(tokio::time::sleep(ms(500))).await.unwrap();
-            // The clocks stood still for all of it.
+            // The limits were extended by the whole wait.
             assert!(budget.attempt.started - before.0 >= ms(500));
             assert!(budget.total.started - before.1 >= ms(500));
             let expired = budget.within_attempt(std::future::pending::<()>()).await;
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn the_deadline_ends_whatever_is_under_way() {
+    fn the_deadline_ends_every_wait() {
         let ms = Duration::from_millis;
         let options = HttpOptions::default();
         let mut budget = RetryBudget::new(&options, Some(Timer::new(ms(100))));
@@ -301,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_ends_whatever_is_under_way() {
+    fn a_stop_ends_every_wait() {
         let options = HttpOptions::default();
         let mut budget = RetryBudget::new(&options, None);
         budget.begin_attempt().unwrap();
@@ -313,8 +314,12 @@ mod tests {
         block_on(async {
             assert_eq!(budget.within_attempt(std::future::pending::<()>()).await, Err(Expired::Stopped));
             assert_eq!(budget.off_the_clock(std::future::pending::<()>()).await, Err(Expired::Stopped));
-            assert_eq!(budget.after_failure(Some(Duration::from_secs(60))).await, Next::NoTime);
-            assert_eq!(budget.after_absence().await, Next::NoTime, "an absence that nobody looked at twice");
+            assert_eq!(budget.after_failure(Some(Duration::from_secs(60))).await, RetryDecision::NoTimeLeft);
+            assert_eq!(
+                budget.after_absence().await,
+                RetryDecision::NoTimeLeft,
+                "an absence that nobody looked at twice"
+            );
         });
         assert_eq!(budget.begin_attempt(), Err(Expired::Stopped));
         teller.join().unwrap();

@@ -1,111 +1,116 @@
-//! Finds secrets in a text whose characters may each be spelled in their own way, and have things between them that
-//! nobody sees.
+//! Finds secrets in a text whose characters may each be escaped, and may be separated by invisible characters.
 //!
-//! All forms are looked for at once, from the beginning of the text to its end: at each place stands how much of which
-//! form ends there, once, however many ways lead there. The work is therefore linear in the text, but for forms that
-//! repeat themselves (`aaaa…b`), of which much may end at each place. That is what the budget is for.
+//! All forms are searched in one pass. At each position, each partial match (a form, and how much of it was
+//! read) is kept once, however many ways of decoding lead there. The work is therefore linear in the text,
+//! except for repetitive forms (`aaaa…b`), of which many partial matches may end at each position. A budget
+//! bounds the work for those.
+//!
+//! Positions and lengths are added with saturation: they are bounded by the length of the text, and every use
+//! of one is a checked access.
 
-use super::letters::Letters;
-use super::spelling::{REACH, Reading, is_escape, read};
+use super::escapes::{DecodedChar, MAX_ESCAPE_LEN, decode_at, is_escape_start};
+use super::normaliser::NormalisedChar;
 use std::ops::Range;
 
-/// A secret in one of its codings.
+/// A secret in one encoding.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Form {
-    /// Its [letters](super::letters), folded if `is_folded`.
+pub(super) struct SecretForm {
+    /// Its normalised [letters](super::normaliser), folded if `is_folded`.
     pub(super) letters: Vec<char>,
-    pub(super) coding: Coding,
+    pub(super) coding: SecretEncoding,
     pub(super) is_folded: bool,
-    /// Looked for in answers too, and not in messages alone.
+    /// Whether it is searched for in answers too, and not only in messages.
     pub(super) in_answers: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
+pub(super) enum SecretEncoding {
     Plain,
     /// Either alphabet, without padding.
     Base64,
     Hex,
 }
 
-impl Form {
+impl SecretForm {
     fn is_same(&self, found: char, wanted: char) -> bool {
-        found == wanted || self.coding == Coding::Base64 && matches!((found, wanted), ('-', '+') | ('_', '/'))
+        found == wanted
+            || self.coding == SecretEncoding::Base64 && matches!((found, wanted), ('-', '+') | ('_', '/'))
     }
 }
 
-/// Steps for a text of any length: enough for every ordinary message.
-const STEPS: usize = 1 << 20;
+/// The steps allowed for a text of any length: enough for every ordinary message.
+const BASE_STEPS: usize = 1 << 20;
 
-/// Steps for each byte. Text at random takes about two, as each of its characters
-/// begins few of the forms, and goes on with fewer.
-const STEPS_FOR_A_BYTE: usize = 16;
+/// The steps allowed for each byte. Random text takes about two, because each of its characters begins few of
+/// the forms and continues fewer.
+const STEPS_PER_BYTE: usize = 16;
 
-/// So many forms are worth one step more.
-const FORMS_FOR_A_STEP: usize = 4;
+/// One more step per byte is allowed for this many forms.
+const FORMS_PER_STEP: usize = 4;
 
-/// It would take more work than the text is worth.
+/// The search would take more steps than allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct TooMuchWork;
+pub(super) struct SearchBudgetExceeded;
 
-/// The beginning of a form, read up to where the thread stands.
+/// A form whose beginning was read up to some position.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Thread {
+struct PartialMatch {
     form: usize,
-    /// So many of its characters.
+    /// The number of its letters read so far.
     read: usize,
-    /// Where the reading began. Of several, the first counts.
+    /// Where the match began. Of several starts, the first is kept.
     start: usize,
 }
 
 /// A search of one text.
 pub(super) struct Search<'a> {
     text: &'a [u8],
-    forms: Vec<&'a Form>,
-    beginnings: Beginnings,
-    ring: Ring,
+    forms: Vec<&'a SecretForm>,
+    first_letters: FirstLetters,
+    pending: PendingMatches,
     left: usize,
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(text: &'a [u8], forms: Vec<&'a Form>) -> Search<'a> {
-        let for_a_byte = STEPS_FOR_A_BYTE.saturating_add(forms.len() / FORMS_FOR_A_STEP);
-        let left = text.len().saturating_mul(for_a_byte).saturating_add(STEPS);
-        let beginnings = Beginnings::of(&forms);
-        Search { text, forms, beginnings, ring: Ring::new(), left }
+    pub(super) fn new(text: &'a [u8], forms: Vec<&'a SecretForm>) -> Search<'a> {
+        let for_a_byte = STEPS_PER_BYTE.saturating_add(forms.len() / FORMS_PER_STEP);
+        let left = text.len().saturating_mul(for_a_byte).saturating_add(BASE_STEPS);
+        let first_letters = FirstLetters::of(&forms);
+        Search { text, forms, first_letters, pending: PendingMatches::new(), left }
     }
 
-    /// The first form that begins at `from` or later, and of those that begin there the longest.
-    pub(super) fn next(&mut self, from: usize) -> Result<Option<Range<usize>>, TooMuchWork> {
+    /// The first match that begins at `from` or later; of several at that position, the longest.
+    pub(super) fn next(&mut self, from: usize) -> Result<Option<Range<usize>>, SearchBudgetExceeded> {
         let mut best: Option<Range<usize>> = None;
-        let (mut now, mut readings, mut letters) = (Vec::new(), Vec::new(), Letters::default());
+        let (mut now, mut readings, mut letters) = (Vec::new(), Vec::new(), NormalisedChar::default());
         let mut at = from;
-        self.ring.clear();
+        self.pending.clear();
         while !self.forms.is_empty() {
-            if self.ring.waiting == 0 {
+            if self.pending.waiting == 0 {
                 let rest = self.text.get(at..).filter(|_| best.is_none()).unwrap_or_default();
-                let Some(passed) = rest.iter().position(|byte| self.beginnings.may(*byte)) else { break };
+                let Some(passed) = rest.iter().position(|byte| self.first_letters.may(*byte)) else { break };
                 at = at.saturating_add(passed);
             }
             if at >= self.text.len() {
                 break;
             }
-            self.ring.take(at, &mut now);
+            self.pending.take(at, &mut now);
             if let Some(best) = &best {
-                now.retain(|thread| thread.start <= best.start);
+                now.retain(|partial| partial.start <= best.start);
             }
-            let begins = best.is_none() && self.text.get(at).is_some_and(|byte| self.beginnings.may(*byte));
+            let begins =
+                best.is_none() && self.text.get(at).is_some_and(|byte| self.first_letters.may(*byte));
             self.spend(1)?;
             if begins || !now.is_empty() {
-                read(self.text, at, &mut readings);
+                decode_at(self.text, at, &mut readings);
             } else {
                 readings.clear();
             }
             for reading in &readings {
                 self.spend(now.len().saturating_add(1))?;
                 letters.set(reading.character);
-                for thread in &now {
-                    self.advance(*thread, reading, &letters, 0, &mut best)?;
+                for partial in &now {
+                    self.advance(*partial, reading, &letters, 0, &mut best)?;
                 }
                 if begins {
                     self.begin(at, reading, &letters, &mut best)?;
@@ -116,52 +121,52 @@ impl<'a> Search<'a> {
         Ok(best)
     }
 
-    /// Steps that are left.
+    /// The remaining steps.
     #[cfg(test)]
     pub(super) fn left(&self) -> usize {
         self.left
     }
 
-    /// A form may begin with any of the letters of a character that has several.
+    /// Begins matches. A form may begin with any letter of a character that has several.
     fn begin(
         &mut self,
         start: usize,
-        reading: &Reading,
-        letters: &Letters,
+        reading: &DecodedChar,
+        letters: &NormalisedChar,
         best: &mut Option<Range<usize>>,
-    ) -> Result<(), TooMuchWork> {
+    ) -> Result<(), SearchBudgetExceeded> {
         for is_folded in [false, true] {
             for (from, letter) in letters.of(is_folded).iter().enumerate() {
                 for place in 0.. {
-                    let begun = self.beginnings.of_letter(*letter, is_folded).get(place);
+                    let begun = self.first_letters.of_letter(*letter, is_folded).get(place);
                     let Some(form) = begun else { break };
-                    let thread = Thread { form: *form, read: 0, start };
+                    let partial = PartialMatch { form: *form, read: 0, start };
                     self.spend(1)?;
-                    self.advance(thread, reading, letters, from, best)?;
+                    self.advance(partial, reading, letters, from, best)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Goes on with the letters of a reading, those before `from` left out.
+    /// Continues a match with the letters of a decoded character, without those before `from`.
     fn advance(
         &mut self,
-        mut thread: Thread,
-        reading: &Reading,
-        letters: &Letters,
+        mut partial: PartialMatch,
+        reading: &DecodedChar,
+        letters: &NormalisedChar,
         from: usize,
         best: &mut Option<Range<usize>>,
-    ) -> Result<(), TooMuchWork> {
-        let Some(form) = self.forms.get(thread.form) else { return Ok(()) };
+    ) -> Result<(), SearchBudgetExceeded> {
+        let Some(form) = self.forms.get(partial.form) else { return Ok(()) };
         for letter in letters.of(form.is_folded).get(from..).unwrap_or_default() {
-            let wanted = form.letters.get(thread.read);
+            let wanted = form.letters.get(partial.read);
             if !wanted.is_some_and(|wanted| form.is_same(*letter, *wanted)) {
                 return Ok(());
             }
-            thread.read = thread.read.saturating_add(1);
-            if thread.read == form.letters.len() {
-                let found = thread.start..reading.last;
+            partial.read = partial.read.saturating_add(1);
+            if partial.read == form.letters.len() {
+                let found = partial.start..reading.last;
                 let is_better = |best: &Range<usize>| {
                     found.start < best.start || found.start == best.start && found.end > best.end
                 };
@@ -173,28 +178,28 @@ impl<'a> Search<'a> {
         }
         for place in reading.first..=reading.last {
             self.spend(1)?;
-            self.ring.push(place, thread);
+            self.pending.push(place, partial);
         }
         Ok(())
     }
 
-    fn spend(&mut self, steps: usize) -> Result<(), TooMuchWork> {
-        self.left = self.left.checked_sub(steps).ok_or(TooMuchWork)?;
+    fn spend(&mut self, steps: usize) -> Result<(), SearchBudgetExceeded> {
+        self.left = self.left.checked_sub(steps).ok_or(SearchBudgetExceeded)?;
         Ok(())
     }
 }
 
-/// Which forms a letter may be the first of.
-struct Beginnings {
-    /// For exact letters and for folded ones: one list for each ASCII letter, and the last for all others, which are
-    /// looked at later.
+/// Which forms begin with which letter.
+struct FirstLetters {
+    /// For exact and for folded letters: one list for each ASCII letter, and a last one for all other letters,
+    /// which are compared later.
     lists: [Vec<Vec<usize>>; 2],
-    /// The bytes that one may begin with: a text of many megabytes is looked at closely only there.
+    /// The bytes that a match may begin with. A text of many megabytes is examined closely only there.
     bytes: [bool; 256],
 }
 
-impl Beginnings {
-    fn of(forms: &[&Form]) -> Beginnings {
+impl FirstLetters {
+    fn of(forms: &[&SecretForm]) -> FirstLetters {
         let mut lists = [vec![Vec::new(); 129], vec![Vec::new(); 129]];
         for (number, form) in forms.iter().enumerate() {
             let Some(first) = form.letters.first() else { continue };
@@ -210,22 +215,22 @@ impl Beginnings {
                 }
             }
         }
-        let mut beginnings = Beginnings { lists, bytes: [true; 256] };
-        let mut letters = Letters::default();
+        let mut first_letters = FirstLetters { lists, bytes: [true; 256] };
+        let mut letters = NormalisedChar::default();
         let mut begins = |byte: u8| {
-            // Any letter may be the first byte of a character: of one that is wider, or has a mark.
-            if is_escape(byte) || byte >= 0xc0 {
+            // Any letter may begin a multi-byte character: one that is wider, or has a mark.
+            if is_escape_start(byte) || byte >= 0xc0 {
                 return true;
             }
             letters.set(char::from(byte));
             [false, true].into_iter().any(|is_folded| {
                 let mut letters = letters.of(is_folded).iter();
-                letters.any(|letter| !beginnings.of_letter(*letter, is_folded).is_empty())
+                letters.any(|letter| !first_letters.of_letter(*letter, is_folded).is_empty())
             })
         };
         let bytes: Vec<bool> = (0..=u8::MAX).map(&mut begins).collect();
-        beginnings.bytes.iter_mut().zip(bytes).for_each(|(place, may)| *place = may);
-        beginnings
+        first_letters.bytes.iter_mut().zip(bytes).for_each(|(place, may)| *place = may);
+        first_letters
     }
 
     fn of_letter(&self, letter: char, is_folded: bool) -> &[usize] {
@@ -240,15 +245,16 @@ impl Beginnings {
     }
 }
 
-/// The threads that stand at this place or at one of the next, none of which is further away than a spelling is long.
-struct Ring {
-    slots: Vec<Vec<Thread>>,
+/// The partial matches at this position and the next ones, none of which is further away than an escape is
+/// long.
+struct PendingMatches {
+    slots: Vec<Vec<PartialMatch>>,
     waiting: usize,
 }
 
-impl Ring {
-    fn new() -> Ring {
-        Ring { slots: vec![Vec::new(); REACH], waiting: 0 }
+impl PendingMatches {
+    fn new() -> PendingMatches {
+        PendingMatches { slots: vec![Vec::new(); MAX_ESCAPE_LEN], waiting: 0 }
     }
 
     fn clear(&mut self) {
@@ -258,21 +264,21 @@ impl Ring {
         }
     }
 
-    fn push(&mut self, at: usize, thread: Thread) {
-        if let Some(slot) = self.slots.get_mut(at % REACH) {
-            slot.push(thread);
+    fn push(&mut self, at: usize, partial: PartialMatch) {
+        if let Some(slot) = self.slots.get_mut(at % MAX_ESCAPE_LEN) {
+            slot.push(partial);
             self.waiting = self.waiting.saturating_add(1);
         }
     }
 
-    /// Those that stand at this place, each once.
-    fn take(&mut self, at: usize, into: &mut Vec<Thread>) {
+    /// Takes those at this position, each once.
+    fn take(&mut self, at: usize, into: &mut Vec<PartialMatch>) {
         into.clear();
-        if let Some(slot) = self.slots.get_mut(at % REACH) {
+        if let Some(slot) = self.slots.get_mut(at % MAX_ESCAPE_LEN) {
             std::mem::swap(slot, into);
         }
         self.waiting = self.waiting.saturating_sub(into.len());
         into.sort_unstable();
-        into.dedup_by_key(|thread| (thread.form, thread.read));
+        into.dedup_by_key(|partial| (partial.form, partial.read));
     }
 }

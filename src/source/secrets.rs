@@ -1,155 +1,166 @@
-//! Secrets that are shown to nobody, in whatever customary spelling they come back.
+//! Hides secrets, in every common encoding in which they may come back.
 //!
-//! Whoever a secret is sent to knows it and may send it back: as it was sent, percent-decoded, as JSON or HTML escapes it,
-//! in hexadecimal or base64, in other case, width or composition, with what is not seen in it, alone or as a part of
-//! something longer. What nobody can recognise, such as a cipher, is not meant.
+//! A server that receives a secret may send it back: as it was sent, percent-decoded, escaped for JSON or HTML,
+//! in hexadecimal or base64, in another case, width or composition, with invisible characters in it, alone or
+//! inside something longer. Encodings that a reader cannot recognise, such as a cipher, are out of scope.
+//!
+//! Lengths of secrets are added with saturation: a secret is at most a few kilobytes long.
 
-use super::auth::SHORTEST;
-use super::letters::letters;
-use super::packed::unpacked;
-use super::search::{Coding, Form, Search, TooMuchWork};
-use super::spelling::{hex, text_of};
+use super::auth::MIN_SECRET;
+use super::base64_runs::decode_runs;
+use super::escapes::{hex, utf8_or_latin1};
+use super::normaliser::normalise;
+use super::search::{Search, SearchBudgetExceeded, SecretEncoding, SecretForm};
 use crate::core::encoding::{decode_base64, encode_base64, encode_hex};
 use reqwest::Url;
 
-/// What stands in a secret's place.
-const HIDDEN: &str = "[a secret of yours]";
+/// Replaces a secret.
+const REDACTED: &str = "[a secret of yours]";
 
-/// What stands in the place of the rest of a message that is made to take work.
+/// Replaces the rest of a message that takes too much work to search.
 const CUT: &str = "[cut: looking for your secrets in the rest takes too long]";
 
-/// Shorter forms in base64 or hexadecimal are not looked for in messages, as ordinary text may look so.
-const SHORTEST_CODED: usize = 6;
+/// The shortest base64 or hexadecimal form searched for in messages: ordinary text may look like shorter ones.
+const MIN_CODED: usize = 6;
 
-/// The same for answers, which may have millions of such characters.
-const SHORTEST_CODED_IN_ANSWERS: usize = 10;
+/// The same for answers, which may contain millions of such characters.
+const MIN_CODED_IN_ANSWERS: usize = 10;
 
-/// Shorter secrets count in answers in their own case alone, as a few megabytes of base64 have every word of five letters
-/// in some case.
-const SHORTEST_FOLDED_IN_ANSWERS: usize = 8;
+/// Shorter secrets are searched for in answers in their own case only, because a few megabytes of base64
+/// contain every word of five letters in some case.
+const MIN_FOLDED_IN_ANSWERS: usize = 8;
 
-/// Base64 in base64 is looked into so often: a log's answer has entries in it, and these what an authenticator signed.
-const MAX_PACKED: usize = 4;
+/// How often base64 inside base64 is decoded: a log's answer contains entries, and these contain what an
+/// authenticator signed.
+const MAX_BASE64_NESTING: usize = 4;
 
-/// Shorter parts of a header's value are not looked for: they are ordinary words.
-const SHORTEST_PART: usize = 8;
+/// The shortest part of a header's value that is searched for: shorter parts are ordinary words.
+const MIN_PART: usize = 8;
 
-/// Texts that are not to be repeated. There is no `Debug`.
+/// Texts that must not be shown. There is no `Debug` implementation.
 #[derive(Clone, Default)]
 pub struct Secrets {
-    forms: Vec<Form>,
+    forms: Vec<SecretForm>,
 }
 
 impl Secrets {
-    /// A secret that no answer has any business to contain. One of less than four bytes cannot be told from ordinary
-    /// text, and is left out.
+    /// Adds a secret that no honest answer contains. A secret of less than four bytes is ignored, because it
+    /// cannot be told from ordinary text.
     pub fn add(&mut self, secret: &str) {
         self.add_forms(secret.as_bytes(), true);
     }
 
-    /// The same for a text that answers may well contain, such as a log's name in a query.
+    /// Adds a text that answers may contain, such as a log's name in a query. It is hidden in messages only.
     pub(super) fn add_unshown(&mut self, text: &str) {
         self.add_forms(text.as_bytes(), false);
     }
 
-    /// The same for a part of a URL, as it stands there and percent-decoded.
+    /// The same for a part of a URL, both as written and percent-decoded.
     pub(super) fn add_part(&mut self, part: &str) {
         self.add_unshown(part);
         self.add_forms(&percent_decoded(part), false);
     }
 
-    /// What is sent for a user and a password of a URL, which are percent-encoded there.
+    /// Adds user and password of a URL, which are percent-encoded there.
     pub(super) fn add_credentials(&mut self, user: &str, password: &str, in_answers: bool) {
         let [plain_user, plain_password] = [user, password].map(percent_decoded);
         for text in [password.as_bytes(), &plain_password] {
             self.add_forms(text, in_answers);
         }
-        // A token may stand in the place of the user.
-        if password.len() < SHORTEST {
+        // The user name may be a token.
+        if password.len() < MIN_SECRET {
             [user.as_bytes(), &plain_user].iter().for_each(|text| self.add_forms(text, false));
         }
         self.push_base64(&[&plain_user[..], b":", &plain_password].concat(), in_answers);
     }
 
-    /// The value of a header, and what is in it: the token behind a scheme, a password in `Basic`, a cookie's value.
+    /// Adds the value of a header and its parts: the token after a scheme, a password in `Basic`, a cookie's
+    /// value.
     pub(super) fn add_header(&mut self, name: &str, value: &str) {
-        // The one scheme that is no secret itself: it stands before each of ours.
+        // Without the scheme, which precedes every bearer token and is not secret.
         self.add(value.strip_prefix("Bearer ").unwrap_or(value));
         if let Some((scheme, token)) = value.split_once(' ')
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         {
-            self.add_forms(token.trim().as_bytes(), token.len() >= SHORTEST_PART);
+            self.add_forms(token.trim().as_bytes(), token.len() >= MIN_PART);
             let basic = decode_base64(token.trim()).unwrap_or_default();
             if let Some(colon) = basic.iter().position(|byte| *byte == b':') {
                 self.add_forms(basic.get(colon.saturating_add(1)..).unwrap_or_default(), true);
-                // Also without its padding.
+                // Also without padding.
                 self.push_base64(&basic, true);
             }
         }
         let parts = value.split([' ', ';', ',', '"']).flat_map(|part| {
-            // Of a cookie, the value; a token may itself end with the sign.
+            // The value of a cookie; a token may itself end with the sign.
             let value = part.split_once('=').map(|(_, value)| value);
             [Some(part), value].into_iter().flatten()
         });
-        for part in parts.filter(|part| part.len() >= SHORTEST_PART) {
+        for part in parts.filter(|part| part.len() >= MIN_PART) {
             self.add_forms(part.as_bytes(), name.eq_ignore_ascii_case("cookie"));
         }
     }
 
-    /// The base64 of a text, such as the user and the password together.
+    /// Adds the base64 of a text, such as user and password together.
     pub fn add_base64(&mut self, text: &str, in_answers: bool) {
         self.push_base64(text.as_bytes(), in_answers);
     }
 
     fn push_base64(&mut self, bytes: &[u8], in_answers: bool) {
-        self.push_coded(&unpadded(bytes), Coding::Base64, in_answers, SHORTEST_CODED);
+        self.push_coded(&unpadded(bytes), SecretEncoding::Base64, in_answers, MIN_CODED);
     }
 
     fn add_forms(&mut self, secret: &[u8], in_answers: bool) {
-        if secret.len() < SHORTEST {
+        if secret.len() < MIN_SECRET {
             return;
         }
-        let text = text_of(secret);
+        let text = utf8_or_latin1(secret);
         self.push_text(&text, in_answers);
         in_a_host(&text).into_iter().for_each(|host| self.push_text(&host, in_answers));
         self.push_base64(secret, in_answers);
         for before in 0..3 {
             let inside = inside_base64(secret, before);
-            self.push_coded(&inside, Coding::Base64, in_answers, SHORTEST_PART);
+            self.push_coded(&inside, SecretEncoding::Base64, in_answers, MIN_PART);
         }
-        self.push_coded(&encode_hex(secret), Coding::Hex, in_answers, SHORTEST_CODED);
+        self.push_coded(&encode_hex(secret), SecretEncoding::Hex, in_answers, MIN_CODED);
     }
 
     fn push_text(&mut self, text: &str, in_answers: bool) {
-        let is_long = text.len() >= SHORTEST_FOLDED_IN_ANSWERS;
-        self.push(text, Coding::Plain, true, in_answers && is_long, SHORTEST);
+        let is_long = text.len() >= MIN_FOLDED_IN_ANSWERS;
+        self.push(text, SecretEncoding::Plain, true, in_answers && is_long, MIN_SECRET);
         if in_answers && !is_long {
-            self.push(text, Coding::Plain, false, true, SHORTEST);
+            self.push(text, SecretEncoding::Plain, false, true, MIN_SECRET);
         }
     }
 
-    fn push_coded(&mut self, text: &str, coding: Coding, in_answers: bool, shortest: usize) {
-        self.push(text, coding, true, in_answers && text.len() >= SHORTEST_CODED_IN_ANSWERS, shortest);
+    fn push_coded(&mut self, text: &str, coding: SecretEncoding, in_answers: bool, shortest: usize) {
+        self.push(text, coding, true, in_answers && text.len() >= MIN_CODED_IN_ANSWERS, shortest);
     }
 
-    fn push(&mut self, text: &str, coding: Coding, is_folded: bool, in_answers: bool, shortest: usize) {
-        let form = Form { letters: letters(text, is_folded), coding, is_folded, in_answers };
+    fn push(
+        &mut self,
+        text: &str,
+        coding: SecretEncoding,
+        is_folded: bool,
+        in_answers: bool,
+        shortest: usize,
+    ) {
+        let form = SecretForm { letters: normalise(text, is_folded), coding, is_folded, in_answers };
         let length: usize = form.letters.iter().map(|letter| letter.len_utf8()).sum();
         if length >= shortest && !self.forms.contains(&form) {
             self.forms.push(form);
         }
     }
 
-    /// `text` without any of them.
+    /// Replaces every secret in `text`.
     pub fn hide(&self, text: &str) -> String {
         let mut search = Search::new(text.as_bytes(), self.forms.iter().collect());
         let mut out = Vec::new();
         let mut at = 0;
         loop {
             let (end, instead, next) = match search.next(at) {
-                Ok(Some(found)) => (found.start, HIDDEN, Some(found.end)),
+                Ok(Some(found)) => (found.start, REDACTED, Some(found.end)),
                 Ok(None) => (text.len(), "", None),
-                Err(TooMuchWork) => (at, CUT, None),
+                Err(SearchBudgetExceeded) => (at, CUT, None),
             };
             out.extend_from_slice(text.as_bytes().get(at..end).unwrap_or_default());
             out.extend_from_slice(instead.as_bytes());
@@ -160,40 +171,40 @@ impl Secrets {
         }
     }
 
-    /// Whether a message repeats any of them, as far as can be told with bounded work.
-    pub fn are_in(&self, message: &str) -> bool {
+    /// Whether a message contains a secret, or cannot be searched with bounded work.
+    pub fn contained_in(&self, message: &str) -> bool {
         let mut search = Search::new(message.as_bytes(), self.forms.iter().collect());
         search.next(0) != Ok(None)
     }
 
-    /// Why an answer is not to be kept: it repeats one that it must not, or may. What stands in base64 in it counts, as
-    /// that is decoded and then shown.
+    /// Why an answer must be refused: it contains a secret, or may contain one. Base64 in the answer is decoded
+    /// first, because findings show the decoded content.
     pub(super) fn refusal(&self, answer: &[u8]) -> Option<&'static str> {
-        let forms: Vec<&Form> = self.forms.iter().filter(|form| form.in_answers).collect();
+        let forms: Vec<&SecretForm> = self.forms.iter().filter(|form| form.in_answers).collect();
         if forms.is_empty() {
             return None;
         }
-        let mut unpacked_answer;
+        let mut decoded;
         let mut text = answer;
-        for _ in 0..=MAX_PACKED {
+        for _ in 0..=MAX_BASE64_NESTING {
             match Search::new(text, forms.clone()).next(0) {
                 Ok(None) => {}
                 Ok(Some(_)) => return Some("the answer repeats a secret that was sent; it was not kept"),
-                Err(TooMuchWork) => {
+                Err(SearchBudgetExceeded) => {
                     return Some(
                         "the answer is so much like a secret that was sent that looking for it takes too long; it was \
                          not kept",
                     );
                 }
             }
-            unpacked_answer = unpacked(text);
-            text = &unpacked_answer;
+            decoded = decode_runs(text);
+            text = &decoded;
         }
         None
     }
 }
 
-/// What a URL makes of it as the name of a host, where it is one that is not spelled out.
+/// The form of a non-ASCII text as the host name of a URL.
 fn in_a_host(text: &str) -> Option<String> {
     let url = Url::parse(&format!("http://{text}/")).ok().filter(|_| !text.is_ascii())?;
     url.host_str().map(str::to_owned)
@@ -203,12 +214,12 @@ fn unpadded(bytes: &[u8]) -> String {
     encode_base64(bytes).trim_end_matches('=').to_owned()
 }
 
-/// What base64 makes of the secret whatever stands around it, where so many bytes more than a multiple of three stand
-/// before it.
+/// The base64 characters that depend on the secret alone, if the number of bytes before it is `before` more
+/// than a multiple of three.
 fn inside_base64(secret: &[u8], before: usize) -> String {
     let mut bytes = vec![0; before];
     bytes.extend_from_slice(secret);
-    // Of six bits each, those that are partly of what is before, and those that are partly of what is behind.
+    // Each character has six bits. Leaves out those that also depend on the bytes before or after the secret.
     let (first, whole) = (before.saturating_mul(8).div_ceil(6), bytes.len().saturating_mul(8) / 6);
     unpadded(&bytes).get(first..whole).unwrap_or_default().to_owned()
 }
@@ -232,8 +243,8 @@ fn percent_decoded(text: &str) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[path = "secrets_work_tests.rs"]
-mod work_tests;
+#[path = "secrets_cost_tests.rs"]
+mod cost_tests;
 
 #[cfg(test)]
 mod tests {
@@ -247,12 +258,12 @@ mod tests {
 
     fn hidden(secrets: &Secrets, text: &str) -> bool {
         let hidden = secrets.hide(text);
-        assert_eq!(hidden != text, secrets.are_in(text), "{text}");
-        assert!(!secrets.are_in(&hidden), "{hidden}");
+        assert_eq!(hidden != text, secrets.contained_in(text), "{text}");
+        assert!(!secrets.contained_in(&hidden), "{hidden}");
         hidden != text
     }
 
-    /// As a URL has it: the user `us`, the password `p/s:3 "cre€t`.
+    /// The user `us` and the password `p/s:3 "cre€t`, as in a URL.
     fn of_a_url() -> Secrets {
         let mut secrets = Secrets::default();
         secrets.add_credentials("us", "p%2fs:3%20%22cre%E2%82%act", true);
@@ -260,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_known_in_every_spelling() {
+    fn a_secret_is_hidden_in_every_encoding() {
         let secrets = of_a_url();
         for said in [
             "p/s:3 \"cre€t",
@@ -282,12 +293,12 @@ mod tests {
             assert!(hidden(&secrets, said), "{said}");
             assert!(hidden(&secrets, &format!("a «{said}» b")), "{said}");
             let kept = secrets.hide(&format!("http://evil.example/{said}/x"));
-            assert_eq!(kept, format!("http://evil.example/{HIDDEN}/x"));
+            assert_eq!(kept, format!("http://evil.example/{REDACTED}/x"));
         }
         let plain = "p/s:3 \"cre€t";
         assert_eq!(
             secrets.hide(&encode_base64(b"us:p/s:3 \"cre\xe2\x82\xact")).trim_end_matches('='),
-            HIDDEN
+            REDACTED
         );
         let basic = encode_base64(format!("us:{plain}").as_bytes());
         for around in ["", "a", "ab", "abc", "somebody:", "\0us\0"] {
@@ -309,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_stays() {
+    fn other_text_is_kept() {
         let secrets = of_a_url();
         for said in
             ["", "p/s:3 \"cre€", "us", "HTTP 403 Forbidden", "%", "\\", "&", "%2", "\\u{", "&#;", "p%2"]
@@ -319,22 +330,24 @@ mod tests {
         }
         let mut none = Secrets::default();
         none.add("abc");
-        assert!(!none.are_in("abc") && none.hide("abc") == "abc");
-        // What a message hides, an answer may well have.
+        assert!(!none.contained_in("abc") && none.hide("abc") == "abc");
+        // An answer may contain what only messages hide.
         let mut word = Secrets::default();
         word.add_unshown("checkpoint");
-        assert!(word.are_in("CHECKPOINT") && !word.are_in_answer(b"checkpoint"));
+        assert!(word.contained_in("CHECKPOINT") && !word.are_in_answer(b"checkpoint"));
         let mut token = Secrets::default();
         token.add("Tk-s3cret-bearer");
         token.add("Sh0rt");
         assert!(token.are_in_answer(b"x Tk-s3cret-bearer") && token.are_in_answer(b"tk-S3CRET-bearer"));
         assert!(!token.are_in_answer(b"\xff\xfe%ff\\xff"));
-        // A short one is, in some case, in every answer that is long enough.
-        assert!(token.are_in_answer(b"x Sh0rt") && !token.are_in_answer(b"sh0rt") && token.are_in("sh0rt"));
+        // A long answer contains every short word in some case.
+        assert!(
+            token.are_in_answer(b"x Sh0rt") && !token.are_in_answer(b"sh0rt") && token.contained_in("sh0rt")
+        );
     }
 
     #[test]
-    fn headers_have_secrets_inside() {
+    fn parts_of_headers_are_secrets() {
         let mut secrets = Secrets::default();
         secrets.add_header("authorization", "Basic dXM6czNjcmV0LXBhc3M=");
         secrets.add_header("cookie", "session=s3cret-cookie; theme=dark");
@@ -357,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_in_the_place_of_the_user_is_a_secret() {
+    fn a_token_as_user_name_is_a_secret() {
         let mut secrets = Secrets::default();
         secrets.add_credentials("s3cret-user", "", true);
         assert!(hidden(&secrets, "s3cret-user") && hidden(&secrets, &encode_base64(b"s3cret-user:")));

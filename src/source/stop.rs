@@ -1,10 +1,10 @@
-//! Telling a run from another thread that it is to end.
+//! Stops a run from another thread.
 
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// Shared by whoever may end a run and all that waits in it. Told once, it stays told: nothing more is
-/// asked, whatever is under way ends, and what was proved until then is kept, as after a deadline.
+/// Shared by those who may end a run and everything that waits in it. A stop is permanent: no further request
+/// is made, requests in progress end, and what was verified is kept, as after a deadline.
 #[derive(Clone, Debug)]
 pub struct Stop(Arc<watch::Sender<bool>>);
 
@@ -15,8 +15,8 @@ impl Default for Stop {
 }
 
 impl Stop {
-    /// What reports say of a run that was ended.
-    pub const SAID: &str = "the run was told to stop; what was fetched is kept, run again to go on";
+    /// The text in reports of a run that was stopped.
+    pub const MESSAGE: &str = "the run was told to stop; what was fetched is kept, run again to go on";
 
     /// Ends the run.
     pub fn stop(&self) {
@@ -30,7 +30,7 @@ impl Stop {
 
     /// Waits until the run is to end.
     pub async fn stopped(&self) {
-        // The sender cannot go away while we hold it.
+        // The sender lives as long as `self`.
         let _ = self.0.subscribe().wait_for(|stopped| *stopped).await;
     }
 }

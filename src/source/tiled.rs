@@ -1,7 +1,7 @@
-//! A tiled log (specification section 4, C2SP tlog-tiles) over anything that hands out files.
+//! A tiled log (specification section 4, C2SP tlog-tiles) over any [`Fetcher`].
 //!
-//! Knows the paths, the limits and what a log may drop; knows nothing of sockets and disks, which
-//! are behind [`Fetcher`]. It judges no content: whoever rebuilds the roots does.
+//! This module knows the paths, the limits, and which files a log may drop. Sockets and disks are behind
+//! [`Fetcher`]. It does not check content; the caller, who rebuilds the roots, does.
 
 use super::{FetchError, Lag, Leaves, LogApi, LogSource, ServedHead};
 use crate::core::api::path::is_segment;
@@ -10,27 +10,27 @@ use crate::core::hash::HASH_LEN;
 use crate::core::limits::{MAX_BUNDLE, MAX_CHECKPOINT, MAX_REVEAL, MAX_STH, MAX_TILE, TILE_WIDTH};
 use crate::core::tile::{BundleError, TilePath, parse_bundle};
 
-/// A file that is wanted.
+/// A request for a file.
 #[derive(Clone, Debug)]
-pub struct Wanted<'a> {
-    /// Paths below the log's prefix, the preferred one first; the first that is there is taken.
+pub struct FileRequest<'a> {
+    /// Paths below the log's prefix, in order of preference. The first that exists is fetched.
     pub paths: &'a [String],
-    /// Most bytes that the file may have.
+    /// The most bytes that the file may have.
     pub limit: usize,
-    /// Whether its absence would be held against the log, so that it is worth looking twice.
+    /// Whether its absence would be held against the log. If so, it is looked for several times.
     pub required: bool,
 }
 
-/// A file that was there.
+/// A fetched file.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Found {
-    /// Which of [`Wanted::paths`] it is.
+pub struct FetchedFile {
+    /// The index of its path in [`FileRequest::paths`].
     pub place: usize,
     /// All its bytes, verbatim.
     pub bytes: Vec<u8>,
 }
 
-/// The one thing that a tiled log needs of its transport.
+/// The transport of a log: fetches files.
 pub trait Fetcher: Send + Sync {
     /// See [`LogSource::location`].
     fn location(&self) -> String;
@@ -43,56 +43,68 @@ pub trait Fetcher: Send + Sync {
         Lag::None
     }
 
-    /// The first of the wanted paths that is there, in bounded time and memory.
-    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError>;
+    /// Fetches the first of the requested paths that exists, in bounded time and memory.
+    ///
+    /// # Errors
+    /// [`FetchError`]: none exists, or it could not be fetched.
+    fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError>;
 
-    /// See [`LogSource::lacked`].
-    fn lacked(&self) -> Option<String> {
+    /// See [`LogSource::resource_exhaustion`].
+    fn resource_exhaustion(&self) -> Option<String> {
         None
     }
 
     /// See [`LogSource::settle`].
+    ///
+    /// # Errors
+    /// The run was told to stop.
     fn settle(&self) -> Result<(), FetchError> {
         Ok(())
     }
 
     /// See [`LogSource::confirm`].
+    ///
+    /// # Errors
+    /// The absence may not be held against the log.
     fn confirm(&self) -> Result<(), FetchError> {
         Ok(())
     }
 
-    /// See [`LogSource::look_anew`].
-    fn look_anew(&self, _forgiving: bool) {}
+    /// See [`LogSource::start_run`].
+    fn start_run(&self, _forgiving: bool) {}
 
-    /// See [`LogSource::has_forgiven`].
-    fn has_forgiven(&self) -> bool {
+    /// See [`LogSource::tolerated_change`].
+    fn tolerated_change(&self) -> bool {
         false
     }
 }
 
-/// A [`LogSource`] out of a [`Fetcher`].
+/// A [`LogSource`] over a [`Fetcher`].
 #[derive(Debug)]
 pub struct Tiled<F> {
     fetcher: F,
 }
 
 impl<F: Fetcher> Tiled<F> {
-    /// The tiled log whose files `fetcher` hands out.
+    /// The tiled log whose files `fetcher` fetches.
     pub fn new(fetcher: F) -> Tiled<F> {
         Tiled { fetcher }
     }
 
     fn file(&self, path: &str, limit: usize, required: bool) -> Result<Vec<u8>, FetchError> {
-        let wanted = Wanted { paths: &[path.to_owned()], limit, required };
+        let wanted = FileRequest { paths: &[path.to_owned()], limit, required };
         self.fetcher.fetch(&wanted).map(|found| found.bytes)
     }
 
     /// The file `checkpoint`.
+    ///
+    /// # Errors
+    /// [`FetchError`]: it was not served.
     pub fn checkpoint(&self) -> Result<Vec<u8>, FetchError> {
         self.file("checkpoint", MAX_CHECKPOINT, true)
     }
 
-    /// A file that a log need not have.
+    /// Fetches an optional file.
     fn optional(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, FetchError> {
         match self.file(path, limit, false) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -101,18 +113,24 @@ impl<F: Fetcher> Tiled<F> {
         }
     }
 
-    /// The file `sth`, which a log need not have.
+    /// The file `sth`, which is optional.
+    ///
+    /// # Errors
+    /// [`FetchError`], other than that it does not exist.
     pub fn sth(&self) -> Result<Option<Vec<u8>>, FetchError> {
         self.optional("sth", MAX_STH)
     }
 
-    /// Entry bundle `n`, cut to `width` entries where it is a full one: each a 16-bit big-endian length
-    /// and then the leaf, verbatim. The answer is not checked: it may hold fewer entries, more, or junk.
+    /// Entry bundle `n`. A full bundle is cut to `width` entries. Each entry is a 16-bit big-endian length and
+    /// the leaf, verbatim. The content is not checked: it may hold fewer entries, more, or junk.
+    ///
+    /// # Errors
+    /// [`FetchError`]: it was not served, or no bundle has this width.
     pub fn bundle(&self, n: u64, width: u16) -> Result<Vec<u8>, FetchError> {
         self.part(|width| TilePath::Entries { index: n, width }, width, MAX_BUNDLE, cut_bundle)
     }
 
-    /// The partial file, or else the full one cut to `width` by `cut`: a log may drop partial tiles
+    /// Fetches the partial file, or else the full one cut to `width` by `cut`: a log may drop partial tiles
     /// once the full one exists (C2SP tlog-tiles, "Partial Tiles").
     fn part(
         &self,
@@ -127,7 +145,7 @@ impl<F: Fetcher> Tiled<F> {
             1..TILE_WIDTH => vec![path(width).to_path(), full],
             _ => return Err(FetchError::refused(&full, "no tile is that wide: a bug, please report it")),
         };
-        let found = self.fetcher.fetch(&Wanted { paths: &paths, limit, required: true })?;
+        let found = self.fetcher.fetch(&FileRequest { paths: &paths, limit, required: true })?;
         Ok(if found.place == 0 { found.bytes } else { cut(found.bytes, width) })
     }
 }
@@ -156,7 +174,7 @@ impl<F: Fetcher> LogSource for Tiled<F> {
     }
 
     fn reveal(&self, id: &str) -> Result<Option<Vec<u8>>, FetchError> {
-        // What a log calls an id may be a path out of the log's own folder.
+        // A log may use a path out of its own folder as an id.
         if !is_id(id) || !is_segment(id) {
             return Ok(None);
         }
@@ -171,20 +189,20 @@ impl<F: Fetcher> LogSource for Tiled<F> {
         self.fetcher.confirm()
     }
 
-    fn look_anew(&self, forgiving: bool) {
-        self.fetcher.look_anew(forgiving);
+    fn start_run(&self, tolerate_changes: bool) {
+        self.fetcher.start_run(tolerate_changes);
     }
 
-    fn has_forgiven(&self) -> bool {
-        self.fetcher.has_forgiven()
+    fn tolerated_change(&self) -> bool {
+        self.fetcher.tolerated_change()
     }
 
     fn lag(&self) -> Lag {
         self.fetcher.lag()
     }
 
-    fn lacked(&self) -> Option<String> {
-        self.fetcher.lacked()
+    fn resource_exhaustion(&self) -> Option<String> {
+        self.fetcher.resource_exhaustion()
     }
 
     fn has_tiles(&self) -> bool {
@@ -200,14 +218,15 @@ impl<F: Fetcher> LogSource for Tiled<F> {
     }
 }
 
-/// The first `width` hashes. What is shorter stays as it is, for the auditor to judge.
+/// Keeps the first `width` hashes. A shorter tile stays as it is, for the caller to judge. The product cannot
+/// saturate: `width` has 16 bits.
 fn cut_tile(mut bytes: Vec<u8>, width: u16) -> Vec<u8> {
     bytes.truncate(usize::from(width).saturating_mul(HASH_LEN));
     bytes
 }
 
-/// The first `width` entries, found by their length prefixes. A bundle that ends before stays as it
-/// is, for the auditor to judge.
+/// Keeps the first `width` entries, found by their length prefixes. A shorter bundle stays as it is, for the
+/// caller to judge.
 fn cut_bundle(mut bytes: Vec<u8>, width: u16) -> Vec<u8> {
     let mut end = 0;
     for _ in 0..width {
@@ -220,7 +239,7 @@ fn cut_bundle(mut bytes: Vec<u8>, width: u16) -> Vec<u8> {
     bytes
 }
 
-/// Where the entry that starts at `start` ends, if it is all there.
+/// Where the entry that starts at `start` ends, if it is complete.
 fn entry_end(bytes: &[u8], start: usize) -> Option<usize> {
     let prefix = bytes.get(start..)?.first_chunk::<2>()?;
     let end = start.checked_add(2)?.checked_add(usize::from(u16::from_be_bytes(*prefix)))?;
@@ -233,7 +252,7 @@ mod tests {
     use std::collections::HashMap;
     use std::sync::Mutex;
 
-    /// Files in memory; remembers which paths were asked for.
+    /// Files in memory. Records the requested paths.
     #[derive(Default)]
     struct Memory {
         files: HashMap<String, Vec<u8>>,
@@ -249,10 +268,10 @@ mod tests {
             0
         }
 
-        fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+        fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
             self.asked.lock().unwrap().extend_from_slice(wanted.paths);
             let found = wanted.paths.iter().enumerate().find_map(|(place, path)| {
-                self.files.get(path).map(|bytes| Found { place, bytes: bytes.clone() })
+                self.files.get(path).map(|bytes| FetchedFile { place, bytes: bytes.clone() })
             });
             found.ok_or_else(|| FetchError::not_found("memory"))
         }
@@ -264,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn asks_for_the_partial_one_and_then_the_full_one() {
+    fn the_partial_tile_is_requested_before_the_full_one() {
         let log = log(&[]);
         assert!(matches!(log.bundle(1234, 44), Err(FetchError::NotFound { .. })));
         assert!(log.tile(2, 0, 256).is_err());
@@ -273,14 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn widths_that_no_tile_has_are_refused() {
+    fn invalid_widths_are_refused() {
         for width in [0, 257, u16::MAX] {
             assert!(matches!(log(&[]).bundle(0, width), Err(FetchError::Refused { .. })));
         }
     }
 
     #[test]
-    fn the_full_one_is_cut_and_the_partial_one_is_not() {
+    fn only_full_bundles_are_cut() {
         let full = b"\0\x01a\0\0\0\x02bc\0\x01d";
         let log = log(&[("tile/entries/000", full), ("tile/entries/001.p/1", full)]);
         for (width, end) in [(1, 3), (2, 5), (3, 9), (4, 12)] {
@@ -290,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_bundle_that_is_too_short_stays_as_it_is() {
+    fn a_short_bundle_is_not_cut() {
         for bytes in [&b""[..], b"\0", b"\0\x01", b"\0\x01a\0", b"\0\x01a\xff\xffb"] {
             assert_eq!(cut_bundle(bytes.to_vec(), 2), bytes);
         }
@@ -306,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reveal_is_asked_for_by_what_can_be_an_id_alone() {
+    fn reveals_are_requested_for_valid_ids_only() {
         let log = log(&[("reveal/a-1", b"{}"), ("reveal/..", b"no"), ("reveal/../checkpoint", b"no")]);
         assert_eq!(log.reveal("a-1"), Ok(Some(b"{}".to_vec())));
         for id in ["a-2", ".", "..", "../checkpoint", "", "a/b", "a\u{2f}b", "%2e%2e", &"a".repeat(65)] {
@@ -316,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_sth_is_none_and_a_missing_checkpoint_is_an_error() {
+    fn only_the_sth_is_optional() {
         assert_eq!(log(&[]).sth(), Ok(None));
         assert!(matches!(log(&[]).checkpoint(), Err(FetchError::NotFound { .. })));
         assert_eq!(log(&[("sth", b"{}")]).sth(), Ok(Some(b"{}".to_vec())));

@@ -1,8 +1,8 @@
-//! Files that a person made and named: configs, policies, keys, secrets, receipts, histories of heads.
+//! Reads files that a user made and named: configs, policies, keys, secrets, receipts, histories of heads.
 //!
-//! An editor may have put a byte order mark before the text, or have saved it as UTF-16; the first is passed over, and
-//! the second is said, because nothing else in the file would make sense of the error that follows. What cannot be read
-//! because this machine has run out of something is told apart from what the person named wrongly.
+//! An editor may have added a byte order mark, or saved the text as UTF-16. The mark is skipped. UTF-16 is
+//! reported, because any other error about the file would be confusing. A file that cannot be read because this
+//! machine ran out of a resource is distinguished from a file that the user named wrongly.
 
 use crate::core::text::{UTF_16, is_utf16, without_bom};
 use std::fmt;
@@ -13,7 +13,7 @@ use std::path::Path;
 /// Why a file was not read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReadError {
-    /// Whether this machine is at fault, and not what was named.
+    /// Whether this machine is at fault, and not the user.
     pub is_local: bool,
     /// What is wrong, without the name of the file.
     pub why: String,
@@ -37,15 +37,15 @@ impl fmt::Display for ReadError {
     }
 }
 
-/// Whether this machine has run out of something, or fails, whatever was asked of it: descriptors, threads, memory,
-/// room on the disk, the disk itself.
+/// Whether this machine failed or ran out of a resource, whatever was requested: descriptors, threads, memory,
+/// disk space, the disk itself.
 pub fn is_local(error: &io::Error) -> bool {
     use io::ErrorKind::{
         FileTooLarge, OutOfMemory, QuotaExceeded, ReadOnlyFilesystem, StorageFull, WouldBlock,
     };
     let by_kind = matches!(
         error.kind(),
-        // `WouldBlock` is EAGAIN, which a thread that cannot be had is.
+        // `WouldBlock` is EAGAIN, the error if no thread can be created.
         FileTooLarge | OutOfMemory | QuotaExceeded | ReadOnlyFilesystem | StorageFull | WouldBlock
     );
     by_kind || has_no_kind(error)
@@ -61,25 +61,25 @@ fn has_no_kind(_: &io::Error) -> bool {
     false
 }
 
-/// All of `reader` up to `limit` bytes, without the byte order mark at its start; and bytes beyond it where there are
-/// more.
+/// Reads `reader` up to `limit` bytes, without the byte order mark at its start, and a few bytes more if it is
+/// longer.
 ///
 /// # Errors
-/// Of the system.
+/// The system refuses.
 pub fn read_start(reader: &mut dyn Read, limit: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    // Room for the mark, and a byte that tells that there are more.
+    // Room for the mark, and a byte that shows that there is more. A saturated limit is no limit.
     reader.take((limit as u64).saturating_add(4)).read_to_end(&mut bytes)?;
     let marked = bytes.len().saturating_sub(without_bom(&bytes).len());
     bytes.drain(..marked);
     Ok(bytes)
 }
 
-/// All of `reader`, of at most `limit` bytes of text, without the byte order mark at its start. Not all text is UTF-8:
-/// comments in a file of certificates may be anything.
+/// Reads all of `reader`, at most `limit` bytes of text, without the byte order mark at its start. The text
+/// need not be UTF-8: comments in a file of certificates may be anything.
 ///
 /// # Errors
-/// [`ReadError`]; also where it is longer, or UTF-16.
+/// [`ReadError`]: the file cannot be read, is longer, or is UTF-16.
 pub fn read_whole(reader: &mut dyn Read, limit: usize) -> Result<Vec<u8>, ReadError> {
     let bytes = read_start(reader, limit)?;
     if is_utf16(&bytes) {
@@ -91,7 +91,7 @@ pub fn read_whole(reader: &mut dyn Read, limit: usize) -> Result<Vec<u8>, ReadEr
     Ok(bytes)
 }
 
-/// A limit, as it is written in the sources.
+/// A limit in readable units.
 fn size(bytes: usize) -> String {
     match (bytes >> 10, bytes >> 20) {
         (_, mib) if mib << 20 == bytes && mib > 0 => format!("{mib} MiB"),
@@ -100,30 +100,30 @@ fn size(bytes: usize) -> String {
     }
 }
 
-/// [`read_whole`] of what must be UTF-8.
+/// [`read_whole`] for a file that must be UTF-8.
 ///
 /// # Errors
-/// As there, and where it is not.
+/// As there, and if it is not UTF-8.
 pub fn read_text(reader: &mut dyn Read, limit: usize) -> Result<String, ReadError> {
     String::from_utf8(read_whole(reader, limit)?).map_err(|_| ReadError::of_file("it is not UTF-8"))
 }
 
-/// [`read_whole`] of the file at `path`.
+/// [`read_whole`] for the file at `path`.
 ///
 /// # Errors
-/// As there, and where it cannot be opened.
+/// As there, and if it cannot be opened.
 pub fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
     read_whole(&mut File::open(path)?, limit)
 }
 
-/// Opens a regular file for reading; `None` where something else has its name, such as a directory, a device or a pipe,
-/// which is neither read nor waited for.
+/// Opens a regular file for reading. `None` if the path is something else, such as a directory, a device or a
+/// pipe, which is neither read nor waited for.
 ///
 /// # Errors
-/// Of the system.
+/// The system refuses.
 pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
-    // Looked at before opening, because opening a device can already do something, and once more on
-    // the open file, because the path may have been changed in between.
+    // Checked before opening, because opening a device can have effects, and once more on the open file,
+    // because the path may have changed in between.
     if !std::fs::metadata(path)?.is_file() {
         return Ok(None);
     }
@@ -131,7 +131,7 @@ pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
     Ok(file.metadata()?.is_file().then_some(file))
 }
 
-/// Opens for reading; on Unix a FIFO that took the file's place meanwhile opens at once.
+/// Opens for reading. On Unix, a FIFO that replaced the file meanwhile opens without waiting.
 fn open_without_waiting(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn one_mark_is_passed_over_and_counts_for_nothing() {
+    fn one_byte_order_mark_is_skipped() {
         assert_eq!(text(b"abc", 3), Ok("abc".to_owned()));
         assert_eq!(text(b"\xef\xbb\xbfabc", 3), Ok("abc".to_owned()));
         assert_eq!(text(b"\xef\xbb\xbf\xef\xbb\xbfa", 9), Ok("\u{feff}a".to_owned()));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn utf_16_is_said_with_a_mark_and_without() {
+    fn utf_16_is_reported_with_and_without_a_mark() {
         let little = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
         let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
         for bytes in [little("\u{feff}{}"), big("\u{feff}{}"), little("log = 'x'"), big("log = 'x'")] {
@@ -176,7 +176,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
+    fn a_pipe_is_not_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -192,7 +192,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_this_machine_lacks_is_no_slip() {
+    fn exhausted_resources_are_local() {
         for (code, expected) in [
             (libc::EMFILE, true),
             (libc::ENFILE, true),

@@ -77,7 +77,9 @@ impl Bench {
             let bytes = fs::read(self.log.path().join(name)).unwrap();
             let head = Head::verify_as(format, &bytes, &key).unwrap();
             let long_ago = "2026-01-01T00:00:00.000Z";
-            mirror.transact(|mirror, _| mirror.put_head(&head, &Provenance::Served, long_ago)).unwrap();
+            mirror
+                .transact(|mirror, _| mirror.heads_mut().put(&head, &Provenance::Served, long_ago))
+                .unwrap();
         }
         mirror.acknowledge().unwrap();
     }

@@ -73,7 +73,7 @@ impl OnDisk {
             moment(&root);
             true
         };
-        Tiled::new(Directory::new(self.root(), &HttpOptions::default()).passing(pass))
+        Tiled::new(Directory::new(self.root(), &HttpOptions::default()).with_wait(pass))
     }
 
     /// The same while a file that nobody asks for grows: the copy has not come to what is missing yet.

@@ -3,7 +3,7 @@
 
 use countersign::core::head::LogKey;
 use countersign::run::receipts::served::{Wanted as WantedReceipt, make};
-use countersign::source::tiled::{Fetcher, Found, Tiled, Wanted};
+use countersign::source::tiled::{FetchedFile, Fetcher, FileRequest, Tiled};
 use countersign::source::{self, FetchError, HttpOptions, LogSource, Stop};
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -46,7 +46,7 @@ impl Fetcher for &Copied<'_> {
         1
     }
 
-    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+    fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
         let partly = self.copied_after.is_none_or(|moments| self.moments.load(SeqCst) < moments);
         let part = self.part.iter().next().filter(|_| partly);
         let instead = part.map(|(name, bytes)| (name.as_str(), bytes.clone()));
@@ -55,7 +55,7 @@ impl Fetcher for &Copied<'_> {
 
     fn settle(&self) -> Result<(), FetchError> {
         self.moments.fetch_add(1, SeqCst);
-        let why = || FetchError::Unavailable { what: String::new(), cause: Stop::SAID.to_owned() };
+        let why = || FetchError::Unavailable { what: String::new(), cause: Stop::MESSAGE.to_owned() };
         if self.stop { Err(why()) } else { Ok(()) }
     }
 }

@@ -4,6 +4,7 @@ use support::receiver;
 
 use countersign::audit::finding::Finding;
 use countersign::audit::heads::disorder;
+use countersign::audit::subject::Subject;
 use countersign::core::evidence::{self, EvidenceKind};
 use countersign::core::finding::{Code, Severity};
 use countersign::core::hash::Hash;
@@ -181,7 +182,7 @@ impl Heads {
     }
 
     fn codes(&self) -> BTreeSet<Code> {
-        self.mirror().findings(false).unwrap().iter().map(|stored| stored.finding.code).collect()
+        self.mirror().findings().standing().unwrap().iter().map(|stored| stored.finding.code).collect()
     }
 }
 
@@ -257,7 +258,11 @@ fn many_heads_in_any_pieces_say_what_all_pairs_say() {
 fn old_contradiction(mirror: &mut Mirror, directory: &Path, [smaller, larger]: [&Head; 2]) -> Finding {
     let mut trees = [smaller, larger].map(|head| format!("{} {}", head.size(), head.root()));
     trees.sort();
-    let mut finding = Finding::of_log(Code::SthTimeContradiction, trees.join(" / "), "as it was said then");
+    let mut finding = Finding::of_log(
+        Code::SthTimeContradiction,
+        Subject::decode(&trees.join(" / ")),
+        "as it was said then",
+    );
     let path = directory.join(format!("misbehaviour-sth-time-contradiction-{}.json", smaller.size()));
     fs::write(
         &path,
@@ -267,11 +272,11 @@ fn old_contradiction(mirror: &mut Mirror, directory: &Path, [smaller, larger]: [
     finding.evidence = Some(path.display().to_string());
     let put = mirror.transact(|mirror, state| {
         for head in [smaller, larger] {
-            mirror.put_head(head, &Provenance::Imported, &time(NOW))?;
-            mirror.set_compared(state, head)?;
+            mirror.heads_mut().put(head, &Provenance::Imported, &time(NOW))?;
+            mirror.heads_mut().set_compared(state, head)?;
         }
         state.sths_until = None;
-        mirror.put_finding(&finding, &time(NOW))
+        mirror.findings_mut().put(&finding, &time(NOW))
     });
     put.unwrap();
     finding
@@ -314,7 +319,7 @@ fn it_ends_whatever_the_next_run_is() {
             "heads-only" => auditor.audit(log.path(), &["--heads-only"]).expect(0, &["sth-time-disorder"]),
             _ => &import(&auditor, &sth(100, HEAD_TIME - 1)),
         };
-        let found = Mirror::open(&auditor.db(), &log_key()).unwrap().findings(false).unwrap();
+        let found = Mirror::open(&auditor.db(), &log_key()).unwrap().findings().standing().unwrap();
         let codes: Vec<Code> = found.iter().map(|stored| stored.finding.code).collect();
         assert_eq!(codes, [Code::SthTimeDisorder], "{run}");
     }
@@ -369,11 +374,11 @@ fn alerts_say_that_it_ended() {
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("all", Severity::Info)]);
     let mut mirror = home.open();
-    let finding = Finding::of_log(Code::SthTimeContradiction, "s", "m");
+    let finding = Finding::of_log(Code::SthTimeContradiction, Subject::decode("s"), "m");
     find(&mut mirror, &finding, NOW);
     dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
-    mirror.transact(|mirror, _| mirror.end_finding(&finding, &time(NOW + 1))).unwrap();
-    find(&mut mirror, &Finding::of_log(Code::SthTimeDisorder, "", "m"), NOW + 1);
+    mirror.transact(|mirror, _| mirror.findings_mut().end(&finding, &time(NOW + 1))).unwrap();
+    find(&mut mirror, &Finding::of_log(Code::SthTimeDisorder, Subject::Whole, "m"), NOW + 1);
     dispatcher.note(&mut mirror, "log", &well(), NOW + 2).unwrap();
     dispatcher.deliver(&mut mirror, NOW + 2).unwrap();
     assert_eq!(

@@ -4,7 +4,7 @@
 use countersign::core::evidence::{self, EvidenceKind};
 use countersign::core::head::LogKey;
 use countersign::core::tile::{TilePath, tiles_for_size};
-use countersign::source::tiled::{Fetcher, Found, Tiled, Wanted};
+use countersign::source::tiled::{FetchedFile, Fetcher, FileRequest, Tiled};
 use countersign::source::{FetchError, LogSource};
 use std::path::Path;
 use std::sync::Mutex;
@@ -194,7 +194,7 @@ impl Fetcher for &Asked<'_> {
         1
     }
 
-    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+    fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
         self.asked.lock().unwrap().push(wanted.paths[0].clone());
         self.log.fetch(wanted)
     }

@@ -4,7 +4,9 @@
 use support::tls;
 
 use countersign::source::tiled::Tiled;
-use countersign::source::{Document, FetchError, Http, HttpOptions, OpenError, Outcome, SecretHeaders};
+use countersign::source::{
+    Document, FetchError, Http, HttpOptions, OpenError, RequestOutcome, SecretHeaders,
+};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Response, Version};
@@ -107,7 +109,7 @@ fn an_answer_that_is_not_needed_costs_no_connection() {
     assert!(server.sent() < 5000, "waited for {} bytes of it", server.sent());
 }
 
-/// Requests and the time that they took, at a server that also fails, redirects and says "not there", under a rate.
+/// RequestCounters and the time that they took, at a server that also fails, redirects and says "not there", under a rate.
 fn asked_under(rate: f64, count: usize) -> (usize, Duration) {
     let asked = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&asked);
@@ -146,7 +148,7 @@ fn a_pause_that_is_asked_of_one_thread_is_kept_by_all() {
     let (asked, heard) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let (seen, go_on) = (Arc::clone(&asked), Arc::clone(&heard));
     let server = TestServer::start(move |_| match seen.fetch_add(1, SeqCst) + 1 {
-        20 => Reply::status("429 Too Many Requests", "Retry-After: 3600\r\n", ""),
+        20 => Reply::status("429 Too Many RequestCounters", "Retry-After: 3600\r\n", ""),
         number => {
             until("told to go on", || number < 20 || go_on.load(SeqCst));
             Reply::ok("x")
@@ -161,7 +163,7 @@ fn a_pause_that_is_asked_of_one_thread_is_kept_by_all() {
     let (log, requests, stop) = (log_at(&server.url(), &patient), patient.requests, patient.stop);
     std::thread::scope(|scope| {
         let fetching = scope.spawn(|| fetch_all(&log, 2000));
-        until("the pause was heard of", || requests.so_far(Outcome::Busy) == 1);
+        until("the pause was heard of", || requests.so_far(RequestOutcome::Busy) == 1);
         heard.store(true, SeqCst);
         until("nothing more is asked", || {
             let before = asked.load(SeqCst);
@@ -184,7 +186,7 @@ fn after_a_pause_everything_is_fetched() {
         let mut seen = seen.lock().unwrap();
         seen.push(Instant::now());
         match seen.len() {
-            20 => Reply::status("429 Too Many Requests", "Retry-After: 1\r\n", ""),
+            20 => Reply::status("429 Too Many RequestCounters", "Retry-After: 1\r\n", ""),
             _ => Reply::ok("x"),
         }
     });

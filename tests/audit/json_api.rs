@@ -167,8 +167,8 @@ struct JsonApiFetcher(ApiLog);
 
 impl JsonApiFetcher {
     fn get(&self, path: &str) -> Option<Vec<u8>> {
-        use countersign::source::tiled::{Fetcher as _, Wanted};
-        let wanted = Wanted { paths: &[path.to_owned()], limit: usize::MAX, required: true };
+        use countersign::source::tiled::{Fetcher as _, FileRequest};
+        let wanted = FileRequest { paths: &[path.to_owned()], limit: usize::MAX, required: true };
         self.0.fetch(&wanted).ok().map(|found| found.bytes)
     }
 }

@@ -5,7 +5,7 @@
 use countersign::core::api::{self, VerificationBundle};
 use countersign::core::proof::ConsistencyProof;
 use countersign::run::Silent;
-use countersign::source::tiled::{Fetcher, Found, Tiled, Wanted};
+use countersign::source::tiled::{FetchedFile, Fetcher, FileRequest, Tiled};
 use countersign::source::{FetchError, Lag, LogSource};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -266,7 +266,7 @@ impl Fetcher for Fronted<'_> {
         self.1
     }
 
-    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+    fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
         self.0.fetch(wanted)
     }
 }
@@ -537,7 +537,7 @@ impl Fetcher for Watched<'_> {
         1
     }
 
-    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+    fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
         self.asked.lock().unwrap().extend(wanted.paths.iter().cloned());
         MemoryLog { files: self.files, instead: None }.fetch(wanted)
     }

@@ -4,7 +4,9 @@
 
 #![cfg(unix)]
 
-use countersign::alerts::{Config, Dispatcher, FallbackStore, Log, TIMES_IN_USE, Trouble};
+use countersign::alerts::{
+    Dispatcher, DispatcherConfig, FallbackStore, LogName, MirrorUnavailable, TIMES_IN_USE,
+};
 use countersign::core::hash::sha256;
 use countersign::core::head::LogKey;
 use countersign::mirror::{Attempt, HeadReader, Mirror, MirrorError, Outgoing, holder_of};
@@ -555,7 +557,7 @@ fn a_mirror_that_another_wrote_to_is_not_written_over() {
     let case = case();
     let auditor = begun(&case);
     let mut mirror = Mirror::open(&auditor.db(), &key_of(&case)).unwrap();
-    mirror.transact(|mirror, _| mirror.enqueue(&alert("before"), 1)).unwrap();
+    mirror.transact(|mirror, _| mirror.outbox_mut().enqueue(&alert("before"), 1)).unwrap();
     mirror.acknowledge().unwrap();
     bump(&auditor.db());
     let mark = fs::read(auditor.beside_db(".mark")).unwrap();
@@ -607,7 +609,7 @@ fn no_update_is_lost_without_the_lock() {
     for number in 0..200 {
         let at = random.usize(..2);
         let key = format!("alert {number}");
-        match both[at].transact(|mirror, _| mirror.enqueue(&alert(&key), number)) {
+        match both[at].transact(|mirror, _| mirror.outbox_mut().enqueue(&alert(&key), number)) {
             Ok(_) => written.push(key),
             Err(MirrorError::OtherWriter(..)) => {
                 refused += 1;
@@ -618,9 +620,11 @@ fn no_update_is_lost_without_the_lock() {
     }
     assert!(refused > 20 && written.len() > 20, "{refused} {}", written.len());
     let mut mirror = open();
-    let due = mirror.due("a", 1000, 0, 1000).unwrap();
+    let due = mirror.outbox().due("a", 1000, 0, 1000).unwrap();
     assert_eq!(due.len(), written.len());
-    mirror.transact(|mirror, _| mirror.attempted(due[0].alert, "a", &Attempt::Delivered, 1)).unwrap();
+    mirror
+        .transact(|mirror, _| mirror.outbox_mut().attempted(due[0].alert, "a", &Attempt::Delivered, 1))
+        .unwrap();
     let db = rusqlite::Connection::open(auditor.db()).unwrap();
     let keys: Vec<String> = {
         let mut select = db.prepare("SELECT key FROM alerts ORDER BY id").unwrap();
@@ -635,17 +639,17 @@ fn the_note_of_a_fault_is_beside_the_mirror_itself() {
     let case = case();
     let auditor = begun(&case);
     let links = links(&auditor);
-    let dispatcher = Dispatcher::new(Config::default()).unwrap();
-    let log = Log { name: "log".to_owned(), origin: "o".to_owned() };
+    let dispatcher = Dispatcher::new(DispatcherConfig::default()).unwrap();
+    let log = LogName { name: "log".to_owned(), origin: "o".to_owned() };
     for odd in [None].into_iter().chain(ODD.map(Some)) {
         if let Some(odd) = odd {
             put(odd, &auditor.beside_db(".fault"));
         }
         for now in 1..=u64::from(TIMES_IN_USE) {
-            dispatcher.without_mirror(
+            dispatcher.notify_without_mirror(
                 &FallbackStore::of(&links.chain),
                 &log,
-                Trouble::Fault("gone"),
+                MirrorUnavailable::Fault("gone"),
                 now,
                 &|| false,
             );

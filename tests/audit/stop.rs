@@ -2,7 +2,7 @@
 //! one does not pass, and the next run goes on from there.
 
 use countersign::run::{Progress, Silent};
-use countersign::source::tiled::{Fetcher, Found, Tiled, Wanted};
+use countersign::source::tiled::{FetchedFile, Fetcher, FileRequest, Tiled};
 use countersign::source::{FetchError, Stop};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,11 +25,14 @@ impl Fetcher for Until<'_> {
         1
     }
 
-    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+    fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
         let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if left.is_err() {
             self.stop.stop();
-            return Err(FetchError::Unavailable { what: "memory".to_owned(), cause: Stop::SAID.to_owned() });
+            return Err(FetchError::Unavailable {
+                what: "memory".to_owned(),
+                cause: Stop::MESSAGE.to_owned(),
+            });
         }
         self.log.fetch(wanted)
     }
@@ -118,7 +121,7 @@ fn a_check_of_the_mirror_is_stopped_too() {
         assert_eq!((stopped.findings.len(), stopped.faults.len()), (0, 0), "{moment}: {stopped:?}");
         // Told at the last bundle, there is nothing left to stop.
         let done = stopped.checked == whole.checked && moment > 0;
-        assert!(done || stopped.incomplete.iter().any(|why| why == Stop::SAID), "{moment}: {stopped:?}");
+        assert!(done || stopped.incomplete.iter().any(|why| why == Stop::MESSAGE), "{moment}: {stopped:?}");
         moments.push(watch.phase());
         assert_eq!(workspace.audit_again(&log()), whole, "{moment}");
     }
@@ -192,7 +195,7 @@ fn nobody_is_accused_of_what_was_not_confirmed() {
             if stopped.codes().contains(&"inconsistent-heads") {
                 break;
             }
-            assert!(stopped.incomplete.iter().any(|why| why == Stop::SAID), "{moment}: {stopped:?}");
+            assert!(stopped.incomplete.iter().any(|why| why == Stop::MESSAGE), "{moment}: {stopped:?}");
             confirmed += usize::from(watch.phase() == "hashing the mirror again");
         }
     }

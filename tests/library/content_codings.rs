@@ -6,7 +6,9 @@ use support::tls;
 
 use countersign::core::limits::{MAX_CHECKPOINT, MAX_REVEAL, MAX_STH};
 use countersign::source::tiled::Tiled;
-use countersign::source::{self, Document, FetchError, Http, HttpOptions, LogSource as _, Peer, PeerPlace};
+use countersign::source::{
+    self, Document, FetchError, Http, HttpOptions, LogSource as _, Peer, PeerLocation,
+};
 use http_body_util::Full;
 use std::io::Write as _;
 use std::time::Duration;
@@ -129,9 +131,11 @@ fn the_heads_of_others_are_read_whole() {
         let url = format!("{}heads", server.url());
         let document = Document::new(&url, &options()).map_err(|error| error.to_string()).unwrap();
         assert_eq!(document.fetch(heads.len()).as_ref(), Ok(&heads));
-        for place in
-            [PeerPlace::Heads(url.clone()), PeerPlace::Url(url.clone()), PeerPlace::Witness(url.clone())]
-        {
+        for place in [
+            PeerLocation::Heads(url.clone()),
+            PeerLocation::Url(url.clone()),
+            PeerLocation::Witness(url.clone()),
+        ] {
             let peer =
                 Peer::new("them", &place, "log.example", &options()).map_err(|error| error.to_string());
             assert_eq!(peer.unwrap().fetch(None).as_ref(), Ok(&heads), "{place:?}");

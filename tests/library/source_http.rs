@@ -3,7 +3,9 @@
 
 use countersign::core::limits::{MAX_CHECKPOINT, MAX_TILE};
 use countersign::source::tiled::Tiled;
-use countersign::source::{FetchError, Http, HttpOptions, LogSource as _, OpenError, Outcome, Requests};
+use countersign::source::{
+    FetchError, Http, HttpOptions, LogSource as _, OpenError, RequestCounters, RequestOutcome,
+};
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 use support::{HANG, Reply, TestServer, serve_dir};
@@ -118,7 +120,7 @@ fn passing_faults_are_asked_again() {
     let faults = [
         Reply::status("503 Service Unavailable", "", ""),
         Reply::status("500 Internal Server Error", "Content-Type: text/html\r\n", "<p>sorry"),
-        Reply::status("429 Too Many Requests", "Retry-After: 0\r\n", ""),
+        Reply::status("429 Too Many RequestCounters", "Retry-After: 0\r\n", ""),
         Reply::status("404 Not Found", "", ""),
         Reply::status("410 Gone", "", ""),
         Reply::raw(""),
@@ -144,7 +146,7 @@ fn passing_faults_are_asked_again() {
 fn faults_that_stay_are_unavailable() {
     for (fault, part) in [
         (Reply::status("503 Service Unavailable", "", ""), "HTTP 503 Service Unavailable (asked 3 times)"),
-        (Reply::status("429 Too Many Requests", "Retry-After: soon\r\n", ""), "HTTP 429"),
+        (Reply::status("429 Too Many RequestCounters", "Retry-After: soon\r\n", ""), "HTTP 429"),
         (Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nlog"), "broke off"),
         (gzipped(&gzip(HEAD)[..15]), "broke off"),
         (gzipped(b"no gzip"), "broke off"),
@@ -207,7 +209,7 @@ fn retry_after_is_honoured_up_to_the_cap() {
     for (value, least) in [("1", 1000), (date.as_str(), 1000), ("0", 0)] {
         let headers = format!("Retry-After: {value}\r\n");
         let begun = Instant::now();
-        let limited = Reply::status("429 Too Many Requests", &headers, "");
+        let limited = Reply::status("429 Too Many RequestCounters", &headers, "");
         assert_eq!(checkpoint_of(vec![limited, Reply::ok(HEAD)]).0.as_deref(), Ok(HEAD));
         let elapsed = begun.elapsed();
         assert!(elapsed >= Duration::from_millis(least), "{value}: {elapsed:?}");
@@ -226,32 +228,39 @@ fn requests_are_counted_by_how_they_came_out() {
     let there = Reply::ok(HEAD);
     let status = |line: &str| Reply::status(line, "", "");
     for (replies, expected) in [
-        (vec![there.clone()], vec![(Outcome::Ok, 1)]),
-        (vec![status("404 Not Found"), there.clone()], vec![(Outcome::NotThere, 1), (Outcome::Ok, 1)]),
-        (vec![status("429 Too Many Requests"), there.clone()], vec![(Outcome::Busy, 1), (Outcome::Ok, 1)]),
+        (vec![there.clone()], vec![(RequestOutcome::Ok, 1)]),
+        (
+            vec![status("404 Not Found"), there.clone()],
+            vec![(RequestOutcome::NotThere, 1), (RequestOutcome::Ok, 1)],
+        ),
+        (
+            vec![status("429 Too Many RequestCounters"), there.clone()],
+            vec![(RequestOutcome::Busy, 1), (RequestOutcome::Ok, 1)],
+        ),
         (
             vec![status("500 No"), status("408 Late"), there.clone()],
-            vec![(Outcome::ServerError, 2), (Outcome::Ok, 1)],
+            vec![(RequestOutcome::ServerError, 2), (RequestOutcome::Ok, 1)],
         ),
-        (vec![status("403 Forbidden")], vec![(Outcome::Refused, 1)]),
-        (vec![Reply::ok(vec![b'x'; MAX_CHECKPOINT + 1])], vec![(Outcome::TooLarge, 1)]),
-        (vec![Reply::raw(""), there.clone()], vec![(Outcome::Failed, 1), (Outcome::Ok, 1)]),
+        (vec![status("403 Forbidden")], vec![(RequestOutcome::Refused, 1)]),
+        (vec![Reply::ok(vec![b'x'; MAX_CHECKPOINT + 1])], vec![(RequestOutcome::TooLarge, 1)]),
+        (vec![Reply::raw(""), there.clone()], vec![(RequestOutcome::Failed, 1), (RequestOutcome::Ok, 1)]),
         (
             // What never comes is late however late all else is.
             vec![Reply::raw("").after(HANG)],
-            vec![(Outcome::Late, 3)],
+            vec![(RequestOutcome::Late, 3)],
         ),
     ] {
-        let requests = Requests::default();
-        let is_late = expected.iter().any(|(outcome, _)| *outcome == Outcome::Late);
+        let requests = RequestCounters::default();
+        let is_late = expected.iter().any(|(outcome, _)| *outcome == RequestOutcome::Late);
         let server = TestServer::scripted([("/checkpoint", replies)]);
         let limits = if is_late { hurried() } else { options() };
         let counting = HttpOptions { requests: requests.clone(), ..limits };
         let _ = open(&server.url(), &counting).map_err(|e| e.to_string()).unwrap().checkpoint();
-        let counted = Outcome::ALL.map(|outcome| (outcome, requests.so_far(outcome)));
-        let counted: Vec<(Outcome, u64)> = counted.into_iter().filter(|(_, count)| *count > 0).collect();
+        let counted = RequestOutcome::ALL.map(|outcome| (outcome, requests.so_far(outcome)));
+        let counted: Vec<(RequestOutcome, u64)> =
+            counted.into_iter().filter(|(_, count)| *count > 0).collect();
         let mut expected = expected;
-        expected.sort_by_key(|(outcome, _)| Outcome::ALL.iter().position(|one| one == outcome));
+        expected.sort_by_key(|(outcome, _)| RequestOutcome::ALL.iter().position(|one| one == outcome));
         assert_eq!(counted, expected);
     }
 }

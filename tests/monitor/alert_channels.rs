@@ -3,7 +3,8 @@
 use support::tls;
 
 use countersign::alerts::{
-    Channel, Command, Config, Dispatcher, Log, Smtp, SmtpConfig, Transport, Webhook, signature,
+    Channel, CommandTransport, Dispatcher, DispatcherConfig, LogName, Smtp, SmtpConfig, Transport, Webhook,
+    signature,
 };
 use countersign::core::finding::Severity;
 use countersign::source::HttpOptions;
@@ -33,13 +34,14 @@ fn send(transport: impl Transport + 'static, log: &str) -> Result<(), String> {
         retry_for: 1000,
         transport: Box::new(transport),
     };
-    let dispatcher = Dispatcher::new(Config { channels: vec![channel], ..Config::default() }).unwrap();
-    let log = Log { name: log.to_owned(), origin: "o".to_owned() };
-    dispatcher.test(&log, NOW).remove(0).1
+    let dispatcher =
+        Dispatcher::new(DispatcherConfig { channels: vec![channel], ..DispatcherConfig::default() }).unwrap();
+    let log = LogName { name: log.to_owned(), origin: "o".to_owned() };
+    dispatcher.test(&log, NOW).remove(0).1.map_err(|error| error.to_string())
 }
 
-fn shell(script: &str) -> Command {
-    Command::new(&["/bin/sh", "-c", script].map(str::to_owned)).unwrap()
+fn shell(script: &str) -> CommandTransport {
+    CommandTransport::new(&["/bin/sh", "-c", script].map(str::to_owned)).unwrap()
 }
 
 #[test]
@@ -54,9 +56,9 @@ fn a_command_gets_the_alert_on_its_stdin_and_its_exit_code_is_its_answer() {
     let why = send(shell("echo of course not >&2; exit 7"), "l").unwrap_err();
     assert!(why.contains('7') && why.contains("of course not"), "{why}");
     assert!(send(shell("kill -9 $$"), "l").unwrap_err().contains('9'));
-    let missing = Command::new(&["/no/such/program".to_owned()]).unwrap();
+    let missing = CommandTransport::new(&["/no/such/program".to_owned()]).unwrap();
     assert!(send(missing, "l").unwrap_err().contains("cannot be run"));
-    assert!(Command::new(&[]).is_err() && Command::new(&[String::new()]).is_err());
+    assert!(CommandTransport::new(&[]).is_err() && CommandTransport::new(&[String::new()]).is_err());
 }
 
 #[test]
@@ -100,7 +102,7 @@ fn nothing_of_an_alert_is_run() {
     let mark = home.path().join("owned");
     let evil = format!("$(touch {0}) `touch {0}` ; touch {0}\n", mark.display());
     assert_eq!(send(shell("cat > /dev/null"), &evil), Ok(()));
-    let quoted = Command::new(&["/bin/echo".to_owned(), evil]).unwrap();
+    let quoted = CommandTransport::new(&["/bin/echo".to_owned(), evil]).unwrap();
     assert_eq!(send(quoted, "l"), Ok(()));
     assert!(!mark.exists());
 }

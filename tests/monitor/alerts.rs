@@ -2,9 +2,10 @@
 
 use support::receiver;
 
-use countersign::alerts::{Audited, Config, Delivered, Dispatcher};
+use countersign::alerts::{AuditOutcome, Delivered, Dispatcher, DispatcherConfig};
 use countersign::audit::acknowledge::Acknowledgement;
 use countersign::audit::finding::Finding;
+use countersign::audit::subject::Subject;
 use countersign::core::finding::{Code, Severity};
 use countersign::core::head::LogKey;
 use countersign::core::text::time;
@@ -23,7 +24,7 @@ fn channels_get_what_is_severe_enough_for_them() {
     let dispatcher = dispatcher(channels);
     let mut mirror = home.open();
     for code in [Code::CredentialNew, Code::HeadStale, Code::Gap, Code::SameSizeFork] {
-        find(&mut mirror, &Finding::of_log(code, "s", "m"), NOW);
+        find(&mut mirror, &Finding::of_log(code, Subject::decode("s"), "m"), NOW);
     }
     assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap(), 4);
     let delivered = dispatcher.deliver(&mut mirror, NOW).unwrap();
@@ -31,7 +32,7 @@ fn channels_get_what_is_severe_enough_for_them() {
     let counts: Vec<usize> = fakes.iter().map(|fake| fake.take().len()).collect();
     assert_eq!(counts, [4, 3, 2, 1]);
     // What ended is told to those who were told that it began.
-    end(&mut mirror, &Finding::of_log(Code::HeadStale, "s", "m"), NOW + 1);
+    end(&mut mirror, &Finding::of_log(Code::HeadStale, Subject::decode("s"), "m"), NOW + 1);
     dispatcher.note(&mut mirror, "log", &well(), NOW + 2).unwrap();
     dispatcher.deliver(&mut mirror, NOW + 2).unwrap();
     let counts: Vec<usize> = fakes.iter().map(|fake| fake.take().len()).collect();
@@ -47,8 +48,8 @@ fn an_outage_and_a_fault_are_told_once_and_so_is_their_end() {
         violations.channel("worst", Severity::Violation),
     ]);
     let mut mirror = home.open();
-    let down = Audited { unreachable: Some("no answer\u{1b}[2J".to_owned()), ..well() };
-    let fault = Audited { fault: Some("the disk is full".to_owned()), ..well() };
+    let down = AuditOutcome { unreachable: Some("no answer\u{1b}[2J".to_owned()), ..well() };
+    let fault = AuditOutcome { fault: Some("the disk is full".to_owned()), ..well() };
     let mut now = NOW;
     for audited in [&down, &down, &well(), &well(), &down, &fault, &fault, &well()] {
         now += MINUTE;
@@ -72,20 +73,20 @@ fn an_audit_that_was_cut_short_tells_of_no_outage_and_of_no_recovery() {
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let mut mirror = home.open();
-    let cut = Audited { unreachable: Some("told to stop".to_owned()), cut_short: true, ..well() };
-    let down = Audited { unreachable: Some("no answer".to_owned()), ..well() };
+    let cut = AuditOutcome { unreachable: Some("told to stop".to_owned()), cut_short: true, ..well() };
+    let down = AuditOutcome { unreachable: Some("no answer".to_owned()), ..well() };
     for (audited, told) in [
         (&cut, 0),
         (&well(), 0),
         (&down, 1),
         (&cut, 0),
-        (&Audited { cut_short: true, ..well() }, 0),
+        (&AuditOutcome { cut_short: true, ..well() }, 0),
         (&well(), 1),
     ] {
         assert_eq!(dispatcher.note(&mut mirror, "log", audited, NOW).unwrap(), told, "{audited:?}");
     }
     // What it found is told all the same.
-    find(&mut mirror, &Finding::of_log(Code::Gap, "s", "m"), NOW);
+    find(&mut mirror, &Finding::of_log(Code::Gap, Subject::decode("s"), "m"), NOW);
     assert_eq!(dispatcher.note(&mut mirror, "log", &cut, NOW).unwrap(), 1);
     // Who is told to stop sends nothing more, and loses nothing.
     let delivered = dispatcher.deliver_until(&mut mirror, NOW, &|| true).unwrap();
@@ -102,12 +103,12 @@ fn a_peer_that_fails_is_told_of_once_and_is_not_the_log() {
         violations.channel("worst", Severity::Violation),
     ]);
     let mut mirror = home.open();
-    let asked = |failing: &[&str]| Audited {
+    let asked = |failing: &[&str]| AuditOutcome {
         peers: Some(failing.iter().map(|name| ((*name).to_owned(), "gone\u{1b}[2J".to_owned())).collect()),
-        ..Audited::default()
+        ..AuditOutcome::default()
     };
     // Where no peer was asked, as after a fault, nothing is known of them, and nothing is over.
-    let fault = Audited { fault: Some("the disk is full".to_owned()), ..Audited::default() };
+    let fault = AuditOutcome { fault: Some("the disk is full".to_owned()), ..AuditOutcome::default() };
     let mut now = NOW;
     for audited in [
         &asked(&["a", "b/c"]),
@@ -154,8 +155,8 @@ fn a_failing_channel_stops_no_other_is_retried_and_told_of() {
     let dispatcher =
         dispatcher(vec![bad.channel("bad", Severity::Info), good.channel("good", Severity::Violation)]);
     let mut mirror = home.open();
-    find(&mut mirror, &Finding::of_log(Code::SameSizeFork, "a", "m"), NOW);
-    find(&mut mirror, &Finding::of_log(Code::SameSizeFork, "b", "m"), NOW);
+    find(&mut mirror, &Finding::of_log(Code::SameSizeFork, Subject::decode("a"), "m"), NOW);
+    find(&mut mirror, &Finding::of_log(Code::SameSizeFork, Subject::decode("b"), "m"), NOW);
     dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
     let mut now = NOW;
     let mut tries = 0;
@@ -188,7 +189,7 @@ fn one_refused_alert_does_not_hold_up_the_rest_and_is_given_up_in_the_end() {
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let mut mirror = home.open();
     for subject in ["a", "b", "c"] {
-        find(&mut mirror, &Finding::of_log(Code::Gap, subject, subject), NOW);
+        find(&mut mirror, &Finding::of_log(Code::Gap, Subject::Other(subject.to_owned()), subject), NOW);
     }
     dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
     fake.script(vec![Answer::Refuse]);
@@ -208,7 +209,7 @@ fn one_refused_alert_does_not_hold_up_the_rest_and_is_given_up_in_the_end() {
     assert!(!queue.failing.unwrap().error.contains(['\n', '\u{202e}']));
     assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + 109 * HOUR).unwrap(), 0);
     // Long after, what was told is still known, and the outbox is empty.
-    find(&mut mirror, &Finding::of_log(Code::Gap, "d", "d"), NOW);
+    find(&mut mirror, &Finding::of_log(Code::Gap, Subject::decode("d"), "d"), NOW);
     assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + 100 * 24 * HOUR).unwrap(), 1);
     let queue = dispatcher.queue(&mirror).unwrap()["a"].clone();
     assert_eq!((queue.pending, queue.delivered, queue.given_up), (1, 0, 0));
@@ -221,7 +222,7 @@ fn a_clock_that_was_ahead_mutes_no_channel() {
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let mut mirror = home.open();
-    find(&mut mirror, &Finding::of_log(Code::Gap, "a", "a"), NOW);
+    find(&mut mirror, &Finding::of_log(Code::Gap, Subject::decode("a"), "a"), NOW);
     dispatcher.note(&mut mirror, "log", &well(), NOW + 24 * HOUR).unwrap();
     fake.script(vec![Answer::Down]);
     assert_eq!(dispatcher.deliver(&mut mirror, NOW + 24 * HOUR).unwrap().failed, 1);
@@ -248,10 +249,10 @@ fn acknowledged_findings_raise_no_alert_until_the_rule_ends() {
         until_text: "2030-03-17".to_owned(),
         comment: "known".to_owned(),
     };
-    let config = Config {
+    let config = DispatcherConfig {
         channels: vec![fake.channel("a", Severity::Info)],
         acknowledgements: vec![rule],
-        ..Config::default()
+        ..DispatcherConfig::default()
     };
     let dispatcher = Dispatcher::new(config).unwrap();
     let mut mirror = home.open();
@@ -275,7 +276,7 @@ fn a_thousand_findings_are_one_alert_that_lists_the_first() {
     mirror
         .transact(|mirror, _| {
             (0..1000).try_for_each(|n| {
-                mirror.put_finding(&Finding::of_entry(Code::KeyShared, n, None, "m"), &time(NOW))
+                mirror.findings_mut().put(&Finding::of_entry(Code::KeyShared, n, None, "m"), &time(NOW))
             })
         })
         .unwrap();
@@ -301,7 +302,7 @@ fn a_damaged_outbox_accuses_nobody() {
         let fake = Fake::default();
         let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
         let mut mirror = home.open();
-        find(&mut mirror, &Finding::of_log(Code::HeadStale, "s", "m"), NOW);
+        find(&mut mirror, &Finding::of_log(Code::HeadStale, Subject::decode("s"), "m"), NOW);
         dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
         drop(mirror);
         rusqlite::Connection::open(home.path()).unwrap().execute_batch(sql).unwrap();
@@ -316,9 +317,10 @@ fn two_channels_of_one_name_are_wrong_usage() {
     let fake = Fake::default();
     let channels = vec![fake.channel("a", Severity::Info), fake.channel("a", Severity::Info)];
     assert!(
-        Dispatcher::new(Config { channels, ..Config::default() })
+        Dispatcher::new(DispatcherConfig { channels, ..DispatcherConfig::default() })
             .err()
             .unwrap()
+            .to_string()
             .contains("two alert channels")
     );
 }

@@ -2,26 +2,26 @@
 
 use support::receiver;
 
-use countersign::alerts::{Dispatcher, FallbackStore, Log, TIMES_IN_USE, Trouble};
+use countersign::alerts::{Dispatcher, FallbackStore, LogName, MirrorUnavailable, TIMES_IN_USE};
 use countersign::core::finding::Severity;
 use countersign::mirror::{holder_id, holder_of};
 use receiver::{Answer, Fake, Home, MINUTE, NOW, dispatcher, pair};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-const GONE: Trouble<'_> = Trouble::Fault("there is no mirror\u{1b}[2J");
+const GONE: MirrorUnavailable<'_> = MirrorUnavailable::Fault("there is no mirror\u{1b}[2J");
 
-fn log() -> Log {
-    Log { name: "log".to_owned(), origin: "o".to_owned() }
+fn log() -> LogName {
+    LogName { name: "log".to_owned(), origin: "o".to_owned() }
 }
 
 /// As a process does that was just started.
-fn tell(dispatcher: &Dispatcher, home: &Home, trouble: Trouble<'_>, now: u64) {
-    dispatcher.without_mirror(&FallbackStore::of(&home.path()), &log(), trouble, now, &|| false);
+fn tell(dispatcher: &Dispatcher, home: &Home, trouble: MirrorUnavailable<'_>, now: u64) {
+    dispatcher.notify_without_mirror(&FallbackStore::of(&home.path()), &log(), trouble, now, &|| false);
 }
 
 fn over(dispatcher: &Dispatcher, home: &Home, now: u64) {
     let mut mirror = home.open();
-    dispatcher.with_mirror(&FallbackStore::of(&home.path()), &mut mirror, "log", now).unwrap();
+    dispatcher.mirror_opened(&FallbackStore::of(&home.path()), &mut mirror, "log", now).unwrap();
     dispatcher.deliver(&mut mirror, now).unwrap();
 }
 
@@ -34,8 +34,8 @@ fn a_mirror_that_is_gone_is_told_once_and_so_is_its_return() {
         let now = NOW + episode * 1000 * MINUTE;
         (0..5).for_each(|n| tell(&dispatcher, &home, GONE, now + n * MINUTE));
         // Another cause of the same: it still cannot be used, which they know.
-        tell(&dispatcher, &home, Trouble::Fault("the disk failed"), now + 6 * MINUTE);
-        tell(&dispatcher, &home, Trouble::InUse("process 1"), now + 7 * MINUTE);
+        tell(&dispatcher, &home, MirrorUnavailable::Fault("the disk failed"), now + 6 * MINUTE);
+        tell(&dispatcher, &home, MirrorUnavailable::InUse("process 1"), now + 7 * MINUTE);
         assert_eq!(fake.kinds(), [pair("local", "local-fault")], "episode {episode}");
         (0..3).for_each(|n| over(&dispatcher, &home, now + 10 * MINUTE + n));
         assert_eq!(fake.kinds(), [pair("recovered", "local-fault")], "episode {episode}");
@@ -79,8 +79,9 @@ fn a_mirror_in_use_is_told_at_the_third_time_in_a_row_and_never_by_whom_it_is_us
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
-    let busy =
-        |times: u32| (0..times).for_each(|_| tell(&dispatcher, &home, Trouble::InUse("process 1"), NOW));
+    let busy = |times: u32| {
+        (0..times).for_each(|_| tell(&dispatcher, &home, MirrorUnavailable::InUse("process 1"), NOW))
+    };
     busy(TIMES_IN_USE - 1);
     over(&dispatcher, &home, NOW);
     busy(TIMES_IN_USE - 1);
@@ -90,7 +91,7 @@ fn a_mirror_in_use_is_told_at_the_third_time_in_a_row_and_never_by_whom_it_is_us
     over(&dispatcher, &home, NOW);
     assert_eq!(fake.kinds(), [pair("recovered", "local-fault")]);
     // We are the one who has it: others wait for us, and are not well because we are.
-    (0..5).for_each(|_| tell(&dispatcher, &home, Trouble::InUse(holder_id()), NOW));
+    (0..5).for_each(|_| tell(&dispatcher, &home, MirrorUnavailable::InUse(holder_id()), NOW));
     assert_eq!(fake.kinds(), [pair("local", "local-fault")]);
     over(&dispatcher, &home, NOW);
     assert!(fake.take().is_empty());
@@ -111,7 +112,7 @@ fn a_note_that_is_none_is_no_reason_to_be_silent() {
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let fallback = FallbackStore::of(&home.path().join("not").join("there"));
-    (0..3).for_each(|n| drop(dispatcher.without_mirror(&fallback, &log(), GONE, NOW + n, &|| false)));
+    (0..3).for_each(|n| drop(dispatcher.notify_without_mirror(&fallback, &log(), GONE, NOW + n, &|| false)));
     assert_eq!(fake.take().len(), 1);
 }
 
@@ -123,11 +124,11 @@ fn a_note_that_cannot_be_written_has_one_key_a_day() {
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let path = home.path().join("not").join("there");
     let start = |trouble, now| {
-        drop(dispatcher.without_mirror(&FallbackStore::of(&path), &log(), trouble, now, &|| false))
+        drop(dispatcher.notify_without_mirror(&FallbackStore::of(&path), &log(), trouble, now, &|| false))
     };
     start(GONE, NOW);
     start(GONE, NOW + MINUTE);
-    start(Trouble::Fault("another"), NOW);
+    start(MirrorUnavailable::Fault("another"), NOW);
     start(GONE, NOW + 24 * 60 * MINUTE);
     let keys: Vec<String> = fake.take().iter().map(|alert| alert["key"].to_string()).collect();
     assert_eq!((keys.len(), &keys[0]), (4, &keys[1]));
@@ -139,7 +140,7 @@ fn a_stop_ends_the_telling_and_a_clock_that_was_ahead_mutes_nothing() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
-    dispatcher.without_mirror(&FallbackStore::of(&home.path()), &log(), GONE, NOW, &|| true);
+    dispatcher.notify_without_mirror(&FallbackStore::of(&home.path()), &log(), GONE, NOW, &|| true);
     assert!(fake.take().is_empty());
     fake.script(vec![Answer::Down]);
     tell(&dispatcher, &home, GONE, NOW + 10_000 * MINUTE);

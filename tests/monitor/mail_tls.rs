@@ -2,7 +2,7 @@
 
 use support::tls;
 
-use countersign::alerts::{Channel, Config, Dispatcher, Log, Smtp, SmtpConfig};
+use countersign::alerts::{Channel, Dispatcher, DispatcherConfig, LogName, Smtp, SmtpConfig};
 use countersign::core::finding::Severity;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -87,9 +87,11 @@ impl Server {
             retry_for: 1000,
             transport: Box::new(smtp.unwrap()),
         };
-        let dispatcher = Dispatcher::new(Config { channels: vec![channel], ..Config::default() }).unwrap();
-        let log = Log { name: "l".to_owned(), origin: "o".to_owned() };
-        dispatcher.test(&log, 1_900_000_000_000).remove(0).1
+        let dispatcher =
+            Dispatcher::new(DispatcherConfig { channels: vec![channel], ..DispatcherConfig::default() })
+                .unwrap();
+        let log = LogName { name: "l".to_owned(), origin: "o".to_owned() };
+        dispatcher.test(&log, 1_900_000_000_000).remove(0).1.map_err(|error| error.to_string())
     }
 
     fn told(&self) -> (Vec<String>, Vec<String>) {

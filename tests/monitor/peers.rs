@@ -2,13 +2,14 @@
 //! held against the log. Here against logs and peers made for the test; with two real monitors in `peers_live.rs`.
 
 use countersign::audit::peer::PeerResult;
+use countersign::core::check::Check;
 use countersign::core::evidence;
 use countersign::core::head::LogKey;
 use countersign::core::text::time;
 use countersign::mirror::{HeadLine, HeadReader, Mirror, PeerProgress};
 use countersign::run::{Options, Run, Silent, Summary};
-use countersign::source::tiled::{Fetcher, Found, Tiled, Wanted};
-use countersign::source::{FetchError, HttpOptions, LogSource, Peer, PeerPlace, Stop};
+use countersign::source::tiled::{FetchedFile, Fetcher, FileRequest, Tiled};
+use countersign::source::{FetchError, HttpOptions, LogSource, Peer, PeerLocation, Stop};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use support::lab::{Files, MemoryLog, policy, quick_tempdir};
@@ -53,7 +54,7 @@ fn line(head: &[u8], seen: u64) -> String {
         first_seen: time(seen),
         head: String::from_utf8(head.to_vec()).unwrap(),
     };
-    line.to_line()
+    line.to_line().unwrap()
 }
 
 /// A log that does not answer.
@@ -68,7 +69,7 @@ impl Fetcher for Gone {
         1
     }
 
-    fn fetch(&self, _: &Wanted<'_>) -> Result<Found, FetchError> {
+    fn fetch(&self, _: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
         Err(FetchError::Unavailable { what: "gone".to_owned(), cause: "no answer".to_owned() })
     }
 }
@@ -102,10 +103,10 @@ impl Workspace {
     fn peer(&self, text: impl AsRef<[u8]>) -> Peer {
         let path = self.home.path().join("theirs");
         std::fs::write(&path, text).unwrap();
-        self.at(&PeerPlace::File(path))
+        self.at(&PeerLocation::File(path))
     }
 
-    fn at(&self, place: &PeerPlace) -> Peer {
+    fn at(&self, place: &PeerLocation) -> Peer {
         let second = Duration::from_secs(1);
         let options = HttpOptions {
             env_proxy: false,
@@ -142,13 +143,13 @@ impl Workspace {
 
     /// Codes of the findings that stand.
     fn codes(&self) -> Vec<&'static str> {
-        let found = self.mirror().findings(false).unwrap();
+        let found = self.mirror().findings().standing().unwrap();
         found.iter().map(|stored| stored.finding.code.as_str()).collect()
     }
 
     /// Every kept head as size and how it came.
     fn heads(&self) -> Vec<(u64, String)> {
-        let heads = self.mirror().heads(&self.key()).unwrap();
+        let heads = self.mirror().heads().all(&self.key()).unwrap();
         heads.into_iter().map(|stored| (stored.head.size(), stored.provenance)).collect()
     }
 
@@ -179,7 +180,7 @@ fn assert_clean(workspace: &Workspace, summary: &Summary) {
     assert_eq!(workspace.codes(), Vec::<&str>::new());
     assert_eq!(summary.incomplete, Vec::<String>::new());
     assert_eq!(only(summary).error, None);
-    assert_eq!((summary.tally.get("peers").passed, summary.tally.get("peers").not_checked), (1, 0));
+    assert_eq!((summary.tally.get(Check::Peers).passed, summary.tally.get(Check::Peers).not_checked), (1, 0));
 }
 
 #[test]
@@ -350,13 +351,13 @@ fn garbage_is_the_peers_fault_alone() {
             assert!(peer.reached && peer.error.as_ref().is_some_and(|why| why.contains(part)), "{peer:?}");
             support::text::assert_fit_for_a_terminal(peer.error.as_ref().unwrap());
             assert!(peer.error.as_ref().unwrap().len() < 1000, "{peer:?}");
-            assert_eq!(summary.tally.get("peers").not_checked, 1);
+            assert_eq!(summary.tally.get(Check::Peers).not_checked, 1);
             assert!(summary.target_verified, "{part}: the audit went on");
         }
         // What the log did sign is kept all the same, and nothing was passed over.
         let kept = workspace.heads().iter().filter(|(_, how)| how == "peer").count();
         assert_eq!(kept, usize::from(part == "1 of 2 heads"), "{part}");
-        let known = workspace.mirror().peer(workspace.peer(&text).id()).unwrap();
+        let known = workspace.mirror().peers().progress(workspace.peer(&text).id()).unwrap();
         assert_eq!(known, Some(PeerProgress { since: None, whole: 0, failures: 2 }), "{part}");
     }
 }
@@ -395,7 +396,7 @@ fn what_a_peer_puts_around_a_head_is_not_kept() {
         padded = witness.cosign(&padded, 1_700_000_000 + time);
     }
     workspace.audit(&honest_log(&key(), &rejected_leaves(700)), &[workspace.peer(padded)], NOW);
-    let heads = workspace.mirror().heads(&workspace.key()).unwrap();
+    let heads = workspace.mirror().heads().all(&workspace.key()).unwrap();
     assert_eq!(heads[0].head.raw().as_bytes(), bare);
 }
 
@@ -418,7 +419,7 @@ fn a_file_that_is_gone_or_none_is_the_peers_fault() {
     let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(3));
     for (path, reached) in [("nothing", true), ("", true)] {
-        let place = PeerPlace::File(workspace.home.path().join(path));
+        let place = PeerLocation::File(workspace.home.path().join(path));
         let summary = workspace.audit(&log, &[workspace.at(&place)], NOW);
         assert!(only(&summary).error.is_some() && only(&summary).reached == reached, "{summary:?}");
         assert_eq!((workspace.codes(), summary.incomplete.len()), (Vec::<&str>::new(), 0));
@@ -434,8 +435,8 @@ fn keeper(heads: Vec<(Vec<u8>, u64)>) -> TestServer {
     })
 }
 
-fn at_heads(server: &TestServer) -> PeerPlace {
-    PeerPlace::Heads(format!("{}heads?log=main", server.url()))
+fn at_heads(server: &TestServer) -> PeerLocation {
+    PeerLocation::Heads(format!("{}heads?log=main", server.url()))
 }
 
 #[test]
@@ -485,10 +486,13 @@ fn a_history_that_began_anew_is_read_whole() {
     let place = at_heads(&server);
     // As if it had told of a later one before.
     let progress = PeerProgress { since: Some(NOW - 5 * MINUTE), whole: NOW - 30 * MINUTE, failures: 0 };
-    workspace.mirror().transact(|mirror, _| mirror.put_peer(workspace.at(&place).id(), &progress)).unwrap();
+    workspace
+        .mirror()
+        .transact(|mirror, _| mirror.peers_mut().put(workspace.at(&place).id(), &progress))
+        .unwrap();
     assert_clean(&workspace, &workspace.audit(&log, &[workspace.at(&place)], NOW));
     assert_eq!((server.paths().len(), server.paths()[1].as_str()), (2, "/heads?log=main"));
-    let known = workspace.mirror().peer(workspace.at(&place).id()).unwrap().unwrap();
+    let known = workspace.mirror().peers().progress(workspace.at(&place).id()).unwrap().unwrap();
     assert_eq!(known, PeerProgress { since: Some(NOW - 60 * MINUTE), whole: NOW, failures: 0 });
 }
 
@@ -544,8 +548,8 @@ fn a_peer_that_is_away_or_something_else_holds_nobody_up() {
         TestServer::start(|_| Reply::status("400 Bad Request", "", "")),
     ];
     let workspace = Workspace::new();
-    let mut places: Vec<PeerPlace> = servers.iter().map(at_heads).collect();
-    places.push(PeerPlace::Heads("http://127.0.0.1:1/heads".to_owned()));
+    let mut places: Vec<PeerLocation> = servers.iter().map(at_heads).collect();
+    places.push(PeerLocation::Heads("http://127.0.0.1:1/heads".to_owned()));
     let peers: Vec<Peer> = places.iter().map(|place| workspace.at(place)).collect();
     let begun = Instant::now();
     let summary = workspace.audit(&log, &peers, NOW);
@@ -557,7 +561,7 @@ fn a_peer_that_is_away_or_something_else_holds_nobody_up() {
     let reached: Vec<bool> = summary.peers.iter().map(|peer| peer.reached).collect();
     assert_eq!(reached, [false, true, false, true, true, true, false, true, false], "{:#?}", summary.peers);
     assert_eq!((workspace.codes(), summary.incomplete.len()), (Vec::<&str>::new(), 0), "{summary:?}");
-    assert!(summary.target_verified && summary.tally.get("peers").not_checked == 9);
+    assert!(summary.target_verified && summary.tally.get(Check::Peers).not_checked == 9);
 }
 
 #[test]
@@ -571,7 +575,7 @@ fn a_witness_is_asked_for_this_log() {
         true => Reply::ok(witness.cosign(&checkpoint(300, 100), 1_700_000_000)),
         false => Reply::status("404 Not Found", "", ""),
     });
-    let peer = workspace.at(&PeerPlace::Witness(format!("{}w/", server.url())));
+    let peer = workspace.at(&PeerLocation::Witness(format!("{}w/", server.url())));
     let summary = workspace.audit(&honest_log(&key(), &rejected_leaves(300)), &[peer], NOW);
     assert_eq!((only(&summary).error.clone(), server.paths()), (None, vec![path]));
     assert_eq!(

@@ -94,7 +94,7 @@ fn every_index_at_every_size_is_proved() {
     let key = LogKey::parse(&case.log_key).unwrap();
     let mirror = Mirror::open(&auditor.db(), &key).unwrap();
     let mut mirrored = Mirrored::new(&mirror, &key).unwrap();
-    let leaves = mirror.leaves(0, 300).unwrap();
+    let leaves = mirror.leaves().range(0, 300).unwrap();
     let (mut tree, mut pairs) = (CompactRange::new(0), 0);
     for (size, leaf) in (1u64..).zip(&leaves) {
         tree.append_leaf(leaf_hash(leaf)).unwrap();

@@ -59,7 +59,7 @@ fn audit(db: &Path, vkey: &str, files: &Files, full: bool, hour: u64) -> Answer 
     if let Some(fault) = summary.faults.first() {
         return Answer::Fault(fault.clone());
     }
-    let findings = match mirror.findings(false) {
+    let findings = match mirror.findings().standing() {
         Ok(findings) => findings.into_iter().map(|stored| stored.finding),
         Err(error) => return Answer::Fault(error.to_string()),
     };

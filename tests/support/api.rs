@@ -6,7 +6,7 @@ use countersign::core::hash::Hash;
 use countersign::core::proof::{prove_consistency, prove_inclusion};
 use countersign::source::FetchError;
 use countersign::source::json_api::JsonApi;
-use countersign::source::tiled::{Fetcher, Found, Wanted};
+use countersign::source::tiled::{FetchedFile, Fetcher, FileRequest};
 use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -145,14 +145,14 @@ impl Fetcher for ApiLog {
         1
     }
 
-    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+    fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
         let path = &wanted.paths[0];
         self.asked.lock().unwrap().push(path.clone());
         match (self.change)(path, self.answer(path))? {
             Some(bytes) if bytes.len() > wanted.limit => {
                 Err(FetchError::TooLarge { what: path.clone(), limit: wanted.limit })
             }
-            Some(bytes) => Ok(Found { place: 0, bytes }),
+            Some(bytes) => Ok(FetchedFile { place: 0, bytes }),
             None => Err(FetchError::NotFound { what: path.clone() }),
         }
     }

@@ -11,7 +11,7 @@ use countersign::core::tlog_policy::TlogPolicy;
 use countersign::core::webauthn::RelyingParty;
 use countersign::mirror::Mirror;
 use countersign::run::{Options, Progress, Run, Silent};
-use countersign::source::tiled::{Fetcher, Found, Tiled, Wanted};
+use countersign::source::tiled::{FetchedFile, Fetcher, FileRequest, Tiled};
 use countersign::source::{FetchError, LogSource, Stop};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -64,7 +64,7 @@ impl Fetcher for MemoryLog<'_> {
         1
     }
 
-    fn fetch(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
+    fn fetch(&self, wanted: &FileRequest<'_>) -> Result<FetchedFile, FetchError> {
         for (place, path) in wanted.paths.iter().enumerate() {
             let bytes = match &self.instead {
                 Some((name, bytes)) if name == path => Some(bytes),
@@ -74,7 +74,7 @@ impl Fetcher for MemoryLog<'_> {
                 Some(bytes) if bytes.len() > wanted.limit => {
                     return Err(FetchError::TooLarge { what: path.clone(), limit: wanted.limit });
                 }
-                Some(bytes) => return Ok(Found { place, bytes: bytes.clone() }),
+                Some(bytes) => return Ok(FetchedFile { place, bytes: bytes.clone() }),
                 None => {}
             }
         }
@@ -262,7 +262,7 @@ impl Workspace<'_> {
         };
         change(&mut options);
         let summary = Run::new(Some(source), &mut mirror, policy, &options, progress).audit();
-        let findings = mirror.findings(false).unwrap().into_iter().map(|stored| stored.finding);
+        let findings = mirror.findings().standing().unwrap().into_iter().map(|stored| stored.finding);
         Answer {
             findings: findings
                 .filter(|finding| finding.severity > Severity::Info)

@@ -2,7 +2,9 @@
 
 use crate::lab::quick_tempdir;
 use crate::log::TestKey;
-use countersign::alerts::{Audited, Channel, Config, Delivery, Dispatcher, Message, Transport};
+use countersign::alerts::{
+    AuditOutcome, Channel, Delivery, Dispatcher, DispatcherConfig, Message, Transport,
+};
 use countersign::audit::finding::Finding;
 use countersign::core::finding::Severity;
 use countersign::core::head::LogKey;
@@ -118,20 +120,20 @@ impl Home {
 
 /// Keeps a finding, as an audit does.
 pub fn find(mirror: &mut Mirror, finding: &Finding, now: u64) {
-    mirror.transact(|mirror, _| mirror.put_finding(finding, &time(now))).unwrap();
+    mirror.transact(|mirror, _| mirror.findings_mut().put(finding, &time(now))).unwrap();
 }
 
 /// Ends a finding, as an audit does.
 pub fn end(mirror: &mut Mirror, finding: &Finding, now: u64) {
-    mirror.transact(|mirror, _| mirror.end_finding(finding, &time(now))).unwrap();
+    mirror.transact(|mirror, _| mirror.findings_mut().end(finding, &time(now))).unwrap();
 }
 
 /// A dispatcher with these channels.
 pub fn dispatcher(channels: Vec<Channel>) -> Dispatcher {
-    Dispatcher::new(Config { channels, ..Config::default() }).unwrap()
+    Dispatcher::new(DispatcherConfig { channels, ..DispatcherConfig::default() }).unwrap()
 }
 
 /// An audit that went well.
-pub fn well() -> Audited {
-    Audited::default()
+pub fn well() -> AuditOutcome {
+    AuditOutcome::default()
 }

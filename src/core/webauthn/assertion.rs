@@ -5,10 +5,11 @@
 //! wrong signature.
 
 use super::authenticator_data::{AuthenticatorData, Flags};
-use super::check::{Check, CheckOutcome};
 use super::client_data::ClientData;
 use super::cose::ParsedKey;
 use super::key_cache::KeyCache;
+use super::outcome::CheckOutcome;
+use crate::core::check::Check;
 use crate::core::crypto::{Disagreement, PublicKey, SignatureError};
 use crate::core::encoding::encode_base64url;
 use crate::core::finding::Code;
@@ -67,7 +68,7 @@ pub struct AuthenticatorFacts {
 pub struct AssertionResult {
     /// The findings, in the order of the specification.
     pub findings: Vec<(Code, String)>,
-    outcomes: [CheckOutcome; Check::ALL.len()],
+    outcomes: [CheckOutcome; Check::OF_ASSERTION.len()],
     /// The key's [`PublicKey::identity`], if the key is valid.
     pub key_identity: Option<Hash>,
     /// Whether the signature was checked and is valid. Other checks may still have failed.
@@ -82,14 +83,15 @@ pub struct AssertionResult {
 }
 
 impl AssertionResult {
-    /// The outcome of a check.
+    /// The outcome of a check. A check that is not of assertions was not made.
     pub fn outcome(&self, check: Check) -> CheckOutcome {
-        self.outcomes.get(check as usize).copied().unwrap_or(CheckOutcome::NotChecked)
+        let of = |(of, outcome)| (of == check).then_some(outcome);
+        self.outcomes().find_map(of).unwrap_or(CheckOutcome::NotChecked)
     }
 
     /// Every check with its outcome, in the order of the specification.
     pub fn outcomes(&self) -> impl Iterator<Item = (Check, CheckOutcome)> {
-        Check::ALL.into_iter().zip(self.outcomes)
+        Check::OF_ASSERTION.into_iter().zip(self.outcomes)
     }
 
     /// Whether no check failed. Checks that were not made do not count as failed.
@@ -98,7 +100,7 @@ impl AssertionResult {
     }
 
     fn set(&mut self, check: Check, outcome: CheckOutcome) {
-        if let Some(slot) = self.outcomes.get_mut(check as usize) {
+        for (_, slot) in Check::OF_ASSERTION.iter().zip(&mut self.outcomes).filter(|(of, _)| **of == check) {
             *slot = outcome;
         }
     }
@@ -125,7 +127,7 @@ pub fn check_assertion(
 ) -> Result<AssertionResult, Disagreement> {
     let mut result = AssertionResult {
         findings: Vec::new(),
-        outcomes: [CheckOutcome::NotChecked; Check::ALL.len()],
+        outcomes: [CheckOutcome::NotChecked; Check::OF_ASSERTION.len()],
         key_identity: None,
         signature_valid: false,
         key_used: false,

@@ -148,7 +148,7 @@ impl Table {
     }
 
     /// Whether it has a tree, because it grows with the log; the others are always read as a whole.
-    pub(super) fn grows(self) -> bool {
+    pub fn grows(self) -> bool {
         !self.shifts().is_empty()
     }
 

@@ -1,16 +1,8 @@
 //! What the rows of a run say: blocks of records, and directories of blocks and of fences. Pure.
 
 use super::filter::Filter;
-use crate::audit::across::Fingerprint;
+use super::key::Key;
 use crate::core::hash::{HASH_LEN, Hash};
-
-/// A fingerprint as a number, which sorts as its bytes do.
-pub type Key = u128;
-
-/// A fingerprint as a number.
-pub fn key(fingerprint: Fingerprint) -> Key {
-    Key::from_be_bytes(fingerprint)
-}
 
 /// Bytes of a fingerprint.
 const KEY: usize = 16;

@@ -1,8 +1,10 @@
 //! Looking at all rows, or at some in rotation: what no look-up touches must not decay unseen.
 
+use super::fault::Result;
 use super::layout::{Layout, Place, Shape};
+use super::rows;
 use super::run::{Run, Scan};
-use super::{Result, RunRef, rows};
+use super::run_ref::RunRef;
 use rusqlite::Connection;
 
 /// Where the next look begins: a run, a fence of it, and a block under that. All runs after it come first.
@@ -24,7 +26,7 @@ pub fn all(
                 return Ok(false);
             }
         }
-        layouts.push((run.id, scan.run().layout()));
+        layouts.push((run.id(), scan.run().layout()));
     }
     rows::check_ids(db, layouts.into_iter().flat_map(|(id, layout)| row_ids(id, layout)), stopped)
 }
@@ -41,15 +43,15 @@ fn row_ids(run: u32, layout: Layout) -> impl Iterator<Item = i64> {
 /// Reads `blocks` blocks from the cursor on, with what stands above them; fewer at the end of the last run, after which
 /// it begins with the first again.
 pub fn some(db: &Connection, shape: Shape, runs: &[RunRef], from: Cursor, mut blocks: u64) -> Result<Cursor> {
-    for run in runs.iter().filter(|run| run.id >= from.0) {
-        let (fence, slot) = if run.id == from.0 { (from.1, from.2) } else { (0, 0) };
+    for run in runs.iter().filter(|run| run.id() >= from.0) {
+        let (fence, slot) = if run.id() == from.0 { (from.1, from.2) } else { (0, 0) };
         let at = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         let mut scan = Scan::from(Run::open(db, shape, run)?, at(fence), at(slot));
         loop {
             if blocks == 0 {
                 let (fence, slot) = scan.position();
                 let at = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-                return Ok(Cursor(run.id, at(fence), at(slot)));
+                return Ok(Cursor(run.id(), at(fence), at(slot)));
             }
             if scan.next()?.is_none() {
                 break;

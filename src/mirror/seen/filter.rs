@@ -4,7 +4,7 @@
 //! It only saves reading. The filter is part of its fence's row and so of that row's digest: where it says that a value
 //! is absent, that is as authenticated as a block. A filter whose bits are all set costs time and nothing else.
 
-use super::block::Key;
+use super::key::Key;
 
 /// About one in 120 absent values passes.
 const BITS_A_RECORD: u64 = 10;

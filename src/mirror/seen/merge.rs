@@ -4,11 +4,14 @@
 //! are, and each record is written about once for every fourfold growth of what is remembered. Where merges follow
 //! from one another they are one merge.
 
-use super::block::{Block, Directory, Fence, Item, Key, Record};
+use super::block::{Block, Directory, Fence, Item, Record};
+use super::fault::{Fault, Result};
 use super::filter::Filter;
+use super::key::Key;
 use super::layout::{Layout, Place, Shape};
+use super::rows;
 use super::run::{Run, Scan};
-use super::{Fault, Result, RunRef, rows};
+use super::run_ref::RunRef;
 use rusqlite::Connection;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -188,7 +191,7 @@ impl<'a> Writer<'a> {
             return Err(Fault::Wrong(format!("runs of {records} records have {}", self.written)));
         }
         let header = self.write(Place::Header, &self.header.bytes())?;
-        Ok(RunRef { id: self.id, records, header })
+        Ok(RunRef::new(self.id, records, header))
     }
 }
 

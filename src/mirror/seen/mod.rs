@@ -22,88 +22,28 @@
 mod block;
 mod cache;
 mod check;
+mod fault;
 mod filter;
+mod key;
 mod layout;
 mod merge;
 mod rows;
 mod run;
+mod run_ref;
 #[cfg(test)]
 mod tests;
 
 pub use check::Cursor;
+pub use run_ref::RunRef;
 
-use super::{Mirror, MirrorError, sql_error};
 use crate::audit::across::{Fingerprint, Repeat, Sighting};
-use crate::core::hash::Hash;
-use block::{Key, Record};
+use block::Record;
+use fault::{Fault, Result};
+use key::{Key, key_of};
 use layout::{SHAPE, Shape};
 use merge::{Source, merge, plan};
 use run::{Caches, Run};
 use rusqlite::Connection;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::path::Path;
-
-/// The table. Creates only what is not there.
-pub(super) const TABLE: &str = include_str!("../seen.sql");
-
-type Result<T> = std::result::Result<T, Fault>;
-
-/// Why something could not be looked up or kept.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// SQLite refused.
-    Sql(rusqlite::Error),
-    /// The rows are not those that the state says.
-    Wrong(String),
-}
-
-impl From<rusqlite::Error> for Fault {
-    fn from(error: rusqlite::Error) -> Fault {
-        Fault::Sql(error)
-    }
-}
-
-impl Fault {
-    /// As a fault of the mirror at this path.
-    pub(super) fn of(self, path: &Path) -> MirrorError {
-        match self {
-            Fault::Sql(error) => sql_error(path, error),
-            Fault::Wrong(why) => MirrorError::WrongMemory(
-                path.to_owned(),
-                format!("the table seen_rows disagrees with the state: {why}"),
-            ),
-        }
-    }
-}
-
-/// What the state says of a run.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunRef {
-    /// Its number: a later run has a larger one.
-    id: u32,
-    /// How many values it has.
-    records: u64,
-    /// SHA-256 of its header.
-    #[serde(serialize_with = "hash_as_hex", deserialize_with = "hash_of_hex")]
-    header: Hash,
-}
-
-fn hash_as_hex<S: Serializer>(hash: &Hash, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.collect_str(hash)
-}
-
-fn hash_of_hex<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Hash, D::Error> {
-    let hex = String::deserialize(deserializer)?;
-    Hash::from_hex(&hex).ok_or_else(|| de::Error::custom("a run's header is no SHA-256"))
-}
-
-impl RunRef {
-    /// How many values it has.
-    pub fn records(&self) -> u64 {
-        self.records
-    }
-}
 
 /// The runs of an open mirror. They become those of the state when a transaction is committed.
 pub(super) struct Seen {
@@ -143,7 +83,7 @@ impl Seen {
         let groups = || sightings.chunk_by(|a, b| a.fingerprint == b.fingerprint);
         let firsts = groups().filter_map(|group| group.first());
         let firsts: Vec<Record> =
-            firsts.map(|first| Record { key: block::key(first.fingerprint), index: first.index }).collect();
+            firsts.map(|first| Record { key: key_of(first.fingerprint), index: first.index }).collect();
         let keys: Vec<Key> = firsts.iter().map(|first| first.key).collect();
         let known = self.find(db, &keys)?;
         let mut fresh = Vec::new();
@@ -163,7 +103,7 @@ impl Seen {
 
     /// The entry that had this value first.
     pub fn first(&self, db: &Connection, fingerprint: Fingerprint) -> Result<Option<u64>> {
-        let found = self.find(db, &[block::key(fingerprint)])?;
+        let found = self.find(db, &[key_of(fingerprint)])?;
         Ok(found.first().copied().flatten())
     }
 
@@ -190,10 +130,10 @@ impl Seen {
 
     /// The runs after these values were added: they become a run, or part of one that is merged.
     fn with(&self, db: &Connection, fresh: &[Record]) -> Result<Vec<RunRef>> {
-        let mut sizes: Vec<u64> = self.runs.iter().map(|run| run.records).collect();
+        let mut sizes: Vec<u64> = self.runs.iter().map(|run| run.records()).collect();
         sizes.push(u64::try_from(fresh.len()).unwrap_or(u64::MAX));
         let mut runs = Vec::new();
-        let mut last = self.runs.last().map_or(0, |run| run.id);
+        let mut last = self.runs.last().map_or(0, |run| run.id());
         for group in plan(self.shape, &sizes) {
             if let [only] = group.as_slice()
                 && let Some(run) = self.runs.get(*only)
@@ -218,40 +158,20 @@ impl Seen {
             }
             runs.push(merge(db, self.shape, last, total, sources)?);
             for run in merged {
-                rows::delete_run(db, run.id)?;
+                rows::delete_run(db, run.id())?;
             }
         }
-        runs.sort_unstable_by_key(|run| run.id);
+        runs.sort_unstable_by_key(|run| run.id());
         Ok(runs)
     }
 
-    /// See [`Mirror::check_seen`].
-    fn check(&self, db: &Connection, stopped: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
+    /// See [`check::all`].
+    pub fn check(&self, db: &Connection, stopped: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
         check::all(db, self.shape, &self.runs, stopped)
     }
 
-    /// See [`Mirror::scrub_seen`].
-    fn scrub(&self, db: &Connection, from: Cursor, blocks: u64) -> Result<Cursor> {
+    /// See [`check::some`].
+    pub fn scrub(&self, db: &Connection, from: Cursor, blocks: u64) -> Result<Cursor> {
         check::some(db, self.shape, &self.runs, from, blocks)
-    }
-}
-
-impl Mirror {
-    /// Holds every row of what was seen against the state. Time in proportion to the mirror; `false` where `stopped`
-    /// ended it, and nothing is known.
-    ///
-    /// # Errors
-    /// A row is missing, is too many, or is not what the state says.
-    pub fn check_seen(&self, stopped: &(dyn Fn() -> bool + Sync)) -> std::result::Result<bool, MirrorError> {
-        self.seen.check(&self.db, stopped).map_err(|fault| fault.of(&self.path))
-    }
-
-    /// Holds so many blocks of what was seen, and what is above them, against the state: from the cursor on, up to the
-    /// end of the last run. Gives the cursor for the next time.
-    ///
-    /// # Errors
-    /// A row is missing, or is not what the state says.
-    pub fn scrub_seen(&self, from: Cursor, blocks: u64) -> std::result::Result<Cursor, MirrorError> {
-        self.seen.scrub(&self.db, from, blocks).map_err(|fault| fault.of(&self.path))
     }
 }

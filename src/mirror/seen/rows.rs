@@ -1,7 +1,7 @@
 //! The table `seen_rows`: the only SQL of the runs.
 
+use super::fault::{Fault, Result};
 use super::layout::Place;
-use super::{Fault, Result};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// Reads one row.

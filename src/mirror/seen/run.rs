@@ -1,9 +1,12 @@
 //! Reading a run: nothing of a row is used before the row has the digest that the row above it says, up to the state.
 
-use super::block::{Block, Directory, Fence, Item, Key};
+use super::block::{Block, Directory, Fence, Item};
 use super::cache::Cache;
+use super::fault::{Fault, Result};
+use super::key::Key;
 use super::layout::{Layout, Place, Shape};
-use super::{Fault, Result, RunRef, rows};
+use super::rows;
+use super::run_ref::RunRef;
 use rusqlite::Connection;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -44,23 +47,23 @@ impl<'a> Run<'a> {
     pub fn open(db: &'a Connection, shape: Shape, run: &RunRef) -> Result<Run<'a>> {
         let layout = layout_of(shape, run)?;
         let header = Arc::new(read_header(db, run, layout)?);
-        Ok(Run { db, id: run.id, layout, header })
+        Ok(Run { db, id: run.id(), layout, header })
     }
 
     /// Reads the header, or takes it from what was read before.
     pub fn open_cached(db: &'a Connection, shape: Shape, run: &RunRef, caches: &Caches) -> Result<Run<'a>> {
         let layout = layout_of(shape, run)?;
-        let known = caches.headers.borrow_mut().get(&run.header);
+        let known = caches.headers.borrow_mut().get(&run.header());
         let header = match known {
             Some(header) => header,
             None => {
                 let header = Arc::new(read_header(db, run, layout)?);
                 let bytes = Directory::length(layout.fences());
-                caches.headers.borrow_mut().put(run.header, Arc::clone(&header), bytes);
+                caches.headers.borrow_mut().put(run.header(), Arc::clone(&header), bytes);
                 header
             }
         };
-        Ok(Run { db, id: run.id, layout, header })
+        Ok(Run { db, id: run.id(), layout, header })
     }
 
     /// What rows the run has.
@@ -138,14 +141,14 @@ impl<'a> Run<'a> {
 }
 
 fn layout_of(shape: Shape, run: &RunRef) -> Result<Layout> {
-    let none = || Fault::Wrong(format!("run {} cannot have {} records", run.id, run.records));
-    Layout::new(shape, run.records).ok_or_else(none)
+    let none = || Fault::Wrong(format!("run {} cannot have {} records", run.id(), run.records()));
+    Layout::new(shape, run.records()).ok_or_else(none)
 }
 
 fn read_header(db: &Connection, run: &RunRef, layout: Layout) -> Result<Directory> {
-    let item = Item { first: 0, digest: run.header };
-    let bytes = read_row(db, run.id, Place::Header, Directory::length(layout.fences()), &item)?;
-    Directory::parse(&bytes).map_err(|why| wrong(run.id, Place::Header, why))
+    let item = Item { first: 0, digest: run.header() };
+    let bytes = read_row(db, run.id(), Place::Header, Directory::length(layout.fences()), &item)?;
+    Directory::parse(&bytes).map_err(|why| wrong(run.id(), Place::Header, why))
 }
 
 /// A row that is as long as it should be, and has its digest.

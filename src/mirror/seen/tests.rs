@@ -6,13 +6,14 @@ use crate::core::hash::sha256;
 use layout::Place;
 use rusqlite::{StatementStatus, params};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// Many blocks, fences and merges with few records.
 const SMALL: Shape = Shape { block: 3, fence: 2, fan: 3, small: 8, largest: 150 };
 
 fn table() -> Connection {
     let db = Connection::open_in_memory().unwrap();
-    db.execute_batch(TABLE).unwrap();
+    db.execute_batch(crate::mirror::schema::SEEN).unwrap();
     db
 }
 
@@ -106,9 +107,13 @@ fn any_batches_are_remembered_as_a_map_remembers_them() {
         for n in 0..1300 {
             assert_eq!(ours.first(&db, value(n)).unwrap(), naive.0.get(&value(n)).copied(), "{seed}: {n}");
         }
-        let records: u64 = ours.runs.iter().map(|run| run.records).sum();
+        let records: u64 = ours.runs.iter().map(|run| run.records()).sum();
         assert_eq!(records, naive.0.len() as u64);
-        assert!(ours.runs.iter().any(|run| run.records > 75), "none was merged to the end: {:?}", ours.runs);
+        assert!(
+            ours.runs.iter().any(|run| run.records() > 75),
+            "none was merged to the end: {:?}",
+            ours.runs
+        );
     }
 }
 
@@ -221,7 +226,7 @@ fn a_look_up_that_touches_a_damaged_row_is_a_fault_and_any_other_is_undisturbed(
 fn a_row_that_belongs_to_no_run_is_noticed_by_the_check_and_disturbs_nothing() {
     let (db, mut ours) = (table(), seen(SMALL, &[]));
     fill(&db, &mut ours, 0, 100, 9);
-    let last = ours.runs.last().unwrap().id;
+    let last = ours.runs.last().unwrap().id();
     for id in [-5, 0, Place::block(0, 0).row_id(last + 1), Place::Header.row_id(last) - 1, i64::MAX] {
         put(&db, id, Some(b"stray"));
         let fault = ours.check(&db, &|| false).unwrap_err();
@@ -251,12 +256,12 @@ fn runs_that_have_a_value_in_common_are_not_merged() {
 fn a_run_of_impossible_size_is_a_fault() {
     let db = table();
     for records in [0, SMALL.largest + 1, u64::MAX] {
-        let run = RunRef { id: 1, records, header: sha256(b"") };
+        let run = RunRef::new(1, records, sha256(b""));
         let ours = seen(SMALL, &[run]);
         assert!(matches!(ours.first(&db, value(1)), Err(Fault::Wrong(_))));
         assert!(matches!(ours.check(&db, &|| false), Err(Fault::Wrong(_))));
     }
-    let last = RunRef { id: i32::MAX as u32, records: 1, header: sha256(b"") };
+    let last = RunRef::new(i32::MAX as u32, 1, sha256(b""));
     let mut ours = seen(SMALL, &[last]);
     assert!(matches!(ours.insert(&db, &[Record { key: 1, index: 1 }]), Err(Fault::Wrong(_))));
 }
@@ -278,14 +283,14 @@ fn a_saturated_filter_costs_time_and_nothing_else() {
     let mut header = block::Directory::default();
     for fence in 0.. {
         let place = Place::fence(fence);
-        let Some(mut data) = rows::read(&db, run.id, place).unwrap() else { break };
+        let Some(mut data) = rows::read(&db, run.id(), place).unwrap() else { break };
         let first = Key::from_be_bytes(*data.first_chunk().unwrap());
         data[2 * 48..].fill(0xff);
-        rows::write(&db, run.id, place, &data).unwrap();
-        header.push(block::Item { first, digest: place.digest(run.id, &data) });
+        rows::write(&db, run.id(), place, &data).unwrap();
+        header.push(block::Item { first, digest: place.digest(run.id(), &data) });
     }
-    rows::write(&db, run.id, Place::Header, &header.bytes()).unwrap();
-    run.header = Place::Header.digest(run.id, &header.bytes());
+    rows::write(&db, run.id(), Place::Header, &header.bytes()).unwrap();
+    *run = RunRef::new(run.id(), run.records(), Place::Header.digest(run.id(), &header.bytes()));
     let before = reads(&db);
     assert_eq!(faults(&db, &ours.runs, "saturated"), BTreeSet::new());
     assert!(reads(&db) - before > usual + 100, "{usual} reads before, {} now", reads(&db) - before);
@@ -384,7 +389,7 @@ fn rotation_comes_to_every_row() {
 
 #[test]
 fn a_run_in_the_state_is_read_back_as_it_was_written() {
-    let run = RunRef { id: 7, records: 12, header: sha256(b"x") };
+    let run = RunRef::new(7, 12, sha256(b"x"));
     let json = serde_json::to_string(&run).unwrap();
     assert_eq!(serde_json::from_str::<RunRef>(&json).unwrap(), run);
     for wrong in
@@ -398,18 +403,22 @@ fn a_run_in_the_state_is_read_back_as_it_was_written() {
 #[test]
 fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
     use crate::audit::across::Memory as _;
+    use crate::mirror::{Mirror, MirrorError};
     let directory = tempfile::tempdir().unwrap();
     let key = "log.approvals.example/2026+9978b3d0+AaRzICHzMeGTiBChYq8/zJub2Q6ZCWwzLfgLcAHvPG2u";
     let key = crate::core::head::LogKey::parse(key).unwrap();
     let path = directory.path().join("mirror.db");
     let mut mirror = Mirror::create_or_open(&path, &key).unwrap();
     let remember = |mirror: &mut Mirror, index: u64| {
-        let repeats = mirror.remember(&mut [sighting(1, index), sighting(index, index)]).unwrap();
+        let repeats =
+            mirror.memory_mut().remember(&mut [sighting(1, index), sighting(index, index)]).unwrap();
         repeats.first().map(|repeat| repeat.first)
     };
     let stands = |mirror: &Mirror, runs: usize| {
-        assert_eq!((mirror.seen.runs(), mirror.state.seen.len()), (mirror.state.seen.as_slice(), runs));
-        assert!(mirror.check_seen(&|| false).unwrap());
+        let (seen, _) = mirror.db().seen();
+        let stored = mirror.state().seen_runs();
+        assert_eq!((seen.runs(), stored.len()), (stored, runs));
+        assert!(mirror.memory().check_seen(&|| false).unwrap());
     };
     // Given up in so many words, by a fault, and because it cannot be committed.
     mirror.begin().unwrap();
@@ -419,17 +428,18 @@ fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
     stands(&mirror, 0);
     let fault = mirror.transact(|mirror, _| {
         assert_eq!(remember(mirror, 20), None);
-        Err::<(), _>(mirror.wrong_memory(20))
+        Err::<(), _>(MirrorError::wrong_memory(mirror.path(), 20))
     });
     assert!(fault.is_err());
     stands(&mirror, 0);
     mirror.begin().unwrap();
     assert_eq!(remember(&mut mirror, 30), None);
-    mirror.db.execute_batch("ALTER TABLE state RENAME TO elsewhere").unwrap();
-    assert!(mirror.commit(mirror.state.clone()).is_err());
+    mirror.db().connection().execute_batch("ALTER TABLE state RENAME TO elsewhere").unwrap();
+    let unchanged = mirror.state().clone();
+    assert!(mirror.commit(unchanged).is_err());
     stands(&mirror, 0);
     // Committed with a state that was taken before, as audits do.
-    let state = mirror.state.clone();
+    let state = mirror.state().clone();
     mirror.begin().unwrap();
     assert_eq!(remember(&mut mirror, 40), None);
     mirror.commit(state).unwrap();
@@ -439,12 +449,12 @@ fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
     let mut mirror = Mirror::open(&path, &key).unwrap();
     stands(&mirror, 2);
     assert_eq!(mirror.transact(|mirror, _| Ok(remember(mirror, 60))).unwrap(), Some(40));
-    assert_eq!(mirror.scrub_seen(mirror.state.seen_scrubbed, 100).unwrap(), Cursor::default());
+    assert_eq!(mirror.memory().scrub_seen(mirror.state().seen_scrubbed, 100).unwrap(), Cursor::default());
     // Forgotten with the checks, which a transaction can take back as well.
     let fault = mirror.transact(|mirror, state| {
         mirror.forget_checks(state)?;
         assert_eq!(remember(mirror, 70), None);
-        Err::<(), _>(mirror.wrong_memory(70))
+        Err::<(), _>(MirrorError::wrong_memory(mirror.path(), 70))
     });
     assert!(fault.is_err());
     stands(&mirror, 3);

@@ -23,7 +23,7 @@ impl Mirrored<'_> {
         let receipt = &made.receipt;
         let mut notes = self.judge(receipt.index)?;
         self.compare_times(&made.seen)?;
-        let largest = self.mirror.largest_consistent(u64::MAX, self.key)?.map(|stored| stored.head);
+        let largest = self.mirror.heads().largest_consistent(u64::MAX, self.key)?.map(|stored| stored.head);
         for head in &made.seen {
             let Some(largest) = largest.as_ref().filter(|largest| largest.size() >= head.size()) else {
                 let (format, size) = (head.format().as_str(), head.size());
@@ -53,7 +53,7 @@ impl Mirrored<'_> {
         let sths: Vec<(&Head, (u64, u64))> =
             seen.iter().filter_map(|head| Some((head, (head.size(), head.timestamp()?)))).collect();
         let times: Vec<(u64, u64)> = sths.iter().map(|(_, sth)| *sth).collect();
-        let against = self.mirror.sths_against(&times, self.key)?;
+        let against = self.mirror.heads().sths_against(&times, self.key)?;
         for ((head, _), others) in sths.iter().zip(against) {
             for stored in others {
                 if let Some(kind) = contradictions(head, &stored.head).first() {

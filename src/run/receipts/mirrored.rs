@@ -63,7 +63,7 @@ impl<'a> Mirrored<'a> {
     pub fn new(mirror: &'a Mirror, key: &'a LogKey) -> Result<Mirrored<'a>, MirrorError> {
         let (mut violation, mut repeated) = (None, Vec::new());
         let mut found: HashMap<u64, Vec<Finding>> = HashMap::new();
-        for stored in mirror.findings(false)? {
+        for stored in mirror.findings().standing()? {
             let finding = stored.finding;
             if finding.severity == Severity::Violation {
                 violation = violation.or(Some(finding));
@@ -83,7 +83,7 @@ impl<'a> Mirrored<'a> {
     /// # Errors
     /// It is not among the checked entries, or the mirror is at fault.
     pub fn find(&self, id: &str) -> Result<u64, NoReceipt> {
-        let Some(index) = self.mirror.first_with_id(id)? else {
+        let Some(index) = self.mirror.memory().first_with_id(id)? else {
             return Err(NoReceipt::undecided(format!(
                 "the id {} is not in the {} entries that this mirror has checked: if it is newer, audit first",
                 quoted(id),
@@ -92,7 +92,7 @@ impl<'a> Mirrored<'a> {
         };
         match entry_of(&self.leaf(index)?, self.key) {
             Some(entry) if entry.id == id => Ok(index),
-            _ => Err(self.mirror.wrong_memory(index).into()),
+            _ => Err(MirrorError::wrong_memory(self.mirror.path(), index).into()),
         }
     }
 
@@ -102,7 +102,7 @@ impl<'a> Mirrored<'a> {
     /// There are none, or the mirror is at fault.
     pub fn approved_by(&self, approver: &str) -> Result<Vec<u64>, NoReceipt> {
         let checked = self.mirror.state().checked;
-        let mut indices = self.mirror.approved_by(approver)?;
+        let mut indices = self.mirror.entries().approved_by(approver)?;
         indices.retain(|index| *index < checked);
         if indices.is_empty() {
             return Err(NoReceipt::undecided(format!(
@@ -195,9 +195,12 @@ impl<'a> Mirrored<'a> {
         if let Some(heads) = self.heads.as_ref().filter(|(checkpoint, _)| checkpoint.size() > index) {
             return Ok(heads.clone());
         }
-        let Some(checkpoint) = self.mirror.newest_checkpoint(index, checked, self.key)? else {
-            let sth =
-                self.mirror.largest_consistent(checked, self.key)?.filter(|sth| sth.head.size() > index);
+        let Some(checkpoint) = self.mirror.heads().newest_checkpoint(index, checked, self.key)? else {
+            let sth = self
+                .mirror
+                .heads()
+                .largest_consistent(checked, self.key)?
+                .filter(|sth| sth.head.size() > index);
             return Err(NoReceipt::undecided(match sth {
                 Some(_) => format!(
                     "this mirror has an STH over entry {index}, but no checkpoint, and a receipt needs one: audit \
@@ -210,13 +213,13 @@ impl<'a> Mirrored<'a> {
         };
         let checkpoint = checkpoint.head;
         // Of one tree the newest that has a time, if any has.
-        let newest = self.mirror.newest_of_tree(checkpoint.size(), &checkpoint.root(), self.key)?;
+        let newest = self.mirror.heads().newest_of_tree(checkpoint.size(), &checkpoint.root(), self.key)?;
         let sth = newest.map(|newest| newest.head).filter(|head| head.format() == HeadFormat::Sth);
         Ok(self.heads.insert((checkpoint, sth)).clone())
     }
 
     fn leaf(&self, index: u64) -> Result<Vec<u8>, MirrorError> {
-        let mut leaves = self.mirror.leaves(index, index.saturating_add(1))?;
+        let mut leaves = self.mirror.leaves().range(index, index.saturating_add(1))?;
         leaves.pop().ok_or_else(|| self.damaged(format!("leaf {index} is missing")))
     }
 

@@ -67,7 +67,7 @@ impl<'a> Wanted<'a> {
 /// The log could not be asked or does not have the entry; or what it gave is wrong, or of another entry.
 pub fn make(source: &dyn LogSource, wanted: Wanted<'_>, key: &LogKey) -> Result<Made, NoReceipt> {
     let made = ask(source, wanted, key);
-    match (&made, source.lacked()) {
+    match (&made, source.resource_exhaustion()) {
         (Err(none), Some(what)) if none.conclusion == Conclusion::Incomplete => Err(NoReceipt::fault(what)),
         _ => made,
     }

@@ -1,0 +1,53 @@
+//! What is a file, and nothing else, by one name alone.
+
+use std::fs::Metadata;
+use std::io;
+
+/// A regular file, and nothing else.
+pub(super) fn plain(metadata: &Metadata) -> io::Result<()> {
+    match metadata.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("it is not a file but {}", kind_of(metadata)))),
+    }
+}
+
+fn kind_of(metadata: &Metadata) -> &'static str {
+    if metadata.is_symlink() {
+        return "a symbolic link";
+    }
+    if metadata.is_dir() {
+        return "a directory";
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        let kind = metadata.file_type();
+        if kind.is_fifo() {
+            return "a FIFO (named pipe)";
+        }
+        if kind.is_socket() {
+            return "a socket";
+        }
+    }
+    "a device"
+}
+
+/// A file by one name alone: what is written into it is written into no other.
+pub(super) fn sole(metadata: &Metadata) -> io::Result<()> {
+    plain(metadata)?;
+    match links(metadata) {
+        0 | 1 => Ok(()),
+        names => Err(io::Error::other(format!("it has {names} names (hard links): remove the others"))),
+    }
+}
+
+/// How many names a file has; 0 where the system does not tell.
+#[cfg(unix)]
+pub(super) fn links(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::nlink(metadata)
+}
+
+#[cfg(not(unix))]
+pub(super) fn links(_: &Metadata) -> u64 {
+    1
+}

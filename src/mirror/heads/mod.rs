@@ -1,0 +1,17 @@
+//! Signed heads.
+
+mod borne_out;
+mod find;
+mod lines;
+mod links;
+mod listed;
+mod query;
+mod store;
+mod stored;
+mod times;
+
+pub use lines::{HeadLine, HeadReader, NoText, read_heads};
+pub(super) use lines::{Place, place};
+pub(super) use query::{SELECT, raw, stored_head};
+pub use store::Heads;
+pub use stored::{HeadStatus, Provenance, StoredHead};

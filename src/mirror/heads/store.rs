@@ -1,0 +1,148 @@
+//! The table of heads: how heads are kept and changed, and how many there are.
+
+use super::query::{key_of, only};
+use super::stored::{HeadStatus, Provenance};
+use crate::core::head::Head;
+use crate::mirror::db::Db;
+use crate::mirror::error::Result;
+use crate::mirror::seal::{Flag, MAX_KEY, Table};
+use crate::mirror::state::State;
+use crate::mirror::values::int;
+use rusqlite::ToSql;
+use std::ops::Deref;
+
+/// Every signed head ever seen.
+pub struct Heads<D> {
+    db: D,
+}
+
+impl<D: Deref<Target = Db>> Heads<D> {
+    pub(in crate::mirror) fn new(db: D) -> Heads<D> {
+        Heads { db }
+    }
+
+    /// The database, for the statements of the other files on heads.
+    pub(super) fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// How many heads are consistent with the mirror or linked, contradicted, and neither.
+    pub fn statuses(&self) -> [u64; 3] {
+        let borne_out =
+            self.db.flagged_count(Flag::Consistent).saturating_add(self.db.flagged_count(Flag::Linked));
+        [borne_out, self.db.flagged_count(Flag::Contradicted), self.db.flagged_count(Flag::Unchecked)]
+    }
+
+    /// Whether a head of at least this size is kept.
+    pub(in crate::mirror) fn has_beyond(&self, size: u64) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM heads WHERE size >= ?1 AND size <= ?2)";
+        self.db.trusted_ranges(Table::Heads, key_of(size)..=MAX_KEY, true, &|_| true, &mut |sizes| {
+            let result =
+                self.db
+                    .connection()
+                    .query_row(sql, [int(*sizes.start()), int(*sizes.end())], |row| row.get(0));
+            self.db.sql(result)
+        })
+    }
+
+    /// How many heads are kept.
+    pub fn count(&self) -> u64 {
+        self.db.sealed_rows(Table::Heads)
+    }
+}
+
+impl Heads<&mut Db> {
+    /// Keeps a head; `true` where it is new. A head that the log serves itself counts as served,
+    /// even if it was imported before.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
+    pub fn put(&mut self, head: &Head, provenance: &Provenance, now: &str) -> Result<bool> {
+        let new = self.db.add(
+            Table::Heads,
+            only(head.size()),
+            "INSERT OR IGNORE INTO heads VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'unchecked', ?7, ?8, ?8, 0, 0) RETURNING *",
+            &[
+                &head.statement().0,
+                &head.format().as_str(),
+                &int(head.size()),
+                &head.root().0,
+                &head.timestamp().map(int),
+                &head.raw(),
+                &provenance.as_str(),
+                &now,
+            ],
+        )? == 1;
+        if !new && *provenance == Provenance::Served {
+            self.change(head, "last_seen = ?4, provenance = 'served'", &[&now])?;
+        }
+        Ok(new)
+    }
+
+    /// Changes one kept head; `set` has its values from `?4` on.
+    pub(super) fn change(&mut self, head: &Head, set: &str, values: &[&dyn ToSql]) -> Result<()> {
+        let (size, root, statement) = (int(head.size()), head.root().0, head.statement().0);
+        let place: [&dyn ToSql; 3] = [&size, &root, &statement];
+        let is_it = "WHERE size = ?1 AND root = ?2 AND statement = ?3";
+        let all: Vec<&dyn ToSql> = place.into_iter().chain(values.iter().copied()).collect();
+        let after = format!("UPDATE heads SET {set} {is_it} RETURNING *");
+        let before = format!("SELECT * FROM heads {is_it}");
+        self.db.change(Table::Heads, only(head.size()), (&before, &place), (&after, &all)).map(drop)
+    }
+
+    /// Changes the heads of one tree for which `condition` holds.
+    pub(super) fn change_tree(&mut self, head: &Head, set: &str, condition: &str) -> Result<()> {
+        let (size, root) = (int(head.size()), head.root().0);
+        let is_it = format!("WHERE size = ?1 AND root = ?2 AND ({condition})");
+        let (before, after) =
+            (format!("SELECT * FROM heads {is_it}"), format!("UPDATE heads SET {set} {is_it} RETURNING *"));
+        let place: [&dyn ToSql; 2] = [&size, &root];
+        self.db.change(Table::Heads, only(head.size()), (&before, &place), (&after, &place)).map(drop)
+    }
+
+    /// Changes all heads for which `condition` holds.
+    pub(super) fn change_all(&mut self, set: &str, condition: &str) -> Result<()> {
+        let before = format!("SELECT * FROM heads WHERE {condition}");
+        let after = format!("UPDATE heads SET {set} WHERE {condition} RETURNING *");
+        self.db.change(Table::Heads, 0..=MAX_KEY, (&before, &[]), (&after, &[])).map(drop)
+    }
+
+    /// Keeps this text of a head that is kept already. What the log signed is the same; witnesses have
+    /// cosigned it since, and receipts from the mirror are to have that.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
+    pub fn keep_cosigned(&mut self, head: &Head) -> Result<()> {
+        self.change(head, "raw = ?4", &[&head.raw()])
+    }
+
+    /// Records whether a head is borne out; so is then every head of the same tree, in whichever
+    /// format it was signed.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
+    pub fn set_status(&mut self, head: &Head, status: HeadStatus) -> Result<()> {
+        let status = status.as_str();
+        self.change_tree(head, &format!("status = '{status}'"), &format!("status <> '{status}'"))
+    }
+
+    /// Records that a head was held against all others, and what came of it is kept.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
+    pub fn set_compared(&mut self, state: &mut State, head: &Head) -> Result<()> {
+        if let (Some(time), Some((size, until))) = (head.timestamp(), state.sths_until) {
+            state.sths_until = Some((size.max(head.size()), until.max(time)));
+        }
+        self.change(head, "compared = 1", &[])
+    }
+
+    /// Has all heads held against each other again.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
+    pub fn forget_compared(&mut self, state: &mut State) -> Result<()> {
+        state.sths_until = Some((0, 0));
+        self.change_all("compared = 0", "compared <> 0")
+    }
+}

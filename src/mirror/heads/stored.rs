@@ -1,0 +1,87 @@
+//! A kept head, whether it is borne out, and how it came here.
+
+use crate::core::head::Head;
+use crate::mirror::seal::Flag;
+
+/// Whether a head is borne out by the mirror.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HeadStatus {
+    /// The mirror has not reached its size, or could not tell.
+    Unchecked,
+    /// The mirror's leaves have its root at its size.
+    Consistent,
+    /// It is proved to be of one history with a larger signed head, or is the largest one that others were proved
+    /// to be the beginning of; the mirror has not reached its size (`--heads-only`).
+    Linked,
+    /// It contradicts another signed head, or the mirrored leaves.
+    Contradicted,
+}
+
+impl HeadStatus {
+    /// The word in the mirror and in `heads list`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            HeadStatus::Unchecked => "unchecked",
+            HeadStatus::Consistent => "consistent",
+            HeadStatus::Linked => "linked",
+            HeadStatus::Contradicted => "contradicted",
+        }
+    }
+
+    /// The status with this word.
+    pub(super) fn from_text(text: &str) -> Option<HeadStatus> {
+        [HeadStatus::Unchecked, HeadStatus::Consistent, HeadStatus::Linked, HeadStatus::Contradicted]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+    }
+}
+
+/// How a head came here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Provenance {
+    /// The log served it to us.
+    Served,
+    /// The log answered with it elsewhere: in its list of all heads, or in a verification bundle.
+    Listed,
+    /// Somebody gave it to us with `heads import`.
+    Imported,
+    /// A peer of the config showed it to us.
+    Peer,
+}
+
+impl Provenance {
+    /// The word in the mirror and in `heads list`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Provenance::Served => "served",
+            Provenance::Listed => "listed",
+            Provenance::Imported => "imported",
+            Provenance::Peer => "peer",
+        }
+    }
+
+    /// The flag of heads that came so.
+    pub(super) fn flag(&self) -> Flag {
+        match self {
+            Provenance::Served => Flag::Served,
+            Provenance::Listed => Flag::Listed,
+            Provenance::Imported => Flag::Imported,
+            Provenance::Peer => Flag::Peer,
+        }
+    }
+}
+
+/// A kept head.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredHead {
+    /// The head, verified again when it was read.
+    pub head: Head,
+    /// See [`HeadStatus`].
+    pub status: HeadStatus,
+    /// `served`, `listed`, `imported` or `peer`.
+    pub provenance: String,
+    /// RFC 3339.
+    pub first_seen: String,
+    /// RFC 3339.
+    pub last_seen: String,
+}

@@ -1,0 +1,251 @@
+//! The times of STHs: which are out of order with which.
+
+use super::query::{Query, key_of, only, query_head};
+use super::store::Heads;
+use super::stored::StoredHead;
+use crate::core::hash::Hash;
+use crate::core::head::LogKey;
+use crate::core::limits::MAX_SIGNER_SKEW_MS;
+use crate::mirror::db::Db;
+use crate::mirror::error::Result;
+use crate::mirror::seal::{MAX_KEY, Node, Table};
+use crate::mirror::state::State;
+use crate::mirror::values::int;
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::ops::RangeInclusive;
+
+/// On which side of an STH others are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// Those of smaller sizes, of which a later one is out of order with it.
+    Smaller,
+    /// Those of larger sizes, of which an earlier one is.
+    Larger,
+}
+
+impl Side {
+    fn sql(self) -> &'static str {
+        match self {
+            Side::Smaller => {
+                "SELECT size, time FROM heads WHERE size >= ?1 AND size <= ?2 AND format = 'sth' ORDER BY size"
+            }
+            Side::Larger => {
+                "SELECT size, time FROM heads WHERE size >= ?1 AND size <= ?2 AND format = 'sth' ORDER BY size DESC"
+            }
+        }
+    }
+
+    /// The sizes beyond `last` on this side.
+    fn sizes(self, last: u64) -> RangeInclusive<u64> {
+        match (self, key_of(last).checked_sub(1)) {
+            (Side::Smaller, Some(end)) => 0..=end,
+            (Side::Smaller, None) => RangeInclusive::new(1, 0),
+            (Side::Larger, _) => key_of(last).saturating_add(1)..=MAX_KEY,
+        }
+    }
+
+    fn is_reached(self, size: u64, by: u64) -> bool {
+        match self {
+            Side::Smaller => size <= by,
+            Side::Larger => size >= by,
+        }
+    }
+}
+
+/// Which of those that are out of order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// The one by the most.
+    Worst,
+    /// The one by the least.
+    Nearest,
+}
+
+/// What a sweep over the STHs of one side has passed.
+struct Passed {
+    side: Side,
+    wanted: Wanted,
+    /// Time and size: all, or where the worst is wanted that one alone.
+    times: BTreeMap<u64, u64>,
+}
+
+impl Passed {
+    fn new(side: Side, wanted: Wanted) -> Passed {
+        Passed { side, wanted, times: BTreeMap::new() }
+    }
+
+    fn worst(&self) -> Option<(u64, u64)> {
+        let worst = match self.side {
+            Side::Smaller => self.times.last_key_value(),
+            Side::Larger => self.times.first_key_value(),
+        };
+        worst.map(|(time, size)| (*size, *time))
+    }
+
+    fn add(&mut self, size: u64, time: u64) {
+        if self.wanted == Wanted::Worst {
+            match self.worst() {
+                Some((_, than)) if (self.side == Side::Smaller) == (time <= than) => return,
+                _ => self.times.clear(),
+            }
+        }
+        self.times.insert(time, size);
+    }
+
+    /// The wanted one of those that are out of order with one of this time.
+    fn against(&self, time: u64) -> Option<(u64, u64)> {
+        let pair = |(time, size): (&u64, &u64)| (*size, *time);
+        match (self.wanted, self.side) {
+            (Wanted::Worst, Side::Smaller) => self.worst().filter(|(_, other)| *other > time),
+            (Wanted::Worst, Side::Larger) => self.worst().filter(|(_, other)| *other < time),
+            (Wanted::Nearest, Side::Smaller) => self.times.range(time.saturating_add(1)..).next().map(pair),
+            (Wanted::Nearest, Side::Larger) => self.times.range(..time).next_back().map(pair),
+        }
+    }
+}
+
+impl<D: Deref<Target = Db>> Heads<D> {
+    /// For each of these STHs, as (size, time), kept ones that are out of order with it: of those with a smaller size
+    /// the latest, if it is later, and of those with a larger size the earliest, if it is earlier. Where these are out
+    /// of order by more than the clocks of signers may differ, one on each side that is not, if there is any.
+    ///
+    /// Neighbours are not enough: many small steps back, each within what clocks may differ by, add up to a large one.
+    /// STHs that are beyond all that were compared before, as those of an honest log are, cost nothing; others a look
+    /// at the times of all, for as many as are asked for at once.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
+    pub fn sths_against(&self, sths: &[(u64, u64)], key: &LogKey) -> Result<Vec<Vec<StoredHead>>> {
+        let mut found = vec![Vec::new(); sths.len()];
+        if self.are_beyond(sths) {
+            return Ok(found);
+        }
+        let mut against: Vec<Vec<(u64, u64)>> = vec![Vec::new(); sths.len()];
+        for side in [Side::Smaller, Side::Larger] {
+            let worst = self.sweep(sths, side, Wanted::Worst)?;
+            let is_wide = |(_, time): &(u64, u64), worst: &Option<(u64, u64)>| {
+                worst.is_some_and(|(_, other)| other.abs_diff(*time) > MAX_SIGNER_SKEW_MS)
+            };
+            let near = match sths.iter().zip(&worst).any(|(sth, worst)| is_wide(sth, worst)) {
+                true => self.sweep(sths, side, Wanted::Nearest)?,
+                false => Vec::new(),
+            };
+            for (place, ((sth, worst), against)) in sths.iter().zip(worst).zip(&mut against).enumerate() {
+                let near = near.get(place).copied().flatten().filter(|near| !is_wide(sth, &Some(*near)));
+                against.extend(worst);
+                against.extend(near.filter(|near| Some(*near) != worst));
+            }
+        }
+        for (against, found) in against.into_iter().zip(&mut found) {
+            for (size, time) in against {
+                let query = Query {
+                    sizes: only(size),
+                    condition: "format = 'sth' AND time = ?3",
+                    values: &[&int(time)],
+                    limit: 1,
+                    ..Query::all()
+                };
+                found.extend(query_head(self.db(), &query, key)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether these STHs are in order, and beyond all that were held against each other before.
+    fn are_beyond(&self, sths: &[(u64, u64)]) -> bool {
+        let Some(mut until) = self.db().state().sths_until else { return sths.is_empty() };
+        let mut sths = sths.to_vec();
+        sths.sort_unstable();
+        sths.into_iter().all(|(size, time)| {
+            let beyond = size >= until.0 && time >= until.1;
+            until = (size, time);
+            beyond
+        })
+    }
+
+    /// For each of these STHs, size and time of a kept one on this side that is out of order with it, if any is.
+    fn sweep(&self, sths: &[(u64, u64)], side: Side, wanted: Wanted) -> Result<Vec<Option<(u64, u64)>>> {
+        let mut places: Vec<(usize, u64, u64)> =
+            sths.iter().enumerate().map(|(place, (size, time))| (place, *size, *time)).collect();
+        places.sort_by_key(|(_, size, _)| *size);
+        if side == Side::Larger {
+            places.reverse();
+        }
+        let mut found = vec![None; sths.len()];
+        let Some((_, last, _)) = places.last().copied() else { return Ok(found) };
+        let mut passed = Passed::new(side, wanted);
+        let mut waiting = places.into_iter().peekable();
+        let mut set = |(place, _, time): (usize, u64, u64), passed: &Passed| {
+            if let Some(found) = found.get_mut(place) {
+                *found = passed.against(time);
+            }
+        };
+        // Ranges of heads that are all in order with these are not looked at.
+        let times = || sths.iter().map(|(_, time)| *time);
+        let (earliest, latest) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
+        let wanted = |node: &Node| match side {
+            Side::Smaller => node.times.1 > earliest,
+            Side::Larger => node.times.0 < latest,
+        };
+        let sizes = side.sizes(last);
+        if !sizes.is_empty() {
+            self.db().trusted_ranges(Table::Heads, sizes, side == Side::Larger, &wanted, &mut |sizes| {
+                let result = self.db().connection().prepare_cached(side.sql()).and_then(|mut select| {
+                    let mut rows = select.query([int(*sizes.start()), int(*sizes.end())])?;
+                    while let Some(row) = rows.next()? {
+                        let (size, time): (u64, u64) = (row.get(0)?, row.get(1)?);
+                        // Those whose size was reached have no more to come on this side.
+                        while let Some(place) = waiting.next_if(|(_, of, _)| side.is_reached(*of, size)) {
+                            set(place, &passed);
+                        }
+                        passed.add(size, time);
+                    }
+                    Ok(())
+                });
+                self.db().sql(result).map(|()| false)
+            })?;
+        }
+        waiting.for_each(|place| set(place, &passed));
+        Ok(found)
+    }
+
+    /// The latest STH of one tree, and the earliest of another.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be read.
+    pub fn widest_apart(
+        &self,
+        (size, root): (u64, &Hash),
+        (than, than_root): (u64, &Hash),
+        key: &LogKey,
+    ) -> Result<Option<(StoredHead, StoredHead)>> {
+        let of_tree = |size, root: &Hash, then| {
+            let query = Query {
+                sizes: only(size),
+                condition: "format = 'sth' AND root = ?3",
+                values: &[&root.0],
+                then,
+                limit: 1,
+                ..Query::all()
+            };
+            query_head(self.db(), &query, key)
+        };
+        Ok(of_tree(size, root, "time DESC")?.zip(of_tree(than, than_root, "time")?))
+    }
+}
+
+impl Heads<&mut Db> {
+    /// Takes on what an earlier version compared, which found all STHs in order: the largest size and the latest time
+    /// of them.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or cannot be written.
+    pub fn adopt_compared(&mut self, state: &mut State) -> Result<()> {
+        self.db().trust(Table::Heads, 0..=MAX_KEY)?;
+        let sql = "SELECT coalesce(max(size), 0), coalesce(max(time), 0) FROM heads WHERE format = 'sth' AND compared = 1";
+        let result = self.db().connection().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)));
+        state.sths_until = Some(self.db().sql(result)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,34 @@
+//! Why something could not be looked up or kept.
+
+use crate::mirror::error::{MirrorError, sql_error};
+use std::path::Path;
+
+pub(super) type Result<T> = std::result::Result<T, Fault>;
+
+/// Why something could not be looked up or kept.
+#[derive(Debug)]
+pub enum Fault {
+    /// SQLite refused.
+    Sql(rusqlite::Error),
+    /// The rows are not those that the state says.
+    Wrong(String),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Fault {
+        Fault::Sql(error)
+    }
+}
+
+impl Fault {
+    /// As a fault of the mirror at this path.
+    pub fn of(self, path: &Path) -> MirrorError {
+        match self {
+            Fault::Sql(error) => sql_error(path, error),
+            Fault::Wrong(why) => MirrorError::WrongMemory(
+                path.to_owned(),
+                format!("the table seen_rows disagrees with the state: {why}"),
+            ),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! How values are stored.
+
+use serde::Serialize;
+
+/// SQLite integers are signed; everything stored is at most 2^53.
+pub(super) fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The JSON text that is to be stored of a value.
+///
+/// # Errors
+/// It has none, and nothing may be stored in its place.
+pub(super) fn as_json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// JSON has no key that is a list.
+    #[test]
+    fn what_cannot_be_encoded_is_not_stored() {
+        let value = std::collections::BTreeMap::from([(vec![1], 1)]);
+        assert!(matches!(as_json(&value), Err(rusqlite::Error::ToSqlConversionFailure(_))));
+    }
+}
