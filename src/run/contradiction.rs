@@ -10,7 +10,7 @@ use super::findings;
 use super::statements::Statements;
 use crate::audit::finding::Finding;
 use crate::audit::subject::Subject;
-use crate::core::evidence::{self, EvidenceError, Kind};
+use crate::core::evidence::{self, EvidenceError, EvidenceKind};
 use crate::core::hash::{Hash, sha256};
 use crate::core::head::Head;
 use crate::core::limits;
@@ -30,7 +30,7 @@ pub(super) fn report(
     cx: &Context<'_>,
     mirror: &mut Mirror,
     said: &mut Statements,
-    kind: Kind,
+    kind: EvidenceKind,
     a: &Head,
     b: &Head,
     nodes: Option<&[Hash]>,
@@ -41,8 +41,7 @@ pub(super) fn report(
     let observer = format!("countersign {}", env!("CARGO_PKG_VERSION"));
     let source = cx.source().map_or_else(|| "heads import".to_owned(), |source| source.location());
     let context = [("observer", observer), ("observedAt", cx.now_text().to_owned()), ("source", source)];
-    let bytes = evidence::make(kind, [a, b], nodes, &context);
-    let proved = match evidence::verify(&bytes, cx.key()) {
+    let (bytes, proved) = match evidence::prove(kind, [a, b], nodes, &context, cx.key()) {
         Ok(proved) => proved,
         Err(EvidenceError::Disagreement(what)) => return Err(Fault::Disagreement(what)),
         Err(error) => {
@@ -63,7 +62,7 @@ pub(super) fn report(
 fn is_proved_enough(
     mirror: &Mirror,
     said: &mut Statements,
-    kind: Kind,
+    kind: EvidenceKind,
     a: &Head,
     b: &Head,
 ) -> Result<bool, Fault> {
@@ -83,7 +82,7 @@ fn is_proved_enough(
 fn save(
     cx: &Context<'_>,
     mirror: &Mirror,
-    kind: Kind,
+    kind: EvidenceKind,
     heads: (&Head, &Head),
     bytes: &[u8],
 ) -> Result<PathBuf, Fault> {

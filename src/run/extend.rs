@@ -25,7 +25,7 @@ use super::{answer_record, confirm, contradiction, findings, gaps, kept, last_en
 use crate::audit::finding::Finding;
 use crate::audit::subject::{SignedTree, Subject};
 use crate::core::check::Check;
-use crate::core::evidence::Kind;
+use crate::core::evidence::EvidenceKind;
 use crate::core::finding::Code;
 use crate::core::head::Head;
 use crate::core::tree::CompactRange;
@@ -162,7 +162,7 @@ fn compare_with_kept(
             Ok(nodes) => nodes,
             Err(error) => return Ok(Compared::TreeLost(error)),
         };
-        contradiction::report(cx, mirror, said, Kind::InconsistentHeads, other, head, Some(&nodes))?;
+        contradiction::report(cx, mirror, said, EvidenceKind::InconsistentHeads, other, head, Some(&nodes))?;
         contradicted = true;
     }
     let verified = mirror.state().verified;

@@ -13,7 +13,7 @@ use super::verifier::{Outcome, TileDoubt, Verifier, WIDTH, fetch_leaves, fold};
 use super::{confirm, contradiction, findings, kept, lag};
 use crate::audit::subject::{SignedTree, Subject};
 use crate::core::check::Check;
-use crate::core::evidence::Kind;
+use crate::core::evidence::EvidenceKind;
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, LeafHash};
 use crate::core::head::Head;
@@ -178,7 +178,15 @@ pub(super) fn explain_mismatch(
         let ranges = consistency_ranges(kept.size(), head.size()).unwrap_or_default();
         match refold(cx, source, head.size(), ranges)? {
             Refold::Folded(nodes, root) if root == head.root() => {
-                contradiction::report(cx, mirror, said, Kind::InconsistentHeads, &kept, head, Some(&nodes))?;
+                contradiction::report(
+                    cx,
+                    mirror,
+                    said,
+                    EvidenceKind::InconsistentHeads,
+                    &kept,
+                    head,
+                    Some(&nodes),
+                )?;
                 kept::mark(mirror, head, HeadStatus::Contradicted)?;
                 return Ok(true);
             }

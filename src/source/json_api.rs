@@ -9,7 +9,7 @@
 
 use super::tiled::{Fetcher, FileRequest};
 use super::{FetchError, Lag, Leaves, LogApi, LogSource, ServedHead};
-use crate::core::api::{self, AnswerError, Bundle, HeadAnswer, HeadsPage, path};
+use crate::core::api::{self, AnswerError, HeadAnswer, HeadsPage, VerificationBundle, path};
 use crate::core::limits::{
     MAX_BUNDLE_ANSWER, MAX_HEAD_ANSWER, MAX_HEADS_ANSWER, MAX_LEAF, MAX_PROOF_ANSWER, TILE_WIDTH,
 };
@@ -241,9 +241,9 @@ impl<F: Fetcher> LogApi for JsonApi<F> {
         )
     }
 
-    fn verification(&self, id: &str) -> Result<Option<Bundle>, FetchError> {
+    fn verification(&self, id: &str) -> Result<Option<VerificationBundle>, FetchError> {
         match path::verification(id) {
-            Some(path) => self.ask(&path, MAX_BUNDLE_ANSWER, Bundle::read).map(Some),
+            Some(path) => self.ask(&path, MAX_BUNDLE_ANSWER, VerificationBundle::read).map(Some),
             None => Ok(None),
         }
     }
@@ -295,7 +295,7 @@ mod tests {
     }
 
     fn honest(start: u64, _: u64, leaves: Vec<Vec<u8>>) -> Vec<u8> {
-        api::write_entries(start, leaves.iter().map(Vec::as_slice))
+        api::write_entries(start, leaves.iter().map(Vec::as_slice)).unwrap()
     }
 
     fn api_of(cap: u64, length: usize, answer: fn(u64, u64, Vec<Vec<u8>>) -> Vec<u8>) -> JsonApi<Server> {

@@ -8,7 +8,7 @@
 use super::mirrored::Mirrored;
 use super::{Made, NoReceipt, contradiction, prove};
 use crate::audit::heads::contradictions;
-use crate::core::evidence::{EvidenceError, Kind};
+use crate::core::evidence::{EvidenceError, EvidenceKind};
 use crate::core::head::Head;
 use crate::mirror::MirrorError;
 use crate::run::contradiction::evidence_nodes;
@@ -68,11 +68,11 @@ impl Mirrored<'_> {
     /// Two signed heads of two histories, as a stranger would be shown them.
     fn contradiction(&self, head: &Head, largest: &Head) -> Result<NoReceipt, MirrorError> {
         let (kind, nodes) = match head.size() == largest.size() {
-            true => (Kind::SameSizeFork, None),
+            true => (EvidenceKind::SameSizeFork, None),
             false => {
                 let nodes =
                     evidence_nodes(head.size(), largest.size(), |range| mirrored_range(self.mirror, range));
-                (Kind::InconsistentHeads, Some(nodes?))
+                (EvidenceKind::InconsistentHeads, Some(nodes?))
             }
         };
         match prove(kind, [head, largest], nodes.as_deref(), self.key) {

@@ -13,7 +13,7 @@ pub mod served;
 use crate::audit::conclusion::Conclusion;
 use crate::audit::heads::contradictions;
 use crate::core::entry::{Entry, read_leaf};
-use crate::core::evidence::{self, EvidenceError, Kind};
+use crate::core::evidence::{self, EvidenceError, EvidenceKind};
 use crate::core::hash::Hash;
 use crate::core::head::{Head, LogKey};
 use crate::core::receipt::Receipt;
@@ -55,19 +55,18 @@ impl Made {
 /// # Errors
 /// The proof does not hold, so nobody is accused.
 fn prove(
-    kind: Kind,
+    kind: EvidenceKind,
     heads: [&Head; 2],
     nodes: Option<&[Hash]>,
     key: &LogKey,
 ) -> Result<NoReceipt, EvidenceError> {
     let observer = format!("countersign {}, of a receipt", env!("CARGO_PKG_VERSION"));
-    let file = evidence::make(kind, heads, nodes, &[("observer", observer)]);
-    let proved = evidence::verify(&file, key)?;
+    let (file, proved) = evidence::prove(kind, heads, nodes, &[("observer", observer)], key)?;
     Ok(NoReceipt::contradiction(proved.to_string(), kind, file))
 }
 
 /// The same for two heads that show it without any tree.
-fn contradiction(kind: Kind, heads: [&Head; 2], key: &LogKey) -> NoReceipt {
+fn contradiction(kind: EvidenceKind, heads: [&Head; 2], key: &LogKey) -> NoReceipt {
     prove(kind, heads, None, key).unwrap_or_else(|error| NoReceipt::fault(error.to_string()))
 }
 
@@ -79,7 +78,7 @@ pub struct NoReceipt {
     /// The cause and what to do, escaped.
     pub why: String,
     /// For a violation that was just seen: the misbehaviour file, verified.
-    pub evidence: Option<(Kind, Vec<u8>)>,
+    pub evidence: Option<(EvidenceKind, Vec<u8>)>,
 }
 
 impl NoReceipt {
@@ -104,7 +103,7 @@ impl NoReceipt {
     }
 
     /// The log key signed two histories.
-    fn contradiction(why: String, kind: Kind, file: Vec<u8>) -> NoReceipt {
+    fn contradiction(why: String, kind: EvidenceKind, file: Vec<u8>) -> NoReceipt {
         NoReceipt { evidence: Some((kind, file)), ..NoReceipt::new(Conclusion::Violation, why) }
     }
 }
