@@ -30,7 +30,7 @@ use super::{answer_record, contradiction, findings, history, kept, last_entries}
 use crate::audit::finding::Finding;
 use crate::audit::subject::Subject;
 use crate::core::check::Check;
-use crate::core::evidence::Kind;
+use crate::core::evidence::EvidenceKind;
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::Head;
@@ -259,7 +259,15 @@ fn hold_against_tiles(
     match twice(&mut prove) {
         Ok(None) => Ok(Link::Proved),
         Ok(Some(nodes)) => {
-            contradiction::report(cx, mirror, said, Kind::InconsistentHeads, other, head, Some(&nodes))?;
+            contradiction::report(
+                cx,
+                mirror,
+                said,
+                EvidenceKind::InconsistentHeads,
+                other,
+                head,
+                Some(&nodes),
+            )?;
             Ok(Link::Contradicted)
         }
         Err(TreeError::Fetch(cause)) => Ok(Link::Unknown(cause)),
@@ -371,7 +379,7 @@ fn hold_against_proof(
         Answer::Missing(_) => None,
     };
     if let Some(nodes) = against {
-        contradiction::report(cx, mirror, said, Kind::InconsistentHeads, other, head, Some(&nodes))?;
+        contradiction::report(cx, mirror, said, EvidenceKind::InconsistentHeads, other, head, Some(&nodes))?;
         return Ok(Link::Contradicted);
     }
     answer_record::record(cx, mirror, said, Question::Consistency(other.size(), head.size()), &answer)?;

@@ -19,7 +19,7 @@ use crate::audit::trust::{Expectation, TrustPolicy};
 use crate::audit::verdict::{CheckLine, CheckResult, Verdict};
 use crate::core::check::Check;
 use crate::core::entry::{Decision, Entry, read_leaf};
-use crate::core::evidence::Kind;
+use crate::core::evidence::EvidenceKind;
 use crate::core::head::LogKey;
 use crate::core::webauthn::KeyCache;
 use crate::mirror::Mirror;
@@ -287,7 +287,7 @@ impl ReceiptIssuer<'_> {
             );
             return NoReceipt::new(Conclusion::Incomplete, why);
         }
-        let evidence = verdict.evidence.as_ref().map(|file| (Kind::SameSizeFork, file.clone()));
+        let evidence = verdict.evidence.as_ref().map(|file| (EvidenceKind::SameSizeFork, file.clone()));
         NoReceipt { evidence, ..none }
     }
 }

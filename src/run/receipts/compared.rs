@@ -9,7 +9,7 @@ use super::made::Made;
 use super::mirrored::Mirrored;
 use super::no_receipt::NoReceipt;
 use crate::audit::heads::contradictions;
-use crate::core::evidence::{EvidenceError, Kind};
+use crate::core::evidence::{EvidenceError, EvidenceKind};
 use crate::core::head::Head;
 use crate::mirror::MirrorError;
 use crate::run::contradiction::evidence_nodes;
@@ -70,8 +70,8 @@ fn compare_times(mirrored: &Mirrored<'_>, seen: &[Head]) -> Result<(), NoReceipt
 fn contradiction(mirrored: &Mirrored<'_>, head: &Head, largest: &Head) -> Result<NoReceipt, MirrorError> {
     let range = |range| mirrored_range(mirrored.mirror(), range);
     let (kind, nodes) = match head.size() == largest.size() {
-        true => (Kind::SameSizeFork, None),
-        false => (Kind::InconsistentHeads, Some(evidence_nodes(head.size(), largest.size(), range)?)),
+        true => (EvidenceKind::SameSizeFork, None),
+        false => (EvidenceKind::InconsistentHeads, Some(evidence_nodes(head.size(), largest.size(), range)?)),
     };
     match NoReceipt::proved(kind, [head, largest], nodes.as_deref(), mirrored.key()) {
         Err(EvidenceError::Disagreement(what)) => Ok(NoReceipt::fault(what)),

@@ -1,7 +1,7 @@
 //! Why there is no receipt.
 
 use crate::audit::conclusion::Conclusion;
-use crate::core::evidence::{self, EvidenceError, Kind};
+use crate::core::evidence::{self, EvidenceError, EvidenceKind};
 use crate::core::hash::Hash;
 use crate::core::head::{Head, LogKey};
 use crate::mirror::MirrorError;
@@ -15,7 +15,7 @@ pub struct NoReceipt {
     /// The cause and what to do, escaped.
     pub why: String,
     /// For a violation that was just seen: the misbehaviour file, verified.
-    pub evidence: Option<(Kind, Vec<u8>)>,
+    pub evidence: Option<(EvidenceKind, Vec<u8>)>,
 }
 
 impl NoReceipt {
@@ -44,20 +44,19 @@ impl NoReceipt {
     /// # Errors
     /// The file does not prove it, so nobody is accused.
     pub(super) fn proved(
-        kind: Kind,
+        kind: EvidenceKind,
         heads: [&Head; 2],
         nodes: Option<&[Hash]>,
         key: &LogKey,
     ) -> Result<NoReceipt, EvidenceError> {
         let observer = format!("countersign {}, of a receipt", env!("CARGO_PKG_VERSION"));
-        let file = evidence::make(kind, heads, nodes, &[("observer", observer)]);
-        let proved = evidence::verify(&file, key)?;
+        let (file, proved) = evidence::prove(kind, heads, nodes, &[("observer", observer)], key)?;
         let none = NoReceipt::new(Conclusion::Violation, proved.to_string());
         Ok(NoReceipt { evidence: Some((kind, file)), ..none })
     }
 
     /// The same for two heads that contradict each other without any tree.
-    pub(super) fn contradiction(kind: Kind, heads: [&Head; 2], key: &LogKey) -> NoReceipt {
+    pub(super) fn contradiction(kind: EvidenceKind, heads: [&Head; 2], key: &LogKey) -> NoReceipt {
         NoReceipt::proved(kind, heads, None, key).unwrap_or_else(|error| NoReceipt::fault(error.to_string()))
     }
 }
