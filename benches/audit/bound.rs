@@ -40,7 +40,7 @@ impl Work {
             let bytes = std::fs::read(path).expect("the log has this bundle");
             for leaf in parse_bundle(&bytes, width).expect("a bundle") {
                 let entry = read_leaf(leaf, origin).entry.expect("an entry");
-                let Some(signed) = entry.signed else { continue };
+                let Some(signed) = entry.assertion else { continue };
                 let keys = &mut work.keys;
                 let key = *known.entry(signed.public_key).or_insert_with_key(|cose| {
                     keys.push(parse_key(cose));

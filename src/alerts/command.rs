@@ -142,7 +142,8 @@ impl Pipes {
         false
     }
 
-    /// Reads stderr to its end, because a program that writes much would block otherwise.
+    /// Reads a chunk of stderr. All of it is read, but only the start is kept: a program that writes much would block
+    /// otherwise.
     fn read_stderr(&mut self) -> bool {
         let Some(stderr) = &mut self.stderr else { return false };
         let mut chunk = [0; 4096];

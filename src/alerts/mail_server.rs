@@ -119,7 +119,7 @@ impl MailServer {
             let mut connection = match timeout(self.timeout, self.converse(mail, &deadline)).await {
                 Ok(Ok(connection)) => connection,
                 Ok(Err(delivery)) => return delivery,
-                Err(_) => return Delivery::Retryable(format!("{}: {}", self.place(), deadline.said())),
+                Err(_) => return Delivery::Retryable(format!("{}: {}", self.place(), deadline.message())),
             };
             // The server has the mail, whatever it answers to `QUIT`.
             let _ = timeout(GOODBYE, connection.quit()).await;

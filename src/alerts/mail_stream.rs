@@ -43,13 +43,15 @@ impl Deadline {
     }
 
     /// The message after the deadline.
-    pub(super) fn said(&self) -> String {
+    pub(super) fn message(&self) -> String {
         format!("not done within {} s", self.limit.as_secs())
     }
 
     fn check(&self) -> io::Result<()> {
         match self.until {
-            Some(until) if (self.now)() >= until => Err(io::Error::new(io::ErrorKind::TimedOut, self.said())),
+            Some(until) if (self.now)() >= until => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, self.message()))
+            }
             _ => Ok(()),
         }
     }

@@ -3,6 +3,8 @@
 //! Every text in it is escaped for one line. A renderer for HTML or Markdown escapes it for that format.
 
 use super::plan::{MAX_SINGLE_ALERTS, PlannedAlert};
+use super::topic::Topic;
+use crate::audit::finding::FindingKey;
 use crate::audit::watch_list::rule_of;
 use crate::core::encoding::encode_hex;
 use crate::core::finding::{Code, Severity};
@@ -199,10 +201,10 @@ fn encode(value: &impl Serialize) -> Result<String, EncodeError> {
 
 /// The key of an alert: a hash, so that no text of a log gets into a header through it. The mirror's random
 /// name distinguishes two auditors of one log.
-pub(super) fn key(mirror: &str, kind: AlertKind, subjects: &[(&str, u64, u64)]) -> String {
+pub(super) fn key(mirror: &str, kind: AlertKind, topics: &[(&str, u64, u64)]) -> String {
     let mut text = format!("countersign alert v1\0{mirror}\0{}", kind.as_str());
-    for (subject, episode, number) in subjects {
-        text.push_str(&format!("\0{}\0{subject}\0{episode}\0{number}", subject.len()));
+    for (topic, episode, number) in topics {
+        text.push_str(&format!("\0{}\0{topic}\0{episode}\0{number}", topic.len()));
     }
     encode_hex(sha256(text.as_bytes()).as_bytes())
 }
@@ -245,7 +247,9 @@ pub(super) fn of_findings(
             item.message.clone()
         }
         ([step], _) => {
-            alert.index = step.subject.split('/').nth(2).and_then(|index| index.parse().ok());
+            if let Topic::Finding(FindingKey { index, .. }) = step.topic {
+                alert.index = index;
+            }
             format!("{code}: not found again when all entries were checked anew")
         }
         (steps, _) => {

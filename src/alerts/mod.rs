@@ -16,6 +16,7 @@
 //! | file | holds |
 //! |---|---|
 //! | [`plan`] | what to report, pure |
+//! | [`topic`] | what an alert is about, and its text in the outbox |
 //! | `message` | an alert, as it is stored and sent |
 //! | `deliver`, `fallback` | sending what is due; notifying without an outbox |
 //! | `channels` | what a channel is: `command`, `webhook`, `smtp` with its `mail_server` |
@@ -32,6 +33,7 @@ mod message;
 pub mod plan;
 mod smtp;
 mod starttls;
+pub mod topic;
 mod webhook;
 
 #[cfg(test)]
@@ -54,6 +56,7 @@ use crate::report::Report;
 use crate::source::ResourceExhaustion;
 use plan::{Condition, ConditionChanges, PlanFacts, PlannedAlert};
 use std::collections::{BTreeMap, BTreeSet};
+use topic::Topic;
 
 type Result<T> = std::result::Result<T, MirrorError>;
 
@@ -165,10 +168,10 @@ impl Dispatcher {
         };
         let log = LogName { name: escape(log), origin: escape(&mirror.state().origin) };
         let mut written = PendingWrites::default();
-        if !told.contains_key(plan::BEGAN) {
+        if !told.contains_key(&Topic::Began.to_string()) {
             let began =
                 Notification { episode: 0, open: true, at: now, severity: Severity::Info, ended: None };
-            written.told.push((plan::BEGAN.to_owned(), began));
+            written.told.push((Topic::Began, began));
         }
         for group in plan::grouped(plan::findings(&facts)) {
             self.of_findings(mirror, &log, group, now, &mut written)?;
@@ -237,9 +240,13 @@ impl Dispatcher {
     ) -> Result<()> {
         let Some(kind) = group.first().map(|step| step.kind) else { return Ok(()) };
         let number = |step: &PlannedAlert<'_>| if kind == AlertKind::Reminder { step.then.at } else { 0 };
-        let subjects: Vec<(&str, u64, u64)> =
-            group.iter().map(|step| (step.subject.as_str(), step.then.episode, number(step))).collect();
-        let key = message::key(&mirror.state().mirror, kind, &subjects);
+        let texts: Vec<String> = group.iter().map(|step| step.topic.to_string()).collect();
+        let topics: Vec<(&str, u64, u64)> = texts
+            .iter()
+            .zip(&group)
+            .map(|(text, step)| (text.as_str(), step.then.episode, number(step)))
+            .collect();
+        let key = message::key(&mirror.state().mirror, kind, &topics);
         let severity = group.iter().map(|step| step.then.severity).max().unwrap_or(Severity::Info);
         let alert = message::of_findings(&group, key.clone(), log.clone(), severity, now);
         written.alerts.push(Outgoing {
@@ -249,7 +256,7 @@ impl Dispatcher {
             payload: payload(mirror, &alert)?,
             channels: self.route_findings(&group, severity),
         });
-        written.told.extend(group.into_iter().map(|step| (step.subject, step.then)));
+        written.told.extend(group.into_iter().map(|step| (step.topic, step.then)));
         Ok(())
     }
 
@@ -265,30 +272,30 @@ impl Dispatcher {
         written: &mut PendingWrites,
     ) -> Result<()> {
         let ConditionChanges { begins, ends } = plan::conditions(holding, codes, told, now);
-        let begins = begins.into_iter().map(|(condition, then)| (condition.subject(), Some(condition), then));
-        let ends = ends.into_iter().map(|(subject, then)| (subject, None, then));
-        for (subject, condition, then) in begins.chain(ends) {
-            let code = subject.split('/').nth(1).unwrap_or_default().to_owned();
-            let about = subject.splitn(3, '/').nth(2).unwrap_or_default().to_owned();
+        let begins = begins.into_iter().map(|(condition, then)| (condition.topic(), Some(condition), then));
+        let ends = ends.into_iter().map(|(topic, then)| (topic, None, then));
+        for (topic, condition, then) in begins.chain(ends) {
+            let Topic::Condition { code, about } = &topic else { continue };
+            let (code, about) = (code.as_str(), about.as_str());
             let kind = match condition {
                 None => AlertKind::Recovered,
-                Some(_) if [UNREACHABLE, PEER_FAILING].contains(&code.as_str()) => AlertKind::Unreachable,
+                Some(_) if [UNREACHABLE, PEER_FAILING].contains(&code) => AlertKind::Unreachable,
                 Some(_) => AlertKind::Local,
             };
-            let key = message::key(&mirror.state().mirror, kind, &[(&subject, then.episode, 0)]);
-            let mut alert = Alert::new(kind, key.clone(), log.clone(), then.severity, &code, now);
+            let key = message::key(&mirror.state().mirror, kind, &[(&topic.to_string(), then.episode, 0)]);
+            let mut alert = Alert::new(kind, key.clone(), log.clone(), then.severity, code, now);
             alert.message = match condition {
                 Some(condition) => condition.message.clone(),
-                None => recovered(&code, &about),
+                None => recovered(code, about),
             };
             // A failure of the monitoring itself concerns everybody who relies on being notified.
-            let everybody = ![UNREACHABLE, PEER_FAILING].contains(&code.as_str());
+            let everybody = ![UNREACHABLE, PEER_FAILING].contains(&code);
             let mut channels = self.route(if everybody { Severity::Violation } else { then.severity });
             channels.retain(|name| code != CHANNEL_FAILING || *name != about);
             let kind = kind.as_str().to_owned();
             let payload = payload(mirror, &alert)?;
             written.alerts.push(Outgoing { key, kind, severity: then.severity, payload, channels });
-            written.told.push((subject, then));
+            written.told.push((topic, then));
         }
         Ok(())
     }
@@ -302,9 +309,9 @@ impl Dispatcher {
             for alert in &written.alerts {
                 count = count.saturating_add(u64::from(mirror.outbox_mut().enqueue(alert, now)?));
             }
-            // In the order of the plan: the last record of a subject stays.
-            for (subject, told) in &written.told {
-                mirror.outbox_mut().put_told(subject, told)?;
+            // In the order of the plan: the last record of a topic stays.
+            for (topic, told) in &written.told {
+                mirror.outbox_mut().put_told(&topic.to_string(), told)?;
             }
             mirror.outbox_mut().forget_old(now)?;
             Ok(count)
@@ -318,7 +325,7 @@ impl Dispatcher {
 #[derive(Default)]
 struct PendingWrites {
     alerts: Vec<Outgoing>,
-    told: Vec<(String, Notification)>,
+    told: Vec<(Topic, Notification)>,
 }
 
 /// The log could not be read, or not completely.

@@ -1,13 +1,13 @@
 //! Plans what to report. Pure: the input is what holds, what was reported, and the time; the output is what to
 //! report.
 //!
-//! Each subject (a finding, or a condition of the auditing) is reported when it begins, perhaps again while it
-//! holds, and when it ends. A subject that returns begins a new episode. The plan contains, for each alert, the
+//! Each topic (a finding, or a condition of the auditing) is reported when it begins, perhaps again while it
+//! holds, and when it ends. A topic that returns begins a new episode. The plan contains, for each alert, the
 //! record that it was reported. Both are written in one transaction, and the plan of the same facts is then
 //! empty.
 
 use super::message::AlertKind;
-use crate::audit::finding::Finding;
+use super::topic::Topic;
 use crate::audit::watch_list::rule_of;
 use crate::core::finding::Severity;
 use crate::core::text;
@@ -16,9 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The most alerts of one kind and code in one audit. More are merged into one.
 pub const MAX_SINGLE_ALERTS: usize = 20;
-
-/// The subject that records when alerts were first enabled. It is never reported.
-pub const BEGAN: &str = "began";
 
 /// A condition of the auditing itself that holds now.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,19 +29,10 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// The key of the condition.
-    pub fn subject(&self) -> String {
-        condition_subject(self.code, &self.about)
+    /// The topic of the condition.
+    pub fn topic(&self) -> Topic {
+        Topic::Condition { code: self.code.to_owned(), about: self.about.clone() }
     }
-}
-
-/// The subject of a condition.
-pub fn condition_subject(code: &str, about: &str) -> String {
-    format!("condition/{code}/{about}")
-}
-
-fn finding_subject(finding: &Finding) -> String {
-    format!("finding/{}", finding.key())
 }
 
 /// The input of a plan.
@@ -53,7 +41,7 @@ pub struct PlanFacts<'a> {
     pub standing: &'a [StoredFinding],
     /// Findings that no longer hold.
     pub ended: &'a [StoredFinding],
-    /// What was reported so far.
+    /// What was reported so far, by the text of its [`Topic`].
     pub told: &'a BTreeMap<String, Notification>,
     /// Keys of findings that are not reported now.
     pub acknowledged: &'a BTreeSet<String>,
@@ -68,8 +56,8 @@ pub struct PlanFacts<'a> {
 pub struct PlannedAlert<'a> {
     /// The kind of the alert.
     pub kind: AlertKind,
-    /// The subject.
-    pub subject: String,
+    /// The topic.
+    pub topic: Topic,
     /// The finding; `None` if it was withdrawn.
     pub finding: Option<&'a StoredFinding>,
     /// The record that it was reported.
@@ -81,7 +69,7 @@ impl PlannedAlert<'_> {
     pub fn code(&self) -> &str {
         match self.finding {
             Some(stored) => stored.finding.code.as_str(),
-            None => self.subject.split('/').nth(1).unwrap_or_default(),
+            None => self.topic.code(),
         }
     }
 
@@ -96,29 +84,27 @@ pub fn findings<'a>(facts: &PlanFacts<'a>) -> Vec<PlannedAlert<'a>> {
     let mut steps = Vec::new();
     let mut seen = BTreeSet::new();
     for stored in facts.standing {
-        let subject = finding_subject(&stored.finding);
+        let topic = Topic::of(&stored.finding);
+        let text = topic.to_string();
         if !facts.acknowledged.contains(&stored.finding.key()) {
-            steps.extend(standing(facts, stored, &subject));
+            steps.extend(standing(facts, stored, topic, facts.told.get(&text)));
         }
-        seen.insert(subject);
+        seen.insert(text);
     }
     for stored in facts.ended {
-        let subject = finding_subject(&stored.finding);
+        let topic = Topic::of(&stored.finding);
+        let text = topic.to_string();
         if !facts.acknowledged.contains(&stored.finding.key()) {
-            ended(facts, stored, &subject, &mut steps);
+            ended(facts, stored, &topic, facts.told.get(&text), &mut steps);
         }
-        seen.insert(subject);
+        seen.insert(text);
     }
     // Neither holds nor ended: all entries were checked again, and it was not found.
-    for (subject, told) in facts.told {
-        if subject.starts_with("finding/") && told.open && !seen.contains(subject) {
+    for (text, told) in facts.told.iter().filter(|(text, told)| told.open && !seen.contains(*text)) {
+        let topic = Topic::decode(text);
+        if matches!(topic, Topic::Finding(_)) {
             let then = Notification { open: false, at: facts.now, ended: None, ..told.clone() };
-            steps.push(PlannedAlert {
-                kind: AlertKind::Ended,
-                subject: subject.clone(),
-                finding: None,
-                then,
-            });
+            steps.push(PlannedAlert { kind: AlertKind::Ended, topic, finding: None, then });
         }
     }
     steps
@@ -129,11 +115,15 @@ fn begun(facts: &PlanFacts<'_>, severity: Severity, told: Option<&Notification>)
     Notification { episode, open: true, at: facts.now, severity, ended: None }
 }
 
-fn standing<'a>(facts: &PlanFacts<'a>, stored: &'a StoredFinding, subject: &str) -> Option<PlannedAlert<'a>> {
+fn standing<'a>(
+    facts: &PlanFacts<'a>,
+    stored: &'a StoredFinding,
+    topic: Topic,
+    told: Option<&Notification>,
+) -> Option<PlannedAlert<'a>> {
     let severity = stored.finding.severity;
-    let step =
-        |kind, then| Some(PlannedAlert { kind, subject: subject.to_owned(), finding: Some(stored), then });
-    match facts.told.get(subject) {
+    let step = |kind, then| Some(PlannedAlert { kind, topic, finding: Some(stored), then });
+    match told {
         // A higher severity is reported again: channels for the worst only were not notified before.
         Some(told) if told.open && severity <= told.severity => {
             let every = facts.reminder.filter(|_| severity >= Severity::Invalid)?;
@@ -150,14 +140,13 @@ fn standing<'a>(facts: &PlanFacts<'a>, stored: &'a StoredFinding, subject: &str)
 fn ended<'a>(
     facts: &PlanFacts<'a>,
     stored: &'a StoredFinding,
-    subject: &str,
+    topic: &Topic,
+    told: Option<&Notification>,
     steps: &mut Vec<PlannedAlert<'a>>,
 ) {
-    let told = facts.told.get(subject);
     let severity = stored.finding.severity;
-    let mut push = |kind, then| {
-        steps.push(PlannedAlert { kind, subject: subject.to_owned(), finding: Some(stored), then })
-    };
+    let mut push =
+        |kind, then| steps.push(PlannedAlert { kind, topic: topic.clone(), finding: Some(stored), then });
     let over = |begun: &Notification| Notification {
         open: false,
         at: facts.now,
@@ -181,7 +170,7 @@ fn ended<'a>(
 
 fn is_after_began(facts: &PlanFacts<'_>, stored: &StoredFinding) -> bool {
     // Both are RFC 3339 in UTC with milliseconds, whose text order is the order in time.
-    facts.told.get(BEGAN).is_some_and(|began| stored.first_seen >= text::time(began.at))
+    facts.told.get(&Topic::Began.to_string()).is_some_and(|began| stored.first_seen >= text::time(began.at))
 }
 
 /// Groups planned alerts of one kind, code and watch rule (each rule has its own recipients): into one alert,
@@ -207,8 +196,8 @@ pub fn grouped<'a>(steps: Vec<PlannedAlert<'a>>) -> Vec<Vec<PlannedAlert<'a>>> {
 pub struct ConditionChanges<'a> {
     /// Conditions that hold and were not reported.
     pub begins: Vec<(&'a Condition, Notification)>,
-    /// The subjects of conditions that no longer hold.
-    pub ends: Vec<(String, Notification)>,
+    /// The topics of conditions that no longer hold.
+    pub ends: Vec<(Topic, Notification)>,
 }
 
 /// Plans the alerts about conditions with these codes, of which those in `holding` hold.
@@ -218,9 +207,9 @@ pub fn conditions<'a>(
     told: &BTreeMap<String, Notification>,
     now: u64,
 ) -> ConditionChanges<'a> {
-    let subjects: BTreeSet<String> = holding.iter().map(Condition::subject).collect();
+    let topics: BTreeSet<String> = holding.iter().map(|condition| condition.topic().to_string()).collect();
     let begins = holding.iter().filter_map(|condition| {
-        let known = told.get(&condition.subject());
+        let known = told.get(&condition.topic().to_string());
         let episode = match known {
             Some(told) if told.open => return None,
             Some(told) => told.episode.saturating_add(1),
@@ -229,11 +218,12 @@ pub fn conditions<'a>(
         let then = Notification { episode, open: true, at: now, severity: Severity::Warning, ended: None };
         Some((condition, then))
     });
-    let is_ours = |subject: &str| codes.iter().any(|code| subject.starts_with(&condition_subject(code, "")));
-    let ends = told
-        .iter()
-        .filter(|(subject, told)| told.open && is_ours(subject) && !subjects.contains(subject.as_str()));
-    let ends =
-        ends.map(|(subject, told)| (subject.clone(), Notification { open: false, at: now, ..told.clone() }));
+    let ends = told.iter().filter(|(text, told)| told.open && !topics.contains(*text));
+    let ends = ends.filter_map(|(text, told)| match Topic::decode(text) {
+        topic @ Topic::Condition { .. } if codes.contains(&topic.code()) => {
+            Some((topic, Notification { open: false, at: now, ..told.clone() }))
+        }
+        _ => None,
+    });
     ConditionChanges { begins: begins.collect(), ends: ends.collect() }
 }

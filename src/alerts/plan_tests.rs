@@ -3,6 +3,7 @@
 
 use super::message::{AlertKind, LogName, of_findings};
 use super::plan::*;
+use super::topic::Topic;
 use crate::audit::finding::Finding;
 use crate::audit::subject::Subject;
 use crate::core::finding::{Code, Severity};
@@ -57,8 +58,8 @@ impl Simulation {
         };
         let steps: Vec<_> = grouped(super::plan::findings(&facts)).concat();
         let kinds = steps.iter().map(|step| step.kind).collect();
-        self.told.extend(steps.into_iter().map(|step| (step.subject, step.then)));
-        self.told.entry(BEGAN.to_owned()).or_insert(Notification {
+        self.told.extend(steps.into_iter().map(|step| (step.topic.to_string(), step.then)));
+        self.told.entry(Topic::Began.to_string()).or_insert(Notification {
             episode: 0,
             open: true,
             at: self.now,
@@ -141,10 +142,10 @@ fn an_unrepeated_check_does_not_end_a_finding() {
     let standing = stored(Finding::of_log(Code::HeadStale, Subject::Whole, "m"), State::Standing);
     for (code, is_over) in [(Code::HeadStale, false), (Code::Gap, true)] {
         let then = Notification { episode: 0, open: false, at: 1, severity: Severity::Warning, ended: None };
-        let subject = format!("finding/{code}//");
+        let topic = Topic::decode(&format!("finding/{code}//"));
         let step = |finding| PlannedAlert {
             kind: AlertKind::Ended,
-            subject: subject.clone(),
+            topic: topic.clone(),
             finding,
             then: then.clone(),
         };
@@ -224,7 +225,8 @@ fn many_findings_of_one_code_become_one_alert() {
         let groups = grouped(findings(&facts));
         assert_eq!(groups.len(), if count > MAX_SINGLE_ALERTS { 2 } else { 2 * count });
         assert!(groups.iter().all(|group| group.iter().all(|step| step.code() == group[0].code())));
-        let subjects: BTreeSet<String> = groups.concat().into_iter().map(|step| step.subject).collect();
+        let subjects: BTreeSet<String> =
+            groups.concat().into_iter().map(|step| step.topic.to_string()).collect();
         assert_eq!(subjects.len(), 2 * count);
     }
 }
@@ -237,7 +239,8 @@ fn conditions_begin_and_end_in_turn() {
     let mut tell = |holding: &[Condition], codes: &[&str]| {
         let ConditionChanges { begins, ends } = conditions(holding, codes, &told, 5);
         let counts = (begins.len(), ends.len());
-        let begins: Vec<_> = begins.into_iter().map(|(c, then)| (c.subject(), then)).collect();
+        let begins: Vec<_> = begins.into_iter().map(|(c, then)| (c.topic().to_string(), then)).collect();
+        let ends = ends.into_iter().map(|(topic, then)| (topic.to_string(), then));
         told.extend(begins.into_iter().chain(ends));
         counts
     };

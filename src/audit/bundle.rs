@@ -4,7 +4,7 @@
 //! in the log, with a proof to a head that the log signed. What is *not* looked at: the anchors, and
 //! the email in a reveal.
 
-use crate::core::api::Bundle;
+use crate::core::api::VerificationBundle;
 use crate::core::entry::Entry;
 use crate::core::finding::Code;
 use crate::core::hash::leaf_hash;
@@ -46,7 +46,7 @@ pub struct CheckedBundle {
 /// # Errors
 /// Two implementations of a signature algorithm disagree: a fault of ours.
 pub fn check_bundle(
-    bundle: &Bundle,
+    bundle: &VerificationBundle,
     index: u64,
     leaf: &[u8],
     entry: &Entry,

@@ -9,11 +9,13 @@ use crate::audit::policy::Policy;
 use crate::audit::tally::Tally;
 use crate::core::check::Check;
 use crate::core::crypto::Disagreement;
-use crate::core::entry::{Decision, Entry, Signed, read_leaf};
+use crate::core::entry::{Decision, Entry, EntryAssertion, read_leaf};
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, sha256, sha256_pair};
 use crate::core::limits;
-use crate::core::webauthn::{Assertion, AssertionResult, KeyCache, Outcome, RelyingParty, check_assertion};
+use crate::core::webauthn::{
+    Assertion, AssertionResult, CheckOutcome, KeyCache, RelyingParty, check_assertion,
+};
 
 /// What a checked leaf says, for plain SQL. `None` where it does not say it readably.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -118,7 +120,7 @@ fn check_entry(
         checked.stray_key_use = stray_key_use(entry, policy, keys)?;
         return Ok(());
     }
-    let Some(signed) = &entry.signed else {
+    let Some(signed) = &entry.assertion else {
         for check in Check::OF_ASSERTION {
             tally.add(check, 0, 0, 1);
         }
@@ -127,9 +129,9 @@ fn check_entry(
     let result = check_signed(entry, signed, &policy.relying_party, keys)?;
     for (check, outcome) in result.outcomes() {
         let [passed, failed, not_checked] = match outcome {
-            Outcome::Passed => [1, 0, 0],
-            Outcome::Failed => [0, 1, 0],
-            Outcome::NotChecked => [0, 0, 1],
+            CheckOutcome::Passed => [1, 0, 0],
+            CheckOutcome::Failed => [0, 1, 0],
+            CheckOutcome::NotChecked => [0, 0, 1],
         };
         tally.add(check, passed, failed, not_checked);
     }
@@ -145,7 +147,7 @@ fn check_entry(
 
 /// The values of an entry that must be unique in the log.
 fn sightings(entry: &Entry, index: u64) -> Vec<Sighting> {
-    let assertion = entry.signed.as_ref().map(|s| sha256_pair(&s.authenticator_data, &s.client_data_json));
+    let assertion = entry.assertion.as_ref().map(|s| sha256_pair(&s.authenticator_data, &s.client_data_json));
     [
         (Unique::Id, Some(entry.id.as_bytes())),
         (Unique::Nonce, entry.nonce.as_deref()),
@@ -166,7 +168,7 @@ pub fn has_value(leaf: &[u8], sighting: &Sighting, origin: &str) -> bool {
 /// The checks on the assertion of an approval.
 pub(super) fn check_signed(
     entry: &Entry,
-    signed: &Signed,
+    signed: &EntryAssertion,
     party: &RelyingParty,
     keys: &mut KeyCache,
 ) -> Result<AssertionResult, Disagreement> {
@@ -186,14 +188,16 @@ pub(super) fn check_signed(
     check_assertion(&assertion, party, keys)
 }
 
-fn key_use(entry: &Entry, signed: &Signed, result: &AssertionResult) -> Option<KeyUse> {
+fn key_use(entry: &Entry, signed: &EntryAssertion, result: &AssertionResult) -> Option<KeyUse> {
     let key = result.key_identity.filter(|_| result.key_used)?;
     Some(KeyUse {
         key,
         approver: entry.valid_approver()?.to_owned(),
         credential: sha256(&signed.credential_id),
         // Of authenticator data that is malformed nothing is believed but that the key signed it.
-        facts: result.authenticator.filter(|_| result.outcome(Check::AuthenticatorData) == Outcome::Passed),
+        facts: result
+            .authenticator
+            .filter(|_| result.outcome(Check::AuthenticatorData) == CheckOutcome::Passed),
     })
 }
 
@@ -203,7 +207,7 @@ fn stray_key_use(
     policy: &Policy,
     keys: &mut KeyCache,
 ) -> Result<Option<KeyUse>, Disagreement> {
-    let Some(signed) = &entry.stray else { return Ok(None) };
+    let Some(signed) = &entry.unexpected_assertion else { return Ok(None) };
     let result = check_signed(entry, signed, &policy.relying_party, keys)?;
     Ok(key_use(entry, signed, &result).map(|used| KeyUse { facts: None, ..used }))
 }

@@ -14,7 +14,7 @@ use crate::core::payload::{self, PayloadError};
 use crate::core::receipt::Receipt;
 use crate::core::reveal::{Reveal, check_reveal};
 use crate::core::text::{self, quoted};
-use crate::core::tlog_policy::Cosigned;
+use crate::core::tlog_policy::QuorumResult;
 use std::borrow::Cow;
 
 /// Fills in the lines from `decision` on. `passkey` is the key whose signature holds.
@@ -23,7 +23,7 @@ pub(super) fn check(
     case: &Case<'_>,
     entry: &Entry,
     passkey: Option<Hash>,
-    cosigned: Option<&Cosigned>,
+    cosigned: Option<&QuorumResult>,
 ) {
     let Case { receipt, trust, expected, now } = *case;
     check_names(verdict, entry, expected);
@@ -121,7 +121,7 @@ fn check_payload(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_
             };
             let edited = entry
                 .payload_hash
-                .and_then(|wanted| payload::edited(&entry.payload_encoding, payload, wanted));
+                .and_then(|wanted| payload::explain_edit(&entry.payload_encoding, payload, wanted));
             let edited = edited.map_or(String::new(), |what| format!(": {what}"));
             let why = format!("the given {what} not hash to the payload hash that was signed{edited}");
             verdict.fail(Check::Payload, Code::PayloadMismatch, why);
@@ -216,8 +216,8 @@ fn check_email(verdict: &mut Verdict, expected: &Expectation<'_>, reveal: Option
             verdict.miss(check, "not evaluated, as nothing shows that this is in the log");
         }
         Some(Some(json)) => match EmailHash::read(json) {
-            Err(why) => verdict.fail(check, Code::RevealMismatch, why),
-            Ok(email) if email.is_of(address) => {
+            Err(why) => verdict.fail(check, Code::RevealMismatch, why.to_string()),
+            Ok(email) if email.matches(address) => {
                 verdict.pass(check, "the log attests the given address; no passkey does");
             }
             Ok(_) => verdict.fail(
@@ -236,7 +236,7 @@ fn check_age(
     entry: &Entry,
     expected: &Expectation<'_>,
     now: u64,
-    cosigned: Option<&Cosigned>,
+    cosigned: Option<&QuorumResult>,
 ) {
     let decided = text::time(entry.decided_at);
     let Some(most) = expected.max_age else {

@@ -3,6 +3,7 @@
 use super::subject::Subject;
 use crate::core::finding::{Code, Severity};
 use crate::core::text;
+use std::fmt;
 
 /// Something that the log did.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,11 +52,44 @@ impl Finding {
         }
     }
 
-    /// One key for one finding, however often it is found.
+    /// What makes it the finding that it is, however often it is found.
+    pub fn identity(&self) -> FindingKey {
+        FindingKey { code: self.code, index: self.index, subject: self.subject.clone() }
+    }
+
+    /// The same as text.
     pub fn key(&self) -> String {
+        self.identity().to_string()
+    }
+}
+
+/// One key for one finding. The mirror keeps it as text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FindingKey {
+    /// The code.
+    pub code: Code,
+    /// The entry.
+    pub index: Option<u64>,
+    /// What else it is about.
+    pub subject: Subject,
+}
+
+impl FindingKey {
+    /// Reads what [`fmt::Display`] wrote, and nothing else.
+    pub fn decode(text: &str) -> Option<FindingKey> {
+        let (code, rest) = text.split_once('/')?;
+        let (index, subject) = rest.split_once('/')?;
+        let index = if index.is_empty() { None } else { Some(index.parse().ok()?) };
+        let key = FindingKey { code: Code::from_text(code)?, index, subject: Subject::decode(subject) };
+        (key.to_string() == text).then_some(key)
+    }
+}
+
+impl fmt::Display for FindingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.index {
-            Some(index) => format!("{}/{index}/{}", self.code, self.subject),
-            None => format!("{}//{}", self.code, self.subject),
+            Some(index) => write!(f, "{}/{index}/{}", self.code, self.subject),
+            None => write!(f, "{}//{}", self.code, self.subject),
         }
     }
 }

@@ -3,18 +3,18 @@
 //! Two heads of different size need the tree as well: `crate::run::heads` brings the root that
 //! the mirror has at the smaller size. Here is what needs no tree.
 
-use crate::core::evidence::Kind;
+use crate::core::evidence::EvidenceKind;
 use crate::core::head::{Head, HeadFormat};
 use crate::core::limits;
 
 /// The contradictions between two heads that show without the tree.
-pub fn contradictions(a: &Head, b: &Head) -> Vec<Kind> {
+pub fn contradictions(a: &Head, b: &Head) -> Vec<EvidenceKind> {
     let mut kinds = Vec::new();
     if a.size() == b.size() && a.root() != b.root() {
-        kinds.push(Kind::SameSizeFork);
+        kinds.push(EvidenceKind::SameSizeFork);
     }
-    if disorder(a, b) > limits::SIGNERS_CLOCKS_MS {
-        kinds.push(Kind::SthTimeContradiction);
+    if disorder(a, b) > limits::MAX_SIGNER_SKEW_MS {
+        kinds.push(EvidenceKind::SthTimeContradiction);
     }
     kinds
 }

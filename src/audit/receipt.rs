@@ -15,18 +15,18 @@ use super::trust::{Expectation, TrustPolicy};
 use super::verdict::Verdict;
 use crate::core::check::Check;
 use crate::core::checkpoint::CheckpointBody;
-use crate::core::entry::{Unplaced, read_leaf};
-use crate::core::evidence::{self, Kind};
+use crate::core::entry::{OriginUncheckedReading, read_leaf};
+use crate::core::evidence::{self, EvidenceKind};
 use crate::core::finding::Code;
 use crate::core::hash::leaf_hash;
 use crate::core::head::{Head, HeadError, HeadFormat, LogKey};
 use crate::core::limits;
 use crate::core::note::Note;
 use crate::core::proof::verify_inclusion;
-use crate::core::receipt::{Form, Receipt};
+use crate::core::receipt::{Receipt, ReceiptForm};
 use crate::core::sth::SthBody;
 use crate::core::text;
-use crate::core::tlog_policy::{CosignError, Cosigned, Fresh};
+use crate::core::tlog_policy::{CosignError, FreshnessWindow, QuorumResult};
 use crate::core::webauthn::KeyCache;
 
 const NO_KEY: &str = "the log's public key was not given (--log-key), and without it no head means anything";
@@ -89,7 +89,7 @@ pub(super) struct Case<'a> {
     pub now: u64,
 }
 
-fn check(verdict: &mut Verdict, case: &Case<'_>, entry: Option<Unplaced>, keys: &mut KeyCache) {
+fn check(verdict: &mut Verdict, case: &Case<'_>, entry: Option<OriginUncheckedReading>, keys: &mut KeyCache) {
     let (receipt, log_keys) = (case.receipt, &case.trust.log_keys);
     verdict.index = Some(receipt.index);
     // Only where there is no key, or a choice of them, does it matter what the checkpoint says of itself.
@@ -106,7 +106,7 @@ fn check(verdict: &mut Verdict, case: &Case<'_>, entry: Option<Unplaced>, keys: 
     let cosigned = check_witnesses(verdict, case);
     if let Some(origin) = key.map(LogKey::origin).or(origin) {
         let reading = match entry {
-            Some(entry) => entry.of_log(origin),
+            Some(entry) => entry.check_origin(origin),
             None => read_leaf(&receipt.leaf, origin),
         };
         if let Some((entry, passkey)) =
@@ -125,7 +125,7 @@ fn check(verdict: &mut Verdict, case: &Case<'_>, entry: Option<Unplaced>, keys: 
 }
 
 /// The witnesses of the policy under a checkpoint that the log signed (C2SP tlog-policy).
-fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<Cosigned> {
+fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<QuorumResult> {
     let check = Check::Witnesses;
     let policy = match &case.trust.witnesses {
         None => {
@@ -142,11 +142,11 @@ fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<Cosigned> {
         verdict.miss(check, "cosignatures under a checkpoint that does not verify mean nothing");
         return None;
     }
-    let fresh = case.expected.max_age.map(|age| Fresh {
+    let fresh = case.expected.max_age.map(|age| FreshnessWindow {
         not_before: case.now.saturating_sub(age) / 1000,
         not_after: case.now.saturating_add(limits::CLOCK_SKEW_MS) / 1000,
     });
-    match policy.judge(&case.receipt.checkpoint, fresh) {
+    match policy.check_cosignatures(&case.receipt.checkpoint, fresh) {
         Ok(cosigned) => {
             let (found, all, quorum) = (cosigned.by.len(), cosigned.of, policy.quorum_text());
             if cosigned.quorum {
@@ -237,9 +237,11 @@ fn unkeyed(verdict: &mut Verdict, receipt: &Receipt, malformed: Option<&String>)
         Some(why) => verdict.fail(Check::Checkpoint, Code::HeadMalformed, text::escape(why)),
     }
     match receipt.sth.as_deref().map(SthBody::parse) {
-        Some(Err(why)) => {
-            verdict.fail(Check::Sth, Code::HeadMalformed, format!("not an STH: {}", text::reason(&why)))
-        }
+        Some(Err(why)) => verdict.fail(
+            Check::Sth,
+            Code::HeadMalformed,
+            format!("not an STH: {}", text::reason(&why.to_string())),
+        ),
         Some(Ok(_)) => verdict.miss(Check::Sth, NO_KEY),
         None => verdict.leave(Check::Sth, "the receipt has none"),
     }
@@ -285,18 +287,19 @@ fn compare_heads(verdict: &mut Verdict, receipt: &Receipt, checkpoint: &Head, st
     );
     match receipt.form {
         // A log that grows between the two is honest; ask it again, and they are of one tree.
-        Form::Bundle if receipt.tree_size == Some(sth.size()) => verdict.miss(Check::Checkpoint, other),
-        Form::Bundle => verdict.miss(Check::Sth, other),
-        Form::Receipt | Form::TlogProof => verdict.fail(Check::Sth, None, other),
+        ReceiptForm::Bundle if receipt.tree_size == Some(sth.size()) => {
+            verdict.miss(Check::Checkpoint, other)
+        }
+        ReceiptForm::Bundle => verdict.miss(Check::Sth, other),
+        ReceiptForm::Receipt | ReceiptForm::TlogProof => verdict.fail(Check::Sth, None, other),
     }
 }
 
 /// Two signed roots of one size. The proof is verified as a stranger would before anybody is accused.
 fn report_fork(verdict: &mut Verdict, checkpoint: &Head, sth: &Head, key: &LogKey) {
     let context = [("observer", "countersign verify, of one receipt".to_owned())];
-    let file = evidence::make(Kind::SameSizeFork, [checkpoint, sth], None, &context);
-    match evidence::verify(&file, key) {
-        Ok(proved) => {
+    match evidence::prove(EvidenceKind::SameSizeFork, [checkpoint, sth], None, &context, key) {
+        Ok((file, proved)) => {
             verdict.fail(Check::Sth, Code::SameSizeFork, proved.to_string());
             verdict.evidence = Some(file);
         }

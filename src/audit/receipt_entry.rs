@@ -5,13 +5,13 @@ use super::trust::TrustPolicy;
 use super::verdict::Verdict;
 use crate::core::check::Check;
 use crate::core::encoding::encode_base64url;
-use crate::core::entry::{Decision, Entry, LeafReading, Signed};
+use crate::core::entry::{Decision, Entry, EntryAssertion, LeafReading};
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::Head;
 use crate::core::limits;
 use crate::core::text;
-use crate::core::webauthn::{KeyCache, Outcome};
+use crate::core::webauthn::{CheckOutcome, KeyCache};
 
 /// Checks the entry; gives it with the identity of the passkey that signed, where its signature holds.
 /// `pinned` says whether it was read as one of a log whose key the caller brought.
@@ -41,7 +41,7 @@ pub(super) fn check(
     verdict.decision = Some(entry.decision.as_str());
     verdict.approver = entry.valid_approver().map(text::escape);
     verdict.nonce = entry.nonce.as_deref().map(encode_base64url);
-    let passkey = match &entry.signed {
+    let passkey = match &entry.assertion {
         _ if entry.decision != Decision::Approved => {
             let why =
                 format!("an entry that says {} has no assertion: nobody signs it", entry.decision.as_str());
@@ -86,7 +86,7 @@ fn holds(check: Check) -> &'static str {
 fn check_assertion(
     verdict: &mut Verdict,
     entry: &Entry,
-    signed: &Signed,
+    signed: &EntryAssertion,
     trust: &TrustPolicy,
     keys: &mut KeyCache,
 ) -> Option<Hash> {
@@ -103,10 +103,10 @@ fn check_assertion(
             result.findings.iter().filter(|(code, _)| code.checks().contains(&check)).collect();
         let why = || joined(found.iter().map(|(_, why)| why.as_str()));
         match (outcome, found.first()) {
-            (Outcome::Failed, first) => verdict.fail(check, first.map(|(code, _)| *code), why()),
-            (Outcome::Passed, Some((code, _))) => verdict.warn(check, *code, why()),
-            (Outcome::Passed, None) => verdict.pass(check, holds(check)),
-            (Outcome::NotChecked, _) => match check {
+            (CheckOutcome::Failed, first) => verdict.fail(check, first.map(|(code, _)| *code), why()),
+            (CheckOutcome::Passed, Some((code, _))) => verdict.warn(check, *code, why()),
+            (CheckOutcome::Passed, None) => verdict.pass(check, holds(check)),
+            (CheckOutcome::NotChecked, _) => match check {
                 Check::RpId if trust.relying_party.rp_id.is_none() => {
                     verdict.miss(check, "the relying party id was not given (--rp-id)");
                 }

@@ -73,7 +73,7 @@ pub fn audit(settings: &Settings, stop: &Stop, progress: &dyn Progress) -> Resul
     let started = Started::now();
     let mut input = Input {
         command: "audit",
-        log: LogPart { source: source.location(), ..LogPart::default() },
+        log: LogPart { source: source.location(), has_api: source.api().is_some(), ..LogPart::default() },
         asked: asked(settings),
         ..Input::default()
     };

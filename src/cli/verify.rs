@@ -13,7 +13,7 @@ use crate::audit::receipt::{no_receipt, verify_receipt_with};
 use crate::audit::trust::{Expectation, TrustPolicy};
 use crate::audit::verdict::{CheckResult, Verdict};
 use crate::core::entry::Decision;
-use crate::core::evidence::Kind;
+use crate::core::evidence::EvidenceKind;
 use crate::core::hash::sha256;
 use crate::core::limits::MAX_JSON_PAYLOAD;
 use crate::core::payload::{Payload, PayloadHashes};
@@ -83,7 +83,7 @@ fn read_payload(path: &Path, action: Option<&str>) -> Result<PayloadHashes, Fail
         start.clear();
         reader.by_ref().take(1024 * 1024).read_to_end(&mut start).map_err(fail)?;
     }
-    Ok(PayloadHashes::of_long(hash.finalize().into()))
+    Ok(PayloadHashes::from_raw_hash(hash.finalize().into()))
 }
 
 fn expectation<'a>(
@@ -226,8 +226,10 @@ impl Job<'_> {
 
     fn print(&self, named: &Named, verdict: &Verdict, many: bool, answer: &mut Answer) -> Conclusion {
         let mut conclusion = ReceiptReport::conclude(verdict, self.settings.deny_warnings);
-        let saved =
-            verdict.evidence.as_deref().map(|file| save_evidence(self.settings, Kind::SameSizeFork, file));
+        let saved = verdict
+            .evidence
+            .as_deref()
+            .map(|file| save_evidence(self.settings, EvidenceKind::SameSizeFork, file));
         let evidence = saved.and_then(|saved| {
             // A proof that is not kept is more than a fork that is told: the disk needs a look first.
             saved.inspect_err(|_| conclusion = Conclusion::LocalFault).ok()
@@ -250,7 +252,7 @@ impl Job<'_> {
 ///
 /// # Errors
 /// It was not saved.
-pub fn save_evidence(settings: &Settings, kind: Kind, file: &[u8]) -> Result<String, Failure> {
+pub fn save_evidence(settings: &Settings, kind: EvidenceKind, file: &[u8]) -> Result<String, Failure> {
     let digest: String = sha256(file).to_string().chars().take(16).collect();
     let folder = settings.evidence_dir.clone().unwrap_or_else(|| PathBuf::from("."));
     let path = folder.join(format!("misbehaviour-{}-{digest}.json", kind.as_str()));

@@ -1,15 +1,16 @@
-//! The JSON API's wire format (specification section 5): what is asked for, and what is answered.
+//! The JSON API's wire format (specification section 5): requests and responses.
 //!
-//! Every name of that format stands in this module and nowhere else, for both directions: the
-//! auditor reads these answers, and a log (the test log, or one for tests) writes them.
+//! This module holds every name of that format, for both directions: the auditor reads these responses, and a log
+//! (the test log, or one inside a test) writes them.
 //!
-//! Reading proves nothing. An answer that is read is one closed object with exactly the members of
-//! the specification, and it answers what was asked; whether it is *true* is for whoever holds the
-//! signed root. What a log signs ([`HeadAnswer`], [`Bundle`]) is kept byte for byte as received,
-//! never re-encoded. Keys found in an answer are never trusted: there is no member that holds one.
+//! Reading proves nothing. A response that was read is one closed object with exactly the members of the
+//! specification, and it matches the request. Whether it is *true* must be verified against a signed root. What a log
+//! signs ([`HeadAnswer`], [`VerificationBundle`]) is kept byte for byte as received and never re-encoded. A response
+//! cannot introduce a key: no member holds one.
 
 use crate::core::encoding::{decode_base64url, encode_base64url};
 use crate::core::hash::Hash;
+use crate::core::jcs::write_canonical_string;
 use crate::core::limits;
 use crate::core::object::{self, AtMost, Object};
 use crate::core::proof::{ConsistencyProof, InclusionProof};
@@ -18,7 +19,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Paths below the API's base, without a leading slash.
+/// Paths relative to the API's base URL, without a leading slash.
 pub mod path {
     /// The newest head.
     pub const HEAD: &str = "head";
@@ -38,13 +39,13 @@ pub mod path {
         format!("inclusion?index={index}&treeSize={tree_size}")
     }
 
-    /// What a verifier of one approval needs. `None` where the id cannot stand in a path.
+    /// Everything needed to verify one approval. `None` if the id cannot be a path segment.
     pub fn verification(id: &str) -> Option<String> {
         is_segment(id).then(|| format!("entries/{id}/verification"))
     }
 
-    /// Whether an id can stand in a path: `.` and `..` are ids, and every URL parser and file system
-    /// takes them for a folder.
+    /// Whether an id can be a path segment. `.` and `..` are valid ids, but URL parsers and file systems read them as
+    /// directories.
     pub fn is_segment(id: &str) -> bool {
         id != "." && id != ".."
     }
@@ -55,14 +56,14 @@ pub mod path {
     }
 }
 
-/// Why an answer is not one of this API to what was asked.
+/// Why a response does not answer the request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AnswerError {
-    /// It is not an object of this shape; the text may repeat parts of it and is not escaped.
+    /// It is not an object of this shape. The text may repeat parts of it and is not escaped.
     Malformed(String),
-    /// It answers something else than what was asked for, such as another index.
+    /// It answers a different request, such as another index.
     Other(String),
-    /// It holds no entry, where at least one was due.
+    /// It holds no entries; at least one was due.
     Empty,
     /// It holds more entries than were asked for.
     TooMany {
@@ -86,6 +87,31 @@ impl fmt::Display for AnswerError {
     }
 }
 
+impl std::error::Error for AnswerError {}
+
+/// Why a response cannot be written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum WriteError {
+    /// A part that must be JSON is not.
+    NotJson(&'static str),
+    /// A part that must be UTF-8 is not.
+    NotUtf8(&'static str),
+    /// The response could not be encoded.
+    Encoding(String),
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WriteError::NotJson(part) => write!(f, "the {part} is not JSON"),
+            WriteError::NotUtf8(part) => write!(f, "the {part} is not UTF-8"),
+            WriteError::Encoding(why) => write!(f, "the response could not be encoded: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for WriteError {}
+
 fn malformed(error: impl fmt::Display) -> AnswerError {
     AnswerError::Malformed(error.to_string())
 }
@@ -101,14 +127,18 @@ fn expect(name: &str, found: u64, asked: u64) -> Result<(), AnswerError> {
     }
 }
 
-fn write(answer: &impl Serialize) -> Vec<u8> {
-    // Numbers, strings and text that is JSON already: nothing in it can fail.
-    serde_json::to_vec(answer).unwrap_or_default()
+fn write(answer: &impl Serialize) -> Result<Vec<u8>, WriteError> {
+    serde_json::to_vec(answer).map_err(|error| WriteError::Encoding(error.to_string()))
 }
 
-/// Verbatim JSON text as a value to be written.
-fn raw(json: &[u8]) -> Option<Box<RawValue>> {
-    RawValue::from_string(String::from_utf8(json.to_vec()).ok()?).ok()
+/// JSON text to be written verbatim. `part` names it in the error.
+fn raw(part: &'static str, json: &[u8]) -> Result<Box<RawValue>, WriteError> {
+    let text = utf8(part, json)?;
+    RawValue::from_string(text.to_owned()).map_err(|_| WriteError::NotJson(part))
+}
+
+fn utf8<'a>(part: &'static str, text: &'a [u8]) -> Result<&'a str, WriteError> {
+    std::str::from_utf8(text).map_err(|_| WriteError::NotUtf8(part))
 }
 
 /// `GET head`.
@@ -129,7 +159,10 @@ struct HeadJson<'a> {
 }
 
 impl HeadAnswer {
-    /// Reads an answer. The heads in it are not verified.
+    /// Reads a response without verifying its heads.
+    ///
+    /// # Errors
+    /// [`AnswerError::Malformed`]: it is not an object of this shape.
     pub fn read(bytes: &[u8]) -> Result<HeadAnswer, AnswerError> {
         let json: HeadJson<'_> = read(bytes)?;
         Ok(HeadAnswer {
@@ -138,10 +171,13 @@ impl HeadAnswer {
         })
     }
 
-    /// The answer as JSON; `None` where `sth` is no JSON or `checkpoint` no UTF-8.
-    pub fn write(&self) -> Option<Vec<u8>> {
-        let checkpoint = std::str::from_utf8(&self.checkpoint).ok()?;
-        Some(write(&HeadJson { sth: raw(&self.sth)?, checkpoint: checkpoint.into() }))
+    /// Writes the response as JSON.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the STH is not JSON, or the checkpoint is not UTF-8.
+    pub fn write(&self) -> Result<Vec<u8>, WriteError> {
+        let checkpoint = utf8("checkpoint", &self.checkpoint)?;
+        write(&HeadJson { sth: raw("STH", &self.sth)?, checkpoint: checkpoint.into() })
     }
 }
 
@@ -161,8 +197,12 @@ struct LeafJson<'a> {
     leaf: Cow<'a, str>,
 }
 
-/// Reads the answer to `GET entries?start=…&count=…`: at least one leaf, at most `count`, contiguous
-/// from `start`. The leaves are not verified.
+/// Reads the response to `GET entries?start=…&count=…`: 1 to `count` leaves, contiguous from `start`. The leaves are not
+/// verified.
+///
+/// # Errors
+/// [`AnswerError`]: it is malformed, holds no entries or too many, holds entries of other indices, or a leaf is longer
+/// than [`limits::MAX_LEAF`].
 pub fn read_entries(bytes: &[u8], start: u64, count: u64) -> Result<Vec<Vec<u8>>, AnswerError> {
     let json: EntriesJson<'_> = read(bytes)?;
     expect("start", json.start, start)?;
@@ -187,8 +227,14 @@ pub fn read_entries(bytes: &[u8], start: u64, count: u64) -> Result<Vec<Vec<u8>>
     leaves.collect()
 }
 
-/// The answer to `GET entries` that holds these leaves, the first of index `start`.
-pub fn write_entries<'a>(start: u64, leaves: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+/// Writes the response to `GET entries` with these leaves, the first at index `start`.
+///
+/// # Errors
+/// [`WriteError::Encoding`].
+pub fn write_entries<'a>(
+    start: u64,
+    leaves: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Vec<u8>, WriteError> {
     let entries = (start..).zip(leaves);
     let entries =
         entries.map(|(index, leaf)| Object(LeafJson { index, leaf: encode_base64url(leaf).into() }));
@@ -211,9 +257,11 @@ struct InclusionJson {
     proof: Vec<String>,
 }
 
+/// Hashes of a proof: one for each level, and the start node of a consistency proof. No tree has a longer one.
+const MAX_PROOF: usize = limits::MAX_PATH + 1;
+
 fn read_hashes(proof: &[String]) -> Result<Vec<Hash>, AnswerError> {
-    // One hash a level, and a start node. More is no proof of any tree.
-    if proof.len() > limits::MAX_PATH.saturating_add(1) {
+    if proof.len() > MAX_PROOF {
         return Err(malformed("more hashes than any proof has"));
     }
     let hashes = proof.iter().map(|text| Hash::from_hex(text));
@@ -224,7 +272,10 @@ fn write_hashes(hashes: &[Hash]) -> Vec<String> {
     hashes.iter().map(Hash::to_string).collect()
 }
 
-/// Reads the answer to `GET consistency?first=…&second=…`. The proof is not verified.
+/// Reads the response to `GET consistency?first=…&second=…`. The proof is not verified.
+///
+/// # Errors
+/// [`AnswerError`]: it is malformed, or is about other sizes.
 pub fn read_consistency(bytes: &[u8], first: u64, second: u64) -> Result<ConsistencyProof, AnswerError> {
     let json: ConsistencyJson = read(bytes)?;
     expect("first", json.first, first)?;
@@ -232,12 +283,18 @@ pub fn read_consistency(bytes: &[u8], first: u64, second: u64) -> Result<Consist
     read_hashes(&json.proof).map(ConsistencyProof)
 }
 
-/// The answer to `GET consistency`.
-pub fn write_consistency(first: u64, second: u64, proof: &ConsistencyProof) -> Vec<u8> {
+/// Writes the response to `GET consistency`.
+///
+/// # Errors
+/// [`WriteError::Encoding`].
+pub fn write_consistency(first: u64, second: u64, proof: &ConsistencyProof) -> Result<Vec<u8>, WriteError> {
     write(&ConsistencyJson { first, second, proof: write_hashes(&proof.0) })
 }
 
-/// Reads the answer to `GET inclusion?index=…&treeSize=…`. The proof is not verified.
+/// Reads the response to `GET inclusion?index=…&treeSize=…`. The proof is not verified.
+///
+/// # Errors
+/// [`AnswerError`]: it is malformed, or is about another index or size.
 pub fn read_inclusion(bytes: &[u8], index: u64, tree_size: u64) -> Result<InclusionProof, AnswerError> {
     let json: InclusionJson = read(bytes)?;
     expect("index", json.index, index)?;
@@ -245,19 +302,22 @@ pub fn read_inclusion(bytes: &[u8], index: u64, tree_size: u64) -> Result<Inclus
     read_hashes(&json.proof).map(InclusionProof)
 }
 
-/// The answer to `GET inclusion`.
-pub fn write_inclusion(index: u64, tree_size: u64, proof: &InclusionProof) -> Vec<u8> {
+/// Writes the response to `GET inclusion`.
+///
+/// # Errors
+/// [`WriteError::Encoding`].
+pub fn write_inclusion(index: u64, tree_size: u64, proof: &InclusionProof) -> Result<Vec<u8>, WriteError> {
     write(&InclusionJson { index, tree_size, proof: write_hashes(&proof.0) })
 }
 
-/// `GET entries/<id>/verification`: what a verifier of one approval needs. Nothing in it is verified.
+/// `GET entries/<id>/verification`: everything needed to verify one approval. Nothing in it is verified.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Bundle {
-    /// Where the entry is in the log.
+pub struct VerificationBundle {
+    /// The entry's index in the log.
     pub index: u64,
     /// The entry, byte for byte; its canonical form is the leaf.
     pub entry: Vec<u8>,
-    /// The leaf that the proof is of.
+    /// The index of the leaf that the proof is for.
     pub inclusion_index: u64,
     /// The size of the tree that the proof is in.
     pub tree_size: u64,
@@ -267,9 +327,9 @@ pub struct Bundle {
     pub sth: Vec<u8>,
     /// The checkpoint.
     pub checkpoint: Vec<u8>,
-    /// The public reveal (specification section 6), byte for byte, where there is one.
+    /// The public reveal (specification section 6), byte for byte, if there is one.
     pub reveal: Option<Vec<u8>>,
-    /// The array of anchors (specification section 7), byte for byte and not looked into.
+    /// The array of anchors (specification section 7), byte for byte and not parsed.
     pub anchors: Vec<u8>,
 }
 
@@ -282,16 +342,19 @@ struct BundleJson<'a> {
     sth: Box<RawValue>,
     #[serde(borrow)]
     checkpoint: Cow<'a, str>,
-    /// `null` is a text too, so that a missing member stays a missing member.
+    /// As raw text, `null` is a value, so a missing member is still an error.
     reveal: Box<RawValue>,
     anchors: Box<RawValue>,
 }
 
 const NULL: &str = "null";
 
-impl Bundle {
-    /// Reads an answer.
-    pub fn read(bytes: &[u8]) -> Result<Bundle, AnswerError> {
+impl VerificationBundle {
+    /// Reads a response.
+    ///
+    /// # Errors
+    /// [`AnswerError::Malformed`]: it is not an object of this shape.
+    pub fn read(bytes: &[u8]) -> Result<VerificationBundle, AnswerError> {
         let json: BundleJson<'_> = read(bytes)?;
         let verbatim = |value: &RawValue| value.get().as_bytes().to_vec();
         let Object(inclusion) = &json.inclusion;
@@ -301,7 +364,7 @@ impl Bundle {
         if !json.anchors.get().starts_with('[') {
             return Err(malformed("anchors is not an array"));
         }
-        Ok(Bundle {
+        Ok(VerificationBundle {
             index: json.index,
             entry: verbatim(&json.entry),
             inclusion_index: inclusion.index,
@@ -314,32 +377,34 @@ impl Bundle {
         })
     }
 
-    /// The answer as JSON; `None` where a part that must be JSON or UTF-8 is not.
-    pub fn write(&self) -> Option<Vec<u8>> {
-        let json = |bytes: &[u8]| raw(bytes);
+    /// Writes the response as JSON.
+    ///
+    /// # Errors
+    /// [`WriteError`]: a part that must be JSON or UTF-8 is not.
+    pub fn write(&self) -> Result<Vec<u8>, WriteError> {
         let (index, tree_size) = (self.inclusion_index, self.tree_size);
-        Some(write(&BundleJson {
+        write(&BundleJson {
             index: self.index,
-            entry: json(&self.entry)?,
+            entry: raw("entry", &self.entry)?,
             inclusion: Object(InclusionJson { index, tree_size, proof: write_hashes(&self.proof.0) }),
-            sth: json(&self.sth)?,
-            checkpoint: std::str::from_utf8(&self.checkpoint).ok()?.into(),
-            reveal: json(self.reveal.as_deref().unwrap_or(NULL.as_bytes()))?,
-            anchors: json(&self.anchors)?,
-        }))
+            sth: raw("STH", &self.sth)?,
+            checkpoint: utf8("checkpoint", &self.checkpoint)?.into(),
+            reveal: raw("reveal", self.reveal.as_deref().unwrap_or(NULL.as_bytes()))?,
+            anchors: raw("array of anchors", &self.anchors)?,
+        })
     }
 }
 
-/// `GET heads?after=…&limit=…`: a page of every STH that the log ever signed.
+/// `GET heads?after=…&limit=…`: one page of the list of every STH that the log signed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HeadsPage {
-    /// STHs byte for byte, ascending by size, then time. Not verified.
+    /// STHs byte for byte, ascending by size, then by time. Not verified.
     pub heads: Vec<Vec<u8>>,
-    /// The cursor of the next page; `None` where this is the last.
+    /// The cursor of the next page; `None` on the last page.
     pub next: Option<u64>,
 }
 
-/// More are refused while an answer is read: a page asks for fewer.
+/// STHs in a page. Parsing stops at the first one beyond; requests ask for fewer.
 const MAX_HEADS: usize = 2000;
 
 #[derive(Deserialize, Serialize)]
@@ -351,8 +416,11 @@ struct HeadsJson {
 }
 
 impl HeadsPage {
-    /// Reads the answer to a request with this cursor. A next cursor that does not move forward
-    /// would never end, and is refused.
+    /// Reads the response to a request with this cursor. A next cursor that does not move forward is refused, because
+    /// reading would never end.
+    ///
+    /// # Errors
+    /// [`AnswerError`]: it is malformed, holds more than `limit` heads, or its next cursor is not after this one.
     pub fn read(bytes: &[u8], after: u64, limit: u64) -> Result<HeadsPage, AnswerError> {
         let json: HeadsJson = read(bytes)?;
         let AtMost(heads) = &json.heads;
@@ -367,27 +435,33 @@ impl HeadsPage {
         Ok(HeadsPage { heads: heads.collect(), next: json.next })
     }
 
-    /// The answer as JSON; `None` where a head is no JSON.
-    pub fn write(&self) -> Option<Vec<u8>> {
-        let heads = self.heads.iter().map(|head| raw(head));
-        Some(write(&HeadsJson { heads: AtMost(heads.collect::<Option<_>>()?), next: self.next }))
+    /// Writes the response as JSON.
+    ///
+    /// # Errors
+    /// [`WriteError`]: a head is not JSON.
+    pub fn write(&self) -> Result<Vec<u8>, WriteError> {
+        let heads = self.heads.iter().map(|head| raw("head", head)).collect::<Result<_, WriteError>>()?;
+        write(&HeadsJson { heads: AtMost(heads), next: self.next })
     }
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 struct ErrorJson<'a> {
     #[serde(borrow)]
     error: Cow<'a, str>,
 }
 
-/// What an error answer says, where it is one. Not escaped.
+/// The message of an error response; `None` if it is not one. Not escaped.
 pub fn read_error(bytes: &[u8]) -> Option<String> {
     read::<ErrorJson<'_>>(bytes).ok().map(|json| json.error.into_owned())
 }
 
-/// An error answer.
+/// Writes an error response. Any text has a JSON form, so this cannot fail.
 pub fn write_error(message: &str) -> Vec<u8> {
-    write(&ErrorJson { error: message.into() })
+    let mut json = b"{\"error\":".to_vec();
+    write_canonical_string(&mut json, message);
+    json.push(b'}');
+    json
 }
 
 #[cfg(test)]

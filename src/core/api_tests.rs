@@ -1,7 +1,7 @@
 use super::*;
 
-fn bundle() -> Bundle {
-    Bundle {
+fn bundle() -> VerificationBundle {
+    VerificationBundle {
         index: 7,
         entry: br#"{"a": 1}"#.to_vec(),
         inclusion_index: 7,
@@ -15,18 +15,18 @@ fn bundle() -> Bundle {
 }
 
 #[test]
-fn what_is_written_is_read_byte_for_byte() {
+fn responses_round_trip() {
     let head = HeadAnswer { sth: br#"{ "b" : 1e0 }"#.to_vec(), checkpoint: b"a\n\"b\"\n".to_vec() };
     assert_eq!(HeadAnswer::read(&head.write().unwrap()), Ok(head));
     let leaves = [b"one".as_slice(), b"", b"three"];
-    assert_eq!(read_entries(&write_entries(5, leaves), 5, 3).unwrap(), leaves);
+    assert_eq!(read_entries(&write_entries(5, leaves).unwrap(), 5, 3).unwrap(), leaves);
     let proof = ConsistencyProof(vec![Hash([1; 32]), Hash([2; 32])]);
-    assert_eq!(read_consistency(&write_consistency(3, 9, &proof), 3, 9), Ok(proof));
+    assert_eq!(read_consistency(&write_consistency(3, 9, &proof).unwrap(), 3, 9), Ok(proof));
     let proof = InclusionProof(Vec::new());
-    assert_eq!(read_inclusion(&write_inclusion(0, 1, &proof), 0, 1), Ok(proof));
-    let with_reveal = Bundle { reveal: Some(b"{\"x\":null}".to_vec()), ..bundle() };
+    assert_eq!(read_inclusion(&write_inclusion(0, 1, &proof).unwrap(), 0, 1), Ok(proof));
+    let with_reveal = VerificationBundle { reveal: Some(b"{\"x\":null}".to_vec()), ..bundle() };
     for bundle in [bundle(), with_reveal] {
-        assert_eq!(Bundle::read(&bundle.write().unwrap()), Ok(bundle));
+        assert_eq!(VerificationBundle::read(&bundle.write().unwrap()), Ok(bundle));
     }
     for next in [None, Some(8)] {
         let page = HeadsPage { heads: vec![b"{}".to_vec(), b"[1]".to_vec()], next };
@@ -36,8 +36,8 @@ fn what_is_written_is_read_byte_for_byte() {
 }
 
 #[test]
-fn entries_are_what_was_asked_for() {
-    let answer = |start, leaves: &[&[u8]]| write_entries(start, leaves.iter().copied());
+fn entries_must_match_the_request() {
+    let answer = |start, leaves: &[&[u8]]| write_entries(start, leaves.iter().copied()).unwrap();
     let leaves = [b"a".as_slice(), b"b", b"c"];
     assert!(matches!(read_entries(&answer(4, &leaves), 5, 3), Err(AnswerError::Other(_))));
     assert_eq!(read_entries(&answer(5, &[]), 5, 3), Err(AnswerError::Empty));
@@ -66,22 +66,23 @@ fn entries_are_what_was_asked_for() {
 }
 
 #[test]
-fn proofs_answer_the_sizes_asked_for_and_are_bounded() {
+fn proofs_must_match_the_request_and_are_bounded() {
     let proof = ConsistencyProof(vec![Hash([1; 32]); 65]);
-    assert!(read_consistency(&write_consistency(3, 9, &proof), 3, 9).is_ok());
-    assert!(read_consistency(&write_consistency(3, 9, &proof), 3, 8).is_err());
-    assert!(read_consistency(&write_consistency(3, 9, &proof), 4, 9).is_err());
+    let written = write_consistency(3, 9, &proof).unwrap();
+    assert!(read_consistency(&written, 3, 9).is_ok());
+    assert!(read_consistency(&written, 3, 8).is_err());
+    assert!(read_consistency(&written, 4, 9).is_err());
     let long = ConsistencyProof(vec![Hash([1; 32]); 66]);
-    assert!(read_consistency(&write_consistency(3, 9, &long), 3, 9).is_err());
+    assert!(read_consistency(&write_consistency(3, 9, &long).unwrap(), 3, 9).is_err());
     let proof = InclusionProof(vec![Hash([0xab; 32])]);
-    let good = String::from_utf8(write_inclusion(1, 2, &proof)).unwrap();
+    let good = String::from_utf8(write_inclusion(1, 2, &proof).unwrap()).unwrap();
     assert!(read_inclusion(good.as_bytes(), 0, 2).is_err());
     assert!(read_inclusion(good.as_bytes(), 1, 3).is_err());
     assert!(read_inclusion(good.replace("ab", "AB").as_bytes(), 1, 2).is_err());
 }
 
 #[test]
-fn a_bundle_is_closed_and_a_missing_reveal_is_no_null() {
+fn bundles_need_every_member_and_no_other() {
     let good = String::from_utf8(bundle().write().unwrap()).unwrap();
     for (from, to) in [
         (",\"reveal\":null", ""),
@@ -93,12 +94,12 @@ fn a_bundle_is_closed_and_a_missing_reveal_is_no_null() {
     ] {
         let bad = good.replacen(from, to, 1);
         assert_ne!(bad, good, "{from}");
-        assert!(Bundle::read(bad.as_bytes()).is_err(), "{bad}");
+        assert!(VerificationBundle::read(bad.as_bytes()).is_err(), "{bad}");
     }
 }
 
 #[test]
-fn the_list_of_heads_moves_forward_and_ends() {
+fn the_cursor_of_heads_moves_forward() {
     let page = |heads: usize, next| HeadsPage { heads: vec![b"{}".to_vec(); heads], next }.write().unwrap();
     for (heads, next, fine) in [
         (1, None, true),
@@ -118,14 +119,14 @@ fn the_list_of_heads_moves_forward_and_ends() {
 }
 
 #[test]
-fn deep_json_and_other_bytes_are_errors() {
+fn deep_json_and_arbitrary_bytes_are_errors() {
     let deep = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
     let in_head = [br#"{"sth":"#.as_slice(), &deep, br#","checkpoint":""}"#].concat();
-    // Skipped over without recursion; the STH's own parser refuses it.
+    // Skipped without recursion; the parser for STHs refuses it.
     let _ = HeadAnswer::read(&in_head);
     for bytes in [deep.as_slice(), b"", b"null", b"[]", b"<html>", b"\xff\xfe", b"{\"sth\":\"\xff\"}"] {
         assert!(HeadAnswer::read(bytes).is_err());
-        assert!(Bundle::read(bytes).is_err());
+        assert!(VerificationBundle::read(bytes).is_err());
         assert!(read_entries(bytes, 0, 1).is_err());
         assert!(HeadsPage::read(bytes, 0, 1).is_err());
         assert!(read_error(bytes).is_none());
@@ -133,7 +134,30 @@ fn deep_json_and_other_bytes_are_errors() {
 }
 
 #[test]
-fn dots_are_no_path() {
+fn parts_that_are_not_json_or_utf8_are_not_written() {
+    let head =
+        |sth: &[u8], checkpoint: &[u8]| HeadAnswer { sth: sth.to_vec(), checkpoint: checkpoint.to_vec() };
+    assert_eq!(head(b"x", b"").write(), Err(WriteError::NotJson("STH")));
+    assert_eq!(head(b"\"\xff\"", b"").write(), Err(WriteError::NotUtf8("STH")));
+    assert_eq!(head(b"{}", b"\xff").write(), Err(WriteError::NotUtf8("checkpoint")));
+    let entry = VerificationBundle { entry: b"{".to_vec(), ..bundle() };
+    assert_eq!(entry.write(), Err(WriteError::NotJson("entry")));
+    let anchors = VerificationBundle { anchors: Vec::new(), ..bundle() };
+    assert_eq!(anchors.write(), Err(WriteError::NotJson("array of anchors")));
+    let page = HeadsPage { heads: vec![b"{} {}".to_vec()], next: None };
+    assert_eq!(page.write(), Err(WriteError::NotJson("head")));
+}
+
+#[test]
+fn error_responses_hold_any_text() {
+    let text: String = (0..0x250).filter_map(char::from_u32).collect();
+    let expected = serde_json::json!({ "error": text }).to_string().into_bytes();
+    assert_eq!(write_error(&text), expected);
+    assert_eq!(read_error(&expected), Some(text));
+}
+
+#[test]
+fn dot_ids_have_no_path() {
     assert_eq!(path::verification("a.b").as_deref(), Some("entries/a.b/verification"));
     assert_eq!(path::verification("."), None);
     assert_eq!(path::verification(".."), None);

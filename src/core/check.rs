@@ -1,7 +1,7 @@
-//! Every check that is made of a log or of a receipt, by name.
+//! Every check of a log or of a receipt, by name.
 //!
-//! The names are stable: they stand in reports, in receipts' verdicts and in the mirror, and here is the one place that
-//! spells them. Which finding belongs to which check says the table of codes ([`Code::checks`]).
+//! The names are stable: reports, receipts' verdicts and the mirror contain them. This is the only place that defines them.
+//! The table of codes says which findings belong to which check ([`Code::checks`]).
 //!
 //! [`Code::checks`]: super::finding::Code::checks
 
@@ -9,8 +9,7 @@ use std::fmt;
 
 macro_rules! checks {
     ($($variant:ident $text:literal $claim:literal,)*) => {
-        /// A check. Those of an audit come first, in the order in which a report lists them; then those that only
-        /// receipts have.
+        /// A check. The checks of an audit come first, in the order of its report, followed by those of receipts alone.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
         pub enum Check {
             $(#[doc = $claim] $variant,)*
@@ -20,12 +19,12 @@ macro_rules! checks {
             /// Every check.
             pub const ALL: &'static [Check] = &[$(Check::$variant,)*];
 
-            /// The check as it stands in reports.
+            /// The name in reports.
             pub fn as_str(self) -> &'static str {
                 match self { $(Check::$variant => $text,)* }
             }
 
-            /// What holds where it passed: of a log, or of a receipt where only receipts have it.
+            /// What a pass shows: of a log, or of a receipt for the checks of receipts alone.
             pub fn claim(self) -> &'static str {
                 match self { $(Check::$variant => $claim,)* }
             }
@@ -95,7 +94,7 @@ checks! {
 }
 
 impl Check {
-    /// The checks of an audit, in the order in which its report lists them.
+    /// The checks of an audit, in the order of its report.
     pub fn of_audit() -> impl Iterator<Item = Check> {
         Check::ALL.iter().copied().filter(|check| *check <= Check::Peers)
     }
@@ -126,7 +125,7 @@ impl Check {
         Check::Signature,
     ];
 
-    /// The checks of a receipt, in the order in which its verdict lists them.
+    /// The checks of a receipt, in the order of its verdict.
     pub const OF_RECEIPT: [Check; 31] = [
         Check::Leaf,
         Check::Inclusion,
@@ -173,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_check_has_a_name_of_its_own() {
+    fn every_check_has_its_own_name() {
         for (place, check) in Check::ALL.iter().enumerate() {
             assert_eq!(Check::from_text(check.as_str()), Some(*check));
             assert_eq!(*check as usize, place);
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn every_check_is_of_an_audit_or_of_a_receipt() {
+    fn every_check_belongs_to_an_audit_or_a_receipt() {
         assert!(Check::ALL.iter().all(|check| *check <= Check::Peers || Check::OF_RECEIPT.contains(check)));
         assert!(Check::OF_ASSERTION.iter().all(|check| Check::OF_RECEIPT.contains(check)));
     }

@@ -1,12 +1,11 @@
-//! Signatures, with two opinions.
+//! Signature verification by two independent implementations.
 //!
-//! Proves that a key made a signature over a message (specification section 9, steps 12 and 13, and
-//! section 3). It proves nothing about who holds the key.
+//! A valid signature proves that a key signed a message (specification section 9, steps 12 and 13, and section 3). It
+//! proves nothing about who holds the key.
 //!
-//! A rejection becomes a public accusation, so no single library may make it: every rejection is
-//! asked of a second, independent implementation before it is reported, and where the two differ
-//! there is a [`Disagreement`], which accuses nobody. An acceptance is not asked twice: it accuses
-//! nobody either, and it is the path that runs for every entry of a log.
+//! A rejection becomes a public accusation, so no single library may decide it: a second, independent implementation
+//! must confirm every rejection before it is reported. If the two differ, the result is a [`Disagreement`], which accuses
+//! nobody. An acceptance is not checked twice: it accuses nobody, and it happens for every entry of a log.
 //!
 //! | | first opinion | second opinion |
 //! |---|---|---|
@@ -33,8 +32,8 @@ pub use self::error::{Disagreement, KeyError, SignatureError};
 use crate::core::encoding::encode_hex;
 use crate::core::hash::{Hash, sha256};
 
-/// The signature algorithms of this profile: four for passkeys (specification section 9.12), of which
-/// Ed25519 is also that of logs and witnesses, and one that only witnesses use.
+/// The signature algorithms of this profile: four for passkeys (specification section 9.12), and one for witnesses alone.
+/// Logs and witnesses also use Ed25519.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256 (COSE −7).
@@ -45,12 +44,12 @@ pub enum Algorithm {
     Rs256,
     /// Ed25519 (COSE −8).
     EdDsa,
-    /// ML-DSA-44 (FIPS 204) of witnesses (C2SP tlog-cosignature). No passkey of this profile has it.
+    /// ML-DSA-44 (FIPS 204), for witnesses (C2SP tlog-cosignature). No passkey of this profile uses it.
     MlDsa44,
 }
 
 impl Algorithm {
-    /// The name that JOSE and COSE give it.
+    /// The name in JOSE and COSE.
     pub fn as_str(self) -> &'static str {
         match self {
             Algorithm::Es256 => "ES256",
@@ -62,7 +61,7 @@ impl Algorithm {
     }
 }
 
-/// What a second implementation says of a signature that the first rejected.
+/// The second implementation's verdict on a signature that the first one rejected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Opinion {
     Valid,
@@ -70,7 +69,7 @@ enum Opinion {
     Malformed(&'static str),
 }
 
-/// A public key that both implementations parsed and found valid. Cloning shares it.
+/// A public key that both implementations parsed and accepted. Clones share the same data.
 #[derive(Clone)]
 pub struct PublicKey(Arc<Inner>);
 
@@ -94,7 +93,7 @@ impl PublicKey {
     /// A P-256 key for ES256: an uncompressed point, `04 ‖ x ‖ y` (SEC 1 section 2.3.3).
     ///
     /// # Errors
-    /// [`KeyError::Malformed`] where the point is compressed, infinite or off the curve.
+    /// [`KeyError::Malformed`]: the point is compressed, infinite or off the curve.
     pub fn p256(point: &[u8; 65]) -> Result<PublicKey, KeyError> {
         let other = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Other::P256);
         PublicKey::on_curve(Algorithm::Es256, point, other)
@@ -103,7 +102,7 @@ impl PublicKey {
     /// A P-384 key for ES384: an uncompressed point, `04 ‖ x ‖ y` (SEC 1 section 2.3.3).
     ///
     /// # Errors
-    /// [`KeyError::Malformed`] where the point is compressed, infinite or off the curve.
+    /// [`KeyError::Malformed`]: the point is compressed, infinite or off the curve.
     pub fn p384(point: &[u8; 97]) -> Result<PublicKey, KeyError> {
         let other = p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Other::P384);
         PublicKey::on_curve(Algorithm::Es384, point, other)
@@ -119,33 +118,32 @@ impl PublicKey {
         Ok(PublicKey::new(algorithm, point, aws, other))
     }
 
-    /// An Ed25519 key of 32 bytes (RFC 8032 section 5.1.5), strictly: canonical, on the curve and not
-    /// of small order. A signature under a small-order key fits almost any message
-    /// (specification section 3).
+    /// An Ed25519 key of 32 bytes (RFC 8032 section 5.1.5) under strict rules: canonical, on the curve and not of small
+    /// order. A signature under a small-order key is valid for almost any message (specification section 3).
     ///
     /// # Errors
-    /// [`KeyError::Malformed`] for any other length and where it is no point of the curve;
-    /// [`KeyError::Weak`] for a point that the strict rules refuse.
+    /// [`KeyError::Malformed`]: another length, or not a point of the curve. [`KeyError::Weak`]: a point that the strict
+    /// rules refuse.
     pub fn ed25519(bytes: &[u8]) -> Result<PublicKey, KeyError> {
         let bytes =
             <[u8; 32]>::try_from(bytes).map_err(|_| KeyError::Malformed("an Ed25519 key has 32 bytes"))?;
         let dalek = ed25519::parse_key(&bytes)?;
-        // aws-lc-rs looks at the point only when it verifies; `parse_key` brings its own second opinion.
+        // aws-lc-rs checks the point only when it verifies, so `parse_key` has its own second opinion.
         let aws = ParsedPublicKey::new(verification(Algorithm::EdDsa), bytes).map_err(|_| {
             KeyError::Disagreement(Disagreement::over_key("aws-lc-rs and ed25519-dalek", &bytes))
         })?;
         Ok(PublicKey::new(Algorithm::EdDsa, &bytes, aws, Other::Ed25519(dalek)))
     }
 
-    /// An RSA key for RS256: modulus and exponent, big-endian without leading zeros; 2,048 to 8,192
-    /// bits (specification section 9.12); the exponent odd, at least 3 and below 2^33, which is as far
-    /// as both implementations go.
+    /// An RSA key for RS256: modulus and exponent, both big-endian without leading zeros. The modulus has 2,048 to 8,192
+    /// bits (specification section 9.12). The exponent is odd, at least 3, and below 2^33, the limit of both
+    /// implementations.
     ///
     /// # Errors
     /// [`KeyError::Malformed`] for anything else.
     pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<PublicKey, KeyError> {
         let (aws, other) = rsa_pkcs1::parse_key(modulus, exponent)?;
-        // The length goes first, so that no other split of the same bytes has this identity.
+        // The length comes first, so that another split of the same bytes has another identity.
         let mut material = u64::try_from(modulus.len()).unwrap_or(u64::MAX).to_be_bytes().to_vec();
         material.extend_from_slice(modulus);
         material.extend_from_slice(exponent);
@@ -155,20 +153,20 @@ impl PublicKey {
     /// An ML-DSA-44 key of 1,312 bytes (FIPS 204 section 7.2), for signatures without a context.
     ///
     /// # Errors
-    /// [`KeyError::Malformed`] for any other length. Every key of that length is one.
+    /// [`KeyError::Malformed`] for any other length. Any 1,312 bytes are a key.
     pub fn ml_dsa_44(bytes: &[u8]) -> Result<PublicKey, KeyError> {
         let (aws, other) = ml_dsa_44::parse_key(bytes)?;
         Ok(PublicKey::new(Algorithm::MlDsa44, bytes, aws, Other::MlDsa44(other)))
     }
 
-    /// A SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7; RFC 5480 for curves, RFC 3279 for RSA,
-    /// RFC 8410 for Ed25519), as keys are configured and as C2SP verifier keys carry them.
+    /// A SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7; RFC 5480 for curves, RFC 3279 for RSA, RFC 8410 for
+    /// Ed25519), as found in configuration and in C2SP verifier keys.
     ///
-    /// Its frame is read by one implementation alone: such a key is the user's, not the log's, and
-    /// refusing it accuses nobody.
+    /// Only one implementation reads the outer structure: such a key comes from the user, not from the log, so refusing it
+    /// accuses nobody.
     ///
     /// # Errors
-    /// [`KeyError::Unsupported`] for another algorithm or form, otherwise as the constructor of its kind.
+    /// [`KeyError::Unsupported`] for another algorithm or form; otherwise the errors of the constructor for its algorithm.
     pub fn from_spki(der: &[u8]) -> Result<PublicKey, KeyError> {
         spki::parse(der)
     }
@@ -179,24 +177,26 @@ impl PublicKey {
         PublicKey(Arc::new(Inner { algorithm, identity: sha256(&tagged), aws, other }))
     }
 
-    /// The algorithm that the key is for; it verifies no other.
+    /// The key's algorithm, the only one that it verifies.
     pub fn algorithm(&self) -> Algorithm {
         self.0.algorithm
     }
 
-    /// SHA-256 over the algorithm and the key in one normal form: the same for one key however the
-    /// COSE_Key or SubjectPublicKeyInfo around it was encoded.
+    /// SHA-256 over the algorithm and the key in a normal form. It does not depend on how the COSE_Key or
+    /// SubjectPublicKeyInfo was encoded.
     pub fn identity(&self) -> Hash {
         self.0.identity
     }
 
-    /// Verifies `signature` over `message`. ECDSA signatures are strict DER with r and s in [1, n−1],
-    /// and high s is accepted; RS256 is PKCS#1 v1.5 (RFC 8017 section 8.2.2) of exactly the modulus's
-    /// length; Ed25519 is strict: S < L, canonical A and R, no small-order A or R; ML-DSA-44 is pure, with
-    /// an empty context.
+    /// Verifies `signature` over `message`.
+    ///
+    /// - ECDSA: strict DER with r and s in [1, n−1]; high s is accepted.
+    /// - RS256: PKCS#1 v1.5 (RFC 8017 section 8.2.2), exactly as long as the modulus.
+    /// - Ed25519: strict, with S < L, canonical A and R, and no small-order A or R.
+    /// - ML-DSA-44: pure, with an empty context.
     ///
     /// # Errors
-    /// See [`SignatureError`]; a rejection has been confirmed by the second implementation.
+    /// [`SignatureError`]. The second implementation has confirmed a rejection.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         let key = &*self.0;
         let second = match &key.other {
@@ -210,11 +210,11 @@ impl PublicKey {
         Err(self.confirm(second, message, signature))
     }
 
-    /// As [`PublicKey::verify`], for ECDSA signatures in the fixed-length form `r ‖ s` (IEEE P1363).
-    /// WebAuthn never uses it.
+    /// Like [`PublicKey::verify`], for ECDSA signatures in the fixed-length form `r ‖ s` (IEEE P1363), which WebAuthn
+    /// never uses.
     ///
     /// # Errors
-    /// As [`PublicKey::verify`]; malformed for keys that are not on a NIST curve.
+    /// As [`PublicKey::verify`]; [`SignatureError::Malformed`] for keys that are not on a NIST curve.
     pub fn verify_p1363(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         let key = &*self.0;
         let fixed = match &key.other {
@@ -230,7 +230,7 @@ impl PublicKey {
         Err(self.confirm(ecdsa::fixed(key, message, signature), message, signature))
     }
 
-    /// What is reported of a signature that the first implementation rejected.
+    /// The error to report for a signature that the first implementation rejected.
     fn confirm(&self, second: Opinion, message: &[u8], signature: &[u8]) -> SignatureError {
         match second {
             Opinion::Invalid => SignatureError::Invalid,
@@ -244,10 +244,13 @@ impl PublicKey {
 
 #[cfg(test)]
 impl PublicKey {
-    /// An Ed25519 key whose two halves differ: it stands for a library with a bug.
-    pub(crate) fn torn(dalek: ed25519_dalek::VerifyingKey, aws: ed25519_dalek::VerifyingKey) -> PublicKey {
+    /// An Ed25519 key whose two implementations hold different keys. It simulates a library with a bug.
+    pub(crate) fn mismatched(
+        dalek: ed25519_dalek::VerifyingKey,
+        aws: ed25519_dalek::VerifyingKey,
+    ) -> PublicKey {
         let aws = ParsedPublicKey::new(verification(Algorithm::EdDsa), aws.as_bytes()).unwrap();
-        PublicKey::new(Algorithm::EdDsa, b"torn", aws, Other::Ed25519(dalek))
+        PublicKey::new(Algorithm::EdDsa, b"mismatched", aws, Other::Ed25519(dalek))
     }
 }
 
@@ -275,7 +278,7 @@ fn verification(algorithm: Algorithm) -> &'static dyn VerificationAlgorithm {
     }
 }
 
-/// Both parsed, or neither (`None`); one alone is a disagreement.
+/// Both values, or `None` if there is neither. Only one of them is a disagreement.
 fn both<A, B>(
     first: Option<A>,
     second: Option<B>,

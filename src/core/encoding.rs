@@ -1,8 +1,8 @@
 //! The strict text encodings of specification section 1.
 //!
-//! One text per value: lowercase hex of the exact length, base64url without padding, standard
-//! base64 with padding, unused trailing bits zero. A lenient decoder would let two texts stand for
-//! one value, and then what was signed and what was compared could differ.
+//! Each value has one text: lowercase hex of the exact length, base64url without padding, standard base64 with padding,
+//! unused trailing bits zero. With a lenient decoder two texts could mean one value, and the signed bytes could differ from
+//! the compared ones.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -1,8 +1,7 @@
-//! Log entries: a leaf's bytes become an [`Entry`], or findings (specification section 2).
+//! Log entries: parses a leaf's bytes into an [`Entry`] and findings (specification section 2).
 //!
-//! The received bytes are what the tree commits to, so they are what is judged: an entry is read
-//! from them, written again in canonical form, and the two must be the same bytes. Nothing here
-//! verifies a signature; [`crate::core::webauthn`] does.
+//! The tree commits to the received bytes, so those are checked: an entry is parsed from them and written again in
+//! canonical form, and both must be the same bytes. Signatures are verified by [`crate::core::webauthn`], not here.
 
 use crate::core::encoding::{decode_base64url, decode_hex_exact};
 use crate::core::finding::Code;
@@ -15,7 +14,7 @@ use std::borrow::Cow;
 /// `type` of an entry.
 pub const ENTRY_TYPE: &str = "approval-log-entry/v1";
 
-/// What was decided.
+/// The decision that an entry records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decision {
     /// A person approved, with a passkey.
@@ -27,7 +26,7 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// The word on the wire.
+    /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Decision::Approved => "approved",
@@ -36,7 +35,7 @@ impl Decision {
         }
     }
 
-    /// The decision with this word.
+    /// The decision with this name.
     pub fn from_text(text: &str) -> Option<Decision> {
         match text {
             "approved" => Some(Decision::Approved),
@@ -47,8 +46,7 @@ impl Decision {
     }
 }
 
-/// The members of an entry, as they stand in the leaf. Names of the wire format stand here and
-/// nowhere else.
+/// The members of an entry as in the leaf. This is the only place with the names of the wire format.
 #[derive(Deserialize, Clone, Debug)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct EntryJson<'a> {
@@ -76,22 +74,22 @@ pub struct EntryJson<'a> {
     /// WebAuthn relying party id.
     #[serde(borrow)]
     pub rp_id: Cow<'a, str>,
-    /// The passkey; only where approved. The member must be there, if only as `null`.
+    /// The passkey; only in an approval. The member is required, and may be `null`.
     #[serde(borrow, deserialize_with = "or_null")]
     pub credential: Option<CredentialJson<'a>>,
     /// base64url.
     #[serde(borrow)]
     pub nonce: Cow<'a, str>,
-    /// How the payload became the hash.
+    /// How the payload was encoded before it was hashed.
     #[serde(borrow)]
     pub payload_encoding: Cow<'a, str>,
     /// Hex.
     #[serde(borrow)]
     pub payload_hash: Cow<'a, str>,
-    /// Only where approved. The member must be there, if only as `null`.
+    /// Only in an approval. The member is required, and may be `null`.
     #[serde(borrow, deserialize_with = "or_null")]
     pub assertion: Option<AssertionJson<'a>>,
-    /// Hex or `null`. The member must be there.
+    /// Hex or `null`. The member is required.
     #[serde(borrow, deserialize_with = "present")]
     pub reveal_commitment: Option<Cow<'a, str>>,
 }
@@ -108,7 +106,7 @@ pub struct CredentialJson<'a> {
     pub public_key: Cow<'a, str>,
 }
 
-/// What the passkey made.
+/// The assertion by the passkey.
 #[derive(Deserialize, Clone, Debug)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct AssertionJson<'a> {
@@ -124,8 +122,8 @@ pub struct AssertionJson<'a> {
 }
 
 impl EntryJson<'_> {
-    /// The canonical form (RFC 8785): the members are known, so their order is written down here;
-    /// a test compares it with the general canonicalizer.
+    /// The canonical form (RFC 8785). The members are known, so their order is written out here; a test compares it with
+    /// the general canonicalizer.
     pub fn to_canonical(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(2048);
         member(&mut out, "{\"approver\":", &self.approver);
@@ -176,13 +174,13 @@ fn number(out: &mut Vec<u8>, name: &str, value: u64) {
     out.extend_from_slice(value.to_string().as_bytes());
 }
 
-/// An entry whose members were read and decoded. Whether it *should* be in the log is for the
-/// findings beside it and the later checks to say.
+/// An entry whose members were parsed and decoded. Whether it *should* be in the log is decided by its findings and by
+/// later checks.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
     /// Unique in the log, 1–64 of `[0-9A-Za-z._-]`.
     pub id: String,
-    /// What was decided.
+    /// The decision.
     pub decision: Decision,
     /// Unix milliseconds.
     pub requested_at: u64,
@@ -192,38 +190,38 @@ pub struct Entry {
     pub expires_at: u64,
     /// Who was asked.
     pub approver: String,
-    /// WebAuthn relying party id, as the entry says.
+    /// The WebAuthn relying party id that the entry names.
     pub rp_id: String,
-    /// How the payload became the hash.
+    /// How the payload was encoded before it was hashed.
     pub payload_encoding: String,
-    /// The nonce's bytes; `None` where it was not decodable (then there is a finding).
+    /// The nonce's bytes; `None` if it could not be decoded (then there is a finding).
     pub nonce: Option<Vec<u8>>,
-    /// SHA-256 of the payload; `None` where it was not decodable (then there is a finding).
+    /// SHA-256 of the payload; `None` if it could not be decoded (then there is a finding).
     pub payload_hash: Option<[u8; 32]>,
-    /// Commitment to a reveal, where there is one.
+    /// Commitment to a reveal, if there is one.
     pub reveal_commitment: Option<[u8; 32]>,
-    /// The passkey's part of an approval; `None` where there is none or a piece was not decodable.
-    pub signed: Option<Signed>,
-    /// The same of an entry that is no approval, which should have none: it says nothing of the entry, but a passkey may
-    /// have been used for it.
-    pub stray: Option<Signed>,
+    /// The credential and assertion of an approval; `None` if they are missing or a part could not be decoded.
+    pub assertion: Option<EntryAssertion>,
+    /// The credential and assertion of an entry that is not an approval and should have none. They say nothing about the
+    /// entry, but a passkey may have been used for them.
+    pub unexpected_assertion: Option<EntryAssertion>,
 }
 
 impl Entry {
-    /// The id, where it is one: what a hostile log calls an id can be 65,000 bytes long.
+    /// The id, if it is valid. In a hostile log it can be 65,000 bytes long.
     pub fn valid_id(&self) -> Option<&str> {
         Some(self.id.as_str()).filter(|id| is_id(id))
     }
 
-    /// The approver, where the name is of a possible length.
+    /// The approver, if the name has an allowed length.
     pub fn valid_approver(&self) -> Option<&str> {
         Some(self.approver.as_str()).filter(|name| is_approver(name))
     }
 }
 
-/// Credential and assertion of an approval, decoded.
+/// The credential and assertion of an entry, decoded.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Signed {
+pub struct EntryAssertion {
     /// Credential id.
     pub credential_id: Vec<u8>,
     /// COSE_Key, not yet parsed.
@@ -236,16 +234,16 @@ pub struct Signed {
     pub signature: Vec<u8>,
 }
 
-/// What a leaf turned out to be.
+/// The result of parsing a leaf.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LeafReading {
-    /// The entry, where the leaf is one.
+    /// The entry, if the leaf is one.
     pub entry: Option<Entry>,
     /// What is wrong with the leaf, in the order of specification sections 2 and 10.
     pub findings: Vec<(Code, String)>,
 }
 
-/// Reads a leaf of the log with this origin.
+/// Parses a leaf of the log with this origin.
 pub fn read_leaf(leaf: &[u8], origin: &str) -> LeafReading {
     let mut findings = Vec::new();
     let entry = match object::from_slice::<EntryJson<'_>>(leaf) {
@@ -260,23 +258,26 @@ pub fn read_leaf(leaf: &[u8], origin: &str) -> LeafReading {
     LeafReading { entry, findings }
 }
 
-/// An entry that was read before it is known which log it is said to be of.
+/// A parsed entry whose origin was not checked, because the log that it should belong to is not known yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Unplaced {
+pub struct OriginUncheckedReading {
     reading: LeafReading,
     origin: String,
 }
 
-impl Unplaced {
-    /// Reads an entry whose canonical form is the leaf, so that nothing needs to be read twice.
-    pub(crate) fn read(json: &EntryJson<'_>) -> Unplaced {
+impl OriginUncheckedReading {
+    /// Interprets an entry whose canonical form is the leaf, so that nothing is parsed twice.
+    pub(crate) fn read(json: &EntryJson<'_>) -> OriginUncheckedReading {
         let mut findings = Vec::new();
         let entry = interpret(json, None, &mut findings);
-        Unplaced { reading: LeafReading { entry, findings }, origin: json.origin.clone().into_owned() }
+        OriginUncheckedReading {
+            reading: LeafReading { entry, findings },
+            origin: json.origin.clone().into_owned(),
+        }
     }
 
-    /// What [`read_leaf`] says of the leaf, but for the order of its findings.
-    pub fn of_log(mut self, origin: &str) -> LeafReading {
+    /// Checks the origin. The result is that of [`read_leaf`], except for the order of the findings.
+    pub fn check_origin(mut self, origin: &str) -> LeafReading {
         self.reading.findings.extend(check_origin(&self.origin, origin));
         self.reading
     }
@@ -287,8 +288,8 @@ fn check_origin(named: &str, origin: &str) -> Option<(Code, String)> {
     (named != origin).then(|| (Code::OriginMismatch, other()))
 }
 
-/// A leaf that is an entry in all but its form (`1e3` for `1000`) is not canonical; only what is
-/// no entry in any form is malformed.
+/// Parses a leaf that is not an entry as it is. If its canonical form is one (`1e3` for `1000`), the leaf is not
+/// canonical; otherwise it is malformed.
 fn read_other_form(
     leaf: &[u8],
     origin: &str,
@@ -341,7 +342,7 @@ fn interpret(
     Some(decode(json, decision, findings))
 }
 
-/// Whether this can be the id of an entry: 1 to 64 of `[0-9A-Za-z._-]` (specification section 2).
+/// Whether this is a valid entry id: 1 to 64 of `[0-9A-Za-z._-]` (specification section 2).
 pub fn is_id(id: &str) -> bool {
     (1..=limits::MAX_ID).contains(&id.len())
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
@@ -372,7 +373,7 @@ fn check_presence(json: &EntryJson<'_>, decision: Decision, findings: &mut Vec<(
     }
 }
 
-/// Decodes every encoded member; each one that does not decode is its own finding.
+/// Decodes every encoded member. Each member that cannot be decoded is a separate finding.
 fn decode(json: &EntryJson<'_>, decision: Decision, findings: &mut Vec<(Code, String)>) -> Entry {
     let mut invalid = |what: &str| {
         findings.push((Code::EncodingInvalid, format!("{what} is not in its exact encoding or size")));
@@ -389,10 +390,10 @@ fn decode(json: &EntryJson<'_>, decision: Decision, findings: &mut Vec<(Code, St
     if json.reveal_commitment.is_some() && reveal_commitment.is_none() {
         invalid("revealCommitment");
     }
-    let (signed, stray) = match decision {
-        Decision::Approved => (decode_signed(json, invalid), None),
-        // That it is there at all is the finding; how it is written is none besides.
-        Decision::Rejected | Decision::Expired => (None, decode_signed(json, |_| ())),
+    let (assertion, unexpected_assertion) = match decision {
+        Decision::Approved => (decode_assertion(json, invalid), None),
+        // Its presence is the finding; its encoding is not another one.
+        Decision::Rejected | Decision::Expired => (None, decode_assertion(json, |_| ())),
     };
     Entry {
         id: json.id.clone().into_owned(),
@@ -406,27 +407,27 @@ fn decode(json: &EntryJson<'_>, decision: Decision, findings: &mut Vec<(Code, St
         nonce,
         payload_hash,
         reveal_commitment,
-        signed,
-        stray,
+        assertion,
+        unexpected_assertion,
     }
 }
 
-/// Decodes the passkey's part; `invalid` is told of each piece that does not decode.
-fn decode_signed(json: &EntryJson<'_>, mut invalid: impl FnMut(&str)) -> Option<Signed> {
+/// Decodes credential and assertion, and calls `invalid` for each part that cannot be decoded.
+fn decode_assertion(json: &EntryJson<'_>, mut invalid: impl FnMut(&str)) -> Option<EntryAssertion> {
     let (credential, assertion) = (json.credential.as_ref()?, json.assertion.as_ref()?);
-    let mut piece = |what: &str, text: &str| {
+    let mut part = |what: &str, text: &str| {
         let bytes = decode_base64url(text);
         if bytes.is_none() {
             invalid(what);
         }
         bytes
     };
-    let credential_id = piece("credential.id", &credential.id);
-    let public_key = piece("credential.publicKey", &credential.public_key);
-    let authenticator_data = piece("assertion.authenticatorData", &assertion.authenticator_data);
-    let client_data_json = piece("assertion.clientDataJSON", &assertion.client_data_json);
-    let signature = piece("assertion.signature", &assertion.signature);
-    Some(Signed {
+    let credential_id = part("credential.id", &credential.id);
+    let public_key = part("credential.publicKey", &credential.public_key);
+    let authenticator_data = part("assertion.authenticatorData", &assertion.authenticator_data);
+    let client_data_json = part("assertion.clientDataJSON", &assertion.client_data_json);
+    let signature = part("assertion.signature", &assertion.signature);
+    Some(EntryAssertion {
         credential_id: credential_id?,
         public_key: public_key?,
         authenticator_data: authenticator_data?,

@@ -21,7 +21,7 @@ fn a_good_entry_has_no_findings_and_is_canonical() {
     assert_eq!(reading.findings, []);
     let entry = reading.entry.unwrap();
     assert_eq!((entry.id.as_str(), entry.decision), ("a-1", Decision::Approved));
-    assert_eq!(entry.signed.unwrap().signature, [8, 32, 130]);
+    assert_eq!(entry.assertion.unwrap().signature, [8, 32, 130]);
     assert_eq!(jcs::canonicalize(GOOD.as_bytes(), 16).unwrap(), GOOD.as_bytes());
 }
 
@@ -75,7 +75,7 @@ fn every_rule_of_section_2_has_its_code() {
 }
 
 #[test]
-fn what_is_no_json_object_is_malformed() {
+fn other_json_and_other_bytes_are_malformed() {
     for leaf in ["", "null", "[]", "\u{feff}{}", "{}", &format!("{GOOD} x"), &"[".repeat(60_000), "{\"a\":"] {
         assert_eq!(codes(leaf), [Code::LeafMalformed], "{leaf:.40}");
     }

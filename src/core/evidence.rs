@@ -1,10 +1,11 @@
 //! Misbehaviour files: proof that a log key signed contradictory statements (specification
 //! section 11).
 //!
-//! A file that verifies proves exactly one sentence, to anybody who holds the log's public key and
-//! needs neither us nor the log: *no single append-only log could have signed both of these heads*.
-//! It does not prove who was shown which head, nor when: `context` is the observer's word, unsigned.
+//! A file that verifies proves exactly one sentence to anybody who has the log's public key, without this program or the
+//! log: *no single append-only log could have signed both of these heads*. It does not prove who was shown which head, nor
+//! when: `context` is an unsigned statement by the observer.
 
+use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::{Head, HeadFormat, LogKey};
 use crate::core::jcs::Json;
@@ -20,27 +21,32 @@ pub const MISBEHAVIOUR_TYPE: &str = "approval-log-misbehaviour/v1";
 
 /// The contradictions that two heads can prove.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// One size, two roots.
+pub enum EvidenceKind {
+    /// Two roots for one size.
     SameSizeFork,
-    /// The smaller head is no prefix of the larger one.
+    /// The smaller head is not a prefix of the larger one.
     InconsistentHeads,
-    /// An STH with a smaller size, later by more than the clocks of signers may differ.
+    /// An STH of a smaller size that is later by more than the clocks of signers may differ.
     SthTimeContradiction,
 }
 
-impl Kind {
-    /// The word in the file; also the finding code.
-    pub fn as_str(self) -> &'static str {
+impl EvidenceKind {
+    /// The code of the finding that it proves.
+    pub fn code(self) -> Code {
         match self {
-            Kind::SameSizeFork => "same-size-fork",
-            Kind::InconsistentHeads => "inconsistent-heads",
-            Kind::SthTimeContradiction => "sth-time-contradiction",
+            EvidenceKind::SameSizeFork => Code::SameSizeFork,
+            EvidenceKind::InconsistentHeads => Code::InconsistentHeads,
+            EvidenceKind::SthTimeContradiction => Code::SthTimeContradiction,
         }
     }
 
-    fn from_text(text: &str) -> Option<Kind> {
-        [Kind::SameSizeFork, Kind::InconsistentHeads, Kind::SthTimeContradiction]
+    /// The word in the file, which is that code.
+    pub fn as_str(self) -> &'static str {
+        self.code().as_str()
+    }
+
+    fn from_text(text: &str) -> Option<EvidenceKind> {
+        [EvidenceKind::SameSizeFork, EvidenceKind::InconsistentHeads, EvidenceKind::SthTimeContradiction]
             .into_iter()
             .find(|kind| kind.as_str() == text)
     }
@@ -58,17 +64,17 @@ struct MisbehaviourJson {
     context: serde_json::Map<String, serde_json::Value>,
 }
 
-/// A contradiction that was verified. [`verify`] is the only constructor.
+/// A verified contradiction. Only [`verify`] constructs it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Misbehaviour {
-    kind: Kind,
+    kind: EvidenceKind,
     smaller: Head,
     larger: Head,
 }
 
 impl Misbehaviour {
-    /// What is proved.
-    pub fn kind(&self) -> Kind {
+    /// The kind of contradiction.
+    pub fn kind(&self) -> EvidenceKind {
         self.kind
     }
 
@@ -82,14 +88,14 @@ impl fmt::Display for Misbehaviour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (small, large) = (&self.smaller, &self.larger);
         match self.kind {
-            Kind::SameSizeFork => write!(
+            EvidenceKind::SameSizeFork => write!(
                 f,
                 "the log key signed two trees of size {}: one with root {}, one with root {}",
                 small.size(),
                 small.root(),
                 large.root()
             ),
-            Kind::InconsistentHeads => write!(
+            EvidenceKind::InconsistentHeads => write!(
                 f,
                 "the log key signed size {} with root {}, and size {} with root {}, whose first {} entries have another root",
                 small.size(),
@@ -98,7 +104,7 @@ impl fmt::Display for Misbehaviour {
                 large.root(),
                 small.size()
             ),
-            Kind::SthTimeContradiction => write!(
+            EvidenceKind::SthTimeContradiction => write!(
                 f,
                 "the log key signed size {} at time {:?}, and the smaller size {} at the later time {:?}",
                 large.size(),
@@ -113,13 +119,17 @@ impl fmt::Display for Misbehaviour {
 /// Why a file proves nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum EvidenceError {
-    /// It is no misbehaviour file.
+    /// It is not a misbehaviour file.
     Malformed(String),
-    /// It is one, and does not prove what it says.
+    /// It is a misbehaviour file, but does not prove what it claims.
     NotProved(String),
     /// Two implementations disagree about a signature.
     Disagreement(String),
+    /// The file could not be written as JSON: a local fault.
+    Encoding(String),
 }
+
+impl std::error::Error for EvidenceError {}
 
 impl fmt::Display for EvidenceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,13 +137,37 @@ impl fmt::Display for EvidenceError {
             EvidenceError::Malformed(why) => write!(f, "not a misbehaviour file: {why}"),
             EvidenceError::NotProved(why) => write!(f, "it does not prove what it says: {why}"),
             EvidenceError::Disagreement(what) => f.write_str(what),
+            EvidenceError::Encoding(why) => write!(f, "the misbehaviour file could not be written: {why}"),
         }
     }
 }
 
-/// Writes a misbehaviour file. Nothing is checked here: whoever reports it runs [`verify`] on the
-/// result first.
-pub fn make(kind: Kind, heads: [&Head; 2], nodes: Option<&[Hash]>, context: &[(&str, String)]) -> Vec<u8> {
+/// Writes a misbehaviour file and verifies it as a stranger would.
+///
+/// # Errors
+/// As [`make`] and [`verify`].
+pub fn prove(
+    kind: EvidenceKind,
+    heads: [&Head; 2],
+    nodes: Option<&[Hash]>,
+    context: &[(&str, String)],
+    key: &LogKey,
+) -> Result<(Vec<u8>, Misbehaviour), EvidenceError> {
+    let file = make(kind, heads, nodes, context)?;
+    let proved = verify(&file, key)?;
+    Ok((file, proved))
+}
+
+/// Writes a misbehaviour file without checking it. [`prove`] is the function for a file that will be reported.
+///
+/// # Errors
+/// [`EvidenceError::Encoding`]: the file could not be written as JSON.
+pub fn make(
+    kind: EvidenceKind,
+    heads: [&Head; 2],
+    nodes: Option<&[Hash]>,
+    context: &[(&str, String)],
+) -> Result<Vec<u8>, EvidenceError> {
     let [a, b] = heads;
     let (smaller, larger) = if a.size() <= b.size() { (a, b) } else { (b, a) };
     let file = MisbehaviourJson {
@@ -144,19 +178,20 @@ pub fn make(kind: Kind, heads: [&Head; 2], nodes: Option<&[Hash]>, context: &[(&
         nodes: nodes.map(|nodes| nodes.iter().map(Hash::to_string).collect()),
         context: context.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect(),
     };
-    let mut bytes = serde_json::to_vec_pretty(&file).unwrap_or_default();
+    let encoded = serde_json::to_vec_pretty(&file);
+    let mut bytes = encoded.map_err(|error| EvidenceError::Encoding(error.to_string()))?;
     bytes.push(b'\n');
-    bytes
+    Ok(bytes)
 }
 
-/// Checks a misbehaviour file with the log's key, which the caller brings: a key in the file would
-/// prove nothing.
+/// Checks a misbehaviour file with the log's key. The caller provides the key, because a key in the file would prove
+/// nothing.
 ///
 /// # Errors
 /// [`EvidenceError`]: the file is malformed, or does not prove what it says.
 pub fn verify(bytes: &[u8], key: &LogKey) -> Result<Misbehaviour, EvidenceError> {
     let file = parse(bytes)?;
-    let kind = Kind::from_text(&file.kind)
+    let kind = EvidenceKind::from_text(&file.kind)
         .ok_or_else(|| EvidenceError::Malformed(format!("unknown kind {:?}", file.kind)))?;
     if file.origin != key.origin() {
         let why = format!("it accuses {:?}, and the key is that of {:?}", file.origin, key.origin());
@@ -167,10 +202,10 @@ pub fn verify(bytes: &[u8], key: &LogKey) -> Result<Misbehaviour, EvidenceError>
     };
     let (smaller, larger) = (verify_head("first", smaller, key)?, verify_head("second", larger, key)?);
     match (kind, &file.nodes) {
-        (Kind::SameSizeFork, None) => check_fork(&smaller, &larger)?,
-        (Kind::SthTimeContradiction, None) => check_times(&smaller, &larger)?,
-        (Kind::InconsistentHeads, Some(nodes)) => check_nodes(&smaller, &larger, nodes)?,
-        (Kind::InconsistentHeads, None) => return not_proved("nodes are missing"),
+        (EvidenceKind::SameSizeFork, None) => check_fork(&smaller, &larger)?,
+        (EvidenceKind::SthTimeContradiction, None) => check_times(&smaller, &larger)?,
+        (EvidenceKind::InconsistentHeads, Some(nodes)) => check_nodes(&smaller, &larger, nodes)?,
+        (EvidenceKind::InconsistentHeads, None) => return not_proved("nodes are missing"),
         (_, Some(_)) => return Err(EvidenceError::Malformed("nodes do not belong to this kind".to_owned())),
     }
     Ok(Misbehaviour { kind, smaller, larger })
@@ -183,7 +218,7 @@ fn parse(bytes: &[u8]) -> Result<MisbehaviourJson, EvidenceError> {
     if text::is_utf16(bytes) {
         return Err(EvidenceError::Malformed(text::UTF_16.to_owned()));
     }
-    // The strict parser first: it refuses duplicate names and deep nesting inside `context`, too.
+    // The strict parser comes first: it also refuses repeated names and deep nesting inside `context`.
     Json::parse(bytes, limits::MAX_JSON_DEPTH)
         .map_err(|error| EvidenceError::Malformed(error.to_string()))?;
     let file: MisbehaviourJson =
@@ -226,12 +261,13 @@ fn check_times(smaller: &Head, larger: &Head) -> Result<(), EvidenceError> {
     let (Some(time), Some(before)) = (smaller.timestamp(), larger.timestamp()) else {
         return not_proved("a head has no time");
     };
+    // An earlier time counts as a difference of 0.
     match time.saturating_sub(before) {
         0 => not_proved("the smaller head is not the later one"),
-        by if by <= limits::SIGNERS_CLOCKS_MS => {
+        by if by <= limits::MAX_SIGNER_SKEW_MS => {
             let why = format!(
                 "the smaller head is later by {by} ms; the clocks of a log's signers may differ by {} ms",
-                limits::SIGNERS_CLOCKS_MS
+                limits::MAX_SIGNER_SKEW_MS
             );
             Err(EvidenceError::NotProved(why))
         }

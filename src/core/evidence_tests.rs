@@ -66,10 +66,10 @@ fn a_fork_is_proved_in_either_format_and_order() {
     let log = Log::new();
     let heads = [log.checkpoint(3, Hash([1; 32])), log.sth(3, Hash([2; 32]), 5)];
     for pair in [[&heads[0], &heads[1]], [&heads[1], &heads[0]]] {
-        let file = make(Kind::SameSizeFork, pair, None, &[("observer", "me".to_owned())]);
-        assert_eq!(verify(&file, &log.key()).unwrap().kind(), Kind::SameSizeFork);
+        let file = make(EvidenceKind::SameSizeFork, pair, None, &[("observer", "me".to_owned())]).unwrap();
+        assert_eq!(verify(&file, &log.key()).unwrap().kind(), EvidenceKind::SameSizeFork);
     }
-    let same = make(Kind::SameSizeFork, [&heads[0], &heads[0]], None, &[]);
+    let same = make(EvidenceKind::SameSizeFork, [&heads[0], &heads[0]], None, &[]).unwrap();
     assert!(matches!(verify(&same, &log.key()), Err(EvidenceError::NotProved(_))));
 }
 
@@ -84,17 +84,18 @@ fn rewritten_history_is_proved_at_every_size() {
             old[usize::from(m) - 1] ^= 0x80;
             let smaller = log.sth(u64::from(m), range(&old, 0..u64::from(m)), 1);
             let nodes = nodes(&new, u64::from(m));
-            let file = make(Kind::InconsistentHeads, [&larger, &smaller], Some(&nodes), &[]);
+            let file = make(EvidenceKind::InconsistentHeads, [&larger, &smaller], Some(&nodes), &[]).unwrap();
             assert!(verify(&file, &log.key()).is_ok(), "{m} {n}");
             // An honest pair proves nothing, with the same nodes.
             let honest = log.sth(u64::from(m), range(&new, 0..u64::from(m)), 1);
-            let file = make(Kind::InconsistentHeads, [&honest, &larger], Some(&nodes), &[]);
+            let file = make(EvidenceKind::InconsistentHeads, [&honest, &larger], Some(&nodes), &[]).unwrap();
             assert!(matches!(verify(&file, &log.key()), Err(EvidenceError::NotProved(_))), "{m} {n}");
-            // Nor do too few, too many or wrong nodes.
+            // Too few, too many or wrong nodes prove nothing either.
             let mut wrong = nodes.clone();
             wrong[0].0[0] ^= 1;
             for bad in [&nodes[1..], &[&nodes[..], &nodes[..1]].concat()[..], &wrong[..]] {
-                let file = make(Kind::InconsistentHeads, [&smaller, &larger], Some(bad), &[]);
+                let file =
+                    make(EvidenceKind::InconsistentHeads, [&smaller, &larger], Some(bad), &[]).unwrap();
                 assert!(verify(&file, &log.key()).is_err(), "{m} {n}");
             }
         }
@@ -102,18 +103,28 @@ fn rewritten_history_is_proved_at_every_size() {
 }
 
 #[test]
-fn going_back_in_time_is_proved_by_sths_only() {
+fn time_contradictions_need_two_sths() {
     let log = Log::new();
     let (early, late) = (log.sth(9, Hash([1; 32]), 10), log.sth(4, Hash([2; 32]), 60_011));
-    let file = make(Kind::SthTimeContradiction, [&early, &late], None, &[]);
+    let file = make(EvidenceKind::SthTimeContradiction, [&early, &late], None, &[]).unwrap();
     assert_eq!(verify(&file, &log.key()).unwrap().heads().0.size(), 4);
     let same_time = log.sth(4, Hash([2; 32]), 10);
     let note = log.checkpoint(4, Hash([2; 32]));
     let clocks = log.sth(4, Hash([2; 32]), 60_010);
     for other in [&same_time, &clocks, &note] {
-        let file = make(Kind::SthTimeContradiction, [&early, other], None, &[]);
+        let file = make(EvidenceKind::SthTimeContradiction, [&early, other], None, &[]).unwrap();
         assert!(verify(&file, &log.key()).is_err());
     }
+}
+
+#[test]
+fn only_a_contradiction_is_proved() {
+    let log = Log::new();
+    let (a, b) = (log.checkpoint(3, Hash([1; 32])), log.checkpoint(3, Hash([2; 32])));
+    let (file, proved) = prove(EvidenceKind::SameSizeFork, [&a, &b], None, &[], &log.key()).unwrap();
+    assert_eq!(verify(&file, &log.key()), Ok(proved));
+    let same = prove(EvidenceKind::SameSizeFork, [&a, &a], None, &[], &log.key());
+    assert!(matches!(same, Err(EvidenceError::NotProved(_))));
 }
 
 #[test]
@@ -122,8 +133,13 @@ fn every_flipped_bit_proves_the_same_or_nothing() {
     let new = leaves(7);
     let larger = log.checkpoint(7, range(&new, 0..7));
     let smaller = log.checkpoint(4, Hash([3; 32]));
-    let file =
-        make(Kind::InconsistentHeads, [&smaller, &larger], Some(&nodes(&new, 4)), &[("a", "b".to_owned())]);
+    let file = make(
+        EvidenceKind::InconsistentHeads,
+        [&smaller, &larger],
+        Some(&nodes(&new, 4)),
+        &[("a", "b".to_owned())],
+    )
+    .unwrap();
     let proved = verify(&file, &log.key()).unwrap();
     for at in 0..file.len() {
         for bit in 0..8 {
@@ -137,10 +153,10 @@ fn every_flipped_bit_proves_the_same_or_nothing() {
 }
 
 #[test]
-fn another_key_another_log_or_another_shape_proves_nothing() {
+fn other_keys_and_other_forms_prove_nothing() {
     let log = Log::new();
     let heads = [log.checkpoint(3, Hash([1; 32])), log.checkpoint(3, Hash([2; 32]))];
-    let file = make(Kind::SameSizeFork, [&heads[0], &heads[1]], None, &[]);
+    let file = make(EvidenceKind::SameSizeFork, [&heads[0], &heads[1]], None, &[]).unwrap();
     let other = Log(SigningKey::from_bytes(&[8; 32]));
     assert!(verify(&file, &other.key()).is_err());
     let text = String::from_utf8(file).unwrap();

@@ -1,9 +1,8 @@
-//! RFC 6962 hashing (section 2.1): SHA-256 with a prefix that keeps leaves and inner nodes apart.
+//! RFC 6962 hashing (section 2.1): SHA-256 with a prefix that distinguishes leaves from inner nodes.
 //!
-//! The prefix is what makes a proof about a leaf: without it an inner node could be passed off as
-//! a leaf (second preimage). The types carry the same distinction through the code: a [`LeafHash`]
-//! is made only by [`leaf_hash`] or by naming its origin, and a root is a plain [`struct@Hash`] that only
-//! a signed head or a fold over leaves produces.
+//! Without the prefix an inner node could be presented as a leaf (second preimage). The types keep the same distinction:
+//! [`leaf_hash`] or an explicit constructor makes a [`LeafHash`], and a root is a plain [`struct@Hash`] from a signed head
+//! or from a fold over leaves.
 
 use crate::core::encoding;
 use sha2::block_api::compress256;
@@ -23,7 +22,7 @@ const NODE_BITS: u16 = (1 + 2 * 32) * 8;
 const INITIAL_STATE: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
-/// A node of the tree, or a root: 32 bytes of SHA-256.
+/// A SHA-256 digest: a node or root of the tree, or a plain hash.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash(pub [u8; HASH_LEN]);
 
@@ -77,8 +76,8 @@ pub fn leaf_hash(leaf: &[u8]) -> LeafHash {
 
 /// RFC 6962 section 2.1: `SHA-256(0x01 ‖ left ‖ right)`.
 ///
-/// The fold spends nearly all its time here, so the two blocks of a 65-byte message are laid out and
-/// compressed directly; the test compares with [`sha256`].
+/// Folding leaves spends nearly all its time here, so the two blocks of the 65-byte message are laid out and compressed
+/// directly. A test compares the result with [`sha256`].
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     let mut blocks = [[0u8; BLOCK]; 2];
     let [first, second] = &mut blocks;

@@ -1,18 +1,17 @@
-//! Signed tree heads that verified: the only thing that the auditor takes a log's word from.
+//! Verified signed tree heads. The auditor accepts a log's claims from nothing else.
 //!
-//! A [`Head`] proves that the log key signed this origin, size and root. It does not prove that
-//! the tree exists, nor that the log showed everybody the same head. [`Head::verify`] is its only
-//! constructor, so whatever holds a `Head` holds an authenticated one.
+//! A [`Head`] proves that the log key signed this origin, size and root. It does not prove that the tree exists, nor that
+//! the log showed everybody the same head. Only the `verify` functions construct one, so every `Head` is authenticated.
 
 use crate::core::checkpoint::CheckpointBody;
 use crate::core::crypto::SignatureError;
 use crate::core::hash::{Hash, sha256};
 use crate::core::limits;
-use crate::core::note::{KeyKind, Note, NoteError, VerifierKey};
+use crate::core::note::{KeyKind, Note, NoteError, VerifierKey, VerifierKeyError};
 use crate::core::sth::{self, SthBody};
 use std::fmt;
 
-/// The log's key, pinned by whoever runs the audit: an Ed25519 vkey whose name is the origin.
+/// The log's key, pinned by the user: an Ed25519 vkey whose name is the log's origin.
 #[derive(Clone, Debug)]
 pub struct LogKey(VerifierKey);
 
@@ -20,11 +19,12 @@ impl LogKey {
     /// Parses a C2SP vkey of type 0x01.
     ///
     /// # Errors
-    /// A sentence for the person who typed it.
-    pub fn parse(text: &str) -> Result<LogKey, String> {
-        let key = VerifierKey::parse(text).map_err(|error| error.to_string())?;
+    /// [`VerifierKeyError`] with a user-facing message: the text is not a vkey, or is one of another type.
+    pub fn parse(text: &str) -> Result<LogKey, VerifierKeyError> {
+        let key = VerifierKey::parse(text)?;
         if key.kind() != KeyKind::Ed25519 {
-            return Err("a log key is an Ed25519 verifier key (type 0x01); this one is not".to_owned());
+            let why = "a log key is an Ed25519 verifier key (type 0x01); this one is not";
+            return Err(VerifierKeyError(why.to_owned()));
         }
         Ok(LogKey(key))
     }
@@ -40,7 +40,7 @@ impl LogKey {
     }
 }
 
-/// In which of the two formats a head was signed.
+/// The format in which a head was signed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum HeadFormat {
     /// A C2SP checkpoint.
@@ -50,7 +50,7 @@ pub enum HeadFormat {
 }
 
 impl HeadFormat {
-    /// The word used in reports and in the mirror.
+    /// The name used in reports and in the mirror.
     pub fn as_str(self) -> &'static str {
         match self {
             HeadFormat::Checkpoint => "checkpoint",
@@ -58,7 +58,7 @@ impl HeadFormat {
         }
     }
 
-    /// The format with this word.
+    /// The format with this name.
     pub fn from_text(text: &str) -> Option<HeadFormat> {
         [HeadFormat::Checkpoint, HeadFormat::Sth].into_iter().find(|format| format.as_str() == text)
     }
@@ -81,12 +81,13 @@ pub struct Head {
 pub enum HeadError {
     /// They do not parse: finding `head-malformed`.
     Malformed(String),
-    /// They parse, but the pinned key did not sign them or the origin is another:
-    /// finding `head-signature-invalid`.
+    /// They parse, but the origin is another or the pinned key did not sign them: finding `head-signature-invalid`.
     NotSigned(String),
-    /// Two implementations disagree: a fault of ours, and nobody is accused.
+    /// Two implementations disagree: a local fault, and nobody is accused.
     Disagreement(String),
 }
+
+impl std::error::Error for HeadError {}
 
 impl fmt::Display for HeadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,8 +100,12 @@ impl fmt::Display for HeadError {
 }
 
 impl Head {
-    /// Verifies a head in whichever format it is. No bytes are both: a checkpoint has an empty line
-    /// before its signatures, and a JSON object with one in it has only white space after.
+    /// Verifies a head in either format. No bytes are valid in both: a checkpoint has an empty line before its
+    /// signatures, and after such a line a JSON object can have only white space.
+    ///
+    /// # Errors
+    /// [`HeadError`]. Bytes that are malformed in both formats get the error for an STH if they begin with `{`, and the
+    /// error for a checkpoint otherwise.
     pub fn verify(raw: &[u8], key: &LogKey) -> Result<Head, HeadError> {
         match Head::verify_sth(raw, key) {
             Err(HeadError::Malformed(not_an_sth)) => match Head::verify_checkpoint(raw, key) {
@@ -114,6 +119,9 @@ impl Head {
     }
 
     /// Verifies a head in this format.
+    ///
+    /// # Errors
+    /// [`HeadError`].
     pub fn verify_as(format: HeadFormat, raw: &[u8], key: &LogKey) -> Result<Head, HeadError> {
         match format {
             HeadFormat::Checkpoint => Head::verify_checkpoint(raw, key),
@@ -122,6 +130,9 @@ impl Head {
     }
 
     /// Verifies a C2SP checkpoint (specification section 3).
+    ///
+    /// # Errors
+    /// [`HeadError`].
     pub fn verify_checkpoint(raw: &[u8], key: &LogKey) -> Result<Head, HeadError> {
         if raw.len() > limits::MAX_CHECKPOINT {
             return Err(HeadError::Malformed("the checkpoint is too long".to_owned()));
@@ -146,6 +157,9 @@ impl Head {
     }
 
     /// Verifies a JSON STH (specification section 3).
+    ///
+    /// # Errors
+    /// [`HeadError`].
     pub fn verify_sth(raw: &[u8], key: &LogKey) -> Result<Head, HeadError> {
         if raw.len() > limits::MAX_STH {
             return Err(HeadError::Malformed("the STH is too long".to_owned()));
@@ -172,12 +186,12 @@ impl Head {
         })
     }
 
-    /// The format it was signed in.
+    /// The format in which it was signed.
     pub fn format(&self) -> HeadFormat {
         self.format
     }
 
-    /// The log it is of.
+    /// The origin of its log.
     pub fn origin(&self) -> &str {
         &self.origin
     }
@@ -192,7 +206,7 @@ impl Head {
         self.root
     }
 
-    /// Unix milliseconds, for an STH.
+    /// Unix milliseconds; `None` for a checkpoint.
     pub fn timestamp(&self) -> Option<u64> {
         self.timestamp
     }
@@ -202,8 +216,8 @@ impl Head {
         &self.raw
     }
 
-    /// The same head with the log's own signature and no other around it. What a stranger put there, up to a
-    /// hundred lines of it, is neither the log's statement nor worth the disk.
+    /// The same head with only the log's own signature. Other signature lines, up to a hundred of them, can come from
+    /// anybody: they are not part of the log's statement and not worth storing.
     pub fn without_cosignatures(self, key: &LogKey) -> Head {
         let bare = match self.format {
             HeadFormat::Sth => None,
@@ -217,8 +231,8 @@ impl Head {
         }
     }
 
-    /// SHA-256 of the bytes that the log signed: one name for one statement of the log, whatever
-    /// cosignatures were around it when it was received.
+    /// SHA-256 of the bytes that the log signed. It identifies the log's statement, regardless of the cosignatures on the
+    /// received copy.
     pub fn statement(&self) -> Hash {
         self.statement
     }

@@ -1,9 +1,9 @@
 //! Strict JSON in, canonical JSON out (RFC 8785, on the I-JSON profile of RFC 7493).
 //!
-//! Proves that a text is one I-JSON value: UTF-8, no repeated member names (compared after
-//! unescaping, so `"a"` and `"\u0061"` repeat), no lone surrogates, every number within the double
-//! range, nothing after the value, and no deeper than the caller allows. It does not prove that the
-//! text was canonical; compare it with [`canonicalize`] of itself for that (specification section 2).
+//! A text that parses is one I-JSON value: UTF-8, no repeated member names (compared after unescaping, so `"a"` and
+//! `"\u0061"` are the same name), no lone surrogates, every number within the double range, nothing after the value, and
+//! no deeper than the caller allows. It need not be canonical: compare it with the result of [`canonicalize`] to find out
+//! (specification section 2).
 
 mod canonical;
 
@@ -16,14 +16,14 @@ use std::fmt;
 use crate::core::limits::MAX_INTEGER;
 use crate::core::text::quoted;
 
-/// A JSON value. Members keep the order in which they stood; their names are unique.
+/// A JSON value. Members keep the order of the text, and their names are unique.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Json {
     /// `null`
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// A number; finite when it came from [`Json::parse`].
+    /// A number. [`Json::parse`] returns only finite ones.
     Number(f64),
     /// A string without lone surrogates.
     String(String),
@@ -36,14 +36,14 @@ pub enum Json {
 /// Why a text is not strict JSON.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum JsonError {
-    /// Not JSON, not UTF-8, a lone surrogate, a number outside the double range, or trailing data;
-    /// the text says which and where.
+    /// Not JSON, not UTF-8, a lone surrogate, a number outside the double range, or trailing data. The text says which and
+    /// where.
     Malformed(String),
-    /// A member name that stands twice in one object, after unescaping.
+    /// A member name that occurs twice in one object, after unescaping.
     RepeatedName(String),
     /// Nested deeper than this many levels.
     TooDeep(usize),
-    /// A number that JSON cannot write: infinite or not a number. Parsing never meets one.
+    /// A number that JSON cannot represent: infinite or not a number. Parsing never returns one.
     NotFinite,
 }
 
@@ -61,44 +61,44 @@ impl fmt::Display for JsonError {
 impl std::error::Error for JsonError {}
 
 impl Json {
-    /// Reads exactly one JSON value. A scalar has depth 0, `{}` and `[]` have depth 1.
+    /// Parses exactly one JSON value. A scalar has depth 0, `{}` and `[]` have depth 1.
     ///
     /// # Errors
-    /// See [`JsonError`]. Whatever `max_depth` is, 127 levels are the most (serde_json's own guard
-    /// against a stack overflow stays on); deeper is [`JsonError::Malformed`].
+    /// [`JsonError`]. More than 127 levels are [`JsonError::Malformed`] for any `max_depth`: serde_json's own guard against
+    /// a stack overflow stays on.
     pub fn parse(bytes: &[u8], max_depth: usize) -> Result<Json, JsonError> {
-        let flaw = RefCell::new(None);
+        let error_slot = RefCell::new(None);
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        let seed = Seed { left: max_depth, max_depth, flaw: &flaw };
+        let seed = Seed { left: max_depth, max_depth, error_slot: &error_slot };
         let parsed = seed.deserialize(&mut deserializer).and_then(|json| {
             deserializer.end()?;
             Ok(json)
         });
-        parsed.map_err(|error| flaw.take().unwrap_or_else(|| JsonError::Malformed(error.to_string())))
+        parsed.map_err(|error| error_slot.take().unwrap_or_else(|| JsonError::Malformed(error.to_string())))
     }
 
-    /// The member with this name; `None` also where this is no object.
+    /// The member with this name; `None` if there is none or this is not an object.
     pub fn get(&self, name: &str) -> Option<&Json> {
         self.as_object()?.iter().find(|(member, _)| member == name).map(|(_, value)| value)
     }
 
-    /// The members, where this is an object.
+    /// The members, if this is an object.
     pub fn as_object(&self) -> Option<&[(String, Json)]> {
         if let Json::Object(members) = self { Some(members) } else { None }
     }
 
-    /// The items, where this is an array.
+    /// The items, if this is an array.
     pub fn as_array(&self) -> Option<&[Json]> {
         if let Json::Array(items) = self { Some(items) } else { None }
     }
 
-    /// The text, where this is a string.
+    /// The text, if this is a string.
     pub fn as_str(&self) -> Option<&str> {
         if let Json::String(text) = self { Some(text) } else { None }
     }
 
-    /// The number, where this is an integer of specification section 1: 0 to 2^53 − 1. `1.0` and
-    /// `1e0` are 1 here; only the canonical form tells them apart.
+    /// The number, if this is an integer as in specification section 1: 0 to 2^53 − 1. `1.0` and `1e0` are 1 here; only
+    /// the canonical form distinguishes them.
     pub fn as_integer(&self) -> Option<u64> {
         match self {
             // Every integer up to 2^53 is exact as a double, and prints as its digits.
@@ -110,20 +110,19 @@ impl Json {
     }
 }
 
-/// Reads one value with `left` levels still allowed, leaving the precise reason in `flaw`:
-/// a serde error can carry only text.
+/// Parses one value with `left` levels still allowed. The precise error goes to `error_slot`, because a serde error can
+/// carry only text.
 #[derive(Clone, Copy)]
 struct Seed<'f> {
     left: usize,
     max_depth: usize,
-    flaw: &'f RefCell<Option<JsonError>>,
+    error_slot: &'f RefCell<Option<JsonError>>,
 }
 
 impl Seed<'_> {
-    fn fail<E: serde::de::Error>(self, flaw: JsonError) -> E {
-        let error = E::custom("refused");
-        self.flaw.replace(Some(flaw));
-        error
+    fn fail<E: serde::de::Error>(self, error: JsonError) -> E {
+        self.error_slot.replace(Some(error));
+        E::custom("refused")
     }
 
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
@@ -157,8 +156,8 @@ impl<'de> Visitor<'de> for Seed<'_> {
         Ok(Json::Bool(value))
     }
 
-    // The two integer conversions round to the nearest double, ties to even, which is what
-    // ECMAScript's parser (the yardstick of RFC 8785) does with the same digits.
+    // The two integer conversions round to the nearest double, ties to even, as ECMAScript's parser (the reference of
+    // RFC 8785) does with the same digits.
     fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
         Ok(Json::Number(value as f64))
     }
@@ -201,8 +200,8 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 }
 
-/// A name that stands twice. Sorting keeps an object of a hundred thousand members from costing
-/// ten thousand million comparisons; up to sixteen, comparing each pair is faster.
+/// A name that occurs twice. Up to sixteen names, comparing each pair is fastest; for more they are sorted, because a
+/// hundred thousand members would take ten thousand million comparisons.
 fn repeated_name<'n>(names: impl ExactSizeIterator<Item = &'n str> + Clone) -> Option<String> {
     if names.len() <= 16 {
         let earlier = |i: usize| names.clone().take(i);

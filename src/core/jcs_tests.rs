@@ -5,7 +5,7 @@ fn canonical(text: &str) -> Result<String, JsonError> {
     canonicalize(text.as_bytes(), 16).map(|bytes| String::from_utf8(bytes).unwrap())
 }
 
-/// The canonical form, built from a value as RFC 8785 section 3.2 describes it, step by step.
+/// The canonical form of a value, built step by step as in RFC 8785 section 3.2.
 fn naive(json: &Json) -> String {
     match json {
         Json::Null => "null".to_owned(),
@@ -42,7 +42,7 @@ fn naive_string(text: &str) -> String {
     format!("\"{}\"", escaped.collect::<String>())
 }
 
-/// Values as text, with repeated names, odd numbers and every kind of character among them.
+/// Values as text, including repeated names, unusual numbers and every kind of character.
 fn texts() -> impl Strategy<Value = String> {
     let number = prop_oneof![
         any::<f64>().prop_filter("JSON has no others", |n| n.is_finite()).prop_map(|n| format!("{n:e}")),
@@ -67,7 +67,7 @@ fn texts() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn what_is_written_while_reading_is_what_the_value_says(text in texts(), depth in 0_usize..6) {
+    fn the_streamed_form_matches_the_parsed_value(text in texts(), depth in 0_usize..6) {
         let expected = Json::parse(text.as_bytes(), depth).map(|json| naive(&json).into_bytes());
         prop_assert_eq!(canonicalize(text.as_bytes(), depth), expected);
     }
@@ -134,7 +134,7 @@ fn depth_never_overflows_the_stack() {
 }
 
 #[test]
-fn refuses_what_is_not_one_strict_value() {
+fn text_that_is_not_one_strict_value_is_refused() {
     let cases: [&[u8]; 17] = [
         b"",
         b" ",

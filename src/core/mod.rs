@@ -1,7 +1,7 @@
 //! The pure core: bytes, policy and time in, values out.
 //!
-//! Nothing in here opens a file or a socket, asks for the time, runs SQL or prints, and nothing in
-//! here imports another part of the crate; `tests/library/imports.rs` keeps both rules.
+//! These modules open no file or socket, read no clock, run no SQL, print nothing, and import no other part of the crate.
+//! `tests/library/imports.rs` checks both rules.
 
 pub mod api;
 pub mod check;

@@ -1,11 +1,10 @@
 //! C2SP signed notes (c2sp.org/signed-note).
 //!
-//! A verified note proves that the holder of a key signed exactly this text. It says nothing of
-//! what the text means: that is [`crate::core::checkpoint`]'s. The keys are [`crate::core::verifier_key`]'s.
+//! A verified note proves that the holder of a key signed exactly this text. It does not say what the text means; see
+//! [`crate::core::checkpoint`]. The keys are in [`crate::core::verifier_key`].
 //!
-//! The rule is the strict one: a note is refused where it is malformed, where no trusted key
-//! signed it, and where a line whose name *and* key id are those of a trusted key does not verify.
-//! Lines of unknown keys are ignored, which is what lets witnesses be added later.
+//! Verification is strict: a note is refused if it is malformed, if no trusted key signed it, or if a line with the name
+//! *and* key id of a trusted key does not verify. Lines of unknown keys are ignored, so witnesses can be added later.
 
 use crate::core::crypto::SignatureError;
 use crate::core::encoding;
@@ -15,7 +14,7 @@ use crate::core::verifier_key::is_key_name;
 pub use crate::core::verifier_key::{KeyId, KeyKind, VerifierKey, VerifierKeyError, derive_key_id};
 use std::fmt;
 
-/// A parsed note. Nothing in it is authenticated until [`Note::verify`] says so.
+/// A parsed note. Nothing in it is authenticated before [`Note::verify`].
 #[derive(Clone, Debug)]
 pub struct Note<'a> {
     text: &'a str,
@@ -33,23 +32,23 @@ pub struct NoteSignature<'a> {
     pub signature: Vec<u8>,
 }
 
-/// A signature that verified: whose, and when where its type says.
+/// A verified signature.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifiedSignature {
     /// Name of the key.
     pub name: String,
-    /// See [`VerifierKey::verify`].
+    /// The signed time, if the signature type has one; see [`VerifierKey::verify`].
     pub timestamp: Option<u64>,
 }
 
 /// Why a note is refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum NoteError {
-    /// It is no signed note.
+    /// It is not a signed note.
     Malformed(&'static str),
     /// No line is by a trusted key.
     NoTrustedSignature,
-    /// A line says that it is by this trusted key, and does not verify.
+    /// A line names this trusted key, but does not verify.
     BadSignature(String),
     /// Two implementations disagree; nobody is accused.
     Disagreement(String),
@@ -68,15 +67,20 @@ impl fmt::Display for NoteError {
 
 impl<'a> Note<'a> {
     /// Splits a note into text and signature lines (C2SP signed-note "Format").
+    ///
+    /// # Errors
+    /// [`NoteError::Malformed`].
     pub fn parse(bytes: &'a [u8]) -> Result<Note<'a>, NoteError> {
         let note = std::str::from_utf8(bytes).map_err(|_| NoteError::Malformed("not UTF-8"))?;
-        // Every byte of a character beyond ASCII is above these.
+        // All bytes of a character beyond ASCII are above these.
         if let Some(byte) = note.bytes().find(|byte| *byte < b' ' && *byte != b'\n') {
             let is_return = byte == b'\r';
             return Err(NoteError::Malformed(if is_return { text::CRLF } else { "a control character" }));
         }
-        let split = note.rfind("\n\n").ok_or(NoteError::Malformed("no empty line before signatures"))?;
-        let (text, block) = note.split_at(split.saturating_add(1));
+        let last_newline = note.rfind("\n\n").and_then(|split| split.checked_add(1));
+        let (text, block) = last_newline
+            .and_then(|end| note.split_at_checked(end))
+            .ok_or(NoteError::Malformed("no empty line before signatures"))?;
         let block = block.strip_prefix('\n').unwrap_or(block);
         let lines = block.strip_suffix('\n').ok_or(NoteError::Malformed("the last newline is missing"))?;
         let mut signatures = Vec::new();
@@ -89,7 +93,7 @@ impl<'a> Note<'a> {
         Ok(Note { text, signatures })
     }
 
-    /// The signed text, its final newline included.
+    /// The signed text, including its final newline.
     pub fn text(&self) -> &'a str {
         self.text
     }
@@ -99,15 +103,19 @@ impl<'a> Note<'a> {
         &self.signatures
     }
 
-    /// The text with the first line of this key and no other; `None` where there is none.
+    /// The note with only the first signature line by this key; `None` if there is none.
     pub fn with_only(&self, key: &VerifierKey) -> Option<String> {
-        let is_its = |line: &&NoteSignature<'_>| line.name == key.name() && line.key_id == key.id();
-        let line = self.signatures.iter().find(is_its)?;
+        let names_key = |line: &&NoteSignature<'_>| line.name == key.name() && line.key_id == key.id();
+        let line = self.signatures.iter().find(names_key)?;
         let blob = encoding::encode_base64(&[&line.key_id[..], &line.signature].concat());
         Some(format!("{}\n\u{2014} {} {blob}\n", self.text, line.name))
     }
 
-    /// Verifies every line that is by one of `keys`; each key counts once, in note order.
+    /// Verifies every line that names one of `keys`. Each key is returned once, in note order.
+    ///
+    /// # Errors
+    /// [`NoteError`]: no line names one of the keys, a line that does is not its signature, or two implementations
+    /// disagree.
     pub fn verify(&self, keys: &[VerifierKey]) -> Result<Vec<VerifiedSignature>, NoteError> {
         let mut verified: Vec<(KeyId, VerifiedSignature)> = Vec::new();
         for line in &self.signatures {

@@ -1,8 +1,8 @@
-//! Closed JSON objects, read strictly (specification section 1).
+//! Strict parsing of closed JSON objects (specification section 1).
 //!
-//! serde's derived structs are more liberal than the specification in two ways: they also read an
-//! *array* of the members' values, and they take a missing `Option` member for `null`. Both would
-//! be second texts for one value; what everybody else refuses must not be kept as a head here.
+//! serde's derived structs are more liberal than the specification in two ways: they accept an *array* of the members'
+//! values, and they read a missing `Option` member as `null`. Either would give one value a second text, and a head that
+//! everybody else refuses must not be accepted here.
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
 
-struct ObjectOnly<T> {
+struct ObjectVisitor<T> {
     or_null: bool,
     of: PhantomData<T>,
 }
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectOnly<T> {
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     type Value = Option<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,13 +31,13 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectOnly<T> {
     }
 }
 
-/// A nested value that is an object, and not an array of its members' values.
+/// A nested value that must be an object, not an array of its members' values.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
-        let object = deserializer.deserialize_any(ObjectOnly { or_null: false, of: PhantomData })?;
+        let object = deserializer.deserialize_any(ObjectVisitor { or_null: false, of: PhantomData })?;
         object.map(Object).ok_or_else(|| serde::de::Error::custom("not an object"))
     }
 }
@@ -48,13 +48,13 @@ impl<T: Serialize> Serialize for Object<T> {
     }
 }
 
-/// An array of at most `N` values: more are refused while they are read, and not after.
+/// An array of at most `N` values. Parsing stops at the first value beyond.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AtMost<T, const N: usize>(pub Vec<T>);
 
 impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for AtMost<T, N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AtMost<T, N>, D::Error> {
-        deserializer.deserialize_seq(Counted(PhantomData))
+        deserializer.deserialize_seq(BoundedArrayVisitor(PhantomData))
     }
 }
 
@@ -64,9 +64,9 @@ impl<T: Serialize, const N: usize> Serialize for AtMost<T, N> {
     }
 }
 
-struct Counted<T, const N: usize>(PhantomData<T>);
+struct BoundedArrayVisitor<T, const N: usize>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for Counted<T, N> {
+impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for BoundedArrayVisitor<T, N> {
     type Value = AtMost<T, N>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,6 +77,7 @@ impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for Counted<T, N> {
         let mut values = Vec::new();
         while let Some(value) = array.next_element()? {
             if values.len() >= N {
+                // The length is only for the message.
                 return Err(serde::de::Error::invalid_length(values.len().saturating_add(1), &self));
             }
             values.push(value);
@@ -85,25 +86,31 @@ impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for Counted<T, N> {
     }
 }
 
-/// Reads one JSON object and nothing after it.
+/// Parses exactly one JSON object.
 ///
 /// # Errors
-/// What serde says: not an object, or not one of this shape.
+/// The text is not an object of this shape, or something follows it.
 pub fn from_slice<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> serde_json::Result<T> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let object = deserializer.deserialize_any(ObjectOnly { or_null: false, of: PhantomData })?;
+    let object = deserializer.deserialize_any(ObjectVisitor { or_null: false, of: PhantomData })?;
     deserializer.end()?;
     object.ok_or_else(|| serde::de::Error::custom("not an object"))
 }
 
-/// For a member that is an object or `null`, and must be there.
+/// Deserialises a required member that is an object or `null`.
+///
+/// # Errors
+/// The value is neither an object of this shape nor `null`.
 pub fn or_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
-    deserializer.deserialize_any(ObjectOnly { or_null: true, of: PhantomData })
+    deserializer.deserialize_any(ObjectVisitor { or_null: true, of: PhantomData })
 }
 
-/// For a member that may be `null`, and must be there.
+/// Deserialises a required member that may be `null`.
+///
+/// # Errors
+/// The value is neither of this type nor `null`.
 pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -130,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_an_object() {
+    fn arrays_are_not_read_as_objects() {
         let read = |text: &str| from_slice::<Outer>(text.as_bytes());
         assert_eq!(read(r#"{"inner":{"a":1},"text":"x"}"#).unwrap().inner, Some(Inner { a: 1 }));
         assert_eq!(read(r#" {"text":null,"inner":null} "#).unwrap().inner, None);

@@ -1,12 +1,12 @@
-//! The caller's own payload, hashed as the entry says that it was (specification section 2).
+//! Hashes the caller's own payload in the encoding that the entry names (specification section 2).
 //!
-//! Proves nothing by itself: whoever compares the hash with the one that a passkey signed learns
-//! whether the approval is of *this* payload. The payload is always the caller's, never the receipt's.
+//! This proves nothing alone. Comparing the hash with the one that a passkey signed shows whether *this* payload was
+//! approved. The payload always comes from the caller, never from the receipt.
 //!
-//! A text that two programs would read as two payloads is refused, not repaired (RFC 7493): repeated
-//! members, lone surrogates, numbers outside the double range, and integers that no double holds
-//! exactly, such as 9007199254740993. Numbers with a fraction or an exponent are the double nearest to
-//! them, as RFC 8785 has it: `0.1` and `0.10000000000000000999` are one number, and so is approved.
+//! A text that two programs could read as two payloads is refused, not repaired (RFC 7493): repeated members, lone
+//! surrogates, numbers outside the double range, and integers that no double represents exactly, such as
+//! 9007199254740993. A number with a fraction or an exponent is the nearest double, as in RFC 8785: `0.1` and
+//! `0.10000000000000000999` are the same number, and an approval of one is an approval of the other.
 
 use crate::core::encoding::decode_base64url;
 use crate::core::hash::sha256;
@@ -15,53 +15,53 @@ use crate::core::limits::MAX_JSON_PAYLOAD;
 use crate::core::text;
 use std::fmt;
 
-/// Nesting of a caller's JSON: as deep as the reader goes (see [`jcs::Json::parse`]).
+/// Nesting of a caller's JSON: the limit of the parser (see [`jcs::Json::parse`]).
 const DEPTH: usize = 127;
 
-/// A payload as the caller has it.
+/// A payload from the caller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Payload<'a> {
     /// Its exact bytes.
     Bytes(&'a [u8]),
-    /// Hashed before, for many receipts. The action text is the one that was hashed with it.
+    /// Hashes computed once for many receipts. The action text is the one that was hashed with the payload.
     Hashed(&'a PayloadHashes),
 }
 
-/// A payload, hashed once by every encoding.
+/// The hashes of a payload in every encoding.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PayloadHashes {
     raw: [u8; 32],
-    /// The raw hashes of what an editor may have made this out of, and what it did.
-    unedited: Vec<([u8; 32], &'static str)>,
+    /// The raw hashes of texts that an editor may have changed into this payload, with the change.
+    possible_originals: Vec<([u8; 32], &'static str)>,
     payload: Result<[u8; 32], PayloadError>,
     with_action: Result<[u8; 32], PayloadError>,
 }
 
 impl PayloadHashes {
-    /// Hashes a payload, and it with an action text.
+    /// Hashes a payload, both alone and with an action text.
     pub fn of(payload: &[u8], action: Option<&str>) -> PayloadHashes {
         let payload_of = |encoding| hash(encoding, Payload::Bytes(payload), action);
         let with_action = payload_of("jcs-action-payload");
         PayloadHashes {
             raw: sha256(payload).0,
-            unedited: unedited(payload),
+            possible_originals: possible_originals(payload),
             payload: payload_of("jcs-payload"),
             with_action,
         }
     }
 
-    /// What is too long to be held in memory, by the SHA-256 of its exact bytes. Enough for `raw-payload`
-    /// alone: JSON is hashed in its canonical form.
-    pub fn of_long(raw: [u8; 32]) -> PayloadHashes {
+    /// A payload that is too long to hold in memory, by the SHA-256 of its exact bytes. This is enough only for
+    /// `raw-payload`: JSON is hashed in its canonical form.
+    pub fn from_raw_hash(raw: [u8; 32]) -> PayloadHashes {
         let too_long = || Err(PayloadError::TooLong);
-        PayloadHashes { raw, unedited: Vec::new(), payload: too_long(), with_action: too_long() }
+        PayloadHashes { raw, possible_originals: Vec::new(), payload: too_long(), with_action: too_long() }
     }
 }
 
-/// Why a payload has no hash. A fault of the caller's file or arguments, never of the log.
+/// Why a payload has no hash. The fault is in the caller's file or arguments, never in the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PayloadError {
-    /// The entry's encoding is of JSON, and this is no strict JSON.
+    /// The entry's encoding is one for JSON, and this is not strict JSON.
     NotJson(JsonError),
     /// An integer written without fraction or exponent that is beyond 2^53.
     LargeInteger(String),
@@ -69,7 +69,7 @@ pub enum PayloadError {
     TooLong,
     /// The encoding hashes the action text together with the payload, and no action was given.
     NeedsAction,
-    /// No encoding of this profile.
+    /// Not an encoding of this profile.
     UnknownEncoding,
 }
 
@@ -98,7 +98,7 @@ pub fn covers_action(encoding: &str) -> bool {
     encoding == "jcs-action-payload"
 }
 
-/// SHA-256 of a caller's payload by an entry's encoding.
+/// SHA-256 of a caller's payload in an entry's encoding.
 ///
 /// # Errors
 /// [`PayloadError`].
@@ -118,22 +118,22 @@ pub fn hash(encoding: &str, payload: Payload<'_>, action: Option<&str>) -> Resul
     }
 }
 
-/// What an editor did to the given payload, where without it the payload would have the hash `wanted`. Only for
-/// `raw-payload`: there every byte counts, and the others are JSON, in which this makes no difference.
-pub fn edited(encoding: &str, payload: Payload<'_>, wanted: [u8; 32]) -> Option<&'static str> {
+/// Explains a mismatch: a change that an editor made to the payload and without which it has the hash `wanted`. Only for
+/// `raw-payload`, where every byte counts. The other encodings are JSON, in which such a change makes no difference.
+pub fn explain_edit(encoding: &str, payload: Payload<'_>, wanted: [u8; 32]) -> Option<&'static str> {
     let computed;
-    let unedited = match payload {
+    let possible_originals = match payload {
         _ if encoding != "raw-payload" => return None,
-        Payload::Hashed(hashes) => &hashes.unedited,
+        Payload::Hashed(hashes) => &hashes.possible_originals,
         Payload::Bytes(bytes) => {
-            computed = unedited(bytes);
+            computed = possible_originals(bytes);
             &computed
         }
     };
-    unedited.iter().find(|(hash, _)| *hash == wanted).map(|(_, what)| *what)
+    possible_originals.iter().find(|(hash, _)| *hash == wanted).map(|(_, what)| *what)
 }
 
-fn unedited(payload: &[u8]) -> Vec<([u8; 32], &'static str)> {
+fn possible_originals(payload: &[u8]) -> Vec<([u8; 32], &'static str)> {
     const MARK: &str = "it begins with a byte order mark, which was not approved: save it without one";
     const CRLF: &str = "its lines end in CRLF, and those of what was approved in LF";
     const LF: &str = "its lines end in LF, and those of what was approved in CRLF";
@@ -144,6 +144,7 @@ fn unedited(payload: &[u8]) -> Vec<([u8; 32], &'static str)> {
         return Vec::new();
     }
     let unmarked = text::without_bom(payload);
+    // Empty if the payload is not UTF-16; empty candidates are left out below.
     let utf_8 = from_utf16(payload).unwrap_or_default();
     let utf_8_lf = with_lf(&utf_8);
     let candidates = [
@@ -191,8 +192,8 @@ fn from_utf16(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(text.strip_prefix('\u{feff}').unwrap_or(&text).as_bytes().to_vec())
 }
 
-/// SHA-256 of a revealed payload by its encoding; `None` where it cannot be encoded so. The payload is JSON
-/// text, and for `raw-payload` a string of base64url.
+/// SHA-256 of a revealed payload in its encoding; `None` if it cannot be encoded so. The payload is JSON text; for
+/// `raw-payload` it is a string of base64url.
 pub(crate) fn revealed_hash(encoding: &str, action: &str, payload: &[u8]) -> Option<[u8; 32]> {
     let canonical = || jcs::canonicalize(payload, DEPTH).ok();
     let bytes = match encoding {
@@ -204,7 +205,7 @@ pub(crate) fn revealed_hash(encoding: &str, action: &str, payload: &[u8]) -> Opt
     Some(sha256(&bytes).0)
 }
 
-/// JCS of `{"action":…,"payload":…}`, the payload being in its canonical form already.
+/// JCS of `{"action":…,"payload":…}`. The payload must be in canonical form.
 fn with_action(action: &str, payload: &[u8]) -> Vec<u8> {
     let mut out = b"{\"action\":".to_vec();
     jcs::write_canonical_string(&mut out, action);
@@ -214,7 +215,7 @@ fn with_action(action: &str, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A byte order mark before a JSON text is no part of it (RFC 8259, section 8.1).
+/// The canonical form of a caller's JSON. A byte order mark before the text is not part of it (RFC 8259, section 8.1).
 fn canonical(bytes: &[u8]) -> Result<Vec<u8>, PayloadError> {
     if text::is_utf16(bytes) {
         return Err(PayloadError::NotJson(JsonError::Malformed(text::UTF_16.to_owned())));
@@ -230,18 +231,18 @@ fn canonical(bytes: &[u8]) -> Result<Vec<u8>, PayloadError> {
     }
 }
 
-/// The first integer literal beyond 2^53 in a text that is JSON. Parsed, it could no longer be told
-/// from the neighbour that it was rounded to.
+/// The first integer literal beyond 2^53 in a JSON text. After parsing it could no longer be distinguished from the
+/// number to which it was rounded.
 fn large_integer(json: &[u8]) -> Option<String> {
     const LARGEST: u64 = 1 << 53;
     let (mut in_string, mut escaped) = (false, false);
     let mut number = String::new();
-    // One byte more than the text, to end a number that the text ends with.
+    // One byte more than the text, to terminate a number at its end.
     for byte in json.iter().copied().chain([b' ']) {
         if in_string {
             (in_string, escaped) = (escaped || byte != b'"', !escaped && byte == b'\\');
         } else if byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E') {
-            // The letters of `true` and `false` come here too, and make no number.
+            // The letters of `true` and `false` get here too, but do not form a number.
             number.push(char::from(byte));
         } else {
             let digits = number.strip_prefix('-').unwrap_or(&number);
@@ -256,7 +257,7 @@ fn large_integer(json: &[u8]) -> Option<String> {
     None
 }
 
-/// A number for a message: hostile ones have a million digits.
+/// A number for a message, shortened: a hostile one can have a million digits.
 fn shortened(number: &str) -> String {
     match number.get(..40) {
         Some(start) if number.len() > 40 => format!("{start}…"),
@@ -281,7 +282,7 @@ mod tests {
             expect(r#"{"action":"Deploy \"x\"","payload":[100]}"#)
         );
         assert_eq!(of("raw-payload", "{\"a\": 1}\n", Some("x")), expect("{\"a\": 1}\n"));
-        let long = PayloadHashes::of_long([7; 32]);
+        let long = PayloadHashes::from_raw_hash([7; 32]);
         assert_eq!(hash("raw-payload", Payload::Hashed(&long), None), Ok([7; 32]));
         assert_eq!(hash("jcs-payload", Payload::Hashed(&long), None), Err(PayloadError::TooLong));
         assert_eq!(of("jcs-action-payload", "1", None), Err(PayloadError::NeedsAction));
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn hashed_before_is_hashed_alike() {
+    fn precomputed_hashes_are_the_same() {
         for payload in ["{\"b\":1,\"a\":2}", "9007199254740993", "x", ""] {
             for action in [None, Some("Deploy")] {
                 let hashes = PayloadHashes::of(payload.as_bytes(), action);
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_before_json_is_no_part_of_it_and_before_raw_bytes_it_is() {
+    fn a_byte_order_mark_counts_only_in_raw_payloads() {
         for encoding in ["jcs-payload", "jcs-action-payload"] {
             let marked = of(encoding, "\u{feff}{\"a\": 1}", Some("Deploy"));
             assert_eq!(marked, of(encoding, "{\"a\":1}", Some("Deploy")), "{encoding}");
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_editor_did_to_raw_bytes_is_known() {
+    fn changes_by_an_editor_are_explained() {
         let utf_16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
         for (approved, given, part) in [
             ("a\nb\n", b"\xef\xbb\xbfa\nb\n".to_vec(), Some("byte order mark")),
@@ -330,16 +331,16 @@ mod tests {
         ] {
             let wanted = sha256(approved.as_bytes()).0;
             for payload in [Payload::Bytes(&given), Payload::Hashed(&PayloadHashes::of(&given, None))] {
-                let said = edited("raw-payload", payload, wanted);
+                let said = explain_edit("raw-payload", payload, wanted);
                 assert_eq!(said.is_some(), part.is_some(), "{given:?}: {said:?}");
                 assert!(part.is_none_or(|part| said.unwrap().contains(part)), "{given:?}: {said:?}");
-                assert_eq!(edited("jcs-payload", payload, wanted), None);
+                assert_eq!(explain_edit("jcs-payload", payload, wanted), None);
             }
         }
     }
 
     #[test]
-    fn what_two_programs_could_read_differently_is_refused() {
+    fn ambiguous_json_is_refused() {
         for json in [
             r#"{"a":1,"a":1}"#,
             r#"{"a":1,"\u0061":1}"#,
@@ -366,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_beyond_two_to_the_53_are_refused_where_written_as_such() {
+    fn integer_literals_beyond_2_to_the_53_are_refused() {
         for json in [
             "9007199254740993",
             "-9007199254740993",

@@ -1,15 +1,14 @@
-//! Inclusion and consistency proofs (RFC 6962 sections 2.1.1 and 2.1.2): verifying and making them.
+//! Inclusion and consistency proofs (RFC 6962 sections 2.1.1 and 2.1.2): making and verifying them.
 //!
-//! A verified inclusion proof shows that the tree with this root has this leaf at this index. A
-//! verified consistency proof shows that the leaves of the old root are a prefix of those of the new.
-//! Neither shows that anybody signed a root, nor *that the size is true*: proofs of trees of some
-//! different sizes have the same shape (leaf 0 of 5 and leaf 0 of 6), so root and size must come
-//! together out of one signed head. A proof that fails proves nothing against the log: whoever sent
-//! it may have broken it.
+//! A verified inclusion proof shows that the tree with this root has this leaf at this index. A verified consistency proof
+//! shows that the leaves of the old root are a prefix of those of the new one. Neither shows that anybody signed a root,
+//! nor *that the size is right*: proofs in trees of different sizes can have the same shape (leaf 0 of 5 and leaf 0 of 6),
+//! so root and size must come from the same signed head. A failed proof is no evidence against the log: its sender may
+//! have corrupted it.
 //!
-//! There is one description of a proof's shape, the list of leaf ranges whose hashes it holds, and
-//! making, verifying and rebuilding all follow it. A proof has as many hashes as the list, no more and
-//! no fewer. Sizes go up to 2^64 − 1; a list has at most 65 ranges.
+//! One list describes the shape of a proof: the leaf ranges whose hashes it holds. Making, verifying and rebuilding all
+//! follow this list. A proof has exactly as many hashes as the list has ranges. Sizes go up to 2^64 − 1, and a list has at
+//! most 65 ranges.
 
 use crate::core::hash::{Hash, LeafHash, empty_root, node_hash};
 use std::fmt;
@@ -40,27 +39,27 @@ pub enum ProofError {
         /// Size of the new tree.
         new: u64,
     },
-    /// The old tree is empty, and no nodes lead from it to a root.
+    /// The old tree is empty, so no root can be rebuilt from it.
     OldTreeEmpty,
-    /// A proof of another number of hashes than the sizes ask for.
+    /// The number of hashes is not the one for these sizes.
     WrongLength {
-        /// Hashes that the sizes ask for.
+        /// The number of hashes for these sizes.
         expected: usize,
-        /// Hashes that the proof has.
+        /// The number of hashes in the proof.
         found: usize,
     },
-    /// The proof leads to another root (for consistency: another root of the new tree).
+    /// The proof leads to another root; for consistency, to another root of the new tree.
     RootMismatch {
-        /// What the proof leads to.
+        /// The root that the proof leads to.
         computed: Hash,
-        /// What it was to lead to.
+        /// The expected root.
         expected: Hash,
     },
     /// The consistency proof leads to another root of the old tree.
     OldRootMismatch {
-        /// What the proof leads to.
+        /// The old root that the proof leads to.
         computed: Hash,
-        /// What it was to lead to.
+        /// The expected old root.
         expected: Hash,
     },
 }
@@ -90,12 +89,12 @@ impl fmt::Display for ProofError {
 
 impl std::error::Error for ProofError {}
 
-/// Why a proof could not be made.
+/// Why a proof cannot be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProveError<E> {
     /// There is no such proof: [`ProofError::IndexBeyondSize`] or [`ProofError::SizesReversed`].
     Impossible(ProofError),
-    /// The hash of a range could not be had.
+    /// The hash of a range is not available.
     Source(E),
 }
 
@@ -110,8 +109,8 @@ impl<E: fmt::Display> fmt::Display for ProveError<E> {
 
 impl<E: fmt::Debug + fmt::Display> std::error::Error for ProveError<E> {}
 
-/// Where RFC 6962 section 2.1 splits the leaves of `range`: after the largest power of two smaller
-/// than their number. `None` for fewer than two leaves.
+/// The position at which RFC 6962 section 2.1 splits the leaves of `range`: after the largest power of two smaller than
+/// their number. `None` for fewer than two leaves.
 fn split(range: &Range<u64>) -> Option<u64> {
     let length = range.end.checked_sub(range.start)?;
     let left = 1u64.checked_shl(length.checked_sub(1)?.checked_ilog2()?)?;
@@ -119,7 +118,7 @@ fn split(range: &Range<u64>) -> Option<u64> {
 }
 
 /// The leaf ranges (start inclusive, end exclusive) whose Merkle Tree Hashes form the inclusion proof
-/// of leaf `index` in a tree of `size`, in proof order: leaf to root. `None` where `index >= size`.
+/// of leaf `index` in a tree of `size`, in proof order: leaf to root. `None` if `index >= size`.
 pub fn inclusion_ranges(index: u64, size: u64) -> Option<Vec<Range<u64>>> {
     if index >= size {
         return None;
@@ -135,9 +134,9 @@ pub fn inclusion_ranges(index: u64, size: u64) -> Option<Vec<Range<u64>>> {
     Some(siblings)
 }
 
-/// The leaf ranges (start inclusive, end exclusive) whose Merkle Tree Hashes form the consistency proof
-/// from size `old` to size `new`, in proof order, *with* the start node, always the first, that the RFC
-/// leaves out where it is the old tree itself: see [`start_is_old_tree`].
+/// The leaf ranges (start inclusive, end exclusive) whose Merkle Tree Hashes form the consistency proof from size `old` to
+/// size `new`, in proof order. The first is always the start node, which the RFC leaves out if it is the old tree itself;
+/// see [`start_is_old_tree`].
 ///
 /// `old == new`: only the start node, `0..old`. `old == 0`: no ranges. `old > new`: `None`.
 pub fn consistency_ranges(old: u64, new: u64) -> Option<Vec<Range<u64>>> {
@@ -148,7 +147,7 @@ pub fn consistency_ranges(old: u64, new: u64) -> Option<Vec<Range<u64>>> {
     if old == 0 {
         return Some(ranges);
     }
-    // SUBPROOF of RFC 6962: `old` always lies inside `within`, or at its end, which ends the descent.
+    // SUBPROOF of RFC 6962: `old` is always inside `within`. The descent ends when it is the end of `within`.
     let mut within = 0..new;
     while within.end != old {
         let Some(middle) = split(&within) else { break };
@@ -162,8 +161,8 @@ pub fn consistency_ranges(old: u64, new: u64) -> Option<Vec<Range<u64>>> {
     Some(ranges)
 }
 
-/// Whether the start node of the consistency proof is the old tree itself, so that the RFC leaves it
-/// out: where `old` is a power of two, or where `old == new`.
+/// Whether the start node of the consistency proof is the old tree itself, so that the RFC leaves it out: if `old` is a
+/// power of two, or if `old == new`.
 pub fn start_is_old_tree(old: u64, new: u64) -> bool {
     old.is_power_of_two() || old == new
 }
@@ -172,10 +171,12 @@ fn check_length(expected: usize, found: usize) -> Result<(), ProofError> {
     if expected == found { Ok(()) } else { Err(ProofError::WrongLength { expected, found }) }
 }
 
-/// Verifies that the tree of `size` leaves with `root` has `leaf` at `index` (counted from 0).
+/// Verifies that the tree of `size` leaves with `root` has `leaf` at `index` (counted from 0). The module documentation
+/// says what this does not show.
 ///
-/// Errors: the index is not below the size, the proof is too long or too short, or it leads to another
-/// root (the error holds both). What is not shown stands at the top of this module.
+/// # Errors
+/// The index is not below the size, the proof is too long or too short, or it leads to another root (the error holds
+/// both).
 pub fn verify_inclusion(
     leaf: LeafHash,
     index: u64,
@@ -191,17 +192,19 @@ pub fn verify_inclusion(
     if computed == root { Ok(()) } else { Err(ProofError::RootMismatch { computed, expected: root }) }
 }
 
-/// Rebuilds both roots, old then new, from the nodes of [`consistency_ranges`], start node included
-/// (misbehaviour files, specification section 11).
+/// Rebuilds both roots, old then new, from the nodes of [`consistency_ranges`], including the start node (misbehaviour
+/// files, specification section 11).
 ///
-/// It shows that one tree has these two roots at these two sizes; comparing them with signed ones is
-/// the caller's part. Errors: sizes reversed, `old` 0, or a number of nodes other than of ranges.
+/// It shows that one tree has these two roots at these two sizes. The caller must compare them with signed roots.
+///
+/// # Errors
+/// The sizes are reversed, `old` is 0, or the number of nodes is not the number of ranges.
 pub fn rebuild_consistency(old: u64, new: u64, nodes: &[Hash]) -> Result<(Hash, Hash), ProofError> {
     let ranges = consistency_ranges(old, new).ok_or(ProofError::SizesReversed { old, new })?;
     check_length(ranges.len(), nodes.len())?;
     let mut steps = ranges.iter().zip(nodes);
     let (_, start) = steps.next().ok_or(ProofError::OldTreeEmpty)?;
-    // What lies before `old` is a left sibling in both trees; what lies behind is only in the new one.
+    // A node before `old` is a left sibling in both trees; a later one is only in the new tree.
     Ok(steps.fold((*start, *start), |(old_root, new_root), (range, node)| {
         if range.start < old {
             (node_hash(node, &old_root), node_hash(node, &new_root))
@@ -213,9 +216,12 @@ pub fn rebuild_consistency(old: u64, new: u64, nodes: &[Hash]) -> Result<(Hash, 
 
 /// Verifies that the tree of `old` leaves with `old_root` is a prefix of that of `new` with `new_root`.
 ///
-/// The proof must be empty where `old` is 0 or equal to `new`. The empty tree is a prefix of every tree,
-/// so for `old == 0` only the roots of empty trees are checked. Errors: sizes reversed, the proof is too
-/// long or too short, or it leads to another old or new root (the error holds both).
+/// The proof must be empty if `old` is 0 or equal to `new`. The empty tree is a prefix of every tree, so for `old == 0`
+/// only the roots of empty trees are checked.
+///
+/// # Errors
+/// The sizes are reversed, the proof is too long or too short, or it leads to another old or new root (the error holds
+/// both).
 pub fn verify_consistency(
     old: u64,
     old_root: Hash,
@@ -230,7 +236,7 @@ pub fn verify_consistency(
     }
     let ranges = consistency_ranges(old, new).ok_or(ProofError::SizesReversed { old, new })?;
     let left_out = usize::from(start_is_old_tree(old, new));
-    check_length(ranges.len().saturating_sub(left_out), proof.0.len())?;
+    check_length(ranges.iter().skip(left_out).count(), proof.0.len())?;
     let mut nodes = Vec::with_capacity(ranges.len());
     if left_out == 1 {
         nodes.push(old_root);
@@ -249,10 +255,11 @@ fn check_new_root(computed: Hash, expected: Hash) -> Result<(), ProofError> {
     if computed == expected { Ok(()) } else { Err(ProofError::RootMismatch { computed, expected }) }
 }
 
-/// Makes the inclusion proof of leaf `index` in the tree of `size`. `range_hash` gives the Merkle Tree
-/// Hash of a range of leaves (start inclusive, end exclusive); the proof is as true as its answers.
+/// Makes the inclusion proof of leaf `index` in the tree of `size`. `range_hash` returns the Merkle Tree Hash of a range of
+/// leaves (start inclusive, end exclusive); the proof is only as correct as these hashes.
 ///
-/// Errors: the index is not below the size, or `range_hash` failed.
+/// # Errors
+/// The index is not below the size, or `range_hash` failed.
 pub fn prove_inclusion<E>(
     index: u64,
     size: u64,
@@ -268,10 +275,11 @@ pub fn prove_inclusion<E>(
         .map_err(ProveError::Source)
 }
 
-/// Makes the consistency proof from `old` to `new`: empty where `old` is 0 or equal to `new`.
-/// `range_hash` as in [`prove_inclusion`].
+/// Makes the consistency proof from `old` to `new`, which is empty if `old` is 0 or equal to `new`. For `range_hash` see
+/// [`prove_inclusion`].
 ///
-/// Errors: the old size is above the new one, or `range_hash` failed.
+/// # Errors
+/// The old size is above the new one, or `range_hash` failed.
 pub fn prove_consistency<E>(
     old: u64,
     new: u64,
@@ -288,8 +296,10 @@ pub fn prove_consistency<E>(
         .map_err(ProveError::Source)
 }
 
-/// Makes the nodes from which [`rebuild_consistency`] rebuilds both roots: the consistency proof with
-/// its start node. Errors as in [`prove_consistency`].
+/// Makes the nodes from which [`rebuild_consistency`] rebuilds both roots: the consistency proof with its start node.
+///
+/// # Errors
+/// As [`prove_consistency`].
 pub fn consistency_nodes<E>(
     old: u64,
     new: u64,

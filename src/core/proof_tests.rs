@@ -1,5 +1,5 @@
-//! Proofs against a naive transcription of RFC 6962, exhaustively for small trees, by chance for
-//! larger ones, and up to the largest size over trees whose leaves are all alike.
+//! Compares proofs with a naive transcription of RFC 6962: exhaustively for small trees, at random for larger ones, and up to
+//! the largest size for trees of identical leaves.
 
 use super::*;
 use crate::core::hash::leaf_hash;
@@ -59,8 +59,8 @@ fn hash_in(d: &[LeafHash]) -> impl Fn(Range<u64>) -> Result<Hash, Infallible> + 
     |range| Ok(mth(&d[range.start as usize..range.end as usize]))
 }
 
-/// Every proof that differs a little: each bit flipped, each hash left out, each doubled, one more at
-/// either end, each two neighbours swapped.
+/// Every small change of a proof: each bit flipped, each hash left out, each doubled, one more at either end, each two
+/// neighbours swapped.
 fn damaged(proof: &[Hash]) -> Vec<Vec<Hash>> {
     let mut all = Vec::new();
     for at in 0..proof.len() {
@@ -87,7 +87,7 @@ fn damaged(proof: &[Hash]) -> Vec<Vec<Hash>> {
 }
 
 #[test]
-fn inclusion_is_that_of_the_rfc_for_every_leaf_of_every_small_tree() {
+fn inclusion_proofs_of_small_trees_match_the_rfc() {
     let all = leaves(65);
     for size in 1..=all.len() {
         let (d, root) = (&all[..size], mth(&all[..size]));
@@ -105,7 +105,7 @@ fn inclusion_is_that_of_the_rfc_for_every_leaf_of_every_small_tree() {
 }
 
 #[test]
-fn consistency_is_that_of_the_rfc_for_every_pair_of_small_trees() {
+fn consistency_proofs_of_small_trees_match_the_rfc() {
     let all = leaves(65);
     let roots: Vec<Hash> = (0..=all.len()).map(|size| mth(&all[..size])).collect();
     for new in 0..=all.len() {
@@ -162,7 +162,7 @@ fn no_damaged_consistency_proof_verifies() {
 }
 
 #[test]
-fn a_rewritten_prefix_is_rebuilt_as_another_old_root() {
+fn a_rewritten_prefix_has_another_old_root() {
     let (honest, mut forked) = (leaves(33), leaves(33));
     forked[0] = leaf_hash(b"rewritten");
     for new in 1..=33usize {
@@ -208,7 +208,7 @@ fn errors_say_what_is_wrong() {
     assert_eq!(failed, Err(ProveError::Source("no tile")));
 }
 
-/// The tree whose leaves are all alike: the hash of a range depends only on its length.
+/// A tree of identical leaves, in which the hash of a range depends only on its length.
 fn uniform_hash(range: Range<u64>) -> Result<Hash, Infallible> {
     let (mut perfect, mut hash) = (leaf_hash(b"").0, None);
     let mut rest = range.end - range.start;
@@ -233,7 +233,7 @@ fn check_uniform(old: u64, new: u64) {
 }
 
 #[test]
-fn the_largest_sizes_work() {
+fn proofs_work_up_to_the_largest_size() {
     let sizes = [1, 2, 255, 256, 257, (1 << 32) - 1, 1 << 32, (1 << 53) - 1, (1 << 63) - 1, 1 << 63];
     let sizes = sizes.into_iter().chain([(1 << 63) + 1, u64::MAX - 1, u64::MAX]);
     for new in sizes.clone() {

@@ -1,15 +1,15 @@
-//! Receipts (specification section 8): one entry with all that a check without the log needs.
+//! Receipts (specification section 8): one entry with everything needed to check it without the log.
 //!
-//! Three texts carry one: an `approval-receipt/v1`, a verification bundle as the JSON API gives it
-//! (section 5), and a C2SP `.tlog-proof` whose `extra` is the leaf. Each becomes the same [`Receipt`].
+//! A receipt has three formats: `approval-receipt/v1`, a verification bundle of the JSON API (section 5), and a C2SP
+//! `.tlog-proof` with the leaf as `extra`. All are parsed into the same [`Receipt`].
 //!
-//! Reading proves nothing: [`crate::audit::receipt`] does. What was signed is kept byte for byte. The
-//! leaf of the two JSON forms is the canonical form of their `entry` (section 2), so white space and
-//! the order of members in them are free, and nothing else is.
+//! Parsing proves nothing; [`crate::audit::receipt`] checks a receipt. Signed parts are kept byte for byte. In the two JSON
+//! formats the leaf is the canonical form of their `entry` (section 2), so only white space and the order of members are
+//! free.
 
-use crate::core::api::Bundle;
+use crate::core::api::VerificationBundle;
 use crate::core::encoding;
-use crate::core::entry::{EntryJson, Unplaced};
+use crate::core::entry::{EntryJson, OriginUncheckedReading};
 use crate::core::head::Head;
 use crate::core::jcs;
 use crate::core::limits;
@@ -28,47 +28,52 @@ pub const RECEIPT_TYPE: &str = "approval-receipt/v1";
 /// `type` of an anchor (specification section 7).
 const ANCHOR_TYPE: &str = "approval-log-anchor/v1";
 
-/// Anchors in one receipt: a daily one for a year, and room.
+/// Anchors in one receipt: a daily anchor for a year, with room for more.
 const MAX_ANCHORS: usize = 1000;
 
-/// Which of the three texts a receipt was.
+/// An entry in bytes: each character of a leaf takes at most six when escaped, and nothing else makes an entry longer.
+const MAX_ESCAPED_ENTRY: usize = 6 * limits::MAX_LEAF;
+
+/// Nesting of an entry, which is inside the object that is the receipt.
+const MAX_ENTRY_DEPTH: usize = limits::MAX_JSON_DEPTH - 1;
+
+/// The format of a receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
+pub enum ReceiptForm {
     /// `approval-receipt/v1`.
     Receipt,
-    /// What the JSON API gives as `entries/<id>/verification`.
+    /// The response of the JSON API to `entries/<id>/verification`.
     Bundle,
     /// A C2SP tlog-proof with the leaf as `extra`.
     TlogProof,
 }
 
-/// A receipt that was read. Everything in it is a claim.
+/// A parsed receipt. Nothing in it is verified.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Receipt {
-    /// The text that it was, or is to be.
-    pub form: Form,
+    /// The format in which it was read or will be written.
+    pub form: ReceiptForm,
     /// The leaf's bytes.
     pub leaf: Vec<u8>,
-    /// Where it is in the log, from 0.
+    /// The leaf's index in the log, from 0.
     pub index: u64,
     /// The inclusion path.
     pub path: InclusionProof,
-    /// The size of the tree that the path is in. Only a bundle says so; the path of the others is in
-    /// the tree of the checkpoint.
+    /// The size of the tree of the path. Only a bundle states it; in the other formats it is the tree of the checkpoint.
     pub tree_size: Option<u64>,
     /// The signed checkpoint, verbatim.
     pub checkpoint: Vec<u8>,
-    /// The STH, verbatim, where there is one.
+    /// The STH, verbatim, if there is one.
     pub sth: Option<Vec<u8>>,
-    /// The public reveal (specification section 6), verbatim, where there is one.
+    /// The public reveal (specification section 6), verbatim, if there is one.
     pub reveal: Option<Vec<u8>>,
-    /// The array of anchors (specification section 7), verbatim: of the right form, and not verified.
+    /// The array of anchors (specification section 7), verbatim. Well-formed, but not verified.
     pub anchors: Vec<u8>,
-    /// How many anchors those are.
+    /// The number of anchors.
     pub anchor_count: usize,
 }
 
-/// Why a text is no receipt. It may repeat parts of it and is not escaped.
+/// Why a text is not a receipt. The message may repeat parts of the text and is not escaped.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReceiptError(pub String);
 
@@ -80,7 +85,7 @@ impl fmt::Display for ReceiptError {
 
 impl std::error::Error for ReceiptError {}
 
-/// Says so where line ends are all that is wrong: no line of a tlog-proof ends as its first does not.
+/// Parses a tlog-proof. If it has CRLF line ends, the error says so, because they alone make the first line wrong.
 fn parse_proof(text: &str) -> Result<TlogProof, ReceiptError> {
     TlogProof::parse(text).map_err(|why| match text.contains("\r\n") {
         true => ReceiptError(format!("{why}: {}", text::CRLF)),
@@ -101,7 +106,7 @@ struct ReceiptJson<'a> {
     entry: &'a RawValue,
     #[serde(borrow)]
     tlog_proof: Cow<'a, str>,
-    /// `null` is a text too, so that a missing member stays a missing member.
+    /// As raw text, `null` is a value, so a missing member is still an error.
     #[serde(borrow)]
     sth: &'a RawValue,
     #[serde(borrow)]
@@ -125,19 +130,19 @@ struct AnchorJson<'a> {
 const NULL: &str = "null";
 
 impl Receipt {
-    /// Reads a receipt in whichever form it is.
+    /// Parses a receipt in any of the three formats.
     ///
     /// # Errors
-    /// [`ReceiptError`]: it is none of the three, or longer than [`limits::MAX_RECEIPT`].
+    /// [`ReceiptError`]: it is in none of them, or longer than [`limits::MAX_RECEIPT`].
     pub fn parse(bytes: &[u8]) -> Result<Receipt, ReceiptError> {
         Receipt::read(bytes).map(|(receipt, _)| receipt)
     }
 
-    /// As [`Receipt::parse`], with the entry where reading the receipt has read it already.
+    /// Like [`Receipt::parse`]; also returns the entry if it was parsed on the way.
     ///
     /// # Errors
     /// As [`Receipt::parse`].
-    pub fn read(bytes: &[u8]) -> Result<(Receipt, Option<Unplaced>), ReceiptError> {
+    pub fn read(bytes: &[u8]) -> Result<(Receipt, Option<OriginUncheckedReading>), ReceiptError> {
         if bytes.len() > limits::MAX_RECEIPT {
             return error(format!("longer than the {} bytes that a receipt may have", limits::MAX_RECEIPT));
         }
@@ -149,16 +154,16 @@ impl Receipt {
         }
         match object::from_slice::<ReceiptJson<'_>>(bytes) {
             Ok(json) => Receipt::from_json(&json),
-            Err(why) => match Bundle::read(bytes) {
+            Err(why) => match VerificationBundle::read(bytes) {
                 Ok(bundle) => read_bundle(bundle),
-                // The member that only a bundle has tells which of the two it was meant to be.
+                // Only a bundle has this member, so the error is about a bundle.
                 Err(other) if names_inclusion(bytes) => error(other),
                 Err(_) => error(format!("not a receipt, a verification bundle or a tlog-proof: {why}")),
             },
         }
     }
 
-    fn from_json(json: &ReceiptJson<'_>) -> Result<(Receipt, Option<Unplaced>), ReceiptError> {
+    fn from_json(json: &ReceiptJson<'_>) -> Result<(Receipt, Option<OriginUncheckedReading>), ReceiptError> {
         if json.r#type != RECEIPT_TYPE {
             return error(format!("type is not {RECEIPT_TYPE:?}"));
         }
@@ -169,7 +174,7 @@ impl Receipt {
         }
         let present = |raw: &RawValue| (raw.get() != NULL).then(|| raw.get().as_bytes().to_vec());
         let receipt = Receipt {
-            form: Form::Receipt,
+            form: ReceiptForm::Receipt,
             leaf,
             index: proof.index,
             path: proof.path,
@@ -183,18 +188,18 @@ impl Receipt {
         Ok((receipt, entry))
     }
 
-    /// The receipt that a verification bundle is.
+    /// Converts a verification bundle.
     ///
     /// # Errors
-    /// [`ReceiptError`]: the bundle's parts are of different entries, or no JSON.
-    pub fn from_bundle(bundle: Bundle) -> Result<Receipt, ReceiptError> {
+    /// [`ReceiptError`]: the bundle's parts belong to different entries, or are not JSON.
+    pub fn from_bundle(bundle: VerificationBundle) -> Result<Receipt, ReceiptError> {
         read_bundle(bundle).map(|(receipt, _)| receipt)
     }
 
-    /// The receipt of a leaf in the tree of this checkpoint, without anchors.
+    /// A receipt for a leaf in the tree of this checkpoint, without STH, reveal and anchors.
     pub fn new(leaf: Vec<u8>, index: u64, path: InclusionProof, checkpoint: &Head) -> Receipt {
         Receipt {
-            form: Form::Receipt,
+            form: ReceiptForm::Receipt,
             leaf,
             index,
             path,
@@ -217,7 +222,7 @@ impl Receipt {
             return error("the leaf in the line \"extra\" is too long");
         }
         Ok(Receipt {
-            form: Form::TlogProof,
+            form: ReceiptForm::TlogProof,
             leaf,
             index: proof.index,
             path: proof.path,
@@ -230,8 +235,8 @@ impl Receipt {
         })
     }
 
-    /// The receipt as `approval-receipt/v1`, its last newline included. `None` where a part that must
-    /// be JSON or text is not, such as a leaf of a log that logs something else.
+    /// The receipt as `approval-receipt/v1`, with a final newline. `None` if a part that must be JSON or text is not, such as
+    /// a leaf of a log of another kind.
     pub fn to_json(&self) -> Option<String> {
         let raw = |bytes: &[u8]| RawValue::from_string(String::from_utf8(bytes.to_vec()).ok()?).ok();
         let (entry, anchors) = (raw(&self.leaf)?, raw(&self.anchors)?);
@@ -250,8 +255,8 @@ impl Receipt {
         Some(text)
     }
 
-    /// The receipt as a C2SP tlog-proof with the leaf as `extra`: without STH, reveal and anchors.
-    /// `None` where the checkpoint is no text.
+    /// The receipt as a C2SP tlog-proof with the leaf as `extra`, without STH, reveal and anchors. `None` if the checkpoint is
+    /// not UTF-8.
     pub fn to_tlog_proof(&self) -> Option<String> {
         Some(self.proof(Some(self.leaf.clone()))?.to_text())
     }
@@ -262,14 +267,16 @@ impl Receipt {
     }
 }
 
-fn read_bundle(bundle: Bundle) -> Result<(Receipt, Option<Unplaced>), ReceiptError> {
+fn read_bundle(
+    bundle: VerificationBundle,
+) -> Result<(Receipt, Option<OriginUncheckedReading>), ReceiptError> {
     if bundle.index != bundle.inclusion_index {
         let (a, b) = (bundle.index, bundle.inclusion_index);
         return error(format!("it is of entry {a}, with a proof of entry {b}"));
     }
     let (leaf, entry) = canonical_entry(&bundle.entry)?;
     let receipt = Receipt {
-        form: Form::Bundle,
+        form: ReceiptForm::Bundle,
         leaf,
         index: bundle.index,
         path: bundle.proof,
@@ -283,7 +290,7 @@ fn read_bundle(bundle: Bundle) -> Result<(Receipt, Option<Unplaced>), ReceiptErr
     Ok((receipt, entry))
 }
 
-/// Whether a text that is no bundle was meant to be one.
+/// Whether a text that is not a bundle was meant to be one.
 fn names_inclusion(bytes: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Named {
@@ -293,18 +300,16 @@ fn names_inclusion(bytes: &[u8]) -> bool {
     object::from_slice::<Named>(bytes).is_ok_and(|named| named.inclusion.is_some())
 }
 
-/// JCS of an entry. The short way writes the members of an entry in their known order; only what is no
-/// entry takes the general one, and is then found malformed as a leaf.
-fn canonical_entry(entry: &[u8]) -> Result<(Vec<u8>, Option<Unplaced>), ReceiptError> {
-    // Every character of a leaf can be escaped in six, and nothing makes an entry longer.
-    if entry.len() > limits::MAX_LEAF.saturating_mul(6) {
+/// JCS of an entry. An entry's members are written in their known order. Other JSON goes through the general canonicalizer,
+/// and is then reported as a malformed leaf.
+fn canonical_entry(entry: &[u8]) -> Result<(Vec<u8>, Option<OriginUncheckedReading>), ReceiptError> {
+    if entry.len() > MAX_ESCAPED_ENTRY {
         return error(format!("the entry is longer than any of {} bytes can be written", limits::MAX_LEAF));
     }
     let (leaf, read) = match object::from_slice::<EntryJson<'_>>(entry) {
-        Ok(json) => (json.to_canonical(), Some(Unplaced::read(&json))),
-        // The entry stands inside the object that is the receipt.
+        Ok(json) => (json.to_canonical(), Some(OriginUncheckedReading::read(&json))),
         Err(_) => {
-            let leaf = jcs::canonicalize(entry, limits::MAX_JSON_DEPTH.saturating_sub(1));
+            let leaf = jcs::canonicalize(entry, MAX_ENTRY_DEPTH);
             let leaf = leaf.map_err(|why| ReceiptError(format!("the entry: {why}")))?;
             if object::from_slice::<EntryJson<'_>>(&leaf).is_ok() {
                 return error("the entry has an integer with a fraction or an exponent");
@@ -318,7 +323,7 @@ fn canonical_entry(entry: &[u8]) -> Result<(Vec<u8>, Option<Unplaced>), ReceiptE
     Ok((leaf, read))
 }
 
-/// Anchors are closed objects like all others; what is in them is for somebody else to verify.
+/// Counts the anchors, which are closed objects. They are not verified.
 fn count_anchors(json: &[u8]) -> Result<usize, ReceiptError> {
     let AtMost(anchors) = serde_json::from_slice::<AtMost<Object<AnchorJson<'_>>, MAX_ANCHORS>>(json)
         .map_err(|why| ReceiptError(format!("the anchors: {why}")))?;

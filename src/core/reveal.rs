@@ -1,9 +1,8 @@
-//! Public reveals (specification section 6): what a commitment in an entry turns out to hold.
+//! Public reveals (specification section 6): the data behind a commitment in an entry.
 //!
-//! A reveal that passes proves that the entry committed to exactly this action, payload and blind,
-//! and that the payload is the one whose hash the passkey signed. It does not prove that the approver
-//! saw it, and nothing about the email in it: that is attested by the log, and checked by whoever has
-//! an address to compare ([`crate::core::email`]).
+//! A reveal that passes proves that the entry committed to exactly this action, payload and blind, and that the payload is
+//! the one whose hash the passkey signed. It does not prove that the approver saw it. It proves nothing about the email in
+//! it: only the log attests that, and [`crate::core::email`] compares it with an address.
 
 use crate::core::entry::Entry;
 use crate::core::finding::Code;
@@ -17,12 +16,15 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// `type` of a reveal, and with a NUL the domain separator of its commitment.
+/// `type` of a reveal; followed by a NUL, the domain separator of its commitment.
 pub const REVEAL_TYPE: &str = "approval-log-reveal/v1";
+
+/// The payload may be as deep as [`MAX_PAYLOAD_DEPTH`], inside the object that is the reveal.
+const MAX_DEPTH: usize = MAX_PAYLOAD_DEPTH + 1;
 
 const DOMAIN: &[u8] = b"approval-log-reveal/v1\0";
 
-/// All members of a reveal. Those of free form stay as they are, for whoever looks into them.
+/// All members of a reveal. Those without a fixed form are kept as raw text.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RevealJson<'a> {
@@ -43,22 +45,20 @@ struct RevealJson<'a> {
 pub struct Reveal {
     /// The action text. Signed by the passkey only where the entry's encoding covers it.
     pub action: String,
-    /// What it says of the approver's address, as canonical JSON and not looked into; `None` where nothing.
+    /// The hash of the approver's address, as canonical JSON and not parsed; `None` if there is none.
     pub email: Option<Vec<u8>>,
 }
 
-/// Checks a reveal against the entry that it is said to be of.
+/// Checks a reveal against its entry.
 ///
 /// # Errors
-/// The finding: `reveal-mismatch`, or `payload-mismatch` where the log committed to a payload that is
-/// not the one approved.
+/// The finding: `reveal-mismatch`, or `payload-mismatch` if the log committed to a payload that is not the approved one.
 pub fn check_reveal(reveal: &[u8], entry: &Entry) -> Result<Reveal, (Code, String)> {
     let mismatch = |why: &str| Err((Code::RevealMismatch, why.to_owned()));
     let Some(commitment) = entry.reveal_commitment else {
         return mismatch("a reveal, but the entry commits to none");
     };
-    // The payload may be so deep, inside the object that is the reveal.
-    let canonical = match canonicalize(reveal, MAX_PAYLOAD_DEPTH.saturating_add(1)) {
+    let canonical = match canonicalize(reveal, MAX_DEPTH) {
         Ok(canonical) => canonical,
         Err(error) => return mismatch(&format!("the reveal: {error}")),
     };
@@ -100,8 +100,8 @@ mod tests {
             nonce: None,
             payload_hash: Some(sha256(payload).0),
             reveal_commitment: Some(sha256_pair(DOMAIN, &canonical).0),
-            signed: None,
-            stray: None,
+            assertion: None,
+            unexpected_assertion: None,
         }
     }
 
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reveal_is_held_against_commitment_and_payload() {
+    fn reveals_must_match_commitment_and_payload() {
         let (object, raw) = (reveal(r#"{"b":1,"a":2.0}"#), reveal("\"YWI\""));
         for (encoding, payload, reveal) in [
             ("jcs-payload", br#"{"a":2,"b":1}"#.as_slice(), &object),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_committed_to_must_be_a_reveal() {
+    fn commitments_to_other_json_are_refused() {
         let good = reveal("1");
         for bad in [
             good.replace("\"email\":null", "\"more\":null"),

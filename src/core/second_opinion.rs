@@ -1,14 +1,14 @@
-//! Subtree roots computed a second time, by code that shares nothing with ours.
+//! Computes subtree roots a second time with independent code.
 //!
-//! The crate `rs_merkle` builds the tree, over one call of SHA-256 a node. An error in our fold would
-//! have to occur in both to go unseen. It is used for nothing else, and above all never to verify a
-//! proof: `rs_merkle` accepts proofs with hashes left over, and takes an inner node for a leaf.
+//! The crate `rs_merkle` builds the tree with one call of SHA-256 for each node. An error in [`crate::core::tree`] would
+//! have to occur in both to go unnoticed. It has no other use, and must never verify a proof: `rs_merkle` accepts proofs
+//! with unused hashes, and accepts an inner node as a leaf.
 
 use crate::core::hash::{Hash, LeafHash};
 use rs_merkle::{Hasher, MerkleTree};
 use sha2::{Digest, Sha256};
 
-/// Most leaves that a second opinion is given on: those of one tile.
+/// Leaves for one second opinion: those of one tile.
 pub const MAX_LEAVES: usize = 256;
 
 /// RFC 6962 hashing for `rs_merkle`.
@@ -22,7 +22,7 @@ impl Hasher for Rfc6962 {
         Sha256::new().chain_update([0x00]).chain_update(leaf).finalize().into()
     }
 
-    /// A node without a sibling moves up unchanged; it is not paired with itself.
+    /// A node without a sibling moves up unchanged. It is not paired with itself.
     fn concat_and_hash(left: &[u8; 32], right: Option<&[u8; 32]>) -> [u8; 32] {
         match right {
             Some(right) => {

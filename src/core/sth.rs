@@ -1,7 +1,7 @@
 //! JSON signed tree heads (specification section 3): the same head as a checkpoint, with a time.
 //!
-//! The Ed25519 signature is over `"approval-log-sth/v1\0" ‖ JCS(the object without "signature")`.
-//! The JSON on the wire need not be canonical; the values in it are taken strictly.
+//! The Ed25519 signature is over `"approval-log-sth/v1\0" ‖ JCS(the object without "signature")`. The JSON on the wire
+//! need not be canonical; its values are parsed strictly.
 
 use crate::core::encoding;
 use crate::core::hash::{Hash, sha256_pair};
@@ -9,16 +9,17 @@ use crate::core::jcs::write_canonical_string;
 use crate::core::limits;
 use crate::core::object;
 use serde::Deserialize;
+use std::fmt;
 
-/// `type` of the object, and with a NUL the domain separator of the signature.
+/// The object's `type`; followed by a NUL, the domain separator of its signature.
 pub const STH_TYPE: &str = "approval-log-sth/v1";
 
 const SIGNATURE_DOMAIN: &[u8] = b"approval-log-sth/v1\0";
 
-/// The values of an STH. Nothing in it is authenticated; [`crate::core::head::Head`] is.
+/// The values of an STH, not authenticated. A verified STH is a [`crate::core::head::Head`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SthBody {
-    /// Which log this is.
+    /// The log's origin.
     pub origin: String,
     /// Number of leaves, at most 2^53 − 1.
     pub size: u64,
@@ -42,23 +43,60 @@ struct SthJson {
     signature: String,
 }
 
+/// Why bytes are not an STH.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SthError {
+    /// Not an object with these members. The text may repeat parts of it and is not escaped.
+    Json(String),
+    /// `type` is not [`STH_TYPE`].
+    Type,
+    /// `origin` is empty or longer than [`limits::MAX_ORIGIN`].
+    Origin,
+    /// An integer is larger than [`limits::MAX_INTEGER`].
+    LargeInteger,
+    /// `rootHash` is not 64 lowercase hex digits.
+    RootHash,
+    /// `keyId` is not 16 lowercase hex digits.
+    KeyId,
+    /// `signature` is not base64url.
+    Signature,
+}
+
+impl fmt::Display for SthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SthError::Json(why) => f.write_str(why),
+            SthError::Type => write!(f, "type is not {STH_TYPE:?}"),
+            SthError::Origin => f.write_str("origin is empty or too long"),
+            SthError::LargeInteger => f.write_str("an integer is larger than 2^53 - 1"),
+            SthError::RootHash => f.write_str("rootHash is not 64 lowercase hex digits"),
+            SthError::KeyId => f.write_str("keyId is not 16 lowercase hex digits"),
+            SthError::Signature => f.write_str("signature is not base64url"),
+        }
+    }
+}
+
+impl std::error::Error for SthError {}
+
 impl SthBody {
-    /// Parses an STH; the second value is the signature, not yet verified.
-    pub fn parse(bytes: &[u8]) -> Result<(SthBody, Vec<u8>), String> {
-        let json: SthJson = object::from_slice(bytes).map_err(|error| error.to_string())?;
+    /// Parses an STH. The second value is the signature, not yet verified.
+    ///
+    /// # Errors
+    /// [`SthError`].
+    pub fn parse(bytes: &[u8]) -> Result<(SthBody, Vec<u8>), SthError> {
+        let json: SthJson = object::from_slice(bytes).map_err(|error| SthError::Json(error.to_string()))?;
         if json.r#type != STH_TYPE {
-            return Err(format!("type is not {STH_TYPE:?}"));
+            return Err(SthError::Type);
         }
         if json.origin.is_empty() || json.origin.len() > limits::MAX_ORIGIN {
-            return Err("origin is empty or too long".to_owned());
+            return Err(SthError::Origin);
         }
         if json.tree_size > limits::MAX_INTEGER || json.timestamp > limits::MAX_INTEGER {
-            return Err("an integer is larger than 2^53 - 1".to_owned());
+            return Err(SthError::LargeInteger);
         }
-        let root = Hash::from_hex(&json.root_hash).ok_or("rootHash is not 64 lowercase hex digits")?;
-        let key_id =
-            encoding::decode_hex_exact::<8>(&json.key_id).ok_or("keyId is not 16 lowercase hex digits")?;
-        let signature = encoding::decode_base64url(&json.signature).ok_or("signature is not base64url")?;
+        let root = Hash::from_hex(&json.root_hash).ok_or(SthError::RootHash)?;
+        let key_id = encoding::decode_hex_exact::<8>(&json.key_id).ok_or(SthError::KeyId)?;
+        let signature = encoding::decode_base64url(&json.signature).ok_or(SthError::Signature)?;
         let body =
             SthBody { origin: json.origin, size: json.tree_size, root, timestamp: json.timestamp, key_id };
         Ok((body, signature))
@@ -71,12 +109,12 @@ impl SthBody {
         out
     }
 
-    /// The STH as JSON with its signature, in canonical form: what a log writes.
+    /// The STH as canonical JSON with its signature, as a log writes it.
     pub fn to_json(&self, signature: &[u8]) -> Vec<u8> {
         self.canonical_members(Some(signature))
     }
 
-    /// Members in the order of RFC 8785, written by hand: the set is closed and known.
+    /// The members in the order of RFC 8785. The set is closed, so the order is written out here.
     fn canonical_members(&self, signature: Option<&[u8]>) -> Vec<u8> {
         let mut out =
             format!("{{\"keyId\":\"{}\",\"origin\":", encoding::encode_hex(&self.key_id)).into_bytes();
@@ -117,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_by_hand_is_canonical() {
+    fn written_sths_are_canonical() {
         let json = body().to_json(&[5; 64]);
         assert_eq!(jcs::canonicalize(&json, 2).unwrap(), json);
         let signed = body().signed_bytes();

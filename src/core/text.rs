@@ -1,15 +1,14 @@
-//! Text that came from outside, made fit to be shown.
+//! Makes untrusted text safe to display.
 //!
-//! A log, a server or a file name can carry characters that move the cursor, reorder the line or
-//! are not seen at all; shown as they are, they could make a report say what we did not say.
+//! A log, a server or a file name can contain characters that move the cursor, reorder the line or are invisible.
+//! Displayed verbatim, they could change what a report seems to say.
 
-/// `text` with every character that is invisible or acts on its surroundings written as `\u{…}`:
-/// controls (newline and tab included), line and paragraph separators, bidirectional controls and
-/// the other characters that Unicode says to ignore when displaying.
+/// `text` with every character that is invisible or affects its surroundings written as `\u{…}`: controls (including newline
+/// and tab), line and paragraph separators, bidirectional controls and the other characters that Unicode excludes from
+/// display.
 ///
-/// Safe for one line of a terminal or log; it does not escape for HTML, Markdown or JSON. A
-/// backslash stays as it is, so the result reads well, may be escaped again without change, and
-/// cannot be turned back.
+/// The result is safe for one line of a terminal or log. It is not escaped for HTML, Markdown or JSON. A backslash is not
+/// escaped, so the result is readable, can be escaped again without change, and cannot be unescaped.
 ///
 /// Source: contract of the command line ("no control or bidi characters pass through"); Unicode
 /// Standard Annex #9 section 2 and the property `Default_Ignorable_Code_Point`.
@@ -19,7 +18,7 @@ pub fn escape(text: &str) -> String {
     }
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        if is_unseen(character) {
+        if is_invisible(character) {
             out.extend(character.escape_unicode());
         } else {
             out.push(character);
@@ -28,8 +27,8 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// The text without what may be a name and a password in a URL, also in one that is written wrongly: in each word that
-/// has `//` or `:/`, everything up to the last `@` is `…` where a colon stands before that. No word without both changes.
+/// The text with names and passwords in URLs replaced by `…`, also in malformed URLs. In each word with `//` or `:/`, the
+/// part between that and the last `@` is replaced if it contains a colon. Other words stay unchanged.
 pub fn without_userinfo(text: &str) -> String {
     let ends =
         |character: char| character.is_whitespace() || matches!(character, '"' | '\'' | '<' | '>' | '`');
@@ -45,13 +44,13 @@ fn word_without_userinfo(word: &str) -> String {
     parts.map_or_else(|| word.to_owned(), |(scheme, after)| format!("{scheme}…@{after}"))
 }
 
-/// Printable ASCII, which is nearly everything that is ever shown, and needs no look at each character.
+/// Whether the text is printable ASCII. Nearly all displayed text is, and needs no further check.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// Whether a character is invisible or acts on its surroundings: see [`escape`].
-pub(crate) fn is_unseen(character: char) -> bool {
+/// Whether a character is invisible or affects its surroundings; see [`escape`].
+pub(crate) fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
@@ -61,50 +60,50 @@ pub(crate) fn is_unseen(character: char) -> bool {
             | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// Characters of a stranger's text that a message repeats.
-const SHOWN: usize = 100;
+/// Characters of untrusted text that a message repeats.
+const MAX_QUOTED_CHARS: usize = 100;
 
-/// `text` in quotation marks for a message: control, format and other invisible characters are
-/// escaped as Rust escapes them, and past 100 characters it ends in a visible `…`.
+/// `text` in quotation marks for a message: control, format and other invisible characters are escaped as in Rust, and text
+/// beyond 100 characters is cut with a visible `…`.
 ///
-/// Log content reaches terminals, CI logs and HTML through messages; an escape sequence or a
-/// right-to-left mark in it must not rewrite what we said around it.
+/// Messages carry log content to terminals, CI logs and HTML. An escape sequence or a right-to-left mark in it must not
+/// change the words around it.
 pub fn quoted(text: &str) -> String {
-    if text.len() <= SHOWN && is_plain(text) && !text.contains(['"', '\\']) {
+    if text.len() <= MAX_QUOTED_CHARS && is_plain(text) && !text.contains(['"', '\\']) {
         return ["\"", text, "\""].concat();
     }
-    match text.char_indices().nth(SHOWN) {
+    match text.char_indices().nth(MAX_QUOTED_CHARS) {
         None => format!("{text:?}"),
         Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
     }
 }
 
-/// Characters of a sentence of ours about a stranger's text.
-const SAID: usize = 400;
+/// Characters of an error message about untrusted text.
+const MAX_REASON_CHARS: usize = 400;
 
-/// A sentence of ours that says what is wrong with a stranger's text, fit to stand in another: escaped, and cut where
-/// it is long. Its quotation marks are around what is the stranger's already, so it gets none of its own.
+/// An error message about untrusted text, made safe for use inside another message: escaped, and cut if it is long. It
+/// quotes the untrusted parts already, so no quotation marks are added.
 pub fn reason(why: &str) -> String {
-    match why.char_indices().nth(SAID) {
+    match why.char_indices().nth(MAX_REASON_CHARS) {
         None => escape(why),
         Some((end, _)) => format!("{}…", escape(why.get(..end).unwrap_or_default())),
     }
 }
 
-/// What is said of a file that is [UTF-16](is_utf16).
+/// The error message for a file that is [UTF-16](is_utf16).
 pub const UTF_16: &str =
     "it is UTF-16 text, as some editors and shells write it, and not UTF-8: save it as that";
 
-/// What is said of a file where its line ends are why it does not parse.
+/// The error message for a file that does not parse because of its line ends.
 pub const CRLF: &str = "its lines end in CRLF, as on Windows: save it with Unix line ends (LF)";
 
-/// A file without the byte order mark that some editors write before UTF-8.
+/// The bytes of a file without the byte order mark that some editors write before UTF-8.
 pub fn without_bom(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-/// Whether a file is UTF-16: by its byte order mark, which begins no UTF-8, or by a first ASCII character of two
-/// bytes, with which no text of ours begins.
+/// Whether a file is UTF-16: it begins with a UTF-16 byte order mark, which is not valid UTF-8, or with an ASCII character
+/// and a NUL, which no supported format does.
 pub fn is_utf16(bytes: &[u8]) -> bool {
     match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
@@ -113,7 +112,7 @@ pub fn is_utf16(bytes: &[u8]) -> bool {
     }
 }
 
-/// A time in Unix milliseconds as RFC 3339 in UTC; a time that no calendar has stays a number.
+/// A time in Unix milliseconds as RFC 3339 in UTC. A time beyond the year 9999 is shown as a number.
 pub fn time(ms: u64) -> String {
     /// 9999-12-31T23:59:59Z.
     const LAST: u64 = 253_402_300_799_000;
@@ -126,13 +125,13 @@ pub fn time(ms: u64) -> String {
     }
 }
 
-/// The Unix milliseconds of a time in RFC 3339 in UTC; `None`: it is none, or lies before 1970.
+/// The Unix milliseconds of an RFC 3339 time in UTC; `None` if it is not one or is before 1970.
 pub fn parse_time(text: &str) -> Option<u64> {
     let since = humantime::parse_rfc3339(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     u64::try_from(since.as_millis()).ok()
 }
 
-/// A span of milliseconds in words, to the second.
+/// A duration in milliseconds in words, truncated to seconds.
 pub fn duration(ms: u64) -> String {
     let seconds = std::time::Duration::from_secs(ms / 1000);
     humantime::format_duration(seconds).to_string()
@@ -143,7 +142,7 @@ mod tests {
     use super::{duration, escape, is_utf16, quoted, reason, time, without_bom, without_userinfo};
 
     #[test]
-    fn passwords_in_urls_are_not_shown_however_they_are_written() {
+    fn passwords_in_urls_are_hidden() {
         for (text, shown) in [
             ("https//user:p/w?d@h/log", "https//…@h/log"),
             ("api+https//user:pass@h/log", "api+https//…@h/log"),
@@ -194,12 +193,12 @@ mod tests {
     }
 
     #[test]
-    fn quoting_escapes_what_would_move_the_cursor_or_hide() {
+    fn quoting_escapes_control_and_invisible_characters() {
         assert_eq!(quoted("a\u{1b}[2J\u{202e}\n\""), r#""a\u{1b}[2J\u{202e}\n\"""#);
     }
 
     #[test]
-    fn plain_text_is_quoted_as_all_text_is() {
+    fn the_fast_path_quotes_the_same_way() {
         for text in [
             "",
             "a",
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_quoted_by_nobody_twice() {
+    fn reasons_are_not_quoted_again() {
         let why = format!("it is of log {:?}", "a\u{1b}\"b");
         assert_eq!(reason(&why), why);
         assert_eq!(reason("a\u{1b}\n"), "a\\u{1b}\\u{a}");
@@ -238,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_and_odd_encodings_are_known() {
+    fn byte_order_marks_and_utf16_are_recognised() {
         assert_eq!(without_bom(b"\xef\xbb\xbf{}"), b"{}");
         assert_eq!(without_bom(b"{}\xef\xbb\xbf"), b"{}\xef\xbb\xbf");
         assert_eq!(without_bom(b"\xef\xbb"), b"\xef\xbb");
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn any_number_is_some_time() {
+    fn every_number_can_be_shown_as_a_time() {
         assert_eq!(time(1_782_000_045_000), "2026-06-21T00:00:45.000Z");
         assert_eq!(time(u64::MAX), "18446744073709551615 ms after 1970");
         assert_eq!(duration(90_061_000), "1day 1h 1m 1s");

@@ -1,67 +1,69 @@
-//! Tiles and entry bundles of a tiled log (c2sp.org/tlog-tiles): their paths, which of them exist, and
-//! their bytes.
+//! Tiles and entry bundles of a tiled log (c2sp.org/tlog-tiles): their paths, which of them exist, and their bytes.
 //!
-//! A tile or bundle that parses proves nothing: its hashes are a claim until they fold to a signed
-//! root. Parsing shows only that there are exactly as many hashes or entries as the path promises.
+//! Parsing shows only that a tile or bundle has exactly as many hashes or entries as its path says. The hashes are unproven
+//! until they fold to a signed root.
 
 use crate::core::hash::{HASH_LEN, Hash};
 use crate::core::limits::TILE_WIDTH;
 use std::fmt;
 use std::ops::Range;
 
-/// Highest tile level of a path (included). Trees of 64-bit sizes end at level 7.
+/// Highest tile level of a path (included).
 const MAX_LEVEL: u8 = 63;
 
-/// Bits of a leaf index that one level of tiles takes: tiles are 2^8 wide.
+/// Highest tile level of a tree (included): eight levels of 8 bits cover a 64-bit size.
+const MAX_TREE_LEVEL: u8 = 7;
+
+/// Bits of a leaf index for one level of tiles: a tile is 2^8 wide.
 const LEVEL_BITS: u32 = 8;
 
-/// A resource of a tiled log. `index` counts the full tiles before it; `width` is 1 to 256 (both
-/// included), 256 being full.
+/// A resource of a tiled log. `index` counts the full tiles before it. `width` is 1 to 256 (both included); 256 is a full
+/// tile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum TilePath {
     /// `tile/<L>/<N>[.p/<W>]`: Merkle Tree Hashes.
     Hash {
-        /// 0 to 63, both included; level 0 holds leaf hashes.
+        /// 0 to 63, both included. Level 0 holds leaf hashes.
         level: u8,
-        /// Which tile of its level.
+        /// The tile's index in its level.
         index: u64,
-        /// Hashes in it.
+        /// Number of hashes.
         width: u16,
     },
     /// `tile/entries/<N>[.p/<W>]`: a bundle of entries.
     Entries {
-        /// Which bundle.
+        /// The bundle's index.
         index: u64,
-        /// Entries in it.
+        /// Number of entries.
         width: u16,
     },
     /// `tile/data/<N>[.p/<W>]` of the static CT API. Recognised; not used by approval logs.
     Data {
-        /// Which tile.
+        /// The tile's index.
         index: u64,
-        /// Entries in it.
+        /// Number of entries.
         width: u16,
     },
     /// `tile/names/<N>[.p/<W>]` of the static CT API. Recognised; not used by approval logs.
     Names {
-        /// Which tile.
+        /// The tile's index.
         index: u64,
-        /// Entries in it.
+        /// Number of entries.
         width: u16,
     },
 }
 
-/// Why a text is no tile path.
+/// Why a text is not a tile path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TilePathError {
-    /// It does not begin with `tile/` and one of `entries`, `data`, `names` and a level.
+    /// It does not begin with `tile/` followed by `entries`, `data`, `names` or a level.
     Kind,
-    /// The level is no canonical number from 0 to 63.
+    /// The level is not a canonical number from 0 to 63.
     Level,
-    /// The index is not in groups of three digits, all but the last with an `x`, no group too many;
-    /// or it is above 2^64 − 1.
+    /// The index is not in groups of three digits, each but the last prefixed with `x`; or it has too many groups, or is
+    /// above 2^64 − 1.
     Index,
-    /// The width of a partial tile is no canonical number from 1 to 255.
+    /// The width of a partial tile is not a canonical number from 1 to 255.
     Width,
 }
 
@@ -78,14 +80,14 @@ impl fmt::Display for TilePathError {
 
 impl std::error::Error for TilePathError {}
 
-/// A decimal number as C2SP writes it: digits only, no leading zero.
+/// A decimal number as in C2SP: only digits, no leading zero.
 fn parse_canonical(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let canonical = digits && (text == "0" || !text.starts_with('0'));
     if canonical { text.parse().ok() } else { None }
 }
 
-/// `x001/x234/067` as 1,234,067. A leading group of zeros would be a second path for one tile.
+/// Parses `x001/x234/067` as 1,234,067. A leading group of zeros would give one tile a second path.
 fn parse_index(text: &str) -> Option<u64> {
     let mut index = 0u64;
     let mut groups = text.split('/').peekable();
@@ -117,7 +119,10 @@ fn index_text(index: u64) -> String {
 }
 
 impl TilePath {
-    /// Parses a path relative to the log's prefix. Strict: one path per tile.
+    /// Parses a path relative to the log's prefix. Each tile has exactly one path.
+    ///
+    /// # Errors
+    /// [`TilePathError`].
     pub fn parse(path: &str) -> Result<TilePath, TilePathError> {
         let rest = path.strip_prefix("tile/").ok_or(TilePathError::Kind)?;
         let (kind, rest) = rest.split_once('/').ok_or(TilePathError::Kind)?;
@@ -142,8 +147,7 @@ impl TilePath {
         }
     }
 
-    /// The path relative to the log's prefix, without a leading slash. A width other than 256 is written
-    /// as that of a partial tile.
+    /// The path relative to the log's prefix, without a leading slash. Any width but 256 is written as a partial tile.
     pub fn to_path(&self) -> String {
         let (kind, index, width) = match *self {
             TilePath::Hash { level, index, width } => (level.to_string(), index, width),
@@ -166,38 +170,37 @@ impl fmt::Display for TilePath {
     }
 }
 
-/// Hash tiles of one level and width, by a range: a tree of 2^64 leaves has too many to list.
+/// A range of hash tiles of one level and width, because a tree of 2^64 leaves has too many tiles to list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TileRun {
-    /// Their level.
+    /// The level.
     pub level: u8,
-    /// Their indices: start inclusive, end exclusive, never empty.
+    /// The indices: start inclusive, end exclusive, never empty.
     pub indices: Range<u64>,
-    /// Their width: 256, or less for the one partial tile of a level.
+    /// The width: 256, or less for the one partial tile of a level.
     pub width: u16,
 }
 
-/// Every hash tile of a tree of `size` leaves: by level, the full ones before the partial one. At most
-/// 15 runs.
+/// Every hash tile of a tree of `size` leaves, by level, with the full tiles before the partial one. At most 15 runs.
 pub fn tiles_for_size(size: u64) -> Vec<TileRun> {
     let mut runs = Vec::new();
-    let (mut level, mut nodes) = (0, size);
-    while nodes > 0 {
+    let mut nodes = size;
+    for level in 0..=MAX_TREE_LEVEL {
         let (full, partial) = full_and_partial(nodes);
         if full > 0 {
             runs.push(TileRun { level, indices: 0..full, width: TILE_WIDTH });
         }
         if partial > 0 {
+            // `full` is at most 2^56 - 1, so this is exact.
             runs.push(TileRun { level, indices: full..full.saturating_add(1), width: partial });
         }
         nodes = full;
-        level = level.saturating_add(1);
     }
     runs
 }
 
-/// The width of tile `index` at `level` in a tree of `size` leaves, 1 to 256; `None` where the tree has
-/// no such tile. For level 0 it is the width of the entry bundle too.
+/// The width of tile `index` at `level` in a tree of `size` leaves, 1 to 256; `None` if the tree has no such tile. At level 0
+/// the entry bundle has the same width.
 pub fn width_at(level: u8, index: u64, size: u64) -> Option<u16> {
     let bits = u32::from(level).checked_mul(LEVEL_BITS)?;
     let (full, partial) = full_and_partial(size.checked_shr(bits)?);
@@ -207,23 +210,23 @@ pub fn width_at(level: u8, index: u64, size: u64) -> Option<u16> {
     (index == full && partial > 0).then_some(partial)
 }
 
-/// How many full tiles hold `nodes` hashes of one level, and the width of the partial tile, or 0.
+/// The number of full tiles for `nodes` hashes of one level, and the width of the partial tile, or 0.
 fn full_and_partial(nodes: u64) -> (u64, u16) {
     let [.., low] = nodes.to_be_bytes();
     (nodes >> LEVEL_BITS, u16::from(low))
 }
 
-/// Why bytes are no bundle of the promised width.
+/// Why bytes are not a bundle of the expected width.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BundleError {
-    /// The bytes end before the promised number of entries is complete.
+    /// The bytes end before the expected number of entries.
     Truncated {
-        /// Entries that are complete.
+        /// Complete entries.
         entries_read: u16,
     },
-    /// There are bytes behind the promised number of entries.
+    /// Bytes follow the expected number of entries.
     Trailing {
-        /// How many.
+        /// Number of these bytes.
         extra_bytes: usize,
     },
 }
@@ -246,9 +249,11 @@ impl fmt::Display for BundleError {
 
 impl std::error::Error for BundleError {}
 
-/// Splits a bundle into exactly `width` entries: each a big-endian 16-bit length and that many bytes
-/// (C2SP tlog-tiles "Log entries"). An entry may be empty here; whether it is an entry of a profile is
-/// not looked at.
+/// Splits a bundle into exactly `width` entries, each a big-endian 16-bit length and that many bytes (C2SP tlog-tiles "Log
+/// entries"). The entries themselves are not checked, and may be empty.
+///
+/// # Errors
+/// [`BundleError`]: the bundle has too few or too many bytes.
 pub fn parse_bundle(bytes: &[u8], width: u16) -> Result<Vec<&[u8]>, BundleError> {
     let mut entries = Vec::with_capacity(usize::from(width));
     let mut rest = bytes;
@@ -265,12 +270,12 @@ fn next_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
-/// Bytes that are no tile of the promised width.
+/// Bytes that are not a tile of the expected width.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TileError {
-    /// Bytes that the width asks for.
+    /// The number of bytes for this width.
     pub expected: usize,
-    /// Bytes that there are.
+    /// The actual number of bytes.
     pub found: usize,
 }
 
@@ -283,7 +288,11 @@ impl fmt::Display for TileError {
 impl std::error::Error for TileError {}
 
 /// Splits a tile into exactly `width` hashes of 32 bytes (C2SP tlog-tiles "Merkle Tree").
+///
+/// # Errors
+/// [`TileError`]: the number of bytes is not the one for this width.
 pub fn parse_tile(bytes: &[u8], width: u16) -> Result<Vec<Hash>, TileError> {
+    // At most 65,535 × 32, so this is exact.
     let expected = usize::from(width).saturating_mul(HASH_LEN);
     if bytes.len() != expected {
         return Err(TileError { expected, found: bytes.len() });

@@ -1,4 +1,4 @@
-//! Paths both ways, tile sets against the rule of the specification, and bundles cut everywhere.
+//! Tests paths in both directions, sets of tiles against the specification, and bundles cut at every byte.
 
 use super::*;
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ fn paths_are_those_of_the_specification() {
 }
 
 #[test]
-fn no_tile_has_two_paths() {
+fn each_tile_has_one_path() {
     let wrong = [
         ("", TilePathError::Kind),
         ("/tile/0/000", TilePathError::Kind),

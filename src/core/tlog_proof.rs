@@ -1,8 +1,8 @@
 //! The text of a C2SP tlog-proof (c2sp.org/tlog-proof): index, inclusion path and checkpoint of a leaf.
 //!
-//! Parsing proves nothing. Who holds the leaf verifies the checkpoint, and then, with its size and
-//! root, the path ([`crate::core::proof::verify_inclusion`]). The checkpoint is kept verbatim, because
-//! the signatures are over the received bytes. `extra` is authenticated by nobody.
+//! Parsing proves nothing. To check a leaf, verify the checkpoint, and then the path with the checkpoint's size and root
+//! ([`crate::core::proof::verify_inclusion`]). The checkpoint is kept verbatim, because the signatures are over the received
+//! bytes. Nothing authenticates `extra`.
 
 use crate::core::encoding;
 use crate::core::hash::Hash;
@@ -12,13 +12,13 @@ use std::fmt;
 
 const HEADER: &str = "c2sp.org/tlog-proof@v1";
 
-/// How a tlog-proof of any version begins.
+/// The beginning of a tlog-proof of any version.
 pub(crate) const PREFIX: &[u8] = b"c2sp.org/tlog-proof@";
 
-/// A parsed tlog-proof. Its parts are claims.
+/// A parsed tlog-proof. Nothing in it is verified.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TlogProof {
-    /// Opaque data beside the proof; the leaf, in a `.tlog-proof` export (specification section 8).
+    /// Opaque data next to the proof. In a `.tlog-proof` export it is the leaf (specification section 8).
     pub extra: Option<Vec<u8>>,
     /// Index of the leaf, from 0.
     pub index: u64,
@@ -28,22 +28,22 @@ pub struct TlogProof {
     pub checkpoint: String,
 }
 
-/// Why a text is no tlog-proof.
+/// Why a text is not a tlog-proof.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TlogProofError {
     /// Longer than [`limits::MAX_TLOG_PROOF`].
     TooLong,
-    /// The first line is another.
+    /// The first line is not the expected one.
     Header,
-    /// The extra data is empty or no canonical base64. Where there is none, the line is left out.
+    /// The extra data is empty or not canonical base64. Without extra data there is no such line.
     Extra,
-    /// No index line, or no canonical decimal number up to 2^64 − 1 in it.
+    /// There is no index line, or it has no canonical decimal number up to 2^64 − 1.
     Index,
     /// A line of the path is not the canonical base64 of 32 bytes, or no empty line ends the path.
     Path,
     /// More hashes than a tree of 2^64 leaves has levels.
     PathTooLong,
-    /// Nothing behind the empty line.
+    /// Nothing follows the empty line.
     Checkpoint,
 }
 
@@ -63,7 +63,7 @@ impl fmt::Display for TlogProofError {
 
 impl std::error::Error for TlogProofError {}
 
-/// The line before the first newline, and what stands behind it.
+/// The first line and the text after its newline.
 fn next_line(text: &str) -> Option<(&str, &str)> {
     text.split_once('\n')
 }
@@ -72,7 +72,7 @@ fn parse_extra(line: &str) -> Result<Vec<u8>, TlogProofError> {
     encoding::decode_base64(line).filter(|extra| !extra.is_empty()).ok_or(TlogProofError::Extra)
 }
 
-/// One text per index: no sign, no leading zero.
+/// Parses the index, which has no sign and no leading zero, so that each index has one text.
 fn parse_index(line: &str) -> Option<u64> {
     let digits = line.strip_prefix("index ")?;
     let index: u64 = digits.parse().ok()?;
@@ -80,7 +80,10 @@ fn parse_index(line: &str) -> Option<u64> {
 }
 
 impl TlogProof {
-    /// Parses the text; [`TlogProof::to_text`] of the result is the same text.
+    /// Parses the text. [`TlogProof::to_text`] of the result is the same text.
+    ///
+    /// # Errors
+    /// [`TlogProofError`].
     pub fn parse(text: &str) -> Result<TlogProof, TlogProofError> {
         if text.len() > limits::MAX_TLOG_PROOF {
             return Err(TlogProofError::TooLong);
@@ -104,7 +107,7 @@ impl TlogProof {
         Ok(TlogProof { extra, index, path, checkpoint: checkpoint.to_owned() })
     }
 
-    /// The text. An empty `extra` is written as none: the format has no line for it.
+    /// The text. An empty `extra` is left out, because the format has no line for it.
     pub fn to_text(&self) -> String {
         let mut text = format!("{HEADER}\n");
         if let Some(extra) = self.extra.as_deref().filter(|extra| !extra.is_empty()) {
@@ -121,7 +124,7 @@ impl TlogProof {
     }
 }
 
-/// The hashes up to the empty line, and what stands behind that line.
+/// The hashes up to the empty line, and the text after that line.
 fn parse_path(mut rest: &str) -> Result<(InclusionProof, &str), TlogProofError> {
     let mut hashes = Vec::new();
     loop {
@@ -153,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_reads_back() {
+    fn every_part_round_trips() {
         for hashes in [0, 1, 2, 64] {
             for extra in [None, Some(&b"leaf"[..])] {
                 let proof = proof(hashes, extra);
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn one_text_per_proof() {
+    fn each_proof_has_one_text() {
         let good = proof(1, Some(b"leaf")).to_text();
         let wrong = [
             ("tlog-proof@v1", "tlog-proof@v2", TlogProofError::Header),

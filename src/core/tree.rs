@@ -1,34 +1,32 @@
-//! Folding leaves into Merkle roots (RFC 6962 section 2.1) in memory that grows with the logarithm
-//! of the count.
+//! Folds leaves into Merkle roots (RFC 6962 section 2.1) in memory that grows with the logarithm of their number.
 //!
-//! A [`CompactRange`] proves nothing alone: it computes. Its root is the Merkle Tree Hash of exactly
-//! the leaf hashes and subtree hashes that it was given, in that order; whether a subtree hash was
-//! true is for whoever gave it to know. A root becomes a claim of the log only when it equals the
-//! one in a signed head.
+//! A [`CompactRange`] proves nothing alone. Its root is the Merkle Tree Hash of exactly the leaf hashes and subtree hashes
+//! that were appended, in that order; the caller must know that a subtree hash is right. A root is the log's only if it
+//! equals the root in a signed head.
 
 use crate::core::hash::{Hash, LeafHash, empty_root, node_hash};
 use std::fmt;
 
-/// Why something could not be appended; the range is then as it was before.
+/// Why an append failed. The range is unchanged then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AppendError {
     /// The range would end past 2^64 − 1.
     Full {
-        /// Where the range ends (exclusive).
+        /// The end of the range (exclusive).
         end: u64,
     },
-    /// The length is no multiple of 2^`level`, so that no subtree of that height starts at `end`.
+    /// The length is not a multiple of 2^`level`, so no subtree of that height starts at `end`.
     Misaligned {
-        /// Where the range ends (exclusive).
+        /// The end of the range (exclusive).
         end: u64,
-        /// Height of the offered subtree.
+        /// The height of the subtree.
         level: u32,
     },
     /// The second range does not start where the first ends.
     NotAdjacent {
-        /// Where the first range ends (exclusive).
+        /// The end of the first range (exclusive).
         end: u64,
-        /// Where the second begins (inclusive).
+        /// The beginning of the second range (inclusive).
         begin: u64,
     },
 }
@@ -49,12 +47,11 @@ impl fmt::Display for AppendError {
 
 impl std::error::Error for AppendError {}
 
-/// The leaves from `begin` (inclusive) to `end` (exclusive), as the roots of perfect subtrees: one for
-/// each bit set in the length, largest first, so at most 64 hashes.
+/// The leaves from `begin` (inclusive) to `end` (exclusive) as the roots of perfect subtrees: one for each bit set in the
+/// length, largest first, so at most 64 hashes.
 ///
-/// Subtrees are aligned to `begin`, which is how RFC 6962 defines the hash of any list of leaves. Where
-/// `begin` is a multiple of the subtree's size, as in tiles and proofs, they are nodes of the whole
-/// tree too.
+/// Subtrees are aligned to `begin`, as RFC 6962 defines the hash of any list of leaves. If `begin` is a multiple of the
+/// subtree's size, as in tiles and proofs, they are also nodes of the whole tree.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CompactRange {
     begin: u64,
@@ -68,21 +65,25 @@ impl CompactRange {
         CompactRange { begin, end: begin, hashes: Vec::new() }
     }
 
-    /// A range from stored parts, `end` exclusive. `None` where `end < begin`, or where the number of
-    /// hashes is not that of the bits set in the length. The values of the hashes are not checked;
-    /// nothing could check them but the leaves or a signed root.
+    /// A range from stored parts, `end` exclusive. `None` if `end < begin`, or if the number of hashes is not the number of
+    /// bits set in the length. The values of the hashes are not checked, which would take the leaves or a signed root.
     pub fn from_parts(begin: u64, end: u64, hashes: Vec<Hash>) -> Option<CompactRange> {
         let subtrees = end.checked_sub(begin)?.count_ones();
         (u32::try_from(hashes.len()) == Ok(subtrees)).then_some(CompactRange { begin, end, hashes })
     }
 
-    /// Appends one leaf. Error: [`AppendError::Full`].
+    /// Appends one leaf.
+    ///
+    /// # Errors
+    /// [`AppendError::Full`].
     pub fn append_leaf(&mut self, leaf: LeafHash) -> Result<(), AppendError> {
         self.append_subtree(0, leaf.0)
     }
 
-    /// Appends a perfect subtree of 2^`level` leaves by its root. Errors: the length is no multiple of
-    /// 2^`level` ([`AppendError::Misaligned`]), or there is no room ([`AppendError::Full`]).
+    /// Appends a perfect subtree of 2^`level` leaves by its root.
+    ///
+    /// # Errors
+    /// [`AppendError::Misaligned`]: the length is not a multiple of 2^`level`. [`AppendError::Full`]: there is no room.
     #[inline]
     pub fn append_subtree(&mut self, level: u32, root: Hash) -> Result<(), AppendError> {
         let Some(leaves) = 1u64.checked_shl(level) else {
@@ -93,7 +94,7 @@ impl CompactRange {
             return Err(AppendError::Misaligned { end: self.end, level });
         }
         self.end = self.end.checked_add(leaves).ok_or(AppendError::Full { end: self.end })?;
-        // Adding 2^level carries through as many bits as there are subtrees of equal size to join.
+        // Adding 2^level carries through one bit for each pair of equal subtrees to join.
         let mut node = root;
         for _ in 0..(before >> level).trailing_ones() {
             let Some(left) = self.hashes.pop() else { break };
@@ -103,10 +104,12 @@ impl CompactRange {
         Ok(())
     }
 
-    /// Appends a range that begins where this one ends. Errors: [`AppendError::NotAdjacent`], or one
-    /// of its subtrees does not fit behind this range ([`AppendError::Misaligned`]): a range computed
-    /// apart fits where its `begin`, counted from this one's, is a multiple of a power of two at least
-    /// as long as it is.
+    /// Appends a range that begins where this one ends.
+    ///
+    /// # Errors
+    /// [`AppendError::NotAdjacent`]: it begins elsewhere. [`AppendError::Misaligned`]: one of its subtrees does not fit
+    /// after this range. A separately computed range fits if its `begin`, counted from the `begin` of this range, is a
+    /// multiple of a power of two at least as large as its length.
     pub fn append_range(&mut self, next: &CompactRange) -> Result<(), AppendError> {
         if next.begin != self.end {
             return Err(AppendError::NotAdjacent { end: self.end, begin: next.begin });
@@ -132,23 +135,23 @@ impl CompactRange {
         self.end
     }
 
-    /// How many leaves.
+    /// The number of leaves.
     pub fn len(&self) -> u64 {
-        // `begin <= end` since construction; wrapping only spares the hot loop a check.
+        // `begin <= end` always holds; wrapping only saves a check in the hot loop.
         self.end.wrapping_sub(self.begin)
     }
 
-    /// Whether there is no leaf.
+    /// Whether the range has no leaves.
     pub fn is_empty(&self) -> bool {
         self.begin == self.end
     }
 
-    /// The roots of the perfect subtrees, left to right; with `begin` and `end`, all of the state.
+    /// The roots of the perfect subtrees, left to right. Together with `begin` and `end` this is the whole state.
     pub fn hashes(&self) -> &[Hash] {
         &self.hashes
     }
 
-    /// The Merkle Tree Hash of the leaves (RFC 6962 section 2.1); of no leaves, SHA-256 of nothing.
+    /// The Merkle Tree Hash of the leaves (RFC 6962 section 2.1); SHA-256 of nothing for an empty range.
     pub fn root(&self) -> Hash {
         let mut right_to_left = self.hashes.iter().rev();
         let Some(last) = right_to_left.next() else { return empty_root() };

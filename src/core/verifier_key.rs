@@ -1,8 +1,8 @@
 //! C2SP verifier keys (c2sp.org/signed-note "Verifier keys"), and what each signature type signs.
 //!
-//! A signature that verifies proves that the holder of this key signed this text, or the checkpoint
-//! that this text is, and for a cosignature at which time the witness says it did (c2sp.org/tlog-cosignature).
-//! It does not prove that the time is right, and an ML-DSA-44 cosignature says nothing of a checkpoint's extension lines.
+//! A signature that verifies proves that the holder of this key signed this text, or the checkpoint in this text. A
+//! cosignature also states the time at which the witness signed (c2sp.org/tlog-cosignature). It does not prove that this
+//! time is right, and an ML-DSA-44 cosignature does not cover a checkpoint's extension lines.
 
 use crate::core::checkpoint::CheckpointBody;
 use crate::core::crypto::{PublicKey, SignatureError};
@@ -11,10 +11,10 @@ use crate::core::hash::{sha256, sha256_pair};
 use crate::core::limits;
 use std::fmt;
 
-/// The four-byte hint that ties a signature line to a key. Not a proof of anything.
+/// The four-byte hint that matches a signature line to a key. It proves nothing.
 pub type KeyId = [u8; 4];
 
-/// What a key signs with, and over which bytes (C2SP signed-note "Signature types").
+/// The algorithm of a key and the bytes that it signs (C2SP signed-note "Signature types").
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyKind {
     /// 0x01: Ed25519 over the note text.
@@ -62,7 +62,7 @@ pub struct VerifierKey {
     key: PublicKey,
 }
 
-/// Why a text is no verifier key.
+/// Why a text is not a verifier key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifierKeyError(pub String);
 
@@ -71,6 +71,8 @@ impl fmt::Display for VerifierKeyError {
         f.write_str(&self.0)
     }
 }
+
+impl std::error::Error for VerifierKeyError {}
 
 fn vkey_error<T>(why: &str) -> Result<T, VerifierKeyError> {
     Err(VerifierKeyError(why.to_owned()))
@@ -84,8 +86,11 @@ pub(super) fn is_key_name(name: &str) -> bool {
 }
 
 impl VerifierKey {
-    /// Parses a vkey. The key id must be the one that C2SP derives from name, type and key: a
-    /// mistyped key is refused here and not found out as a "bad signature" later.
+    /// Parses a vkey. The key id must be the one that C2SP derives from name, type and key, so that a mistyped key is
+    /// refused here instead of causing a "bad signature" later.
+    ///
+    /// # Errors
+    /// [`VerifierKeyError`]: the text is malformed, the key id is another, or the public key is unsupported or invalid.
     pub fn parse(text: &str) -> Result<VerifierKey, VerifierKeyError> {
         let mut parts = text.splitn(3, '+');
         let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
@@ -123,7 +128,7 @@ impl VerifierKey {
         }
     }
 
-    /// The name, which for a log's key is the log's origin.
+    /// The name. For a log's key it is the log's origin.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -138,7 +143,7 @@ impl VerifierKey {
         self.kind
     }
 
-    /// The type byte as it stands in the vkey.
+    /// The type byte in the vkey.
     pub fn kind_byte(&self) -> u8 {
         self.kind.to_byte()
     }
@@ -153,12 +158,11 @@ impl VerifierKey {
         &self.key
     }
 
-    /// Verifies one signature of this key over a note's text; the time is Unix seconds for
-    /// cosignatures and Unix milliseconds for RFC 6962 tree heads.
+    /// Verifies one signature by this key over a note's text. Returns the signed time: Unix seconds for cosignatures,
+    /// Unix milliseconds for RFC 6962 tree heads, `None` for other types.
     ///
     /// # Errors
-    /// [`SignatureError`], where `Disagreement` means that two implementations differ and nobody
-    /// may be accused.
+    /// [`SignatureError`]. `Disagreement` means that two implementations differ; nobody may be accused then.
     pub fn verify(&self, text: &str, signature: &[u8]) -> Result<Option<u64>, SignatureError> {
         match self.kind {
             KeyKind::Ed25519 | KeyKind::Ecdsa => {
@@ -188,7 +192,7 @@ impl VerifierKey {
 
 #[cfg(test)]
 impl VerifierKey {
-    /// The same name and id with another key behind it.
+    /// The same name and id with another public key.
     pub(crate) fn with_key(self, key: PublicKey) -> VerifierKey {
         VerifierKey { key, ..self }
     }
@@ -203,7 +207,7 @@ impl fmt::Display for VerifierKey {
     }
 }
 
-/// The key id that C2SP signed-note gives each signature type.
+/// The key id that C2SP signed-note defines for each signature type.
 pub fn derive_key_id(name: &str, kind: KeyKind, raw: &[u8]) -> KeyId {
     let digest = match kind {
         KeyKind::Ecdsa => sha256(raw),
@@ -239,33 +243,36 @@ fn cosignature_time(signature: &[u8]) -> Result<(u64, &[u8]), SignatureError> {
 
 /// Whether the text fits a field `opaque <1..2^8-1>`.
 fn fits(text: &str) -> bool {
-    (1..=255).contains(&text.len())
+    opaque_length(text).is_some()
 }
 
-/// C2SP tlog-cosignature "ML-DSA-44 signed message": the struct `cosigned_message` of the whole tree
-/// that the checkpoint is of.
+fn opaque_length(text: &str) -> Option<u8> {
+    u8::try_from(text.len()).ok().filter(|length| *length > 0)
+}
+
+/// Appends a field `opaque <1..2^8-1>`.
+fn push_opaque(message: &mut Vec<u8>, text: &str, too_long: &'static str) -> Result<(), SignatureError> {
+    message.push(opaque_length(text).ok_or_else(|| malformed(too_long))?);
+    message.extend_from_slice(text.as_bytes());
+    Ok(())
+}
+
+/// C2SP tlog-cosignature "ML-DSA-44 signed message": the struct `cosigned_message` for the whole tree of the checkpoint.
 fn cosigned_message(cosigner: &str, time: u64, text: &str) -> Result<Vec<u8>, SignatureError> {
     let body = CheckpointBody::parse(text).map_err(|_| malformed("not over a checkpoint"))?;
-    if !fits(&body.origin) {
-        return Err(malformed("the origin is longer than an ML-DSA-44 cosignature can have"));
-    }
     let mut message = b"subtree/v1\n\0".to_vec();
-    let field = |message: &mut Vec<u8>, text: &str| {
-        // Both were found to fit.
-        message.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
-        message.extend_from_slice(text.as_bytes());
-    };
-    field(&mut message, cosigner);
+    // Parsing the key checked this length already.
+    push_opaque(&mut message, cosigner, "the cosigner's name is longer than a cosignature can have")?;
     message.extend_from_slice(&time.to_be_bytes());
-    field(&mut message, &body.origin);
+    push_opaque(&mut message, &body.origin, "the origin is longer than an ML-DSA-44 cosignature can have")?;
     message.extend_from_slice(&0_u64.to_be_bytes());
     message.extend_from_slice(&body.size.to_be_bytes());
     message.extend_from_slice(body.root.as_bytes());
     Ok(message)
 }
 
-/// C2SP static-ct-api: the line holds `digitally-signed` over RFC 6962 section 3.5's
-/// `TreeHeadSignature` of the same size and root.
+/// C2SP static-ct-api: the line holds `digitally-signed` over the `TreeHeadSignature` of RFC 6962 section 3.5 for the
+/// same size and root.
 fn tree_head_signature<'a>(
     text: &str,
     time: u64,

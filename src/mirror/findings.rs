@@ -6,7 +6,7 @@ use super::seal::Table;
 use super::values::int;
 use crate::audit::finding::Finding;
 use crate::audit::subject::Subject;
-use crate::core::finding::{Code, Severity};
+use crate::core::finding::{Code, Scope, Severity};
 use crate::core::hash::{Hash, sha256};
 use rusqlite::{Connection, Row};
 use std::ops::Deref;
@@ -29,9 +29,17 @@ const SELECT: &str =
     "SELECT code, severity, idx, entry_id, subject, message, evidence, first_seen, last_seen, ended, digest
      FROM findings";
 
-/// See [`Findings::set_pending`].
-const SET_PENDING: &str = "UPDATE findings SET pending = 1 WHERE idx < ?1 AND pending = 0
-    AND code NOT IN ('reveal-mismatch', 'payload-mismatch', 'email-mismatch', 'watch-list')";
+/// The codes of these scopes as a list in SQL. They are of our own table, and have nothing in them to be escaped.
+fn codes_of(scopes: &[Scope]) -> String {
+    let codes = Code::ALL.iter().filter(|code| scopes.contains(&code.scope()));
+    codes.map(|code| format!("'{code}'")).collect::<Vec<String>>().join(", ")
+}
+
+/// The condition of [`Findings::set_pending`].
+fn becomes_pending() -> String {
+    let stay = codes_of(&[Scope::Reveal, Scope::Watch]);
+    format!("WHERE idx < ?1 AND pending = 0 AND code NOT IN ({stay})")
+}
 
 /// Findings, kept for as long as they stand and listed after they ended.
 pub struct Findings<D> {
@@ -114,11 +122,11 @@ impl<D: Deref<Target = Db>> Findings<D> {
     /// The mirror is damaged, or cannot be read.
     pub fn count(&self) -> Result<u64> {
         self.db.trust(Table::Findings, 0..=0)?;
-        let result = self.db.connection().query_row(
-            "SELECT count(*) FROM findings WHERE ended IS NULL AND severity <> 'info' AND code <> 'watch-list'",
-            [],
-            |row| row.get(0),
+        let sql = format!(
+            "SELECT count(*) FROM findings WHERE ended IS NULL AND severity <> 'info' AND code NOT IN ({})",
+            codes_of(&[Scope::Watch])
         );
+        let result = self.db.connection().query_row(&sql, [], |row| row.get(0));
         self.db.sql(result)
     }
 
@@ -145,8 +153,8 @@ impl<D: Deref<Target = Db>> Findings<D> {
         let result = self
             .db
             .connection()
-            .prepare_cached("SELECT count(*) FROM findings WHERE code = 'watch-list'")
-            .and_then(|mut select| select.query_row([], |row| row.get(0)));
+            .prepare_cached("SELECT count(*) FROM findings WHERE code = ?1")
+            .and_then(|mut select| select.query_row([Code::WatchList.as_str()], |row| row.get(0)));
         self.db.sql(result)
     }
 
@@ -238,8 +246,9 @@ impl Findings<&mut Db> {
     /// Findings about the first `entries` entries are pending until they are made again. Those about reveals, which are
     /// no part of a leaf, and hits of watch rules, which look at each entry once, stay.
     pub(super) fn set_pending(&mut self, entries: u64) -> Result<()> {
-        let before = SET_PENDING.replace("UPDATE findings SET pending = 1", "SELECT * FROM findings");
-        let after = format!("{SET_PENDING} RETURNING *");
+        let pending = becomes_pending();
+        let before = format!("SELECT * FROM findings {pending}");
+        let after = format!("UPDATE findings SET pending = 1 {pending} RETURNING *");
         let entries = int(entries);
         self.db.change(Table::Findings, 0..=0, (&before, &[&entries]), (&after, &[&entries])).map(drop)
     }
@@ -247,7 +256,7 @@ impl Findings<&mut Db> {
 
 /// Has the findings about the first `entries` entries pending, in a mirror without seals or that is made again.
 pub(super) fn set_all_pending(db: &Connection, entries: u64) -> rusqlite::Result<()> {
-    db.execute(SET_PENDING, [int(entries)]).map(drop)
+    db.execute(&format!("UPDATE findings SET pending = 1 {}", becomes_pending()), [int(entries)]).map(drop)
 }
 
 /// Forgets the findings that are not the ones that were made, in a mirror that is made again; gives how many.

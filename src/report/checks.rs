@@ -138,7 +138,7 @@ fn line(check: Check, input: &Input) -> CheckLine {
     let entries = &input.entries;
     let vacuous =
         count.not_checked == 0 && input.log.tree_size == Some(entries.total) && entries.approved == 0;
-    let api = input.log.source.starts_with("api+");
+    let api = input.log.has_api;
     let only_api = ONLY_API.contains(&check);
     // The list is either read to its end and complete, or nothing is known of what it lacks; heads of which one is not
     // proved are not all of one history; and it is no pass that one of two peers was compared with.

@@ -55,6 +55,8 @@ pub struct LogPart {
     pub origin: String,
     /// Where it was read from.
     pub source: String,
+    /// Whether that is a JSON API, which answers more than a tiled log.
+    pub has_api: bool,
     /// Size of the head that was audited; `None` where no head verified.
     pub tree_size: Option<u64>,
     /// Root of that head, hex.

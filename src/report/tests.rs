@@ -50,6 +50,7 @@ fn everything() -> Input {
         log: LogPart {
             origin: "log.example/\u{7}2026".to_owned(),
             source: "https://host.example/log".to_owned(),
+            has_api: false,
             tree_size: Some(300),
             root_hash: Some("00".repeat(32)),
             head_time: Some(1_782_000_045_000),

@@ -8,7 +8,7 @@ use super::served_tree::{ServedTree, TreeError};
 use super::statements::Statements;
 use super::{confirm, contradiction, findings, kept};
 use crate::audit::subject::{SignedTree, Subject};
-use crate::core::evidence::Kind;
+use crate::core::evidence::EvidenceKind;
 use crate::core::finding::Code;
 use crate::core::head::Head;
 use crate::mirror::{HeadStatus, Mirror};
@@ -67,7 +67,7 @@ pub(super) fn check(
             Ok(nodes) => nodes,
             Err(error) => return Ok(Continuation::TreeLost(error)),
         };
-        contradiction::report(cx, mirror, said, Kind::InconsistentHeads, other, head, Some(&nodes))?;
+        contradiction::report(cx, mirror, said, EvidenceKind::InconsistentHeads, other, head, Some(&nodes))?;
         contradicted = true;
     }
     let verified = mirror.state().verified;

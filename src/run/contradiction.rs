@@ -10,8 +10,7 @@ use super::findings;
 use super::statements::Statements;
 use crate::audit::finding::Finding;
 use crate::audit::subject::Subject;
-use crate::core::evidence::{self, EvidenceError, Kind};
-use crate::core::finding::Code;
+use crate::core::evidence::{self, EvidenceError, EvidenceKind};
 use crate::core::hash::{Hash, sha256};
 use crate::core::head::Head;
 use crate::core::limits;
@@ -34,7 +33,7 @@ pub(super) fn report(
     cx: &Context<'_>,
     mirror: &mut Mirror,
     said: &mut Statements,
-    kind: Kind,
+    kind: EvidenceKind,
     a: &Head,
     b: &Head,
     nodes: Option<&[Hash]>,
@@ -45,8 +44,7 @@ pub(super) fn report(
     let observer = format!("countersign {}", env!("CARGO_PKG_VERSION"));
     let source = cx.source().map_or_else(|| "heads import".to_owned(), |source| source.location());
     let context = [("observer", observer), ("observedAt", cx.now_text().to_owned()), ("source", source)];
-    let bytes = evidence::make(kind, [a, b], nodes, &context);
-    let proved = match evidence::verify(&bytes, cx.key()) {
+    let (bytes, proved) = match evidence::prove(kind, [a, b], nodes, &context, cx.key()) {
         Ok(proved) => proved,
         Err(EvidenceError::Disagreement(what)) => return Err(Fault::Disagreement(what)),
         Err(error) => {
@@ -58,7 +56,7 @@ pub(super) fn report(
     let path = save(cx, mirror, kind, proved.heads(), &bytes)?;
     let (smaller, larger) = proved.heads();
     let subject = Subject::contradiction(smaller, larger);
-    let mut finding = Finding::of_log(code_of(kind), subject, proved.to_string());
+    let mut finding = Finding::of_log(kind.code(), subject, proved.to_string());
     finding.evidence = Some(path.display().to_string());
     findings::record(cx, mirror, &finding)
 }
@@ -67,11 +65,11 @@ pub(super) fn report(
 fn is_proved_enough(
     mirror: &Mirror,
     said: &mut Statements,
-    kind: Kind,
+    kind: EvidenceKind,
     a: &Head,
     b: &Head,
 ) -> Result<bool, Fault> {
-    let code = code_of(kind);
+    let code = kind.code();
     let known = Finding::of_log(code, Subject::contradiction(a, b), "");
     if mirror.findings().standing_of(code)? < MAX_PROOFS || mirror.findings().stands(&known)? {
         return Ok(false);
@@ -87,7 +85,7 @@ fn is_proved_enough(
 fn save(
     cx: &Context<'_>,
     mirror: &Mirror,
-    kind: Kind,
+    kind: EvidenceKind,
     heads: (&Head, &Head),
     bytes: &[u8],
 ) -> Result<PathBuf, Fault> {
@@ -123,14 +121,5 @@ pub(super) fn evidence_nodes<E>(
         Err(ProveError::Source(error)) => Err(error),
         // The sizes are in order wherever this is called; without nodes the file proves nothing.
         Err(ProveError::Impossible(_)) => Ok(Vec::new()),
-    }
-}
-
-/// The finding code of a contradiction.
-fn code_of(kind: Kind) -> Code {
-    match kind {
-        Kind::SameSizeFork => Code::SameSizeFork,
-        Kind::InconsistentHeads => Code::InconsistentHeads,
-        Kind::SthTimeContradiction => Code::SthTimeContradiction,
     }
 }

@@ -17,7 +17,7 @@ use crate::audit::subject::Subject;
 use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadError};
-use crate::core::limits::{HEADS_PAGE, SIGNERS_CLOCKS_MS};
+use crate::core::limits::{HEADS_PAGE, MAX_SIGNER_SKEW_MS};
 use crate::core::text;
 use crate::mirror::{Mirror, Provenance, StoredHead};
 use crate::source::{FetchError, LogApi};
@@ -98,7 +98,7 @@ fn walk(
 /// Where to begin: where the last run stopped, but for what another signer may have dated earlier since; or before
 /// the oldest of many that were never seen.
 fn listing_start(mirror: &Mirror) -> Result<u64, Fault> {
-    let until = mirror.state().listed_until.saturating_sub(SIGNERS_CLOCKS_MS);
+    let until = mirror.state().listed_until.saturating_sub(MAX_SIGNER_SKEW_MS);
     let (unlisted, oldest) = mirror.heads().unlisted_until(until)?;
     let many = unlisted > LOOKUPS as u64;
     Ok(if many { until.min(oldest.saturating_sub(1)) } else { until })
@@ -272,7 +272,7 @@ fn report_missing(
 ) -> Result<(), Fault> {
     let head = &stored.head;
     let time = head.timestamp().unwrap_or(0);
-    let passed = mirror.state().listed_until.saturating_sub(SIGNERS_CLOCKS_MS) >= time;
+    let passed = mirror.state().listed_until.saturating_sub(MAX_SIGNER_SKEW_MS) >= time;
     if passed || !kept::is_recent(cx, stored) {
         said.record(Check::HeadList, false);
         let message = format!(

@@ -147,7 +147,7 @@ fn compare_times<'h>(
             contradiction::report(cx, mirror, said, kind, head, &other.head, None)?;
         }
         let by = disorder(head, &other.head);
-        if by <= limits::SIGNERS_CLOCKS_MS && by > widest.as_ref().map_or(0, |(by, ..)| *by) {
+        if by <= limits::MAX_SIGNER_SKEW_MS && by > widest.as_ref().map_or(0, |(by, ..)| *by) {
             widest = Some((by, head.clone(), other.head));
         }
     }

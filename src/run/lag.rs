@@ -140,7 +140,7 @@ fn ruled_out(
     let is_behind = |stored: &StoredHead| newest.size() < stored.head.size();
     let times = served.iter().filter(|head| head.size() == newest.size()).filter_map(Head::timestamp);
     if let Some(dated) = times.max() {
-        let before = dated.saturating_sub(limits::SIGNERS_CLOCKS_MS.saturating_add(1));
+        let before = dated.saturating_sub(limits::MAX_SIGNER_SKEW_MS.saturating_add(1));
         let later = mirror.heads().largest_dated_by(before, &OWN, key)?.filter(is_behind);
         if later.is_some() {
             return Ok(later);

@@ -11,7 +11,7 @@ use super::verifier::{Outcome, WIDTH, fetch_leaves, fold, width_of};
 use super::{confirm, contradiction, findings, kept};
 use crate::audit::subject::{SignedTree, Subject};
 use crate::core::check::Check;
-use crate::core::evidence::Kind;
+use crate::core::evidence::EvidenceKind;
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, LeafHash};
 use crate::core::head::Head;
@@ -64,7 +64,7 @@ impl<'a> Mismatch<'a> {
             let ranges = consistency_ranges(kept.size(), head.size()).unwrap_or_default();
             match refold(cx, source, head.size(), ranges) {
                 Refold::Folded(nodes, root) if root == head.root() => {
-                    let kind = Kind::InconsistentHeads;
+                    let kind = EvidenceKind::InconsistentHeads;
                     contradiction::report(cx, mirror, said, kind, &kept, head, Some(&nodes))?;
                     kept::mark(mirror, head, HeadStatus::Contradicted)?;
                     return Ok(Reach::Reachable);

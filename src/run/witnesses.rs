@@ -12,13 +12,13 @@ use crate::audit::subject::Subject;
 use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadFormat};
-use crate::core::tlog_policy::{CosignError, Cosigned, Fresh, TlogPolicy};
+use crate::core::tlog_policy::{CosignError, FreshnessWindow, QuorumResult, TlogPolicy};
 use crate::core::{limits, text};
 use crate::mirror::Mirror;
 
 /// Whether a line of this checkpoint says that it is by a witness, and is not.
 pub(super) fn is_forged(cx: &Context<'_>, checkpoint: &[u8]) -> bool {
-    let judged = cx.policy().quorum().map(|policy| policy.judge(checkpoint, None));
+    let judged = cx.policy().quorum().map(|policy| policy.check_cosignatures(checkpoint, None));
     matches!(judged, Some(Err(CosignError::BadCosignature { .. })))
 }
 
@@ -59,7 +59,7 @@ pub(super) fn check(
         );
         return Ok(None);
     };
-    let cosigned = match policy.judge(checkpoint.raw().as_bytes(), fresh(cx)) {
+    let cosigned = match policy.check_cosignatures(checkpoint.raw().as_bytes(), fresh(cx)) {
         Ok(cosigned) => cosigned,
         Err(CosignError::Disagreement(what)) => return Err(Fault::Disagreement(what)),
         // The same bytes were a checkpoint a moment ago.
@@ -151,9 +151,9 @@ fn checkpoint_lags(
 }
 
 /// The times that are fresh under `--max-head-age`, by a clock that may be a little wrong.
-fn fresh(cx: &Context<'_>) -> Option<Fresh> {
+fn fresh(cx: &Context<'_>) -> Option<FreshnessWindow> {
     let limit = cx.policy().max_head_age?;
-    Some(Fresh {
+    Some(FreshnessWindow {
         not_before: cx.now().saturating_sub(limit).div_ceil(1000),
         not_after: cx.latest_time() / 1000,
     })
@@ -208,7 +208,7 @@ pub(super) fn check_age(
 }
 
 /// Who cosigned, when, and what was asked for.
-fn describe(policy: &TlogPolicy, checkpoint: &Head, cosigned: &Cosigned) -> String {
+fn describe(policy: &TlogPolicy, checkpoint: &Head, cosigned: &QuorumResult) -> String {
     let by = cosigned.by.iter().map(|by| match by.time {
         Some(time) => format!("{} at {}", by.witness, text::time(time.saturating_mul(1000))),
         None => format!("{} at no stated time", by.witness),

@@ -13,7 +13,7 @@ pub(super) const MAX_HEADERS: usize = 32;
 pub(super) const MAX_VALUE: usize = 8 * 1024;
 
 /// Headers about the transfer, the accepted answers and the client: only the client sets them.
-const NOT_YOURS: [&str; 14] = [
+const RESERVED_HEADERS: [&str; 14] = [
     "host",
     "content-length",
     "transfer-encoding",
@@ -75,7 +75,7 @@ impl SecretHeaders {
         };
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| HeaderError::Name)?;
         let value = value.trim_matches([' ', '\t']);
-        if NOT_YOURS.contains(&name.as_str()) {
+        if RESERVED_HEADERS.contains(&name.as_str()) {
             return Err(HeaderError::Reserved(name.to_string()));
         }
         if value.is_empty() {

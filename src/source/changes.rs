@@ -35,11 +35,11 @@ const CHANGING: &str = "something is missing or wrong there, and the directory w
 pub(super) struct ChangeDetector {
     root: PathBuf,
     stop: Stop,
-    seen: Mutex<Seen>,
+    state: Mutex<RunState>,
 }
 
 /// The state of one run.
-struct Seen {
+struct RunState {
     /// Whether a changing directory is not held against the log.
     tolerate_changes: bool,
     first: Option<Summary>,
@@ -50,20 +50,20 @@ struct Seen {
     tolerated: bool,
 }
 
-impl Seen {
-    fn new(tolerate_changes: bool) -> Seen {
-        Seen { tolerate_changes, first: None, left: MAX_TOTAL, changed: false, tolerated: false }
+impl RunState {
+    fn new(tolerate_changes: bool) -> RunState {
+        RunState { tolerate_changes, first: None, left: MAX_TOTAL, changed: false, tolerated: false }
     }
 }
 
 impl ChangeDetector {
     pub(super) fn new(root: PathBuf, stop: Stop) -> ChangeDetector {
-        ChangeDetector { root, stop, seen: Mutex::new(Seen::new(true)) }
+        ChangeDetector { root, stop, state: Mutex::new(RunState::new(true)) }
     }
 
     /// Starts a run.
     pub(super) fn start_run(&self, tolerate_changes: bool) {
-        *self.seen() = Seen::new(tolerate_changes);
+        *self.state() = RunState::new(tolerate_changes);
     }
 
     /// Records that something is missing or wrong. The first call takes the first summary.
@@ -71,9 +71,9 @@ impl ChangeDetector {
     /// # Errors
     /// The run was told to stop.
     pub(super) fn suspect(&self) -> Result<(), FetchError> {
-        let mut seen = self.seen();
-        if seen.tolerate_changes && seen.first.is_none() {
-            seen.first = Some(self.summary(&mut seen)?);
+        let mut state = self.state();
+        if state.tolerate_changes && state.first.is_none() {
+            state.first = Some(self.summary(&mut state)?);
         }
         Ok(())
     }
@@ -83,16 +83,16 @@ impl ChangeDetector {
     /// # Errors
     /// The directory changed since the first [`suspect`](Self::suspect), or the run was told to stop.
     pub(super) fn confirm(&self) -> Result<(), FetchError> {
-        let mut seen = self.seen();
-        if !seen.tolerate_changes {
+        let mut state = self.state();
+        if !state.tolerate_changes {
             return Ok(());
         }
-        if !seen.changed && seen.left > 0 {
-            let now = self.summary(&mut seen)?;
-            seen.changed = seen.first.as_ref().is_some_and(|first| *first != now);
+        if !state.changed && state.left > 0 {
+            let now = self.summary(&mut state)?;
+            state.changed = state.first.as_ref().is_some_and(|first| *first != now);
         }
-        seen.tolerated |= seen.changed;
-        match seen.changed {
+        state.tolerated |= state.changed;
+        match state.changed {
             true => Err(FetchError::unavailable(&self.root.display().to_string(), CHANGING)),
             false => Ok(()),
         }
@@ -100,18 +100,18 @@ impl ChangeDetector {
 
     /// Whether an accusation was withheld in this run.
     pub(super) fn tolerated_change(&self) -> bool {
-        self.seen().tolerated
+        self.state().tolerated
     }
 
-    fn summary(&self, seen: &mut Seen) -> Result<Summary, FetchError> {
+    fn summary(&self, state: &mut RunState) -> Result<Summary, FetchError> {
         let summary = Summary::of(&self.root, MAX_ENTRIES, &self.stop)
             .ok_or_else(|| FetchError::unavailable(&self.root.display().to_string(), Stop::MESSAGE))?;
-        seen.left = seen.left.saturating_sub(summary.entries.max(1));
+        state.left = state.left.saturating_sub(summary.entries.max(1));
         Ok(summary)
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, RunState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -277,7 +277,7 @@ mod tests {
         changes.suspect().unwrap();
         write(home.path(), "checkpoint", b"something else");
         assert_eq!((changes.confirm(), changes.tolerated_change()), (Ok(()), false));
-        assert!(changes.seen().first.is_none());
+        assert!(changes.state().first.is_none());
     }
 
     #[test]
@@ -291,10 +291,10 @@ mod tests {
         assert_eq!(of(20).entries, 20);
         let changes = changes(home.path());
         changes.suspect().unwrap();
-        changes.seen().left = 1;
+        changes.state().left = 1;
         assert_eq!(changes.confirm(), Ok(()));
         write(home.path(), "checkpoint", b"something else");
-        assert_eq!((changes.confirm(), changes.seen().left), (Ok(()), 0), "nobody looks any more");
+        assert_eq!((changes.confirm(), changes.state().left), (Ok(()), 0), "nobody looks any more");
     }
 
     /// In a log that is too large for one summary, the folders changed last are read first.

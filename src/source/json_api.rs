@@ -9,7 +9,7 @@
 
 use super::tiled::{Fetcher, FileRequest};
 use super::{FetchError, Lag, Leaves, LogApi, LogSource, ServedHead};
-use crate::core::api::{self, AnswerError, Bundle, HeadAnswer, HeadsPage, path};
+use crate::core::api::{self, AnswerError, HeadAnswer, HeadsPage, VerificationBundle, path};
 use crate::core::limits::{
     MAX_BUNDLE_ANSWER, MAX_HEAD_ANSWER, MAX_HEADS_ANSWER, MAX_LEAF, MAX_PROOF_ANSWER, TILE_WIDTH,
 };
@@ -67,13 +67,13 @@ impl<F: Fetcher> JsonApi<F> {
     /// If the server rejects a request as invalid but answers a similar one, it does not have the answer; the
     /// request is then repeated once. If it rejects similar requests too, it may not understand us, and nothing
     /// is known.
-    fn told_apart<T>(
+    fn distinguish_absence<T>(
         &self,
         ask: impl Fn() -> Result<T, FetchError>,
-        answers_the_like: impl FnOnce() -> bool,
+        answers_similar: impl FnOnce() -> bool,
     ) -> Result<T, FetchError> {
         match ask() {
-            Err(FetchError::Rejected { .. }) if answers_the_like() => ask().map_err(|error| match error {
+            Err(FetchError::Rejected { .. }) if answers_similar() => ask().map_err(|error| match error {
                 FetchError::Rejected { what, cause } => {
                     FetchError::Lacking { what, cause: format!("{cause}, though the like of it is answered") }
                 }
@@ -85,11 +85,12 @@ impl<F: Fetcher> JsonApi<F> {
 
     /// One entry. Similar requests are those for the first entry and for the neighbours, each alone as well.
     fn entry(&self, index: u64) -> Result<Leaves, FetchError> {
-        let answers_the_like = || {
+        let answers_similar = || {
+            // A saturated neighbour is `index` itself, and is left out.
             let others = [0, index.saturating_sub(1), index.saturating_add(1)];
             others.into_iter().any(|other| other != index && self.page_of(other, 1).is_ok())
         };
-        self.told_apart(|| self.page_of(index, 1), answers_the_like)
+        self.distinguish_absence(|| self.page_of(index, 1), answers_similar)
     }
 
     /// Halves the number requested next, and never requests as many again.
@@ -226,7 +227,7 @@ impl<F: Fetcher> LogApi for JsonApi<F> {
             let path = path::consistency(first, second);
             self.ask(&path, MAX_PROOF_ANSWER, |bytes| api::read_consistency(bytes, first, second))
         };
-        self.told_apart(|| ask(first, second), || (first, second) != (1, 2) && ask(1, 2).is_ok())
+        self.distinguish_absence(|| ask(first, second), || (first, second) != (1, 2) && ask(1, 2).is_ok())
     }
 
     fn inclusion(&self, index: u64, tree_size: u64) -> Result<InclusionProof, FetchError> {
@@ -234,12 +235,15 @@ impl<F: Fetcher> LogApi for JsonApi<F> {
             let path = path::inclusion(index, tree_size);
             self.ask(&path, MAX_PROOF_ANSWER, |bytes| api::read_inclusion(bytes, index, tree_size))
         };
-        self.told_apart(|| ask(index, tree_size), || (index, tree_size) != (0, 1) && ask(0, 1).is_ok())
+        self.distinguish_absence(
+            || ask(index, tree_size),
+            || (index, tree_size) != (0, 1) && ask(0, 1).is_ok(),
+        )
     }
 
-    fn verification(&self, id: &str) -> Result<Option<Bundle>, FetchError> {
+    fn verification(&self, id: &str) -> Result<Option<VerificationBundle>, FetchError> {
         match path::verification(id) {
-            Some(path) => self.ask(&path, MAX_BUNDLE_ANSWER, Bundle::read).map(Some),
+            Some(path) => self.ask(&path, MAX_BUNDLE_ANSWER, VerificationBundle::read).map(Some),
             None => Ok(None),
         }
     }
@@ -291,7 +295,7 @@ mod tests {
     }
 
     fn honest(start: u64, _: u64, leaves: Vec<Vec<u8>>) -> Vec<u8> {
-        api::write_entries(start, leaves.iter().map(Vec::as_slice))
+        api::write_entries(start, leaves.iter().map(Vec::as_slice)).unwrap()
     }
 
     fn api_of(cap: u64, length: usize, answer: fn(u64, u64, Vec<Vec<u8>>) -> Vec<u8>) -> JsonApi<Server> {

@@ -59,7 +59,7 @@ pub use requests::{RequestCounters, RequestOutcome};
 pub use secrets::Secrets;
 pub use stop::Stop;
 
-use crate::core::api::{Bundle, HeadsPage};
+use crate::core::api::{HeadsPage, VerificationBundle};
 use crate::core::proof::{ConsistencyProof, InclusionProof};
 use json_api::JsonApi;
 use std::path::Path;
@@ -196,7 +196,7 @@ pub trait LogApi: Send + Sync {
     ///
     /// # Errors
     /// [`FetchError`]: no bundle was served.
-    fn verification(&self, id: &str) -> Result<Option<Bundle>, FetchError>;
+    fn verification(&self, id: &str) -> Result<Option<VerificationBundle>, FetchError>;
 
     /// A page of the STHs that the log ever signed: at most `limit`, after the cursor `after`.
     ///

@@ -4,7 +4,7 @@
 //! letters. Two that also differ in case have the same folded letters. Servers, libraries and URL parsers
 //! change all of these, and a reader of a message restores them without noticing.
 
-use crate::core::text::is_unseen;
+use crate::core::text::is_invisible;
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
 /// The letters of one character. Most have one letter, some have several, and invisible characters have none.
@@ -45,7 +45,7 @@ fn exact(character: char, into: &mut Vec<char>) {
         return;
     }
     decompose_compatible(character, |part| match part {
-        _ if is_unseen(part) || is_combining_mark(part) => {}
+        _ if is_invisible(part) || is_combining_mark(part) => {}
         // An ideographic full stop, which is a dot in a host name (UTS #46). Its other forms decompose to it.
         '\u{3002}' => into.push('.'),
         _ => into.push(part),

@@ -88,7 +88,9 @@ impl<'a> Search<'a> {
         while !self.forms.is_empty() {
             if self.pending.waiting == 0 {
                 let rest = self.text.get(at..).filter(|_| best.is_none()).unwrap_or_default();
-                let Some(passed) = rest.iter().position(|byte| self.first_letters.may(*byte)) else { break };
+                let Some(passed) = rest.iter().position(|byte| self.first_letters.may_begin(*byte)) else {
+                    break;
+                };
                 at = at.saturating_add(passed);
             }
             if at >= self.text.len() {
@@ -99,7 +101,7 @@ impl<'a> Search<'a> {
                 now.retain(|partial| partial.start <= best.start);
             }
             let begins =
-                best.is_none() && self.text.get(at).is_some_and(|byte| self.first_letters.may(*byte));
+                best.is_none() && self.text.get(at).is_some_and(|byte| self.first_letters.may_begin(*byte));
             self.spend(1)?;
             if begins || !now.is_empty() {
                 decode_at(self.text, at, &mut readings);
@@ -240,7 +242,7 @@ impl FirstLetters {
         lists.get(place).map_or(&[], Vec::as_slice)
     }
 
-    fn may(&self, byte: u8) -> bool {
+    fn may_begin(&self, byte: u8) -> bool {
         self.bytes.get(usize::from(byte)).copied().unwrap_or(true)
     }
 }

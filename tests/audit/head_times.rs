@@ -5,7 +5,7 @@ use support::receiver;
 use countersign::audit::finding::Finding;
 use countersign::audit::heads::disorder;
 use countersign::audit::subject::Subject;
-use countersign::core::evidence::{self, Kind};
+use countersign::core::evidence::{self, EvidenceKind};
 use countersign::core::finding::{Code, Severity};
 use countersign::core::hash::Hash;
 use countersign::core::head::{Head, LogKey};
@@ -89,7 +89,8 @@ fn a_file_of_a_minute_proves_nothing() {
     for (by, exit) in [(1, 1), (BOUND, 1), (BOUND + 1, 0)] {
         let heads = [&head(200, HEAD_TIME + by), &head(300, HEAD_TIME)];
         let path = stranger.directory().join("file.json");
-        fs::write(&path, evidence::make(Kind::SthTimeContradiction, heads, None, &[])).unwrap();
+        fs::write(&path, evidence::make(EvidenceKind::SthTimeContradiction, heads, None, &[]).unwrap())
+            .unwrap();
         let outcome = stranger.command(&["evidence", "verify", path.to_str().unwrap()]);
         assert_eq!(outcome.exit, exit, "{by}: {outcome:?}");
         assert_eq!(outcome.stdout.contains("the clocks of a log's signers may differ"), exit == 1);
@@ -263,7 +264,11 @@ fn old_contradiction(mirror: &mut Mirror, directory: &Path, [smaller, larger]: [
         "as it was said then",
     );
     let path = directory.join(format!("misbehaviour-sth-time-contradiction-{}.json", smaller.size()));
-    fs::write(&path, evidence::make(Kind::SthTimeContradiction, [smaller, larger], None, &[])).unwrap();
+    fs::write(
+        &path,
+        evidence::make(EvidenceKind::SthTimeContradiction, [smaller, larger], None, &[]).unwrap(),
+    )
+    .unwrap();
     finding.evidence = Some(path.display().to_string());
     let put = mirror.transact(|mirror, state| {
         for head in [smaller, larger] {

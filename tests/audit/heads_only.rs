@@ -1,7 +1,7 @@
 //! `--heads-only`: heads alone, by tiles and by proofs. Every pair of small sizes, every tampered tile; and a mirror
 //! that changes from heads to entries and back.
 
-use countersign::core::evidence::{self, Kind};
+use countersign::core::evidence::{self, EvidenceKind};
 use countersign::core::head::LogKey;
 use countersign::core::tile::{TilePath, tiles_for_size};
 use countersign::source::tiled::{FetchedFile, Fetcher, FileRequest, Tiled};
@@ -25,7 +25,7 @@ fn api(leaves: &[Vec<u8>]) -> ApiLog {
 }
 
 /// Kinds of all misbehaviour files of a lab, each verified with the log's key alone.
-fn proved(lab: &Lab) -> Vec<Kind> {
+fn proved(lab: &Lab) -> Vec<EvidenceKind> {
     let key = LogKey::parse(&key().vkey()).unwrap();
     let files = std::fs::read_dir(lab.db(0).parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
     let files = files.filter(|path| path.to_string_lossy().contains("misbehaviour-"));
@@ -77,7 +77,7 @@ fn every_pair_of_small_sizes_is_linked_or_proved_to_be_rewritten() {
     // One contradiction is one file, whichever way it was seen.
     let kinds = proved(&lab);
     assert_eq!(kinds.len(), rewritten / 2);
-    assert!(kinds.iter().all(|kind| *kind == Kind::InconsistentHeads));
+    assert!(kinds.iter().all(|kind| *kind == EvidenceKind::InconsistentHeads));
 }
 
 #[test]

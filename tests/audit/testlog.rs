@@ -148,7 +148,7 @@ fn a_log_is_as_varied_as_asked() {
             assert_eq!(reading.findings, []);
             let entry = reading.entry.unwrap();
             *decisions.entry(entry.decision.as_str().to_owned()).or_default() += 1;
-            let Some(signed) = entry.signed else { continue };
+            let Some(signed) = entry.assertion else { continue };
             approvers.insert(entry.approver);
             *algorithms.entry(signed.public_key[1..5].to_vec()).or_default() += 1;
             flags.insert((signed.authenticator_data[32], signed.authenticator_data[33..] == [0; 4]));

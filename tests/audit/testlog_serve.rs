@@ -1,7 +1,7 @@
 //! `countersign-testlog serve`: an honest log answers what a naive transcription of RFC 6962 says, both
 //! ways; and a lying one answers something else, from the phase on in which it begins to lie.
 
-use countersign::core::api::{self, Bundle, HeadAnswer, HeadsPage, path};
+use countersign::core::api::{self, HeadAnswer, HeadsPage, VerificationBundle, path};
 use countersign::core::hash::{Hash, LeafHash, empty_root, leaf_hash, node_hash};
 use countersign::core::head::{Head, LogKey};
 use countersign::core::proof::{verify_consistency, verify_inclusion};
@@ -131,7 +131,7 @@ fn a_bundle_has_all_that_a_verifier_needs() {
     for (index, leaf) in leaves(&client, &log, 300).iter().enumerate().step_by(13) {
         let entry: Value = serde_json::from_slice(leaf).unwrap();
         let asked = path::verification(entry["id"].as_str().unwrap()).unwrap();
-        let bundle = Bundle::read(&get(&client, &log, &asked)).unwrap();
+        let bundle = VerificationBundle::read(&get(&client, &log, &asked)).unwrap();
         assert_eq!((bundle.index, &bundle.entry), (index as u64, leaf));
         let head = Head::verify_sth(&bundle.sth, &key(&log)).unwrap();
         assert_eq!((bundle.inclusion_index, bundle.tree_size), (bundle.index, head.size()));

@@ -2,7 +2,7 @@
 
 use countersign::core::head::Head;
 use countersign::core::note::{Note, VerifierKey};
-use countersign::core::tlog_policy::{CosignError, Cosigned, Fresh, TlogPolicy};
+use countersign::core::tlog_policy::{CosignError, FreshnessWindow, QuorumResult, TlogPolicy};
 use support::log::{ORIGIN, TestKey, root_of};
 use support::witness::{TestWitness, policy, text_of};
 
@@ -20,7 +20,7 @@ fn two_kinds() -> [TestWitness; 2] {
     [TestWitness::ed25519("w.example/ed", 1), TestWitness::ml_dsa_44("w.example/pq", 2)]
 }
 
-fn names(cosigned: &Cosigned) -> Vec<&str> {
+fn names(cosigned: &QuorumResult) -> Vec<&str> {
     cosigned.by.iter().map(|cosignature| cosignature.witness.as_str()).collect()
 }
 
@@ -31,8 +31,8 @@ fn what_another_implementation_signed_verifies() {
     let policy = TlogPolicy::parse(include_bytes!("../../fixtures/witnesses/policy")).unwrap();
     assert!(Head::verify_checkpoint(checkpoint, &policy.logs()[0]).is_ok());
     assert_eq!((policy.quorum_text().as_str(), policy.witness_count()), ("2 of 3 in all-of-them", 3));
-    let window = Fresh { not_before: 1_782_000_046, not_after: 1_782_000_046 };
-    let cosigned = policy.judge(checkpoint, Some(window)).unwrap();
+    let window = FreshnessWindow { not_before: 1_782_000_046, not_after: 1_782_000_046 };
+    let cosigned = policy.check_cosignatures(checkpoint, Some(window)).unwrap();
     let by: Vec<_> = cosigned.by.iter().map(|by| (by.witness.as_str(), by.time, by.fresh)).collect();
     assert_eq!(
         by,
@@ -49,11 +49,11 @@ fn what_another_implementation_signed_verifies() {
 fn a_line_of_a_key_that_is_not_in_the_policy_is_ignored() {
     let [ed, pq] = two_kinds();
     let policy = read(&policy(&[], &[&ed], 1));
-    let cosigned = policy.judge(&pq.cosign(&checkpoint(), TIME), None).unwrap();
+    let cosigned = policy.check_cosignatures(&pq.cosign(&checkpoint(), TIME), None).unwrap();
     assert_eq!((cosigned.by.len(), cosigned.of, cosigned.quorum), (0, 1, false));
     // The same name with another key, and the same key with another name: unknown too.
     for other in [TestWitness::ed25519("w.example/ed", 9), TestWitness::ed25519("w.example/other", 1)] {
-        assert!(!policy.judge(&other.forge(&checkpoint(), TIME), None).unwrap().quorum);
+        assert!(!policy.check_cosignatures(&other.forge(&checkpoint(), TIME), None).unwrap().quorum);
     }
 }
 
@@ -63,12 +63,12 @@ fn a_changed_byte_is_another_key_or_a_forgery() {
         let policy = read(&policy(&[], &[&witness], 1));
         let signature = witness.timestamped_signature(text_of(&checkpoint()), TIME);
         let good = [&checkpoint()[..], witness.line(&signature).as_bytes()].concat();
-        assert!(policy.judge(&good, None).unwrap().quorum);
+        assert!(policy.check_cosignatures(&good, None).unwrap().quorum);
         for at in (0..signature.len()).filter(|at| *at < 80 || at % 41 == 0 || at + 90 > signature.len()) {
             let mut wrong = signature.clone();
             wrong[at] ^= 1 << (at % 8);
             let note = [&checkpoint()[..], witness.line(&wrong).as_bytes()].concat();
-            let verdict = policy.judge(&note, None);
+            let verdict = policy.check_cosignatures(&note, None);
             let named =
                 matches!(&verdict, Err(CosignError::BadCosignature { witness, .. }) if witness == "w0");
             assert!(named, "{at}: {verdict:?}");
@@ -76,7 +76,7 @@ fn a_changed_byte_is_another_key_or_a_forgery() {
         for length in [0, 7, 8, 71, signature.len() - 1] {
             let note = [&checkpoint()[..], witness.line(&signature[..length]).as_bytes()].concat();
             // A line of nothing but a key id is no signature line at all.
-            let refused = policy.judge(&note, None);
+            let refused = policy.check_cosignatures(&note, None);
             let malformed = matches!(refused, Err(CosignError::Malformed(_))) && length == 0;
             assert!(malformed || matches!(refused, Err(CosignError::BadCosignature { .. })), "{length}");
         }
@@ -87,7 +87,8 @@ fn a_changed_byte_is_another_key_or_a_forgery() {
             let mut wrong = blob.as_bytes().to_vec();
             wrong[at] = if wrong[at] == b'A' { b'B' } else { b'A' };
             let line = line.replace(blob, std::str::from_utf8(&wrong).unwrap());
-            let cosigned = policy.judge(&[&checkpoint()[..], line.as_bytes()].concat(), None).unwrap();
+            let cosigned =
+                policy.check_cosignatures(&[&checkpoint()[..], line.as_bytes()].concat(), None).unwrap();
             assert_eq!((cosigned.by.len(), cosigned.quorum), (0, false), "{at}");
         }
     }
@@ -104,11 +105,14 @@ fn a_cosignature_is_of_one_log_size_root_and_time() {
         let other_log = [text.replacen(ORIGIN, "log.test.example/2", 1), "\n".to_owned()].concat();
         for other in others.into_iter().chain([other_log.into_bytes()]) {
             let note = [&other[..], witness.line(&signature).as_bytes()].concat();
-            assert!(matches!(policy.judge(&note, None), Err(CosignError::BadCosignature { .. })));
+            assert!(matches!(
+                policy.check_cosignatures(&note, None),
+                Err(CosignError::BadCosignature { .. })
+            ));
         }
         // Ed25519 covers extension lines; ML-DSA-44 makes no statement about them (C2SP tlog-cosignature).
         let extended = format!("{text}extension\n\n{}", witness.line(&signature));
-        let verdict = policy.judge(extended.as_bytes(), None);
+        let verdict = policy.check_cosignatures(extended.as_bytes(), None);
         assert_eq!(verdict.is_ok(), witness.vkey().contains("/pq"), "{verdict:?}");
     }
 }
@@ -117,16 +121,18 @@ fn a_cosignature_is_of_one_log_size_root_and_time() {
 fn times_end_at_two_to_the_63_and_zero_is_no_time() {
     for witness in two_kinds() {
         let policy = read(&policy(&[], &[&witness], 1));
-        let all = Fresh { not_before: 0, not_after: u64::MAX };
+        let all = FreshnessWindow { not_before: 0, not_after: u64::MAX };
         for time in [1, TIME, (1 << 63) - 1] {
-            let cosigned = policy.judge(&witness.cosign(&checkpoint(), time), Some(all)).unwrap();
+            let cosigned =
+                policy.check_cosignatures(&witness.cosign(&checkpoint(), time), Some(all)).unwrap();
             assert_eq!((cosigned.by[0].time, cosigned.fresh_quorum), (Some(time), Some(true)));
         }
         for time in [1 << 63, u64::MAX] {
-            let refused = policy.judge(&witness.cosign(&checkpoint(), time), Some(all)).unwrap_err();
+            let refused =
+                policy.check_cosignatures(&witness.cosign(&checkpoint(), time), Some(all)).unwrap_err();
             assert!(refused.to_string().contains("above 2^63 − 1"), "{refused}");
         }
-        let cosigned = policy.judge(&witness.cosign(&checkpoint(), 0), Some(all)).unwrap();
+        let cosigned = policy.check_cosignatures(&witness.cosign(&checkpoint(), 0), Some(all)).unwrap();
         assert_eq!((cosigned.by[0].time, cosigned.by[0].fresh), (None, Some(false)));
         assert_eq!((cosigned.quorum, cosigned.fresh_quorum), (true, Some(false)));
     }
@@ -136,10 +142,10 @@ fn times_end_at_two_to_the_63_and_zero_is_no_time() {
 fn freshness_has_two_ends_and_one_witness_counts_once_by_its_best_line() {
     let [ed, pq] = two_kinds();
     let policy = read(&policy(&[], &[&ed, &pq], 2));
-    let window = Fresh { not_before: TIME - 10, not_after: TIME + 10 };
+    let window = FreshnessWindow { not_before: TIME - 10, not_after: TIME + 10 };
     let judge = |lines: &[(&TestWitness, u64)]| {
         let note = lines.iter().fold(checkpoint(), |note, (witness, time)| witness.cosign(&note, *time));
-        policy.judge(&note, Some(window)).unwrap()
+        policy.check_cosignatures(&note, Some(window)).unwrap()
     };
     for (time, fresh) in [(TIME - 11, false), (TIME - 10, true), (TIME + 10, true), (TIME + 11, false)] {
         let cosigned = judge(&[(&ed, TIME), (&pq, time)]);
@@ -151,7 +157,7 @@ fn freshness_has_two_ends_and_one_witness_counts_once_by_its_best_line() {
         let cosigned = judge(&order.map(|time| (&pq, time)));
         assert_eq!((cosigned.by[0].time, cosigned.by[0].fresh), (Some(TIME), Some(true)), "{order:?}");
     }
-    let unasked = policy.judge(&ed.cosign(&checkpoint(), TIME), None).unwrap();
+    let unasked = policy.check_cosignatures(&ed.cosign(&checkpoint(), TIME), None).unwrap();
     assert_eq!((unasked.by[0].fresh, unasked.fresh_quorum), (None, None));
 }
 
@@ -164,7 +170,7 @@ fn a_forged_line_is_named_whatever_stands_beside_it() {
         ed.cosign(&pq.forge(&checkpoint(), TIME), TIME),
         pq.forge(&pq.cosign(&checkpoint(), TIME), TIME),
     ] {
-        let error = policy.judge(&note, None).unwrap_err();
+        let error = policy.check_cosignatures(&note, None).unwrap_err();
         assert_eq!(
             error.to_string(),
             "a line that says it is by witness w1 is not: the signature does not verify"
@@ -186,7 +192,7 @@ fn what_is_no_checkpoint_is_malformed() {
         [&good[..], many.as_bytes()].concat(),
     ];
     for bytes in cases {
-        assert!(matches!(policy.judge(&bytes, None), Err(CosignError::Malformed(_))));
+        assert!(matches!(policy.check_cosignatures(&bytes, None), Err(CosignError::Malformed(_))));
     }
 }
 
@@ -195,8 +201,8 @@ fn a_log_and_a_witness_may_share_a_name() {
     let (log, witness) = (TestKey::new(1), TestWitness::ed25519(ORIGIN, 1));
     let policy = read(&policy(&[&log.vkey()], &[&witness], 1));
     let note = witness.cosign(&checkpoint(), TIME);
-    assert!(policy.judge(&note, None).unwrap().quorum);
-    assert!(!policy.judge(&checkpoint(), None).unwrap().quorum);
+    assert!(policy.check_cosignatures(&note, None).unwrap().quorum);
+    assert!(!policy.check_cosignatures(&checkpoint(), None).unwrap().quorum);
     assert!(Head::verify_checkpoint(&note, &policy.logs()[0]).is_ok());
 }
 
@@ -218,6 +224,6 @@ fn cosigner_keys_are_vkeys() {
     let (witness, text) = (&two_kinds()[1], text_of(&checkpoint()).to_owned());
     let long = text.replacen(ORIGIN, &"o".repeat(256), 1);
     let note = format!("{long}\n{}", witness.line(&[0; 2428]));
-    let error = read(&policy(&[], &[witness], 1)).judge(note.as_bytes(), None).unwrap_err();
+    let error = read(&policy(&[], &[witness], 1)).check_cosignatures(note.as_bytes(), None).unwrap_err();
     assert!(error.to_string().contains("origin is longer"), "{error}");
 }

@@ -5,6 +5,7 @@ mod bit_flips;
 mod content_codings;
 mod cosignatures;
 mod docs;
+mod facts;
 mod imports;
 mod library;
 mod receipt_checks;

@@ -34,9 +34,9 @@ fn thirty_two_of_everything_fit() {
     assert!(note.len() > 64 * 1024 && note.len() < MAX_CHECKPOINT - 16 * 1024);
     let log_key = LogKey::parse(&TestKey::new(1).vkey()).unwrap();
     assert!(Head::verify_checkpoint(&note, &log_key).is_ok());
-    assert!(policy.judge(&note, None).unwrap().quorum);
+    assert!(policy.check_cosignatures(&note, None).unwrap().quorum);
     let short = witnesses[1..].iter().fold(checkpoint(), |note, witness| witness.cosign(&note, TIME));
-    assert!(!policy.judge(&short, None).unwrap().quorum);
+    assert!(!policy.check_cosignatures(&short, None).unwrap().quorum);
 }
 
 #[test]
@@ -47,8 +47,8 @@ fn groups_may_nest_as_deep_as_a_file_is_long() {
         text += &format!("group g{n} any g{}\n", n - 1);
     }
     let policy = read(&(text + "quorum g19999\n"));
-    assert!(policy.judge(&witness.cosign(&checkpoint(), TIME), None).unwrap().quorum);
-    assert!(!policy.judge(&checkpoint(), None).unwrap().quorum);
+    assert!(policy.check_cosignatures(&witness.cosign(&checkpoint(), TIME), None).unwrap().quorum);
+    assert!(!policy.check_cosignatures(&checkpoint(), None).unwrap().quorum);
 }
 
 /// A file, and the line and words of the error; `{L}`, `{M}` are log keys, `{A}`…`{C}` witness keys.
@@ -165,7 +165,12 @@ fn what_the_format_allows_is_read() {
     let odd: Vec<u8> = odd.into_iter().map(|octet| if octet == b'?' { 0xff } else { octet }).collect();
     let policy = TlogPolicy::parse(&odd).unwrap();
     assert_eq!(policy.quorum_text(), "witness \\u{202e}\u{fffd}");
-    assert!(read(&filled("log {L}\nlog {M}\nquorum none")).judge(&checkpoint(), None).unwrap().quorum);
+    assert!(
+        read(&filled("log {L}\nlog {M}\nquorum none"))
+            .check_cosignatures(&checkpoint(), None)
+            .unwrap()
+            .quorum
+    );
 }
 
 #[test]
@@ -252,7 +257,7 @@ proptest! {
             }
             let names: Vec<String> = chosen.iter().map(|n| format!("w{n}")).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            let cosigned = policy.judge(&note, None).unwrap();
+            let cosigned = policy.check_cosignatures(&note, None).unwrap();
             prop_assert_eq!(cosigned.by.len(), chosen.len());
             prop_assert_eq!(cosigned.quorum, naive(&text, &quorum, &names), "{} {:?}", text, names);
         }
@@ -265,8 +270,8 @@ proptest! {
         let at = at.min(policy.len());
         policy.splice(at..at, bytes.iter().copied());
         if let Ok(policy) = TlogPolicy::parse(&policy) {
-            drop(policy.judge(&bytes, None));
-            drop(policy.judge(&[&checkpoint()[..], &bytes].concat(), None));
+            drop(policy.check_cosignatures(&bytes, None));
+            drop(policy.check_cosignatures(&[&checkpoint()[..], &bytes].concat(), None));
         }
     }
 }

@@ -2,15 +2,16 @@
 //! and index of one, and from logs that grow, lie, or sign two histories.
 
 use countersign::audit::conclusion::Conclusion;
-use countersign::core::api::{self, Bundle};
+use countersign::core::api::{self, VerificationBundle};
 use countersign::core::entry::{Decision, read_leaf};
-use countersign::core::evidence::{self, Kind};
+use countersign::core::evidence::{self, EvidenceKind};
 use countersign::core::hash::{Hash, leaf_hash};
 use countersign::core::head::LogKey;
 use countersign::core::proof::verify_inclusion;
-use countersign::core::receipt::{Form, Receipt};
+use countersign::core::receipt::{Receipt, ReceiptForm};
 use countersign::core::tree::CompactRange;
 use countersign::mirror::Mirror;
+use countersign::run::receipts::compared;
 use countersign::run::receipts::mirrored::Mirrored;
 use countersign::run::receipts::served::{self, Wanted};
 use countersign::run::receipts::{Made, NoReceipt};
@@ -47,12 +48,12 @@ fn assert_holds(receipt: &Receipt, log_key: &str) {
     assert_eq!(Receipt::parse(json.as_bytes()).as_ref(), Ok(&as_receipt(receipt)));
     let read = Receipt::parse(proof.as_bytes()).unwrap();
     assert_eq!((&read.leaf, read.index, &read.path), (&receipt.leaf, receipt.index, &receipt.path));
-    assert_eq!((read.form, read.checkpoint), (Form::TlogProof, receipt.checkpoint.clone()));
+    assert_eq!((read.form, read.checkpoint), (ReceiptForm::TlogProof, receipt.checkpoint.clone()));
 }
 
 /// What a receipt reads back as: the tree of its proof is that of its checkpoint.
 fn as_receipt(receipt: &Receipt) -> Receipt {
-    Receipt { form: Form::Receipt, tree_size: None, ..receipt.clone() }
+    Receipt { form: ReceiptForm::Receipt, tree_size: None, ..receipt.clone() }
 }
 
 #[test]
@@ -203,14 +204,14 @@ fn a_log_gives_what_its_mirror_gives() {
 }
 
 /// A log of 300 entries with its bundles changed.
-fn bundles(change: impl Fn(&mut Bundle) + Send + Sync + 'static) -> ApiLog {
+fn bundles(change: impl Fn(&mut VerificationBundle) + Send + Sync + 'static) -> ApiLog {
     log(300).change(move |path, answer| {
         if !path.ends_with("/verification") {
             return answer;
         }
-        let mut bundle = Bundle::read(&answer?).unwrap();
+        let mut bundle = VerificationBundle::read(&answer?).unwrap();
         change(&mut bundle);
-        bundle.write()
+        bundle.write().ok()
     })
 }
 
@@ -219,7 +220,7 @@ fn bundles(change: impl Fn(&mut Bundle) + Send + Sync + 'static) -> ApiLog {
 #[test]
 fn a_log_that_grows_between_its_two_heads_is_honest() {
     let root = |size: usize| root_of(&rejected_leaves(size));
-    let later_sth = move |bundle: &mut Bundle| bundle.sth = key().sth(299, root(299), HEAD_TIME);
+    let later_sth = move |bundle: &mut VerificationBundle| bundle.sth = key().sth(299, root(299), HEAD_TIME);
     let receipt = ask(&bundles(later_sth).source(), Wanted::Id("entry-7")).unwrap();
     assert_eq!(receipt.sth, None);
     assert_holds(&receipt, &key().vkey());
@@ -234,17 +235,17 @@ fn a_log_that_grows_between_its_two_heads_is_honest() {
         assert!(asked.lock().unwrap().contains(&api::path::inclusion(index, 300)));
     }
     // A checkpoint that does not reach the entry yet: the newest one is taken.
-    let old = move |bundle: &mut Bundle| bundle.checkpoint = key().checkpoint(100, root(100));
+    let old = move |bundle: &mut VerificationBundle| bundle.checkpoint = key().checkpoint(100, root(100));
     assert_holds(&ask(&bundles(old).source(), Wanted::Id("entry-200")).unwrap(), &key().vkey());
     let behind = bundles(old).fail(move |path, answer| match path {
         "head" => {
             let (sth, checkpoint) = (key().sth(100, root(100), HEAD_TIME), key().checkpoint(100, root(100)));
-            Ok(api::HeadAnswer { sth, checkpoint }.write())
+            Ok(api::HeadAnswer { sth, checkpoint }.write().ok())
         }
         path if path.ends_with("verification") => {
-            let mut bundle = Bundle::read(&answer.unwrap()).unwrap();
+            let mut bundle = VerificationBundle::read(&answer.unwrap()).unwrap();
             old(&mut bundle);
-            Ok(bundle.write())
+            Ok(bundle.write().ok())
         }
         _ => Ok(answer),
     });
@@ -254,7 +255,7 @@ fn a_log_that_grows_between_its_two_heads_is_honest() {
 #[test]
 fn no_lie_becomes_a_receipt() {
     let other = || rejected_leaves(300)[8].clone();
-    type Lie = Box<dyn Fn(&mut Bundle) + Send + Sync>;
+    type Lie = Box<dyn Fn(&mut VerificationBundle) + Send + Sync>;
     let lies: Vec<(&str, Lie)> = vec![
         ("another entry", Box::new(move |bundle| bundle.entry = other())),
         (
@@ -288,7 +289,7 @@ fn no_lie_becomes_a_receipt() {
         let conclusion = outcome(&bundles(lie).source(), Wanted::Id("entry-7"));
         assert_eq!(conclusion, Conclusion::Invalid, "{name}");
     }
-    let fork = |bundle: &mut Bundle| bundle.sth = key().sth(300, Hash([7; 32]), HEAD_TIME);
+    let fork = |bundle: &mut VerificationBundle| bundle.sth = key().sth(300, Hash([7; 32]), HEAD_TIME);
     assert_eq!(outcome(&bundles(fork).source(), Wanted::Id("entry-7")), Conclusion::Violation);
     for path in ["head", "entries?", "entries/"] {
         let this = move |asked: &str| asked == path || (path != "head" && asked.starts_with(path));
@@ -345,7 +346,7 @@ fn a_receipt_from_another_history_is_evidence() {
         let files = honest_log(&key(), leaves);
         let made =
             served::make(&MemoryLog { files: &files, instead: None }.source(), Wanted::Index(0), &log_key);
-        mirrored.compare(&made.unwrap())
+        compared::compare(&mirrored, &made.unwrap())
     };
     for size in [1, 2, 100, 255, 256, 257, 299, 300] {
         let notes = compare(&rejected_leaves(size)).unwrap();
@@ -354,7 +355,7 @@ fn a_receipt_from_another_history_is_evidence() {
         let none = compare(&history(size, size - 1)).unwrap_err();
         assert_eq!(none.conclusion, Conclusion::Violation, "{size}");
         let (kind, file) = none.evidence.unwrap();
-        assert_eq!(kind == Kind::SameSizeFork, size == 300);
+        assert_eq!(kind == EvidenceKind::SameSizeFork, size == 300);
         assert_eq!(evidence::verify(&file, &log_key).unwrap().kind(), kind);
     }
     let notes = compare(&history(301, 0)).unwrap();
@@ -365,6 +366,6 @@ fn a_receipt_from_another_history_is_evidence() {
     let mirror = Mirror::open(&auditor.db(), &log_key).unwrap();
     let files = honest_log(&key(), &rejected_leaves(100));
     let made = served::make(&MemoryLog { files: &files, instead: None }.source(), Wanted::Index(0), &log_key);
-    let none = Mirrored::new(&mirror, &log_key).unwrap().compare(&made.unwrap()).unwrap_err();
+    let none = compared::compare(&Mirrored::new(&mirror, &log_key).unwrap(), &made.unwrap()).unwrap_err();
     assert_eq!((none.conclusion, none.evidence), (Conclusion::LocalFault, None));
 }

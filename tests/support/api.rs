@@ -1,7 +1,7 @@
 //! A log behind the JSON API, held in memory: honest, but for what a test changes in its answers.
 
 use super::log::{HEAD_TIME, TestKey, root_of};
-use countersign::core::api::{self, Bundle, HeadAnswer, HeadsPage};
+use countersign::core::api::{self, HeadAnswer, HeadsPage, VerificationBundle};
 use countersign::core::hash::Hash;
 use countersign::core::proof::{prove_consistency, prove_inclusion};
 use countersign::source::FetchError;
@@ -89,40 +89,40 @@ impl ApiLog {
         match place {
             "head" => {
                 let (_, sth) = self.sths.last()?.clone();
-                HeadAnswer { sth, checkpoint: self.checkpoint.clone() }.write()
+                HeadAnswer { sth, checkpoint: self.checkpoint.clone() }.write().ok()
             }
             "entries" => {
                 let (start, count) = (number("start")?, number("count")?.min(self.page));
                 let end = start.checked_add(count)?.min(self.size());
                 let leaves = self.leaves.get(start as usize..end as usize).filter(|l| !l.is_empty())?;
-                Some(api::write_entries(start, leaves.iter().map(Vec::as_slice)))
+                api::write_entries(start, leaves.iter().map(Vec::as_slice)).ok()
             }
             "consistency" => {
                 let (first, second) = (number("first")?, number("second")?);
                 let proof = prove_consistency(first, second, |range| self.range(range)).ok()?;
-                Some(api::write_consistency(first, second, &proof))
+                api::write_consistency(first, second, &proof).ok()
             }
             "inclusion" => {
                 let (index, size) = (number("index")?, number("treeSize")?);
                 let proof = prove_inclusion(index, size, |range| self.range(range)).ok()?;
-                Some(api::write_inclusion(index, size, &proof))
+                api::write_inclusion(index, size, &proof).ok()
             }
             "heads" => {
                 let (after, limit) = (number("after")?, number("limit")? as usize);
                 let rest: Vec<&(u64, Vec<u8>)> = self.sths.iter().filter(|(time, _)| *time > after).collect();
                 let heads = rest.iter().take(limit).map(|(_, sth)| sth.clone()).collect();
                 let next = (rest.len() > limit).then(|| rest[limit - 1].0);
-                HeadsPage { heads, next }.write()
+                HeadsPage { heads, next }.write().ok()
             }
-            _ => self.bundle(place.strip_prefix("entries/")?.strip_suffix("/verification")?)?.write(),
+            _ => self.bundle(place.strip_prefix("entries/")?.strip_suffix("/verification")?)?.write().ok(),
         }
     }
 
-    fn bundle(&self, id: &str) -> Option<Bundle> {
+    fn bundle(&self, id: &str) -> Option<VerificationBundle> {
         let wanted = format!("\"id\":\"{id}\"");
         let holds = |leaf: &Vec<u8>| String::from_utf8_lossy(leaf).contains(&wanted);
         let index = self.leaves.iter().position(holds)? as u64;
-        Some(Bundle {
+        Some(VerificationBundle {
             index,
             entry: self.leaves[index as usize].clone(),
             inclusion_index: index,

@@ -1,8 +1,9 @@
-//! The arguments, as typed.
+//! The arguments as typed.
 
-use super::ring::Mix;
+use super::passkeys::AlgorithmMix;
 use super::serve::disturb::Disturbance;
 use super::serve::lies::Lie;
+use crate::error::TestlogError;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,13 +13,13 @@ use std::path::PathBuf;
 /// A line on stdout is a JSON object: logKey, rpId, allowOrigins, treeSize, and rootHash or (`serve`) url.
 #[derive(Parser, Debug)]
 #[command(name = "countersign-testlog", version, max_term_width = 100)]
-pub struct Cli {
+pub struct TestlogCli {
     #[command(subcommand)]
-    pub command: Command,
+    pub command: TestlogCommand,
 }
 
 #[derive(Subcommand, Debug)]
-pub enum Command {
+pub enum TestlogCommand {
     /// Makes an honest log: the same options make the same bytes
     Build(LogOptions),
     /// Extends a log that `build` made with the same options, except for the number of entries
@@ -40,12 +41,12 @@ pub struct LogOptions {
     #[arg(long, value_name = "N")]
     pub entries: u64,
     #[command(flatten)]
-    pub maker: MakerOptions,
+    pub generator: GeneratorOptions,
 }
 
-/// What entries are made from.
+/// Options for the entries.
 #[derive(Args, Debug)]
-pub struct MakerOptions {
+pub struct GeneratorOptions {
     /// All keys, ids and times come from this text
     #[arg(long, default_value = "countersign")]
     pub seed: String,
@@ -57,7 +58,7 @@ pub struct MakerOptions {
     pub approvers: u32,
     /// Which algorithms sign, by weight
     #[arg(long, default_value = "es256=85,rs256=8,eddsa=5,es384=2")]
-    pub mix: Mix,
+    pub mix: AlgorithmMix,
     /// Publish COSE keys whose kty is its name, as some authenticators write it
     #[arg(long)]
     pub named_kty: bool,
@@ -100,7 +101,7 @@ pub struct ServeOptions {
     #[arg(long, value_name = "N", default_value_t = 1000, conflicts_with = "dir")]
     pub entries: u64,
     #[command(flatten)]
-    pub maker: MakerOptions,
+    pub generator: GeneratorOptions,
     /// Where to listen; port 0 is any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
@@ -113,7 +114,7 @@ pub struct ServeOptions {
     /// A lie, see `countersign-testlog lies` (repeatable: they combine)
     #[arg(long = "lie", value_name = "NAME[:ARG]", value_parser = Lie::parse)]
     pub lies: Vec<Lie>,
-    /// Bad weather around an honest log, see `countersign-testlog lies` (repeatable)
+    /// Faults around an honest log, see `countersign-testlog lies` (repeatable)
     #[arg(long = "disturb", value_name = "NAME[:ARG]", value_parser = Disturbance::parse)]
     pub disturbances: Vec<Disturbance>,
     /// Serve over TLS with this certificate chain
@@ -127,20 +128,20 @@ pub struct ServeOptions {
     pub compress: bool,
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+fn rate(text: &str) -> Result<f64, TestlogError> {
     let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if rate > 0.0 && rate <= 10_000.0 { Ok(rate) } else { Err("above 0 and at most 10000".to_owned()) }
+    if rate > 0.0 && rate <= 10_000.0 { Ok(rate) } else { Err("above 0 and at most 10000".into()) }
 }
 
 #[derive(Args, Debug)]
 pub struct LiesOptions {
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub format: ListFormat,
 }
 
 /// How a list is printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Format {
+pub enum ListFormat {
     Text,
     Json,
     Markdown,

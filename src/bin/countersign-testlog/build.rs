@@ -1,59 +1,60 @@
 //! `build` and `grow`.
 
-use super::args::{LogOptions, MakerOptions};
+use super::args::{GeneratorOptions, LogOptions};
 use super::assertion::Site;
-use super::entry::{Maker, head_time};
+use super::entry::{EntryGenerator, head_time};
 use super::heads::{LogSigner, publish};
-use super::ring::Ring;
+use super::passkeys::PasskeySet;
 use super::seed::Seed;
 use super::tiles::{write_last_bundle, write_log};
+use crate::error::TestlogError;
 use countersign::core::head::{Head, LogKey};
 use std::fs;
 use std::sync::Arc;
 
-/// Makes a log in a directory that has none.
-pub fn build(options: &LogOptions) -> Result<(), String> {
+/// Makes a log in a directory without one.
+pub fn build(options: &LogOptions) -> Result<(), TestlogError> {
     if options.dir.join("checkpoint").exists() {
-        return Err(format!("{}: there is a log already; see `grow`", options.dir.display()));
+        return Err(format!("{}: there is a log already; see `grow`", options.dir.display()).into());
     }
     write(options)
 }
 
-/// Makes the log anew over what is there: entry *i* depends on the seed and *i* alone, so it is the
-/// same log, longer. Tiles that are there are compared, not written; the shorter log's partial tiles
-/// stay for those who still have its head.
-pub fn grow(options: &LogOptions) -> Result<(), String> {
-    let there = head_there(options, &log_signer(&options.maker)?)?;
+/// Makes the log again in the same directory with more entries. Entry *i* depends only on the seed and *i*, so the new log
+/// continues the old one. Existing tiles are compared, not written. The partial tiles of the shorter log are kept for
+/// clients that still have its head.
+pub fn grow(options: &LogOptions) -> Result<(), TestlogError> {
+    let there = existing_head(options, &log_signer(&options.generator)?)?;
     if options.entries < there.size() {
-        return Err(format!("the log has {} entries already", there.size()));
+        return Err(format!("the log has {} entries already", there.size()).into());
     }
-    // Before anything is written: a partial tile is in no later tree, so nothing else compares it.
-    let maker = maker(&options.maker)?;
-    write_last_bundle(&options.dir, there.size(), |index| maker.leaf(index))?;
+    // Before anything is written: no later tree has this partial tile, so nothing else compares it.
+    let generator = generator(&options.generator)?;
+    write_last_bundle(&options.dir, there.size(), |index| generator.leaf(index))?;
     write(options)
 }
 
-fn head_there(options: &LogOptions, signer: &LogSigner) -> Result<Head, String> {
+fn existing_head(options: &LogOptions, signer: &LogSigner) -> Result<Head, TestlogError> {
     let path = options.dir.join("checkpoint");
     let raw = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let key = LogKey::parse(&signer.vkey())?;
+    let key = LogKey::parse(&signer.vkey()).map_err(|why| why.to_string())?;
     Head::verify_checkpoint(&raw, &key)
-        .map_err(|why| format!("{}: {why}; is it of this seed?", path.display()))
+        .map_err(|why| format!("{}: {why}; is it of this seed?", path.display()).into())
 }
 
 /// The log key of these options.
-pub fn log_signer(options: &MakerOptions) -> Result<LogSigner, String> {
+pub fn log_signer(options: &GeneratorOptions) -> Result<LogSigner, TestlogError> {
     let signer = LogSigner::new(&Seed::new(&options.seed), &options.origin);
-    // A name with a space or a plus sign cannot be a log's: say so before the work.
+    // A name with a space or a plus sign is not valid for a log: refuse it before the work begins.
     LogKey::parse(&signer.vkey()).map_err(|why| format!("--origin: {why}"))?;
     Ok(signer)
 }
 
-/// Who makes the entries of these options.
-pub fn maker(options: &MakerOptions) -> Result<Maker, String> {
+/// The generator of entries for these options.
+pub fn generator(options: &GeneratorOptions) -> Result<EntryGenerator, TestlogError> {
     let seed = Seed::new(&options.seed);
-    Ok(Maker {
-        ring: Arc::new(Ring::new(&seed, &options.mix, options.approvers, options.named_kty)?),
+    Ok(EntryGenerator {
+        passkeys: Arc::new(PasskeySet::new(&seed, &options.mix, options.approvers, options.named_kty)?),
         seed,
         origin: options.origin.clone(),
         site: Site { rp_id: "approvals.example".to_owned(), origin: "https://approvals.example".to_owned() },
@@ -62,15 +63,16 @@ pub fn maker(options: &MakerOptions) -> Result<Maker, String> {
     })
 }
 
-fn write(options: &LogOptions) -> Result<(), String> {
-    let signer = log_signer(&options.maker)?;
-    let maker = maker(&options.maker)?;
+fn write(options: &LogOptions) -> Result<(), TestlogError> {
+    let signer = log_signer(&options.generator)?;
+    let generator = generator(&options.generator)?;
     let size = options.entries;
-    let tree = write_log(&options.dir, size, workers(options.maker.workers), |index| maker.leaf(index))?;
-    publish(&options.dir, &signer, &maker.site, size, &tree, head_time(size))
+    let tree =
+        write_log(&options.dir, size, workers(options.generator.workers), |index| generator.leaf(index))?;
+    publish(&options.dir, &signer, &generator.site, size, &tree, head_time(size))
 }
 
-/// Threads that sign.
+/// The number of signing threads: as requested, or one for each core.
 pub fn workers(asked: Option<u16>) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     asked.map_or_else(cores, usize::from)

@@ -1,7 +1,7 @@
 //! `demo`: a log of passkey assertions that a real browser and authenticator made.
 //!
-//! The assertions are as captured, down to the byte; ids, times and heads are made here. An assertion
-//! that should not be in a log is put in like any other: finding it is the auditor's part.
+//! The bytes of the assertions are as captured. Ids, times and heads are generated. An assertion that should not be in a log
+//! is included like any other, and the auditor must find it.
 
 use super::args::DemoOptions;
 use super::assertion::Site;
@@ -9,22 +9,23 @@ use super::build::workers;
 use super::heads::{LogSigner, publish};
 use super::seed::Seed;
 use super::tiles::write_log;
+use crate::error::TestlogError;
 use countersign::core::entry::{AssertionJson, CredentialJson, Decision, ENTRY_TYPE, EntryJson};
 use countersign::core::head::LogKey;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Between decisions, in milliseconds; with the jitter 30 to 60 seconds.
+/// Time between decisions, in milliseconds; with the jitter 30 to 60 seconds.
 const INTERVAL: u64 = 45_000;
 
-/// How much later than its turn a decision may be, in milliseconds.
+/// The largest random delay of a decision, in milliseconds.
 const JITTER: u64 = 15_000;
 
 /// How long a request is open, in milliseconds.
 const OPEN: u64 = 300_000;
 
-/// A file of captures; what is not used here is not named.
+/// A file of captures. Unused members are left out here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Captures {
@@ -47,7 +48,7 @@ struct Credential {
 struct Captured {
     approver: String,
     credential_id: String,
-    /// Beside the assertion, or in the list of credentials.
+    /// The key, if it is not in the list of credentials.
     public_key_cose: Option<String>,
     nonce: String,
     payload_hash: String,
@@ -57,12 +58,12 @@ struct Captured {
     signature: String,
 }
 
-/// Makes the log: every capture an approved entry, in the order of the files and in them.
-pub fn demo(options: &DemoOptions) -> Result<(), String> {
+/// Makes the log. Every capture becomes an approved entry, in the order of the files and their contents.
+pub fn demo(options: &DemoOptions) -> Result<(), TestlogError> {
     let files = options.captures.iter().map(|path| read(path)).collect::<Result<Vec<Captures>, _>>()?;
     let first = files.first().ok_or("no captures")?;
     if files.iter().any(|file| (&file.rp_id, &file.origin) != (&first.rp_id, &first.origin)) {
-        return Err("the captures are of several relying parties".to_owned());
+        return Err("the captures are of several relying parties".into());
     }
     let site = Site { rp_id: first.rp_id.clone(), origin: first.origin.clone() };
     let keys: HashMap<&str, &str> = files
@@ -87,8 +88,8 @@ pub fn demo(options: &DemoOptions) -> Result<(), String> {
     publish(&options.dir, &signer, &site, size, &tree, options.start + size * INTERVAL + JITTER)
 }
 
-fn read(path: &Path) -> Result<Captures, String> {
-    let fail = |why: String| format!("{}: {why}", path.display());
+fn read(path: &Path) -> Result<Captures, TestlogError> {
+    let fail = |why: String| TestlogError::from(format!("{}: {why}", path.display()));
     let text = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
     serde_json::from_slice(&text).map_err(|error| fail(error.to_string()))
 }

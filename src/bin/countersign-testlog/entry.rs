@@ -1,53 +1,58 @@
-//! Entry *i* of a log: a function of the seed and *i* alone, so that a longer log of the same seed
-//! continues a shorter one.
+//! Entry *i* of a log. It depends only on the seed and *i*, so that a longer log with the same seed continues a shorter one.
+//!
+//! Times saturate at 2^64 − 1 ms, beyond any number of entries that a test can make.
 
 use super::assertion::{self, Site};
-use super::ring::Ring;
+use super::passkeys::PasskeySet;
 use super::seed::Seed;
+use crate::error::TestlogError;
 use countersign::core::encoding::{encode_base64url, encode_hex};
 use countersign::core::entry::{AssertionJson, CredentialJson, Decision, ENTRY_TYPE, EntryJson};
 use countersign::core::hash::sha256;
 use std::sync::Arc;
 
-/// When the first entry was decided: 2026-01-01.
+/// The time of the first entry: 2026-01-01.
 const START: u64 = 1_767_225_600_000;
 
-/// One decision each such time, in milliseconds; a million take 17 days.
+/// Time between decisions, in milliseconds. A million decisions take 17 days.
 const INTERVAL: u64 = 1_500;
 
 /// How long a request is open, in milliseconds.
 const OPEN: u64 = 300_000;
 
-/// How soon after its last entry a head is signed, in milliseconds.
+/// Time between the last entry of a head and its signature, in milliseconds.
 const HEAD_DELAY: u64 = 2_000;
 
-/// Everything that entries are made from.
+/// Generates entries.
 #[derive(Clone)]
-pub struct Maker {
+pub struct EntryGenerator {
     pub seed: Seed,
     pub origin: String,
     pub site: Site,
-    pub ring: Arc<Ring>,
+    pub passkeys: Arc<PasskeySet>,
     pub rejected_percent: u8,
     pub expired_percent: u8,
 }
 
-/// The time of the head that covers exactly `size` entries: later than every one of them.
+/// The time of the head for exactly `size` entries, which is later than all of them.
 pub fn head_time(size: u64) -> u64 {
     START.saturating_add(size.saturating_mul(INTERVAL)).saturating_add(HEAD_DELAY)
 }
 
-impl Maker {
-    /// Makes other entries of the same people and passkeys, as valid in the same places.
-    pub fn other(&self, label: &str) -> Maker {
-        Maker { seed: self.seed.other(label), ..self.clone() }
+impl EntryGenerator {
+    /// A generator of other entries by the same people and passkeys, equally valid at the same indices.
+    pub fn other(&self, label: &str) -> EntryGenerator {
+        EntryGenerator { seed: self.seed.other(label), ..self.clone() }
     }
 
     /// The leaf at `index`.
-    pub fn leaf(&self, index: u64) -> Result<Vec<u8>, String> {
+    ///
+    /// # Errors
+    /// The passkey could not sign.
+    pub fn leaf(&self, index: u64) -> Result<Vec<u8>, TestlogError> {
         let seed = &self.seed;
         let decision = self.decision(index);
-        let passkey = self.ring.signer_of(seed, index);
+        let passkey = self.passkeys.signer_of(seed, index);
         let nonce = &seed.bytes("nonce", index)[..16];
         let (payload_encoding, payload_hash) = self.payload(index);
         let signed = match decision {
@@ -95,7 +100,7 @@ impl Maker {
         }
     }
 
-    /// Requested, decided, expires.
+    /// The times at which it was requested, was decided and expires.
     fn times(&self, index: u64, decision: Decision) -> [u64; 3] {
         let jitter = self.seed.below("decided at", index, INTERVAL);
         let decided = START.saturating_add(index.saturating_mul(INTERVAL)).saturating_add(jitter);
@@ -109,7 +114,7 @@ impl Maker {
         [requested, decided, requested.saturating_add(OPEN)]
     }
 
-    /// What was asked, in canonical form, hashed as its encoding says.
+    /// The encoding of the payload and its hash in that encoding.
     fn payload(&self, index: u64) -> (&'static str, [u8; 32]) {
         let amount = self.seed.below("amount", index, 100_000);
         let payload = format!("{{\"amount_usd\":{amount},\"invoice\":{index}}}");

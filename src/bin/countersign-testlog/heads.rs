@@ -1,9 +1,10 @@
-//! The log key, and the heads that it signs (specification section 3).
+//! The log key and signed heads (specification section 3).
 
 use super::assertion::Site;
 use super::output;
 use super::seed::Seed;
 use super::tiles::{Tree, replace};
+use crate::error::TestlogError;
 use countersign::core::checkpoint::CheckpointBody;
 use countersign::core::encoding::{encode_base64, encode_hex};
 use countersign::core::hash::Hash;
@@ -24,7 +25,7 @@ impl LogSigner {
         LogSigner { key: SigningKey::from_bytes(&seed.bytes("log key", 0)), origin: origin.to_owned() }
     }
 
-    /// Another key under the same name.
+    /// Another key with the same name.
     pub fn other(seed: &Seed, origin: &str) -> LogSigner {
         LogSigner { key: SigningKey::from_bytes(&seed.bytes("log key", 1)), origin: origin.to_owned() }
     }
@@ -59,7 +60,7 @@ impl LogSigner {
     }
 }
 
-/// Signs the head of a tree whose files are written, and says how to audit it.
+/// Signs the head of a tree after its files were written, and prints how to audit the log.
 pub fn publish(
     dir: &Path,
     signer: &LogSigner,
@@ -67,7 +68,7 @@ pub fn publish(
     size: u64,
     tree: &Tree,
     time: u64,
-) -> Result<(), String> {
+) -> Result<(), TestlogError> {
     let root = tree.root();
     replace(dir, "sth", &signer.sth(size, root, time))?;
     replace(dir, "checkpoint", signer.checkpoint(size, root).as_bytes())?;
@@ -77,8 +78,8 @@ pub fn publish(
          '{origin}'",
         dir.display()
     ));
-    let told = serde_json::json!({
+    let line = serde_json::json!({
         "logKey": vkey, "rpId": rp_id, "allowOrigins": [origin], "treeSize": size, "rootHash": root.to_string(),
     });
-    output::print(&format!("{told}\n"))
+    output::print(&format!("{line}\n"))
 }

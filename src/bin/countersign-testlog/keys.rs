@@ -1,10 +1,11 @@
-//! Software passkeys. Their signatures are deterministic, so that one seed makes one log.
+//! Software passkeys. Their signatures are deterministic, so that a seed always makes the same log.
 //!
-//! ES256 and ES384 sign with the nonces of RFC 6979, EdDSA as RFC 8032 has it, RS256 with PKCS#1
-//! v1.5. RSA keys cannot be derived from a seed with what this crate has, so there are four, made by
-//! `openssl genpkey` and published here: they are for tests alone.
+//! ES256 and ES384 use the nonces of RFC 6979, EdDSA follows RFC 8032, and RS256 uses PKCS#1 v1.5. The dependencies of this
+//! crate cannot derive RSA keys from a seed, so there are four fixed ones, made by `openssl genpkey` and published here.
+//! They are only for tests.
 
 use super::seed::Seed;
+use crate::error::TestlogError;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use countersign::core::crypto::Algorithm;
@@ -17,7 +18,7 @@ const RSA_KEYS: [&[u8]; 4] = [
     include_bytes!("keys/test-only-rsa-4.pkcs8.der"),
 ];
 
-/// How many people can have an RS256 passkey: one public key belongs to one approver.
+/// The number of approvers with an RS256 passkey: a public key belongs to one approver.
 pub const MAX_RSA: u32 = 4;
 
 /// A private key of one of the four algorithms.
@@ -32,8 +33,8 @@ impl Signer {
     /// Key `number` of this algorithm.
     ///
     /// # Errors
-    /// There is no such RSA key.
-    pub fn new(algorithm: Algorithm, seed: &Seed, number: u32) -> Result<Signer, String> {
+    /// There is no such RSA key, or the algorithm is not one for passkeys.
+    pub fn new(algorithm: Algorithm, seed: &Seed, number: u32) -> Result<Signer, TestlogError> {
         let secret = seed.bytes(algorithm.as_str(), u64::from(number));
         match algorithm {
             Algorithm::Es256 => {
@@ -53,12 +54,15 @@ impl Signer {
                 let key = RsaKeyPair::from_pkcs8(der).map_err(|e| e.to_string())?;
                 Ok(Signer::Rs256(Box::new(key)))
             }
-            Algorithm::MlDsa44 => Err("no passkey of this profile has ML-DSA-44".to_owned()),
+            Algorithm::MlDsa44 => Err("no passkey of this profile has ML-DSA-44".into()),
         }
     }
 
-    /// Signs as an authenticator does: ECDSA in DER.
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {
+    /// Signs like an authenticator, with ECDSA signatures in DER.
+    ///
+    /// # Errors
+    /// The library could not sign.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, TestlogError> {
         match self {
             Signer::Es256(key) => {
                 let signature: p256::ecdsa::Signature = key.try_sign(message).map_err(|e| e.to_string())?;
@@ -115,9 +119,9 @@ fn on_curve(head: &[u8], coordinates: &[u8], length: u8) -> Vec<u8> {
     [head, &[0x21, 0x58, length], x, &[0x22, 0x58, length], y].concat()
 }
 
-/// The same COSE_Key with the name of its key type in place of the number, as some authenticators write it.
+/// The same COSE_Key with the name of its key type instead of the number, as some authenticators write it.
 pub fn with_named_kty(cose: &[u8]) -> Vec<u8> {
-    // {1: kty, …}: every key made here begins so.
+    // Every key from this module begins with {1: kty, …}.
     let name: &[u8] = match cose[2] {
         1 => b"\x63OKP",
         2 => b"\x63EC2",
@@ -126,44 +130,44 @@ pub fn with_named_kty(cose: &[u8]) -> Vec<u8> {
     [&cose[..2], name, &cose[3..]].concat()
 }
 
-/// A passkey: a private key and how its authenticator behaves.
+/// A passkey: a private key and the behaviour of its authenticator.
 pub struct Passkey {
     pub approver: String,
     pub credential_id: Vec<u8>,
     pub cose: Vec<u8>,
     pub signer: Signer,
-    pub habit: Habit,
+    pub kind: AuthenticatorKind,
 }
 
-/// What an authenticator says of itself, the same for the whole life of a key.
+/// The kind of authenticator, which is the same for the whole life of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Habit {
-    /// A security key: never backed up, counts its signatures.
-    Counting,
-    /// A platform authenticator that keeps its keys and does not count.
-    Bound,
-    /// A synced passkey: may be backed up, is, does not count.
+pub enum AuthenticatorKind {
+    /// A security key: its keys are never backed up, and it counts its signatures.
+    SecurityKey,
+    /// A platform authenticator: its keys stay on the device, and it does not count.
+    Platform,
+    /// A synced passkey: backup eligible and backed up, without a counter.
     Synced,
-    /// A passkey that could be synced and is not.
-    Unsynced,
+    /// A passkey that is backup eligible but not backed up, without a counter.
+    NotSynced,
 }
 
-impl Habit {
+impl AuthenticatorKind {
     /// The flags of an assertion (WebAuthn section 6.1): UP and UV, and BE and BS as they apply.
     pub fn flags(self) -> u8 {
         match self {
-            Habit::Counting | Habit::Bound => 0x05,
-            Habit::Synced => 0x1d,
-            Habit::Unsynced => 0x0d,
+            AuthenticatorKind::SecurityKey | AuthenticatorKind::Platform => 0x05,
+            AuthenticatorKind::Synced => 0x1d,
+            AuthenticatorKind::NotSynced => 0x0d,
         }
     }
 
-    /// The counter in entry `index`. It counts for all relying parties, so it jumps; what matters is
-    /// that it grows in log order whoever signs, and that no earlier entry is needed to know it.
+    /// The counter in entry `index`. A real one counts for all relying parties, so it jumps. This one grows in log order
+    /// for every signer, and does not depend on earlier entries. It saturates, which takes 2^32 entries.
     pub fn sign_count(self, index: u64) -> u32 {
         match self {
-            Habit::Counting => u32::try_from(index.saturating_add(1)).unwrap_or(u32::MAX),
-            Habit::Bound | Habit::Synced | Habit::Unsynced => 0,
+            AuthenticatorKind::SecurityKey => u32::try_from(index.saturating_add(1)).unwrap_or(u32::MAX),
+            AuthenticatorKind::Platform | AuthenticatorKind::Synced | AuthenticatorKind::NotSynced => 0,
         }
     }
 }

@@ -1,20 +1,21 @@
 //! `countersign-testlog`: makes approval logs with software passkeys, for tests, benches and demos.
 //!
-//! Nothing that it makes proves anything. Its log keys and passkeys come from a seed that anybody
-//! may know, and four RSA keys are published in this repository. What it proves is about the
-//! auditor: an honest log, made by code that shares only formats with the checks, is found clean.
+//! Its logs prove nothing: log keys and passkeys come from a public seed, and four RSA keys are published in this
+//! repository. It is there to test the auditor: an honest log, made by code that shares only formats with the checks, must
+//! be found clean.
 //!
 //! | file | makes |
 //! |---|---|
 //! | `seed` | all randomness, from one text |
-//! | `keys`, `ring` | software passkeys; who owns which |
-//! | `assertion` | what a browser and an authenticator sign |
-//! | `entry` | entry *i* of a log, from seed and *i* alone |
+//! | `keys`, `passkeys` | software passkeys and their owners |
+//! | `assertion` | assertions as a browser and an authenticator make them |
+//! | `entry` | entry *i* of a log, from the seed and *i* alone |
 //! | `tiles` | the files of a tiled log |
 //! | `heads` | the log key; checkpoints and STHs |
 //! | `build` | `build` and `grow` |
 //! | `captures` | `demo`: a log of passkey assertions that were captured in a browser |
-//! | `output` | what is printed |
+//! | `output` | standard output and standard error |
+//! | `error` | why a command failed |
 //! | `serve` | `serve` and `lies`: a log over HTTP, honest or not |
 #![forbid(unsafe_code)]
 
@@ -23,20 +24,22 @@ mod assertion;
 mod build;
 mod captures;
 mod entry;
+mod error;
 mod heads;
 mod keys;
 mod output;
-mod ring;
+mod passkeys;
 mod seed;
 mod serve;
 mod tiles;
 
-use args::{Cli, Command};
+use args::{TestlogCli, TestlogCommand};
 use clap::Parser as _;
+use error::TestlogError;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let result = match Cli::try_parse() {
+    let result = match TestlogCli::try_parse() {
         Ok(cli) => run(cli.command),
         Err(error) if error.use_stderr() => error.exit(),
         Err(help) => output::print_help(&help),
@@ -50,12 +53,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<(), String> {
+fn run(command: TestlogCommand) -> Result<(), TestlogError> {
     match command {
-        Command::Build(options) => build::build(&options),
-        Command::Grow(options) => build::grow(&options),
-        Command::Demo(options) => captures::demo(&options),
-        Command::Serve(options) => serve::serve(options),
-        Command::Lies(options) => serve::list::print(options.format),
+        TestlogCommand::Build(options) => build::build(&options),
+        TestlogCommand::Grow(options) => build::grow(&options),
+        TestlogCommand::Demo(options) => captures::demo(&options),
+        TestlogCommand::Serve(options) => serve::serve(options),
+        TestlogCommand::Lies(options) => serve::list::print(options.format),
     }
 }

@@ -1,7 +1,7 @@
 //! All randomness of a test log, from one text.
 //!
-//! Every value has a label and a number of its own, so that adding a value moves no other one, and
-//! entry *i* is the same however long the log is and whichever thread makes it.
+//! Every value has its own label and number. New values therefore do not change existing ones, and entry *i* does not depend
+//! on the length of the log or on the thread that makes it.
 
 use countersign::core::hash::sha256;
 
@@ -14,25 +14,25 @@ impl Seed {
         Seed(text.to_owned())
     }
 
-    /// Another seed for every label, that of no log that is made honestly.
+    /// Another seed for each label. No honest log uses it.
     pub fn other(&self, label: &str) -> Seed {
         Seed(format!("{}\0{label}", self.0))
     }
 
-    /// 32 bytes of their own for every label and number.
+    /// 32 bytes for this label and number.
     pub fn bytes(&self, label: &str, number: u64) -> [u8; 32] {
-        // The length goes first: no other seed, label and number make the same input.
+        // The length comes first, so that no other seed, label and number give the same input.
         let input = format!("countersign-testlog\0{}\0{}\0{label}\0{number}", self.0.len(), self.0);
         sha256(input.as_bytes()).0
     }
 
-    /// A number below `bound`, which must not be 0. Not quite uniform, as is good enough here.
+    /// A number below `bound`, which must not be 0. The distribution is not exactly uniform, which is good enough here.
     pub fn below(&self, label: &str, number: u64, bound: u64) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.bytes(label, number);
         u64::from_be_bytes([a, b, c, d, e, f, g, h]) % bound
     }
 
-    /// A UUID (RFC 9562 version 4, were it random).
+    /// A UUID in the form of RFC 9562 version 4, though not random.
     pub fn uuid(&self, label: &str, number: u64) -> String {
         let mut bytes = self.bytes(label, number);
         bytes[6] = bytes[6] & 0x0f | 0x40;

@@ -1,9 +1,9 @@
-//! The files of a tiled log (C2SP tlog-tiles), written as they become known.
+//! Writes the files of a tiled log (C2SP tlog-tiles) as they become known.
 //!
-//! Memory holds one root for every 256 leaves and nothing for each leaf. A file that is there
-//! already is compared and never overwritten: tiles do not change, so a difference means that the
-//! directory holds another log.
+//! Memory holds one root for every 256 leaves, but no leaves. An existing file is compared and never overwritten: tiles do
+//! not change, so a difference means that the directory holds another log.
 
+use crate::error::TestlogError;
 use countersign::core::hash::{Hash, LeafHash, leaf_hash};
 use countersign::core::tile::TilePath;
 use countersign::core::tree::CompactRange;
@@ -16,19 +16,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// Hashes in a full tile, and entries in a full bundle.
 const WIDTH: u64 = 256;
 
-/// A tree whose files are written.
+/// A tree whose files have been written.
 pub struct Tree {
-    /// Root of every perfect subtree of 256 leaves.
+    /// The root of every perfect subtree of 256 leaves.
     full: Vec<Hash>,
-    /// The leaves behind the last of them.
+    /// The leaves after the last of these subtrees.
     rest: Vec<LeafHash>,
 }
 
 impl Tree {
-    /// Its root.
+    /// The root.
     pub fn root(&self) -> Hash {
         let mut range = CompactRange::new(0);
-        // Neither fails: the leaves are fewer than 2^64, and subtrees come before single leaves.
+        // Neither can fail: there are fewer than 2^64 leaves, and subtrees come before single leaves.
         for root in &self.full {
             range.append_subtree(8, *root).expect("a subtree is aligned");
         }
@@ -39,18 +39,21 @@ impl Tree {
     }
 }
 
-/// Writes bundles and tiles of `size` entries, `leaf` making each of them, on `workers` threads.
+/// Writes the bundles and tiles of `size` entries on `workers` threads. `leaf` makes each entry.
+///
+/// # Errors
+/// `leaf` failed, or a file could not be written or belongs to another log.
 pub fn write_log(
     dir: &Path,
     size: u64,
     workers: usize,
-    leaf: impl Fn(u64) -> Result<Vec<u8>, String> + Sync,
-) -> Result<Tree, String> {
+    leaf: impl Fn(u64) -> Result<Vec<u8>, TestlogError> + Sync,
+) -> Result<Tree, TestlogError> {
     let (full, rest) = (size / WIDTH, size % WIDTH);
     let roots: Vec<Mutex<Hash>> = (0..full).map(|_| Mutex::new(Hash([0; 32]))).collect();
     let next = AtomicU64::new(0);
     let failed = AtomicBool::new(false);
-    let work = || -> Result<(), String> {
+    let work = || -> Result<(), TestlogError> {
         while !failed.load(Ordering::Relaxed) {
             let n = next.fetch_add(1, Ordering::Relaxed);
             let Some(slot) = usize::try_from(n).ok().and_then(|n| roots.get(n)) else { break };
@@ -75,24 +78,27 @@ pub fn write_log(
     Ok(Tree { full, rest })
 }
 
-/// The last bundle of a log of `size` entries, which may be partial, and its tile.
+/// Writes the last bundle of a log of `size` entries, which may be partial, and its tile.
+///
+/// # Errors
+/// As [`write_log`].
 pub fn write_last_bundle(
     dir: &Path,
     size: u64,
-    leaf: impl Fn(u64) -> Result<Vec<u8>, String>,
-) -> Result<(), String> {
+    leaf: impl Fn(u64) -> Result<Vec<u8>, TestlogError>,
+) -> Result<(), TestlogError> {
     let Some(last) = size.checked_sub(1) else { return Ok(()) };
     let n = last / WIDTH;
     write_bundle(dir, n, size - n * WIDTH, leaf).map(drop)
 }
 
-/// One bundle and the tile of its leaf hashes.
+/// Writes one bundle and the tile of its leaf hashes.
 fn write_bundle(
     dir: &Path,
     n: u64,
     width: u64,
-    leaf: impl Fn(u64) -> Result<Vec<u8>, String>,
-) -> Result<Vec<LeafHash>, String> {
+    leaf: impl Fn(u64) -> Result<Vec<u8>, TestlogError>,
+) -> Result<Vec<LeafHash>, TestlogError> {
     let (mut bundle, mut tile, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
     for index in n * WIDTH..n * WIDTH + width {
         let leaf = leaf(index)?;
@@ -109,8 +115,8 @@ fn write_bundle(
     Ok(hashes)
 }
 
-/// The tiles of level 1 and above: each hash is that of a full tile below.
-fn write_upper(dir: &Path, roots: &[Hash]) -> Result<(), String> {
+/// Writes the tiles of level 1 and above, in which each hash is the root of a full tile below.
+fn write_upper(dir: &Path, roots: &[Hash]) -> Result<(), TestlogError> {
     let (mut level, mut nodes) = (1, roots.to_vec());
     while !nodes.is_empty() {
         for (index, tile) in (0u64..).zip(nodes.chunks(WIDTH as usize)) {
@@ -125,7 +131,7 @@ fn write_upper(dir: &Path, roots: &[Hash]) -> Result<(), String> {
     Ok(())
 }
 
-/// Root of a full tile. At higher levels its hashes are nodes, which fold in the same way.
+/// The root of a full tile. At higher levels its hashes are nodes, which fold in the same way.
 fn fold(hashes: &[LeafHash]) -> Hash {
     let mut range = CompactRange::new(0);
     for hash in hashes {
@@ -134,13 +140,15 @@ fn fold(hashes: &[LeafHash]) -> Hash {
     range.root()
 }
 
-fn write_once(dir: &Path, path: TilePath, bytes: &[u8]) -> Result<(), String> {
+fn write_once(dir: &Path, path: TilePath, bytes: &[u8]) -> Result<(), TestlogError> {
     let path = dir.join(path.to_path());
-    let fail = |error: std::io::Error| format!("{}: {error}", path.display());
+    let fail = |error: std::io::Error| TestlogError::from(format!("{}: {error}", path.display()));
     match fs::read(&path) {
         Ok(there) if there == bytes => return Ok(()),
         Ok(_) => {
-            return Err(format!("{} is of another log: was it built with these options?", path.display()));
+            return Err(
+                format!("{} is of another log: was it built with these options?", path.display()).into()
+            );
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(fail(error)),
@@ -151,13 +159,16 @@ fn write_once(dir: &Path, path: TilePath, bytes: &[u8]) -> Result<(), String> {
     fs::write(&path, bytes).map_err(fail)
 }
 
-/// Puts a head in place as a whole, after the tiles that it speaks of.
-pub fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), String> {
+/// Replaces a head atomically. The tiles that it covers must have been written.
+///
+/// # Errors
+/// The file could not be written.
+pub fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), TestlogError> {
     let (path, temporary) = (dir.join(name), dir.join(format!(".{name}.new")));
     let write = || -> std::io::Result<()> {
         fs::create_dir_all(dir)?;
         fs::File::create(&temporary)?.write_all(bytes)?;
         fs::rename(&temporary, &path)
     };
-    write().map_err(|error| format!("{}: {error}", path.display()))
+    write().map_err(|error| format!("{}: {error}", path.display()).into())
 }

@@ -19,11 +19,12 @@ use crate::audit::trust::{Expectation, TrustPolicy};
 use crate::audit::verdict::{CheckLine, CheckResult, Verdict};
 use crate::core::check::Check;
 use crate::core::entry::{Decision, Entry, read_leaf};
-use crate::core::evidence::Kind;
+use crate::core::evidence::EvidenceKind;
 use crate::core::head::LogKey;
 use crate::core::webauthn::KeyCache;
 use crate::mirror::Mirror;
 use crate::run::Progress as _;
+use crate::run::receipts::compared;
 use crate::run::receipts::mirrored::Mirrored;
 use crate::run::receipts::served::{self, Wanted};
 use crate::run::receipts::{Made, NoReceipt};
@@ -175,7 +176,9 @@ impl ReceiptIssuer<'_> {
             None => made
                 .notes
                 .push("the log's heads were not compared with a mirror, as none was given (--db)".to_owned()),
-            Some(Ok(mirror)) => made.notes.extend(Mirrored::new(&mirror, self.key)?.compare(&made)?),
+            Some(Ok(mirror)) => {
+                made.notes.extend(compared::compare(&Mirrored::new(&mirror, self.key)?, &made)?)
+            }
             Some(Err(error)) => made.notes.push(format!("not compared with the mirror: {error}")),
         }
         Ok(made)
@@ -284,7 +287,7 @@ impl ReceiptIssuer<'_> {
             );
             return NoReceipt::new(Conclusion::Incomplete, why);
         }
-        let evidence = verdict.evidence.as_ref().map(|file| (Kind::SameSizeFork, file.clone()));
+        let evidence = verdict.evidence.as_ref().map(|file| (EvidenceKind::SameSizeFork, file.clone()));
         NoReceipt { evidence, ..none }
     }
 }

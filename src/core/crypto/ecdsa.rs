@@ -1,6 +1,6 @@
 //! The second opinion on ECDSA: p256 and p384 (SEC 1 section 4.1.4; DER as in RFC 3279 section 2.2.3).
 //!
-//! Their curves do not normalise s, so high s is as good as low (specification section 9.13).
+//! These curves do not normalise s, so high s is accepted like low s (specification section 9.13).
 
 use super::{Inner, Opinion, Other};
 use p256::ecdsa::signature::Verifier;
@@ -9,23 +9,23 @@ const NOT_DER: &str = "not a strict DER signature with r and s in range";
 const NOT_FIXED: &str = "not r ‖ s of the curve's length with both in range";
 
 pub(super) fn p256_der(key: &p256::ecdsa::VerifyingKey, message: &[u8], signature: &[u8]) -> Opinion {
-    judge(key, message, p256::ecdsa::Signature::from_der(signature), NOT_DER)
+    verdict(key, message, p256::ecdsa::Signature::from_der(signature), NOT_DER)
 }
 
 pub(super) fn p384_der(key: &p384::ecdsa::VerifyingKey, message: &[u8], signature: &[u8]) -> Opinion {
-    judge(key, message, p384::ecdsa::Signature::from_der(signature), NOT_DER)
+    verdict(key, message, p384::ecdsa::Signature::from_der(signature), NOT_DER)
 }
 
-/// Signatures in the form `r ‖ s`. A key of another kind has no such form.
+/// Signatures in the form `r ‖ s`, which other kinds of keys do not have.
 pub(super) fn fixed(key: &Inner, message: &[u8], signature: &[u8]) -> Opinion {
     match &key.other {
-        Other::P256(key) => judge(key, message, p256::ecdsa::Signature::from_slice(signature), NOT_FIXED),
-        Other::P384(key) => judge(key, message, p384::ecdsa::Signature::from_slice(signature), NOT_FIXED),
+        Other::P256(key) => verdict(key, message, p256::ecdsa::Signature::from_slice(signature), NOT_FIXED),
+        Other::P384(key) => verdict(key, message, p384::ecdsa::Signature::from_slice(signature), NOT_FIXED),
         Other::Rsa(_) | Other::Ed25519(_) | Other::MlDsa44(_) => Opinion::Malformed(NOT_FIXED),
     }
 }
 
-fn judge<K: Verifier<S>, S, E>(
+fn verdict<K: Verifier<S>, S, E>(
     key: &K,
     message: &[u8],
     signature: Result<S, E>,

@@ -1,9 +1,8 @@
-//! Ed25519, strictly (RFC 8032 section 5.1.7, and specification section 3): S < L, canonical A and R,
-//! no small-order A or R.
+//! Strict Ed25519 (RFC 8032 section 5.1.7, and specification section 3): S < L, canonical A and R, no small-order A or R.
 //!
-//! ed25519-dalek is asked first and aws-lc-rs confirms what it rejects. aws-lc-rs has no rule about
-//! small order, so a rejection by that rule alone is confirmed by a table instead, and one of a key
-//! that is no point by Euler's criterion on plain integers.
+//! ed25519-dalek verifies first, and aws-lc-rs confirms its rejections. aws-lc-rs has no rule about small order, so a
+//! rejection by that rule alone is confirmed by a table. The rejection of a key that is not a point of the curve is
+//! confirmed by Euler's criterion on plain integers.
 
 use super::{Disagreement, KeyError, SignatureError, disagreement};
 use aws_lc_rs::signature::ParsedPublicKey;
@@ -11,8 +10,8 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use p256::elliptic_curve::bigint::modular::ConstMontyForm;
 use p256::elliptic_curve::bigint::{U256, const_monty_params};
 
-/// The y coordinates, little-endian, of the eight points of small order, whatever the sign of x:
-/// order 4 (0), 1 (1), 2 (p − 1), and the two of order 8.
+/// The y coordinates, little-endian, of the eight points of small order, for either sign of x: order 4 (0), 1 (1),
+/// 2 (p − 1), and the two of order 8.
 const SMALL_ORDER_Y: [[u8; 32]; 5] = [
     [0; 32],
     [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
@@ -30,7 +29,7 @@ const SMALL_ORDER_Y: [[u8; 32]; 5] = [
     ],
 ];
 
-/// Parses a key under the strict rules; every refusal has a second opinion.
+/// Parses a key under the strict rules. Every refusal has a second opinion.
 pub(super) fn parse_key(bytes: &[u8; 32]) -> Result<VerifyingKey, KeyError> {
     let dalek = VerifyingKey::from_bytes(bytes).ok();
     let disagree =
@@ -48,8 +47,8 @@ pub(super) fn parse_key(bytes: &[u8; 32]) -> Result<VerifyingKey, KeyError> {
     }
 }
 
-/// The strict verdict of `dalek`, confirmed by `aws` where it is a rejection. The key came from
-/// [`parse_key`], so A is canonical and not of small order.
+/// The strict verdict of `dalek`; `aws` confirms a rejection. The key came from [`parse_key`], so A is canonical and not
+/// of small order.
 pub(super) fn verify(
     dalek: &VerifyingKey,
     aws: &ParsedPublicKey,
@@ -76,7 +75,7 @@ pub(super) fn verify(
     }
 }
 
-/// Both dalek's arithmetic and the table say so.
+/// Whether both dalek's arithmetic and the table find a point of small order.
 fn has_small_order(point: &[u8; 32]) -> bool {
     in_table(point) && VerifyingKey::from_bytes(point).is_ok_and(|point| point.is_weak())
 }
@@ -111,8 +110,8 @@ const_monty_params!(
 /// A number modulo p.
 type Element = ConstMontyForm<Field, { U256::LIMBS }>;
 
-/// Whether the curve has a point with this y: x² = (y² − 1) / (d·y² + 1) is a square exactly where
-/// the product of the two is (RFC 8032 section 5.1.3), and Euler's criterion tells.
+/// Whether the curve has a point with this y. x² = (y² − 1) / (d·y² + 1) is a square exactly if the product of the two is
+/// (RFC 8032 section 5.1.3), which Euler's criterion decides.
 // Arithmetic modulo p: nothing overflows.
 #[allow(clippy::arithmetic_side_effects)]
 fn is_point(bytes: &[u8; 32]) -> bool {
@@ -173,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_small_order_r_is_refused_though_aws_accepts_it() {
-        // With R the neutral point and S = k·a, S·B = R + k·A holds: only the rule refuses it.
+        // With R the neutral point and S = k·a, S·B = R + k·A holds, so only the strict rule refuses it.
         use p256::elliptic_curve::bigint::modular::ConstMontyParams as _;
         use p256::elliptic_curve::bigint::{NonZero, U512};
         use sha2::{Digest, Sha512};
@@ -214,7 +213,7 @@ mod tests {
 
     #[test]
     fn s_of_l_or_more_is_refused() {
-        // L, little-endian (RFC 8032 section 5.1): S + L makes the same point, so only the rule refuses it.
+        // L, little-endian (RFC 8032 section 5.1): S + L gives the same point, so only the strict rule refuses it.
         let order: [u8; 16] =
             [0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14];
         let key = SigningKey::from_bytes(&[9; 32]);

@@ -1,13 +1,12 @@
-//! Why a key or a signature is not accepted, and that two libraries differ about it.
+//! Why a key or a signature is refused, and disagreements of two libraries about it.
 
 use crate::core::encoding::encode_hex;
 use std::fmt;
 
-/// Two implementations gave different answers. A fault of ours, or of a library: it says nothing
-/// about the log.
+/// Two implementations gave different answers: a fault of this crate or of a library. It says nothing about the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Disagreement {
-    /// Which implementations, about what, and the bytes that a report of the bug needs.
+    /// The implementations, the subject, and the bytes that a bug report needs.
     pub about: String,
 }
 
@@ -30,12 +29,12 @@ impl std::error::Error for Disagreement {}
 /// Why bytes are not a public key of this profile.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum KeyError {
-    /// Not a valid key; both implementations say so, or a rule of the specification does.
+    /// Not a valid key, according to both implementations or to a rule of the specification.
     Malformed(&'static str),
     /// A key of an algorithm outside this profile.
     Unsupported(&'static str),
-    /// A point of the curve under which no signature counts: of small order, or not written in its
-    /// one form (specification section 3). What such a key is said to have signed is not signed.
+    /// A point of the curve under which no signature is valid: of small order, or not in canonical form (specification
+    /// section 3).
     Weak(&'static str),
     /// The implementations differ.
     Disagreement(Disagreement),
@@ -57,7 +56,7 @@ impl std::error::Error for KeyError {}
 pub enum SignatureError {
     /// Not the encoding of a signature: wrong length, not strict DER, r or s out of range.
     Malformed(&'static str),
-    /// A well-formed signature that this key did not make over this message.
+    /// A well-formed signature, but not one by this key over this message.
     Invalid,
     /// The implementations differ.
     Disagreement(Disagreement),

@@ -1,8 +1,8 @@
-//! ML-DSA-44 (FIPS 204), pure and with an empty context, as C2SP tlog-cosignature uses it: key rules
-//! and the second opinion.
+//! ML-DSA-44 (FIPS 204), pure and with an empty context, as C2SP tlog-cosignature uses it: key rules and the second
+//! opinion.
 //!
-//! Both implementations decode as FIPS 204 section 7.2 says: hints in ascending order with zeros
-//! behind the last one, and z within its bound. A signature therefore has one encoding.
+//! Both implementations decode as FIPS 204 section 7.2 specifies: hints in ascending order, followed by zeros, and z
+//! within its bound. A signature therefore has exactly one encoding.
 
 use super::{Algorithm, Disagreement, KeyError, Opinion, verification};
 use aws_lc_rs::signature::ParsedPublicKey;
@@ -11,17 +11,18 @@ use ml_dsa::{EncodedSignature, EncodedVerifyingKey, MlDsa44, Signature, Verifier
 /// The key in the implementation that is not aws-lc-rs.
 pub(super) type VerifyingKey = ml_dsa::VerifyingKey<MlDsa44>;
 
-/// aws-lc-rs also takes a key inside a SubjectPublicKeyInfo, which is longer: the length decides first.
+/// Parses a key. aws-lc-rs also accepts a key inside a SubjectPublicKeyInfo, which is longer, so the length is checked
+/// first.
 pub(super) fn parse_key(bytes: &[u8]) -> Result<(ParsedPublicKey, VerifyingKey), KeyError> {
     let encoded = EncodedVerifyingKey::<MlDsa44>::try_from(bytes)
         .map_err(|_| KeyError::Malformed("an ML-DSA-44 key has 1,312 bytes"))?;
-    // FIPS 204 algorithm 23 turns any 1,312 bytes into a key, so that a refusal would be an error of theirs.
+    // FIPS 204 algorithm 23 turns any 1,312 bytes into a key, so a refusal would be an error of the library.
     let aws = ParsedPublicKey::new(verification(Algorithm::MlDsa44), bytes)
         .map_err(|_| KeyError::Disagreement(Disagreement::over_key("aws-lc-rs and ml-dsa", bytes)))?;
     Ok((aws, VerifyingKey::decode(&encoded)))
 }
 
-/// What `ml-dsa` says of a signature that aws-lc-rs rejected.
+/// The verdict of `ml-dsa` on a signature that aws-lc-rs rejected.
 pub(super) fn opinion(key: &VerifyingKey, message: &[u8], signature: &[u8]) -> Opinion {
     let Ok(encoded) = EncodedSignature::<MlDsa44>::try_from(signature) else {
         return Opinion::Malformed("an ML-DSA-44 signature has 2,420 bytes");
@@ -44,7 +45,7 @@ mod tests {
     use shake::Shake128;
     use shake::digest::{ExtendableOutput as _, Update as _, XofReader as _};
 
-    /// Where the 80 hint positions and the four counts behind them stand (FIPS 204 algorithm 20).
+    /// The offset of the 80 hint positions and the four counts after them (FIPS 204 algorithm 20).
     const HINTS: usize = 2420 - 84;
     const COUNTS: usize = 2420 - 4;
 
@@ -56,8 +57,8 @@ mod tests {
     }
 
     /// CCTV ML-DSA/accumulated (github.com/C2SP/CCTV), 100 iterations: keys and deterministic signatures of
-    /// the empty message, hashed. That the hash comes out says that `ml-dsa` makes the bytes that every other
-    /// implementation makes; that each verifies says that aws-lc-rs takes them.
+    /// the empty message, hashed. The right hash shows that `ml-dsa` makes the same bytes as every other
+    /// implementation; the verification shows that aws-lc-rs accepts them.
     #[test]
     fn the_accumulated_vector_of_cctv() {
         let (mut seeds, mut all) = (Shake128::default().finalize_xof(), Shake128::default());
@@ -148,9 +149,9 @@ mod tests {
         use super::super::Other;
         let ((right, signature), (wrong, _)) = (signed(5, b"m"), signed(6, b"m"));
         let Other::MlDsa44(other) = &right.0.other else { panic!() };
-        let torn =
+        let mismatched =
             PublicKey::new(Algorithm::MlDsa44, b"", wrong.0.aws.clone(), Other::MlDsa44(other.clone()));
-        assert!(matches!(torn.verify(b"m", &signature), Err(SignatureError::Disagreement(_))));
+        assert!(matches!(mismatched.verify(b"m", &signature), Err(SignatureError::Disagreement(_))));
         assert_eq!(wrong.verify(b"m", &signature), Err(SignatureError::Invalid));
         assert_ne!(right.identity(), wrong.identity());
     }

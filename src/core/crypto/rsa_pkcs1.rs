@@ -14,7 +14,7 @@ const SHA256_DIGEST_INFO: [u8; 19] = [
     0x04, 0x20,
 ];
 
-/// Applies the rules that the specification sets, then asks both implementations for theirs.
+/// Applies the rules of the specification, then those of both implementations.
 pub(super) fn parse_key(
     modulus: &[u8],
     exponent: &[u8],
@@ -23,11 +23,11 @@ pub(super) fn parse_key(
     if starts_with_zero(modulus) || starts_with_zero(exponent) {
         return Err(KeyError::Malformed("an RSA modulus or exponent is empty or starts with a zero"));
     }
-    // By length first: no arithmetic on a number of a stranger's size.
+    // The length comes first: no arithmetic on a number of unbounded size.
     if exponent.len() > 8 {
         return Err(KeyError::Malformed("the RSA exponent is above 2^33 − 1"));
     }
-    if modulus.len().saturating_mul(8) > *RSA_BITS.end() {
+    if modulus.len() > *RSA_BITS.end() / 8 {
         return Err(KeyError::Malformed("the RSA modulus is longer than 8,192 bits"));
     }
     let (n, e) = (BoxedUint::from_be_slice_vartime(modulus), BoxedUint::from_be_slice_vartime(exponent));
@@ -46,14 +46,14 @@ fn starts_with_zero(number: &[u8]) -> bool {
     matches!(number, [] | [0, ..])
 }
 
-/// aws-lc-rs validates a key when it parses DER, not when it is given components.
+/// Parses the key as DER, because aws-lc-rs does not validate a key that is given as components.
 fn aws_key(modulus: &[u8], exponent: &[u8]) -> Option<ParsedPublicKey> {
     let components = RsaPublicKeyComponents { n: modulus, e: exponent };
     let der: PublicKeyX509Der<'_> = components.as_der().ok()?;
     ParsedPublicKey::new(verification(Algorithm::Rs256), der.as_ref()).ok()
 }
 
-/// What `rsa` says of a signature that aws-lc-rs rejected.
+/// The verdict of `rsa` on a signature that aws-lc-rs rejected.
 pub(super) fn opinion(key: &RsaPublicKey, message: &[u8], signature: &[u8]) -> Opinion {
     let scheme = Pkcs1v15Sign { hash_len: Some(32), prefix: Box::new(SHA256_DIGEST_INFO) };
     if key.verify(scheme, &sha256(message).0, signature).is_ok() {

@@ -1,12 +1,12 @@
-//! SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), in DER and in the one form of each algorithm.
+//! SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7) in DER, in exactly one form for each algorithm.
 
 use super::{KeyError, PublicKey};
 use rsa::pkcs1::RsaPublicKeyRef;
 use rsa::pkcs1::der::Decode;
 use rsa::pkcs8::SubjectPublicKeyInfoRef;
 
-/// What stands before the uncompressed point of a named curve (RFC 5480), and before the 32 bytes of
-/// Ed25519 (RFC 8410): both have fixed lengths, so DER has exactly one frame for each.
+/// The DER before the uncompressed point of a named curve (RFC 5480), and before the 32 bytes of Ed25519 (RFC 8410).
+/// These keys have fixed lengths, so each has exactly one such prefix.
 const P256: &[u8] = &[
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
     0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,

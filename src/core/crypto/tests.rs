@@ -51,15 +51,15 @@ fn high_s_is_accepted_and_raw_form_only_where_asked() {
 }
 
 #[test]
-fn a_rejection_that_the_second_implementation_does_not_share_accuses_nobody() {
+fn an_unconfirmed_rejection_is_a_disagreement() {
     let ((secret, right), (_, wrong)) = (p256_pair(1), p256_pair(2));
     let Other::P256(verifying) = &right.0.other else { panic!() };
-    // A key whose two halves differ stands for a library with a bug.
-    let torn = PublicKey::new(Algorithm::Es256, b"", wrong.0.aws.clone(), Other::P256(*verifying));
+    // A key that differs between the implementations simulates a library with a bug.
+    let mismatched = PublicKey::new(Algorithm::Es256, b"", wrong.0.aws.clone(), Other::P256(*verifying));
     let signature: p256::ecdsa::Signature = secret.sign(b"m");
-    let verdict = torn.verify(b"m", signature.to_der().as_bytes());
+    let verdict = mismatched.verify(b"m", signature.to_der().as_bytes());
     assert!(matches!(verdict, Err(SignatureError::Disagreement(_))), "{verdict:?}");
-    let fixed = torn.verify_p1363(b"m", &signature.to_bytes());
+    let fixed = mismatched.verify_p1363(b"m", &signature.to_bytes());
     assert!(matches!(fixed, Err(SignatureError::Disagreement(_))), "{fixed:?}");
     assert!(matches!(both(Some(1), None::<u8>, "", b""), Err(KeyError::Disagreement(_))));
 }
@@ -76,13 +76,13 @@ fn points_off_the_curve_and_other_forms_are_malformed() {
     point[0] = 4;
     point[64] ^= 1;
     assert_eq!(PublicKey::p256(&point), Err(KeyError::Malformed("the point is not on the curve")));
-    // x = p is zero in disguise.
+    // x = p is another encoding of zero.
     let field = decode_hex("ffffffff00000001000000000000000000000000ffffffffffffffffffffffff").unwrap();
     point[1..33].copy_from_slice(&field);
     assert!(matches!(PublicKey::p256(&point), Err(KeyError::Malformed(_))));
 }
 
-/// A 2,048-bit modulus for key rules; nobody needs its factors.
+/// A 2,048-bit modulus to test the rules for keys. Its factors are not needed.
 fn modulus(bits: usize) -> Vec<u8> {
     let mut n = vec![0xa7; bits / 8];
     n[0] |= 0x80;
@@ -90,7 +90,7 @@ fn modulus(bits: usize) -> Vec<u8> {
 }
 
 #[test]
-fn rsa_keys_keep_to_the_rules() {
+fn rsa_keys_must_follow_the_rules() {
     let exponent = [1, 0, 1];
     for bits in [2048, 3072, 8192] {
         assert!(PublicKey::rsa(&modulus(bits), &exponent).is_ok(), "{bits}");
@@ -128,7 +128,7 @@ fn an_rsa_signature_has_the_length_of_the_modulus() {
 }
 
 #[test]
-fn one_key_has_one_identity_and_two_algorithms_two() {
+fn identity_depends_on_key_and_algorithm() {
     let (_, public) = p256_pair(4);
     let point = public.0.aws.as_ref();
     let head = decode_hex("3059301306072a8648ce3d020106082a8648ce3d030107034200").unwrap();
@@ -141,7 +141,7 @@ fn one_key_has_one_identity_and_two_algorithms_two() {
     let head = decode_hex("302a300506032b6570032100").unwrap();
     assert_eq!(PublicKey::from_spki(&[&head[..], edwards.as_bytes()].concat()).unwrap(), key);
     assert_ne!(key.identity(), public.identity());
-    // X25519: the same frame with another OID.
+    // X25519: the same structure with another OID.
     let other = decode_hex("302a300506032b656e032100").unwrap();
     let verdict = PublicKey::from_spki(&[&other[..], edwards.as_bytes()].concat());
     assert!(matches!(verdict, Err(KeyError::Unsupported(_))));

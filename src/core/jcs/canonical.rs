@@ -1,7 +1,7 @@
-//! The canonical form of a JSON text (RFC 8785 section 3.2), written while the text is read.
+//! The canonical form of a JSON text (RFC 8785 section 3.2), written while the text is parsed.
 //!
-//! No value is built on the way: what a hostile text of a million small arrays would take as a tree is
-//! twenty times its length, and written at once it is about its length.
+//! No tree of values is built: for a hostile text of a million small arrays it would take twenty times the text's length.
+//! Writing directly takes about that length.
 
 use super::{JsonError, repeated_name};
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
@@ -14,19 +14,19 @@ use std::ops::Range;
 /// escapes, no white space.
 ///
 /// # Errors
-/// Those of [`Json::parse`](super::Json::parse), for the same texts.
+/// As [`Json::parse`](super::Json::parse), for the same texts.
 pub fn canonicalize(bytes: &[u8], max_depth: usize) -> Result<Vec<u8>, JsonError> {
-    let (flaw, out) = (RefCell::new(None), RefCell::new(Vec::with_capacity(bytes.len())));
+    let (error_slot, out) = (RefCell::new(None), RefCell::new(Vec::with_capacity(bytes.len())));
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let writer = Writer { left: max_depth, max_depth, out: &out, flaw: &flaw };
+    let writer = Writer { left: max_depth, max_depth, out: &out, error_slot: &error_slot };
     let written = writer.deserialize(&mut deserializer).and_then(|()| deserializer.end());
     match written {
         Ok(()) => Ok(out.into_inner()),
-        Err(error) => Err(flaw.take().unwrap_or_else(|| JsonError::Malformed(error.to_string()))),
+        Err(error) => Err(error_slot.take().unwrap_or_else(|| JsonError::Malformed(error.to_string()))),
     }
 }
 
-/// A number as RFC 8785 section 3.2.2.3 writes it (ECMAScript `Number::toString`).
+/// A number in the form of RFC 8785 section 3.2.2.3 (ECMAScript `Number::toString`).
 ///
 /// # Errors
 /// [`JsonError::NotFinite`] for infinities and NaN, which RFC 8785 forbids.
@@ -38,13 +38,14 @@ pub fn canonical_number(value: f64) -> Result<String, JsonError> {
     }
 }
 
-/// Appends `text` as a canonical JSON string (RFC 8785 section 3.2.2.2): only `"`, `\` and the
-/// control characters below U+0020 are escaped, those with a short form by it.
+/// Appends `text` as a canonical JSON string (RFC 8785 section 3.2.2.2): only `"`, `\` and the control characters below
+/// U+0020 are escaped, in the short form if there is one.
 pub fn write_canonical_string(out: &mut Vec<u8>, text: &str) {
+    // A hint only.
     out.reserve(text.len().saturating_add(2));
     out.push(b'"');
-    // The escaped characters are all ASCII, and no byte of a multi-byte character is: splitting at
-    // them keeps every run between them whole, and a run without escapes is copied at once.
+    // The escaped characters are ASCII, and no byte of a multi-byte character is. Splitting at them therefore keeps the
+    // characters between them whole, and a run without escapes is copied at once.
     for run in text.as_bytes().split_inclusive(|byte| needs_escape(*byte)) {
         match run.split_last() {
             Some((last, before)) if needs_escape(*last) => {
@@ -77,27 +78,31 @@ fn write_escape(out: &mut Vec<u8>, byte: u8) {
     out.extend_from_slice(&[b'\\', short]);
 }
 
-/// RFC 8785 section 3.2.3. Bytes of UTF-8 sort like code points, which differs from UTF-16 only for
-/// characters beyond U+FFFF (their surrogates sort below U+E000).
+/// The order of RFC 8785 section 3.2.3. UTF-8 bytes sort like code points. UTF-16 differs only for characters beyond
+/// U+FFFF, whose surrogates sort below U+E000.
 fn utf16_order(a: &str, b: &str) -> Ordering {
     if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }
 
-/// Writes one value with `left` levels still allowed, leaving the precise reason in `flaw`: a serde
-/// error can carry only text.
+/// Writes one value with `left` levels still allowed. The precise error goes to `error_slot`, because a serde error can
+/// carry only text.
 #[derive(Clone, Copy)]
 struct Writer<'w> {
     left: usize,
     max_depth: usize,
     out: &'w RefCell<Vec<u8>>,
-    flaw: &'w RefCell<Option<JsonError>>,
+    error_slot: &'w RefCell<Option<JsonError>>,
+}
+
+/// The output only grows while an object is read, so its values stay where they were written.
+fn misplaced() -> JsonError {
+    JsonError::Malformed("a value was lost while its object was sorted".to_owned())
 }
 
 impl Writer<'_> {
-    fn fail<E: serde::de::Error>(self, flaw: JsonError) -> E {
-        let error = E::custom("refused");
-        self.flaw.replace(Some(flaw));
-        error
+    fn fail<E: serde::de::Error>(self, error: JsonError) -> E {
+        self.error_slot.replace(Some(error));
+        E::custom("refused")
     }
 
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
@@ -115,7 +120,7 @@ impl Writer<'_> {
     fn number<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
         match canonical_number(value) {
             Ok(text) => self.put(text.as_bytes()),
-            Err(flaw) => Err(self.fail(flaw)),
+            Err(error) => Err(self.fail(error)),
         }
     }
 
@@ -123,8 +128,12 @@ impl Writer<'_> {
         self.out.borrow().len()
     }
 
-    /// The members, written from `start` on in the order of the text, are written again in theirs.
-    fn sort(self, start: usize, mut members: Vec<(String, Range<usize>)>) {
+    /// Sorts the members of an object, which were written from `start` on in the order of the text.
+    fn sort<E: serde::de::Error>(
+        self,
+        start: usize,
+        mut members: Vec<(String, Range<usize>)>,
+    ) -> Result<(), E> {
         let mut out = self.out.borrow_mut();
         let values = out.split_off(start);
         members.sort_unstable_by(|(a, _), (b, _)| utf16_order(a, b));
@@ -135,9 +144,12 @@ impl Writer<'_> {
             }
             write_canonical_string(&mut out, &name);
             out.push(b':');
-            out.extend_from_slice(values.get(place).unwrap_or_default());
+            // A value left out would be a canonical form of something else.
+            let value = values.get(place).ok_or_else(|| self.fail::<E>(misplaced()))?;
+            out.extend_from_slice(value);
         }
         out.push(b'}');
+        Ok(())
     }
 }
 
@@ -164,8 +176,8 @@ impl<'de> Visitor<'de> for Writer<'_> {
         self.put(if value { b"true" } else { b"false" })
     }
 
-    // The two integer conversions round to the nearest double, ties to even, which is what
-    // ECMAScript's parser (the yardstick of RFC 8785) does with the same digits.
+    // The two integer conversions round to the nearest double, ties to even, as ECMAScript's parser (the reference of
+    // RFC 8785) does with the same digits.
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
         self.number(value as f64)
     }
@@ -192,7 +204,7 @@ impl<'de> Visitor<'de> for Writer<'_> {
             self.put(b",")?;
         }
         if any {
-            // The comma behind the last.
+            // The comma after the last item.
             self.out.borrow_mut().pop();
         }
         self.put(b"]")
@@ -205,14 +217,13 @@ impl<'de> Visitor<'de> for Writer<'_> {
         while let Some(name) = access.next_key::<String>()? {
             let from = self.length();
             access.next_value_seed(inner)?;
-            members.push((name, from.saturating_sub(start)..self.length().saturating_sub(start)));
+            let place = from.checked_sub(start).zip(self.length().checked_sub(start));
+            let (from, to) = place.ok_or_else(|| self.fail::<A::Error>(misplaced()))?;
+            members.push((name, from..to));
         }
         match repeated_name(members.iter().map(|(name, _)| name.as_str())) {
             Some(name) => Err(self.fail(JsonError::RepeatedName(name))),
-            None => {
-                self.sort(start, members);
-                Ok(())
-            }
+            None => self.sort(start, members),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Reads the lines of a policy file (c2sp.org/tlog-policy "Policy file syntax and structure").
+//! Parses a policy file (c2sp.org/tlog-policy "Policy file syntax and structure").
 //!
-//! Octets with the high bit set are opaque: names are compared as they are, and nothing is normalised.
+//! Octets with the high bit set are opaque: names are compared without normalisation.
 
-use super::{Group, Member, TlogPolicy, Witness, shown};
+use super::{Group, Member, TlogPolicy, Witness, display_name};
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
 use crate::core::limits;
@@ -10,12 +10,12 @@ use crate::core::note::{KeyId, KeyKind, VerifierKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// Why a file is no policy.
+/// Why a file is not a policy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TlogPolicyError {
-    /// The line, from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// What is wrong with it and what to write instead, fit to be shown.
+    /// What is wrong with it and what to write instead, safe to display.
     pub why: String,
 }
 
@@ -27,24 +27,24 @@ impl fmt::Display for TlogPolicyError {
 
 impl std::error::Error for TlogPolicyError {}
 
-/// The name that means "no cosignatures" on the quorum line, and that nothing else may have.
+/// The reserved name that means "no cosignatures" on the quorum line.
 const NONE: &[u8] = b"none";
 
-/// What has been read so far.
+/// The lines parsed so far.
 #[derive(Default)]
-struct Reader {
+struct PolicyParser {
     logs: Vec<LogKey>,
     witnesses: Vec<Witness>,
     groups: Vec<Group>,
     quorum: Option<Option<Member>>,
     /// Witnesses and groups share one namespace.
     names: BTreeMap<Vec<u8>, Member>,
-    /// What is a member of a group already.
+    /// The members of groups so far.
     members: BTreeSet<Member>,
-    /// Identities of the public keys, whatever name and signature type stand around them.
+    /// Identities of the public keys, regardless of key name and signature type.
     log_keys: BTreeSet<Hash>,
     witness_keys: BTreeSet<Hash>,
-    /// What a signature line says of its key.
+    /// The part of a key that its signature lines contain.
     hints: BTreeSet<(String, KeyId)>,
 }
 
@@ -53,20 +53,20 @@ pub(super) fn parse(bytes: &[u8]) -> Result<TlogPolicy, TlogPolicyError> {
     if bytes.len() > limits::MAX_POLICY {
         return Err(error(1, "the file is longer than 1 MiB: is it a policy?".to_owned()));
     }
-    let mut reader = Reader::default();
+    let mut parser = PolicyParser::default();
     let mut number: usize = 0;
-    for line in bytes.split(|byte| *byte == b'\n') {
-        number = number.saturating_add(1);
-        reader.line(line).map_err(|why| error(number, why))?;
+    for (at, line) in (1_usize..).zip(bytes.split(|byte| *byte == b'\n')) {
+        number = at;
+        parser.line(line).map_err(|why| error(number, why))?;
     }
-    let Some(quorum) = reader.quorum else {
+    let Some(quorum) = parser.quorum else {
         let why = "there is no quorum line: add `quorum NAME`, or `quorum none` to ask for no cosignatures";
         return Err(error(number, why.to_owned()));
     };
-    Ok(TlogPolicy { logs: reader.logs, witnesses: reader.witnesses, groups: reader.groups, quorum })
+    Ok(TlogPolicy { logs: parser.logs, witnesses: parser.witnesses, groups: parser.groups, quorum })
 }
 
-impl Reader {
+impl PolicyParser {
     fn line(&mut self, line: &[u8]) -> Result<(), String> {
         if let Some(octet) = line.iter().find(|octet| !is_allowed(**octet)) {
             return Err(match octet {
@@ -79,7 +79,7 @@ impl Reader {
         match words.as_slice() {
             [] => Ok(()),
             [first, ..] if first.starts_with(b"#") => Ok(()),
-            // The URL is for programs that talk to the log or witness, and means nothing here.
+            // The URL is for programs that contact the log or witness. It is ignored here.
             [b"log", key] | [b"log", key, _] => self.log(key),
             [b"log", ..] => Err("a log line is `log VKEY` or `log VKEY URL`".to_owned()),
             [b"witness", name, key] | [b"witness", name, key, _] => self.witness(name, key),
@@ -94,13 +94,13 @@ impl Reader {
             [b"quorum", ..] => Err("a quorum line is `quorum NAME` or `quorum none`".to_owned()),
             [other, ..] => Err(format!(
                 "a line begins with log, witness, group, quorum or #, and not with {}",
-                shown(other)
+                display_name(other)
             )),
         }
     }
 
     fn log(&mut self, key: &[u8]) -> Result<(), String> {
-        let key = LogKey::parse(vkey_text(key)?)?;
+        let key = LogKey::parse(vkey_text(key)?).map_err(|error| error.to_string())?;
         if !self.log_keys.insert(key.verifier().public_key().identity()) {
             return Err(
                 "this log's public key stands in an earlier log line: take one of them out".to_owned()
@@ -135,7 +135,7 @@ impl Reader {
             if !self.members.insert(found) {
                 return Err(format!(
                     "{} is a member of a group already: a name can be a member only once in the whole file",
-                    shown(member)
+                    display_name(member)
                 ));
             }
             members.push(found);
@@ -164,7 +164,9 @@ impl Reader {
         }
         match self.names.insert(name.to_vec(), member) {
             None => Ok(()),
-            Some(_) => Err(format!("the name {} is taken by a line above: choose another", shown(name))),
+            Some(_) => {
+                Err(format!("the name {} is taken by a line above: choose another", display_name(name)))
+            }
         }
     }
 
@@ -173,7 +175,10 @@ impl Reader {
             return Err("`none` cannot be a member of a group: it is for the quorum line".to_owned());
         }
         self.names.get(name).copied().ok_or_else(|| {
-            format!("{} is not defined above this line: define it first, or correct the name", shown(name))
+            format!(
+                "{} is not defined above this line: define it first, or correct the name",
+                display_name(name)
+            )
         })
     }
 
@@ -186,7 +191,7 @@ impl Reader {
     }
 }
 
-/// C2SP tlog-policy "Character set"; the newline has been split at.
+/// C2SP tlog-policy "Character set", without the newline, which ends a line.
 fn is_allowed(octet: u8) -> bool {
     matches!(octet, b'\t' | 0x20..=0x7e | 0x80..=0xff)
 }
@@ -197,13 +202,13 @@ fn vkey_text(word: &[u8]) -> Result<&str, String> {
 
 /// Decimal digits without sign or leading zero, from 1 to the number of members.
 fn threshold(word: &[u8], members: usize) -> Result<usize, String> {
-    let digits = std::str::from_utf8(word).unwrap_or_default();
-    let number: Option<usize> = digits.parse().ok();
-    match number.filter(|number| number.to_string() == digits) {
+    let digits = std::str::from_utf8(word).ok();
+    let number: Option<usize> = digits.and_then(|digits| digits.parse().ok());
+    match number.filter(|number| Some(number.to_string().as_str()) == digits) {
         Some(number) if (1..=members).contains(&number) => Ok(number),
         _ => Err(format!(
             "the rule of a group is all, any, or a number from 1 to that of its members, here {members}; not {}",
-            shown(word)
+            display_name(word)
         )),
     }
 }

@@ -1,14 +1,14 @@
 //! The checks of one assertion, in the order of specification section 9 (WebAuthn Level 3
 //! section 7.2).
 //!
-//! Every check reports an outcome, those not made included, and one entry can have several findings:
-//! a wrong origin does not hide a wrong signature.
+//! Every check has an outcome, even if it was not made. One entry can have several findings: a wrong origin does not hide a
+//! wrong signature.
 
 use super::authenticator_data::{AuthenticatorData, Flags};
 use super::client_data::ClientData;
 use super::cose::ParsedKey;
 use super::key_cache::KeyCache;
-use super::outcome::Outcome;
+use super::outcome::CheckOutcome;
 use crate::core::check::Check;
 use crate::core::crypto::{Disagreement, PublicKey, SignatureError};
 use crate::core::encoding::encode_base64url;
@@ -19,23 +19,23 @@ use crate::core::limits::{
 };
 use crate::core::text::quoted;
 
-/// What the user pinned about the service whose approvals these are. Nothing in here comes from the log.
+/// The user's pinned values for the approval service. None of them come from the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RelyingParty {
-    /// The relying party id; `None` leaves the `rp-id` check unmade.
+    /// The relying party id. With `None` the `rp-id` check is not made.
     pub rp_id: Option<String>,
-    /// The allowed origins, compared byte for byte; `None` leaves the `origin` check unmade.
+    /// The allowed origins, compared byte for byte. With `None` the `origin` check is not made.
     pub allowed_origins: Option<Vec<String>>,
     /// Whether assertions from inside a frame of another origin are allowed.
     pub allow_cross_origin: bool,
-    /// The origins that may be on top of such a frame, where the client data names one.
+    /// The allowed top origins of such a frame, if the client data names one.
     pub allowed_top_origins: Vec<String>,
-    /// Whether the person must have been verified; profile v1 always asks for it. Where `false`, the
-    /// `user-verified` check is not made.
+    /// Whether the person must have been verified, as profile v1 always requires. If `false`, the `user-verified` check is not
+    /// made.
     pub require_user_verification: bool,
 }
 
-/// One assertion, as the entry has it, decoded from base64url.
+/// One assertion of an entry, decoded from base64url.
 #[derive(Clone, Copy, Debug)]
 pub struct Assertion<'a> {
     /// The exact bytes of clientDataJSON.
@@ -48,79 +48,78 @@ pub struct Assertion<'a> {
     pub public_key: &'a [u8],
     /// The credential id.
     pub credential_id: &'a [u8],
-    /// What must have been signed: nonce ‖ payload hash.
-    /// `None` where nonce or hash could not be decoded: then the check is not made.
+    /// The expected challenge: nonce ‖ payload hash. `None` if one of them could not be decoded; then the check is not made.
     pub challenge: Option<&'a [u8]>,
     /// The relying party id that the entry names.
     pub rp_id: &'a str,
 }
 
-/// What the authenticator said, for checks across one key's history.
+/// Values from the authenticator data for checks across one key's history.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AuthenticatorFacts {
-    /// The BE flag: constant for one key.
+    /// The BE flag, which is constant for one key.
     pub backup_eligible: bool,
-    /// The signature counter; 0 where the authenticator has none.
+    /// The signature counter; 0 if the authenticator has none.
     pub sign_count: u32,
 }
 
-/// What was checked, what was found, and the facts that checks across entries need.
+/// The outcomes and findings of the checks, and the values that checks across entries need.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AssertionResult {
     /// The findings, in the order of the specification.
     pub findings: Vec<(Code, String)>,
-    outcomes: [Outcome; Check::OF_ASSERTION.len()],
-    /// The key's [`PublicKey::identity`], where the key is valid.
+    outcomes: [CheckOutcome; Check::OF_ASSERTION.len()],
+    /// The key's [`PublicKey::identity`], if the key is valid.
     pub key_identity: Option<Hash>,
-    /// Whether the signature was checked and holds; other checks may have failed all the same.
+    /// Whether the signature was checked and is valid. Other checks may still have failed.
     pub signature_valid: bool,
-    /// Whether the key made the signature over the bytes as they are given, also where one of them is of a size that
-    /// leaves the check `signature` unmade: then the key was used, whatever the assertion is worth.
+    /// Whether the key made the signature over the given bytes. This is also true if the check `signature` was not made
+    /// because of a wrong size: the key was used, even if the assertion is invalid.
     pub key_used: bool,
-    /// Present where the authenticator data parsed. Believe it only where `signature_valid`.
+    /// Present if the authenticator data parsed. Trust it only if `signature_valid`.
     pub authenticator: Option<AuthenticatorFacts>,
-    /// SHA-256(authenticatorData ‖ clientDataJSON): the same assertion twice is a replay.
+    /// SHA-256(authenticatorData ‖ clientDataJSON). The same value twice is a replay.
     pub assertion_hash: Hash,
 }
 
 impl AssertionResult {
-    /// What became of a check. One that is not of assertions was not made.
-    pub fn outcome(&self, check: Check) -> Outcome {
+    /// The outcome of a check. A check that is not of assertions was not made.
+    pub fn outcome(&self, check: Check) -> CheckOutcome {
         let of = |(of, outcome)| (of == check).then_some(outcome);
-        self.outcomes().find_map(of).unwrap_or(Outcome::NotChecked)
+        self.outcomes().find_map(of).unwrap_or(CheckOutcome::NotChecked)
     }
 
     /// Every check with its outcome, in the order of the specification.
-    pub fn outcomes(&self) -> impl Iterator<Item = (Check, Outcome)> {
+    pub fn outcomes(&self) -> impl Iterator<Item = (Check, CheckOutcome)> {
         Check::OF_ASSERTION.into_iter().zip(self.outcomes)
     }
 
-    /// Whether no check failed. Checks that were not made do not count against it.
+    /// Whether no check failed. Checks that were not made do not count as failed.
     pub fn nothing_failed(&self) -> bool {
-        !self.outcomes.contains(&Outcome::Failed)
+        !self.outcomes.contains(&CheckOutcome::Failed)
     }
 
-    fn set(&mut self, check: Check, outcome: Outcome) {
+    fn set(&mut self, check: Check, outcome: CheckOutcome) {
         for (_, slot) in Check::OF_ASSERTION.iter().zip(&mut self.outcomes).filter(|(of, _)| **of == check) {
             *slot = outcome;
         }
     }
 
     fn fail(&mut self, check: Check, code: Code, message: impl Into<String>) {
-        self.set(check, Outcome::Failed);
+        self.set(check, CheckOutcome::Failed);
         self.findings.push((code, message.into()));
     }
 
     fn require(&mut self, check: Check, holds: bool, code: Code, message: impl FnOnce() -> String) {
-        if holds { self.set(check, Outcome::Passed) } else { self.fail(check, code, message()) }
+        if holds { self.set(check, CheckOutcome::Passed) } else { self.fail(check, code, message()) }
     }
 }
 
-/// Checks one assertion: specification section 9, steps 1 to 13. Whatever a step finds, the later ones
-/// are made too, as far as their input parsed.
+/// Checks one assertion: specification section 9, steps 1 to 13. A failed step does not stop the later ones, as far as their
+/// input parsed.
 ///
 /// # Errors
-/// Two implementations differ about the key or the signature. That is no finding about the log.
+/// Two implementations disagree about the key or the signature. This is not a finding about the log.
 pub fn check_assertion(
     assertion: &Assertion<'_>,
     policy: &RelyingParty,
@@ -128,7 +127,7 @@ pub fn check_assertion(
 ) -> Result<AssertionResult, Disagreement> {
     let mut result = AssertionResult {
         findings: Vec::new(),
-        outcomes: [Outcome::NotChecked; Check::OF_ASSERTION.len()],
+        outcomes: [CheckOutcome::NotChecked; Check::OF_ASSERTION.len()],
         key_identity: None,
         signature_valid: false,
         key_used: false,
@@ -139,8 +138,8 @@ pub fn check_assertion(
     if sizes.client_data {
         check_client_data(&mut result, assertion, policy); // steps 2 to 6
     }
-    // Step 11 compares keys, so the key is parsed before it; its own findings come after.
-    let key = if sizes.public_key { Some(keys.parse_noting(assertion.public_key)?) } else { None };
+    // Step 11 compares keys, so the key is parsed before it. Its own findings come later, in step 12.
+    let key = if sizes.public_key { Some(keys.parse_with_form(assertion.public_key)?) } else { None };
     let valid_key = key.as_ref().and_then(|parsed| parsed.key.as_ref().ok());
     if sizes.authenticator_data {
         check_authenticator_data(&mut result, assertion, policy, valid_key, keys)?; // steps 7 to 11
@@ -150,7 +149,7 @@ pub fn check_assertion(
     if let Some(key) = &key {
         check_key(&mut result, key); // step 12
     }
-    // Nothing that is longer is a signature of a key of this profile.
+    // No key of this profile makes a longer signature.
     if let Some(key) = valid_key.filter(|_| sizes.signature) {
         let verified = verify_signature(assertion, key)?;
         result.key_used = verified.is_ok();
@@ -161,7 +160,7 @@ pub fn check_assertion(
     Ok(result)
 }
 
-/// Which of the inputs are of a size to be looked at.
+/// Which inputs have an allowed size.
 struct Sizes {
     client_data: bool,
     authenticator_data: bool,
@@ -170,7 +169,7 @@ struct Sizes {
 }
 
 fn check_sizes(result: &mut AssertionResult, assertion: &Assertion<'_>) -> Sizes {
-    result.set(Check::Sizes, Outcome::Passed);
+    result.set(Check::Sizes, CheckOutcome::Passed);
     let mut check = |what: &str, length: usize, from: usize, to: usize| {
         let fits = (from..=to).contains(&length);
         if !fits {
@@ -200,7 +199,7 @@ fn check_client_data(result: &mut AssertionResult, assertion: &Assertion<'_>, po
         Ok(client) => client,
         Err(error) => return result.fail(Check::ClientData, Code::ClientDataMalformed, error.to_string()),
     };
-    result.set(Check::ClientData, Outcome::Passed);
+    result.set(Check::ClientData, CheckOutcome::Passed);
     result.require(Check::ClientDataType, client.ceremony == "webauthn.get", Code::ClientDataType, || {
         format!("type is {}, not \"webauthn.get\"", quoted(&client.ceremony))
     });
@@ -256,7 +255,7 @@ fn check_authenticator_data(
     result.authenticator = Some(facts);
     check_rp_id(result, assertion, policy, Some(data.rp_id_hash));
     check_flags(result, data.flags, policy);
-    result.set(Check::AuthenticatorData, Outcome::Passed);
+    result.set(Check::AuthenticatorData, CheckOutcome::Passed);
     if let Some(attested) = data.attested {
         if is_entrys_key(attested.public_key, assertion.public_key, key, keys)? {
             let message = "attested data, of the entry's key, in an assertion".to_owned();
@@ -269,8 +268,7 @@ fn check_authenticator_data(
     Ok(())
 }
 
-/// Step 7. The entry's own word is compared even where there is no authenticator data to look at, but
-/// its agreement alone is no pass.
+/// Step 7. The id in the entry is compared even without authenticator data, but its equality alone is not a pass.
 fn check_rp_id(
     result: &mut AssertionResult,
     assertion: &Assertion<'_>,
@@ -301,7 +299,7 @@ fn check_flags(result: &mut AssertionResult, flags: Flags, policy: &RelyingParty
     result.require(Check::BackupFlags, flags.backup_consistent(), Code::BackupFlags, backup);
 }
 
-/// Whether attested data carries the entry's key, in the same bytes or in another encoding of it.
+/// Whether attested data holds the entry's key, in the same bytes or in another encoding.
 fn is_entrys_key(
     attested: &[u8],
     entrys: &[u8],
@@ -324,17 +322,20 @@ fn check_key(result: &mut AssertionResult, parsed: &ParsedKey) {
     match &parsed.key {
         Ok(key) => {
             result.key_identity = Some(key.identity());
-            result.set(Check::Key, Outcome::Passed);
+            result.set(Check::Key, CheckOutcome::Passed);
         }
         Err(finding) if finding.code == Code::SignatureInvalid => {
-            result.set(Check::Key, Outcome::Passed);
+            result.set(Check::Key, CheckOutcome::Passed);
             result.fail(Check::Signature, finding.code, finding.why.clone());
         }
         Err(finding) => result.fail(Check::Key, finding.code, finding.why.clone()),
     }
 }
 
-/// Inner: whether the key made the signature, over the bytes as they are.
+/// Verifies the signature over the received bytes.
+///
+/// # Errors
+/// Inner: the signature does not verify. Outer: two implementations disagree about it.
 fn verify_signature(
     assertion: &Assertion<'_>,
     key: &PublicKey,
@@ -352,10 +353,10 @@ fn check_signature(result: &mut AssertionResult, verified: Result<(), SignatureE
     match verified {
         Ok(()) => {
             result.signature_valid = true;
-            result.set(Check::Signature, Outcome::Passed);
+            result.set(Check::Signature, CheckOutcome::Passed);
         }
         Err(SignatureError::Malformed(why)) => result.fail(Check::Signature, Code::SignatureMalformed, why),
-        // It ended the check before, and is held against nobody.
+        // A disagreement ended the check before, and accuses nobody.
         Err(SignatureError::Disagreement(_)) => {}
         Err(SignatureError::Invalid) => {
             let message = format!("this {} key did not make the signature", key.algorithm().as_str());

@@ -1,9 +1,9 @@
 //! Authenticator data (WebAuthn Level 3 section 6.1; specification section 9.11).
 //!
-//! Proves that the bytes have exactly the form that their flags announce, with nothing left over. It
-//! judges neither flags nor relying party, and accepts attested data, which registrations carry.
+//! Data that parses has exactly the structure that its flags announce, with nothing left over. Flags and relying party are
+//! not checked here, and attested data, which belongs to registrations, is accepted.
 
-use super::cbor::{CborError, Reader};
+use super::cbor::{CborError, CborReader};
 use crate::core::hash::Hash;
 use crate::core::limits::CREDENTIAL_ID_LEN;
 use std::fmt;
@@ -56,37 +56,37 @@ pub struct AttestedData<'a> {
     pub aaguid: [u8; 16],
     /// The credential id, 1 to 1,023 bytes.
     pub credential_id: &'a [u8],
-    /// The COSE_Key: the exact bytes of one CBOR map, not otherwise looked at.
+    /// The COSE_Key: the exact bytes of one CBOR map, otherwise not checked.
     pub public_key: &'a [u8],
 }
 
-/// Authenticator data, taken apart.
+/// Parsed authenticator data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AuthenticatorData<'a> {
     /// SHA-256 of the relying party id.
     pub rp_id_hash: Hash,
     /// The flags.
     pub flags: Flags,
-    /// The signature counter; 0 where the authenticator has none.
+    /// The signature counter; 0 if the authenticator has none.
     pub sign_count: u32,
-    /// Present exactly where the AT flag is set.
+    /// Present exactly if the AT flag is set.
     pub attested: Option<AttestedData<'a>>,
-    /// The exact bytes of one CBOR map; present exactly where the ED flag is set.
+    /// The exact bytes of one CBOR map; present exactly if the ED flag is set.
     pub extensions: Option<&'a [u8]>,
 }
 
 /// Why bytes are not authenticator data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AuthenticatorDataError {
-    /// The bytes end before what the flags announce.
+    /// The bytes end before the data that the flags announce.
     Truncated,
-    /// A credential id of no bytes, or more than 1,023.
+    /// The credential id is empty or longer than 1,023 bytes.
     CredentialIdLength(u16),
     /// The credential's public key is not one CBOR map.
     PublicKey(CborError),
     /// The extension data is not one CBOR map.
     Extensions(CborError),
-    /// So many bytes more than the flags announce.
+    /// This many bytes more than the flags announce.
     LeftOver(usize),
 }
 
@@ -109,10 +109,10 @@ impl fmt::Display for AuthenticatorDataError {
 impl std::error::Error for AuthenticatorDataError {}
 
 impl<'a> AuthenticatorData<'a> {
-    /// Takes authenticator data apart; the size is the caller's to bound.
+    /// Parses authenticator data. The caller must bound its size.
     ///
     /// # Errors
-    /// See [`AuthenticatorDataError`].
+    /// [`AuthenticatorDataError`].
     pub fn parse(bytes: &'a [u8]) -> Result<AuthenticatorData<'a>, AuthenticatorDataError> {
         let mut rest = bytes;
         let rp_id_hash = Hash(take(&mut rest)?);
@@ -153,10 +153,10 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], AuthenticatorDataEr
     Ok(*taken)
 }
 
-/// The exact bytes of the one CBOR map at the front.
+/// The exact bytes of the CBOR map at the front.
 fn map<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], CborError> {
-    Reader::new(rest).map()?;
-    let mut reader = Reader::new(rest);
+    CborReader::new(rest).map()?;
+    let mut reader = CborReader::new(rest);
     let item = reader.item()?;
     *rest = reader.rest();
     Ok(item)

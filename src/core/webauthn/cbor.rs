@@ -1,9 +1,9 @@
 //! A strict reader for the CBOR in COSE keys and authenticator extensions (RFC 8949; CTAP2 canonical
 //! form uses definite lengths only, and so does this reader).
 //!
-//! Proves well-formedness of what it reads (RFC 8949 section 5.3.1 and Appendix C), and that text is
-//! UTF-8. It does not insist on shortest heads or sorted maps: nothing here is re-encoded, and what is
-//! hashed and compared is the received bytes. It never allocates, whatever length is announced.
+//! Items that it reads are well-formed (RFC 8949 section 5.3.1 and Appendix C), and text is UTF-8. It does not require
+//! shortest heads or sorted maps: nothing is re-encoded, and the received bytes are hashed and compared. It never
+//! allocates, so an announced length costs nothing.
 
 use crate::core::limits::MAX_CBOR_DEPTH;
 use std::fmt;
@@ -21,7 +21,7 @@ pub enum CborError {
     NotUtf8,
     /// Nested deeper than [`MAX_CBOR_DEPTH`].
     TooDeep,
-    /// A well-formed item of another type than the one asked for.
+    /// A well-formed item of another type than the requested one.
     OtherType,
     /// An integer beyond the range of 64 bits.
     OutOfRange,
@@ -53,23 +53,23 @@ enum Head {
     Array(u64),
     Map(u64),
     Tag,
-    /// A simple value or float, without content after its head.
+    /// A simple value or float, which has no content after its head.
     Simple,
 }
 
-/// Reads items one after the other from the front of a slice.
+/// Reads items one after another from the front of a slice.
 #[derive(Clone, Debug)]
-pub struct Reader<'a> {
+pub struct CborReader<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> CborReader<'a> {
     /// Starts at the first byte.
-    pub fn new(bytes: &'a [u8]) -> Reader<'a> {
-        Reader { rest: bytes }
+    pub fn new(bytes: &'a [u8]) -> CborReader<'a> {
+        CborReader { rest: bytes }
     }
 
-    /// What has not been read.
+    /// The bytes that have not been read.
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
         if let Head::Text(length) = self.head()? { self.text_of(length) } else { Err(CborError::OtherType) }
     }
 
-    /// Reads the head of a map: the number of pairs that it announces, which nothing has confirmed.
+    /// Reads the head of a map and returns the announced number of pairs, which is unverified.
     ///
     /// # Errors
     /// [`CborError::OtherType`] for another item.
@@ -157,16 +157,15 @@ impl<'a> Reader<'a> {
     /// Reads one whole item of any type and returns its exact bytes.
     ///
     /// # Errors
-    /// See [`CborError`]; where it fails, the position is not defined.
+    /// [`CborError`]. The position is undefined then.
     pub fn item(&mut self) -> Result<&'a [u8], CborError> {
         let start = self.rest;
         self.skip(MAX_CBOR_DEPTH)?;
-        let length = start.len().saturating_sub(self.rest.len());
-        start.get(..length).ok_or(CborError::Truncated)
+        let length = start.len().checked_sub(self.rest.len());
+        length.and_then(|length| start.get(..length)).ok_or(CborError::Truncated)
     }
 
-    /// An announced count is only ever counted down: each item takes at least a byte, so the loops end
-    /// with the input.
+    /// Skips one item. Each item takes at least one byte, so the loops end with the input, for any announced count.
     fn skip(&mut self, depth: usize) -> Result<(), CborError> {
         let inside = || depth.checked_sub(1).ok_or(CborError::TooDeep);
         match self.head()? {
@@ -199,9 +198,9 @@ impl<'a> Reader<'a> {
 /// Whether `bytes` are exactly one well-formed item.
 ///
 /// # Errors
-/// See [`CborError`]; bytes after the item are [`CborError::NotWellFormed`].
+/// [`CborError`]. Bytes after the item are [`CborError::NotWellFormed`].
 pub fn check_one_item(bytes: &[u8]) -> Result<(), CborError> {
-    let mut reader = Reader::new(bytes);
+    let mut reader = CborReader::new(bytes);
     reader.item()?;
     if reader.rest().is_empty() { Ok(()) } else { Err(CborError::NotWellFormed) }
 }
@@ -212,7 +211,7 @@ mod tests {
 
     #[test]
     fn reads_integers_to_both_ends() {
-        let read = |bytes: &[u8]| Reader::new(bytes).integer();
+        let read = |bytes: &[u8]| CborReader::new(bytes).integer();
         assert_eq!(read(&[0x17]), Ok(23));
         assert_eq!(read(&[0x39, 0x01, 0x00]), Ok(-257));
         assert_eq!(read(&[0x3b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), Ok(i64::MIN));
@@ -223,7 +222,7 @@ mod tests {
 
     #[test]
     fn an_item_is_exactly_its_bytes() {
-        let mut reader = Reader::new(&[0xa1, 0x61, b'a', 0x82, 0x01, 0xf5, 0x42, 7, 8, 0x00]);
+        let mut reader = CborReader::new(&[0xa1, 0x61, b'a', 0x82, 0x01, 0xf5, 0x42, 7, 8, 0x00]);
         assert_eq!(reader.item().unwrap(), [0xa1, 0x61, b'a', 0x82, 0x01, 0xf5]);
         assert_eq!(reader.bytes().unwrap(), [7, 8]);
         assert_eq!(reader.rest(), [0]);

@@ -1,25 +1,25 @@
-//! CollectedClientData: what the browser says it signed (WebAuthn Level 3 section 5.8.1;
-//! specification section 9.2).
+//! CollectedClientData: the browser's description of the ceremony (WebAuthn Level 3 section 5.8.1; specification
+//! section 9.2).
 //!
-//! Proves only the form. The signature covers the hash of the received bytes, which the caller keeps.
+//! Only the structure is checked here. The signature covers the hash of the received bytes, which the caller keeps.
 
 use crate::core::encoding::decode_base64url;
 use crate::core::jcs::{Json, JsonError};
 use crate::core::limits::MAX_JSON_DEPTH;
 use std::fmt;
 
-/// The members of clientDataJSON that the checks look at; all others are ignored, `tokenBinding` too.
+/// The members of clientDataJSON that the checks use. All others are ignored, including `tokenBinding`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClientData {
     /// `type`: `webauthn.get` in an assertion.
     pub ceremony: String,
-    /// `challenge`, as it stands: base64url in an honest one.
+    /// `challenge`, not decoded. It should be base64url.
     pub challenge: String,
-    /// `origin` of the page that asked.
+    /// `origin` of the page that requested the assertion.
     pub origin: String,
-    /// `crossOrigin`, where present.
+    /// `crossOrigin`, if present.
     pub cross_origin: Option<bool>,
-    /// `topOrigin`, where present.
+    /// `topOrigin`, if present.
     pub top_origin: Option<String>,
 }
 
@@ -28,9 +28,9 @@ pub struct ClientData {
 pub enum ClientDataError {
     /// Not strict JSON.
     Json(JsonError),
-    /// JSON, but no object.
+    /// JSON, but not an object.
     NotAnObject,
-    /// A member that must be there is missing.
+    /// A required member is missing.
     Missing(&'static str),
     /// A member of the wrong type.
     WrongType(&'static str),
@@ -50,11 +50,10 @@ impl fmt::Display for ClientDataError {
 impl std::error::Error for ClientDataError {}
 
 impl ClientData {
-    /// Reads clientDataJSON. One leading byte order mark is skipped, as the "UTF-8 decode" of WebAuthn
-    /// section 7.2 step 5 does.
+    /// Parses clientDataJSON. One leading byte order mark is skipped, as by "UTF-8 decode" in WebAuthn section 7.2 step 5.
     ///
     /// # Errors
-    /// See [`ClientDataError`].
+    /// [`ClientDataError`].
     pub fn parse(bytes: &[u8]) -> Result<ClientData, ClientDataError> {
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let Json::Object(members) = Json::parse(text, MAX_JSON_DEPTH).map_err(ClientDataError::Json)? else {
@@ -84,7 +83,7 @@ impl ClientData {
         })
     }
 
-    /// The challenge decoded, where it is strict base64url.
+    /// The decoded challenge, if it is strict base64url.
     pub fn challenge_bytes(&self) -> Option<Vec<u8>> {
         decode_base64url(&self.challenge)
     }
@@ -123,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_other_forms() {
+    fn other_forms_are_refused() {
         for text in [
             "[]".to_owned(),
             "{}".to_owned(),

@@ -1,12 +1,11 @@
-//! COSE_Key, the form of a credential's public key (RFC 9052 section 7, RFC 9053 section 7, RFC 8230
-//! for RSA, RFC 8152 section 13 as WebAuthn section 5.8.5 narrows it; specification section 9.12).
+//! COSE_Key, the encoding of a credential's public key (RFC 9052 section 7, RFC 9053 section 7, RFC 8230 for RSA, RFC 8152
+//! section 13 as restricted by WebAuthn section 5.8.5; specification section 9.12).
 //!
-//! Proves that the bytes are one key of one of the four algorithms, with `kty`, `alg` and `crv` in
-//! agreement and nothing after it. Labels that are not known are tolerated; repeated ones are not,
-//! because two readers could then see two keys. Some authenticators write `kty` as its name rather than its
-//! number; that is the same key, and is told apart for a warning.
+//! Bytes that parse are one key of one of the four algorithms, with matching `kty`, `alg` and `crv`, and nothing after it.
+//! Unknown labels are allowed. Repeated labels are not, because two parsers could then see two keys. Some authenticators
+//! write the name of `kty` instead of its number; this is the same key, but causes a warning.
 
-use super::cbor::{CborError, Reader};
+use super::cbor::{CborError, CborReader};
 use crate::core::crypto::{Disagreement, KeyError, PublicKey};
 use crate::core::finding::Code;
 use crate::core::limits::RSA_BITS;
@@ -16,7 +15,7 @@ use crate::core::limits::RSA_BITS;
 pub struct KeyFinding {
     /// [`Code::KeyMalformed`] or [`Code::KeyUnsupported`]; [`Code::SignatureInvalid`] for a weak key.
     pub code: Code,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
@@ -32,7 +31,7 @@ impl From<CborError> for KeyFinding {
     }
 }
 
-/// The members of a COSE_Key, of the right lengths, not yet known to be a point or a good modulus.
+/// The members of a COSE_Key, with the right lengths. Not yet checked to be a point of the curve or a valid modulus.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CosePublicKey<'a> {
     /// kty 2, alg −7, crv 1.
@@ -63,12 +62,12 @@ pub enum CosePublicKey<'a> {
     },
 }
 
-/// What came of reading a COSE_Key.
+/// The result of parsing a COSE_Key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct ParsedKey {
     /// The key, or what is wrong with it.
     pub key: Result<PublicKey, KeyFinding>,
-    /// `kty` is a name that agrees with `alg` and `crv`.
+    /// Whether `kty` is a name that agrees with `alg` and `crv`.
     pub has_named_kty: bool,
 }
 
@@ -79,7 +78,7 @@ enum Label<'a> {
     Text(&'a str),
 }
 
-/// The values that matter, each the exact bytes of one item.
+/// The used values, each the exact bytes of one item.
 #[derive(Default)]
 struct Members<'a> {
     kty: Option<&'a [u8]>,
@@ -91,10 +90,10 @@ struct Members<'a> {
 
 impl<'a> Members<'a> {
     fn read(bytes: &'a [u8]) -> Result<Members<'a>, KeyFinding> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = CborReader::new(bytes);
         let pairs = reader.map()?;
         let (mut members, mut labels) = (Members::default(), Vec::new());
-        // Each pair takes two bytes at least, so the input ends the loop whatever is announced.
+        // Each pair takes at least two bytes, so the loop ends with the input, for any announced count.
         for _ in 0..pairs {
             let label = label(reader.item()?)?;
             let value = Some(reader.item()?);
@@ -120,9 +119,9 @@ impl<'a> Members<'a> {
 }
 
 fn label(item: &[u8]) -> Result<Label<'_>, KeyFinding> {
-    if let Ok(number) = Reader::new(item).integer() {
+    if let Ok(number) = CborReader::new(item).integer() {
         Ok(Label::Number(number))
-    } else if let Ok(text) = Reader::new(item).text() {
+    } else if let Ok(text) = CborReader::new(item).text() {
         Ok(Label::Text(text))
     } else {
         Err(KeyFinding::malformed("a label of the COSE key is neither a number nor text"))
@@ -131,7 +130,7 @@ fn label(item: &[u8]) -> Result<Label<'_>, KeyFinding> {
 
 fn integer(item: Option<&[u8]>, name: &str) -> Result<i64, KeyFinding> {
     let item = item.ok_or_else(|| KeyFinding::malformed(format!("{name} is missing")))?;
-    Reader::new(item).integer().map_err(|_| KeyFinding::malformed(format!("{name} is not an integer")))
+    CborReader::new(item).integer().map_err(|_| KeyFinding::malformed(format!("{name} is not an integer")))
 }
 
 /// How `kty` is written.
@@ -143,7 +142,7 @@ enum KtyForm {
 
 /// The number of a key type, and how it was written (RFC 9053 section 7: OKP, EC2; RFC 8230 section 4: RSA).
 fn key_type(item: Option<&[u8]>) -> Result<(i64, KtyForm), KeyFinding> {
-    let Some(Ok(name)) = item.map(|item| Reader::new(item).text()) else {
+    let Some(Ok(name)) = item.map(|item| CborReader::new(item).text()) else {
         return Ok((integer(item, "kty")?, KtyForm::Number));
     };
     match name {
@@ -156,7 +155,7 @@ fn key_type(item: Option<&[u8]>) -> Result<(i64, KtyForm), KeyFinding> {
 
 fn bytes<'a>(item: Option<&'a [u8]>, name: &str) -> Result<&'a [u8], KeyFinding> {
     let item = item.ok_or_else(|| KeyFinding::malformed(format!("{name} is missing")))?;
-    Reader::new(item).bytes().map_err(|_| KeyFinding::malformed(format!("{name} is not a byte string")))
+    CborReader::new(item).bytes().map_err(|_| KeyFinding::malformed(format!("{name} is not a byte string")))
 }
 
 fn exactly<'a, const N: usize>(item: Option<&'a [u8]>, name: &str) -> Result<&'a [u8; N], KeyFinding> {
@@ -174,21 +173,21 @@ fn agree(found: i64, expected: i64, name: &str) -> Result<(), KeyFinding> {
 }
 
 impl<'a> CosePublicKey<'a> {
-    /// Reads the members; the size is the caller's to bound.
+    /// Decodes the members. The caller must bound the size.
     ///
     /// # Errors
     /// [`Code::KeyUnsupported`] for another `alg`, [`Code::KeyMalformed`] for anything else.
     pub fn decode(cose: &'a [u8]) -> Result<CosePublicKey<'a>, KeyFinding> {
-        CosePublicKey::decode_noting(cose).map(|(key, _)| key)
+        CosePublicKey::decode_with_form(cose).map(|(key, _)| key)
     }
 
-    fn decode_noting(cose: &'a [u8]) -> Result<(CosePublicKey<'a>, KtyForm), KeyFinding> {
+    fn decode_with_form(cose: &'a [u8]) -> Result<(CosePublicKey<'a>, KtyForm), KeyFinding> {
         let members = Members::read(cose)?;
         let (kty, form) = key_type(members.kty)?;
-        CosePublicKey::of_members(&members, kty).map(|key| (key, form))
+        CosePublicKey::from_members(&members, kty).map(|key| (key, form))
     }
 
-    fn of_members(members: &Members<'a>, kty: i64) -> Result<CosePublicKey<'a>, KeyFinding> {
+    fn from_members(members: &Members<'a>, kty: i64) -> Result<CosePublicKey<'a>, KeyFinding> {
         let alg = integer(members.alg, "alg")?;
         let crv = || integer(members.minus_1, "crv");
         match alg {
@@ -221,30 +220,29 @@ impl<'a> CosePublicKey<'a> {
         }
     }
 
-    /// Reads a COSE_Key and validates the key in it.
+    /// Parses a COSE_Key and validates its key.
     ///
     /// # Errors
-    /// Inner: what is wrong with the key. Outer: the implementations differ about it, so nothing is
-    /// concluded.
+    /// Inner: what is wrong with the key. Outer: the implementations disagree about it, so there is no result.
     pub fn parse(cose: &[u8]) -> Result<Result<PublicKey, KeyFinding>, Disagreement> {
-        CosePublicKey::parse_noting(cose).map(|parsed| parsed.key)
+        CosePublicKey::parse_with_form(cose).map(|parsed| parsed.key)
     }
 
-    /// The same, with what is to be said of how it was written.
-    pub(super) fn parse_noting(cose: &[u8]) -> Result<ParsedKey, Disagreement> {
-        let (decoded, form) = match CosePublicKey::decode_noting(cose) {
+    /// Like [`CosePublicKey::parse`], with the form of `kty`.
+    pub(super) fn parse_with_form(cose: &[u8]) -> Result<ParsedKey, Disagreement> {
+        let (decoded, form) = match CosePublicKey::decode_with_form(cose) {
             Ok(decoded) => decoded,
             Err(finding) => return Ok(ParsedKey { key: Err(finding), has_named_kty: false }),
         };
-        let key = CosePublicKey::judged(decoded.validate())?;
+        let key = CosePublicKey::classify(decoded.validate())?;
         Ok(ParsedKey { key, has_named_kty: form == KtyForm::Name })
     }
 
-    fn judged(key: Result<PublicKey, KeyError>) -> Result<Result<PublicKey, KeyFinding>, Disagreement> {
+    fn classify(key: Result<PublicKey, KeyError>) -> Result<Result<PublicKey, KeyFinding>, Disagreement> {
         match key {
             Ok(key) => Ok(Ok(key)),
             Err(KeyError::Malformed(why)) => Ok(Err(KeyFinding::malformed(why))),
-            // On the curve, so check 12 holds; but under the strict rules of check 13 it signs nothing.
+            // The key is on the curve, so step 12 passes; under the strict rules of step 13 no signature is valid.
             Err(KeyError::Weak(why)) => {
                 Ok(Err(KeyFinding { code: Code::SignatureInvalid, why: why.to_owned() }))
             }
@@ -255,10 +253,10 @@ impl<'a> CosePublicKey<'a> {
         }
     }
 
-    /// The validated key: on its curve, or of a good modulus and exponent.
+    /// The validated key: a point of its curve, or a valid modulus and exponent.
     ///
     /// # Errors
-    /// Those of the constructors of [`PublicKey`].
+    /// As the constructors of [`PublicKey`].
     pub fn validate(&self) -> Result<PublicKey, KeyError> {
         match self {
             CosePublicKey::Es256 { x, y } => {
@@ -277,14 +275,14 @@ impl<'a> CosePublicKey<'a> {
     }
 }
 
-/// `04 ‖ x ‖ y`; the first byte stands already.
+/// Writes x and y after the first byte, which gives `04 ‖ x ‖ y`.
 fn fill(point: &mut [u8], x: &[u8], y: &[u8]) {
     for (to, from) in point.iter_mut().skip(1).zip(x.iter().chain(y)) {
         *to = *from;
     }
 }
 
-// The longest key of the profile must fit under the cap with room for extra labels.
+// The longest key of the profile must fit the limit, with room for extra labels.
 const _: () = assert!(*RSA_BITS.end() / 8 + 64 <= crate::core::limits::MAX_COSE_KEY);
 
 #[cfg(test)]
@@ -306,7 +304,7 @@ mod tests {
     #[test]
     fn one_key_in_many_encodings_is_one_key() {
         let plain = parse(&format!("a5010203262001215820{X}225820{Y}")).unwrap();
-        // Other order, a kid, a text label, and heads longer than need be.
+        // Another order, a kid, a text label, and heads that are longer than necessary.
         let other = parse(&format!("a76161f5024101225820{Y}215820{X}200103380618011802")).unwrap();
         assert_eq!(plain.identity(), other.identity());
     }
@@ -343,13 +341,13 @@ mod tests {
             (format!("a401KTY03272006215820{good}"), "01", "634f4b50"),
             (format!("a401KTY03390100205901 00{modulus}2143010001").replace(' ', ""), "03", "63525341"),
         ];
-        let noting = |hex: &str| CosePublicKey::parse_noting(&decode_hex(hex).unwrap()).unwrap();
+        let noting = |hex: &str| CosePublicKey::parse_with_form(&decode_hex(hex).unwrap()).unwrap();
         for (key, number, name) in &keys {
             let (ordinary, named) = (noting(&key.replace("KTY", number)), noting(&key.replace("KTY", name)));
             assert_eq!(ordinary.key, named.key, "{key}");
             assert!(named.key.is_ok_and(|key| key.identity() == ordinary.key.unwrap().identity()), "{key}");
             assert_eq!((ordinary.has_named_kty, named.has_named_kty), (false, true));
-            // A longer head of the text is no other text; in bytes, in other letters, or of another type it is none.
+            // A longer head does not change the text. Bytes, other letters and other types are not the name.
             let longer = format!("7803{}", &name[2..]);
             assert!(noting(&key.replace("KTY", &longer)).has_named_kty);
             let lower = format!("63{}", encode_hex(&decode_hex(&name[2..]).unwrap().to_ascii_lowercase()));
@@ -366,19 +364,19 @@ mod tests {
                 assert!(!wrong.has_named_kty);
             }
         }
-        // The name stands at its own label, which is there once.
+        // The name must be at its own label, which must occur once.
         assert_eq!(code(&format!("a66141634543320326200101 02215820{X}225820{Y}").replace(' ', "")), None);
         assert_eq!(
             code(&format!("a6016345433201020326200121 5820{X}225820{Y}").replace(' ', "")),
             Some(Code::KeyMalformed)
         );
-        // An algorithm that is not known is so with a name, too; a point off the curve is malformed.
+        // An unknown algorithm stays unknown with a name, and a point off the curve is malformed.
         assert_eq!(code(&format!("a501634543320338232001215820{X}225820{Y}")), Some(Code::KeyUnsupported));
         assert_eq!(code(&format!("a5016345433203262001215820{X}225820{X}")), Some(Code::KeyMalformed));
     }
 
     #[test]
-    fn refuses_repeated_labels_however_encoded_and_known_or_not() {
+    fn repeated_labels_are_refused() {
         for hex in [
             format!("a60102032620012001215820{X}225820{Y}"),
             format!("a6010203262001180102215820{X}225820{Y}"),
@@ -391,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_missing_short_and_trailing() {
+    fn missing_short_and_trailing_bytes_are_refused() {
         for hex in [
             format!("a401020326215820{X}225820{Y}"),
             format!("a401022001215820{X}225820{Y}"),
@@ -411,9 +409,9 @@ mod tests {
         }
     }
 
-    /// COSE gives ML-DSA-44 the number −48 and key type 7 (AKP): what witnesses sign with is no passkey's.
+    /// ML-DSA-44, the algorithm of witnesses, is COSE number −48 with key type 7 (AKP). It is not one for passkeys.
     #[test]
-    fn no_passkey_has_the_key_of_a_witness() {
+    fn ml_dsa_keys_are_unsupported() {
         let public = "00".repeat(1312);
         for kty in ["07", "01", "02", "03"] {
             let key = format!("a301{kty}03382f20590520{public}");
@@ -426,7 +424,7 @@ mod tests {
         let good = "44e06ddd331c36a8dc667bab52bcae63486c916aa5e339e6acebaa84934bf832";
         assert_eq!(code(&format!("a4010103272006215820{good}")), None);
         assert_eq!(code(&format!("a4010103272007215820{good}")), Some(Code::KeyMalformed));
-        // A point of the curve, but of small order: what the strict rule of check 13 refuses.
+        // A point of the curve, but of small order, which the strict rule of step 13 refuses.
         let weak = "00".repeat(32);
         assert_eq!(code(&format!("a4010103272006215820{weak}")), Some(Code::SignatureInvalid));
     }

@@ -1,23 +1,23 @@
-//! What became of a check of an assertion.
+//! The outcome of a check of an assertion.
 
-/// What became of a check.
+/// The outcome of a check.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub enum Outcome {
-    /// Made, and it held.
+pub enum CheckOutcome {
+    /// It passed.
     Passed,
-    /// Made, and it did not hold; a finding says why.
+    /// It failed; a finding says why.
     Failed,
-    /// Not made: the policy says nothing to compare with, or what it needs did not parse.
+    /// It was not made: the policy pins no value to compare with, or the input did not parse.
     NotChecked,
 }
 
-impl Outcome {
-    /// The word used in reports.
+impl CheckOutcome {
+    /// The name used in reports.
     pub fn as_str(self) -> &'static str {
         match self {
-            Outcome::Passed => "passed",
-            Outcome::Failed => "failed",
-            Outcome::NotChecked => "not checked",
+            CheckOutcome::Passed => "passed",
+            CheckOutcome::Failed => "failed",
+            CheckOutcome::NotChecked => "not checked",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Assertions made here, one fault at a time: each must give its own finding, and no other.
+//! Assertions with one fault each, which must cause its own finding and no other.
 
 use super::*;
 use crate::core::check::Check;
@@ -9,7 +9,7 @@ use p256::ecdsa::signature::Signer;
 
 const CHALLENGE: &[u8] = b"nonce nonce nonce and a payload hash of thirty-two bytes";
 
-/// Everything that an assertion consists of, to be edited and then signed.
+/// The parts of an assertion, to be changed and then signed.
 struct Kit {
     secret: p256::ecdsa::SigningKey,
     public_key: Vec<u8>,
@@ -87,7 +87,7 @@ fn codes(result: &AssertionResult) -> Vec<Code> {
 fn an_honest_assertion_passes_every_check() {
     let result = kit().check();
     assert_eq!(result.findings, []);
-    assert!(result.outcomes().all(|(_, outcome)| outcome == Outcome::Passed));
+    assert!(result.outcomes().all(|(_, outcome)| outcome == CheckOutcome::Passed));
     assert!(result.signature_valid && result.nothing_failed());
     assert_eq!(result.authenticator, Some(AuthenticatorFacts { backup_eligible: false, sign_count: 9 }));
     let joined = [&kit().auth_data[..], kit().client_data.as_bytes()].concat();
@@ -95,7 +95,7 @@ fn an_honest_assertion_passes_every_check() {
 }
 
 #[test]
-fn the_checks_stand_in_the_order_of_the_specification() {
+fn checks_are_in_the_order_of_the_specification() {
     assert!(Check::OF_ASSERTION.is_sorted());
     assert!(kit().check().outcomes().map(|(check, _)| check).eq(Check::OF_ASSERTION));
 }
@@ -110,9 +110,9 @@ fn a_named_key_type_is_a_warning_and_the_same_key() {
     odd.public_key = with_named_kty(&odd.public_key);
     let result = odd.check();
     assert_eq!(codes(&result), [Code::KeyEncodingOdd]);
-    assert!(result.signature_valid && result.outcomes().all(|(_, outcome)| outcome == Outcome::Passed));
+    assert!(result.signature_valid && result.outcomes().all(|(_, outcome)| outcome == CheckOutcome::Passed));
     assert_eq!(result.key_identity, kit().check().key_identity);
-    // Attested data may have the key in either encoding.
+    // Attested data may hold the key in either encoding.
     for [entrys, attested] in [[false, true], [true, false], [true, true]] {
         let written = |odd: bool| if odd { with_named_kty(&kit().public_key) } else { kit().public_key };
         let mut kit = kit();
@@ -124,9 +124,9 @@ fn a_named_key_type_is_a_warning_and_the_same_key() {
     }
 }
 
-/// Sizes beyond the caps leave the check unmade, and yet the key made the signature over what is there.
+/// With sizes beyond the limits the check is not made, but the key did sign these bytes.
 #[test]
-fn a_key_is_used_where_its_signature_holds_over_the_bytes_as_they_are() {
+fn key_use_needs_a_signature_over_the_received_bytes() {
     let edits: [fn(&mut Kit); 7] = [
         |kit| kit.auth_data.truncate(36),
         |kit| kit.auth_data.clear(),
@@ -141,7 +141,7 @@ fn a_key_is_used_where_its_signature_holds_over_the_bytes_as_they_are() {
         edit(&mut kit);
         let result = kit.check();
         assert!(result.key_used && !result.nothing_failed(), "{:?}", result.findings);
-        let sized = result.outcome(Check::Signature) == Outcome::Passed;
+        let sized = result.outcome(Check::Signature) == CheckOutcome::Passed;
         assert_eq!(result.signature_valid, sized, "{:?}", result.findings);
         let forged = kit.check_with(&self::kit().sign()[..]);
         assert_eq!(forged.key_used, forged.signature_valid, "{:?}", forged.findings);
@@ -153,13 +153,13 @@ fn a_key_is_used_where_its_signature_holds_over_the_bytes_as_they_are() {
     assert!(!changed.check_with(&[signature, vec![0; 1024]].concat()).key_used);
 }
 
-/// What an edit makes of a kit: the one finding, and the check that it fails.
+/// Applies a change, and expects one finding and one failed check.
 fn one_fault(edit: impl FnOnce(&mut Kit), code: Code, check: Check) {
     let mut kit = kit();
     edit(&mut kit);
     let result = kit.check();
     assert_eq!(codes(&result), [code]);
-    assert_eq!(result.outcome(check), Outcome::Failed);
+    assert_eq!(result.outcome(check), CheckOutcome::Failed);
     assert!(result.signature_valid, "genuinely signed: only the named rule may refuse");
     assert!(!result.nothing_failed());
 }
@@ -186,7 +186,7 @@ fn framing_is_allowed_only_under_allowed_top_origins() {
     assert_eq!(codes(&kit.check()), [Code::CrossOrigin, Code::TopOriginNotAllowed]);
     kit.policy.allow_cross_origin = true;
     assert_eq!(codes(&kit.check()), [Code::TopOriginNotAllowed]);
-    assert_eq!(kit.check().outcome(Check::CrossOrigin), Outcome::Failed);
+    assert_eq!(kit.check().outcome(Check::CrossOrigin), CheckOutcome::Failed);
     kit.policy.allowed_top_origins = vec!["https://t".into()];
     assert_eq!(codes(&kit.check()), []);
 }
@@ -206,21 +206,21 @@ fn each_authenticator_fault_has_its_finding() {
 }
 
 #[test]
-fn what_did_not_parse_is_not_checked_rather_than_passed() {
+fn unparsed_input_is_not_checked() {
     let mut broken = kit();
     broken.auth_data = auth_data("a.example", 0x85, &[]);
     broken.client_data = "{}".into();
     let result = broken.check();
     assert_eq!(codes(&result), [Code::ClientDataMalformed, Code::AuthDataMalformed]);
     for check in [Check::Challenge, Check::Origin, Check::RpId, Check::UserPresent, Check::UserVerified] {
-        assert_eq!(result.outcome(check), Outcome::NotChecked, "{check:?}");
+        assert_eq!(result.outcome(check), CheckOutcome::NotChecked, "{check:?}");
     }
-    assert_eq!(result.outcome(Check::Signature), Outcome::Passed);
+    assert_eq!(result.outcome(Check::Signature), CheckOutcome::Passed);
     assert_eq!(result.authenticator, None);
 }
 
 #[test]
-fn what_is_not_pinned_is_not_checked() {
+fn unpinned_values_are_not_checked() {
     let mut kit = kit();
     kit.policy.rp_id = None;
     kit.policy.allowed_origins = None;
@@ -228,25 +228,25 @@ fn what_is_not_pinned_is_not_checked() {
     let result = kit.check();
     assert_eq!(codes(&result), []);
     for check in [Check::Origin, Check::RpId, Check::UserVerified] {
-        assert_eq!(result.outcome(check), Outcome::NotChecked, "{check:?}");
+        assert_eq!(result.outcome(check), CheckOutcome::NotChecked, "{check:?}");
     }
 }
 
 #[test]
-fn too_large_inputs_are_not_looked_at() {
+fn oversized_input_is_not_checked() {
     let mut large = kit();
     large.client_data = client_data(&format!(",\"pad\":\"{}\"", "x".repeat(8192)));
     let result = large.check();
     assert_eq!(codes(&result), [Code::EncodingInvalid]);
-    assert_eq!(result.outcome(Check::ClientData), Outcome::NotChecked);
-    assert_eq!(result.outcome(Check::Signature), Outcome::NotChecked);
+    assert_eq!(result.outcome(Check::ClientData), CheckOutcome::NotChecked);
+    assert_eq!(result.outcome(Check::Signature), CheckOutcome::NotChecked);
     let mut large = kit();
     large.public_key = vec![0; 2049];
     large.auth_data.truncate(36);
     let result = large.check_with(&[0; 1025]);
     assert_eq!(codes(&result), [Code::EncodingInvalid; 3]);
-    assert_eq!(result.outcome(Check::Key), Outcome::NotChecked);
-    assert_eq!(result.outcome(Check::Challenge), Outcome::Passed);
+    assert_eq!(result.outcome(Check::Key), CheckOutcome::NotChecked);
+    assert_eq!(result.outcome(Check::Challenge), CheckOutcome::Passed);
 }
 
 #[test]
@@ -262,14 +262,14 @@ fn keys_and_signatures_have_their_findings() {
     *other.public_key.last_mut().unwrap() ^= 1;
     let result = other.check();
     assert_eq!(codes(&result), [Code::KeyMalformed]);
-    assert_eq!(result.outcome(Check::Signature), Outcome::NotChecked);
+    assert_eq!(result.outcome(Check::Signature), CheckOutcome::NotChecked);
     other.public_key = self::kit().public_key;
     other.public_key[4] = 0x25;
     assert_eq!(codes(&other.check()), [Code::KeyUnsupported]);
 }
 
 #[test]
-fn attested_data_is_tolerated_of_the_entrys_key_alone() {
+fn attested_data_must_hold_the_entrys_key() {
     let attested = |key: &[u8]| {
         let tail = [&[0; 16][..], &[0, 1, 1], key].concat();
         auth_data("a.example", 0x45, &tail)

@@ -5,7 +5,7 @@ use super::store::Heads;
 use super::stored::StoredHead;
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
-use crate::core::limits::SIGNERS_CLOCKS_MS;
+use crate::core::limits::MAX_SIGNER_SKEW_MS;
 use crate::mirror::db::Db;
 use crate::mirror::error::Result;
 use crate::mirror::seal::{MAX_KEY, Node, Table};
@@ -125,7 +125,7 @@ impl<D: Deref<Target = Db>> Heads<D> {
         for side in [Side::Smaller, Side::Larger] {
             let worst = self.sweep(sths, side, Wanted::Worst)?;
             let is_wide = |(_, time): &(u64, u64), worst: &Option<(u64, u64)>| {
-                worst.is_some_and(|(_, other)| other.abs_diff(*time) > SIGNERS_CLOCKS_MS)
+                worst.is_some_and(|(_, other)| other.abs_diff(*time) > MAX_SIGNER_SKEW_MS)
             };
             let near = match sths.iter().zip(&worst).any(|(sth, worst)| is_wide(sth, worst)) {
                 true => self.sweep(sths, side, Wanted::Nearest)?,

@@ -6,6 +6,7 @@ mod commands;
 mod known;
 mod lies;
 mod made;
+mod mirrors;
 mod options;
 
 use support::recorded::{Record, Session, assert_as_recorded, in_order};
@@ -64,4 +65,12 @@ fn lies_are_answered_as_recorded() {
     let rows = lies::rows();
     let records: Vec<Record> = in_order(rows.len(), |number| lies::told(&rows[number]));
     assert_as_recorded("lies", &records);
+}
+
+#[test]
+fn mirrors_of_every_format_are_taken_on_as_recorded() {
+    let formats = mirrors::FORMATS;
+    let records = in_order(formats.len(), |number| mirrors::of(formats[number]));
+    mirrors::agree(&records);
+    assert_as_recorded("mirrors", &records);
 }

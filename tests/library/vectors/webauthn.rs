@@ -6,9 +6,10 @@ use countersign::core::crypto::{Algorithm, PublicKey};
 use countersign::core::encoding::{decode_base64url, encode_hex};
 use countersign::core::hash::sha256;
 use countersign::core::jcs::canonicalize;
-use countersign::core::webauthn::cbor::{Reader, check_one_item};
+use countersign::core::webauthn::cbor::{CborReader, check_one_item};
 use countersign::core::webauthn::{
-    Assertion, AuthenticatorData, ClientData, CosePublicKey, KeyCache, Outcome, RelyingParty, check_assertion,
+    Assertion, AuthenticatorData, CheckOutcome, ClientData, CosePublicKey, KeyCache, RelyingParty,
+    check_assertion,
 };
 use serde_json::{Map, Value, json};
 
@@ -22,7 +23,7 @@ pub fn cbor(case: &Case<'_>) -> Verdict {
     let bytes = case.hex("cbor")?;
     check_one_item(&bytes).map_err(refused)?;
     let Some(diagnostic) = case.get("diagnostic").and_then(Value::as_str) else { return Ok(()) };
-    let mut reader = Reader::new(&bytes);
+    let mut reader = CborReader::new(&bytes);
     let same = if let Ok(number) = diagnostic.parse::<i64>() {
         reader.integer() == Ok(number)
     } else if let Some(hex) = diagnostic.strip_prefix("h'").and_then(|rest| rest.strip_suffix('\'')) {
@@ -203,7 +204,10 @@ pub fn assertion(case: &Case<'_>) -> Verdict {
         .map_err(|disagreement| Failure::Broken(disagreement.to_string()))?;
     for (check, outcome) in result.outcomes() {
         let excused = check == Check::UserVerified && !policy.require_user_verification;
-        claim(outcome == Outcome::Passed || excused, &format!("{}: {:?}", check.as_str(), result.findings))?;
+        claim(
+            outcome == CheckOutcome::Passed || excused,
+            &format!("{}: {:?}", check.as_str(), result.findings),
+        )?;
     }
     claim(result.signature_valid && result.nothing_failed(), "not accepted as a whole")?;
     check_surroundings(case, &public_key, &challenge)?;

@@ -1,14 +1,14 @@
-//! Content encoding for clients that accept it, at levels that cost little.
+//! Content encoding for clients that accept it, at fast levels.
 
-use super::reply::{Reply, Sent};
+use super::reply::{BodyPlan, Reply};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write as _;
 
-/// Bodies up to this are sent as they are.
+/// Bodies up to this length are not compressed.
 const SMALL: usize = 1024;
 
-/// The reply in the best encoding of `Accept-Encoding`; a body that is not whole stays as it is.
+/// The reply in the best encoding of `Accept-Encoding`. A body that is not whole is not changed.
 pub fn compressed(mut reply: Reply, accepted: &str) -> Reply {
     let accepts = |name: &str| accepted.split(',').any(|one| one.trim().eq_ignore_ascii_case(name));
     let Some(body) = reply.whole().filter(|body| body.len() > SMALL) else { return reply };
@@ -20,21 +20,21 @@ pub fn compressed(mut reply: Reply, accepted: &str) -> Reply {
         return reply;
     };
     if let Some(smaller) = smaller {
-        reply.sent = Sent::Whole(smaller);
+        reply.sent = BodyPlan::Whole(smaller);
         reply.headers.push(("content-encoding", encoding.to_owned()));
         reply.headers.push(("vary", "accept-encoding".to_owned()));
     }
     reply
 }
 
-/// The same, for whoever accepts gzip, in so many members one behind the other (RFC 1952 section 2.2), as static
-/// hosts make them that compress a large file in parallel.
+/// The reply as gzip of this many members (RFC 1952 section 2.2), if the client accepts gzip. Static hosts that compress a
+/// large file in parallel send such bodies.
 pub fn in_members(mut reply: Reply, accepted: &str, members: usize) -> Reply {
     let accepts = accepted.split(',').any(|one| one.trim().eq_ignore_ascii_case("gzip"));
     let Some(body) = reply.whole().filter(|body| accepts && !body.is_empty()) else { return reply };
     let parts = body.chunks(body.len().div_ceil(members.max(1)));
     if let Ok(parts) = parts.map(gzip).collect::<std::io::Result<Vec<_>>>() {
-        reply.sent = Sent::Whole(parts.concat());
+        reply.sent = BodyPlan::Whole(parts.concat());
         reply.headers.push(("content-encoding", "gzip".to_owned()));
         reply.headers.push(("vary", "accept-encoding".to_owned()));
     }

@@ -1,15 +1,16 @@
-//! Bad weather around an honest log: everything is counted and nothing random, and no resource is hit
-//! twice in a row, so that who asks again gets an answer.
+//! Faults around an honest log. They are counted, not random, and never affect a resource twice in a row, so that a retry
+//! gets a response.
 
 use super::lies::expected::{CLEAN, Expected};
 use super::lies::row::{Argument, Row, parse};
-use super::request::{Kind, Request};
+use super::request::{Request, ResourceKind};
+use crate::error::TestlogError;
 use std::collections::HashSet;
 
-/// Resources that are remembered as hit; past this all are forgotten, and one may be hit again.
+/// The most resources to remember as affected. Beyond, all are forgotten, and one may be affected again.
 const MAX_HIT: usize = 10_000;
 
-/// A kind of bad weather. Numbers are of requests, unless said.
+/// A kind of fault. Numbers count requests unless noted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Disturbance {
     TooMany(u64),
@@ -22,7 +23,7 @@ pub enum Disturbance {
     ShortPages(u64),
     NotYet(u64),
     Restarts(u64),
-    /// Of every body.
+    /// Members of the gzip of every body.
     GzipMembers(u64),
 }
 
@@ -31,14 +32,14 @@ const fn row(
     [argument, default]: [&'static str; 2],
     does: &'static str,
     tiles: Option<Expected>,
-    make: fn(&str) -> Result<Disturbance, String>,
+    make: fn(&str) -> Result<Disturbance, TestlogError>,
 ) -> Row<Disturbance> {
     Row { name, argument: Argument::Value(argument, default), does, tiles, api: Some(CLEAN), make }
 }
 
-fn with(make: fn(u64) -> Disturbance, number: &str) -> Result<Disturbance, String> {
+fn with(make: fn(u64) -> Disturbance, number: &str) -> Result<Disturbance, TestlogError> {
     let number = number.parse().ok().filter(|number| (1..=1_000_000).contains(number));
-    number.map(make).ok_or_else(|| "a number from 1 to 1000000".to_owned())
+    number.map(make).ok_or_else(|| "a number from 1 to 1000000".into())
 }
 
 /// The disturbances.
@@ -91,45 +92,48 @@ pub const DISTURBANCES: &[Row<Disturbance>] = &[
 ];
 
 impl Disturbance {
-    /// Reads `NAME[:ARG]` as the table has it.
-    pub fn parse(text: &str) -> Result<Disturbance, String> {
+    /// Parses `NAME[:ARG]` from the table.
+    ///
+    /// # Errors
+    /// A user-facing message: there is no such name, or its argument is wrong.
+    pub fn parse(text: &str) -> Result<Disturbance, TestlogError> {
         parse(text, DISTURBANCES)
     }
 }
 
-/// What happens in place of an answer.
+/// A fault instead of a response.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Strike {
+pub enum InjectedFault {
     Status(u16, Option<u64>),
     Reset,
     Cut,
     Restart,
 }
 
-/// What the weather does to one request.
+/// The faults for one request.
 #[derive(Default)]
-pub struct Forecast {
-    pub strike: Option<Strike>,
-    /// Milliseconds that the answer waits.
+pub struct Injection {
+    pub fault: Option<InjectedFault>,
+    /// Delay of the response in milliseconds.
     pub slow: Option<u64>,
-    /// Most entries in the answer.
+    /// The most entries in the response.
     pub page: Option<u64>,
 }
 
-/// The state of the weather.
-pub struct Weather {
-    /// Each with the requests since it struck last, and how often it struck.
+/// Decides which requests get which faults.
+pub struct FaultInjector {
+    /// Each disturbance with the requests since its last fault, and its number of faults.
     all: Vec<(Disturbance, u64, u64)>,
-    /// Resources that were hit when they were last asked for.
+    /// Resources whose last request had a fault.
     hit: HashSet<String>,
 }
 
-impl Weather {
-    pub fn new(all: &[Disturbance]) -> Weather {
-        Weather { all: all.iter().map(|one| (*one, 0, 0)).collect(), hit: HashSet::new() }
+impl FaultInjector {
+    pub fn new(all: &[Disturbance]) -> FaultInjector {
+        FaultInjector { all: all.iter().map(|one| (*one, 0, 0)).collect(), hit: HashSet::new() }
     }
 
-    /// In how many members of gzip bodies are sent, if so.
+    /// The number of members of gzip bodies, if they are requested.
     pub fn gzip_members(&self) -> Option<usize> {
         self.all.iter().find_map(|(disturbance, ..)| match disturbance {
             Disturbance::GzipMembers(members) => usize::try_from(*members).ok(),
@@ -137,24 +141,24 @@ impl Weather {
         })
     }
 
-    /// Counts a request and says what happens to it.
-    pub fn next(&mut self, request: &Request) -> Forecast {
-        let mut forecast = Forecast::default();
+    /// Counts a request and returns its faults.
+    pub fn next(&mut self, request: &Request) -> Injection {
+        let mut injection = Injection::default();
         let spared = self.hit.remove(&request.target);
         for (disturbance, since, times) in &mut self.all {
             let every = match *disturbance {
                 Disturbance::Slow(ms) => {
-                    forecast.slow = Some(ms);
+                    injection.slow = Some(ms);
                     continue;
                 }
                 Disturbance::ShortPages(most) => {
-                    if request.kind() == Some(Kind::Entries) {
+                    if request.kind() == Some(ResourceKind::Entries) {
                         *times += 1;
-                        forecast.page = Some(1 + *times % most);
+                        injection.page = Some(1 + *times % most);
                     }
                     continue;
                 }
-                // Where the answer is written.
+                // Applied when the response is written.
                 Disturbance::GzipMembers(_) => continue,
                 Disturbance::NotYet(_) if !is_static(request) => continue,
                 Disturbance::TooMany(n)
@@ -165,43 +169,43 @@ impl Weather {
                 | Disturbance::Restarts(n) => n,
             };
             *since += 1;
-            if *since < every || spared || forecast.strike.is_some() {
+            if *since < every || spared || injection.fault.is_some() {
                 continue;
             }
             *since = 0;
             *times += 1;
-            forecast.strike = Some(strike(*disturbance, *times));
+            injection.fault = Some(injected_fault(*disturbance, *times));
         }
-        if forecast.strike.is_some() {
+        if injection.fault.is_some() {
             if self.hit.len() >= MAX_HIT {
                 self.hit.clear();
             }
             self.hit.insert(request.target.clone());
         }
-        forecast
+        injection
     }
 }
 
-/// What a cache in front of a log may hold: a head is never missing there, only old.
+/// Whether a cache in front of a log may lack this resource. A cached head can be old, but not missing.
 fn is_static(request: &Request) -> bool {
-    matches!(request.kind(), Some(Kind::Entries | Kind::Proofs))
+    matches!(request.kind(), Some(ResourceKind::Entries | ResourceKind::Proofs))
 }
 
-fn strike(disturbance: Disturbance, times: u64) -> Strike {
+fn injected_fault(disturbance: Disturbance, times: u64) -> InjectedFault {
     let retry_after = match times % 4 {
         1 => Some(0),
         3 => Some(1),
         _ => None,
     };
     match disturbance {
-        Disturbance::TooMany(_) => Strike::Status(429, retry_after),
-        Disturbance::Unavailable(_) => Strike::Status(503, retry_after),
-        Disturbance::Cut(_) => Strike::Cut,
-        Disturbance::NotYet(_) => Strike::Status(404, None),
-        Disturbance::Restarts(_) => Strike::Restart,
+        Disturbance::TooMany(_) => InjectedFault::Status(429, retry_after),
+        Disturbance::Unavailable(_) => InjectedFault::Status(503, retry_after),
+        Disturbance::Cut(_) => InjectedFault::Cut,
+        Disturbance::NotYet(_) => InjectedFault::Status(404, None),
+        Disturbance::Restarts(_) => InjectedFault::Restart,
         Disturbance::Resets(_)
         | Disturbance::Slow(_)
         | Disturbance::ShortPages(_)
-        | Disturbance::GzipMembers(_) => Strike::Reset,
+        | Disturbance::GzipMembers(_) => InjectedFault::Reset,
     }
 }

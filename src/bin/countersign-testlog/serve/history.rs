@@ -1,9 +1,10 @@
-//! A log's leaves and Merkle nodes in memory, appended to cheaply and shared between histories.
+//! A log's leaves and Merkle nodes in memory. Appending is cheap, and histories share data.
 //!
-//! Leaves stand in blocks of 256, laid out as the entry bundles of C2SP tlog-tiles, and blocks are
-//! shared: a history that differs from another in one entry costs one block. Above the blocks stand
-//! the roots of all perfect subtrees, so that any range of leaves is hashed from a few nodes.
+//! Leaves are in shared blocks of 256 with the layout of the entry bundles of C2SP tlog-tiles, so a history that differs from
+//! another in one entry costs one block. The roots of all perfect subtrees above the blocks are stored too, so any range of
+//! leaves can be hashed from a few nodes.
 
+use crate::error::TestlogError;
 use countersign::core::hash::{Hash, LeafHash, leaf_hash, node_hash};
 use countersign::core::tree::CompactRange;
 use std::ops::Range;
@@ -20,13 +21,13 @@ const BLOCK_LEVEL: u32 = 8;
 struct Block {
     /// The leaves as an entry bundle.
     bundle: Vec<u8>,
-    /// Where each entry ends in the bundle.
+    /// The end of each entry in the bundle.
     ends: Vec<usize>,
     hashes: Vec<LeafHash>,
 }
 
 impl Block {
-    fn push(&mut self, leaf: &[u8]) -> Result<(), String> {
+    fn push(&mut self, leaf: &[u8]) -> Result<(), TestlogError> {
         let length = u16::try_from(leaf.len()).map_err(|_| "a leaf is longer than 65,535 bytes")?;
         self.bundle.extend_from_slice(&length.to_be_bytes());
         self.bundle.extend_from_slice(leaf);
@@ -51,17 +52,17 @@ impl Block {
     }
 }
 
-/// Every leaf of one append-only log, from the first on.
+/// All leaves of one append-only log.
 #[derive(Clone, Default)]
 pub struct History {
-    /// All full but the last.
+    /// All are full except the last.
     blocks: Vec<Arc<Block>>,
     /// `upper[k][i]` is the root of the leaves from `i << (8 + k)` to `(i + 1) << (8 + k)`, end exclusive.
     upper: Vec<Vec<Hash>>,
     len: u64,
 }
 
-/// Block and place in it.
+/// The block of a leaf, and its position in the block.
 fn place(index: u64) -> Option<(usize, usize)> {
     Some((usize::try_from(index / WIDTH).ok()?, usize::try_from(index % WIDTH).ok()?))
 }
@@ -75,13 +76,16 @@ fn fold(hashes: &[LeafHash]) -> Hash {
 }
 
 impl History {
-    /// How many leaves.
+    /// The number of leaves.
     pub fn len(&self) -> u64 {
         self.len
     }
 
     /// Appends a leaf.
-    pub fn push(&mut self, leaf: &[u8]) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// The leaf is longer than 65,535 bytes.
+    pub fn push(&mut self, leaf: &[u8]) -> Result<(), TestlogError> {
         if self.len.is_multiple_of(WIDTH) {
             self.blocks.push(Arc::default());
         }
@@ -95,7 +99,7 @@ impl History {
         Ok(())
     }
 
-    /// The root of the block that became full, and of every subtree that became perfect with it.
+    /// Stores the root of a block that became full, and of every subtree that became perfect with it.
     fn push_upper(&mut self, mut root: Hash) {
         for level in 0.. {
             if self.upper.len() == level {
@@ -122,7 +126,7 @@ impl History {
         self.blocks.get(block)?.hashes.get(at).copied()
     }
 
-    /// The root of the perfect subtree of 2^`level` leaves that is number `index` of its level.
+    /// The root of the perfect subtree of 2^`level` leaves with this index in its level.
     fn node(&self, level: u32, index: u64) -> Option<Hash> {
         if let Some(level) = level.checked_sub(BLOCK_LEVEL) {
             let nodes = self.upper.get(usize::try_from(level).ok()?)?;
@@ -132,8 +136,8 @@ impl History {
         Some(fold(self.blocks.get(block)?.hashes.get(at..at + (1 << level))?))
     }
 
-    /// The Merkle Tree Hash (RFC 6962 section 2.1) of a range that a proof may ask for: it begins at a
-    /// multiple of the power of two that is not below its length. `None` where there is no such leaf.
+    /// The Merkle Tree Hash (RFC 6962 section 2.1) of a range of a proof, which begins at a multiple of the smallest power of
+    /// two that is at least its length. `None` if a leaf does not exist.
     pub fn range_hash(&self, range: Range<u64>) -> Option<Hash> {
         let length = range.end.checked_sub(range.start).filter(|_| range.end <= self.len)?;
         let mut hashed = CompactRange::new(range.start);
@@ -148,7 +152,7 @@ impl History {
         self.range_hash(0..size)
     }
 
-    /// `width` hashes of tile `index` at `level`; `None` where one of them is not there.
+    /// `width` hashes of tile `index` at `level`; `None` if one of them does not exist.
     pub fn tile(&self, level: u8, index: u64, width: u16) -> Option<Vec<Hash>> {
         let bits = u32::from(level) * BLOCK_LEVEL;
         let first = index.checked_mul(WIDTH)?;
@@ -163,7 +167,10 @@ impl History {
     }
 
     /// The same history with another leaf at `index`.
-    pub fn replaced(&self, index: u64, leaf: &[u8]) -> Result<History, String> {
+    ///
+    /// # Errors
+    /// There is no such entry, or the leaf is longer than 65,535 bytes.
+    pub fn replaced(&self, index: u64, leaf: &[u8]) -> Result<History, TestlogError> {
         let there = place(index).filter(|_| index < self.len);
         let (at, inner) = there.ok_or_else(|| format!("there is no entry {index}"))?;
         let mut new = self.clone();

@@ -1,4 +1,4 @@
-//! Which entry has which id, learnt from the leaves when somebody asks.
+//! Finds entries by id. The index is built from the leaves on demand.
 
 use super::history::History;
 use countersign::core::hash::sha256;
@@ -7,13 +7,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// The index of one history. Ids are kept as 64 bits of their hash: the leaf has the last word.
+/// The ids of one history. Each is stored as 64 bits of its hash, and the leaf decides.
 #[derive(Default)]
-pub struct Ids(Mutex<Known>);
+pub struct IdIndex(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    /// Leaves that were looked at.
+    /// The number of leaves in the index.
     up_to: u64,
     first: HashMap<u64, u64>,
 }
@@ -33,7 +33,7 @@ fn short(id: &str) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-impl Ids {
+impl IdIndex {
     /// The first entry of `history` with this id.
     pub fn find(&self, history: &History, id: &str) -> Option<u64> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);

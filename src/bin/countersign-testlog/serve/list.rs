@@ -1,27 +1,28 @@
-//! `lies`: what `serve` can be asked for, for people and for scripts.
+//! `lies`: lists the lies and disturbances of `serve`, for people and for scripts.
 
-use super::super::args::Format;
+use super::super::args::ListFormat;
 use super::super::output;
 use super::disturb::DISTURBANCES;
 use super::lies::expected::Expected;
 use super::lies::row::{Argument, Row};
 use super::lies::table::LIES;
+use crate::error::TestlogError;
 use serde_json::{Value, json};
 
 /// Prints both tables.
-pub fn print(format: Format) -> Result<(), String> {
+pub fn print(format: ListFormat) -> Result<(), TestlogError> {
     let text = match format {
-        Format::Json => {
+        ListFormat::Json => {
             let mut all: Vec<Value> = LIES.iter().map(|row| to_json(row, "lie")).collect();
             all.extend(DISTURBANCES.iter().map(|row| to_json(row, "disturbance")));
             format!("{}\n", Value::Array(all))
         }
-        Format::Text => format!(
+        ListFormat::Text => format!(
             "Lies (--lie):\n{}\nDisturbances (--disturb), under which the audit ends clean:\n{}",
             to_text(LIES),
             to_text(DISTURBANCES)
         ),
-        Format::Markdown => {
+        ListFormat::Markdown => {
             format!(
                 "{}{}{}",
                 MARKDOWN_HEAD,
@@ -54,7 +55,7 @@ fn to_text<M>(rows: &[Row<M>]) -> String {
                 Argument::Value(argument, default) => format!(" [{argument}: {default}]"),
                 Argument::None | Argument::Word(_) => String::new(),
             };
-            let (tiles, api) = (said(row.tiles.as_ref()), said(row.api.as_ref()));
+            let (tiles, api) = (describe(row.tiles.as_ref()), describe(row.api.as_ref()));
             format!("  {}{default}\n      {}\n      tiles: {tiles}; JSON API: {api}\n", row.usage(), row.does)
         })
         .collect()
@@ -63,14 +64,14 @@ fn to_text<M>(rows: &[Row<M>]) -> String {
 fn to_markdown<M>(rows: &[Row<M>], option: &str) -> String {
     rows.iter()
         .map(|row| {
-            let (tiles, api) = (said(row.tiles.as_ref()), said(row.api.as_ref()));
+            let (tiles, api) = (describe(row.tiles.as_ref()), describe(row.api.as_ref()));
             format!("| {option} {}` | {} | {tiles} | {api} |\n", row.usage(), row.does)
         })
         .collect()
 }
 
-/// What the auditor says, in one line.
-fn said(expected: Option<&Expected>) -> String {
+/// The expected result of the audit in one line.
+fn describe(expected: Option<&Expected>) -> String {
     let Some(expected) = expected else { return "nothing is different".to_owned() };
     let mut text = format!("{} {}", expected.exit, expected.verdict);
     if !expected.codes.is_empty() {

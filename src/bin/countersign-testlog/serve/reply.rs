@@ -1,4 +1,4 @@
-//! An answer on its way: status, headers, and a body that may be anything but whole.
+//! A reply to be sent: status, headers, and a body that may be incomplete or endless.
 
 use super::stats::Stats;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
@@ -11,60 +11,69 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
-/// One thing that the server does in sending a body.
+/// One step of sending a body.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub enum BodyStep {
     Send(Bytes),
     Wait(Duration),
-    /// Pieces of so many bytes, with a pause behind each.
+    /// Pieces of `size` bytes, with a pause after each.
     Pieces {
         bytes: Bytes,
         size: usize,
         pause: Duration,
     },
-    /// The same bytes for ever.
+    /// The same bytes without end.
     Endless(Bytes),
-    /// The connection is closed, or the stream reset.
+    /// Closes the connection, or resets the stream.
     Abort,
 }
 
-/// What is sent behind the headers.
+/// How a body is sent.
 #[derive(Clone, Debug)]
-pub enum Sent {
+pub enum BodyPlan {
     Whole(Vec<u8>),
-    Played {
-        steps: Vec<Step>,
-        /// `Content-Length`, true or not.
+    Steps {
+        steps: Vec<BodyStep>,
+        /// `Content-Length`, which may be wrong.
         length: Option<usize>,
     },
 }
 
-/// A whole answer.
+/// A complete reply.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: u16,
     pub content_type: &'static str,
     pub headers: Vec<(&'static str, String)>,
-    /// Before the status line.
+    /// The delay before the status line.
     pub delay: Duration,
-    pub sent: Sent,
+    pub sent: BodyPlan,
 }
 
 impl Reply {
     pub fn new(status: u16, content_type: &'static str, body: Vec<u8>) -> Reply {
-        Reply { status, content_type, headers: Vec::new(), delay: Duration::ZERO, sent: Sent::Whole(body) }
-    }
-
-    /// The body, where it is whole still.
-    pub fn whole(&self) -> Option<&[u8]> {
-        match &self.sent {
-            Sent::Whole(body) => Some(body),
-            Sent::Played { .. } => None,
+        Reply {
+            status,
+            content_type,
+            headers: Vec::new(),
+            delay: Duration::ZERO,
+            sent: BodyPlan::Whole(body),
         }
     }
 
-    /// As a response for hyper; what is sent is counted.
-    pub fn respond(self, stats: Arc<Stats>) -> hyper::http::Result<hyper::Response<Player>> {
+    /// The body, if it is sent whole.
+    pub fn whole(&self) -> Option<&[u8]> {
+        match &self.sent {
+            BodyPlan::Whole(body) => Some(body),
+            BodyPlan::Steps { .. } => None,
+        }
+    }
+
+    /// Converts it to a response for hyper. Sent bytes are counted in `stats`.
+    ///
+    /// # Errors
+    /// A header is not valid.
+    pub fn respond(self, stats: Arc<Stats>) -> hyper::http::Result<hyper::Response<ReplyBody>> {
         let mut response = hyper::Response::builder().status(self.status);
         if !self.content_type.is_empty() {
             response = response.header("content-type", self.content_type);
@@ -73,77 +82,77 @@ impl Reply {
             response = response.header(name, value);
         }
         let steps = match self.sent {
-            Sent::Whole(body) => {
-                let player = Player { length: Some(body.len() as u64), ..Player::new(stats) };
-                return response.body(player.playing(vec![Step::Send(body.into())]));
+            BodyPlan::Whole(body) => {
+                let reply = ReplyBody { length: Some(body.len() as u64), ..ReplyBody::new(stats) };
+                return response.body(reply.with_steps(vec![BodyStep::Send(body.into())]));
             }
-            Sent::Played { steps, length } => {
+            BodyPlan::Steps { steps, length } => {
                 if let Some(length) = length {
                     response = response.header("content-length", length);
                 }
                 steps
             }
         };
-        response.body(Player::new(stats).playing(steps))
+        response.body(ReplyBody::new(stats).with_steps(steps))
     }
 }
 
-/// A body that is being sent.
-pub struct Player {
-    steps: VecDeque<Step>,
+/// A body while it is being sent.
+pub struct ReplyBody {
+    steps: VecDeque<BodyStep>,
     waiting: Option<Pin<Box<Sleep>>>,
-    /// Bytes left, where the length is what it should be.
+    /// The remaining bytes, if the length is right.
     length: Option<u64>,
     stats: Arc<Stats>,
 }
 
-impl Player {
-    fn new(stats: Arc<Stats>) -> Player {
-        Player { steps: VecDeque::new(), waiting: None, length: None, stats }
+impl ReplyBody {
+    fn new(stats: Arc<Stats>) -> ReplyBody {
+        ReplyBody { steps: VecDeque::new(), waiting: None, length: None, stats }
     }
 
-    fn playing(mut self, steps: Vec<Step>) -> Player {
+    fn with_steps(mut self, steps: Vec<BodyStep>) -> ReplyBody {
         self.steps = steps.into();
         self
     }
 
     fn send(&mut self, bytes: Bytes) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.stats.sent(bytes.len());
+        self.stats.count_sent(bytes.len());
         self.length = self.length.map(|left| left.saturating_sub(bytes.len() as u64));
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 }
 
-impl Body for Player {
+impl Body for ReplyBody {
     type Data = Bytes;
     type Error = io::Error;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let player = self.get_mut();
+        let body = self.get_mut();
         loop {
-            if let Some(waiting) = &mut player.waiting {
+            if let Some(waiting) = &mut body.waiting {
                 if waiting.as_mut().poll(context).is_pending() {
                     return Poll::Pending;
                 }
-                player.waiting = None;
+                body.waiting = None;
             }
-            match player.steps.pop_front() {
+            match body.steps.pop_front() {
                 None => return Poll::Ready(None),
-                Some(Step::Send(bytes)) if bytes.is_empty() => {}
-                Some(Step::Send(bytes)) => return player.send(bytes),
-                Some(Step::Wait(time)) => player.waiting = Some(Box::pin(sleep(time))),
-                Some(Step::Pieces { bytes, .. }) if bytes.is_empty() => {}
-                Some(Step::Pieces { mut bytes, size, pause }) => {
+                Some(BodyStep::Send(bytes)) if bytes.is_empty() => {}
+                Some(BodyStep::Send(bytes)) => return body.send(bytes),
+                Some(BodyStep::Wait(time)) => body.waiting = Some(Box::pin(sleep(time))),
+                Some(BodyStep::Pieces { bytes, .. }) if bytes.is_empty() => {}
+                Some(BodyStep::Pieces { mut bytes, size, pause }) => {
                     let piece = bytes.split_to(size.clamp(1, bytes.len()));
-                    player.steps.push_front(Step::Pieces { bytes, size, pause });
-                    player.steps.push_front(Step::Wait(pause));
-                    return player.send(piece);
+                    body.steps.push_front(BodyStep::Pieces { bytes, size, pause });
+                    body.steps.push_front(BodyStep::Wait(pause));
+                    return body.send(piece);
                 }
-                Some(Step::Endless(bytes)) => {
-                    player.steps.push_front(Step::Endless(bytes.clone()));
-                    return player.send(bytes);
+                Some(BodyStep::Endless(bytes)) => {
+                    body.steps.push_front(BodyStep::Endless(bytes.clone()));
+                    return body.send(bytes);
                 }
-                Some(Step::Abort) => {
+                Some(BodyStep::Abort) => {
                     return Poll::Ready(Some(Err(io::Error::other("cut short, as was asked for"))));
                 }
             }

@@ -1,14 +1,15 @@
-//! Sockets: HTTP/1.1 and HTTP/2, over TLS or not, and what stands between a request and its reply.
+//! The HTTP/1.1 and HTTP/2 server, with or without TLS.
 
 use super::super::output;
 use super::answer::honest;
 use super::compress::{compressed, in_members};
-use super::disturb::{Disturbance, Forecast, Strike, Weather};
+use super::disturb::{Disturbance, FaultInjector, InjectedFault, Injection};
 use super::lies::{Lie, content, transport};
-use super::reply::{Player, Reply, Sent, Step};
+use super::reply::{BodyPlan, BodyStep, Reply, ReplyBody};
 use super::request::Request;
+use super::served_log::ServedLog;
 use super::stats::Stats;
-use super::world::World;
+use crate::error::TestlogError;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT_ENCODING, USER_AGENT};
 use hyper::service::service_fn;
@@ -24,59 +25,59 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
-/// Connections at once; further ones wait.
+/// Simultaneous connections. Further ones wait.
 const MAX_CONNECTIONS: usize = 1024;
 
-/// For a TLS handshake.
+/// Time limit for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How long a restarted server is away.
-const AWAY: Duration = Duration::from_millis(300);
+/// How long a restarted server does not listen.
+const RESTART_PAUSE: Duration = Duration::from_millis(300);
 
-/// For the answer to `/quit` to get out.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+/// Time to send the response to `/quit`.
+const QUIT_DELAY: Duration = Duration::from_millis(100);
 
-/// One log and everybody who asks.
+/// The server of one log.
 pub struct Server {
-    pub world: RwLock<World>,
+    pub served_log: RwLock<ServedLog>,
     lies: Vec<Lie>,
-    weather: Mutex<Weather>,
+    faults: Mutex<FaultInjector>,
     stats: Arc<Stats>,
     page: u64,
     compress: bool,
-    /// Members of each body's gzip, in bad weather.
+    /// Members of each body's gzip, if that disturbance is on.
     gzip_members: Option<usize>,
     quit: Notify,
-    /// Counts restarts: every connection ends when it changes.
+    /// The number of restarts. Every connection ends when it changes.
     restarts: watch::Sender<u64>,
 }
 
-/// There is no answer: the connection is closed, or the stream reset.
+/// There is no response: the connection is closed, or the stream reset.
 #[derive(Debug)]
-struct Cut;
+struct Aborted;
 
-impl fmt::Display for Cut {
+impl fmt::Display for Aborted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("cut off, as was asked for")
     }
 }
 
-impl std::error::Error for Cut {}
+impl std::error::Error for Aborted {}
 
 impl Server {
     pub fn new(
-        world: World,
+        served_log: ServedLog,
         lies: &[Lie],
         disturbances: &[Disturbance],
         page: u64,
         compress: bool,
     ) -> Server {
-        let weather = Weather::new(disturbances);
+        let faults = FaultInjector::new(disturbances);
         Server {
-            world: RwLock::new(world),
+            served_log: RwLock::new(served_log),
             lies: lies.to_vec(),
-            gzip_members: weather.gzip_members(),
-            weather: Mutex::new(weather),
+            gzip_members: faults.gzip_members(),
+            faults: Mutex::new(faults),
             stats: Arc::default(),
             page,
             compress,
@@ -85,25 +86,28 @@ impl Server {
         }
     }
 
-    /// Serves until somebody says that it is enough. `listener` is replaced at every restart.
+    /// Serves until `/quit`. `listener` is replaced at every restart.
+    ///
+    /// # Errors
+    /// The address cannot be bound again.
     pub async fn run(
         self: Arc<Server>,
         mut listener: TcpListener,
         tls: Option<TlsAcceptor>,
-    ) -> Result<(), String> {
+    ) -> Result<(), TestlogError> {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut restarts = self.restarts.subscribe();
         loop {
             tokio::select! {
                 () = self.quit.notified() => {
-                    tokio::time::sleep(LAST_WORDS).await;
+                    tokio::time::sleep(QUIT_DELAY).await;
                     return Ok(());
                 }
                 changed = restarts.changed() => {
                     changed.map_err(|error| error.to_string())?;
                     drop(listener);
-                    tokio::time::sleep(AWAY).await;
+                    tokio::time::sleep(RESTART_PAUSE).await;
                     listener = listen(address).await?;
                 }
                 accepted = listener.accept() => {
@@ -121,7 +125,7 @@ impl Server {
     }
 
     async fn connection(self: Arc<Server>, stream: TcpStream, tls: Option<TlsAcceptor>) {
-        // Small answers must not wait for each other.
+        // Small responses must not wait for each other.
         let _ = stream.set_nodelay(true);
         let mut restarts = self.restarts.subscribe();
         let served = async {
@@ -142,12 +146,15 @@ impl Server {
 
     async fn http(self: &Arc<Server>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let service = service_fn(|request| Arc::clone(self).answer(request));
-        // Whoever goes away in the middle is what many tests are about.
+        // Many tests close the connection in the middle, which is not an error here.
         let _ =
             auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
     }
 
-    async fn answer(self: Arc<Server>, request: hyper::Request<Incoming>) -> Result<Response<Player>, Cut> {
+    async fn answer(
+        self: Arc<Server>,
+        request: hyper::Request<Incoming>,
+    ) -> Result<Response<ReplyBody>, Aborted> {
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
         let agent = header(&request, USER_AGENT);
         let reply = match (request.method(), target) {
@@ -169,71 +176,73 @@ impl Server {
             (None, false) => reply,
         };
         tokio::time::sleep(reply.delay).await;
-        reply.respond(Arc::clone(&self.stats)).map_err(|_| Cut)
+        reply.respond(Arc::clone(&self.stats)).map_err(|_| Aborted)
     }
 
-    /// The reply to a request below `/log/`: weather first, then the truth, then lies about it.
-    fn log(&self, request: &Request) -> Result<Reply, Cut> {
-        self.stats.asked(request.counted_as(), request.begins_a_phase());
-        let forecast = self.weather.lock().unwrap_or_else(PoisonError::into_inner).next(request);
-        match forecast.strike {
-            Some(Strike::Status(status, retry_after)) => {
+    /// The reply to a request below `/log/`: first faults, then the honest response, then lies about it.
+    fn log(&self, request: &Request) -> Result<Reply, Aborted> {
+        self.stats.count_request(request.counted_as(), request.begins_a_phase());
+        let injection = self.faults.lock().unwrap_or_else(PoisonError::into_inner).next(request);
+        match injection.fault {
+            Some(InjectedFault::Status(status, retry_after)) => {
                 let mut reply = transport::error(status);
                 reply.headers.extend(retry_after.map(|seconds| ("retry-after", seconds.to_string())));
                 return Ok(reply);
             }
-            Some(Strike::Reset) => return Err(Cut),
-            Some(Strike::Restart) => {
+            Some(InjectedFault::Reset) => return Err(Aborted),
+            Some(InjectedFault::Restart) => {
                 self.restarts.send_modify(|restarts| *restarts += 1);
-                return Err(Cut);
+                return Err(Aborted);
             }
-            Some(Strike::Cut) | None => {}
+            Some(InjectedFault::Cut) | None => {}
         }
-        Ok(weathered(self.told(request, &forecast), &forecast))
+        Ok(with_faults(self.lying_reply(request, &injection), &injection))
     }
 
-    fn told(&self, request: &Request, forecast: &Forecast) -> Reply {
-        let page = forecast.page.unwrap_or(self.page).min(self.page);
-        let audience = self.world.read().unwrap_or_else(PoisonError::into_inner).audience(&request.agent);
-        // Who got half a head asks again, and is still in the same phase.
-        if request.begins_a_phase() && forecast.strike.is_none() {
-            let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
-            if let Err(why) = world.next_phase(audience) {
+    fn lying_reply(&self, request: &Request, injection: &Injection) -> Reply {
+        let page = injection.page.unwrap_or(self.page).min(self.page);
+        let audience =
+            self.served_log.read().unwrap_or_else(PoisonError::into_inner).audience(&request.agent);
+        // A client that got half a head retries, and is still in the same phase.
+        if request.begins_a_phase() && injection.fault.is_none() {
+            let mut served_log = self.served_log.write().unwrap_or_else(PoisonError::into_inner);
+            if let Err(why) = served_log.next_phase(audience) {
                 output::note(&format!("countersign-testlog: the lie of phase 2 cannot be told: {why}"));
             }
         }
         let said = {
-            let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
-            let track = world.shown(audience);
-            let truth = honest(&request.ask, track, page);
+            let served_log = self.served_log.read().unwrap_or_else(PoisonError::into_inner);
+            let view = served_log.shown(audience);
+            let truth = honest(&request.resource, view, page);
             self.lies.iter().fold(truth, |said, lie| match lie {
-                Lie::Content(lie) => content::tell(lie, request, track, page, said),
+                Lie::Content(lie) => content::apply(lie, request, view, page, said),
                 Lie::History(_) | Lie::Transport(..) => said,
             })
         };
         let (status, format, body) = said.write(request);
         let reply = Reply::new(status, format.content_type(), body);
         self.lies.iter().fold(reply, |reply, lie| match lie {
-            Lie::Transport(lie, kinds) => transport::tell(*lie, *kinds, request, reply),
+            Lie::Transport(lie, kinds) => transport::apply(*lie, *kinds, request, reply),
             Lie::History(_) | Lie::Content(_) => reply,
         })
     }
 }
 
-/// A reply that is cut or slow.
-fn weathered(mut reply: Reply, forecast: &Forecast) -> Reply {
-    if forecast.strike == Some(Strike::Cut)
+/// Makes a reply incomplete or slow, as injected.
+fn with_faults(mut reply: Reply, injection: &Injection) -> Reply {
+    if injection.fault == Some(InjectedFault::Cut)
         && let Some(body) = reply.whole()
     {
         reply.sent = transport::truncated(body);
     }
-    if let Some(ms) = forecast.slow {
+    if let Some(ms) = injection.slow {
         reply.delay += Duration::from_millis(ms);
         if let Some(body) = reply.whole() {
-            // Sixteen pieces, or fewer where they would be very small.
+            // Sixteen pieces, or fewer if they would be very small.
             let (length, size) = (body.len(), body.len().div_ceil(16).max(512));
-            let pieces = Step::Pieces { bytes: body.to_vec().into(), size, pause: Duration::from_millis(1) };
-            reply.sent = Sent::Played { steps: vec![pieces], length: Some(length) };
+            let pieces =
+                BodyStep::Pieces { bytes: body.to_vec().into(), size, pause: Duration::from_millis(1) };
+            reply.sent = BodyPlan::Steps { steps: vec![pieces], length: Some(length) };
         }
     }
     reply
@@ -249,7 +258,10 @@ fn header(request: &hyper::Request<Incoming>, name: hyper::header::HeaderName) -
     value.unwrap_or_default()
 }
 
-/// Listens, also where this address was in use a moment ago.
-pub async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| format!("--listen {address}: {error}"))
+/// Listens on this address, also if it was in use a moment ago.
+///
+/// # Errors
+/// The address cannot be bound.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, TestlogError> {
+    TcpListener::bind(address).await.map_err(|error| format!("--listen {address}: {error}").into())
 }

@@ -1,4 +1,4 @@
-//! Heads as a log signs them, the current one and all that it ever signed.
+//! Signed heads, and the list of them.
 
 use super::super::heads::LogSigner;
 use countersign::core::hash::{Hash, sha256};
@@ -9,37 +9,37 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct SignedHead {
     pub size: u64,
     pub root: Hash,
-    /// Of the STH, in Unix milliseconds.
+    /// The time of the STH in Unix milliseconds.
     pub time: u64,
     pub sth: Vec<u8>,
     pub checkpoint: Vec<u8>,
 }
 
-/// An STH as the list of heads has it.
+/// An STH in the list of heads.
 #[derive(Clone, Debug)]
-pub struct Listed {
+pub struct ListedHead {
     pub size: u64,
     pub time: u64,
     pub sth: Vec<u8>,
 }
 
-impl From<&SignedHead> for Listed {
-    fn from(head: &SignedHead) -> Listed {
-        Listed { size: head.size, time: head.time, sth: head.sth.clone() }
+impl From<&SignedHead> for ListedHead {
+    fn from(head: &SignedHead) -> ListedHead {
+        ListedHead { size: head.size, time: head.time, sth: head.sth.clone() }
     }
 }
 
-/// Who signs, and how.
+/// Signs heads with the log's key, honestly or not.
 #[derive(Clone)]
-pub struct Pen {
+pub struct HeadSigner {
     pub signer: LogSigner,
-    /// How far ahead of the clock STHs are dated, in milliseconds.
+    /// The offset of STH times from the clock, in milliseconds.
     pub ahead: i64,
     /// Whether the STH names another root than the checkpoint.
     pub disagrees: bool,
 }
 
-impl Pen {
+impl HeadSigner {
     /// Signs the head of `size` leaves with `root`.
     pub fn sign(&self, size: u64, root: Hash, time: u64) -> SignedHead {
         let in_sth = if self.disagrees { another(root) } else { root };
@@ -52,13 +52,13 @@ impl Pen {
         }
     }
 
-    /// The time that this pen writes now, later than `last`: a list of heads can then be cut anywhere.
+    /// The time for a head that is signed now. It is later than `last`, so that any time can separate two pages of the list.
     pub fn time_after(&self, last: u64) -> u64 {
         now().saturating_add_signed(self.ahead).max(last.saturating_add(1))
     }
 }
 
-/// The root of a tree that nobody has the leaves of.
+/// The root of a tree without known leaves.
 pub fn another(root: Hash) -> Hash {
     sha256(root.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! What was asked and sent, counted.
+//! Counts of requests and sent bytes.
 
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -12,48 +12,48 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub struct Stats {
     bytes: AtomicU64,
-    asked: Mutex<Asked>,
+    requests: Mutex<Requests>,
 }
 
 #[derive(Default)]
-struct Asked {
+struct Requests {
     requests: u64,
     heads: u64,
     paths: BTreeMap<&'static str, u64>,
-    /// When the requests of the last second arrived.
+    /// The arrival times of the requests in the last second.
     recent: VecDeque<Instant>,
-    most: usize,
+    max_per_second: usize,
 }
 
 impl Stats {
-    /// A request has arrived.
-    pub fn asked(&self, path: &'static str, is_head: bool) {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        // Read under the lock, so that arrivals are in order.
+    /// Counts a request.
+    pub fn count_request(&self, path: &'static str, is_head: bool) {
+        let mut counts = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read while holding the lock, so that arrivals are in order.
         let now = Instant::now();
-        asked.requests += 1;
-        asked.heads += u64::from(is_head);
-        *asked.paths.entry(path).or_default() += 1;
-        while asked.recent.front().is_some_and(|first| now.duration_since(*first) >= SECOND) {
-            asked.recent.pop_front();
+        counts.requests += 1;
+        counts.heads += u64::from(is_head);
+        *counts.paths.entry(path).or_default() += 1;
+        while counts.recent.front().is_some_and(|first| now.duration_since(*first) >= SECOND) {
+            counts.recent.pop_front();
         }
-        asked.recent.push_back(now);
-        asked.most = asked.most.max(asked.recent.len());
+        counts.recent.push_back(now);
+        counts.max_per_second = counts.max_per_second.max(counts.recent.len());
     }
 
-    /// So many bytes of a body are on their way.
-    pub fn sent(&self, bytes: usize) {
+    /// Counts bytes of a body.
+    pub fn count_sent(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Relaxed);
     }
 
     pub fn to_json(&self) -> Value {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         json!({
-            "requests": asked.requests,
+            "requests": counts.requests,
             "bytes": self.bytes.load(Relaxed),
-            "heads": asked.heads,
-            "maxPerSecond": asked.most,
-            "paths": asked.paths,
+            "heads": counts.heads,
+            "maxPerSecond": counts.max_per_second,
+            "paths": counts.paths,
         })
     }
 }

@@ -1,5 +1,6 @@
-//! A certificate and its key from PEM files.
+//! TLS with a certificate and its key from PEM files.
 
+use crate::error::TestlogError;
 use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
@@ -8,8 +9,11 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Offers HTTP/2 and HTTP/1.1.
-pub fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, String> {
+/// Accepts TLS connections, and offers HTTP/2 and HTTP/1.1.
+///
+/// # Errors
+/// A file cannot be read, or the certificate and key are not valid.
+pub fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, TestlogError> {
     let fail = |path: &Path, why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
     let chain: Vec<CertificateDer<'static>> =
         CertificateDer::pem_file_iter(cert).and_then(Iterator::collect).map_err(|why| fail(cert, &why))?;

@@ -1,33 +1,37 @@
-//! Which answers a lie about sending is about.
+//! Selects the responses for a lie about transport.
 
-use super::super::request::Kind;
+use super::super::request::ResourceKind;
+use crate::error::TestlogError;
 
-/// One kind of answers, or all.
+/// One kind of resources, or all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kinds {
+pub enum ResourceKinds {
     All,
-    Only(Kind),
+    Only(ResourceKind),
 }
 
-impl Kinds {
-    /// Reads `head`, `entries`, `proofs`, `history`, `bundle` or `all`.
-    pub fn parse(text: &str) -> Result<Kinds, String> {
+impl ResourceKinds {
+    /// Parses `head`, `entries`, `proofs`, `history`, `bundle` or `all`.
+    ///
+    /// # Errors
+    /// Any other text, with a user-facing message.
+    pub fn parse(text: &str) -> Result<ResourceKinds, TestlogError> {
         match text {
-            "head" => Ok(Kinds::Only(Kind::Head)),
-            "entries" => Ok(Kinds::Only(Kind::Entries)),
-            "proofs" => Ok(Kinds::Only(Kind::Proofs)),
-            "history" => Ok(Kinds::Only(Kind::History)),
-            "bundle" => Ok(Kinds::Only(Kind::Bundle)),
-            "all" => Ok(Kinds::All),
-            _ => Err(format!("{text:?} is none of head, entries, proofs, history, bundle, all")),
+            "head" => Ok(ResourceKinds::Only(ResourceKind::Head)),
+            "entries" => Ok(ResourceKinds::Only(ResourceKind::Entries)),
+            "proofs" => Ok(ResourceKinds::Only(ResourceKind::Proofs)),
+            "history" => Ok(ResourceKinds::Only(ResourceKind::History)),
+            "bundle" => Ok(ResourceKinds::Only(ResourceKind::Bundle)),
+            "all" => Ok(ResourceKinds::All),
+            _ => Err(format!("{text:?} is none of head, entries, proofs, history, bundle, all").into()),
         }
     }
 
-    /// Whether an answer of this kind is meant.
-    pub fn include(self, kind: Option<Kind>) -> bool {
+    /// Whether resources of this kind are included.
+    pub fn include(self, kind: Option<ResourceKind>) -> bool {
         match self {
-            Kinds::All => true,
-            Kinds::Only(only) => kind == Some(only),
+            ResourceKinds::All => true,
+            ResourceKinds::Only(only) => kind == Some(only),
         }
     }
 }

@@ -1,12 +1,12 @@
-//! What a log may be asked to lie about, at three layers.
+//! The lies of a log, at three layers.
 //!
 //! | layer | changes |
 //! |---|---|
-//! | [`HistoryLie`] | what is in the history, which heads are signed of it, and who is shown them |
-//! | [`ContentLie`] | what one answer says |
-//! | [`TransportLie`] | how one answer is sent |
+//! | [`HistoryLie`] | the history, its signed heads, and which clients see them |
+//! | [`ContentLie`] | the content of one response |
+//! | [`TransportLie`] | how one response is sent |
 //!
-//! Lies combine: those of a layer are told in the order in which they were given.
+//! Lies combine. Those of one layer are applied in the given order.
 
 pub mod content;
 pub mod expected;
@@ -15,17 +15,19 @@ pub mod row;
 pub mod table;
 pub mod transport;
 
-pub use kinds::Kinds;
+pub use kinds::ResourceKinds;
 
-/// Something that is not as it should be.
+use crate::error::TestlogError;
+
+/// A lie.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Lie {
     History(HistoryLie),
     Content(ContentLie),
-    Transport(TransportLie, Kinds),
+    Transport(TransportLie, ResourceKinds),
 }
 
-/// About the history and its signed heads. Where an index is `None`, it is half of the log.
+/// A lie about the history and its signed heads. The index `None` means half of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum HistoryLie {
     /// Clients whose `User-Agent` contains this see another history.
@@ -45,7 +47,7 @@ pub enum HistoryLie {
     Replayed(u64),
 }
 
-/// About what an answer says.
+/// A lie about the content of a response.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ContentLie {
     NoEntries,
@@ -66,13 +68,13 @@ pub enum ContentLie {
 }
 
 impl ContentLie {
-    /// Whether the log's key signs something for it.
+    /// Whether it needs a signature by the log's key.
     pub fn signs(&self) -> bool {
         matches!(self, ContentLie::HistoryFork | ContentLie::BundleFork)
     }
 }
 
-/// About how an answer is sent.
+/// A lie about how a response is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TransportLie {
     Status(u16),
@@ -97,12 +99,15 @@ pub enum TransportLie {
 }
 
 impl Lie {
-    /// Reads `NAME[:ARG]` as the table has it.
-    pub fn parse(text: &str) -> Result<Lie, String> {
+    /// Parses `NAME[:ARG]` from the table.
+    ///
+    /// # Errors
+    /// A user-facing message: there is no such name, or its argument is wrong.
+    pub fn parse(text: &str) -> Result<Lie, TestlogError> {
         row::parse(text, table::LIES)
     }
 
-    /// Whether it takes the log's private key.
+    /// Whether it needs the log's private key.
     pub fn signs(&self) -> bool {
         match self {
             Lie::History(_) => true,

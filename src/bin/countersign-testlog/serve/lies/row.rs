@@ -1,32 +1,36 @@
-//! A line of the tables of lies and disturbances, and how one is read from the command line.
+//! A row of the tables of lies and disturbances, and its parser for the command line.
 
 use super::expected::Expected;
+use crate::error::TestlogError;
 
-/// What may stand behind the colon.
+/// The argument after the colon.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Argument {
     None,
-    /// Exactly this, where the name alone is not enough.
+    /// Exactly this word, which is required.
     Word(&'static str),
-    /// Something of this name, with its default.
+    /// A value with this placeholder and default.
     Value(&'static str, &'static str),
 }
 
-/// A line of a table.
+/// A row of a table.
 pub struct Row<M: 'static> {
     pub name: &'static str,
     pub argument: Argument,
     pub does: &'static str,
-    /// What the auditor says to the tiled log; `None` where nothing is different there.
+    /// The expected result for the tiled log; `None` if the row does not change it.
     pub tiles: Option<Expected>,
-    /// What the auditor says to the JSON API.
+    /// The expected result for the JSON API.
     pub api: Option<Expected>,
-    /// Makes it of its argument.
-    pub make: fn(&str) -> Result<M, String>,
+    /// Makes the value from its argument.
+    pub make: fn(&str) -> Result<M, TestlogError>,
 }
 
-/// Reads `NAME[:ARG]` by a table.
-pub fn parse<M>(text: &str, rows: &[Row<M>]) -> Result<M, String> {
+/// Parses `NAME[:ARG]` from a table.
+///
+/// # Errors
+/// A user-facing message: there is no such name, or its argument is wrong.
+pub fn parse<M>(text: &str, rows: &[Row<M>]) -> Result<M, TestlogError> {
     let (name, given) = text.split_once(':').map_or((text, None), |(name, given)| (name, Some(given)));
     let named = || rows.iter().filter(|row| row.name == name);
     for row in named() {
@@ -36,17 +40,17 @@ pub fn parse<M>(text: &str, rows: &[Row<M>]) -> Result<M, String> {
             (Argument::Value(_, default), given) => given.unwrap_or(default),
             (Argument::None | Argument::Word(_), _) => continue,
         };
-        return (row.make)(argument).map_err(|why| format!("{name}: {why}"));
+        return (row.make)(argument).map_err(|why| format!("{name}: {why}").into());
     }
     let usage = |rows: Vec<&Row<M>>| rows.iter().map(|row| row.usage()).collect::<Vec<_>>().join(", ");
     match named().next() {
-        Some(_) => Err(format!("there is {}", usage(named().collect()))),
-        None => Err(format!("there is no {name:?}, but {}", usage(rows.iter().collect()))),
+        Some(_) => Err(format!("there is {}", usage(named().collect())).into()),
+        None => Err(format!("there is no {name:?}, but {}", usage(rows.iter().collect())).into()),
     }
 }
 
 impl<M> Row<M> {
-    /// How it is written, its argument included.
+    /// How it is written, including its argument.
     pub fn usage(&self) -> String {
         match self.argument {
             Argument::None => self.name.to_owned(),
@@ -55,7 +59,7 @@ impl<M> Row<M> {
         }
     }
 
-    /// The shortest text that gives it.
+    /// The shortest text that selects it.
     pub fn shortest(&self) -> String {
         match self.argument {
             Argument::Word(word) => format!("{}:{word}", self.name),

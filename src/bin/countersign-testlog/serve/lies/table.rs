@@ -1,15 +1,16 @@
-//! Every lie: its name, its argument, what it does, and what the auditor says to it.
+//! Every lie: its name, its argument, what it does, and the expected result of the audit.
 
-use super::super::request::Kind;
+use super::super::request::ResourceKind;
 use super::expected::{CLEAN, Expected, INCOMPLETE, invalid, violation};
 use super::row::{Argument, Row};
-use super::{ContentLie as C, HistoryLie as H, Kinds, Lie, TransportLie as T};
+use super::{ContentLie as C, HistoryLie as H, Lie, ResourceKinds, TransportLie as T};
+use crate::error::TestlogError;
 
 const fn row(
     (name, argument): (&'static str, Argument),
     does: &'static str,
     [tiles, api]: [Option<Expected>; 2],
-    make: fn(&str) -> Result<Lie, String>,
+    make: fn(&str) -> Result<Lie, TestlogError>,
 ) -> Row<Lie> {
     Row { name, argument, does, tiles, api, make }
 }
@@ -38,7 +39,7 @@ const fn head(name: &'static str) -> (&'static str, Argument) {
     value(name, "KIND", "head")
 }
 
-/// The same for both ways.
+/// The same result for both interfaces.
 const fn both(expected: Expected) -> [Option<Expected>; 2] {
     [Some(expected), Some(expected)]
 }
@@ -55,27 +56,27 @@ const BAD_SIGNATURE: Expected = invalid(&["head-signature-invalid"]);
 const FORK: Expected = violation(&["same-size-fork"], &["same-size-fork"]);
 const TIME: &[&str] = &["sth-time-contradiction"];
 
-/// Warnings that are not to be overlooked.
+/// Options with which warnings count.
 const STRICT: &[&str] = &["--max-head-age", "36h", "--deny-warnings"];
 
-const HEAD: Kinds = Kinds::Only(Kind::Head);
-const ENTRIES: Kinds = Kinds::Only(Kind::Entries);
-const PROOFS: Kinds = Kinds::Only(Kind::Proofs);
+const HEAD: ResourceKinds = ResourceKinds::Only(ResourceKind::Head);
+const ENTRIES: ResourceKinds = ResourceKinds::Only(ResourceKind::Entries);
+const PROOFS: ResourceKinds = ResourceKinds::Only(ResourceKind::Proofs);
 
-fn number(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("{text:?} is no number"))
+fn number(text: &str) -> Result<u64, TestlogError> {
+    text.parse().map_err(|_| format!("{text:?} is no number").into())
 }
 
-fn history(lie: fn(u64) -> H, argument: &str) -> Result<Lie, String> {
+fn history(lie: fn(u64) -> H, argument: &str) -> Result<Lie, TestlogError> {
     Ok(Lie::History(lie(number(argument)?)))
 }
 
-fn content(lie: fn(u64) -> C, argument: &str) -> Result<Lie, String> {
+fn content(lie: fn(u64) -> C, argument: &str) -> Result<Lie, TestlogError> {
     Ok(Lie::Content(lie(number(argument)?)))
 }
 
-fn sent(lie: T, kinds: &str) -> Result<Lie, String> {
-    Ok(Lie::Transport(lie, Kinds::parse(kinds)?))
+fn sent(lie: T, kinds: &str) -> Result<Lie, TestlogError> {
+    Ok(Lie::Transport(lie, ResourceKinds::parse(kinds)?))
 }
 
 /// The lies.
@@ -336,6 +337,6 @@ pub const LIES: &[Row<Lie>] = &[
     }),
 ];
 
-fn status(status: u16, kinds: Kinds) -> Result<Lie, String> {
+fn status(status: u16, kinds: ResourceKinds) -> Result<Lie, TestlogError> {
     Ok(Lie::Transport(T::Status(status), kinds))
 }

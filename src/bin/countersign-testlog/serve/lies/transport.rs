@@ -1,27 +1,27 @@
-//! Lies about how one answer is sent.
+//! Lies about how one response is sent.
 
-use super::super::reply::{Reply, Sent, Step};
+use super::super::reply::{BodyPlan, BodyStep, Reply};
 use super::super::request::Request;
-use super::{Kinds, TransportLie};
+use super::{ResourceKinds, TransportLie};
 use countersign::core::api;
 use flate2::{Compress, Compression, FlushCompress};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// Longer than any client waits.
+/// A delay that is longer than any client waits.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 
-/// Bytes by which a body is too short.
+/// The number of bytes missing from a body.
 const MISSING: usize = 10;
 
-/// Arrays in each other.
+/// The nesting of arrays.
 const DEPTH: usize = 100_000;
 
-/// Where redirects lead that lead away: nobody answers there.
+/// The target of redirects to another origin. It does not exist.
 const ELSEWHERE: &str = "http://elsewhere.invalid";
 
-/// The reply to `request` after `lie`.
-pub fn tell(lie: TransportLie, kinds: Kinds, request: &Request, mut reply: Reply) -> Reply {
+/// Applies `lie` to the reply to `request`.
+pub fn apply(lie: TransportLie, kinds: ResourceKinds, request: &Request, mut reply: Reply) -> Reply {
     if !kinds.include(request.kind()) {
         return reply;
     }
@@ -44,7 +44,7 @@ pub fn tell(lie: TransportLie, kinds: Kinds, request: &Request, mut reply: Reply
         }
         _ => {
             if let (200, Some(body)) = (reply.status, reply.whole())
-                && let Some(sent) = spoil(lie, body, &reply)
+                && let Some(sent) = corrupt(lie, body, &reply)
             {
                 let bomb = match lie {
                     TransportLie::GzipBomb => Some("gzip"),
@@ -59,7 +59,7 @@ pub fn tell(lie: TransportLie, kinds: Kinds, request: &Request, mut reply: Reply
     }
 }
 
-/// An error answer of the JSON API.
+/// An error response of the JSON API.
 pub fn error(status: u16) -> Reply {
     let message = match status {
         404 => "nothing here",
@@ -76,53 +76,60 @@ fn redirect(to: String) -> Reply {
     reply
 }
 
-/// What is sent in place of `body`; `None` where the lie does not apply to it.
-fn spoil(lie: TransportLie, body: &[u8], reply: &Reply) -> Option<Sent> {
+/// The replacement for `body`; `None` if the lie does not apply to it.
+fn corrupt(lie: TransportLie, body: &[u8], reply: &Reply) -> Option<BodyPlan> {
     let json = reply.content_type == "application/json";
-    let played = |steps: Vec<Step>, length: Option<usize>| Some(Sent::Played { steps, length });
+    let steps_of = |steps: Vec<BodyStep>, length: Option<usize>| Some(BodyPlan::Steps { steps, length });
     match lie {
-        TransportLie::Empty => Some(Sent::Whole(Vec::new())),
-        TransportLie::Malformed => Some(Sent::Whole(b"this is no head\n".to_vec())),
+        TransportLie::Empty => Some(BodyPlan::Whole(Vec::new())),
+        TransportLie::Malformed => Some(BodyPlan::Whole(b"this is no head\n".to_vec())),
         TransportLie::Endless => {
-            let spaces = Step::Endless(vec![b' '; 16 * 1024].into());
-            played(vec![Step::Send(body.to_vec().into()), spaces], None)
+            let spaces = BodyStep::Endless(vec![b' '; 16 * 1024].into());
+            steps_of(vec![BodyStep::Send(body.to_vec().into()), spaces], None)
         }
         TransportLie::Truncated => Some(truncated(body)),
-        TransportLie::WrongLength => Some(Sent::Whole(body[..body.len().saturating_sub(MISSING)].to_vec())),
-        TransportLie::GzipBomb => played(vec![Step::Send(GZIP_BOMB.clone().into())], Some(GZIP_BOMB.len())),
+        TransportLie::WrongLength => {
+            Some(BodyPlan::Whole(body[..body.len().saturating_sub(MISSING)].to_vec()))
+        }
+        TransportLie::GzipBomb => {
+            steps_of(vec![BodyStep::Send(GZIP_BOMB.clone().into())], Some(GZIP_BOMB.len()))
+        }
         TransportLie::ZstdBomb => {
             let bomb = zstd_bomb();
             let length = bomb.len();
-            played(vec![Step::Send(bomb.into())], Some(length))
+            steps_of(vec![BodyStep::Send(bomb.into())], Some(length))
         }
         TransportLie::SlowDrip => {
-            let drip = Step::Pieces { bytes: body.to_vec().into(), size: 1, pause: Duration::from_secs(1) };
-            played(vec![drip], Some(body.len()))
+            let drip =
+                BodyStep::Pieces { bytes: body.to_vec().into(), size: 1, pause: Duration::from_secs(1) };
+            steps_of(vec![drip], Some(body.len()))
         }
-        TransportLie::InvalidUtf8 => Some(Sent::Whole(with_invalid_utf8(body, json))),
-        TransportLie::DeepJson if json => Some(Sent::Whole([[b'['; DEPTH], [b']'; DEPTH]].concat())),
-        TransportLie::Floats if json => Some(Sent::Whole(with_numbers(body, |digits| format!("{digits}.0")))),
+        TransportLie::InvalidUtf8 => Some(BodyPlan::Whole(with_invalid_utf8(body, json))),
+        TransportLie::DeepJson if json => Some(BodyPlan::Whole([[b'['; DEPTH], [b']'; DEPTH]].concat())),
+        TransportLie::Floats if json => {
+            Some(BodyPlan::Whole(with_numbers(body, |digits| format!("{digits}.0"))))
+        }
         TransportLie::Strings if json => {
-            Some(Sent::Whole(with_numbers(body, |digits| format!("\"{digits}\""))))
+            Some(BodyPlan::Whole(with_numbers(body, |digits| format!("\"{digits}\""))))
         }
         _ => None,
     }
 }
 
-/// The first half, and then the connection is closed.
-pub fn truncated(body: &[u8]) -> Sent {
-    // Without the wait the headers might go down with the connection.
-    let wait = Step::Wait(Duration::from_millis(20));
-    let half = Step::Send(body[..body.len() / 2].to_vec().into());
-    Sent::Played { steps: vec![half, wait, Step::Abort], length: Some(body.len().max(1)) }
+/// Sends the first half, and then closes the connection.
+pub fn truncated(body: &[u8]) -> BodyPlan {
+    // Without the wait the headers might be lost with the connection.
+    let wait = BodyStep::Wait(Duration::from_millis(20));
+    let half = BodyStep::Send(body[..body.len() / 2].to_vec().into());
+    BodyPlan::Steps { steps: vec![half, wait, BodyStep::Abort], length: Some(body.len().max(1)) }
 }
 
-/// With 0xFF, which is in no UTF-8, as last byte of the last JSON string, or in the first leaf or line.
+/// Puts 0xFF, which is not valid in UTF-8, at the end of the last JSON string, or into the first leaf or line.
 fn with_invalid_utf8(body: &[u8], json: bool) -> Vec<u8> {
     let mut body = body.to_vec();
     let at = match json {
         true => body.iter().rposition(|byte| *byte == b'"').and_then(|quote| quote.checked_sub(1)),
-        // Behind the length of a leaf; a note has none there, and its origin is longer.
+        // After the length of a leaf. A note has no length there, and its origin is longer.
         false => Some(3),
     };
     if let Some(byte) = at.and_then(|at| body.get_mut(at)) {
@@ -131,7 +138,7 @@ fn with_invalid_utf8(body: &[u8], json: bool) -> Vec<u8> {
     body
 }
 
-/// With every number of a JSON text written otherwise.
+/// Writes every number of a JSON text in another form.
 fn with_numbers(json: &[u8], write: impl Fn(&str) -> String) -> Vec<u8> {
     let mut out = Vec::with_capacity(json.len());
     let (mut in_string, mut escaped, mut digits) = (false, false, String::new());
@@ -153,12 +160,12 @@ fn with_numbers(json: &[u8], write: impl Fn(&str) -> String) -> Vec<u8> {
     out
 }
 
-/// 1 GiB of zeros as gzip. Its last block and checksum are missing: nobody gets that far.
+/// 1 GiB of zeros as gzip. The last block and checksum are missing, because no client gets that far.
 static GZIP_BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let zeros = vec![0; 1 << 20];
     let mut compress = Compress::new(Compression::best(), false);
     let mut piece = Vec::with_capacity(1 << 16);
-    // A full flush ends at a byte and refers to nothing before it, so the piece can stand again and again.
+    // A full flush ends at a byte boundary and refers to nothing before it, so the piece can be repeated.
     if compress.compress_vec(&zeros, &mut piece, FlushCompress::Full).is_err() {
         return Vec::new();
     }
@@ -169,7 +176,7 @@ static GZIP_BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| {
     bomb
 });
 
-/// 1 GiB of zeros as one zstd frame (RFC 8878): blocks of one byte that is repeated 128 KiB times.
+/// 1 GiB of zeros as one zstd frame (RFC 8878), in blocks of one byte that is repeated 128 KiB times.
 fn zstd_bomb() -> Vec<u8> {
     // Magic number, no content size and no checksum, a window of 128 KiB.
     let mut bomb = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 7 << 3];

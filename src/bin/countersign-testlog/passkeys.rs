@@ -1,7 +1,8 @@
-//! Who has which passkey.
+//! The approvers and their passkeys.
 
-use super::keys::{Habit, MAX_RSA, Passkey, Signer, with_named_kty};
+use super::keys::{AuthenticatorKind, MAX_RSA, Passkey, Signer, with_named_kty};
 use super::seed::Seed;
+use crate::error::TestlogError;
 use countersign::core::crypto::Algorithm;
 use std::str::FromStr;
 
@@ -17,18 +18,18 @@ const ALGORITHMS: [(&str, Algorithm); 4] = [
 
 /// Algorithms by weight, such as `es256=85,rs256=8,eddsa=5,es384=2`.
 #[derive(Clone, Debug)]
-pub struct Mix(Vec<(Algorithm, u32)>);
+pub struct AlgorithmMix(Vec<(Algorithm, u32)>);
 
-impl Mix {
+impl AlgorithmMix {
     fn total(&self) -> u32 {
         self.0.iter().map(|(_, weight)| weight).sum()
     }
 }
 
-impl FromStr for Mix {
-    type Err = String;
+impl FromStr for AlgorithmMix {
+    type Err = TestlogError;
 
-    fn from_str(text: &str) -> Result<Mix, String> {
+    fn from_str(text: &str) -> Result<AlgorithmMix, TestlogError> {
         let mut mix: Vec<(Algorithm, u32)> = Vec::new();
         for part in text.split(',') {
             let (name, weight) =
@@ -39,35 +40,40 @@ impl FromStr for Mix {
             let weight = weight.parse().ok().filter(|weight| *weight <= 1000);
             let weight = weight.ok_or_else(|| format!("the weight of {name} is 0 to 1000"))?;
             if mix.iter().any(|(known, _)| known == algorithm) {
-                return Err(format!("{name} is there twice"));
+                return Err(format!("{name} is there twice").into());
             }
             if weight > 0 {
                 mix.push((*algorithm, weight));
             }
         }
-        if mix.is_empty() { Err("no algorithm has a weight".to_owned()) } else { Ok(Mix(mix)) }
+        if mix.is_empty() { Err("no algorithm has a weight".into()) } else { Ok(AlgorithmMix(mix)) }
     }
 }
 
-/// The passkeys of one algorithm, and the weight of the algorithm.
-struct Share {
+/// The passkeys of one algorithm, and its weight.
+struct AlgorithmShare {
     weight: u32,
     passkeys: Vec<Passkey>,
 }
 
-/// All passkeys: one for each approver.
-pub struct Ring {
-    shares: Vec<Share>,
+/// All passkeys, one for each approver.
+pub struct PasskeySet {
+    shares: Vec<AlgorithmShare>,
     total: u32,
 }
 
-impl Ring {
-    /// The passkeys of `approvers` people. Each algorithm gets its part of them by weight, but one at
-    /// least; which algorithm signs an entry goes by weight alone. `named_kty`: their COSE keys have `kty` as text.
+impl PasskeySet {
+    /// The passkeys of `approvers` people. Each algorithm gets a share of them by weight, but at least one. The algorithm of
+    /// an entry depends on the weights alone. With `named_kty` the COSE keys have `kty` as text.
     ///
     /// # Errors
     /// There are fewer approvers than algorithms.
-    pub fn new(seed: &Seed, mix: &Mix, approvers: u32, named_kty: bool) -> Result<Ring, String> {
+    pub fn new(
+        seed: &Seed,
+        mix: &AlgorithmMix,
+        approvers: u32,
+        named_kty: bool,
+    ) -> Result<PasskeySet, TestlogError> {
         let total = mix.total();
         let mut shares = Vec::new();
         let mut person = 0;
@@ -75,7 +81,7 @@ impl Ring {
             let later = u32::try_from(mix.0.len().saturating_sub(place + 1)).unwrap_or(u32::MAX);
             let free = approvers.saturating_sub(person).saturating_sub(later);
             if free == 0 {
-                return Err("--approvers: each algorithm of the mix needs one of its own".to_owned());
+                return Err("--approvers: each algorithm of the mix needs one of its own".into());
             }
             let most = if *algorithm == Algorithm::Rs256 { MAX_RSA } else { u32::MAX };
             let part = u64::from(approvers) * u64::from(*weight) / u64::from(total);
@@ -88,13 +94,13 @@ impl Ring {
                 false => passkey,
             };
             let passkeys = passkeys.into_iter().map(named).collect();
-            shares.push(Share { weight: *weight, passkeys });
+            shares.push(AlgorithmShare { weight: *weight, passkeys });
             person += part;
         }
-        Ok(Ring { shares, total })
+        Ok(PasskeySet { shares, total })
     }
 
-    /// Whose passkey signs entry `index`.
+    /// The passkey that signs entry `index`.
     pub fn signer_of(&self, seed: &Seed, index: u64) -> &Passkey {
         let mut at = seed.below("algorithm of entry", index, u64::from(self.total));
         let mut chosen = &self.shares[0];
@@ -110,19 +116,24 @@ impl Ring {
     }
 }
 
-fn passkey(seed: &Seed, algorithm: Algorithm, person: u32, number: u32) -> Result<Passkey, String> {
+fn passkey(seed: &Seed, algorithm: Algorithm, person: u32, number: u32) -> Result<Passkey, TestlogError> {
     let signer = Signer::new(algorithm, seed, number)?;
     let name = NAMES[person as usize % NAMES.len()];
-    let habits = [Habit::Synced, Habit::Counting, Habit::Bound, Habit::Unsynced];
-    let habit = habits[seed.below("habit", u64::from(person), 4) as usize];
+    let kinds = [
+        AuthenticatorKind::Synced,
+        AuthenticatorKind::SecurityKey,
+        AuthenticatorKind::Platform,
+        AuthenticatorKind::NotSynced,
+    ];
+    let kind = kinds[seed.below("habit", u64::from(person), 4) as usize];
     let id = seed.bytes("credential id", u64::from(person));
-    // Security keys and platforms make ids of different lengths.
-    let length = if habit == Habit::Synced { 20 } else { 32 };
+    // Security keys and platforms use ids of different lengths.
+    let length = if kind == AuthenticatorKind::Synced { 20 } else { 32 };
     Ok(Passkey {
         approver: format!("{name}.{person}"),
         credential_id: id[..length].to_vec(),
         cose: signer.cose(),
         signer,
-        habit,
+        kind,
     })
 }

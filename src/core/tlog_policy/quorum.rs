@@ -1,68 +1,68 @@
-//! Holds the cosignatures of one checkpoint against a policy.
+//! Checks the cosignatures of one checkpoint against a policy.
 
-use super::{TlogPolicy, shown};
+use super::{TlogPolicy, display_name};
 use crate::core::checkpoint::CheckpointBody;
 use crate::core::crypto::SignatureError;
 use crate::core::limits;
 use crate::core::note::Note;
 use std::fmt;
 
-/// The times at which a cosignature counts as fresh: Unix seconds, both ends included.
+/// The times at which a cosignature is fresh, in Unix seconds, both ends included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Fresh {
-    /// The earliest.
+pub struct FreshnessWindow {
+    /// The earliest time.
     pub not_before: u64,
-    /// The latest.
+    /// The latest time.
     pub not_after: u64,
 }
 
-impl Fresh {
-    /// A time of 0 is "no statement" (C2SP tlog-cosignature), which no window contains.
+impl FreshnessWindow {
+    /// A time of 0 means "no statement" (C2SP tlog-cosignature), so no window contains it.
     fn contains(self, time: u64) -> bool {
         time != 0 && (self.not_before..=self.not_after).contains(&time)
     }
 }
 
-/// One witness of the policy that cosigned the checkpoint.
+/// A witness of the policy that cosigned the checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cosignature {
-    /// Its name in the policy, fit to be shown.
+    /// Its name in the policy, safe to display.
     pub witness: String,
-    /// Unix seconds of its newest cosignature, of its newest fresh one where there is one. `None` where it
-    /// says only that the tree is consistent, and not when it was the largest seen.
+    /// Unix seconds of its newest fresh cosignature, or of its newest one if none is fresh. `None` if it states only that
+    /// the tree is consistent, not when this was the largest tree that it had seen.
     pub time: Option<u64>,
-    /// Whether it counts as fresh; `None` where nobody asked.
+    /// Whether it is fresh; `None` if no window was given.
     pub fresh: Option<bool>,
 }
 
-/// What the witnesses of a policy say of one checkpoint.
+/// The result of checking a checkpoint against a policy.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Cosigned {
+pub struct QuorumResult {
     /// The witnesses that cosigned, each once, in the order of the policy.
     pub by: Vec<Cosignature>,
-    /// How many witnesses the policy lists.
+    /// The number of witnesses in the policy.
     pub of: usize,
-    /// Whether the quorum holds, however old the cosignatures are. A policy with `quorum none` asks for
-    /// nothing, and this is true: see [`TlogPolicy::has_quorum`].
+    /// Whether the quorum is reached, counting cosignatures of any age. Always true for a policy with `quorum none`; see
+    /// [`TlogPolicy::has_quorum`].
     pub quorum: bool,
-    /// Whether it holds where only fresh cosignatures count; `None` where nobody asked.
+    /// Whether fresh cosignatures alone reach the quorum; `None` if no window was given.
     pub fresh_quorum: Option<bool>,
 }
 
-/// Why nothing is said about the witnesses of a checkpoint.
+/// Why a checkpoint could not be checked against a policy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CosignError {
-    /// It is no checkpoint.
+    /// It is not a checkpoint.
     Malformed(String),
-    /// A line has the key name and key id of a witness of the policy, and is not its signature: C2SP
-    /// signed-note says that the whole note is to be rejected.
+    /// A line has the key name and key id of a witness of the policy, but is not its signature. C2SP signed-note requires
+    /// that the whole note is rejected.
     BadCosignature {
-        /// The witness's name in the policy, fit to be shown.
+        /// The witness's name in the policy, safe to display.
         witness: String,
         /// What is wrong with the line.
         why: String,
     },
-    /// Two implementations disagree: a fault of ours, and nobody is accused.
+    /// Two implementations disagree: a local fault, and nobody is accused.
     Disagreement(String),
 }
 
@@ -80,17 +80,21 @@ impl fmt::Display for CosignError {
 impl std::error::Error for CosignError {}
 
 impl TlogPolicy {
-    /// Verifies every line of the checkpoint that is by a witness of this policy, and says which quorum
-    /// they make. Other lines, the log's own included, are not looked at.
+    /// Verifies every line of the checkpoint that names a witness of this policy, and evaluates the quorum. Other lines,
+    /// including the log's own, are ignored.
     ///
     /// The caller must have verified the log's signature on these same bytes with
-    /// [`Head::verify_checkpoint`](crate::core::head::Head::verify_checkpoint): cosignatures under a
-    /// checkpoint that the log did not sign are worth nothing.
+    /// [`Head::verify_checkpoint`](crate::core::head::Head::verify_checkpoint): cosignatures under a checkpoint that the log
+    /// did not sign mean nothing.
     ///
     /// # Errors
-    /// [`CosignError`]. Where one line is forged and the libraries disagree about another, the forged one
-    /// is named, for both of them refused it.
-    pub fn judge(&self, checkpoint: &[u8], fresh: Option<Fresh>) -> Result<Cosigned, CosignError> {
+    /// [`CosignError`]. If one line is forged and the libraries disagree about another, the error names the forged one,
+    /// which both libraries refused.
+    pub fn check_cosignatures(
+        &self,
+        checkpoint: &[u8],
+        fresh: Option<FreshnessWindow>,
+    ) -> Result<QuorumResult, CosignError> {
         if checkpoint.len() > limits::MAX_CHECKPOINT {
             return Err(CosignError::Malformed("the checkpoint is too long".to_owned()));
         }
@@ -105,11 +109,11 @@ impl TlogPolicy {
                 .find(|(witness, _)| witness.key.name() == line.name && witness.key.id() == line.key_id);
             let Some((witness, newest)) = found else { continue };
             match witness.key.verify(note.text(), &line.signature) {
-                // Both kinds of witness keys state a time. One witness counts once, by its best line.
+                // Both kinds of witness keys state a time. Each witness counts once, with its best line.
                 Ok(time) => *newest = Some(better(*newest, time.unwrap_or(0), fresh)),
                 Err(SignatureError::Disagreement(what)) => disputed = disputed.or(Some(what.to_string())),
                 Err(error) => {
-                    let (witness, why) = (shown(&witness.name), error.to_string());
+                    let (witness, why) = (display_name(&witness.name), error.to_string());
                     return Err(CosignError::BadCosignature { witness, why });
                 }
             }
@@ -120,19 +124,19 @@ impl TlogPolicy {
         }
     }
 
-    fn count(&self, times: &[Option<u64>], fresh: Option<Fresh>) -> Cosigned {
+    fn count(&self, times: &[Option<u64>], fresh: Option<FreshnessWindow>) -> QuorumResult {
         let is_fresh = |time: u64| fresh.map(|fresh| fresh.contains(time));
         let cosigned: Vec<bool> = times.iter().map(Option::is_some).collect();
         let freshly = |time: &Option<u64>| time.and_then(is_fresh).unwrap_or(false);
         let by = self.witnesses.iter().zip(times).filter_map(|(witness, time)| {
             let time = (*time)?;
             Some(Cosignature {
-                witness: shown(&witness.name),
+                witness: display_name(&witness.name),
                 time: Some(time).filter(|time| *time != 0),
                 fresh: is_fresh(time),
             })
         });
-        Cosigned {
+        QuorumResult {
             by: by.collect(),
             of: self.witnesses.len(),
             quorum: self.holds(&cosigned),
@@ -141,8 +145,8 @@ impl TlogPolicy {
     }
 }
 
-/// Of two times of one witness a fresh one, and where that does not decide the later.
-fn better(known: Option<u64>, time: u64, fresh: Option<Fresh>) -> u64 {
+/// The better of two times of one witness: a fresh one before one that is not, then the later one.
+fn better(known: Option<u64>, time: u64, fresh: Option<FreshnessWindow>) -> u64 {
     let rank = |time: u64| (fresh.is_some_and(|fresh| fresh.contains(time)), time);
     known.filter(|known| rank(*known) > rank(time)).unwrap_or(time)
 }
@@ -165,7 +169,7 @@ mod tests {
         (key, format!("witness w{seed} {name}+{}+{typed}\n", encode_hex(&id)), id.to_vec())
     }
 
-    /// A line of the witness `seed`, signed with any key.
+    /// A line that names the witness `seed`, signed with any key.
     fn line(seed: u8, by: &SigningKey) -> String {
         let signature = by.sign(format!("cosignature/v1\ntime 7\n{TEXT}").as_bytes()).to_bytes();
         let blob = [&witness(seed).2[..], &7_u64.to_be_bytes(), &signature].concat();
@@ -173,23 +177,25 @@ mod tests {
     }
 
     #[test]
-    fn libraries_that_disagree_accuse_nobody() {
+    fn an_unconfirmed_rejection_is_a_disagreement() {
         let (one, two) = (witness(1), witness(2));
         let text = format!("{}{}group g any w1 w2\nquorum g\n", one.1, two.1);
         let mut policy = TlogPolicy::parse(text.as_bytes()).unwrap();
-        let torn = PublicKey::torn(one.0.verifying_key(), two.0.verifying_key());
-        policy.witnesses[0].key = policy.witnesses[0].key.clone().with_key(torn);
-        let judge = |lines: &[String]| policy.judge(format!("{TEXT}\n{}", lines.concat()).as_bytes(), None);
-        assert!(judge(&[line(2, &two.0)]).unwrap().quorum);
+        let mismatched = PublicKey::mismatched(one.0.verifying_key(), two.0.verifying_key());
+        policy.witnesses[0].key = policy.witnesses[0].key.clone().with_key(mismatched);
+        let check = |lines: &[String]| {
+            policy.check_cosignatures(format!("{TEXT}\n{}", lines.concat()).as_bytes(), None)
+        };
+        assert!(check(&[line(2, &two.0)]).unwrap().quorum);
         let (disputed, good, forged) = (line(1, &two.0), line(2, &two.0), line(2, &one.0));
-        // A quorum beside the dispute is no way around it: what the disputed line is, nobody knows.
+        // A quorum of other lines does not help, because the validity of the disputed line is unknown.
         for lines in
             [vec![disputed.clone()], vec![good.clone(), disputed.clone()], vec![disputed.clone(), good]]
         {
-            assert!(matches!(judge(&lines), Err(CosignError::Disagreement(_))));
+            assert!(matches!(check(&lines), Err(CosignError::Disagreement(_))));
         }
         for lines in [[forged.clone(), disputed.clone()], [disputed, forged]] {
-            assert!(matches!(judge(&lines), Err(CosignError::BadCosignature { .. })));
+            assert!(matches!(check(&lines), Err(CosignError::BadCosignature { .. })));
         }
     }
 }
