@@ -92,22 +92,26 @@
     )
 )]
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "audit")]
 pub mod alerts;
 pub mod audit;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "audit")]
+pub mod config;
 pub mod core;
 pub mod docs;
-#[cfg(feature = "cli")]
+#[cfg(feature = "audit")]
 pub mod mirror;
 #[cfg(feature = "cli")]
 pub mod monitor;
-#[cfg(feature = "cli")]
+#[cfg(feature = "audit")]
 pub mod report;
-#[cfg(feature = "cli")]
+#[cfg(feature = "audit")]
 pub mod run;
-#[cfg(feature = "cli")]
+#[cfg(feature = "audit")]
+pub mod service;
+#[cfg(feature = "audit")]
 pub mod source;
 pub mod spec;
 
