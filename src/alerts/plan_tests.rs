@@ -3,6 +3,7 @@
 use super::message::{Kind, Log, of_findings};
 use super::plan::*;
 use crate::audit::finding::Finding;
+use crate::audit::subject::Subject;
 use crate::core::finding::{Code, Severity};
 use crate::core::text::time;
 use crate::mirror::{Notification, StoredFinding};
@@ -136,7 +137,7 @@ fn a_withdrawn_finding_ends_and_may_come_again() {
 /// Where nobody looked again, nobody says that it is over.
 #[test]
 fn what_nobody_asks_for_any_more_is_not_said_to_be_over() {
-    let standing = stored(Finding::of_log(Code::HeadStale, "", "m"), State::Standing);
+    let standing = stored(Finding::of_log(Code::HeadStale, Subject::Whole, "m"), State::Standing);
     for (code, is_over) in [(Code::HeadStale, false), (Code::Gap, true)] {
         let then = Notification { episode: 0, open: false, at: 1, severity: Severity::Warning, ended: None };
         let subject = format!("finding/{code}//");
@@ -156,7 +157,7 @@ fn reminders_are_for_what_is_invalid_and_as_often_as_asked() {
     for (code, reminded) in [(Code::Gap, true), (Code::SameSizeFork, true), (Code::HeadStale, false)] {
         let mut world = world();
         world.reminder = Some(100);
-        let finding = [stored(Finding::of_log(code, "s", "m"), State::Standing)];
+        let finding = [stored(Finding::of_log(code, Subject::HeadList, "m"), State::Standing)];
         assert_eq!(world.tell(&finding), [Kind::New]);
         let mut count = 0;
         for _ in 0..1000 {

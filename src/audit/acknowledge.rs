@@ -47,11 +47,12 @@ impl Acknowledgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::subject::Subject;
 
     #[test]
     fn a_rule_covers_what_it_names_until_its_day_and_nothing_else() {
         let finding = Finding::of_entry(Code::UserNotVerified, 7, Some("id-7"), "m");
-        let of_log = Finding::of_log(Code::UserNotVerified, "", "m");
+        let of_log = Finding::of_log(Code::UserNotVerified, Subject::Whole, "m");
         let options = |value: &str| [None, Some(value.to_owned()), Some("other".to_owned())];
         for code in [Code::UserNotVerified, Code::UserNotPresent] {
             for index in [None, Some(7), Some(8)] {

@@ -10,6 +10,7 @@
 //! does an assertion in an entry that is no approval: its key is remembered, and that entry is not judged by it.
 
 use crate::audit::finding::Finding;
+use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::text;
@@ -31,12 +32,12 @@ pub enum Unique {
 }
 
 impl Unique {
-    /// The check's name in reports.
-    pub fn check_name(self) -> &'static str {
+    /// The check that no value of this kind stands twice.
+    pub fn check(self) -> Check {
         match self {
-            Unique::Id => "unique-id",
-            Unique::Nonce => "unique-nonce",
-            Unique::Assertion => "unique-assertion",
+            Unique::Id => Check::UniqueId,
+            Unique::Nonce => Check::UniqueNonce,
+            Unique::Assertion => Check::UniqueAssertion,
         }
     }
 

@@ -7,14 +7,13 @@ use crate::audit::across::{KeyUse, Sighting, Unique};
 use crate::audit::finding::Finding;
 use crate::audit::policy::Policy;
 use crate::audit::tally::Tally;
+use crate::core::check::Check;
 use crate::core::crypto::Disagreement;
 use crate::core::entry::{Decision, Entry, Signed, read_leaf};
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, sha256, sha256_pair};
 use crate::core::limits;
-use crate::core::webauthn::{
-    Assertion, AssertionResult, Check, KeyCache, Outcome, RelyingParty, check_assertion,
-};
+use crate::core::webauthn::{Assertion, AssertionResult, KeyCache, Outcome, RelyingParty, check_assertion};
 
 /// What a checked leaf says, for plain SQL. `None` where it does not say it readably.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -69,15 +68,6 @@ impl CheckedEntry {
     }
 }
 
-/// Names of the checks on the entry itself; those on the assertion are named by [`Check`].
-pub(super) const LEAF_CHECKS: [(&str, &[Code]); 5] = [
-    ("leaf-form", &[Code::LeafMalformed, Code::LeafNotCanonical]),
-    ("entry-origin", &[Code::OriginMismatch]),
-    ("entry-times", &[Code::TimeOrder]),
-    ("assertion-presence", &[Code::AssertionMissing, Code::AssertionUnexpected]),
-    ("entry-encoding", &[Code::EncodingInvalid]),
-];
-
 /// Checks one leaf.
 ///
 /// # Errors
@@ -100,10 +90,10 @@ pub fn check_leaf(
         key_use: None,
         stray_key_use: None,
     };
-    for (name, codes) in LEAF_CHECKS {
-        let applies = reading.entry.is_some() || name == "leaf-form";
-        let failed = reading.findings.iter().any(|(code, _)| codes.contains(code));
-        tally.add(name, u64::from(applies && !failed), u64::from(failed), u64::from(!applies && !failed));
+    for check in Check::OF_LEAF {
+        let applies = reading.entry.is_some() || check == Check::LeafForm;
+        let failed = reading.findings.iter().any(|(code, _)| code.checks().contains(&check));
+        tally.add(check, u64::from(applies && !failed), u64::from(failed), u64::from(!applies && !failed));
     }
     for (code, message) in reading.findings {
         checked.add(code, id.as_deref(), &message);
@@ -129,8 +119,8 @@ fn check_entry(
         return Ok(());
     }
     let Some(signed) = &entry.signed else {
-        for check in Check::ALL {
-            tally.add(check.as_str(), 0, 0, 1);
+        for check in Check::OF_ASSERTION {
+            tally.add(check, 0, 0, 1);
         }
         return Ok(());
     };
@@ -141,7 +131,7 @@ fn check_entry(
             Outcome::Failed => [0, 1, 0],
             Outcome::NotChecked => [0, 0, 1],
         };
-        tally.add(check.as_str(), passed, failed, not_checked);
+        tally.add(check, passed, failed, not_checked);
     }
     for (code, message) in &result.findings {
         checked.add(*code, entry.valid_id(), message);
@@ -221,11 +211,11 @@ fn stray_key_use(
 /// Pinned keys are an allow-list: an approver who has some signs with nothing else.
 fn check_pinned(entry: &Entry, checked: &mut CheckedEntry, policy: &Policy, tally: &mut Tally) {
     let Some(pinned) = policy.pinned_keys.get(&entry.approver) else {
-        tally.add("pinned-keys", 0, 0, 1);
+        tally.add(Check::PinnedKeys, 0, 0, 1);
         return;
     };
     let held = checked.columns.key.is_some_and(|key| pinned.contains(&key));
-    tally.record("pinned-keys", held);
+    tally.record(Check::PinnedKeys, held);
     if !held {
         let message = "the key that signed is none of those pinned for this approver";
         checked.add(Code::KeyNotPinned, entry.valid_id(), message);

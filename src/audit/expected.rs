@@ -4,6 +4,7 @@
 use super::receipt::Case;
 use super::trust::{Expectation, TrustPolicy};
 use super::verdict::Verdict;
+use crate::core::check::Check;
 use crate::core::email::EmailHash;
 use crate::core::entry::{Decision, Entry};
 use crate::core::finding::Code;
@@ -37,54 +38,58 @@ pub(super) fn check(
 fn check_names(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_>) {
     let (is, asked) = (entry.decision, expected.decision);
     if is == asked {
-        verdict.pass("decision", is.as_str());
+        verdict.pass(Check::Decision, is.as_str());
     } else {
-        verdict.fail("decision", None, format!("{}, where {} was expected", is.as_str(), asked.as_str()));
+        verdict.fail(
+            Check::Decision,
+            None,
+            format!("{}, where {} was expected", is.as_str(), asked.as_str()),
+        );
     }
-    let mut compare = |name: &str, is: &str, asked: &[&str], option: &str| {
+    let mut compare = |check: Check, is: &str, asked: &[&str], option: &str| {
         if asked.is_empty() {
-            verdict.leave(name, format!("it is {}; none was expected ({option})", quoted(is)));
+            verdict.leave(check, format!("it is {}; none was expected ({option})", quoted(is)));
         } else if asked.contains(&is) {
-            verdict.pass(name, format!("it is {}, as expected", quoted(is)));
+            verdict.pass(check, format!("it is {}, as expected", quoted(is)));
         } else {
             let asked: Vec<String> = asked.iter().take(8).map(|name| quoted(name)).collect();
             let why = format!("it is {}, where {} was expected", quoted(is), asked.join(" or "));
-            verdict.fail(name, None, why);
+            verdict.fail(check, None, why);
         }
     };
-    compare("id", &entry.id, expected.id.as_slice(), "--expect-id");
-    compare("approver", &entry.approver, expected.approvers, "--approver");
+    compare(Check::Id, &entry.id, expected.id.as_slice(), "--expect-id");
+    compare(Check::Approver, &entry.approver, expected.approvers, "--approver");
 }
 
 fn check_approver_key(verdict: &mut Verdict, entry: &Entry, passkey: Option<Hash>, trust: &TrustPolicy) {
-    let name = "approver-key";
+    let check = Check::ApproverKey;
     if entry.decision != Decision::Approved {
-        return verdict.leave(name, format!("no passkey signs what was {}", entry.decision.as_str()));
+        return verdict.leave(check, format!("no passkey signs what was {}", entry.decision.as_str()));
     }
     let approver = quoted(&entry.approver);
     match (trust.pinned_keys.get(&entry.approver), passkey) {
         (Some(pinned), Some(key)) if pinned.contains(&key) => {
-            verdict.pass(name, format!("pinned: key {key} is one of those of {approver}"));
+            verdict.pass(check, format!("pinned: key {key} is one of those of {approver}"));
         }
         (Some(_), Some(key)) => {
             let why = format!("key {key} is none of those pinned for {approver}");
-            verdict.fail(name, Code::KeyNotPinned, why);
+            verdict.fail(check, Code::KeyNotPinned, why);
         }
         (Some(_), None) => {
             let why = format!("no signature that holds, and {approver} has pinned keys");
-            verdict.fail(name, Code::KeyNotPinned, why);
+            verdict.fail(check, Code::KeyNotPinned, why);
         }
         (None, Some(key)) if trust.pinned_keys.values().any(|pinned| pinned.contains(&key)) => {
             let why = format!("key {key} is pinned for somebody else, and not for {approver}");
-            verdict.fail(name, Code::KeyNotPinned, why);
+            verdict.fail(check, Code::KeyNotPinned, why);
         }
         (None, Some(key)) => {
             let why = format!(
                 "first seen: that key {key} is one of {approver} is the log's claim (pin it to check it)"
             );
-            verdict.leave(name, why);
+            verdict.leave(check, why);
         }
-        (None, None) => verdict.leave(name, "no signature that holds"),
+        (None, None) => verdict.leave(check, "no signature that holds"),
     }
 }
 
@@ -94,17 +99,17 @@ fn check_payload(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_
         return match expected.action {
             Some(_) if payload::covers_action(&entry.payload_encoding) => {
                 verdict.miss(
-                    "payload",
+                    Check::Payload,
                     "the action text is signed together with the payload: give that too (--payload)",
                 );
             }
-            _ => verdict.leave("payload", why),
+            _ => verdict.leave(Check::Payload, why),
         };
     };
     match payload::hash(&entry.payload_encoding, payload, expected.action) {
         Ok(hash) if Some(hash) == entry.payload_hash => {
             verdict.pass(
-                "payload",
+                Check::Payload,
                 format!("the given payload is the one that was approved ({})", entry.payload_encoding),
             );
         }
@@ -119,20 +124,20 @@ fn check_payload(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_
                 .and_then(|wanted| payload::edited(&entry.payload_encoding, payload, wanted));
             let edited = edited.map_or(String::new(), |what| format!(": {what}"));
             let why = format!("the given {what} not hash to the payload hash that was signed{edited}");
-            verdict.fail("payload", Code::PayloadMismatch, why);
+            verdict.fail(Check::Payload, Code::PayloadMismatch, why);
         }
         Err(PayloadError::NeedsAction) => {
             verdict.miss(
-                "payload",
+                Check::Payload,
                 "the action text is signed together with the payload: give it too (--action)",
             );
         }
         Err(PayloadError::UnknownEncoding) => {
-            verdict.miss("payload", "the entry's payloadEncoding is unknown")
+            verdict.miss(Check::Payload, "the entry's payloadEncoding is unknown")
         }
         Err(why) => {
             let why = text::escape(&why.to_string());
-            verdict.miss("payload", why.clone());
+            verdict.miss(Check::Payload, why.clone());
             verdict.usage = Some(why);
         }
     }
@@ -140,28 +145,28 @@ fn check_payload(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_
 
 /// Whether the action text is signed, and whether it is the expected one.
 fn check_action(verdict: &mut Verdict, entry: &Entry, expected: &Expectation<'_>, reveal: Option<&Reveal>) {
-    let name = "action";
+    let check = Check::Action;
     let covered = payload::covers_action(&entry.payload_encoding);
     match expected.action {
-        None if covered => verdict.leave(name, "the action text is signed; none was given to compare (--action)"),
-        None => verdict.leave(name, "the action text is not signed: the passkey covers the payload alone"),
-        Some(_) if covered && verdict.holds("payload") => {
-            verdict.pass(name, "the given action text is signed, together with the payload");
+        None if covered => verdict.leave(check, "the action text is signed; none was given to compare (--action)"),
+        None => verdict.leave(check, "the action text is not signed: the passkey covers the payload alone"),
+        Some(_) if covered && verdict.holds(Check::Payload) => {
+            verdict.pass(check, "the given action text is signed, together with the payload");
         }
         Some(_) if covered => {
-            verdict.miss(name, "the action text is signed together with the payload, and shows only with it");
+            verdict.miss(check, "the action text is signed together with the payload, and shows only with it");
         }
         Some(asked) => match reveal {
             Some(reveal) if reveal.action != asked => {
                 let why = format!("the reveal says {}, and {} was expected", quoted(&reveal.action), quoted(asked));
-                verdict.fail(name, Code::PayloadMismatch, why);
+                verdict.fail(check, Code::PayloadMismatch, why);
             }
             Some(_) => verdict.miss(
-                name,
+                check,
                 "the log says so in the reveal, but this log's passkeys sign the payload alone: leave --action out, or ask why",
             ),
             None => verdict.miss(
-                name,
+                check,
                 "this log's passkeys sign the payload alone, so nothing shows the action: leave --action out, or ask why",
             ),
         },
@@ -174,49 +179,49 @@ fn check_reveal_line(verdict: &mut Verdict, receipt: &Receipt, entry: &Entry) ->
             Some(_) => "the entry commits to a reveal, which is not in the receipt",
             None => "there is none",
         };
-        verdict.leave("reveal", why);
+        verdict.leave(Check::Reveal, why);
         return None;
     };
     match check_reveal(reveal, entry) {
         Ok(reveal) => {
             verdict.pass(
-                "reveal",
+                Check::Reveal,
                 "it is the one that the entry commits to, and its payload the one that was signed",
             );
             Some(reveal)
         }
         Err((code, why)) => {
-            verdict.fail("reveal", code, text::escape(&why));
+            verdict.fail(Check::Reveal, code, text::escape(&why));
             None
         }
     }
 }
 
 fn check_email(verdict: &mut Verdict, expected: &Expectation<'_>, reveal: Option<&Reveal>, revealed: bool) {
-    let name = "email";
+    let check = Check::Email;
     let Some(address) = expected.email else {
-        return verdict.leave(name, "none was given to compare (--email)");
+        return verdict.leave(check, "none was given to compare (--email)");
     };
     match reveal.map(|reveal| reveal.email.as_deref()) {
         None if revealed => {
-            verdict.miss(name, "the reveal does not hold, so what it says of an address means nothing")
+            verdict.miss(check, "the reveal does not hold, so what it says of an address means nothing")
         }
         None => verdict.miss(
-            name,
+            check,
             "there is no reveal, and nothing else speaks of an address: leave --email out, or get the reveal",
         ),
-        Some(None) => verdict.miss(name, "the reveal speaks of no address: leave --email out"),
+        Some(None) => verdict.miss(check, "the reveal speaks of no address: leave --email out"),
         // Seconds of work are for what is in the log alone.
-        Some(Some(_)) if !verdict.holds("inclusion") => {
-            verdict.miss(name, "not evaluated, as nothing shows that this is in the log");
+        Some(Some(_)) if !verdict.holds(Check::Inclusion) => {
+            verdict.miss(check, "not evaluated, as nothing shows that this is in the log");
         }
         Some(Some(json)) => match EmailHash::read(json) {
-            Err(why) => verdict.fail(name, Code::RevealMismatch, why),
+            Err(why) => verdict.fail(check, Code::RevealMismatch, why),
             Ok(email) if email.is_of(address) => {
-                verdict.pass(name, "the log attests the given address; no passkey does");
+                verdict.pass(check, "the log attests the given address; no passkey does");
             }
             Ok(_) => verdict.fail(
-                name,
+                check,
                 Code::EmailMismatch,
                 "the given address is not the one that the log attests",
             ),
@@ -235,23 +240,23 @@ fn check_age(
 ) {
     let decided = text::time(entry.decided_at);
     let Some(most) = expected.max_age else {
-        return verdict.leave("age", format!("decided {decided}; no age was asked for (--max-age)"));
+        return verdict.leave(Check::Age, format!("decided {decided}; no age was asked for (--max-age)"));
     };
     let age = now.saturating_sub(entry.decided_at);
     if entry.decided_at > now.saturating_add(limits::CLOCK_SKEW_MS) {
-        verdict.fail("age", None, format!("decided {decided}, which is ahead of the clock"));
+        verdict.fail(Check::Age, None, format!("decided {decided}, which is ahead of the clock"));
     } else if age > most {
         let why = format!(
             "decided {decided}, {} ago; at most {} was asked for",
             text::duration(age),
             text::duration(most)
         );
-        verdict.fail("age", None, why);
+        verdict.fail(Check::Age, None, why);
     } else if cosigned.is_some_and(|cosigned| cosigned.quorum && cosigned.fresh_quorum == Some(false)) {
         let why = format!("the cosignatures that make the quorum are older than {}", text::duration(most));
-        verdict.fail("age", Code::HeadStale, why);
+        verdict.fail(Check::Age, Code::HeadStale, why);
     } else {
-        verdict.pass("age", format!("decided {decided}, {} ago", text::duration(age)));
+        verdict.pass(Check::Age, format!("decided {decided}, {} ago", text::duration(age)));
     }
 }
 
@@ -261,7 +266,7 @@ pub(super) fn say_not_proven(verdict: &mut Verdict, expected: &Expectation<'_>) 
         vec!["what the approver saw on the screen: the passkey signs a hash".into()];
     if verdict.decision.is_some_and(|decision| decision != Decision::Approved.as_str()) {
         not_proven.push("that a person decided so: nobody signs what is not an approval".into());
-    } else if !verdict.holds("approver-key") {
+    } else if !verdict.holds(Check::ApproverKey) {
         not_proven.push(
             "who holds the passkey: that it is the approver's is the log's claim, as its key is not pinned"
                 .into(),
@@ -273,7 +278,7 @@ pub(super) fn say_not_proven(verdict: &mut Verdict, expected: &Expectation<'_>) 
     not_proven.push("that this approval was not used before: remember the nonces that you acted on, which the passkey signs; id, \
          approver and times are the log's word".into());
     not_proven.push("that the action ran".into());
-    if !verdict.holds("witnesses") {
+    if !verdict.holds(Check::Witnesses) {
         not_proven.push("that the log shows everybody the same: no witnesses vouch for it".into());
     }
     not_proven.append(&mut verdict.not_proven);

@@ -1,5 +1,6 @@
 //! One finding, as it is kept in the mirror and printed in every later report.
 
+use super::subject::Subject;
 use crate::core::finding::{Code, Severity};
 use crate::core::text;
 
@@ -20,7 +21,7 @@ pub struct Finding {
     pub evidence: Option<String>,
     /// Tells findings of one code and index apart: two forks are two findings. One subject found
     /// twice is one finding.
-    pub subject: String,
+    pub subject: Subject,
 }
 
 impl Finding {
@@ -33,12 +34,12 @@ impl Finding {
             id: id.map(text::escape),
             message: message.into(),
             evidence: None,
-            subject: String::new(),
+            subject: Subject::Whole,
         }
     }
 
     /// A finding about the log as a whole.
-    pub fn of_log(code: Code, subject: impl Into<String>, message: impl Into<String>) -> Finding {
+    pub fn of_log(code: Code, subject: Subject, message: impl Into<String>) -> Finding {
         Finding {
             code,
             severity: code.severity(),
@@ -46,7 +47,7 @@ impl Finding {
             id: None,
             message: message.into(),
             evidence: None,
-            subject: subject.into(),
+            subject,
         }
     }
 
@@ -57,24 +58,4 @@ impl Finding {
             None => format!("{}//{}", self.code, self.subject),
         }
     }
-}
-
-/// Whether a finding describes how the log *serves* now, rather than what it committed to. Such a
-/// finding ends (and is listed as ended) when the log is seen to serve what it should; all others
-/// stand for ever, because a log cannot take back what it signed.
-pub fn is_about_serving(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Gap
-            | Code::TileMismatch
-            | Code::ProofInvalid
-            | Code::RootMismatch
-            | Code::HeadMalformed
-            | Code::HeadSignatureInvalid
-            | Code::HeadRollback
-            | Code::HeadStale
-            | Code::HeadInFuture
-            | Code::RevealMismatch
-            | Code::WitnessQuorum
-    )
 }

@@ -10,6 +10,7 @@
 //! | [`peer`] | what came of comparing heads with somebody else |
 //! | [`conclusion`] | the answer in one word, and its exit code |
 //! | [`finding`] | one finding as it is kept and reported |
+//! | [`subject`] | what a finding is about, and its text in the mirror |
 //! | [`acknowledge`] | which findings somebody answers for, until a day |
 //! | [`watch_list`], [`hours`] | which entries somebody wants to hear of; the hours of a week at some place |
 //! | [`trust`] | whom and what somebody who checks one receipt brings |
@@ -33,6 +34,7 @@ pub mod peer;
 pub mod policy;
 pub mod receipt;
 mod receipt_entry;
+pub mod subject;
 pub mod tally;
 pub mod trust;
 pub mod verdict;

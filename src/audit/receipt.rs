@@ -13,6 +13,7 @@ use super::expected;
 use super::receipt_entry;
 use super::trust::{Expectation, TrustPolicy};
 use super::verdict::Verdict;
+use crate::core::check::Check;
 use crate::core::checkpoint::CheckpointBody;
 use crate::core::entry::{Unplaced, read_leaf};
 use crate::core::evidence::{self, Kind};
@@ -73,7 +74,7 @@ pub fn verify_receipt_with(
 /// The verdict on what stands in the place of a receipt and is none, whatever was expected of it: the check `leaf` fails.
 pub fn no_receipt(why: &str, expected: &Expectation<'_>) -> Verdict {
     let mut verdict = Verdict::blank();
-    verdict.fail("leaf", None, format!("this is no receipt: {}", text::escape(why)));
+    verdict.fail(Check::Leaf, None, format!("this is no receipt: {}", text::escape(why)));
     expected::say_not_proven(&mut verdict, expected);
     verdict
 }
@@ -125,20 +126,20 @@ fn check(verdict: &mut Verdict, case: &Case<'_>, entry: Option<Unplaced>, keys: 
 
 /// The witnesses of the policy under a checkpoint that the log signed (C2SP tlog-policy).
 fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<Cosigned> {
-    let name = "witnesses";
+    let check = Check::Witnesses;
     let policy = match &case.trust.witnesses {
         None => {
-            verdict.leave(name, "no witness policy was given (--policy)");
+            verdict.leave(check, "no witness policy was given (--policy)");
             return None;
         }
         Some(policy) if !policy.has_quorum() => {
-            verdict.leave(name, "the policy asks for no witness (quorum none)");
+            verdict.leave(check, "the policy asks for no witness (quorum none)");
             return None;
         }
         Some(policy) => policy,
     };
-    if !verdict.holds("checkpoint") {
-        verdict.miss(name, "cosignatures under a checkpoint that does not verify mean nothing");
+    if !verdict.holds(Check::Checkpoint) {
+        verdict.miss(check, "cosignatures under a checkpoint that does not verify mean nothing");
         return None;
     }
     let fresh = case.expected.max_age.map(|age| Fresh {
@@ -149,21 +150,23 @@ fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<Cosigned> {
         Ok(cosigned) => {
             let (found, all, quorum) = (cosigned.by.len(), cosigned.of, policy.quorum_text());
             if cosigned.quorum {
-                verdict
-                    .pass(name, format!("{found} of {all} witnesses cosigned, which is a quorum ({quorum})"));
+                verdict.pass(
+                    check,
+                    format!("{found} of {all} witnesses cosigned, which is a quorum ({quorum})"),
+                );
             } else {
                 let why = format!("{found} of {all} witnesses cosigned, which is no quorum ({quorum})");
-                verdict.fail(name, Code::WitnessQuorum, why);
+                verdict.fail(check, Code::WitnessQuorum, why);
             }
             Some(cosigned)
         }
         Err(CosignError::Disagreement(what)) => {
-            verdict.leave(name, "could not be decided");
+            verdict.leave(check, "could not be decided");
             verdict.faults.push(what);
             None
         }
         Err(why) => {
-            verdict.fail(name, Code::WitnessQuorum, why.to_string());
+            verdict.fail(check, Code::WitnessQuorum, why.to_string());
             None
         }
     }
@@ -206,20 +209,20 @@ struct Heads {
 fn check_heads(verdict: &mut Verdict, case: &Case<'_>, key: &LogKey) -> Heads {
     let receipt = case.receipt;
     let mut heads = Heads { checkpoint: None, sth: None };
-    heads.checkpoint = verified(verdict, "checkpoint", HeadFormat::Checkpoint, &receipt.checkpoint, key);
+    heads.checkpoint = verified(verdict, Check::Checkpoint, HeadFormat::Checkpoint, &receipt.checkpoint, key);
     match &receipt.sth {
-        Some(sth) => heads.sth = verified(verdict, "sth", HeadFormat::Sth, sth, key),
-        None => verdict.leave("sth", "the receipt has none, so nothing says when the log had this tree"),
+        Some(sth) => heads.sth = verified(verdict, Check::Sth, HeadFormat::Sth, sth, key),
+        None => verdict.leave(Check::Sth, "the receipt has none, so nothing says when the log had this tree"),
     }
     if let (Some(checkpoint), Some(sth)) = (&heads.checkpoint, &heads.sth) {
         compare_heads(verdict, receipt, checkpoint, sth, key);
     }
     if let Some(time) = heads.sth.as_ref().and_then(Head::timestamp)
         && time > case.now.saturating_add(limits::CLOCK_SKEW_MS)
-        && verdict.holds("sth")
+        && verdict.holds(Check::Sth)
     {
         verdict.warn(
-            "sth",
+            Check::Sth,
             Code::HeadInFuture,
             format!("dated {}, which is ahead of the clock", text::time(time)),
         );
@@ -230,22 +233,22 @@ fn check_heads(verdict: &mut Verdict, case: &Case<'_>, key: &LogKey) -> Heads {
 /// Without the log's key a head can be malformed, and nothing else.
 fn unkeyed(verdict: &mut Verdict, receipt: &Receipt, malformed: Option<&String>) -> Heads {
     match malformed {
-        None => verdict.miss("checkpoint", NO_KEY),
-        Some(why) => verdict.fail("checkpoint", Code::HeadMalformed, text::escape(why)),
+        None => verdict.miss(Check::Checkpoint, NO_KEY),
+        Some(why) => verdict.fail(Check::Checkpoint, Code::HeadMalformed, text::escape(why)),
     }
     match receipt.sth.as_deref().map(SthBody::parse) {
         Some(Err(why)) => {
-            verdict.fail("sth", Code::HeadMalformed, format!("not an STH: {}", text::reason(&why)))
+            verdict.fail(Check::Sth, Code::HeadMalformed, format!("not an STH: {}", text::reason(&why)))
         }
-        Some(Ok(_)) => verdict.miss("sth", NO_KEY),
-        None => verdict.leave("sth", "the receipt has none"),
+        Some(Ok(_)) => verdict.miss(Check::Sth, NO_KEY),
+        None => verdict.leave(Check::Sth, "the receipt has none"),
     }
     Heads { checkpoint: None, sth: None }
 }
 
 fn verified(
     verdict: &mut Verdict,
-    name: &'static str,
+    check: Check,
     format: HeadFormat,
     raw: &[u8],
     key: &LogKey,
@@ -254,13 +257,13 @@ fn verified(
         Ok(head) => {
             let time = head.timestamp().map_or(String::new(), |time| format!(", dated {}", text::time(time)));
             let size = head.size();
-            verdict.pass(name, format!("signed by the log's key, for {size} entries{time}"));
+            verdict.pass(check, format!("signed by the log's key, for {size} entries{time}"));
             return Some(head);
         }
-        Err(HeadError::Malformed(why)) => verdict.fail(name, Code::HeadMalformed, text::escape(&why)),
-        Err(HeadError::NotSigned(why)) => verdict.fail(name, Code::HeadSignatureInvalid, text::escape(&why)),
+        Err(HeadError::Malformed(why)) => verdict.fail(check, Code::HeadMalformed, text::escape(&why)),
+        Err(HeadError::NotSigned(why)) => verdict.fail(check, Code::HeadSignatureInvalid, text::escape(&why)),
         Err(HeadError::Disagreement(what)) => {
-            verdict.leave(name, "could not be decided");
+            verdict.leave(check, "could not be decided");
             verdict.faults.push(what);
         }
     }
@@ -282,9 +285,9 @@ fn compare_heads(verdict: &mut Verdict, receipt: &Receipt, checkpoint: &Head, st
     );
     match receipt.form {
         // A log that grows between the two is honest; ask it again, and they are of one tree.
-        Form::Bundle if receipt.tree_size == Some(sth.size()) => verdict.miss("checkpoint", other),
-        Form::Bundle => verdict.miss("sth", other),
-        Form::Receipt | Form::TlogProof => verdict.fail("sth", None, other),
+        Form::Bundle if receipt.tree_size == Some(sth.size()) => verdict.miss(Check::Checkpoint, other),
+        Form::Bundle => verdict.miss(Check::Sth, other),
+        Form::Receipt | Form::TlogProof => verdict.fail(Check::Sth, None, other),
     }
 }
 
@@ -294,7 +297,7 @@ fn report_fork(verdict: &mut Verdict, checkpoint: &Head, sth: &Head, key: &LogKe
     let file = evidence::make(Kind::SameSizeFork, [checkpoint, sth], None, &context);
     match evidence::verify(&file, key) {
         Ok(proved) => {
-            verdict.fail("sth", Code::SameSizeFork, proved.to_string());
+            verdict.fail(Check::Sth, Code::SameSizeFork, proved.to_string());
             verdict.evidence = Some(file);
         }
         Err(error) => verdict.faults.push(format!("the proof of a fork does not verify: {error}")),
@@ -318,26 +321,25 @@ fn check_inclusion(
         (Some(head), _) => match lead(head.size(), head.root()) {
             Ok(()) => {
                 let (index, size, root) = (receipt.index, head.size(), head.root());
-                verdict.pass("inclusion", format!("entry {index} of {size}, under root {root}"));
+                verdict.pass(Check::Inclusion, format!("entry {index} of {size}, under root {root}"));
             }
-            Err(why) => verdict.fail("inclusion", Code::ProofInvalid, why.to_string()),
+            Err(why) => verdict.fail(Check::Inclusion, Code::ProofInvalid, why.to_string()),
         },
         (None, Some(body)) if receipt.tree_size.is_none_or(|size| size == body.size) => {
             match lead(body.size, body.root) {
-                Ok(()) => {
-                    verdict.miss("inclusion", "the path leads to a root that no key given here vouches for")
-                }
-                Err(why) => verdict.fail("inclusion", Code::ProofInvalid, why.to_string()),
+                Ok(()) => verdict
+                    .miss(Check::Inclusion, "the path leads to a root that no key given here vouches for"),
+                Err(why) => verdict.fail(Check::Inclusion, Code::ProofInvalid, why.to_string()),
             }
         }
-        (None, Some(_)) => verdict.miss("inclusion", NO_KEY),
+        (None, Some(_)) => verdict.miss(Check::Inclusion, NO_KEY),
         (None, None) => match (receipt.tree_size, verified.count()) {
             (Some(size), 1..) => {
                 let why =
                     format!("the path is in a tree of {size} entries, and no head here is of that tree");
-                verdict.fail("inclusion", Code::ProofInvalid, why);
+                verdict.fail(Check::Inclusion, Code::ProofInvalid, why);
             }
-            _ => verdict.leave("inclusion", "there is no head that verifies to lead to"),
+            _ => verdict.leave(Check::Inclusion, "there is no head that verifies to lead to"),
         },
     }
 }

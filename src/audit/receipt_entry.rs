@@ -1,8 +1,9 @@
 //! What a receipt's entry shows by itself (specification sections 2 and 9), line by line.
 
-use super::entries::{LEAF_CHECKS, check_signed};
+use super::entries::check_signed;
 use super::trust::TrustPolicy;
 use super::verdict::Verdict;
+use crate::core::check::Check;
 use crate::core::encoding::encode_base64url;
 use crate::core::entry::{Decision, Entry, LeafReading, Signed};
 use crate::core::finding::Code;
@@ -10,7 +11,7 @@ use crate::core::hash::Hash;
 use crate::core::head::Head;
 use crate::core::limits;
 use crate::core::text;
-use crate::core::webauthn::{Check, KeyCache, Outcome};
+use crate::core::webauthn::{KeyCache, Outcome};
 
 /// Checks the entry; gives it with the identity of the passkey that signed, where its signature holds.
 /// `pinned` says whether it was read as one of a log whose key the caller brought.
@@ -21,18 +22,19 @@ pub(super) fn check(
     trust: &TrustPolicy,
     keys: &mut KeyCache,
 ) -> Option<(Entry, Option<Hash>)> {
-    for (name, codes) in LEAF_CHECKS {
-        let name = if name == "leaf-form" { "leaf" } else { name };
+    for of in Check::OF_LEAF {
+        let check = if of == Check::LeafForm { Check::Leaf } else { of };
         let found: Vec<&(Code, String)> =
-            reading.findings.iter().filter(|(code, _)| codes.contains(code)).collect();
+            reading.findings.iter().filter(|(code, _)| code.checks().contains(&of)).collect();
         match found.first() {
-            Some((code, _)) => verdict.fail(name, *code, joined(found.iter().map(|(_, why)| why.as_str()))),
-            None if name == "leaf" || reading.entry.is_some() => verdict.pass(name, holds(name)),
+            Some((code, _)) => verdict.fail(check, *code, joined(found.iter().map(|(_, why)| why.as_str()))),
+            None if check == Check::Leaf || reading.entry.is_some() => verdict.pass(check, holds(check)),
             None => {}
         }
     }
-    if !pinned && verdict.holds("entry-origin") {
-        verdict.leave("entry-origin", "it names the checkpoint's log, which no key given here vouches for");
+    if !pinned && verdict.holds(Check::EntryOrigin) {
+        verdict
+            .leave(Check::EntryOrigin, "it names the checkpoint's log, which no key given here vouches for");
     }
     let entry = reading.entry?;
     verdict.id = entry.valid_id().map(text::escape);
@@ -43,16 +45,16 @@ pub(super) fn check(
         _ if entry.decision != Decision::Approved => {
             let why =
                 format!("an entry that says {} has no assertion: nobody signs it", entry.decision.as_str());
-            for check in Check::ALL {
+            for check in Check::OF_ASSERTION {
                 let not_judged = if check == Check::RpId { ", and its rpId is not judged" } else { "" };
-                verdict.leave(check.as_str(), format!("{why}{not_judged}"));
+                verdict.leave(check, format!("{why}{not_judged}"));
             }
             None
         }
         Some(signed) => check_assertion(verdict, &entry, signed, trust, keys),
         None => {
-            for check in Check::ALL {
-                verdict.leave(check.as_str(), "there is no assertion to check");
+            for check in Check::OF_ASSERTION {
+                verdict.leave(check, "there is no assertion to check");
             }
             None
         }
@@ -65,13 +67,18 @@ fn joined<'a>(messages: impl Iterator<Item = &'a str>) -> String {
     text::escape(&messages.join("; "))
 }
 
-fn holds(name: &str) -> &'static str {
-    match name {
-        "leaf" => "one entry in canonical form",
-        "entry-origin" => "the entry names this log",
-        "entry-times" => "requested, decided and expiry times are in order",
-        "assertion-presence" => "an approval, and only an approval, carries an assertion",
-        _ => "every value is in its one exact encoding and size",
+/// What holds of one entry where a check passed.
+fn holds(check: Check) -> &'static str {
+    match check {
+        Check::Leaf => "one entry in canonical form",
+        Check::EntryOrigin => "the entry names this log",
+        Check::AssertionPresence => "an approval, and only an approval, carries an assertion",
+        Check::Sizes => "every part of the assertion has a possible size",
+        Check::RpId => "it was signed for the pinned relying party",
+        Check::AuthenticatorData => "the authenticator data has the form that its flags announce",
+        Check::Key => "the public key is a valid key of a known algorithm",
+        Check::Signature => "this key made the signature",
+        check => check.claim(),
     }
 }
 
@@ -86,64 +93,46 @@ fn check_assertion(
     let result = match check_signed(entry, signed, &trust.relying_party, keys) {
         Ok(result) => result,
         Err(disagreement) => {
-            verdict.leave("signature", "could not be decided");
+            verdict.leave(Check::Signature, "could not be decided");
             verdict.faults.push(disagreement.to_string());
             return None;
         }
     };
     for (check, outcome) in result.outcomes() {
         let found: Vec<&(Code, String)> =
-            result.findings.iter().filter(|(code, _)| check_of(*code) == Some(check)).collect();
-        let name = check.as_str();
+            result.findings.iter().filter(|(code, _)| code.checks().contains(&check)).collect();
         let why = || joined(found.iter().map(|(_, why)| why.as_str()));
         match (outcome, found.first()) {
-            (Outcome::Failed, first) => verdict.fail(name, first.map(|(code, _)| *code), why()),
-            (Outcome::Passed, Some((code, _))) => verdict.warn(name, *code, why()),
-            (Outcome::Passed, None) => verdict.pass(name, check.holds()),
+            (Outcome::Failed, first) => verdict.fail(check, first.map(|(code, _)| *code), why()),
+            (Outcome::Passed, Some((code, _))) => verdict.warn(check, *code, why()),
+            (Outcome::Passed, None) => verdict.pass(check, holds(check)),
             (Outcome::NotChecked, _) => match check {
                 Check::RpId if trust.relying_party.rp_id.is_none() => {
-                    verdict.miss(name, "the relying party id was not given (--rp-id)");
+                    verdict.miss(check, "the relying party id was not given (--rp-id)");
                 }
                 Check::Origin if trust.relying_party.allowed_origins.is_none() => {
-                    verdict.miss(name, "no allowed web origin was given (--allow-origin)");
+                    verdict.miss(check, "no allowed web origin was given (--allow-origin)");
                 }
-                _ => verdict.leave(name, "what it needs did not parse, or the policy does not ask for it"),
+                _ => verdict.leave(check, "what it needs did not parse, or the policy does not ask for it"),
             },
         }
     }
     result.key_identity.filter(|_| result.signature_valid)
 }
 
-/// The check that a finding of an assertion belongs to.
-fn check_of(code: Code) -> Option<Check> {
-    Some(match code {
-        Code::EncodingInvalid => Check::Sizes,
-        Code::ClientDataMalformed => Check::ClientData,
-        Code::ClientDataType => Check::ClientDataType,
-        Code::ChallengeMismatch => Check::Challenge,
-        Code::OriginNotAllowed => Check::Origin,
-        Code::CrossOrigin | Code::TopOriginNotAllowed => Check::CrossOrigin,
-        Code::RpIdMismatch => Check::RpId,
-        Code::UserNotPresent => Check::UserPresent,
-        Code::UserNotVerified => Check::UserVerified,
-        Code::BackupFlags => Check::BackupFlags,
-        Code::AuthDataMalformed | Code::AttestedDataPresent => Check::AuthenticatorData,
-        Code::KeyMalformed | Code::KeyUnsupported | Code::KeyEncodingOdd => Check::Key,
-        Code::SignatureMalformed | Code::SignatureInvalid => Check::Signature,
-        _ => return None,
-    })
-}
-
 /// An entry cannot be decided after a head that has it (specification section 10, `decided-after-head`).
 pub(super) fn check_decided(verdict: &mut Verdict, entry: &Entry, sth: Option<&Head>) {
-    let Some(time) =
-        sth.and_then(Head::timestamp).filter(|_| verdict.holds("inclusion") && verdict.holds("sth"))
+    let Some(time) = sth
+        .and_then(Head::timestamp)
+        .filter(|_| verdict.holds(Check::Inclusion) && verdict.holds(Check::Sth))
     else {
         return;
     };
-    if entry.decided_at > time.saturating_add(limits::DECIDED_AFTER_HEAD_MS) && verdict.holds("entry-times") {
+    if entry.decided_at > time.saturating_add(limits::DECIDED_AFTER_HEAD_MS)
+        && verdict.holds(Check::EntryTimes)
+    {
         let message =
             format!("decided at {}, later than the head that already has it", text::time(entry.decided_at));
-        verdict.warn("entry-times", Code::DecidedAfterHead, message);
+        verdict.warn(Check::EntryTimes, Code::DecidedAfterHead, message);
     }
 }

@@ -1,6 +1,6 @@
 //! Which checks were made. A result lists every check, those not made included.
 
-use std::collections::BTreeMap;
+use crate::core::check::Check;
 
 /// How one check went, over all that it was applied to.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -13,57 +13,64 @@ pub struct Count {
     pub not_checked: u64,
 }
 
-/// Counts by check name.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Tally(BTreeMap<String, Count>);
+/// Counts by check.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tally([Option<Count>; Check::ALL.len()]);
 
-impl Tally {
-    /// Adds to a check's counts.
-    pub fn add(&mut self, name: &str, passed: u64, failed: u64, not_checked: u64) {
-        let count = match self.0.get_mut(name) {
-            Some(count) => count,
-            None => self.0.entry(name.to_owned()).or_default(),
-        };
-        count.passed = count.passed.saturating_add(passed);
-        count.failed = count.failed.saturating_add(failed);
-        count.not_checked = count.not_checked.saturating_add(not_checked);
-    }
-
-    /// Records one application of a check.
-    pub fn record(&mut self, name: &str, held: bool) {
-        self.add(name, u64::from(held), u64::from(!held), 0);
-    }
-
-    /// Adds all of another tally.
-    pub fn merge(&mut self, other: &Tally) {
-        for (name, count) in &other.0 {
-            self.add(name, count.passed, count.failed, count.not_checked);
-        }
-    }
-
-    /// The counts by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, Count)> {
-        self.0.iter().map(|(name, count)| (name.as_str(), *count))
-    }
-
-    /// One check's counts.
-    pub fn get(&self, name: &str) -> Count {
-        self.0.get(name).copied().unwrap_or_default()
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally([None; Check::ALL.len()])
     }
 }
 
 impl Tally {
+    /// Adds to a check's counts.
+    pub fn add(&mut self, check: Check, passed: u64, failed: u64, not_checked: u64) {
+        if let Some(place) = self.0.get_mut(check as usize) {
+            let count = place.get_or_insert_default();
+            count.passed = count.passed.saturating_add(passed);
+            count.failed = count.failed.saturating_add(failed);
+            count.not_checked = count.not_checked.saturating_add(not_checked);
+        }
+    }
+
+    /// Records one application of a check.
+    pub fn record(&mut self, check: Check, held: bool) {
+        self.add(check, u64::from(held), u64::from(!held), 0);
+    }
+
+    /// Adds all of another tally.
+    pub fn merge(&mut self, other: &Tally) {
+        for (check, count) in other.iter() {
+            self.add(check, count.passed, count.failed, count.not_checked);
+        }
+    }
+
+    /// The counts of the checks that something was added to, be it nothing.
+    pub fn iter(&self) -> impl Iterator<Item = (Check, Count)> {
+        Check::ALL.iter().zip(&self.0).filter_map(|(check, count)| Some((*check, (*count)?)))
+    }
+
+    /// One check's counts.
+    pub fn get(&self, check: Check) -> Count {
+        self.0.get(check as usize).copied().flatten().unwrap_or_default()
+    }
+
+    fn known(&mut self, check: Check) -> Option<&mut Count> {
+        self.0.get_mut(check as usize)?.as_mut()
+    }
+
     /// Applications of a check that could not be made when they were recorded, and were made since.
-    pub fn settle(&mut self, name: &str, passed: u64, failed: u64) {
-        self.add(name, passed, failed, 0);
-        if let Some(count) = self.0.get_mut(name) {
+    pub fn settle(&mut self, check: Check, passed: u64, failed: u64) {
+        self.add(check, passed, failed, 0);
+        if let Some(count) = self.known(check) {
             count.not_checked = count.not_checked.saturating_sub(passed.saturating_add(failed));
         }
     }
 
     /// Turns one pass of a check, already recorded, into a failure.
-    pub fn fail_instead(&mut self, name: &str) {
-        if let Some(count) = self.0.get_mut(name) {
+    pub fn fail_instead(&mut self, check: Check) {
+        if let Some(count) = self.known(check) {
             count.passed = count.passed.saturating_sub(1);
             count.failed = count.failed.saturating_add(1);
         }

@@ -1,43 +1,9 @@
 //! The verdict on one receipt: every check by name, the ones that were not made included.
 
 use crate::audit::conclusion::Conclusion;
+use crate::core::check::Check;
 use crate::core::finding::Code;
 use std::borrow::Cow;
-
-/// Every check of a receipt, in the order in which they are reported.
-pub const CHECKS: [&str; 31] = [
-    "leaf",
-    "inclusion",
-    "sth",
-    "checkpoint",
-    "witnesses",
-    "entry-origin",
-    "entry-times",
-    "entry-encoding",
-    "assertion-presence",
-    "sizes",
-    "client-data",
-    "client-data-type",
-    "challenge",
-    "origin",
-    "cross-origin",
-    "rp-id",
-    "user-present",
-    "user-verified",
-    "backup-flags",
-    "authenticator-data",
-    "key",
-    "signature",
-    "decision",
-    "id",
-    "approver",
-    "approver-key",
-    "payload",
-    "action",
-    "reveal",
-    "email",
-    "age",
-];
 
 /// How a check came out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,8 +33,8 @@ impl CheckResult {
 /// One check.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CheckLine {
-    /// One of [`CHECKS`].
-    pub name: &'static str,
+    /// One of [`Check::OF_RECEIPT`].
+    pub check: Check,
     /// How it came out.
     pub result: CheckResult,
     /// The finding code, where the specification has one for it.
@@ -95,7 +61,7 @@ pub struct Verdict {
     /// does: id, approver and times are the log's word, which may show one assertion under two ids.
     /// Remember this one to act once.
     pub nonce: Option<String>,
-    /// All of [`CHECKS`], in that order.
+    /// All of [`Check::OF_RECEIPT`], in that order.
     pub checks: Vec<CheckLine>,
     /// What not even a clean verdict proves, each in one sentence.
     pub not_proven: Vec<Cow<'static, str>>,
@@ -114,8 +80,8 @@ pub struct Verdict {
 impl Verdict {
     /// Nothing checked yet.
     pub(super) fn blank() -> Verdict {
-        let line = |name| CheckLine {
-            name,
+        let line = |check| CheckLine {
+            check,
             result: CheckResult::NotChecked,
             code: None,
             message: Cow::Borrowed("the receipt did not get that far"),
@@ -127,7 +93,7 @@ impl Verdict {
             decision: None,
             approver: None,
             nonce: None,
-            checks: CHECKS.into_iter().map(line).collect(),
+            checks: Check::OF_RECEIPT.into_iter().map(line).collect(),
             not_proven: Vec::new(),
             usage: None,
             faults: Vec::new(),
@@ -158,27 +124,28 @@ impl Verdict {
         }
     }
 
-    /// The check with this name.
-    pub fn check(&self, name: &str) -> Option<&CheckLine> {
-        self.checks.iter().find(|line| line.name == name)
+    /// What became of one check.
+    pub fn check(&self, check: Check) -> Option<&CheckLine> {
+        self.checks.iter().find(|line| line.check == check)
     }
 
-    /// Whether the check with this name was made and holds.
-    pub(super) fn holds(&self, name: &str) -> bool {
-        self.check(name).is_some_and(|line| matches!(line.result, CheckResult::Passed | CheckResult::Warning))
+    /// Whether a check was made and holds.
+    pub(super) fn holds(&self, check: Check) -> bool {
+        self.check(check)
+            .is_some_and(|line| matches!(line.result, CheckResult::Passed | CheckResult::Warning))
     }
 
     /// Most checks are made in the order of the list, so the next is most often where the last one was.
-    fn line(&mut self, name: &str) -> Option<&mut CheckLine> {
-        let is_it = |line: &CheckLine| line.name == name;
+    fn line(&mut self, check: Check) -> Option<&mut CheckLine> {
+        let is_it = |line: &CheckLine| line.check == check;
         let near =
             (self.last..self.last.saturating_add(3)).find(|at| self.checks.get(*at).is_some_and(is_it));
         self.last = near.or_else(|| self.checks.iter().position(is_it))?;
         self.checks.get_mut(self.last)
     }
 
-    fn set(&mut self, name: &str, result: CheckResult, code: Option<Code>, message: Cow<'static, str>) {
-        if let Some(line) = self.line(name) {
+    fn set(&mut self, check: Check, result: CheckResult, code: Option<Code>, message: Cow<'static, str>) {
+        if let Some(line) = self.line(check) {
             line.result = result;
             line.code = code;
             line.message = message;
@@ -186,32 +153,32 @@ impl Verdict {
         }
     }
 
-    pub(super) fn pass(&mut self, name: &str, message: impl Into<Cow<'static, str>>) {
-        self.set(name, CheckResult::Passed, None, message.into());
+    pub(super) fn pass(&mut self, check: Check, message: impl Into<Cow<'static, str>>) {
+        self.set(check, CheckResult::Passed, None, message.into());
     }
 
     pub(super) fn fail(
         &mut self,
-        name: &str,
+        check: Check,
         code: impl Into<Option<Code>>,
         message: impl Into<Cow<'static, str>>,
     ) {
-        self.set(name, CheckResult::Failed, code.into(), message.into());
+        self.set(check, CheckResult::Failed, code.into(), message.into());
     }
 
-    pub(super) fn warn(&mut self, name: &str, code: Code, message: impl Into<Cow<'static, str>>) {
-        self.set(name, CheckResult::Warning, Some(code), message.into());
+    pub(super) fn warn(&mut self, check: Check, code: Code, message: impl Into<Cow<'static, str>>) {
+        self.set(check, CheckResult::Warning, Some(code), message.into());
     }
 
     /// Not made, and nobody asked for it.
-    pub(super) fn leave(&mut self, name: &str, message: impl Into<Cow<'static, str>>) {
-        self.set(name, CheckResult::NotChecked, None, message.into());
+    pub(super) fn leave(&mut self, check: Check, message: impl Into<Cow<'static, str>>) {
+        self.set(check, CheckResult::NotChecked, None, message.into());
     }
 
     /// Not made, although the verdict needs it.
-    pub(super) fn miss(&mut self, name: &str, message: impl Into<Cow<'static, str>>) {
-        self.leave(name, message);
-        if let Some(line) = self.line(name) {
+    pub(super) fn miss(&mut self, check: Check, message: impl Into<Cow<'static, str>>) {
+        self.leave(check, message);
+        if let Some(line) = self.line(check) {
             line.required = true;
         }
     }

@@ -13,6 +13,7 @@
 
 use super::finding::Finding;
 use super::hours::Hours;
+use super::subject::Subject;
 use crate::core::encoding::encode_hex;
 use crate::core::entry::Decision;
 use crate::core::finding::{Code, Severity};
@@ -182,7 +183,7 @@ impl Rule {
     fn hit(&self, facts: &Facts) -> Finding {
         let message = format!("{}: {}", self.title(), self.conditions.told(facts));
         let finding = Finding::of_entry(Code::WatchList, facts.index, facts.id.as_deref(), message);
-        Finding { severity: self.severity, subject: subject(&self.name), ..finding }
+        Finding { severity: self.severity, subject: self.subject(None), ..finding }
     }
 
     /// Stands for hits that are not kept one by one: `count` of them, from entry `from` to entry `to`.
@@ -191,8 +192,14 @@ impl Rule {
             "{}: {count} more entries, from {from} to {to}, not listed one by one (is the rule too wide?)",
             self.title()
         );
-        let subject = format!("{}\tfrom {from}", subject(&self.name));
-        Finding { severity: self.severity, ..Finding::of_log(Code::WatchList, subject, message) }
+        Finding {
+            severity: self.severity,
+            ..Finding::of_log(Code::WatchList, self.subject(Some(from)), message)
+        }
+    }
+
+    fn subject(&self, from: Option<u64>) -> Subject {
+        Subject::Rule { name: self.name.clone(), from }
     }
 
     fn title(&self) -> String {
@@ -200,15 +207,12 @@ impl Rule {
     }
 }
 
-/// The beginning keeps it apart from the subjects of other findings, some of which are looked at by their first word.
-fn subject(name: &str) -> String {
-    format!("rule {name}")
-}
-
 /// The rule whose hit a finding is.
 pub fn rule_of(finding: &Finding) -> Option<&str> {
-    let subject = (finding.code == Code::WatchList).then_some(finding.subject.as_str())?;
-    subject.strip_prefix("rule ")?.split('\t').next()
+    match &finding.subject {
+        Subject::Rule { name, .. } if finding.code == Code::WatchList => Some(name),
+        _ => None,
+    }
 }
 
 impl Conditions {

@@ -13,7 +13,7 @@ use crate::config::{Format, GivenMonitor};
 use crate::core::text::escape;
 use crate::mirror::{HeadReader, Queue};
 use crate::monitor::event::Event;
-use crate::monitor::{self, Plan, Subject, of_channel};
+use crate::monitor::{self, Auditable, Plan, of_channel};
 use crate::report::Report;
 use crate::run::Silent;
 use crate::service::{
@@ -82,7 +82,7 @@ struct Log {
     release_memory: Option<fn()>,
 }
 
-impl Subject for Log {
+impl Auditable for Log {
     fn audit(&self, stop: &Stop) -> Result<Report, String> {
         let Told { report, changes } = self.watch.audit(&SystemClock::default(), stop, &Silent);
         changes.iter().for_each(|change| of_channel(self.watch.name(), change).say());

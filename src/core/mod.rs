@@ -4,6 +4,7 @@
 //! here imports another part of the crate; `tests/library/imports.rs` keeps both rules.
 
 pub mod api;
+pub mod check;
 pub mod checkpoint;
 pub mod crypto;
 pub mod email;

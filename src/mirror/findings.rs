@@ -3,7 +3,8 @@
 use super::seal::Table;
 use super::write::int;
 use super::{Mirror, MirrorError, Result};
-use crate::audit::finding::{Finding, is_about_serving};
+use crate::audit::finding::Finding;
+use crate::audit::subject::Subject;
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::{Hash, sha256};
 use rusqlite::{Connection, Row};
@@ -34,7 +35,7 @@ impl Mirror {
     /// Keeps a finding. One that is there already stays as it was first made; where it had ended,
     /// it stands again.
     pub fn put_finding(&mut self, finding: &Finding, now: &str) -> Result<()> {
-        let key = finding.key();
+        let (key, subject) = (finding.key(), finding.subject.to_string());
         let kept = self.change(
             Table::Findings,
             0..=0,
@@ -51,7 +52,7 @@ impl Mirror {
                     &finding.severity.as_str(),
                     &finding.index.map(int),
                     &finding.id,
-                    &finding.subject,
+                    &subject,
                     &finding.message,
                     &finding.evidence,
                     &now,
@@ -66,7 +67,7 @@ impl Mirror {
     /// Ends a finding about how the log serves: it was seen to serve what it should. Or one of STHs out of order by
     /// less than proves anything, which an earlier version took for a contradiction.
     pub fn end_finding(&mut self, finding: &Finding, now: &str) -> Result<()> {
-        debug_assert!(is_about_serving(finding.code) || finding.code == Code::SthTimeContradiction);
+        debug_assert!(finding.code.ends() || finding.code == Code::SthTimeContradiction);
         let key = finding.key();
         let before = "SELECT * FROM findings WHERE key = ?1";
         let after = "UPDATE findings SET ended = ?2 WHERE key = ?1 RETURNING *";
@@ -75,7 +76,8 @@ impl Mirror {
 
     /// Withdraws standing findings of a code (`subject`: only those about it) that is judged no more: nobody saw that they
     /// are over. Gives how many there were.
-    pub fn withdraw_unjudged(&mut self, code: Code, subject: Option<&str>) -> Result<u64> {
+    pub fn withdraw_unjudged(&mut self, code: Code, subject: Option<&Subject>) -> Result<u64> {
+        let subject = subject.map(Subject::to_string);
         let sql = "DELETE FROM findings WHERE code = ?1 AND (?2 IS NULL OR subject = ?2) AND ended IS NULL RETURNING *";
         let withdrawn = self.remove(Table::Findings, 0..=0, sql, &[&code.as_str(), &subject])?;
         Ok(u64::try_from(withdrawn).unwrap_or(u64::MAX))
@@ -191,7 +193,7 @@ fn stored_finding(path: &Path, raw: Raw) -> Result<StoredFinding> {
         id: raw.id,
         message: raw.message,
         evidence: raw.evidence,
-        subject: raw.subject,
+        subject: Subject::decode(&raw.subject),
     };
     if digest(&finding).0.as_slice() != raw.digest {
         let why = format!("a finding of {} is not the one that was made", raw.code);

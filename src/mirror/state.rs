@@ -2,7 +2,8 @@
 
 use super::seal::{self, Node, Table};
 use super::seen::{Cursor, RunRef};
-use crate::audit::tally::Tally;
+use crate::audit::tally::{Count, Tally};
+use crate::core::check::Check;
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
 use crate::core::tree::CompactRange;
@@ -178,9 +179,10 @@ impl State {
         (self.covered, self.judged) = (0, 0);
         self.decisions = Decisions::default();
         // Tiles are compared when leaves are fetched, and not again.
-        let tiles = self.tally().get("tiles");
+        let tiles = self.tally().get(Check::Tiles);
+        self.tally.clear();
         let mut tally = Tally::default();
-        tally.add("tiles", tiles.passed, tiles.failed, tiles.not_checked);
+        tally.add(Check::Tiles, tiles.passed, tiles.failed, tiles.not_checked);
         self.set_tally(&tally);
     }
 
@@ -188,14 +190,18 @@ impl State {
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for (name, [passed, failed, not_checked]) in &self.tally {
-            tally.add(name, *passed, *failed, *not_checked);
+            if let Some(check) = Check::from_text(name) {
+                tally.add(check, *passed, *failed, *not_checked);
+            }
         }
         tally
     }
 
-    /// Replaces the counts of checks.
+    /// Replaces the counts of checks. Those of checks that another version of this program made stay.
     pub fn set_tally(&mut self, tally: &Tally) {
-        self.tally =
-            tally.iter().map(|(name, c)| (name.to_owned(), [c.passed, c.failed, c.not_checked])).collect();
+        self.tally.retain(|name, _| Check::from_text(name).is_none());
+        let counts =
+            |(check, c): (Check, Count)| (check.as_str().to_owned(), [c.passed, c.failed, c.not_checked]);
+        self.tally.extend(tally.iter().map(counts));
     }
 }

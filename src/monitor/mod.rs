@@ -51,7 +51,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// One log with everything that an audit of it needs.
-pub trait Subject: Send + Sync {
+pub trait Auditable: Send + Sync {
     /// Audits it, until it is done or `stop` ends it.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ pub struct Watched {
     /// The most time that one audit takes over the network.
     pub deadline: Option<Duration>,
     /// The log.
-    pub subject: Arc<dyn Subject>,
+    pub subject: Arc<dyn Auditable>,
 }
 
 /// What is to be watched, and how.

@@ -118,13 +118,11 @@ impl Pages {
     }
 
     async fn heads(&self, query: Option<&str>, head_only: bool, long: &AtomicBool) -> Response<Content> {
-        let parameter =
-            |name| query.and_then(|query| query.split('&').find_map(|part: &str| part.strip_prefix(name)));
-        let (named, since) = (parameter("log="), parameter("since=").map(decoded));
+        let (named, since) = (parameter(query, "log"), parameter(query, "since"));
         let subject = {
             let all = self.registry.lock();
             let found = match named {
-                Some(name) => decoded(name).and_then(|name| all.get(&name)),
+                Some(name) => all.get(&name),
                 None if all.len() == 1 => all.values().next(),
                 None => None,
             };
@@ -144,8 +142,7 @@ impl Pages {
             let reader = subject.heads()?;
             match since {
                 None => Ok(Some(reader)),
-                Some(None) => Ok(None),
-                Some(Some(since)) => reader.since(&since).map_err(|error| error.to_string()),
+                Some(since) => reader.since(&since).map_err(|error| error.to_string()),
             }
         });
         let reader = match opened.await {
@@ -213,24 +210,10 @@ fn history(mut reader: HeadReader, place: OwnedSemaphorePermit) -> io::Result<Co
     Ok(Content::Pieces(pieces))
 }
 
-/// What a value of a query stands for, if anything.
-fn decoded(value: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        bytes.push(match first {
-            b'+' => b' ',
-            b'%' => {
-                let digits = rest.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-                let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok())?;
-                rest = rest.get(2..)?;
-                u8::from_str_radix(digits, 16).ok()?
-            }
-            byte => *byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
+/// The first value of this name in a query (`application/x-www-form-urlencoded`).
+fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query?.as_bytes());
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 fn plain(status: StatusCode, text: impl Into<String>) -> Response<Content> {
@@ -303,21 +286,22 @@ impl Body for Content {
 
 #[cfg(test)]
 mod tests {
-    use super::decoded;
+    use super::parameter;
 
     #[test]
-    fn names_are_decoded_or_refused() {
-        for (value, name) in [
-            ("main", Some("main")),
-            ("a%20b+c%C3%A9", Some("a b c\u{e9}")),
-            ("", Some("")),
-            ("%", None),
-            ("%2", None),
-            ("%zz", None),
-            ("%+1", None),
-            ("%ff", None),
+    fn values_of_a_query_are_decoded() {
+        for (query, value) in [
+            ("log=main", Some("main")),
+            ("since=2&log=a%20b+c%C3%A9&log=main", Some("a b c\u{e9}")),
+            ("log=", Some("")),
+            ("log", Some("")),
+            ("log=%zz", Some("%zz")),
+            ("log=%ff", Some("\u{fffd}")),
+            ("logs=main&xlog=main", None),
+            ("", None),
         ] {
-            assert_eq!(decoded(value).as_deref(), name, "{value}");
+            assert_eq!(parameter(Some(query), "log").as_deref(), value, "{query}");
         }
+        assert_eq!(parameter(None, "log"), None);
     }
 }

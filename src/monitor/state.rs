@@ -4,7 +4,7 @@
 use super::clock::Now;
 use super::event::Event;
 use super::peers::Peers;
-use super::{Subject, Watched};
+use super::{Auditable, Watched};
 use crate::audit::conclusion::Conclusion;
 use crate::core::finding::Code;
 use crate::core::text;
@@ -25,7 +25,7 @@ const MAX_CAUSES: usize = 3;
 /// What is known of one log.
 pub struct Status {
     /// The log.
-    pub subject: Arc<dyn Subject>,
+    pub subject: Arc<dyn Auditable>,
     /// Between two audits.
     pub interval: Duration,
     deadline: Duration,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::audit::finding::Finding;
 use crate::audit::peer::PeerResult;
+use crate::audit::subject::Subject;
 use crate::core::finding::Code;
 use crate::mirror::HeadReader;
 use crate::monitor::metrics;
@@ -11,7 +12,7 @@ use crate::source::Stop;
 
 struct Nothing;
 
-impl Subject for Nothing {
+impl Auditable for Nothing {
     fn audit(&self, _: &Stop) -> Result<Report, String> {
         Err("not asked here".to_owned())
     }
@@ -43,7 +44,7 @@ fn registry(name: &str) -> StatusRegistry {
 
 fn input(findings: &[(&str, Code)]) -> Input {
     let found = |(time, code): &(&str, Code)| ReportedFinding {
-        finding: Finding::of_log(*code, "", "as the test says"),
+        finding: Finding::of_log(*code, Subject::Whole, "as the test says"),
         first_seen: (*time).to_owned(),
         ended: None,
         acknowledged: None,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::mirror::HeadReader;
-use crate::monitor::Subject;
+use crate::monitor::Auditable;
 use crate::report::Report;
 use crate::source::Stop;
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ struct Stuck {
     go: Mutex<Receiver<()>>,
 }
 
-impl Subject for Stuck {
+impl Auditable for Stuck {
     fn audit(&self, _: &Stop) -> Result<Report, String> {
         let _ = self.begun.send(());
         let _ = self.go.lock().map(|go| go.recv());

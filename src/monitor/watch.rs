@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::event::Event;
 use super::state::StatusRegistry;
-use super::{Subject, Watched};
+use super::{Auditable, Watched};
 use crate::audit::conclusion::Conclusion;
 use crate::report::Report;
 use crate::source::Stop;
@@ -52,7 +52,7 @@ impl Watch {
 
 /// One audit, in a thread of its own. With its end all goes that the C library keeps for a thread: were it kept while
 /// this one waits, little of the memory of a first audit would ever be given back.
-fn audit(subject: &dyn Subject, stop: &Stop) -> Result<Report, String> {
+fn audit(subject: &dyn Auditable, stop: &Stop) -> Result<Report, String> {
     let joined = std::thread::scope(|scope| {
         let audit = std::thread::Builder::new().name("one audit".to_owned());
         audit.spawn_scoped(scope, || subject.audit(stop)).map(ScopedJoinHandle::join)

@@ -1,15 +1,15 @@
-//! Every check by name: what it says, which findings it makes, and how it came out.
+//! Every check of an audit: what makes it apply, and how it came out.
 
 use super::{Asked, Input, heads_only};
-use crate::audit::finding::Finding;
 use crate::audit::verdict::CheckResult;
-use crate::core::finding::{Code, Severity};
+use crate::core::check::Check;
+use crate::core::finding::Severity;
 
 /// One line of the report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CheckLine {
-    /// Stable name.
-    pub name: &'static str,
+    /// Which one.
+    pub check: Check,
     /// What holds where it passed.
     pub what: &'static str,
     /// How it came out.
@@ -37,180 +37,30 @@ enum When {
     Asked(&'static str),
 }
 
-struct Check(&'static str, &'static [Code], When, &'static str);
-
-use Code as C;
-
-const TABLE: &[Check] = &[
-    Check(
-        "head-signature",
-        &[C::HeadSignatureInvalid, C::HeadMalformed],
-        When::Always,
-        "every served head is signed by the pinned log key",
-    ),
-    Check(
-        "head-against-heads",
-        &[C::SameSizeFork, C::SthTimeContradiction],
-        When::Always,
-        "no two signed heads contradict each other",
-    ),
-    Check(
-        "head-against-tree",
-        &[C::InconsistentHeads],
-        When::Always,
-        "every signed head is a prefix of the rebuilt tree",
-    ),
-    Check(
-        "head-rollback",
-        &[C::HeadRollback],
-        When::Always,
-        "the log did not go back behind a head that it signed",
-    ),
-    Check(
-        "head-time",
-        &[C::HeadInFuture, C::SthTimeDisorder],
-        When::Asked("the log serves no STH, and a checkpoint has no time"),
-        "no head is dated in the future, or later than a larger one",
-    ),
-    Check(
-        "head-age",
-        &[C::HeadStale],
-        When::Asked("ask for it with --max-head-age"),
-        "the newest head is fresh enough",
-    ),
-    Check(
-        "root",
-        &[C::RootMismatch, C::Gap],
-        When::Always,
-        "the entries hash to the signed root, with none missing",
-    ),
-    Check(
-        "tiles",
-        &[C::TileMismatch],
-        When::Asked("the log serves no Merkle tiles"),
-        "the served Merkle tiles are those of the entries",
-    ),
-    Check(
-        "served-proofs",
-        &[C::ProofInvalid],
-        When::Asked("a tiled log serves no proofs"),
-        "the proofs that the log serves verify (a sample of them; with --full all)",
-    ),
-    Check(
-        "head-list",
-        &[],
-        When::Asked("a tiled log does not list the heads that it signed"),
-        "the log's own list has every signed head that is held here",
-    ),
-    Check(
-        "verification-bundles",
-        &[],
-        When::Asked("a tiled log serves no verification bundles"),
-        "what verifiers of one approval are given is what is in the log (a sample; with --full all)",
-    ),
-    Check(
-        "leaf-form",
-        &[C::LeafMalformed, C::LeafNotCanonical],
-        When::Always,
-        "every leaf is one entry in canonical form",
-    ),
-    Check("entry-origin", &[C::OriginMismatch], When::Always, "every entry names this log"),
-    Check("entry-times", &[C::TimeOrder], When::Always, "requested, decided and expiry times are in order"),
-    Check(
-        "entry-encoding",
-        &[C::EncodingInvalid],
-        When::Always,
-        "every value is in its one exact encoding and size",
-    ),
-    Check("sizes", &[C::EncodingInvalid], When::Always, "every part of an assertion has a possible size"),
-    Check(
-        "assertion-presence",
-        &[C::AssertionMissing, C::AssertionUnexpected],
-        When::Always,
-        "approvals, and only they, carry an assertion",
-    ),
-    Check("client-data", &[C::ClientDataMalformed], When::Always, "the client data is strict JSON"),
-    Check("client-data-type", &[C::ClientDataType], When::Always, "it is of an assertion"),
-    Check(
-        "challenge",
-        &[C::ChallengeMismatch],
-        When::Always,
-        "what was signed is this nonce and this payload hash",
-    ),
-    Check("origin", &[C::OriginNotAllowed], When::Origin, "it was signed on an allowed web origin"),
-    Check(
-        "cross-origin",
-        &[C::CrossOrigin, C::TopOriginNotAllowed],
-        When::Always,
-        "it was not signed inside a stranger's frame",
-    ),
-    Check(
-        "rp-id",
-        &[C::RpIdMismatch],
-        When::RpId,
-        "approvals were signed for the pinned relying party; the rpId of other entries is not judged",
-    ),
-    Check("user-present", &[C::UserNotPresent], When::Always, "the authenticator saw a person"),
-    Check("user-verified", &[C::UserNotVerified], When::Always, "the authenticator verified the person"),
-    Check("backup-flags", &[C::BackupFlags], When::Always, "the backup flags are possible"),
-    Check(
-        "authenticator-data",
-        &[C::AuthDataMalformed, C::AttestedDataPresent],
-        When::Always,
-        "the authenticator data is well formed",
-    ),
-    Check(
-        "key",
-        &[C::KeyMalformed, C::KeyUnsupported, C::KeyEncodingOdd],
-        When::Always,
-        "the passkey's public key is valid",
-    ),
-    Check(
-        "signature",
-        &[C::SignatureMalformed, C::SignatureInvalid],
-        When::Always,
-        "the passkey's signature verifies",
-    ),
-    Check(
-        "pinned-keys",
-        &[C::KeyNotPinned],
-        When::Asked("pin keys under [approvers] in the config"),
-        "approvers sign with their pinned keys only",
-    ),
-    Check("unique-id", &[C::IdDuplicate], When::Always, "no id stands twice"),
-    Check("unique-nonce", &[C::NonceReused], When::Always, "no nonce stands twice"),
-    Check("unique-assertion", &[C::AssertionReused], When::Always, "no assertion stands twice"),
-    Check("key-ownership", &[C::KeyShared], When::Always, "no passkey signs for two approvers"),
-    Check(
-        "key-history",
-        &[C::CredentialRelabelled, C::BackupEligibilityChanged, C::SignCountRegression],
-        When::Always,
-        "each passkey's history is plausible",
-    ),
-    Check(
-        "decided-before-head",
-        &[C::DecidedAfterHead],
-        When::Asked("the log serves no STH, and a checkpoint has no time"),
-        "entries were decided before the head that covers them",
-    ),
-    Check(
-        "reveals",
-        &[C::RevealMismatch, C::PayloadMismatch, C::EmailMismatch],
-        When::Asked("no verification bundle that was asked for had one"),
-        "public reveals are what the entries commit to",
-    ),
-    Check("anchors", &[], When::Asked("not part of this version"), "heads are anchored in time"),
-    Check(
-        "witnesses",
-        &[C::WitnessQuorum],
-        When::Asked(NEED_POLICY),
-        "the newest checkpoint has the cosignatures that the policy asks for",
-    ),
-    Check("peers", &[], When::Asked(NEED_PEERS), "the heads that peers were shown were held against ours"),
-];
+/// What makes a check apply.
+fn when(check: Check) -> When {
+    match check {
+        Check::RpId => When::RpId,
+        Check::Origin => When::Origin,
+        Check::HeadTime | Check::DecidedBeforeHead => {
+            When::Asked("the log serves no STH, and a checkpoint has no time")
+        }
+        Check::HeadAge => When::Asked("ask for it with --max-head-age"),
+        Check::Tiles => When::Asked("the log serves no Merkle tiles"),
+        Check::ServedProofs => When::Asked("a tiled log serves no proofs"),
+        Check::HeadList => When::Asked("a tiled log does not list the heads that it signed"),
+        Check::VerificationBundles => When::Asked("a tiled log serves no verification bundles"),
+        Check::PinnedKeys => When::Asked("pin keys under [approvers] in the config"),
+        Check::Reveals => When::Asked("no verification bundle that was asked for had one"),
+        Check::Anchors => When::Asked("not part of this version"),
+        Check::Witnesses => When::Asked(NEED_POLICY),
+        Check::Peers => When::Asked(NEED_PEERS),
+        _ => When::Always,
+    }
+}
 
 /// Checks of what a JSON API alone answers.
-const ONLY_API: [&str; 3] = ["served-proofs", "head-list", "verification-bundles"];
+const ONLY_API: [Check; 3] = [Check::ServedProofs, Check::HeadList, Check::VerificationBundles];
 
 const NO_QUORUM: &str = "the policy asks for no cosignatures (quorum none)";
 
@@ -219,20 +69,9 @@ const NEED_POLICY: &str = "give a witness policy with --policy";
 const NEED_PEERS: &str = "name others who watch this log with [[peer]] in the config";
 const NEED_ORIGIN: &str = "give the allowed web origins with --allow-origin";
 
-/// The check of what only a JSON API answers that a finding is about: its subject begins with what was
-/// asked for.
-fn about_answers(finding: &Finding) -> Option<&'static str> {
-    match finding.subject.split(' ').next() {
-        Some("heads") => Some("head-list"),
-        Some("consistency" | "inclusion") => Some("served-proofs"),
-        Some("verification") => Some("verification-bundles"),
-        _ => None,
-    }
-}
-
 /// All checks, in the order of the specification.
 pub(super) fn lines(input: &Input) -> Vec<CheckLine> {
-    TABLE.iter().map(|check| line(check, input)).collect()
+    Check::of_audit().map(|check| line(check, input)).collect()
 }
 
 /// What is known of a check before any audit.
@@ -249,45 +88,45 @@ pub enum Foreseen {
 /// Before any audit: what each check would say, and whether it will be made. `api`: of a JSON API.
 pub fn foreseen(asked: Asked, api: bool) -> Vec<(&'static str, Foreseen)> {
     let needs = |given: bool, how| if given { Foreseen::Made } else { Foreseen::NotMade(how) };
-    let one = |Check(name, _, when, _): &Check| match when {
-        _ if asked.heads_only && heads_only::leaves_out(name) => Foreseen::NotMade(heads_only::WHY),
+    let one = |check: Check| match when(check) {
+        _ if asked.heads_only && heads_only::leaves_out(check) => Foreseen::NotMade(heads_only::WHY),
         When::Always => Foreseen::Made,
         When::RpId => needs(asked.rp_id, NEED_RP_ID),
         When::Origin => needs(asked.origins, NEED_ORIGIN),
-        When::Asked(how) => match *name {
-            "pinned-keys" => needs(asked.pinned_keys, how),
-            "witnesses" if asked.quorum == Some(false) => Foreseen::NotMade(NO_QUORUM),
-            "witnesses" => needs(asked.quorum.is_some(), NEED_POLICY),
-            "peers" => needs(asked.peers, how),
-            "head-age" if !asked.head_age => Foreseen::NotMade(how),
-            "anchors" => Foreseen::NotMade(how),
-            "tiles" if api => Foreseen::NotMade(how),
-            name if ONLY_API.contains(&name) && !api => Foreseen::NotMade(how),
+        When::Asked(how) => match check {
+            Check::PinnedKeys => needs(asked.pinned_keys, how),
+            Check::Witnesses if asked.quorum == Some(false) => Foreseen::NotMade(NO_QUORUM),
+            Check::Witnesses => needs(asked.quorum.is_some(), NEED_POLICY),
+            Check::Peers => needs(asked.peers, how),
+            Check::HeadAge if !asked.head_age => Foreseen::NotMade(how),
+            Check::Anchors => Foreseen::NotMade(how),
+            Check::Tiles if api => Foreseen::NotMade(how),
+            _ if ONLY_API.contains(&check) && !api => Foreseen::NotMade(how),
             _ => Foreseen::IfThere,
         },
     };
-    TABLE.iter().map(|check| (says(check, asked), one(check))).collect()
+    Check::of_audit().map(|check| (says(check, asked), one(check))).collect()
 }
 
-fn says(Check(name, _, _, what): &Check, asked: Asked) -> &'static str {
-    if asked.heads_only { heads_only::says(name, what) } else { what }
+fn says(check: Check, asked: Asked) -> &'static str {
+    if asked.heads_only { heads_only::says(check) } else { check.claim() }
 }
 
-fn line(check: &Check, input: &Input) -> CheckLine {
-    let Check(name, codes, when, what) = check;
-    let count = input.tally.get(name);
+fn line(check: Check, input: &Input) -> CheckLine {
+    let when = when(check);
+    let count = input.tally.get(check);
     let applied = count.passed.saturating_add(count.failed);
     let failed = input.findings.iter().any(|f| {
-        let belongs = match about_answers(&f.finding) {
-            Some(check) => check == *name,
-            None => codes.contains(&f.finding.code),
+        let belongs = match f.finding.subject.check() {
+            Some(of) => of == check,
+            None => f.finding.code.checks().contains(&check),
         };
         belongs && f.finding.severity > Severity::Info
     });
     // A head that contradicts the tree does so for ever, under whichever finding it was reported.
-    let failed = failed || (*name == "head-against-tree" && count.failed > 0);
-    if input.asked.heads_only && heads_only::leaves_out(name) {
-        return heads_only::line(name, what, failed);
+    let failed = failed || (check == Check::HeadAgainstTree && count.failed > 0);
+    if input.asked.heads_only && heads_only::leaves_out(check) {
+        return heads_only::line(check, failed);
     }
     let missing = match when {
         When::RpId if !input.asked.rp_id => Some(NEED_RP_ID),
@@ -300,11 +139,11 @@ fn line(check: &Check, input: &Input) -> CheckLine {
     let vacuous =
         count.not_checked == 0 && input.log.tree_size == Some(entries.total) && entries.approved == 0;
     let api = input.log.source.starts_with("api+");
-    let only_api = ONLY_API.contains(name);
+    let only_api = ONLY_API.contains(&check);
     // The list is either read to its end and complete, or nothing is known of what it lacks; heads of which one is not
     // proved are not all of one history; and it is no pass that one of two peers was compared with.
-    let linking = input.asked.heads_only && *name == "head-against-tree";
-    let undecided = (["head-list", "peers"].contains(name) || linking) && count.not_checked > 0;
+    let linking = input.asked.heads_only && check == Check::HeadAgainstTree;
+    let undecided = ([Check::HeadList, Check::Peers].contains(&check) || linking) && count.not_checked > 0;
     let made = match when {
         _ if undecided => false,
         When::Always | When::RpId | When::Origin => missing.is_none() && (applied > 0 || vacuous),
@@ -322,37 +161,37 @@ fn line(check: &Check, input: &Input) -> CheckLine {
         _ if alone => Some(heads_only::ONE_TREE),
         _ if linking && result == CheckResult::NotChecked => Some("not all signed heads could be proved"),
         When::Asked(_)
-            if *name == "head-age" && input.asked.head_age && result == CheckResult::NotChecked =>
+            if check == Check::HeadAge && input.asked.head_age && result == CheckResult::NotChecked =>
         {
             Some("the log serves no STH, and a checkpoint has no time")
         }
-        When::Asked(_) if *name == "witnesses" && result == CheckResult::NotChecked => {
+        When::Asked(_) if check == Check::Witnesses && result == CheckResult::NotChecked => {
             Some(match input.asked.quorum {
                 None => NEED_POLICY,
                 Some(false) => NO_QUORUM,
                 Some(true) => "no checkpoint could be held against the policy",
             })
         }
-        When::Asked(_) if *name == "pinned-keys" && input.asked.pinned_keys && applied == 0 => {
+        When::Asked(_) if check == Check::PinnedKeys && input.asked.pinned_keys && applied == 0 => {
             Some("none of the approvers with pinned keys has approved anything")
         }
-        When::Asked(_) if *name == "peers" && input.asked.peers && result == CheckResult::NotChecked => {
+        When::Asked(_) if check == Check::Peers && input.asked.peers && result == CheckResult::NotChecked => {
             Some("not every peer could be compared with")
         }
         // What the source could have answered, but the audit did not get to ask.
-        When::Asked(_) if api && input.asked.heads_only && *name == "served-proofs" => {
+        When::Asked(_) if api && input.asked.heads_only && check == Check::ServedProofs => {
             Some("no head was left to be proved")
         }
         When::Asked(_) if api && only_api => None,
-        When::Asked(_) if *name == "decided-before-head" && entries.total == 0 => None,
-        When::Asked(how) if result == CheckResult::NotChecked => Some(*how),
+        When::Asked(_) if check == Check::DecidedBeforeHead && entries.total == 0 => None,
+        When::Asked(how) if result == CheckResult::NotChecked => Some(how),
         _ => None,
     };
-    let asked = match *name {
-        "witnesses" => input.asked.quorum == Some(true),
-        "peers" => input.asked.peers,
+    let asked = match check {
+        Check::Witnesses => input.asked.quorum == Some(true),
+        Check::Peers => input.asked.peers,
         _ => false,
     };
     let required = asked || !(alone || matches!(when, When::Asked(_)));
-    CheckLine { name, what: says(check, input.asked), result, count: applied, required, missing, hint }
+    CheckLine { check, what: says(check, input.asked), result, count: applied, required, missing, hint }
 }

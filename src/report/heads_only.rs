@@ -2,20 +2,21 @@
 
 use super::checks::CheckLine;
 use crate::audit::verdict::CheckResult;
+use crate::core::check::Check;
 
 /// Checks of signed heads: all that are made. The proofs are those between heads.
-const OF_HEADS: [&str; 11] = [
-    "head-signature",
-    "head-against-heads",
-    "head-against-tree",
-    "head-rollback",
-    "head-time",
-    "head-age",
-    "served-proofs",
-    "head-list",
-    "anchors",
-    "peers",
-    "witnesses",
+const OF_HEADS: [Check; 11] = [
+    Check::HeadSignature,
+    Check::HeadAgainstHeads,
+    Check::HeadAgainstTree,
+    Check::HeadRollback,
+    Check::HeadTime,
+    Check::HeadAge,
+    Check::ServedProofs,
+    Check::HeadList,
+    Check::Anchors,
+    Check::Peers,
+    Check::Witnesses,
 ];
 
 /// Why the others are not made.
@@ -26,26 +27,27 @@ pub(super) const ONE_TREE: &str =
     "the log serves one tree so far, and there is none that it could be proved against";
 
 /// Whether a check is of entries.
-pub(super) fn leaves_out(name: &str) -> bool {
-    !OF_HEADS.contains(&name)
+pub(super) fn leaves_out(check: Check) -> bool {
+    !OF_HEADS.contains(&check)
 }
 
-/// What holds where a check passed, `what` being that of an audit. No tree is rebuilt here.
-pub(super) fn says(name: &str, what: &'static str) -> &'static str {
-    match name {
-        "head-against-tree" => {
+/// What holds where a check passed. No tree is rebuilt here.
+pub(super) fn says(check: Check) -> &'static str {
+    match check {
+        Check::HeadAgainstTree => {
             "every signed head up to the newest one served is its beginning, as the log's tiles or proofs show"
         }
-        "served-proofs" => "the proofs between heads that the log serves verify",
-        _ => what,
+        Check::ServedProofs => "the proofs between heads that the log serves verify",
+        _ => check.claim(),
     }
 }
 
 /// The line of a check of entries: not made, unless a finding of earlier runs stands.
-pub(super) fn line(name: &'static str, what: &'static str, failed: bool) -> CheckLine {
+pub(super) fn line(check: Check, failed: bool) -> CheckLine {
     let (result, hint) = match failed {
         true => (CheckResult::Failed, None),
         false => (CheckResult::NotChecked, Some(WHY)),
     };
-    CheckLine { name, what, result, count: 0, required: false, missing: None, hint }
+    let what = check.claim();
+    CheckLine { check, what, result, count: 0, required: false, missing: None, hint }
 }

@@ -84,7 +84,10 @@ impl Serialize for ChecksJson<'_> {
         let lines = self.0.checks();
         let mut map = serializer.serialize_map(Some(lines.len()))?;
         for line in lines {
-            map.serialize_entry(line.name, &CheckJson { result: line.result.as_str(), count: line.count })?;
+            map.serialize_entry(
+                line.check.as_str(),
+                &CheckJson { result: line.result.as_str(), count: line.count },
+            )?;
         }
         map.end()
     }

@@ -189,14 +189,14 @@ impl Report {
                 && let Some(cause) = line.missing
                 && !input.nothing_judged
             {
-                input.incomplete.push(format!("check {:?} was not made: {cause}", line.name));
+                input.incomplete.push(format!("check {:?} was not made: {cause}", line.check.as_str()));
             }
         }
         if verdict(&input) == Conclusion::Clean {
             // The last line of defence: whatever the reason, a required check that was not made is no pass.
             let unmade = checks.iter().filter(|line| line.required && line.result == CheckResult::NotChecked);
             let causes: Vec<String> =
-                unmade.map(|line| format!("check {:?} was not made", line.name)).collect();
+                unmade.map(|line| format!("check {:?} was not made", line.check.as_str())).collect();
             input.incomplete.extend(causes);
         }
         let verdict = verdict(&input);

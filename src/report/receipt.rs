@@ -5,6 +5,7 @@ use super::style::{Style, Tone};
 use super::text::sentence;
 use crate::audit::conclusion::Conclusion;
 use crate::audit::verdict::{CheckLine, CheckResult, Verdict};
+use crate::core::check::Check;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -67,7 +68,7 @@ struct JsonCheck<'a> {
 pub fn json(report: &ReceiptReport<'_>) -> Result<String, serde_json::Error> {
     let verdict = report.verdict;
     let checks = verdict.checks.iter().map(|line| JsonCheck {
-        name: line.name,
+        name: line.check.as_str(),
         result: line.result.as_str(),
         code: line.code.map(|code| code.as_str()),
         message: &line.message,
@@ -139,7 +140,7 @@ fn checks(out: &mut String, verdict: &Verdict, style: Style) {
             if check.result == CheckResult::NotChecked { "not checked" } else { check.result.as_str() };
         let code = check.code.map_or(String::new(), |code| format!(" [{code}]"));
         let padded = format!("{word:<11}");
-        line!(out, "{}  {:<18}  {}{code}", style.paint(check.result, &padded), check.name, check.message);
+        line!(out, "{}  {:<18}  {}{code}", style.paint(check.result, &padded), check.check, check.message);
     }
     if unread {
         line!(out, "not checked  everything else");
@@ -179,7 +180,7 @@ pub fn brief(report: &ReceiptReport<'_>, style: Style) -> String {
     if !clean || warned {
         for check in verdict.checks.iter().filter(|check| matters(check)) {
             let code = check.code.map_or(String::new(), |code| format!(" [{code}]"));
-            line!(out, "             {} {}: {}{code}", check.result.as_str(), check.name, check.message);
+            line!(out, "             {} {}: {}{code}", check.result.as_str(), check.check, check.message);
         }
         for fault in &verdict.faults {
             line!(out, "             fault on this side: {fault}");
@@ -202,9 +203,9 @@ fn matters(check: &CheckLine) -> bool {
 /// Whether what is clean is an approval, of a payload that was given: only on that may anything run.
 fn shows(report: &ReceiptReport<'_>) -> Shows {
     let passed =
-        |name: &str| report.verdict.check(name).is_some_and(|line| line.result == CheckResult::Passed);
+        |check: Check| report.verdict.check(check).is_some_and(|line| line.result == CheckResult::Passed);
     match report.verdict.decision {
-        Some("approved") if passed("payload") => Shows::ApprovalOfPayload,
+        Some("approved") if passed(Check::Payload) => Shows::ApprovalOfPayload,
         Some("approved") => Shows::ApprovalOfSomething,
         _ => Shows::NoApproval,
     }
@@ -237,7 +238,7 @@ fn sentence_of(report: &ReceiptReport<'_>) -> &'static str {
 fn advice(report: &ReceiptReport<'_>) -> String {
     let missing = report.verdict.checks.iter();
     let missing = missing.filter(|line| line.required && line.result == CheckResult::NotChecked);
-    let missing: Vec<String> = missing.map(|line| format!("{}: {}", line.name, line.message)).collect();
+    let missing: Vec<String> = missing.map(|line| format!("{}: {}", line.check, line.message)).collect();
     let fixed = match (report.conclusion, report.evidence) {
         (Conclusion::Clean, _) => match shows(report) {
             Shows::ApprovalOfPayload => "Act on it once, with exactly the payload that was checked.",

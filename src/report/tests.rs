@@ -4,6 +4,8 @@
 //! difference.
 
 use super::*;
+use crate::audit::subject::Subject;
+use crate::core::check::Check;
 use crate::core::finding::Code;
 use std::path::Path;
 
@@ -16,7 +18,8 @@ fn found(finding: Finding, ended: Option<&str>) -> ReportedFinding {
 
 /// A report in which everything occurs.
 fn everything() -> Input {
-    let mut fork = Finding::of_log(Code::SameSizeFork, "", "the log key signed two trees of size 300");
+    let mut fork =
+        Finding::of_log(Code::SameSizeFork, Subject::Whole, "the log key signed two trees of size 300");
     fork.evidence = Some("/var/lib/misbehaviour-same-size-fork-00.json".to_owned());
     let mut findings = vec![found(fork, None)];
     for index in 7..20 {
@@ -25,16 +28,23 @@ fn everything() -> Input {
             .push(found(Finding::of_entry(Code::UserNotVerified, index, Some(&id), "UV is not set"), None));
     }
     findings.push(found(Finding::of_entry(Code::CredentialNew, 30, None, "a further passkey"), None));
-    let gap = Finding::of_log(Code::Gap, "tile/0/000", "the Merkle tile tile/0/000 is not served");
+    let gap =
+        Finding::of_log(Code::Gap, Subject::decode("tile/0/000"), "the Merkle tile tile/0/000 is not served");
     let mut tally = Tally::default();
-    for name in ["head-signature", "head-against-heads", "head-against-tree", "head-rollback", "root"] {
-        tally.add(name, 2, 0, 0);
+    for check in [
+        Check::HeadSignature,
+        Check::HeadAgainstHeads,
+        Check::HeadAgainstTree,
+        Check::HeadRollback,
+        Check::Root,
+    ] {
+        tally.add(check, 2, 0, 0);
     }
-    for name in ["leaf-form", "entry-origin", "entry-times", "unique-id"] {
-        tally.add(name, 300, 0, 0);
+    for check in [Check::LeafForm, Check::EntryOrigin, Check::EntryTimes, Check::UniqueId] {
+        tally.add(check, 300, 0, 0);
     }
-    tally.add("user-verified", 271, 13, 0);
-    tally.add("signature", 284, 0, 0);
+    tally.add(Check::UserVerified, 271, 13, 0);
+    tally.add(Check::Signature, 284, 0, 0);
     Input {
         command: "audit",
         log: LogPart {
@@ -87,7 +97,7 @@ fn text_and_json_are_as_they_were_read() {
     (clean.findings, clean.ended, clean.incomplete) = (Vec::new(), Vec::new(), Vec::new());
     clean.asked.origins = true;
     for line in Report::new(clean.clone()).checks().iter().filter(|line| line.required) {
-        clean.tally.add(line.name, 300, 0, 0);
+        clean.tally.add(line.check, 300, 0, 0);
     }
     let report = Report::new(clean);
     assert_eq!(report.verdict(), Conclusion::Clean);
@@ -136,7 +146,7 @@ fn only_what_holds_is_counted_instead_of_listed() {
         short.contains(&format!("\n{} checks hold, on 300 entries; -v lists them\n", passed.clone().count()))
     );
     for line in report.checks() {
-        let listed = format!("\n  {:<20} ", line.name);
+        let listed = format!("\n  {:<20} ", line.check);
         assert!(long.contains(&listed), "{listed}");
         assert_eq!(short.contains(&listed), line.result != CheckResult::Passed, "{listed}");
     }
@@ -159,14 +169,14 @@ fn the_worst_wins() {
         (input.findings, input.incomplete) = (Vec::new(), Vec::new());
         input.asked.origins = true;
         for line in Report::new(input.clone()).checks().iter().filter(|line| line.required) {
-            input.tally.add(line.name, 1, 0, 0);
+            input.tally.add(line.check, 1, 0, 0);
         }
         input
     };
     let verdict = |input: Input| Report::new(input).verdict();
     let with = |code: Code| {
         let mut input = clean();
-        input.findings.push(found(Finding::of_log(code, "", ""), None));
+        input.findings.push(found(Finding::of_log(code, Subject::Whole, ""), None));
         input
     };
     assert_eq!(verdict(clean()), Conclusion::Clean);
@@ -192,7 +202,7 @@ fn the_worst_wins() {
     let mut input = clean();
     input.asked.quorum = Some(true);
     assert_eq!(verdict(input.clone()), Conclusion::Incomplete);
-    input.tally.add("witnesses", 1, 0, 0);
+    input.tally.add(Check::Witnesses, 1, 0, 0);
     assert_eq!(verdict(input), Conclusion::Clean);
     // A required check that was never applied although there was something to apply it to.
     let mut input = clean();
@@ -221,9 +231,9 @@ fn peers_are_for_themselves() {
         (input.findings, input.incomplete) = (Vec::new(), Vec::new());
         (input.asked.origins, input.asked.peers) = (true, true);
         for line in Report::new(input.clone()).checks().iter().filter(|line| line.required) {
-            input.tally.add(line.name, 1, 0, 0);
+            input.tally.add(line.check, 1, 0, 0);
         }
-        input.tally.add("peers", 0, 0, not_checked);
+        input.tally.add(Check::Peers, 0, 0, not_checked);
         Report::new(Input { peers, ..input })
     };
     let both = of(vec![peer("one", None), peer("two", None)], 0);
@@ -248,7 +258,7 @@ fn every_code_belongs_to_a_check() {
     for code in Code::ALL.iter().filter(|code| code.severity() > Severity::Info && **code != Code::WatchList)
     {
         let mut input = input.clone();
-        input.findings = vec![found(Finding::of_log(*code, "", ""), None)];
+        input.findings = vec![found(Finding::of_log(*code, Subject::Whole, ""), None)];
         let report = Report::new(input);
         assert!(report.checks().iter().any(|line| line.result == CheckResult::Failed), "{code}");
     }

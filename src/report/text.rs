@@ -201,7 +201,7 @@ fn checks(out: &mut String, style: Style, report: &Report) {
         heading(out, style, if clean { "Warned about (see the findings)" } else { "Failed" });
     }
     for line in failed {
-        line!(out, "  {:<20} does not hold: {}", line.name, line.what);
+        line!(out, "  {:<20} does not hold: {}", line.check, line.what);
     }
     passed(out, style, report.input(), &of(CheckResult::Passed));
     not_checked(out, style, of(CheckResult::NotChecked));
@@ -220,7 +220,7 @@ fn passed(out: &mut String, style: Style, input: &Input, passed: &[&CheckLine]) 
     if style.verbose {
         heading(out, style, "Checked, and holds (how often it was applied)");
         for line in passed {
-            line!(out, "  {:<20} {:>9}  {}", line.name, line.count, line.what);
+            line!(out, "  {:<20} {:>9}  {}", line.check, line.count, line.what);
         }
         return;
     }
@@ -244,7 +244,7 @@ fn not_checked(out: &mut String, style: Style, lines: Vec<&CheckLine>) {
     }
     for line in others {
         let why = line.missing.or(line.hint).unwrap_or("the audit did not get that far");
-        line!(out, "  {:<20} {why}", line.name);
+        line!(out, "  {:<20} {why}", line.check);
     }
 }
 

@@ -11,6 +11,8 @@ use super::history::mirrored_range;
 use super::pipeline::in_order;
 use super::served_proofs::ServedProofs;
 use super::{Fault, Run};
+use crate::audit::subject::Subject;
+use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::Head;
@@ -90,19 +92,19 @@ pub(super) enum Question {
 
 impl Question {
     /// The subject of a finding about the answer.
-    pub(super) fn subject(self) -> String {
+    pub(super) fn subject(self) -> Subject {
         match self {
-            Question::Consistency(first, second) => format!("consistency {first} {second}"),
-            Question::Inclusion(index, size) => format!("inclusion {index} {size}"),
-            Question::Verification(index) => format!("verification {index}"),
+            Question::Consistency(first, second) => Subject::Consistency { first, second },
+            Question::Inclusion(index, size) => Subject::Inclusion { index, size },
+            Question::Verification(index) => Subject::Verification { index },
         }
     }
 
     /// The check that it is part of.
-    fn check(self) -> &'static str {
+    fn check(self) -> Check {
         match self {
-            Question::Consistency(..) | Question::Inclusion(..) => "served-proofs",
-            Question::Verification(_) => "verification-bundles",
+            Question::Consistency(..) | Question::Inclusion(..) => Check::ServedProofs,
+            Question::Verification(_) => Check::VerificationBundles,
         }
     }
 

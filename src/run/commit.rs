@@ -7,6 +7,7 @@ use super::verifier::{Bundle, Outcome, TileCheck, TileDoubt};
 use super::writer::{Mode, Writer};
 use super::{Fault, Options};
 use crate::audit::tally::Tally;
+use crate::core::check::Check;
 use crate::source;
 use std::ops::ControlFlow;
 
@@ -90,11 +91,11 @@ impl<'a> Committer<'a> {
                 }
                 match &bundle.tile {
                     TileCheck::NotCompared => {}
-                    TileCheck::Same => self.taken.tiles.record("tiles", true),
+                    TileCheck::Same => self.taken.tiles.record(Check::Tiles, true),
                     TileCheck::Doubt(doubt) => {
-                        self.taken.tiles.record("tiles", false);
+                        self.taken.tiles.record(Check::Tiles, false);
                         if self.mode == Mode::Unproved && self.taken.doubts.len() < MAX_DOUBTS {
-                            self.taken.doubts.push(doubt.clone());
+                            self.taken.doubts.push(*doubt);
                         }
                     }
                 }

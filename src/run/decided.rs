@@ -8,15 +8,13 @@
 use super::commit::too_many;
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
+use crate::core::check::Check;
 use crate::core::entry::read_leaf;
 use crate::core::finding::Code;
 use crate::core::{limits, text};
 use crate::mirror::state::State;
 use crate::mirror::{Decided, Mirror, MirrorError, Span};
 use std::ops::Range;
-
-/// The check's name in reports.
-pub(super) const DECIDED_CHECK: &str = "decided-before-head";
 
 /// Entries that are judged in one transaction.
 const BATCH: u64 = 65_536;
@@ -109,13 +107,13 @@ fn judge(
         if decided.index >= state.covered {
             failed = failed.saturating_add(1);
         } else if !mirror.stands(&finding)? {
-            tally.fail_instead(DECIDED_CHECK);
+            tally.fail_instead(Check::DecidedBeforeHead);
         }
         mirror.put_finding(&finding, now)?;
     }
     let new: Range<u64> = state.covered.clamp(from, to)..to;
     let judged = mirror.with_times(&new)?;
-    tally.settle(DECIDED_CHECK, judged.saturating_sub(failed), failed);
+    tally.settle(Check::DecidedBeforeHead, judged.saturating_sub(failed), failed);
     state.set_tally(&tally);
     state.covered = state.covered.max(to);
     state.judged = to;

@@ -7,6 +7,7 @@ use super::pipeline::in_order;
 use super::{Fault, Run};
 use crate::audit::bundle::{CheckedBundle, RecentHeads, check_bundle};
 use crate::audit::finding::Finding;
+use crate::core::check::Check;
 use crate::core::entry::read_leaf;
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, leaf_hash};
@@ -186,11 +187,10 @@ impl Run<'_> {
         bundle: BundleAnswer,
         tally: &mut Tallied,
     ) -> Result<Option<String>, Fault> {
-        let subject = Question::Verification(index).subject();
         match bundle {
-            BundleAnswer::NotAsked => self.summary.tally.add("verification-bundles", 0, 0, 1),
+            BundleAnswer::NotAsked => self.summary.tally.add(Check::VerificationBundles, 0, 0, 1),
             BundleAnswer::TooLong(cause) => {
-                self.summary.tally.add("verification-bundles", 0, 0, 1);
+                self.summary.tally.add(Check::VerificationBundles, 0, 0, 1);
                 if !std::mem::replace(&mut tally.too_long, true) {
                     self.summary.incomplete.push(format!("a verification bundle was not checked: {cause}"));
                 }
@@ -202,7 +202,7 @@ impl Run<'_> {
                 self.record_answer(Question::Verification(index), &answer)?;
             }
             BundleAnswer::Checked(checked) => {
-                self.summary.tally.record("verification-bundles", checked.problems.is_empty());
+                self.summary.tally.record(Check::VerificationBundles, checked.problems.is_empty());
                 for head in &checked.heads {
                     // Kept before anything is said of it: it may be one that nobody else was shown.
                     if tally.seen.insert(head.statement()) {
@@ -212,13 +212,13 @@ impl Run<'_> {
                 }
                 if checked.revealed {
                     let held = !checked.problems.iter().any(|(code, _)| is_of_reveal(*code));
-                    self.summary.tally.record("reveals", held);
+                    self.summary.tally.record(Check::Reveals, held);
                 }
                 if !checked.problems.is_empty() {
                     tally.wrong = tally.wrong.saturating_add(1);
                 }
                 for (code, why) in checked.problems {
-                    self.find(&bundle_finding(code, index, &subject, &why))?;
+                    self.find(&bundle_finding(code, index, &why))?;
                 }
             }
         }
@@ -258,10 +258,11 @@ fn is_of_reveal(code: Code) -> bool {
 }
 
 /// A wrong reveal is about its entry, everything else about how the log answers.
-fn bundle_finding(code: Code, index: u64, subject: &str, why: &str) -> Finding {
+fn bundle_finding(code: Code, index: u64, why: &str) -> Finding {
     if is_of_reveal(code) {
         return Finding::of_entry(code, index, None, why);
     }
+    let subject = Question::Verification(index).subject();
     Finding::of_log(code, subject, format!("the verification bundle of entry {index}: {why}"))
 }
 

@@ -7,7 +7,7 @@
 
 use super::answers::{Answer, Question};
 use super::commit::{BadBundle, Committed, Committer, Flaw, Stop, too_many};
-use super::history::{evidence_nodes, tree_subject};
+use super::history::evidence_nodes;
 use super::pipeline::in_order;
 use super::served_proofs::ServedProofs;
 use super::served_tree::{ServedTree, TreeError};
@@ -15,6 +15,8 @@ use super::verifier::{Outcome, Verifier, WIDTH, fetch_end, fetch_leaves};
 use super::writer::{Mode, Writer};
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
+use crate::audit::subject::{SignedTree, Subject};
+use crate::core::check::Check;
 use crate::core::evidence::Kind;
 use crate::core::finding::Code;
 use crate::core::head::Head;
@@ -65,7 +67,7 @@ impl Run<'_> {
         if head.size() <= verified {
             // Nothing to fetch; the head is compared with the tree in `history`.
             self.summary.target_verified = self.root_for(head)? == head.root();
-            self.summary.tally.record("root", self.summary.target_verified);
+            self.summary.tally.record(Check::Root, self.summary.target_verified);
             return Ok(true);
         }
         if self.has_many(head) {
@@ -189,7 +191,7 @@ impl Run<'_> {
                  head commits to",
                 head.size()
             );
-            self.find_of_log(Code::RootMismatch, tree_subject(head), message)?;
+            self.find_of_log(Code::RootMismatch, Subject::Tree(SignedTree::of(head)), message)?;
         }
         self.mark_head(head, HeadStatus::Contradicted)?;
         Ok(Compared::Contradicted)
@@ -207,7 +209,7 @@ impl Run<'_> {
         let Some(frontier) = self.mirror.state().frontier() else { return Ok(true) };
         match proofs.vouch(&frontier) {
             Answer::Good => {
-                self.summary.tally.add("served-proofs", u64::from(proofs.is_asked(&frontier)), 0, 0);
+                self.summary.tally.add(Check::ServedProofs, u64::from(proofs.is_asked(&frontier)), 0, 0);
             }
             Answer::Unknown(cause) => {
                 self.summary.incomplete.push(cause);
@@ -354,12 +356,12 @@ impl Run<'_> {
             "among entries {first} to {} the log serves others than it did before, which its head commits to",
             end.saturating_sub(1)
         );
-        Ok(Ok(Some(Finding::of_log(Code::RootMismatch, format!("entries {first} {end}"), message))))
+        Ok(Ok(Some(Finding::of_log(Code::RootMismatch, Subject::Entries { from: first, to: end }, message))))
     }
 
     fn verified(&mut self, head: &Head) -> Result<(), Fault> {
         self.summary.target_verified = true;
-        self.summary.tally.record("root", true);
+        self.summary.tally.record(Check::Root, true);
         let key = &self.policy.log_key;
         Ok(self.mirror.transact(|mirror, state| mirror.bear_out(state, head, key))?)
     }
@@ -417,7 +419,7 @@ impl Run<'_> {
         }
         let frontier = writer.frontier().clone();
         let committer = committer.taken;
-        self.summary.tally.add("served-proofs", committer.vouched, 0, 0);
+        self.summary.tally.add(Check::ServedProofs, committer.vouched, 0, 0);
         let pass = match flow {
             ControlFlow::Break(Stop::TreeLost(error)) => Pass::TreeLost(error),
             ControlFlow::Break(Stop::Unknown(cause)) => {

@@ -1,11 +1,13 @@
 //! When the log does not serve what it signed: which part, and whether history was rewritten.
 
 use super::commit::{BadBundle, Flaw};
-use super::history::{mirrored_range, tree_subject};
+use super::history::mirrored_range;
 use super::pipeline::in_order;
 use super::served_tree::TreeError;
 use super::verifier::{Outcome, TileDoubt, Verifier, WIDTH, fetch_leaves, fold};
 use super::{Fault, Run};
+use crate::audit::subject::{SignedTree, Subject};
+use crate::core::check::Check;
 use crate::core::evidence::Kind;
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, LeafHash};
@@ -57,7 +59,7 @@ impl Run<'_> {
                 head.size(),
                 whys.join("; ")
             );
-            self.summary.tally.record("root", false);
+            self.summary.tally.record(Check::Root, false);
             self.find_of_log(code, bundle_subject(head, first.n), message)?;
         }
         if !bad.is_empty() {
@@ -107,7 +109,7 @@ impl Run<'_> {
         width: u64,
     ) -> Result<Result<(), String>, Fault> {
         let width = u16::try_from(width).unwrap_or(256);
-        let path = TilePath::Hash { level, index, width }.to_path();
+        let tile = TilePath::Hash { level, index, width };
         let mut ours = Vec::new();
         for slot in 0..u64::from(width) {
             let n = index.saturating_mul(WIDTH).saturating_add(slot);
@@ -137,7 +139,7 @@ impl Run<'_> {
         };
         // Ours are mirrored nodes: not before they are known to be whole.
         self.confirm_mirror()?;
-        self.find(&TileDoubt { path, missing }.finding())?;
+        self.find(&TileDoubt { tile, missing }.finding())?;
         Ok(Ok(()))
     }
 
@@ -174,14 +176,14 @@ impl Run<'_> {
             return Ok(false);
         }
         self.confirm_mirror()?;
-        self.summary.tally.record("root", false);
+        self.summary.tally.record(Check::Root, false);
         let message = format!(
             "the {} entries served have root {folded}, but the head of that size commits to {}; what should vouch \
              for them does not either ({why})",
             head.size(),
             head.root()
         );
-        self.find_of_log(Code::RootMismatch, tree_subject(head), message)?;
+        self.find_of_log(Code::RootMismatch, Subject::Tree(SignedTree::of(head)), message)?;
         Ok(true)
     }
 
@@ -226,9 +228,9 @@ impl Run<'_> {
 }
 
 /// The subject of a finding about bundle `n` of the tree of `head`.
-pub(super) fn bundle_subject(head: &Head, n: u64) -> String {
+pub(super) fn bundle_subject(head: &Head, n: u64) -> Subject {
     let from = n.saturating_mul(WIDTH);
-    format!("entries {from} {}", from.saturating_add(WIDTH).min(head.size()))
+    Subject::Entries { from, to: from.saturating_add(WIDTH).min(head.size()) }
 }
 
 fn append(

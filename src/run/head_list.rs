@@ -10,8 +10,9 @@
 //! one millisecond nor those of a signer whose clock is behind are lost between two runs.
 
 use super::{Fault, Run};
+use crate::audit::subject::Subject;
+use crate::core::check::Check;
 use crate::core::finding::Code;
-use crate::core::hash::Hash;
 use crate::core::head::{Head, HeadError};
 use crate::core::limits::{HEADS_PAGE, SIGNERS_CLOCKS_MS};
 use crate::core::text;
@@ -30,9 +31,6 @@ const MAX_PAGES: u64 = 4000;
 /// Heads that are looked for in the list one by one, the oldest first. Where more are missing, the list
 /// is read again.
 const LOOKUPS: usize = 64;
-
-/// Whose answer a finding about the whole list is.
-const SUBJECT: &str = "heads";
 
 /// How reading the list went.
 #[derive(Default)]
@@ -111,9 +109,9 @@ impl Run<'_> {
                 Err(HeadError::NotSigned(why)) => (Code::HeadSignatureInvalid, why),
             };
             listing.sound = false;
-            self.summary.tally.record("head-list", false);
+            self.summary.tally.record(Check::HeadList, false);
             let message = format!("a head in the log's own list of heads: {}", text::reason(&why));
-            self.find_of_log(code, SUBJECT, message)?;
+            self.find_of_log(code, Subject::HeadList, message)?;
         }
         heads.iter().try_for_each(|head| self.check_time(head))?;
         // A head dated ahead must not carry the cursor past what is listed before it later.
@@ -134,7 +132,7 @@ impl Run<'_> {
         // Here, while they are at hand and known to verify, and not once more for each on reading it back.
         self.compare(&heads)?;
         self.summary.heads_new = self.summary.heads_new.saturating_add(new);
-        self.summary.tally.add("head-list", heads.len() as u64, 0, 0);
+        self.summary.tally.add(Check::HeadList, heads.len() as u64, 0, 0);
         Ok(())
     }
 
@@ -142,11 +140,15 @@ impl Run<'_> {
         match error {
             FetchError::NotFound { .. } | FetchError::Lacking { .. } => self.find_of_log(
                 Code::Gap,
-                SUBJECT,
+                Subject::HeadList,
                 format!("the log does not list the heads that it signed: {error}"),
             ),
             FetchError::TooLarge { .. } | FetchError::Malformed { .. } | FetchError::Excess { .. } => self
-                .find_of_log(Code::HeadMalformed, SUBJECT, format!("the log's own list of heads: {error}")),
+                .find_of_log(
+                    Code::HeadMalformed,
+                    Subject::HeadList,
+                    format!("the log's own list of heads: {error}"),
+                ),
             FetchError::Unavailable { .. } | FetchError::Rejected { .. } | FetchError::Refused { .. } => {
                 let cause = format!("the log's own list of heads could not be read: {error}");
                 self.summary.incomplete.push(cause);
@@ -162,18 +164,18 @@ impl Run<'_> {
                 listing.read
             );
             self.summary.incomplete.push(cause);
-            self.summary.tally.add("head-list", 0, 0, 1);
+            self.summary.tally.add(Check::HeadList, 0, 0, 1);
             return Ok(());
         }
         if listing.sound {
-            self.end_answer_findings(SUBJECT)?;
+            self.end_answer_findings(&Subject::HeadList)?;
         }
         let key = self.policy.log_key.clone();
         let mut held = self.mirror.unlisted(LOOKUPS.saturating_add(1), &key)?;
         if held.len() > LOOKUPS {
             // What was not looked for is no pass.
             held.truncate(LOOKUPS);
-            self.summary.tally.add("head-list", 0, 0, 1);
+            self.summary.tally.add(Check::HeadList, 0, 0, 1);
             let cause = format!(
                 "more than {LOOKUPS} signed heads that are held here were not seen in the log's list"
             );
@@ -211,7 +213,7 @@ impl Run<'_> {
     }
 
     fn set_listed(&mut self, head: &Head) -> Result<(), Fault> {
-        self.summary.tally.record("head-list", true);
+        self.summary.tally.record(Check::HeadList, true);
         Ok(self.mirror.transact(|mirror, _| mirror.set_listed(head))?)
     }
 
@@ -233,20 +235,20 @@ impl Run<'_> {
         let time = head.timestamp().unwrap_or(0);
         let passed = self.mirror.state().listed_until.saturating_sub(SIGNERS_CLOCKS_MS) >= time;
         if passed || !self.is_recent(stored) {
-            self.summary.tally.record("head-list", false);
+            self.summary.tally.record(Check::HeadList, false);
             let message = format!(
                 "the log signed an STH of size {} dated {}, and its own list of heads does not have it",
                 head.size(),
                 text::time(time)
             );
-            return self.find_of_log(Code::Gap, format!("{SUBJECT} {}", head.statement()), message);
+            return self.find_of_log(Code::Gap, Subject::Unlisted { statement: head.statement() }, message);
         }
         let cause = format!(
             "the log's own list of heads does not have the STH of size {} yet that it signed; run again in some \
              minutes: it may lag behind",
             head.size()
         );
-        self.summary.tally.add("head-list", 0, 0, 1);
+        self.summary.tally.add(Check::HeadList, 0, 0, 1);
         self.summary.incomplete.push(cause);
         Ok(())
     }
@@ -255,8 +257,10 @@ impl Run<'_> {
     fn end_found_heads(&mut self) -> Result<(), Fault> {
         for stored in self.mirror.findings(false)? {
             let finding = stored.finding;
-            let statement = finding.subject.strip_prefix("heads ").and_then(Hash::from_hex);
-            let Some(statement) = statement.filter(|_| finding.code == Code::Gap) else { continue };
+            let Subject::Unlisted { statement } = finding.subject else { continue };
+            if finding.code != Code::Gap {
+                continue;
+            }
             if let Some(found) = self.mirror.head_of(&statement, &self.policy.log_key)?
                 && self.mirror.is_listed(&found.head)?
             {
@@ -267,9 +271,9 @@ impl Run<'_> {
     }
 
     /// Ends the findings about answers to exactly this question.
-    pub(super) fn end_answer_findings(&mut self, subject: &str) -> Result<(), Fault> {
+    pub(super) fn end_answer_findings(&mut self, subject: &Subject) -> Result<(), Fault> {
         for stored in self.mirror.findings(false)? {
-            if stored.finding.subject == subject {
+            if stored.finding.subject == *subject {
                 self.end_finding(&stored.finding)?;
             }
         }

@@ -3,6 +3,8 @@
 
 use super::{Fault, Run};
 use crate::audit::heads::{contradictions, disorder};
+use crate::audit::subject::Subject;
+use crate::core::check::Check;
 use crate::core::evidence::Kind;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadError, HeadFormat};
@@ -71,7 +73,7 @@ impl Run<'_> {
         for head in &served {
             self.keep(head, &Provenance::Served)?;
         }
-        self.summary.tally.add("head-against-heads", served.len() as u64, 0, 0);
+        self.summary.tally.add(Check::HeadAgainstHeads, served.len() as u64, 0, 0);
         self.check_rollback(&served)?;
         self.check_times(&served)?;
         let cosigned = self.check_witnesses(&served)?;
@@ -128,22 +130,23 @@ impl Run<'_> {
         match answer {
             Ok(Some(bytes)) => self.verify_served(&bytes, format),
             Ok(None) => Ok(Served::None),
-            Err(error) => self.head_not_served(format.as_str(), error),
+            Err(error) => self.head_not_served(format, error),
         }
     }
 
-    fn head_not_served(&mut self, subject: &str, error: FetchError) -> Result<Served, Fault> {
+    fn head_not_served(&mut self, format: HeadFormat, error: FetchError) -> Result<Served, Fault> {
+        let (subject, what) = (Subject::Served(format), format.as_str());
         match error {
             FetchError::NotFound { .. } | FetchError::Lacking { .. } => {
-                self.find_of_log(Code::Gap, subject, format!("the log serves no {subject}: {error}"))?;
+                self.find_of_log(Code::Gap, subject, format!("the log serves no {what}: {error}"))?;
                 Ok(Served::Bad)
             }
             FetchError::TooLarge { .. } | FetchError::Malformed { .. } | FetchError::Excess { .. } => {
-                self.find_of_log(Code::HeadMalformed, subject, format!("the {subject} served: {error}"))?;
+                self.find_of_log(Code::HeadMalformed, subject, format!("the {what} served: {error}"))?;
                 Ok(Served::Bad)
             }
             error => {
-                self.summary.incomplete.push(format!("the log's {subject} could not be read: {error}"));
+                self.summary.incomplete.push(format!("the log's {what} could not be read: {error}"));
                 Ok(Served::Unknown)
             }
         }
@@ -151,18 +154,18 @@ impl Run<'_> {
 
     fn verify_served(&mut self, bytes: &[u8], format: HeadFormat) -> Result<Served, Fault> {
         let verified = Head::verify_as(format, bytes, &self.policy.log_key);
-        let subject = format.as_str();
-        self.summary.tally.record("head-signature", verified.is_ok());
+        let (subject, what) = (Subject::Served(format), format.as_str());
+        self.summary.tally.record(Check::HeadSignature, verified.is_ok());
         match verified {
             Ok(head) => Ok(Served::Head(head)),
             Err(HeadError::Disagreement(what)) => Err(Fault::Disagreement(what)),
             Err(HeadError::Malformed(why)) => {
-                let message = format!("the {subject} served: {}", text::reason(&why));
+                let message = format!("the {what} served: {}", text::reason(&why));
                 self.find_of_log(Code::HeadMalformed, subject, message)?;
                 Ok(Served::Bad)
             }
             Err(HeadError::NotSigned(why)) => {
-                let message = format!("the {subject} served: {}", text::reason(&why));
+                let message = format!("the {what} served: {}", text::reason(&why));
                 self.find_of_log(Code::HeadSignatureInvalid, subject, message)?;
                 Ok(Served::Bad)
             }
@@ -173,7 +176,7 @@ impl Run<'_> {
     fn end_head_findings(&mut self, format: HeadFormat) -> Result<(), Fault> {
         let codes = [Code::HeadMalformed, Code::HeadSignatureInvalid, Code::Gap];
         for stored in self.mirror.findings(false)? {
-            if codes.contains(&stored.finding.code) && stored.finding.subject == format.as_str() {
+            if codes.contains(&stored.finding.code) && stored.finding.subject == Subject::Served(format) {
                 self.end_finding(&stored.finding)?;
             }
         }
@@ -181,12 +184,12 @@ impl Run<'_> {
     }
 
     fn check_times(&mut self, served: &[Head]) -> Result<(), Fault> {
-        let before = self.summary.tally.get("head-time").failed;
+        let before = self.summary.tally.get(Check::HeadTime).failed;
         let latest = self.latest_time();
         let in_time = served.iter().filter_map(Head::timestamp).filter(|time| *time <= latest).count();
-        self.summary.tally.add("head-time", in_time as u64, 0, 0);
+        self.summary.tally.add(Check::HeadTime, in_time as u64, 0, 0);
         served.iter().try_for_each(|head| self.check_time(head))?;
-        match self.summary.tally.get("head-time").failed > before {
+        match self.summary.tally.get(Check::HeadTime).failed > before {
             true => Ok(()),
             false => self.end_findings_of(Code::HeadInFuture),
         }
@@ -197,9 +200,9 @@ impl Run<'_> {
     pub(super) fn check_time(&mut self, head: &Head) -> Result<(), Fault> {
         let ahead = head.timestamp().filter(|time| *time > self.latest_time());
         let Some(time) = ahead else { return Ok(()) };
-        self.summary.tally.record("head-time", false);
+        self.summary.tally.record(Check::HeadTime, false);
         let message = format!("the STH of size {} is dated {}", head.size(), text::time(time));
-        self.find_of_log(Code::HeadInFuture, "", message)
+        self.find_of_log(Code::HeadInFuture, Subject::Whole, message)
     }
 
     /// The latest time that is not in the future, by a clock that may be a little wrong.
@@ -216,9 +219,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    pub(super) fn end_finding_about(&mut self, code: Code, subject: &str) -> Result<(), Fault> {
+    pub(super) fn end_finding_about(&mut self, code: Code, subject: &Subject) -> Result<(), Fault> {
         for stored in self.mirror.findings(false)? {
-            if stored.finding.code == code && stored.finding.subject == subject {
+            if stored.finding.code == code && stored.finding.subject == *subject {
                 self.end_finding(&stored.finding)?;
             }
         }
@@ -323,7 +326,7 @@ impl Run<'_> {
             disorder(a, b),
             larger.size()
         );
-        self.find_of_log(Code::SthTimeDisorder, "", message)
+        self.find_of_log(Code::SthTimeDisorder, Subject::Whole, message)
     }
 
     /// Marks a head.

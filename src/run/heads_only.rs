@@ -22,6 +22,8 @@ use super::served_tree::{ServedTree, TreeError};
 use super::verifier::WIDTH;
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
+use crate::audit::subject::Subject;
+use crate::core::check::Check;
 use crate::core::evidence::Kind;
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
@@ -257,7 +259,7 @@ impl Run<'_> {
             "the Merkle tile {path}, which the signed head of size {} needs to be compared with others, {what}",
             head.size()
         );
-        self.find_of_log(code, path, message)
+        self.find_of_log(code, Subject::Tile(*path), message)
     }
 
     /// Tiles that were wrong or missing, and are served as they should be now.
@@ -268,7 +270,7 @@ impl Run<'_> {
             if !doubted || stored.last_seen == self.options.now.1 {
                 continue;
             }
-            if let Ok(TilePath::Hash { level, index, width }) = TilePath::parse(&finding.subject) {
+            if let Subject::Tile(TilePath::Hash { level, index, width }) = finding.subject {
                 let last = index.saturating_mul(WIDTH).saturating_add(u64::from(width)).saturating_sub(1);
                 if level < 8 && tree.node(level, last).is_ok() {
                     self.end_finding(&finding)?;
@@ -283,14 +285,15 @@ impl Run<'_> {
         self.link_each(head, before, |run, other| {
             let link = run.hold_against_proof(api, other, head)?;
             if matches!(link, Link::Proved) {
-                proved.insert(format!("consistency {}", other.size()));
+                proved.insert(other.size());
             }
             Ok(link)
         })?;
         for stored in self.mirror.findings(false)? {
             let finding = stored.finding;
-            let asked = finding.subject.rsplit_once(' ').map_or("", |(asked, _)| asked);
-            if proved.contains(asked) && stored.last_seen != self.options.now.1 {
+            let is_proved =
+                matches!(&finding.subject, Subject::Consistency { first, .. } if proved.contains(first));
+            if is_proved && stored.last_seen != self.options.now.1 {
                 self.end_finding(&finding)?;
             }
         }
@@ -306,8 +309,7 @@ impl Run<'_> {
         });
         let asked: Vec<_> = standing.take(MAX_REPEATS).map(|stored| stored.finding).collect();
         for finding in asked {
-            let size = finding.subject.strip_prefix("consistency ").and_then(|rest| rest.split(' ').next());
-            let Some(size) = size.and_then(|size| size.parse().ok()) else { continue };
+            let Subject::Consistency { first: size, .. } = finding.subject else { continue };
             let Some(other) = self.mirror.linked_of_size(size, &self.policy.log_key)? else { continue };
             if size < head.size() && proofs.check(size, other.head.root()) == Answer::Good {
                 self.end_finding(&finding)?;
@@ -321,7 +323,7 @@ impl Run<'_> {
         let answer = proofs.check(other.size(), other.root());
         let against = match &answer {
             Answer::Good => {
-                self.summary.tally.record("served-proofs", true);
+                self.summary.tally.record(Check::ServedProofs, true);
                 return Ok(Link::Proved);
             }
             Answer::Unknown(cause) => return Ok(Link::Unknown(cause.clone())),
@@ -341,7 +343,7 @@ impl Run<'_> {
         let newest = self.mirror.largest_linked(&self.policy.log_key)?;
         let Some(newest) = newest.filter(|newest| newest.head.size() > target.size()) else { return Ok(()) };
         if !self.mirror.knows_tree(target, &self.policy.log_key)? {
-            self.summary.tally.add("head-against-tree", 0, 0, 1);
+            self.summary.tally.add(Check::HeadAgainstTree, 0, 0, 1);
             self.summary.follows.push(format!(
                 "the head served, of size {}, is not proved to be the beginning of the one of size {} that the log signed",
                 target.size(),
@@ -356,7 +358,7 @@ impl Run<'_> {
         let now = &self.options.now.1;
         let of_entries = |finding: &Finding| {
             let about = matches!(finding.code, Code::Gap | Code::RootMismatch | Code::ProofInvalid);
-            about && finding.subject != "checkpoint" && finding.subject != "sth"
+            about && !matches!(finding.subject, Subject::Served(_))
         };
         let standing = self.mirror.findings(false)?;
         let count =
@@ -375,7 +377,7 @@ impl Run<'_> {
         let Some(target) = self.summary.target.clone() else { return Ok(()) };
         let unlinked = self.unlinked_before(&target)?.len();
         if unlinked > 0 {
-            self.summary.tally.add("head-against-tree", 0, 0, unlinked as u64);
+            self.summary.tally.add(Check::HeadAgainstTree, 0, 0, unlinked as u64);
             let cause = format!(
                 "{unlinked} signed head(s) are not proved to be the beginning of the newest head served, of size {}",
                 target.size()

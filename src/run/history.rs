@@ -9,6 +9,7 @@ use super::served_tree::fold_range;
 use super::verifier::WIDTH;
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
+use crate::audit::subject::{SignedTree, Subject};
 use crate::core::evidence::{self, EvidenceError, Kind};
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, empty_root, leaf_hash, sha256};
@@ -132,7 +133,7 @@ impl Run<'_> {
             // Two signed trees of one size were reported as what they are.
             _ if self.is_forked(head, &root)? => {}
             _ => {
-                let subject = tree_subject(head);
+                let subject = Subject::Tree(SignedTree::of(head));
                 let message = format!(
                     "the {} of size {} has root {}, but the entries have root {root}",
                     head.format().as_str(),
@@ -177,8 +178,9 @@ impl Run<'_> {
             }
         };
         let path = self.save_evidence(kind, proved.heads(), &bytes)?;
-        let mut finding =
-            Finding::of_log(code_of(kind), contradiction_subject(proved.heads()), proved.to_string());
+        let (smaller, larger) = proved.heads();
+        let subject = Subject::contradiction(smaller, larger);
+        let mut finding = Finding::of_log(code_of(kind), subject, proved.to_string());
         finding.evidence = Some(path.display().to_string());
         self.find(&finding)
     }
@@ -186,7 +188,7 @@ impl Run<'_> {
     /// Whether so many proofs of this kind stand, this one not among them, that it is not written down any more.
     fn is_proved_enough(&mut self, kind: Kind, a: &Head, b: &Head) -> Result<bool, Fault> {
         let code = code_of(kind);
-        let known = Finding::of_log(code, contradiction_subject((a, b)), "");
+        let known = Finding::of_log(code, Subject::contradiction(a, b), "");
         if self.mirror.standing_of(code)? < MAX_PROOFS || self.mirror.stands(&known)? {
             return Ok(false);
         }
@@ -202,7 +204,7 @@ impl Run<'_> {
     /// One file for one contradiction: its name comes from the two statements, and a file that is
     /// there already (with an earlier observation in it) is kept, if it still proves the same.
     fn save_evidence(&self, kind: Kind, heads: (&Head, &Head), bytes: &[u8]) -> Result<PathBuf, Fault> {
-        let name = sha256(contradiction_subject(heads).as_bytes()).to_string();
+        let name = sha256(Subject::contradiction(heads.0, heads.1).to_string().as_bytes()).to_string();
         let short: String = name.chars().take(16).collect();
         let path = self.options.evidence_dir.join(format!("misbehaviour-{}-{short}.json", kind.as_str()));
         if let Ok(there) = read_beside(&path, limits::MAX_EVIDENCE)
@@ -233,16 +235,4 @@ pub(crate) fn evidence_nodes<E>(
         // The sizes are in order wherever this is called; without nodes the file proves nothing.
         Err(ProveError::Impossible(_)) => Ok(Vec::new()),
     }
-}
-
-/// One subject for one tree, in whichever format it was signed.
-pub(crate) fn tree_subject(head: &Head) -> String {
-    format!("{} {}", head.size(), head.root())
-}
-
-fn contradiction_subject((smaller, larger): (&Head, &Head)) -> String {
-    // Two orders of the two heads of a fork are one contradiction.
-    let mut trees = [tree_subject(smaller), tree_subject(larger)];
-    trees.sort();
-    trees.join(" / ")
 }

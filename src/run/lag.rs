@@ -19,6 +19,8 @@ use super::answers::Question;
 use super::commit::{BadBundle, Flaw};
 use super::verifier::WIDTH;
 use super::{Fault, Run};
+use crate::audit::subject::Subject;
+use crate::core::check::Check;
 use crate::core::entry::read_leaf;
 use crate::core::finding::Code;
 use crate::core::head::Head;
@@ -48,7 +50,7 @@ impl Run<'_> {
         if back.is_none()
             && let Some(back) = self.lagging_behind(newest, served)?
         {
-            self.summary.tally.add("head-rollback", 0, 0, 1);
+            self.summary.tally.add(Check::HeadRollback, 0, 0, 1);
             self.summary.incomplete.push(format!(
                 "the log now serves a {} of size {}, and one of size {} was first seen here at {}; run again in some \
                  minutes: a cache may lag behind",
@@ -59,7 +61,7 @@ impl Run<'_> {
             ));
             return Ok(());
         }
-        self.summary.tally.record("head-rollback", back.is_none());
+        self.summary.tally.record(Check::HeadRollback, back.is_none());
         match back {
             Some(back) => {
                 let message = format!(
@@ -68,7 +70,7 @@ impl Run<'_> {
                     back.now,
                     back.before.head.size()
                 );
-                self.find_of_log(Code::HeadRollback, "", message)
+                self.find_of_log(Code::HeadRollback, Subject::Whole, message)
             }
             None => self.end_findings_of(Code::HeadRollback),
         }

@@ -55,8 +55,10 @@ mod writer;
 use crate::audit::finding::Finding;
 use crate::audit::peer::PeerResult;
 use crate::audit::policy::Policy;
+use crate::audit::subject::Subject;
 use crate::audit::tally::Tally;
 use crate::audit::watch_list::Rule;
+use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::head::Head;
 use crate::mirror::{Mirror, MirrorError};
@@ -267,7 +269,7 @@ impl<'a> Run<'a> {
         // Behind what is asked of this run alone: what was lost stays lost, however well the log is read.
         self.note_lost();
         if !self.summary.target_verified {
-            self.summary.tally.add("root", 0, 0, 1);
+            self.summary.tally.add(Check::Root, 0, 0, 1);
         }
         self.summary.entries_new = self.mirror.state().checked.saturating_sub(checked_before);
         result
@@ -383,7 +385,7 @@ impl<'a> Run<'a> {
     pub(crate) fn find_of_log(
         &mut self,
         code: Code,
-        subject: impl Into<String>,
+        subject: Subject,
         message: impl Into<String>,
     ) -> Result<(), Fault> {
         self.find(&Finding::of_log(code, subject, message))

@@ -11,6 +11,7 @@
 
 use super::{Fault, Run};
 use crate::audit::peer::PeerResult;
+use crate::core::check::Check;
 use crate::core::head::Head;
 use crate::core::{limits, text};
 use crate::mirror::{PeerProgress, Provenance, read_heads};
@@ -88,7 +89,7 @@ impl Run<'_> {
             let answers = self.ask_all(peers, &known);
             if self.options.stop.is_stopped() {
                 // Nobody's fault: as if no peer had been asked.
-                self.summary.tally.add("peers", 0, 0, self.peers.len() as u64);
+                self.summary.tally.add(Check::Peers, 0, 0, self.peers.len() as u64);
                 return Ok(());
             }
             for ((peer, known), answer) in peers.iter().zip(known).zip(answers) {
@@ -97,8 +98,8 @@ impl Run<'_> {
         }
         for result in &results {
             match result.error {
-                None => self.summary.tally.record("peers", true),
-                Some(_) => self.summary.tally.add("peers", 0, 0, 1),
+                None => self.summary.tally.record(Check::Peers, true),
+                Some(_) => self.summary.tally.add(Check::Peers, 0, 0, 1),
             }
         }
         self.summary.peers = results;

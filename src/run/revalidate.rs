@@ -6,6 +6,7 @@ use super::recheck::proved_root;
 use super::verifier::{TileCheck, WIDTH, compare_tile_once, fold};
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
+use crate::audit::subject::{SignedTree, Subject};
 use crate::core::finding::Code;
 use crate::core::hash::{LeafHash, leaf_hash};
 use crate::core::tile::{TilePath, width_at};
@@ -19,8 +20,11 @@ const SCRUB_BUNDLES: u64 = 16;
 
 /// Findings about what only the JSON API answers.
 fn is_about_answers(finding: &Finding) -> bool {
-    let asked = ["consistency ", "inclusion ", "verification "];
-    finding.code == Code::RevealMismatch || asked.iter().any(|question| finding.subject.starts_with(question))
+    finding.code == Code::RevealMismatch
+        || matches!(
+            finding.subject,
+            Subject::Consistency { .. } | Subject::Inclusion { .. } | Subject::Verification { .. }
+        )
 }
 
 impl Run<'_> {
@@ -34,11 +38,11 @@ impl Run<'_> {
     pub(super) fn withdraw_unjudged(
         &mut self,
         code: Code,
-        subject: Option<&str>,
+        subject: Option<&Subject>,
         why: &str,
     ) -> Result<(), Fault> {
         let stands = |stored: &StoredFinding| {
-            stored.finding.code == code && subject.is_none_or(|subject| stored.finding.subject == subject)
+            stored.finding.code == code && subject.is_none_or(|subject| stored.finding.subject == *subject)
         };
         if !self.mirror.findings(false)?.iter().any(stands) {
             return Ok(());
@@ -57,16 +61,13 @@ impl Run<'_> {
             if stored.last_seen == self.options.now.1 {
                 continue;
             }
-            let over = match finding.code {
+            let over = match (finding.code, &finding.subject) {
                 _ if is_about_answers(&finding) => self.is_answered(&finding)?,
-                Code::Gap | Code::TileMismatch if finding.subject.starts_with("tile/") => {
-                    self.tile_is_right(&finding)?
+                (Code::Gap | Code::TileMismatch, Subject::Tile(tile)) => self.tile_is_right(*tile)?,
+                (Code::Gap | Code::RootMismatch, Subject::Entries { to, .. }) => {
+                    self.mirror.state().verified >= *to
                 }
-                Code::Gap | Code::RootMismatch if finding.subject.starts_with("entries ") => {
-                    let to = finding.subject.rsplit(' ').next().and_then(|to| to.parse().ok());
-                    self.mirror.state().verified >= to.unwrap_or(u64::MAX)
-                }
-                Code::RootMismatch => self.tree_is_borne_out(&finding)?,
+                (Code::RootMismatch, Subject::Tree(tree)) => self.tree_is_borne_out(tree)?,
                 _ => false,
             };
             if over {
@@ -79,28 +80,26 @@ impl Run<'_> {
     /// Whether a question that was answered wrongly is answered rightly now.
     fn is_answered(&mut self, finding: &Finding) -> Result<bool, Fault> {
         let Some(api) = self.source.and_then(|source| source.api()) else { return Ok(false) };
-        let numbers: Vec<u64> =
-            finding.subject.split(' ').skip(1).filter_map(|number| number.parse().ok()).collect();
-        match (finding.index, numbers.as_slice()) {
-            (None, [first, second]) if finding.subject.starts_with("consistency ") => {
+        match (finding.index, &finding.subject) {
+            (Some(index), _) => self.entry_is_answered(api, index),
+            (None, Subject::Inclusion { index, .. } | Subject::Verification { index }) => {
+                self.entry_is_answered(api, *index)
+            }
+            (None, Subject::Consistency { first, second }) => {
                 if first >= second || *second > self.mirror.state().verified {
                     return Ok(false);
                 }
                 let root = super::history::mirrored_range(self.mirror, 0..*second)?;
                 Ok(self.consistency_answer(api, *first, *second, root)? == Answer::Good)
             }
-            (None, [index, ..]) => self.entry_is_answered(api, *index),
-            (Some(index), _) => self.entry_is_answered(api, index),
-            (None, []) => Ok(false),
+            (None, _) => Ok(false),
         }
     }
 
     /// Whether a tile that was wrong or missing is served as it should be now.
-    fn tile_is_right(&mut self, finding: &Finding) -> Result<bool, Fault> {
+    fn tile_is_right(&mut self, tile: TilePath) -> Result<bool, Fault> {
         let Some(source) = self.source else { return Ok(false) };
-        let Ok(TilePath::Hash { level, index, width }) = TilePath::parse(&finding.subject) else {
-            return Ok(false);
-        };
+        let TilePath::Hash { level, index, width } = tile else { return Ok(false) };
         // A log may have dropped a partial tile for a wider one since.
         let now = width_at(level, index, self.mirror.state().verified).unwrap_or(width);
         Ok(self.tile_is_served(source, level, index, width)?
@@ -134,13 +133,11 @@ impl Run<'_> {
     }
 
     /// Whether the tree now has a head that could not be rebuilt before.
-    fn tree_is_borne_out(&mut self, finding: &Finding) -> Result<bool, Fault> {
-        let Some((size, root)) = finding.subject.split_once(' ') else { return Ok(false) };
-        let size: u64 = size.parse().unwrap_or(u64::MAX);
-        if size == 0 || size > self.mirror.state().verified {
+    fn tree_is_borne_out(&mut self, tree: &SignedTree) -> Result<bool, Fault> {
+        if tree.size == 0 || tree.size > self.mirror.state().verified {
             return Ok(false);
         }
-        Ok(super::history::mirrored_range(self.mirror, 0..size)?.to_string() == root)
+        Ok(super::history::mirrored_range(self.mirror, 0..tree.size)? == tree.root)
     }
 
     /// Leaves that were stored but never proved: a run ended before their root was known.

@@ -19,9 +19,9 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub enum TreeError {
     /// This tile is not served.
-    Missing(String),
+    Missing(TilePath),
     /// This tile is malformed, or is not what the signed root commits to.
-    Wrong(String),
+    Wrong(TilePath),
     /// The log's consistency proof to the signed tree.
     Proof {
         /// The smaller tree.
@@ -103,7 +103,8 @@ impl<'a> ServedTree<'a> {
     fn open_once(source: &'a dyn LogSource, size: u64, root: &Hash) -> Result<ServedTree<'a>, TreeError> {
         let mut tree = ServedTree { source, size, edges: HashMap::new(), recent: HashMap::new() };
         let mut folded = CompactRange::new(0);
-        let mut lowest = String::new();
+        // A tree has an edge unless it is empty, and that one is asked for by nobody.
+        let mut lowest = path(0, 0, 256);
         for level in (0..8u8).rev() {
             let width = u16::try_from(nodes_at(size, level) % 256).unwrap_or(0);
             if width == 0 {
@@ -192,6 +193,6 @@ fn twice<T>(source: &dyn LogSource, look: impl Fn() -> Result<T, TreeError>) -> 
     again
 }
 
-fn path(level: u8, index: u64, width: u16) -> String {
-    TilePath::Hash { level, index, width }.to_path()
+fn path(level: u8, index: u64, width: u16) -> TilePath {
+    TilePath::Hash { level, index, width }
 }

@@ -8,9 +8,9 @@
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
 use crate::audit::heads::disorder;
+use crate::audit::subject::{SignedTree, Subject};
 use crate::core::evidence::{self, Kind};
 use crate::core::finding::Code;
-use crate::core::hash::Hash;
 use crate::core::limits;
 use std::fs;
 use std::path::Path;
@@ -38,7 +38,9 @@ impl Run<'_> {
     }
 
     fn judge_contradiction(&mut self, finding: &Finding) -> Result<(), Fault> {
-        let Some([(size, root), (than, than_root)]) = trees_of(&finding.subject) else { return Ok(()) };
+        let Subject::Trees(mut trees) = finding.subject else { return Ok(()) };
+        trees.sort_by_key(|tree| tree.size);
+        let [SignedTree { size, root }, SignedTree { size: than, root: than_root }] = trees;
         let key = self.policy.log_key.clone();
         let widest = self.mirror.widest_apart((size, &root), (than, &than_root), &key)?;
         // Without the heads there is nothing to judge: what was found stands.
@@ -65,16 +67,4 @@ impl Run<'_> {
         let file = finding.evidence.as_deref().and_then(|path| fs::read(Path::new(path)).ok());
         file.is_some_and(|bytes| evidence::verify(&bytes, &self.policy.log_key).is_err())
     }
-}
-
-/// The two trees of a contradiction's subject, the smaller one first.
-fn trees_of(subject: &str) -> Option<[(u64, Hash); 2]> {
-    let tree = |text: &str| {
-        let (size, root) = text.split_once(' ')?;
-        Some((size.parse().ok()?, Hash::from_hex(root)?))
-    };
-    let (a, b) = subject.split_once(" / ")?;
-    let mut trees = [tree(a)?, tree(b)?];
-    trees.sort_by_key(|(size, _)| *size);
-    Some(trees)
 }

@@ -7,6 +7,7 @@ use super::served_tree::{ServedTree, TreeError};
 use crate::audit::entries::{CheckedEntry, check_leaf};
 use crate::audit::finding::Finding;
 use crate::audit::policy::Policy;
+use crate::audit::subject::Subject;
 use crate::audit::tally::Tally;
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, LeafHash, leaf_hash};
@@ -50,10 +51,10 @@ pub(super) enum TileCheck {
 }
 
 /// A served Merkle tile that does not have the leaves' hashes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct TileDoubt {
-    /// The tile's path.
-    pub path: String,
+    /// Which tile.
+    pub tile: TilePath,
     /// `true`: it is missing.
     pub missing: bool,
 }
@@ -61,14 +62,11 @@ pub(super) struct TileDoubt {
 impl TileDoubt {
     /// What it is once the leaves are proved.
     pub(super) fn finding(&self) -> Finding {
-        let path = &self.path;
-        match self.missing {
-            true => Finding::of_log(Code::Gap, path, format!("the Merkle tile {path} is not served")),
-            false => {
-                let message = format!("the Merkle tile {path} is not what the entries hash to");
-                Finding::of_log(Code::TileMismatch, path, message)
-            }
-        }
+        let (code, what) = match self.missing {
+            true => (Code::Gap, "is not served"),
+            false => (Code::TileMismatch, "is not what the entries hash to"),
+        };
+        Finding::of_log(code, Subject::Tile(self.tile), format!("the Merkle tile {} {what}", self.tile))
     }
 }
 
@@ -329,7 +327,7 @@ pub(super) fn compare_tile_once(
     if !source.has_tiles() {
         return Ok(TileCheck::NotCompared);
     }
-    let path = TilePath::Hash { level: 0, index: n, width }.to_path();
+    let tile = TilePath::Hash { level: 0, index: n, width };
     let same = |bytes: &[u8]| {
         let (chunks, rest) = bytes.as_chunks::<32>();
         rest.is_empty() && chunks.len() == hashes.len() && chunks.iter().zip(hashes).all(|(a, b)| *a == b.0.0)
@@ -340,5 +338,5 @@ pub(super) fn compare_tile_once(
         Err(FetchError::NotFound { .. }) => true,
         Err(error) => return Err(Outcome::Unknown(error.to_string())),
     };
-    Ok(TileCheck::Doubt(TileDoubt { path, missing }))
+    Ok(TileCheck::Doubt(TileDoubt { tile, missing }))
 }

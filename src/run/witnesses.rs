@@ -5,13 +5,12 @@
 //! Heads that were kept earlier are not judged by it, and no entry is.
 
 use super::{Fault, Run};
+use crate::audit::subject::Subject;
+use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadFormat};
 use crate::core::tlog_policy::{CosignError, Cosigned, Fresh, TlogPolicy};
 use crate::core::{limits, text};
-
-/// What `head-stale` is about where it is not the STH's own time.
-const COSIGNATURES: &str = "cosignatures";
 
 impl Run<'_> {
     /// Whether a line of this checkpoint says that it is by a witness, and is not.
@@ -24,11 +23,11 @@ impl Run<'_> {
     /// where that was asked for and the quorum holds.
     pub(super) fn check_witnesses(&mut self, served: &[Head]) -> Result<Option<bool>, Fault> {
         let Some(policy) = self.policy.quorum() else {
-            self.summary.tally.add("witnesses", 0, 0, 1);
+            self.summary.tally.add(Check::Witnesses, 0, 0, 1);
             self.withdraw_unjudged(Code::WitnessQuorum, None, "no witness policy was given (--policy)")?;
             self.withdraw_unjudged(
                 Code::HeadStale,
-                Some(COSIGNATURES),
+                Some(&Subject::Cosignatures),
                 "no witness policy was given (--policy)",
             )?;
             return Ok(None);
@@ -64,15 +63,15 @@ impl Run<'_> {
         if self.checkpoint_lags(checkpoint)? {
             return Ok(None);
         }
-        self.summary.tally.record("witnesses", true);
+        self.summary.tally.record(Check::Witnesses, true);
         if cosigned.fresh_quorum == Some(false) {
             self.find_of_log(
                 Code::HeadStale,
-                COSIGNATURES,
+                Subject::Cosignatures,
                 format!("{said}; of those, too few are recent enough"),
             )?;
         } else {
-            self.end_finding_about(Code::HeadStale, COSIGNATURES)?;
+            self.end_finding_about(Code::HeadStale, &Subject::Cosignatures)?;
         }
         self.summary.notes.push(said);
         if let Some(sth) = served.iter().find(|head| head.size() > checkpoint.size()) {
@@ -87,12 +86,12 @@ impl Run<'_> {
     }
 
     fn quorum_fails(&mut self, message: String) -> Result<(), Fault> {
-        self.summary.tally.record("witnesses", false);
-        self.find_of_log(Code::WitnessQuorum, "", message)
+        self.summary.tally.record(Check::Witnesses, false);
+        self.find_of_log(Code::WitnessQuorum, Subject::Whole, message)
     }
 
     fn witnesses_undecided(&mut self, cause: String) {
-        self.summary.tally.add("witnesses", 0, 0, 1);
+        self.summary.tally.add(Check::Witnesses, 0, 0, 1);
         self.summary.incomplete.push(cause);
     }
 
@@ -128,15 +127,15 @@ impl Run<'_> {
     /// asked for and there is neither, that is said.
     pub(super) fn check_age(&mut self, served: &[Head], cosigned: Option<bool>) -> Result<(), Fault> {
         let Some(limit) = self.policy.max_head_age else {
-            self.summary.tally.add("head-age", 0, 0, 1);
+            self.summary.tally.add(Check::HeadAge, 0, 0, 1);
             return self.withdraw_unjudged(Code::HeadStale, None, "no age was given (--max-head-age)");
         };
         if let Some(fresh) = cosigned {
-            self.summary.tally.record("head-age", fresh);
+            self.summary.tally.record(Check::HeadAge, fresh);
         }
         let Some(time) = served.iter().filter_map(Head::timestamp).max() else {
             if cosigned.is_none() {
-                self.summary.tally.add("head-age", 0, 0, 1);
+                self.summary.tally.add(Check::HeadAge, 0, 0, 1);
                 let cause =
                     "--max-head-age was asked for, but the log serves no STH, and a checkpoint has no time";
                 self.summary.incomplete.push(cause.to_owned());
@@ -144,7 +143,7 @@ impl Run<'_> {
             return Ok(());
         };
         let age = self.options.now.0.saturating_sub(time);
-        self.summary.tally.record("head-age", age <= limit);
+        self.summary.tally.record(Check::HeadAge, age <= limit);
         if age > limit {
             let message = format!(
                 "the newest STH is dated {}, {} ago; the limit is {}",
@@ -152,9 +151,9 @@ impl Run<'_> {
                 text::duration(age),
                 text::duration(limit)
             );
-            return self.find_of_log(Code::HeadStale, "", message);
+            return self.find_of_log(Code::HeadStale, Subject::Whole, message);
         }
-        self.end_finding_about(Code::HeadStale, "")
+        self.end_finding_about(Code::HeadStale, &Subject::Whole)
     }
 }
 

@@ -4,12 +4,12 @@
 //! picks, the mirror is at the end of some batch.
 
 use super::Fault;
-use super::decided::DECIDED_CHECK;
 use super::verifier::{Bundle, TileCheck, WIDTH};
 use crate::audit::across::{Memory as _, Repeat, Sighting, check_key_use, remember_key_use, repeat_finding};
 use crate::audit::entries::{CheckedEntry, has_value};
 use crate::audit::finding::Finding;
 use crate::audit::tally::Tally;
+use crate::core::check::Check;
 use crate::core::entry::Decision;
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::Hash;
@@ -213,15 +213,15 @@ impl<'m> Writer<'m> {
         let seen = sightings.clone();
         let repeats = self.mirror.remember(&mut sightings)?;
         for sighting in &seen {
-            self.tally.add(sighting.kind.check_name(), 1, 0, 0);
+            self.tally.add(sighting.kind.check(), 1, 0, 0);
         }
         for bundle in batch {
             self.tally.merge(&bundle.tally);
             match &bundle.tile {
                 TileCheck::NotCompared => {}
-                TileCheck::Same => self.tally.record("tiles", true),
+                TileCheck::Same => self.tally.record(Check::Tiles, true),
                 TileCheck::Doubt(doubt) => {
-                    self.tally.record("tiles", false);
+                    self.tally.record(Check::Tiles, false);
                     self.put_finding(&doubt.finding())?;
                 }
             }
@@ -233,7 +233,7 @@ impl<'m> Writer<'m> {
         for repeat in &repeats {
             self.confirm_repeat(repeat)?;
             let index = repeat.sighting.index;
-            self.tally.fail_instead(repeat.sighting.kind.check_name());
+            self.tally.fail_instead(repeat.sighting.kind.check());
             let finding = repeat_finding(repeat, ids.get(&index).copied());
             self.put_finding(&finding)?;
         }
@@ -270,10 +270,10 @@ impl<'m> Writer<'m> {
         if let Some(used) = &entry.key_use {
             let findings = check_key_use(self.mirror, used, entry.index, id)?;
             let held = |code: Code| !findings.iter().any(|finding| finding.code == code);
-            self.tally.record("key-ownership", held(Code::KeyShared));
+            self.tally.record(Check::KeyOwnership, held(Code::KeyShared));
             let history =
                 [Code::CredentialRelabelled, Code::BackupEligibilityChanged, Code::SignCountRegression];
-            self.tally.record("key-history", history.into_iter().all(held));
+            self.tally.record(Check::KeyHistory, history.into_iter().all(held));
             for finding in &findings {
                 self.put_finding(finding)?;
             }
@@ -282,7 +282,7 @@ impl<'m> Writer<'m> {
             remember_key_use(self.mirror, used, entry.index)?;
         }
         // Held against heads once they are known to be of this tree: see `decided`.
-        self.tally.add(DECIDED_CHECK, 0, 0, u64::from(entry.columns.times.is_some()));
+        self.tally.add(Check::DecidedBeforeHead, 0, 0, u64::from(entry.columns.times.is_some()));
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What a report says, out of what a run did and what the mirror holds.
 
 use crate::config::Settings;
+use crate::core::check::Check;
 use crate::core::head::LogKey;
 use crate::core::text;
 use crate::mirror::{Mirror, MirrorError, StoredFinding};
@@ -38,7 +39,7 @@ pub(super) fn fill(
     let [consistent, contradicted, unchecked] = mirror.head_statuses()?;
     // Which of them should have been proved, the run says.
     let unchecked = if input.asked.heads_only { 0 } else { unchecked };
-    input.tally.add("head-against-tree", consistent, contradicted, unchecked);
+    input.tally.add(Check::HeadAgainstTree, consistent, contradicted, unchecked);
     input.findings = mirror.findings(false)?.into_iter().map(reported).collect();
     input.ended = mirror.findings(true)?.into_iter().map(reported).collect();
     input.peers = summary.peers;

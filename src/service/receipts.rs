@@ -11,6 +11,7 @@ use crate::audit::receipt::verify_receipt_with;
 use crate::audit::trust::{Expectation, TrustPolicy};
 use crate::audit::verdict::{CheckLine, CheckResult, Verdict};
 use crate::config::Settings;
+use crate::core::check::Check;
 use crate::core::entry::{Decision, Entry, read_leaf};
 use crate::core::evidence::Kind;
 use crate::core::head::LogKey;
@@ -260,7 +261,7 @@ impl<'a> ReceiptIssuer<'a> {
         let none = NoReceipt::new(verdict.conclusion(), why.join("; "));
         // Witnesses cosign later than a log signs. What the log serves now may well be cosigned.
         let only_witnesses =
-            verdict.checks.iter().filter(|line| failed(line)).all(|line| line.name == "witnesses");
+            verdict.checks.iter().filter(|line| failed(line)).all(|line| line.check == Check::Witnesses);
         if none.conclusion == Conclusion::Invalid && only_witnesses && !self.from_log {
             let why = format!(
                 "{none}. The mirror keeps a checkpoint as it first saw it: --from-log gets the cosignatures that it \
@@ -284,6 +285,6 @@ impl Approvals<'_> {
 fn lines(verdict: &Verdict, which: impl Fn(&CheckLine) -> bool) -> impl Iterator<Item = String> {
     verdict.checks.iter().filter(move |line| which(line)).map(|line| {
         let code = line.code.map_or(String::new(), |code| format!("{code}: "));
-        format!("{}: {code}{}", line.name, line.message)
+        format!("{}: {code}{}", line.check, line.message)
     })
 }

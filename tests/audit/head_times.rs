@@ -4,6 +4,7 @@ use support::receiver;
 
 use countersign::audit::finding::Finding;
 use countersign::audit::heads::disorder;
+use countersign::audit::subject::Subject;
 use countersign::core::evidence::{self, Kind};
 use countersign::core::finding::{Code, Severity};
 use countersign::core::hash::Hash;
@@ -256,7 +257,11 @@ fn many_heads_in_any_pieces_say_what_all_pairs_say() {
 fn old_contradiction(mirror: &mut Mirror, directory: &Path, [smaller, larger]: [&Head; 2]) -> Finding {
     let mut trees = [smaller, larger].map(|head| format!("{} {}", head.size(), head.root()));
     trees.sort();
-    let mut finding = Finding::of_log(Code::SthTimeContradiction, trees.join(" / "), "as it was said then");
+    let mut finding = Finding::of_log(
+        Code::SthTimeContradiction,
+        Subject::decode(&trees.join(" / ")),
+        "as it was said then",
+    );
     let path = directory.join(format!("misbehaviour-sth-time-contradiction-{}.json", smaller.size()));
     fs::write(&path, evidence::make(Kind::SthTimeContradiction, [smaller, larger], None, &[])).unwrap();
     finding.evidence = Some(path.display().to_string());
@@ -364,11 +369,11 @@ fn alerts_say_that_it_ended() {
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("all", Severity::Info)]);
     let mut mirror = home.open();
-    let finding = Finding::of_log(Code::SthTimeContradiction, "s", "m");
+    let finding = Finding::of_log(Code::SthTimeContradiction, Subject::decode("s"), "m");
     find(&mut mirror, &finding, NOW);
     dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
     mirror.transact(|mirror, _| mirror.end_finding(&finding, &time(NOW + 1))).unwrap();
-    find(&mut mirror, &Finding::of_log(Code::SthTimeDisorder, "", "m"), NOW + 1);
+    find(&mut mirror, &Finding::of_log(Code::SthTimeDisorder, Subject::Whole, "m"), NOW + 1);
     dispatcher.note(&mut mirror, "log", &well(), NOW + 2).unwrap();
     dispatcher.deliver(&mut mirror, NOW + 2).unwrap();
     assert_eq!(

@@ -22,6 +22,7 @@ mod mirror_check;
 mod mirror_faults;
 mod mirror_names;
 mod proxies;
+mod recorded_reports;
 mod regressions;
 mod report_shown;
 mod scarce;

@@ -1,8 +1,8 @@
 //! What is found of the entries of a log does not depend on how often it was visited, nor on the order in which its heads
 //! became known: by visits while it grows, checked again with `--full`, or at once by an auditor to whom the heads were given.
 
-use countersign::audit::finding::is_about_serving;
 use countersign::audit::policy::Policy;
+use countersign::core::check::Check;
 use countersign::core::head::Head;
 use countersign::core::text::time;
 use countersign::mirror::{Mirror, Provenance};
@@ -236,18 +236,20 @@ impl Auditor {
     fn found(&self) -> Found {
         let mirror = self.mirror();
         let findings = mirror.findings(false).unwrap().into_iter().map(|stored| stored.finding);
-        let findings: Vec<_> = findings.filter(|finding| !is_about_serving(finding.code)).collect();
+        let findings: Vec<_> = findings.filter(|finding| !finding.code.ends()).collect();
         let of_entries = findings
             .iter()
             .filter_map(|finding| Some((finding.index?, finding.code.as_str(), finding.message.clone())));
         let of_log = findings.iter().filter(|f| f.index.is_none()).map(|finding| finding.code.as_str());
         let checks = mirror.state().tally();
-        let checks = checks.iter().filter(|(name, _)| *name != "tiles");
+        let checks = checks.iter().filter(|(check, _)| *check != Check::Tiles);
         Found {
             entries: of_entries.collect(),
             log: of_log.collect(),
             keys: self.keys(),
-            checks: checks.map(|(name, c)| (name.to_owned(), [c.passed, c.failed, c.not_checked])).collect(),
+            checks: checks
+                .map(|(check, c)| (check.to_string(), [c.passed, c.failed, c.not_checked]))
+                .collect(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Every check of a receipt: that it passes, that it can fail, and that it says when it was not made.
 
-use countersign::audit::verdict::{CHECKS, CheckResult};
+use countersign::audit::verdict::CheckResult;
+use countersign::core::check::Check;
 use countersign::core::encoding::{decode_base64url, encode_base64url};
 use countersign::core::entry::Decision;
 use countersign::core::finding::Code;
@@ -237,7 +238,7 @@ fn unmade(check: &str) -> Scene {
 fn a_good_receipt_is_clean_and_says_what_it_does_not_prove() {
     let verdict = Scene::good().verdict();
     assert_eq!(verdict.conclusion(), Conclusion::Clean, "{verdict:#?}");
-    assert_eq!(verdict.checks.iter().map(|line| line.name).collect::<Vec<_>>(), CHECKS);
+    assert_eq!(verdict.checks.iter().map(|line| line.check).collect::<Vec<_>>(), Check::OF_RECEIPT);
     assert_eq!((verdict.id.as_deref(), verdict.index), (Some("approval-1"), Some(3)));
     assert_eq!((verdict.decision, verdict.approver.as_deref()), (Some("approved"), Some("alex")));
     for said in ["saw on the screen", "holds the passkey", "used before", "action ran", "everybody the same"]
@@ -259,20 +260,20 @@ fn everything_that_can_be_asked_for_can_hold() {
         id: Some("approval-1"),
         max_age: Some(100_000),
     };
-    let key = scene.verdict().check("approver-key").unwrap().message.clone();
+    let key = scene.verdict().check(Check::ApproverKey).unwrap().message.clone();
     let key = key.split_whitespace().find_map(Hash::from_hex).expect("the key is named");
     scene.trust.pinned_keys.insert("alex".to_owned(), vec![Hash([1; 32]), key]);
     let verdict = scene.verdict();
     assert!(verdict.is_clean(), "{verdict:#?}");
     let open = verdict.checks.iter().filter(|line| line.result != CheckResult::Passed);
-    assert_eq!(open.map(|line| line.name).collect::<Vec<_>>(), ["witnesses", "action"]);
+    assert_eq!(open.map(|line| line.check.as_str()).collect::<Vec<_>>(), ["witnesses", "action"]);
     assert!(!verdict.not_proven.iter().any(|line| line.contains("holds the passkey")));
 }
 
 #[test]
 fn every_check_can_fail_and_a_failed_check_is_never_clean() {
-    for check in CHECKS {
-        let (scene, code) = failing(check);
+    for check in Check::OF_RECEIPT {
+        let (scene, code) = failing(check.as_str());
         let verdict = scene.verdict();
         let line = verdict.check(check).unwrap();
         assert_eq!(
@@ -286,8 +287,8 @@ fn every_check_can_fail_and_a_failed_check_is_never_clean() {
 
 #[test]
 fn every_check_says_when_it_was_not_made() {
-    for check in CHECKS {
-        let verdict = unmade(check).verdict();
+    for check in Check::OF_RECEIPT {
+        let verdict = unmade(check.as_str()).verdict();
         let line = verdict.check(check).unwrap();
         assert_eq!(line.result, CheckResult::NotChecked, "{check}: {}", line.message);
         assert!(!line.message.is_empty(), "{check}");
@@ -328,7 +329,7 @@ fn what_is_needed_and_missing_is_incomplete() {
     for (scene, open) in scenes {
         let verdict = scene.verdict();
         let missing = verdict.checks.iter().filter(|line| line.required);
-        assert_eq!(missing.map(|line| line.name).collect::<Vec<_>>(), open);
+        assert_eq!(missing.map(|line| line.check.as_str()).collect::<Vec<_>>(), open);
         assert_eq!(verdict.conclusion(), Conclusion::Incomplete, "{open:?}");
     }
 }
@@ -340,7 +341,7 @@ fn a_payload_that_is_no_json_is_a_fault_of_the_caller() {
         let verdict = scene.verdict();
         assert!(verdict.usage.is_some());
         assert_eq!(verdict.conclusion(), Conclusion::Incomplete);
-        assert_eq!(verdict.check("payload").unwrap().result, CheckResult::NotChecked);
+        assert_eq!(verdict.check(Check::Payload).unwrap().result, CheckResult::NotChecked);
     }
 }
 
@@ -358,7 +359,7 @@ fn the_action_is_signed_only_where_the_encoding_says_so() {
     scene.expected.action = Some("Deploy");
     let verdict = scene.verdict();
     assert!(verdict.is_clean(), "{verdict:#?}");
-    assert_eq!(verdict.check("action").unwrap().result, CheckResult::Passed);
+    assert_eq!(verdict.check(Check::Action).unwrap().result, CheckResult::Passed);
     scene.expected.action = Some("Deploy all");
     assert_eq!(scene.verdict().conclusion(), Conclusion::Invalid);
 }
@@ -412,13 +413,13 @@ fn a_key_in_an_odd_encoding_is_a_warning() {
         scene.trust.pinned_keys.clear();
         scene.trust.pin("alex", &encode_base64url(&pin)).unwrap();
         let verdict = scene.verdict();
-        let line = verdict.check("key").unwrap();
+        let line = verdict.check(Check::Key).unwrap();
         assert_eq!(
             (line.result, line.code),
             (CheckResult::Warning, Some(Code::KeyEncodingOdd)),
             "{verdict:#?}"
         );
-        assert_eq!(verdict.check("approver-key").unwrap().result, CheckResult::Passed);
+        assert_eq!(verdict.check(Check::ApproverKey).unwrap().result, CheckResult::Passed);
         assert!(verdict.is_clean());
     }
     scene.trust.pinned_keys.clear();
@@ -436,15 +437,15 @@ fn times_ahead_are_warnings() {
             .with(|scene| scene.receipt["sth"] = serde_json::from_slice(&key.sth(7, root, time)).unwrap())
     };
     for (time, check, code) in [
-        (NOW + 301_000, "sth", "head-in-future"),
-        (HEAD_TIME - 40_000 - 600_001, "entry-times", "decided-after-head"),
+        (NOW + 301_000, Check::Sth, "head-in-future"),
+        (HEAD_TIME - 40_000 - 600_001, Check::EntryTimes, "decided-after-head"),
     ] {
         let verdict = dated(time).verdict();
         let line = verdict.check(check).unwrap();
         assert_eq!((line.result, line.code.map(|code| code.as_str())), (CheckResult::Warning, Some(code)));
         assert!(verdict.is_clean());
     }
-    assert_eq!(dated(NOW + 299_000).verdict().check("sth").unwrap().result, CheckResult::Passed);
+    assert_eq!(dated(NOW + 299_000).verdict().check(Check::Sth).unwrap().result, CheckResult::Passed);
 }
 
 #[test]
@@ -472,10 +473,10 @@ fn a_quorum_of_witnesses_is_counted() {
         .with(|scene| scene.trust.witnesses = Some(TlogPolicy::parse(b"quorum none\n").unwrap()))
         .verdict();
     assert!(nobody.is_clean());
-    assert_eq!(nobody.check("witnesses").unwrap().result, CheckResult::NotChecked);
+    assert_eq!(nobody.check(Check::Witnesses).unwrap().result, CheckResult::NotChecked);
     // Without the log's key the cosigned checkpoint may be of any log.
     let keyless = Scene::witnessed(&[0, 1], 2).with(|scene| scene.trust.log_keys.clear()).verdict();
-    assert_eq!(keyless.check("witnesses").unwrap().result, CheckResult::NotChecked);
+    assert_eq!(keyless.check(Check::Witnesses).unwrap().result, CheckResult::NotChecked);
     assert_eq!(keyless.conclusion(), Conclusion::Incomplete);
 }
 
@@ -501,7 +502,7 @@ fn old_cosignatures_are_no_sign_of_a_young_approval() {
     };
     assert!(backdated(NOW / 1000 - 100).is_clean());
     let verdict = backdated(NOW / 1000 - 101);
-    let line = verdict.check("age").unwrap();
+    let line = verdict.check(Check::Age).unwrap();
     assert_eq!((line.result, line.code.map(|code| code.as_str())), (CheckResult::Failed, Some("head-stale")));
     // Nor may they be dated ahead, or not at all.
     assert!(!backdated(NOW / 1000 + 301).is_clean());

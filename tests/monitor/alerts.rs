@@ -5,6 +5,7 @@ use support::receiver;
 use countersign::alerts::{Audited, Config, Delivered, Dispatcher};
 use countersign::audit::acknowledge::Acknowledgement;
 use countersign::audit::finding::Finding;
+use countersign::audit::subject::Subject;
 use countersign::core::finding::{Code, Severity};
 use countersign::core::head::LogKey;
 use countersign::core::text::time;
@@ -23,7 +24,7 @@ fn channels_get_what_is_severe_enough_for_them() {
     let dispatcher = dispatcher(channels);
     let mut mirror = home.open();
     for code in [Code::CredentialNew, Code::HeadStale, Code::Gap, Code::SameSizeFork] {
-        find(&mut mirror, &Finding::of_log(code, "s", "m"), NOW);
+        find(&mut mirror, &Finding::of_log(code, Subject::decode("s"), "m"), NOW);
     }
     assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap(), 4);
     let delivered = dispatcher.deliver(&mut mirror, NOW).unwrap();
@@ -31,7 +32,7 @@ fn channels_get_what_is_severe_enough_for_them() {
     let counts: Vec<usize> = fakes.iter().map(|fake| fake.take().len()).collect();
     assert_eq!(counts, [4, 3, 2, 1]);
     // What ended is told to those who were told that it began.
-    end(&mut mirror, &Finding::of_log(Code::HeadStale, "s", "m"), NOW + 1);
+    end(&mut mirror, &Finding::of_log(Code::HeadStale, Subject::decode("s"), "m"), NOW + 1);
     dispatcher.note(&mut mirror, "log", &well(), NOW + 2).unwrap();
     dispatcher.deliver(&mut mirror, NOW + 2).unwrap();
     let counts: Vec<usize> = fakes.iter().map(|fake| fake.take().len()).collect();
@@ -85,7 +86,7 @@ fn an_audit_that_was_cut_short_tells_of_no_outage_and_of_no_recovery() {
         assert_eq!(dispatcher.note(&mut mirror, "log", audited, NOW).unwrap(), told, "{audited:?}");
     }
     // What it found is told all the same.
-    find(&mut mirror, &Finding::of_log(Code::Gap, "s", "m"), NOW);
+    find(&mut mirror, &Finding::of_log(Code::Gap, Subject::decode("s"), "m"), NOW);
     assert_eq!(dispatcher.note(&mut mirror, "log", &cut, NOW).unwrap(), 1);
     // Who is told to stop sends nothing more, and loses nothing.
     let delivered = dispatcher.deliver_until(&mut mirror, NOW, &|| true).unwrap();
@@ -154,8 +155,8 @@ fn a_failing_channel_stops_no_other_is_retried_and_told_of() {
     let dispatcher =
         dispatcher(vec![bad.channel("bad", Severity::Info), good.channel("good", Severity::Violation)]);
     let mut mirror = home.open();
-    find(&mut mirror, &Finding::of_log(Code::SameSizeFork, "a", "m"), NOW);
-    find(&mut mirror, &Finding::of_log(Code::SameSizeFork, "b", "m"), NOW);
+    find(&mut mirror, &Finding::of_log(Code::SameSizeFork, Subject::decode("a"), "m"), NOW);
+    find(&mut mirror, &Finding::of_log(Code::SameSizeFork, Subject::decode("b"), "m"), NOW);
     dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
     let mut now = NOW;
     let mut tries = 0;
@@ -188,7 +189,7 @@ fn one_refused_alert_does_not_hold_up_the_rest_and_is_given_up_in_the_end() {
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let mut mirror = home.open();
     for subject in ["a", "b", "c"] {
-        find(&mut mirror, &Finding::of_log(Code::Gap, subject, subject), NOW);
+        find(&mut mirror, &Finding::of_log(Code::Gap, Subject::Other(subject.to_owned()), subject), NOW);
     }
     dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
     fake.script(vec![Answer::Refuse]);
@@ -208,7 +209,7 @@ fn one_refused_alert_does_not_hold_up_the_rest_and_is_given_up_in_the_end() {
     assert!(!queue.failing.unwrap().error.contains(['\n', '\u{202e}']));
     assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + 109 * HOUR).unwrap(), 0);
     // Long after, what was told is still known, and the outbox is empty.
-    find(&mut mirror, &Finding::of_log(Code::Gap, "d", "d"), NOW);
+    find(&mut mirror, &Finding::of_log(Code::Gap, Subject::decode("d"), "d"), NOW);
     assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + 100 * 24 * HOUR).unwrap(), 1);
     let queue = dispatcher.queue(&mirror).unwrap()["a"].clone();
     assert_eq!((queue.pending, queue.delivered, queue.given_up), (1, 0, 0));
@@ -221,7 +222,7 @@ fn a_clock_that_was_ahead_mutes_no_channel() {
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let mut mirror = home.open();
-    find(&mut mirror, &Finding::of_log(Code::Gap, "a", "a"), NOW);
+    find(&mut mirror, &Finding::of_log(Code::Gap, Subject::decode("a"), "a"), NOW);
     dispatcher.note(&mut mirror, "log", &well(), NOW + 24 * HOUR).unwrap();
     fake.script(vec![Answer::Down]);
     assert_eq!(dispatcher.deliver(&mut mirror, NOW + 24 * HOUR).unwrap().failed, 1);
@@ -301,7 +302,7 @@ fn a_damaged_outbox_accuses_nobody() {
         let fake = Fake::default();
         let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
         let mut mirror = home.open();
-        find(&mut mirror, &Finding::of_log(Code::HeadStale, "s", "m"), NOW);
+        find(&mut mirror, &Finding::of_log(Code::HeadStale, Subject::decode("s"), "m"), NOW);
         dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
         drop(mirror);
         rusqlite::Connection::open(home.path()).unwrap().execute_batch(sql).unwrap();

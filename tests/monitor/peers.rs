@@ -2,6 +2,7 @@
 //! held against the log. Here against logs and peers made for the test; with two real monitors in `peers_live.rs`.
 
 use countersign::audit::peer::PeerResult;
+use countersign::core::check::Check;
 use countersign::core::evidence;
 use countersign::core::head::LogKey;
 use countersign::core::text::time;
@@ -179,7 +180,7 @@ fn assert_clean(workspace: &Workspace, summary: &Summary) {
     assert_eq!(workspace.codes(), Vec::<&str>::new());
     assert_eq!(summary.incomplete, Vec::<String>::new());
     assert_eq!(only(summary).error, None);
-    assert_eq!((summary.tally.get("peers").passed, summary.tally.get("peers").not_checked), (1, 0));
+    assert_eq!((summary.tally.get(Check::Peers).passed, summary.tally.get(Check::Peers).not_checked), (1, 0));
 }
 
 #[test]
@@ -350,7 +351,7 @@ fn garbage_is_the_peers_fault_alone() {
             assert!(peer.reached && peer.error.as_ref().is_some_and(|why| why.contains(part)), "{peer:?}");
             support::text::assert_fit_for_a_terminal(peer.error.as_ref().unwrap());
             assert!(peer.error.as_ref().unwrap().len() < 1000, "{peer:?}");
-            assert_eq!(summary.tally.get("peers").not_checked, 1);
+            assert_eq!(summary.tally.get(Check::Peers).not_checked, 1);
             assert!(summary.target_verified, "{part}: the audit went on");
         }
         // What the log did sign is kept all the same, and nothing was passed over.
@@ -557,7 +558,7 @@ fn a_peer_that_is_away_or_something_else_holds_nobody_up() {
     let reached: Vec<bool> = summary.peers.iter().map(|peer| peer.reached).collect();
     assert_eq!(reached, [false, true, false, true, true, true, false, true, false], "{:#?}", summary.peers);
     assert_eq!((workspace.codes(), summary.incomplete.len()), (Vec::<&str>::new(), 0), "{summary:?}");
-    assert!(summary.target_verified && summary.tally.get("peers").not_checked == 9);
+    assert!(summary.target_verified && summary.tally.get(Check::Peers).not_checked == 9);
 }
 
 #[test]

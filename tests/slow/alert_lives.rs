@@ -3,6 +3,7 @@
 use support::receiver;
 
 use countersign::audit::finding::Finding;
+use countersign::audit::subject::Subject;
 use countersign::core::finding::{Code, Severity};
 use countersign::core::text::time;
 use receiver::{Answer, Fake, HOUR, Home, NOW, dispatcher, end, find, well};
@@ -25,7 +26,7 @@ fn nothing_is_lost_or_told_twice_in_fifty_lives() {
         let mut findings: Vec<Finding> =
             (0..6).map(|n| Finding::of_entry(Code::Gap, n, None, format!("m{n}"))).collect();
         findings.push(Finding::of_entry(Code::KeyShared, 3, Some("id"), "m"));
-        findings.push(Finding::of_log(Code::HeadRollback, "s", "m"));
+        findings.push(Finding::of_log(Code::HeadRollback, Subject::decode("s"), "m"));
         let mut standing: BTreeSet<String> = BTreeSet::new();
         let (mut found, mut ended): (BTreeSet<String>, BTreeSet<String>) = Default::default();
         let mut now = NOW;

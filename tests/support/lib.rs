@@ -20,6 +20,7 @@ pub mod receipt;
 pub mod receipt_cli;
 pub mod receiver;
 pub mod receivers;
+pub mod recorded;
 pub mod served;
 pub mod text;
 pub mod tls;

@@ -5,10 +5,11 @@
 //! a wrong origin does not hide a wrong signature.
 
 use super::authenticator_data::{AuthenticatorData, Flags};
-use super::check::{Check, Outcome};
 use super::client_data::ClientData;
 use super::cose::ParsedKey;
 use super::key_cache::KeyCache;
+use super::outcome::Outcome;
+use crate::core::check::Check;
 use crate::core::crypto::{Disagreement, PublicKey, SignatureError};
 use crate::core::encoding::encode_base64url;
 use crate::core::finding::Code;
@@ -68,7 +69,7 @@ pub struct AuthenticatorFacts {
 pub struct AssertionResult {
     /// The findings, in the order of the specification.
     pub findings: Vec<(Code, String)>,
-    outcomes: [Outcome; Check::ALL.len()],
+    outcomes: [Outcome; Check::OF_ASSERTION.len()],
     /// The key's [`PublicKey::identity`], where the key is valid.
     pub key_identity: Option<Hash>,
     /// Whether the signature was checked and holds; other checks may have failed all the same.
@@ -83,14 +84,15 @@ pub struct AssertionResult {
 }
 
 impl AssertionResult {
-    /// What became of a check.
+    /// What became of a check. One that is not of assertions was not made.
     pub fn outcome(&self, check: Check) -> Outcome {
-        self.outcomes.get(check as usize).copied().unwrap_or(Outcome::NotChecked)
+        let of = |(of, outcome)| (of == check).then_some(outcome);
+        self.outcomes().find_map(of).unwrap_or(Outcome::NotChecked)
     }
 
     /// Every check with its outcome, in the order of the specification.
     pub fn outcomes(&self) -> impl Iterator<Item = (Check, Outcome)> {
-        Check::ALL.into_iter().zip(self.outcomes)
+        Check::OF_ASSERTION.into_iter().zip(self.outcomes)
     }
 
     /// Whether no check failed. Checks that were not made do not count against it.
@@ -99,7 +101,7 @@ impl AssertionResult {
     }
 
     fn set(&mut self, check: Check, outcome: Outcome) {
-        if let Some(slot) = self.outcomes.get_mut(check as usize) {
+        for (_, slot) in Check::OF_ASSERTION.iter().zip(&mut self.outcomes).filter(|(of, _)| **of == check) {
             *slot = outcome;
         }
     }
@@ -126,7 +128,7 @@ pub fn check_assertion(
 ) -> Result<AssertionResult, Disagreement> {
     let mut result = AssertionResult {
         findings: Vec::new(),
-        outcomes: [Outcome::NotChecked; Check::ALL.len()],
+        outcomes: [Outcome::NotChecked; Check::OF_ASSERTION.len()],
         key_identity: None,
         signature_valid: false,
         key_used: false,

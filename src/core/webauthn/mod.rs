@@ -8,16 +8,16 @@
 pub mod assertion;
 pub mod authenticator_data;
 pub mod cbor;
-pub mod check;
 pub mod client_data;
 pub mod cose;
 pub mod key_cache;
+pub mod outcome;
 #[cfg(test)]
 mod tests;
 
 pub use assertion::{Assertion, AssertionResult, AuthenticatorFacts, RelyingParty, check_assertion};
 pub use authenticator_data::AuthenticatorData;
-pub use check::{Check, Outcome};
 pub use client_data::ClientData;
 pub use cose::{CosePublicKey, KeyFinding};
 pub use key_cache::KeyCache;
+pub use outcome::Outcome;

@@ -1,14 +1,14 @@
 //! Assertions and their parts (WebAuthn Level 3).
 
 use crate::vectors::case::{Case, Failure, Verdict, claim, refused};
+use countersign::core::check::Check;
 use countersign::core::crypto::{Algorithm, PublicKey};
 use countersign::core::encoding::{decode_base64url, encode_hex};
 use countersign::core::hash::sha256;
 use countersign::core::jcs::canonicalize;
 use countersign::core::webauthn::cbor::{Reader, check_one_item};
 use countersign::core::webauthn::{
-    Assertion, AuthenticatorData, Check, ClientData, CosePublicKey, KeyCache, Outcome, RelyingParty,
-    check_assertion,
+    Assertion, AuthenticatorData, ClientData, CosePublicKey, KeyCache, Outcome, RelyingParty, check_assertion,
 };
 use serde_json::{Map, Value, json};
 
