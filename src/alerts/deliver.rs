@@ -4,7 +4,8 @@
 //! A channel that is down is left alone until its time comes, ever more rarely, and holds no other up for
 //! longer than one attempt. One alert that is refused does not hold up those behind it.
 
-use super::message::{Alert, Kind, Log, key};
+use super::kind::Kind;
+use super::message::{Alert, Log, key};
 use super::plan::Condition;
 use super::{CHANNEL_FAILING, Channel, Delivery, Dispatcher, Result, Written};
 use crate::core::finding::Severity;

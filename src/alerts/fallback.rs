@@ -10,7 +10,8 @@
 //! hand or a receipt in the wrong moment is no fault.
 
 use super::deliver::{FEWEST_TRIES, backoff, is_ahead};
-use super::message::{Alert, Kind, Log, key};
+use super::kind::Kind;
+use super::message::{Alert, Log, key};
 use super::{Delivery, Dispatcher, LOCAL_FAULT, Result};
 use crate::core::finding::Severity;
 use crate::core::hash::sha256;

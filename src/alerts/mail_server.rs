@@ -5,7 +5,6 @@
 
 use super::channels::Delivery;
 use super::mail_stream::{Bounded, Deadline};
-use super::smtp::SmtpConfig;
 use super::starttls::start_tls;
 use crate::core::text::escape;
 use crate::source::start::{look_up, runtime};
@@ -19,6 +18,7 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter,
 use lettre::transport::smtp::response::{Response, Severity};
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
@@ -29,6 +29,23 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+
+/// As the config has it.
+#[derive(Clone, Default)]
+pub struct SmtpConfig {
+    /// `smtp://host:port` or `smtps://host:port`.
+    pub server: String,
+    /// One address.
+    pub from: String,
+    /// One address or several.
+    pub to: Vec<String>,
+    /// With a password.
+    pub username: Option<String>,
+    /// With a user name.
+    pub password: Option<String>,
+    /// A PEM file of certificates to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+}
 
 /// For all of it.
 const TIMEOUT: Duration = Duration::from_secs(30);

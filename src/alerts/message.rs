@@ -2,6 +2,7 @@
 //!
 //! Every text in it is escaped for one line; whoever shows it in HTML or Markdown escapes it for that.
 
+use super::kind::Kind;
 use super::plan::{MAX_ALONE, Step};
 use crate::audit::watch_list::rule_of;
 use crate::core::encoding::encode_hex;
@@ -10,41 +11,6 @@ use crate::core::hash::sha256;
 use crate::core::text::{escape, quoted, time};
 use crate::mirror::StoredFinding;
 use serde::{Deserialize, Serialize};
-
-/// What kind of news an alert is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Something was found.
-    New,
-    /// It still stands.
-    Reminder,
-    /// It no longer does.
-    Ended,
-    /// The log cannot be read, or a peer not be compared with.
-    Unreachable,
-    /// The auditor itself is at fault.
-    Local,
-    /// What was unreachable or at fault is well again.
-    Recovered,
-    /// Somebody tries the channels.
-    Test,
-}
-
-impl Kind {
-    /// The word in the JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::New => "new",
-            Kind::Reminder => "reminder",
-            Kind::Ended => "ended",
-            Kind::Unreachable => "unreachable",
-            Kind::Local => "local",
-            Kind::Recovered => "recovered",
-            Kind::Test => "test",
-        }
-    }
-}
 
 /// Which log an alert is about.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -4,7 +4,7 @@
 //! stands, and when it ends. One that comes back begins anew. The plan says with each alert what is
 //! then known as told; both are written in one transaction, and the plan of the same facts is then empty.
 
-use super::message::Kind;
+use super::kind::Kind;
 use crate::audit::finding::Finding;
 use crate::audit::watch_list::rule_of;
 use crate::core::finding::Severity;

@@ -1,6 +1,7 @@
 //! The plan, exhausted: every history of a finding up to a length, told after every subset of its steps.
 
-use super::message::{Kind, Log, of_findings};
+use super::kind::Kind;
+use super::message::{Log, of_findings};
 use super::plan::*;
 use crate::audit::finding::Finding;
 use crate::audit::subject::Subject;

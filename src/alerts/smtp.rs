@@ -4,13 +4,12 @@
 //! The message's id is the alert's key, so that one that is sent twice is known as one.
 
 use super::channels::{Delivery, Message, Transport};
-use super::mail_server::MailServer;
+use super::mail_server::{MailServer, SmtpConfig};
 use super::message::Alert;
 use crate::core::text::{escape, quoted};
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The most recipients.
@@ -18,23 +17,6 @@ const MAX_RECIPIENTS: usize = 50;
 
 /// A subject is read in a list: longer ones are cut there anyway.
 const MAX_SUBJECT: usize = 160;
-
-/// As the config has it.
-#[derive(Clone, Default)]
-pub struct SmtpConfig {
-    /// `smtp://host:port` or `smtps://host:port`.
-    pub server: String,
-    /// One address.
-    pub from: String,
-    /// One address or several.
-    pub to: Vec<String>,
-    /// With a password.
-    pub username: Option<String>,
-    /// With a user name.
-    pub password: Option<String>,
-    /// A PEM file of certificates to trust beside the system's.
-    pub ca_file: Option<PathBuf>,
-}
 
 /// A mail server, and whom to write to.
 pub struct Smtp {
@@ -156,7 +138,8 @@ fn mailbox(address: &str) -> Result<Mailbox, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::{Kind, Log};
+    use super::super::kind::Kind;
+    use super::super::message::Log;
     use super::*;
     use crate::core::finding::Severity;
 

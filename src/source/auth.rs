@@ -33,9 +33,6 @@ const NOT_YOURS: [&str; 14] = [
 #[derive(Clone, Default)]
 pub struct SecretHeaders(HeaderMap);
 
-/// Shorter secrets than this are not looked for in what a server sends.
-pub(super) const SHORTEST: usize = 4;
-
 impl SecretHeaders {
     /// Adds `Authorization: Bearer` with this token; one line end after it is taken away.
     ///

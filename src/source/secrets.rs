@@ -4,13 +4,15 @@
 //! in hexadecimal or base64, in other case, width or composition, with what is not seen in it, alone or as a part of
 //! something longer. What nobody can recognise, such as a cipher, is not meant.
 
-use super::auth::SHORTEST;
 use super::letters::letters;
 use super::packed::unpacked;
 use super::search::{Coding, Form, Search, TooMuchWork};
 use super::spelling::{hex, text_of};
 use crate::core::encoding::{decode_base64, encode_base64, encode_hex};
 use reqwest::Url;
+
+/// Shorter secrets than this are not looked for in what a server sends.
+pub(super) const SHORTEST: usize = 4;
 
 /// What stands in a secret's place.
 const HIDDEN: &str = "[a secret of yours]";
