@@ -13,8 +13,10 @@ if need "llvm-cov-$llvm"; then
   export LLVM_COV LLVM_PROFDATA
   counting=$(cargo llvm-cov show-env --sh --no-cfg-coverage 2>/dev/null)
   eval "$counting"
-  # Beside what was built without counters, and with the same dependencies: nothing but our own crates is compiled again.
-  export RUSTC_WORKSPACE_WRAPPER=$PWD/.ci/workspace-rustc
+  # A wrapper that changes nothing: with one, cargo keeps our crates beside those that were built without counters, and takes
+  # the same dependencies. No shell script, since a shell drops CARGO_BIN_EXE_countersign-testlog.
+  RUSTC_WORKSPACE_WRAPPER=$(command -v env)
+  export RUSTC_WORKSPACE_WRAPPER
   # A few files that all processes add to, in place of one a process: the tests start thousands.
   export LLVM_PROFILE_FILE=$PWD/target/countersign-%4m.profraw
   rm -f target/*.profraw
