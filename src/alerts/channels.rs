@@ -11,13 +11,13 @@ use std::path::Path;
 
 /// What came of sending one alert.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fate {
+pub enum Delivery {
     /// The other side took it.
     Delivered,
     /// The other side is there and did not take this one, and why: the next may fare better.
     Refused(String),
     /// The other side is not there, or not able to, and why: the next would fare no better.
-    Down(String),
+    Retryable(String),
     /// This machine has run out of something, and what: the other side was not asked.
     Lacking(String),
 }
@@ -33,9 +33,9 @@ pub struct Message<'a> {
 }
 
 /// How an alert is carried.
-pub trait Way: Send + Sync {
+pub trait Transport: Send + Sync {
     /// Carries it, in a bounded time.
-    fn send(&self, message: &Message<'_>) -> Fate;
+    fn send(&self, message: &Message<'_>) -> Delivery;
 }
 
 /// Who is told, of what, and how.
@@ -47,20 +47,20 @@ pub struct Channel {
     /// So long an alert is tried, in milliseconds.
     pub retry_for: u64,
     /// How.
-    pub way: Box<dyn Way>,
+    pub transport: Box<dyn Transport>,
 }
 
 impl Channel {
     /// Sends one alert, with what is in its misbehaviour file.
-    pub(super) fn send(&self, alert: &Alert, now: u64) -> Fate {
+    pub(super) fn send(&self, alert: &Alert, now: u64) -> Delivery {
         let mut alert = alert.clone();
         attach(&mut alert);
         let json = alert.to_json();
-        match self.way.send(&Message { alert: &alert, json: &json, now }) {
-            Fate::Delivered => Fate::Delivered,
-            Fate::Refused(why) => Fate::Refused(escape(&why)),
-            Fate::Down(why) => Fate::Down(escape(&why)),
-            Fate::Lacking(what) => Fate::Lacking(escape(&what)),
+        match self.transport.send(&Message { alert: &alert, json: &json, now }) {
+            Delivery::Delivered => Delivery::Delivered,
+            Delivery::Refused(why) => Delivery::Refused(escape(&why)),
+            Delivery::Retryable(why) => Delivery::Retryable(escape(&why)),
+            Delivery::Lacking(what) => Delivery::Lacking(escape(&what)),
         }
     }
 }

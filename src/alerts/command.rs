@@ -7,7 +7,7 @@
 //! Its pipes are read and written without blocking, by the one who waits for it: what it leaves running may keep
 //! them for ever, and keeps nothing of ours.
 
-use super::channels::{Fate, Message, Way};
+use super::channels::{Delivery, Message, Transport};
 use crate::core::text::quoted;
 use crate::source::lack_of;
 use std::io::{self, ErrorKind, Read, Write};
@@ -56,8 +56,8 @@ impl Command {
     }
 }
 
-impl Way for Command {
-    fn send(&self, message: &Message<'_>) -> Fate {
+impl Transport for Command {
+    fn send(&self, message: &Message<'_>) -> Delivery {
         let mut command = std::process::Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         // A group of its own, so that all of it can be ended.
@@ -67,23 +67,25 @@ impl Way for Command {
             Ok(child) => child,
             Err(error) => {
                 return match lack_of(&error) {
-                    Some(what) => Fate::Lacking(format!("{} cannot be run: {what}", self.name())),
-                    None => Fate::Down(format!("{} cannot be run: {error}", self.name())),
+                    Some(what) => Delivery::Lacking(format!("{} cannot be run: {what}", self.name())),
+                    None => Delivery::Retryable(format!("{} cannot be run: {error}", self.name())),
                 };
             }
         };
         let mut talk = Talk::with(&mut child, format!("{}\n", message.json));
         match wait(&mut child, &mut talk, self.timeout) {
-            Ok(Some(status)) if status.success() => Fate::Delivered,
-            Ok(Some(status)) => Fate::Refused(format!("{} ended with {status}{}", self.name(), talk.tail())),
-            Ok(None) => Fate::Down(format!(
+            Ok(Some(status)) if status.success() => Delivery::Delivered,
+            Ok(Some(status)) => {
+                Delivery::Refused(format!("{} ended with {status}{}", self.name(), talk.tail()))
+            }
+            Ok(None) => Delivery::Retryable(format!(
                 "{} did not end within {} s and was killed",
                 self.name(),
                 self.timeout.as_secs()
             )),
             Err(error) => {
                 kill(&mut child);
-                Fate::Down(format!("{}: {error}", self.name()))
+                Delivery::Retryable(format!("{}: {error}", self.name()))
             }
         }
     }

@@ -6,7 +6,7 @@
 
 use super::message::{Alert, Kind, Log, key};
 use super::plan::Condition;
-use super::{CHANNEL_FAILING, Channel, Desk, Fate, Result, Written};
+use super::{CHANNEL_FAILING, Channel, Delivery, Dispatcher, Result, Written};
 use crate::core::finding::Severity;
 use crate::core::text::{escape, quoted, time};
 use crate::mirror::{Attempt, Due, Failing, LONGEST_WAIT, Mirror, MirrorError};
@@ -22,7 +22,7 @@ pub(super) const FEWEST_TRIES: u64 = 6;
 const FAILING_FOR: u64 = 60 * 60 * 1000;
 
 /// So many alerts at most over one channel in one go, so that the next audit is not kept waiting.
-const MOST_AT_ONCE: u32 = 100;
+const MAX_AT_ONCE: u32 = 100;
 
 /// For the same reason: nothing more is begun after so long over one channel, in milliseconds. It may be slow.
 const LONGEST: u64 = 60 * 1000;
@@ -54,7 +54,7 @@ impl Clock<'_> {
     }
 }
 
-impl Desk {
+impl Dispatcher {
     /// Sends what is due at `now`, Unix milliseconds.
     ///
     /// # Errors
@@ -136,15 +136,17 @@ impl Desk {
 
     fn send_to_all(&self, alert: &Alert, now: u64) -> Vec<(String, std::result::Result<(), String>)> {
         let send = |channel: &Channel| match self.send(channel, alert, now) {
-            Fate::Delivered => (channel.name.clone(), Ok(())),
-            Fate::Refused(why) | Fate::Down(why) | Fate::Lacking(why) => (channel.name.clone(), Err(why)),
+            Delivery::Delivered => (channel.name.clone(), Ok(())),
+            Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::Lacking(why) => {
+                (channel.name.clone(), Err(why))
+            }
         };
         self.config.channels.iter().map(send).collect()
     }
 }
 
 fn deliver_to(
-    desk: &Desk,
+    dispatcher: &Dispatcher,
     channel: &Channel,
     mirror: &mut Mirror,
     clock: &Clock<'_>,
@@ -154,7 +156,7 @@ fn deliver_to(
     if mirror.failing(&channel.name)?.is_some_and(|failing| is_ahead(failing.not_before, begun)) {
         return Ok(());
     }
-    for _ in 0..MOST_AT_ONCE {
+    for _ in 0..MAX_AT_ONCE {
         if (clock.stopped)() || clock.now().saturating_sub(begun) > LONGEST {
             break;
         }
@@ -164,12 +166,12 @@ fn deliver_to(
         let alert: Alert = serde_json::from_str(&due.payload).map_err(|error| {
             MirrorError::Damaged(mirror.path().to_owned(), format!("an alert does not parse: {error}"))
         })?;
-        let fate = desk.send(channel, &alert, clock.now());
-        note(channel, mirror, &due, &fate, clock.now())?;
-        match fate {
-            Fate::Delivered => delivered.sent = delivered.sent.saturating_add(1),
-            Fate::Refused(_) => delivered.failed = delivered.failed.saturating_add(1),
-            Fate::Down(_) | Fate::Lacking(_) => {
+        let delivery = dispatcher.send(channel, &alert, clock.now());
+        note(channel, mirror, &due, &delivery, clock.now())?;
+        match delivery {
+            Delivery::Delivered => delivered.sent = delivered.sent.saturating_add(1),
+            Delivery::Refused(_) => delivered.failed = delivered.failed.saturating_add(1),
+            Delivery::Retryable(_) | Delivery::Lacking(_) => {
                 delivered.failed = delivered.failed.saturating_add(1);
                 break;
             }
@@ -179,15 +181,15 @@ fn deliver_to(
 }
 
 /// What came of it, and how the channel is, in one transaction: the one right after the other side's answer.
-fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, fate: &Fate, now: u64) -> Result<()> {
+fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, delivery: &Delivery, now: u64) -> Result<()> {
     let failing = mirror.failing(&channel.name)?;
     mirror.transact(|mirror, _| {
-        let why = match fate {
-            Fate::Delivered => {
+        let why = match delivery {
+            Delivery::Delivered => {
                 mirror.attempted(due.alert, &channel.name, &Attempt::Delivered, now)?;
                 return mirror.put_failing(&channel.name, None);
             }
-            Fate::Refused(why) | Fate::Down(why) | Fate::Lacking(why) => why.clone(),
+            Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::Lacking(why) => why.clone(),
         };
         let tries = due.attempts.saturating_add(1);
         let over = now.saturating_sub(due.created) >= channel.retry_for && tries >= FEWEST_TRIES;
@@ -198,7 +200,11 @@ fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, fate: &Fate, now: u64
         mirror.attempted(due.alert, &channel.name, &attempt, now)?;
         let (since, failures) =
             failing.map_or((now, 0), |failing| (failing.since.min(now), failing.failures));
-        let wait = if matches!(fate, Fate::Down(_) | Fate::Lacking(_)) { backoff(failures) } else { 0 };
+        let wait = if matches!(delivery, Delivery::Retryable(_) | Delivery::Lacking(_)) {
+            backoff(failures)
+        } else {
+            0
+        };
         let failing = Failing {
             since,
             failures: failures.saturating_add(1),

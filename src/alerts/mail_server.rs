@@ -3,7 +3,7 @@
 //! A bound on each answer alone is none: a server may drip, or never end a line. What was said before TLS is forgotten
 //! inside it: anybody may have said it. What it says of a password is not repeated: it may have said it back.
 
-use super::channels::Fate;
+use super::channels::Delivery;
 use super::mail_stream::{Bounded, Deadline};
 use super::smtp::SmtpConfig;
 use super::starttls::start_tls;
@@ -99,33 +99,33 @@ impl MailServer {
     }
 
     /// Gives it one mail. Not for a thread that runs asynchronous tasks.
-    pub(super) fn take(&self, mail: &Message) -> Fate {
+    pub(super) fn take(&self, mail: &Message) -> Delivery {
         let runtime = match runtime() {
             Ok(runtime) => runtime,
             Err(error) => {
                 return match lack_of(&error) {
-                    Some(what) => Fate::Lacking(format!("no mail can be sent: {what}")),
-                    None => Fate::Down(format!("no mail can be sent: {error}")),
+                    Some(what) => Delivery::Lacking(format!("no mail can be sent: {what}")),
+                    None => Delivery::Retryable(format!("no mail can be sent: {error}")),
                 };
             }
         };
-        let fate = runtime.block_on(async {
+        let delivery = runtime.block_on(async {
             let deadline = Deadline::after(self.timeout);
             let mut connection = match timeout(self.timeout, self.talk(mail, &deadline)).await {
                 Ok(Ok(connection)) => connection,
-                Ok(Err(fate)) => return fate,
-                Err(_) => return Fate::Down(format!("{}: {}", self.place(), deadline.said())),
+                Ok(Err(delivery)) => return delivery,
+                Err(_) => return Delivery::Retryable(format!("{}: {}", self.place(), deadline.said())),
             };
             // It has the mail, and no goodbye changes that.
             let _ = timeout(GOODBYE, connection.quit()).await;
-            Fate::Delivered
+            Delivery::Delivered
         });
         // Looking a name up cannot be ended: it is not waited for, and ends by itself.
         runtime.shutdown_background();
-        fate
+        delivery
     }
 
-    async fn talk(&self, mail: &Message, deadline: &Deadline) -> Result<AsyncSmtpConnection, Fate> {
+    async fn talk(&self, mail: &Message, deadline: &Deadline) -> Result<AsyncSmtpConnection, Delivery> {
         let smtp = |error| self.failed(&error);
         let hello = ClientId::default();
         let stream = self.connect(&hello, deadline).await.map_err(|error| self.unreached(&error))?;
@@ -138,7 +138,7 @@ impl MailServer {
 
     /// RFC 5321 section 3.3, with the one kind of answer that each step may have: the library takes any that is not
     /// a refusal for a yes, and then a mail counts as delivered that nobody took.
-    async fn hand_over(&self, connection: &mut AsyncSmtpConnection, mail: &Message) -> Result<(), Fate> {
+    async fn hand_over(&self, connection: &mut AsyncSmtpConnection, mail: &Message) -> Result<(), Delivery> {
         let smtp = |error| self.failed(&error);
         let envelope = mail.envelope();
         let (from, bytes) = (envelope.from().cloned(), mail.formatted());
@@ -157,7 +157,7 @@ impl MailServer {
                 continue;
             }
             if !connection.server_info().supports_feature(feature) {
-                return Err(Fate::Refused(format!("{}: it does not offer {parameter}", self.place())));
+                return Err(Delivery::Refused(format!("{}: it does not offer {parameter}", self.place())));
             }
             parameters.push(parameter);
         }
@@ -173,11 +173,11 @@ impl MailServer {
         self.check_answer(&answer, Severity::PositiveCompletion, "the mail")
     }
 
-    fn check_answer(&self, answer: &Response, severity: Severity, to: &str) -> Result<(), Fate> {
+    fn check_answer(&self, answer: &Response, severity: Severity, to: &str) -> Result<(), Delivery> {
         let code = answer.code();
         match code.severity == severity {
             true => Ok(()),
-            false => Err(Fate::Down(format!("{}: {code} is no answer to {to}", self.place()))),
+            false => Err(Delivery::Retryable(format!("{}: {code} is no answer to {to}", self.place()))),
         }
     }
 
@@ -209,24 +209,24 @@ impl MailServer {
     }
 
     /// What it means that there is no connection.
-    fn unreached(&self, error: &io::Error) -> Fate {
+    fn unreached(&self, error: &io::Error) -> Delivery {
         match lack_in_connecting(error) {
-            Some(what) => Fate::Lacking(format!("{}: {what}", self.place())),
+            Some(what) => Delivery::Lacking(format!("{}: {what}", self.place())),
             None => self.down(&error.to_string()),
         }
     }
 
     /// It is about us, or about the way, and not about this message. What it says may hold the password.
-    fn down(&self, said: &str) -> Fate {
+    fn down(&self, said: &str) -> Delivery {
         let said = if self.secrets.are_in(said) { "an answer with the password in it" } else { said };
-        Fate::Down(format!("{}: {}", self.place(), said.chars().take(MAX_SAID).collect::<String>()))
+        Delivery::Retryable(format!("{}: {}", self.place(), said.chars().take(MAX_SAID).collect::<String>()))
     }
 
     /// Of the answers the code alone is shown.
-    async fn log_in(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Fate> {
+    async fn log_in(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Delivery> {
         const KNOWN: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
         let Some((user, password)) = &self.login else { return Ok(()) };
-        let down = |why: &str| Fate::Down(format!("{}: {why}", self.place()));
+        let down = |why: &str| Delivery::Retryable(format!("{}: {why}", self.place()));
         if connection.server_info().get_auth_mechanism(&KNOWN).is_none() {
             return Err(down("it offers neither AUTH PLAIN nor AUTH LOGIN"));
         }
@@ -240,7 +240,7 @@ impl MailServer {
     }
 
     /// After the password was sent, it may be in everything that is said.
-    fn failed(&self, error: &lettre::transport::smtp::Error) -> Fate {
+    fn failed(&self, error: &lettre::transport::smtp::Error) -> Delivery {
         let mut said = error.to_string();
         if self.secrets.are_in(&said) {
             said = error
@@ -250,7 +250,7 @@ impl MailServer {
         let why = format!("{}: {}", self.place(), said.chars().take(MAX_SAID).collect::<String>());
         // 53x is about us and not about this message.
         let about_us = error.status().is_some_and(|code| code.to_string().starts_with("53"));
-        if error.is_permanent() && !about_us { Fate::Refused(why) } else { Fate::Down(why) }
+        if error.is_permanent() && !about_us { Delivery::Refused(why) } else { Delivery::Retryable(why) }
     }
 }
 

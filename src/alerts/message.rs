@@ -2,7 +2,7 @@
 //!
 //! Every text in it is escaped for one line; whoever shows it in HTML or Markdown escapes it for that.
 
-use super::plan::{MOST_ALONE, Step};
+use super::plan::{MAX_ALONE, Step};
 use crate::audit::watch_list::rule_of;
 use crate::core::encoding::encode_hex;
 use crate::core::finding::{Code, Severity};
@@ -192,7 +192,7 @@ pub(super) fn of_findings(steps: &[Step<'_>], key: String, log: Log, severity: S
     let code = steps.first().map_or("", Step::code);
     let mut alert = Alert::new(kind, key, log, severity, code, now);
     let known: Vec<&StoredFinding> = steps.iter().filter_map(|step| step.finding).collect();
-    let items: Vec<Item> = known.iter().take(MOST_ALONE).map(|stored| Item::of(stored)).collect();
+    let items: Vec<Item> = known.iter().take(MAX_ALONE).map(|stored| Item::of(stored)).collect();
     alert.count = u64::try_from(steps.len()).unwrap_or(u64::MAX);
     alert.rule = known.first().and_then(|stored| rule_of(&stored.finding)).map(escape);
     alert.evidence = items.iter().find_map(|item| item.evidence.clone());

@@ -6,10 +6,10 @@
 //! which is one commit later, lies the only moment in which a crash lets it be sent again, under the
 //! same key: a receiver that keeps keys sees each alert exactly once.
 //!
-//! Whoever audits calls [`Desk::note`] after each audit, and [`Desk::deliver`] then and whenever
+//! Whoever audits calls [`Dispatcher::note`] after each audit, and [`Dispatcher::deliver`] then and whenever
 //! [`Delivered::next_try`] has come. Both block, and are not for a thread that runs asynchronous tasks. Where
-//! the mirror cannot be used, the outbox cannot be either: [`Desk::without_mirror`] says so without it, and
-//! [`Desk::with_mirror`] that it is over.
+//! the mirror cannot be used, the outbox cannot be either: [`Dispatcher::without_mirror`] says so without it, and
+//! [`Dispatcher::with_mirror`] that it is over.
 //!
 //! What this does not prove: that somebody reads what a channel took.
 //!
@@ -23,6 +23,7 @@
 mod channels;
 mod command;
 mod deliver;
+mod fallback;
 mod mail_server;
 mod mail_stream;
 mod message;
@@ -30,23 +31,22 @@ pub mod plan;
 mod smtp;
 mod starttls;
 mod webhook;
-mod without;
 
 #[cfg(test)]
 mod plan_tests;
 
-pub use channels::{Channel, Fate, Message, Way};
+pub use channels::{Channel, Delivery, Message, Transport};
 pub use command::Command;
 pub use deliver::Delivered;
+pub use fallback::{FallbackStore, TIMES_IN_USE, Trouble};
 pub use message::{Alert, Item, Kind, Log};
 pub use smtp::{Smtp, SmtpConfig};
 pub use webhook::{Webhook, signature};
-pub use without::{Beside, TIMES_IN_USE, Trouble};
 
 use crate::audit::acknowledge::Acknowledgement;
 use crate::core::finding::Severity;
 use crate::core::text::{escape, quoted};
-use crate::mirror::{Mirror, MirrorError, Outgoing, Queue, StoredFinding, Told};
+use crate::mirror::{Mirror, MirrorError, Notification, Outgoing, Queue, StoredFinding};
 use crate::report::Report;
 use crate::source::Lack;
 use plan::{Condition, Facts, Step, Turns};
@@ -54,7 +54,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 type Result<T> = std::result::Result<T, MirrorError>;
 
-/// Everything that a desk is set up with.
+/// Everything that a dispatcher is set up with.
 #[derive(Default)]
 pub struct Config {
     /// Who is told, and how.
@@ -103,17 +103,17 @@ impl Audited {
 }
 
 /// Where alerts are written and sent from.
-pub struct Desk {
+pub struct Dispatcher {
     config: Config,
     lack: Lack,
 }
 
-impl Desk {
-    /// A desk with these channels.
+impl Dispatcher {
+    /// A dispatcher with these channels.
     ///
     /// # Errors
     /// A sentence for the person: two channels of one name.
-    pub fn new(config: Config) -> std::result::Result<Desk, String> {
+    pub fn new(config: Config) -> std::result::Result<Dispatcher, String> {
         let mut names = BTreeSet::new();
         for channel in &config.channels {
             if !names.insert(channel.name.as_str()) {
@@ -121,7 +121,7 @@ impl Desk {
                 return Err(format!("two alert channels are named {name}: give each a name of its own"));
             }
         }
-        Ok(Desk { config, lack: Lack::default() })
+        Ok(Dispatcher { config, lack: Lack::default() })
     }
 
     /// What this machine had run out of when something could not be sent for it; nobody else is to blame then.
@@ -129,12 +129,12 @@ impl Desk {
         self.lack.noted()
     }
 
-    fn send(&self, channel: &Channel, alert: &Alert, now: u64) -> Fate {
-        let fate = channel.send(alert, now);
-        if let Fate::Lacking(what) = &fate {
+    fn send(&self, channel: &Channel, alert: &Alert, now: u64) -> Delivery {
+        let delivery = channel.send(alert, now);
+        if let Delivery::Lacking(what) = &delivery {
             self.lack.note(what.clone());
         }
-        fate
+        delivery
     }
 
     /// Writes what is to be told after an audit into the outbox; gives the number of alerts. The same
@@ -156,7 +156,8 @@ impl Desk {
         let log = Log { name: escape(log), origin: escape(&mirror.state().origin) };
         let mut written = Written::default();
         if !told.contains_key(plan::BEGAN) {
-            let began = Told { episode: 0, open: true, at: now, severity: Severity::Info, ended: None };
+            let began =
+                Notification { episode: 0, open: true, at: now, severity: Severity::Info, ended: None };
             written.told.push((plan::BEGAN.to_owned(), began));
         }
         for group in plan::grouped(plan::findings(&facts)) {
@@ -240,7 +241,7 @@ impl Desk {
         log: &Log,
         holding: &[Condition],
         codes: &[&str],
-        told: &BTreeMap<String, Told>,
+        told: &BTreeMap<String, Notification>,
         now: u64,
         written: &mut Written,
     ) {
@@ -297,7 +298,7 @@ impl Desk {
 #[derive(Default)]
 struct Written {
     alerts: Vec<Outgoing>,
-    told: Vec<(String, Told)>,
+    told: Vec<(String, Notification)>,
 }
 
 /// The log could not be read, or not all of it.

@@ -9,11 +9,11 @@ use crate::audit::finding::Finding;
 use crate::audit::watch_list::rule_of;
 use crate::core::finding::Severity;
 use crate::core::text;
-use crate::mirror::{LONGEST_WAIT, StoredFinding, Told};
+use crate::mirror::{LONGEST_WAIT, Notification, StoredFinding};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// More alerts of one kind and code than this in one audit become one.
-pub const MOST_ALONE: usize = 20;
+pub const MAX_ALONE: usize = 20;
 
 /// Since when alerts are kept: told of nothing else.
 pub const BEGAN: &str = "began";
@@ -52,7 +52,7 @@ pub struct Facts<'a> {
     /// Findings that no longer hold.
     pub ended: &'a [StoredFinding],
     /// What was told so far.
-    pub told: &'a BTreeMap<String, Told>,
+    pub told: &'a BTreeMap<String, Notification>,
     /// Keys of findings of which nothing is to be told now.
     pub acknowledged: &'a BTreeSet<String>,
     /// How often to remind of what is invalid or a violation, in milliseconds.
@@ -71,7 +71,7 @@ pub struct Step<'a> {
     /// The finding; `None` where it is one that was withdrawn.
     pub finding: Option<&'a StoredFinding>,
     /// What is then known as told.
-    pub then: Told,
+    pub then: Notification,
 }
 
 impl Step<'_> {
@@ -110,16 +110,16 @@ pub fn findings<'a>(facts: &Facts<'a>) -> Vec<Step<'a>> {
     // Neither stands nor ended: all entries were checked again, and it was not found.
     for (subject, told) in facts.told {
         if subject.starts_with("finding/") && told.open && !seen.contains(subject) {
-            let then = Told { open: false, at: facts.now, ended: None, ..told.clone() };
+            let then = Notification { open: false, at: facts.now, ended: None, ..told.clone() };
             steps.push(Step { kind: Kind::Ended, subject: subject.clone(), finding: None, then });
         }
     }
     steps
 }
 
-fn begun(facts: &Facts<'_>, severity: Severity, told: Option<&Told>) -> Told {
+fn begun(facts: &Facts<'_>, severity: Severity, told: Option<&Notification>) -> Notification {
     let episode = told.map_or(0, |told| told.episode.saturating_add(1));
-    Told { episode, open: true, at: facts.now, severity, ended: None }
+    Notification { episode, open: true, at: facts.now, severity, ended: None }
 }
 
 fn standing<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str) -> Option<Step<'a>> {
@@ -132,7 +132,7 @@ fn standing<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str) -> 
             // Where the clock was ahead, the next would be far off.
             let wrong = told.at > facts.now.saturating_add(LONGEST_WAIT);
             let over = wrong || facts.now.saturating_sub(told.at) >= every;
-            let then = Told { at: facts.now, ..told.clone() };
+            let then = Notification { at: facts.now, ..told.clone() };
             if over { step(Kind::Reminder, then) } else { None }
         }
         told => step(Kind::New, begun(facts, severity, told)),
@@ -144,8 +144,12 @@ fn ended<'a>(facts: &Facts<'a>, stored: &'a StoredFinding, subject: &str, steps:
     let severity = stored.finding.severity;
     let mut push =
         |kind, then| steps.push(Step { kind, subject: subject.to_owned(), finding: Some(stored), then });
-    let over =
-        |begun: &Told| Told { open: false, at: facts.now, ended: stored.ended.clone(), ..begun.clone() };
+    let over = |begun: &Notification| Notification {
+        open: false,
+        at: facts.now,
+        ended: stored.ended.clone(),
+        ..begun.clone()
+    };
     match told {
         Some(told) if told.open => push(Kind::Ended, over(told)),
         Some(told) if told.ended == stored.ended => {}
@@ -175,7 +179,7 @@ pub fn grouped<'a>(steps: Vec<Step<'a>>) -> Vec<Vec<Step<'a>>> {
     }
     let mut alerts = Vec::new();
     for group in groups.into_values() {
-        if group.len() > MOST_ALONE {
+        if group.len() > MAX_ALONE {
             alerts.push(group);
         } else {
             alerts.extend(group.into_iter().map(|step| vec![step]));
@@ -187,16 +191,16 @@ pub fn grouped<'a>(steps: Vec<Step<'a>>) -> Vec<Vec<Step<'a>>> {
 /// What is to be told of conditions, each with what is then known as told.
 pub struct Turns<'a> {
     /// Those that hold, and of which that was not told.
-    pub begins: Vec<(&'a Condition, Told)>,
+    pub begins: Vec<(&'a Condition, Notification)>,
     /// The subjects of those that no longer do.
-    pub ends: Vec<(String, Told)>,
+    pub ends: Vec<(String, Notification)>,
 }
 
 /// What is to be told of the conditions with these codes, of which those in `holding` hold.
 pub fn conditions<'a>(
     holding: &'a [Condition],
     codes: &[&str],
-    told: &BTreeMap<String, Told>,
+    told: &BTreeMap<String, Notification>,
     now: u64,
 ) -> Turns<'a> {
     let subjects: BTreeSet<String> = holding.iter().map(Condition::subject).collect();
@@ -207,13 +211,14 @@ pub fn conditions<'a>(
             Some(told) => told.episode.saturating_add(1),
             None => 0,
         };
-        let then = Told { episode, open: true, at: now, severity: Severity::Warning, ended: None };
+        let then = Notification { episode, open: true, at: now, severity: Severity::Warning, ended: None };
         Some((condition, then))
     });
     let is_ours = |subject: &str| codes.iter().any(|code| subject.starts_with(&condition_subject(code, "")));
     let ends = told
         .iter()
         .filter(|(subject, told)| told.open && is_ours(subject) && !subjects.contains(subject.as_str()));
-    let ends = ends.map(|(subject, told)| (subject.clone(), Told { open: false, at: now, ..told.clone() }));
+    let ends =
+        ends.map(|(subject, told)| (subject.clone(), Notification { open: false, at: now, ..told.clone() }));
     Turns { begins: begins.collect(), ends: ends.collect() }
 }

@@ -5,7 +5,7 @@ use super::plan::*;
 use crate::audit::finding::Finding;
 use crate::core::finding::{Code, Severity};
 use crate::core::text::time;
-use crate::mirror::{StoredFinding, Told};
+use crate::mirror::{Notification, StoredFinding};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the mirror has of one finding.
@@ -18,7 +18,7 @@ enum State {
 }
 
 struct World {
-    told: BTreeMap<String, Told>,
+    told: BTreeMap<String, Notification>,
     now: u64,
     reminder: Option<u64>,
     acknowledged: BTreeSet<String>,
@@ -41,7 +41,7 @@ fn gap() -> Finding {
 }
 
 impl World {
-    /// Tells as the desk does, and gives the kinds told.
+    /// Tells as the dispatcher does, and gives the kinds told.
     fn tell(&mut self, findings: &[StoredFinding]) -> Vec<Kind> {
         let (ended, standing): (Vec<_>, Vec<_>) =
             findings.iter().cloned().partition(|stored| stored.ended.is_some());
@@ -56,7 +56,7 @@ impl World {
         let steps: Vec<_> = grouped(super::plan::findings(&facts)).concat();
         let kinds = steps.iter().map(|step| step.kind).collect();
         self.told.extend(steps.into_iter().map(|step| (step.subject, step.then)));
-        self.told.entry(BEGAN.to_owned()).or_insert(Told {
+        self.told.entry(BEGAN.to_owned()).or_insert(Notification {
             episode: 0,
             open: true,
             at: self.now,
@@ -74,9 +74,9 @@ impl World {
     }
 }
 
-/// Seven steps, each of which may find, end or leave the finding, or withdraw it; after each, the desk may be
+/// Seven steps, each of which may find, end or leave the finding, or withdraw it; after each, the dispatcher may be
 /// told or (as where the monitor is killed) not. Whatever is told is begun and ended in turn, each once; where
-/// the desk is told at the end, it knows what holds; and telling again says nothing.
+/// the dispatcher is told at the end, it knows what holds; and telling again says nothing.
 #[test]
 fn every_history_is_told_in_turn_and_once() {
     let mut histories = 0;
@@ -138,7 +138,7 @@ fn a_withdrawn_finding_ends_and_may_come_again() {
 fn what_nobody_asks_for_any_more_is_not_said_to_be_over() {
     let standing = stored(Finding::of_log(Code::HeadStale, "", "m"), State::Standing);
     for (code, is_over) in [(Code::HeadStale, false), (Code::Gap, true)] {
-        let then = Told { episode: 0, open: false, at: 1, severity: Severity::Warning, ended: None };
+        let then = Notification { episode: 0, open: false, at: 1, severity: Severity::Warning, ended: None };
         let subject = format!("finding/{code}//");
         let step =
             |finding| Step { kind: Kind::Ended, subject: subject.clone(), finding, then: then.clone() };
@@ -200,7 +200,7 @@ fn nothing_is_told_of_what_is_acknowledged_until_that_ends() {
 
 #[test]
 fn many_of_one_code_become_one_alert_and_each_is_known_as_told() {
-    for count in [1, MOST_ALONE - 1, MOST_ALONE, MOST_ALONE + 1, 500] {
+    for count in [1, MAX_ALONE - 1, MAX_ALONE, MAX_ALONE + 1, 500] {
         let told = BTreeMap::new();
         let findings_of = |code: Code| {
             (0..count as u64).map(move |n| stored(Finding::of_entry(code, n, None, "m"), State::Standing))
@@ -216,7 +216,7 @@ fn many_of_one_code_become_one_alert_and_each_is_known_as_told() {
             now: 9,
         };
         let groups = grouped(findings(&facts));
-        assert_eq!(groups.len(), if count > MOST_ALONE { 2 } else { 2 * count });
+        assert_eq!(groups.len(), if count > MAX_ALONE { 2 } else { 2 * count });
         assert!(groups.iter().all(|group| group.iter().all(|step| step.code() == group[0].code())));
         let subjects: BTreeSet<String> = groups.concat().into_iter().map(|step| step.subject).collect();
         assert_eq!(subjects.len(), 2 * count);
@@ -227,7 +227,7 @@ fn many_of_one_code_become_one_alert_and_each_is_known_as_told() {
 fn conditions_begin_and_end_in_turn() {
     let down = Condition { code: "unreachable", about: String::new(), message: "m".to_owned() };
     let other = Condition { code: "channel-failing", about: "a".to_owned(), message: "m".to_owned() };
-    let mut told: BTreeMap<String, Told> = BTreeMap::new();
+    let mut told: BTreeMap<String, Notification> = BTreeMap::new();
     let mut tell = |holding: &[Condition], codes: &[&str]| {
         let Turns { begins, ends } = conditions(holding, codes, &told, 5);
         let counts = (begins.len(), ends.len());

@@ -3,7 +3,7 @@
 //! Where the server offers STARTTLS it is used; a password is sent over TLS alone, or to this machine.
 //! The message's id is the alert's key, so that one that is sent twice is known as one.
 
-use super::channels::{Fate, Message, Way};
+use super::channels::{Delivery, Message, Transport};
 use super::mail_server::MailServer;
 use super::message::Alert;
 use crate::core::text::{escape, quoted};
@@ -91,11 +91,11 @@ impl Smtp {
     }
 }
 
-impl Way for Smtp {
-    fn send(&self, message: &Message<'_>) -> Fate {
+impl Transport for Smtp {
+    fn send(&self, message: &Message<'_>) -> Delivery {
         match self.compose(message) {
             Ok(mail) => self.server.take(&mail),
-            Err(why) => Fate::Refused(format!("the message cannot be written: {why}")),
+            Err(why) => Delivery::Refused(format!("the message cannot be written: {why}")),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The signature is over time and body with a secret that both sides have, so a receiver knows that it
 //! came from this auditor and lately. It proves nothing about the log: the misbehaviour file in it does.
 
-use super::channels::{Fate, Message, Way};
+use super::channels::{Delivery, Message, Transport};
 use crate::core::encoding::encode_hex;
 use crate::source::{HttpOptions, NotPosted, OpenError, Post};
 use aws_lc_rs::hmac;
@@ -37,19 +37,19 @@ impl fmt::Debug for Webhook {
     }
 }
 
-impl Way for Webhook {
-    fn send(&self, message: &Message<'_>) -> Fate {
+impl Transport for Webhook {
+    fn send(&self, message: &Message<'_>) -> Delivery {
         let signed = signature(&self.secret, message.now / 1000, message.json);
         let headers = [(SIGNATURE, signed.as_str()), (IDEMPOTENCY, message.alert.key.as_str())];
         match self.post.json(message.json, &headers) {
-            Ok(200..=299) => Fate::Delivered,
+            Ok(200..=299) => Delivery::Delivered,
             // It is there, and will say the same of this alert; the next may fare better.
             Ok(status) if (400..=499).contains(&status) && ![408, 425, 429].contains(&status) => {
-                Fate::Refused(format!("{} answered HTTP {status}", self.post.place()))
+                Delivery::Refused(format!("{} answered HTTP {status}", self.post.place()))
             }
-            Ok(status) => Fate::Down(format!("{} answered HTTP {status}", self.post.place())),
-            Err(NotPosted::Failed(why)) => Fate::Down(format!("{}: {why}", self.post.place())),
-            Err(NotPosted::Lacking(what)) => Fate::Lacking(format!("{}: {what}", self.post.place())),
+            Ok(status) => Delivery::Retryable(format!("{} answered HTTP {status}", self.post.place())),
+            Err(NotPosted::Failed(why)) => Delivery::Retryable(format!("{}: {why}", self.post.place())),
+            Err(NotPosted::Lacking(what)) => Delivery::Lacking(format!("{}: {what}", self.post.place())),
         }
     }
 }

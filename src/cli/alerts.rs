@@ -1,4 +1,4 @@
-//! `countersign monitor test-alert`, and the desk that the config describes.
+//! `countersign monitor test-alert`, and the dispatcher that the config describes.
 
 use super::alert_tables::{Alerting, ChannelTable};
 use super::args::{AuditOptions, Common, Format};
@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::monitor_args::MonitorOptions;
 use super::output::Answer;
 use super::{net, watched};
-use crate::alerts::{Channel, Command, Config, Desk, Log, Smtp, SmtpConfig, Way, Webhook};
+use crate::alerts::{Channel, Command, Config, Dispatcher, Log, Smtp, SmtpConfig, Transport, Webhook};
 use crate::audit::conclusion::Conclusion;
 use crate::core::text::escape;
 use crate::source::OpenError;
@@ -47,20 +47,20 @@ pub fn test(common: &Common, options: &MonitorOptions, answer: &mut Answer) -> R
             settings.alerting.channels.iter().filter(|channel| is_new(&mut seen, &settings, channel));
         let alerting = Alerting { channels: channels.cloned().collect(), ..Alerting::default() };
         let origin = settings.log_key.as_ref().map_or_else(String::new, |key| escape(key.origin()));
-        tried.push((Log { name: log, origin }, desk(&Settings { alerting, ..settings })?));
+        tried.push((Log { name: log, origin }, dispatcher(&Settings { alerting, ..settings })?));
     }
     if seen.is_empty() {
         return Err("there is no [[alert]] table in the config: give one with --config FILE".into());
     }
-    let send = |(log, desk): &(Log, Desk)| {
-        let results = desk.test(log, unix_ms()).into_iter();
+    let send = |(log, dispatcher): &(Log, Dispatcher)| {
+        let results = dispatcher.test(log, unix_ms()).into_iter();
         let log = log.name.clone();
         results.map(move |(channel, result)| Tried { log: log.clone(), channel, result })
     };
     let desks = tried;
     let tried: Vec<Tried> = desks.iter().flat_map(send).collect();
     let delivered = tried.iter().all(|tried| tried.result.is_ok());
-    let lacked = desks.iter().any(|(_, desk)| desk.lacked().is_some());
+    let lacked = desks.iter().any(|(_, dispatcher)| dispatcher.lacked().is_some());
     let verdict = match delivered {
         true => Conclusion::Clean,
         false if lacked => Conclusion::LocalFault,
@@ -124,16 +124,16 @@ fn shown(tried: &[Tried], verdict: Conclusion, format: Format) -> String {
     }
 }
 
-/// The desk that the config describes, its secrets read.
+/// The dispatcher that the config describes, its secrets read.
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person, without any secret.
-pub fn desk(settings: &Settings) -> Result<Desk, Failure> {
+pub fn dispatcher(settings: &Settings) -> Result<Dispatcher, Failure> {
     let channels = settings.alerting.channels.iter().map(|table| {
         channel(settings, table)
             .map_err(|failure| failure.within(|why| format!("alert channel {:?}: {why}", table.name)))
     });
-    Ok(Desk::new(Config {
+    Ok(Dispatcher::new(Config {
         channels: channels.collect::<Result<_, _>>()?,
         reminder: settings.alerting.reminder,
         acknowledgements: settings.alerting.acknowledgements.clone(),
@@ -148,7 +148,7 @@ pub fn desk(settings: &Settings) -> Result<Desk, Failure> {
 fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Failure> {
     let table = &channel.table;
     let http = settings.net.plain();
-    let way: Box<dyn Way> = match (&table.command, table.is_webhook()) {
+    let transport: Box<dyn Transport> = match (&table.command, table.is_webhook()) {
         (Some(command), _) => Box::new(Command::new(command)?),
         (None, true) => {
             let key = secret("secret", &table.secret_file, &table.secret_env)?
@@ -172,7 +172,7 @@ fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Failu
         })?),
     };
     let ChannelTable { name, least, retry_for, .. } = channel.clone();
-    Ok(Channel { name, least, retry_for, way })
+    Ok(Channel { name, least, retry_for, transport })
 }
 
 /// It is not the log's URL that is wrong.

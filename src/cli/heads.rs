@@ -22,7 +22,7 @@ const MAX_IMPORT: usize = 128 * 1024 * 1024;
 const KEPT_AT_ONCE: usize = 1000;
 
 /// Refused heads that are named one by one; of the others only the number is said.
-const MOST_REFUSED: usize = 100;
+const MAX_REFUSED: usize = 100;
 
 /// Runs one of the commands.
 ///
@@ -134,7 +134,7 @@ struct Imported {
 impl Imported {
     fn refuse(&mut self, error: &HeadError) {
         self.refusals = self.refusals.saturating_add(1);
-        if self.refused.len() < MOST_REFUSED {
+        if self.refused.len() < MAX_REFUSED {
             self.refused.push(format!("head {}: {}", self.read, text::reason(&error.to_string())));
         }
     }

@@ -3,7 +3,7 @@
 //! Every option has a key of the same name in the config file, and options win. The report goes to
 //! stdout; progress and errors go to stderr.
 //!
-//! A config becomes settings in `config_file`, `config` and the `…_tables`, one of several logs in `watched`; `telling`
+//! A config becomes settings in `config_file`, `config` and the `…_tables`, one of several logs in `watched`; `notifications`
 //! and `channels` connect the monitor's audits with alerts. The pages of the guide are read by `markdown`, and shown by
 //! `plain` (`guide`) and `roff` (`generate`).
 
@@ -26,6 +26,7 @@ mod mirror;
 mod monitor;
 mod monitor_args;
 mod net;
+mod notifications;
 mod output;
 mod peer_tables;
 mod plain;
@@ -34,7 +35,6 @@ mod receipt;
 mod receipts;
 mod roff;
 mod style;
-mod telling;
 mod toml_error;
 mod verify;
 mod watch_tables;

@@ -6,8 +6,8 @@ use super::audit;
 use super::config::Settings;
 use super::failure::{Failure, LOCAL_FAULT};
 use super::monitor_args::{MonitorCommand, MonitorOptions};
+use super::notifications::Notifications;
 use super::output::{self, Answer};
-use super::telling::Telling;
 use super::watched::{self, LogConfig, Watched};
 use crate::audit::conclusion::Conclusion;
 use crate::core::text::escape;
@@ -65,7 +65,7 @@ struct Watch {
     name: String,
     settings: Settings,
     /// Who is told, where the config says so.
-    telling: Option<Telling>,
+    notifications: Option<Notifications>,
     /// The mirror was there once. From then on a missing one is a fault also where the config says
     /// `init = true`: nobody who lets a monitor run for months means that.
     opened: AtomicBool,
@@ -78,11 +78,18 @@ impl Watch {
     /// Reads the secrets of the channels.
     fn new(name: String, mut settings: Settings, requests: Requests) -> Result<Watch, Failure> {
         settings.net.count_in(requests.clone());
-        let telling = match settings.alerting.channels.is_empty() {
+        let notifications = match settings.alerting.channels.is_empty() {
             true => None,
-            false => Some(Telling::new(alerts::desk(&settings)?, settings.require_db()?)),
+            false => Some(Notifications::new(alerts::dispatcher(&settings)?, settings.require_db()?)),
         };
-        Ok(Watch { name, settings, telling, opened: AtomicBool::new(false), requests, release_memory: None })
+        Ok(Watch {
+            name,
+            settings,
+            notifications,
+            opened: AtomicBool::new(false),
+            requests,
+            release_memory: None,
+        })
     }
 
     /// The one place where a watched log is audited. Whatever is to be done with the report of every audit
@@ -94,21 +101,21 @@ impl Watch {
         if result.as_ref().is_ok_and(|report| report.input().mirror == MirrorUse::Opened) {
             self.opened.store(true, Ordering::Relaxed);
         }
-        if let Some(telling) = &self.telling {
+        if let Some(notifications) = &self.notifications {
             let result = result.as_ref().map_err(|failure| failure.to_string());
-            telling.tell(&self.name, &settings, result.as_ref().copied(), stop)?;
+            notifications.tell(&self.name, &settings, result.as_ref().copied(), stop)?;
         }
         result
     }
 
     /// A sentence for each alert channel that fails.
     fn failing(&self) -> Vec<String> {
-        self.telling.as_ref().map(|telling| telling.channels.failing()).unwrap_or_default()
+        self.notifications.as_ref().map(|notifications| notifications.channels.failing()).unwrap_or_default()
     }
 
     /// What this machine had run out of when somebody could not be told for it.
     fn lacked(&self) -> Option<String> {
-        self.telling.as_ref().and_then(Telling::lacked)
+        self.notifications.as_ref().and_then(Notifications::lacked)
     }
 }
 
@@ -133,7 +140,7 @@ impl Subject for Watch {
     }
 
     fn channels(&self) -> BTreeMap<String, Queue> {
-        self.telling.as_ref().map(|telling| telling.channels.all()).unwrap_or_default()
+        self.notifications.as_ref().map(|notifications| notifications.channels.all()).unwrap_or_default()
     }
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// More peers than this are asked for a slip, and would take an audit's time.
-const MOST_PEERS: usize = 16;
+const MAX_PEERS: usize = 16;
 
 /// A name is shown in metrics and messages.
 const MAX_NAME: usize = 64;
@@ -53,9 +53,9 @@ impl NamedPeer {
 /// # Errors
 /// A sentence for the person.
 pub fn resolve(tables: Vec<PeerTable>) -> Result<Vec<NamedPeer>, String> {
-    if tables.len() > MOST_PEERS {
+    if tables.len() > MAX_PEERS {
         return Err(format!(
-            "more than {MOST_PEERS} [[peer]] tables: nobody needs so many to see a split view"
+            "more than {MAX_PEERS} [[peer]] tables: nobody needs so many to see a split view"
         ));
     }
     let numbered = |(number, table): (usize, PeerTable)| {

@@ -66,7 +66,7 @@ const NOT_THERE: &str = "there is no file behind this name";
 const NOT_A_FILE: &str = "it is a directory, a device, a pipe or a socket, which was not read";
 
 /// Bytes of all names in one directory, which are held to be sorted.
-const MOST_NAMES: usize = 16 * 1024 * 1024;
+const MAX_NAMES: usize = 16 * 1024 * 1024;
 
 impl Receipts {
     /// Lists what is named, and opens nothing but directories.
@@ -212,7 +212,7 @@ fn list(folder: &Path, places: &mut Vec<Place>, passed_over: &mut usize) -> Resu
         // Whatever has the name, it is said to be a receipt: what is none fails its check when its turn comes.
         if named {
             length = length.saturating_add(path.as_os_str().len());
-            if length > MOST_NAMES {
+            if length > MAX_NAMES {
                 return Err(format!(
                     "{folder:?} has too many receipts: give them on stdin, one on each line"
                 )

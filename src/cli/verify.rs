@@ -269,14 +269,14 @@ struct Counts {
 }
 
 /// Different sentences that are kept: hostile receipts can have any number of anchors.
-const MOST_SENTENCES: usize = 32;
+const MAX_SENTENCES: usize = 32;
 
 impl Counts {
     fn add(&mut self, conclusion: Conclusion, verdict: &Verdict) {
         let count = self.reached.entry(conclusion).or_default();
         *count = count.saturating_add(1);
         for sentence in &verdict.not_proven {
-            if self.not_proven.len() < MOST_SENTENCES && !self.not_proven.contains(sentence.as_ref()) {
+            if self.not_proven.len() < MAX_SENTENCES && !self.not_proven.contains(sentence.as_ref()) {
                 self.not_proven.insert(sentence.to_string());
             }
         }

@@ -25,7 +25,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// Of a log's name, which is in every line and label.
-const MOST_NAME: usize = 100;
+const MAX_NAME: usize = 100;
 
 /// One log of the config.
 pub struct LogConfig {
@@ -127,14 +127,12 @@ fn one_log(
         (None, Some(key)) => key.origin().to_owned(),
         (None, None) => "log".to_owned(),
     };
-    if name.is_empty() || name.len() > MOST_NAME || escape(&name) != name {
-        return Err(
-            format!("the name {} is not of 1 to {MOST_NAME} visible characters", quoted(&name)).into()
-        );
+    if name.is_empty() || name.len() > MAX_NAME || escape(&name) != name {
+        return Err(format!("the name {} is not of 1 to {MAX_NAME} visible characters", quoted(&name)).into());
     }
     // Secrets and certificates are read here, so that a slip is said now and not tonight.
     audit::open_log(&settings, location)?;
-    alerts::desk(&settings)?;
+    alerts::dispatcher(&settings)?;
     if let Some(key) = settings.one_log_key()? {
         peer_tables::open(&settings, key, &Stop::default())?;
     }

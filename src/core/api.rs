@@ -340,12 +340,12 @@ pub struct HeadsPage {
 }
 
 /// More are refused while an answer is read: a page asks for fewer.
-const MOST_HEADS: usize = 2000;
+const MAX_HEADS: usize = 2000;
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct HeadsJson {
-    heads: AtMost<Box<RawValue>, MOST_HEADS>,
+    heads: AtMost<Box<RawValue>, MAX_HEADS>,
     #[serde(deserialize_with = "object::present")]
     next: Option<u64>,
 }

@@ -113,7 +113,7 @@ fn the_list_of_heads_moves_forward_and_ends() {
         assert_eq!(HeadsPage::read(&page(heads, next), 7, 2).is_ok(), fine, "{heads} {next:?}");
     }
     assert!(HeadsPage::read(br#"{"heads":[]}"#, 0, 9).is_err(), "next must be there");
-    let many = format!("{{\"heads\":[{}1],\"next\":null}}", "1,".repeat(MOST_HEADS));
+    let many = format!("{{\"heads\":[{}1],\"next\":null}}", "1,".repeat(MAX_HEADS));
     assert!(HeadsPage::read(many.as_bytes(), 0, u64::MAX).is_err());
 }
 

@@ -9,33 +9,12 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 /// Lowercase hex of `bytes`.
 pub fn encode_hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digit = |value: u8| DIGITS.get(usize::from(value & 15)).copied().unwrap_or('0');
-    let mut out = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        out.push(digit(byte >> 4));
-        out.push(digit(*byte));
-    }
-    out
-}
-
-fn hex_value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit & 15),
-        // 'a' is 0x61: its low four bits count from 1.
-        b'a'..=b'f' => Some((digit & 15).wrapping_add(9)),
-        _ => None,
-    }
+    base16ct::lower::encode_string(bytes)
 }
 
 /// Decodes lowercase hex of any even length; `None` for anything else.
 pub fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs.iter().map(|[high, low]| Some(hex_value(*high)? << 4 | hex_value(*low)?)).collect()
+    base16ct::lower::decode_vec(text).ok()
 }
 
 /// Decodes exactly `2 * N` lowercase hex digits; `None` for anything else.

@@ -29,7 +29,7 @@ pub const RECEIPT_TYPE: &str = "approval-receipt/v1";
 const ANCHOR_TYPE: &str = "approval-log-anchor/v1";
 
 /// Anchors in one receipt: a daily one for a year, and room.
-const MOST_ANCHORS: usize = 1000;
+const MAX_ANCHORS: usize = 1000;
 
 /// Which of the three texts a receipt was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -320,7 +320,7 @@ fn canonical_entry(entry: &[u8]) -> Result<(Vec<u8>, Option<Unplaced>), ReceiptE
 
 /// Anchors are closed objects like all others; what is in them is for somebody else to verify.
 fn count_anchors(json: &[u8]) -> Result<usize, ReceiptError> {
-    let AtMost(anchors) = serde_json::from_slice::<AtMost<Object<AnchorJson<'_>>, MOST_ANCHORS>>(json)
+    let AtMost(anchors) = serde_json::from_slice::<AtMost<Object<AnchorJson<'_>>, MAX_ANCHORS>>(json)
         .map_err(|why| ReceiptError(format!("the anchors: {why}")))?;
     for Object(anchor) in &anchors {
         let well = anchor.r#type == ANCHOR_TYPE

@@ -68,7 +68,7 @@ impl Mirror {
         if whole && leaves.is_ok() && self.trust(Table::Heads, 0..=MAX_KEY).is_ok() {
             leaves = self.check_head_of_tree();
         }
-        parts.push(Part::new("leaves", self.state.rooted, leaves)?);
+        parts.push(Part::new("leaves", self.state.verified, leaves)?);
         for table in Table::ALL {
             if !whole || stopped() {
                 return Ok(None);
@@ -85,22 +85,22 @@ impl Mirror {
         }
         let seen = self.check_seen(stopped).map(|done| whole = done);
         parts.push(Part::new("seen", self.state.seen_records(), seen)?);
-        let unchecked = self.state.rooted.saturating_sub(self.state.checked);
+        let unchecked = self.state.verified.saturating_sub(self.state.checked);
         Ok(whole.then_some(Checked { parts, unchecked }))
     }
 
     /// Hashes all leaves and holds them against the nodes, and those against the frontier. `false`: stopped.
     fn check_leaves(&self, stopped: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
-        let rooted = self.state.rooted;
+        let verified = self.state.verified;
         let wrong = |what: String| MirrorError::Damaged(self.path.clone(), what);
         let frontier = self.state.frontier().ok_or_else(|| wrong("its frontier is wrong".to_owned()))?;
         let mut tree = Folded::default();
-        while tree.leaves.end() < rooted {
+        while tree.leaves.end() < verified {
             if stopped() {
                 return Ok(false);
             }
             let begin = tree.leaves.end();
-            let end = begin.saturating_add(AT_ONCE).min(rooted);
+            let end = begin.saturating_add(AT_ONCE).min(verified);
             let leaves = self.leaves(begin, end)?;
             if leaves.len() as u64 != end.saturating_sub(begin) {
                 return Err(wrong(format!("of the entries {begin} to {end}, some are missing")));
@@ -115,9 +115,9 @@ impl Mirror {
                 }
             }
         }
-        match rooted == 0 || tree.leaves.root() == frontier.root() {
+        match verified == 0 || tree.leaves.root() == frontier.root() {
             true => Ok(true),
-            false => Err(wrong(format!("the {rooted} entries do not have the root that was proved"))),
+            false => Err(wrong(format!("the {verified} entries do not have the root that was proved"))),
         }
     }
 }

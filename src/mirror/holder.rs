@@ -1,8 +1,8 @@
 //! Which process has the mirror. For messages, and to tell being kept waiting by one from being so by another; the
 //! lock itself is the operating system's, and nothing rests on what is written in it.
 
-use super::beside::{self, beside};
 use super::place_of;
+use super::side_files::{self, beside};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
@@ -25,7 +25,7 @@ pub(super) fn sign(mut lock: &File) {
 
 /// Who took the mirror's lock last, where he said so and it was not this process.
 pub fn holder_of(mirror: &Path) -> String {
-    let text = beside::read(&beside(&place_of(mirror), ".lock"), MAX).unwrap_or_default();
+    let text = side_files::read(&beside(&place_of(mirror), ".lock"), MAX).unwrap_or_default();
     let text = String::from_utf8(text).unwrap_or_default();
     let is_holder = text.starts_with("process ") && text != holder_id();
     if is_holder { text } else { "unknown".to_owned() }

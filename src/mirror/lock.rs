@@ -1,6 +1,6 @@
 //! The lock beside the mirror: one process has it at a time.
 
-use super::beside::{self, beside};
+use super::side_files::{self, beside};
 use super::{MirrorError, Result, beside_error, holder, io_error};
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -22,7 +22,7 @@ impl Drop for Lock {
 /// It is a file of its own. A lock on the database would need it opened a second time, and on closing that again all
 /// locks of this process on it, SQLite's too, would be gone.
 pub(super) fn lock(path: &Path) -> Result<Lock> {
-    let file = beside::open(&beside(path, ".lock"), path);
+    let file = side_files::open(&beside(path, ".lock"), path);
     let file = file.map_err(|error| beside_error(path, ".lock", &error))?;
     match file.try_lock() {
         Ok(()) => {

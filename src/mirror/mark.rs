@@ -4,7 +4,7 @@
 //! after the database is durable, so the database is never behind it unless somebody put an older
 //! one back. It cannot tell where both were put back together.
 
-use super::beside::{self, beside, replace, sync_directory};
+use super::side_files::{self, beside, replace, sync_directory};
 use crate::core::encoding;
 use crate::core::hash::sha256;
 use std::fs;
@@ -63,7 +63,7 @@ impl Mark {
 
     /// Reads the mark of a mirror.
     pub fn read(mirror: &Path) -> io::Result<MarkRead> {
-        let bytes = match beside::read(&path_of(mirror), MAX) {
+        let bytes = match side_files::read(&path_of(mirror), MAX) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(MarkRead::Missing),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(MarkRead::Damaged),

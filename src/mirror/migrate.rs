@@ -79,11 +79,11 @@ fn seal(db: &Connection, path: &Path, heads: Heads) -> Result<()> {
     let largest: rusqlite::Result<Option<u64>> =
         db.query_row("SELECT max(size) FROM heads", [], |row| row.get(0));
     let largest = largest.map_err(|error| sql_error(path, error))?.unwrap_or(0);
-    if heads == Heads::MustBeThere && largest < state.rooted {
-        let why = format!("it has {} entries, and no signed head that commits to them", state.rooted);
+    if heads == Heads::MustBeThere && largest < state.verified {
+        let why = format!("it has {} entries, and no signed head that commits to them", state.verified);
         return Err(MirrorError::Damaged(path.to_owned(), why));
     }
-    sql(db.execute(super::findings::SET_PENDING, [super::write::int(state.rooted)]).map(drop))?;
+    sql(db.execute(super::findings::SET_PENDING, [super::write::int(state.verified)]).map(drop))?;
     state.forget_checks();
     state.entry_policy.clear();
     let mut seals = Seals::default();

@@ -4,10 +4,10 @@
 //! cursors that mean three things, so that a crash at any moment is safe:
 //!
 //! - *downloaded*: leaves `[0, downloaded)` are stored;
-//! - *rooted*: leaves `[0, rooted)` are proved to be what a signed head commits to;
+//! - *verified*: leaves `[0, verified)` are proved to be what a signed head commits to;
 //! - *checked*: the entries `[0, checked)` were checked.
 //!
-//! `checked <= rooted <= downloaded`. Every change is one transaction that moves the cursors with
+//! `checked <= verified <= downloaded`. Every change is one transaction that moves the cursors with
 //! the rows they speak of, and is durable (`synchronous=FULL`) before anything is acknowledged.
 //!
 //! | file | holds |
@@ -18,7 +18,7 @@
 //! | `path` | where the mirror is: one name for one file, and no file that is none |
 //! | `lock`, `holder` | that one process has the mirror, and which |
 //! | `sole` | that nobody else wrote to it, whatever became of the lock |
-//! | `beside` | the files beside it, written whole, and whose they are |
+//! | `side_files` | the files beside it, written whole, and whose they are |
 //! | `write`, `read` | leaves, nodes, columns |
 //! | `heads`, `head_query`, `listed`, `links` | signed heads; which of them the log lists itself, and which are of one history by proof |
 //! | `decided` | when entries say that they were decided, against the heads that cover them |
@@ -33,17 +33,16 @@
 //! | `watch_rules` | how far watch rules looked, and what they look at |
 //! | `outbox` | alerts: what was told to people, and what is on its way |
 
-mod beside;
 mod check;
 mod decided;
 mod error;
 mod findings;
 mod head_lines;
+mod head_list;
 mod head_query;
 mod heads;
 mod holder;
 mod links;
-mod listed;
 mod lock;
 mod mark;
 mod memory;
@@ -55,13 +54,13 @@ mod read;
 mod rebuild;
 mod seal;
 mod seen;
+mod side_files;
 mod sole;
 pub mod state;
 mod times;
 mod watch_rules;
 mod write;
 
-pub use beside::{beside, folder, read as read_beside, replace};
 pub use check::{Checked, Part};
 pub use decided::{Decided, Span};
 pub use error::MirrorError;
@@ -69,12 +68,13 @@ pub use findings::StoredFinding;
 pub use head_lines::{HeadLine, HeadReader, read_heads};
 pub use heads::{HeadStatus, Provenance, StoredHead};
 pub use holder::{holder_id, holder_of};
-pub use outbox::{Attempt, Due, Failing, LONGEST_WAIT, Outgoing, Queue, Told};
+pub use outbox::{Attempt, Due, Failing, LONGEST_WAIT, Notification, Outgoing, Queue};
 pub use path::{identity_of, is_there, place_of};
 pub use peers::PeerProgress;
 pub use read::Reader;
 pub use rebuild::{Rebuilt, rebuild};
 pub use seen::Cursor as SeenCursor;
+pub use side_files::{beside, folder, read as read_beside, replace};
 pub use watch_rules::Looked;
 
 use crate::core::head::LogKey;
@@ -202,11 +202,11 @@ impl Mirror {
 
     /// What is mirrored was proved by a head of at least that size, which is kept for ever.
     fn check_head_of_tree(&self) -> Result<()> {
-        let rooted = self.state.rooted;
-        if rooted == 0 || self.has_head_beyond(rooted)? {
+        let verified = self.state.verified;
+        if verified == 0 || self.has_head_beyond(verified)? {
             return Ok(());
         }
-        let why = format!("it has {rooted} entries, and no signed head that commits to them");
+        let why = format!("it has {verified} entries, and no signed head that commits to them");
         Err(MirrorError::Damaged(self.path.clone(), why))
     }
 
@@ -301,7 +301,7 @@ fn create(path: &Path, key: &LogKey) -> Result<()> {
         file.sync_all()?;
         path::still_is(&file, &temporary)?;
         fs::rename(&temporary, path)?;
-        beside::sync_directory(path)
+        side_files::sync_directory(path)
     };
     publish().map_err(|error| io_error(path, &error))
 }

@@ -17,7 +17,7 @@ const KEPT_FOR: u64 = 90 * 24 * 60 * 60 * 1000;
 
 /// What was last told of one subject.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Told {
+pub struct Notification {
     /// How often it ended and came back.
     pub episode: u64,
     /// Whether the last word was that it holds.
@@ -131,7 +131,7 @@ pub(super) fn forget_wrong(db: &Connection) -> rusqlite::Result<u64> {
 
 impl Mirror {
     /// What was last told of each subject.
-    pub fn told(&self) -> Result<BTreeMap<String, Told>> {
+    pub fn told(&self) -> Result<BTreeMap<String, Notification>> {
         self.trust(Table::Subjects, 0..=0)?;
         let sql = "SELECT subject, episode, open, told_at, severity, ended FROM alert_subjects";
         let result = self.db.prepare_cached(sql).and_then(|mut select| {
@@ -139,19 +139,21 @@ impl Mirror {
                 let severity: String = row.get(4)?;
                 let (subject, episode, open, at, ended) =
                     (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(5)?);
-                Ok((subject, severity, Told { episode, open, at, severity: Severity::Info, ended }))
+                Ok((subject, severity, Notification { episode, open, at, severity: Severity::Info, ended }))
             })?;
-            rows.collect::<rusqlite::Result<Vec<(String, String, Told)>>>()
+            rows.collect::<rusqlite::Result<Vec<(String, String, Notification)>>>()
         });
-        let known = |(subject, severity, told): (String, String, Told)| match Severity::from_text(&severity) {
-            Some(severity) => Ok((subject, Told { severity, ..told })),
+        let known = |(subject, severity, told): (String, String, Notification)| match Severity::from_text(
+            &severity,
+        ) {
+            Some(severity) => Ok((subject, Notification { severity, ..told })),
             None => Err(MirrorError::Damaged(self.path.clone(), "an alert has no known severity".to_owned())),
         };
         self.sql(result)?.into_iter().map(known).collect()
     }
 
     /// Notes what was told of a subject.
-    pub fn put_told(&mut self, subject: &str, told: &Told) -> Result<()> {
+    pub fn put_told(&mut self, subject: &str, told: &Notification) -> Result<()> {
         self.change(
             Table::Subjects,
             0..=0,

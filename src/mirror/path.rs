@@ -6,14 +6,14 @@
 //! - What is no file, such as a pipe, is refused before it is opened, which could wait for ever; so is it under the
 //!   names that SQLite opens by itself.
 
-use super::beside::{beside, folder, plain};
+use super::side_files::{beside, folder, plain};
 use super::{MirrorError, Result, beside_error, io_error, mark};
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// As many as Linux follows.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// What SQLite keeps beside a database.
 const OF_SQLITE: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -22,7 +22,7 @@ const OF_SQLITE: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// also where there is no file yet, or no directory.
 pub fn place_of(path: &Path) -> PathBuf {
     let mut place = path.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         if let Ok(whole) = fs::canonicalize(&place) {
             return whole;
         }

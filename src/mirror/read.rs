@@ -39,7 +39,7 @@ pub(super) fn state(db: &Connection, path: &Path) -> Result<State> {
         return Err(damaged("its state row does not have its digest"));
     }
     let state: State = serde_json::from_str(&json).map_err(|error| damaged(&error.to_string()))?;
-    let ordered = state.checked <= state.rooted && state.rooted <= state.downloaded;
+    let ordered = state.checked <= state.verified && state.verified <= state.downloaded;
     if !ordered || state.frontier().is_none() || state.seals().is_none() {
         return Err(damaged("its cursors contradict each other"));
     }

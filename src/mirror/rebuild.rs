@@ -93,7 +93,7 @@ fn rebuild_at(
     let sql = |error: rusqlite::Error| sql_error(path, error);
     create(new_place, key)?;
     // Before anything of the mirror is in it.
-    beside::succeed(new_place, path).map_err(|error| io_error(path, &error))?;
+    super::side_files::succeed(new_place, path).map_err(|error| io_error(path, &error))?;
     let new = connect(new_place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let state = State::again(state, read::state(&new, new_place)?);
     configure(&new).and_then(|()| new.execute_batch("BEGIN IMMEDIATE")).map_err(sql)?;
@@ -145,7 +145,7 @@ fn take_place(new: &Path, path: &Path, old: Connection) -> io::Result<PathBuf> {
         }
     }
     fs::rename(new, path)?;
-    beside::sync_directory(path)?;
+    super::side_files::sync_directory(path)?;
     Ok(kept)
 }
 
@@ -220,7 +220,7 @@ impl Rebuilder<'_> {
         }
         self.forget_wrong()?;
         let heads = self.verified_heads()?;
-        let entries_before = (self.state.generation > 0).then_some(self.state.rooted);
+        let entries_before = (self.state.generation > 0).then_some(self.state.verified);
         let tree = self.copy_leaves(&heads)?;
         let bears_out = |entries: u64| entries == 0 || heads.range(entries..).next().is_some();
         if !entries_before.is_none_or(bears_out) && self.lost.is_empty() {

@@ -23,11 +23,12 @@ pub struct State {
     pub log_key: String,
     /// Leaves `[0, downloaded)` are stored.
     pub downloaded: u64,
-    /// Leaves `[0, rooted)` are what a signed head commits to.
-    pub rooted: u64,
+    /// Leaves `[0, verified)` are what a signed head commits to.
+    #[serde(rename = "rooted")]
+    pub verified: u64,
     /// Entries `[0, checked)` were checked.
     pub checked: u64,
-    /// Hashes of the compact range of `[0, rooted)`, as hex.
+    /// Hashes of the compact range of `[0, verified)`, as hex.
     frontier: Vec<String>,
     /// Fingerprint of the policy that the entries were checked under.
     pub entry_policy: String,
@@ -105,7 +106,7 @@ impl State {
             origin: key.origin().to_owned(),
             log_key: key.verifier().to_string(),
             downloaded: 0,
-            rooted: 0,
+            verified: 0,
             checked: 0,
             frontier: Vec::new(),
             entry_policy: String::new(),
@@ -129,15 +130,15 @@ impl State {
         }
     }
 
-    /// The compact range of the rooted leaves; `None` where the row is damaged.
+    /// The compact range of the verified leaves; `None` where the row is damaged.
     pub fn frontier(&self) -> Option<CompactRange> {
         let hashes = self.frontier.iter().map(|hex| Hash::from_hex(hex)).collect::<Option<Vec<Hash>>>()?;
-        CompactRange::from_parts(0, self.rooted, hashes)
+        CompactRange::from_parts(0, self.verified, hashes)
     }
 
-    /// Moves the rooted cursor: the tree now ends where `frontier` ends.
+    /// Moves the verified cursor: the tree now ends where `frontier` ends.
     pub fn set_frontier(&mut self, frontier: &CompactRange) {
-        self.rooted = frontier.end();
+        self.verified = frontier.end();
         self.frontier = frontier.hashes().iter().map(Hash::to_string).collect();
     }
 
@@ -154,7 +155,7 @@ impl State {
     /// The leaves of `tree` are there, and nothing was made of them yet.
     pub(super) fn start_at(&mut self, tree: &CompactRange) {
         self.set_frontier(tree);
-        self.downloaded = self.rooted;
+        self.downloaded = self.verified;
         self.forget_checks();
         self.entry_policy.clear();
         (self.scrubbed, self.rotation) = (0, BTreeMap::new());

@@ -98,7 +98,7 @@ impl Mirror {
     }
 
     /// Stores a leaf as received, replacing what is there (which only happens to a leaf that is not
-    /// rooted, or that turned out to be damaged here).
+    /// verified, or that turned out to be damaged here).
     pub fn put_leaf(&mut self, index: u64, leaf: &[u8]) -> Result<()> {
         let result = self
             .db
@@ -107,7 +107,7 @@ impl Mirror {
         self.sql(result).map(drop)
     }
 
-    /// Forgets the leaves from `index` on: they were never rooted.
+    /// Forgets the leaves from `index` on: they were never verified.
     pub fn drop_leaves_from(&mut self, index: u64) -> Result<()> {
         let result = self.db.execute("DELETE FROM leaves WHERE idx >= ?1", [int(index)]);
         self.sql(result).map(drop)
@@ -160,7 +160,7 @@ impl Mirror {
             self.sql(result.and_then(|()| self.seals.borrow_mut().clear(table, &self.db)))?;
         }
         // Findings beyond, made after a hole, are not made again by checking what is mirrored.
-        self.set_pending(state.rooted)?;
+        self.set_pending(state.verified)?;
         state.forget_checks();
         Ok(())
     }

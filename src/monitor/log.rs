@@ -25,7 +25,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
 /// Lines that wait to be written.
-const MOST_WAITING: usize = 1000;
+const MAX_WAITING: usize = 1000;
 
 /// For a place among them, when the process ends.
 const LOOK: Duration = Duration::from_millis(5);
@@ -114,7 +114,7 @@ struct Out {
 
 impl Out {
     fn start(sink: impl Write + Send + 'static, lines: Lines) -> io::Result<Out> {
-        let (orders, coming) = sync_channel(MOST_WAITING);
+        let (orders, coming) = sync_channel(MAX_WAITING);
         let lost = Arc::new(AtomicU64::new(0));
         let missed = Arc::clone(&lost);
         std::thread::Builder::new()

@@ -94,7 +94,7 @@ fn what_is_said_under_our_name_in_another_way_is_escaped_too() {
 fn who_does_not_read_holds_nobody_up_and_hears_what_was_lost() {
     let page = Page::default();
     let out = Out::start(page.clone(), Lines { json: true, clock }).unwrap();
-    let said = MOST_WAITING + 100;
+    let said = MAX_WAITING + 100;
     let (done, ended) = channel();
     let reader = page.0.lock().unwrap();
     let sayer = out.clone();

@@ -1,7 +1,7 @@
 //! What is known, in the text format of Prometheus.
 
 use super::process;
-use super::state::{Board, Known, Status};
+use super::state::{Known, Status, StatusRegistry};
 use crate::audit::conclusion::Conclusion;
 use crate::mirror::Queue;
 use crate::source::Outcome;
@@ -251,13 +251,13 @@ fn label(text: &str) -> String {
 }
 
 /// The page that `/metrics` serves.
-pub(super) fn render(board: &Board, started: u64, now: u64) -> String {
+pub(super) fn render(registry: &StatusRegistry, started: u64, now: u64) -> String {
     let mut page = format!(
         "# HELP countersign_build_info The version that runs.\n# TYPE countersign_build_info gauge\n\
          countersign_build_info{{version=\"{}\"}} 1\n",
         label(env!("CARGO_PKG_VERSION"))
     );
-    let all = board.lock();
+    let all = registry.lock();
     METRICS.iter().for_each(|metric| add(&mut page, metric, &all, now));
     drop(all);
     for (name, kind, help, value) in process::numbers(started) {

@@ -1,6 +1,6 @@
 //! The monitor: the same audit again and again, and something that can itself be watched.
 //!
-//! A thread for each log audits it, waits, and audits it again. What came of it is kept on a [`state::Board`],
+//! A thread for each log audits it, waits, and audits it again. What came of it is kept on a [`state::StatusRegistry`],
 //! from which `/metrics` and `/healthz` are written, and said in one line for each [`event::Event`].
 //!
 //! It decides nothing about a log: that is the audit's, and what the audit found is in the mirror before it is

@@ -1,4 +1,7 @@
 //! Telling systemd how we are (`sd_notify`): a datagram to the socket that `$NOTIFY_SOCKET` names.
+//!
+//! Written here because sd-notify 0.5 knows no abstract sockets (`@name`), and its datagrams wait for a manager that does
+//! not read.
 
 use std::time::Duration;
 

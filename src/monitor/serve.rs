@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use super::metrics;
-use super::state::Board;
+use super::state::StatusRegistry;
 use crate::mirror::{HeadLine, HeadReader};
 use crate::source::start;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
@@ -25,10 +25,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
 /// Connections at once; for a further one the oldest is dropped.
-const MOST_CONNECTIONS: usize = 256;
+const MAX_CONNECTIONS: usize = 256;
 
 /// Histories of heads at once; further ones are refused, so that the other pages always get through.
-const MOST_HISTORIES: usize = 4;
+const MAX_HISTORIES: usize = 4;
 
 /// For a request to arrive.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
@@ -37,29 +37,29 @@ const REQUEST_TIME: Duration = Duration::from_secs(5);
 const CONNECTION_TIME: Duration = Duration::from_secs(5 * 60);
 
 /// Of a request.
-const MOST_REQUEST: usize = 16 * 1024;
+const MAX_REQUEST: usize = 16 * 1024;
 
 /// Heads that are read and sent at once.
 const HEADS_AT_ONCE: usize = 100;
 
 /// After an error of the system, such as too many open files.
-const BREATHER: Duration = Duration::from_millis(200);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 
 /// What is served.
 pub(super) struct Pages {
-    pub(super) board: Arc<Board>,
+    pub(super) registry: Arc<StatusRegistry>,
     pub(super) clock: Clock,
     started: u64,
     histories: Arc<Semaphore>,
 }
 
 impl Pages {
-    pub(super) fn new(board: Arc<Board>, clock: Clock) -> Pages {
+    pub(super) fn new(registry: Arc<StatusRegistry>, clock: Clock) -> Pages {
         Pages {
-            board,
+            registry,
             clock,
             started: clock.now().shown,
-            histories: Arc::new(Semaphore::new(MOST_HISTORIES)),
+            histories: Arc::new(Semaphore::new(MAX_HISTORIES)),
         }
     }
 
@@ -76,7 +76,7 @@ impl Pages {
                         tokio::spawn(async { drop(tokio::time::timeout(CONNECTION_TIME, served).await) });
                     places.add(task.abort_handle(), long);
                 }
-                Err(_) => tokio::time::sleep(BREATHER).await,
+                Err(_) => tokio::time::sleep(ACCEPT_BACKOFF).await,
             }
         }
     }
@@ -86,7 +86,7 @@ impl Pages {
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(REQUEST_TIME)
-            .max_buf_size(MOST_REQUEST)
+            .max_buf_size(MAX_REQUEST)
             // A place is for one question.
             .keep_alive(false)
             .serve_connection(TokioIo::new(stream), service);
@@ -105,12 +105,12 @@ impl Pages {
         }
         Ok(match request.uri().path() {
             "/metrics" => {
-                let page = metrics::render(&self.board, self.started, self.clock.now().shown);
+                let page = metrics::render(&self.registry, self.started, self.clock.now().shown);
                 respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Content::whole(page))
             }
-            "/healthz" => match self.board.ills(self.clock.now()) {
-                ills if ills.is_empty() => plain(StatusCode::OK, "ok\n"),
-                ills => plain(StatusCode::SERVICE_UNAVAILABLE, ills.join("\n") + "\n"),
+            "/healthz" => match self.registry.unhealthy_reasons(self.clock.now()) {
+                reasons if reasons.is_empty() => plain(StatusCode::OK, "ok\n"),
+                reasons => plain(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n"),
             },
             "/heads" => self.heads(request.uri().query(), request.method() == Method::HEAD, &long).await,
             _ => plain(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /heads?log=NAME\n"),
@@ -118,13 +118,11 @@ impl Pages {
     }
 
     async fn heads(&self, query: Option<&str>, head_only: bool, long: &AtomicBool) -> Response<Content> {
-        let parameter =
-            |name| query.and_then(|query| query.split('&').find_map(|part: &str| part.strip_prefix(name)));
-        let (named, since) = (parameter("log="), parameter("since=").map(decoded));
+        let (named, since) = (parameter(query, "log"), parameter(query, "since"));
         let subject = {
-            let all = self.board.lock();
+            let all = self.registry.lock();
             let found = match named {
-                Some(name) => decoded(name).and_then(|name| all.get(&name)),
+                Some(name) => all.get(&name),
                 None if all.len() == 1 => all.values().next(),
                 None => None,
             };
@@ -144,8 +142,7 @@ impl Pages {
             let reader = subject.heads()?;
             match since {
                 None => Ok(Some(reader)),
-                Some(None) => Ok(None),
-                Some(Some(since)) => reader.since(&since).map_err(|error| error.to_string()),
+                Some(since) => reader.since(&since).map_err(|error| error.to_string()),
             }
         });
         let reader = match opened.await {
@@ -178,7 +175,7 @@ struct Places(VecDeque<(AbortHandle, Arc<AtomicBool>)>);
 impl Places {
     fn add(&mut self, task: AbortHandle, long: Arc<AtomicBool>) {
         self.0.retain(|(task, _)| !task.is_finished());
-        if self.0.len() >= MOST_CONNECTIONS {
+        if self.0.len() >= MAX_CONNECTIONS {
             let oldest = self.0.iter().position(|(_, long)| !long.load(Ordering::Relaxed)).unwrap_or(0);
             if let Some((task, _)) = self.0.remove(oldest) {
                 task.abort();
@@ -213,24 +210,10 @@ fn history(mut reader: HeadReader, place: OwnedSemaphorePermit) -> io::Result<Co
     Ok(Content::Pieces(pieces))
 }
 
-/// What a value of a query stands for, if anything.
-fn decoded(value: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        bytes.push(match first {
-            b'+' => b' ',
-            b'%' => {
-                let digits = rest.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-                let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok())?;
-                rest = rest.get(2..)?;
-                u8::from_str_radix(digits, 16).ok()?
-            }
-            byte => *byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
+/// The first value of this name in a query (`application/x-www-form-urlencoded`).
+fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query?.as_bytes());
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 fn plain(status: StatusCode, text: impl Into<String>) -> Response<Content> {
@@ -303,21 +286,22 @@ impl Body for Content {
 
 #[cfg(test)]
 mod tests {
-    use super::decoded;
+    use super::parameter;
 
     #[test]
-    fn names_are_decoded_or_refused() {
-        for (value, name) in [
-            ("main", Some("main")),
-            ("a%20b+c%C3%A9", Some("a b c\u{e9}")),
-            ("", Some("")),
-            ("%", None),
-            ("%2", None),
-            ("%zz", None),
-            ("%+1", None),
-            ("%ff", None),
+    fn values_of_a_query_are_decoded() {
+        for (query, value) in [
+            ("log=main", Some("main")),
+            ("since=2&log=a%20b+c%C3%A9&log=main", Some("a b c\u{e9}")),
+            ("log=", Some("")),
+            ("log", Some("")),
+            ("log=%zz", Some("%zz")),
+            ("log=%ff", Some("\u{fffd}")),
+            ("logs=main&xlog=main", None),
+            ("", None),
         ] {
-            assert_eq!(decoded(value).as_deref(), name, "{value}");
+            assert_eq!(parameter(Some(query), "log").as_deref(), value, "{query}");
         }
+        assert_eq!(parameter(None, "log"), None);
     }
 }

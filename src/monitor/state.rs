@@ -17,10 +17,10 @@ use std::time::Duration;
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60 * 60);
 
 /// Findings that get a line each; of the others the number is said. The report has them all.
-const MOST_LINES: usize = 20;
+const MAX_LINES: usize = 20;
 
 /// Causes that are said.
-const MOST_CAUSES: usize = 3;
+const MAX_CAUSES: usize = 3;
 
 /// What is known of one log.
 pub struct Status {
@@ -110,7 +110,7 @@ impl Status {
 
     /// What is wrong on our side, if anything: for `/healthz`. What the log does wrong, or that it cannot be
     /// reached, is not.
-    pub fn ills(&self, now: Now) -> Vec<String> {
+    pub fn unhealthy_reasons(&self, now: Now) -> Vec<String> {
         let fault = |Fault { since, why }: &Fault| {
             let since = text::time(*since);
             format!(
@@ -118,7 +118,7 @@ impl Status {
                  else of it is known until then"
             )
         };
-        let mut ills: Vec<String> = self.fault.iter().map(fault).collect();
+        let mut reasons: Vec<String> = self.fault.iter().map(fault).collect();
         // The next audit is an interval after the last, so this is two and a half of them after it.
         let patience = self.interval.saturating_mul(3).checked_div(2).unwrap_or_default();
         let latest = self.due_steady.saturating_add(ms(patience)).saturating_add(ms(self.deadline));
@@ -126,12 +126,12 @@ impl Status {
             let due = (self.due, self.due_steady);
             let (since, steady) = self.last.map_or(due, |last| (last.at, last.steady));
             let (passed, since) = (text::duration(now.steady.saturating_sub(steady)), text::time(since));
-            ills.push(format!(
+            reasons.push(format!(
                 "an interval was missed: no audit ended for {passed}, since {since}. See what is slow (the network, the \
                  disk, a mirror that another program holds), or restart the monitor, which harms nothing"
             ));
         }
-        ills
+        reasons
     }
 
     /// How long until the next audit. `random` is from 0 to 1: many auditors must not come together, for which
@@ -276,10 +276,10 @@ impl Status {
         }
         self.known = Some(known);
         let bounded = |events: Vec<Event>, what: &str| {
-            let more = events.len().saturating_sub(MOST_LINES);
+            let more = events.len().saturating_sub(MAX_LINES);
             let said = format!("and {more} more findings that {what}; the report has them all");
             let rest = (more > 0).then(|| Event::of(name, "findings-more", said).with("count", more));
-            events.into_iter().take(MOST_LINES).chain(rest).collect::<Vec<Event>>()
+            events.into_iter().take(MAX_LINES).chain(rest).collect::<Vec<Event>>()
         };
         [bounded(new, "are new or stand"), bounded(ended, "stand no longer")].concat()
     }
@@ -307,12 +307,12 @@ fn audited(name: &str, report: &Report, causes: &[String], next: Duration) -> Ev
         .with("findings", standing)
         .with("durationMs", input.duration_ms)
         .with("nextMs", ms(next))
-        .with("causes", causes.iter().take(MOST_CAUSES).map(|why| text::escape(why)).collect::<Vec<_>>())
+        .with("causes", causes.iter().take(MAX_CAUSES).map(|why| text::escape(why)).collect::<Vec<_>>())
 }
 
 fn say_causes(causes: &[String]) -> String {
     let unique: BTreeSet<&String> = causes.iter().collect();
-    let mut said: Vec<String> = causes.iter().take(MOST_CAUSES).cloned().collect();
+    let mut said: Vec<String> = causes.iter().take(MAX_CAUSES).cloned().collect();
     said.dedup();
     match unique.len().saturating_sub(said.len()) {
         0 => said.join("; "),
@@ -337,9 +337,9 @@ pub(super) fn ms(time: Duration) -> u64 {
 
 /// What is known of all logs, shared by their threads and whoever asks.
 #[derive(Default)]
-pub struct Board(Mutex<BTreeMap<String, Status>>);
+pub struct StatusRegistry(Mutex<BTreeMap<String, Status>>);
 
-impl Board {
+impl StatusRegistry {
     /// Takes over a plan: what is known of logs that stay is kept, the others are forgotten. Every log is due
     /// now.
     pub fn plan(&self, logs: &[Watched], now: Now) {
@@ -385,11 +385,12 @@ impl Board {
     }
 
     /// What is wrong on our side, for all logs.
-    pub fn ills(&self, now: Now) -> Vec<String> {
+    pub fn unhealthy_reasons(&self, now: Now) -> Vec<String> {
         let all = self.lock();
-        let ills =
-            all.iter().flat_map(|(name, status)| status.ills(now).into_iter().map(move |ill| (name, ill)));
-        ills.map(|(name, ill)| text::escape(&format!("{name}: {ill}"))).collect()
+        let reasons = all.iter().flat_map(|(name, status)| {
+            status.unhealthy_reasons(now).into_iter().map(move |reason| (name, reason))
+        });
+        reasons.map(|(name, reason)| text::escape(&format!("{name}: {reason}"))).collect()
     }
 }
 

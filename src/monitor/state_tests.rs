@@ -28,17 +28,17 @@ fn at(now: u64) -> Now {
     Now { shown: now, steady: now }
 }
 
-/// A board with one log that is audited every minute, and may take ten seconds.
-fn board(name: &str) -> Board {
+/// A registry with one log that is audited every minute, and may take ten seconds.
+fn registry(name: &str) -> StatusRegistry {
     let watched = Watched {
         name: name.to_owned(),
         interval: Duration::from_millis(MINUTE),
         deadline: Some(Duration::from_secs(10)),
         subject: Arc::new(Nothing),
     };
-    let board = Board::default();
-    board.plan(&[watched], at(0));
-    board
+    let registry = StatusRegistry::default();
+    registry.plan(&[watched], at(0));
+    registry
 }
 
 fn input(findings: &[(&str, Code)]) -> Input {
@@ -72,24 +72,27 @@ fn fault(mirror: MirrorUse) -> Input {
 }
 
 /// What is said, and the wait without jitter.
-fn take(board: &Board, input: Input, now: u64) -> (Vec<&'static str>, Duration) {
-    let (events, wait) = board.finished("main", &Ok(Report::new(input)), at(now), 0.5);
+fn take(registry: &StatusRegistry, input: Input, now: u64) -> (Vec<&'static str>, Duration) {
+    let (events, wait) = registry.finished("main", &Ok(Report::new(input)), at(now), 0.5);
     (events.iter().map(|event| event.event).collect(), wait)
 }
 
 #[test]
 fn an_unreachable_log_is_asked_less_and_less_and_is_no_ill_of_ours() {
-    let board = board("main");
+    let registry = registry("main");
     let mut now = 0;
     for minutes in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
-        let (said, wait) = take(&board, unreachable(), now);
+        let (said, wait) = take(&registry, unreachable(), now);
         assert_eq!(said, ["unreachable", "audited"]);
         assert_eq!(wait, Duration::from_millis(minutes * MINUTE));
         now += minutes * MINUTE;
-        assert_eq!(board.ills(at(now)), Vec::<String>::new(), "the wait is on purpose");
+        assert_eq!(registry.unhealthy_reasons(at(now)), Vec::<String>::new(), "the wait is on purpose");
     }
-    assert_eq!(take(&board, input(&[]), now), (vec!["reachable", "audited"], Duration::from_millis(MINUTE)));
-    assert_eq!(take(&board, unreachable(), now).1, Duration::from_millis(MINUTE), "patience begins anew");
+    assert_eq!(
+        take(&registry, input(&[]), now),
+        (vec!["reachable", "audited"], Duration::from_millis(MINUTE))
+    );
+    assert_eq!(take(&registry, unreachable(), now).1, Duration::from_millis(MINUTE), "patience begins anew");
 }
 
 fn with_peer(error: Option<&str>) -> Input {
@@ -105,117 +108,124 @@ fn with_peer(error: Option<&str>) -> Input {
 
 #[test]
 fn a_peer_that_fails_is_said_once_and_the_log_is_asked_as_often() {
-    let board = board("main");
+    let registry = registry("main");
     let minute = Duration::from_millis(MINUTE);
-    assert_eq!(take(&board, with_peer(Some("gone")), 1000), (vec!["audited", "peer-failing"], minute));
-    assert_eq!(take(&board, with_peer(Some("gone")), 2000), (vec!["audited"], minute));
+    assert_eq!(take(&registry, with_peer(Some("gone")), 1000), (vec!["audited", "peer-failing"], minute));
+    assert_eq!(take(&registry, with_peer(Some("gone")), 2000), (vec!["audited"], minute));
     // An audit that did not get to ask says nothing of it.
-    take(&board, Input { peers: Vec::new(), ..with_peer(None) }, 3000);
-    let page = metrics::render(&board, 0, 3000);
+    take(&registry, Input { peers: Vec::new(), ..with_peer(None) }, 3000);
+    let page = metrics::render(&registry, 0, 3000);
     assert!(page.contains("countersign_peer_reachable{log=\"main\",peer=\"a\\\"b\"} 0"), "{page}");
     assert!(!page.contains("countersign_peer_last_success_timestamp_seconds{"), "{page}");
-    assert_eq!(take(&board, with_peer(None), 4000).0, ["audited", "peer-recovered"]);
-    assert_eq!(take(&board, with_peer(Some("gone")), 5000).0, ["audited", "peer-failing"]);
-    let page = metrics::render(&board, 0, 5000);
+    assert_eq!(take(&registry, with_peer(None), 4000).0, ["audited", "peer-recovered"]);
+    assert_eq!(take(&registry, with_peer(Some("gone")), 5000).0, ["audited", "peer-failing"]);
+    let page = metrics::render(&registry, 0, 5000);
     assert!(page.contains("countersign_peer_last_success_timestamp_seconds{log=\"main\",peer=\"a\\\"b\"} 4"));
     // Named no more.
-    take(&board, input(&[]), 6000);
-    assert!(!metrics::render(&board, 0, 6000).contains("countersign_peer_reachable{"));
+    take(&registry, input(&[]), 6000);
+    assert!(!metrics::render(&registry, 0, 6000).contains("countersign_peer_reachable{"));
 }
 
 #[test]
 fn waits_are_jittered_by_a_tenth() {
-    let board = board("main");
+    let registry = registry("main");
     for (random, wait) in [(0.0, 54_000), (0.5, 60_000), (1.0, 66_000), (7.0, 66_000)] {
-        let (_, next) = board.finished("main", &Ok(Report::new(input(&[]))), at(0), random);
+        let (_, next) = registry.finished("main", &Ok(Report::new(input(&[]))), at(0), random);
         assert!(next.abs_diff(Duration::from_millis(wait)) < Duration::from_millis(2), "{random}: {next:?}");
     }
 }
 
 #[test]
 fn a_missed_interval_is_an_ill_exactly_from_when_it_is() {
-    let board = board("main");
-    take(&board, input(&[]), 1000);
+    let registry = registry("main");
+    take(&registry, input(&[]), 1000);
     // Two and a half intervals and the deadline after the last audit ended.
     let latest = 1000 + MINUTE * 5 / 2 + 10_000;
-    assert_eq!(board.ills(at(latest)), Vec::<String>::new());
-    let ills = board.ills(at(latest + 1));
-    assert!(ills.len() == 1 && ills[0].starts_with("main: an interval was missed"), "{ills:?}");
+    assert_eq!(registry.unhealthy_reasons(at(latest)), Vec::<String>::new());
+    let reasons = registry.unhealthy_reasons(at(latest + 1));
+    assert!(reasons.len() == 1 && reasons[0].starts_with("main: an interval was missed"), "{reasons:?}");
     // One that is under way is none that ended.
-    board.begun("main", at(latest));
-    assert_eq!(board.ills(at(latest + 1)).len(), 1);
-    take(&board, input(&[]), latest + 2);
-    assert_eq!(board.ills(at(latest + 3)), Vec::<String>::new());
+    registry.begun("main", at(latest));
+    assert_eq!(registry.unhealthy_reasons(at(latest + 1)).len(), 1);
+    take(&registry, input(&[]), latest + 2);
+    assert_eq!(registry.unhealthy_reasons(at(latest + 3)), Vec::<String>::new());
     // Before the first audit the same patience holds, from the start.
-    let board = self::board("main");
-    assert_eq!(board.ills(at(MINUTE * 3 / 2 + 10_000)), Vec::<String>::new());
-    assert_eq!(board.ills(at(MINUTE * 3 / 2 + 10_001)).len(), 1);
+    let registry = self::registry("main");
+    assert_eq!(registry.unhealthy_reasons(at(MINUTE * 3 / 2 + 10_000)), Vec::<String>::new());
+    assert_eq!(registry.unhealthy_reasons(at(MINUTE * 3 / 2 + 10_001)).len(), 1);
 }
 
 #[test]
 fn a_clock_that_is_set_makes_nothing_late_and_hides_nothing() {
-    let board = board("main");
-    take(&board, input(&[]), 1000);
+    let registry = registry("main");
+    take(&registry, input(&[]), 1000);
     let (soon, late) = (1000 + MINUTE, 1000 + MINUTE * 3);
-    assert_eq!(board.ills(Now { shown: 4 * 60 * MINUTE, steady: soon }), Vec::<String>::new());
+    assert_eq!(
+        registry.unhealthy_reasons(Now { shown: 4 * 60 * MINUTE, steady: soon }),
+        Vec::<String>::new()
+    );
     for shown in [0, soon, 4 * 60 * MINUTE] {
-        let ills = board.ills(Now { shown, steady: late });
-        assert!(ills.len() == 1 && ills[0].contains("no audit ended for 3"), "{shown}: {ills:?}");
+        let reasons = registry.unhealthy_reasons(Now { shown, steady: late });
+        assert!(reasons.len() == 1 && reasons[0].contains("no audit ended for 3"), "{shown}: {reasons:?}");
     }
 }
 
 #[test]
 fn faults_of_ours_are_ills_until_an_audit_gets_through() {
-    let board = board("main");
+    let registry = registry("main");
     for mirror in [MirrorUse::Unopened, MirrorUse::InUse] {
-        take(&board, fault(mirror), 0);
-        take(&board, fault(mirror), 5000);
-        let ills = board.ills(at(1));
+        take(&registry, fault(mirror), 0);
+        take(&registry, fault(mirror), 5000);
+        let reasons = registry.unhealthy_reasons(at(1));
         let said = "main: a fault on this side since 1970-01-01T00:00:00.000Z: our disk. Mend it";
-        assert!(ills.len() == 1 && ills[0].starts_with(said), "{ills:?}");
-        take(&board, input(&[("now", Code::HeadRollback)]), 0);
-        assert_eq!(board.ills(at(1)), Vec::<String>::new(), "what the log does is no ill of ours");
+        assert!(reasons.len() == 1 && reasons[0].starts_with(said), "{reasons:?}");
+        take(&registry, input(&[("now", Code::HeadRollback)]), 0);
+        assert_eq!(
+            registry.unhealthy_reasons(at(1)),
+            Vec::<String>::new(),
+            "a finding is not a fault of the monitor"
+        );
     }
-    let (events, _) = board.finished("main", &Err("the policy is gone".to_owned()), at(0), 0.5);
+    let (events, _) = registry.finished("main", &Err("the policy is gone".to_owned()), at(0), 0.5);
     assert_eq!(events[0].event, "fault");
-    assert!(board.ills(at(1))[0].contains("the policy is gone"));
+    assert!(registry.unhealthy_reasons(at(1))[0].contains("the policy is gone"));
 }
 
 #[test]
 fn each_finding_is_said_once_when_it_comes_and_once_when_it_goes() {
-    let board = board("main");
+    let registry = registry("main");
     let rollback = ("now", Code::HeadRollback);
-    assert_eq!(take(&board, input(&[rollback]), 0).0, ["audited", "finding-new"]);
-    assert_eq!(take(&board, input(&[rollback]), 0).0, ["audited"]);
+    assert_eq!(take(&registry, input(&[rollback]), 0).0, ["audited", "finding-new"]);
+    assert_eq!(take(&registry, input(&[rollback]), 0).0, ["audited"]);
     // Neither an audit that could not open the mirror nor one that reached nobody ends or repeats it.
-    take(&board, fault(MirrorUse::Unopened), 0);
-    assert_eq!(take(&board, fault(MirrorUse::InUse), 0).0, ["in-use"]);
-    take(&board, Input { findings: input(&[rollback]).findings, ..unreachable() }, 0);
+    take(&registry, fault(MirrorUse::Unopened), 0);
+    assert_eq!(take(&registry, fault(MirrorUse::InUse), 0).0, ["in-use"]);
+    take(&registry, Input { findings: input(&[rollback]).findings, ..unreachable() }, 0);
     assert_eq!(
-        take(&board, input(&[rollback, ("now", Code::HeadStale)]), 0).0,
+        take(&registry, input(&[rollback, ("now", Code::HeadStale)]), 0).0,
         ["reachable", "audited", "finding-new"]
     );
-    assert_eq!(take(&board, input(&[]), 0).0, ["audited", "finding-ended", "finding-ended"]);
+    assert_eq!(take(&registry, input(&[]), 0).0, ["audited", "finding-ended", "finding-ended"]);
     assert_eq!(
-        take(&board, input(&[rollback]), 0).0,
+        take(&registry, input(&[rollback]), 0).0,
         ["audited", "finding-new"],
         "again, so it is said again"
     );
     // What is merely worth knowing is counted, and gets no line.
-    assert_eq!(take(&self::board("main"), input(&[("now", Code::CredentialNew)]), 0).0, ["audited"]);
+    assert_eq!(take(&self::registry("main"), input(&[("now", Code::CredentialNew)]), 0).0, ["audited"]);
 }
 
 #[test]
 fn after_a_start_what_stands_is_said_once_more() {
-    let board = board("main");
+    let registry = registry("main");
     let both = [("then", Code::HeadRollback), ("now", Code::Gap)];
-    assert_eq!(take(&board, input(&both), 0).0, ["audited", "finding-stands", "finding-new"]);
-    assert_eq!(take(&board, input(&both), 0).0, ["audited"]);
+    assert_eq!(take(&registry, input(&both), 0).0, ["audited", "finding-stands", "finding-new"]);
+    assert_eq!(take(&registry, input(&both), 0).0, ["audited"]);
 }
 
 #[test]
 fn many_findings_are_a_few_lines_and_a_number() {
-    let board = board("main");
+    let registry = registry("main");
     let mut many = input(&[]);
     for index in 0..1000 {
         let finding = Finding::of_entry(Code::SignatureInvalid, index, None, "forged");
@@ -226,43 +236,43 @@ fn many_findings_are_a_few_lines_and_a_number() {
             acknowledged: None,
         });
     }
-    let said = take(&board, many, 0).0;
-    assert_eq!((said.len(), said.last()), (1 + MOST_LINES + 1, Some(&"findings-more")));
+    let said = take(&registry, many, 0).0;
+    assert_eq!((said.len(), said.last()), (1 + MAX_LINES + 1, Some(&"findings-more")));
 }
 
 #[test]
 fn a_reload_keeps_what_is_known_of_logs_that_stay() {
-    let board = board("main");
-    take(&board, input(&[("now", Code::HeadRollback)]), 0);
+    let registry = registry("main");
+    take(&registry, input(&[("now", Code::HeadRollback)]), 0);
     let again = |name: &str| Watched {
         name: name.to_owned(),
         interval: Duration::from_secs(1),
         deadline: None,
         subject: Arc::new(Nothing),
     };
-    board.plan(&[again("main"), again("other")], at(5));
+    registry.plan(&[again("main"), again("other")], at(5));
     assert_eq!(
-        take(&board, input(&[("now", Code::HeadRollback)]), 6).0,
+        take(&registry, input(&[("now", Code::HeadRollback)]), 6).0,
         ["audited"],
         "said before the reload"
     );
-    assert_eq!(board.lock().len(), 2);
-    board.plan(&[again("other")], at(7));
-    assert_eq!(take(&board, input(&[]), 8), (Vec::new(), Duration::ZERO), "nobody watches it any more");
+    assert_eq!(registry.lock().len(), 2);
+    registry.plan(&[again("other")], at(7));
+    assert_eq!(take(&registry, input(&[]), 8), (Vec::new(), Duration::ZERO), "nobody watches it any more");
 }
 
 #[test]
 fn metrics_say_what_is_known_and_nothing_else() {
     let name = "a\"b\\c";
-    let board = board(name);
-    let before = metrics::render(&board, 0, 0);
+    let registry = registry(name);
+    let before = metrics::render(&registry, 0, 0);
     assert!(!before.contains("countersign_verdict{"), "no audit yet: {before}");
     let report = Report::new(Input {
         log: LogPart { tree_size: Some(7), ..input(&[]).log },
         ..input(&[("now", Code::HeadRollback)])
     });
-    board.finished(name, &Ok(report), at(61_000), 0.5);
-    let page = metrics::render(&board, 0, 62_000);
+    registry.finished(name, &Ok(report), at(61_000), 0.5);
+    let page = metrics::render(&registry, 0, 62_000);
     for line in [
         "countersign_head_size{log=\"a\\\"b\\\\c\"} 7",
         "countersign_head_age_seconds{log=\"a\\\"b\\\\c\"} 61",

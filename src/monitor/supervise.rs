@@ -6,7 +6,7 @@ use super::event::Event;
 use super::log::Log;
 use super::serve::Pages;
 use super::signals::{Asked, Signals};
-use super::state::Board;
+use super::state::StatusRegistry;
 use super::watch::Watch;
 use super::{Plan, Watched, notify};
 use crate::core::text;
@@ -65,7 +65,7 @@ pub fn run(plan: Plan, read: &Read, clock: fn() -> u64) -> Result<(), StartError
 async fn supervise(plan: Plan, read: &Read, clock: Clock) -> Result<(), StartError> {
     let mut signals =
         Signals::catch().map_err(|error| StartError::new("signals cannot be caught", &error))?;
-    let board = Arc::new(Board::default());
+    let registry = Arc::new(StatusRegistry::default());
     let watching = watching(&plan.logs);
     let mut started = Event::new("started", &watching).with("logs", plan.logs.len());
     if let Some(address) = plan.listen {
@@ -74,11 +74,11 @@ async fn supervise(plan: Plan, read: &Read, clock: Clock) -> Result<(), StartErr
         let bound = listener.local_addr().map_err(cannot)?;
         let said = format!("{watching}, listening on http://{bound}");
         started = Event::new("started", said).with("logs", plan.logs.len()).with("listen", bound.to_string());
-        tokio::spawn(Arc::new(Pages::new(Arc::clone(&board), clock)).serve(listener));
+        tokio::spawn(Arc::new(Pages::new(Arc::clone(&registry), clock)).serve(listener));
     }
     started.say();
     plan.notes.iter().for_each(Event::say);
-    let mut crew = Crew { watches: Vec::new(), held: Vec::new(), board, clock };
+    let mut crew = Crew { watches: Vec::new(), held: Vec::new(), registry, clock };
     crew.start(&plan.logs)?;
     notify::say("READY=1");
     if let Some(often) = notify::watchdog() {
@@ -206,14 +206,14 @@ struct Crew {
     watches: Vec<Watch>,
     /// Not started: an old thread is still at them.
     held: Vec<Watched>,
-    board: Arc<Board>,
+    registry: Arc<StatusRegistry>,
     clock: Clock,
 }
 
 impl Crew {
     /// Starts all but those that an old thread is still at: one mirror has one user.
     fn start(&mut self, logs: &[Watched]) -> Result<(), StartError> {
-        self.board.plan(logs, self.clock.now());
+        self.registry.plan(logs, self.clock.now());
         self.held = logs.to_vec();
         self.start_held()?;
         for Watched { name, .. } in &self.held {
@@ -232,7 +232,7 @@ impl Crew {
                 self.held.push(watched);
                 continue;
             }
-            let watch = Watch::start(watched, Arc::clone(&self.board), self.clock);
+            let watch = Watch::start(watched, Arc::clone(&self.registry), self.clock);
             self.watches.push(watch.map_err(|error| StartError::new("cannot start a thread", &error))?);
         }
         Ok(())

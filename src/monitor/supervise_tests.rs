@@ -42,8 +42,8 @@ fn a_log_whose_audit_does_not_end_waits_alone() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let ((hung, hung_begun, hung_go), (free, free_begun, free_go)) = (stuck("hung"), stuck("free"));
-        let board = Arc::new(Board::default());
-        let mut crew = Crew { watches: Vec::new(), held: Vec::new(), board, clock: Clock::start(|| 0) };
+        let registry = Arc::new(StatusRegistry::default());
+        let mut crew = Crew { watches: Vec::new(), held: Vec::new(), registry, clock: Clock::start(|| 0) };
         crew.start(&[hung.clone(), free.clone()]).unwrap();
         hung_begun.recv_timeout(LONG).unwrap();
         free_begun.recv_timeout(LONG).unwrap();

@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use super::event::Event;
-use super::state::Board;
+use super::state::StatusRegistry;
 use super::{Subject, Watched};
 use crate::audit::conclusion::Conclusion;
 use crate::report::Report;
@@ -24,13 +24,17 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Starts to watch: the first audit begins at once.
-    pub(super) fn start(watched: Watched, board: Arc<Board>, clock: Clock) -> std::io::Result<Watch> {
+    pub(super) fn start(
+        watched: Watched,
+        registry: Arc<StatusRegistry>,
+        clock: Clock,
+    ) -> std::io::Result<Watch> {
         let stop = Stop::default();
         let (wake, woken) = channel();
         let (told, name) = (stop.clone(), watched.name.clone());
         let thread = std::thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || watch(&watched, &board, clock, &told, &woken))?;
+            .spawn(move || watch(&watched, &registry, clock, &told, &woken))?;
         Ok(Watch { name, stop, wake: Some(wake), thread })
     }
 
@@ -64,13 +68,13 @@ fn audit(subject: &dyn Subject, stop: &Stop) -> Result<Report, String> {
     }
 }
 
-fn watch(watched: &Watched, board: &Board, clock: Clock, stop: &Stop, woken: &Receiver<()>) {
+fn watch(watched: &Watched, registry: &StatusRegistry, clock: Clock, stop: &Stop, woken: &Receiver<()>) {
     let mut wait = Duration::ZERO;
     loop {
         if woken.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
             return;
         }
-        board.begun(&watched.name, clock.now());
+        registry.begun(&watched.name, clock.now());
         let result = audit(watched.subject.as_ref(), stop);
         let cut_short = result.as_ref().is_ok_and(|report| {
             stop.is_stopped()
@@ -82,7 +86,7 @@ fn watch(watched: &Watched, board: &Board, clock: Clock, stop: &Stop, woken: &Re
             Event::of(&watched.name, "audit-stopped", said).say();
             return;
         }
-        let (events, next) = board.finished(&watched.name, &result, clock.now(), fastrand::f64());
+        let (events, next) = registry.finished(&watched.name, &result, clock.now(), fastrand::f64());
         events.iter().for_each(Event::say);
         wait = next;
     }

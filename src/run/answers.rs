@@ -121,7 +121,7 @@ impl Run<'_> {
     pub(crate) fn check_answers(&mut self) -> Result<(), Fault> {
         let Some(api) = self.source.and_then(|source| source.api()) else { return Ok(()) };
         let target = self.summary.target.clone().filter(|target| target.size() > 0);
-        let Some(target) = target.filter(|_| self.summary.target_rooted) else { return Ok(()) };
+        let Some(target) = target.filter(|_| self.summary.target_verified) else { return Ok(()) };
         self.check_consistency_answers(api, &target)?;
         self.check_entry_answers(api, &target)
     }
@@ -159,8 +159,8 @@ impl Run<'_> {
             0..questions.len() as u64,
             workers,
             || (),
-            |piece, ()| {
-                let question = usize::try_from(piece).ok().and_then(|piece| questions.get(piece));
+            |task, ()| {
+                let question = usize::try_from(task).ok().and_then(|task| questions.get(task));
                 let asked = question.map(|(first, old, proofs)| {
                     (Question::Consistency(*first, proofs.size), proofs.check(*first, *old))
                 });

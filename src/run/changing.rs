@@ -61,7 +61,7 @@ impl Run<'_> {
 
     fn all_was_there(&self) -> Result<bool, Fault> {
         let summary = &self.summary;
-        let was_read = summary.target_rooted || self.options.heads_only && !summary.no_head;
+        let was_read = summary.target_verified || self.options.heads_only && !summary.no_head;
         if !was_read || !summary.incomplete.is_empty() {
             return Ok(false);
         }

@@ -5,7 +5,7 @@
 //! So entries are judged after heads are, and again from where a new head may be earlier than those known before: how
 //! often the log was visited, and in which order its heads came, makes no difference to what is found.
 
-use super::taker::too_many;
+use super::commit::too_many;
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
 use crate::core::entry::read_leaf;

@@ -44,14 +44,14 @@ enum BundleAnswer {
 }
 
 /// What asking needs, the same for all entries.
-struct Desk<'a> {
+struct ProofChecker<'a> {
     api: &'a dyn LogApi,
     size: u64,
     root: Hash,
     key: &'a LogKey,
 }
 
-impl Desk<'_> {
+impl ProofChecker<'_> {
     fn ask(&self, index: u64, leaf: &[u8], other: &Reader, recent: &mut RecentHeads) -> Asked {
         let hash = leaf_hash(leaf);
         let inclusion = judged(
@@ -121,21 +121,21 @@ impl Run<'_> {
             (0..workers).map(|_| self.mirror.reader()).collect::<Result<_, MirrorError>>()?;
         let readers = Mutex::new(readers);
         let key = self.policy.log_key.clone();
-        let desk = Desk { api, size: target.size(), root: target.root(), key: &key };
-        let place = |piece: u64| match &sample {
-            None => piece,
-            Some(indices) => usize::try_from(piece).ok().and_then(|n| indices.get(n).copied()).unwrap_or(0),
+        let checker = ProofChecker { api, size: target.size(), root: target.root(), key: &key };
+        let place = |task: u64| match &sample {
+            None => task,
+            Some(indices) => usize::try_from(task).ok().and_then(|n| indices.get(n).copied()).unwrap_or(0),
         };
-        let pieces = sample.as_ref().map_or(target.size(), |indices| indices.len() as u64);
+        let tasks = sample.as_ref().map_or(target.size(), |indices| indices.len() as u64);
         let progress = self.progress;
-        progress.begin("asking the log about entries", pieces);
+        progress.begin("asking the log about entries", tasks);
         let mut tally = Tallied::default();
         let flow = in_order(
-            0..pieces,
+            0..tasks,
             workers,
             || (readers.lock().unwrap_or_else(PoisonError::into_inner).pop(), RecentHeads::default()),
-            |piece, (reader, recent)| {
-                (ask_one(&desk, place(piece), reader.as_ref(), recent), 2 * MAX_BUNDLE_ANSWER)
+            |task, (reader, recent)| {
+                (ask_one(&checker, place(task), reader.as_ref(), recent), 2 * MAX_BUNDLE_ANSWER)
             },
             |_, asked| {
                 progress.advance(1);
@@ -227,14 +227,14 @@ impl Run<'_> {
 
     /// Asks about one entry again, for a finding of an earlier run: whether all is right now.
     pub(super) fn entry_is_answered(&mut self, api: &dyn LogApi, index: u64) -> Result<bool, Fault> {
-        let size = self.mirror.state().rooted;
+        let size = self.mirror.state().verified;
         let Some(frontier) = self.mirror.state().frontier().filter(|_| index < size) else {
             return Ok(false);
         };
         let key = self.policy.log_key.clone();
-        let desk = Desk { api, size, root: frontier.root(), key: &key };
+        let checker = ProofChecker { api, size, root: frontier.root(), key: &key };
         let reader = self.mirror.reader()?;
-        let asked = ask_one(&desk, index, Some(&reader), &mut RecentHeads::default())?;
+        let asked = ask_one(&checker, index, Some(&reader), &mut RecentHeads::default())?;
         let bundle = match asked.bundle {
             BundleAnswer::Checked(checked) => checked.problems.is_empty(),
             BundleAnswer::NotAsked => true,
@@ -266,7 +266,7 @@ fn bundle_finding(code: Code, index: u64, subject: &str, why: &str) -> Finding {
 }
 
 fn ask_one(
-    desk: &Desk<'_>,
+    checker: &ProofChecker<'_>,
     index: u64,
     reader: Option<&Reader>,
     recent: &mut RecentHeads,
@@ -277,7 +277,7 @@ fn ask_one(
     };
     let leaves = reader.leaves(index, index.saturating_add(1))?;
     Ok(match leaves.first() {
-        Some(leaf) => desk.ask(index, leaf, reader, recent),
+        Some(leaf) => checker.ask(index, leaf, reader, recent),
         None => nothing(Answer::Unknown(format!("entry {index} is not in the mirror"))),
     })
 }

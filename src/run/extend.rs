@@ -6,12 +6,12 @@
 //! they are forgotten, so that a log that lied once can be read again tomorrow.
 
 use super::answers::{Answer, Question};
+use super::commit::{BadBundle, Committed, Committer, Flaw, Stop, too_many};
 use super::history::{evidence_nodes, tree_subject};
 use super::pipeline::in_order;
 use super::served_proofs::ServedProofs;
 use super::served_tree::{ServedTree, TreeError};
-use super::taker::{BadBundle, Flaw, Stop, Taken, Taker, too_many};
-use super::work::{Piece, Shop, WIDTH, fetch_end, fetch_leaves};
+use super::verifier::{Outcome, Verifier, WIDTH, fetch_end, fetch_leaves};
 use super::writer::{Mode, Writer};
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
@@ -59,13 +59,13 @@ impl Run<'_> {
     /// log could not be reached.
     pub(crate) fn extend_to(&mut self, head: &Head) -> Result<bool, Fault> {
         let Some(source) = self.source else { return Ok(true) };
-        let rooted = self.mirror.state().rooted;
+        let verified = self.mirror.state().verified;
         self.summary.target = Some(head.clone());
         self.forget_unproved()?;
-        if head.size() <= rooted {
+        if head.size() <= verified {
             // Nothing to fetch; the head is compared with the tree in `history`.
-            self.summary.target_rooted = self.root_for(head)? == head.root();
-            self.summary.tally.record("root", self.summary.target_rooted);
+            self.summary.target_verified = self.root_for(head)? == head.root();
+            self.summary.tally.record("root", self.summary.target_verified);
             return Ok(true);
         }
         if self.has_many(head) {
@@ -85,7 +85,7 @@ impl Run<'_> {
             self.summary.incomplete.push(cause);
             return Ok(true);
         }
-        self.progress.begin("checking new entries", head.size().saturating_sub(rooted));
+        self.progress.begin("checking new entries", head.size().saturating_sub(verified));
         let result = self.extend(source, head);
         self.progress.end();
         result
@@ -101,18 +101,18 @@ impl Run<'_> {
     pub(super) fn end_of(&mut self, source: &dyn LogSource, head: &Head) -> Result<End, Fault> {
         let n = head.size().saturating_sub(1) / WIDTH;
         let flaw = match fetch_end(source, head.size()) {
-            Err(Piece::NotThere(why)) => Some((Flaw::NotThere, why)),
-            Err(Piece::Missing(why)) => Some((Flaw::Missing, why)),
-            Err(Piece::Wrong(why)) => Some((Flaw::Wrong, why)),
+            Err(Outcome::NotThere(why)) => Some((Flaw::NotThere, why)),
+            Err(Outcome::Missing(why)) => Some((Flaw::Missing, why)),
+            Err(Outcome::Wrong(why)) => Some((Flaw::Wrong, why)),
             // What cannot be reached now is no reason to accuse anybody.
-            Err(Piece::Unknown(cause)) => {
+            Err(Outcome::Unknown(cause)) => {
                 self.summary.incomplete.push(cause);
                 return Ok(End::Unknown);
             }
             Ok(()) | Err(_) => None,
         };
         let Some((flaw, why)) = flaw else { return Ok(End::There) };
-        self.report_holes(head, &[BadBundle { n, flaw, why }])?;
+        self.report_gaps(head, &[BadBundle { n, flaw, why }])?;
         Ok(End::Lacking)
     }
 
@@ -169,10 +169,10 @@ impl Run<'_> {
             self.report_contradiction(Kind::InconsistentHeads, other, head, Some(&nodes))?;
             contradicted = true;
         }
-        let rooted = self.mirror.state().rooted;
+        let verified = self.mirror.state().verified;
         let ours = self.mirror.state().frontier().map(|frontier| frontier.root());
-        let continues = match tree.range(0..rooted) {
-            Ok(root) => rooted == 0 || Some(root) == ours,
+        let continues = match tree.range(0..verified) {
+            Ok(root) => verified == 0 || Some(root) == ours,
             Err(TreeError::Fetch(cause)) => {
                 self.summary.incomplete.push(cause);
                 return Ok(Compared::Unreachable);
@@ -185,7 +185,7 @@ impl Run<'_> {
         if !contradicted {
             self.confirm_mirror()?;
             let message = format!(
-                "the head of size {} does not continue the {rooted} entries mirrored so far, which an earlier \
+                "the head of size {} does not continue the {verified} entries mirrored so far, which an earlier \
                  head commits to",
                 head.size()
             );
@@ -246,7 +246,7 @@ impl Run<'_> {
                     Ok(contradicted) => contradicted.map_or(Ok(()), |finding| self.find(&finding))?,
                     Err(cause) => self.summary.incomplete.push(cause),
                 }
-                self.rooted(head)?;
+                self.verified(head)?;
                 Ok(Proved::Done(true))
             }
             (Pass::Holes | Pass::Lagging, ..) => Ok(Proved::Done(true)),
@@ -291,7 +291,7 @@ impl Run<'_> {
                     self.ask_again(source, head, *first)?;
                 }
                 contradicted.map_or(Ok(()), |finding| self.find(&finding))?;
-                self.rooted(head)?;
+                self.verified(head)?;
                 Ok(true)
             }
             Pass::Whole => {
@@ -357,47 +357,48 @@ impl Run<'_> {
         Ok(Ok(Some(Finding::of_log(Code::RootMismatch, format!("entries {first} {end}"), message))))
     }
 
-    fn rooted(&mut self, head: &Head) -> Result<(), Fault> {
-        self.summary.target_rooted = true;
+    fn verified(&mut self, head: &Head) -> Result<(), Fault> {
+        self.summary.target_verified = true;
         self.summary.tally.record("root", true);
         let key = &self.policy.log_key;
         Ok(self.mirror.transact(|mirror, state| mirror.bear_out(state, head, key))?)
     }
 
-    /// One pass over the bundles from the rooted cursor to the head.
+    /// One pass over the bundles from the verified cursor to the head.
     fn pass(
         &mut self,
         source: &dyn LogSource,
         head: &Head,
         vouching: Vouching<'_>,
-    ) -> Result<(Pass, Taken, CompactRange), Fault> {
+    ) -> Result<(Pass, Committed, CompactRange), Fault> {
         let (mode, tree, proofs) = match vouching {
             Vouching::Tiles(tree) => (Mode::Proved, Some(tree), None),
             Vouching::Proofs(proofs) => (Mode::Proved, None, Some(proofs)),
             Vouching::Nothing => (Mode::Unproved, None, None),
         };
-        let rooted = self.mirror.state().rooted;
-        let check_from = if mode == Mode::Unproved { u64::MAX } else { rooted };
-        if tree.is_none() && !rooted.is_multiple_of(WIDTH) {
+        let verified = self.mirror.state().verified;
+        let check_from = if mode == Mode::Unproved { u64::MAX } else { verified };
+        if tree.is_none() && !verified.is_multiple_of(WIDTH) {
             // The first bundle is compared with what is mirrored of it.
-            self.confirm_bundle(rooted / WIDTH, rooted)?;
+            self.confirm_bundle(verified / WIDTH, verified)?;
         }
-        let shop = Shop { policy: self.policy, tree: tree.map(Mutex::new), size: head.size(), check_from };
+        let verifier =
+            Verifier { policy: self.policy, tree: tree.map(Mutex::new), size: head.size(), check_from };
         let mut writer = Writer::new(self.mirror, mode, &self.options.now.1)?;
-        let mut taker = Taker::new(mode, shop.tree.is_some(), proofs, self.options);
+        let mut committer = Committer::new(mode, verifier.tree.is_some(), proofs, self.options);
         let progress = self.progress;
         let flow = in_order(
-            rooted / WIDTH..head.size().div_ceil(WIDTH),
+            verified / WIDTH..head.size().div_ceil(WIDTH),
             self.options.workers,
             KeyCache::default,
             |n, keys| {
-                let piece = shop.fetched(source, n, keys);
-                let weight = piece.weight();
-                (piece, weight)
+                let outcome = verifier.fetched(source, n, keys);
+                let weight = outcome.weight();
+                (outcome, weight)
             },
-            |n, piece| {
+            |n, outcome| {
                 progress.advance(WIDTH);
-                taker.take(n, piece, &mut writer)
+                committer.take(n, outcome, &mut writer)
             },
         );
         if let ControlFlow::Break(Stop::Fault(fault)) = flow {
@@ -405,8 +406,8 @@ impl Run<'_> {
         }
         // What was taken before a stop stays, if it is proved or can still be.
         let flow = match flow {
-            ControlFlow::Break(Stop::Unknown(_) | Stop::TreeLost(_)) if taker.proofs.is_some() => flow,
-            flow => match taker.flush(&mut writer) {
+            ControlFlow::Break(Stop::Unknown(_) | Stop::TreeLost(_)) if committer.proofs.is_some() => flow,
+            flow => match committer.flush(&mut writer) {
                 ControlFlow::Continue(()) => flow,
                 stopped => stopped,
             },
@@ -415,8 +416,8 @@ impl Run<'_> {
             return Err(fault);
         }
         let frontier = writer.frontier().clone();
-        let taker = taker.taken;
-        self.summary.tally.add("served-proofs", taker.vouched, 0, 0);
+        let committer = committer.taken;
+        self.summary.tally.add("served-proofs", committer.vouched, 0, 0);
         let pass = match flow {
             ControlFlow::Break(Stop::TreeLost(error)) => Pass::TreeLost(error),
             ControlFlow::Break(Stop::Unknown(cause)) => {
@@ -427,15 +428,15 @@ impl Run<'_> {
                 self.summary.incomplete.push(too_many(findings));
                 Pass::Stopped
             }
-            _ if taker.bad.is_empty() => Pass::Whole,
+            _ if committer.bad.is_empty() => Pass::Whole,
             _ => Pass::Holes,
         };
-        let held_against = self.report_holes(head, &taker.bad)?;
+        let held_against = self.report_gaps(head, &committer.bad)?;
         let pass = match pass {
             Pass::Holes if !held_against => Pass::Lagging,
             pass => pass,
         };
-        Ok((pass, taker, frontier))
+        Ok((pass, committer, frontier))
     }
 }
 

@@ -15,11 +15,11 @@
 
 use super::answers::{Answer, MAX_WRONG, Question};
 use super::extend::End;
+use super::gaps::bundle_subject;
 use super::history::evidence_nodes;
-use super::holes::bundle_subject;
 use super::served_proofs::ServedProofs;
 use super::served_tree::{ServedTree, TreeError};
-use super::work::WIDTH;
+use super::verifier::WIDTH;
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
 use crate::core::evidence::Kind;
@@ -33,10 +33,10 @@ use crate::source::{LogApi, LogSource};
 use std::collections::BTreeSet;
 
 /// Proofs asked for in one run: a log can list any number of heads. The next run goes on.
-const MOST_PROOFS: usize = 10_000;
+const MAX_PROOFS: usize = 10_000;
 
 /// Proofs that failed in earlier runs and are asked for again in one run.
-const MOST_AGAIN: usize = 16;
+const MAX_REPEATS: usize = 16;
 
 /// Links that are made durable at once.
 const LINKED_AT_ONCE: usize = 1000;
@@ -141,7 +141,7 @@ impl Run<'_> {
     fn link_to(&mut self, head: &Head) -> Result<bool, Fault> {
         let mut before = self.unlinked_before(head)?;
         let Some(source) = self.source.filter(|_| !before.is_empty()) else { return Ok(true) };
-        before.truncate(MOST_PROOFS);
+        before.truncate(MAX_PROOFS);
         self.progress.begin("proving signed heads", before.len() as u64);
         let result = match source.api() {
             Some(api) => self.link_by_proofs(api, head, &before).map(|()| true),
@@ -304,7 +304,7 @@ impl Run<'_> {
             let doubted = matches!(stored.finding.code, Code::Gap | Code::ProofInvalid);
             doubted && stored.last_seen != self.options.now.1
         });
-        let asked: Vec<_> = standing.take(MOST_AGAIN).map(|stored| stored.finding).collect();
+        let asked: Vec<_> = standing.take(MAX_REPEATS).map(|stored| stored.finding).collect();
         for finding in asked {
             let size = finding.subject.strip_prefix("consistency ").and_then(|rest| rest.split(' ').next());
             let Some(size) = size.and_then(|size| size.parse().ok()) else { continue };

@@ -6,7 +6,7 @@
 
 use super::heads::code_of;
 use super::served_tree::fold_range;
-use super::work::WIDTH;
+use super::verifier::WIDTH;
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
 use crate::core::evidence::{self, EvidenceError, Kind};
@@ -43,24 +43,25 @@ pub(crate) fn mirrored_range(mirror: &Mirror, range: Range<u64>) -> Result<Hash,
 
 /// Proofs of one kind that are written down. A log that forked signs contradictions for as long as it grows, and can
 /// sign any number at once: the first prove all that there is to prove, and more would fill disk and mailboxes.
-const MOST_PROOFS: u64 = 20;
+const MAX_PROOFS: u64 = 20;
 
 impl Run<'_> {
     /// Holds every head that is not known to be consistent against the rebuilt tree.
     pub(crate) fn check_history(&mut self) -> Result<(), Fault> {
         let larger = self.check_mirrored()?;
-        let rooted = self.mirror.state().rooted;
-        let than = format!("the {rooted} entries that could be rebuilt, and were not compared with the tree");
+        let verified = self.mirror.state().verified;
+        let than =
+            format!("the {verified} entries that could be rebuilt, and were not compared with the tree");
         self.say_larger(&larger, &than);
         Ok(())
     }
 
     /// Holds the heads of up to as many entries as are mirrored against those; gives the larger ones.
     pub(super) fn check_mirrored(&mut self) -> Result<Vec<StoredHead>, Fault> {
-        let rooted = self.mirror.state().rooted;
+        let verified = self.mirror.state().verified;
         let open = self.mirror.open_heads(&self.policy.log_key)?;
         let (within, larger): (Vec<_>, Vec<_>) =
-            open.into_iter().partition(|stored| stored.head.size() <= rooted);
+            open.into_iter().partition(|stored| stored.head.size() <= verified);
         let mut consistent = Vec::new();
         for StoredHead { head, .. } in within {
             if self.options.stop.is_stopped() {
@@ -186,11 +187,11 @@ impl Run<'_> {
     fn is_proved_enough(&mut self, kind: Kind, a: &Head, b: &Head) -> Result<bool, Fault> {
         let code = code_of(kind);
         let known = Finding::of_log(code, contradiction_subject((a, b)), "");
-        if self.mirror.standing_of(code)? < MOST_PROOFS || self.mirror.stands(&known)? {
+        if self.mirror.standing_of(code)? < MAX_PROOFS || self.mirror.stands(&known)? {
             return Ok(false);
         }
         let note = format!(
-            "further contradictions of the kind {code} are not written down: {MOST_PROOFS} proofs stand"
+            "further contradictions of the kind {code} are not written down: {MAX_PROOFS} proofs stand"
         );
         if !self.summary.notes.contains(&note) {
             self.summary.notes.push(note);

@@ -16,8 +16,8 @@
 //!   answers no question of a kind at all, or another one about the same tree where that is dated more than an hour ago.
 
 use super::answers::Question;
-use super::taker::{BadBundle, Flaw};
-use super::work::WIDTH;
+use super::commit::{BadBundle, Flaw};
+use super::verifier::WIDTH;
 use super::{Fault, Run};
 use crate::core::entry::read_leaf;
 use crate::core::finding::Code;
@@ -208,7 +208,7 @@ impl Run<'_> {
     /// Whether there is anything that could be behind: entries were had here, or the first one can be.
     fn has_served_entries(&self, source: &dyn LogSource) -> bool {
         let state = self.mirror.state();
-        if state.rooted > 0 || state.entries_missing_since > 0 {
+        if state.verified > 0 || state.entries_missing_since > 0 {
             return true;
         }
         let first = source.api().map(|api| api.leaf(0));
@@ -220,7 +220,7 @@ impl Run<'_> {
     fn has_caught_up(&self, source: &dyn LogSource, head: &Head, bad: &BadBundle, below: u64) -> bool {
         let first = bad.n.saturating_mul(WIDTH);
         let end = first.saturating_add(WIDTH).min(head.size());
-        if self.mirror.state().rooted >= below || first >= below {
+        if self.mirror.state().verified >= below || first >= below {
             return true;
         }
         let width = u16::try_from(below.saturating_sub(first)).unwrap_or(u16::MAX);

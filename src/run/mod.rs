@@ -10,10 +10,10 @@
 //! 3. [`recheck`]: entries that are in the mirror but not checked under this policy.
 //!    Then the watch rules look at what was checked (`watched`).
 //! 4. `answers` and `entry_answers`: what only the JSON API answers (proofs, verification bundles),
-//!    held against the mirror. Its list of heads (`listed`) is read with the heads, in step 1.
+//!    held against the mirror. Its list of heads (`head_list`) is read with the heads, in step 1.
 //! 5. [`history`]: every kept head against the rebuilt tree; contradictions become evidence files
 //!    that are verified before they are reported. Heads that are borne out say by when entries were decided (`decided`).
-//! 6. `upkeep`: what was wrong with how the log served, is it still? Are our own bytes intact?
+//! 6. `revalidate`: what was wrong with how the log served, is it still? Are our own bytes intact?
 //!
 //! What caches and replicas may be to blame for is undecided for an hour first (`lag`), and so is what is missing or wrong
 //! in a directory that is being copied (`changing`).
@@ -28,28 +28,28 @@
 
 mod answers;
 mod changing;
+mod commit;
 mod decided;
 mod draw;
 mod entry_answers;
 pub mod extend;
+mod gaps;
+mod head_list;
 pub mod heads;
 mod heads_only;
 pub mod history;
-mod holes;
 mod lag;
-mod listed;
 mod peers;
 mod pipeline;
 pub mod receipts;
 pub mod recheck;
+mod revalidate;
 mod served_proofs;
 mod served_tree;
-mod taker;
 mod times;
-mod upkeep;
+mod verifier;
 mod watched;
 mod witnesses;
-mod work;
 mod writer;
 
 use crate::audit::finding::Finding;
@@ -152,7 +152,7 @@ pub struct Summary {
     /// The head that the mirror was brought up to, or the one that it should have been.
     pub target: Option<Head>,
     /// Whether the rebuilt tree has that head's root.
-    pub target_rooted: bool,
+    pub target_verified: bool,
     /// Heads that are new in this run.
     pub heads_new: u64,
     /// Entries checked for the first time in this run.
@@ -266,7 +266,7 @@ impl<'a> Run<'a> {
         let result = result.and_then(|()| self.note_changes());
         // Behind what is asked of this run alone: what was lost stays lost, however well the log is read.
         self.note_lost();
-        if !self.summary.target_rooted {
+        if !self.summary.target_verified {
             self.summary.tally.add("root", 0, 0, 1);
         }
         self.summary.entries_new = self.mirror.state().checked.saturating_sub(checked_before);
@@ -313,10 +313,10 @@ impl<'a> Run<'a> {
         self.recheck()?;
         // New entries are stored as checked, so none before them may be unchecked.
         self.summary.target = candidates.first().cloned();
-        let whole = self.mirror.state().checked == self.mirror.state().rooted;
+        let whole = self.mirror.state().checked == self.mirror.state().verified;
         for head in candidates.iter().filter(|_| whole) {
             reachable = self.extend_to(head)?;
-            if self.summary.target_rooted || !reachable {
+            if self.summary.target_verified || !reachable {
                 break;
             }
         }
@@ -354,7 +354,7 @@ impl<'a> Run<'a> {
         if !(changed || self.options.full) {
             return Ok(());
         }
-        if changed && state.entry_policy.is_empty() && state.rooted > 0 {
+        if changed && state.entry_policy.is_empty() && state.verified > 0 {
             let note =
                 "the mirror was written by an earlier version: its entries are hashed and checked again";
             self.summary.notes.push(note.to_owned());

@@ -21,14 +21,14 @@ use std::thread::ScopedJoinHandle;
 const AT_ONCE: usize = 4;
 
 /// Heads that are new and are taken of one peer in one audit; the next audit goes on.
-const MOST_NEW: u64 = 10_000;
+const MAX_NEW: u64 = 10_000;
 
 /// Heads that are verified before they are kept.
 const KEPT_AT_ONCE: usize = 1000;
 
 /// Heads of one answer that are not the log's, until the rest of it is not looked at: each costs us a verification,
 /// and the peer nothing.
-const MOST_REFUSED: u64 = 1000;
+const MAX_REFUSED: u64 = 1000;
 
 /// How far back of what was read last is asked again, in milliseconds: a clock that was set back a little must not
 /// hide a head.
@@ -229,7 +229,7 @@ impl Run<'_> {
                 Err(why) => {
                     taken.refused = taken.refused.saturating_add(1);
                     taken.first_refusal.get_or_insert_with(|| text::reason(&why.to_string()));
-                    taken.given_up = taken.refused >= MOST_REFUSED;
+                    taken.given_up = taken.refused >= MAX_REFUSED;
                 }
             }
             if taken.given_up {
@@ -239,7 +239,7 @@ impl Run<'_> {
                 taken.new = taken.new.saturating_add(self.keep_all(&batch, &Provenance::Peer)?);
                 batch.clear();
                 // Whoever asked to stop does not wait for the rest; the next audit reads it again.
-                if taken.new >= MOST_NEW || self.options.stop.is_stopped() {
+                if taken.new >= MAX_NEW || self.options.stop.is_stopped() {
                     taken.more = true;
                     return Ok(Ok(taken));
                 }
@@ -258,11 +258,11 @@ impl Taken {
             let rest = if self.given_up { "; the rest of the answer was not looked at" } else { "" };
             return Some(format!("{refused} of {read} heads are none of this log's, the first: {why}{rest}"));
         }
-        if self.more && self.new < MOST_NEW {
+        if self.more && self.new < MAX_NEW {
             return Some("not all of its heads were read, because somebody asked to stop".to_owned());
         }
         if self.more {
-            return Some(format!("more than {MOST_NEW} heads are new; the next audit goes on"));
+            return Some(format!("more than {MAX_NEW} heads are new; the next audit goes on"));
         }
         // An empty page compares nothing, and must not pass for ever.
         (self.read == 0).then(|| "there are no heads in it".to_owned())

@@ -1,19 +1,19 @@
-//! Work on numbered pieces in parallel, results in order, memory bounded.
+//! Work on numbered tasks in parallel, results in order, memory bounded.
 //!
-//! Threads take piece after piece; the caller's thread gets the results strictly in order. However
-//! large the pieces turn out to be, what is held at once stays within a budget: a thread takes a
-//! new piece only while the results that wait, and one piece of the largest size seen for every
-//! thread at work, fit. The piece that is wanted next is always let through, so nothing deadlocks.
+//! Threads take task after task; the caller's thread gets the results strictly in order. However
+//! large the tasks turn out to be, what is held at once stays within a budget: a thread takes a
+//! new task only while the results that wait, and one task of the largest size seen for every
+//! thread at work, fit. The task that is wanted next is always let through, so nothing deadlocks.
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes of results and of pieces at work. Six full bundles of the longest leaves, or thousands of
+/// Bytes of results and of tasks at work. Six full bundles of the longest leaves, or thousands of
 /// ordinary ones.
 const BUDGET: usize = 96 * 1024 * 1024;
 
-/// Pieces ahead of the one wanted next. Enough to keep every thread busy; small pieces would
+/// Pieces ahead of the one wanted next. Enough to keep every thread busy; small tasks would
 /// otherwise fill the budget with work that a stop throws away.
 const AHEAD: u64 = 64;
 
@@ -26,7 +26,7 @@ struct Shared<T> {
     waiting: BTreeMap<u64, (T, usize)>,
     waiting_bytes: usize,
     at_work: usize,
-    /// `None` until a first piece is done: then the largest that a piece can be is reckoned with.
+    /// `None` until a first task is done: then the largest that a task can be is reckoned with.
     largest: Option<usize>,
     stopped: bool,
 }
@@ -56,21 +56,21 @@ impl<T> Pipe<T> {
             let fits = shared.waiting_bytes.saturating_add(at_work) <= BUDGET
                 && shared.next < shared.wanted.saturating_add(AHEAD);
             if fits || shared.next == shared.wanted {
-                let piece = shared.next;
-                shared.next = piece.saturating_add(1);
+                let task = shared.next;
+                shared.next = task.saturating_add(1);
                 shared.at_work = shared.at_work.saturating_add(1);
-                return Some(piece);
+                return Some(task);
             }
             shared = self.wait(shared);
         }
     }
 
-    fn put(&self, piece: u64, result: T, bytes: usize) {
+    fn put(&self, task: u64, result: T, bytes: usize) {
         let mut shared = self.lock();
         shared.at_work = shared.at_work.saturating_sub(1);
         shared.largest = shared.largest.max(Some(bytes));
         shared.waiting_bytes = shared.waiting_bytes.saturating_add(bytes);
-        shared.waiting.insert(piece, (result, bytes));
+        shared.waiting.insert(task, (result, bytes));
         self.changed.notify_all();
     }
 
@@ -111,11 +111,11 @@ impl<T> Drop for StopOnDrop<'_, T> {
     }
 }
 
-/// Runs `work` on every piece of `pieces` (end excluded) in `threads` threads and hands the results
+/// Runs `work` on every task of `tasks` (end excluded) in `threads` threads and hands the results
 /// to `consume` in order, until it breaks. `work` also gives the bytes that its result holds;
-/// `local` makes what each thread keeps between pieces.
+/// `local` makes what each thread keeps between tasks.
 pub fn in_order<L, T: Send, B>(
-    pieces: Range<u64>,
+    tasks: Range<u64>,
     threads: usize,
     local: impl Fn() -> L + Sync,
     work: impl Fn(u64, &mut L) -> (T, usize) + Sync,
@@ -123,8 +123,8 @@ pub fn in_order<L, T: Send, B>(
 ) -> ControlFlow<B> {
     let pipe = Pipe {
         shared: Mutex::new(Shared {
-            next: pieces.start,
-            wanted: pieces.start,
+            next: tasks.start,
+            wanted: tasks.start,
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             at_work: 0,
@@ -132,16 +132,16 @@ pub fn in_order<L, T: Send, B>(
             stopped: false,
         }),
         changed: Condvar::new(),
-        end: pieces.end,
+        end: tasks.end,
     };
-    // None that would find nothing to do: a monitor has one piece at a time, and each thread costs memory that stays.
-    let most = usize::try_from(pieces.end.saturating_sub(pieces.start)).unwrap_or(usize::MAX);
+    // None that would find nothing to do: a monitor has one task at a time, and each thread costs memory that stays.
+    let most = usize::try_from(tasks.end.saturating_sub(tasks.start)).unwrap_or(usize::MAX);
     let at_work = || {
         let mut guard = StopOnDrop(&pipe, false);
         let mut kept = local();
-        while let Some(piece) = pipe.take() {
-            let (result, bytes) = work(piece, &mut kept);
-            pipe.put(piece, result, bytes);
+        while let Some(task) = pipe.take() {
+            let (result, bytes) = work(task, &mut kept);
+            pipe.put(task, result, bytes);
         }
         guard.1 = true;
     };
@@ -149,11 +149,11 @@ pub fn in_order<L, T: Send, B>(
         let start = |_: &usize| std::thread::Builder::new().spawn_scoped(scope, at_work).is_ok();
         // As many as can be had: fewer take longer, and give the same.
         if (0..threads.min(most).max(1)).take_while(start).count() == 0 {
-            return one_by_one(pieces, &local, &work, consume);
+            return one_by_one(tasks, &local, &work, consume);
         }
         let _stop = StopOnDrop(&pipe, false);
-        while let Some((piece, result)) = pipe.get() {
-            consume(piece, result)?;
+        while let Some((task, result)) = pipe.get() {
+            consume(task, result)?;
         }
         ControlFlow::Continue(())
     })
@@ -161,14 +161,14 @@ pub fn in_order<L, T: Send, B>(
 
 /// The same where no thread can be had.
 fn one_by_one<L, T, B>(
-    pieces: Range<u64>,
+    tasks: Range<u64>,
     local: &impl Fn() -> L,
     work: &impl Fn(u64, &mut L) -> (T, usize),
     mut consume: impl FnMut(u64, T) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
     let mut kept = local();
-    for piece in pieces {
-        consume(piece, work(piece, &mut kept).0)?;
+    for task in tasks {
+        consume(task, work(task, &mut kept).0)?;
     }
     ControlFlow::Continue(())
 }
@@ -186,15 +186,15 @@ mod tests {
                 3..500,
                 threads,
                 || (),
-                |piece, ()| {
-                    if piece % 17 == 0 {
+                |task, ()| {
+                    if task % 17 == 0 {
                         std::thread::yield_now();
                     }
-                    (piece * 2, 100)
+                    (task * 2, 100)
                 },
-                |piece, result| {
-                    assert_eq!(result, piece * 2);
-                    seen.push(piece);
+                |task, result| {
+                    assert_eq!(result, task * 2);
+                    seen.push(task);
                     ControlFlow::<()>::Continue(())
                 },
             );
@@ -209,9 +209,9 @@ mod tests {
             0..u64::MAX,
             4,
             || (),
-            |piece, ()| (piece, 1),
-            |piece, _| {
-                if piece == 1000 { ControlFlow::Break("enough") } else { ControlFlow::Continue(()) }
+            |task, ()| (task, 1),
+            |task, _| {
+                if task == 1000 { ControlFlow::Break("enough") } else { ControlFlow::Continue(()) }
             },
         );
         assert_eq!(flow, ControlFlow::Break("enough"));
@@ -249,7 +249,7 @@ mod tests {
             0..100,
             2,
             || (),
-            |piece, ()| (assert_ne!(piece, 50), 1),
+            |task, ()| (assert_ne!(task, 50), 1),
             |_, ()| ControlFlow::<()>::Continue(()),
         );
     }

@@ -4,9 +4,9 @@
 //! not the same any more, the disk is at fault and not the log: the bundle is fetched again, and
 //! put back only if it hashes to what was proved.
 
+use super::commit::too_many;
 use super::pipeline::in_order;
-use super::taker::too_many;
-use super::work::{Bundle, Piece, Shop, WIDTH, fetch_leaves, fold};
+use super::verifier::{Bundle, Outcome, Verifier, WIDTH, fetch_leaves, fold};
 use super::writer::{Mode, Writer};
 use super::{Fault, Options, Run};
 use crate::core::hash::Hash;
@@ -39,17 +39,17 @@ pub(super) fn proved_root(mirror: &Mirror, n: u64, width: u64) -> Result<Hash, M
 }
 
 impl Run<'_> {
-    /// Checks the entries between the checked and the rooted cursor.
+    /// Checks the entries between the checked and the verified cursor.
     pub(crate) fn recheck(&mut self) -> Result<(), Fault> {
-        let (checked, rooted) = (self.mirror.state().checked, self.mirror.state().rooted);
-        if checked < rooted {
-            self.progress.begin("checking mirrored entries", rooted.saturating_sub(checked));
+        let (checked, verified) = (self.mirror.state().checked, self.mirror.state().verified);
+        if checked < verified {
+            self.progress.begin("checking mirrored entries", verified.saturating_sub(checked));
             let result = self.recheck_all();
             self.progress.end();
             result?;
         }
         // What was found of their times is found again before it could be withdrawn.
-        if self.mirror.state().checked == self.mirror.state().rooted && self.judge_decided()? {
+        if self.mirror.state().checked == self.mirror.state().verified && self.judge_decided()? {
             let withdrawn = self.withdraw_pending()?;
             if withdrawn > 0 {
                 let note =
@@ -87,9 +87,9 @@ impl Run<'_> {
     }
 
     fn recheck_pass(&mut self) -> Result<ControlFlow<Stop>, Fault> {
-        let (checked, rooted) = (self.mirror.state().checked, self.mirror.state().rooted);
-        let shop = Shop { policy: self.policy, tree: None, size: rooted, check_from: checked };
-        let expected = self.expected_roots(checked / WIDTH, rooted)?;
+        let (checked, verified) = (self.mirror.state().checked, self.mirror.state().verified);
+        let verifier = Verifier { policy: self.policy, tree: None, size: verified, check_from: checked };
+        let expected = self.expected_roots(checked / WIDTH, verified)?;
         let reader = || self.mirror.reader();
         let readers: Vec<Reader> =
             (0..self.options.workers.max(1)).map(|_| reader()).collect::<Result<_, MirrorError>>()?;
@@ -99,20 +99,20 @@ impl Run<'_> {
         let mut writer = Writer::new(self.mirror, Mode::Mirrored, &self.options.now.1)?;
         let base = checked / WIDTH;
         let flow = in_order(
-            base..rooted.div_ceil(WIDTH),
+            base..verified.div_ceil(WIDTH),
             self.options.workers,
             || {
                 let reader = readers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
                 (reader, KeyCache::default())
             },
             |n, (reader, keys)| {
-                let piece = piece_from_mirror(&shop, reader.as_ref(), n, base, &expected, keys);
-                let weight = piece.as_ref().map_or(0, Piece::weight);
-                (piece, weight)
+                let outcome = outcome_from_mirror(&verifier, reader.as_ref(), n, base, &expected, keys);
+                let weight = outcome.as_ref().map_or(0, Outcome::weight);
+                (outcome, weight)
             },
-            |n, piece| {
+            |n, outcome| {
                 progress.advance(WIDTH);
-                take(n, piece, &mut writer, options)
+                take(n, outcome, &mut writer, options)
             },
         );
         if !matches!(flow, ControlFlow::Break(Stop::Fault(_))) {
@@ -122,16 +122,16 @@ impl Run<'_> {
     }
 
     /// 32 bytes a bundle: 4 MB for a log of 32 million entries.
-    fn expected_roots(&self, from: u64, rooted: u64) -> Result<Vec<Hash>, Fault> {
-        let width = |n: u64| rooted.saturating_sub(n.saturating_mul(WIDTH)).min(WIDTH);
-        let roots = (from..rooted.div_ceil(WIDTH)).map(|n| proved_root(self.mirror, n, width(n)));
+    fn expected_roots(&self, from: u64, verified: u64) -> Result<Vec<Hash>, Fault> {
+        let width = |n: u64| verified.saturating_sub(n.saturating_mul(WIDTH)).min(WIDTH);
+        let roots = (from..verified.div_ceil(WIDTH)).map(|n| proved_root(self.mirror, n, width(n)));
         Ok(roots.collect::<Result<Vec<Hash>, MirrorError>>()?)
     }
 
     /// Fetches a damaged bundle again and puts it back if it is what was proved.
     pub(super) fn repair(&mut self, n: u64) -> Result<(), Fault> {
         let first = n.saturating_mul(WIDTH);
-        let width = self.mirror.state().rooted.saturating_sub(first).min(WIDTH);
+        let width = self.mirror.state().verified.saturating_sub(first).min(WIDTH);
         let expected = proved_root(self.mirror, n, width)?;
         let damaged = |why: &str| {
             let last = first.saturating_add(width).saturating_sub(1);
@@ -158,39 +158,39 @@ impl Run<'_> {
     }
 }
 
-fn piece_from_mirror(
-    shop: &Shop<'_>,
+fn outcome_from_mirror(
+    verifier: &Verifier<'_>,
     reader: Option<&Reader>,
     n: u64,
     base: u64,
     expected: &[Hash],
     keys: &mut KeyCache,
-) -> Result<Piece, MirrorError> {
+) -> Result<Outcome, MirrorError> {
     let first = n.saturating_mul(WIDTH);
-    let end = first.saturating_add(u64::from(shop.width(n)));
+    let end = first.saturating_add(u64::from(verifier.width(n)));
     let leaves: Leaves = match reader {
         Some(reader) => reader.leaves(first, end)?,
         None => Leaves::new(),
     };
     let slot = usize::try_from(n.saturating_sub(base)).unwrap_or(usize::MAX);
     Ok(match expected.get(slot) {
-        Some(expected) => shop.mirrored(n, leaves, *expected, keys),
-        None => Piece::Damaged,
+        Some(expected) => verifier.mirrored(n, leaves, *expected, keys),
+        None => Outcome::Damaged,
     })
 }
 
 fn take(
     n: u64,
-    piece: Result<Piece, MirrorError>,
+    outcome: Result<Outcome, MirrorError>,
     writer: &mut Writer<'_>,
     options: &Options,
 ) -> ControlFlow<Stop> {
     if options.stop.is_stopped() {
         return ControlFlow::Break(Stop::Told);
     }
-    let bundle: Box<Bundle> = match piece {
-        Ok(Piece::Done(bundle)) => bundle,
-        Ok(Piece::Disagreement(what)) => return ControlFlow::Break(Stop::Fault(Fault::Disagreement(what))),
+    let bundle: Box<Bundle> = match outcome {
+        Ok(Outcome::Done(bundle)) => bundle,
+        Ok(Outcome::Disagreement(what)) => return ControlFlow::Break(Stop::Fault(Fault::Disagreement(what))),
         Ok(_) => return ControlFlow::Break(Stop::Damaged(n)),
         Err(error) => return ControlFlow::Break(Stop::Fault(Fault::Mirror(error))),
     };

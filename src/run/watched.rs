@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 const BATCH: u64 = 8192;
 
 /// Hits of one rule in one run that are kept one by one; what is beyond is counted in one finding.
-const MOST_A_RUN: u64 = 1000;
+const MAX_PER_RUN: u64 = 1000;
 
 /// Hits of one rule that are kept one by one in all: a rule that is too wide must not fill the report.
 const MOST: u64 = 20_000;
@@ -50,7 +50,7 @@ impl Watcher<'_> {
         let Some(hit) = self.rule.look(facts, &mut self.looked.memory) else { return Ok(None) };
         // A rule that looks at everything again, or now also at the past, found some of it before.
         let is_kept = mirror.has_hit(&hit)?;
-        if is_kept || (self.kept < MOST_A_RUN && self.looked.memory.kept < MOST) {
+        if is_kept || (self.kept < MAX_PER_RUN && self.looked.memory.kept < MOST) {
             self.kept = self.kept.saturating_add(u64::from(!is_kept));
             self.looked.memory.kept = self.looked.memory.kept.saturating_add(1);
             return Ok(Some(hit));
@@ -86,7 +86,7 @@ impl<'a> Run<'a> {
                         rules that come back later or are new";
             self.summary.notes.push(note.to_owned());
         }
-        let begin = if self.mirror.has_forgotten_watch_rows()? { 0 } else { self.mirror.state().rooted };
+        let begin = if self.mirror.has_forgotten_watch_rows()? { 0 } else { self.mirror.state().verified };
         let mut new = BTreeMap::new();
         for rule in self.rules {
             let digest = rule.digest();

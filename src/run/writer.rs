@@ -5,7 +5,7 @@
 
 use super::Fault;
 use super::decided::DECIDED_CHECK;
-use super::work::{Bundle, TileCheck, WIDTH};
+use super::verifier::{Bundle, TileCheck, WIDTH};
 use crate::audit::across::{Memory as _, Repeat, Sighting, check_key_use, remember_key_use, repeat_finding};
 use crate::audit::entries::{CheckedEntry, has_value};
 use crate::audit::finding::Finding;
@@ -27,7 +27,7 @@ const BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// What the bundles prove when they come from the log.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Each was proved against the signed root: stored, rooted and checked at once.
+    /// Each was proved against the signed root: stored, verified and checked at once.
     Proved,
     /// Nothing is proved until the last: stored only.
     Unproved,
@@ -110,10 +110,10 @@ impl<'m> Writer<'m> {
     /// Whether a bundle begins with other leaves than those that were proved and mirrored before. Only
     /// the first bundle of a pass begins so early; that the mirror's own are whole was made sure of.
     pub(super) fn contradicts(&self, bundle: &Bundle) -> Result<bool, Fault> {
-        if bundle.first >= self.state.rooted {
+        if bundle.first >= self.state.verified {
             return Ok(false);
         }
-        let ours = self.mirror.leaves(bundle.first, self.state.rooted)?;
+        let ours = self.mirror.leaves(bundle.first, self.state.verified)?;
         Ok(ours.iter().zip(&bundle.leaves).any(|(ours, theirs)| ours != theirs))
     }
 

@@ -3,7 +3,7 @@
 use super::coding::{Codings, TooLong};
 use super::http::describe;
 use super::miss::Miss;
-use super::retry::Patience;
+use super::retry::RetryBudget;
 use reqwest::Response;
 use std::error::Error;
 use std::io::{self, BufRead as _, ErrorKind};
@@ -32,14 +32,14 @@ impl Gate {
         mut response: Response,
         codings: &Codings,
         limit: usize,
-        patience: &mut Patience<'_>,
+        budget: &mut RetryBudget<'_>,
     ) -> Result<Vec<u8>, Miss> {
         let most = codings.most_sent(limit);
         let mut room = None;
         let length = response.content_length();
         let sent =
             match length.is_none_or(|length| usize::try_from(length).is_ok_and(|length| length <= most)) {
-                true => self.collect(async || response.chunk().await, most, &mut room, patience).await,
+                true => self.collect(async || response.chunk().await, most, &mut room, budget).await,
                 false => Err(Miss::TooLarge),
             };
         match sent {
@@ -48,7 +48,7 @@ impl Gate {
                 "as {codings} (Content-Encoding) alone it is longer than {most} bytes, and the file itself may have \
                  {limit}"
             ))),
-            Ok(sent) if !codings.is_none() => self.decode(sent, codings, limit, &mut room, patience).await,
+            Ok(sent) if !codings.is_none() => self.decode(sent, codings, limit, &mut room, budget).await,
             sent => sent,
         }
     }
@@ -59,7 +59,7 @@ impl Gate {
         codings: &Codings,
         limit: usize,
         room: &mut Room<'a>,
-        patience: &mut Patience<'_>,
+        budget: &mut RetryBudget<'_>,
     ) -> Result<Vec<u8>, Miss> {
         let fault = |error: io::Error| undecoded(codings, &error);
         let mut decoder = codings.decoder(sent, limit).map_err(fault)?;
@@ -73,7 +73,7 @@ impl Gate {
             if length > limit {
                 return Err(Miss::TooLarge);
             }
-            self.make_room(length, room, patience).await?;
+            self.make_room(length, room, budget).await?;
             body.extend_from_slice(piece);
             let taken = piece.len();
             decoder.consume(taken);
@@ -85,10 +85,10 @@ impl Gate {
         &'a self,
         length: usize,
         room: &mut Room<'a>,
-        patience: &mut Patience<'_>,
+        budget: &mut RetryBudget<'_>,
     ) -> Result<(), Miss> {
         if length > LARGE && room.is_none() {
-            *room = Some(patience.bide(self.0.acquire()).await?);
+            *room = Some(budget.off_the_clock(self.0.acquire()).await?);
         }
         Ok(())
     }
@@ -98,11 +98,11 @@ impl Gate {
         mut next_chunk: impl AsyncFnMut() -> Result<Option<C>, E>,
         limit: usize,
         room: &mut Room<'a>,
-        patience: &mut Patience<'_>,
+        budget: &mut RetryBudget<'_>,
     ) -> Result<Vec<u8>, Miss> {
         let mut body = Vec::new();
         loop {
-            let chunk = match patience.hurry(next_chunk()).await? {
+            let chunk = match budget.within_attempt(next_chunk()).await? {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return Ok(body),
                 Err(error) => return Err(Miss::failed(format!("the body broke off: {}", describe(&error)))),
@@ -112,7 +112,7 @@ impl Gate {
             if length > limit {
                 return Err(Miss::TooLarge);
             }
-            self.make_room(length, room, patience).await?;
+            self.make_room(length, room, budget).await?;
             body.extend_from_slice(chunk);
         }
     }
@@ -173,8 +173,8 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let mut patience = Patience::new(&options, None);
-                    patience.begin_attempt().unwrap();
+                    let mut budget = RetryBudget::new(&options, None);
+                    budget.begin_attempt().unwrap();
                     let mut left = BODY;
                     let chunks = async || {
                         // Slow enough that all eight are under way together.
@@ -184,7 +184,7 @@ mod tests {
                         peak.fetch_max(held.fetch_add(size, SeqCst) + size, SeqCst);
                         Ok::<_, Infallible>((size > 0).then(|| vec![0; size]))
                     };
-                    let body = runtime.block_on(gate.collect(chunks, BODY, &mut None, &mut patience));
+                    let body = runtime.block_on(gate.collect(chunks, BODY, &mut None, &mut budget));
                     assert_eq!(body.ok().map(|body| body.len()), Some(BODY));
                     held.fetch_sub(BODY, SeqCst);
                 });
@@ -202,7 +202,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let options = HttpOptions::default();
         for (limit, fits) in [(3 * CHUNK, true), (3 * CHUNK - 1, false), (0, false)] {
-            let mut patience = Patience::new(&options, None);
+            let mut budget = RetryBudget::new(&options, None);
             let mut left = 3;
             let chunks = async || {
                 let more = left > 0;
@@ -210,7 +210,7 @@ mod tests {
                 Ok::<_, Infallible>(more.then(|| vec![0; CHUNK]))
             };
             let gate = Gate::new();
-            let body = runtime.block_on(gate.collect(chunks, limit, &mut None, &mut patience));
+            let body = runtime.block_on(gate.collect(chunks, limit, &mut None, &mut budget));
             assert!(if fits { body.is_ok() } else { matches!(body, Err(Miss::TooLarge)) }, "{limit}");
         }
     }

@@ -16,10 +16,10 @@ use std::time::SystemTime;
 
 /// Files and folders in one summary: those of a log of ten million entries and more. The folders changed last come
 /// first, so that a copy into a larger log is seen as well.
-const MOST_ENTRIES: usize = 100_000;
+const MAX_ENTRIES: usize = 100_000;
 
 /// The same for all summaries of one run. A log of which much is missing keeps nobody here.
-const MOST_IN_ALL: usize = 20 * MOST_ENTRIES;
+const MAX_TOTAL: usize = 20 * MAX_ENTRIES;
 
 /// What a tiled log has below its prefix (specification section 4). Whatever else lies there, the mirror perhaps, is
 /// none of the log's.
@@ -49,7 +49,7 @@ struct Seen {
 
 impl Seen {
     fn new(forgiving: bool) -> Seen {
-        Seen { forgiving, first: None, left: MOST_IN_ALL, changed: false, forgiven: false }
+        Seen { forgiving, first: None, left: MAX_TOTAL, changed: false, forgiven: false }
     }
 }
 
@@ -101,7 +101,7 @@ impl Changes {
     }
 
     fn summary(&self, seen: &mut Seen) -> Result<Summary, FetchError> {
-        let summary = Summary::of(&self.root, MOST_ENTRIES, &self.stop)
+        let summary = Summary::of(&self.root, MAX_ENTRIES, &self.stop)
             .ok_or_else(|| FetchError::unavailable(&self.root.display().to_string(), Stop::SAID))?;
         seen.left = seen.left.saturating_sub(summary.entries.max(1));
         Ok(summary)
@@ -259,8 +259,8 @@ mod tests {
         changes.suspect().unwrap();
         // The clock of a file system may tick no more than some hundred times a second.
         let path = home.path().join("checkpoint");
-        let before = Summary::of(home.path(), MOST_ENTRIES, &Stop::default());
-        while Summary::of(home.path(), MOST_ENTRIES, &Stop::default()) == before {
+        let before = Summary::of(home.path(), MAX_ENTRIES, &Stop::default());
+        while Summary::of(home.path(), MAX_ENTRIES, &Stop::default()) == before {
             keeping_time(&path, || fs::write(&path, "torn").unwrap());
         }
         assert!(changes.confirm().is_err());
@@ -284,7 +284,7 @@ mod tests {
             write(home.path(), &format!("tile/entries/x{n:03}/000"), b"");
         }
         let of = |most| Summary::of(home.path(), most, &Stop::default()).unwrap();
-        assert_eq!(of(MOST_ENTRIES).entries, OF_THE_LOG.len() + 2 + 2 + 2 + 50 + 50);
+        assert_eq!(of(MAX_ENTRIES).entries, OF_THE_LOG.len() + 2 + 2 + 2 + 50 + 50);
         assert_eq!(of(20).entries, 20);
         let changes = changes(home.path());
         changes.suspect().unwrap();

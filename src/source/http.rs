@@ -16,7 +16,7 @@ use super::options::HttpOptions;
 use super::places::{Place, Places};
 use super::proxy::{Proxy, direct_only, proxy_for};
 use super::requests::Outcome;
-use super::retry::{Next, Patience, Timer};
+use super::retry::{Next, RetryBudget, Timer};
 use super::secrets::Secrets;
 use super::tiled::{Fetcher, Found, Wanted};
 use super::{FetchError, Lag, OpenError};
@@ -110,13 +110,17 @@ impl Http {
     /// Each path once, until one is there. A definite "no" goes on to the next path also where it
     /// is no 404, because some object stores say 403 for what is missing, and some sites an HTML
     /// page; but that "no" is then what is reported, as it is no proof of absence.
-    async fn round(&self, wanted: &Wanted<'_>, patience: &mut Patience<'_>) -> Result<Found, (String, Miss)> {
+    async fn round(
+        &self,
+        wanted: &Wanted<'_>,
+        budget: &mut RetryBudget<'_>,
+    ) -> Result<Found, (String, Miss)> {
         let mut first_miss: Option<(String, Miss)> = None;
         for (place, path) in wanted.paths.iter().enumerate() {
             let url = self.url(path);
-            let answer = self.ask(&url, wanted, patience).await;
+            let answer = self.ask(&url, wanted, budget).await;
             // Before the answer is counted: whoever has heard of it may rely on the pause.
-            self.pause_all(answer.as_ref().err(), patience);
+            self.pause_all(answer.as_ref().err(), budget);
             let outcome = answer.as_ref().map_or_else(Miss::outcome, |_| Some(Outcome::Ok));
             outcome.into_iter().for_each(|outcome| self.options.requests.count(outcome));
             match answer {
@@ -143,30 +147,30 @@ impl Http {
         &self,
         url: &str,
         wanted: &Wanted<'_>,
-        patience: &mut Patience<'_>,
+        budget: &mut RetryBudget<'_>,
     ) -> Result<Vec<u8>, Miss> {
         let mut url = Url::parse(url).map_err(|error| Miss::Refused(error.to_string()))?;
-        patience.begin_attempt()?;
-        let place = patience.bide(self.places.take()).await?;
+        budget.begin_attempt()?;
+        let place = budget.off_the_clock(self.places.take()).await?;
         for _ in 0..=MAX_REDIRECTS {
-            patience.bide(self.limiter.turn()).await?;
-            let response = patience.hurry(self.send(&url, &place)).await??;
+            budget.off_the_clock(self.limiter.turn()).await?;
+            let response = budget.within_attempt(self.send(&url, &place)).await??;
             place.answered(response.version());
             let target = match is_redirect(response.status()) {
                 true => self.redirected(&url, &response),
                 false => match (check(&response, wanted.required), page_type(&response)) {
                     (Ok(codings), None) => {
-                        return self.gate.read(response, &codings, wanted.limit, patience).await;
+                        return self.gate.read(response, &codings, wanted.limit, budget).await;
                     }
                     (Ok(codings), Some(kind)) => {
-                        let began = patience.hurry(drain(response)).await.unwrap_or_default();
+                        let began = budget.within_attempt(drain(response)).await.unwrap_or_default();
                         return Err(page(&kind, &codings.beginning(began)));
                     }
                     (Err(miss), _) => Err(miss),
                 },
             };
-            // Late or not, what was in it changes nothing any more.
-            let _ = patience.hurry(drain(response)).await;
+            // Expired or not, what was in it changes nothing any more.
+            let _ = budget.within_attempt(drain(response)).await;
             url = target?;
         }
         Err(Miss::Refused(format!("more than {MAX_REDIRECTS} redirects")))
@@ -200,12 +204,12 @@ impl Http {
     }
 
     async fn fetch_in_time(&self, wanted: &Wanted<'_>) -> Result<Found, FetchError> {
-        let mut patience = Patience::new(&self.options, self.deadline);
+        let mut budget = RetryBudget::new(&self.options, self.deadline);
         if self.served.load(Relaxed) {
-            patience = patience.with_a_server_that_was_there();
+            budget = budget.with_known_server();
         }
         loop {
-            let (url, mut miss) = match self.round(wanted, &mut patience).await {
+            let (url, mut miss) = match self.round(wanted, &mut budget).await {
                 Ok(found) => {
                     self.served.store(true, Relaxed);
                     let answer = self.check_secrets(found);
@@ -214,15 +218,15 @@ impl Http {
                 Err(missed) => missed,
             };
             let next = match &miss {
-                Miss::Absent if wanted.required => patience.after_absence().await,
+                Miss::Absent if wanted.required => budget.after_absence().await,
                 Miss::Failed { cause, retry_after: Some(asked), .. }
-                    if !patience.has_time_for(patience.pause(Some(*asked))) =>
+                    if !budget.has_time_for(budget.pause(Some(*asked))) =>
                 {
                     // Nobody waits for it: neither this thread, nor whoever asks for something else.
-                    miss = Miss::failed(format!("{cause}; {}", patience.too_long(*asked)));
+                    miss = Miss::failed(format!("{cause}; {}", budget.too_long(*asked)));
                     Next::Enough
                 }
-                Miss::Failed { retry_after, .. } => patience.after_failure(*retry_after).await,
+                Miss::Failed { retry_after, .. } => budget.after_failure(*retry_after).await,
                 Miss::Absent
                 | Miss::TooLarge
                 | Miss::Rejected(_)
@@ -230,23 +234,23 @@ impl Http {
                 | Miss::Untrusted(..)
                 | Miss::Over(_) => Next::Enough,
                 // Others may give back what they hold.
-                Miss::Lacking(_) => patience.after_failure(None).await,
+                Miss::Lacking(_) => budget.after_failure(None).await,
             };
             if next == Next::NoTime && matches!(miss, Miss::Absent) {
                 // One look is too little to accuse the log of a gap.
                 miss = Miss::failed("not there, and no time was left to look again");
             }
             if next != Next::Ask {
-                return Err(self.error(&url, miss, wanted.limit, patience.attempts()));
+                return Err(self.error(&url, miss, wanted.limit, budget.attempts()));
             }
         }
     }
 
     /// What a busy server asks of one of our threads, it asks of all, unless nobody has the time to wait for it.
-    fn pause_all(&self, miss: Option<&Miss>, patience: &Patience<'_>) {
+    fn pause_all(&self, miss: Option<&Miss>, budget: &RetryBudget<'_>) {
         if let Some(Miss::Failed { outcome: Outcome::Busy, retry_after, .. }) = miss {
-            let pause = patience.pause(*retry_after);
-            if retry_after.is_none() || patience.has_time_for(pause) {
+            let pause = budget.pause(*retry_after);
+            if retry_after.is_none() || budget.has_time_for(pause) {
                 self.limiter.pause(pause);
             }
         }

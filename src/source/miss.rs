@@ -1,7 +1,7 @@
 //! Why one attempt at one file brought nothing, kept apart by what is done then.
 
 use super::requests::Outcome;
-use super::retry::Late;
+use super::retry::Expired;
 use super::stop::Stop;
 use humantime::format_duration;
 use std::time::Duration;
@@ -46,19 +46,19 @@ impl Miss {
     }
 }
 
-impl From<Late> for Miss {
-    fn from(late: Late) -> Miss {
-        match late {
-            Late::Attempt(limit) => Miss::Failed {
+impl From<Expired> for Miss {
+    fn from(expired: Expired) -> Miss {
+        match expired {
+            Expired::Attempt(limit) => Miss::Failed {
                 cause: format!("no full answer within {}", rounded(limit)),
                 outcome: Outcome::Late,
                 retry_after: None,
             },
-            Late::Run(limit) => Miss::Over(format!(
+            Expired::Run(limit) => Miss::Over(format!(
                 "the run's --deadline of {} has passed; what was fetched is kept, run again to go on",
                 format_duration(limit)
             )),
-            Late::Stopped => Miss::Over(Stop::SAID.to_owned()),
+            Expired::Stopped => Miss::Over(Stop::SAID.to_owned()),
         }
     }
 }

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 /// Files that stayed away through all looks, after which every other is believed to be missing at the first look:
 /// one is enough to say that the log has a gap.
-const MOST_AWAY: usize = 4;
+const MAX_RESOLVING: usize = 4;
 
 /// Waits for what was there and wrong, after which it is looked at again at once.
-const MOST_SETTLED: u32 = 8;
+const MAX_SETTLED: u32 = 8;
 
 /// How soon a wait notices that it is to end.
 const STEP: Duration = Duration::from_millis(20);
@@ -80,7 +80,7 @@ impl Moments {
     /// # Errors
     /// That the run was told to stop.
     pub(super) fn settle(&self, name: &str) -> Result<(), FetchError> {
-        match self.settled.fetch_add(1, Relaxed) < MOST_SETTLED {
+        match self.settled.fetch_add(1, Relaxed) < MAX_SETTLED {
             true => (0..self.further).try_for_each(|_| self.pass(name)),
             false => Ok(()),
         }
@@ -95,7 +95,7 @@ impl Moments {
 
     fn is_away(&self, name: &str) -> bool {
         let away = self.away();
-        away.len() >= MOST_AWAY || away.contains(name)
+        away.len() >= MAX_RESOLVING || away.contains(name)
     }
 
     fn away(&self) -> MutexGuard<'_, BTreeSet<String>> {
@@ -155,7 +155,7 @@ mod tests {
                 all.settle("a").unwrap();
             }
         }
-        let most = u32::try_from(MOST_AWAY).unwrap() * 2 + MOST_SETTLED * 2;
+        let most = u32::try_from(MAX_RESOLVING).unwrap() * 2 + MAX_SETTLED * 2;
         assert_eq!(passed.load(Relaxed), most);
     }
 

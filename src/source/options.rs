@@ -30,7 +30,7 @@ pub struct HttpOptions {
     /// short. Default: 4.
     pub retries: u32,
     /// The same once the server has served something: where it is restarted in the middle, a minute's
-    /// patience saves the night; where it never answered, nobody wants to wait for that. Default: 8.
+    /// budget saves the night; where it never answered, nobody wants to wait for that. Default: 8.
     pub later_retries: u32,
     /// The longest wait before the first of them; doubles each time. Default: 500 milliseconds.
     pub backoff_base: Duration,

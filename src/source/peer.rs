@@ -42,12 +42,12 @@ pub enum PeerPlace {
 pub struct Peer {
     name: String,
     id: String,
-    way: Way,
+    transport: Transport,
     /// Of a file; a document keeps its own.
     lack: Lack,
 }
 
-enum Way {
+enum Transport {
     Heads(Document),
     Witness(Document),
     File(PathBuf),
@@ -67,17 +67,17 @@ impl Peer {
         options: &HttpOptions,
     ) -> Result<Peer, OpenError> {
         let options = &hurried(options);
-        let (kind, what, way) = match place {
-            PeerPlace::Heads(url) => ("heads", url.clone(), Way::Heads(Document::new(url, options)?)),
+        let (kind, what, transport) = match place {
+            PeerPlace::Heads(url) => ("heads", url.clone(), Transport::Heads(Document::new(url, options)?)),
             PeerPlace::Witness(prefix) => {
                 let url = checkpoint_url(prefix, origin)?;
-                ("witness", prefix.clone(), Way::Witness(Document::new(&url, options)?))
+                ("witness", prefix.clone(), Transport::Witness(Document::new(&url, options)?))
             }
-            PeerPlace::File(path) => ("file", path.display().to_string(), Way::File(path.clone())),
-            PeerPlace::Url(url) => ("url", url.clone(), Way::Url(Document::new(url, options)?)),
+            PeerPlace::File(path) => ("file", path.display().to_string(), Transport::File(path.clone())),
+            PeerPlace::Url(url) => ("url", url.clone(), Transport::Url(Document::new(url, options)?)),
         };
         let id = encode_hex(sha256(format!("{kind}\0{what}").as_bytes()).as_bytes());
-        Ok(Peer { name: name.to_owned(), id, way, lack: Lack::default() })
+        Ok(Peer { name: name.to_owned(), id, transport, lack: Lack::default() })
     }
 
     /// What it is called.
@@ -92,15 +92,17 @@ impl Peer {
 
     /// Where it is, escaped, without anything secret.
     pub fn location(&self) -> String {
-        match &self.way {
-            Way::Heads(document) | Way::Witness(document) | Way::Url(document) => document.location(),
-            Way::File(path) => escape(&path.display().to_string()),
+        match &self.transport {
+            Transport::Heads(document) | Transport::Witness(document) | Transport::Url(document) => {
+                document.location()
+            }
+            Transport::File(path) => escape(&path.display().to_string()),
         }
     }
 
     /// Whether it can be asked for a part of its history.
     pub fn has_since(&self) -> bool {
-        matches!(self.way, Way::Heads(_))
+        matches!(self.transport, Transport::Heads(_))
     }
 
     /// Its heads, verbatim; only those that it first saw at `since` (RFC 3339) or later, if it can be asked that
@@ -109,21 +111,23 @@ impl Peer {
     /// # Errors
     /// [`FetchError`], which says nothing about the log.
     pub fn fetch(&self, since: Option<&str>) -> Result<Vec<u8>, FetchError> {
-        match (&self.way, since) {
-            (Way::Heads(document), Some(since)) => {
+        match (&self.transport, since) {
+            (Transport::Heads(document), Some(since)) => {
                 document.fetch_with(&format!("since={since}"), MAX_HISTORY)
             }
-            (Way::Heads(document) | Way::Url(document), _) => document.fetch(MAX_HISTORY),
-            (Way::Witness(document), _) => document.fetch(MAX_CHECKPOINT),
-            (Way::File(path), _) => read(path, &self.lack),
+            (Transport::Heads(document) | Transport::Url(document), _) => document.fetch(MAX_HISTORY),
+            (Transport::Witness(document), _) => document.fetch(MAX_CHECKPOINT),
+            (Transport::File(path), _) => read(path, &self.lack),
         }
     }
 
     /// What this machine had run out of, where the peer could not be asked.
     pub fn lacked(&self) -> Option<String> {
-        match &self.way {
-            Way::Heads(document) | Way::Witness(document) | Way::Url(document) => document.lacked(),
-            Way::File(_) => self.lack.noted(),
+        match &self.transport {
+            Transport::Heads(document) | Transport::Witness(document) | Transport::Url(document) => {
+                document.lacked()
+            }
+            Transport::File(_) => self.lack.noted(),
         }
     }
 }
@@ -137,7 +141,7 @@ fn checkpoint_url(prefix: &str, origin: &str) -> Result<String, OpenError> {
     Ok(format!("{}/{origin_hash}/checkpoint", prefix.trim_end_matches('/')))
 }
 
-/// Patience with a peer: never more than with the log.
+/// RetryBudget with a peer: never more than with the log.
 fn hurried(options: &HttpOptions) -> HttpOptions {
     HttpOptions {
         connect_timeout: options.connect_timeout.min(CONNECT),

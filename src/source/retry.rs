@@ -29,7 +29,7 @@ impl Timer {
 
 /// Which stretch of time ran out, and how long it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Late {
+pub(super) enum Expired {
     Attempt(Duration),
     Run(Duration),
     /// The run was told to stop.
@@ -42,12 +42,12 @@ pub(super) enum Next {
     Ask,
     /// We asked as often as we do.
     Enough,
-    /// We would, but the wait before it would outlast our patience.
+    /// We would, but the wait before it would outlast our budget.
     NoTime,
 }
 
-/// What is left of our patience with one resource.
-pub(super) struct Patience<'a> {
+/// What is left of our budget with one resource.
+pub(super) struct RetryBudget<'a> {
     options: &'a HttpOptions,
     /// The deadline of the whole run, if it has one.
     run: Option<Timer>,
@@ -59,42 +59,50 @@ pub(super) struct Patience<'a> {
     absences: u32,
 }
 
-impl<'a> Patience<'a> {
-    pub(super) fn new(options: &'a HttpOptions, run: Option<Timer>) -> Patience<'a> {
+impl<'a> RetryBudget<'a> {
+    pub(super) fn new(options: &'a HttpOptions, run: Option<Timer>) -> RetryBudget<'a> {
         let total = Timer::new(options.resource_timeout);
-        Patience { options, run, total, attempt: total, retries: options.retries, failures: 0, absences: 0 }
+        RetryBudget {
+            options,
+            run,
+            total,
+            attempt: total,
+            retries: options.retries,
+            failures: 0,
+            absences: 0,
+        }
     }
 
     /// The same with a server that has served something before.
-    pub(super) fn with_a_server_that_was_there(self) -> Patience<'a> {
-        Patience { retries: self.options.later_retries.max(self.retries), ..self }
+    pub(super) fn with_known_server(self) -> RetryBudget<'a> {
+        RetryBudget { retries: self.options.later_retries.max(self.retries), ..self }
     }
 
     /// Starts the clock of the next attempt.
-    pub(super) fn begin_attempt(&mut self) -> Result<(), Late> {
+    pub(super) fn begin_attempt(&mut self) -> Result<(), Expired> {
         self.attempt = Timer::new(self.options.attempt_timeout.min(self.total.remaining()));
         match self.run {
-            _ if self.options.stop.is_stopped() => Err(Late::Stopped),
-            Some(run) if run.remaining().is_zero() => Err(Late::Run(run.limit)),
+            _ if self.options.stop.is_stopped() => Err(Expired::Stopped),
+            Some(run) if run.remaining().is_zero() => Err(Expired::Run(run.limit)),
             _ => Ok(()),
         }
     }
 
     /// Waits for the server, until the attempt or the run is over.
-    pub(super) async fn hurry<T>(&self, answer: impl Future<Output = T>) -> Result<T, Late> {
+    pub(super) async fn within_attempt<T>(&self, answer: impl Future<Output = T>) -> Result<T, Expired> {
         let time = self.attempt.remaining();
         match self.run {
             Some(run) if run.remaining() <= time => self.in_run(answer).await,
             _ => {
-                let late = Late::Attempt(self.attempt.limit);
-                self.or_stopped(tokio::time::timeout(time, answer)).await?.map_err(|_| late)
+                let expired = Expired::Attempt(self.attempt.limit);
+                self.or_stopped(tokio::time::timeout(time, answer)).await?.map_err(|_| expired)
             }
         }
     }
 
     /// Waits for our own side (a turn, a place), which is not held against the server: only the
     /// deadline of the run ends it, and the other clocks stand still meanwhile.
-    pub(super) async fn bide<T>(&mut self, turn: impl Future<Output = T>) -> Result<T, Late> {
+    pub(super) async fn off_the_clock<T>(&mut self, turn: impl Future<Output = T>) -> Result<T, Expired> {
         let begun = Instant::now();
         let done = self.in_run(turn).await?;
         let waited = begun.elapsed();
@@ -104,16 +112,16 @@ impl<'a> Patience<'a> {
     }
 
     /// Until the run is over or told to stop.
-    async fn in_run<T>(&self, work: impl Future<Output = T>) -> Result<T, Late> {
+    async fn in_run<T>(&self, work: impl Future<Output = T>) -> Result<T, Expired> {
         let Some(run) = self.run else { return self.or_stopped(work).await };
         let timed = tokio::time::timeout(run.remaining(), work);
-        self.or_stopped(timed).await?.map_err(|_| Late::Run(run.limit))
+        self.or_stopped(timed).await?.map_err(|_| Expired::Run(run.limit))
     }
 
-    async fn or_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Late> {
+    async fn or_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Expired> {
         tokio::select! {
             biased;
-            () = self.options.stop.stopped() => Err(Late::Stopped),
+            () = self.options.stop.stopped() => Err(Expired::Stopped),
             done = work => Ok(done),
         }
     }
@@ -147,7 +155,7 @@ impl<'a> Patience<'a> {
         next
     }
 
-    /// Whether a wait would be over before our patience is.
+    /// Whether a wait would be over before the budget is spent.
     pub(super) fn has_time_for(&self, wait: Duration) -> bool {
         wait < self.remaining()
     }
@@ -250,12 +258,12 @@ mod tests {
     #[test]
     fn a_wait_past_the_end_is_not_begun() {
         let options = HttpOptions { resource_timeout: Duration::from_secs(60), ..HttpOptions::default() };
-        let mut patience = Patience::new(&options, None);
-        assert_eq!(at_once(patience.after_failure(Some(Duration::MAX))), Some(Next::NoTime));
-        assert_eq!(patience.attempts(), 1);
-        let mut patience = Patience::new(&options, Some(Timer::new(Duration::from_millis(200))));
-        assert_eq!(at_once(patience.after_absence()), Some(Next::NoTime));
-        assert_eq!(patience.attempts(), 1);
+        let mut budget = RetryBudget::new(&options, None);
+        assert_eq!(at_once(budget.after_failure(Some(Duration::MAX))), Some(Next::NoTime));
+        assert_eq!(budget.attempts(), 1);
+        let mut budget = RetryBudget::new(&options, Some(Timer::new(Duration::from_millis(200))));
+        assert_eq!(at_once(budget.after_absence()), Some(Next::NoTime));
+        assert_eq!(budget.attempts(), 1);
     }
 
     #[test]
@@ -263,56 +271,52 @@ mod tests {
         let ms = Duration::from_millis;
         let options =
             HttpOptions { attempt_timeout: ms(300), resource_timeout: ms(400), ..HttpOptions::default() };
-        let mut patience = Patience::new(&options, None);
-        patience.begin_attempt().unwrap();
-        let before = (patience.attempt.started, patience.total.started);
+        let mut budget = RetryBudget::new(&options, None);
+        budget.begin_attempt().unwrap();
+        let before = (budget.attempt.started, budget.total.started);
         block_on(async {
-            patience.bide(tokio::time::sleep(ms(500))).await.unwrap();
+            budget.off_the_clock(tokio::time::sleep(ms(500))).await.unwrap();
             // The clocks stood still for all of it.
-            assert!(patience.attempt.started - before.0 >= ms(500));
-            assert!(patience.total.started - before.1 >= ms(500));
-            let late = patience.hurry(std::future::pending::<()>()).await;
-            assert_eq!(late, Err(Late::Attempt(ms(300))));
+            assert!(budget.attempt.started - before.0 >= ms(500));
+            assert!(budget.total.started - before.1 >= ms(500));
+            let expired = budget.within_attempt(std::future::pending::<()>()).await;
+            assert_eq!(expired, Err(Expired::Attempt(ms(300))));
         });
-        patience.begin_attempt().unwrap();
-        assert!(patience.attempt.limit < ms(101), "what is left of the resource's time");
+        budget.begin_attempt().unwrap();
+        assert!(budget.attempt.limit < ms(101), "what is left of the resource's time");
     }
 
     #[test]
     fn the_deadline_ends_whatever_is_under_way() {
         let ms = Duration::from_millis;
         let options = HttpOptions::default();
-        let mut patience = Patience::new(&options, Some(Timer::new(ms(100))));
-        patience.begin_attempt().unwrap();
+        let mut budget = RetryBudget::new(&options, Some(Timer::new(ms(100))));
+        budget.begin_attempt().unwrap();
         block_on(async {
-            let late = Err(Late::Run(ms(100)));
-            assert_eq!(patience.hurry(std::future::pending::<()>()).await, late);
-            assert_eq!(patience.bide(std::future::pending::<()>()).await, late);
+            let expired = Err(Expired::Run(ms(100)));
+            assert_eq!(budget.within_attempt(std::future::pending::<()>()).await, expired);
+            assert_eq!(budget.off_the_clock(std::future::pending::<()>()).await, expired);
         });
-        assert_eq!(patience.begin_attempt(), Err(Late::Run(ms(100))));
+        assert_eq!(budget.begin_attempt(), Err(Expired::Run(ms(100))));
     }
 
     #[test]
     fn a_stop_ends_whatever_is_under_way() {
         let options = HttpOptions::default();
-        let mut patience = Patience::new(&options, None);
-        patience.begin_attempt().unwrap();
+        let mut budget = RetryBudget::new(&options, None);
+        budget.begin_attempt().unwrap();
         let stop = options.stop.clone();
         let teller = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(50));
             stop.stop();
         });
         block_on(async {
-            assert_eq!(patience.hurry(std::future::pending::<()>()).await, Err(Late::Stopped));
-            assert_eq!(patience.bide(std::future::pending::<()>()).await, Err(Late::Stopped));
-            assert_eq!(patience.after_failure(Some(Duration::from_secs(60))).await, Next::NoTime);
-            assert_eq!(
-                patience.after_absence().await,
-                Next::NoTime,
-                "an absence that nobody looked at twice"
-            );
+            assert_eq!(budget.within_attempt(std::future::pending::<()>()).await, Err(Expired::Stopped));
+            assert_eq!(budget.off_the_clock(std::future::pending::<()>()).await, Err(Expired::Stopped));
+            assert_eq!(budget.after_failure(Some(Duration::from_secs(60))).await, Next::NoTime);
+            assert_eq!(budget.after_absence().await, Next::NoTime, "an absence that nobody looked at twice");
         });
-        assert_eq!(patience.begin_attempt(), Err(Late::Stopped));
+        assert_eq!(budget.begin_attempt(), Err(Expired::Stopped));
         teller.join().unwrap();
     }
 }

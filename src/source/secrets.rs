@@ -29,7 +29,7 @@ const SHORTEST_CODED_IN_ANSWERS: usize = 10;
 const SHORTEST_FOLDED_IN_ANSWERS: usize = 8;
 
 /// Base64 in base64 is looked into so often: a log's answer has entries in it, and these what an authenticator signed.
-const MOST_PACKED: usize = 4;
+const MAX_PACKED: usize = 4;
 
 /// Shorter parts of a header's value are not looked for: they are ordinary words.
 const SHORTEST_PART: usize = 8;
@@ -175,7 +175,7 @@ impl Secrets {
         }
         let mut unpacked_answer;
         let mut text = answer;
-        for _ in 0..=MOST_PACKED {
+        for _ in 0..=MAX_PACKED {
             match Search::new(text, forms.clone()).next(0) {
                 Ok(None) => {}
                 Ok(Some(_)) => return Some("the answer repeats a secret that was sent; it was not kept"),

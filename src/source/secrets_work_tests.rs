@@ -227,7 +227,7 @@ mod naive {
     use crate::source::letters::letters;
 
     /// The most escapes of escapes that are seen through.
-    const MOST_NESTED: usize = 4;
+    const MAX_NESTED: usize = 4;
 
     pub(super) fn hide(secrets: &Secrets, text: &str) -> String {
         let mut out = Vec::new();
@@ -308,7 +308,7 @@ mod naive {
     fn spelled(text: &[u8]) -> Vec<(char, &[u8])> {
         match text.first() {
             Some(b'%') => {
-                let nested = (0..MOST_NESTED).flat_map(|nested| [percent(text, nested), latin(text, nested)]);
+                let nested = (0..MAX_NESTED).flat_map(|nested| [percent(text, nested), latin(text, nested)]);
                 let code = text.strip_prefix(b"%u").and_then(|rest| hex(rest, 4));
                 let code = code.and_then(|(value, rest)| Some((char::from_u32(value)?, rest)));
                 nested.chain([code]).flatten().collect()
@@ -354,7 +354,7 @@ mod naive {
         let mut found = Vec::new();
         let mut rest = text;
         // Each level of escapes doubles them.
-        for _ in 0..2usize.saturating_pow(u32::try_from(MOST_NESTED).unwrap_or_default()) {
+        for _ in 0..2usize.saturating_pow(u32::try_from(MAX_NESTED).unwrap_or_default()) {
             let Some(further) = rest.strip_prefix(b"\\") else { break };
             rest = further;
             found.extend(literal(rest));

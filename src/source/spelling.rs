@@ -4,16 +4,16 @@
 //! megabytes with escapes.
 
 /// The most escapes of escapes that are seen through.
-const MOST_NESTED: usize = 4;
+const MAX_NESTED: usize = 4;
 
 /// Each level of escapes doubles the backslashes.
-const MOST_BACKSLASHES: usize = 1 << MOST_NESTED;
+const MAX_BACKSLASHES: usize = 1 << MAX_NESTED;
 
 /// The digits between braces.
-const MOST_BRACED: usize = 6;
+const MAX_BRACED: usize = 6;
 
 /// What an entity has between its signs.
-const MOST_NAMED: usize = 12;
+const MAX_NAMED: usize = 12;
 
 /// The entities that HTML has for punctuation, spaces, and letters that are no letter with a mark.
 const NAMED: [(&str, char); 55] = [
@@ -111,8 +111,8 @@ pub(super) fn read(text: &[u8], at: usize, readings: &mut Vec<Reading>) {
     literal(text).into_iter().for_each(&mut push);
     match text.first() {
         Some(b'%') => {
-            (0..MOST_NESTED).filter_map(|nested| percent(text, nested)).for_each(&mut push);
-            (0..MOST_NESTED).filter_map(|nested| percent_latin(text, nested)).for_each(&mut push);
+            (0..MAX_NESTED).filter_map(|nested| percent(text, nested)).for_each(&mut push);
+            (0..MAX_NESTED).filter_map(|nested| percent_latin(text, nested)).for_each(&mut push);
             // As the `escape` of JavaScript writes it.
             text.strip_prefix(b"%u").and_then(four_digits).into_iter().for_each(push);
         }
@@ -121,9 +121,9 @@ pub(super) fn read(text: &[u8], at: usize, readings: &mut Vec<Reading>) {
         Some(b'+') => text.get(1..).map(|rest| (' ', rest)).into_iter().for_each(push),
         Some(b'\\') => {
             // A backslash behind some of those that are there, or what is behind them all.
-            let run = text.iter().take(MOST_BACKSLASHES.saturating_add(1));
+            let run = text.iter().take(MAX_BACKSLASHES.saturating_add(1));
             let run = run.take_while(|byte| **byte == b'\\').count();
-            if run <= MOST_BACKSLASHES {
+            if run <= MAX_BACKSLASHES {
                 escaped(text.get(run..).unwrap_or_default()).into_iter().flatten().for_each(push);
             }
             if run >= 2 {
@@ -190,7 +190,7 @@ fn percent_latin(text: &[u8], nested: usize) -> Option<(char, &[u8])> {
 /// What stands behind backslashes: `u0041`, `ud83d\ude00`, `u{41}`, `x41`, `n`, or a character itself.
 fn escaped(text: &[u8]) -> [Option<(char, &[u8])>; 6] {
     let braced = text.strip_prefix(b"u{").and_then(|rest| {
-        let length = rest.iter().take(MOST_BRACED.saturating_add(1)).position(|byte| *byte == b'}')?;
+        let length = rest.iter().take(MAX_BRACED.saturating_add(1)).position(|byte| *byte == b'}')?;
         let (value, rest) = hex(rest, length)?;
         Some((value, rest.strip_prefix(b"}")?))
     });
@@ -211,7 +211,7 @@ fn four_digits(text: &[u8]) -> Option<(char, &[u8])> {
 /// `ud83d\ude00`: a character that UTF-16 has in two halves, each escaped.
 fn pair(text: &[u8]) -> Option<(char, &[u8])> {
     let (high, rest) = hex(text.strip_prefix(b"u")?, 4)?;
-    let run = rest.iter().take(MOST_BACKSLASHES).take_while(|byte| **byte == b'\\').count();
+    let run = rest.iter().take(MAX_BACKSLASHES).take_while(|byte| **byte == b'\\').count();
     let (low, rest) = hex(rest.get(run..)?.strip_prefix(b"u")?, 4)?;
     let halves = [u16::try_from(high).ok()?, u16::try_from(low).ok()?];
     let character = char::decode_utf16(halves).next()?.ok()?;
@@ -221,7 +221,7 @@ fn pair(text: &[u8]) -> Option<(char, &[u8])> {
 /// `&#65;`, `&#x41;` or `&amp;`.
 fn entity(text: &[u8]) -> Option<(char, &[u8])> {
     let text = text.strip_prefix(b"&")?;
-    let length = text.iter().take(MOST_NAMED.saturating_add(1)).position(|byte| *byte == b';')?;
+    let length = text.iter().take(MAX_NAMED.saturating_add(1)).position(|byte| *byte == b';')?;
     let (name, rest) = text.split_at_checked(length)?;
     let rest = rest.strip_prefix(b";")?;
     let name = std::str::from_utf8(name).ok()?;

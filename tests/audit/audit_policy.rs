@@ -285,9 +285,9 @@ fn a_json_api_is_held_to_the_policy_and_asked_twice_before_it_is_accused() {
     };
     let good = |checkpoint: &[u8]| witness.cosign(checkpoint, 1);
     let forged = |checkpoint: &[u8]| witness.forge(checkpoint, 1);
-    assert!(lab.desk(0).audit(&log(&good).source()).is_clean());
+    assert!(lab.workspace(0).audit(&log(&good).source()).is_clean());
     for bad in [log(&|checkpoint| checkpoint.to_vec()), log(&forged)] {
-        assert_eq!(lab.desk(0).audit(&bad.source()).codes(), ["witness-quorum"]);
+        assert_eq!(lab.workspace(0).audit(&bad.source()).codes(), ["witness-quorum"]);
     }
     // A transfer can go wrong: the line is forged in the first answer only.
     let first = log(&forged).answer("head");
@@ -296,7 +296,7 @@ fn a_json_api_is_held_to_the_policy_and_asked_twice_before_it_is_accused() {
         "head" if asked.fetch_add(1, SeqCst) == 0 => first.clone(),
         _ => answer,
     });
-    assert!(lab.desk(0).audit(&once.source()).is_clean());
+    assert!(lab.workspace(0).audit(&once.source()).is_clean());
 }
 
 /// Wrong usage, and what is said of it.

@@ -13,7 +13,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use support::cli::Auditor;
-use support::lab::{Answer, Desk, Files, Lab, quick_tempdir, write_files};
+use support::lab::{Answer, Files, Lab, Workspace, quick_tempdir, write_files};
 use support::log::{TestKey, honest_log, rejected_leaves};
 use support::receipt_cli::{nothing, receipt};
 use tempfile::TempDir;
@@ -91,8 +91,8 @@ fn grow(path: &Path) {
     fs::File::options().append(true).create(true).open(path).unwrap().write_all(b"7").unwrap();
 }
 
-fn audit_at(desk: &Desk<'_>, source: &Tiled<Directory>, now: u64, heads_only: bool) -> Answer {
-    desk.run_with(source, &Silent, |options| {
+fn audit_at(workspace: &Workspace<'_>, source: &Tiled<Directory>, now: u64, heads_only: bool) -> Answer {
+    workspace.run_with(source, &Silent, |options| {
         options.now = (now, countersign::core::text::time(now));
         options.heads_only = heads_only;
     })
@@ -131,7 +131,7 @@ const FILES: [&str; 6] =
     ["checkpoint", "sth", "tile/0/000", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/44"];
 
 /// Every file and every part of it, in an audit from scratch and in one of a log that grew.
-fn each(mut case: impl FnMut(&str, &OnDisk, &Desk<'_>)) {
+fn each(mut case: impl FnMut(&str, &OnDisk, &Workspace<'_>)) {
     let lab = lab();
     let whole = honest_log(&key(), &rejected_leaves(300));
     for before in [0, 100] {
@@ -142,12 +142,12 @@ fn each(mut case: impl FnMut(&str, &OnDisk, &Desk<'_>)) {
                     continue;
                 }
                 let log = OnDisk::new(&honest_log(&key(), &rejected_leaves(before)));
-                let desk = lab.desk(0);
-                desk.begin();
-                clean("before", &audit_at(&desk, &log.still(), NOW - HOUR, false), before as u64);
+                let workspace = lab.workspace(0);
+                workspace.begin();
+                clean("before", &audit_at(&workspace, &log.still(), NOW - HOUR, false), before as u64);
                 log.write(&whole);
                 log.put(file, part);
-                case(&format!("{file}, part {n}, {before} before"), &log, &desk);
+                case(&format!("{file}, part {n}, {before} before"), &log, &workspace);
             }
         }
     }
@@ -156,30 +156,30 @@ fn each(mut case: impl FnMut(&str, &OnDisk, &Desk<'_>)) {
 #[test]
 fn while_it_changes_nobody_is_accused_for_an_hour() {
     let whole = honest_log(&key(), &rejected_leaves(300));
-    each(|what, log, desk| {
+    each(|what, log, workspace| {
         // Looked at often or seldom, by one way or another, the hour is the same one.
         for after in [0, 1, HOUR / 2, HOUR - 1] {
-            undecided(what, &audit_at(desk, &log.copied(), NOW + after, false));
+            undecided(what, &audit_at(workspace, &log.copied(), NOW + after, false));
         }
-        accused(what, &audit_at(desk, &log.copied(), NOW + HOUR, false));
-        accused(what, &audit_at(desk, &log.copied(), NOW + 5 * HOUR, false));
+        accused(what, &audit_at(workspace, &log.copied(), NOW + HOUR, false));
+        accused(what, &audit_at(workspace, &log.copied(), NOW + 5 * HOUR, false));
         log.write(&whole);
-        clean(what, &audit_at(desk, &log.copied(), NOW + 9 * HOUR, false), 300);
+        clean(what, &audit_at(workspace, &log.copied(), NOW + 9 * HOUR, false), 300);
     });
 }
 
 #[test]
 fn what_does_not_change_is_said_at_once() {
-    each(|what, log, desk| accused(what, &audit_at(desk, &log.still(), NOW, false)));
+    each(|what, log, workspace| accused(what, &audit_at(workspace, &log.still(), NOW, false)));
 }
 
 /// The very file that is wrong grows, or comes a piece at a time.
 #[test]
 fn a_file_that_grows_is_being_written() {
-    each(|what, log, desk| {
+    each(|what, log, workspace| {
         let file = what.split(',').next().unwrap().to_owned();
         let grows = log.with(move |root| grow(&root.join(&file)));
-        undecided(what, &audit_at(desk, &grows, NOW, false));
+        undecided(what, &audit_at(workspace, &grows, NOW, false));
     });
 }
 
@@ -187,8 +187,8 @@ fn a_file_that_grows_is_being_written() {
 #[test]
 fn each_copy_has_its_own_hour() {
     let lab = lab();
-    let desk = lab.desk(0);
-    desk.begin();
+    let workspace = lab.workspace(0);
+    workspace.begin();
     let leaves = rejected_leaves(900);
     let log = OnDisk::new(&honest_log(&key(), &leaves[..200]));
     for n in 0..5_u64 {
@@ -198,9 +198,9 @@ fn each_copy_has_its_own_hour() {
         let last = format!("tile/entries/{:03}.p/{}", (size - 1) / 256, size % 256);
         log.put(&last, &Part::Nothing);
         let begun = NOW + n * HOUR / 2;
-        undecided("copied", &audit_at(&desk, &log.copied(), begun, false));
+        undecided("copied", &audit_at(&workspace, &log.copied(), begun, false));
         log.write(&whole);
-        clean("done", &audit_at(&desk, &log.still(), begun + HOUR / 4, false), size as u64);
+        clean("done", &audit_at(&workspace, &log.still(), begun + HOUR / 4, false), size as u64);
     }
 }
 
@@ -208,8 +208,8 @@ fn each_copy_has_its_own_hour() {
 #[test]
 fn what_a_mirror_lost_ends_no_hour_and_keeps_none() {
     let lab = lab();
-    let desk = lab.desk(0);
-    desk.begin();
+    let workspace = lab.workspace(0);
+    workspace.begin();
     let log_key = LogKey::parse(&key().vkey()).unwrap();
     let mut mirror = Mirror::open(&lab.db(0), &log_key).unwrap();
     let lost = mirror.transact(|_, state| {
@@ -224,13 +224,13 @@ fn what_a_mirror_lost_ends_no_hour_and_keeps_none() {
     for n in 0..3 {
         log.put("tile/entries/001.p/44", &Part::Nothing);
         let begun = NOW + n * 2 * HOUR;
-        let answer = audit_at(&desk, &log.copied(), begun, false);
+        let answer = audit_at(&workspace, &log.copied(), begun, false);
         assert!(
             answer.findings.is_empty() && answer.incomplete.iter().any(|why| why.contains("lost")),
             "{answer:?}"
         );
         log.write(&whole);
-        let answer = audit_at(&desk, &log.still(), begun + HOUR / 4, false);
+        let answer = audit_at(&workspace, &log.still(), begun + HOUR / 4, false);
         assert_eq!((answer.findings.len(), answer.incomplete.len()), (0, 1), "{answer:?}");
     }
 }
@@ -252,7 +252,7 @@ fn a_bundle_that_comes_later_in_the_run_is_no_gap() {
         }
     });
     let lab = lab();
-    let answer = lab.desk(0).audit(&slow);
+    let answer = lab.workspace(0).audit(&slow);
     undecided("bundles", &answer);
     assert_eq!(answer.checked, 256, "what was proved is kept");
 }
@@ -269,25 +269,25 @@ fn heads_only_has_an_hour_of_its_own() {
             }
             let log = OnDisk::new(&honest_log(&key(), &old));
             let lab = lab();
-            let desk = lab.desk(0);
-            desk.begin();
-            clean(&what, &audit_at(&desk, &log.still(), NOW - HOUR, true), 0);
+            let workspace = lab.workspace(0);
+            workspace.begin();
+            clean(&what, &audit_at(&workspace, &log.still(), NOW - HOUR, true), 0);
             log.write(&whole);
             log.put(file, part);
-            undecided(&what, &audit_at(&desk, &log.copied(), NOW, true));
-            undecided(&what, &audit_at(&desk, &log.copied(), NOW + HOUR - 1, true));
-            accused(&what, &audit_at(&desk, &log.copied(), NOW + HOUR, true));
+            undecided(&what, &audit_at(&workspace, &log.copied(), NOW, true));
+            undecided(&what, &audit_at(&workspace, &log.copied(), NOW + HOUR - 1, true));
+            accused(&what, &audit_at(&workspace, &log.copied(), NOW + HOUR, true));
         }
     }
     // It does not see that entries are still missing, and so does not begin the hour of an audit anew.
     let log = OnDisk::new(&whole);
     log.put("tile/entries/001", &Part::Nothing);
     let lab = lab();
-    let desk = lab.desk(0);
-    desk.begin();
-    undecided("bundle", &audit_at(&desk, &log.copied(), NOW, false));
-    assert!(audit_at(&desk, &log.still(), NOW + HOUR / 2, true).findings.is_empty());
-    accused("bundle", &audit_at(&desk, &log.copied(), NOW + HOUR, false));
+    let workspace = lab.workspace(0);
+    workspace.begin();
+    undecided("bundle", &audit_at(&workspace, &log.copied(), NOW, false));
+    assert!(audit_at(&workspace, &log.still(), NOW + HOUR / 2, true).findings.is_empty());
+    accused("bundle", &audit_at(&workspace, &log.copied(), NOW + HOUR, false));
 }
 
 /// A clock that was ahead does not put the end of the hour off.
@@ -296,11 +296,11 @@ fn a_slip_of_the_clock_lengthens_nothing() {
     let log = OnDisk::new(&honest_log(&key(), &rejected_leaves(300)));
     log.put("tile/entries/000", &Part::Nothing);
     let lab = lab();
-    let desk = lab.desk(0);
-    desk.begin();
-    undecided("ahead", &audit_at(&desk, &log.copied(), NOW + 1000 * HOUR, false));
-    undecided("now", &audit_at(&desk, &log.copied(), NOW, false));
-    accused("later", &audit_at(&desk, &log.copied(), NOW + HOUR, false));
+    let workspace = lab.workspace(0);
+    workspace.begin();
+    undecided("ahead", &audit_at(&workspace, &log.copied(), NOW + 1000 * HOUR, false));
+    undecided("now", &audit_at(&workspace, &log.copied(), NOW, false));
+    accused("later", &audit_at(&workspace, &log.copied(), NOW + HOUR, false));
 }
 
 #[test]

@@ -77,11 +77,11 @@ fn what_is_copied_in_part_is_looked_at_again() {
     for file in FILES {
         for part in parts_of(&whole[file]) {
             let copied = Copied::new(&whole, file, part.clone(), Some(1));
-            let answer = lab.desk(0).audit(&Tiled::new(&copied));
+            let answer = lab.workspace(0).audit(&Tiled::new(&copied));
             assert!(answer.is_clean() && answer.checked == 300, "{file}, {} bytes: {answer:?}", part.len());
             assert_eq!(copied.moments.load(SeqCst), 1, "{file}");
             let stays = Copied::new(&whole, file, part, None);
-            let answer = lab.desk(0).audit(&Tiled::new(&stays));
+            let answer = lab.workspace(0).audit(&Tiled::new(&stays));
             assert!(!answer.findings.is_empty(), "{file}: {answer:?}");
         }
     }
@@ -100,10 +100,10 @@ fn a_log_that_grows_by_a_copy_is_looked_at_again() {
         "tile/entries/001",
         "tile/0/273.p/112",
     ] {
-        let desk = lab.desk(0);
-        assert!(desk.audit(&MemoryLog { files: &before, instead: None }.source()).is_clean());
+        let workspace = lab.workspace(0);
+        assert!(workspace.audit(&MemoryLog { files: &before, instead: None }.source()).is_clean());
         let part = parts_of(&whole[file]).remove(1);
-        let answer = desk.audit_again(&Tiled::new(&Copied::new(&whole, file, part, Some(1))));
+        let answer = workspace.audit_again(&Tiled::new(&Copied::new(&whole, file, part, Some(1))));
         assert!(answer.is_clean() && answer.checked == 70_000, "{file}: {answer:?}");
     }
 }
@@ -128,7 +128,7 @@ fn who_is_told_to_stop_in_a_moment_accuses_nobody() {
     let (lab, whole) = (lab(), honest_log(&key(), &rejected_leaves(300)));
     for file in FILES {
         let stopped = Copied { stop: true, ..Copied::new(&whole, file, whole[file][..20].to_vec(), None) };
-        let answer = lab.desk(0).audit(&Tiled::new(&stopped));
+        let answer = lab.workspace(0).audit(&Tiled::new(&stopped));
         assert!(answer.findings.is_empty() && !answer.incomplete.is_empty(), "{file}: {answer:?}");
     }
 }
@@ -150,7 +150,7 @@ fn a_copy_in_any_order_is_waited_for() {
         let source = source::open(log.to_str().unwrap(), false, &patient).map_err(|e| e.to_string()).unwrap();
         let lab = lab();
         let answer = std::thread::scope(|scope| {
-            let auditing = scope.spawn(|| lab.desk(0).audit(source.as_ref()));
+            let auditing = scope.spawn(|| lab.workspace(0).audit(source.as_ref()));
             let mut files: Vec<_> = whole.iter().collect();
             if !forwards {
                 files.reverse();

@@ -12,7 +12,7 @@ use countersign::core::text::time;
 use countersign::mirror::{Mirror, Provenance};
 use countersign::run::{Options, Run, Silent};
 use countersign::source::Stop;
-use receiver::{Fake, Home, NOW, desk, find, pair, well};
+use receiver::{Fake, Home, NOW, dispatcher, find, pair, well};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -115,16 +115,16 @@ fn the_list_of_heads_is_judged_by_the_same_bound() {
     for (by, code) in
         [(1, "sth-time-disorder"), (BOUND, "sth-time-disorder"), (BOUND + 1, "sth-time-contradiction")]
     {
-        let desk = lab.desk(0);
+        let dispatcher = lab.workspace(0);
         let log = || {
             let mut log = ApiLog::new(&key(), &leaves, &[100, 200, 300]);
             let time = log.sths[2].0 + by;
             log.sths[1] = (time, sth(200, time));
             log
         };
-        assert_eq!(desk.audit(&log().source()).codes(), [code], "{by}");
-        assert_eq!(desk.audit_again(&log().source()).codes(), [code], "{by}");
-        assert_eq!(desk.audit_full(&log().source()).codes(), [code], "{by}");
+        assert_eq!(dispatcher.audit(&log().source()).codes(), [code], "{by}");
+        assert_eq!(dispatcher.audit_again(&log().source()).codes(), [code], "{by}");
+        assert_eq!(dispatcher.audit_full(&log().source()).codes(), [code], "{by}");
     }
 }
 
@@ -135,13 +135,13 @@ fn the_list_is_read_on_from_a_minute_before_its_end() {
     let mut log = ApiLog::new(&key(), &leaves[..200], &[100, 200]);
     let first = log.sths.clone();
     let lab = api_lab::lab();
-    let desk = lab.desk(0);
-    api_lab::clean(&desk.audit(&log.source()), 200);
+    let dispatcher = lab.workspace(0);
+    api_lab::clean(&dispatcher.audit(&log.source()), 200);
     // A second signer, half a minute behind, signed 300; the first one signed 400 later.
     log = ApiLog::new(&key(), &leaves, &[400]);
     let (behind, ahead) = (first[1].0 - 30_000, first[1].0 + 90_000);
     log.sths = [first, vec![(behind, sth(300, behind)), (ahead, sth(400, ahead))]].concat();
-    let answer = desk.audit_again(&log.source());
+    let answer = dispatcher.audit_again(&log.source());
     assert_eq!((answer.codes(), answer.checked), (vec!["sth-time-disorder"], 400), "{answer:?}");
 }
 
@@ -362,15 +362,15 @@ fn small_contradictions_that_end_hide_no_real_one() {
 fn alerts_say_that_it_ended() {
     let home = Home::new();
     let fake = Fake::default();
-    let desk = desk(vec![fake.channel("all", Severity::Info)]);
+    let dispatcher = dispatcher(vec![fake.channel("all", Severity::Info)]);
     let mut mirror = home.open();
     let finding = Finding::of_log(Code::SthTimeContradiction, "s", "m");
     find(&mut mirror, &finding, NOW);
-    desk.note(&mut mirror, "log", &well(), NOW).unwrap();
+    dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
     mirror.transact(|mirror, _| mirror.end_finding(&finding, &time(NOW + 1))).unwrap();
     find(&mut mirror, &Finding::of_log(Code::SthTimeDisorder, "", "m"), NOW + 1);
-    desk.note(&mut mirror, "log", &well(), NOW + 2).unwrap();
-    desk.deliver(&mut mirror, NOW + 2).unwrap();
+    dispatcher.note(&mut mirror, "log", &well(), NOW + 2).unwrap();
+    dispatcher.deliver(&mut mirror, NOW + 2).unwrap();
     assert_eq!(
         fake.kinds(),
         [

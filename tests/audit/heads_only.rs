@@ -39,14 +39,14 @@ fn clean(answer: &Answer) {
 
 /// Follows a log of `old` leaves and then one of `new`; gives the second answer.
 fn follow_two(lab: &Lab, by_api: bool, old: &[Vec<u8>], new: &[Vec<u8>]) -> Answer {
-    let desk = lab.desk(0);
-    desk.begin();
+    let workspace = lab.workspace(0);
+    workspace.begin();
     let mut last = Answer::default();
     for leaves in [old, new] {
         let files = honest_log(&key(), leaves);
         let source: Box<dyn LogSource> =
             if by_api { Box::new(api(leaves).source()) } else { Box::new(tiles(&files)) };
-        last = desk.follow(source.as_ref());
+        last = workspace.follow(source.as_ref());
         if leaves.len() == old.len() {
             clean(&last);
         }
@@ -101,11 +101,11 @@ fn sizes_around_whole_tiles_are_linked_too() {
 fn no_linked_head_is_forgotten() {
     let lab = lab();
     for by_api in [false, true] {
-        let desk = lab.desk(0);
-        desk.begin();
+        let workspace = lab.workspace(0);
+        workspace.begin();
         let follow = |leaves: &[Vec<u8>]| {
             let files = honest_log(&key(), leaves);
-            if by_api { desk.follow(&api(leaves).source()) } else { desk.follow(&tiles(&files)) }
+            if by_api { workspace.follow(&api(leaves).source()) } else { workspace.follow(&tiles(&files)) }
         };
         for size in [100, 200, 200, 300] {
             clean(&follow(&rejected_leaves(size)));
@@ -123,8 +123,8 @@ fn no_linked_head_is_forgotten() {
 #[test]
 fn a_log_that_goes_back_is_said_to_and_loses_no_head() {
     let lab = lab();
-    let desk = lab.desk(0);
-    let follow = |leaves: &[Vec<u8>]| desk.follow(&tiles(&honest_log(&key(), leaves)));
+    let workspace = lab.workspace(0);
+    let follow = |leaves: &[Vec<u8>]| workspace.follow(&tiles(&honest_log(&key(), leaves)));
     clean(&follow(&rejected_leaves(100)));
     clean(&follow(&rejected_leaves(200)));
     // Back to a smaller tree of another history: not yet provable, and no pass.
@@ -140,19 +140,19 @@ fn a_log_that_goes_back_is_said_to_and_loses_no_head() {
 #[test]
 fn a_proof_that_is_right_again_is_no_finding_for_ever() {
     let (lab, leaves) = (lab(), rejected_leaves(90));
-    let desk = lab.desk(0);
-    desk.begin();
+    let workspace = lab.workspace(0);
+    workspace.begin();
     let grown = |sizes: &[usize]| ApiLog::new(&key(), &leaves[..*sizes.last().unwrap()], sizes);
-    clean(&desk.follow(&grown(&[40]).source()));
+    clean(&workspace.follow(&grown(&[40]).source()));
     let log = grown(&[40, 70]).change(|path, answer| match answer {
         Some(_) if path.starts_with("consistency") => Some(b"{}".to_vec()),
         answer => answer,
     });
-    assert_eq!(desk.follow(&log.source()).codes(), ["proof-invalid"]);
+    assert_eq!(workspace.follow(&log.source()).codes(), ["proof-invalid"]);
     let mut files = honest_log(&key(), &leaves[..80]);
     files.remove("sth");
-    assert_eq!(desk.follow(&tiles(&files)).codes(), ["proof-invalid"], "not looked at");
-    clean(&desk.follow(&grown(&[40, 70, 90]).source()));
+    assert_eq!(workspace.follow(&tiles(&files)).codes(), ["proof-invalid"], "not looked at");
+    clean(&workspace.follow(&grown(&[40, 70, 90]).source()));
 }
 
 /// A log that rewrote what it had shown, and refuses the one proof that would tell, until all its heads but one are of
@@ -160,10 +160,10 @@ fn a_proof_that_is_right_again_is_no_finding_for_ever() {
 #[test]
 fn a_refused_proof_does_not_let_the_head_be_forgotten() {
     let (lab, leaves) = (lab(), rejected_leaves(100));
-    let desk = lab.desk(0);
-    desk.begin();
+    let workspace = lab.workspace(0);
+    workspace.begin();
     for size in [50, 100] {
-        clean(&desk.follow(&ApiLog::new(&key(), &leaves[..size], &[50, 100][..size / 50]).source()));
+        clean(&workspace.follow(&ApiLog::new(&key(), &leaves[..size], &[50, 100][..size / 50]).source()));
     }
     let rewritten = |size: usize, sizes: &[usize]| {
         let mut log = ApiLog::new(&key(), &history(size, 60), sizes);
@@ -173,9 +173,9 @@ fn a_refused_proof_does_not_let_the_head_be_forgotten() {
     };
     let refusing = rewritten(200, &[50, 100, 150, 200])
         .change(|path, answer| answer.filter(|_| !path.starts_with("consistency?first=100&")));
-    let answer = desk.follow(&refusing.source());
+    let answer = workspace.follow(&refusing.source());
     assert_eq!((answer.codes(), answer.incomplete.len()), (vec!["gap"], 1), "{answer:?}");
-    let answer = desk.follow(&rewritten(250, &[50, 100, 150, 200, 250]).source());
+    let answer = workspace.follow(&rewritten(250, &[50, 100, 150, 200, 250]).source());
     assert_eq!(answer.codes(), ["gap", "inconsistent-heads"], "{answer:?}");
 }
 
@@ -203,13 +203,13 @@ impl Fetcher for &Asked<'_> {
 #[test]
 fn little_is_asked_and_never_an_entry() {
     let lab = lab();
-    let desk = lab.desk(0);
+    let workspace = lab.workspace(0);
     let leaves = rejected_leaves(70_000);
     let mut asked = Vec::new();
     for size in [69_000, 69_000, 70_000, 70_000] {
         let files = honest_log(&key(), &leaves[..size]);
         let log = Asked { log: MemoryLog { files: &files, instead: None }, asked: Mutex::default() };
-        clean(&desk.follow(&Tiled::new(&log)));
+        clean(&workspace.follow(&Tiled::new(&log)));
         let paths = log.asked.into_inner().unwrap();
         assert!(!paths.iter().any(|path| path.starts_with("tile/entries")), "{paths:?}");
         asked.push(paths.len());
@@ -234,16 +234,16 @@ fn a_tampered_tile_accuses_of_no_violation() {
         for index in run.indices {
             let path = TilePath::Hash { level: run.level, index, width: run.width }.to_path();
             for (what, code) in [("flipped", "tile-mismatch"), ("short", "tile-mismatch"), ("gone", "gap")] {
-                let desk = lab.desk(0);
-                desk.begin();
-                clean(&desk.follow(&tiles(&old)));
+                let workspace = lab.workspace(0);
+                workspace.begin();
+                clean(&workspace.follow(&tiles(&old)));
                 let mut files = new.clone();
                 match what {
                     "flipped" => files.get_mut(&path).unwrap()[5] ^= 1,
                     "short" => drop(files.get_mut(&path).unwrap().pop()),
                     _ => drop(files.remove(&path)),
                 }
-                let answer = desk.follow(&tiles(&files));
+                let answer = workspace.follow(&tiles(&files));
                 if !answer.is_clean() {
                     seen += 1;
                     assert_eq!(answer.codes(), [code], "{path} {what}: {answer:?}");
@@ -251,8 +251,8 @@ fn a_tampered_tile_accuses_of_no_violation() {
                 }
                 // Served as it should be: the finding is over, also where only entries are audited from now on.
                 match what {
-                    "short" => assert!(desk.audit_again(&tiles(&new)).is_clean()),
-                    _ => clean(&desk.follow(&tiles(&new))),
+                    "short" => assert!(workspace.audit_again(&tiles(&new)).is_clean()),
+                    _ => clean(&workspace.follow(&tiles(&new))),
                 }
             }
         }
@@ -266,21 +266,21 @@ fn a_tampered_proof_accuses_of_no_violation() {
     let leaves = rejected_leaves(70);
     let lab = lab();
     for old in [1, 31, 32, 64, 69] {
-        let desk = lab.desk(0);
+        let workspace = lab.workspace(0);
         for (code, change) in [
             ("proof-invalid", flip_at as fn(Vec<u8>) -> Option<Vec<u8>>),
             ("proof-invalid", |_| Some(b"{}".to_vec())),
             ("gap", |_| None),
         ] {
-            desk.begin();
-            clean(&desk.follow(&api(&leaves[..old]).source()));
+            workspace.begin();
+            clean(&workspace.follow(&api(&leaves[..old]).source()));
             let log = api(&leaves).change(move |path, answer| match answer {
                 Some(bytes) if path.starts_with("consistency") => change(bytes),
                 answer => answer,
             });
-            let answer = desk.follow(&log.source());
+            let answer = workspace.follow(&log.source());
             assert_eq!((answer.codes(), answer.incomplete.len()), (vec![code], 1), "{old}: {answer:?}");
-            clean(&desk.follow(&api(&leaves).source()));
+            clean(&workspace.follow(&api(&leaves).source()));
         }
     }
     assert!(proved(&lab).is_empty());
@@ -291,13 +291,16 @@ fn a_mirror_goes_from_heads_to_entries_and_back() {
     let leaves = rejected_leaves(900);
     for by_api in [false, true] {
         let lab = lab();
-        let desk = lab.desk(0);
+        let workspace = lab.workspace(0);
         let run = |size: usize, heads_only: bool| {
             let files = honest_log(&key(), &leaves[..size]);
             let source: Box<dyn LogSource> =
                 if by_api { Box::new(api(&leaves[..size]).source()) } else { Box::new(tiles(&files)) };
-            let answer =
-                if heads_only { desk.follow(source.as_ref()) } else { desk.audit_again(source.as_ref()) };
+            let answer = if heads_only {
+                workspace.follow(source.as_ref())
+            } else {
+                workspace.audit_again(source.as_ref())
+            };
             assert!(answer.is_clean(), "{size} {heads_only}: {answer:?}");
             answer.checked
         };
@@ -315,13 +318,17 @@ fn a_history_rewritten_between_the_two_kinds_of_run_is_found_by_the_other() {
     for by_api in [false, true] {
         for heads_first in [true, false] {
             let lab = lab();
-            let desk = lab.desk(0);
-            desk.begin();
+            let workspace = lab.workspace(0);
+            workspace.begin();
             let run = |leaves: &[Vec<u8>], heads_only: bool| {
                 let files = honest_log(&key(), leaves);
                 let source: Box<dyn LogSource> =
                     if by_api { Box::new(api(leaves).source()) } else { Box::new(tiles(&files)) };
-                if heads_only { desk.follow(source.as_ref()) } else { desk.audit_again(source.as_ref()) }
+                if heads_only {
+                    workspace.follow(source.as_ref())
+                } else {
+                    workspace.audit_again(source.as_ref())
+                }
             };
             assert!(run(&rejected_leaves(100), heads_first).is_clean());
             assert!(run(&rejected_leaves(200), heads_first).is_clean());

@@ -78,7 +78,7 @@ fn audit_with(
     let server = server(log(), file, odd);
     let source = source::open(&server.url(), false, options).unwrap_or_else(|error| panic!("{error}"));
     let started = Instant::now();
-    let answer = lab.desk(0).audit(source.as_ref());
+    let answer = lab.workspace(0).audit(source.as_ref());
     assert!(started.elapsed() < HANG, "{file}: {:?}", started.elapsed());
     assert!(answer.faults.is_empty(), "{file}: {answer:?}");
     answer
@@ -175,7 +175,7 @@ fn other_content_types_are_no_reason_to_refuse() {
     });
     let lab = Lab::of_key(&TestKey::new(1).vkey());
     let source = source::open(&server.url(), false, &patient()).unwrap_or_else(|error| panic!("{error}"));
-    let answer = lab.desk(0).audit(source.as_ref());
+    let answer = lab.workspace(0).audit(source.as_ref());
     assert!(answer.is_clean(), "{answer:?}");
 }
 
@@ -200,13 +200,13 @@ fn endless_bodies_are_read_up_to_the_limit() {
 fn a_log_that_comes_back_is_read_on() {
     let lab = Lab::of_key(&TestKey::new(1).vkey());
     for file in FILES {
-        let desk = lab.desk(0);
+        let workspace = lab.workspace(0);
         let flaky = server(log(), file, |_| Reply::status("503 Service Unavailable", "", ""));
         let source = source::open(&flaky.url(), false, &patient()).unwrap_or_else(|error| panic!("{error}"));
-        undecided("an outage", file, &desk.audit(source.as_ref()));
+        undecided("an outage", file, &workspace.audit(source.as_ref()));
         let files = log();
         let honest = support::lab::MemoryLog { files: &files, instead: None }.source();
-        let answer = desk.audit_again(&honest);
+        let answer = workspace.audit_again(&honest);
         assert!(answer.is_clean() && answer.checked == 300, "{file}: {answer:?}");
     }
 }

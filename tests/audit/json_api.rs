@@ -22,21 +22,21 @@ fn an_honest_log_of_any_size_and_page_is_clean() {
     for (size, page) in
         [(1, 1000), (2, 1), (3, 1000), (16, 7), (255, 100), (256, 256), (257, 1000), (300, 1), (700, 100)]
     {
-        clean(&lab.desk(0).audit(&log(size).page(page).source()), size as u64);
+        clean(&lab.workspace(0).audit(&log(size).page(page).source()), size as u64);
     }
 }
 
 #[test]
 fn it_grows_and_only_what_is_new_is_fetched() {
     let (lab, leaves) = (lab(), rejected_leaves(1200));
-    let desk = lab.desk(0);
+    let workspace = lab.workspace(0);
     let mut sizes = Vec::new();
     for size in [0, 1, 100, 256, 300, 301, 700, 1200] {
         sizes.push(size);
         let log = ApiLog::new(&key(), &leaves[..size], &sizes);
         let asked = requests(&log);
         let source = log.source();
-        let answer = if size == 0 { desk.audit(&source) } else { desk.audit_again(&source) };
+        let answer = if size == 0 { workspace.audit(&source) } else { workspace.audit_again(&source) };
         clean(&answer, size as u64);
         let asked = asked.lock().unwrap();
         let oldest =
@@ -47,18 +47,18 @@ fn it_grows_and_only_what_is_new_is_fetched() {
     }
     let unchanged = ApiLog::new(&key(), &leaves, &sizes);
     let asked = requests(&unchanged);
-    clean(&desk.audit_again(&unchanged.source()), 1200);
+    clean(&workspace.audit_again(&unchanged.source()), 1200);
     assert!(!asked.lock().unwrap().iter().any(|path| path.starts_with("entries?")));
 }
 
 #[test]
 fn a_mirror_may_change_between_tiles_and_api() {
     let (lab, leaves) = (lab(), rejected_leaves(700));
-    let desk = lab.desk(0);
+    let workspace = lab.workspace(0);
     let files = honest_log(&key(), &leaves[..300]);
-    clean(&desk.audit(&MemoryLog { files: &files, instead: None }.source()), 300);
+    clean(&workspace.audit(&MemoryLog { files: &files, instead: None }.source()), 300);
     let api = ApiLog::new(&key(), &leaves, &[300, 700]);
-    clean(&desk.audit_again(&api.source()), 700);
+    clean(&workspace.audit_again(&api.source()), 700);
 }
 
 /// Batches are proved before they are kept: what was taken before an outage is not fetched again.
@@ -66,17 +66,17 @@ fn a_mirror_may_change_between_tiles_and_api() {
 fn an_interrupted_audit_goes_on_where_it_stopped() {
     let size = 20_000;
     let (lab, leaves) = (lab(), rejected_leaves(size));
-    let desk = lab.desk(0);
+    let workspace = lab.workspace(0);
     let log = ApiLog::new(&key(), &leaves, &[size]).fail(|path, answer| match path.contains("start=19") {
         true => Err(FetchError::Unavailable { what: path.to_owned(), cause: "gone".to_owned() }),
         false => Ok(answer),
     });
-    let answer = desk.audit(&log.source());
+    let answer = workspace.audit(&log.source());
     assert!(answer.findings.is_empty() && !answer.incomplete.is_empty(), "{answer:?}");
     assert_eq!(answer.checked, 16_384, "two batches were proved");
     let log = ApiLog::new(&key(), &leaves, &[size]);
     let asked = requests(&log);
-    clean(&desk.audit_again(&log.source()), size as u64);
+    clean(&workspace.audit_again(&log.source()), size as u64);
     assert!(!asked.lock().unwrap().iter().any(|path| path.starts_with("entries?start=0&")));
 }
 
@@ -104,7 +104,7 @@ fn answers_that_are_none_are_findings_wherever_they_stand() {
                 asked if exact != "head" && asked.starts_with(exact) => Some(bytes.to_vec()),
                 _ => answer,
             });
-            let answer = lab().desk(0).audit(&log.source());
+            let answer = lab().workspace(0).audit(&log.source());
             assert_eq!(answer.codes(), [code], "{path}: {answer:?}");
             assert!(answer.faults.is_empty());
         }
@@ -117,21 +117,21 @@ fn what_is_not_there_is_a_gap_and_what_cannot_be_reached_is_undecided() {
         let this = move |asked: &str| asked == path || (path != "head" && asked.starts_with(path));
         let missing = log(300).change(move |asked, answer| answer.filter(|_| !this(asked)));
         let (begun, source) = (lab(), missing.source());
-        let desk = begun.desk(0);
-        desk.begin();
+        let workspace = begun.workspace(0);
+        workspace.begin();
         if path == "head" {
             // At a first contact no log was found.
-            let answer = desk.run_with(&source, &Silent, |_| {});
+            let answer = workspace.run_with(&source, &Silent, |_| {});
             assert!(answer.findings.is_empty() && answer.incomplete.len() == 1, "{answer:?}");
-            clean(&desk.run_with(&log(300).source(), &Silent, |_| {}), 300);
+            clean(&workspace.run_with(&log(300).source(), &Silent, |_| {}), 300);
         }
-        let answer = desk.run_with(&source, &Silent, |_| {});
+        let answer = workspace.run_with(&source, &Silent, |_| {});
         assert_eq!(answer.codes(), ["gap"], "{path}: {answer:?}");
         let unreachable = log(300).fail(move |asked, answer| match this(asked) {
             true => Err(FetchError::Unavailable { what: asked.to_owned(), cause: "HTTP 503".to_owned() }),
             false => Ok(answer),
         });
-        let answer = lab().desk(0).audit(&unreachable.source());
+        let answer = lab().workspace(0).audit(&unreachable.source());
         assert!(answer.findings.is_empty() && !answer.incomplete.is_empty(), "{path}: {answer:?}");
     }
 }
@@ -150,7 +150,7 @@ fn entries_that_are_not_the_signed_ones_are_a_root_mismatch() {
         });
         // The change answers nothing but entries; everything else stays as it is.
         let log = keep_others(log, size);
-        let answer = lab().desk(0).audit(&log.source());
+        let answer = lab().workspace(0).audit(&log.source());
         assert_eq!(answer.codes(), ["root-mismatch"], "entry {index} of {size}: {answer:?}");
         assert_eq!(answer.checked, index as u64 / 256 * 256, "the bundles before are borne out");
     }
@@ -204,7 +204,7 @@ fn a_wrong_consistency_proof_alone_is_no_violation_and_keeps_nothing_out() {
             flip(proof.0.last_mut()?);
             Some(api::write_consistency(first, second, &proof))
         });
-        let answer = lab().desk(0).audit(&log.source());
+        let answer = lab().workspace(0).audit(&log.source());
         assert_eq!(answer.codes(), ["proof-invalid"], "{answer:?}");
         assert_eq!(answer.checked, 9000, "the entries have the signed root: {answer:?}");
     }
@@ -237,12 +237,12 @@ fn a_first_audit_asks_for_the_proofs_between_heads() {
         SIZES.windows(2).map(|sizes| (sizes[0] as u64, sizes[1] as u64)).collect();
     for full in [false, true] {
         let lab = lab();
-        let desk = lab.desk(0);
-        desk.begin();
+        let workspace = lab.workspace(0);
+        workspace.begin();
         let log = signed_often(|_, _, proof| proof);
         let asked = requests(&log);
         let source = log.source();
-        clean(&if full { desk.audit_full(&source) } else { desk.audit(&source) }, 700);
+        clean(&if full { workspace.audit_full(&source) } else { workspace.audit(&source) }, 700);
         let asked: BTreeSet<(u64, u64)> =
             asked.lock().unwrap().iter().filter_map(|asked| pair(asked)).collect();
         let count = asked.intersection(&adjacent).count();
@@ -268,18 +268,18 @@ fn false_proofs_between_heads_do_not_pass_the_first_audit() {
     for (number, lie) in lies.into_iter().enumerate() {
         for full in [false, true] {
             let lab = lab();
-            let desk = lab.desk(0);
-            desk.begin();
+            let workspace = lab.workspace(0);
+            workspace.begin();
             let log = signed_often(
                 move |first, second, proof| {
                     if lie(first, second) { flipped(proof) } else { proof }
                 },
             );
             let source = log.source();
-            let answer = if full { desk.audit_full(&source) } else { desk.audit(&source) };
+            let answer = if full { workspace.audit_full(&source) } else { workspace.audit(&source) };
             assert_eq!(answer.codes(), ["proof-invalid"], "{number} {full}: {answer:?}");
             assert_eq!(answer.checked, 700, "{answer:?}");
-            clean(&desk.audit_again(&signed_often(|_, _, proof| proof).source()), 700);
+            clean(&workspace.audit_again(&signed_often(|_, _, proof| proof).source()), 700);
         }
     }
 }
@@ -301,10 +301,10 @@ fn false_proofs_of_a_log_with_one_tree_do_not_pass() {
     };
     for full in [false, true] {
         let lab = lab();
-        let desk = lab.desk(0);
-        desk.begin();
+        let workspace = lab.workspace(0);
+        workspace.begin();
         let source = log().source();
-        let answer = if full { desk.audit_full(&source) } else { desk.audit(&source) };
+        let answer = if full { workspace.audit_full(&source) } else { workspace.audit(&source) };
         assert_eq!(answer.codes(), ["proof-invalid"], "{full}: {answer:?}");
     }
 }
@@ -370,7 +370,7 @@ fn what_is_wrong_only_once_or_twice_is_no_finding() {
             Some(api::write_entries(512, leaves.iter().map(Vec::as_slice)))
         });
         let lab = lab();
-        clean(&lab.desk(0).audit(&log.source()), 9000);
+        clean(&lab.workspace(0).audit(&log.source()), 9000);
     }
 }
 
@@ -388,14 +388,14 @@ fn wrong_answers_end_when_they_are_right_again() {
     let desk_lab = lab();
     for path in ["inclusion", "entries/", "heads?", "consistency"] {
         let leaves = rejected_leaves(300);
-        let desk = desk_lab.desk(0);
-        clean(&desk.audit(&ApiLog::new(&key(), &leaves[..100], &[100]).source()), 100);
+        let workspace = desk_lab.workspace(0);
+        clean(&workspace.audit(&ApiLog::new(&key(), &leaves[..100], &[100]).source()), 100);
         let bad = ApiLog::new(&key(), &leaves, &[100, 300])
             .change(move |asked, answer| if asked.starts_with(path) { Some(b"{}".to_vec()) } else { answer });
-        let answer = desk.audit_again(&bad.source());
+        let answer = workspace.audit_again(&bad.source());
         assert_eq!(answer.findings.len(), answer.findings.iter().filter(|(_, i)| i.is_none()).count());
         assert!(!answer.is_clean(), "{path}: {answer:?}");
-        clean(&desk.audit_again(&ApiLog::new(&key(), &leaves, &[100, 300]).source()), 300);
+        clean(&workspace.audit_again(&ApiLog::new(&key(), &leaves, &[100, 300]).source()), 300);
     }
 }
 
@@ -412,10 +412,10 @@ fn a_log_that_grows_during_the_audit_is_clean() {
         logs[(now / 2).min(3)].answer(path)
     });
     let lab = lab();
-    let desk = lab.desk(0);
+    let workspace = lab.workspace(0);
     let source = growing.source();
     for _ in 0..3 {
-        let answer = desk.audit_again_or_first(&source);
+        let answer = workspace.audit_again_or_first(&source);
         assert!(answer.is_clean(), "{answer:?}");
     }
 }
@@ -424,8 +424,8 @@ fn a_log_that_grows_during_the_audit_is_clean() {
 #[test]
 fn other_entries_in_the_place_of_mirrored_ones_are_seen() {
     let (lab, leaves) = (lab(), rejected_leaves(700));
-    let desk = lab.desk(0);
-    clean(&desk.audit(&ApiLog::new(&key(), &leaves[..300], &[300]).source()), 300);
+    let workspace = lab.workspace(0);
+    clean(&workspace.audit(&ApiLog::new(&key(), &leaves[..300], &[300]).source()), 300);
     let log = ApiLog::new(&key(), &leaves, &[300, 700]).change(|asked, answer| {
         let Some(rest) = asked.strip_prefix("entries?start=256&") else { return answer };
         assert_eq!(rest, "count=256");
@@ -433,7 +433,7 @@ fn other_entries_in_the_place_of_mirrored_ones_are_seen() {
         leaves[7] = leaf(&rejected("other"));
         Some(api::write_entries(256, leaves.iter().map(Vec::as_slice)))
     });
-    let answer = desk.audit_again(&log.source());
+    let answer = workspace.audit_again(&log.source());
     assert_eq!(answer.codes(), ["root-mismatch"], "{answer:?}");
     assert_eq!(answer.checked, 700, "the new ones are right: {answer:?}");
 }
@@ -443,13 +443,13 @@ fn other_entries_in_the_place_of_mirrored_ones_are_seen() {
 fn a_rewritten_history_becomes_evidence() {
     for kept in [1, 100, 256, 300, 700] {
         let lab = lab();
-        let desk = lab.desk(0);
+        let workspace = lab.workspace(0);
         let leaves = rejected_leaves(kept);
-        clean(&desk.audit(&ApiLog::new(&key(), &leaves, &[kept]).source()), kept as u64);
+        clean(&workspace.audit(&ApiLog::new(&key(), &leaves, &[kept]).source()), kept as u64);
         let mut log = ApiLog::new(&key(), &history(kept + 300, 0), &[kept + 300]);
         log.sths[0] =
             (HEAD_TIME + 1, key().sth(kept as u64 + 300, root_of(&history(kept + 300, 0)), HEAD_TIME + 1));
-        let answer = desk.audit_again(&log.source());
+        let answer = workspace.audit_again(&log.source());
         assert!(answer.codes().contains(&"inconsistent-heads"), "{kept}: {answer:?}");
         assert_eq!(answer.checked, kept as u64);
     }
@@ -478,7 +478,7 @@ fn changed_exactly(
     change: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + 'static,
 ) -> Answer {
     let log = log(300).change(move |asked, answer| if asked == path { answer.map(&change) } else { answer });
-    lab().desk(0).audit(&log.source())
+    lab().workspace(0).audit(&log.source())
 }
 
 /// Every single bit of every answer to the first questions: never clean with another tree, never a panic.
@@ -496,7 +496,7 @@ fn no_flipped_bit_of_an_answer_passes_for_something_else() {
             flipped[at] ^= 1 << (at % 7);
             let log = log(5)
                 .change(move |asked, answer| if asked == path { Some(flipped.clone()) } else { answer });
-            let answer = lab.desk(0).audit(&log.source());
+            let answer = lab.workspace(0).audit(&log.source());
             assert!(answer.faults.is_empty(), "{path} byte {at}: {answer:?}");
             // A flip may leave the meaning as it was (an anchor, white space), and then all is well.
             if answer.is_clean() {
@@ -515,18 +515,18 @@ fn a_proof_between_other_sizes_does_not_pass() {
         let (first, second): (u64, u64) = (first.parse().unwrap(), second.parse().unwrap());
         Some(api::write_consistency(first, second, &ConsistencyProof(Vec::new())))
     });
-    let answer = lab().desk(0).audit(&log.source());
+    let answer = lab().workspace(0).audit(&log.source());
     assert_eq!(answer.codes(), ["proof-invalid"], "{answer:?}");
 }
 
 #[test]
 fn everything_is_asked_for_with_full() {
     let lab = lab();
-    let desk = lab.desk(0);
-    clean(&desk.audit(&log(300).source()), 300);
+    let workspace = lab.workspace(0);
+    clean(&workspace.audit(&log(300).source()), 300);
     let log = log(300);
     let asked = requests(&log);
-    clean(&desk.audit_full(&log.source()), 300);
+    clean(&workspace.audit_full(&log.source()), 300);
     let asked = asked.lock().unwrap();
     let count = |start: &str| asked.iter().filter(|path| path.starts_with(start)).count();
     assert_eq!((count("inclusion"), count("entries/")), (300, 300));

@@ -71,9 +71,9 @@ fn a_head_that_only_bundles_or_the_list_have_is_compared_like_all_others() {
 #[test]
 fn the_list_must_have_every_head_that_is_held() {
     let (lab, leaves) = (lab(), rejected_leaves(300));
-    let desk = lab.desk(0);
+    let workspace = lab.workspace(0);
     let honest = |sizes: &[usize]| ApiLog::new(&key(), &leaves[..sizes[sizes.len() - 1]], sizes);
-    clean(&desk.audit(&honest(&[100, 200]).source()), 200);
+    clean(&workspace.audit(&honest(&[100, 200]).source()), 200);
     // The head that is served is not listed: it may be on its way; at the next audit it is missing.
     let lagging = || {
         let mut log = honest(&[100, 200, 300]);
@@ -87,18 +87,18 @@ fn the_list_must_have_every_head_that_is_held() {
         });
         log
     };
-    let answer = desk.audit_again(&lagging().source());
+    let answer = workspace.audit_again(&lagging().source());
     assert!(answer.findings.is_empty() && answer.incomplete.len() == 1, "{answer:?}");
-    let answer = desk.audit_again(&lagging().source());
+    let answer = workspace.audit_again(&lagging().source());
     assert_eq!(answer.codes(), ["gap"], "{answer:?}");
-    clean(&desk.audit_again(&honest(&[100, 200, 300]).source()), 300);
+    clean(&workspace.audit_again(&honest(&[100, 200, 300]).source()), 300);
 }
 
 /// The specification does not say what the cursor counts; an honest log that counts heads is no liar.
 #[test]
 fn a_list_whose_cursor_is_no_time_is_read_from_its_beginning() {
     let (lab, leaves) = (lab(), rejected_leaves(300));
-    let desk = lab.desk(0);
+    let workspace = lab.workspace(0);
     for sizes in [&[100][..], &[100, 200], &[100, 200, 300]] {
         let log = ApiLog::new(&key(), &leaves[..sizes[sizes.len() - 1]], sizes);
         let sths: Vec<Vec<u8>> = log.sths.iter().map(|(_, sth)| sth.clone()).collect();
@@ -107,7 +107,7 @@ fn a_list_whose_cursor_is_no_time_is_read_from_its_beginning() {
             let after: usize = query.split('&').next().unwrap().parse().unwrap();
             HeadsPage { heads: sths.get(after..).unwrap_or_default().to_vec(), next: None }.write()
         });
-        clean(&desk.audit_again_or_first(&log.source()), sizes[sizes.len() - 1] as u64);
+        clean(&workspace.audit_again_or_first(&log.source()), sizes[sizes.len() - 1] as u64);
     }
 }
 
@@ -115,17 +115,17 @@ fn a_list_whose_cursor_is_no_time_is_read_from_its_beginning() {
 fn a_long_list_is_read_in_pages_and_on_from_where_it_was() {
     let (lab, leaves) = (lab(), rejected_leaves(4));
     let sizes: Vec<usize> = (0..2500).map(|n| 1 + n / 1000).chain([4]).collect();
-    let desk = lab.desk(0);
+    let workspace = lab.workspace(0);
     let log = ApiLog::new(&key(), &leaves, &sizes);
     let asked = requests(&log);
-    clean(&desk.audit(&log.source()), 4);
+    clean(&workspace.audit(&log.source()), 4);
     let pages = |asked: &std::sync::Mutex<Vec<String>>| {
         asked.lock().unwrap().iter().filter(|path| path.starts_with("heads?")).count()
     };
     assert_eq!(pages(&asked), 3);
     let log = ApiLog::new(&key(), &leaves, &sizes);
     let asked = requests(&log);
-    clean(&desk.audit_again(&log.source()), 4);
+    clean(&workspace.audit_again(&log.source()), 4);
     assert_eq!(pages(&asked), 1);
 }
 
@@ -145,7 +145,7 @@ fn changed_head(change: impl Fn(&mut HeadAnswer) + Send + Sync + 'static) -> Ans
         change(&mut head);
         head.write()
     });
-    lab().desk(0).audit(&log.source())
+    lab().workspace(0).audit(&log.source())
 }
 
 /// What a log committed to, it cannot take back: not by hiding the reveal, nor by a check of everything.
@@ -170,19 +170,19 @@ fn a_payload_that_was_not_approved_stays_a_finding() {
         })
     };
     let lab = lab();
-    let desk = lab.desk(0);
+    let workspace = lab.workspace(0);
     let expected = [("payload-mismatch".to_owned(), Some(3))];
     let found = |answer: &Answer| answer.findings.iter().cloned().collect::<Vec<_>>();
-    assert_eq!(found(&desk.audit(&with(Some(reveal)).source())), expected);
-    assert_eq!(found(&desk.audit_again(&with(None).source())), expected);
-    assert_eq!(found(&desk.audit_full(&with(None).source())), expected);
+    assert_eq!(found(&workspace.audit(&with(Some(reveal)).source())), expected);
+    assert_eq!(found(&workspace.audit_again(&with(None).source())), expected);
+    assert_eq!(found(&workspace.audit_full(&with(None).source())), expected);
     // A reveal that is not the one committed to is about serving, and ends when it is served rightly.
-    let desk = lab.desk(1);
+    let workspace = lab.workspace(1);
     let other =
         r#"{"action":"y","blind":"AA","email":null,"payload":{"a":1},"type":"approval-log-reveal/v1"}"#;
-    assert_eq!(desk.audit(&with(Some(other)).source()).codes(), ["reveal-mismatch"]);
-    assert_eq!(desk.audit_full(&with(Some(other)).source()).codes(), ["reveal-mismatch"]);
-    clean(&desk.audit_again(&with(None).source()), 10);
+    assert_eq!(workspace.audit(&with(Some(other)).source()).codes(), ["reveal-mismatch"]);
+    assert_eq!(workspace.audit_full(&with(Some(other)).source()).codes(), ["reveal-mismatch"]);
+    clean(&workspace.audit_again(&with(None).source()), 10);
 }
 
 /// A head dated far ahead is said, and does not hide what is listed before it later.
@@ -190,7 +190,7 @@ fn a_payload_that_was_not_approved_stays_a_finding() {
 fn a_listed_head_of_the_future_hides_nothing() {
     let leaves = rejected_leaves(20);
     let lab = lab();
-    let desk = lab.desk(0);
+    let workspace = lab.workspace(0);
     let far = 7_000_000_000_000;
     let mut log = ApiLog::new(&key(), &leaves, &[20]);
     log.sths.push((far, key().sth(20, root_of(&leaves), far)));
@@ -207,12 +207,12 @@ fn a_listed_head_of_the_future_hides_nothing() {
         })
     };
     let sths = log.sths.clone();
-    assert_eq!(desk.audit(&serve_first(log).source()).codes(), ["head-in-future"]);
+    assert_eq!(workspace.audit(&serve_first(log).source()).codes(), ["head-in-future"]);
     let mut log = ApiLog::new(&key(), &leaves, &[20]);
     log.sths = sths;
     let fork = key().sth(15, root_of(&history(15, 3)), HEAD_TIME + 60_000);
     log.sths.insert(1, (HEAD_TIME + 60_000, fork));
-    let answer = desk.audit_again(&serve_first(log).source());
+    let answer = workspace.audit_again(&serve_first(log).source());
     assert!(answer.codes().contains(&"inconsistent-heads"), "{answer:?}");
 }
 
@@ -221,7 +221,7 @@ fn a_listed_head_of_the_future_hides_nothing() {
 fn a_head_may_lag_for_a_while_and_not_for_ever() {
     let leaves = rejected_leaves(40);
     let lab = lab();
-    let desk = lab.desk(0);
+    let workspace = lab.workspace(0);
     let old = ApiLog::new(&key(), &leaves[..20], &[20]);
     let old_head = old.answer("head").unwrap();
     let lagging = || {
@@ -229,11 +229,11 @@ fn a_head_may_lag_for_a_while_and_not_for_ever() {
         ApiLog::new(&key(), &leaves, &[20, 40])
             .change(move |asked, answer| if asked == "head" { Some(head.clone()) } else { answer })
     };
-    let first = desk.audit(&lagging().source());
+    let first = workspace.audit(&lagging().source());
     clean(&first, 20);
     // Audits of the lab are hours apart.
-    assert_eq!(desk.audit_again(&lagging().source()).codes(), ["head-rollback"]);
-    clean(&desk.audit_again(&ApiLog::new(&key(), &leaves, &[20, 40]).source()), 40);
+    assert_eq!(workspace.audit_again(&lagging().source()).codes(), ["head-rollback"]);
+    clean(&workspace.audit_again(&ApiLog::new(&key(), &leaves, &[20, 40]).source()), 40);
 }
 
 /// Many heads of one tree, and many trees: the cost of each must not grow with their number.
@@ -243,7 +243,7 @@ fn thousands_of_heads_are_compared_quickly() {
     let many: Vec<usize> = (0..6000).map(|n| 1 + n / 2).collect();
     let log = ApiLog::new(&key(), &leaves, &many);
     let started = std::time::Instant::now();
-    clean(&lab().desk(0).audit(&log.source()), 3000);
+    clean(&lab().workspace(0).audit(&log.source()), 3000);
     println!("6,000 heads of 3,000 trees in {:?}", started.elapsed());
     assert!(started.elapsed() < support::HANG, "{:?}", started.elapsed());
 }

@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use support::api::ApiLog;
 use support::api_lab::{clean, key, lab, requests};
 use support::cli::Auditor;
-use support::lab::{Answer, Desk, Files, MemoryLog};
+use support::lab::{Answer, Files, MemoryLog, Workspace};
 use support::log::{HEAD_TIME, honest_log, rejected_leaves, root_of};
 use support::{Reply, TestServer};
 
@@ -23,8 +23,8 @@ const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 
 /// An audit at this time, with the mirror that is there.
-fn audit_at(desk: &Desk<'_>, source: &dyn LogSource, now: u64) -> Answer {
-    desk.run_with(source, &Silent, |options| options.now = (now, countersign::core::text::time(now)))
+fn audit_at(workspace: &Workspace<'_>, source: &dyn LogSource, now: u64) -> Answer {
+    workspace.run_with(source, &Silent, |options| options.now = (now, countersign::core::text::time(now)))
 }
 
 /// The log of these leaves and heads, whose entries are those of a replica that has `behind` of them.
@@ -49,31 +49,31 @@ fn undecided(answer: &Answer, words: &[&str]) {
 fn a_replica_without_its_last_entries_has_an_hour() {
     let (lab, leaves) = (lab(), rejected_leaves(300));
     for mirrored in [0, 200, 293] {
-        let desk = lab.desk(0);
-        desk.begin();
+        let workspace = lab.workspace(0);
+        workspace.begin();
         if mirrored > 0 {
             let before = ApiLog::new(&key(), &leaves[..mirrored], &[mirrored]);
-            clean(&audit_at(&desk, &before.source(), NOW - 5 * HOUR), mirrored as u64);
+            clean(&audit_at(&workspace, &before.source(), NOW - 5 * HOUR), mirrored as u64);
         }
         let sizes: &[usize] = if mirrored == 0 { &[300] } else { &[mirrored, 300] };
         let behind = || lagging(&leaves, sizes, 293).source();
         // Looked at often or seldom, the hour is the same one.
         for after in [0, 1, MINUTE, 30 * MINUTE, HOUR - 1] {
-            let answer = audit_at(&desk, &behind(), NOW + after);
+            let answer = audit_at(&workspace, &behind(), NOW + after);
             undecided(&answer, &["may lag behind", "head of size 300"]);
         }
-        assert_eq!(audit_at(&desk, &behind(), NOW + HOUR).codes(), ["gap"], "{mirrored}");
-        assert_eq!(audit_at(&desk, &behind(), NOW + 9 * HOUR).codes(), ["gap"], "{mirrored}");
+        assert_eq!(audit_at(&workspace, &behind(), NOW + HOUR).codes(), ["gap"], "{mirrored}");
+        assert_eq!(audit_at(&workspace, &behind(), NOW + 9 * HOUR).codes(), ["gap"], "{mirrored}");
         let whole = ApiLog::new(&key(), &leaves, sizes);
-        clean(&audit_at(&desk, &whole.source(), NOW + 9 * HOUR + 1), 300);
+        clean(&audit_at(&workspace, &whole.source(), NOW + 9 * HOUR + 1), 300);
         // The next time is another hour, whatever was mirrored by then.
         let more = rejected_leaves(310);
         let sizes: Vec<usize> = sizes.iter().copied().chain([310]).collect();
         for has in [305, 299] {
-            let answer = audit_at(&desk, &lagging(&more, &sizes, has).source(), NOW + 20 * HOUR);
+            let answer = audit_at(&workspace, &lagging(&more, &sizes, has).source(), NOW + 20 * HOUR);
             undecided(&answer, &["may lag behind"]);
         }
-        let answer = audit_at(&desk, &lagging(&more, &sizes, 305).source(), NOW + 21 * HOUR);
+        let answer = audit_at(&workspace, &lagging(&more, &sizes, 305).source(), NOW + 21 * HOUR);
         assert_eq!(answer.codes(), ["gap"], "{answer:?}");
     }
 }
@@ -103,11 +103,11 @@ fn however_a_replica_says_it() {
     });
     for (what, log) in [("strict", strict), ("empty pages", empty), ("several replicas", holed)] {
         let lab = lab();
-        let desk = lab.desk(0);
-        desk.begin();
+        let workspace = lab.workspace(0);
+        workspace.begin();
         let source = log.source();
-        undecided(&audit_at(&desk, &source, NOW), &["may lag behind"]);
-        assert_eq!(audit_at(&desk, &source, NOW + HOUR).codes(), ["gap"], "{what}");
+        undecided(&audit_at(&workspace, &source, NOW), &["may lag behind"]);
+        assert_eq!(audit_at(&workspace, &source, NOW + HOUR).codes(), ["gap"], "{what}");
     }
 }
 
@@ -115,14 +115,14 @@ fn however_a_replica_says_it() {
 #[test]
 fn a_replica_that_follows_is_never_accused() {
     let (lab, leaves) = (lab(), rejected_leaves(900));
-    let desk = lab.desk(0);
-    desk.begin();
+    let workspace = lab.workspace(0);
+    workspace.begin();
     let mut sizes = Vec::new();
     for step in 0..20 {
         let size = 300 + step * 20;
         sizes.push(size);
         let answer = audit_at(
-            &desk,
+            &workspace,
             &lagging(&leaves[..size], &sizes, size - 7).source(),
             NOW + step as u64 * 20 * MINUTE,
         );
@@ -134,7 +134,7 @@ fn a_replica_that_follows_is_never_accused() {
         let size = 300 + step * 20;
         sizes.push(size);
         let now = NOW + step as u64 * 20 * MINUTE;
-        found.push(audit_at(&desk, &lagging(&leaves[..size], &sizes, 690).source(), now).findings.len());
+        found.push(audit_at(&workspace, &lagging(&leaves[..size], &sizes, 690).source(), now).findings.len());
     }
     assert_eq!(found, [0, 0, 0, 1, 1, 1]);
 }
@@ -146,18 +146,18 @@ fn what_no_lag_explains_is_a_gap_at_once() {
     let nothing = ApiLog::new(&key(), &leaves, &[300])
         .change(|asked, answer| answer.filter(|_| !asked.starts_with("entries?")));
     let lab = lab();
-    assert_eq!(lab.desk(0).audit(&nothing.source()).codes(), ["gap"]);
+    assert_eq!(lab.workspace(0).audit(&nothing.source()).codes(), ["gap"]);
     // One proof of the newest tree, out of others that are answered.
     for refused in ["consistency?first=250&second=300", "inclusion?index=299&treeSize=300"] {
         let log = ApiLog::new(&key(), &leaves, &[100, 250, 300])
             .change(move |asked, answer| answer.filter(|_| asked != refused));
-        assert_eq!(lab.desk(0).audit(&log.source()).codes(), ["gap"], "{refused}");
+        assert_eq!(lab.workspace(0).audit(&log.source()).codes(), ["gap"], "{refused}");
     }
     // Static files, behind caches or not.
     let mut files = honest_log(&key(), &leaves);
     files.remove("tile/entries/001.p/44");
     for lag in [Lag::None, Lag::Caches] {
-        assert_eq!(lab.desk(0).audit(&through(&files, lag)).codes(), ["gap"], "{lag:?}");
+        assert_eq!(lab.workspace(0).audit(&through(&files, lag)).codes(), ["gap"], "{lag:?}");
     }
 }
 
@@ -166,8 +166,8 @@ fn what_no_lag_explains_is_a_gap_at_once() {
 fn some_replicas_may_be_behind() {
     let (lab, leaves) = (lab(), rejected_leaves(300));
     for kind in ["inclusion?index=", "consistency?first="] {
-        let desk = lab.desk(0);
-        desk.begin();
+        let workspace = lab.workspace(0);
+        workspace.begin();
         let log = ApiLog::new(&key(), &leaves, &[100, 250, 300]).change(move |asked, answer| {
             let of_newest = asked.ends_with("&second=300") || asked.ends_with("&treeSize=300");
             let number: Option<u64> =
@@ -176,7 +176,7 @@ fn some_replicas_may_be_behind() {
         });
         let source = log.source();
         let audit = |now: u64| {
-            desk.run_with(&source, &Silent, |options| {
+            workspace.run_with(&source, &Silent, |options| {
                 (options.now, options.full) = ((now, countersign::core::text::time(now)), true);
             })
         };
@@ -201,10 +201,10 @@ fn without_proofs(leaves: &[Vec<u8>]) -> ApiLog {
 fn a_replica_without_its_last_proofs_has_an_hour() {
     let (lab, leaves) = (lab(), rejected_leaves(300));
     for full in [false, true] {
-        let desk = lab.desk(0);
-        desk.begin();
+        let workspace = lab.workspace(0);
+        workspace.begin();
         let audit = |now: u64| {
-            desk.run_with(&without_proofs(&leaves).source(), &Silent, |options| {
+            workspace.run_with(&without_proofs(&leaves).source(), &Silent, |options| {
                 options.now = (now, countersign::core::text::time(now));
                 options.full = full;
             })
@@ -216,12 +216,12 @@ fn a_replica_without_its_last_proofs_has_an_hour() {
         }
         assert_eq!(audit(NOW + HOUR).codes(), ["gap"]);
         let whole = ApiLog::new(&key(), &leaves, &[250, 300]).source();
-        clean(&audit_at(&desk, &whole, NOW + HOUR + 1), 300);
+        clean(&audit_at(&workspace, &whole, NOW + HOUR + 1), 300);
     }
-    let desk = lab.desk(1);
-    desk.begin();
+    let workspace = lab.workspace(1);
+    workspace.begin();
     let follow = |log: ApiLog, now: u64| {
-        desk.run_with(&log.source(), &Silent, |options| {
+        workspace.run_with(&log.source(), &Silent, |options| {
             options.now = (now, countersign::core::text::time(now));
             options.heads_only = true;
         })
@@ -245,7 +245,7 @@ fn lag_hides_no_wrong_proof() {
         Some(api::write_consistency(first, second, &ConsistencyProof(vec![root_of(&[])])))
     });
     let lab = lab();
-    let answer = lab.desk(0).audit(&log.source());
+    let answer = lab.workspace(0).audit(&log.source());
     assert_eq!(answer.codes(), ["proof-invalid"], "{answer:?}");
     assert!(answer.incomplete.iter().any(|cause| cause.contains("may lag behind")), "{answer:?}");
 }
@@ -295,21 +295,21 @@ fn a_stale_cache_has_an_hour_from_when_the_larger_head_came() {
         let time = |size: usize| if dated { NOW - HOUR + size as u64 * MINUTE / 10 } else { 0 };
         let (old, new) = (files_of(250, time(250)), files_of(300, time(300)));
         let lab = lab();
-        let desk = lab.desk(0);
-        desk.begin();
-        clean(&audit_at(&desk, &through(&new, Lag::Caches), NOW), 300);
+        let workspace = lab.workspace(0);
+        workspace.begin();
+        clean(&audit_at(&workspace, &through(&new, Lag::Caches), NOW), 300);
         for minutes in [1, 2, 20, 29] {
-            undecided(&audit_at(&desk, &through(&old, Lag::Caches), NOW + minutes * MINUTE), &STALE);
+            undecided(&audit_at(&workspace, &through(&old, Lag::Caches), NOW + minutes * MINUTE), &STALE);
         }
         // Undated, the hour is that of the first sight of the larger one; dated, its own as well.
         let end = if dated { 30 } else { 60 };
-        let last = audit_at(&desk, &through(&old, Lag::Caches), NOW + end * MINUTE - 1);
+        let last = audit_at(&workspace, &through(&old, Lag::Caches), NOW + end * MINUTE - 1);
         undecided(&last, &STALE);
-        let over = audit_at(&desk, &through(&old, Lag::Caches), NOW + end * MINUTE);
+        let over = audit_at(&workspace, &through(&old, Lag::Caches), NOW + end * MINUTE);
         assert_eq!(over.codes(), ["head-rollback"], "{dated}: {over:?}");
-        clean(&audit_at(&desk, &through(&new, Lag::Caches), NOW + 2 * HOUR), 300);
+        clean(&audit_at(&workspace, &through(&new, Lag::Caches), NOW + 2 * HOUR), 300);
         // The same head again: it was superseded for longer than an hour.
-        let again = audit_at(&desk, &through(&old, Lag::Caches), NOW + 2 * HOUR + 1);
+        let again = audit_at(&workspace, &through(&old, Lag::Caches), NOW + 2 * HOUR + 1);
         assert_eq!(again.codes(), ["head-rollback"], "{dated}: {again:?}");
     }
 }
@@ -320,11 +320,11 @@ fn a_cache_may_show_what_was_seen_before() {
     let (old, new) = (files_of(250, HEAD_TIME), files_of(300, HEAD_TIME + MINUTE));
     let audits = |order: &[(&Files, Lag)]| {
         let lab = lab();
-        let desk = lab.desk(0);
-        desk.begin();
+        let workspace = lab.workspace(0);
+        workspace.begin();
         let mut last = None;
         for (number, (files, lag)) in order.iter().enumerate() {
-            last = Some(audit_at(&desk, &through(files, *lag), NOW + number as u64 * MINUTE));
+            last = Some(audit_at(&workspace, &through(files, *lag), NOW + number as u64 * MINUTE));
         }
         last.unwrap()
     };
@@ -351,20 +351,20 @@ fn a_replica_may_show_any_older_head_for_an_hour() {
         new().change(move |asked, answer| if asked == "head" { Some(old.clone()) } else { answer })
     };
     let lab = lab();
-    let desk = lab.desk(0);
-    desk.begin();
-    clean(&audit_at(&desk, &new().source(), NOW), 300);
-    undecided(&audit_at(&desk, &old().source(), NOW + 1), &STALE);
-    undecided(&audit_at(&desk, &old().source(), NOW + HOUR - 1), &STALE);
-    assert_eq!(audit_at(&desk, &old().source(), NOW + HOUR).codes(), ["head-rollback"]);
-    clean(&audit_at(&desk, &new().source(), NOW + HOUR + 1), 300);
+    let workspace = lab.workspace(0);
+    workspace.begin();
+    clean(&audit_at(&workspace, &new().source(), NOW), 300);
+    undecided(&audit_at(&workspace, &old().source(), NOW + 1), &STALE);
+    undecided(&audit_at(&workspace, &old().source(), NOW + HOUR - 1), &STALE);
+    assert_eq!(audit_at(&workspace, &old().source(), NOW + HOUR).codes(), ["head-rollback"]);
+    clean(&audit_at(&workspace, &new().source(), NOW + HOUR + 1), 300);
 
     // The larger one came in the log's own list. In the same run that is a log that grows; later it is lag.
-    let desk = lab.desk(1);
-    desk.begin();
-    clean(&audit_at(&desk, &old().source(), NOW), 250);
-    undecided(&audit_at(&desk, &old().source(), NOW + MINUTE), &STALE);
-    assert_eq!(audit_at(&desk, &old().source(), NOW + HOUR).codes(), ["head-rollback"]);
+    let workspace = lab.workspace(1);
+    workspace.begin();
+    clean(&audit_at(&workspace, &old().source(), NOW), 250);
+    undecided(&audit_at(&workspace, &old().source(), NOW + MINUTE), &STALE);
+    assert_eq!(audit_at(&workspace, &old().source(), NOW + HOUR).codes(), ["head-rollback"]);
 }
 
 /// Whoever shows ever older heads does not get an hour for each, nor one who was shown more lately.
@@ -377,8 +377,8 @@ fn the_hour_is_not_begun_again() {
         ApiLog::new(&key(), &leaves[..size], &sizes[..=until]).source()
     };
     let lab = lab();
-    let desk = lab.desk(0);
-    desk.begin();
+    let workspace = lab.workspace(0);
+    workspace.begin();
     for (minutes, size, found) in [
         (0, 270, &[][..]),
         (30, 290, &[]),
@@ -391,7 +391,7 @@ fn the_hour_is_not_begun_again() {
         (91, 300, &[]),
         (92, 260, &["head-rollback"]),
     ] {
-        let answer = audit_at(&desk, &serve(size), NOW + minutes * MINUTE);
+        let answer = audit_at(&workspace, &serve(size), NOW + minutes * MINUTE);
         assert_eq!(answer.codes(), found, "{minutes}: {answer:?}");
         let lags = [60, 89].contains(&minutes);
         assert_eq!(!answer.incomplete.is_empty(), lags, "{minutes}: {answer:?}");
@@ -406,15 +406,15 @@ fn one_format_may_lag_alone() {
         let mut mixed = new.clone();
         mixed.insert(stale.to_owned(), old[stale].clone());
         let lab = lab();
-        let desk = lab.desk(0);
-        desk.begin();
-        clean(&audit_at(&desk, &through(&new, Lag::Caches), NOW), 300);
-        let answer = audit_at(&desk, &through(&mixed, Lag::Caches), NOW + 1);
+        let workspace = lab.workspace(0);
+        workspace.begin();
+        clean(&audit_at(&workspace, &through(&new, Lag::Caches), NOW), 300);
+        let answer = audit_at(&workspace, &through(&mixed, Lag::Caches), NOW + 1);
         undecided(&answer, &["may lag behind", stale]);
-        let answer = audit_at(&desk, &through(&mixed, Lag::Caches), NOW + HOUR);
+        let answer = audit_at(&workspace, &through(&mixed, Lag::Caches), NOW + HOUR);
         assert_eq!(answer.codes(), ["head-rollback"], "{answer:?}");
-        assert_eq!(audit_at(&desk, &through(&new, Lag::None), NOW + HOUR + 1).codes(), [""; 0]);
-        let answer = audit_at(&desk, &through(&mixed, Lag::None), NOW + HOUR + 2);
+        assert_eq!(audit_at(&workspace, &through(&new, Lag::None), NOW + HOUR + 1).codes(), [""; 0]);
+        let answer = audit_at(&workspace, &through(&mixed, Lag::None), NOW + HOUR + 2);
         assert_eq!(answer.codes(), ["head-rollback"], "a directory: {answer:?}");
     }
 }
@@ -427,10 +427,10 @@ fn a_smaller_head_that_is_newer_is_no_lag() {
         let mut behind = ApiLog::new(&key(), &leaves[..250], &[250]);
         behind.sths[0] = (HEAD_TIME + later, key().sth(250, root_of(&leaves[..250]), HEAD_TIME + later));
         let lab = lab();
-        let desk = lab.desk(0);
-        desk.begin();
-        clean(&audit_at(&desk, &ApiLog::new(&key(), &leaves, &[300]).source(), NOW), 300);
-        let answer = audit_at(&desk, &behind.source(), NOW + 1);
+        let workspace = lab.workspace(0);
+        workspace.begin();
+        clean(&audit_at(&workspace, &ApiLog::new(&key(), &leaves, &[300]).source(), NOW), 300);
+        let answer = audit_at(&workspace, &behind.source(), NOW + 1);
         assert_eq!(answer.codes().contains(&"head-rollback"), found, "{answer:?}");
     }
 }
@@ -504,10 +504,10 @@ fn a_head_of_absurd_size_is_a_gap_after_one_question() {
         let asked = Mutex::new(BTreeSet::new());
         let log = Tiled::new(Watched { files: &files, asked: &asked });
         let lab = lab();
-        let desk = lab.desk(0);
-        desk.begin();
+        let workspace = lab.workspace(0);
+        workspace.begin();
         for _ in 0..2 {
-            let answer = desk.run_with(&log, &Silent, |options| options.max_entries = most);
+            let answer = workspace.run_with(&log, &Silent, |options| options.max_entries = most);
             assert_eq!(answer.codes(), ["gap"], "{size} {most}: {answer:?}");
             assert_eq!((answer.checked, answer.faults.len()), (0, 0), "{size} {most}: {answer:?}");
         }
@@ -549,7 +549,7 @@ fn a_head_of_absurd_size_keeps_nothing_out() {
     let mut files = honest_log(&key(), &rejected_leaves(300));
     files.insert("checkpoint".to_owned(), key().checkpoint(1 << 62, root_of(&rejected_leaves(3))));
     let lab = lab();
-    let answer = lab.desk(0).audit(&through(&files, Lag::None));
+    let answer = lab.workspace(0).audit(&through(&files, Lag::None));
     assert_eq!((answer.codes(), answer.checked), (vec!["gap"], 300), "{answer:?}");
 }
 
@@ -562,9 +562,9 @@ fn a_log_that_is_too_large_here_is_undecided() {
     let tiles = through(&files, Lag::Caches);
     for source in [&tiles as &dyn LogSource, &api] {
         let lab = lab();
-        let desk = lab.desk(0);
-        desk.begin();
-        let answer = desk.run_with(source, &Silent, |options| options.max_entries = 800);
+        let workspace = lab.workspace(0);
+        workspace.begin();
+        let answer = workspace.run_with(source, &Silent, |options| options.max_entries = 800);
         undecided(&answer, &["--max-entries 800"]);
     }
     // Nor is one whose end cannot be had now.
@@ -575,9 +575,9 @@ fn a_log_that_is_too_large_here_is_undecided() {
         _ => Ok(answer),
     });
     let lab = lab();
-    let desk = lab.desk(0);
-    desk.begin();
-    let answer = desk.run_with(&failing.source(), &Silent, |options| options.max_entries = 800);
+    let workspace = lab.workspace(0);
+    workspace.begin();
+    let answer = workspace.run_with(&failing.source(), &Silent, |options| options.max_entries = 800);
     undecided(&answer, &["--max-entries 800", "HTTP 503"]);
 }
 
@@ -593,14 +593,14 @@ fn a_head_of_absurd_size_behind_the_api() {
         let asked = requests(&log);
         let source = log.source();
         let lab = lab();
-        let desk = lab.desk(0);
-        desk.begin();
-        let first = audit_at(&desk, &source, NOW);
+        let workspace = lab.workspace(0);
+        workspace.begin();
+        let first = audit_at(&workspace, &source, NOW);
         match size < 1 << 53 {
             true => undecided(&first, &["may lag behind"]),
             false => assert_eq!(first.codes(), ["gap"], "{size}: {first:?}"),
         }
-        let later = audit_at(&desk, &source, NOW + HOUR);
+        let later = audit_at(&workspace, &source, NOW + HOUR);
         assert_eq!((later.codes(), later.checked), (vec!["gap"], 0), "{size}: {later:?}");
         let asked = asked.lock().unwrap();
         assert!(asked.iter().filter(|path| path.starts_with("entries?")).count() <= 16, "{asked:?}");
@@ -636,17 +636,17 @@ fn a_good_question_that_is_rejected_alone_is_a_gap_after_an_hour() {
     for cause in REJECTIONS {
         for has in [1, 200, 256, 293, 299] {
             let lab = lab();
-            let desk = lab.desk(0);
-            desk.begin();
+            let workspace = lab.workspace(0);
+            workspace.begin();
             let source = strict(&leaves, has, cause).source();
             undecided(
-                &audit_at(&desk, &source, NOW),
+                &audit_at(&workspace, &source, NOW),
                 &["may lag behind", cause, "the like of it is answered"],
             );
-            undecided(&audit_at(&desk, &source, NOW + HOUR - 1), &["may lag behind"]);
-            assert_eq!(audit_at(&desk, &source, NOW + HOUR).codes(), ["gap"], "{cause} {has}");
+            undecided(&audit_at(&workspace, &source, NOW + HOUR - 1), &["may lag behind"]);
+            assert_eq!(audit_at(&workspace, &source, NOW + HOUR).codes(), ["gap"], "{cause} {has}");
             let whole = ApiLog::new(&key(), &leaves, &[300]);
-            clean(&audit_at(&desk, &whole.source(), NOW + HOUR + 1), 300);
+            clean(&audit_at(&workspace, &whole.source(), NOW + HOUR + 1), 300);
         }
     }
     // One in the middle, and the first one.
@@ -658,15 +658,15 @@ fn a_good_question_that_is_rejected_alone_is_a_gap_after_an_hour() {
             _ => Ok(answer),
         });
         let lab = lab();
-        let desk = lab.desk(0);
-        desk.begin();
+        let workspace = lab.workspace(0);
+        workspace.begin();
         let source = log.source();
         match refused {
             // No replica is behind on the first one, whatever it says.
-            0 => assert_eq!(audit_at(&desk, &source, NOW).codes(), ["gap"]),
-            _ => undecided(&audit_at(&desk, &source, NOW), &["may lag behind"]),
+            0 => assert_eq!(audit_at(&workspace, &source, NOW).codes(), ["gap"]),
+            _ => undecided(&audit_at(&workspace, &source, NOW), &["may lag behind"]),
         }
-        assert_eq!(audit_at(&desk, &source, NOW + HOUR).codes(), ["gap"], "{refused}");
+        assert_eq!(audit_at(&workspace, &source, NOW + HOUR).codes(), ["gap"], "{refused}");
     }
 }
 
@@ -678,11 +678,11 @@ fn whoever_rejects_everything_is_not_accused() {
         let mut log = strict(&leaves, 0, REJECTIONS[0]);
         log.checkpoint = key().checkpoint(size, root_of(&leaves));
         let lab = lab();
-        let desk = lab.desk(0);
-        desk.begin();
+        let workspace = lab.workspace(0);
+        workspace.begin();
         let source = log.source();
         for after in [0, HOUR, 9 * HOUR] {
-            let answer = audit_at(&desk, &source, NOW + after);
+            let answer = audit_at(&workspace, &source, NOW + after);
             // That the API has no number for it needs no answer of the log's.
             if size == 300 {
                 undecided(&answer, &["HTTP 400"]);
@@ -696,9 +696,9 @@ fn whoever_rejects_everything_is_not_accused() {
             _ => Ok(answer),
         });
         let lab = lab();
-        let desk = lab.desk(0);
-        desk.begin();
-        clean(&audit_at(&desk, &log.source(), NOW), 300);
+        let workspace = lab.workspace(0);
+        workspace.begin();
+        clean(&audit_at(&workspace, &log.source(), NOW), 300);
     }
     // Nor for an answer that is rejected once.
     let first = Mutex::new(true);
@@ -710,9 +710,9 @@ fn whoever_rejects_everything_is_not_accused() {
         _ => Ok(answer),
     });
     let lab = lab();
-    let desk = lab.desk(0);
-    desk.begin();
-    clean(&audit_at(&desk, &log.source(), NOW), 300);
+    let workspace = lab.workspace(0);
+    workspace.begin();
+    clean(&audit_at(&workspace, &log.source(), NOW), 300);
 }
 
 /// Proofs as well: of all that are asked for, those of the newest tree are rejected.
@@ -725,12 +725,12 @@ fn a_proof_that_is_rejected_alone_is_missing() {
             false => Ok(answer),
         };
         let log = ApiLog::new(&key(), &leaves, &[100, 250, 300]).fail(reject);
-        assert_eq!(lab().desk(0).audit(&log.source()).codes(), ["gap"], "{refused}");
+        assert_eq!(lab().workspace(0).audit(&log.source()).codes(), ["gap"], "{refused}");
         let kind = refused.split('?').next().unwrap();
         let all = ApiLog::new(&key(), &leaves, &[100, 250, 300]).fail(move |asked, answer| {
             if asked.starts_with(kind) { Err(rejected(asked, REJECTIONS[0])) } else { Ok(answer) }
         });
-        undecided(&lab().desk(0).audit(&all.source()), &["HTTP 400"]);
+        undecided(&lab().workspace(0).audit(&all.source()), &["HTTP 400"]);
     }
 }
 
@@ -746,10 +746,10 @@ fn a_head_of_absurd_size_whose_end_is_rejected() {
             let asked = requests(&log);
             let source = log.source();
             let lab = lab();
-            let desk = lab.desk(0);
-            desk.begin();
+            let workspace = lab.workspace(0);
+            workspace.begin();
             let audit = |now: u64| {
-                desk.run_with(&source, &Silent, |options| {
+                workspace.run_with(&source, &Silent, |options| {
                     options.now = (now, countersign::core::text::time(now));
                     options.heads_only = heads_only;
                 })
@@ -770,8 +770,8 @@ fn a_head_of_absurd_size_whose_end_is_rejected() {
 /// Heads alone say nothing of entries; but of a head over more than there are in the world the last one is asked for.
 #[test]
 fn heads_only_asks_for_the_end_of_a_head_of_absurd_size() {
-    let follow = |desk: &Desk<'_>, source: &dyn LogSource, most: u64| {
-        desk.run_with(source, &Silent, |options| {
+    let follow = |workspace: &Workspace<'_>, source: &dyn LogSource, most: u64| {
+        workspace.run_with(source, &Silent, |options| {
             options.heads_only = true;
             options.max_entries = most;
         })
@@ -779,13 +779,13 @@ fn heads_only_asks_for_the_end_of_a_head_of_absurd_size() {
     for (size, most) in ABSURD.into_iter().flat_map(|size| [(size, 1_000_000), (size, u64::MAX)]) {
         let mut files = files_of(300, 0);
         let lab = lab();
-        let desk = lab.desk(0);
-        desk.begin();
-        clean(&follow(&desk, &through(&files, Lag::Caches), most), 0);
+        let workspace = lab.workspace(0);
+        workspace.begin();
+        clean(&follow(&workspace, &through(&files, Lag::Caches), most), 0);
         files.insert("checkpoint".to_owned(), key().checkpoint(size, root_of(&rejected_leaves(3))));
         let asked = Mutex::new(BTreeSet::new());
         for _ in 0..2 {
-            let answer = follow(&desk, &Tiled::new(Watched { files: &files, asked: &asked }), most);
+            let answer = follow(&workspace, &Tiled::new(Watched { files: &files, asked: &asked }), most);
             assert_eq!(answer.codes(), ["gap"], "{size} {most}: {answer:?}");
         }
         let asked = asked.into_inner().unwrap();
@@ -795,13 +795,13 @@ fn heads_only_asks_for_the_end_of_a_head_of_absurd_size() {
     // One that is only larger than this auditor would mirror is followed, and its end is there.
     let (old, new) = (files_of(900, 0), files_of(1000, 0));
     let lab = lab();
-    let desk = lab.desk(0);
-    desk.begin();
-    clean(&follow(&desk, &through(&old, Lag::Caches), 800), 0);
+    let workspace = lab.workspace(0);
+    workspace.begin();
+    clean(&follow(&workspace, &through(&old, Lag::Caches), 800), 0);
     let mut without = new.clone();
     without.remove("tile/entries/003.p/232");
-    assert_eq!(follow(&desk, &through(&without, Lag::Caches), 800).codes(), ["gap"]);
-    clean(&follow(&desk, &through(&new, Lag::Caches), 800), 0);
+    assert_eq!(follow(&workspace, &through(&without, Lag::Caches), 800).codes(), ["gap"]);
+    clean(&follow(&workspace, &through(&new, Lag::Caches), 800), 0);
     // Whose end cannot be had now is not accused, and followed all the same.
     let failing = ApiLog::new(&key(), &rejected_leaves(900), &[900]).fail(|asked, answer| match asked {
         "entries?start=899&count=1" => {
@@ -809,9 +809,9 @@ fn heads_only_asks_for_the_end_of_a_head_of_absurd_size() {
         }
         _ => Ok(answer),
     });
-    let desk = lab.desk(1);
-    desk.begin();
-    undecided(&follow(&desk, &failing.source(), 800), &["HTTP 503"]);
+    let workspace = lab.workspace(1);
+    workspace.begin();
+    undecided(&follow(&workspace, &failing.source(), 800), &["HTTP 503"]);
 }
 
 /// The real program: an API that says 400, 416 or 422 of what it does not have.

@@ -28,7 +28,7 @@ const IMPATIENT: [&str; 4] = ["--timeout", "2s", "--retry-for", "4s"];
 const LONGEST: Duration = support::HANG;
 
 /// Peak resident memory of an audit, whatever is sent.
-const MOST_MEMORY: u64 = 300_000_000;
+const MAX_MEMORY: u64 = 300_000_000;
 
 /// Audits at once. They mostly wait.
 const THREADS: usize = 6;
@@ -49,20 +49,20 @@ fn named(row: &Value) -> String {
 
 /// The two ways in which a log is served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Way {
+enum Interface {
     Tiles,
     Api,
 }
 
-const WAYS: [Way; 2] = [Way::Tiles, Way::Api];
+const INTERFACES: [Interface; 2] = [Interface::Tiles, Interface::Api];
 
-impl Way {
+impl Interface {
     fn expected(self, row: &Value) -> &Value {
-        &row[if self == Way::Tiles { "tiles" } else { "api" }]
+        &row[if self == Interface::Tiles { "tiles" } else { "api" }]
     }
 
     fn url(self, log: &Served) -> String {
-        if self == Way::Tiles { log.tiles_url() } else { log.api_url() }
+        if self == Interface::Tiles { log.tiles_url() } else { log.api_url() }
     }
 }
 
@@ -72,7 +72,7 @@ fn audit(auditor: &Auditor, log: &str, patience: &[&str], options: &[&str]) -> W
     let watched = run_watched(auditor.audit_command(log, &[patience, options].concat()));
     assert!(watched.took < LONGEST, "{log} {options:?}: {:?}: {:#?}", watched.took, watched.outcome);
     if let Some(peak) = watched.peak {
-        assert!(peak <= MOST_MEMORY, "{log} {options:?}: {peak} bytes");
+        assert!(peak <= MAX_MEMORY, "{log} {options:?}: {peak} bytes");
     }
     watched
 }
@@ -94,8 +94,8 @@ fn texts(list: &Value) -> Vec<String> {
 }
 
 /// Runs the audits that a row asks for, and gives what is wrong with the answer.
-fn check_row(row: &Value, way: Way) -> Option<String> {
-    let expected = way.expected(row);
+fn check_row(row: &Value, interface: Interface) -> Option<String> {
+    let expected = interface.expected(row);
     if expected.is_null() {
         return None;
     }
@@ -110,7 +110,7 @@ fn check_row(row: &Value, way: Way) -> Option<String> {
         let init = ["--init"];
         let first: &[&str] = if number == 0 { &init } else { &[] };
         let options: Vec<&str> = first.iter().copied().chain(options.iter().map(String::as_str)).collect();
-        let watched = audit(&auditor, &way.url(&log), &patience, &options);
+        let watched = audit(&auditor, &interface.url(&log), &patience, &options);
         slowest = slowest.max(watched.took);
         last = Some(watched.outcome);
     }
@@ -123,9 +123,9 @@ fn check_row(row: &Value, way: Way) -> Option<String> {
         texts(&expected["codes"]),
         texts(&expected["evidence"]),
     );
-    println!("{:<22} {way:?}: exit {} {:?} in {slowest:?}", named(row), said.0, said.2);
+    println!("{:<22} {interface:?}: exit {} {:?} in {slowest:?}", named(row), said.0, said.2);
     (said != wanted)
-        .then(|| format!("{} {way:?}: {said:?}, expected {wanted:?}: {:#?}", named(row), last.report()))
+        .then(|| format!("{} {interface:?}: {said:?}, expected {wanted:?}: {:#?}", named(row), last.report()))
 }
 
 #[test]
@@ -133,9 +133,9 @@ fn every_lie_gets_the_answer_in_the_table() {
     let rows: Vec<Value> = table().into_iter().filter(|row| row["kind"] == "lie").collect();
     assert!(rows.len() >= 45, "only {} lies", rows.len());
     let wrong = std::sync::Mutex::new(Vec::new());
-    on_threads(THREADS, rows.len() * WAYS.len(), |piece| {
-        let (row, way) = (&rows[piece / WAYS.len()], WAYS[piece % WAYS.len()]);
-        if let Some(why) = check_row(row, way) {
+    on_threads(THREADS, rows.len() * INTERFACES.len(), |piece| {
+        let (row, interface) = (&rows[piece / INTERFACES.len()], INTERFACES[piece % INTERFACES.len()]);
+        if let Some(why) = check_row(row, interface) {
             wrong.lock().unwrap().push(why);
         }
     });
@@ -152,11 +152,11 @@ fn no_mixture_of_lies_is_clean() {
     let rows: Vec<Value> = table().into_iter().filter(|row| row["kind"] == "lie").collect();
     on_threads(THREADS, MIXTURES, |number| {
         let mut random = fastrand::Rng::with_seed(seed.wrapping_add(number as u64));
-        let way = WAYS[number % 2];
+        let interface = INTERFACES[number % 2];
         // A fork by client shows only when two clients compare.
         let mut usable: Vec<&Value> = rows
             .iter()
-            .filter(|row| !way.expected(row).is_null() && row["name"] != "fork-by-client")
+            .filter(|row| !interface.expected(row).is_null() && row["name"] != "fork-by-client")
             .collect();
         random.shuffle(&mut usable);
         let mut lies: Vec<String> = Vec::new();
@@ -177,22 +177,25 @@ fn no_mixture_of_lies_is_clean() {
         let log = Served::start(&args.iter().map(String::as_str).collect::<Vec<_>>());
         let auditor = Auditor::new(log.log_key());
         let strict = ["--max-head-age", "36h", "--deny-warnings"];
-        audit(&auditor, &way.url(&log), &IMPATIENT, &[&["--init"][..], &strict].concat());
-        let last = audit(&auditor, &way.url(&log), &IMPATIENT, &strict).outcome;
-        println!("{way:?} {lies:?}: exit {} {:?}", last.exit, last.codes());
-        assert!(last.exit != 0 && last.exit != 2, "seed {seed} number {number}: {way:?} {lies:?}: {last:#?}");
-        assert_ne!(last.exit, 5, "nothing is wrong on this side: {way:?} {lies:?}: {last:#?}");
+        audit(&auditor, &interface.url(&log), &IMPATIENT, &[&["--init"][..], &strict].concat());
+        let last = audit(&auditor, &interface.url(&log), &IMPATIENT, &strict).outcome;
+        println!("{interface:?} {lies:?}: exit {} {:?}", last.exit, last.codes());
+        assert!(
+            last.exit != 0 && last.exit != 2,
+            "seed {seed} number {number}: {interface:?} {lies:?}: {last:#?}"
+        );
+        assert_ne!(last.exit, 5, "nothing is wrong on this side: {interface:?} {lies:?}: {last:#?}");
     });
 }
 
 #[test]
 fn a_fork_by_client_shows_when_two_auditors_compare() {
-    for way in WAYS {
+    for interface in INTERFACES {
         let log = Served::start(&["--entries", ENTRIES, "--lie", "fork-by-client:mallory"]);
         let [victim, other] = ["mallory@example.org", "bob@example.org"].map(|contact| {
             let auditor = Auditor::new(log.log_key());
             let outcome =
-                audit(&auditor, &way.url(&log), &PATIENT, &["--init", "--contact", contact]).outcome;
+                audit(&auditor, &interface.url(&log), &PATIENT, &["--init", "--contact", contact]).outcome;
             assert_eq!((outcome.exit, outcome.verdict().as_str()), (0, "clean"), "{outcome:?}");
             auditor
         });
@@ -211,7 +214,8 @@ fn a_fork_by_client_shows_when_two_auditors_compare() {
             assert_eq!(proved(to, log.log_key()), ["same-size-fork"]);
         }
         // From then on, each audit says so.
-        let again = audit(&victim, &way.url(&log), &PATIENT, &["--contact", "mallory@example.org"]).outcome;
+        let again =
+            audit(&victim, &interface.url(&log), &PATIENT, &["--contact", "mallory@example.org"]).outcome;
         assert_eq!(again.exit, 4, "{again:#?}");
         assert!(again.codes().contains(&"same-size-fork".to_owned()), "{again:#?}");
     }
@@ -237,7 +241,7 @@ fn the_longest_entries_stay_within_memory() {
         let watched = run_watched(auditor.audit_command(&url, &["--init", "--workers", "8"]));
         watched.outcome.expect(1, &["leaf-malformed"]);
         println!("{url}: {:?} bytes, {:?}", watched.peak, watched.took);
-        assert!(watched.peak.is_none_or(|peak| peak <= MOST_MEMORY), "{url}: {:?}", watched.peak);
+        assert!(watched.peak.is_none_or(|peak| peak <= MAX_MEMORY), "{url}: {:?}", watched.peak);
     }
 }
 
@@ -250,7 +254,7 @@ fn the_table_is_documentation() {
     assert_eq!(names.len(), rows.len(), "a row stands twice");
     for row in &rows {
         assert!(row["does"].as_str().is_some_and(|does| does.len() > 20), "{row}");
-        let expectations = WAYS.map(|way| way.expected(row));
+        let expectations = INTERFACES.map(|interface| interface.expected(row));
         assert!(expectations.iter().any(|expected| !expected.is_null()), "{row}");
         // Only a fork by client can be clean for one auditor, and only weather for all.
         for expected in expectations.into_iter().filter(|expected| !expected.is_null()) {

@@ -4,7 +4,7 @@
 
 #![cfg(unix)]
 
-use countersign::alerts::{Beside, Config, Desk, Log, TIMES_IN_USE, Trouble};
+use countersign::alerts::{Config, Dispatcher, FallbackStore, Log, TIMES_IN_USE, Trouble};
 use countersign::core::hash::sha256;
 use countersign::core::head::LogKey;
 use countersign::mirror::{Attempt, HeadReader, Mirror, MirrorError, Outgoing, holder_of};
@@ -635,14 +635,20 @@ fn the_note_of_a_fault_is_beside_the_mirror_itself() {
     let case = case();
     let auditor = begun(&case);
     let links = links(&auditor);
-    let desk = Desk::new(Config::default()).unwrap();
+    let dispatcher = Dispatcher::new(Config::default()).unwrap();
     let log = Log { name: "log".to_owned(), origin: "o".to_owned() };
     for odd in [None].into_iter().chain(ODD.map(Some)) {
         if let Some(odd) = odd {
             put(odd, &auditor.beside_db(".fault"));
         }
         for now in 1..=u64::from(TIMES_IN_USE) {
-            desk.without_mirror(&Beside::of(&links.chain), &log, Trouble::Fault("gone"), now, &|| false);
+            dispatcher.without_mirror(
+                &FallbackStore::of(&links.chain),
+                &log,
+                Trouble::Fault("gone"),
+                now,
+                &|| false,
+            );
         }
         let is_file = auditor.beside_db(".fault").symlink_metadata().unwrap().is_file();
         assert_eq!(is_file, odd != Some(Odd::Folder), "{odd:?}");

@@ -6,7 +6,7 @@ use countersign::source::tiled::{Fetcher, Found, Tiled, Wanted};
 use countersign::source::{FetchError, Stop};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use support::lab::{Desk, Files, Lab, MemoryLog};
+use support::lab::{Files, Lab, MemoryLog, Workspace};
 use support::log::{TestKey, honest_log, leaf, rejected, root_of};
 
 /// Serves so many files, and is then told to stop: from there on it answers as HTTP does.
@@ -46,24 +46,24 @@ fn log(entries: usize) -> (Files, String) {
 fn stop_everywhere(files: &Files, before: Option<&Files>, vkey: &str) -> usize {
     let lab = Lab::of_key(vkey);
     let desk_of = |number| {
-        let desk = lab.desk(number);
-        desk.begin();
+        let workspace = lab.workspace(number);
+        workspace.begin();
         if let Some(files) = before {
-            desk.follow(&MemoryLog { files, instead: None }.source());
+            workspace.follow(&MemoryLog { files, instead: None }.source());
         }
-        desk
+        workspace
     };
-    let again = |desk: &Desk<'_>| {
+    let again = |workspace: &Workspace<'_>| {
         let log = MemoryLog { files, instead: None }.source();
-        if before.is_some() { desk.follow(&log) } else { desk.audit_again(&log) }
+        if before.is_some() { workspace.follow(&log) } else { workspace.audit_again(&log) }
     };
     let whole = again(&desk_of(0));
     for moment in 0.. {
         let stop = Stop::default();
         let log = MemoryLog { files, instead: None };
         let until = Until { log, left: AtomicUsize::new(moment), stop: stop.clone() };
-        let desk = desk_of(1);
-        let stopped = desk.run_with(&Tiled::new(until), &Silent, |options| {
+        let workspace = desk_of(1);
+        let stopped = workspace.run_with(&Tiled::new(until), &Silent, |options| {
             options.stop = stop.clone();
             options.heads_only = before.is_some();
         });
@@ -74,7 +74,7 @@ fn stop_everywhere(files: &Files, before: Option<&Files>, vkey: &str) -> usize {
             return moment;
         }
         assert!(!stopped.is_clean(), "stopped after {moment} files, and clean");
-        let next = again(&desk);
+        let next = again(&workspace);
         assert_eq!(next, whole, "the run after one that was stopped after {moment} files");
     }
     0
@@ -101,13 +101,13 @@ fn a_bad_log_passes_at_no_moment() {
 fn a_check_of_the_mirror_is_stopped_too() {
     let (files, vkey) = log(1500);
     let lab = Lab::of_key(&vkey);
-    let desk = lab.desk(0);
+    let workspace = lab.workspace(0);
     let log = || MemoryLog { files: &files, instead: None }.source();
-    let whole = desk.audit(&log());
+    let whole = workspace.audit(&log());
     let mut moments = Vec::new();
     for moment in 0.. {
         let watch = Watch::stops_after(moment);
-        let stopped = desk.run_with(&log(), &watch, |options| {
+        let stopped = workspace.run_with(&log(), &watch, |options| {
             options.full = true;
             options.stop = watch.stop.clone();
         });
@@ -120,7 +120,7 @@ fn a_check_of_the_mirror_is_stopped_too() {
         let done = stopped.checked == whole.checked && moment > 0;
         assert!(done || stopped.incomplete.iter().any(|why| why == Stop::SAID), "{moment}: {stopped:?}");
         moments.push(watch.phase());
-        assert_eq!(desk.audit_again(&log()), whole, "{moment}");
+        assert_eq!(workspace.audit_again(&log()), whole, "{moment}");
     }
     for phase in ["hashing the mirror again", "checking mirrored entries"] {
         assert!(moments.iter().any(|of| of == phase), "{moments:?}");
@@ -171,11 +171,11 @@ impl Progress for Watch {
 fn nobody_is_accused_of_what_was_not_confirmed() {
     let (files, vkey) = log(1500);
     let lab = Lab::of_key(&vkey);
-    let desk = lab.desk(0);
+    let workspace = lab.workspace(0);
     let honest = || MemoryLog { files: &files, instead: None }.source();
     let mut confirmed = 0;
     for heads_only in [false, true] {
-        desk.audit(&honest());
+        workspace.audit(&honest());
         // An older head, of another history.
         let leaves: Vec<Vec<u8>> = (0..700).map(|n| leaf(&rejected(&format!("other-{n}")))).collect();
         let mut other = honest_log(&TestKey::new(1), &leaves);
@@ -184,7 +184,7 @@ fn nobody_is_accused_of_what_was_not_confirmed() {
         let lying = || MemoryLog { files: &other, instead: None }.source();
         for moment in 0.. {
             let watch = Watch::stops_after(moment);
-            let stopped = desk.run_with(&lying(), &watch, |options| {
+            let stopped = workspace.run_with(&lying(), &watch, |options| {
                 options.heads_only = heads_only;
                 options.stop = watch.stop.clone();
             });

@@ -43,7 +43,7 @@ fn try_all(case: &Case, files: &Files, count: usize, change: impl Fn(usize) -> C
     on_all_cores(count, |thread, number| {
         let change = change(number);
         let instead = Some((change.file.as_str(), change.bytes.clone()));
-        let answer = lab.desk(thread).audit(&MemoryLog { files, instead }.source());
+        let answer = lab.workspace(thread).audit(&MemoryLog { files, instead }.source());
         check(&change, &answer);
         let kind = if change.file.starts_with("tile/") {
             change.file.rsplit_once('/').unwrap().0
@@ -67,7 +67,7 @@ fn flipped(files: &Files, file: &str, at: usize) -> Change {
 fn clean_log(name: &str) -> (Case, Files) {
     let case = named(name);
     let files = read_files(&case.last_step());
-    let answer = Lab::new(&case).desk(0).audit(&MemoryLog { files: &files, instead: None }.source());
+    let answer = Lab::new(&case).workspace(0).audit(&MemoryLog { files: &files, instead: None }.source());
     assert!(answer.is_clean(), "{answer:?}");
     (case, files)
 }

@@ -241,7 +241,7 @@ fn a_damaged_body_is_no_finding() {
             });
             let source =
                 source::open(&server.url(), false, &options()).map_err(|error| error.to_string()).unwrap();
-            let answer = Lab::of_key(&key().vkey()).desk(0).audit(source.as_ref());
+            let answer = Lab::of_key(&key().vkey()).workspace(0).audit(source.as_ref());
             assert!(
                 answer.findings.is_empty() && !answer.incomplete.is_empty(),
                 "{file} {coding}: {answer:?}"

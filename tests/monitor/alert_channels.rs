@@ -2,7 +2,9 @@
 
 use support::tls;
 
-use countersign::alerts::{Channel, Command, Config, Desk, Log, Smtp, SmtpConfig, Way, Webhook, signature};
+use countersign::alerts::{
+    Channel, Command, Config, Dispatcher, Log, Smtp, SmtpConfig, Transport, Webhook, signature,
+};
 use countersign::core::finding::Severity;
 use countersign::source::HttpOptions;
 use http_body_util::Full;
@@ -24,12 +26,16 @@ const SECRET: &str = "0123456789abcdef";
 const SAID: &str = "a test of this alert channel";
 
 /// Sends a test alert of a log with this name one way; how it went.
-fn send(way: impl Way + 'static, log: &str) -> Result<(), String> {
-    let channel =
-        Channel { name: "a".to_owned(), least: Severity::Info, retry_for: 1000, way: Box::new(way) };
-    let desk = Desk::new(Config { channels: vec![channel], ..Config::default() }).unwrap();
+fn send(transport: impl Transport + 'static, log: &str) -> Result<(), String> {
+    let channel = Channel {
+        name: "a".to_owned(),
+        least: Severity::Info,
+        retry_for: 1000,
+        transport: Box::new(transport),
+    };
+    let dispatcher = Dispatcher::new(Config { channels: vec![channel], ..Config::default() }).unwrap();
     let log = Log { name: log.to_owned(), origin: "o".to_owned() };
-    desk.test(&log, NOW).remove(0).1
+    dispatcher.test(&log, NOW).remove(0).1
 }
 
 fn shell(script: &str) -> Command {
@@ -264,8 +270,8 @@ fn a_mail_server_holds_nobody_up_and_fills_nothing() {
         std::thread::spawn(move || listener.incoming().flatten().for_each(|mut to| drop(talk(&mut to))));
         // Who floods is found out by how much it says; who drips, by the time.
         let patience = Duration::from_secs(if why == "more than" { 3600 } else { 3 });
-        let way = Smtp::new(&smtp(&url)).unwrap().with_timeout(patience);
-        let told = send(way, "l").unwrap_err();
+        let transport = Smtp::new(&smtp(&url)).unwrap().with_timeout(patience);
+        let told = send(transport, "l").unwrap_err();
         assert!(told.contains(why), "{told}");
     }
 }

@@ -1,15 +1,15 @@
-//! The desk and its outbox: each distinct finding is told once, whatever moment the monitor is killed at.
+//! The dispatcher and its outbox: each distinct finding is told once, whatever moment the monitor is killed at.
 
 use support::receiver;
 
-use countersign::alerts::{Audited, Config, Delivered, Desk};
+use countersign::alerts::{Audited, Config, Delivered, Dispatcher};
 use countersign::audit::acknowledge::Acknowledgement;
 use countersign::audit::finding::Finding;
 use countersign::core::finding::{Code, Severity};
 use countersign::core::head::LogKey;
 use countersign::core::text::time;
 use countersign::mirror::Mirror;
-use receiver::{Answer, Fake, HOUR, Home, MINUTE, NOW, desk, end, find, pair, well};
+use receiver::{Answer, Fake, HOUR, Home, MINUTE, NOW, dispatcher, end, find, pair, well};
 use serde_json::Value;
 use support::case::named;
 
@@ -20,20 +20,20 @@ fn channels_get_what_is_severe_enough_for_them() {
     let severities = [Severity::Info, Severity::Warning, Severity::Invalid, Severity::Violation];
     let channels =
         fakes.iter().zip(severities).map(|(fake, least)| fake.channel(least.as_str(), least)).collect();
-    let desk = desk(channels);
+    let dispatcher = dispatcher(channels);
     let mut mirror = home.open();
     for code in [Code::CredentialNew, Code::HeadStale, Code::Gap, Code::SameSizeFork] {
         find(&mut mirror, &Finding::of_log(code, "s", "m"), NOW);
     }
-    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW).unwrap(), 4);
-    let delivered = desk.deliver(&mut mirror, NOW).unwrap();
+    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap(), 4);
+    let delivered = dispatcher.deliver(&mut mirror, NOW).unwrap();
     assert_eq!(delivered, Delivered { sent: 10, failed: 0, pending: 0, next_try: None });
     let counts: Vec<usize> = fakes.iter().map(|fake| fake.take().len()).collect();
     assert_eq!(counts, [4, 3, 2, 1]);
     // What ended is told to those who were told that it began.
     end(&mut mirror, &Finding::of_log(Code::HeadStale, "s", "m"), NOW + 1);
-    desk.note(&mut mirror, "log", &well(), NOW + 2).unwrap();
-    desk.deliver(&mut mirror, NOW + 2).unwrap();
+    dispatcher.note(&mut mirror, "log", &well(), NOW + 2).unwrap();
+    dispatcher.deliver(&mut mirror, NOW + 2).unwrap();
     let counts: Vec<usize> = fakes.iter().map(|fake| fake.take().len()).collect();
     assert_eq!(counts, [1, 1, 0, 0]);
 }
@@ -42,18 +42,20 @@ fn channels_get_what_is_severe_enough_for_them() {
 fn an_outage_and_a_fault_are_told_once_and_so_is_their_end() {
     let home = Home::new();
     let (all, violations) = (Fake::default(), Fake::default());
-    let desk =
-        desk(vec![all.channel("all", Severity::Warning), violations.channel("worst", Severity::Violation)]);
+    let dispatcher = dispatcher(vec![
+        all.channel("all", Severity::Warning),
+        violations.channel("worst", Severity::Violation),
+    ]);
     let mut mirror = home.open();
     let down = Audited { unreachable: Some("no answer\u{1b}[2J".to_owned()), ..well() };
     let fault = Audited { fault: Some("the disk is full".to_owned()), ..well() };
     let mut now = NOW;
     for audited in [&down, &down, &well(), &well(), &down, &fault, &fault, &well()] {
         now += MINUTE;
-        desk.note(&mut mirror, "log", audited, now).unwrap();
+        dispatcher.note(&mut mirror, "log", audited, now).unwrap();
         drop(mirror);
         mirror = home.open();
-        desk.deliver(&mut mirror, now).unwrap();
+        dispatcher.deliver(&mut mirror, now).unwrap();
     }
     let got = all.take();
     assert!(got.iter().all(|alert| !alert["message"].as_str().unwrap().contains('\u{1b}')));
@@ -68,7 +70,7 @@ fn an_outage_and_a_fault_are_told_once_and_so_is_their_end() {
 fn an_audit_that_was_cut_short_tells_of_no_outage_and_of_no_recovery() {
     let home = Home::new();
     let fake = Fake::default();
-    let desk = desk(vec![fake.channel("a", Severity::Info)]);
+    let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let mut mirror = home.open();
     let cut = Audited { unreachable: Some("told to stop".to_owned()), cut_short: true, ..well() };
     let down = Audited { unreachable: Some("no answer".to_owned()), ..well() };
@@ -80,23 +82,25 @@ fn an_audit_that_was_cut_short_tells_of_no_outage_and_of_no_recovery() {
         (&Audited { cut_short: true, ..well() }, 0),
         (&well(), 1),
     ] {
-        assert_eq!(desk.note(&mut mirror, "log", audited, NOW).unwrap(), told, "{audited:?}");
+        assert_eq!(dispatcher.note(&mut mirror, "log", audited, NOW).unwrap(), told, "{audited:?}");
     }
     // What it found is told all the same.
     find(&mut mirror, &Finding::of_log(Code::Gap, "s", "m"), NOW);
-    assert_eq!(desk.note(&mut mirror, "log", &cut, NOW).unwrap(), 1);
+    assert_eq!(dispatcher.note(&mut mirror, "log", &cut, NOW).unwrap(), 1);
     // Who is told to stop sends nothing more, and loses nothing.
-    let delivered = desk.deliver_until(&mut mirror, NOW, &|| true).unwrap();
+    let delivered = dispatcher.deliver_until(&mut mirror, NOW, &|| true).unwrap();
     assert_eq!((delivered.sent, delivered.pending, fake.take().len()), (0, 3, 0));
-    assert_eq!(desk.deliver(&mut mirror, NOW).unwrap().sent, 3);
+    assert_eq!(dispatcher.deliver(&mut mirror, NOW).unwrap().sent, 3);
 }
 
 #[test]
 fn a_peer_that_fails_is_told_of_once_and_is_not_the_log() {
     let home = Home::new();
     let (all, violations) = (Fake::default(), Fake::default());
-    let desk =
-        desk(vec![all.channel("all", Severity::Warning), violations.channel("worst", Severity::Violation)]);
+    let dispatcher = dispatcher(vec![
+        all.channel("all", Severity::Warning),
+        violations.channel("worst", Severity::Violation),
+    ]);
     let mut mirror = home.open();
     let asked = |failing: &[&str]| Audited {
         peers: Some(failing.iter().map(|name| ((*name).to_owned(), "gone\u{1b}[2J".to_owned())).collect()),
@@ -115,10 +119,10 @@ fn a_peer_that_fails_is_told_of_once_and_is_not_the_log() {
         &asked(&[]),
     ] {
         now += MINUTE;
-        desk.note(&mut mirror, "log", audited, now).unwrap();
+        dispatcher.note(&mut mirror, "log", audited, now).unwrap();
         drop(mirror);
         mirror = home.open();
-        desk.deliver(&mut mirror, now).unwrap();
+        dispatcher.deliver(&mut mirror, now).unwrap();
     }
     let got = all.take();
     let said = |alert: &serde_json::Value, part: &str| alert["message"].as_str().unwrap().contains(part);
@@ -147,20 +151,21 @@ fn a_peer_that_fails_is_told_of_once_and_is_not_the_log() {
 fn a_failing_channel_stops_no_other_is_retried_and_told_of() {
     let home = Home::new();
     let (bad, good) = (Fake::default(), Fake::default());
-    let desk = desk(vec![bad.channel("bad", Severity::Info), good.channel("good", Severity::Violation)]);
+    let dispatcher =
+        dispatcher(vec![bad.channel("bad", Severity::Info), good.channel("good", Severity::Violation)]);
     let mut mirror = home.open();
     find(&mut mirror, &Finding::of_log(Code::SameSizeFork, "a", "m"), NOW);
     find(&mut mirror, &Finding::of_log(Code::SameSizeFork, "b", "m"), NOW);
-    desk.note(&mut mirror, "log", &well(), NOW).unwrap();
+    dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
     let mut now = NOW;
     let mut tries = 0;
     while now < NOW + 2 * HOUR {
         bad.script(vec![Answer::Down; 9]);
-        tries += desk.deliver(&mut mirror, now).unwrap().failed;
+        tries += dispatcher.deliver(&mut mirror, now).unwrap().failed;
         now += MINUTE;
     }
     assert!((6..=9).contains(&tries), "{tries}: not ever more rarely");
-    let queue = desk.queue(&mirror).unwrap();
+    let queue = dispatcher.queue(&mirror).unwrap();
     assert_eq!((queue["bad"].pending, queue["bad"].failed, queue["good"].delivered), (2, 1, 3));
     let failing = queue["bad"].failing.clone().unwrap();
     assert_eq!((failing.failures, failing.error.as_str()), (tries, "away"));
@@ -171,7 +176,7 @@ fn a_failing_channel_stops_no_other_is_retried_and_told_of() {
     );
     bad.script(Vec::new());
     now += HOUR;
-    let delivered = desk.deliver(&mut mirror, now).unwrap();
+    let delivered = dispatcher.deliver(&mut mirror, now).unwrap();
     assert_eq!((delivered.pending, bad.kinds().len()), (0, 2));
     assert_eq!(good.kinds(), [pair("recovered", "channel-failing")]);
 }
@@ -180,32 +185,32 @@ fn a_failing_channel_stops_no_other_is_retried_and_told_of() {
 fn one_refused_alert_does_not_hold_up_the_rest_and_is_given_up_in_the_end() {
     let home = Home::new();
     let fake = Fake::default();
-    let desk = desk(vec![fake.channel("a", Severity::Info)]);
+    let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let mut mirror = home.open();
     for subject in ["a", "b", "c"] {
         find(&mut mirror, &Finding::of_log(Code::Gap, subject, subject), NOW);
     }
-    desk.note(&mut mirror, "log", &well(), NOW).unwrap();
+    dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
     fake.script(vec![Answer::Refuse]);
-    let delivered = desk.deliver(&mut mirror, NOW).unwrap();
+    let delivered = dispatcher.deliver(&mut mirror, NOW).unwrap();
     assert_eq!((delivered.sent, delivered.failed, delivered.pending), (2, 1, 1));
     let next = delivered.next_try.unwrap();
     assert!((NOW + MINUTE..NOW + 2 * MINUTE).contains(&next), "{next}");
     // The clock alone does not give up.
     for n in 0..5 {
         fake.script(vec![Answer::Refuse; 1]);
-        let pending = desk.deliver(&mut mirror, NOW + (100 + 2 * n) * HOUR).unwrap().pending;
+        let pending = dispatcher.deliver(&mut mirror, NOW + (100 + 2 * n) * HOUR).unwrap().pending;
         assert_eq!(pending, u64::from(n < 4));
     }
-    let queue = desk.queue(&mirror).unwrap()["a"].clone();
+    let queue = dispatcher.queue(&mirror).unwrap()["a"].clone();
     assert_eq!((queue.delivered, queue.given_up), (2, 1));
     // What a receiver says is shown on one line.
     assert!(!queue.failing.unwrap().error.contains(['\n', '\u{202e}']));
-    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW + 109 * HOUR).unwrap(), 0);
+    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + 109 * HOUR).unwrap(), 0);
     // Long after, what was told is still known, and the outbox is empty.
     find(&mut mirror, &Finding::of_log(Code::Gap, "d", "d"), NOW);
-    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW + 100 * 24 * HOUR).unwrap(), 1);
-    let queue = desk.queue(&mirror).unwrap()["a"].clone();
+    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + 100 * 24 * HOUR).unwrap(), 1);
+    let queue = dispatcher.queue(&mirror).unwrap()["a"].clone();
     assert_eq!((queue.pending, queue.delivered, queue.given_up), (1, 0, 0));
 }
 
@@ -214,19 +219,19 @@ fn one_refused_alert_does_not_hold_up_the_rest_and_is_given_up_in_the_end() {
 fn a_clock_that_was_ahead_mutes_no_channel() {
     let home = Home::new();
     let fake = Fake::default();
-    let desk = desk(vec![fake.channel("a", Severity::Info)]);
+    let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let mut mirror = home.open();
     find(&mut mirror, &Finding::of_log(Code::Gap, "a", "a"), NOW);
-    desk.note(&mut mirror, "log", &well(), NOW + 24 * HOUR).unwrap();
+    dispatcher.note(&mut mirror, "log", &well(), NOW + 24 * HOUR).unwrap();
     fake.script(vec![Answer::Down]);
-    assert_eq!(desk.deliver(&mut mirror, NOW + 24 * HOUR).unwrap().failed, 1);
+    assert_eq!(dispatcher.deliver(&mut mirror, NOW + 24 * HOUR).unwrap().failed, 1);
     fake.script(vec![Answer::Down]);
-    let delivered = desk.deliver(&mut mirror, NOW).unwrap();
+    let delivered = dispatcher.deliver(&mut mirror, NOW).unwrap();
     assert_eq!(delivered.failed, 1);
     assert!(delivered.next_try.unwrap() <= NOW + HOUR);
-    let since = desk.queue(&mirror).unwrap()["a"].failing.clone().unwrap().since;
+    let since = dispatcher.queue(&mirror).unwrap()["a"].failing.clone().unwrap().since;
     assert!((NOW..NOW + MINUTE).contains(&since));
-    assert_eq!(desk.deliver(&mut mirror, NOW + HOUR).unwrap().sent, 1);
+    assert_eq!(dispatcher.deliver(&mut mirror, NOW + HOUR).unwrap().sent, 1);
 }
 
 #[test]
@@ -248,15 +253,15 @@ fn acknowledged_findings_raise_no_alert_until_the_rule_ends() {
         acknowledgements: vec![rule],
         ..Config::default()
     };
-    let desk = Desk::new(config).unwrap();
+    let dispatcher = Dispatcher::new(config).unwrap();
     let mut mirror = home.open();
     for index in [7, 8] {
         find(&mut mirror, &Finding::of_entry(Code::Gap, index, None, "m"), NOW);
     }
-    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW).unwrap(), 1);
-    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW + HOUR - 1).unwrap(), 0);
-    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW + HOUR).unwrap(), 1);
-    desk.deliver(&mut mirror, NOW + HOUR).unwrap();
+    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap(), 1);
+    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + HOUR - 1).unwrap(), 0);
+    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + HOUR).unwrap(), 1);
+    dispatcher.deliver(&mut mirror, NOW + HOUR).unwrap();
     let indices: Vec<u64> = fake.take().iter().map(|alert| alert["index"].as_u64().unwrap()).collect();
     assert_eq!(indices, [8, 7]);
 }
@@ -265,7 +270,7 @@ fn acknowledged_findings_raise_no_alert_until_the_rule_ends() {
 fn a_thousand_findings_are_one_alert_that_lists_the_first() {
     let home = Home::new();
     let fake = Fake::default();
-    let desk = desk(vec![fake.channel("a", Severity::Info)]);
+    let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let mut mirror = home.open();
     mirror
         .transact(|mirror, _| {
@@ -274,9 +279,9 @@ fn a_thousand_findings_are_one_alert_that_lists_the_first() {
             })
         })
         .unwrap();
-    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW).unwrap(), 1);
-    assert_eq!(desk.note(&mut mirror, "log", &well(), NOW + 1).unwrap(), 0);
-    desk.deliver(&mut mirror, NOW).unwrap();
+    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap(), 1);
+    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + 1).unwrap(), 0);
+    dispatcher.deliver(&mut mirror, NOW).unwrap();
     let got = fake.take();
     assert_eq!((got.len(), got[0]["count"].as_u64()), (1, Some(1000)));
     let first: Vec<u64> =
@@ -294,14 +299,14 @@ fn a_damaged_outbox_accuses_nobody() {
     ] {
         let home = Home::new();
         let fake = Fake::default();
-        let desk = desk(vec![fake.channel("a", Severity::Info)]);
+        let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
         let mut mirror = home.open();
         find(&mut mirror, &Finding::of_log(Code::HeadStale, "s", "m"), NOW);
-        desk.note(&mut mirror, "log", &well(), NOW).unwrap();
+        dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
         drop(mirror);
         rusqlite::Connection::open(home.path()).unwrap().execute_batch(sql).unwrap();
         let mut mirror = home.open();
-        assert!(desk.deliver(&mut mirror, NOW).is_err(), "{sql}");
+        assert!(dispatcher.deliver(&mut mirror, NOW).is_err(), "{sql}");
         assert!(fake.take().is_empty(), "{sql}");
     }
 }
@@ -311,7 +316,10 @@ fn two_channels_of_one_name_are_wrong_usage() {
     let fake = Fake::default();
     let channels = vec![fake.channel("a", Severity::Info), fake.channel("a", Severity::Info)];
     assert!(
-        Desk::new(Config { channels, ..Config::default() }).err().unwrap().contains("two alert channels")
+        Dispatcher::new(Config { channels, ..Config::default() })
+            .err()
+            .unwrap()
+            .contains("two alert channels")
     );
 }
 
@@ -324,12 +332,12 @@ fn a_fork_is_told_with_its_proof() {
         auditor.audit(&step, &["--init"]);
     }
     let fake = Fake::default();
-    let desk = desk(vec![fake.channel("a", Severity::Violation)]);
+    let dispatcher = dispatcher(vec![fake.channel("a", Severity::Violation)]);
     let key = LogKey::parse(&case.log_key).unwrap();
     for _ in 0..3 {
         let mut mirror = Mirror::open(&auditor.db(), &key).unwrap();
-        desk.note(&mut mirror, "ours", &well(), NOW).unwrap();
-        desk.deliver(&mut mirror, NOW).unwrap();
+        dispatcher.note(&mut mirror, "ours", &well(), NOW).unwrap();
+        dispatcher.deliver(&mut mirror, NOW).unwrap();
     }
     let got = fake.take();
     assert_eq!(got.len(), 1, "{got:#?}");
@@ -367,10 +375,10 @@ fn what_stands_in_the_place_of_a_proof_is_not_sent() {
             }
         }
         let fake = Fake::default();
-        let desk = desk(vec![fake.channel("a", Severity::Violation)]);
+        let dispatcher = dispatcher(vec![fake.channel("a", Severity::Violation)]);
         let mut mirror = Mirror::open(&auditor.db(), &LogKey::parse(&case.log_key).unwrap()).unwrap();
-        desk.note(&mut mirror, "ours", &well(), NOW).unwrap();
-        desk.deliver(&mut mirror, NOW).unwrap();
+        dispatcher.note(&mut mirror, "ours", &well(), NOW).unwrap();
+        dispatcher.deliver(&mut mirror, NOW).unwrap();
         let got = fake.take();
         assert_eq!(got.len(), 1, "{odd}: {got:#?}");
         assert!(got[0].get("evidenceContent").is_none_or(Value::is_null), "{odd}: {got:#?}");

@@ -2,7 +2,7 @@
 
 use support::tls;
 
-use countersign::alerts::{Channel, Config, Desk, Log, Smtp, SmtpConfig};
+use countersign::alerts::{Channel, Config, Dispatcher, Log, Smtp, SmtpConfig};
 use countersign::core::finding::Severity;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -85,11 +85,11 @@ impl Server {
             name: "a".to_owned(),
             least: Severity::Info,
             retry_for: 1000,
-            way: Box::new(smtp.unwrap()),
+            transport: Box::new(smtp.unwrap()),
         };
-        let desk = Desk::new(Config { channels: vec![channel], ..Config::default() }).unwrap();
+        let dispatcher = Dispatcher::new(Config { channels: vec![channel], ..Config::default() }).unwrap();
         let log = Log { name: "l".to_owned(), origin: "o".to_owned() };
-        desk.test(&log, 1_900_000_000_000).remove(0).1
+        dispatcher.test(&log, 1_900_000_000_000).remove(0).1
     }
 
     fn told(&self) -> (Vec<String>, Vec<String>) {

@@ -2,7 +2,7 @@
 
 mod alert_channels;
 mod alerts;
-mod alerts_without;
+mod alerts_fallback;
 mod exposition;
 mod mail_tls;
 mod monitor;

@@ -74,16 +74,16 @@ impl Fetcher for Gone {
 }
 
 /// An auditor with a mirror, and a file that a peer keeps.
-struct Desk {
+struct Workspace {
     home: TempDir,
     heads_only: bool,
 }
 
-impl Desk {
-    fn new() -> Desk {
-        let desk = Desk { home: quick_tempdir(), heads_only: false };
-        drop(Mirror::create_or_open(&desk.db(), &desk.key()).unwrap());
-        desk
+impl Workspace {
+    fn new() -> Workspace {
+        let workspace = Workspace { home: quick_tempdir(), heads_only: false };
+        drop(Mirror::create_or_open(&workspace.db(), &workspace.key()).unwrap());
+        workspace
     }
 
     fn key(&self) -> LogKey {
@@ -175,8 +175,8 @@ fn only(summary: &Summary) -> &PeerResult {
 
 /// Asserts that nothing was found, and everything compared.
 #[track_caller]
-fn assert_clean(desk: &Desk, summary: &Summary) {
-    assert_eq!(desk.codes(), Vec::<&str>::new());
+fn assert_clean(workspace: &Workspace, summary: &Summary) {
+    assert_eq!(workspace.codes(), Vec::<&str>::new());
     assert_eq!(summary.incomplete, Vec::<String>::new());
     assert_eq!(only(summary).error, None);
     assert_eq!((summary.tally.get("peers").passed, summary.tally.get("peers").not_checked), (1, 0));
@@ -184,18 +184,18 @@ fn assert_clean(desk: &Desk, summary: &Summary) {
 
 #[test]
 fn heads_of_one_history_are_kept_and_agree() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(700));
     let theirs = [line(&checkpoint(300, 300), NOW), line(&sth(256, 256, HEAD_TIME - 1), NOW)].concat();
-    let summary = desk.audit(&log, &[desk.peer(theirs)], NOW);
-    assert_clean(&desk, &summary);
+    let summary = workspace.audit(&log, &[workspace.peer(theirs)], NOW);
+    assert_clean(&workspace, &summary);
     assert_eq!((only(&summary).heads_new, only(&summary).reached), (2, true));
     let expected = [(256, "peer"), (300, "peer"), (700, "served"), (700, "served")];
-    assert_eq!(desk.heads(), expected.map(|(size, how)| (size, how.to_owned())));
+    assert_eq!(workspace.heads(), expected.map(|(size, how)| (size, how.to_owned())));
     // What is kept once is no news, and what the log serves itself is its own from then on.
     let theirs = [checkpoint(700, 700), checkpoint(300, 300)].map(|head| line(&head, NOW)).concat();
-    assert_eq!(only(&desk.audit(&log, &[desk.peer(theirs)], NOW + 1)).heads_new, 0);
-    assert_eq!(desk.heads(), expected.map(|(size, how)| (size, how.to_owned())));
+    assert_eq!(only(&workspace.audit(&log, &[workspace.peer(theirs)], NOW + 1)).heads_new, 0);
+    assert_eq!(workspace.heads(), expected.map(|(size, how)| (size, how.to_owned())));
 }
 
 #[test]
@@ -208,32 +208,36 @@ fn a_fork_is_proved_whatever_the_sizes() {
         (sth(256, 256, HEAD_TIME + 60_001), "sth-time-contradiction"),
     ] {
         for first in [true, false] {
-            let desk = Desk::new();
+            let workspace = Workspace::new();
             let log = honest_log(&key(), &rejected_leaves(300));
             if !first {
-                assert!(desk.audit(&log, &[], NOW - MINUTE).incomplete.is_empty());
+                assert!(workspace.audit(&log, &[], NOW - MINUTE).incomplete.is_empty());
             }
-            let summary = desk.audit(&log, &[desk.peer(&theirs)], NOW);
+            let summary = workspace.audit(&log, &[workspace.peer(&theirs)], NOW);
             assert_eq!(only(&summary).error, None, "{kind}: a peer that shows a fork is no bad peer");
-            assert!(desk.codes().contains(&kind), "{kind}, {first}: {:?}", desk.codes());
-            assert!(desk.proofs().contains(&kind.to_owned()), "{kind}, {first}: {:?}", desk.proofs());
-            let before = desk.proofs();
-            desk.audit(&log, &[desk.peer(&theirs)], NOW + MINUTE);
-            assert_eq!(desk.proofs(), before, "found once");
+            assert!(workspace.codes().contains(&kind), "{kind}, {first}: {:?}", workspace.codes());
+            assert!(
+                workspace.proofs().contains(&kind.to_owned()),
+                "{kind}, {first}: {:?}",
+                workspace.proofs()
+            );
+            let before = workspace.proofs();
+            workspace.audit(&log, &[workspace.peer(&theirs)], NOW + MINUTE);
+            assert_eq!(workspace.proofs(), before, "found once");
         }
     }
 }
 
 #[test]
 fn the_larger_branch_of_a_fork_is_proved_once_ours_has_grown() {
-    let desk = Desk::new();
-    let theirs = desk.peer(line(&checkpoint(400, 250), NOW));
-    let summary = desk.audit(&honest_log(&key(), &rejected_leaves(300)), &[theirs], NOW);
-    assert_eq!((desk.codes(), summary.notes.len()), (Vec::<&str>::new(), 1), "{summary:?}");
+    let workspace = Workspace::new();
+    let theirs = workspace.peer(line(&checkpoint(400, 250), NOW));
+    let summary = workspace.audit(&honest_log(&key(), &rejected_leaves(300)), &[theirs], NOW);
+    assert_eq!((workspace.codes(), summary.notes.len()), (Vec::<&str>::new(), 1), "{summary:?}");
     assert!(summary.notes[0].contains("compared at a later audit"), "{summary:?}");
-    let theirs = desk.peer(line(&checkpoint(400, 250), NOW));
-    desk.audit(&honest_log(&key(), &rejected_leaves(500)), &[theirs], NOW + MINUTE);
-    assert_eq!((desk.codes(), desk.proofs().len()), (vec!["inconsistent-heads"], 1));
+    let theirs = workspace.peer(line(&checkpoint(400, 250), NOW));
+    workspace.audit(&honest_log(&key(), &rejected_leaves(500)), &[theirs], NOW + MINUTE);
+    assert_eq!((workspace.codes(), workspace.proofs().len()), (vec!["inconsistent-heads"], 1));
 }
 
 #[test]
@@ -243,73 +247,77 @@ fn who_follows_heads_only_compares_as_well() {
         (checkpoint(300, 100), Some("same-size-fork")),
         (checkpoint(200, 100), Some("inconsistent-heads")),
     ] {
-        let desk = Desk { heads_only: true, ..Desk::new() };
+        let workspace = Workspace { heads_only: true, ..Workspace::new() };
         let log = honest_log(&key(), &rejected_leaves(300));
         for now in [NOW, NOW + MINUTE] {
-            let summary = desk.audit(&log, &[desk.peer(&theirs)], now);
+            let summary = workspace.audit(&log, &[workspace.peer(&theirs)], now);
             assert_eq!(only(&summary).error, None);
             assert!(
-                kind.map_or(desk.codes().is_empty(), |kind| desk.codes() == [kind]),
+                kind.map_or(workspace.codes().is_empty(), |kind| workspace.codes() == [kind]),
                 "{:?}",
-                desk.codes()
+                workspace.codes()
             );
         }
-        assert_eq!(desk.proofs(), kind.into_iter().collect::<Vec<&str>>());
+        assert_eq!(workspace.proofs(), kind.into_iter().collect::<Vec<&str>>());
     }
 }
 
 /// A log that forked signs contradictions for as long as it grows. Twenty proofs are enough.
 #[test]
 fn a_fork_that_goes_on_does_not_fill_the_disk() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(300));
     let theirs: Vec<String> = (100..150).map(|size| line(&checkpoint(size, 50), NOW)).collect();
-    desk.audit(&log, &[desk.peer(theirs.concat())], NOW);
-    assert_eq!(desk.codes(), ["inconsistent-heads"; 20]);
+    workspace.audit(&log, &[workspace.peer(theirs.concat())], NOW);
+    assert_eq!(workspace.codes(), ["inconsistent-heads"; 20]);
     let more: Vec<String> = (150..170).map(|size| line(&checkpoint(size, 50), NOW)).collect();
-    let summary = desk.audit(&log, &[desk.peer(theirs.concat() + &more.concat())], NOW + MINUTE);
+    let summary = workspace.audit(&log, &[workspace.peer(theirs.concat() + &more.concat())], NOW + MINUTE);
     assert!(summary.notes.iter().any(|note| note.contains("20 proofs stand")), "{summary:?}");
-    assert_eq!((desk.codes().len(), desk.proofs().len()), (20, 20));
+    assert_eq!((workspace.codes().len(), workspace.proofs().len()), (20, 20));
     let source = MemoryLog { files: &log, instead: None }.source();
-    desk.audit_of(&source, &[], NOW + 2 * MINUTE, true);
-    assert_eq!((desk.codes().len(), desk.proofs().len()), (20, 20), "also where all is compared again");
+    workspace.audit_of(&source, &[], NOW + 2 * MINUTE, true);
+    assert_eq!(
+        (workspace.codes().len(), workspace.proofs().len()),
+        (20, 20),
+        "also where all is compared again"
+    );
 }
 
 #[test]
 fn a_peer_ahead_of_a_cache_accuses_nobody_for_an_hour() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let small = honest_log(&key(), &rejected_leaves(300));
-    let theirs = || [desk.peer(line(&checkpoint(600, 600), NOW))];
+    let theirs = || [workspace.peer(line(&checkpoint(600, 600), NOW))];
     for minutes in [0, 5, 59] {
-        let summary = desk.audit(&small, &theirs(), NOW + minutes * MINUTE);
-        assert_clean(&desk, &summary);
+        let summary = workspace.audit(&small, &theirs(), NOW + minutes * MINUTE);
+        assert_clean(&workspace, &summary);
         assert_eq!(summary.notes.len(), 1, "what waits is said: {summary:?}");
     }
-    let summary = desk.audit(&small, &theirs(), NOW + 60 * MINUTE);
-    assert_eq!((desk.codes(), summary.follows.len()), (vec!["head-rollback"], 1), "{summary:?}");
+    let summary = workspace.audit(&small, &theirs(), NOW + 60 * MINUTE);
+    assert_eq!((workspace.codes(), summary.follows.len()), (vec!["head-rollback"], 1), "{summary:?}");
     // And over once the log shows us what it shows others.
-    let summary = desk.audit(&honest_log(&key(), &rejected_leaves(700)), &theirs(), NOW + 65 * MINUTE);
-    assert_clean(&desk, &summary);
+    let summary = workspace.audit(&honest_log(&key(), &rejected_leaves(700)), &theirs(), NOW + 65 * MINUTE);
+    assert_clean(&workspace, &summary);
 }
 
 /// A log that shows others ever more, and us the past: there is always a head of theirs that is new here.
 #[test]
 fn a_view_that_is_frozen_for_us_alone_is_found() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let frozen = honest_log(&key(), &rejected_leaves(300));
     let mut seen = Vec::new();
     for step in 0..8_u64 {
         let size = 301 + usize::try_from(step).unwrap();
-        let summary = desk.audit(
+        let summary = workspace.audit(
             &frozen,
-            &[desk.peer(line(&checkpoint(size, size), NOW + step))],
+            &[workspace.peer(line(&checkpoint(size, size), NOW + step))],
             NOW + step * 10 * MINUTE,
         );
-        seen.push(desk.codes().len());
+        seen.push(workspace.codes().len());
         assert_eq!(only(&summary).error, None);
     }
     assert_eq!(seen, [0, 0, 0, 0, 0, 0, 1, 1], "from an hour after the first on");
-    assert_eq!(desk.codes(), ["head-rollback"]);
+    assert_eq!(workspace.codes(), ["head-rollback"]);
 }
 
 #[test]
@@ -333,87 +341,87 @@ fn garbage_is_the_peers_fault_alone() {
         ([good.as_bytes(), line(&tampered, NOW).as_bytes()].concat(), "1 of 2 heads"),
         ([good.as_bytes(), b"{\"\x1b[2J\xe2\x80\xae\":1}\n"].concat(), "1 of 2 heads"),
     ] {
-        let desk = Desk::new();
+        let workspace = Workspace::new();
         for now in [NOW, NOW + MINUTE] {
-            let summary = desk.audit(&log, &[desk.peer(&text)], now);
-            assert_eq!(desk.codes(), Vec::<&str>::new(), "{part}: the log is not accused");
+            let summary = workspace.audit(&log, &[workspace.peer(&text)], now);
+            assert_eq!(workspace.codes(), Vec::<&str>::new(), "{part}: the log is not accused");
             assert_eq!(summary.incomplete, Vec::<String>::new(), "{part}: nor is it what is unreachable");
             let peer = only(&summary);
             assert!(peer.reached && peer.error.as_ref().is_some_and(|why| why.contains(part)), "{peer:?}");
             support::text::assert_fit_for_a_terminal(peer.error.as_ref().unwrap());
             assert!(peer.error.as_ref().unwrap().len() < 1000, "{peer:?}");
             assert_eq!(summary.tally.get("peers").not_checked, 1);
-            assert!(summary.target_rooted, "{part}: the audit went on");
+            assert!(summary.target_verified, "{part}: the audit went on");
         }
         // What the log did sign is kept all the same, and nothing was passed over.
-        let kept = desk.heads().iter().filter(|(_, how)| how == "peer").count();
+        let kept = workspace.heads().iter().filter(|(_, how)| how == "peer").count();
         assert_eq!(kept, usize::from(part == "1 of 2 heads"), "{part}");
-        let known = desk.mirror().peer(desk.peer(&text).id()).unwrap();
+        let known = workspace.mirror().peer(workspace.peer(&text).id()).unwrap();
         assert_eq!(known, Some(PeerProgress { since: None, whole: 0, failures: 2 }), "{part}");
     }
 }
 
 #[test]
 fn heads_of_another_log_are_no_heads_of_this_one() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let other = "log.test.example/2\n7\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
     let note = format!("{other}\n{}", key().signature_line(other));
-    let summary = desk.audit(&honest_log(&key(), &rejected_leaves(3)), &[desk.peer(note)], NOW);
+    let summary = workspace.audit(&honest_log(&key(), &rejected_leaves(3)), &[workspace.peer(note)], NOW);
     let why = only(&summary).error.clone().unwrap();
     assert!(why.contains("log.test.example/2"), "{why}");
-    assert_eq!(desk.codes(), Vec::<&str>::new());
+    assert_eq!(workspace.codes(), Vec::<&str>::new());
 }
 
 #[test]
 fn of_what_is_no_head_at_all_the_rest_is_not_looked_at() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(3));
     for (lines, rest) in [(999, false), (100_000, true)] {
-        let summary = desk.audit(&log, &[desk.peer("{\"a\":1}\n".repeat(lines))], NOW);
+        let summary = workspace.audit(&log, &[workspace.peer("{\"a\":1}\n".repeat(lines))], NOW);
         let why = only(&summary).error.clone().unwrap();
         assert!(why.contains(&format!("of {} heads are none of this log's", lines.min(1000))), "{why}");
         assert_eq!(why.contains("the rest of the answer was not looked at"), rest, "{why}");
     }
-    assert_eq!(desk.codes(), Vec::<&str>::new());
+    assert_eq!(workspace.codes(), Vec::<&str>::new());
 }
 
 #[test]
 fn what_a_peer_puts_around_a_head_is_not_kept() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let witness = TestWitness::ed25519("witness.example", 7);
     let bare = checkpoint(300, 300);
     let mut padded = bare.clone();
     for time in 0..90 {
         padded = witness.cosign(&padded, 1_700_000_000 + time);
     }
-    desk.audit(&honest_log(&key(), &rejected_leaves(700)), &[desk.peer(padded)], NOW);
-    let heads = desk.mirror().heads(&desk.key()).unwrap();
+    workspace.audit(&honest_log(&key(), &rejected_leaves(700)), &[workspace.peer(padded)], NOW);
+    let heads = workspace.mirror().heads(&workspace.key()).unwrap();
     assert_eq!(heads[0].head.raw().as_bytes(), bare);
 }
 
 #[test]
 fn a_fork_is_found_also_while_the_log_does_not_answer() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(300));
-    desk.audit(&log, &[], NOW);
+    workspace.audit(&log, &[], NOW);
     for (theirs, code) in [(checkpoint(200, 7), "inconsistent-heads"), (checkpoint(300, 7), "same-size-fork")]
     {
-        let summary = desk.audit_of(&Tiled::new(Gone), &[desk.peer(theirs)], NOW + MINUTE, false);
+        let summary = workspace.audit_of(&Tiled::new(Gone), &[workspace.peer(theirs)], NOW + MINUTE, false);
         assert!(summary.unreachable && only(&summary).error.is_none(), "{summary:?}");
-        assert!(desk.codes().contains(&code), "{:?}", desk.codes());
+        assert!(workspace.codes().contains(&code), "{:?}", workspace.codes());
     }
-    assert_eq!(desk.proofs(), ["inconsistent-heads", "same-size-fork"]);
+    assert_eq!(workspace.proofs(), ["inconsistent-heads", "same-size-fork"]);
 }
 
 #[test]
 fn a_file_that_is_gone_or_none_is_the_peers_fault() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(3));
     for (path, reached) in [("nothing", true), ("", true)] {
-        let place = PeerPlace::File(desk.home.path().join(path));
-        let summary = desk.audit(&log, &[desk.at(&place)], NOW);
+        let place = PeerPlace::File(workspace.home.path().join(path));
+        let summary = workspace.audit(&log, &[workspace.at(&place)], NOW);
         assert!(only(&summary).error.is_some() && only(&summary).reached == reached, "{summary:?}");
-        assert_eq!((desk.codes(), summary.incomplete.len()), (Vec::<&str>::new(), 0));
+        assert_eq!((workspace.codes(), summary.incomplete.len()), (Vec::<&str>::new(), 0));
     }
 }
 
@@ -432,7 +440,7 @@ fn at_heads(server: &TestServer) -> PeerPlace {
 
 #[test]
 fn only_what_is_new_is_asked_for_and_now_and_then_everything() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(700));
     let first = NOW - 50 * MINUTE;
     let last = NOW - 20 * MINUTE;
@@ -445,10 +453,10 @@ fn only_what_is_new_is_asked_for_and_now_and_then_everything() {
     ]);
     let place = at_heads(&server);
     let audit = |now: u64, full: bool| {
-        let peers = [desk.at(&place)];
+        let peers = [workspace.at(&place)];
         let source = MemoryLog { files: &log, instead: None }.source();
-        let summary = desk.audit_of(&source, &peers, now, full);
-        assert_clean(&desk, &summary);
+        let summary = workspace.audit_of(&source, &peers, now, full);
+        assert_clean(&workspace, &summary);
     };
     let whole = "/heads?log=main".to_owned();
     let part = format!("/heads?log=main&since={}", time(last - 10 * MINUTE));
@@ -460,9 +468,9 @@ fn only_what_is_new_is_asked_for_and_now_and_then_everything() {
     // What is new first, also where all is read again.
     let twice = [part.clone(), whole.clone()];
     assert_eq!(server.paths(), [&[whole.clone(), part.clone()], &twice[..], &[part], &twice].concat());
-    assert_eq!(desk.heads().iter().filter(|(_, how)| how == "peer").count(), 3);
+    assert_eq!(workspace.heads().iter().filter(|(_, how)| how == "peer").count(), 3);
     // A damaged note of how far it was read passes nothing over.
-    let db = rusqlite::Connection::open(desk.db()).unwrap();
+    let db = rusqlite::Connection::open(workspace.db()).unwrap();
     assert_eq!(db.execute("UPDATE peers SET since = since + 1", []).unwrap(), 1);
     drop(db);
     audit(NOW + 26 * 60 * MINUTE, false);
@@ -471,52 +479,52 @@ fn only_what_is_new_is_asked_for_and_now_and_then_everything() {
 
 #[test]
 fn a_history_that_began_anew_is_read_whole() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(700));
     let server = keeper(vec![(checkpoint(300, 300), NOW - 60 * MINUTE)]);
     let place = at_heads(&server);
     // As if it had told of a later one before.
     let progress = PeerProgress { since: Some(NOW - 5 * MINUTE), whole: NOW - 30 * MINUTE, failures: 0 };
-    desk.mirror().transact(|mirror, _| mirror.put_peer(desk.at(&place).id(), &progress)).unwrap();
-    assert_clean(&desk, &desk.audit(&log, &[desk.at(&place)], NOW));
+    workspace.mirror().transact(|mirror, _| mirror.put_peer(workspace.at(&place).id(), &progress)).unwrap();
+    assert_clean(&workspace, &workspace.audit(&log, &[workspace.at(&place)], NOW));
     assert_eq!((server.paths().len(), server.paths()[1].as_str()), (2, "/heads?log=main"));
-    let known = desk.mirror().peer(desk.at(&place).id()).unwrap().unwrap();
+    let known = workspace.mirror().peer(workspace.at(&place).id()).unwrap().unwrap();
     assert_eq!(known, PeerProgress { since: Some(NOW - 60 * MINUTE), whole: NOW, failures: 0 });
 }
 
 #[test]
 fn a_history_too_long_to_be_read_whole_is_read_in_part_and_that_is_said() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(700));
     let server = TestServer::start(|request| match request.path.contains("since=") {
         true => Reply::ok(line(&checkpoint(300, 300), NOW)),
         false => Reply::status("200 OK", "", b"\n".repeat(33 * 1024 * 1024)),
     });
-    let summary = desk.audit(&log, &[desk.at(&at_heads(&server))], NOW);
-    assert_clean(&desk, &summary);
+    let summary = workspace.audit(&log, &[workspace.at(&at_heads(&server))], NOW);
+    assert_clean(&workspace, &summary);
     let said = |summary: &Summary| summary.notes.iter().any(|note| note.contains("not all of the history"));
     assert!(said(&summary), "{summary:?}");
     // A day later, what is new counts, and is said not to be all.
     for (hours, asked, not_all) in [(1, 1, false), (24, 2, true), (25, 1, false)] {
         let before = server.paths().len();
-        let summary = desk.audit(&log, &[desk.at(&at_heads(&server))], NOW + hours * 60 * MINUTE);
-        assert_clean(&desk, &summary);
+        let summary = workspace.audit(&log, &[workspace.at(&at_heads(&server))], NOW + hours * 60 * MINUTE);
+        assert_clean(&workspace, &summary);
         assert_eq!((server.paths().len() - before, said(&summary)), (asked, not_all), "{hours}: {summary:?}");
     }
 }
 
 #[test]
 fn more_new_heads_than_are_taken_at_once_are_taken_in_turns() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(3));
     let (root, key) = (root_of(&history(3, 3)), key());
     let lines: String =
         (0..10_500).map(|n| line(&key.sth(3, root, HEAD_TIME - n), NOW)).collect::<Vec<_>>().concat();
-    let summary = desk.audit(&log, &[desk.peer(&lines)], NOW);
+    let summary = workspace.audit(&log, &[workspace.peer(&lines)], NOW);
     assert_eq!((only(&summary).heads_new, only(&summary).error.is_some()), (10_000, true));
-    let summary = desk.audit(&log, &[desk.peer(&lines)], NOW + 1);
+    let summary = workspace.audit(&log, &[workspace.peer(&lines)], NOW + 1);
     assert_eq!((only(&summary).heads_new, only(&summary).error.clone()), (500, None));
-    assert_eq!(desk.codes(), Vec::<&str>::new());
+    assert_eq!(workspace.codes(), Vec::<&str>::new());
 }
 
 #[test]
@@ -535,12 +543,12 @@ fn a_peer_that_is_away_or_something_else_holds_nobody_up() {
         TestServer::start(|_| Reply::status("503 Busy", "Retry-After: 100\r\n", "")),
         TestServer::start(|_| Reply::status("400 Bad Request", "", "")),
     ];
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let mut places: Vec<PeerPlace> = servers.iter().map(at_heads).collect();
     places.push(PeerPlace::Heads("http://127.0.0.1:1/heads".to_owned()));
-    let peers: Vec<Peer> = places.iter().map(|place| desk.at(place)).collect();
+    let peers: Vec<Peer> = places.iter().map(|place| workspace.at(place)).collect();
     let begun = Instant::now();
-    let summary = desk.audit(&log, &peers, NOW);
+    let summary = workspace.audit(&log, &peers, NOW);
     assert!(begun.elapsed() < support::HANG, "{:?}", begun.elapsed());
     assert_eq!(summary.peers.len(), 9);
     for (place, peer) in places.iter().zip(&summary.peers) {
@@ -548,13 +556,13 @@ fn a_peer_that_is_away_or_something_else_holds_nobody_up() {
     }
     let reached: Vec<bool> = summary.peers.iter().map(|peer| peer.reached).collect();
     assert_eq!(reached, [false, true, false, true, true, true, false, true, false], "{:#?}", summary.peers);
-    assert_eq!((desk.codes(), summary.incomplete.len()), (Vec::<&str>::new(), 0), "{summary:?}");
-    assert!(summary.target_rooted && summary.tally.get("peers").not_checked == 9);
+    assert_eq!((workspace.codes(), summary.incomplete.len()), (Vec::<&str>::new(), 0), "{summary:?}");
+    assert!(summary.target_verified && summary.tally.get("peers").not_checked == 9);
 }
 
 #[test]
 fn a_witness_is_asked_for_this_log() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let hash = countersign::core::hash::sha256(ORIGIN.as_bytes());
     let path = format!("/w/{hash}/checkpoint");
     let witness = TestWitness::ed25519("witness.example", 7);
@@ -563,25 +571,25 @@ fn a_witness_is_asked_for_this_log() {
         true => Reply::ok(witness.cosign(&checkpoint(300, 100), 1_700_000_000)),
         false => Reply::status("404 Not Found", "", ""),
     });
-    let peer = desk.at(&PeerPlace::Witness(format!("{}w/", server.url())));
-    let summary = desk.audit(&honest_log(&key(), &rejected_leaves(300)), &[peer], NOW);
+    let peer = workspace.at(&PeerPlace::Witness(format!("{}w/", server.url())));
+    let summary = workspace.audit(&honest_log(&key(), &rejected_leaves(300)), &[peer], NOW);
     assert_eq!((only(&summary).error.clone(), server.paths()), (None, vec![path]));
     assert_eq!(
-        (desk.codes(), desk.proofs().len()),
-        (vec!["same-size-fork"; desk.codes().len()], desk.codes().len())
+        (workspace.codes(), workspace.proofs().len()),
+        (vec!["same-size-fork"; workspace.codes().len()], workspace.codes().len())
     );
-    assert!(!desk.proofs().is_empty());
+    assert!(!workspace.proofs().is_empty());
 }
 
 /// Heads of the mirror as they are read beside it.
 #[test]
 fn a_history_since_a_time_has_exactly_what_came_then_or_later() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     for (size, now) in [(100, NOW), (200, NOW + 1), (300, NOW + 2)] {
-        desk.audit(&honest_log(&key(), &rejected_leaves(size)), &[], now);
+        workspace.audit(&honest_log(&key(), &rejected_leaves(size)), &[], now);
     }
     let sizes = |since: &str| -> Option<Vec<u64>> {
-        let reader = HeadReader::open(&desk.db(), &desk.key()).unwrap();
+        let reader = HeadReader::open(&workspace.db(), &workspace.key()).unwrap();
         let mut reader = reader.since(since).unwrap()?;
         Some(reader.next(100).unwrap().iter().map(|stored| stored.head.size()).collect())
     };

@@ -354,7 +354,7 @@ fn a_mirror_without_a_checkpoint_says_so() {
         _ if path.ends_with("verification") => None,
         _ => answer,
     });
-    let answer = lab.desk(0).audit(&log.source());
+    let answer = lab.workspace(0).audit(&log.source());
     assert_eq!(answer.checked, 300, "{answer:?}");
     let auditor = Auditor::new(&key().vkey());
     let db = lab.db(0).display().to_string();

@@ -5,7 +5,7 @@ use support::receiver;
 use countersign::audit::finding::Finding;
 use countersign::core::finding::{Code, Severity};
 use countersign::core::text::time;
-use receiver::{Answer, Fake, HOUR, Home, NOW, desk, end, find, well};
+use receiver::{Answer, Fake, HOUR, Home, NOW, dispatcher, end, find, well};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +19,8 @@ fn nothing_is_lost_or_told_twice_in_fifty_lives() {
         let mut random = fastrand::Rng::with_seed(seed);
         let home = Home::new();
         let fakes = [Fake::default(), Fake::default()];
-        let desk = desk(vec![fakes[0].channel("a", Severity::Info), fakes[1].channel("b", Severity::Info)]);
+        let dispatcher =
+            dispatcher(vec![fakes[0].channel("a", Severity::Info), fakes[1].channel("b", Severity::Info)]);
         // Some can end, one cannot.
         let mut findings: Vec<Finding> =
             (0..6).map(|n| Finding::of_entry(Code::Gap, n, None, format!("m{n}"))).collect();
@@ -29,7 +30,7 @@ fn nothing_is_lost_or_told_twice_in_fifty_lives() {
         let (mut found, mut ended): (BTreeSet<String>, BTreeSet<String>) = Default::default();
         let mut now = NOW;
         let mut mirror = home.open();
-        desk.note(&mut mirror, "log", &well(), now).unwrap();
+        dispatcher.note(&mut mirror, "log", &well(), now).unwrap();
         for _ in 0..60 {
             now += random.u64(1..2 * HOUR);
             let finding = &findings[random.usize(..findings.len())];
@@ -52,7 +53,7 @@ fn nothing_is_lost_or_told_twice_in_fifty_lives() {
                     mirror = home.open();
                 }
                 5..7 => {
-                    desk.note(&mut mirror, "log", &well(), now).unwrap();
+                    dispatcher.note(&mut mirror, "log", &well(), now).unwrap();
                     if random.bool() {
                         drop(mirror);
                         mirror = home.open();
@@ -64,7 +65,8 @@ fn nothing_is_lost_or_told_twice_in_fifty_lives() {
                             [Answer::Take, Answer::Refuse, Answer::Down, Answer::TakeAndKill, Answer::Kill];
                         fake.script((0..4).map(|_| answers[random.usize(..answers.len())]).collect());
                     }
-                    let lived = catch_unwind(AssertUnwindSafe(|| desk.deliver(&mut mirror, now).unwrap()));
+                    let lived =
+                        catch_unwind(AssertUnwindSafe(|| dispatcher.deliver(&mut mirror, now).unwrap()));
                     kills += u32::from(lived.is_err());
                     if lived.is_err() {
                         drop(mirror);
@@ -75,12 +77,16 @@ fn nothing_is_lost_or_told_twice_in_fifty_lives() {
         }
         fakes.iter().for_each(|fake| fake.script(Vec::new()));
         now += HOUR;
-        desk.note(&mut mirror, "log", &well(), now).unwrap();
+        dispatcher.note(&mut mirror, "log", &well(), now).unwrap();
         let mut left = u64::MAX;
         for _ in 0..10 {
             now += HOUR;
-            assert_eq!(desk.note(&mut mirror, "log", &well(), now).unwrap(), 0, "told twice: seed {seed}");
-            left = desk.deliver(&mut mirror, now).unwrap().pending;
+            assert_eq!(
+                dispatcher.note(&mut mirror, "log", &well(), now).unwrap(),
+                0,
+                "told twice: seed {seed}"
+            );
+            left = dispatcher.deliver(&mut mirror, now).unwrap().pending;
         }
         assert_eq!(left, 0, "seed {seed}");
         for fake in &fakes {

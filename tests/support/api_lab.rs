@@ -52,7 +52,7 @@ pub fn changed(
         Some(bytes) if asked.starts_with(&path) => Some(change(bytes)),
         answer => answer,
     });
-    lab().desk(0).audit(&log.source())
+    lab().workspace(0).audit(&log.source())
 }
 
 /// Changes one bit.

@@ -160,24 +160,24 @@ impl Lab {
         self
     }
 
-    /// A desk, on which one thread does its audits one after another.
-    pub fn desk(&self, number: usize) -> Desk<'_> {
-        Desk { lab: self, db: self.db(number) }
+    /// A workspace, on which one thread does its audits one after another.
+    pub fn workspace(&self, number: usize) -> Workspace<'_> {
+        Workspace { lab: self, db: self.db(number) }
     }
 
-    /// The mirror on a desk.
+    /// The mirror on a workspace.
     pub fn db(&self, number: usize) -> PathBuf {
-        self.home.path().join(format!("desk-{number}.db"))
+        self.home.path().join(format!("workspace-{number}.db"))
     }
 }
 
-/// See [`Lab::desk`].
-pub struct Desk<'a> {
+/// See [`Lab::workspace`].
+pub struct Workspace<'a> {
     lab: &'a Lab,
     db: PathBuf,
 }
 
-impl Desk<'_> {
+impl Workspace<'_> {
     fn beside(&self, suffix: &str) -> PathBuf {
         PathBuf::from(format!("{}{suffix}", self.db.display()))
     }
@@ -193,7 +193,7 @@ impl Desk<'_> {
         self.run(source, false, stop)
     }
 
-    /// Puts an empty mirror on the desk.
+    /// Puts an empty mirror on the workspace.
     pub fn begin(&self) {
         for suffix in ["-wal", "-shm"] {
             let _ = fs::remove_file(self.beside(suffix));

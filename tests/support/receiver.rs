@@ -2,7 +2,7 @@
 
 use crate::lab::quick_tempdir;
 use crate::log::TestKey;
-use countersign::alerts::{Audited, Channel, Config, Desk, Fate, Message, Way};
+use countersign::alerts::{Audited, Channel, Config, Delivery, Dispatcher, Message, Transport};
 use countersign::audit::finding::Finding;
 use countersign::core::finding::Severity;
 use countersign::core::head::LogKey;
@@ -42,8 +42,8 @@ pub enum Answer {
 #[derive(Clone, Default)]
 pub struct Fake(Arc<Mutex<Receiver>>);
 
-impl Way for Fake {
-    fn send(&self, message: &Message<'_>) -> Fate {
+impl Transport for Fake {
+    fn send(&self, message: &Message<'_>) -> Delivery {
         let answer = {
             let mut receiver = self.0.lock().unwrap();
             let answer = receiver.script.pop().unwrap_or(Answer::Take);
@@ -55,9 +55,9 @@ impl Way for Fake {
             answer
         };
         match answer {
-            Answer::Take => Fate::Delivered,
-            Answer::Refuse => Fate::Refused("no\nX: \u{202e}".to_owned()),
-            Answer::Down => Fate::Down("away".to_owned()),
+            Answer::Take => Delivery::Delivered,
+            Answer::Refuse => Delivery::Refused("no\nX: \u{202e}".to_owned()),
+            Answer::Down => Delivery::Retryable("away".to_owned()),
             Answer::TakeAndKill | Answer::Kill => std::panic::resume_unwind(Box::new("killed")),
         }
     }
@@ -65,7 +65,7 @@ impl Way for Fake {
 
 impl Fake {
     pub fn channel(&self, name: &str, least: Severity) -> Channel {
-        Channel { name: name.to_owned(), least, retry_for: 72 * HOUR, way: Box::new(self.clone()) }
+        Channel { name: name.to_owned(), least, retry_for: 72 * HOUR, transport: Box::new(self.clone()) }
     }
 
     pub fn script(&self, mut answers: Vec<Answer>) {
@@ -126,9 +126,9 @@ pub fn end(mirror: &mut Mirror, finding: &Finding, now: u64) {
     mirror.transact(|mirror, _| mirror.end_finding(finding, &time(now))).unwrap();
 }
 
-/// A desk with these channels.
-pub fn desk(channels: Vec<Channel>) -> Desk {
-    Desk::new(Config { channels, ..Config::default() }).unwrap()
+/// A dispatcher with these channels.
+pub fn dispatcher(channels: Vec<Channel>) -> Dispatcher {
+    Dispatcher::new(Config { channels, ..Config::default() }).unwrap()
 }
 
 /// An audit that went well.

@@ -18,7 +18,7 @@ const RSA_KEYS: [&[u8]; 4] = [
 ];
 
 /// How many people can have an RS256 passkey: one public key belongs to one approver.
-pub const MOST_RSA: u32 = 4;
+pub const MAX_RSA: u32 = 4;
 
 /// A private key of one of the four algorithms.
 pub enum Signer {
@@ -49,7 +49,7 @@ impl Signer {
             Algorithm::EdDsa => Ok(Signer::EdDsa(Box::new(ed25519_dalek::SigningKey::from_bytes(&secret)))),
             Algorithm::Rs256 => {
                 let der = usize::try_from(number).ok().and_then(|number| RSA_KEYS.get(number));
-                let der = der.ok_or_else(|| format!("there are only {MOST_RSA} RSA keys"))?;
+                let der = der.ok_or_else(|| format!("there are only {MAX_RSA} RSA keys"))?;
                 let key = RsaKeyPair::from_pkcs8(der).map_err(|e| e.to_string())?;
                 Ok(Signer::Rs256(Box::new(key)))
             }

@@ -1,6 +1,6 @@
 //! Who has which passkey.
 
-use super::keys::{Habit, MOST_RSA, Passkey, Signer, with_named_kty};
+use super::keys::{Habit, MAX_RSA, Passkey, Signer, with_named_kty};
 use super::seed::Seed;
 use countersign::core::crypto::Algorithm;
 use std::str::FromStr;
@@ -77,7 +77,7 @@ impl Ring {
             if free == 0 {
                 return Err("--approvers: each algorithm of the mix needs one of its own".to_owned());
             }
-            let most = if *algorithm == Algorithm::Rs256 { MOST_RSA } else { u32::MAX };
+            let most = if *algorithm == Algorithm::Rs256 { MAX_RSA } else { u32::MAX };
             let part = u64::from(approvers) * u64::from(*weight) / u64::from(total);
             let part = u32::try_from(part).unwrap_or(u32::MAX).clamp(1, free.min(most));
             let passkeys = (0..part)

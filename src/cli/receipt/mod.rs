@@ -42,7 +42,7 @@ pub fn run(common: Common, options: &ReceiptOptions, answer: &mut Answer) -> Res
         output::error(NO_LOG_KEY);
         return Ok(Conclusion::Incomplete.exit_code());
     };
-    let mut desk = Desk {
+    let mut issuer = ReceiptIssuer {
         settings: &settings,
         key,
         trust: settings.trust(),
@@ -52,14 +52,14 @@ pub fn run(common: Common, options: &ReceiptOptions, answer: &mut Answer) -> Res
         keys: KeyCache::new(),
     };
     let conclusion = match (&options.which.all_of, &options.out) {
-        (Some(approver), Some(folder)) => desk.all_of(approver, folder)?,
-        _ => desk.one(options, answer)?,
+        (Some(approver), Some(folder)) => issuer.all_of(approver, folder)?,
+        _ => issuer.one(options, answer)?,
     };
     Ok(conclusion.exit_code())
 }
 
 /// What receipts are made and judged with.
-struct Desk<'a> {
+struct ReceiptIssuer<'a> {
     settings: &'a Settings,
     key: &'a LogKey,
     trust: TrustPolicy,
@@ -88,7 +88,7 @@ fn open_mirror(settings: &Settings, key: &LogKey) -> Result<Result<Mirror, NoRec
     }
 }
 
-impl Desk<'_> {
+impl ReceiptIssuer<'_> {
     /// One receipt, to a file or to stdout.
     fn one(&mut self, options: &ReceiptOptions, answer: &mut Answer) -> Result<Conclusion, Failure> {
         let verified = if options.from_log { self.served(options)? } else { self.mirrored(options)? };

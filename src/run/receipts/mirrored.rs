@@ -21,7 +21,7 @@ use std::collections::hash_map::Entry as Slot;
 use std::ops::Range;
 
 /// Hashes of ranges that are remembered between receipts: neighbours share most of their path.
-const MOST_KNOWN: usize = 16 * 1024;
+const MAX_KNOWN: usize = 16 * 1024;
 
 /// The mirror as a maker of receipts. It changes nothing in it.
 pub struct Mirrored<'a> {
@@ -154,7 +154,7 @@ impl<'a> Mirrored<'a> {
     /// There is no such entry in that tree, or the mirror is at fault.
     pub fn prove(&mut self, index: u64, size: u64) -> Result<InclusionProof, NoReceipt> {
         let (mirror, known) = (self.mirror, &mut self.known);
-        if known.len() > MOST_KNOWN {
+        if known.len() > MAX_KNOWN {
             known.clear();
         }
         let hash = |range: Range<u64>| match known.entry(range.clone()) {

@@ -15,7 +15,7 @@ use crate::core::receipt::Receipt;
 use crate::core::text::{escape, quoted, reason};
 use crate::run::answers::Answer;
 use crate::run::served_tree::{ServedTree, TreeError};
-use crate::run::work::WIDTH;
+use crate::run::verifier::WIDTH;
 use crate::source::{FetchError, LogApi, LogSource};
 
 /// The entry that is asked for.

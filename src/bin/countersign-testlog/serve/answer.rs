@@ -1,13 +1,13 @@
 //! The honest answer to a request, as a value that a lie can change before it is written.
 
-use super::request::{Ask, Request, Way};
+use super::request::{Ask, Interface, Request};
 use super::track::Track;
 use countersign::core::api::{self, Bundle, HeadAnswer, HeadsPage};
 use countersign::core::hash::Hash;
 use countersign::core::proof::{ConsistencyProof, InclusionProof, prove_consistency, prove_inclusion};
 
 /// Most heads in one page of the list of heads.
-const MOST_HEADS: u64 = 1000;
+const MAX_HEADS: u64 = 1000;
 
 /// What an answer says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -127,7 +127,7 @@ pub fn bundle(track: &Track, index: u64) -> Option<Bundle> {
 fn heads(track: &Track, after: u64, limit: u64) -> Content {
     let mut later: Vec<_> = track.listed.iter().filter(|head| head.time > after).collect();
     later.sort_by_key(|head| (head.size, head.time));
-    let limit = usize::try_from(limit.min(MOST_HEADS)).unwrap_or(usize::MAX);
+    let limit = usize::try_from(limit.min(MAX_HEADS)).unwrap_or(usize::MAX);
     let more = later.len() > limit;
     later.truncate(limit);
     Content::Heads(HeadsPage {
@@ -145,7 +145,7 @@ impl Content {
             Content::Checkpoint(note) => (200, Format::Text, note.clone()),
             Content::Sth(sth) => json(sth.clone()),
             Content::Head(head) => head.write().map_or_else(no_json, json),
-            Content::Leaves { start, leaves } if request.way() == Way::Api => {
+            Content::Leaves { start, leaves } if request.interface() == Interface::Api => {
                 json(api::write_entries(*start, leaves.iter().map(Vec::as_slice)))
             }
             Content::Leaves { leaves, .. } => (200, Format::Bytes, write_bundle(leaves)),

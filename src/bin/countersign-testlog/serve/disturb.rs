@@ -7,7 +7,7 @@ use super::request::{Kind, Request};
 use std::collections::HashSet;
 
 /// Resources that are remembered as hit; past this all are forgotten, and one may be hit again.
-const MOST_HIT: usize = 10_000;
+const MAX_HIT: usize = 10_000;
 
 /// A kind of bad weather. Numbers are of requests, unless said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -173,7 +173,7 @@ impl Weather {
             forecast.strike = Some(strike(*disturbance, *times));
         }
         if forecast.strike.is_some() {
-            if self.hit.len() >= MOST_HIT {
+            if self.hit.len() >= MAX_HIT {
                 self.hit.clear();
             }
             self.hit.insert(request.target.clone());

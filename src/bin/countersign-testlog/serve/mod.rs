@@ -42,7 +42,7 @@ use world::World;
 const TICK: Duration = Duration::from_millis(100);
 
 /// Entries between two heads at most.
-const MOST_AT_ONCE: u64 = 5_000;
+const MAX_AT_ONCE: u64 = 5_000;
 
 /// Where the passkeys of every test log are used.
 const RP_ID: &str = "approvals.example";
@@ -122,7 +122,7 @@ fn grow(server: &Server, rate: f64) {
             continue;
         }
         // Who falls behind catches up in steps that fit into memory.
-        let count = (due - appended).min(MOST_AT_ONCE);
+        let count = (due - appended).min(MAX_AT_ONCE);
         if let Err(why) = world::grow(&server.world, count) {
             output::note(&format!("countersign-testlog: the log no longer grows: {why}"));
             return;

@@ -55,7 +55,7 @@ pub enum Kind {
 
 /// Which of the two ways of serving a log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Way {
+pub enum Interface {
     Tiles,
     Api,
 }
@@ -95,10 +95,10 @@ impl Request {
         }
     }
 
-    pub fn way(&self) -> Way {
+    pub fn interface(&self) -> Interface {
         match self.ask {
-            Ask::Checkpoint | Ask::Sth | Ask::Bundle { .. } | Ask::Tile { .. } => Way::Tiles,
-            _ => Way::Api,
+            Ask::Checkpoint | Ask::Sth | Ask::Bundle { .. } | Ask::Tile { .. } => Interface::Tiles,
+            _ => Interface::Api,
         }
     }
 
@@ -176,11 +176,10 @@ fn read_ask(path: &str, query: &str) -> Result<Ask, String> {
 /// Both parameters of a query, each there once and nothing else.
 fn numbers(query: &str, names: [&str; 2]) -> Result<[u64; 2], String> {
     let mut found = [None, None];
-    for part in query.split('&') {
-        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let at = names.iter().position(|known| *known == name);
         let at = at.ok_or_else(|| format!("the parameters are {} and {}", names[0], names[1]))?;
-        if found[at].replace(number(name, value)?).is_some() {
+        if found[at].replace(number(&name, &value)?).is_some() {
             return Err(format!("{name} is there twice"));
         }
     }

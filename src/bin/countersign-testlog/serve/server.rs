@@ -25,7 +25,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 /// Connections at once; further ones wait.
-const MOST_CONNECTIONS: usize = 1024;
+const MAX_CONNECTIONS: usize = 1024;
 
 /// For a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -92,7 +92,7 @@ impl Server {
         tls: Option<TlsAcceptor>,
     ) -> Result<(), String> {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
-        let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut restarts = self.restarts.subscribe();
         loop {
             tokio::select! {

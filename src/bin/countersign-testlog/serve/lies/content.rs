@@ -2,7 +2,7 @@
 
 use super::super::answer::{self, Content, not_found};
 use super::super::history::WIDTH;
-use super::super::request::{Ask, Request, Way};
+use super::super::request::{Ask, Interface, Request};
 use super::super::signing::another;
 use super::super::track::Track;
 use super::ContentLie;
@@ -111,7 +111,9 @@ fn other_page(request: &Request, track: &Track, page: u64, start: u64, leaves: V
     };
     // A tile is as wide as its path says, whatever is in it.
     match answer::leaves(track, other, count, false) {
-        Content::Leaves { leaves, .. } if request.way() == Way::Tiles => Content::Leaves { start, leaves },
+        Content::Leaves { leaves, .. } if request.interface() == Interface::Tiles => {
+            Content::Leaves { start, leaves }
+        }
         content => content,
     }
 }

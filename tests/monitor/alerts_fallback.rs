@@ -2,10 +2,10 @@
 
 use support::receiver;
 
-use countersign::alerts::{Beside, Desk, Log, TIMES_IN_USE, Trouble};
+use countersign::alerts::{Dispatcher, FallbackStore, Log, TIMES_IN_USE, Trouble};
 use countersign::core::finding::Severity;
 use countersign::mirror::{holder_id, holder_of};
-use receiver::{Answer, Fake, Home, MINUTE, NOW, desk, pair};
+use receiver::{Answer, Fake, Home, MINUTE, NOW, dispatcher, pair};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const GONE: Trouble<'_> = Trouble::Fault("there is no mirror\u{1b}[2J");
@@ -15,29 +15,29 @@ fn log() -> Log {
 }
 
 /// As a process does that was just started.
-fn tell(desk: &Desk, home: &Home, trouble: Trouble<'_>, now: u64) {
-    desk.without_mirror(&Beside::of(&home.path()), &log(), trouble, now, &|| false);
+fn tell(dispatcher: &Dispatcher, home: &Home, trouble: Trouble<'_>, now: u64) {
+    dispatcher.without_mirror(&FallbackStore::of(&home.path()), &log(), trouble, now, &|| false);
 }
 
-fn over(desk: &Desk, home: &Home, now: u64) {
+fn over(dispatcher: &Dispatcher, home: &Home, now: u64) {
     let mut mirror = home.open();
-    desk.with_mirror(&Beside::of(&home.path()), &mut mirror, "log", now).unwrap();
-    desk.deliver(&mut mirror, now).unwrap();
+    dispatcher.with_mirror(&FallbackStore::of(&home.path()), &mut mirror, "log", now).unwrap();
+    dispatcher.deliver(&mut mirror, now).unwrap();
 }
 
 #[test]
 fn a_mirror_that_is_gone_is_told_once_and_so_is_its_return() {
     let home = Home::new();
     let fake = Fake::default();
-    let desk = desk(vec![fake.channel("a", Severity::Violation)]);
+    let dispatcher = dispatcher(vec![fake.channel("a", Severity::Violation)]);
     for episode in 0..3 {
         let now = NOW + episode * 1000 * MINUTE;
-        (0..5).for_each(|n| tell(&desk, &home, GONE, now + n * MINUTE));
+        (0..5).for_each(|n| tell(&dispatcher, &home, GONE, now + n * MINUTE));
         // Another cause of the same: it still cannot be used, which they know.
-        tell(&desk, &home, Trouble::Fault("the disk failed"), now + 6 * MINUTE);
-        tell(&desk, &home, Trouble::InUse("process 1"), now + 7 * MINUTE);
+        tell(&dispatcher, &home, Trouble::Fault("the disk failed"), now + 6 * MINUTE);
+        tell(&dispatcher, &home, Trouble::InUse("process 1"), now + 7 * MINUTE);
         assert_eq!(fake.kinds(), [pair("local", "local-fault")], "episode {episode}");
-        (0..3).for_each(|n| over(&desk, &home, now + 10 * MINUTE + n));
+        (0..3).for_each(|n| over(&dispatcher, &home, now + 10 * MINUTE + n));
         assert_eq!(fake.kinds(), [pair("recovered", "local-fault")], "episode {episode}");
     }
 }
@@ -47,16 +47,17 @@ fn a_kill_at_any_moment_loses_nothing_and_repeats_it_under_its_key_alone() {
     for answer in [Answer::Kill, Answer::TakeAndKill] {
         let home = Home::new();
         let fakes = [Fake::default(), Fake::default()];
-        let desk = desk(vec![fakes[0].channel("a", Severity::Info), fakes[1].channel("b", Severity::Info)]);
+        let dispatcher =
+            dispatcher(vec![fakes[0].channel("a", Severity::Info), fakes[1].channel("b", Severity::Info)]);
         fakes[1].script(vec![answer]);
-        let killed = catch_unwind(AssertUnwindSafe(|| tell(&desk, &home, GONE, NOW)));
+        let killed = catch_unwind(AssertUnwindSafe(|| tell(&dispatcher, &home, GONE, NOW)));
         assert!(killed.is_err());
-        (1..4).for_each(|n| tell(&desk, &home, GONE, NOW + n));
+        (1..4).for_each(|n| tell(&dispatcher, &home, GONE, NOW + n));
         assert_eq!(fakes[0].take().len(), 1);
         let got = fakes[1].take();
         assert_eq!(got.len(), if answer == Answer::Kill { 1 } else { 2 });
         assert!(got.iter().all(|alert| *alert == got[0]), "{got:#?}");
-        over(&desk, &home, NOW + MINUTE);
+        over(&dispatcher, &home, NOW + MINUTE);
         assert_eq!(fakes.map(|fake| fake.kinds()), [0, 1].map(|_| vec![pair("recovered", "local-fault")]));
     }
 }
@@ -65,10 +66,11 @@ fn a_kill_at_any_moment_loses_nothing_and_repeats_it_under_its_key_alone() {
 fn a_channel_that_is_down_gets_it_later_and_the_others_not_again() {
     let home = Home::new();
     let fakes = [Fake::default(), Fake::default()];
-    let desk = desk(vec![fakes[0].channel("a", Severity::Info), fakes[1].channel("b", Severity::Info)]);
+    let dispatcher =
+        dispatcher(vec![fakes[0].channel("a", Severity::Info), fakes[1].channel("b", Severity::Info)]);
     fakes[0].script(vec![Answer::Down, Answer::Refuse]);
     // Asked no more than once a minute.
-    (0..16).for_each(|n| tell(&desk, &home, GONE, NOW + n * MINUTE / 4));
+    (0..16).for_each(|n| tell(&dispatcher, &home, GONE, NOW + n * MINUTE / 4));
     assert_eq!(fakes.map(|fake| fake.take().len()), [1, 1]);
 }
 
@@ -76,20 +78,21 @@ fn a_channel_that_is_down_gets_it_later_and_the_others_not_again() {
 fn a_mirror_in_use_is_told_at_the_third_time_in_a_row_and_never_by_whom_it_is_used() {
     let home = Home::new();
     let fake = Fake::default();
-    let desk = desk(vec![fake.channel("a", Severity::Info)]);
-    let busy = |times: u32| (0..times).for_each(|_| tell(&desk, &home, Trouble::InUse("process 1"), NOW));
+    let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
+    let busy =
+        |times: u32| (0..times).for_each(|_| tell(&dispatcher, &home, Trouble::InUse("process 1"), NOW));
     busy(TIMES_IN_USE - 1);
-    over(&desk, &home, NOW);
+    over(&dispatcher, &home, NOW);
     busy(TIMES_IN_USE - 1);
     assert!(fake.take().is_empty(), "not in a row");
     busy(5);
     assert_eq!(fake.kinds(), [pair("local", "local-fault")]);
-    over(&desk, &home, NOW);
+    over(&dispatcher, &home, NOW);
     assert_eq!(fake.kinds(), [pair("recovered", "local-fault")]);
     // We are the one who has it: others wait for us, and are not well because we are.
-    (0..5).for_each(|_| tell(&desk, &home, Trouble::InUse(holder_id()), NOW));
+    (0..5).for_each(|_| tell(&dispatcher, &home, Trouble::InUse(holder_id()), NOW));
     assert_eq!(fake.kinds(), [pair("local", "local-fault")]);
-    over(&desk, &home, NOW);
+    over(&dispatcher, &home, NOW);
     assert!(fake.take().is_empty());
 }
 
@@ -98,17 +101,17 @@ fn a_note_that_is_none_is_no_reason_to_be_silent() {
     for damage in ["", "{}", "\u{0}", "[1"] {
         let home = Home::new();
         let fake = Fake::default();
-        let desk = desk(vec![fake.channel("a", Severity::Info)]);
+        let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
         std::fs::write(home.path().with_extension("db.fault"), damage).unwrap();
-        (0..3).for_each(|n| tell(&desk, &home, GONE, NOW + n));
+        (0..3).for_each(|n| tell(&dispatcher, &home, GONE, NOW + n));
         assert_eq!(fake.take().len(), 1, "{damage:?}");
     }
     // Where nothing can be written, a process still tells once.
     let home = Home::new();
     let fake = Fake::default();
-    let desk = desk(vec![fake.channel("a", Severity::Info)]);
-    let beside = Beside::of(&home.path().join("not").join("there"));
-    (0..3).for_each(|n| drop(desk.without_mirror(&beside, &log(), GONE, NOW + n, &|| false)));
+    let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
+    let fallback = FallbackStore::of(&home.path().join("not").join("there"));
+    (0..3).for_each(|n| drop(dispatcher.without_mirror(&fallback, &log(), GONE, NOW + n, &|| false)));
     assert_eq!(fake.take().len(), 1);
 }
 
@@ -117,9 +120,11 @@ fn a_note_that_is_none_is_no_reason_to_be_silent() {
 fn a_note_that_cannot_be_written_has_one_key_a_day() {
     let home = Home::new();
     let fake = Fake::default();
-    let desk = desk(vec![fake.channel("a", Severity::Info)]);
+    let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let path = home.path().join("not").join("there");
-    let start = |trouble, now| drop(desk.without_mirror(&Beside::of(&path), &log(), trouble, now, &|| false));
+    let start = |trouble, now| {
+        drop(dispatcher.without_mirror(&FallbackStore::of(&path), &log(), trouble, now, &|| false))
+    };
     start(GONE, NOW);
     start(GONE, NOW + MINUTE);
     start(Trouble::Fault("another"), NOW);
@@ -133,12 +138,12 @@ fn a_note_that_cannot_be_written_has_one_key_a_day() {
 fn a_stop_ends_the_telling_and_a_clock_that_was_ahead_mutes_nothing() {
     let home = Home::new();
     let fake = Fake::default();
-    let desk = desk(vec![fake.channel("a", Severity::Info)]);
-    desk.without_mirror(&Beside::of(&home.path()), &log(), GONE, NOW, &|| true);
+    let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
+    dispatcher.without_mirror(&FallbackStore::of(&home.path()), &log(), GONE, NOW, &|| true);
     assert!(fake.take().is_empty());
     fake.script(vec![Answer::Down]);
-    tell(&desk, &home, GONE, NOW + 10_000 * MINUTE);
-    tell(&desk, &home, GONE, NOW);
+    tell(&dispatcher, &home, GONE, NOW + 10_000 * MINUTE);
+    tell(&dispatcher, &home, GONE, NOW);
     assert_eq!(fake.take().len(), 1);
 }
 

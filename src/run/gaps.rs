@@ -1,10 +1,10 @@
 //! When the log does not serve what it signed: which part, and whether history was rewritten.
 
+use super::commit::{BadBundle, Flaw};
 use super::history::{mirrored_range, tree_subject};
 use super::pipeline::in_order;
 use super::served_tree::TreeError;
-use super::taker::{BadBundle, Flaw};
-use super::work::{Piece, Shop, TileDoubt, WIDTH, fetch_leaves, fold};
+use super::verifier::{Outcome, TileDoubt, Verifier, WIDTH, fetch_leaves, fold};
 use super::{Fault, Run};
 use crate::core::evidence::Kind;
 use crate::core::finding::Code;
@@ -33,7 +33,7 @@ enum Refold {
 impl Run<'_> {
     /// One finding for the bundles that are missing, one for those that are wrong. `false` where there is none, because
     /// a replica may be behind; that is said.
-    pub(super) fn report_holes(&mut self, head: &Head, bad: &[BadBundle]) -> Result<bool, Fault> {
+    pub(super) fn report_gaps(&mut self, head: &Head, bad: &[BadBundle]) -> Result<bool, Fault> {
         if let [bad] = bad
             && self.is_lagging(head, bad)?
         {
@@ -72,9 +72,9 @@ impl Run<'_> {
     /// Compares the served tiles above level 0 that the new entries changed. `false` where the log
     /// could not be reached.
     pub(super) fn compare_upper_tiles(&mut self) -> Result<bool, Fault> {
-        let (size, compared) = (self.mirror.state().rooted, self.mirror.state().tiles_compared);
+        let (size, compared) = (self.mirror.state().verified, self.mirror.state().tiles_compared);
         // Only a tree that the log signed has a right edge that the log must serve.
-        let signed = self.summary.target_rooted
+        let signed = self.summary.target_verified
             && self.summary.target.as_ref().is_some_and(|target| target.size() == size);
         let Some(source) = self.source.filter(|source| signed && source.has_tiles() && size > compared)
         else {
@@ -192,7 +192,7 @@ impl Run<'_> {
         size: u64,
         ranges: Vec<Range<u64>>,
     ) -> Result<Refold, Fault> {
-        let shop = Shop { policy: self.policy, tree: None, size, check_from: u64::MAX };
+        let verifier = Verifier { policy: self.policy, tree: None, size, check_from: u64::MAX };
         let mut whole = CompactRange::new(0);
         let mut parts: Vec<(Range<u64>, CompactRange)> =
             ranges.into_iter().map(|range| (range.clone(), CompactRange::new(range.start))).collect();
@@ -203,14 +203,14 @@ impl Run<'_> {
             self.options.workers,
             || (),
             |n, ()| {
-                let piece = fetch_leaves(source, n, shop.width(n)).and_then(|leaves| fold(&leaves));
-                (piece, 256 * 32)
+                let outcome = fetch_leaves(source, n, verifier.width(n)).and_then(|leaves| fold(&leaves));
+                (outcome, 256 * 32)
             },
-            |_, piece| {
+            |_, outcome| {
                 progress.advance(WIDTH);
-                match piece {
+                match outcome {
                     Ok((hashes, _)) => append(&mut whole, &mut parts, &hashes),
-                    Err(Piece::Unknown(cause)) => ControlFlow::Break(Refold::Unknown(cause)),
+                    Err(Outcome::Unknown(cause)) => ControlFlow::Break(Refold::Unknown(cause)),
                     Err(_) => ControlFlow::Break(Refold::Hole),
                 }
             },

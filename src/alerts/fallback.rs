@@ -11,7 +11,7 @@
 
 use super::deliver::{FEWEST_TRIES, backoff, is_ahead};
 use super::message::{Alert, Kind, Log, key};
-use super::{Desk, Fate, LOCAL_FAULT, Result};
+use super::{Delivery, Dispatcher, LOCAL_FAULT, Result};
 use crate::core::finding::Severity;
 use crate::core::hash::sha256;
 use crate::core::text::escape;
@@ -61,16 +61,16 @@ struct Note {
 }
 
 /// The note of one mirror.
-pub struct Beside {
+pub struct FallbackStore {
     mirror: PathBuf,
     /// Where the file cannot be written.
     memory: Mutex<Option<Note>>,
 }
 
-impl Beside {
+impl FallbackStore {
     /// `<mirror>.fault`.
-    pub fn of(mirror: &Path) -> Beside {
-        Beside { mirror: mirror.to_owned(), memory: Mutex::default() }
+    pub fn of(mirror: &Path) -> FallbackStore {
+        FallbackStore { mirror: mirror.to_owned(), memory: Mutex::default() }
     }
 
     /// Where the mirror is now, and where the note is: links may be changed while a monitor runs.
@@ -132,12 +132,12 @@ impl Note {
     }
 }
 
-impl Desk {
+impl Dispatcher {
     /// Tells, where it was not told, that the mirror cannot be used. Call it after every audit that could not.
     /// Gives the channels that did not take it, and why. Begins nothing more once `stopped` says so.
     pub fn without_mirror(
         &self,
-        beside: &Beside,
+        fallback: &FallbackStore,
         log: &Log,
         trouble: Trouble<'_>,
         now: u64,
@@ -147,7 +147,7 @@ impl Desk {
             Trouble::InUse(holder) => (Some(holder), "the mirror is in use by another process all the time"),
             Trouble::Fault(message) => (None, message),
         };
-        let mut note = match beside.read() {
+        let mut note = match fallback.read() {
             // That one stands until the mirror is opened.
             Some(note) if note.holder.is_none() => note,
             Some(note) if note.holder.as_deref() == holder => note,
@@ -156,14 +156,14 @@ impl Desk {
         note.times = note.times.saturating_add(1);
         let waits = note.holder.is_some() && note.times < TIMES_IN_USE;
         if waits || is_ahead(note.not_before, now) || self.have_all(&note, now) {
-            beside.write(&note);
+            fallback.write(&note);
             return Vec::new();
         }
         // One that was told is never told under another number.
-        if !beside.write(&note) && note.told.is_empty() && note.failures == 0 {
-            note.number = beside.number_of_today(&note);
+        if !fallback.write(&note) && note.told.is_empty() && note.failures == 0 {
+            note.number = fallback.number_of_today(&note);
         }
-        self.send_note(beside, &mut note, log, now, stopped)
+        self.send_note(fallback, &mut note, log, now, stopped)
     }
 
     /// Whether each channel took it, or was tried for as long as it asks for.
@@ -176,7 +176,7 @@ impl Desk {
 
     fn send_note(
         &self,
-        beside: &Beside,
+        fallback: &FallbackStore,
         note: &mut Note,
         log: &Log,
         now: u64,
@@ -196,8 +196,8 @@ impl Desk {
                 break;
             }
             match self.send(channel, &alert, now) {
-                Fate::Delivered => note.told.push(channel.name.clone()),
-                Fate::Refused(why) | Fate::Down(why) | Fate::Lacking(why) => {
+                Delivery::Delivered => note.told.push(channel.name.clone()),
+                Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::Lacking(why) => {
                     // Ever more rarely, once for all that failed together.
                     if failed.is_empty() {
                         note.failures = note.failures.saturating_add(1);
@@ -206,7 +206,7 @@ impl Desk {
                     failed.push((channel.name.clone(), why));
                 }
             }
-            beside.write(note);
+            fallback.write(note);
         }
         failed
     }
@@ -216,8 +216,14 @@ impl Desk {
     ///
     /// # Errors
     /// Of the mirror.
-    pub fn with_mirror(&self, beside: &Beside, mirror: &mut Mirror, log: &str, now: u64) -> Result<()> {
-        let Some(note) = beside.read() else { return Ok(()) };
+    pub fn with_mirror(
+        &self,
+        fallback: &FallbackStore,
+        mirror: &mut Mirror,
+        log: &str,
+        now: u64,
+    ) -> Result<()> {
+        let Some(note) = fallback.read() else { return Ok(()) };
         if note.holder.as_deref() == Some(crate::mirror::holder_id()) {
             return Ok(());
         }
@@ -234,7 +240,7 @@ impl Desk {
             mirror.acknowledge()?;
         }
         // After the commit: in between, it is enqueued again under its key, which adds nothing.
-        beside.remove();
+        fallback.remove();
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use super::audit;
 use super::channels::{self, Channels};
 use super::config::Settings;
-use crate::alerts::{Audited, Beside, Desk, Log, Trouble};
+use crate::alerts::{Audited, Dispatcher, FallbackStore, Log, Trouble};
 use crate::core::text::quoted;
 use crate::mirror::{Mirror, MirrorError, holder_of};
 use crate::report::{MirrorUse, Report};
@@ -12,18 +12,18 @@ use crate::source::Stop;
 use std::path::Path;
 
 /// Who is told of one log.
-pub struct Telling {
-    desk: Desk,
+pub struct Notifications {
+    dispatcher: Dispatcher,
     /// What was told of a mirror that cannot be used.
-    beside: Beside,
+    fallback: FallbackStore,
     /// How the channels are.
     pub channels: Channels,
 }
 
-impl Telling {
-    /// Over this desk, of the mirror at `db`.
-    pub fn new(desk: Desk, db: &Path) -> Telling {
-        Telling { desk, beside: Beside::of(db), channels: Channels::default() }
+impl Notifications {
+    /// Over this dispatcher, of the mirror at `db`.
+    pub fn new(dispatcher: Dispatcher, db: &Path) -> Notifications {
+        Notifications { dispatcher, fallback: FallbackStore::of(db), channels: Channels::default() }
     }
 
     /// Tells what came of an audit.
@@ -65,7 +65,7 @@ impl Telling {
 
     /// What this machine had run out of when somebody could not be told for it.
     pub fn lacked(&self) -> Option<String> {
-        self.desk.lacked()
+        self.dispatcher.lacked()
     }
 
     /// Writes what is new into the outbox, and sends what is due.
@@ -83,10 +83,10 @@ impl Telling {
         let tell = || {
             let mut mirror = Mirror::open(db, key)?;
             let now = audit::unix_ms();
-            self.desk.with_mirror(&self.beside, &mut mirror, name, now)?;
-            self.desk.note(&mut mirror, name, &audited, now)?;
-            self.desk.deliver_until(&mut mirror, now, &|| stop.is_stopped())?;
-            let mut queues = self.desk.queue(&mirror)?;
+            self.dispatcher.with_mirror(&self.fallback, &mut mirror, name, now)?;
+            self.dispatcher.note(&mut mirror, name, &audited, now)?;
+            self.dispatcher.deliver_until(&mut mirror, now, &|| stop.is_stopped())?;
+            let mut queues = self.dispatcher.queue(&mirror)?;
             // What was left to a channel that is gone from the config is on its way to nobody.
             queues.retain(|name, _| settings.alerting.channels.iter().any(|channel| channel.name == *name));
             self.channels.are(name, queues);
@@ -99,7 +99,7 @@ impl Telling {
         let origin = settings.log_key.as_ref().map_or_else(String::new, |key| key.origin().to_owned());
         let log = Log { name: name.to_owned(), origin };
         let (now, stopped) = (audit::unix_ms(), || stop.is_stopped());
-        for (channel, why) in self.desk.without_mirror(&self.beside, &log, trouble, now, &stopped) {
+        for (channel, why) in self.dispatcher.without_mirror(&self.fallback, &log, trouble, now, &stopped) {
             let said =
                 format!("a fault could not be told over the alert channel {}: {why}", quoted(&channel));
             channels::say_failing(name, &channel, &said, 0);

@@ -3,7 +3,7 @@
 
 use super::answers::Answer;
 use super::recheck::proved_root;
-use super::work::{TileCheck, WIDTH, compare_tile_once, fold};
+use super::verifier::{TileCheck, WIDTH, compare_tile_once, fold};
 use super::{Fault, Run};
 use crate::audit::finding::Finding;
 use crate::core::finding::Code;
@@ -64,7 +64,7 @@ impl Run<'_> {
                 }
                 Code::Gap | Code::RootMismatch if finding.subject.starts_with("entries ") => {
                     let to = finding.subject.rsplit(' ').next().and_then(|to| to.parse().ok());
-                    self.mirror.state().rooted >= to.unwrap_or(u64::MAX)
+                    self.mirror.state().verified >= to.unwrap_or(u64::MAX)
                 }
                 Code::RootMismatch => self.tree_is_borne_out(&finding)?,
                 _ => false,
@@ -83,7 +83,7 @@ impl Run<'_> {
             finding.subject.split(' ').skip(1).filter_map(|number| number.parse().ok()).collect();
         match (finding.index, numbers.as_slice()) {
             (None, [first, second]) if finding.subject.starts_with("consistency ") => {
-                if first >= second || *second > self.mirror.state().rooted {
+                if first >= second || *second > self.mirror.state().verified {
                     return Ok(false);
                 }
                 let root = super::history::mirrored_range(self.mirror, 0..*second)?;
@@ -102,7 +102,7 @@ impl Run<'_> {
             return Ok(false);
         };
         // A log may have dropped a partial tile for a wider one since.
-        let now = width_at(level, index, self.mirror.state().rooted).unwrap_or(width);
+        let now = width_at(level, index, self.mirror.state().verified).unwrap_or(width);
         Ok(self.tile_is_served(source, level, index, width)?
             || self.tile_is_served(source, level, index, now)?)
     }
@@ -117,7 +117,7 @@ impl Run<'_> {
         let first = index.saturating_mul(WIDTH);
         let end = first.saturating_add(u64::from(width));
         let shift = u32::from(level).saturating_mul(8);
-        if end.checked_shl(shift).is_none_or(|leaves| leaves > self.mirror.state().rooted) {
+        if end.checked_shl(shift).is_none_or(|leaves| leaves > self.mirror.state().verified) {
             return Ok(false);
         }
         if level == 0 {
@@ -137,7 +137,7 @@ impl Run<'_> {
     fn tree_is_borne_out(&mut self, finding: &Finding) -> Result<bool, Fault> {
         let Some((size, root)) = finding.subject.split_once(' ') else { return Ok(false) };
         let size: u64 = size.parse().unwrap_or(u64::MAX);
-        if size == 0 || size > self.mirror.state().rooted {
+        if size == 0 || size > self.mirror.state().verified {
             return Ok(false);
         }
         Ok(super::history::mirrored_range(self.mirror, 0..size)?.to_string() == root)
@@ -146,12 +146,12 @@ impl Run<'_> {
     /// Leaves that were stored but never proved: a run ended before their root was known.
     pub(super) fn forget_unproved(&mut self) -> Result<(), Fault> {
         let state = self.mirror.state();
-        if state.downloaded == state.rooted {
+        if state.downloaded == state.verified {
             return Ok(());
         }
         Ok(self.mirror.transact(|mirror, state| {
-            state.downloaded = state.rooted;
-            mirror.drop_leaves_from(state.rooted)
+            state.downloaded = state.verified;
+            mirror.drop_leaves_from(state.verified)
         })?)
     }
 
@@ -163,16 +163,16 @@ impl Run<'_> {
             return Ok(());
         }
         let state = self.mirror.state();
-        let (rooted, frontier) = (state.rooted, state.frontier());
+        let (verified, frontier) = (state.verified, state.frontier());
         let mut folded = CompactRange::new(0);
         let damaged = |run: &Self| {
             let why = "its nodes do not have the root that was proved".to_owned();
             Fault::Mirror(MirrorError::Damaged(run.mirror.path().to_owned(), why))
         };
-        self.progress.begin("hashing the mirror again", rooted);
-        for n in 0..rooted.div_ceil(WIDTH) {
+        self.progress.begin("hashing the mirror again", verified);
+        for n in 0..verified.div_ceil(WIDTH) {
             self.go_on()?;
-            let hashes = self.confirm_bundle(n, rooted)?;
+            let hashes = self.confirm_bundle(n, verified)?;
             self.progress.advance(hashes.len() as u64);
             for hash in hashes {
                 folded.append_leaf(hash).map_err(|_| damaged(self))?;
@@ -184,7 +184,7 @@ impl Run<'_> {
         }
         // The leaves vouch for the lowest nodes, and those for the ones above.
         for level in 2..8u8 {
-            for n in 0..rooted >> (u32::from(level).saturating_mul(8)) {
+            for n in 0..verified >> (u32::from(level).saturating_mul(8)) {
                 self.go_on()?;
                 let first = n.saturating_mul(WIDTH);
                 let mut children = CompactRange::new(0);
@@ -206,9 +206,9 @@ impl Run<'_> {
     }
 
     /// Re-hashes one mirrored bundle, and repairs it where it is not what was proved.
-    pub(super) fn confirm_bundle(&mut self, n: u64, rooted: u64) -> Result<Vec<LeafHash>, Fault> {
+    pub(super) fn confirm_bundle(&mut self, n: u64, verified: u64) -> Result<Vec<LeafHash>, Fault> {
         let first = n.saturating_mul(WIDTH);
-        let width = rooted.saturating_sub(first).min(WIDTH);
+        let width = verified.saturating_sub(first).min(WIDTH);
         let expected = proved_root(self.mirror, n, width)?;
         for repaired in [false, true] {
             let leaves = self.mirror.leaves(first, first.saturating_add(width))?;
@@ -228,15 +228,15 @@ impl Run<'_> {
 
     /// Re-hashes some of the mirror's own leaves against what was proved when they were stored.
     pub(crate) fn scrub(&mut self) -> Result<(), Fault> {
-        let rooted = self.mirror.state().rooted;
-        let bundles = rooted.div_ceil(WIDTH);
+        let verified = self.mirror.state().verified;
+        let bundles = verified.div_ceil(WIDTH);
         if bundles == 0 {
             return Ok(());
         }
         let start = self.mirror.state().scrubbed;
         for step in 0..bundles.min(SCRUB_BUNDLES) {
             let n = start.saturating_add(step).checked_rem(bundles).unwrap_or(0);
-            self.confirm_bundle(n, rooted)?;
+            self.confirm_bundle(n, verified)?;
         }
         Ok(self.mirror.transact(|_, state| {
             state.scrubbed = start.saturating_add(SCRUB_BUNDLES).checked_rem(bundles).unwrap_or(0);

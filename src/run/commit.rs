@@ -1,9 +1,9 @@
-//! Takes the pieces of one pass in order, and decides what each means for it: kept, doubted, the end.
+//! Takes the outcomes of one pass in order, and decides what each means for it: kept, doubted, the end.
 
 use super::answers::Answer;
 use super::served_proofs::ServedProofs;
 use super::served_tree::TreeError;
-use super::work::{Bundle, Piece, TileCheck, TileDoubt};
+use super::verifier::{Bundle, Outcome, TileCheck, TileDoubt};
 use super::writer::{Mode, Writer};
 use super::{Fault, Options};
 use crate::audit::tally::Tally;
@@ -38,17 +38,17 @@ pub(super) struct BadBundle {
 /// What is wrong with a bundle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Flaw {
-    /// See [`Piece::NotThere`].
+    /// See [`Outcome::NotThere`].
     NotThere,
-    /// See [`Piece::Missing`].
+    /// See [`Outcome::Missing`].
     Missing,
-    /// See [`Piece::Wrong`].
+    /// See [`Outcome::Wrong`].
     Wrong,
 }
 
 /// What was taken besides entries.
 #[derive(Default)]
-pub(super) struct Taken {
+pub(super) struct Committed {
     pub bad: Vec<BadBundle>,
     /// In [`Mode::Unproved`] only, the tiles that will be wrong if the leaves turn out right.
     pub doubts: Vec<TileDoubt>,
@@ -59,32 +59,32 @@ pub(super) struct Taken {
     pub contradicted: Option<u64>,
 }
 
-/// Takes the pieces in order and decides what each means for the pass.
-pub(super) struct Taker<'a> {
+/// Takes the outcomes in order and decides what each means for the pass.
+pub(super) struct Committer<'a> {
     mode: Mode,
     /// Tiles vouch for each bundle apart.
     tiles: bool,
     pub proofs: Option<ServedProofs<'a>>,
     options: &'a Options,
-    pub taken: Taken,
+    pub taken: Committed,
 }
 
-impl<'a> Taker<'a> {
+impl<'a> Committer<'a> {
     pub(super) fn new(
         mode: Mode,
         tiles: bool,
         proofs: Option<ServedProofs<'a>>,
         options: &'a Options,
-    ) -> Taker<'a> {
-        Taker { mode, tiles, proofs, options, taken: Taken::default() }
+    ) -> Committer<'a> {
+        Committer { mode, tiles, proofs, options, taken: Committed::default() }
     }
 
-    pub(super) fn take(&mut self, n: u64, piece: Piece, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
+    pub(super) fn take(&mut self, n: u64, outcome: Outcome, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
         if self.options.stop.is_stopped() {
             return ControlFlow::Break(Stop::Unknown(source::Stop::SAID.to_owned()));
         }
-        match piece {
-            Piece::Done(bundle) => {
+        match outcome {
+            Outcome::Done(bundle) => {
                 if !self.tiles && self.contradicts(&bundle, writer)? {
                     self.taken.contradicted = Some(n);
                 }
@@ -104,14 +104,14 @@ impl<'a> Taker<'a> {
                 };
                 self.after(taken, writer)
             }
-            Piece::NotThere(why) => self.bad(BadBundle { n, flaw: Flaw::NotThere, why }),
-            Piece::Missing(why) => self.bad(BadBundle { n, flaw: Flaw::Missing, why }),
-            Piece::Wrong(why) => self.bad(BadBundle { n, flaw: Flaw::Wrong, why }),
-            Piece::Unknown(cause) => ControlFlow::Break(Stop::Unknown(cause)),
-            Piece::TreeLost(error) => ControlFlow::Break(Stop::TreeLost(error)),
-            Piece::Disagreement(what) => ControlFlow::Break(Stop::Fault(Fault::Disagreement(what))),
+            Outcome::NotThere(why) => self.bad(BadBundle { n, flaw: Flaw::NotThere, why }),
+            Outcome::Missing(why) => self.bad(BadBundle { n, flaw: Flaw::Missing, why }),
+            Outcome::Wrong(why) => self.bad(BadBundle { n, flaw: Flaw::Wrong, why }),
+            Outcome::Unknown(cause) => ControlFlow::Break(Stop::Unknown(cause)),
+            Outcome::TreeLost(error) => ControlFlow::Break(Stop::TreeLost(error)),
+            Outcome::Disagreement(what) => ControlFlow::Break(Stop::Fault(Fault::Disagreement(what))),
             // Only mirrored leaves can be damaged here.
-            Piece::Damaged => ControlFlow::Break(Stop::Unknown("the mirror is damaged".to_owned())),
+            Outcome::Damaged => ControlFlow::Break(Stop::Unknown("the mirror is damaged".to_owned())),
         }
     }
 

@@ -19,13 +19,13 @@ use crate::mirror::{Provenance, StoredHead};
 use crate::source::{FetchError, LogApi};
 
 /// Heads read in one run. A log can sign and list any number; the next run goes on.
-const MOST_LISTED: u64 = 200_000;
+const MAX_LISTED: u64 = 200_000;
 
 /// The same in bytes: a signed head may be padded.
-const MOST_BYTES: usize = 128 * 1024 * 1024;
+const MAX_BYTES: usize = 128 * 1024 * 1024;
 
 /// Pages asked for in one run: a log can put a single head on each.
-const MOST_PAGES: u64 = 4000;
+const MAX_PAGES: u64 = 4000;
 
 /// Heads that are looked for in the list one by one, the oldest first. Where more are missing, the list
 /// is read again.
@@ -63,8 +63,8 @@ impl Run<'_> {
     fn walk(&mut self, api: &dyn LogApi, after: u64) -> Result<Option<Listing>, Fault> {
         let mut listing = Listing { sound: true, ..Listing::default() };
         let mut after = after;
-        for _ in 0..MOST_PAGES {
-            if listing.read >= MOST_LISTED || listing.bytes >= MOST_BYTES {
+        for _ in 0..MAX_PAGES {
+            if listing.read >= MAX_LISTED || listing.bytes >= MAX_BYTES {
                 break;
             }
             let page = match api.history(after, HEADS_PAGE) {

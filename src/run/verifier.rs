@@ -73,7 +73,7 @@ impl TileDoubt {
 }
 
 /// What became of a bundle.
-pub(super) enum Piece {
+pub(super) enum Outcome {
     Done(Box<Bundle>),
     /// Not served, and the answer says that it is not there.
     NotThere(String),
@@ -91,15 +91,15 @@ pub(super) enum Piece {
     Disagreement(String),
 }
 
-impl Piece {
+impl Outcome {
     /// What a failed fetch of entries means.
-    pub(super) fn of(error: &FetchError) -> Piece {
+    pub(super) fn of(error: &FetchError) -> Outcome {
         match error {
-            FetchError::NotFound { .. } | FetchError::Lacking { .. } => Piece::NotThere(error.to_string()),
-            FetchError::Malformed { .. } => Piece::Missing(error.to_string()),
-            FetchError::TooLarge { .. } | FetchError::Excess { .. } => Piece::Wrong(error.to_string()),
+            FetchError::NotFound { .. } | FetchError::Lacking { .. } => Outcome::NotThere(error.to_string()),
+            FetchError::Malformed { .. } => Outcome::Missing(error.to_string()),
+            FetchError::TooLarge { .. } | FetchError::Excess { .. } => Outcome::Wrong(error.to_string()),
             FetchError::Unavailable { .. } | FetchError::Rejected { .. } | FetchError::Refused { .. } => {
-                Piece::Unknown(error.to_string())
+                Outcome::Unknown(error.to_string())
             }
         }
     }
@@ -107,7 +107,7 @@ impl Piece {
     /// Bytes that it holds, about: leaves, and as much again for what was decoded from them.
     pub(super) fn weight(&self) -> usize {
         match self {
-            Piece::Done(bundle) => bundle
+            Outcome::Done(bundle) => bundle
                 .leaves
                 .iter()
                 .map(|leaf| leaf.len().saturating_add(512))
@@ -119,21 +119,21 @@ impl Piece {
 }
 
 /// Fetches the `width` leaves of bundle `n`.
-pub(super) fn fetch_leaves(source: &dyn LogSource, n: u64, width: u16) -> Result<Leaves, Piece> {
-    source.leaves(n, width).map_err(|error| Piece::of(&error))
+pub(super) fn fetch_leaves(source: &dyn LogSource, n: u64, width: u16) -> Result<Leaves, Outcome> {
+    source.leaves(n, width).map_err(|error| Outcome::of(&error))
 }
 
 /// Fetches the end of a log of `size` entries, which is not looked at: the last bundle, or behind the JSON API the last
 /// entry. What is missing or wrong is asked for once more, as everywhere.
-pub(super) fn fetch_end(source: &dyn LogSource, size: u64) -> Result<(), Piece> {
+pub(super) fn fetch_end(source: &dyn LogSource, size: u64) -> Result<(), Outcome> {
     let last = size.saturating_sub(1);
     let width = u16::try_from(last % WIDTH).unwrap_or(0).saturating_add(1);
     let once = || match source.api() {
         // Nobody can be behind on an entry that no answer can name.
-        Some(_) if last > MAX_INTEGER => Err(Piece::Missing(format!(
+        Some(_) if last > MAX_INTEGER => Err(Outcome::Missing(format!(
             "the JSON API has no number for entry {last}: its numbers end at 2^53 - 1"
         ))),
-        Some(api) => api.leaf(last).map(drop).map_err(|error| Piece::of(&error)),
+        Some(api) => api.leaf(last).map(drop).map_err(|error| Outcome::of(&error)),
         None => fetch_leaves(source, last / WIDTH, width).map(drop),
     };
     twice(source, once)
@@ -141,9 +141,9 @@ pub(super) fn fetch_end(source: &dyn LogSource, size: u64) -> Result<(), Piece> 
 
 /// Asks, and asks once more for what is missing or wrong before it is held against the log: a transfer can be cut short,
 /// or changed, without a sign of it, and a directory may be being copied.
-fn twice<T>(source: &dyn LogSource, once: impl Fn() -> Result<T, Piece>) -> Result<T, Piece> {
-    let is_doubtful = |asked: &Result<T, Piece>| {
-        matches!(asked, Err(Piece::NotThere(_) | Piece::Missing(_) | Piece::Wrong(_)))
+fn twice<T>(source: &dyn LogSource, once: impl Fn() -> Result<T, Outcome>) -> Result<T, Outcome> {
+    let is_doubtful = |asked: &Result<T, Outcome>| {
+        matches!(asked, Err(Outcome::NotThere(_) | Outcome::Missing(_) | Outcome::Wrong(_)))
     };
     let first = once();
     if !is_doubtful(&first) {
@@ -164,19 +164,19 @@ pub(super) fn span(n: u64, width: u16) -> String {
 }
 
 /// Hashes leaves and folds them, twice: our compact range, and an implementation that is not ours.
-pub(super) fn fold(leaves: &[Vec<u8>]) -> Result<(Vec<LeafHash>, Hash), Piece> {
+pub(super) fn fold(leaves: &[Vec<u8>]) -> Result<(Vec<LeafHash>, Hash), Outcome> {
     let hashes: Vec<LeafHash> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
     let mut range = CompactRange::new(0);
     let folded = hashes.iter().try_for_each(|hash| range.append_leaf(*hash));
     let root = range.root();
     if folded.is_err() || rs_merkle_root(&hashes).is_some_and(|second| second != root) {
-        return Err(Piece::Disagreement("two Merkle tree implementations give two roots".to_owned()));
+        return Err(Outcome::Disagreement("two Merkle tree implementations give two roots".to_owned()));
     }
     Ok((hashes, root))
 }
 
 /// What every worker shares.
-pub(super) struct Shop<'a> {
+pub(super) struct Verifier<'a> {
     pub policy: &'a Policy,
     /// Served tiles that vouch for bundles; `None`: nothing vouches until the whole tree is folded.
     pub tree: Option<Mutex<ServedTree<'a>>>,
@@ -187,7 +187,7 @@ pub(super) struct Shop<'a> {
     pub check_from: u64,
 }
 
-impl Shop<'_> {
+impl Verifier<'_> {
     /// Entries in bundle `n`.
     pub(super) fn width(&self, n: u64) -> u16 {
         let first = n.saturating_mul(WIDTH);
@@ -195,17 +195,17 @@ impl Shop<'_> {
     }
 
     /// A bundle from the log: fetched, proved where tiles vouch, its tile compared, checked.
-    pub(super) fn fetched(&self, source: &dyn LogSource, n: u64, keys: &mut KeyCache) -> Piece {
-        self.try_fetched(source, n, keys).unwrap_or_else(|piece| piece)
+    pub(super) fn fetched(&self, source: &dyn LogSource, n: u64, keys: &mut KeyCache) -> Outcome {
+        self.try_fetched(source, n, keys).unwrap_or_else(|outcome| outcome)
     }
 
-    fn try_fetched(&self, source: &dyn LogSource, n: u64, keys: &mut KeyCache) -> Result<Piece, Piece> {
+    fn try_fetched(&self, source: &dyn LogSource, n: u64, keys: &mut KeyCache) -> Result<Outcome, Outcome> {
         let width = self.width(n);
         let expected = self.expected(n, width)?;
         let (leaves, hashes, root) = self.fetch_proved(source, n, expected)?;
         let tile = compare_tile(source, n, width, &hashes)?;
         let mut bundle = self.bundle(n, leaves, hashes, root, tile);
-        if let Piece::Done(bundle) = &mut bundle {
+        if let Outcome::Done(bundle) = &mut bundle {
             self.check(bundle, keys)?;
         }
         Ok(bundle)
@@ -217,14 +217,14 @@ impl Shop<'_> {
         source: &dyn LogSource,
         n: u64,
         expected: Option<Hash>,
-    ) -> Result<(Leaves, Vec<LeafHash>, Hash), Piece> {
+    ) -> Result<(Leaves, Vec<LeafHash>, Hash), Outcome> {
         let width = self.width(n);
         let once = || {
             let leaves = fetch_leaves(source, n, width)?;
             let (hashes, root) = fold(&leaves)?;
             if expected.is_some_and(|expected| expected != root) {
                 let why = format!("{} do not hash to what the signed root commits to", span(n, width));
-                return Err(Piece::Wrong(why));
+                return Err(Outcome::Wrong(why));
             }
             Ok((leaves, hashes, root))
         };
@@ -232,8 +232,8 @@ impl Shop<'_> {
     }
 
     /// A bundle from the mirror: re-hashed against what was proved when it was stored, and checked.
-    pub(super) fn mirrored(&self, n: u64, leaves: Leaves, expected: Hash, keys: &mut KeyCache) -> Piece {
-        self.try_mirrored(n, leaves, expected, keys).unwrap_or_else(|piece| piece)
+    pub(super) fn mirrored(&self, n: u64, leaves: Leaves, expected: Hash, keys: &mut KeyCache) -> Outcome {
+        self.try_mirrored(n, leaves, expected, keys).unwrap_or_else(|outcome| outcome)
     }
 
     fn try_mirrored(
@@ -242,29 +242,29 @@ impl Shop<'_> {
         leaves: Leaves,
         expected: Hash,
         keys: &mut KeyCache,
-    ) -> Result<Piece, Piece> {
+    ) -> Result<Outcome, Outcome> {
         if leaves.len() != usize::from(self.width(n)) {
-            return Err(Piece::Damaged);
+            return Err(Outcome::Damaged);
         }
         let (hashes, root) = fold(&leaves)?;
         if expected != root {
-            return Err(Piece::Damaged);
+            return Err(Outcome::Damaged);
         }
         let mut bundle = self.bundle(n, leaves, hashes, root, TileCheck::NotCompared);
-        if let Piece::Done(bundle) = &mut bundle {
+        if let Outcome::Done(bundle) = &mut bundle {
             self.check(bundle, keys)?;
         }
         Ok(bundle)
     }
 
-    fn bundle(&self, n: u64, leaves: Leaves, hashes: Vec<LeafHash>, root: Hash, tile: TileCheck) -> Piece {
+    fn bundle(&self, n: u64, leaves: Leaves, hashes: Vec<LeafHash>, root: Hash, tile: TileCheck) -> Outcome {
         let first = n.saturating_mul(WIDTH);
         let (checked, tally) = (Vec::new(), Tally::default());
-        Piece::Done(Box::new(Bundle { first, leaves, hashes, root, checked, tally, tile }))
+        Outcome::Done(Box::new(Bundle { first, leaves, hashes, root, checked, tally, tile }))
     }
 
     /// What the signed root commits to for bundle `n`.
-    fn expected(&self, n: u64, width: u16) -> Result<Option<Hash>, Piece> {
+    fn expected(&self, n: u64, width: u16) -> Result<Option<Hash>, Outcome> {
         let Some(tree) = &self.tree else { return Ok(None) };
         let mut tree = tree.lock().unwrap_or_else(PoisonError::into_inner);
         let first = n.saturating_mul(WIDTH);
@@ -272,17 +272,17 @@ impl Shop<'_> {
             WIDTH => tree.node(1, n),
             width => tree.range(first..first.saturating_add(width)),
         };
-        hash.map(Some).map_err(Piece::TreeLost)
+        hash.map(Some).map_err(Outcome::TreeLost)
     }
 
-    fn check(&self, bundle: &mut Bundle, keys: &mut KeyCache) -> Result<(), Piece> {
+    fn check(&self, bundle: &mut Bundle, keys: &mut KeyCache) -> Result<(), Outcome> {
         for (offset, leaf) in (0u64..).zip(&bundle.leaves) {
             let index = bundle.first.saturating_add(offset);
             if index < self.check_from {
                 continue;
             }
             let entry = check_leaf(leaf, index, self.policy, keys, &mut bundle.tally)
-                .map_err(|disagreement| Piece::Disagreement(format!("entry {index}: {disagreement}")))?;
+                .map_err(|disagreement| Outcome::Disagreement(format!("entry {index}: {disagreement}")))?;
             bundle.checked.push(entry);
         }
         Ok(())
@@ -290,13 +290,13 @@ impl Shop<'_> {
 }
 
 /// Before what was wrong is asked for once more.
-fn settle(source: &dyn LogSource) -> Result<(), Piece> {
-    source.settle().map_err(|error| Piece::Unknown(error.to_string()))
+fn settle(source: &dyn LogSource) -> Result<(), Outcome> {
+    source.settle().map_err(|error| Outcome::Unknown(error.to_string()))
 }
 
 /// Before what is still wrong is held against the log.
-fn confirm(source: &dyn LogSource) -> Result<(), Piece> {
-    source.confirm().map_err(|error| Piece::Unknown(error.to_string()))
+fn confirm(source: &dyn LogSource) -> Result<(), Outcome> {
+    source.confirm().map_err(|error| Outcome::Unknown(error.to_string()))
 }
 
 /// Compares the served level-0 tile with the leaves' hashes; one that is wrong is asked for once more.
@@ -305,7 +305,7 @@ pub(super) fn compare_tile(
     n: u64,
     width: u16,
     hashes: &[LeafHash],
-) -> Result<TileCheck, Piece> {
+) -> Result<TileCheck, Outcome> {
     match compare_tile_once(source, n, width, hashes)? {
         TileCheck::Doubt(doubt) if !doubt.missing => {
             settle(source)?;
@@ -325,7 +325,7 @@ pub(super) fn compare_tile_once(
     n: u64,
     width: u16,
     hashes: &[LeafHash],
-) -> Result<TileCheck, Piece> {
+) -> Result<TileCheck, Outcome> {
     if !source.has_tiles() {
         return Ok(TileCheck::NotCompared);
     }
@@ -338,7 +338,7 @@ pub(super) fn compare_tile_once(
         Ok(bytes) if same(&bytes) => return Ok(TileCheck::Same),
         Ok(_) | Err(FetchError::TooLarge { .. }) => false,
         Err(FetchError::NotFound { .. }) => true,
-        Err(error) => return Err(Piece::Unknown(error.to_string())),
+        Err(error) => return Err(Outcome::Unknown(error.to_string())),
     };
     Ok(TileCheck::Doubt(TileDoubt { path, missing }))
 }
