@@ -17,8 +17,6 @@ if need "llvm-cov-$llvm"; then
   # the same dependencies. No shell script, since a shell drops CARGO_BIN_EXE_countersign-testlog.
   RUSTC_WORKSPACE_WRAPPER=$(command -v env)
   export RUSTC_WORKSPACE_WRAPPER
-  # A few files that all processes add to, in place of one a process: the tests start thousands.
-  export LLVM_PROFILE_FILE=$PWD/target/countersign-%4m.profraw
   rm -f target/*.profraw
 else
   echo "coverage: NOT MEASURED, there is no llvm-$llvm for this Rust"

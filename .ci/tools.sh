@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the gate needs beside Rust, each tool at one version. Sourced by .ci/run and by each of its pieces.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
