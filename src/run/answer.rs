@@ -4,25 +4,25 @@ use crate::audit::subject::Subject;
 use crate::core::check::Check;
 use crate::source::FetchError;
 
-/// Wrong answers of one kind before a run stops asking: one is a finding, and a log that answers
-/// nothing right must not keep us here, nor fill the report.
+/// Wrong answers of one kind before a run stops asking. One is a finding, and a log that answers everything wrongly must
+/// neither keep the run busy nor fill the report.
 pub(super) const MAX_WRONG: usize = 4;
 
-/// What one question came to.
+/// What came of one question.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Answer {
     /// The answer is what the signed root and the mirror say.
     Good,
-    /// It is not, also when asked again: why.
+    /// It is not, even when asked again: why.
     Wrong(String),
-    /// The log says that it has no answer, also when asked again.
+    /// The log says that it has no answer.
     Missing(String),
     /// Could not tell: the cause.
     Unknown(String),
 }
 
 /// Asks, and asks once more before a wrong answer is held against the log: a transfer can be changed
-/// without a sign of it.
+/// unnoticed.
 pub(super) fn judged<T>(
     ask: impl Fn() -> Result<T, FetchError>,
     check: impl Fn(T) -> Result<(), String>,

@@ -13,6 +13,9 @@ use crate::mirror::Mirror;
 use crate::source::LogApi;
 
 /// Asks for one proof between two trees that the mirror has.
+///
+/// # Errors
+/// The mirror cannot be read.
 pub(super) fn ask_consistency(
     mirror: &Mirror,
     api: &dyn LogApi,
@@ -21,10 +24,13 @@ pub(super) fn ask_consistency(
     root: Hash,
 ) -> Result<Answer, Fault> {
     let old_root = mirrored_range(mirror, 0..first)?;
-    Ok(ServedProofs { api, size: second, root }.check(first, old_root))
+    Ok(ServedProofs::to_tree(api, second, root).check(first, old_root))
 }
 
-/// Counts an answer, and records one that is wrong or missing. Only what was asked is counted.
+/// Counts an answer, and records one that is wrong or missing. A question that could not be asked is not counted.
+///
+/// # Errors
+/// The mirror cannot be read or written.
 pub(super) fn record(
     cx: &Context<'_>,
     mirror: &mut Mirror,

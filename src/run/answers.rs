@@ -1,14 +1,11 @@
-//! What a log answers behind the JSON API besides heads and entries, held against the mirror
-//! (specification section 5): consistency proofs here, what is said of single entries in
-//! [`super::entry_answers`].
+//! Consistency proofs that the JSON API answers, compared with the mirror (specification section 5). What it answers
+//! about single entries is in [`super::entry_answers`].
 //!
-//! Everything asked for is known already, recomputed from the mirrored entries and a signed root. So a
-//! wrong answer misleads nobody here; it is the finding `proof-invalid` because it would mislead those
-//! who have no mirror. Alone it is never a violation: whoever carried it may have broken it.
+//! Every right answer is known already: it is recomputed from the mirrored entries and a signed root. So a wrong answer
+//! does not mislead this auditor. It is the finding `proof-invalid` because it would mislead those who have no mirror. It
+//! is never a violation by itself, because it may have been changed on its way.
 
-use super::answer::Answer;
-use super::answer::MAX_WRONG;
-use super::answer::Question;
+use super::answer::{Answer, MAX_WRONG, Question};
 use super::answer_record;
 use super::context::Context;
 use super::draw::Draw;
@@ -33,11 +30,13 @@ const SAMPLE_HEADS: usize = 4;
 /// The same with `--full`. A log that signed more trees than this is sampled.
 const FULL_HEADS: usize = 10_000;
 
-/// Trees from which the consistency proof to the newest one is asked for besides.
+/// Trees from which the consistency proof to the newest one is asked for in addition.
 const SAMPLE_SKIPPING: usize = 2;
 
-/// Questions that only the JSON API answers. Only where the mirror has the tree of the head: then
-/// every right answer is known.
+/// Asks for consistency proofs, if the mirror has the tree of the target: then every right answer is known.
+///
+/// # Errors
+/// The mirror cannot be read or written, or the operating system gives no random numbers.
 pub(super) fn check_answers(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -49,7 +48,7 @@ pub(super) fn check_answers(
     check_consistency_answers(cx, mirror, said, api, target)
 }
 
-/// Asks how trees that the log signed lead to the next larger ones, and some to the newest.
+/// Asks for the proofs from trees that the log signed to the next larger ones, and from some to the newest.
 fn check_consistency_answers(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -62,7 +61,7 @@ fn check_consistency_answers(
     let mut draw = Draw::new()?;
     let mut pairs = pairs(&sizes, cx.options().full, &mut draw);
     if pairs.is_empty() {
-        // The log signed one tree so far. It answers for trees of all sizes, and the mirror has them all.
+        // The log signed one tree so far. It must answer for trees of all sizes, and the mirror has them all.
         pairs = from_any(target.size(), &mut draw);
     }
     let mut roots: BTreeMap<u64, Hash> = BTreeMap::from([(target.size(), target.root())]);
@@ -73,11 +72,12 @@ fn check_consistency_answers(
             }
         }
     }
-    let questions: Vec<(u64, Hash, ServedProofs<'_>)> = pairs
+    let questions: Vec<(Question, u64, Hash, ServedProofs<'_>)> = pairs
         .iter()
         .filter_map(|(first, size)| {
             let (old, root) = (*roots.get(first)?, *roots.get(size)?);
-            Some((*first, old, ServedProofs { api, size: *size, root }))
+            let asked = Question::Consistency(*first, *size);
+            Some((asked, *first, old, ServedProofs::to_tree(api, *size, root)))
         })
         .collect();
     let workers = cx.options().workers.max(1);
@@ -90,9 +90,7 @@ fn check_consistency_answers(
         || (),
         |task, ()| {
             let question = usize::try_from(task).ok().and_then(|task| questions.get(task));
-            let asked = question.map(|(first, old, proofs)| {
-                (Question::Consistency(*first, proofs.size), proofs.check(*first, *old))
-            });
+            let asked = question.map(|(asked, first, old, proofs)| (*asked, proofs.check(*first, *old)));
             (asked, MAX_PROOF_ANSWER)
         },
         |_, asked| {
@@ -114,9 +112,9 @@ fn check_consistency_answers(
     flow.break_value().unwrap_or(Ok(()))
 }
 
-/// Pairs of sizes whose consistency is asked for, out of those of all trees that the log signed, ascending: each and the
-/// next one, and some with the newest. All of the former with `full`; else some, which no log can foresee. The newest and
-/// the one before it always.
+/// The pairs of sizes whose consistency is asked for, out of the `sizes` of all trees that the log signed, ascending: each
+/// size with the next one, and some with the newest. With `full` these are all of the former, and otherwise a sample that
+/// no log can foresee. The newest and the one before it are always among them.
 fn pairs(sizes: &[u64], full: bool, draw: &mut Draw) -> Vec<(u64, u64)> {
     let next = sizes.iter().copied().zip(sizes.iter().copied().skip(1));
     let mut next: Vec<(u64, u64)> = next.collect();
@@ -130,7 +128,7 @@ fn pairs(sizes: &[u64], full: bool, draw: &mut Draw) -> Vec<(u64, u64)> {
     std::iter::once(newest).chain(next).chain(skipping).collect()
 }
 
-/// Pairs of some sizes, which no log can foresee, and the newest one. A tree of one entry has no smaller one.
+/// Pairs of some sizes, which no log can foresee, with the newest one. A tree of one entry has no smaller one.
 fn from_any(newest: u64, draw: &mut Draw) -> Vec<(u64, u64)> {
     let end = newest.max(2).saturating_sub(1);
     let sizes = std::iter::repeat_with(|| draw.below(end).saturating_add(1));

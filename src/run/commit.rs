@@ -1,4 +1,4 @@
-//! Takes the outcomes of one pass in order, and decides what each means for it: kept, doubted, the end.
+//! Takes the outcomes of one pass in order, and decides what each means for it: kept, doubted, or the end of the pass.
 
 use super::answer::Answer;
 use super::fault::Fault;
@@ -12,17 +12,20 @@ use crate::core::check::Check;
 use crate::source;
 use std::ops::ControlFlow;
 
-/// Bundles that are missing or wrong before a run stops asking: one is a finding, and a log that
-/// serves none must not keep us here.
+/// Bundles that are missing or wrong before a pass ends. One is a finding, and a log that serves none must not keep
+/// the run busy.
 const MAX_BAD_BUNDLES: usize = 16;
 
-/// Wrong tiles that are remembered until the leaves are proved; more are counted, not listed.
+/// Wrong tiles that are remembered until the leaves are proved. More are counted, not listed.
 const MAX_DOUBTS: usize = 10_000;
 
 /// Why a pass ends before its last bundle.
 pub(super) enum Stop {
+    /// A fault on our side.
     Fault(Fault),
+    /// Tiles or proofs do not vouch any further.
     TreeLost(TreeError),
+    /// Could not tell: the cause.
     Unknown(String),
     /// So many findings stand.
     TooMany(u64),
@@ -32,9 +35,12 @@ pub(super) enum Stop {
 
 /// A bundle that is not what the signed root commits to.
 pub(super) struct BadBundle {
-    pub n: u64,
-    pub flaw: Flaw,
-    pub why: String,
+    /// Its number.
+    pub(super) n: u64,
+    /// What is wrong with it.
+    pub(super) flaw: Flaw,
+    /// The same in words.
+    pub(super) why: String,
 }
 
 /// What is wrong with a bundle.
@@ -48,30 +54,33 @@ pub(super) enum Flaw {
     Wrong,
 }
 
-/// What was taken besides entries.
+/// What a pass took besides entries.
 #[derive(Default)]
 pub(super) struct Committed {
-    pub bad: Vec<BadBundle>,
-    /// In [`Mode::Unproved`] only, the tiles that will be wrong if the leaves turn out right.
-    pub doubts: Vec<TileDoubt>,
-    pub tiles: Tally,
-    /// Consistency proofs that vouched for a batch.
-    pub vouched: u64,
+    /// Bundles that are missing or wrong.
+    pub(super) bad: Vec<BadBundle>,
+    /// In [`Mode::Unproved`] only: the tiles that are wrong if the leaves turn out right.
+    pub(super) doubts: Vec<TileDoubt>,
+    /// How the tiles compared.
+    pub(super) tiles: Tally,
+    /// Consistency proofs that vouched for a batch. The count saturates: no pass asks for so many.
+    pub(super) vouched: u64,
     /// The bundle that begins with other entries than were proved and mirrored before.
-    pub contradicted: Option<u64>,
+    pub(super) contradicted: Option<u64>,
 }
 
 /// Takes the outcomes in order and decides what each means for the pass.
 pub(super) struct Committer<'a> {
     mode: Mode,
-    /// Tiles vouch for each bundle apart.
+    /// Tiles vouch for each bundle by itself.
     tiles: bool,
-    pub proofs: Option<ServedProofs<'a>>,
+    proofs: Option<ServedProofs<'a>>,
     options: &'a Options,
-    pub taken: Committed,
+    taken: Committed,
 }
 
 impl<'a> Committer<'a> {
+    /// At the beginning of a pass. `tiles` says whether tiles vouch for each bundle, `proofs` which proofs vouch for batches.
     pub(super) fn new(
         mode: Mode,
         tiles: bool,
@@ -81,6 +90,7 @@ impl<'a> Committer<'a> {
         Committer { mode, tiles, proofs, options, taken: Committed::default() }
     }
 
+    /// Takes the outcome of bundle `n`, which is the next one.
     pub(super) fn take(&mut self, n: u64, outcome: Outcome, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
         if self.options.stop.is_stopped() {
             return ControlFlow::Break(Stop::Unknown(source::Stop::MESSAGE.to_owned()));
@@ -112,9 +122,26 @@ impl<'a> Committer<'a> {
             Outcome::Unknown(cause) => ControlFlow::Break(Stop::Unknown(cause)),
             Outcome::TreeLost(error) => ControlFlow::Break(Stop::TreeLost(error)),
             Outcome::Disagreement(what) => ControlFlow::Break(Stop::Fault(Fault::Disagreement(what))),
-            // Only mirrored leaves can be damaged here.
+            // Only mirrored leaves can be damaged.
             Outcome::Damaged => ControlFlow::Break(Stop::Unknown("the mirror is damaged".to_owned())),
         }
+    }
+
+    /// Ends the pass: what was taken before `flow` stopped it is made durable, if it is proved or can still be.
+    pub(super) fn finish(&mut self, flow: ControlFlow<Stop>, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
+        match flow {
+            ControlFlow::Break(Stop::Fault(_)) => flow,
+            ControlFlow::Break(Stop::Unknown(_) | Stop::TreeLost(_)) if self.proofs.is_some() => flow,
+            flow => {
+                self.flush(writer)?;
+                flow
+            }
+        }
+    }
+
+    /// What was taken besides entries.
+    pub(super) fn into_taken(self) -> Committed {
+        self.taken
     }
 
     fn contradicts(&self, bundle: &Bundle, writer: &Writer<'_>) -> ControlFlow<Stop, bool> {
@@ -134,9 +161,9 @@ impl<'a> Committer<'a> {
         if writer.is_full() { self.flush(writer) } else { ControlFlow::Continue(()) }
     }
 
-    /// Makes what was taken durable; first proved, where proofs vouch for it: what is not proved is
+    /// Makes what was taken durable. Where proofs vouch for it, it is proved first: what is not proved is
     /// never kept.
-    pub(super) fn flush(&mut self, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
+    fn flush(&mut self, writer: &mut Writer<'_>) -> ControlFlow<Stop> {
         if let Some(proofs) = self.proofs.as_ref().filter(|_| writer.waiting() > 0) {
             match proofs.vouch(writer.frontier()) {
                 Answer::Good => {
@@ -158,7 +185,7 @@ impl<'a> Committer<'a> {
 
     fn bad(&mut self, bad: BadBundle) -> ControlFlow<Stop> {
         self.taken.bad.push(bad);
-        // Without tiles nothing after a hole can be proved any more.
+        // Without tiles, nothing after a hole can be proved any more.
         if !self.tiles || self.taken.bad.len() >= MAX_BAD_BUNDLES {
             return ControlFlow::Break(Stop::Enough);
         }
@@ -167,7 +194,7 @@ impl<'a> Committer<'a> {
 }
 
 /// The log's proof does not lead from all that waits to the signed root. Finds, by halves, how much of
-/// it another proof bears out; that much is kept.
+/// it another proof vouches for. That much is kept.
 fn keep_proved(proofs: &ServedProofs<'_>, writer: &mut Writer<'_>, answer: Answer) -> Result<Stop, Fault> {
     let (mut good, mut bad, mut answer) = (0, writer.waiting(), answer);
     while bad.saturating_sub(good) > 1 {

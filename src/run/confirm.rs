@@ -19,9 +19,12 @@ pub(super) struct Rehashed {
     done: bool,
 }
 
-/// Before the log is accused of something that rests on mirrored bytes: all of them are hashed
-/// again, fetched again where they are wrong, and must have the root that was proved. A stop ends the run here:
-/// half of them bear nothing out.
+/// Hashes all mirrored bytes again, before the log is accused of something that rests on them. Those that are wrong are
+/// fetched again, and all of them must have the root that was proved. A stop ends the run here: half of them prove
+/// nothing.
+///
+/// # Errors
+/// The mirror cannot be read, written or repaired, or [`Fault::Stopped`].
 pub(super) fn confirm_mirror(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -52,7 +55,7 @@ pub(super) fn confirm_mirror(
     if frontier.map(|frontier| frontier.root()) != Some(folded.root()) {
         return Err(damaged());
     }
-    // The leaves vouch for the lowest nodes, and those for the ones above.
+    // The leaves vouch for the lowest nodes, and each level vouches for the one above.
     for level in 2..8u8 {
         for n in 0..verified >> (u32::from(level).saturating_mul(8)) {
             go_on(cx)?;
@@ -74,7 +77,10 @@ fn go_on(cx: &Context<'_>) -> Result<(), Fault> {
     if cx.is_stopped() { Err(Fault::Stopped) } else { Ok(()) }
 }
 
-/// Re-hashes one mirrored bundle, and repairs it where it is not what was proved.
+/// Hashes bundle `n` of the mirror again, and repairs it if it is not what was proved. Returns its leaves' hashes.
+///
+/// # Errors
+/// The mirror cannot be read, written or repaired.
 pub(super) fn confirm_bundle(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -101,7 +107,10 @@ pub(super) fn confirm_bundle(
     Err(Fault::Mirror(MirrorError::Damaged(mirror.path().to_owned(), why)))
 }
 
-/// Fetches a damaged bundle again and puts it back if it is what was proved.
+/// Fetches a damaged bundle again, and puts it back if it is what was proved.
+///
+/// # Errors
+/// The mirror cannot be read or written, or the log does not serve what was proved.
 pub(super) fn repair(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -135,8 +144,11 @@ pub(super) fn repair(
     Ok(())
 }
 
-/// The mirror's root at a head's size. Where it is not the head's, the mirror is mended first and
-/// asked again: what this disk did is not held against the log.
+/// The mirror's root at a head's size. If it is not the head's, the mirror is hashed again and repaired first, and then
+/// asked again: damage on this disk is not held against the log.
+///
+/// # Errors
+/// The mirror cannot be read, written or repaired, or the run is stopped while the mirror is hashed again.
 pub(super) fn root_for(
     cx: &Context<'_>,
     mirror: &mut Mirror,

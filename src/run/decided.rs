@@ -1,14 +1,13 @@
 //! No entry was decided after the first STH that covers it was signed (specification section 10, `decided-after-head`).
 //!
-//! The first is the earliest by its time, of all STHs of larger sizes that the mirror bears out. Which that is, is known
-//! only once all STHs are: one may come later than the entries that it covers, from the log's list, a peer or an import.
-//! So entries are judged after heads are, and again from where a new head may be earlier than those known before: how
-//! often the log was visited, and in which order its heads came, makes no difference to what is found.
+//! The first STH is the earliest by its time, among those of larger sizes whose root the mirrored tree has. It is known
+//! only once all STHs are known: one may come later than the entries that it covers, from the log's list, a peer or an
+//! import. So entries are judged after heads are, and again from where a new head may be earlier than those known before.
+//! The findings do not depend on how often the log was visited, or on the order in which its heads came.
 
 use super::context::Context;
 use super::fault::Fault;
-use super::statements::Statements;
-use super::statements::too_many;
+use super::statements::{Statements, too_many};
 use crate::audit::finding::Finding;
 use crate::core::check::Check;
 use crate::core::entry::read_leaf;
@@ -31,7 +30,11 @@ struct Span {
     time: u64,
 }
 
-/// Judges the entries that were not, or against later heads than are known now. `false` where it was told to stop.
+/// Judges the entries that were not judged yet, or only against later heads than are known now. Returns `false` if it
+/// stopped before the last of them. That is said as incomplete.
+///
+/// # Errors
+/// The mirror cannot be read or written, or what it keeps of an entry is not what the leaf says.
 pub(super) fn judge_decided(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -51,7 +54,7 @@ pub(super) fn judge_decided(
         }
         let findings = mirror.findings().count()?;
         if findings > cx.options().max_findings {
-            say_too_many(said, findings);
+            said.incomplete_once(too_many(findings));
             return Ok(false);
         }
         let room = cx.options().max_findings.saturating_sub(findings).saturating_add(1);
@@ -61,12 +64,7 @@ pub(super) fn judge_decided(
     Ok(true)
 }
 
-fn say_too_many(said: &mut Statements, findings: u64) {
-    let cause = too_many(findings);
-    said.incomplete_once(cause);
-}
-
-/// Which head covers which entries from `from` on first, ascending.
+/// Which head is the first to cover which entries, from entry `from` on, ascending.
 fn spans(cx: &Context<'_>, mirror: &Mirror, from: u64) -> Result<Vec<Span>, Fault> {
     let heads = mirror.heads().covering(from, cx.key())?;
     let mut spans: Vec<Span> = Vec::with_capacity(heads.len());
@@ -74,7 +72,7 @@ fn spans(cx: &Context<'_>, mirror: &Mirror, from: u64) -> Result<Vec<Span>, Faul
     let mut sizes = heads.iter().rev().map(|stored| stored.head.size()).skip(1).chain([from]);
     for stored in heads.iter().rev() {
         let (size, time) = (stored.head.size(), stored.head.timestamp().unwrap_or(0));
-        // Where two are of one time, the smaller one names more exactly when the entry was there.
+        // If two have the same time, the smaller one says more exactly when the entry was there.
         let (size_of, time_of) = match earliest {
             Some((size, before)) if before < time => (size, before),
             _ => (size, time),
@@ -134,7 +132,7 @@ fn judge(
     Ok(())
 }
 
-/// What is kept of an entry is not held against the log before the leaf itself was asked.
+/// What the mirror keeps of an entry is compared with the leaf itself before the log is accused.
 fn confirm(mirror: &Mirror, decided: &Decided, origin: &str) -> Result<(), MirrorError> {
     let leaves = mirror.leaves().range(decided.index, decided.index.saturating_add(1))?;
     let entry = leaves.first().and_then(|leaf| read_leaf(leaf, origin).entry);

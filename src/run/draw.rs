@@ -1,7 +1,7 @@
-//! Draws that no log can foresee: which of its answers a run asks for.
+//! Random numbers that no log can foresee: they decide which of its answers a run asks for.
 //!
-//! A log that knew the sample could answer for the sample alone. So the numbers are SHA-256 over a seed of the operating
-//! system and a counter: whoever has seen some of them cannot compute the next.
+//! A log that knew the sample could answer rightly for the sample alone. So the numbers are SHA-256 over a seed of the
+//! operating system and a counter: the next one cannot be computed from those that were seen.
 
 use super::fault::Fault;
 use crate::core::hash::sha256;
@@ -13,16 +13,18 @@ pub(super) struct Draw {
 }
 
 impl Draw {
+    /// With a new seed.
+    ///
     /// # Errors
-    /// [`Fault::Random`]: the operating system has no random numbers for us.
-    pub fn new() -> Result<Draw, Fault> {
+    /// [`Fault::Random`]: the operating system gives no random numbers.
+    pub(super) fn new() -> Result<Draw, Fault> {
         let mut seed = [0; 32];
         aws_lc_rs::rand::fill(&mut seed).map_err(|_| Fault::Random)?;
         Ok(Draw { seed, drawn: 0 })
     }
 
-    /// A number below `end`, each as likely as any other but for 1 in 2^64; 0 where there is none.
-    pub fn below(&mut self, end: u64) -> u64 {
+    /// A number below `end`, each as likely as any other but for 1 in 2^64. It is 0 if there is none.
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.drawn = self.drawn.wrapping_add(1);
         let digest = sha256(&[self.seed.as_slice(), &self.drawn.to_be_bytes()].concat());
         let word = digest.0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
@@ -31,7 +33,7 @@ impl Draw {
     }
 
     /// `most` of the items, in any order.
-    pub fn some<T>(&mut self, mut items: Vec<T>, most: usize) -> Vec<T> {
+    pub(super) fn some<T>(&mut self, mut items: Vec<T>, most: usize) -> Vec<T> {
         let mut drawn = Vec::with_capacity(most.min(items.len()));
         while drawn.len() < most && !items.is_empty() {
             let place = usize::try_from(self.below(items.len() as u64)).unwrap_or(0);

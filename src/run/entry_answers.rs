@@ -1,10 +1,7 @@
-//! What the JSON API says of single entries, held against the mirror: the inclusion proof and the
+//! What the JSON API answers about single entries, compared with the mirror: the inclusion proof and the
 //! verification bundle, of a sample that no log can foresee, or with `--full` of every entry.
 
-use super::answer::Answer;
-use super::answer::MAX_WRONG;
-use super::answer::Question;
-use super::answer::judged;
+use super::answer::{Answer, MAX_WRONG, Question, judged};
 use super::context::Context;
 use super::draw::Draw;
 use super::fault::Fault;
@@ -21,8 +18,7 @@ use crate::core::hash::{Hash, leaf_hash};
 use crate::core::head::{Head, LogKey};
 use crate::core::limits::MAX_BUNDLE_ANSWER;
 use crate::core::proof::verify_inclusion;
-use crate::mirror::Mirror;
-use crate::mirror::{MirrorError, Provenance, Reader};
+use crate::mirror::{Mirror, MirrorError, Provenance, Reader};
 use crate::source::{FetchError, LogApi};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -38,15 +34,15 @@ struct Asked {
     bundle: BundleAnswer,
 }
 
-/// What asking for a bundle came to.
+/// What came of asking for a bundle.
 enum BundleAnswer {
     /// An answer, with what is wrong with it.
     Checked(Box<CheckedBundle>),
-    /// No answer to check: never [`Answer::Good`].
+    /// There was nothing to check. It is never [`Answer::Good`].
     None(Answer),
-    /// It was not asked for: the entry has no id that could be.
+    /// It was not asked for, because the entry has no id that can be asked for.
     NotAsked,
-    /// Longer than what is read of one; the specification sets it no bound.
+    /// It is longer than the limit of this program. The specification sets no limit.
     TooLong(String),
     /// Two implementations disagree.
     Disagreement(String),
@@ -72,7 +68,7 @@ impl ProofChecker<'_> {
             },
         );
         let bundle = match inclusion {
-            // The log cannot be reached: one cause is enough.
+            // The log cannot be reached, and one cause is enough.
             Answer::Unknown(_) => BundleAnswer::NotAsked,
             _ => self.bundle(index, leaf, other, recent),
         };
@@ -92,7 +88,7 @@ impl ProofChecker<'_> {
                 Err(error) => return BundleAnswer::None(Answer::of(&error)),
             };
             if bundle.index != index && self.has_id(other, bundle.index, id) {
-                // Two entries of one id are a finding of their own; the log may answer with either.
+                // Two entries of one id are a finding of their own, and the log may answer with either.
                 return BundleAnswer::NotAsked;
             }
             match check_bundle(&bundle, index, leaf, entry, recent, self.key) {
@@ -116,12 +112,18 @@ impl ProofChecker<'_> {
 
 /// Why asking ends before the last entry.
 enum Stop {
+    /// A fault on our side.
     Fault(Fault),
+    /// Could not tell: the cause.
     Unknown(String),
+    /// Enough answers were wrong.
     Enough,
 }
 
-/// Asks about the sampled entries, or with `--full` about all.
+/// Asks about the sampled entries, or with `--full` about all, if the mirror has the tree of the target.
+///
+/// # Errors
+/// The mirror cannot be read or written, two implementations disagree, or the operating system gives no random numbers.
 pub(super) fn check_entry_answers(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -206,7 +208,7 @@ fn record_inclusion(
     answer_record::record(cx, mirror, said, Question::Inclusion(asked.index, target.size()), &asked.inclusion)
 }
 
-/// Records what came of one bundle; gives the cause where the log could not be asked.
+/// Records what came of one bundle. Returns the cause if the log could not be asked.
 fn record_bundle(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -232,7 +234,7 @@ fn record_bundle(
         BundleAnswer::Checked(checked) => {
             said.record(Check::VerificationBundles, checked.problems.is_empty());
             for head in &checked.heads {
-                // Kept before anything is said of it: it may be one that nobody else was shown.
+                // Kept before it is judged: the log may have shown it to nobody else.
                 if tally.seen.insert(head.statement()) {
                     kept::keep(cx, mirror, said, head, &Provenance::Listed)?;
                     kept::check_time(cx, mirror, said, head)?;
@@ -253,7 +255,10 @@ fn record_bundle(
     Ok(None)
 }
 
-/// Asks about one entry again, for a finding of an earlier run: whether all is right now.
+/// Asks about one entry again, for a finding of an earlier run. Returns whether all answers are right now.
+///
+/// # Errors
+/// The mirror cannot be read.
 pub(super) fn entry_is_answered(
     cx: &Context<'_>,
     mirror: &Mirror,
@@ -276,12 +281,14 @@ pub(super) fn entry_is_answered(
     Ok(bundle && asked.inclusion == Answer::Good)
 }
 
-/// What one sweep over entries came to.
+/// What came of asking about entries so far.
 #[derive(Default)]
 struct Tallied {
+    /// Wrong answers. The count saturates, far beyond [`MAX_WRONG`].
     wrong: usize,
-    /// Some bundle was too long; it is said once.
+    /// Some bundle was too long. It is said once.
     too_long: bool,
+    /// Heads that were kept.
     seen: HashSet<Hash>,
 }
 
@@ -289,7 +296,7 @@ fn is_of_reveal(code: Code) -> bool {
     matches!(code, Code::RevealMismatch | Code::PayloadMismatch)
 }
 
-/// A wrong reveal is about its entry, everything else about how the log answers.
+/// The finding about a bundle. A wrong reveal is about its entry, and everything else is about how the log answers.
 fn bundle_finding(code: Code, index: u64, why: &str) -> Finding {
     if is_of_reveal(code) {
         return Finding::of_entry(code, index, None, why);
@@ -315,7 +322,7 @@ fn ask_one(
     })
 }
 
-/// Indices to ask about: all (`None`), or some of the newest and some of all, at random, so that no log
+/// The indices to ask about: all of them (`None`), or the newest ones and some of all, at random, so that no log
 /// knows which answers will be looked at.
 fn sample(size: u64, full: bool, draw: &mut Draw) -> Option<Vec<u64>> {
     if full || size <= SAMPLE_ENTRIES {

@@ -341,7 +341,7 @@ fn ask_proofs_again(
     api: &dyn LogApi,
     head: &Head,
 ) -> Result<(), Fault> {
-    let proofs = ServedProofs { api, size: head.size(), root: head.root() };
+    let proofs = ServedProofs::to(api, head);
     let standing = mirror.findings().standing()?.into_iter().filter(|stored| {
         let doubted = matches!(stored.finding.code, Code::Gap | Code::ProofInvalid);
         doubted && stored.last_seen != cx.now_text()
@@ -367,7 +367,7 @@ fn hold_against_proof(
     other: &Head,
     head: &Head,
 ) -> Result<Link, Fault> {
-    let proofs = ServedProofs { api, size: head.size(), root: head.root() };
+    let proofs = ServedProofs::to(api, head);
     let answer = proofs.check(other.size(), other.root());
     let against = match &answer {
         Answer::Good => {

@@ -13,8 +13,8 @@ use crate::core::head::Head;
 use crate::mirror::Mirror;
 use crate::source::LogSource;
 
-/// Entries beyond which the last of them are asked for first, whatever `--max-entries` allows: as many as it allows where
-/// it is not given. Of fewer, what there is can be fetched and checked before anything is missing.
+/// Beyond so many entries the last of them are asked for first, even if `--max-entries` allows more. It allows as many by
+/// default. Of fewer, those that are served can be fetched and checked before one is missing.
 const MANY: u64 = 100_000_000;
 
 /// What came of asking for the last entries that a head commits to.
@@ -22,19 +22,21 @@ const MANY: u64 = 100_000_000;
 pub(super) enum End {
     /// They are there.
     There,
-    /// They are not, or are wrong: said.
+    /// They are missing or wrong. That is said.
     Lacking,
-    /// Could not tell; the cause is in `incomplete`.
+    /// Could not tell. The cause is said as incomplete.
     Unknown,
 }
 
-/// Whether the last entries of a head are to be asked for first: there are so many of them.
+/// Whether a head has so many entries that the last ones are to be asked for first.
 pub(super) fn has_many(cx: &Context<'_>, head: &Head) -> bool {
     head.size() > cx.options().max_entries.min(MANY)
 }
 
-/// A head can be signed over any number of entries. Before many are fetched, or refused for being too many, its last
-/// ones are asked for: where they are not there, that is said, and nothing else is fetched for this head.
+/// Asks for the last entries of a head. If they are missing or wrong, that is held against the log.
+///
+/// # Errors
+/// The mirror cannot be read or written.
 pub(super) fn ask(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -47,7 +49,7 @@ pub(super) fn ask(
         Err(Outcome::NotThere(why)) => Some((Flaw::NotThere, why)),
         Err(Outcome::Missing(why)) => Some((Flaw::Missing, why)),
         Err(Outcome::Wrong(why)) => Some((Flaw::Wrong, why)),
-        // What cannot be reached now is no reason to accuse anybody.
+        // The log could not be reached, and is not accused of that.
         Err(Outcome::Unknown(cause)) => {
             said.incomplete(cause);
             return Ok(End::Unknown);

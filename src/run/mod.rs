@@ -29,10 +29,12 @@
 mod answer;
 mod answer_record;
 mod answers;
+mod bundles;
 mod changing;
 mod commit;
 mod confirm;
 mod context;
+mod continuation;
 mod contradiction;
 mod decided;
 mod draw;
@@ -49,11 +51,13 @@ mod kept;
 mod lag;
 mod last_entries;
 mod mirrored;
+mod mismatch;
 mod options;
 mod peers;
 mod pipeline;
 mod prepare;
 mod progress;
+mod reach;
 pub mod receipts;
 mod recheck;
 mod revalidate;
@@ -64,6 +68,8 @@ mod statements;
 mod summary;
 mod target;
 mod times;
+mod unproved;
+mod upper_tiles;
 mod verifier;
 mod watched;
 mod witnesses;
@@ -242,12 +248,14 @@ fn steps_of_entries(
     }
     let whole = mirror.state().checked == mirror.state().verified;
     for head in candidates.iter().filter(|_| whole) {
-        reachable = extend::extend_to(cx, mirror, said, &mut rehashed, &mut found.target, head)?;
+        reachable =
+            extend::extend_to(cx, mirror, said, &mut rehashed, &mut found.target, head)?.is_reachable();
         if found.target.is_verified() || !reachable {
             break;
         }
     }
-    reachable = reachable && gaps::compare_upper_tiles(cx, mirror, said, &mut rehashed, &found.target)?;
+    reachable = reachable
+        && upper_tiles::compare_upper_tiles(cx, mirror, said, &mut rehashed, &found.target)?.is_reachable();
     recheck::recheck(cx, mirror, said)?;
     found.hits = watched::watch(cx, mirror, said)?;
     if reachable {

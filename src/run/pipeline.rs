@@ -1,9 +1,10 @@
 //! Work on numbered tasks in parallel, results in order, memory bounded.
 //!
-//! Threads take task after task; the caller's thread gets the results strictly in order. However
+//! Threads take task after task, and the caller's thread gets the results strictly in order. However
 //! large the tasks turn out to be, what is held at once stays within a budget: a thread takes a
 //! new task only while the results that wait, and one task of the largest size seen for every
 //! thread at work, fit. The task that is wanted next is always let through, so nothing deadlocks.
+//! Counts of bytes and threads saturate: near the end of their range, nothing fits the budget.
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
@@ -13,8 +14,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// ordinary ones.
 const BUDGET: usize = 96 * 1024 * 1024;
 
-/// Pieces ahead of the one wanted next. Enough to keep every thread busy; small tasks would
-/// otherwise fill the budget with work that a stop throws away.
+/// Tasks ahead of the one wanted next. Enough to keep every thread busy. Without this limit, small tasks would fill the
+/// budget with work that a stop throws away.
 const AHEAD: u64 = 64;
 
 /// A full bundle of the longest leaves, and as much again for what is decoded from it.
@@ -26,7 +27,7 @@ struct Shared<T> {
     waiting: BTreeMap<u64, (T, usize)>,
     waiting_bytes: usize,
     at_work: usize,
-    /// `None` until a first task is done: then the largest that a task can be is reckoned with.
+    /// `None` until a first task is done. Until then, every task counts as the largest that there can be.
     largest: Option<usize>,
     stopped: bool,
 }
@@ -112,9 +113,9 @@ impl<T> Drop for StopOnDrop<'_, T> {
 }
 
 /// Runs `work` on every task of `tasks` (end excluded) in `threads` threads and hands the results
-/// to `consume` in order, until it breaks. `work` also gives the bytes that its result holds;
+/// to `consume` in order, until it breaks. `work` also returns the bytes that its result holds, and
 /// `local` makes what each thread keeps between tasks.
-pub fn in_order<L, T: Send, B>(
+pub(super) fn in_order<L, T: Send, B>(
     tasks: Range<u64>,
     threads: usize,
     local: impl Fn() -> L + Sync,
@@ -134,7 +135,7 @@ pub fn in_order<L, T: Send, B>(
         changed: Condvar::new(),
         end: tasks.end,
     };
-    // None that would find nothing to do: a monitor has one task at a time, and each thread costs memory that stays.
+    // At most one thread a task: a monitor has one task at a time, and each thread costs memory that stays.
     let most = usize::try_from(tasks.end.saturating_sub(tasks.start)).unwrap_or(usize::MAX);
     let at_work = || {
         let mut guard = StopOnDrop(&pipe, false);

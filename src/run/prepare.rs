@@ -1,13 +1,15 @@
 //! Whether the mirrored entries are to be checked again.
 
-use super::confirm;
-use super::confirm::Rehashed;
+use super::confirm::{self, Rehashed};
 use super::context::Context;
 use super::fault::Fault;
 use super::statements::Statements;
 use crate::mirror::Mirror;
 
-/// Under another policy, by another version's checks, or with `--full`, every entry is to be checked again.
+/// Marks every entry as unchecked if the policy or the checks of this program changed, or with `--full`.
+///
+/// # Errors
+/// The mirror cannot be read, written or repaired, or the run is stopped.
 pub(super) fn prepare_checks(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -43,7 +45,10 @@ pub(super) fn prepare_checks(
     Ok(())
 }
 
-/// With `--full`: every head is compared again, and the log's list of heads is read again.
+/// With `--full`: every head is to be compared again, and the log's list of heads is to be read again.
+///
+/// # Errors
+/// The mirror cannot be written.
 pub(super) fn forget_compared(mirror: &mut Mirror) -> Result<(), Fault> {
     Ok(mirror.transact(|mirror, state| {
         state.listed_until = 0;

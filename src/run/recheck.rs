@@ -1,16 +1,14 @@
 //! Checking mirrored entries: after a crash, under changed trust options, or with `--full`.
 //!
-//! The mirrored bytes are re-hashed against what was proved when they were stored. Where they are
-//! not the same any more, the disk is at fault and not the log: the bundle is fetched again, and
-//! put back only if it hashes to what was proved.
+//! The mirrored bytes are hashed again and compared with what was proved when they were stored. If they differ, the disk
+//! is at fault and not the log: the bundle is fetched again, and put back only if it hashes to what was proved.
 
 use super::context::Context;
 use super::fault::Fault;
 use super::mirrored::proved_root;
 use super::options::Options;
 use super::pipeline::in_order;
-use super::statements::Statements;
-use super::statements::too_many;
+use super::statements::{Statements, too_many};
 use super::verifier::{Bundle, Outcome, Verifier, WIDTH};
 use super::writer::{Mode, Writer};
 use super::{confirm, decided};
@@ -19,15 +17,25 @@ use crate::core::webauthn::KeyCache;
 use crate::mirror::{Mirror, MirrorError, Reader};
 use crate::source::{self, Leaves};
 use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
 
+/// Why a pass ends before the last entry.
 enum Stop {
+    /// A fault on our side.
     Fault(Fault),
+    /// This bundle is not what was proved when it was stored.
     Damaged(u64),
-    Enough(u64),
+    /// So many findings stand.
+    TooMany(u64),
+    /// The run is to end early.
     Told,
 }
 
-/// Checks the entries between the checked and the verified cursor.
+/// Checks the entries that are proved and not checked yet. When all are, findings that were made under other trust
+/// options and were not made again are withdrawn.
+///
+/// # Errors
+/// The mirror cannot be read, written or repaired, or two implementations disagree.
 pub(super) fn recheck(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
     let (checked, verified) = (mirror.state().checked, mirror.state().verified);
     if checked < verified {
@@ -36,7 +44,7 @@ pub(super) fn recheck(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statemen
         cx.progress().end();
         result?;
     }
-    // What was found of their times is found again before it could be withdrawn.
+    // Findings about the times of entries are made again first, so that they are not withdrawn.
     if mirror.state().checked == mirror.state().verified && decided::judge_decided(cx, mirror, said)? {
         let withdrawn = withdraw_pending(mirror)?;
         if withdrawn > 0 {
@@ -60,7 +68,7 @@ fn recheck_all(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> 
         match recheck_pass(cx, mirror)? {
             ControlFlow::Continue(()) => break,
             ControlFlow::Break(Stop::Fault(fault)) => return Err(fault),
-            ControlFlow::Break(Stop::Enough(findings)) => {
+            ControlFlow::Break(Stop::TooMany(findings)) => {
                 said.incomplete(too_many(findings));
                 break;
             }
@@ -76,12 +84,12 @@ fn recheck_all(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> 
 
 fn recheck_pass(cx: &Context<'_>, mirror: &mut Mirror) -> Result<ControlFlow<Stop>, Fault> {
     let (checked, verified) = (mirror.state().checked, mirror.state().verified);
-    let verifier = Verifier { policy: cx.policy(), tree: None, size: verified, check_from: checked };
+    let verifier = Verifier::new(cx.policy(), verified, checked);
     let expected = expected_roots(mirror, checked / WIDTH, verified)?;
     let reader = || mirror.leaves().reader();
     let readers: Vec<Reader> =
         (0..cx.options().workers.max(1)).map(|_| reader()).collect::<Result<_, MirrorError>>()?;
-    let readers = std::sync::Mutex::new(readers);
+    let readers = Mutex::new(readers);
     let options = cx.options();
     let progress = cx.progress();
     let mut writer = Writer::new(mirror, Mode::Mirrored, cx.now_text())?;
@@ -90,7 +98,7 @@ fn recheck_pass(cx: &Context<'_>, mirror: &mut Mirror) -> Result<ControlFlow<Sto
         base..verified.div_ceil(WIDTH),
         cx.options().workers,
         || {
-            let reader = readers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+            let reader = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
             (reader, KeyCache::default())
         },
         |n, (reader, keys)| {
@@ -109,7 +117,7 @@ fn recheck_pass(cx: &Context<'_>, mirror: &mut Mirror) -> Result<ControlFlow<Sto
     Ok(flow)
 }
 
-/// 32 bytes a bundle: 4 MB for a log of 32 million entries.
+/// What was proved of each bundle from `from` on: 32 bytes a bundle, which is 4 MB for a log of 32 million entries.
 fn expected_roots(mirror: &Mirror, from: u64, verified: u64) -> Result<Vec<Hash>, Fault> {
     let width = |n: u64| verified.saturating_sub(n.saturating_mul(WIDTH)).min(WIDTH);
     let roots = (from..verified.div_ceil(WIDTH)).map(|n| proved_root(mirror, n, width(n)));
@@ -154,7 +162,7 @@ fn take(
     };
     match writer.take(*bundle).and_then(|()| writer.flush_if_full()) {
         Ok(()) if writer.findings() > options.max_findings => {
-            ControlFlow::Break(Stop::Enough(writer.findings()))
+            ControlFlow::Break(Stop::TooMany(writer.findings()))
         }
         Ok(()) => ControlFlow::Continue(()),
         Err(fault) => ControlFlow::Break(Stop::Fault(fault)),

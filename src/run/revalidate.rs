@@ -1,10 +1,9 @@
-//! After the audit proper: is what was wrong with the serving still wrong, and are our own bytes
-//! intact?
+//! The end of an audit: is what was wrong with how the log served still wrong, and are the mirror's own bytes intact?
 
 use super::answer::Answer;
 use super::context::Context;
 use super::fault::Fault;
-use super::mirrored::mirrored_range;
+use super::mirrored::{mirrored_range, mirrored_tile};
 use super::statements::Statements;
 use super::verifier::{TileCheck, WIDTH, compare_tile_once};
 use super::{answer_record, confirm, entry_answers, findings};
@@ -16,11 +15,11 @@ use crate::core::tile::{TilePath, width_at};
 use crate::mirror::Mirror;
 use crate::source::LogSource;
 
-/// Bundles of the mirror that each run re-hashes. A small mirror is re-hashed whole each time; a
+/// Bundles of the mirror that each run hashes again. A small mirror is hashed whole each time, and a
 /// large one in turns, so that a run with nothing new stays short.
 const SCRUB_BUNDLES: u64 = 16;
 
-/// Findings about what only the JSON API answers.
+/// Whether a finding is about what only the JSON API answers.
 fn is_about_answers(finding: &Finding) -> bool {
     finding.code == Code::RevealMismatch
         || matches!(
@@ -29,7 +28,10 @@ fn is_about_answers(finding: &Finding) -> bool {
         )
 }
 
-/// Looks again at what earlier runs found wrong with how the log serves.
+/// Looks again at what earlier runs found wrong with how the log serves, and ends the findings that hold no longer.
+///
+/// # Errors
+/// The mirror cannot be read or written.
 pub(super) fn revisit_served(cx: &Context<'_>, mirror: &mut Mirror) -> Result<(), Fault> {
     for stored in mirror.findings().standing()? {
         let finding = stored.finding;
@@ -40,7 +42,7 @@ pub(super) fn revisit_served(cx: &Context<'_>, mirror: &mut Mirror) -> Result<()
             _ if is_about_answers(&finding) => is_answered(cx, mirror, &finding)?,
             (Code::Gap | Code::TileMismatch, Subject::Tile(tile)) => tile_is_right(cx, mirror, *tile)?,
             (Code::Gap | Code::RootMismatch, Subject::Entries { to, .. }) => mirror.state().verified >= *to,
-            (Code::RootMismatch, Subject::Tree(tree)) => tree_is_borne_out(mirror, tree)?,
+            (Code::RootMismatch, Subject::Tree(tree)) => tree_is_rebuilt(mirror, tree)?,
             _ => false,
         };
         if over {
@@ -73,7 +75,7 @@ fn is_answered(cx: &Context<'_>, mirror: &Mirror, finding: &Finding) -> Result<b
 fn tile_is_right(cx: &Context<'_>, mirror: &Mirror, tile: TilePath) -> Result<bool, Fault> {
     let Some(source) = cx.source() else { return Ok(false) };
     let TilePath::Hash { level, index, width } = tile else { return Ok(false) };
-    // A log may have dropped a partial tile for a wider one since.
+    // A log may have replaced a partial tile by a wider one since.
     let now = width_at(level, index, mirror.state().verified).unwrap_or(width);
     Ok(tile_is_served(mirror, source, level, index, width)?
         || tile_is_served(mirror, source, level, index, now)?)
@@ -97,35 +99,22 @@ fn tile_is_served(
         let hashes: Vec<_> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
         return Ok(matches!(compare_tile_once(source, index, width, &hashes), Ok(TileCheck::Same)));
     }
-    let mut ours = Vec::new();
-    for n in first..end {
-        let range = n << shift..n.saturating_add(1) << shift;
-        ours.extend_from_slice(mirrored_range(mirror, range)?.as_bytes());
-    }
+    let ours = mirrored_tile(mirror, level, index, width)?;
     Ok(source.tile(level, index, width).is_ok_and(|bytes| bytes == ours))
 }
 
-/// Whether the tree now has a head that could not be rebuilt before.
-fn tree_is_borne_out(mirror: &Mirror, tree: &SignedTree) -> Result<bool, Fault> {
+/// Whether the mirrored tree now has the root of a head that could not be rebuilt before.
+fn tree_is_rebuilt(mirror: &Mirror, tree: &SignedTree) -> Result<bool, Fault> {
     if tree.size == 0 || tree.size > mirror.state().verified {
         return Ok(false);
     }
     Ok(mirrored_range(mirror, 0..tree.size)? == tree.root)
 }
 
-/// Leaves that were stored but never proved: a run ended before their root was known.
-pub(super) fn forget_unproved(mirror: &mut Mirror) -> Result<(), Fault> {
-    let state = mirror.state();
-    if state.downloaded == state.verified {
-        return Ok(());
-    }
-    Ok(mirror.transact(|mirror, state| {
-        state.downloaded = state.verified;
-        mirror.leaves_mut().forget_from(state.verified)
-    })?)
-}
-
-/// Re-hashes some of the mirror's own leaves against what was proved when they were stored.
+/// Hashes some of the mirror's own leaves again, and compares them with what was proved when they were stored.
+///
+/// # Errors
+/// The mirror cannot be read, written or repaired.
 pub(super) fn scrub(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
     let verified = mirror.state().verified;
     let bundles = verified.div_ceil(WIDTH);

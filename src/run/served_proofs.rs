@@ -3,26 +3,35 @@
 //! Behind the JSON API there are no tiles that could vouch for a bundle. But the tree of all entries
 //! taken so far has a root, and a consistency proof that leads from it to the *signed* root shows
 //! that exactly these entries are the first of the signed tree (RFC 6962 section 2.1.2). So entries
-//! become proved batch by batch, and an interrupted audit goes on where it stopped. A proof that fails
-//! shows nothing: then all entries are folded first, and judged by their root alone.
+//! are proved batch by batch, and an interrupted audit goes on where it stopped. A proof that fails
+//! shows nothing. Then all entries are folded first, and judged by their root alone.
 
 use super::answer::{Answer, judged};
 use crate::core::hash::Hash;
+use crate::core::head::Head;
 use crate::core::proof::{ConsistencyProof, verify_consistency};
 use crate::core::tree::CompactRange;
 use crate::source::LogApi;
 
-/// Consistency proofs to one signed head.
+/// Consistency proofs to one signed tree.
 #[derive(Clone, Copy)]
 pub(super) struct ServedProofs<'a> {
-    pub api: &'a dyn LogApi,
-    /// The signed head's size.
-    pub size: u64,
-    /// The signed head's root.
-    pub root: Hash,
+    api: &'a dyn LogApi,
+    size: u64,
+    root: Hash,
 }
 
-impl ServedProofs<'_> {
+impl<'a> ServedProofs<'a> {
+    /// Proofs to the tree of a signed head.
+    pub(super) fn to(api: &'a dyn LogApi, head: &Head) -> ServedProofs<'a> {
+        ServedProofs::to_tree(api, head.size(), head.root())
+    }
+
+    /// Proofs to the tree of `size` entries, which has `root`.
+    pub(super) fn to_tree(api: &'a dyn LogApi, size: u64, root: Hash) -> ServedProofs<'a> {
+        ServedProofs { api, size, root }
+    }
+
     /// Whether the leaves of `prefix` are the first of the signed tree.
     pub(super) fn vouch(&self, prefix: &CompactRange) -> Answer {
         let old = prefix.end();
@@ -37,7 +46,7 @@ impl ServedProofs<'_> {
         self.check(old, prefix.root())
     }
 
-    /// Whether the log is asked, to vouch for `prefix`: nothing and everything need no proof.
+    /// Whether the log is asked to vouch for `prefix`. An empty tree and the whole tree need no proof.
     pub(super) fn is_asked(&self, prefix: &CompactRange) -> bool {
         (1..self.size).contains(&prefix.end())
     }

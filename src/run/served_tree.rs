@@ -1,9 +1,9 @@
 //! The log's own Merkle tiles, believed only as far as the signed root vouches for them.
 //!
 //! [`ServedTree::open`] folds the tiles of the tree's right edge into its root and compares that
-//! with the signed one; every full tile is then vouched for by one hash in the tile above it. So a
-//! bundle of entries can be authenticated the moment it arrives, nothing is stored before it is,
-//! and the whole needs a few tiles of memory for a tree of any size (C2SP tlog-tiles).
+//! with the signed one. Every full tile is then vouched for by one hash in the tile above it. So a
+//! bundle of entries is authenticated when it arrives, nothing is stored before that,
+//! and a tree of any size needs a few tiles of memory (C2SP tlog-tiles).
 
 use super::answer::Answer;
 use crate::core::hash::Hash;
@@ -17,12 +17,12 @@ use std::sync::Arc;
 
 /// Why what the log serves cannot vouch for its entries.
 #[derive(Clone, Debug)]
-pub enum TreeError {
+pub(super) enum TreeError {
     /// This tile is not served.
     Missing(TilePath),
     /// This tile is malformed, or is not what the signed root commits to.
     Wrong(TilePath),
-    /// The log's consistency proof to the signed tree.
+    /// The log's consistency proof to the signed tree is wrong or missing.
     Proof {
         /// The smaller tree.
         first: u64,
@@ -48,7 +48,7 @@ impl fmt::Display for TreeError {
 }
 
 /// Tiles of one signed head's tree.
-pub struct ServedTree<'a> {
+pub(super) struct ServedTree<'a> {
     source: &'a dyn LogSource,
     size: u64,
     /// Right-edge tiles, by level: authenticated by the root itself.
@@ -64,14 +64,20 @@ fn nodes_at(size: u64, level: u8) -> u64 {
 
 /// Folds leaves `[range)` from the fewest nodes: `node(level, n)` is the root of the n-th perfect
 /// subtree of 256^level leaves. The range must be one of RFC 6962's, so that it is one subtree.
-pub fn fold_range<E>(range: Range<u64>, mut node: impl FnMut(u8, u64) -> Result<Hash, E>) -> Result<Hash, E> {
+///
+/// # Errors
+/// A node cannot be had.
+pub(super) fn fold_range<E>(
+    range: Range<u64>,
+    mut node: impl FnMut(u8, u64) -> Result<Hash, E>,
+) -> Result<Hash, E> {
     let mut folded = CompactRange::new(range.start);
     let mut at = range.start;
     while at < range.end {
         let level = largest_level(at, range.end);
         let shift = u32::from(level).saturating_mul(8);
         let hash = node(level, nodes_at(at, level))?;
-        // Aligned by the choice of level; a misaligned append would leave a wrong root, never a
+        // Aligned by the choice of level. A misaligned append would leave a wrong root, never a
         // false acceptance.
         if folded.append_subtree(shift, hash).is_err() {
             break;
@@ -94,16 +100,23 @@ fn largest_level(at: u64, end: u64) -> u8 {
 }
 
 impl<'a> ServedTree<'a> {
-    /// Fetches the right edge of the tree and checks it against the signed root. What is wrong is looked at once
+    /// Fetches the right edge of the tree and compares it with the signed root. What is wrong is looked at once
     /// more.
-    pub fn open(source: &'a dyn LogSource, size: u64, root: &Hash) -> Result<ServedTree<'a>, TreeError> {
+    ///
+    /// # Errors
+    /// A tile is missing or wrong, or could not be asked for.
+    pub(super) fn open(
+        source: &'a dyn LogSource,
+        size: u64,
+        root: &Hash,
+    ) -> Result<ServedTree<'a>, TreeError> {
         twice(source, || ServedTree::open_once(source, size, root))
     }
 
     fn open_once(source: &'a dyn LogSource, size: u64, root: &Hash) -> Result<ServedTree<'a>, TreeError> {
         let mut tree = ServedTree { source, size, edges: HashMap::new(), recent: HashMap::new() };
         let mut folded = CompactRange::new(0);
-        // A tree has an edge unless it is empty, and that one is asked for by nobody.
+        // A tree has an edge unless it is empty, and an empty one is never opened.
         let mut lowest = path(0, 0, 256);
         for level in (0..8u8).rev() {
             let width = u16::try_from(nodes_at(size, level) % 256).unwrap_or(0);
@@ -136,7 +149,10 @@ impl<'a> ServedTree<'a> {
     }
 
     /// The authenticated root of the n-th perfect subtree of 256^level leaves.
-    pub fn node(&mut self, level: u8, n: u64) -> Result<Hash, TreeError> {
+    ///
+    /// # Errors
+    /// A tile is missing or wrong, or could not be asked for.
+    pub(super) fn node(&mut self, level: u8, n: u64) -> Result<Hash, TreeError> {
         let tile = self.tile(level, n / 256)?;
         let slot = usize::try_from(n % 256).unwrap_or(usize::MAX);
         tile.get(slot).copied().ok_or_else(|| TreeError::Wrong(path(level, n / 256, 256)))
@@ -173,7 +189,10 @@ impl<'a> ServedTree<'a> {
     }
 
     /// The authenticated hash of leaves `[range)`, a range of RFC 6962.
-    pub fn range(&mut self, range: Range<u64>) -> Result<Hash, TreeError> {
+    ///
+    /// # Errors
+    /// A tile is missing or wrong, or could not be asked for.
+    pub(super) fn range(&mut self, range: Range<u64>) -> Result<Hash, TreeError> {
         fold_range(range, |level, n| self.node(level, n))
     }
 }

@@ -1,7 +1,7 @@
 //! What a worker thread does with one bundle: fetch or read it, prove it, check its entries.
 //!
-//! Everything here is independent of the other bundles, so it runs on all cores in any order; the
-//! writer then takes the results in order.
+//! Nothing here depends on other bundles, so it runs on all cores in any order. The writer then takes the results in
+//! order.
 
 use super::served_tree::{ServedTree, TreeError};
 use crate::audit::entries::{CheckedEntry, check_leaf};
@@ -22,22 +22,23 @@ use std::sync::{Mutex, PoisonError};
 /// Entries in a full bundle.
 pub(super) const WIDTH: u64 = 256;
 
-/// A bundle whose leaves were hashed and, where `proved`, shown to be in the signed tree.
+/// A bundle whose leaves were hashed, and compared with what the signed root or the mirror commits to, where there is
+/// such a hash.
 pub(super) struct Bundle {
     /// Index of its first leaf: a multiple of 256.
-    pub first: u64,
+    pub(super) first: u64,
     /// The leaves, verbatim.
-    pub leaves: Vec<Vec<u8>>,
+    pub(super) leaves: Vec<Vec<u8>>,
     /// Their hashes.
-    pub hashes: Vec<LeafHash>,
+    pub(super) hashes: Vec<LeafHash>,
     /// The root of exactly these leaves.
-    pub root: Hash,
+    pub(super) root: Hash,
     /// The entries that were to be checked.
-    pub checked: Vec<CheckedEntry>,
+    pub(super) checked: Vec<CheckedEntry>,
     /// How the checks of those entries went.
-    pub tally: Tally,
+    pub(super) tally: Tally,
     /// How the served Merkle tile over these leaves compares, if the leaves are right.
-    pub tile: TileCheck,
+    pub(super) tile: TileCheck,
 }
 
 /// A served level-0 tile against the leaves' hashes.
@@ -54,13 +55,13 @@ pub(super) enum TileCheck {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TileDoubt {
     /// Which tile.
-    pub tile: TilePath,
-    /// `true`: it is missing.
-    pub missing: bool,
+    pub(super) tile: TilePath,
+    /// Whether it is missing, and not wrong.
+    pub(super) missing: bool,
 }
 
 impl TileDoubt {
-    /// What it is once the leaves are proved.
+    /// The finding that it is once the leaves are proved.
     pub(super) fn finding(&self) -> Finding {
         let (code, what) = match self.missing {
             true => (Code::Gap, "is not served"),
@@ -72,10 +73,11 @@ impl TileDoubt {
 
 /// What became of a bundle.
 pub(super) enum Outcome {
+    /// It was hashed, compared and checked.
     Done(Box<Bundle>),
     /// Not served, and the answer says that it is not there.
     NotThere(String),
-    /// Not served as it must be: fewer entries, or something else.
+    /// Not served in the right form: fewer entries, or something that cannot be parsed.
     Missing(String),
     /// Served, but not what the signed root commits to.
     Wrong(String),
@@ -83,7 +85,7 @@ pub(super) enum Outcome {
     Damaged,
     /// Could not tell: the cause. The run stops.
     Unknown(String),
-    /// The served tiles cannot vouch any further.
+    /// The served tiles do not vouch any further.
     TreeLost(TreeError),
     /// Two implementations disagree.
     Disagreement(String),
@@ -102,7 +104,7 @@ impl Outcome {
         }
     }
 
-    /// Bytes that it holds, about: leaves, and as much again for what was decoded from them.
+    /// Bytes that it holds, roughly: leaves, and as much again for what was decoded from them.
     pub(super) fn weight(&self) -> usize {
         match self {
             Outcome::Done(bundle) => bundle
@@ -116,18 +118,30 @@ impl Outcome {
     }
 }
 
+/// Entries of bundle `n` in a log of `size` entries. Subtractions saturate: a bundle beyond the end has none.
+pub(super) fn width_of(n: u64, size: u64) -> u16 {
+    let first = n.saturating_mul(WIDTH);
+    u16::try_from(size.saturating_sub(first).min(WIDTH)).unwrap_or(0)
+}
+
 /// Fetches the `width` leaves of bundle `n`.
+///
+/// # Errors
+/// What the failed fetch means.
 pub(super) fn fetch_leaves(source: &dyn LogSource, n: u64, width: u16) -> Result<Leaves, Outcome> {
     source.leaves(n, width).map_err(|error| Outcome::of(&error))
 }
 
-/// Fetches the end of a log of `size` entries, which is not looked at: the last bundle, or behind the JSON API the last
-/// entry. What is missing or wrong is asked for once more, as everywhere.
+/// Fetches the end of a log of `size` entries, and does not look into it: the last bundle, or behind the JSON API the
+/// last entry. What is missing or wrong is asked for once more.
+///
+/// # Errors
+/// What the failed fetch means.
 pub(super) fn fetch_end(source: &dyn LogSource, size: u64) -> Result<(), Outcome> {
     let last = size.saturating_sub(1);
     let width = u16::try_from(last % WIDTH).unwrap_or(0).saturating_add(1);
     let once = || match source.api() {
-        // Nobody can be behind on an entry that no answer can name.
+        // No replica can be behind on an entry that no answer can name.
         Some(_) if last > MAX_INTEGER => Err(Outcome::Missing(format!(
             "the JSON API has no number for entry {last}: its numbers end at 2^53 - 1"
         ))),
@@ -137,8 +151,8 @@ pub(super) fn fetch_end(source: &dyn LogSource, size: u64) -> Result<(), Outcome
     twice(source, once)
 }
 
-/// Asks, and asks once more for what is missing or wrong before it is held against the log: a transfer can be cut short,
-/// or changed, without a sign of it, and a directory may be being copied.
+/// Asks, and asks once more for what is missing or wrong, before it is held against the log. A transfer can be cut short
+/// or changed unnoticed, and a directory may be being copied.
 fn twice<T>(source: &dyn LogSource, once: impl Fn() -> Result<T, Outcome>) -> Result<T, Outcome> {
     let is_doubtful = |asked: &Result<T, Outcome>| {
         matches!(asked, Err(Outcome::NotThere(_) | Outcome::Missing(_) | Outcome::Wrong(_)))
@@ -161,7 +175,10 @@ pub(super) fn span(n: u64, width: u16) -> String {
     format!("entries {first} to {}", first.saturating_add(u64::from(width)).saturating_sub(1))
 }
 
-/// Hashes leaves and folds them, twice: our compact range, and an implementation that is not ours.
+/// Hashes leaves and folds them twice: with our compact range, and with an implementation that is not ours.
+///
+/// # Errors
+/// The two disagree.
 pub(super) fn fold(leaves: &[Vec<u8>]) -> Result<(Vec<LeafHash>, Hash), Outcome> {
     let hashes: Vec<LeafHash> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
     let mut range = CompactRange::new(0);
@@ -173,26 +190,32 @@ pub(super) fn fold(leaves: &[Vec<u8>]) -> Result<(Vec<LeafHash>, Hash), Outcome>
     Ok((hashes, root))
 }
 
-/// What every worker shares.
+/// What all workers share.
 pub(super) struct Verifier<'a> {
-    pub policy: &'a Policy,
-    /// Served tiles that vouch for bundles; `None`: nothing vouches until the whole tree is folded.
-    pub tree: Option<Mutex<ServedTree<'a>>>,
-    /// Tree size, in entries.
-    pub size: u64,
-    /// Entries from here on are checked. `u64::MAX` where nothing is proved before all is fetched:
-    /// what is not proved is not worth checking.
-    pub check_from: u64,
+    policy: &'a Policy,
+    /// Served tiles that vouch for bundles. Without them, bundles are proved later.
+    tree: Option<Mutex<ServedTree<'a>>>,
+    size: u64,
+    check_from: u64,
 }
 
-impl Verifier<'_> {
-    /// Entries in bundle `n`.
-    pub(super) fn width(&self, n: u64) -> u16 {
-        let first = n.saturating_mul(WIDTH);
-        u16::try_from(self.size.saturating_sub(first).min(WIDTH)).unwrap_or(0)
+impl<'a> Verifier<'a> {
+    /// For bundles of a tree of `size` entries. Those from `check_from` on are checked under `policy`.
+    pub(super) fn new(policy: &'a Policy, size: u64, check_from: u64) -> Verifier<'a> {
+        Verifier { policy, tree: None, size, check_from }
     }
 
-    /// A bundle from the log: fetched, proved where tiles vouch, its tile compared, checked.
+    /// With tiles that vouch for each bundle, if there are any.
+    pub(super) fn with_tree(self, tree: Option<ServedTree<'a>>) -> Verifier<'a> {
+        Verifier { tree: tree.map(Mutex::new), ..self }
+    }
+
+    /// Entries in bundle `n`.
+    pub(super) fn width(&self, n: u64) -> u16 {
+        width_of(n, self.size)
+    }
+
+    /// A bundle from the log: fetched, proved where tiles vouch, compared with its tile, and checked.
     pub(super) fn fetched(&self, source: &dyn LogSource, n: u64, keys: &mut KeyCache) -> Outcome {
         self.try_fetched(source, n, keys).unwrap_or_else(|outcome| outcome)
     }
@@ -229,7 +252,7 @@ impl Verifier<'_> {
         twice(source, once)
     }
 
-    /// A bundle from the mirror: re-hashed against what was proved when it was stored, and checked.
+    /// A bundle from the mirror: hashed again, compared with what was proved when it was stored, and checked.
     pub(super) fn mirrored(&self, n: u64, leaves: Leaves, expected: Hash, keys: &mut KeyCache) -> Outcome {
         self.try_mirrored(n, leaves, expected, keys).unwrap_or_else(|outcome| outcome)
     }
@@ -261,7 +284,7 @@ impl Verifier<'_> {
         Outcome::Done(Box::new(Bundle { first, leaves, hashes, root, checked, tally, tile }))
     }
 
-    /// What the signed root commits to for bundle `n`.
+    /// What the signed root commits to for bundle `n`, where tiles vouch for it.
     fn expected(&self, n: u64, width: u16) -> Result<Option<Hash>, Outcome> {
         let Some(tree) = &self.tree else { return Ok(None) };
         let mut tree = tree.lock().unwrap_or_else(PoisonError::into_inner);
@@ -297,8 +320,8 @@ fn confirm(source: &dyn LogSource) -> Result<(), Outcome> {
     source.confirm().map_err(|error| Outcome::Unknown(error.to_string()))
 }
 
-/// Compares the served level-0 tile with the leaves' hashes; one that is wrong is asked for once more.
-pub(super) fn compare_tile(
+/// Compares the served level-0 tile with the leaves' hashes. One that is wrong is asked for once more.
+fn compare_tile(
     source: &dyn LogSource,
     n: u64,
     width: u16,
@@ -317,7 +340,10 @@ pub(super) fn compare_tile(
     }
 }
 
-/// The same in one look: of a tile that is known to be wrong, whether it still is.
+/// The same, asked for once: whether a tile that is known to be wrong still is.
+///
+/// # Errors
+/// The tile could not be asked for.
 pub(super) fn compare_tile_once(
     source: &dyn LogSource,
     n: u64,

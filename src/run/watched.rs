@@ -1,10 +1,10 @@
 //! Watch rules over the mirror: each looks at every entry that was checked, once, in the order of the log.
 //!
-//! Where a rule is stands in the mirror, and moves in the same transaction that keeps its hits, so no crash
-//! loses or doubles one. A rule is noted before anything else happens in the first run that knows it: entries that this run
-//! mirrors are new to it, also if it is killed in between; those that are mirrored already are not, also if they are to
-//! be checked again. It goes by what is kept of checked entries; checking these again
-//! (`--full`, other trust options) makes no rule look again.
+//! The mirror keeps how far a rule has looked. That moves in the same transaction that keeps its hits, so a crash neither
+//! loses nor doubles one. A rule is noted before anything else happens in the first run that knows it. Entries that this
+//! run mirrors are new to the rule, even if the run is killed in between. Those that are mirrored already are not new, even
+//! if they are to be checked again. A rule looks at what the mirror keeps of checked entries, so it does not look again
+//! when entries are checked again (`--full`, other trust options).
 
 use super::context::Context;
 use super::fault::Fault;
@@ -18,13 +18,13 @@ use std::collections::BTreeMap;
 /// Entries that are looked at in one transaction.
 const BATCH: u64 = 8192;
 
-/// Hits of one rule in one run that are kept one by one; what is beyond is counted in one finding.
+/// Hits of one rule in one run that are kept one by one. Those beyond are counted in one finding.
 const MAX_PER_RUN: u64 = 1000;
 
-/// Hits of one rule that are kept one by one in all: a rule that is too wide must not fill the report.
+/// Hits of one rule that are kept one by one in all runs. A rule that is too wide must not fill the report.
 const MOST: u64 = 20_000;
 
-/// One rule in one run.
+/// One rule in one run. The counts saturate: no log has so many entries.
 struct Watcher<'r> {
     rule: &'r Rule,
     digest: Hash,
@@ -33,13 +33,13 @@ struct Watcher<'r> {
     beyond: Option<Beyond>,
 }
 
-/// Hits of all rules; none where the rules were not done looking.
+/// Hits of all rules. There are none if the rules were not done looking.
 #[derive(Default)]
 pub(super) struct Hits {
     /// Those that are kept.
-    pub kept: u64,
+    pub(super) kept: u64,
     /// Of these, those that nobody was told of before.
-    pub new: u64,
+    pub(super) new: u64,
 }
 
 /// Hits that are not kept one by one.
@@ -51,14 +51,14 @@ struct Beyond {
 }
 
 impl Watcher<'_> {
-    /// Looks at an entry, unless it did before; gives what is to be kept of it.
+    /// Looks at an entry, unless it did before, and returns the hit that is to be kept.
     fn look(&mut self, facts: &Facts, mirror: &Mirror) -> Result<Option<Finding>, Fault> {
         if facts.index < self.looked.next {
             return Ok(None);
         }
         self.looked.next = facts.index.saturating_add(1);
         let Some(hit) = self.rule.look(facts, &mut self.looked.memory) else { return Ok(None) };
-        // A rule that looks at everything again, or now also at the past, found some of it before.
+        // A rule that looks at everything again, or now at the past too, found some of it before.
         let is_kept = mirror.findings().is_kept(&hit)?;
         if is_kept || (self.kept < MAX_PER_RUN && self.looked.memory.kept < MOST) {
             self.kept = self.kept.saturating_add(u64::from(!is_kept));
@@ -70,7 +70,7 @@ impl Watcher<'_> {
         Ok(None)
     }
 
-    /// What of one batch is to be kept: its hits, and the count of those beyond as it is now.
+    /// What is to be kept of one batch: its hits, and the present count of those beyond.
     fn look_at_all(&mut self, batch: &[Facts], mirror: &Mirror) -> Result<Vec<Finding>, Fault> {
         let before = self.beyond.map(|beyond| beyond.count);
         let mut found = Vec::new();
@@ -83,7 +83,10 @@ impl Watcher<'_> {
     }
 }
 
-/// Notes the rules that this mirror does not know yet. Before entries are forgotten or come in.
+/// Notes the rules that this mirror does not know yet. This comes before entries are forgotten or added.
+///
+/// # Errors
+/// The mirror cannot be read or written.
 pub(super) fn note_rules(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
     if cx.options().full && mirror.transact(|mirror, _| mirror.watch_rules_mut().forget_damaged())? {
         let note = "how far watch rules had looked was damaged on this disk: they look at all entries again, and so do \
@@ -107,7 +110,10 @@ pub(super) fn note_rules(cx: &Context<'_>, mirror: &mut Mirror, said: &mut State
     })?)
 }
 
-/// Lets the rules look at what was checked.
+/// Lets the rules look at what was checked, and returns how many hits are kept.
+///
+/// # Errors
+/// The mirror cannot be read or written.
 pub(super) fn watch(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<Hits, Fault> {
     let mut watchers = Vec::new();
     for rule in cx.rules() {
@@ -149,8 +155,8 @@ fn watch_batch(
     })?)
 }
 
-/// Counts the hits that nobody was told of: also those of a run that was killed after it kept them. That they are
-/// told is noted by who told.
+/// Counts the hits, and those that nobody was told of before. The latter include hits of a run that was killed after it
+/// kept them. The alerts note what they told.
 fn count_hits(mirror: &Mirror) -> Result<Hits, Fault> {
     let kept = mirror.findings().hits()?;
     Ok(Hits { kept, new: kept.saturating_sub(mirror.watch_rules().hits_told()?) })

@@ -1,7 +1,8 @@
 //! Takes checked bundles in order and makes them durable, one transaction a batch.
 //!
-//! The cursors move in the same transaction as the rows they speak of, so whatever moment a crash
-//! picks, the mirror is at the end of some batch.
+//! The cursors move in the same transaction as the rows that they cover, so after a crash at any moment the
+//! mirror is at the end of some batch. Counts of findings, bytes and entries saturate: all of them only end or
+//! flush a batch.
 
 use super::fault::Fault;
 use super::verifier::{Bundle, TileCheck, WIDTH};
@@ -18,10 +19,10 @@ use crate::mirror::state::{Decisions, State};
 use crate::mirror::{Mirror, MirrorError};
 use std::collections::BTreeMap;
 
-/// Entries in a batch: enough that one sync to disk costs little for each.
+/// Entries in a batch: so many that one sync to disk costs little for each.
 const BATCH_ENTRIES: u64 = 8192;
 
-/// Bytes of leaves in a batch: bounds memory where leaves are long.
+/// Bytes of leaves in a batch: bounds memory if leaves are long.
 const BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 /// What the bundles prove when they come from the log.
@@ -29,13 +30,13 @@ const BATCH_BYTES: usize = 16 * 1024 * 1024;
 pub(super) enum Mode {
     /// Each was proved against the signed root: stored, verified and checked at once.
     Proved,
-    /// Nothing is proved until the last: stored only.
+    /// Nothing is proved before the last: stored only.
     Unproved,
     /// They were in the mirror already: checked only.
     Mirrored,
 }
 
-/// See the module.
+/// Takes bundles in order and makes them durable.
 pub(super) struct Writer<'m> {
     mirror: &'m mut Mirror,
     mode: Mode,
@@ -53,6 +54,10 @@ pub(super) struct Writer<'m> {
 }
 
 impl<'m> Writer<'m> {
+    /// Begins where the mirror is. Findings get the time `now`.
+    ///
+    /// # Errors
+    /// The mirror cannot be read, or its tree does not fit its state.
     pub(super) fn new(mirror: &'m mut Mirror, mode: Mode, now: &str) -> Result<Writer<'m>, Fault> {
         let state = mirror.state().clone();
         let frontier = frontier_of(&state, mirror)?;
@@ -84,6 +89,9 @@ impl<'m> Writer<'m> {
     }
 
     /// Takes the next bundle. It is kept in memory until [`Self::flush`].
+    ///
+    /// # Errors
+    /// The tree cannot grow that far.
     pub(super) fn take(&mut self, bundle: Bundle) -> Result<(), Fault> {
         if self.mode != Mode::Mirrored {
             append(&mut self.frontier, &bundle)?;
@@ -102,13 +110,19 @@ impl<'m> Writer<'m> {
         self.batch_entries >= BATCH_ENTRIES || self.batch_bytes >= BATCH_BYTES
     }
 
-    /// Makes what was taken durable where it is enough.
+    /// Makes what was taken durable, if it is worth a transaction.
+    ///
+    /// # Errors
+    /// As [`Self::flush`].
     pub(super) fn flush_if_full(&mut self) -> Result<(), Fault> {
         if self.is_full() { self.flush() } else { Ok(()) }
     }
 
     /// Whether a bundle begins with other leaves than those that were proved and mirrored before. Only
-    /// the first bundle of a pass begins so early; that the mirror's own are whole was made sure of.
+    /// the first bundle of a pass begins so early, and the mirror's own leaves of it were hashed again before.
+    ///
+    /// # Errors
+    /// The mirror cannot be read.
     pub(super) fn contradicts(&self, bundle: &Bundle) -> Result<bool, Fault> {
         if bundle.first >= self.state.verified {
             return Ok(false);
@@ -123,13 +137,19 @@ impl<'m> Writer<'m> {
     }
 
     /// The tree after the first `bundles` of those that wait.
+    ///
+    /// # Errors
+    /// The tree cannot grow that far, or does not fit the mirror's state.
     pub(super) fn frontier_after(&self, bundles: usize) -> Result<CompactRange, Fault> {
         let mut frontier = frontier_of(&self.state, self.mirror)?;
         self.batch.iter().take(bundles).try_for_each(|bundle| append(&mut frontier, bundle))?;
         Ok(frontier)
     }
 
-    /// Forgets all that wait but the first `bundles`.
+    /// Drops all that wait but the first `bundles`.
+    ///
+    /// # Errors
+    /// As [`Self::frontier_after`].
     pub(super) fn keep_first(&mut self, bundles: usize) -> Result<(), Fault> {
         self.frontier = self.frontier_after(bundles)?;
         self.batch.truncate(bundles);
@@ -137,6 +157,9 @@ impl<'m> Writer<'m> {
     }
 
     /// Makes everything taken so far durable.
+    ///
+    /// # Errors
+    /// The mirror cannot be read or written, or entries before the batch were not checked.
     pub(super) fn flush(&mut self) -> Result<(), Fault> {
         let batch = std::mem::take(&mut self.batch);
         (self.batch_bytes, self.batch_entries, self.batch_findings) = (0, 0, 0);
@@ -184,8 +207,11 @@ impl<'m> Writer<'m> {
         Ok(())
     }
 
-    /// After a hole in the log: the bundle is proved, so what is wrong with its entries is found;
-    /// but nothing that counts on the entries before it is checked, and the cursors stay.
+    /// After a hole in the log: the bundle is proved, so what is wrong with its entries is recorded.
+    /// What depends on the entries before it is not checked, and the cursors stay.
+    ///
+    /// # Errors
+    /// The mirror cannot be read or written.
     pub(super) fn take_findings_only(&mut self, bundle: &Bundle) -> Result<(), Fault> {
         self.flush()?;
         self.mirror.begin()?;
@@ -243,8 +269,7 @@ impl<'m> Writer<'m> {
         Ok(())
     }
 
-    /// A repetition rests on what the mirror remembers; the entry that is named as the first must
-    /// really have the value.
+    /// A repetition rests on what the mirror remembers, so the leaf of the first entry must have the value, too.
     fn confirm_repeat(&self, repeat: &Repeat) -> Result<(), Fault> {
         let first = Sighting { index: repeat.first, ..repeat.sighting };
         let leaves = self.mirror.leaves().range(repeat.first, repeat.first.saturating_add(1))?;
@@ -281,7 +306,7 @@ impl<'m> Writer<'m> {
         if let Some(used) = &entry.stray_key_use {
             remember_key_use(&mut self.mirror.memory_mut(), used, entry.index)?;
         }
-        // Held against heads once they are known to be of this tree: see `decided`.
+        // Compared with heads once they are known to be of this tree: see `decided`.
         self.tally.add(Check::DecidedBeforeHead, 0, 0, u64::from(entry.columns.times.is_some()));
         Ok(())
     }

@@ -18,6 +18,7 @@ use crate::core::head::LogKey;
 use crate::core::receipt::Receipt;
 use crate::core::webauthn::KeyCache;
 use crate::mirror::Mirror;
+use crate::run::receipts::compared;
 use crate::run::receipts::mirrored::Mirrored;
 use crate::run::receipts::served::{self, Wanted};
 use crate::run::receipts::{Made, NoReceipt};
@@ -185,7 +186,7 @@ impl<'a> ReceiptIssuer<'a> {
             None => made
                 .notes
                 .push("the log's heads were not compared with a mirror, as none was given (--db)".to_owned()),
-            Some(Ok(mirror)) => made.notes.extend(Mirrored::new(&mirror, self.key)?.compare(&made)?),
+            Some(Ok(mirror)) => made.notes.extend(compared::compare(&Mirrored::new(&mirror, self.key)?, &made)?),
             Some(Err(error)) => made.notes.push(format!("not compared with the mirror: {error}")),
         }
         Ok(made)

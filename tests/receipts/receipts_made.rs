@@ -11,6 +11,7 @@ use countersign::core::proof::verify_inclusion;
 use countersign::core::receipt::{Receipt, ReceiptForm};
 use countersign::core::tree::CompactRange;
 use countersign::mirror::Mirror;
+use countersign::run::receipts::compared;
 use countersign::run::receipts::mirrored::Mirrored;
 use countersign::run::receipts::served::{self, Wanted};
 use countersign::run::receipts::{Made, NoReceipt};
@@ -345,7 +346,7 @@ fn a_receipt_from_another_history_is_evidence() {
         let files = honest_log(&key(), leaves);
         let made =
             served::make(&MemoryLog { files: &files, instead: None }.source(), Wanted::Index(0), &log_key);
-        mirrored.compare(&made.unwrap())
+        compared::compare(&mirrored, &made.unwrap())
     };
     for size in [1, 2, 100, 255, 256, 257, 299, 300] {
         let notes = compare(&rejected_leaves(size)).unwrap();
@@ -365,6 +366,6 @@ fn a_receipt_from_another_history_is_evidence() {
     let mirror = Mirror::open(&auditor.db(), &log_key).unwrap();
     let files = honest_log(&key(), &rejected_leaves(100));
     let made = served::make(&MemoryLog { files: &files, instead: None }.source(), Wanted::Index(0), &log_key);
-    let none = Mirrored::new(&mirror, &log_key).unwrap().compare(&made.unwrap()).unwrap_err();
+    let none = compared::compare(&Mirrored::new(&mirror, &log_key).unwrap(), &made.unwrap()).unwrap_err();
     assert_eq!((none.conclusion, none.evidence), (Conclusion::LocalFault, None));
 }

@@ -1,11 +1,12 @@
 //! Receipts out of the mirror: the entry as mirrored, a proof from the mirror's own tree, and a
 //! checkpoint that the log signed and that the audit held against that tree.
 //!
-//! Nothing is asked of the log, so it works when the log is down, and the log cannot know which
+//! The log is not asked, so it works when the log is down, and the log cannot know which
 //! approvals somebody needs a receipt of. A proof that does not verify is a fault of the mirror and
 //! never held against the log: the tree was proved to be the signed one when it was audited.
 
-use super::{Made, NoReceipt, entry_of, note_reveal};
+use super::made::{Made, entry_of, note_reveal};
+use super::no_receipt::NoReceipt;
 use crate::audit::conclusion::Conclusion;
 use crate::audit::finding::Finding;
 use crate::core::finding::{Code, Severity};
@@ -25,14 +26,14 @@ const MAX_KNOWN: usize = 16 * 1024;
 
 /// The mirror as a maker of receipts. It changes nothing in it.
 pub struct Mirrored<'a> {
-    pub(super) mirror: &'a Mirror,
-    pub(super) key: &'a LogKey,
+    mirror: &'a Mirror,
+    key: &'a LogKey,
     known: HashMap<Range<u64>, Hash>,
     /// The newest checked checkpoint, with the newest STH of its tree.
     heads: Option<(Head, Option<Head>)>,
-    /// What no receipt of this log survives.
+    /// A violation, which makes every receipt of this log worthless.
     violation: Option<Finding>,
-    /// What the audit found that no receipt shows, by entry.
+    /// What the audit found that a receipt does not show, by entry.
     found: HashMap<u64, Vec<Finding>>,
     /// Later entries with an id that an earlier one has.
     repeated: Vec<(String, u64)>,
@@ -77,8 +78,8 @@ impl<'a> Mirrored<'a> {
         Ok(Mirrored { mirror, key, known: HashMap::new(), heads: None, violation, found, repeated })
     }
 
-    /// Where the entry with this id is. Of several with one id it is the first; [`Mirrored::make`] names
-    /// the others.
+    /// The index of the entry with this id. Of several with one id it is the first, and [`Mirrored::make`]
+    /// names the others.
     ///
     /// # Errors
     /// It is not among the checked entries, or the mirror is at fault.
@@ -167,8 +168,21 @@ impl<'a> Mirrored<'a> {
         })
     }
 
-    /// What the audit found about an entry, or about the whole log, that no receipt of it shows: warnings,
-    /// if it is no worse.
+    /// The mirror.
+    pub(super) fn mirror(&self) -> &'a Mirror {
+        self.mirror
+    }
+
+    /// The log's pinned key.
+    pub(super) fn key(&self) -> &'a LogKey {
+        self.key
+    }
+
+    /// What the audit found about an entry, or about the whole log, that a receipt of it does not show. Returns the
+    /// warnings, if there is nothing worse.
+    ///
+    /// # Errors
+    /// There is something worse: no receipt of this entry can be relied on.
     pub(super) fn judge(&self, index: u64) -> Result<Vec<String>, NoReceipt> {
         if let Some(finding) = &self.violation {
             let proof = finding
@@ -190,7 +204,7 @@ impl<'a> Mirrored<'a> {
         }
     }
 
-    /// The newest checkpoint that was checked, which is over the entry, and the newest STH of its tree.
+    /// The newest checkpoint that was checked, if its tree has the entry, and the newest STH of that tree.
     fn heads_over(&mut self, index: u64, checked: u64) -> Result<(Head, Option<Head>), NoReceipt> {
         if let Some(heads) = self.heads.as_ref().filter(|(checkpoint, _)| checkpoint.size() > index) {
             return Ok(heads.clone());
@@ -223,6 +237,7 @@ impl<'a> Mirrored<'a> {
         leaves.pop().ok_or_else(|| self.damaged(format!("leaf {index} is missing")))
     }
 
+    /// The mirror is damaged in this way.
     pub(super) fn damaged(&self, what: String) -> MirrorError {
         MirrorError::Damaged(self.mirror.path().to_owned(), what)
     }

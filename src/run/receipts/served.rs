@@ -1,10 +1,11 @@
 //! Receipts from the log: what it answers, put together so that entry, proof and heads are of one tree.
 //!
-//! All of it is the log's word. Only what decides *how* to put it together is looked at here: whether
+//! All of it is what the log says. Only what decides *how* to put it together is looked at here: whether
 //! the answer is of the entry that was asked for, and how large the tree of the signed checkpoint is.
-//! Whatever else is wrong shows when the bytes are verified. Nothing is compared with earlier heads here.
+//! Everything else that is wrong shows when the bytes are verified. Nothing is compared with earlier heads here.
 
-use super::{Made, NoReceipt, entry_of, id_of, note_reveal};
+use super::made::{Made, entry_of, id_of, note_reveal};
+use super::no_receipt::NoReceipt;
 use crate::audit::conclusion::Conclusion;
 use crate::core::entry::Entry;
 use crate::core::hash::leaf_hash;
@@ -44,7 +45,7 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// That the entry is the one asked for.
+    /// Checks that the entry is the one asked for.
     fn check(self, index: u64, entry: Option<&Entry>) -> Result<(), NoReceipt> {
         if let Some(id) = self.id().filter(|id| entry.is_none_or(|entry| entry.id != *id)) {
             let (asked, found) = (quoted(id), id_of(entry));
@@ -90,7 +91,7 @@ fn ask(source: &dyn LogSource, wanted: Wanted<'_>, key: &LogKey) -> Result<Made,
     }
 }
 
-/// Before what was wrong is looked at once more.
+/// Waits before what was wrong is looked at once more.
 ///
 /// # Errors
 /// The run was told to stop.
@@ -98,10 +99,10 @@ pub fn settle_source(source: &dyn LogSource) -> Result<(), NoReceipt> {
     source.settle().map_err(|error| failed(&error))
 }
 
-/// What was wrong once more, unless the log's directory was changing meanwhile: then it could not be told.
+/// What was wrong once more, unless the log's directory was changing meanwhile. Then nobody can tell.
 ///
 /// # Errors
-/// As `made`, or that.
+/// As `made`, or that nobody can tell.
 pub fn confirmed<T>(source: &dyn LogSource, made: Result<T, NoReceipt>) -> Result<T, NoReceipt> {
     match made {
         Err(none) if none.conclusion == Conclusion::Invalid => {
@@ -157,7 +158,7 @@ fn served_head(source: &dyn LogSource, index: u64, key: &LogKey) -> Result<Serve
     Ok(served)
 }
 
-/// The heads among these that the log signed. One that it did not sign is no head at all.
+/// The heads among these that the log signed.
 fn signed(checkpoint: &[u8], sth: Option<&[u8]>, key: &LogKey) -> Vec<Head> {
     let checkpoint = Head::verify_checkpoint(checkpoint, key);
     let sth = sth.map(|raw| Head::verify_sth(raw, key));
@@ -248,8 +249,8 @@ fn leaf_at(source: &dyn LogSource, index: u64, size: u64) -> Result<Vec<u8>, NoR
         .ok_or_else(|| NoReceipt::wrong(format!("the log does not serve entry {index}")))
 }
 
-/// Brings a receipt into the tree of its checkpoint: a bundle's proof may be in that of its STH, in a log
-/// that grows. A checkpoint that does not verify stays, and fails when the receipt is verified.
+/// Brings a receipt into the tree of its checkpoint. In a log that grows, a bundle's proof may be in the tree of its STH.
+/// A checkpoint that does not verify stays, and fails when the receipt is verified.
 fn settle(
     receipt: &mut Receipt,
     source: &dyn LogSource,
