@@ -52,8 +52,49 @@
 //! }
 //! ```
 //!
-//! The feature `cli`, on by default, brings everything below that is not `spec`, `docs`, `core` or `audit`. A program
-//! that only checks receipts leaves it out, and gets no SQLite, HTTP or async runtime.
+//! # Audit a log
+//!
+//! With the feature `audit`. The log below is a directory; a URL is read in the same way. It prints nothing, and several can
+//! run at once, each with a mirror of its own.
+//!
+#![cfg_attr(feature = "audit", doc = "```rust")]
+#![cfg_attr(not(feature = "audit"), doc = "```rust,ignore")]
+//! use countersign::Conclusion;
+//! use countersign::config::Given;
+//! use countersign::run::Silent;
+//! use countersign::service::{AuditSpec, SystemClock, audit, note_told};
+//! use countersign::source::Stop;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let folder = tempfile::tempdir()?;
+//!     let spec = AuditSpec::of(Given {
+//!         log: Some("fixtures/demo".to_owned()),
+//!         db: Some(folder.path().join("demo.db")),
+//!         // The first time alone: a mirror that is gone later is a fault, and no fresh start.
+//!         init: true,
+//!         log_key: Some(
+//!             "log.approvals.example/demo+8510316a+AW1WNZCZA1cmce/hLEL8UdRcAicdDrQ7a0EjMoTz7QD2".to_owned(),
+//!         ),
+//!         rp_id: Some("approvals.example".to_owned()),
+//!         allow_origin: vec!["https://approvals.example".to_owned()],
+//!         ..Given::default()
+//!     })?;
+//!     let report = audit(&spec, &SystemClock::default(), &Stop::default(), &Silent)?;
+//!     assert_eq!(report.verdict(), Conclusion::Clean);
+//!     assert_eq!(report.input().entries.total, 800);
+//!     // Once somebody has read it.
+//!     note_told(&spec, &report)?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | brings |
+//! |---|---|
+//! | none | `spec`, `docs`, `core` and `audit`: what is pure, without SQLite, HTTP or an async runtime |
+//! | `audit` | all others but `monitor` and `cli` |
+//! | `cli`, on by default | these two as well, and the programs |
 //!
 //! # Where things are
 //!
@@ -62,20 +103,21 @@
 //! | [`spec`] | the wire format, as documentation |
 //! | [`core`] | pure: hashes, trees, proofs, notes, heads, witnesses, JSON, entries, passkeys, evidence, the API's wire |
 //! | [`audit`] | pure: what is wrong with an entry, across entries, between heads, in a receipt; what watch rules watch for |
+//! | `config` | settings: what was given, a config in TOML, defaults |
 //! | `source` | the log as served: tiles in a directory or over HTTP, or a JSON API; the heads that peers have |
 //! | `mirror` | the auditor's copy in SQLite; the only SQL |
 //! | `run` | one audit, or one of heads alone: where source, checks, peers and mirror meet |
 //! | `report` | one value, as text and JSON |
-//! | `monitor` | audits again and again; metrics, health, the history of heads |
 //! | `alerts` | who is told of what, once, out of the mirror's outbox |
-//! | `cli` | options, config, commands |
+//! | `service` | what a program calls: an audit, receipts, heads, the logs of a monitor |
+//! | `monitor` | audits again and again; metrics, health, the history of heads |
+//! | `cli` | arguments, commands |
 //! | [`docs`] | the guide, which `countersign help` shows as well |
 //!
-//! All but `spec`, `docs`, `core` and `audit` are behind the feature `cli`.
-//!
-//! `core` and `docs` import nothing of ours; `audit` and `source` import `core`; `mirror` and `report` import
-//! `core` and `audit`; `run` imports those; `alerts` imports all but `run`; `monitor` imports all of these but
-//! `alerts`; `cli` imports all, and nothing imports `cli`. A test (`tests/library/imports.rs`) keeps that.
+//! `core` and `docs` import nothing of ours; `audit` and `source` import `core`; `config`, `mirror` and `report` import
+//! `core` and `audit`; `run` imports those but `config` and `report`; `alerts` imports all of these but `run` and `config`;
+//! `service` imports all of these; `monitor` imports `service` as well; `cli` imports all, and nothing imports `cli`. No two
+//! files need each other, but for some that are listed. Tests (`tests/library/imports.rs`, `cycles.rs`) keep that.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -92,22 +134,26 @@
     )
 )]
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "audit")]
 pub mod alerts;
 pub mod audit;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "audit")]
+pub mod config;
 pub mod core;
 pub mod docs;
-#[cfg(feature = "cli")]
+#[cfg(feature = "audit")]
 pub mod mirror;
 #[cfg(feature = "cli")]
 pub mod monitor;
-#[cfg(feature = "cli")]
+#[cfg(feature = "audit")]
 pub mod report;
-#[cfg(feature = "cli")]
+#[cfg(feature = "audit")]
 pub mod run;
-#[cfg(feature = "cli")]
+#[cfg(feature = "audit")]
+pub mod service;
+#[cfg(feature = "audit")]
 pub mod source;
 pub mod spec;
 

@@ -7,7 +7,8 @@
 //! Counters and times saturate: a saturated time is later than every bound that it is compared with.
 
 use super::error::DeliveryError;
-use super::message::{Alert, AlertKind, LogName, key};
+use super::kind::AlertKind;
+use super::message::{Alert, LogName, key};
 use super::plan::Condition;
 use super::{CHANNEL_FAILING, Channel, Delivery, Dispatcher, PendingWrites, Result};
 use crate::core::finding::Severity;

@@ -12,7 +12,8 @@
 //! Counters and times saturate: a saturated value is above every bound that it is compared with.
 
 use super::deliver::{MIN_ATTEMPTS, backoff, is_ahead};
-use super::message::{Alert, AlertKind, LogName, key};
+use super::kind::AlertKind;
+use super::message::{Alert, LogName, key};
 use super::{Delivery, Dispatcher, LOCAL_FAULT, Result, payload};
 use crate::core::finding::Severity;
 use crate::core::hash::sha256;

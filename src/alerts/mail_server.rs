@@ -7,7 +7,6 @@
 use super::channels::Delivery;
 use super::error::SetupError;
 use super::mail_stream::{BoundedStream, Deadline};
-use super::smtp::SmtpConfig;
 use super::starttls::start_tls;
 use crate::core::text::escape;
 use crate::source::runtime::{resolve_host, runtime};
@@ -21,6 +20,7 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter,
 use lettre::transport::smtp::response::{Response, Severity};
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
@@ -31,6 +31,23 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+
+/// The settings from the config.
+#[derive(Clone, Default)]
+pub struct SmtpConfig {
+    /// `smtp://host:port` or `smtps://host:port`.
+    pub server: String,
+    /// One address.
+    pub from: String,
+    /// One address or several.
+    pub to: Vec<String>,
+    /// Requires a password.
+    pub username: Option<String>,
+    /// Requires a user name.
+    pub password: Option<String>,
+    /// A PEM file of certificates to trust in addition to the system's.
+    pub ca_file: Option<PathBuf>,
+}
 
 /// The time for the whole conversation.
 const TIMEOUT: Duration = Duration::from_secs(30);

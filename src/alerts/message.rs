@@ -2,6 +2,7 @@
 //!
 //! Every text in it is escaped for one line. A renderer for HTML or Markdown escapes it for that format.
 
+use super::kind::AlertKind;
 use super::plan::{MAX_SINGLE_ALERTS, PlannedAlert};
 use super::topic::Topic;
 use crate::audit::finding::FindingKey;
@@ -13,41 +14,6 @@ use crate::core::text::{escape, quoted, time};
 use crate::mirror::StoredFinding;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// The kind of an alert.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AlertKind {
-    /// A new finding.
-    New,
-    /// The finding still holds.
-    Reminder,
-    /// The finding no longer holds.
-    Ended,
-    /// The log cannot be read, or a peer cannot be compared with.
-    Unreachable,
-    /// The auditor itself has a fault.
-    Local,
-    /// What was unreachable or had a fault works again.
-    Recovered,
-    /// A test of the channels.
-    Test,
-}
-
-impl AlertKind {
-    /// Its name in the JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            AlertKind::New => "new",
-            AlertKind::Reminder => "reminder",
-            AlertKind::Ended => "ended",
-            AlertKind::Unreachable => "unreachable",
-            AlertKind::Local => "local",
-            AlertKind::Recovered => "recovered",
-            AlertKind::Test => "test",
-        }
-    }
-}
 
 /// The log that an alert is about.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -6,7 +6,7 @@
 //! record that it was reported. Both are written in one transaction, and the plan of the same facts is then
 //! empty.
 
-use super::message::AlertKind;
+use super::kind::AlertKind;
 use super::topic::Topic;
 use crate::audit::watch_list::rule_of;
 use crate::core::finding::Severity;

@@ -1,7 +1,8 @@
 //! Exhaustive tests of the plan: every history of a finding up to a length, reported after every subset of its
 //! steps.
 
-use super::message::{AlertKind, LogName, of_findings};
+use super::kind::AlertKind;
+use super::message::{LogName, of_findings};
 use super::plan::*;
 use super::topic::Topic;
 use crate::audit::finding::Finding;

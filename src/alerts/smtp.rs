@@ -5,13 +5,12 @@
 
 use super::channels::{Delivery, Message, Transport};
 use super::error::SetupError;
-use super::mail_server::MailServer;
+use super::mail_server::{MailServer, SmtpConfig};
 use super::message::Alert;
 use crate::core::text::escape;
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The most recipients.
@@ -19,23 +18,6 @@ pub(super) const MAX_RECIPIENTS: usize = 50;
 
 /// The longest subject. Mail programs cut longer ones in their lists.
 const MAX_SUBJECT: usize = 160;
-
-/// The settings from the config.
-#[derive(Clone, Default)]
-pub struct SmtpConfig {
-    /// `smtp://host:port` or `smtps://host:port`.
-    pub server: String,
-    /// One address.
-    pub from: String,
-    /// One address or several.
-    pub to: Vec<String>,
-    /// Requires a password.
-    pub username: Option<String>,
-    /// Requires a user name.
-    pub password: Option<String>,
-    /// A PEM file of certificates to trust in addition to the system's.
-    pub ca_file: Option<PathBuf>,
-}
 
 /// A mail server and the addresses.
 pub struct Smtp {
@@ -157,7 +139,8 @@ fn mailbox(address: &str) -> Result<Mailbox, SetupError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::{AlertKind, LogName};
+    use super::super::kind::AlertKind;
+    use super::super::message::LogName;
     use super::*;
     use crate::core::finding::Severity;
 

@@ -1,9 +1,10 @@
 //! The arguments, as typed.
 
+use super::audit_args::{AuditOptions, NetOptions};
 use super::monitor_args::{ConfigCommand, MonitorOptions};
-use super::net::NetOptions;
 use super::plain;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use crate::config::{Colour, DecisionOption, Expected, GivenFormat};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -44,7 +45,7 @@ pub struct Common {
     pub name: Option<String>,
     /// How the report is written; for `receipt`, how the receipt is: json (the default) or tlog-proof
     #[arg(long, global = true, value_enum)]
-    pub format: Option<TypedFormat>,
+    pub format: Option<GivenFormat>,
     /// No progress, and no text report where the verdict is clean
     #[arg(long, global = true)]
     pub quiet: bool,
@@ -74,57 +75,6 @@ pub struct Common {
     /// A top-level origin that may frame the approval page (repeatable; with --allow-cross-origin)
     #[arg(long, global = true, help_heading = "Trust", value_name = "ORIGIN")]
     pub allow_top_origin: Vec<String>,
-}
-
-/// When a text report is in colour.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Colour {
-    /// On a terminal, unless the environment says otherwise
-    #[default]
-    Auto,
-    /// Also into files and pipes
-    Always,
-    /// Not at all
-    Never,
-}
-
-/// How the report is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs: one line of JSON, stable fields.
-    Json,
-}
-
-/// What `--format` can be: that of a report, or that of a receipt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum TypedFormat {
-    /// For people
-    Text,
-    /// For programs: one line of JSON, stable fields
-    Json,
-    /// Of `receipt` alone: a C2SP tlog-proof, for standard tools
-    TlogProof,
-}
-
-impl TypedFormat {
-    /// The format of a report.
-    ///
-    /// # Errors
-    /// Wrong usage: a sentence for the person.
-    pub fn of_report(self) -> Result<Format, String> {
-        match self {
-            TypedFormat::Text => Ok(Format::Text),
-            TypedFormat::Json => Ok(Format::Json),
-            TypedFormat::TlogProof => {
-                Err("--format tlog-proof is for `countersign receipt`: reports are text or json".to_owned())
-            }
-        }
-    }
 }
 
 #[derive(Subcommand, Debug)]
@@ -166,49 +116,6 @@ pub enum Command {
         #[arg(value_name = "DIR")]
         directory: Option<PathBuf>,
     },
-}
-
-#[derive(Args, Clone, PartialEq, Debug, Default)]
-pub struct AuditOptions {
-    /// The log: a directory, a file://, http:// or https:// prefix, or the base of a JSON API as
-    /// api+https://host/public/log
-    #[arg(long, value_name = "URL-or-DIR")]
-    pub log: Option<String>,
-    /// The URL is the base of a JSON API, as if it began with api+
-    #[arg(long)]
-    pub api: bool,
-    /// The mirror, an SQLite file
-    #[arg(long, value_name = "FILE")]
-    pub db: Option<PathBuf>,
-    /// Create the mirror. Without it a missing mirror is a fault, never a fresh start
-    #[arg(long)]
-    pub init: bool,
-    /// Where misbehaviour files go [default: beside the mirror]
-    #[arg(long, value_name = "DIR")]
-    pub evidence_dir: Option<PathBuf>,
-    /// Threads that fetch and check [default: one a core, eight for a log over HTTP]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub workers: Option<u16>,
-    /// Check all entries again from the mirror, and the mirror itself
-    #[arg(long)]
-    pub full: bool,
-    /// Follow the signed heads alone, to see split views: no entry is fetched, mirrored or checked
-    #[arg(long)]
-    pub heads_only: bool,
-    /// Warn where the newest head is older than this, such as 36h
-    #[arg(long, value_name = "DURATION")]
-    pub max_head_age: Option<String>,
-    /// Warnings make the verdict invalid
-    #[arg(long)]
-    pub deny_warnings: bool,
-    /// Refuse to mirror a log of more entries than this [default: 100000000]
-    #[arg(long, value_name = "N")]
-    pub max_entries: Option<u64>,
-    /// Stop when more findings than this stand [default: 50000]
-    #[arg(long, value_name = "N")]
-    pub max_findings: Option<u64>,
-    #[command(flatten)]
-    pub net: Box<NetOptions>,
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -270,27 +177,10 @@ pub struct ExpectedOptions {
     pub decision: Option<DecisionOption>,
 }
 
-/// What must have been decided.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DecisionOption {
-    Approved,
-    Rejected,
-    Expired,
-}
-
-impl ExpectedOptions {
-    /// Options win over those of the config.
-    pub fn or(self, config: ExpectedOptions) -> ExpectedOptions {
-        ExpectedOptions {
-            payload: self.payload.or(config.payload),
-            action: self.action.or(config.action),
-            email: self.email.or(config.email),
-            approver: if self.approver.is_empty() { config.approver } else { self.approver },
-            expect_id: self.expect_id.or(config.expect_id),
-            max_age: self.max_age.or(config.max_age),
-            decision: self.decision.or(config.decision),
-        }
+impl From<ExpectedOptions> for Expected {
+    fn from(options: ExpectedOptions) -> Expected {
+        let ExpectedOptions { payload, action, email, approver, expect_id, max_age, decision } = options;
+        Expected { payload, action, email, approver, expect_id, max_age, decision }
     }
 }
 

@@ -4,20 +4,16 @@
 //! Two things come of it. What makes the config unusable is an error (2). What can be used and is probably not meant is
 //! said, also with `--quiet`, and is no error: a program that pages may be installed tomorrow.
 
-use super::alert_tables::{AlertTable, ChannelTable};
-use super::args::{Common, TypedFormat};
-use super::audit::{self, unix_ms};
-use super::config::Settings;
-use super::failure::Failure;
-use super::monitor_args::MonitorOptions;
-use super::output::{self, Answer};
-use super::peer_tables;
-use super::watch_tables;
-use super::watched::{self, LogConfig};
+use super::args::Common;
+use super::audit_args::AuditOptions;
+use super::output::Answer;
+use super::settings::given;
 use crate::audit::acknowledge::Acknowledgement;
+use crate::config::{AlertTable, ChannelTable, GivenFormat, Settings, describe as describe_rule};
 use crate::core::text::{self, escape, quoted};
 use crate::mirror::{folder, is_there, place_of};
 use crate::report::checks::{Foreseen, foreseen};
+use crate::service::{self, Error, LogConfig, WatchSpec, files, unix_ms};
 use crate::source::Stop;
 use std::fs::Metadata;
 use std::path::Path;
@@ -26,14 +22,19 @@ use std::path::Path;
 ///
 /// # Errors
 /// A sentence for the person: it cannot be used.
-pub fn run(common: &Common, answer: &mut Answer) -> Result<u8, Failure> {
+pub fn run(common: &Common, answer: &mut Answer) -> Result<u8, Error> {
     if common.config.is_none() {
         return Err("which config? Give it with --config FILE".into());
     }
-    if common.format.is_some_and(|format| format != TypedFormat::Text) {
+    if common.format.is_some_and(|format| format != GivenFormat::Text) {
         return Err("config check writes text: leave out --format".into());
     }
-    let watched = watched::resolve(common, &MonitorOptions::default())?;
+    let watched = service::watched(&WatchSpec {
+        config: common.config.as_deref(),
+        name: common.name.as_deref(),
+        given: given(common.clone(), AuditOptions::default()),
+        ..WatchSpec::default()
+    })?;
     let (mut text, mut notes) = (String::new(), String::new());
     if let Some(address) = watched.listen {
         text.push_str(&format!("monitor listens on {address}\n"));
@@ -67,13 +68,14 @@ fn note(text: String) -> Line {
     Line { text, is_note: true }
 }
 
-fn describe(log: &LogConfig) -> Result<Vec<Line>, Failure> {
+fn describe(log: &LogConfig) -> Result<Vec<Line>, Error> {
     let settings = &log.settings;
     let db = settings.require_db()?;
-    let Some(key) = settings.one_log_key()? else { return Err(audit::NO_LOG_KEY.into()) };
-    let (source, _) = audit::open_log(settings, settings.require_log()?)?;
+    let Some(key) = settings.one_log_key()? else { return Err(service::NO_LOG_KEY.into()) };
+    let source = service::open_log(settings, settings.require_log()?)?.source;
     let place = place_of(db);
-    let folders = [("the mirror", folder(&place)), ("misbehaviour files", &settings.evidence_dir_for(db))];
+    let folders =
+        [("the mirror", folder(&place)), ("misbehaviour files", &service::evidence_dir(settings, db))];
     for (what, folder) in folders {
         if !folder.is_dir() {
             return Err(format!("the directory for {what}, {folder:?}, is not there: create it").into());
@@ -85,13 +87,14 @@ fn describe(log: &LogConfig) -> Result<Vec<Line>, Failure> {
         plain(format!("  log     {} from {}", escape(key.origin()), source.location())),
         mirror(settings, db, is_there),
     ];
-    for peer in peer_tables::open(settings, key, &Stop::default())? {
+    for peer in service::open_peers(settings, key, &Stop::default())? {
         lines.push(plain(format!("  compared with     {}, {}", peer.name(), peer.location())));
     }
-    for (name, file) in settings.peers.iter().filter_map(|peer| peer.missing_file()) {
+    let missing = settings.peers.iter().filter_map(|peer| Some((&peer.name, service::missing_file(peer)?)));
+    for (name, file) in missing {
         lines.push(note(format!(
             "  NOT THERE         {}, the file of the peer {}",
-            output::name(file),
+            files::name(file),
             quoted(name)
         )));
     }
@@ -100,7 +103,7 @@ fn describe(log: &LogConfig) -> Result<Vec<Line>, Failure> {
     lines.extend(
         settings.alerting.acknowledgements.iter().map(|rule| acknowledged(settings, rule, unix_ms())),
     );
-    for (what, will_be) in foreseen(audit::asked(settings), source.api().is_some()) {
+    for (what, will_be) in foreseen(service::asked(settings), source.api().is_some()) {
         lines.push(plain(match will_be {
             Foreseen::Made => format!("  checked           {what}"),
             Foreseen::IfThere => format!("  checked if there  {what}"),
@@ -121,13 +124,13 @@ fn mirror(settings: &Settings, db: &Path, is_there: bool) -> Line {
             (false, " (not there yet; the first audit needs --init, or init = true in the config)")
         }
     };
-    Line { text: format!("  mirror  {}{said}", output::name(db)), is_note: left }
+    Line { text: format!("  mirror  {}{said}", files::name(db)), is_note: left }
 }
 
 /// Which entries somebody hears of. Where no entry is looked at, of none.
 fn rules(settings: &Settings, lines: &mut Vec<Line>) {
     for watch in &settings.watch {
-        let rule = watch_tables::describe(watch);
+        let rule = describe_rule(watch);
         lines.push(match settings.heads_only {
             false => plain(format!("  watched for       {rule}")),
             true => note(format!("  NOT watched for   {rule}: heads-only looks at no entry")),
@@ -150,7 +153,7 @@ fn told(settings: &Settings, lines: &mut Vec<Line>) {
         if let Some(program) = program.filter(|program| program.is_absolute() && !is_executable(program)) {
             lines.push(note(format!(
                 "  CANNOT BE RUN     {}, the command of {}: there is no such executable file",
-                output::name(program),
+                files::name(program),
                 quoted(name),
             )));
         }

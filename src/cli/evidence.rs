@@ -1,12 +1,11 @@
 //! `countersign evidence verify`: does a misbehaviour file prove what it says?
 
-use super::args::Format;
-use super::config::Settings;
-use super::failure::Failure;
-use super::output::{self, Answer};
+use super::output::Answer;
 use crate::audit::conclusion::Conclusion;
+use crate::config::{Format, Settings};
 use crate::core::evidence::{self, EvidenceError};
 use crate::core::{limits, text};
+use crate::service::{Error, files};
 use serde_json::json;
 use std::path::Path;
 
@@ -14,8 +13,8 @@ use std::path::Path;
 ///
 /// # Errors
 /// Wrong usage: the file cannot be read.
-pub fn verify(settings: &Settings, file: &Path, answer: &mut Answer) -> Result<u8, Failure> {
-    let bytes = output::read_start(file, limits::MAX_EVIDENCE)?;
+pub fn verify(settings: &Settings, file: &Path, answer: &mut Answer) -> Result<u8, Error> {
+    let bytes = files::read_start(file, limits::MAX_EVIDENCE)?;
     let Some(key) = settings.one_log_key()? else {
         let why =
             "the log's public key was not given: a file cannot vouch for itself. Give it with --log-key";

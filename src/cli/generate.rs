@@ -1,10 +1,10 @@
 //! `countersign completions` and `countersign man`: made from the arguments and the guide, so that they cannot lag behind.
 
 use super::args;
-use super::failure::Failure;
-use super::output::{self, Answer};
+use super::output::Answer;
 use super::roff;
 use crate::docs;
+use crate::service::{Error, files};
 use clap::Command;
 use clap_complete::Shell;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub fn completions(shell: Shell, answer: &mut Answer) -> u8 {
 ///
 /// # Errors
 /// Nothing can be written there.
-pub fn man(directory: Option<&Path>, answer: &mut Answer) -> Result<u8, Failure> {
+pub fn man(directory: Option<&Path>, answer: &mut Answer) -> Result<u8, Error> {
     let mut command = args::command();
     command.build();
     let Some(directory) = directory else {
@@ -33,7 +33,7 @@ pub fn man(directory: Option<&Path>, answer: &mut Answer) -> Result<u8, Failure>
     };
     // A name that is no directory is a slip, also where there is nothing yet.
     if !directory.is_dir() {
-        return Err(Failure::Usage(format!(
+        return Err(Error::Usage(format!(
             "cannot write the manual pages: {directory:?} is no directory; create it first"
         )));
     }
@@ -49,9 +49,9 @@ pub fn man(directory: Option<&Path>, answer: &mut Answer) -> Result<u8, Failure>
     Ok(0)
 }
 
-fn write(directory: &Path, name: &str, page: &[u8]) -> Result<(), Failure> {
+fn write(directory: &Path, name: &str, page: &[u8]) -> Result<(), Error> {
     let path = directory.join(name);
-    output::replace_file(&path, page).map_err(|error| Failure::not_written(output::name(&path), &error))
+    files::replace_file(&path, page).map_err(|error| Error::not_written(files::name(&path), &error))
 }
 
 /// A page and the name of its file.

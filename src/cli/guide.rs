@@ -1,17 +1,17 @@
 //! `countersign help`: the commands, the pages of the guide, or one of them.
 
-use super::failure::Failure;
 use super::output::Answer;
 use super::{args, plain};
 use crate::core::text::quoted;
 use crate::docs;
+use crate::service::Error;
 use clap::Command;
 
 /// Shows the help of a command, a page of the guide, or both where a word is both.
 ///
 /// # Errors
 /// There is no such command and no such topic.
-pub fn help(words: &[String], answer: &mut Answer) -> Result<u8, Failure> {
+pub fn help(words: &[String], answer: &mut Answer) -> Result<u8, Error> {
     let mut program = args::command();
     program.build();
     let page = match words {
@@ -19,7 +19,7 @@ pub fn help(words: &[String], answer: &mut Answer) -> Result<u8, Failure> {
         _ => None,
     };
     match (find(&mut program, words), page) {
-        (None, None) => return Err(Failure::Usage(nothing(words))),
+        (None, None) => return Err(Error::Usage(nothing(words))),
         (None, Some(page)) => answer.print(&plain::render(page.text)),
         (Some(command), None) => answer.print_help(&command.render_long_help()),
         (Some(command), Some(page)) => {

@@ -1,72 +1,45 @@
 //! `countersign mirror check`: is the mirror what was written, and what can be made again of one that is not?
 
-use super::args::Format;
-use super::audit::stop_on_signal;
-use super::config::Settings;
-use super::failure::Failure;
 use super::output::{self, Answer};
+use super::signals::stop_on_signal;
 use crate::audit::conclusion::Conclusion;
-use crate::core::head::LogKey;
+use crate::config::{Format, Settings};
 use crate::core::text::escape;
-use crate::mirror::{Checked, Mirror, MirrorError, Rebuilt, rebuild};
+use crate::mirror::{Checked, Rebuilt};
+use crate::service::{Error, MirrorCheck, check_mirror, mirror_of};
 use crate::source::Stop;
 use serde_json::{Value, json};
-use std::path::Path;
 
 /// Checks a mirror, or makes it again where it is damaged.
 ///
 /// # Errors
 /// Wrong usage: a sentence for the person.
-pub fn check(settings: &Settings, again: bool, answer: &mut Answer) -> Result<u8, Failure> {
-    let db = settings.require_db()?;
-    let Some(key) = settings.one_log_key()? else {
-        return Err("which log? Give its public key with --log-key, or a --config that has it".into());
-    };
+pub fn check(settings: &Settings, again: bool, answer: &mut Answer) -> Result<u8, Error> {
+    mirror_of(settings)?;
     let stop = Stop::default();
     stop_on_signal(&stop)?;
-    let verdict = match checked(db, key, &stop) {
-        Ok(None) => {
+    let verdict = match check_mirror(settings, again, &stop)? {
+        MirrorCheck::Stopped => {
             output::error("the check was ended before it was done: nothing is known");
             Conclusion::Incomplete
         }
-        Ok(Some(found)) if again && !found.is_whole() => return make_again(settings, db, key, answer),
-        Ok(Some(found)) => {
+        MirrorCheck::Checked(found) => {
             let verdict = if found.is_whole() { Conclusion::Clean } else { Conclusion::LocalFault };
             answer.print(&checked_text(settings, verdict, &found, again));
             verdict
         }
-        // What of it can be read is for the rebuilding to find out.
-        Err(MirrorError::Damaged(..) | MirrorError::WrongMemory(..) | MirrorError::RolledBack(..))
-            if again =>
-        {
-            return make_again(settings, db, key, answer);
+        MirrorCheck::Rebuilt(rebuilt) => {
+            // What is lost stays undecided: a mirror that forgot heads or findings is not as good as the one that it was.
+            let verdict = if rebuilt.lost.is_empty() { Conclusion::Clean } else { Conclusion::Incomplete };
+            answer.print(&rebuilt_text(settings, verdict, &rebuilt));
+            verdict
         }
-        Err(error) => return fault(&error),
+        MirrorCheck::Fault(error) => {
+            output::error(&error.to_string());
+            Conclusion::LocalFault
+        }
     };
     Ok(verdict.exit_code())
-}
-
-fn checked(db: &Path, key: &LogKey, stop: &Stop) -> Result<Option<Checked>, MirrorError> {
-    Mirror::open_to_check(db, key)?.check_parts(key, &|| stop.is_stopped())
-}
-
-/// What is lost stays undecided: a mirror that forgot heads or findings is not as good as the one that it was.
-fn make_again(settings: &Settings, db: &Path, key: &LogKey, answer: &mut Answer) -> Result<u8, Failure> {
-    let rebuilt = match rebuild(db, key) {
-        Ok(rebuilt) => rebuilt,
-        Err(error) => return fault(&error),
-    };
-    let verdict = if rebuilt.lost.is_empty() { Conclusion::Clean } else { Conclusion::Incomplete };
-    answer.print(&rebuilt_text(settings, verdict, &rebuilt));
-    Ok(verdict.exit_code())
-}
-
-fn fault(error: &MirrorError) -> Result<u8, Failure> {
-    if error.is_usage() {
-        return Err(error.to_string().into());
-    }
-    output::error(&error.to_string());
-    Ok(Conclusion::LocalFault.exit_code())
 }
 
 fn checked_text(settings: &Settings, verdict: Conclusion, found: &Checked, again: bool) -> String {

@@ -1,24 +1,26 @@
 //! `countersign monitor`: the audits of a config again and again, or each once.
 
 use super::alerts;
-use super::args::{Common, Format};
-use super::audit;
-use super::config::Settings;
-use super::failure::{Failure, LOCAL_FAULT};
+use super::args::Common;
+use super::audit::{self, note_untold};
+use super::failure::{LOCAL_FAULT, USAGE, exit_code};
 use super::monitor_args::{MonitorCommand, MonitorOptions};
-use super::notifications::Notifications;
 use super::output::{self, Answer};
-use super::watched::{self, LogConfig, Watched};
+use super::settings::given;
+use super::signals::stop_on_signal;
 use crate::audit::conclusion::Conclusion;
+use crate::config::{Format, GivenMonitor};
 use crate::core::text::escape;
 use crate::mirror::{HeadReader, Queue};
 use crate::monitor::event::Event;
-use crate::monitor::{self, Auditable, Plan};
-use crate::report::{MirrorUse, Report};
-use crate::run::{Progress, Silent};
+use crate::monitor::{self, Auditable, Plan, of_channel};
+use crate::report::Report;
+use crate::run::Silent;
+use crate::service::{
+    self, Error, LogConfig, LogWatch, NO_LOG_KEY, SystemClock, Told, WatchSpec, Watched, init_left,
+};
 use crate::source::{RequestCounters, Stop};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The event of a config that would make a mirror anew.
@@ -33,11 +35,11 @@ pub fn run(
     options: &MonitorOptions,
     answer: &mut Answer,
     release_memory: Option<fn()>,
-) -> Result<u8, Failure> {
+) -> Result<u8, Error> {
     if let Some(MonitorCommand::TestAlert) = options.command {
         return alerts::test(common, options, answer);
     }
-    let watched = watched::resolve(common, options)?;
+    let watched = watched(common, options)?;
     if options.once {
         return once(watched, answer);
     }
@@ -46,11 +48,24 @@ pub fn run(
     first.notes.extend(memory_kept(release_memory));
     let read: monitor::Read = Arc::new(move || {
         let plan =
-            watched::resolve(&common, &options).and_then(|watched| plan(watched, &counted, release_memory));
-        plan.map_err(|failure| failure.to_string())
+            self::watched(&common, &options).and_then(|watched| plan(watched, &counted, release_memory));
+        plan.map_err(|error| error.to_string())
     });
-    monitor::run(first, &read, audit::unix_ms).map_err(|error| Failure::new(error.is_local, error.why))?;
+    monitor::run(first, &read, service::unix_ms).map_err(|error| Error::new(error.is_local, error.why))?;
     Ok(0)
+}
+
+fn watched(common: &Common, options: &MonitorOptions) -> Result<Watched, Error> {
+    service::watched(&WatchSpec {
+        config: common.config.as_deref(),
+        name: common.name.as_deref(),
+        given: given(common.clone(), options.audit.clone()),
+        monitor: GivenMonitor {
+            listen: options.listen.clone(),
+            interval: options.interval.clone(),
+            log_format: options.log_format,
+        },
+    })
 }
 
 /// Said once at the start of a build that cannot give memory back: only the GNU C library has a call for it.
@@ -60,70 +75,20 @@ fn memory_kept(release_memory: Option<fn()>) -> Option<Event> {
     release_memory.is_none().then(|| Event::new("memory-kept", said))
 }
 
-/// One log with its settings, as the monitor knows it.
-struct Watch {
-    name: String,
-    settings: Settings,
-    /// Who is told, where the config says so.
-    notifications: Option<Notifications>,
-    /// The mirror was there once. From then on a missing one is a fault also where the config says
-    /// `init = true`: nobody who lets a monitor run for months means that.
-    opened: AtomicBool,
-    requests: RequestCounters,
+/// A log as the monitor knows it.
+struct Log {
+    watch: LogWatch,
     /// Returns to the system what an audit no longer needs.
     release_memory: Option<fn()>,
 }
 
-impl Watch {
-    /// Reads the secrets of the channels.
-    fn new(name: String, mut settings: Settings, requests: RequestCounters) -> Result<Watch, Failure> {
-        settings.net.count_in(requests.clone());
-        let notifications = match settings.alerting.channels.is_empty() {
-            true => None,
-            false => Some(Notifications::new(alerts::dispatcher(&settings)?, settings.require_db()?)),
-        };
-        Ok(Watch {
-            name,
-            settings,
-            notifications,
-            opened: AtomicBool::new(false),
-            requests,
-            release_memory: None,
-        })
-    }
-
-    /// The one place where a watched log is audited. Whatever is to be done with the report of every audit
-    /// begins here, where the settings are at hand, too.
-    fn audit(&self, stop: &Stop, progress: &dyn Progress) -> Result<Report, Failure> {
-        let init = self.settings.init && !self.opened.load(Ordering::Relaxed);
-        let settings = Settings { init, ..self.settings.clone() };
-        let result = audit::audit(&settings, stop, progress);
-        if result.as_ref().is_ok_and(|report| report.input().mirror == MirrorUse::Opened) {
-            self.opened.store(true, Ordering::Relaxed);
-        }
-        if let Some(notifications) = &self.notifications {
-            let result = result.as_ref().map_err(|failure| failure.to_string());
-            notifications.tell(&self.name, &settings, result.as_ref().copied(), stop)?;
-        }
-        result
-    }
-
-    /// A sentence for each alert channel that fails.
-    fn failing(&self) -> Vec<String> {
-        self.notifications.as_ref().map(|notifications| notifications.channels.failing()).unwrap_or_default()
-    }
-
-    /// What this machine had run out of when somebody could not be told for it.
-    fn resource_exhaustion(&self) -> Option<String> {
-        self.notifications.as_ref().and_then(Notifications::resource_exhaustion)
-    }
-}
-
-impl Auditable for Watch {
+impl Auditable for Log {
     fn audit(&self, stop: &Stop) -> Result<Report, String> {
-        let report = Watch::audit(self, stop, &Silent).map_err(|failure| failure.to_string())?;
+        let Told { report, changes } = self.watch.audit(&SystemClock::default(), stop, &Silent);
+        changes.iter().for_each(|change| of_channel(self.watch.name(), change).say());
+        let report = report.map_err(|error| error.to_string())?;
         // It prints no report: hits are told by its alerts, which have a memory of their own.
-        audit::note_told(&self.settings, &report);
+        note_untold(self.watch.note_told(&report));
         if let Some(release) = self.release_memory {
             release();
         }
@@ -131,16 +96,15 @@ impl Auditable for Watch {
     }
 
     fn heads(&self) -> Result<HeadReader, String> {
-        let key = self.settings.one_log_key()?.ok_or_else(|| audit::NO_LOG_KEY.to_owned())?;
-        HeadReader::open(self.settings.require_db()?, key).map_err(|error| error.to_string())
+        self.watch.heads().map_err(|error| error.to_string())
     }
 
     fn requests(&self) -> RequestCounters {
-        self.requests.clone()
+        self.watch.requests().clone()
     }
 
     fn channels(&self) -> BTreeMap<String, Queue> {
-        self.notifications.as_ref().map(|notifications| notifications.channels.all()).unwrap_or_default()
+        self.watch.channels()
     }
 }
 
@@ -155,35 +119,35 @@ impl Counted {
     }
 }
 
-fn plan(watched: Watched, counted: &Counted, release_memory: Option<fn()>) -> Result<Plan, Failure> {
+fn plan(watched: Watched, counted: &Counted, release_memory: Option<fn()>) -> Result<Plan, Error> {
     let watch = |log: LogConfig| {
         // Nothing could be judged, for as long as it runs.
-        log.settings.one_log_key()?.ok_or(audit::NO_LOG_KEY)?;
+        log.settings.one_log_key()?.ok_or(NO_LOG_KEY)?;
         Ok(monitor::Watched {
             name: log.name.clone(),
             interval: log.interval,
-            deadline: log.settings.net.deadline(),
-            subject: Arc::new(Watch {
+            deadline: service::deadline(&log.settings),
+            subject: Arc::new(Log {
+                watch: LogWatch::new(log.name.clone(), log.settings, counted.of(&log.name))?,
                 release_memory,
-                ..Watch::new(log.name.clone(), log.settings, counted.of(&log.name))?
             }),
         })
     };
-    let left = |log: &LogConfig| Some(Event::of(&log.name, INIT_LEFT, log.init_left()?));
+    let left = |log: &LogConfig| Some(Event::of(&log.name, INIT_LEFT, init_left(&log.settings)?));
     let notes = watched.logs.iter().filter_map(left).collect();
-    let logs = watched.logs.into_iter().map(watch).collect::<Result<Vec<_>, Failure>>()?;
+    let logs = watched.logs.into_iter().map(watch).collect::<Result<Vec<_>, Error>>()?;
     Ok(Plan { logs, listen: watched.listen, json: watched.json, notes })
 }
 
 /// Every log once, one after the other. The worst exit code of the contract; 2 where a log could not be
 /// audited for its config, and no other says 5, 4 or 1.
-fn once(watched: Watched, answer: &mut Answer) -> Result<u8, Failure> {
+fn once(watched: Watched, answer: &mut Answer) -> Result<u8, Error> {
     let stop = Stop::default();
-    audit::stop_on_signal(&stop)?;
+    stop_on_signal(&stop)?;
     let several = watched.logs.len() > 1;
     let (mut worst, mut usage) = (Conclusion::Clean, false);
     for log in watched.logs {
-        let init_left = log.init_left();
+        let init_left = init_left(&log.settings);
         let LogConfig { name, settings, .. } = log;
         if stop.is_stopped() {
             output::note(&format!("{name}: not audited, somebody asked to stop"));
@@ -194,28 +158,31 @@ fn once(watched: Watched, answer: &mut Answer) -> Result<u8, Failure> {
             output::note(&format!("{name}: {said}"));
         }
         let bar = audit::bar(&settings);
-        let audited = Watch::new(name.clone(), settings.clone(), RequestCounters::default())
-            .and_then(|watch| Ok((watch.audit(&stop, &bar)?, watch.failing(), watch.resource_exhaustion())));
+        let audited = LogWatch::new(name.clone(), settings, RequestCounters::default()).and_then(|watch| {
+            let report = watch.audit(&SystemClock::default(), &stop, &bar).report?;
+            Ok((watch, report))
+        });
         match audited {
-            Ok((report, failing, lacked)) => {
-                if let Some(what) = lacked {
+            Ok((watch, report)) => {
+                if let Some(what) = watch.resource_exhaustion() {
                     output::error(&format!("{name}: an alert could not be sent: {what}"));
                     worst = Conclusion::LocalFault;
                 }
-                failing.iter().for_each(|why| output::note(&format!("{name}: {why}")));
+                watch.failing().iter().for_each(|why| output::note(&format!("{name}: {why}")));
+                let settings = watch.settings();
                 let shown = !settings.quiet || report.must_be_read();
                 if several && shown && settings.format == Format::Text {
                     answer.print(&format!("== {}\n", escape(&name)));
                 }
-                audit::print(&settings, &report, answer);
+                audit::print(settings, &report, answer);
                 if answer.is_whole() {
-                    audit::note_told(&settings, &report);
+                    note_untold(watch.note_told(&report));
                 }
                 worst = worst.max(report.verdict());
             }
-            Err(failure) => {
-                output::error(&format!("{name}: {failure}"));
-                match failure.exit_code() {
+            Err(error) => {
+                output::error(&format!("{name}: {error}"));
+                match exit_code(&error) {
                     LOCAL_FAULT => worst = Conclusion::LocalFault,
                     _ => usage = true,
                 }
@@ -223,7 +190,7 @@ fn once(watched: Watched, answer: &mut Answer) -> Result<u8, Failure> {
         }
     }
     Ok(match usage && worst <= Conclusion::Incomplete {
-        true => Failure::Usage(String::new()).exit_code(),
+        true => USAGE,
         false => worst.exit_code(),
     })
 }

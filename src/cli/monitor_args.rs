@@ -1,18 +1,8 @@
 //! The arguments of `monitor` and `config`, as typed.
 
-use super::args::AuditOptions;
-use clap::{Args, Subcommand, ValueEnum};
-
-/// How `monitor` writes what happens.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// A line for people
-    #[default]
-    Text,
-    /// A line of JSON
-    Json,
-}
+use super::audit_args::AuditOptions;
+use crate::config::LogFormat;
+use clap::{Args, Subcommand};
 
 #[derive(Args, Clone, PartialEq, Debug, Default)]
 pub struct MonitorOptions {

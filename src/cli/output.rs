@@ -1,16 +1,14 @@
-//! Writing to the terminal and to files, and reading files with a bound.
+//! Writing to the terminal.
 //!
 //! All that a command prints on stdout goes through an [`Answer`], and the exit code comes out of it alone, so that
 //! nobody can forget that something was not written. No other file of the command line names stdout, stderr or a macro
 //! that prints (`tests/audit/scarce.rs` reads the sources).
 
-use super::failure::{Failure, LOCAL_FAULT};
+use super::failure::{LOCAL_FAULT, exit_code};
 use crate::core::text;
-use crate::source::user_file::{self, ReadError};
+use crate::service::Error;
 use clap::builder::StyledStr;
-use std::fs::{self, File};
-use std::io::{self, IsTerminal as _, Read, Write as _};
-use std::path::Path;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 /// An error for the person, on stderr. Line breaks of ours stay; nothing else that moves a cursor.
@@ -30,15 +28,6 @@ pub fn error_text(message: &str) {
 /// Something said besides, on stderr.
 pub fn note(message: &str) {
     let _ = writeln!(io::stderr(), "countersign: {}", text::escape(&text::without_userinfo(message)));
-}
-
-/// A path for reports: escaped, and stdin by its name.
-pub fn name(path: &Path) -> String {
-    match path == Path::new("-") {
-        true => "stdin".to_owned(),
-        // Somebody may have given a URL where a file is meant.
-        false => text::escape(&text::without_userinfo(&path.to_string_lossy())),
-    }
 }
 
 /// Writes to stdout. Not by way of the standard library, which takes a descriptor that cannot be written to for one that
@@ -106,16 +95,16 @@ impl Answer {
 
     /// The exit code: that of the result, unless what was printed did not get where it should. A closed pipe (`| head`)
     /// has had enough of it, which is no fault.
-    pub fn finish(self, result: Result<u8, Failure>) -> ExitCode {
+    pub fn finish(self, result: Result<u8, Error>) -> ExitCode {
         let code = result.unwrap_or_else(|failure| {
             error(&failure.to_string());
-            failure.exit_code()
+            exit_code(&failure)
         });
         match self.lost {
             Some(why) if why.kind() != io::ErrorKind::BrokenPipe => {
                 error(&format!(
                     "{}, so what was asked for is not all there",
-                    Failure::not_written("stdout", &why)
+                    Error::not_written("stdout", &why)
                 ));
                 ExitCode::from(LOCAL_FAULT)
             }
@@ -131,21 +120,6 @@ pub fn bug() -> ExitCode {
     ExitCode::from(LOCAL_FAULT)
 }
 
-/// Writes a file as a whole: beside its place, then renamed there. Whatever goes wrong, what was there
-/// before stays, and nothing else is left.
-///
-/// # Errors
-/// As of the file system.
-pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_file_name(format!(".countersign-{}.new", std::process::id()));
-    // Never through something that stands in the place already.
-    let mut file = File::options().write(true).create_new(true).open(&temporary)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
-        let _ = fs::remove_file(&temporary);
-    })
-}
-
 /// Whether progress can be drawn.
 pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
@@ -154,30 +128,6 @@ pub fn stderr_is_terminal() -> bool {
 /// Whether the report goes to a terminal.
 pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
-}
-
-/// Reads a file, or stdin for "-", of at most `limit` bytes.
-///
-/// # Errors
-/// It cannot be read; also where it is longer, or UTF-16.
-pub fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
-    read(path, |reader| user_file::read_whole(reader, limit))
-}
-
-/// Reads a file, or stdin for "-": all of it up to `limit` bytes, and bytes beyond where there are more.
-///
-/// # Errors
-/// It cannot be read.
-pub fn read_start(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
-    read(path, |reader| Ok(user_file::read_start(reader, limit)?))
-}
-
-fn read<T>(path: &Path, read: impl FnOnce(&mut dyn Read) -> Result<T, ReadError>) -> Result<T, Failure> {
-    let read = match path == Path::new("-") {
-        true => read(&mut io::stdin().lock()),
-        false => File::open(path).map_err(ReadError::from).and_then(|mut file| read(&mut file)),
-    };
-    read.map_err(|error| Failure::new(error.is_local, format!("cannot read {path:?}: {error}")))
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Whether a text report is in colour, and how much of it is shown.
 
-use super::args::Colour;
-use super::config::Settings;
 use super::output;
+use crate::config::{Colour, Settings};
 use crate::report::Style;
 use std::env;
 

@@ -1,8 +1,7 @@
 //! Two clocks. One is shown, and may be set forward or back while we run; the other only ever goes on, and by it
 //! is judged what is late.
 
-use super::state::ms;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A moment, by both.
 #[derive(Clone, Copy, Default, Debug)]
@@ -28,4 +27,9 @@ impl Clock {
     pub(super) fn now(&self) -> Now {
         Now { shown: (self.unix_ms)(), steady: ms(self.started.elapsed()) }
     }
+}
+
+/// A span in milliseconds.
+pub(super) fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,6 @@
 //! What is known, in the text format of Prometheus.
 
-use super::process;
+use super::process::{self, number};
 use super::state::{Known, Status, StatusRegistry};
 use crate::audit::conclusion::Conclusion;
 use crate::mirror::Queue;
@@ -233,12 +233,6 @@ fn flag(holds: bool) -> f64 {
 
 fn one(value: Option<f64>) -> Vec<Sample> {
     value.map(|value| (Vec::new(), value)).into_iter().collect()
-}
-
-/// Exact up to 2^53, as Prometheus has no other numbers.
-#[allow(clippy::cast_precision_loss)]
-pub(super) fn number(value: u64) -> f64 {
-    value as f64
 }
 
 fn seconds(ms: u64) -> f64 {

@@ -17,12 +17,14 @@
 //! | [`clock`] | the time that is shown, and the one that is judged by |
 //! | [`event`] | what happened, as a line of text or JSON |
 //! | `log` | the way of these lines to stderr, through `tracing` |
+//! | `channels` | what is said of alert channels |
 //! | [`peers`] | what is known of those whose heads are compared with ours |
 //! | `watch` | the thread of a log |
 //! | `supervise` | start, reload, stop |
 //! | `serve`, `metrics`, `process` | `/metrics`, `/healthz`, `/heads` |
 //! | `signals`, `notify` | the operating system and systemd |
 
+mod channels;
 pub mod clock;
 pub mod event;
 mod log;
@@ -36,6 +38,7 @@ pub mod state;
 mod supervise;
 mod watch;
 
+pub use channels::of_channel;
 pub use signals::{outlive_file_size_limit, stop_on_signal};
 pub use supervise::{Read, StartError, run};
 

@@ -1,10 +1,14 @@
 //! What the process itself needs, under the names that client libraries of Prometheus have for it. From
 //! `/proc`, so on Linux alone; what cannot be read there is left out.
 
-use super::metrics::number;
-
 /// One number: its name, its type, what it is.
 pub(super) type Number = (&'static str, &'static str, &'static str, f64);
+
+/// Exact up to 2^53, as Prometheus has no other numbers.
+#[allow(clippy::cast_precision_loss)]
+pub(super) fn number(value: u64) -> f64 {
+    value as f64
+}
 
 /// Everything that is known. `started` is in Unix milliseconds.
 pub(super) fn numbers(started: u64) -> Vec<Number> {

@@ -1,7 +1,7 @@
 //! What is known of each log, and what one more report changes. No clock of its own; what is late is late by the
 //! steady one of [`Now`], which nobody sets.
 
-use super::clock::Now;
+use super::clock::{Now, ms};
 use super::event::Event;
 use super::peers::Peers;
 use super::{Auditable, Watched};
@@ -329,10 +329,6 @@ fn shown(time: Duration) -> String {
     let whole =
         if time.as_secs() < 10 { time.as_millis() } else { u128::from(time.as_secs()).saturating_mul(1000) };
     humantime::format_duration(Duration::from_millis(u64::try_from(whole).unwrap_or(u64::MAX))).to_string()
-}
-
-pub(super) fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What is known of all logs, shared by their threads and whoever asks.

@@ -21,7 +21,7 @@ const OTHER_MEANINGS: [(&str, &[&str], &str); 13] = [
     ("core/webauthn/assertion.rs", &["signature"], "a part of an assertion"),
     ("core/webauthn/client_data.rs", &["challenge", "origin"], "members of the client data"),
     ("docs/mod.rs", &["peers"], "a page of the guide"),
-    ("mirror/heads.rs", &["root"], "a column"),
+    ("mirror/heads/find.rs", &["root"], "a column"),
     ("mirror/seal/table.rs", &["key", "peers", "sth"], "a column, a table, a format in it"),
     ("source/changes.rs", &["checkpoint", "reveal", "sth"], "names of files"),
     ("source/tiled.rs", &["checkpoint", "sth"], "names of files"),

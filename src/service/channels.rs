@@ -1,43 +1,65 @@
-//! How the alert channels of a watched log are: for `/metrics`, and said when it changes.
-//!
-//! A channel that fails is no illness of the monitor, which goes on watching and tells over the others; so it
-//! is not in `/healthz`, which would have the monitor restarted for it, in vain.
+//! How the alert channels of a watched log are, and what changes with them.
 
 use crate::core::text::{quoted, time};
 use crate::mirror::Queue;
-use crate::monitor::event::Event;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The channels of one log, as they were last seen.
 #[derive(Default)]
-pub struct Channels(Mutex<BTreeMap<String, Queue>>);
+pub(super) struct Channels(Mutex<BTreeMap<String, Queue>>);
+
+/// What somebody should hear of a channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ChannelChange {
+    /// It began to fail, or a fault could not be told over it.
+    Failing {
+        /// Its name.
+        channel: String,
+        /// A sentence.
+        said: String,
+        /// Alerts that wait for it.
+        pending: u64,
+    },
+    /// It ceased to.
+    Delivers {
+        /// Its name.
+        channel: String,
+        /// A sentence.
+        said: String,
+    },
+}
 
 impl Channels {
-    /// Takes over how they are now, and says which of them began or ceased to fail.
-    pub fn are(&self, log: &str, now: BTreeMap<String, Queue>) {
+    /// Takes over how they are now, and gives which of them began or ceased to fail.
+    pub(super) fn are(&self, now: BTreeMap<String, Queue>) -> Vec<ChannelChange> {
         let mut known = self.known();
+        let mut changes = Vec::new();
         for (name, queue) in &now {
             let failed = known.get(name).is_some_and(|before| before.failing.is_some());
+            let channel = name.clone();
             match (failed, says_failing(name, queue)) {
-                (false, Some(said)) => say_failing(log, name, &said, queue.pending),
+                (false, Some(said)) => {
+                    changes.push(ChannelChange::Failing { channel, said, pending: queue.pending });
+                }
                 (true, None) => {
                     let said = format!("the alert channel {} delivers again", quoted(name));
-                    Event::of(log, "channel-delivers", said).with("channel", name.as_str()).say();
+                    changes.push(ChannelChange::Delivers { channel, said });
                 }
                 _ => {}
             }
         }
         *known = now;
+        changes
     }
 
     /// As they were last seen.
-    pub fn all(&self) -> BTreeMap<String, Queue> {
+    pub(super) fn all(&self) -> BTreeMap<String, Queue> {
         self.known().clone()
     }
 
     /// A sentence for each that fails.
-    pub fn failing(&self) -> Vec<String> {
+    pub(super) fn failing(&self) -> Vec<String> {
         self.known().iter().filter_map(|(name, queue)| says_failing(name, queue)).collect()
     }
 
@@ -50,9 +72,4 @@ fn says_failing(name: &str, queue: &Queue) -> Option<String> {
     let failing = queue.failing.as_ref()?;
     let since = time(failing.since);
     Some(format!("the alert channel {} has been failing since {since}: {}", quoted(name), failing.error))
-}
-
-/// Says that a channel fails.
-pub fn say_failing(log: &str, channel: &str, said: &str, pending: u64) {
-    Event::of(log, "channel-failing", said).with("channel", channel).with("pending", pending).say();
 }

@@ -1,8 +1,9 @@
 //! The `[[watch]]` tables of a config: which entries somebody wants to hear of.
 
-use super::alert_tables::ChannelTable;
-use super::config::duration;
-use super::config_file::OneOrMore;
+use super::alert::ChannelTable;
+use super::duration::duration;
+use super::error::Error;
+use super::names::OneOrMore;
 use super::zones;
 use crate::audit::hours::{Hours, WEEKDAYS};
 use crate::audit::trust::key_identity;
@@ -75,7 +76,7 @@ pub struct Watch {
 ///
 /// # Errors
 /// A sentence for the person.
-pub fn resolve(tables: Vec<WatchTable>, channels: &[ChannelTable]) -> Result<Vec<Watch>, String> {
+pub(super) fn resolve(tables: Vec<WatchTable>, channels: &[ChannelTable]) -> Result<Vec<Watch>, Error> {
     let known: BTreeSet<&str> = channels.iter().map(|channel| channel.name.as_str()).collect();
     let mut names = BTreeSet::new();
     let mut rules: Vec<Watch> = Vec::new();
@@ -84,12 +85,12 @@ pub fn resolve(tables: Vec<WatchTable>, channels: &[ChannelTable]) -> Result<Vec
         let fail = |why: String| format!("[[watch]] {}: {why}", quoted(&name));
         let watch = one(table, &known).map_err(fail)?;
         if !names.insert(name.clone()) {
-            return Err(fail("two rules have this name: give each a name of its own".to_owned()));
+            return Err(fail("two rules have this name: give each a name of its own".to_owned()).into());
         }
         let says = |rule: &Rule| Rule { name: String::new(), ..rule.clone() }.digest();
         if let Some(other) = rules.iter().find(|other| says(&other.rule) == says(&watch.rule)) {
             let other = quoted(&other.rule.name);
-            return Err(fail(format!("it has the same conditions as {other}: keep one of them")));
+            return Err(fail(format!("it has the same conditions as {other}: keep one of them")).into());
         }
         rules.push(watch);
     }
@@ -266,5 +267,5 @@ pub fn describe(Watch { rule, channels, comment }: &Watch) -> String {
 }
 
 #[cfg(test)]
-#[path = "watch_tables_tests.rs"]
+#[path = "watch_tests.rs"]
 mod tests;

@@ -1,6 +1,7 @@
 //! Names of files that would be made, and mean something else where they were copied from: to a shell, to SQLite, to a
 //! browser. Made here, they would stand in a directory called `~`, or nowhere that outlives the run.
 
+use super::error::Error;
 use crate::core::text::quoted;
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// A sentence for the person.
-pub fn check_mirror(said: &str, db: &Path) -> Result<(), String> {
+pub(super) fn check_mirror(said: &str, db: &Path) -> Result<(), Error> {
     let name = db.to_string_lossy();
     let lower = name.to_ascii_lowercase();
     let why = match () {
@@ -22,14 +23,14 @@ pub fn check_mirror(said: &str, db: &Path) -> Result<(), String> {
         () if name.contains("://") => "a mirror is a file on this machine, and no URL: write its path",
         () => return check_home(said, db),
     };
-    Err(format!("{said} {}: {why}", quoted(&name)))
+    Err(format!("{said} {}: {why}", quoted(&name)).into())
 }
 
 /// `~/…` is the home directory to a shell, which replaces it at the start of a word alone.
 ///
 /// # Errors
 /// A sentence for the person.
-pub fn check_home(said: &str, path: &Path) -> Result<(), String> {
+pub fn check_home(said: &str, path: &Path) -> Result<(), Error> {
     let name = path.to_string_lossy();
     let is_home = name == "~" || (name.starts_with('~') && name.contains('/'));
     if !is_home {
@@ -39,5 +40,6 @@ pub fn check_home(said: &str, path: &Path) -> Result<(), String> {
         "{said} {}: no shell has put the home directory in the place of ~ (it does not in a config, nor behind = or in \
          quotation marks): write the whole path, or ./~ where a directory has that name",
         quoted(&name)
-    ))
+    )
+    .into())
 }

@@ -12,7 +12,7 @@ const END: i64 = 7_258_118_400;
 ///
 /// # Errors
 /// A sentence for the person.
-pub fn read(text: &str) -> Result<Zone, String> {
+pub(super) fn read(text: &str) -> Result<Zone, String> {
     if let Some(east) = offset(text) {
         return Ok(Zone::fixed(text, east));
     }
@@ -42,7 +42,7 @@ fn offset(text: &str) -> Option<i32> {
 }
 
 /// `hh:mm` as minutes; up to 24:00.
-pub fn minutes(text: &str) -> Option<u16> {
+pub(super) fn minutes(text: &str) -> Option<u16> {
     let digits = |text: &str| -> Option<u16> {
         (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
     };

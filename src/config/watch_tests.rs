@@ -1,20 +1,23 @@
 //! The `[[watch]]` tables: what they come to, and what is said of slips.
 
 use super::*;
-use crate::cli::alert_tables::{AlertTable, Alerting};
+use crate::config::acknowledge::AcknowledgeTable;
+use crate::config::alert::AlertTable;
+use crate::config::alerting::Alerting;
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct File {
     alert: Vec<AlertTable>,
     watch: Vec<WatchTable>,
-    acknowledge: Vec<crate::cli::alert_tables::AcknowledgeTable>,
+    acknowledge: Vec<AcknowledgeTable>,
 }
 
 fn read(text: &str) -> Result<Vec<Watch>, String> {
     let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
-    let alerting = Alerting::resolve(file.alert, None, file.acknowledge)?;
-    resolve(file.watch, &alerting.channels)
+    let resolved = Alerting::resolve(file.alert, None, file.acknowledge)
+        .and_then(|alerting| resolve(file.watch, &alerting.channels));
+    resolved.map_err(|error| error.to_string())
 }
 
 const KEY: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";

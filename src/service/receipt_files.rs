@@ -1,8 +1,7 @@
 //! Where receipts come from: files, directories, stdin; one, or one on each line. Read in pieces, so
 //! that a million of them need no more memory than a few.
 
-use super::failure::Failure;
-use super::output;
+use super::{Error, files};
 use crate::core::limits::MAX_RECEIPT;
 use crate::core::text;
 use crate::source::user_file;
@@ -22,7 +21,7 @@ pub struct Named {
 
 impl Named {
     /// How long it is.
-    pub fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.text.as_ref().map_or(0, Vec::len)
     }
 }
@@ -44,7 +43,7 @@ pub struct Receipts {
     /// What stands in the directories and is not named like a receipt, or begins with a dot.
     pub passed_over: usize,
     /// What could not be read, each in one sentence. The rest is checked all the same.
-    pub unread: Vec<Failure>,
+    pub unread: Vec<Error>,
 }
 
 struct Lines {
@@ -73,7 +72,7 @@ impl Receipts {
     ///
     /// # Errors
     /// A sentence for the person.
-    pub fn open(named: &[PathBuf]) -> Result<Receipts, Failure> {
+    pub fn open(named: &[PathBuf]) -> Result<Receipts, Error> {
         let (mut places, mut passed_over, mut folders) = (Vec::new(), 0_usize, false);
         for path in named {
             if path != Path::new("-") && path.is_dir() {
@@ -121,10 +120,10 @@ impl Receipts {
     }
 
     /// Opens a file or stdin: gives the one receipt in it, or goes over to its lines.
-    fn begin(&mut self, place: &Place) -> Result<Option<Named>, Failure> {
+    fn begin(&mut self, place: &Place) -> Result<Option<Named>, Error> {
         let (Place::Given(path) | Place::Listed(path)) = place;
         let source = match place {
-            Place::Given(path) => output::name(path),
+            Place::Given(path) => files::name(path),
             Place::Listed(path) => text::escape(&path.to_string_lossy()),
         };
         let fail = |error: io::Error| unread(format_args!("{path:?}"), &error);
@@ -158,7 +157,7 @@ impl Receipts {
 
 impl Lines {
     /// The next line that is not blank.
-    fn next(&mut self) -> Result<Option<Named>, Failure> {
+    fn next(&mut self) -> Result<Option<Named>, Error> {
         loop {
             let mut bytes = Vec::new();
             let bound = (MAX_RECEIPT as u64).saturating_add(2);
@@ -195,12 +194,12 @@ fn leads_nowhere(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn unread(name: impl fmt::Display, error: &io::Error) -> Failure {
-    Failure::new(user_file::is_local(error), format!("cannot read {name}: {error}"))
+fn unread(name: impl fmt::Display, error: &io::Error) -> Error {
+    Error::new(user_file::is_local(error), format!("cannot read {name}: {error}"))
 }
 
 /// The receipts of a directory by name, sorted. Folders in it are not entered.
-fn list(folder: &Path, places: &mut Vec<Place>, passed_over: &mut usize) -> Result<(), Failure> {
+fn list(folder: &Path, places: &mut Vec<Place>, passed_over: &mut usize) -> Result<(), Error> {
     let fail = |error: io::Error| unread(format_args!("{folder:?}"), &error);
     let (mut found, mut length) = (Vec::new(), 0_usize);
     for entry in std::fs::read_dir(folder).map_err(fail)? {

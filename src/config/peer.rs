@@ -1,15 +1,11 @@
 //! `[[peer]]`: others who watch the same log, and whose heads are compared with ours.
 
-use super::config::Settings;
-use super::failure::Failure;
-use super::net;
-use crate::core::head::LogKey;
+use super::error::Error;
+use super::outside::Outside;
 use crate::core::text::{escape, quoted};
-use crate::mirror::identity_of;
-use crate::source::{HttpOptions, OpenError, Peer, PeerLocation, SecretHeaders, Stop, host_of};
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// More peers than this are asked for a slip, and would take an audit's time.
 const MAX_PEERS: usize = 16;
@@ -30,73 +26,87 @@ pub struct PeerTable {
     ca_file: Option<PathBuf>,
 }
 
+/// Where the heads of a peer are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PeerAt {
+    /// The URL of another auditor's `/heads`, or of what `heads export` wrote.
+    Heads(String),
+    /// The monitoring prefix of a C2SP witness.
+    Witness(String),
+    /// A file.
+    File(PathBuf),
+    /// A URL that is taken exactly as it is.
+    Url(String),
+}
+
 /// One peer. Its secret is read only where it is asked.
 #[derive(Clone, Debug)]
 pub struct NamedPeer {
-    name: String,
-    place: PeerLocation,
-    table: PeerTable,
-}
-
-impl NamedPeer {
-    /// Its name and its file, where it is one that is not there.
-    pub fn missing_file(&self) -> Option<(&str, &Path)> {
-        match &self.place {
-            PeerLocation::File(path) if !path.is_file() => Some((&self.name, path)),
-            _ => None,
-        }
-    }
+    /// What it is called, once among all.
+    pub name: String,
+    /// Where its heads are.
+    pub at: PeerAt,
+    /// A file with a bearer token.
+    pub bearer_file: Option<PathBuf>,
+    /// A variable with a bearer token.
+    pub bearer_env: Option<String>,
+    /// Certificates to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Checks the tables.
 ///
 /// # Errors
 /// A sentence for the person.
-pub fn resolve(tables: Vec<PeerTable>) -> Result<Vec<NamedPeer>, String> {
+pub(super) fn resolve(tables: Vec<PeerTable>, outside: &Outside<'_>) -> Result<Vec<NamedPeer>, Error> {
     if tables.len() > MAX_PEERS {
         return Err(format!(
             "more than {MAX_PEERS} [[peer]] tables: nobody needs so many to see a split view"
-        ));
+        )
+        .into());
     }
     let numbered = |(number, table): (usize, PeerTable)| {
-        named(table).map_err(|why| format!("[[peer]] number {number}: {why}"))
+        named(table, outside).map_err(|error| error.within(|why| format!("[[peer]] number {number}: {why}")))
     };
-    let peers = (1..).zip(tables).map(numbered).collect::<Result<Vec<NamedPeer>, String>>()?;
+    let peers = (1..).zip(tables).map(numbered).collect::<Result<Vec<NamedPeer>, Error>>()?;
     let mut names = BTreeSet::new();
     match peers.iter().find(|peer| !names.insert(&peer.name)) {
         None => Ok(peers),
         Some(twice) => {
-            Err(format!("two peers are named {}: give each a name of its own", quoted(&twice.name)))
+            Err(format!("two peers are named {}: give each a name of its own", quoted(&twice.name)).into())
         }
     }
 }
 
-fn named(table: PeerTable) -> Result<NamedPeer, String> {
+fn named(table: PeerTable, outside: &Outside<'_>) -> Result<NamedPeer, Error> {
     let place = match (&table.heads, &table.witness, &table.file) {
-        (Some(url), None, None) => PeerLocation::Heads(url.clone()),
-        (None, Some(prefix), None) => PeerLocation::Witness(prefix.clone()),
-        (None, None, Some(file)) if is_url(file) => PeerLocation::Url(file.clone()),
-        (None, None, Some(file)) => PeerLocation::File(PathBuf::from(file)),
-        _ => return Err("give one of heads, witness and file".to_owned()),
+        (Some(url), None, None) => PeerAt::Heads(url.clone()),
+        (None, Some(prefix), None) => PeerAt::Witness(prefix.clone()),
+        (None, None, Some(file)) if is_url(file) => PeerAt::Url(file.clone()),
+        (None, None, Some(file)) => PeerAt::File(PathBuf::from(file)),
+        _ => return Err("give one of heads, witness and file".into()),
     };
-    if let PeerLocation::Heads(url) | PeerLocation::Witness(url) = &place
+    if let PeerAt::Heads(url) | PeerAt::Witness(url) = &place
         && !url.contains("://")
     {
         // What stands there is not shown: it may hold a secret.
-        return Err("heads and witness are URLs: write https://… (file is for a file)".to_owned());
+        return Err("heads and witness are URLs: write https://… (file is for a file)".into());
     }
     let secret = table.bearer_file.is_some() || table.bearer_env.is_some();
     if table.bearer_file.is_some() && table.bearer_env.is_some() {
-        return Err("bearer-file and bearer-env: give one of them".to_owned());
+        return Err("bearer-file and bearer-env: give one of them".into());
     }
-    if matches!(place, PeerLocation::File(_)) && (secret || table.ca_file.is_some()) {
-        return Err("bearer-file, bearer-env and ca-file are for what is fetched".to_owned());
+    if matches!(place, PeerAt::File(_)) && (secret || table.ca_file.is_some()) {
+        return Err("bearer-file, bearer-env and ca-file are for what is fetched".into());
     }
-    let name = table.name.clone().unwrap_or_else(|| name_of(&place));
+    let name = table.name.clone().unwrap_or_else(|| name_of(&place, outside));
     if name.is_empty() || name.len() > MAX_NAME || escape(&name) != name {
-        return Err(format!("name {}: give it a name of 1 to {MAX_NAME} visible characters", quoted(&name)));
+        return Err(
+            format!("name {}: give it a name of 1 to {MAX_NAME} visible characters", quoted(&name)).into()
+        );
     }
-    Ok(NamedPeer { name, place, table })
+    let PeerTable { bearer_file, bearer_env, ca_file, .. } = table;
+    Ok(NamedPeer { name, at: place, bearer_file, bearer_env, ca_file })
 }
 
 fn is_url(text: &str) -> bool {
@@ -105,65 +115,21 @@ fn is_url(text: &str) -> bool {
 }
 
 /// The host of a URL, of which nothing else is shown, or the name of a file.
-fn name_of(place: &PeerLocation) -> String {
+fn name_of(place: &PeerAt, outside: &Outside<'_>) -> String {
     match place {
-        PeerLocation::Heads(url) | PeerLocation::Witness(url) | PeerLocation::Url(url) => {
-            host_of(url).unwrap_or_default()
+        PeerAt::Heads(url) | PeerAt::Witness(url) | PeerAt::Url(url) => {
+            (outside.host_of)(url).unwrap_or_default()
         }
-        PeerLocation::File(path) => {
+        PeerAt::File(path) => {
             path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
         }
     }
 }
 
-/// The peers of the config, ready to be asked, their secrets read. Those of the log are not for them.
-///
-/// # Errors
-/// A sentence for the person, without any secret: wrong usage.
-pub fn open(settings: &Settings, key: &LogKey, stop: &Stop) -> Result<Vec<Peer>, Failure> {
-    let mirror = settings.db.as_deref().map(identity_of);
-    let open_one = |peer: &NamedPeer| {
-        // It has no heads of others; and SQLite would lose its locks on a file that is opened beside it and closed.
-        if let (PeerLocation::File(path), Some(mirror)) = (&peer.place, &mirror)
-            && identity_of(path) == *mirror
-        {
-            return Err("this file is the mirror itself".into());
-        }
-        let plain = settings.net.plain();
-        let options = HttpOptions {
-            headers: secret(&peer.table)?,
-            ca_file: peer.table.ca_file.clone().or(plain.ca_file.clone()),
-            stop: stop.clone(),
-            ..plain
-        };
-        Peer::new(&peer.name, &peer.place, key.origin(), &options).map_err(|error| match error {
-            OpenError::Url { url, cause } => format!("{url}: {cause}").into(),
-            error => Failure::opening(&error, OpenError::to_string),
-        })
-    };
-    let named = |peer: &NamedPeer| {
-        let say = |why| format!("peer {}: {why}", quoted(&peer.name));
-        open_one(peer).map_err(|failure: Failure| failure.within(say))
-    };
-    settings.peers.iter().map(named).collect()
-}
-
-fn secret(table: &PeerTable) -> Result<SecretHeaders, Failure> {
-    let mut headers = SecretHeaders::default();
-    if let Some(path) = &table.bearer_file {
-        let token = net::read(path).map_err(|failure| failure.within(|why| format!("bearer-file: {why}")))?;
-        headers.add_bearer(&token).map_err(|why| format!("bearer-file: {why}"))?;
-    }
-    if let Some(variable) = &table.bearer_env {
-        let token = net::environment(variable).map_err(|why| format!("bearer-env: {why}"))?;
-        headers.add_bearer(&token).map_err(|why| format!("bearer-env: {why}"))?;
-    }
-    Ok(headers)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::host_of;
 
     #[derive(Deserialize, Default)]
     #[serde(deny_unknown_fields, default)]
@@ -173,7 +139,9 @@ mod tests {
 
     fn resolved(text: &str) -> Result<Vec<NamedPeer>, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
-        resolve(file.peer)
+        let read = |_: &std::path::Path, _| Err("no file is named".into());
+        let outside = Outside { read: &read, host_of };
+        resolve(file.peer, &outside).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is wrong with a config as TOML, in one line: it goes into events as well, where a line break would be escaped.
 
 /// The line and what is wrong there. What stands in the line is not shown: it may be a secret.
-pub fn said(error: &toml::de::Error, text: &str) -> String {
+pub(super) fn said(error: &toml::de::Error, text: &str) -> String {
     let lines: Vec<&str> = error.message().lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let what = shortened(&lines.join(", "));
     let before = error.span().and_then(|span| text.get(..span.start));
@@ -40,8 +40,8 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config_file::ConfigFile;
     use super::*;
+    use crate::config::log::LogTable;
 
     #[test]
     fn letters_are_counted() {
@@ -69,7 +69,7 @@ mod tests {
             ("quiet = 1\n", "line 1: invalid type: integer `1`, expected a boolean"),
             ("[", "line 1: "),
         ] {
-            let error = toml::from_str::<ConfigFile>(text).err().unwrap();
+            let error = toml::from_str::<LogTable>(text).err().unwrap();
             let said = said(&error, text);
             assert!(said.starts_with(expected) && said.len() < 120, "{text}: {said}");
             assert!(!said.contains('\n') && !said.contains("s3cret"), "{text}: {said}");

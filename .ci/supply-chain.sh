@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# What the crate is built from: licences, versions, sources, advisories, and the oldest Rust that it needs.
+. "$(dirname "$0")/tools.sh"
+tool cargo-deny 0.20.2
+
+cargo deny --locked --offline --config deny.toml check licenses bans sources
+# A floor that is written in a way that cargo-deny reads as something else would pass in silence.
+sed -E 's/:<[0-9][^"]*"/:<999.0.0"/' deny.toml > target/deny-raised.toml
+raised=$(cargo deny --locked --offline --config target/deny-raised.toml check bans 2>&1 || true)
+grep -q 'tokio = [0-9.]*. is explicitly banned' <<< "$raised" || fail "the floors of deny.toml forbid nothing"
+# The database of advisories is a repository that not every machine of CI can reach. deny.toml has floors for that case.
+if timeout 60 cargo deny fetch db >/dev/null 2>&1; then
+  cargo deny --locked --offline --config deny.toml check --disable-fetch advisories
+else
+  echo "advisories: NOT CHECKED, their database cannot be fetched here"
+fi
+
+# The declared rust-version is the newest that a package of the lock file asks for: no less, or it does not build; no more,
+# or somebody is sent away for nothing. That our own code needs no newer Rust is clippy's `incompatible_msrv`, in Cargo.toml.
+metadata=$(cargo metadata --locked --format-version 1)
+declared=$(jq -r '.packages[] | select(.name == "countersign") | .rust_version' <<< "$metadata")
+needed=$(jq -r '[.packages[] | select(.source != null and .rust_version != null)
+  | {name, wants: (.rust_version | split(".") | map(tonumber) | .[0:2])}]
+  | max_by(.wants) | "\(.wants | join(".")) \(.name)"' <<< "$metadata")
+[ "$declared" = "${needed% *}" ] || fail "rust-version is $declared in Cargo.toml, and ${needed#* } needs ${needed% *}"
+grep -q "^You need Rust ${declared//./\\.} or newer" README.md || fail "the README does not ask for Rust $declared"
+echo "rust-version $declared, as ${needed#* } needs it"

@@ -1,0 +1,65 @@
+//! How the values of settings are written as arguments, and what help says of each.
+
+use crate::config::{Colour, DecisionOption, GivenFormat, LogFormat};
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
+impl ValueEnum for Colour {
+    fn value_variants<'a>() -> &'a [Colour] {
+        &[Colour::Auto, Colour::Always, Colour::Never]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Colour::Auto => ("auto", "On a terminal, unless the environment says otherwise"),
+            Colour::Always => ("always", "Also into files and pipes"),
+            Colour::Never => ("never", "Not at all"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
+}
+
+impl ValueEnum for GivenFormat {
+    fn value_variants<'a>() -> &'a [GivenFormat] {
+        &[GivenFormat::Text, GivenFormat::Json, GivenFormat::TlogProof]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            GivenFormat::Text => ("text", "For people"),
+            GivenFormat::Json => ("json", "For programs: one line of JSON, stable fields"),
+            GivenFormat::TlogProof => {
+                ("tlog-proof", "Of `receipt` alone: a C2SP tlog-proof, for standard tools")
+            }
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
+}
+
+impl ValueEnum for LogFormat {
+    fn value_variants<'a>() -> &'a [LogFormat] {
+        &[LogFormat::Text, LogFormat::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            LogFormat::Text => ("text", "A line for people"),
+            LogFormat::Json => ("json", "A line of JSON"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
+}
+
+impl ValueEnum for DecisionOption {
+    fn value_variants<'a>() -> &'a [DecisionOption] {
+        &[DecisionOption::Approved, DecisionOption::Rejected, DecisionOption::Expired]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            DecisionOption::Approved => "approved",
+            DecisionOption::Rejected => "rejected",
+            DecisionOption::Expired => "expired",
+        }))
+    }
+}

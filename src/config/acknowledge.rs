@@ -1,0 +1,62 @@
+//! `[[acknowledge]]`: somebody answers for a finding until a day.
+
+use super::error::Error;
+use crate::audit::acknowledge::Acknowledgement;
+use crate::core::finding::Code;
+use crate::core::text::{parse_time, quoted};
+use serde::Deserialize;
+
+/// A day, in milliseconds.
+const DAY: u64 = 24 * 60 * 60 * 1000;
+
+/// One `[[acknowledge]]`, as written.
+#[derive(Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct AcknowledgeTable {
+    code: String,
+    index: Option<u64>,
+    id: Option<String>,
+    approver: Option<String>,
+    rule: Option<String>,
+    until: Day,
+    comment: String,
+}
+
+/// In quotation marks or as TOML has dates.
+#[derive(Deserialize, Clone, Debug)]
+#[serde(untagged)]
+enum Day {
+    Text(String),
+    Date(toml::value::Datetime),
+}
+
+/// Checks one table.
+///
+/// # Errors
+/// A sentence for the person.
+pub(super) fn rule(table: AcknowledgeTable) -> Result<Acknowledgement, Error> {
+    let code = Code::from_text(&table.code)
+        .ok_or_else(|| format!("code {}: there is no such finding", quoted(&table.code)))?;
+    if table.comment.trim().is_empty() {
+        return Err("comment: say why, whoever reads the report next wants to know".into());
+    }
+    let until_text = match table.until {
+        Day::Text(text) => text,
+        Day::Date(date) => date.to_string(),
+    };
+    let until = until(&until_text).ok_or_else(|| {
+        format!("until {}: write a day such as 2026-12-31, which is then the last (UTC)", quoted(&until_text))
+    })?;
+    let AcknowledgeTable { index, id, approver, rule, comment, .. } = table;
+    if rule.is_some() && code != Code::WatchList {
+        return Err(format!("rule: only {} is of a watch rule", Code::WatchList).into());
+    }
+    Ok(Acknowledgement { code, index, id, approver, rule, until, until_text, comment })
+}
+
+/// The end of a day, or a moment in RFC 3339, in Unix milliseconds.
+fn until(text: &str) -> Option<u64> {
+    let is_day = !text.contains(['T', 't', ' ']);
+    let moment = if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    parse_time(&moment)?.checked_add(if is_day { DAY } else { 0 })
+}

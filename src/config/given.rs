@@ -1,0 +1,162 @@
+//! What was given, by options or by a config: plain values of the same names, nothing read and little checked.
+
+use super::values::{Colour, DecisionOption, GivenFormat, LogFormat};
+use std::path::PathBuf;
+
+/// What was given of one log. Whatever is absent has a default, or is not asked for.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Given {
+    /// How the report is written.
+    pub format: Option<GivenFormat>,
+    /// No progress, and no text report where the verdict is clean.
+    pub quiet: bool,
+    /// Say what is being done, and list the checks that hold.
+    pub verbose: bool,
+    /// Colours in the text report.
+    pub color: Option<Colour>,
+    /// The log's public key, as a C2SP verifier key.
+    pub log_key: Option<String>,
+    /// A file with a C2SP tlog-policy.
+    pub policy: Option<PathBuf>,
+    /// The WebAuthn relying party id.
+    pub rp_id: Option<String>,
+    /// Web origins that approvals may be signed on.
+    pub allow_origin: Vec<String>,
+    /// Whether approvals signed inside a frame of another origin are accepted.
+    pub allow_cross_origin: bool,
+    /// Top-level origins that may frame the approval page.
+    pub allow_top_origin: Vec<String>,
+    /// The log: a directory, a URL prefix, or the base of a JSON API.
+    pub log: Option<String>,
+    /// The URL is the base of a JSON API.
+    pub api: bool,
+    /// The mirror, an SQLite file.
+    pub db: Option<PathBuf>,
+    /// Create the mirror where it is missing.
+    pub init: bool,
+    /// Where misbehaviour files go; beside the mirror by default.
+    pub evidence_dir: Option<PathBuf>,
+    /// Threads that fetch and check.
+    pub workers: Option<u16>,
+    /// Check all entries again from the mirror, and the mirror itself.
+    pub full: bool,
+    /// Follow the signed heads alone.
+    pub heads_only: bool,
+    /// Warn where the newest head is older than this, such as `36h`.
+    pub max_head_age: Option<String>,
+    /// Warnings make the verdict invalid.
+    pub deny_warnings: bool,
+    /// Refuse to mirror a log of more entries than this.
+    pub max_entries: Option<u64>,
+    /// Stop when more findings than this stand.
+    pub max_findings: Option<u64>,
+    /// How things are fetched.
+    pub net: GivenNet,
+    /// What receipts are to be of.
+    pub expected: Expected,
+}
+
+impl Given {
+    /// These over others. How things are fetched is not merged: secrets are for whom they were given (`Net`).
+    #[must_use]
+    pub(super) fn or(self, other: Given) -> Given {
+        let either = |these: Vec<String>, others| if these.is_empty() { others } else { these };
+        Given {
+            format: self.format.or(other.format),
+            quiet: self.quiet || other.quiet,
+            verbose: self.verbose || other.verbose,
+            color: self.color.or(other.color),
+            log_key: self.log_key.or(other.log_key),
+            policy: self.policy.or(other.policy),
+            rp_id: self.rp_id.or(other.rp_id),
+            allow_origin: either(self.allow_origin, other.allow_origin),
+            allow_cross_origin: self.allow_cross_origin || other.allow_cross_origin,
+            allow_top_origin: either(self.allow_top_origin, other.allow_top_origin),
+            log: self.log.or(other.log),
+            api: self.api || other.api,
+            db: self.db.or(other.db),
+            init: self.init || other.init,
+            evidence_dir: self.evidence_dir.or(other.evidence_dir),
+            workers: self.workers.or(other.workers),
+            full: self.full || other.full,
+            heads_only: self.heads_only || other.heads_only,
+            max_head_age: self.max_head_age.or(other.max_head_age),
+            deny_warnings: self.deny_warnings || other.deny_warnings,
+            max_entries: self.max_entries.or(other.max_entries),
+            max_findings: self.max_findings.or(other.max_findings),
+            net: self.net,
+            expected: self.expected.or(other.expected),
+        }
+    }
+}
+
+/// How things are fetched over HTTP.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GivenNet {
+    /// An address or URL for the log's operator.
+    pub contact: Option<String>,
+    /// The most requests a second.
+    pub max_rps: Option<f64>,
+    /// The most time for one request.
+    pub timeout: Option<String>,
+    /// How long to go on asking for one thing.
+    pub retry_for: Option<String>,
+    /// The most time for all requests of a run.
+    pub deadline: Option<String>,
+    /// A PEM file of certificates to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// A file with a bearer token.
+    pub bearer_file: Option<PathBuf>,
+    /// The name of a variable with a bearer token.
+    pub bearer_env: Option<String>,
+    /// A file with secret headers.
+    pub header_file: Option<PathBuf>,
+    /// The name of a variable with a secret header.
+    pub header_env: Option<String>,
+}
+
+/// What a receipt must be of.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Expected {
+    /// The caller's own payload, a file.
+    pub payload: Option<PathBuf>,
+    /// The action text.
+    pub action: Option<String>,
+    /// The approver's address.
+    pub email: Option<String>,
+    /// The approver must be one of these; anybody where there are none.
+    pub approver: Vec<String>,
+    /// The approval's id.
+    pub expect_id: Option<String>,
+    /// The decision may be this old at most, such as `10m`.
+    pub max_age: Option<String>,
+    /// What must have been decided.
+    pub decision: Option<DecisionOption>,
+}
+
+impl Expected {
+    /// These over others.
+    #[must_use]
+    pub fn or(self, other: Expected) -> Expected {
+        Expected {
+            payload: self.payload.or(other.payload),
+            action: self.action.or(other.action),
+            email: self.email.or(other.email),
+            approver: if self.approver.is_empty() { other.approver } else { self.approver },
+            expect_id: self.expect_id.or(other.expect_id),
+            max_age: self.max_age.or(other.max_age),
+            decision: self.decision.or(other.decision),
+        }
+    }
+}
+
+/// What was given of all logs that a monitor watches.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GivenMonitor {
+    /// Where to serve pages.
+    pub listen: Option<String>,
+    /// The time between two audits of a log.
+    pub interval: Option<String>,
+    /// How what happens is written.
+    pub log_format: Option<LogFormat>,
+}

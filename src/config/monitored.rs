@@ -1,0 +1,104 @@
+//! What a monitor is given besides the settings of each log: names, intervals, where it listens.
+
+use super::duration::duration;
+use super::error::Error;
+use super::given::Given;
+use crate::core::text::{escape, quoted};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// Between two audits, where nobody says.
+const INTERVAL: Duration = Duration::from_secs(5 * 60);
+
+/// Shorter intervals are slips, and a burden to the log.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// Longer ones are slips, too.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// Of a log's name, which is in every line and label.
+const MAX_NAME: usize = 100;
+
+/// Options that are of one log would be for each of several, and one key or mirror for all is never right.
+///
+/// # Errors
+/// There are some.
+pub fn refuse_options_of_one_log(given: &Given) -> Result<(), Error> {
+    let Given { format, quiet, verbose, color, .. } = *given;
+    if *given == (Given { format, quiet, verbose, color, ..Given::default() }) {
+        return Ok(());
+    }
+    Err("the config is of several logs: say which is meant with --name NAME, or write what is of one of them into \
+         its [[log]] (init = true as well)"
+        .into())
+}
+
+/// A name as it may stand in lines and labels.
+///
+/// # Errors
+/// It may not.
+pub fn check_name(name: &str) -> Result<(), Error> {
+    if name.is_empty() || name.len() > MAX_NAME || escape(name) != name {
+        return Err(format!("the name {} is not of 1 to {MAX_NAME} visible characters", quoted(name)).into());
+    }
+    Ok(())
+}
+
+/// The time between two audits of a log.
+///
+/// # Errors
+/// It is none, too short or too long.
+pub fn interval(text: Option<&str>) -> Result<Duration, Error> {
+    text.map_or(Ok(INTERVAL), span)
+}
+
+fn span(text: &str) -> Result<Duration, Error> {
+    let span = Duration::from_millis(duration(text)?);
+    match (SHORTEST..=LONGEST).contains(&span) {
+        true => Ok(span),
+        false => Err(format!("interval {}: not between 100ms and a year", quoted(text)).into()),
+    }
+}
+
+/// Where to listen. A port alone is on this machine only: who is to be reached by others says so.
+///
+/// # Errors
+/// It is no address.
+pub fn address(text: &str) -> Result<SocketAddr, Error> {
+    let port = text.strip_prefix(':').unwrap_or(text);
+    if let Ok(port) = port.parse() {
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    text.parse().map_err(|_| {
+        format!("--listen {}: write a port, or address:port with the address in digits", quoted(text)).into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_alone_is_this_machine_only() {
+        for (text, expected) in [
+            ("9464", Some("127.0.0.1:9464")),
+            (":9464", Some("127.0.0.1:9464")),
+            ("0.0.0.0:1", Some("0.0.0.0:1")),
+            ("[::1]:9464", Some("[::1]:9464")),
+            ("localhost:9464", None),
+            ("", None),
+            ("70000", None),
+            ("127.0.0.1", None),
+        ] {
+            assert_eq!(address(text).ok().map(|address| address.to_string()).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn intervals_have_bounds() {
+        assert_eq!(span("100ms").unwrap(), SHORTEST);
+        for slip in ["0s", "99ms", "2years", "soon", "", "-5m"] {
+            assert!(span(slip).is_err(), "{slip}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The log, opened as settings say, with room on this machine to read it.
+
+use super::{Error, http};
+use crate::config::{Settings, check_home};
+use crate::core::tlog_policy::TlogPolicy;
+use crate::report::Asked;
+use crate::source::{self, HttpOptions, LogSource, RequestCounters, Stop, runtime, user_file};
+use std::path::Path;
+
+/// What is said where there is no log key.
+pub const NO_LOG_KEY: &str = "the log's public key was not given, and without it no head means anything: get it from \
+                              the log's operator (not from the log) and give it with --log-key, or in a policy with --policy";
+
+/// Descriptors that are in use while a log is read, besides two for each thread that reads: the mirror with its lock,
+/// its write-ahead log and its temporary files, and the files beside it. Where they cannot be had, half an audit would
+/// look like a log that cannot be read.
+const OF_AN_AUDIT: usize = 12;
+
+/// A log that can be asked.
+pub struct OpenLog {
+    /// The log.
+    pub source: Box<dyn LogSource>,
+    /// What to say where secrets were kept back from it.
+    pub note: Option<&'static str>,
+}
+
+/// Opens the log at `location`. Nobody stops it, and nobody counts its requests.
+///
+/// # Errors
+/// A sentence for the person.
+pub fn open_log(settings: &Settings, location: &str) -> Result<OpenLog, Error> {
+    open_log_until(settings, location, &RequestCounters::default(), &Stop::default())
+}
+
+/// The same until it is told to stop.
+pub(super) fn open_log_until(
+    settings: &Settings,
+    location: &str,
+    requests: &RequestCounters,
+    stop: &Stop,
+) -> Result<OpenLog, Error> {
+    if !Path::new(location).is_dir() {
+        let said = if settings.log.as_deref() == Some(location) { &settings.log_said } else { "--log" };
+        check_home(said, Path::new(location))?;
+    }
+    // The secrets of a config that names a log are for that log.
+    let owner = settings.config_log.as_deref().unwrap_or(location);
+    let (options, left_out) = http::options_for(&settings.net, location, Some(owner), requests)?;
+    let options = HttpOptions { stop: stop.clone(), ..options };
+    let source = source::open(location, settings.api, &options)
+        .map_err(|error| http::opening(&error, |error| format!("--log: {error}")))?;
+    check_free_descriptors(workers(settings, source.as_ref()))?;
+    let note = "the secrets in the config are for the log that it names, and were not sent to this one: give those of \
+                this log as options";
+    Ok(OpenLog { source, note: left_out.then_some(note) })
+}
+
+/// Whether there is room to read something over the network, and to take it into the mirror.
+///
+/// # Errors
+/// This process may not open so many files.
+pub(super) fn room_to_read() -> Result<(), Error> {
+    check_free_descriptors(1)
+}
+
+fn check_free_descriptors(threads: usize) -> Result<(), Error> {
+    runtime::check_free_descriptors(OF_AN_AUDIT.saturating_add(threads.saturating_mul(2)))
+        .map_err(|error| Error::new(user_file::is_local(&error), format!("cannot start: {error}")))
+}
+
+/// What the settings ask for.
+pub fn asked(settings: &Settings) -> Asked {
+    Asked {
+        rp_id: settings.relying_party.rp_id.is_some(),
+        origins: settings.relying_party.allowed_origins.is_some(),
+        head_age: settings.max_head_age.is_some(),
+        quorum: settings.witnesses.as_ref().map(TlogPolicy::has_quorum),
+        pinned_keys: !settings.pinned_keys.is_empty(),
+        peers: !settings.peers.is_empty(),
+        deny_warnings: settings.deny_warnings,
+        heads_only: settings.heads_only,
+    }
+}
+
+/// For a directory one thread a core; over HTTP as many as the source can use at once.
+pub(super) fn workers(settings: &Settings, source: &dyn LogSource) -> usize {
+    match settings.workers {
+        Some(workers) => usize::from(workers),
+        None => source.parallelism().max(cores()),
+    }
+}
+
+/// Threads that can run at once.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

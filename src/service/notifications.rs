@@ -1,0 +1,103 @@
+//! Tells people what came of the audits of one log: through the outbox of its mirror, or without it where the mirror
+//! cannot be used.
+
+use super::Error;
+use super::audit::AuditSpec;
+use super::channels::{ChannelChange, Channels};
+use super::clock::Clock;
+use crate::alerts::{AuditOutcome, Dispatcher, FallbackStore, LogName, MirrorUnavailable};
+use crate::core::text::quoted;
+use crate::mirror::{Mirror, MirrorError, holder_of};
+use crate::report::{MirrorUse, Report};
+use crate::source::Stop;
+use std::path::Path;
+
+/// Who is told of one log.
+pub(super) struct Notifications {
+    dispatcher: Dispatcher,
+    /// What was told of a mirror that cannot be used.
+    fallback: FallbackStore,
+    /// How the channels are.
+    pub(super) channels: Channels,
+}
+
+/// One telling.
+pub(super) struct Telling<'a> {
+    /// What the log is called.
+    pub(super) name: &'a str,
+    /// What was audited.
+    pub(super) spec: &'a AuditSpec,
+    /// For the time.
+    pub(super) clock: &'a dyn Clock,
+    /// Ends it.
+    pub(super) stop: &'a Stop,
+}
+
+impl Notifications {
+    /// Over this dispatcher, of the mirror at `db`.
+    pub(super) fn new(dispatcher: Dispatcher, db: &Path) -> Notifications {
+        Notifications { dispatcher, fallback: FallbackStore::of(db), channels: Channels::default() }
+    }
+
+    /// Tells what came of an audit, and gives what somebody should hear of the channels.
+    pub(super) fn tell(&self, telling: &Telling<'_>, result: Result<&Report, &Error>) -> Vec<ChannelChange> {
+        let report = match result {
+            Ok(report) => report,
+            Err(error) => return self.tell_without(telling, MirrorUnavailable::Fault(&error.to_string())),
+        };
+        let told = match report.input().mirror {
+            MirrorUse::Opened => self.tell_with(telling, report),
+            MirrorUse::InUse => Err(MirrorError::InUse(telling.spec.db().to_owned())),
+            MirrorUse::Unopened => {
+                let fault = report.input().faults.first().map_or("", String::as_str);
+                return self.tell_without(telling, MirrorUnavailable::Fault(fault));
+            }
+        };
+        match told {
+            Ok(changes) => changes,
+            Err(MirrorError::InUse(_)) => {
+                self.tell_without(telling, MirrorUnavailable::InUse(&holder_of(telling.spec.db())))
+            }
+            Err(error) => self.tell_without(telling, MirrorUnavailable::Fault(&error.to_string())),
+        }
+    }
+
+    /// What this machine had run out of when somebody could not be told for it.
+    pub(super) fn resource_exhaustion(&self) -> Option<String> {
+        self.dispatcher.resource_exhaustion()
+    }
+
+    /// Writes what is new into the outbox, and sends what is due.
+    fn tell_with(&self, telling: &Telling<'_>, report: &Report) -> Result<Vec<ChannelChange>, MirrorError> {
+        let Telling { name, spec, clock, stop } = *telling;
+        // Without a key no mirror was opened.
+        let Some(key) = spec.log_key() else { return Ok(Vec::new()) };
+        let cut_short = stop.is_stopped() && !report.undecided().is_empty();
+        let audited = AuditOutcome { cut_short, ..AuditOutcome::of(report) };
+        let mut mirror = Mirror::open(spec.db(), key)?;
+        let now = clock.unix_ms();
+        self.dispatcher.mirror_opened(&self.fallback, &mut mirror, name, now)?;
+        self.dispatcher.note(&mut mirror, name, &audited, now)?;
+        self.dispatcher.deliver_until(&mut mirror, now, &|| stop.is_stopped())?;
+        let mut queues = self.dispatcher.queue(&mirror)?;
+        // What was left to a channel that is gone from the config is on its way to nobody.
+        let channels = &spec.settings().alerting.channels;
+        queues.retain(|name, _| channels.iter().any(|channel| channel.name == *name));
+        Ok(self.channels.are(queues))
+    }
+
+    fn tell_without(&self, telling: &Telling<'_>, trouble: MirrorUnavailable<'_>) -> Vec<ChannelChange> {
+        let Telling { name, spec, clock, stop } = *telling;
+        let origin = spec.settings().log_key.as_ref().map_or_else(String::new, |key| key.origin().to_owned());
+        let log = LogName { name: name.to_owned(), origin };
+        let stopped = || stop.is_stopped();
+        let untold =
+            self.dispatcher.notify_without_mirror(&self.fallback, &log, trouble, clock.unix_ms(), &stopped);
+        let failing = |(channel, why): (String, String)| {
+            let said =
+                format!("a fault could not be told over the alert channel {}: {why}", quoted(&channel));
+            ChannelChange::Failing { channel, said, pending: 0 }
+        };
+        untold.into_iter().map(failing).collect()
+    }
+}

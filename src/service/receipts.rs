@@ -1,0 +1,291 @@
+//! Receipts are put together, from the mirror or from the log, and verified as they will be handed out.
+//!
+//! The bytes that are handed out are the bytes that were verified, with the same function and the same trust
+//! options that `countersign verify` has. What fails is not handed out: a file that exists may be relied on.
+//! What was not asked of the receipt here (the caller's payload, its age) is for whoever verifies it.
+
+use super::Error;
+use super::log::{OpenLog, open_log};
+use crate::audit::conclusion::Conclusion;
+use crate::audit::receipt::verify_receipt_with;
+use crate::audit::trust::{Expectation, TrustPolicy};
+use crate::audit::verdict::{CheckLine, CheckResult, Verdict};
+use crate::config::Settings;
+use crate::core::check::Check;
+use crate::core::entry::{Decision, Entry, read_leaf};
+use crate::core::evidence::EvidenceKind;
+use crate::core::head::LogKey;
+use crate::core::receipt::Receipt;
+use crate::core::webauthn::KeyCache;
+use crate::mirror::Mirror;
+use crate::run::receipts::compared;
+use crate::run::receipts::mirrored::Mirrored;
+use crate::run::receipts::served::{self, Wanted};
+use crate::run::receipts::{Made, NoReceipt};
+
+/// How a receipt is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReceiptForm {
+    /// `approval-receipt/v1`.
+    Json,
+    /// A C2SP tlog-proof.
+    TlogProof,
+}
+
+impl ReceiptForm {
+    /// What its files end in.
+    pub fn extension(self) -> &'static str {
+        match self {
+            ReceiptForm::Json => "json",
+            ReceiptForm::TlogProof => "tlog-proof",
+        }
+    }
+
+    /// The text; `None` where there is no such receipt, as of a leaf that is no JSON.
+    pub fn write(self, receipt: &Receipt) -> Option<String> {
+        match self {
+            ReceiptForm::Json => receipt.to_json(),
+            ReceiptForm::TlogProof => receipt.to_tlog_proof(),
+        }
+    }
+}
+
+/// Of which entry a receipt is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Which<'a> {
+    /// Of the approval with this id.
+    Id(&'a str),
+    /// Of the entry at this place, from 0.
+    Index(u64),
+}
+
+/// A receipt that may be handed out.
+pub struct Verified {
+    /// What its verification came to: clean or incomplete.
+    pub conclusion: Conclusion,
+    /// The receipt.
+    pub text: String,
+    /// For a file's name: nothing in it can lead elsewhere.
+    pub name: String,
+    /// What whoever asked for it should know.
+    pub said: Vec<String>,
+}
+
+/// One receipt, or why there is none.
+pub type Issued = Result<Verified, NoReceipt>;
+
+/// What receipts are made and judged with.
+pub struct ReceiptIssuer<'a> {
+    settings: &'a Settings,
+    key: &'a LogKey,
+    trust: TrustPolicy,
+    form: ReceiptForm,
+    from_log: bool,
+    now: u64,
+    keys: KeyCache,
+}
+
+/// All approvals of one approver, with the mirror that they come from.
+pub struct Approvals<'a> {
+    mirrored: Mirrored<'a>,
+    indices: Vec<u64>,
+}
+
+/// The mirror, or what it means that there is none.
+fn open_mirror(settings: &Settings, key: &LogKey) -> Result<Result<Mirror, NoReceipt>, Error> {
+    match Mirror::open(settings.require_db()?, key) {
+        Ok(mirror) => Ok(Ok(mirror)),
+        Err(error) if error.is_usage() => Err(error.to_string().into()),
+        Err(error) => Ok(Err(error.into())),
+    }
+}
+
+impl<'a> ReceiptIssuer<'a> {
+    /// Of the log with this key; `from_log` rather than from the mirror. `now` is in Unix milliseconds.
+    pub fn new(
+        settings: &'a Settings,
+        key: &'a LogKey,
+        form: ReceiptForm,
+        from_log: bool,
+        now: u64,
+    ) -> ReceiptIssuer<'a> {
+        let (trust, keys) = (settings.trust(), KeyCache::new());
+        ReceiptIssuer { settings, key, trust, form, from_log, now, keys }
+    }
+
+    /// One receipt, from the mirror.
+    ///
+    /// # Errors
+    /// [`Error`]: wrong usage.
+    pub fn mirrored(&mut self, which: Which<'_>) -> Result<Issued, Error> {
+        let key = self.key;
+        let make = |mirror: Mirror| {
+            let mut mirrored = Mirrored::new(&mirror, key)?;
+            let index = match which {
+                Which::Id(id) => mirrored.find(id)?,
+                Which::Index(index) => index,
+            };
+            mirrored.make(index)
+        };
+        let made = open_mirror(self.settings, key)?.and_then(make);
+        Ok(made.and_then(|made| self.verify(made)))
+    }
+
+    /// Opens the log, and says where secrets were kept back from it.
+    ///
+    /// # Errors
+    /// [`Error`]: wrong usage.
+    pub fn open_log(&self) -> Result<OpenLog, Error> {
+        open_log(self.settings, self.settings.require_log()?)
+    }
+
+    /// One receipt, from the log.
+    ///
+    /// # Errors
+    /// [`Error`]: wrong usage.
+    pub fn served(&mut self, log: &OpenLog, which: Which<'_>) -> Result<Issued, Error> {
+        let source = log.source.as_ref();
+        let wanted = match which {
+            Which::Id(id) if source.api().is_some() => Wanted::Id(id),
+            Which::Id(id) => match self.place_of(id)? {
+                Ok(index) => Wanted::Both(id, index),
+                Err(none) => return Ok(Err(none)),
+            },
+            Which::Index(index) => Wanted::Index(index),
+        };
+        let mut ask = || {
+            let made = served::make(source, wanted, self.key)?;
+            made.agree(self.key)?;
+            let compared = self.compared(made)?;
+            self.verify(compared)
+        };
+        Ok(match ask() {
+            // Once more before it is held against the log: it may have grown between two answers, and a
+            // transfer can be changed without a sign of it.
+            Err(none) if none.conclusion == Conclusion::Invalid => {
+                served::settle_source(source).and_then(|()| served::confirmed(source, ask()))
+            }
+            first => first,
+        })
+    }
+
+    /// Where an id is in a tiled log, which has no way to ask: the mirror knows.
+    fn place_of(&self, id: &str) -> Result<Result<u64, NoReceipt>, Error> {
+        if self.settings.db.is_none() {
+            let why = "a tiled log cannot be asked by id: give the entry's --index, or the mirror with --db, which knows it";
+            return Err(why.into());
+        }
+        let find = |mirror: Mirror| Mirrored::new(&mirror, self.key)?.find(id);
+        Ok(open_mirror(self.settings, self.key)?.and_then(find))
+    }
+
+    /// What the log gave, held against the mirror where one is given. Opened only now: while it is open
+    /// no audit can use it, and a log may take its time to answer.
+    fn compared(&self, mut made: Made) -> Result<Made, NoReceipt> {
+        match self.settings.db.as_deref().map(|db| Mirror::open(db, self.key)) {
+            None => made
+                .notes
+                .push("the log's heads were not compared with a mirror, as none was given (--db)".to_owned()),
+            Some(Ok(mirror)) => made.notes.extend(compared::compare(&Mirrored::new(&mirror, self.key)?, &made)?),
+            Some(Err(error)) => made.notes.push(format!("not compared with the mirror: {error}")),
+        }
+        Ok(made)
+    }
+
+    /// The mirror, opened to make many receipts from it.
+    ///
+    /// # Errors
+    /// [`Error`]: wrong usage.
+    pub fn open_mirror(&self) -> Result<Result<Mirror, NoReceipt>, Error> {
+        open_mirror(self.settings, self.key)
+    }
+
+    /// What this approver approved.
+    ///
+    /// # Errors
+    /// [`NoReceipt`]: nothing, or the mirror cannot be read.
+    pub fn approved_by<'m>(&self, mirror: &'m Mirror, approver: &str) -> Result<Approvals<'m>, NoReceipt>
+    where
+        'a: 'm,
+    {
+        let mirrored = Mirrored::new(mirror, self.key)?;
+        let indices = mirrored.approved_by(approver)?;
+        Ok(Approvals { mirrored, indices })
+    }
+
+    /// The receipt of one of them.
+    ///
+    /// # Errors
+    /// [`NoReceipt`]: why it is not handed out.
+    pub fn one_of(&mut self, approvals: &mut Approvals<'_>, index: u64) -> Issued {
+        approvals.mirrored.make(index).and_then(|made| self.verify(made))
+    }
+
+    /// Verifies the very bytes that are to be written.
+    fn verify(&mut self, made: Made) -> Result<Verified, NoReceipt> {
+        let Made { receipt, notes, .. } = made;
+        let Some(text) = self.form.write(&receipt) else {
+            let index = receipt.index;
+            let why = format!("what the log has as entry {index} is nothing that a receipt can hold");
+            return Err(NoReceipt::new(Conclusion::Invalid, why));
+        };
+        let entry = read_leaf(&receipt.leaf, self.key.origin()).entry;
+        let decision = entry.as_ref().map_or(Decision::Approved, |entry| entry.decision);
+        let expected = Expectation { decision, ..Expectation::default() };
+        let mut judge = |text: &str| {
+            verify_receipt_with(text.as_bytes(), &self.trust, &expected, self.now, &mut self.keys)
+        };
+        let mut verdict = judge(&text);
+        // A tlog-proof has no STH and no reveal. What is wrong with those is wrong with the log all the same.
+        if let Some(whole) = receipt.to_json().filter(|whole| *whole != text) {
+            let of_all = judge(&whole);
+            if of_all.conclusion() > verdict.conclusion() {
+                verdict = of_all;
+            }
+        }
+        let conclusion = verdict.conclusion();
+        if conclusion > Conclusion::Incomplete {
+            return Err(self.refusal(&verdict));
+        }
+        let name = entry.as_ref().and_then(Entry::valid_id).unwrap_or("unnamed").to_owned();
+        let mut said = notes;
+        said.extend(lines(&verdict, |line| line.result == CheckResult::Warning));
+        let missing = |line: &CheckLine| line.required && line.result == CheckResult::NotChecked;
+        said.extend(lines(&verdict, missing).map(|line| format!("not checked: {line}")));
+        Ok(Verified { conclusion, text, name, said })
+    }
+
+    /// Why what was verified is not handed out.
+    fn refusal(&self, verdict: &Verdict) -> NoReceipt {
+        let failed = |line: &CheckLine| line.result == CheckResult::Failed;
+        let why: Vec<String> = verdict.faults.iter().cloned().chain(lines(verdict, failed)).collect();
+        let none = NoReceipt::new(verdict.conclusion(), why.join("; "));
+        // Witnesses cosign later than a log signs. What the log serves now may well be cosigned.
+        let only_witnesses =
+            verdict.checks.iter().filter(|line| failed(line)).all(|line| line.check == Check::Witnesses);
+        if none.conclusion == Conclusion::Invalid && only_witnesses && !self.from_log {
+            let why = format!(
+                "{none}. The mirror keeps a checkpoint as it first saw it: --from-log gets the cosignatures that it \
+                 has now"
+            );
+            return NoReceipt::new(Conclusion::Incomplete, why);
+        }
+        let evidence = verdict.evidence.as_ref().map(|file| (EvidenceKind::SameSizeFork, file.clone()));
+        NoReceipt { evidence, ..none }
+    }
+}
+
+impl Approvals<'_> {
+    /// Their places in the log.
+    pub fn indices(&self) -> Vec<u64> {
+        self.indices.clone()
+    }
+}
+
+/// Some of the checks, each as one line.
+fn lines(verdict: &Verdict, which: impl Fn(&CheckLine) -> bool) -> impl Iterator<Item = String> {
+    verdict.checks.iter().filter(move |line| which(line)).map(|line| {
+        let code = line.code.map_or(String::new(), |code| format!("{code}: "));
+        format!("{}: {code}{}", line.check, line.message)
+    })
+}
