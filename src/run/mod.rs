@@ -1,30 +1,34 @@
-//! The audit run: where a log, the pure checks and the mirror meet.
+//! The audit run: where a log, the pure checks and the mirror meet. This file is the order of its phases.
 //!
-//! One run, in this order, so that a crash between any two steps loses nothing and accuses nobody:
+//! The order is such that a crash between any two phases loses nothing and accuses nobody:
 //!
-//! 1. `peers`: what others were shown is kept, *before* the log's own head is asked for, so that an honest log that
-//!    grows is not behind them. Then [`heads`]: fetch and verify the served heads, keep them durably, hold each against every head
-//!    kept, and the newest checkpoint against the witness policy (`witnesses`). Kept *first*: a contradiction must not be forgotten because a later step failed.
-//! 2. [`extend`]: fetch the new entries, prove each bundle against the signed root before it is
-//!    stored, check its entries, and move the three cursors in one transaction with the rows.
-//! 3. [`recheck`]: entries that are in the mirror but not checked under this policy.
-//!    Then the watch rules look at what was checked (`watched`).
-//! 4. `answers` and `entry_answers`: what only the JSON API answers (proofs, verification bundles),
-//!    held against the mirror. Its list of heads (`head_list`) is read with the heads, in step 1.
-//! 5. [`history`]: every kept head against the rebuilt tree; contradictions become evidence files
-//!    that are verified before they are reported. Heads that are borne out say by when entries were decided (`decided`).
-//! 6. `revalidate`: what was wrong with how the log served, is it still? Are our own bytes intact?
+//! 1. `peers`: the heads that others were shown are kept before the log is asked for its own head, so that an honest log
+//!    that grows is not behind them. Then `heads`: the served heads are fetched, verified, kept durably, and held against
+//!    every head kept (`kept`), the log's list of heads (`head_list`) and the witness policy (`witnesses`). They are kept
+//!    first: a contradiction must not be forgotten because a later phase failed.
+//! 2. `extend`: the new entries are fetched, and each bundle is proved against the signed root before it is stored. Its
+//!    entries are checked, and the three cursors move in one transaction with the rows.
+//! 3. `recheck`: entries that are in the mirror and not checked under this policy. Then the watch rules look at the
+//!    checked entries (`watched`).
+//! 4. `answers` and `entry_answers`: proofs and verification bundles, which only the JSON API answers, held against the
+//!    mirror.
+//! 5. `history`: every kept head against the rebuilt tree. A misbehaviour file is verified before a contradiction is
+//!    reported (`contradiction`). The STHs of the tree say by when entries were decided (`decided`).
+//! 6. `revalidate`: what was wrong with how the log served is asked for again, and some of the mirror is hashed again.
 //!
-//! What caches and replicas may be to blame for is undecided for an hour first (`lag`), and so is what is missing or wrong
-//! in a directory that is being copied (`changing`).
+//! What a cache or a replica could explain is undecided for an hour (`lag`), and so is what is missing or wrong in a
+//! directory that is being copied (`changing`).
 //!
-//! With `--heads-only` there is step 1, and in place of the others `heads_only`: heads are proved to be of one history
+//! With `--heads-only` there is phase 1, and `heads_only` in place of the others: heads are proved to be of one history
 //! without their entries.
+//!
+//! A phase takes what it needs and returns what it found: what it reads is in the `Context`, findings go into the mirror
+//! (`findings`), and what else there is to say goes to the `Statements`.
 //!
 //! Beside the audit, [`receipts`] are put together here, from the mirror or from the log.
 //!
-//! Three answers stay apart throughout: a *finding* (the log did it), *incomplete* (could not
-//! tell, with the cause) and a *fault* (ours; nobody is accused).
+//! Three answers stay apart throughout: a *finding* (the log did it), *incomplete* (could not tell, with the cause) and
+//! a *fault* (ours; nobody is accused).
 
 mod answer;
 mod answer_record;
@@ -175,6 +179,7 @@ impl<'a> Run<'a> {
 }
 
 impl Found {
+    /// The summary of all that was found and said.
     fn into_summary(self, said: Statements) -> Summary {
         let Found { target, peers, entries_new, no_head, unreachable, hits } = self;
         let (target_verified, target) = (target.is_verified(), target.head().cloned());
@@ -192,6 +197,7 @@ impl Found {
     }
 }
 
+/// Every run: the phases of entries or of heads alone, between what opens and what closes it.
 fn steps(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -209,7 +215,7 @@ fn steps(
         let was_read = found.target.is_verified() || cx.options().heads_only && !found.no_head;
         changing::end(cx, mirror, said, was_read)
     });
-    // Behind what is asked of this run alone: what was lost stays lost, however well the log is read.
+    // After `changing`, which looks at what this run could not decide: what was lost stays lost.
     shortfalls::note_lost(mirror, said);
     if !found.target.is_verified() {
         said.count(Check::Root, 0, 0, 1);
@@ -218,6 +224,7 @@ fn steps(
     result
 }
 
+/// The phases of an audit of the entries.
 fn steps_of_entries(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -236,7 +243,7 @@ fn steps_of_entries(
     let mut reachable = true;
     if found.no_head {
         if !cx.peers().is_empty() {
-            // What others hold contradicts what is mirrored whether or not the log answers.
+            // A peer's head contradicts the mirrored entries even if the log does not answer.
             history::check(cx, mirror, said, &mut rehashed)?;
         }
         decided::judge_decided(cx, mirror, said)?;
@@ -276,7 +283,7 @@ fn steps_of_entries(
     finish(mirror)
 }
 
-/// The steps with `--heads-only`.
+/// The phases with `--heads-only`.
 fn steps_of_heads(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -286,8 +293,7 @@ fn steps_of_heads(
     let mut rehashed = Rehashed::default();
     heads_only::leave_rules(cx, said);
     let candidates = collect(cx, mirror, said, found)?;
-    // As far as entries are mirrored, they tell, and nothing is asked. What others hold contradicts what is mirrored
-    // whether or not the log answers.
+    // Mirrored entries need no proof of the log, and a peer's head contradicts them even if the log does not answer.
     history::check_mirrored(cx, mirror, said, &mut rehashed)?;
     if !found.no_head {
         linked::link_known(cx, mirror)?;
@@ -296,7 +302,7 @@ fn steps_of_heads(
     finish(mirror)
 }
 
-/// The steps after heads were imported.
+/// The phases after heads were imported.
 fn imported_steps(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
     times::judge(cx, mirror, said)?;
     kept::compare_new(cx, mirror, said)?;
@@ -323,6 +329,7 @@ fn collect(
     Ok(candidates)
 }
 
+/// Checks the mirror's rows in turns, and makes the state durable.
 fn finish(mirror: &mut Mirror) -> Result<(), Fault> {
     mirror.check_some()?;
     Ok(mirror.acknowledge()?)

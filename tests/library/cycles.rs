@@ -45,7 +45,6 @@ const KNOWN: &[&[&str]] = &[
     &["mirror/head_query.rs", "mirror/heads.rs"],
     &["mirror/seen/block.rs", "mirror/seen/filter.rs"],
     &["report/checks.rs", "report/heads_only.rs", "report/mod.rs"],
-    &["run/answers.rs", "run/history.rs", "run/served_proofs.rs", "run/served_tree.rs", "run/verifier.rs"],
     &[
         "source/body.rs",
         "source/client.rs",
