@@ -15,6 +15,8 @@ use crate::mirror::Mirror;
 use crate::mirror::state::State;
 use crate::source::LogSource;
 
+// A time before 1970 counts as 1970.
+
 /// What a directory that is being copied could be accused of.
 const OF_SERVING: [Code; 5] =
     [Code::Gap, Code::RootMismatch, Code::TileMismatch, Code::HeadMalformed, Code::HeadSignatureInvalid];

@@ -22,6 +22,9 @@ use crate::core::text;
 use crate::mirror::{Mirror, Provenance, StoredHead};
 use crate::source::{FetchError, LogApi};
 
+// Counts of heads and bytes saturate: `MAX_LISTED` and `MAX_BYTES` end the reading long before. A time before 1970
+// counts as 1970.
+
 /// Heads read in one run. A log can sign and list any number; the next run goes on.
 const MAX_LISTED: u64 = 200_000;
 

@@ -12,6 +12,8 @@ use crate::core::head::Head;
 use crate::core::{limits, text};
 use crate::mirror::{HeadStatus, Mirror, Provenance, StoredHead};
 
+// Counts of heads saturate: so many fit on no disk. A time before 1970 counts as 1970.
+
 /// Heads that are kept, or whose comparison is made durable, at once: one sync to disk for many.
 const COMPARED_AT_ONCE: usize = 1000;
 

@@ -31,6 +31,8 @@ use crate::core::{limits, text};
 use crate::mirror::{Mirror, Provenance, StoredHead};
 use crate::source::{FetchError, Lag, LogSource};
 
+// A time before 1970 counts as 1970. Indices saturate at `u64::MAX`, and are cut to the size of the head.
+
 /// What the log itself served, or was shown to have signed by who ran this auditor.
 const OWN: [Provenance; 2] = [Provenance::Served, Provenance::Imported];
 
@@ -193,7 +195,10 @@ fn an_hour_ago(cx: &Context<'_>) -> u64 {
     cx.now().saturating_sub(limits::LAG_MS)
 }
 
-/// Whether entries that are not there are those of a replica that is behind its head; that is said.
+/// Whether entries that are not there are those of a replica that is behind its head; if so, that is said.
+///
+/// # Errors
+/// The mirror cannot be read or written.
 pub(super) fn is_lagging(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -256,10 +261,13 @@ fn has_caught_up(mirror: &Mirror, source: &dyn LogSource, head: &Head, bad: &Bad
     below < end && source.leaves(bad.n, width).is_ok()
 }
 
-/// Whether a replica that does not have its newest trees yet explains that a question is not answered: nobody was
-/// shown a tree an hour ago that could answer it, and the like of it about the first entries is answered here. Another
-/// question about the same tree may be answered by another replica. Where that tree is dated more than an hour ago, all
-/// of them have it, and who answers about it refuses this question.
+/// Whether a replica that does not have its newest trees yet explains that a question is not answered: an hour ago no
+/// tree was known that could answer it, and the same question about the first entries is answered. Another question
+/// about the same tree may be answered by another replica. If that tree is dated more than an hour ago, all of them have
+/// it, and a replica that answers about it refuses this question.
+///
+/// # Errors
+/// The mirror cannot be read.
 pub(super) fn may_be_behind(cx: &Context<'_>, mirror: &Mirror, asked: Question) -> Result<bool, Fault> {
     let Some(source) = cx.source().filter(|source| source.lag() == Lag::Replicas) else {
         return Ok(false);

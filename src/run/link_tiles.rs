@@ -20,6 +20,8 @@ use crate::core::tile::TilePath;
 use crate::mirror::{Mirror, StoredHead};
 use crate::source::LogSource;
 
+// An index that saturates is beyond every tree, and no tree has a node there.
+
 /// Proves each head of `before` against `head`. Returns `false` if the served tiles do not lead to `head`.
 ///
 /// # Errors

@@ -11,6 +11,8 @@ use super::statements::Statements;
 use crate::core::head::Head;
 use crate::mirror::{HeadStatus, Mirror, StoredHead};
 
+// The count of failures saturates: `MAX_WRONG` ends the loop long before.
+
 /// Links that are made durable at once.
 const LINKED_AT_ONCE: usize = 1000;
 

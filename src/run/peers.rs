@@ -21,6 +21,9 @@ use crate::mirror::{Mirror, PeerProgress, Provenance, read_heads};
 use crate::source::{FetchError, Peer};
 use std::thread::ScopedJoinHandle;
 
+// Counts saturate: `MAX_NEW` and `MAX_REFUSED` end the reading long before. A time before 1970 counts as 1970, which
+// asks for more.
+
 /// Peers that are asked at once: each answer is held in memory.
 const AT_ONCE: usize = 4;
 
@@ -114,6 +117,7 @@ pub(super) fn collect(
     Ok(results)
 }
 
+/// Asks these peers at once.
 fn ask_all(
     cx: &Context<'_>,
     peers: &[Peer],
@@ -138,6 +142,7 @@ fn ask_all(
     })
 }
 
+/// What to ask a peer for, by what is known of it.
 fn question(cx: &Context<'_>, known: Option<&PeerProgress>) -> Question {
     let now = cx.now();
     let lately = |whole: u64| whole <= now && now.saturating_sub(whole) < WHOLE_MS;
@@ -148,6 +153,7 @@ fn question(cx: &Context<'_>, known: Option<&PeerProgress>) -> Question {
     }
 }
 
+/// Takes one answer, and keeps how far the peer was read.
 fn take_answer(
     cx: &Context<'_>,
     mirror: &mut Mirror,
@@ -255,7 +261,7 @@ fn take_heads(
             taken.new =
                 taken.new.saturating_add(kept::keep_all(cx, mirror, said, &batch, &Provenance::Peer)?);
             batch.clear();
-            // Whoever asked to stop does not wait for the rest; the next audit reads it again.
+            // A stop does not wait for the rest; the next audit reads it again.
             if taken.new >= MAX_NEW || cx.is_stopped() {
                 taken.more = true;
                 return Ok(Ok(taken));

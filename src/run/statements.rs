@@ -99,6 +99,7 @@ impl Statements {
     }
 }
 
+/// Adds a sentence that is not there yet.
 fn push_once(to: &mut Vec<String>, what: String) {
     if !to.contains(&what) {
         to.push(what);

@@ -16,6 +16,8 @@ use crate::core::tlog_policy::{CosignError, FreshnessWindow, QuorumResult, TlogP
 use crate::core::{limits, text};
 use crate::mirror::Mirror;
 
+// Times saturate: a head dated in the future has age 0 here, and is the finding `head-in-future` elsewhere.
+
 /// Whether a line of this checkpoint says that it is by a witness, and is not.
 pub(super) fn is_forged(cx: &Context<'_>, checkpoint: &[u8]) -> bool {
     let judged = cx.policy().quorum().map(|policy| policy.check_cosignatures(checkpoint, None));
