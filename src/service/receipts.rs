@@ -186,7 +186,9 @@ impl<'a> ReceiptIssuer<'a> {
             None => made
                 .notes
                 .push("the log's heads were not compared with a mirror, as none was given (--db)".to_owned()),
-            Some(Ok(mirror)) => made.notes.extend(compared::compare(&Mirrored::new(&mirror, self.key)?, &made)?),
+            Some(Ok(mirror)) => {
+                made.notes.extend(compared::compare(&Mirrored::new(&mirror, self.key)?, &made)?)
+            }
             Some(Err(error)) => made.notes.push(format!("not compared with the mirror: {error}")),
         }
         Ok(made)
