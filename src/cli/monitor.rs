@@ -108,7 +108,7 @@ impl Auditable for Log {
     }
 }
 
-/// RequestCounters by the name of the log: a reload begins no new count.
+/// Requests by the name of the log: a reload begins no new count.
 #[derive(Default)]
 struct Counted(Mutex<BTreeMap<String, RequestCounters>>);
 

@@ -27,7 +27,7 @@ pub fn deadline(settings: &Settings) -> Option<Duration> {
 }
 
 /// For what is at `url`, which may be another party's than `log`. The secrets of the config are the log's, and go there
-/// only; those that were given are for what they name. Also whether any were left out. RequestCounters to the log are counted.
+/// only; those that were given are for what they name. Also whether any were left out. Requests to the log are counted.
 ///
 /// # Errors
 /// A sentence for the person, without any secret.
