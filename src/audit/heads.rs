@@ -1,6 +1,6 @@
 //! Heads against heads: what two signatures alone prove (specification sections 3 and 10).
 //!
-//! Two heads of different size need the tree as well: `crate::run::heads` brings the root that
+//! Two heads of different size need the tree as well: `crate::run` compares with the root that
 //! the mirror has at the smaller size. Here is what needs no tree.
 
 use crate::core::evidence::EvidenceKind;
