@@ -1,12 +1,12 @@
-//! What is said of the alert channels of a watched log.
+//! Events about the alert channels of a log.
 //!
-//! A channel that fails is no illness of the monitor, which goes on watching and tells over the others; so it
-//! is not in `/healthz`, which would have the monitor restarted for it, in vain.
+//! A failing channel does not make the monitor unhealthy: it continues to audit and to send over the other channels.
+//! The failure is therefore not in `/healthz`, which would cause pointless restarts of the monitor.
 
 use super::event::Event;
 use crate::service::ChannelChange;
 
-/// The event of a change.
+/// The event for a change of a channel's state.
 pub fn of_channel(log: &str, change: &ChannelChange) -> Event {
     match change {
         ChannelChange::Failing { channel, said, pending } => Event::of(log, "channel-failing", said)

@@ -1,18 +1,18 @@
-//! Two clocks. One is shown, and may be set forward or back while we run; the other only ever goes on, and by it
-//! is judged what is late.
+//! Two clocks. The wall clock is displayed, and can be set forward or back while the monitor runs. The steady clock
+//! only moves forward, and decides what is late.
 
 use std::time::{Duration, Instant};
 
-/// A moment, by both.
+/// A moment on both clocks.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Now {
-    /// Unix milliseconds, to be shown.
+    /// The wall clock, in Unix milliseconds, for display.
     pub shown: u64,
-    /// Milliseconds since the start, whatever is done to the other.
+    /// The steady clock, in milliseconds since the start.
     pub steady: u64,
 }
 
-/// Both.
+/// The two clocks.
 #[derive(Clone, Copy)]
 pub(super) struct Clock {
     unix_ms: fn() -> u64,
@@ -29,7 +29,7 @@ impl Clock {
     }
 }
 
-/// A span in milliseconds.
+/// A duration in milliseconds.
 pub(super) fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,42 +1,42 @@
-//! What happened, in one line: for people, or as JSON. Both are made from one value.
+//! An event as one line, for people or as JSON. Both are made from one value.
 //!
-//! An event goes out through `tracing`, so a program that has a subscriber of its own gets it there; the
-//! monitor's is in the module `log`.
+//! An event is emitted through `tracing`, so a program with its own subscriber receives it there; the monitor's
+//! subscriber is in the module `log`.
 
 use crate::core::text;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::Level;
 
-/// The target of our events: what the libraries below us say goes by other names, and is not written.
+/// The target of our events. Events of libraries have other targets and are not written.
 pub(super) const TARGET: &str = "countersign";
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Event {
-    /// A stable word.
+    /// The kind of event, a stable word.
     pub event: &'static str,
     /// The log that it is about.
     pub log: Option<String>,
-    /// For people: a sentence.
+    /// A sentence for people.
     pub message: String,
-    /// For programs: the parts of the sentence.
+    /// The values in the sentence, for programs.
     #[serde(flatten)]
     pub parts: Map<String, Value>,
 }
 
 impl Event {
-    /// About the monitor as a whole.
+    /// An event about the monitor as a whole.
     pub fn new(event: &'static str, message: impl AsRef<str>) -> Event {
         Event { event, log: None, message: text::escape(message.as_ref()), parts: Map::new() }
     }
 
-    /// About one log.
+    /// An event about one log.
     pub fn of(log: &str, event: &'static str, message: impl AsRef<str>) -> Event {
         Event { log: Some(text::escape(log)), ..Event::new(event, message) }
     }
 
-    /// With a part for programs. Texts are escaped: they may be a log's.
+    /// Adds a value for programs. Strings are escaped, because they may come from a log.
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Event {
         let value = match value.into() {
             Value::String(text) => Value::String(text::escape(&text)),
@@ -46,7 +46,7 @@ impl Event {
         self
     }
 
-    /// How loud it is. What a log did is as loud as it is bad; what went wrong here is an error.
+    /// The level. For an event about a log, it follows the severity; a fault on our side is an error.
     pub fn level(&self) -> Level {
         let severity = self.parts.get("severity").and_then(Value::as_str);
         match (self.event, severity) {
@@ -61,9 +61,9 @@ impl Event {
         }
     }
 
-    /// Says it, to whoever listens in this process.
+    /// Emits the event to the subscriber of this process.
     pub fn say(&self) {
-        // Texts and numbers alone: this cannot fail.
+        // The values are only strings and numbers, so this cannot fail.
         let parts = serde_json::to_string(&self.parts).unwrap_or_default();
         let (event, log, message) = (self.event, self.log.as_deref(), self.message.as_str());
         match self.level() {
@@ -73,13 +73,13 @@ impl Event {
         }
     }
 
-    /// The line, with its end.
+    /// The line, including its newline.
     pub(super) fn line(&self, time: &str, json: bool) -> String {
         line(time, self.level(), self, self.log.as_deref(), &self.message, json)
     }
 }
 
-/// The line of whatever `event` is when it is written as JSON.
+/// The line for any `event` that can be written as JSON.
 pub(super) fn line(
     time: &str,
     level: Level,

@@ -1,10 +1,10 @@
-//! Where events go: through `tracing`, as a line, to stderr, and nobody waits for it.
+//! Writes events to stderr, through `tracing`, one line each, without blocking the caller.
 //!
-//! Only events of our own are written. What libraries say of their work (URLs with tokens, headers,
-//! server names) may be secret or a stranger's, and is not: no option turns it on.
+//! Only our own events are written. The events of libraries (URLs with tokens, headers, server names) may contain
+//! secrets or data from others. They are not written, and no option enables them.
 //!
-//! A line is one write. A thread of its own makes it, because a terminal that was stopped or a pipe that
-//! nobody reads would otherwise hold up the audits. What finds no room in between is lost, and its number said.
+//! Each line is one write. It is done in a separate thread, because a stopped terminal or a pipe that nobody reads
+//! would otherwise hold up the audits. Lines that do not fit into the queue are lost, and their number is reported.
 
 use super::event::{self, Event, TARGET};
 use crate::core::text;
@@ -24,20 +24,20 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter}
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Lines that wait to be written.
+/// The maximum number of lines that wait to be written.
 const MAX_WAITING: usize = 1000;
 
-/// For a place among them, when the process ends.
+/// How often to look for a free place in the queue when the process ends.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// How a line is made.
+/// How a line is formatted.
 #[derive(Clone, Copy)]
 struct Lines {
     json: bool,
     clock: fn() -> u64,
 }
 
-/// What comes of one event of `tracing`: ours in its parts, or any other in our target.
+/// The fields of an event of `tracing`: one of our events, or any other with our target.
 #[derive(Default, Serialize)]
 struct Heard {
     event: String,
@@ -50,7 +50,7 @@ struct Heard {
 impl Visit for Heard {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
-            // Written by `Event::say`, which escaped them; what was escaped stays as it is.
+            // Written by `Event::say`, which has already escaped the strings.
             "parts" => self.parts = serde_json::from_str(value).unwrap_or_default(),
             "event" => self.event = text::escape(value),
             "log" => self.log = Some(text::escape(value)),
@@ -85,7 +85,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>, N: for<'a> FormatFields<'a> + 'stat
     }
 }
 
-/// What takes events of our own and makes lines of them.
+/// The subscriber that formats our events as lines.
 fn subscriber<W>(json: bool, clock: fn() -> u64, out: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -93,7 +93,7 @@ where
     let lines = tracing_subscriber::fmt::layer()
         .event_format(Lines { json, clock })
         .with_writer(out)
-        // It would say so on stderr, which is what failed, and panic.
+        // An internal error would be printed to stderr, which is what failed, and panic.
         .log_internal_errors(false)
         .with_filter(Targets::new().with_target(TARGET, LevelFilter::INFO));
     tracing_subscriber::registry().with(lines)
@@ -101,11 +101,11 @@ where
 
 enum Order {
     Line(Vec<u8>),
-    /// Everything before this was written.
+    /// Acknowledges that everything before this was written.
     Tell(SyncSender<()>),
 }
 
-/// The way to the thread that writes.
+/// The sender to the thread that writes.
 #[derive(Clone)]
 struct Out {
     orders: SyncSender<Order>,
@@ -126,7 +126,7 @@ impl Out {
 
 fn write(mut sink: impl Write, coming: &Receiver<Order>, lost: &AtomicU64, lines: Lines) {
     while let Ok(order) = coming.recv() {
-        // Nobody may be reading, which is no reason to stop watching.
+        // If nobody reads stderr, the monitor continues.
         match order {
             Order::Line(line) => drop(sink.write_all(&line)),
             Order::Tell(done) => drop(done.send(())),
@@ -141,7 +141,7 @@ fn write(mut sink: impl Write, coming: &Receiver<Order>, lost: &AtomicU64, lines
 }
 
 impl Write for Out {
-    /// A whole line: the layer writes each event at once.
+    /// Receives a whole line: the layer writes each event with one call.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.orders.try_send(Order::Line(line.to_vec())).is_err() {
             self.lost.fetch_add(1, Relaxed);
@@ -162,19 +162,19 @@ impl<'a> MakeWriter<'a> for Out {
     }
 }
 
-/// Events are written while this is there.
+/// Events are written for as long as this exists.
 pub(super) struct Log(Out);
 
 impl Log {
-    /// From now on, events of this process go to stderr; to nobody else, unless the program that we are in
-    /// has a subscriber of its own, which then gets them alone.
+    /// Starts to write the events of this process to stderr. If the surrounding program has its own subscriber, only
+    /// that subscriber receives them.
     pub(super) fn start(json: bool, clock: fn() -> u64) -> io::Result<Log> {
         let out = Out::start(io::stderr(), Lines { json, clock })?;
         let _ = tracing::subscriber::set_global_default(subscriber(json, clock, out.clone()));
         Ok(Log(out))
     }
 
-    /// Waits until everything so far is written, but no longer than this.
+    /// Waits until everything so far is written, but no longer than `patience`.
     pub(super) fn flush(&self, patience: Duration) {
         let begun = Instant::now();
         let (done, told) = sync_channel(1);

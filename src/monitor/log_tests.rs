@@ -1,10 +1,10 @@
-//! What becomes of an event on its way to stderr.
+//! What happens to an event on its way to stderr.
 
 use super::*;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 
-/// Keeps what was written; writes nothing while somebody else holds the lock.
+/// Keeps what was written; blocks while another thread holds the lock.
 #[derive(Clone, Default)]
 struct Page(Arc<Mutex<Vec<u8>>>);
 
@@ -29,7 +29,7 @@ fn clock() -> u64 {
     1_798_761_600_000
 }
 
-/// What `say` comes to, as text or as JSON.
+/// The output of `say`, as text or as JSON.
 fn written(json: bool, say: impl FnOnce()) -> String {
     let page = Page::default();
     let out = Out::start(page.clone(), Lines { json, clock }).unwrap();
@@ -104,7 +104,7 @@ fn who_does_not_read_holds_nobody_up_and_hears_what_was_lost() {
         done.send(()).unwrap();
     });
     ended.recv_timeout(Duration::from_secs(20)).expect("it waits for a reader");
-    // Neither does the end of the process.
+    // Nor does the end of the process block.
     let begun = Instant::now();
     Log(out.clone()).flush(Duration::from_millis(100));
     assert!(begun.elapsed() < Duration::from_secs(300), "it waits for a reader");
@@ -115,7 +115,7 @@ fn who_does_not_read_holds_nobody_up_and_hears_what_was_lost() {
     let (lost, kept): (Vec<Value>, Vec<Value>) =
         lines.into_iter().partition(|line| line["event"] == "events-lost");
     let lost: u64 = lost.iter().map(|line| line["count"].as_u64().unwrap()).sum();
-    // The one that is being written has left the queue.
+    // The line that is being written has left the queue.
     assert!((99..=100).contains(&lost), "{lost}");
     assert_eq!(kept.len() as u64 + lost, said as u64);
     let numbers: Vec<u64> = kept.iter().map(|line| line["number"].as_u64().unwrap()).collect();

@@ -1,4 +1,4 @@
-//! What is known, in the text format of Prometheus.
+//! The metrics of all logs, in the text format of Prometheus.
 
 use super::process::{self, number};
 use super::state::{Known, Status, StatusRegistry};
@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Every answer that an audit can give.
+/// Every verdict of an audit.
 const VERDICTS: [Conclusion; 5] = [
     Conclusion::Clean,
     Conclusion::Incomplete,
@@ -18,13 +18,13 @@ const VERDICTS: [Conclusion; 5] = [
     Conclusion::LocalFault,
 ];
 
-/// One number with the labels that it has besides the log.
+/// One sample, with its labels other than the log.
 type Sample = (Vec<(&'static str, Cow<'static, str>)>, f64);
 
 /// Numbers of findings by code and severity.
 type Findings = BTreeMap<(&'static str, &'static str), u64>;
 
-/// A number that is known of logs.
+/// A metric that each log has.
 struct Metric {
     name: &'static str,
     kind: &'static str,
@@ -190,7 +190,7 @@ const METRICS: &[Metric] = &[
         help: "How long a channel has been failing, 0 where it does not.",
         of: |status, now| {
             let since = |queue: &Queue| queue.failing.as_ref().map(|failing| failing.since);
-            // Also in the second in which it began to fail it is not 0.
+            // At least 1, so that it is not 0 in the second in which the failure began.
             let time = |since| seconds(now.saturating_sub(since).max(1));
             channels(status, |queue| since(queue).map_or(0.0, time))
         },
@@ -239,7 +239,7 @@ fn seconds(ms: u64) -> f64 {
     number(ms) / 1000.0
 }
 
-/// A label's value: `\`, `"` and line breaks are escaped, and nothing else needs to be.
+/// A label value: only `\`, `"` and line breaks need to be escaped.
 fn label(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -1,24 +1,25 @@
-//! The monitor: the same audit again and again, and something that can itself be watched.
+//! The monitor: runs the same audit repeatedly, and can itself be monitored.
 //!
-//! A thread for each log audits it, waits, and audits it again. What came of it is kept on a [`state::StatusRegistry`],
-//! from which `/metrics` and `/healthz` are written, and said in one line for each [`event::Event`].
+//! Each log has a thread that audits it, waits, and audits it again. The results are kept in a
+//! [`state::StatusRegistry`], from which `/metrics` and `/healthz` are written, and each [`event::Event`] is logged
+//! in one line.
 //!
-//! It decides nothing about a log: that is the audit's, and what the audit found is in the mirror before it is
-//! said here. So the monitor may be killed at any moment. Three things stay apart: the log *misbehaves* (the
-//! verdict and the findings), the log *cannot be reached* (asked again after growing waits, and not accused),
-//! and the fault is *ours* (`/healthz` says so).
+//! The monitor decides nothing about a log; the audit does, and its findings are in the mirror before the monitor
+//! reports them. The monitor can therefore be killed at any moment. It keeps three cases apart: the log *misbehaves*
+//! (the verdict and the findings), the log *cannot be reached* (it is asked again after growing waits, and not
+//! accused), and the fault is *ours* (`/healthz` reports it).
 //!
-//! That the log shows others the same is known as far as others are asked: an audit compares the heads of the
-//! peers in its config, and `/heads` gives our history of signed heads away, so that they can compare ours.
+//! Whether the log shows others the same is known only as far as others are asked: an audit compares the heads of the
+//! peers in its config, and `/heads` serves our history of signed heads, so that peers can compare theirs.
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`state`] | what is known of each log, and what one more report changes |
-//! | [`clock`] | the time that is shown, and the one that is judged by |
-//! | [`event`] | what happened, as a line of text or JSON |
-//! | `log` | the way of these lines to stderr, through `tracing` |
-//! | `channels` | what is said of alert channels |
-//! | [`peers`] | what is known of those whose heads are compared with ours |
+//! | [`state`] | what is known about each log, and how a report changes it |
+//! | [`clock`] | the time for display, and the time for deadlines |
+//! | [`event`] | an event, as a line of text or JSON |
+//! | `log` | how these lines get to stderr, through `tracing` |
+//! | `channels` | events about alert channels |
+//! | [`peers`] | what is known about the peers of a log |
 //! | `watch` | the thread of a log |
 //! | `supervise` | start, reload, stop |
 //! | `serve`, `metrics`, `process` | `/metrics`, `/healthz`, `/heads` |
@@ -51,53 +52,53 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One log with everything that an audit of it needs.
+/// A log with everything that an audit of it needs.
 pub trait Auditable: Send + Sync {
-    /// Audits it, until it is done or `stop` ends it.
+    /// Audits the log, until the audit is done or `stop` ends it.
     ///
     /// # Errors
-    /// A sentence for the person: the audit could not be begun, because what the config names is not
-    /// (any more) as it must be.
+    /// [`Error`] if the audit could not begin, for example because a file that the config names is missing or
+    /// invalid.
     fn audit(&self, stop: &Stop) -> Result<Report, Error>;
 
-    /// The history of its heads, also while an audit is under way.
+    /// The history of its heads, also while an audit is running.
     ///
     /// # Errors
-    /// A sentence for the person.
+    /// [`Error`] if the mirror cannot be read.
     fn heads(&self) -> Result<HeadReader, Error>;
 
-    /// How the requests to it came out.
+    /// The counts of the requests to the log by their result.
     fn requests(&self) -> RequestCounters {
         RequestCounters::default()
     }
 
-    /// The queue of each channel that tells of it, as it was after the last audit.
+    /// The queue of each alert channel of the log, as of the end of the last audit.
     fn channels(&self) -> BTreeMap<String, Queue> {
         BTreeMap::new()
     }
 }
 
-/// A log that is watched.
+/// A log that is monitored.
 #[derive(Clone)]
 pub struct Watched {
-    /// What it is called, once among all.
+    /// Its name, unique among all logs.
     pub name: String,
-    /// Between two audits, give or take a tenth.
+    /// The time between two audits, plus or minus a tenth.
     pub interval: Duration,
-    /// The most time that one audit takes over the network.
+    /// The maximum time that one audit takes over the network.
     pub deadline: Option<Duration>,
     /// The log.
     pub subject: Arc<dyn Auditable>,
 }
 
-/// What is to be watched, and how.
+/// The logs to monitor, and how.
 pub struct Plan {
     /// The logs, at least one.
     pub logs: Vec<Watched>,
-    /// Where `/metrics` and the others are served, if anywhere.
+    /// The address at which `/metrics` and the other pages are served, if any.
     pub listen: Option<SocketAddr>,
     /// Whether events are lines of JSON.
     pub json: bool,
-    /// What is to be said of it besides, whenever it comes into force.
+    /// Further events to report whenever the plan takes effect.
     pub notes: Vec<event::Event>,
 }

@@ -1,12 +1,12 @@
-//! Telling systemd how we are (`sd_notify`): a datagram to the socket that `$NOTIFY_SOCKET` names.
+//! Notifies systemd of the monitor's state (`sd_notify`): a datagram to the socket that `$NOTIFY_SOCKET` names.
 //!
-//! Written here because sd-notify 0.5 knows no abstract sockets (`@name`), and its datagrams wait for a manager that does
-//! not read.
+//! Implemented here because sd-notify 0.5 does not support abstract sockets (`@name`), and its sends block if the
+//! manager does not read.
 
 use std::time::Duration;
 
-/// Says something to the service manager, if there is one that listens. That it could not be said is no
-/// reason to stop watching logs.
+/// Sends a message to the service manager, if there is one. Errors are ignored: a failed notification is not a reason
+/// to stop monitoring.
 pub(super) fn say(message: &str) {
     #[cfg(unix)]
     if let Some(address) = std::env::var_os("NOTIFY_SOCKET") {
@@ -21,7 +21,7 @@ fn send(address: &std::ffi::OsStr, message: &[u8]) -> std::io::Result<usize> {
     use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::net::UnixDatagram;
     let socket = UnixDatagram::unbound()?;
-    // A manager that does not read must not hold us up.
+    // A manager that does not read must not block the monitor.
     socket.set_nonblocking(true)?;
     match address.as_bytes().strip_prefix(b"@") {
         #[cfg(target_os = "linux")]
@@ -33,8 +33,8 @@ fn send(address: &std::ffi::OsStr, message: &[u8]) -> std::io::Result<usize> {
     }
 }
 
-/// How often the service manager wants to hear that we live: half of what it asks for in
-/// `$WATCHDOG_USEC`, as `sd_watchdog_enabled` advises. `None`: not at all.
+/// How often to send a keep-alive to the service manager: half of the interval in `$WATCHDOG_USEC`, as
+/// `sd_watchdog_enabled` advises. `None` if it asks for none.
 pub(super) fn watchdog() -> Option<Duration> {
     let for_us = std::env::var("WATCHDOG_PID").map_or(true, |pid| pid == std::process::id().to_string());
     let micros: u64 = std::env::var("WATCHDOG_USEC").ok()?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! What is known of the peers of one log.
+//! What is known about the peers of one log.
 
 use super::event::Event;
 use crate::core::text::quoted;
@@ -9,21 +9,21 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub struct Peers(BTreeMap<String, Peer>);
 
-/// One of them.
+/// The state of one peer.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
-    /// Whether the last audit could compare all that it holds.
+    /// Whether the last audit could compare all of the peer's heads.
     pub compared: bool,
-    /// When one last could, in Unix milliseconds.
+    /// When an audit last could, in Unix milliseconds.
     pub success: Option<u64>,
 }
 
 impl Peers {
-    /// Takes over what an audit came to, and gives what is to be said: each change once, and after a start those
-    /// that fail.
+    /// Records the results of an audit, and returns the events to report: each change once, and after a start the
+    /// peers that fail.
     pub fn update(&mut self, name: &str, input: &Input, now: u64) -> Vec<Event> {
         if input.asked.peers && input.peers.is_empty() {
-            // The audit did not get that far.
+            // The audit ended before it compared with peers.
             return Vec::new();
         }
         let mut before = std::mem::take(&mut self.0);
@@ -44,7 +44,7 @@ impl Peers {
         events
     }
 
-    /// All of them.
+    /// All peers.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Peer)> {
         self.0.iter().map(|(name, peer)| (name.as_str(), peer))
     }

@@ -1,16 +1,16 @@
-//! What the process itself needs, under the names that client libraries of Prometheus have for it. From
-//! `/proc`, so on Linux alone; what cannot be read there is left out.
+//! Metrics of the process itself, under the names that Prometheus client libraries use. They are read from `/proc`,
+//! so they exist only on Linux; values that cannot be read are left out.
 
-/// One number: its name, its type, what it is.
+/// One metric: name, type, help text and value.
 pub(super) type Number = (&'static str, &'static str, &'static str, f64);
 
-/// Exact up to 2^53, as Prometheus has no other numbers.
+/// Exact up to 2^53. Prometheus has only floating-point values.
 #[allow(clippy::cast_precision_loss)]
 pub(super) fn number(value: u64) -> f64 {
     value as f64
 }
 
-/// Everything that is known. `started` is in Unix milliseconds.
+/// All available metrics. `started` is in Unix milliseconds.
 pub(super) fn numbers(started: u64) -> Vec<Number> {
     let mut known = of_the_system();
     let name = "process_start_time_seconds";
@@ -35,7 +35,7 @@ fn of_the_system() -> Vec<Number> {
     let bytes = |kilobytes: Option<u64>| kilobytes.map(|n| number(n.saturating_mul(1024)));
     let resident = bytes(status.as_ref().and_then(|status| status.vmrss));
     let mapped = bytes(status.as_ref().and_then(|status| status.vmsize));
-    // The listing is itself an open file, which is closed again.
+    // Listing the open files opens one more, which is closed again.
     let open = process.fd_count().ok().and_then(|open| u64::try_from(open.saturating_sub(1)).ok());
     let most = limits.and_then(|limits| match limits.max_open_files.soft_limit {
         LimitValue::Value(most) => Some(number(most)),

@@ -1,4 +1,4 @@
-//! `/metrics`, `/healthz` and `/heads`: read only, nothing secret, and bounded in connections, size and time.
+//! Serves `/metrics`, `/healthz` and `/heads`: read only, without secrets, and bounded in connections, size and time.
 
 use super::clock::Clock;
 use super::metrics;
@@ -24,28 +24,29 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
-/// Connections at once; for a further one the oldest is dropped.
+/// The maximum number of open connections; for a further one, the oldest is dropped.
 const MAX_CONNECTIONS: usize = 256;
 
-/// Histories of heads at once; further ones are refused, so that the other pages always get through.
+/// The maximum number of head histories that are sent at a time; further requests are refused, so that the other
+/// pages stay available.
 const MAX_HISTORIES: usize = 4;
 
-/// For a request to arrive.
+/// The maximum time for a request to arrive.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
 
-/// For a connection as a whole: a long history to a slow reader.
+/// The maximum time for a connection as a whole, enough to send a long history to a slow reader.
 const CONNECTION_TIME: Duration = Duration::from_secs(5 * 60);
 
-/// Of a request.
+/// The maximum size of a request in bytes.
 const MAX_REQUEST: usize = 16 * 1024;
 
-/// Heads that are read and sent at once.
+/// How many heads are read and sent at a time.
 const HEADS_AT_ONCE: usize = 100;
 
-/// After an error of the system, such as too many open files.
+/// The wait after an error of the operating system, such as too many open files.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 
-/// What is served.
+/// The pages and their data.
 pub(super) struct Pages {
     pub(super) registry: Arc<StatusRegistry>,
     pub(super) clock: Clock,
@@ -71,7 +72,7 @@ impl Pages {
                 Ok((stream, _)) => {
                     let (pages, long) = (Arc::clone(&self), Arc::<AtomicBool>::default());
                     let served = pages.connection(stream, Arc::clone(&long));
-                    // Late or gone: nobody is there to tell.
+                    // If the connection times out or is closed, there is no client to report it to.
                     let task =
                         tokio::spawn(async { drop(tokio::time::timeout(CONNECTION_TIME, served).await) });
                     places.add(task.abort_handle(), long);
@@ -87,7 +88,7 @@ impl Pages {
             .timer(TokioTimer::new())
             .header_read_timeout(REQUEST_TIME)
             .max_buf_size(MAX_REQUEST)
-            // A place is for one question.
+            // A connection is for one request.
             .keep_alive(false)
             .serve_connection(TokioIo::new(stream), service);
         let _ = served.await;
@@ -151,7 +152,7 @@ impl Pages {
                 let said = "since is no time: write it as firstSeen, such as 2026-12-31T23:59:59.000Z\n";
                 return plain(StatusCode::BAD_REQUEST, said);
             }
-            // Why is in /healthz and in the log: the words may name files of this machine.
+            // The cause is in /healthz and in the log, because its message may name files of this machine.
             Ok(Err(_)) | Err(_) => {
                 return plain(StatusCode::SERVICE_UNAVAILABLE, "the mirror cannot be read now\n");
             }
@@ -165,10 +166,10 @@ impl Pages {
     }
 }
 
-/// The open connections, the oldest first, and whether a history is sent over them.
+/// The open connections, the oldest first, and whether each is sending a history.
 ///
-/// Who asks is answered at once, so the oldest is the one that has been asking the longest, or never will. A history
-/// takes its time, and is dropped only where there is nothing else to drop.
+/// A request is answered at once, so the oldest connection has waited longest for its request and may never send one.
+/// A connection that sends a history lives longer, and is dropped only if there is no other.
 #[derive(Default)]
 struct Places(VecDeque<(AbortHandle, Arc<AtomicBool>)>);
 
@@ -185,10 +186,10 @@ impl Places {
     }
 }
 
-/// Sends the history piece by piece, as fast as it is taken.
+/// Sends the history piece by piece, as fast as the client reads.
 ///
 /// # Errors
-/// There is no thread for it.
+/// [`io::Error`] if no thread can be started.
 fn history(mut reader: HeadReader, place: OwnedSemaphorePermit) -> io::Result<Content> {
     let (sender, pieces) = mpsc::channel(1);
     let send = move || {
@@ -201,7 +202,7 @@ fn history(mut reader: HeadReader, place: OwnedSemaphorePermit) -> io::Result<Co
                         heads.iter().map(|head| HeadLine::new(head).to_line()).collect::<Result<String, _>>();
                     lines.map_err(|_| BrokenOff)
                 }
-                // The answer breaks off, and the reader sees that it is not whole.
+                // The response is cut off, so the client notices that it is incomplete.
                 Err(_) => Err(BrokenOff),
             };
             let broken = piece.is_err();
@@ -234,7 +235,7 @@ fn respond(status: StatusCode, kind: &'static str, content: Content) -> Response
     response
 }
 
-/// The body of an answer.
+/// The body of a response.
 enum Content {
     Whole(Option<Bytes>),
     Pieces(mpsc::Receiver<Result<Bytes, BrokenOff>>),

@@ -1,16 +1,16 @@
-//! What the operating system asks of us: SIGTERM and SIGINT to stop, SIGHUP to reload.
+//! Signals of the operating system: SIGTERM and SIGINT to stop, SIGHUP to reload.
 
 use crate::source::{Stop, runtime};
 use std::io;
 
-/// What is asked.
+/// The request that a signal makes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Asked {
     Stop,
     Reload,
 }
 
-/// The signals, caught from when this is made.
+/// The signals, which are caught as soon as this is created.
 #[cfg(unix)]
 pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,
@@ -38,7 +38,7 @@ impl Signals {
     }
 }
 
-/// Elsewhere there is only Ctrl-C.
+/// Other systems have only Ctrl-C.
 #[cfg(not(unix))]
 pub(super) struct Signals;
 
@@ -51,17 +51,17 @@ impl Signals {
     pub(super) async fn next(&mut self) -> Asked {
         match tokio::signal::ctrl_c().await {
             Ok(()) => Asked::Stop,
-            // Nobody can ask, so nobody does.
+            // If Ctrl-C cannot be caught, no request ever arrives.
             Err(_) => std::future::pending().await,
         }
     }
 }
 
-/// Tells `stop` when the operating system asks us to stop, for a run in the foreground. A second time
-/// ends the process, as nothing here needs an orderly end.
+/// Stops `stop` on the first signal that asks the process to stop, for a run in the foreground. A second signal ends
+/// the process, because nothing here needs an orderly end.
 ///
 /// # Errors
-/// Signals cannot be caught.
+/// [`io::Error`] if signals cannot be caught.
 pub fn stop_on_signal(stop: Stop, interrupted_exit_code: i32) -> io::Result<()> {
     let runtime = runtime::runtime()?;
     let mut signals = {
@@ -72,7 +72,7 @@ pub fn stop_on_signal(stop: Stop, interrupted_exit_code: i32) -> io::Result<()> 
         runtime.block_on(async {
             let mut asked = 0_u8;
             while asked < 2 {
-                // There is nothing to reload: a terminal that was closed asks to stop, too.
+                // There is nothing to reload, and SIGHUP of a closed terminal is a request to stop, too.
                 signals.next().await;
                 asked = asked.saturating_add(1);
                 stop.stop();
@@ -83,21 +83,21 @@ pub fn stop_on_signal(stop: Stop, interrupted_exit_code: i32) -> io::Result<()> 
     std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
 }
 
-/// From now on a file that reaches the size that this process may write (`ulimit -f`) is an error of the writing, as a
-/// full disk is, where the signal would end the process without a word. Programs that are started from here get the
-/// signal as ever: what is caught is not inherited.
+/// From now on, a write beyond the process's file size limit (`ulimit -f`) fails with an error, as on a full disk;
+/// the default action of the signal would end the process without a message. Child processes get the default action,
+/// because a caught signal is not inherited.
 ///
 /// # Errors
-/// The signal cannot be caught.
+/// [`io::Error`] if the signal cannot be caught.
 #[cfg(unix)]
 pub fn outlive_file_size_limit() -> io::Result<()> {
     let runtime = runtime::runtime()?;
     let _inside = runtime.enter();
-    // Caught for as long as the process lives, also when nobody asks whether it came.
+    // Stays caught for as long as the process lives, even if nobody waits for it.
     tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(libc::SIGXFSZ)).map(drop)
 }
 
-/// Elsewhere there is no such signal.
+/// Other systems do not have this signal.
 #[cfg(not(unix))]
 pub fn outlive_file_size_limit() -> io::Result<()> {
     Ok(())

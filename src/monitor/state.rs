@@ -1,5 +1,5 @@
-//! What is known of each log, and what one more report changes. No clock of its own; what is late is late by the
-//! steady one of [`Now`], which nobody sets.
+//! What is known about each log, and how a report changes it. This module reads no clock. What is late is decided by
+//! the steady clock of [`Now`], which nobody can set.
 
 use super::clock::{Now, ms};
 use super::event::Event;
@@ -14,49 +14,49 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A log that cannot be reached is asked again after waits that double up to this.
+/// The longest wait for a log that cannot be reached. The wait doubles up to this value.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60 * 60);
 
-/// Findings that get a line each; of the others the number is said. The report has them all.
+/// How many findings are logged one by one; the others are only counted. The report has all of them.
 const MAX_LINES: usize = 20;
 
-/// Causes that are said.
+/// How many causes are logged.
 const MAX_CAUSES: usize = 3;
 
-/// What is known of one log.
+/// What is known about one log.
 pub struct Status {
     /// The log.
     pub subject: Arc<dyn Auditable>,
-    /// Between two audits.
+    /// The time between two audits.
     pub interval: Duration,
     deadline: Duration,
-    /// When the next audit is to begin, or the one under way was to.
+    /// When the next audit is due; during an audit, when that audit was due.
     pub due: u64,
-    /// The same by the steady clock.
+    /// `due` on the steady clock.
     due_steady: u64,
-    /// When the audit under way began.
+    /// When the running audit began.
     pub running: Option<Now>,
-    /// The last audit that was made: when it ended, how long it took, what it said.
+    /// The last audit that produced a report.
     pub last: Option<Last>,
-    /// When an audit last checked everything that it was asked to.
+    /// When an audit last made every check that it was asked for.
     pub success: Option<u64>,
-    /// Audits by what they said.
+    /// The number of audits by verdict.
     pub counts: BTreeMap<Conclusion, u64>,
-    /// How often in a row the log could not be reached.
+    /// How many times in a row the log could not be reached.
     pub unreachable: u32,
-    /// What the mirror held at the end of the last audit that could open it.
+    /// The content of the mirror at the end of the last audit that could open it.
     pub known: Option<Known>,
-    /// Those whose heads are compared with ours.
+    /// The peers of the log.
     pub peers: Peers,
-    /// Why the last audit was none, where that is our fault.
+    /// Why the last audit produced no report, if that is a fault on our side.
     pub fault: Option<Fault>,
 }
 
 /// A fault on this side.
 pub struct Fault {
-    /// The first audit in a row that met one ended then, in Unix milliseconds.
+    /// When the first audit in a row with a fault ended, in Unix milliseconds.
     since: u64,
-    /// What the last one met.
+    /// The fault of the last audit.
     why: String,
 }
 
@@ -65,28 +65,28 @@ pub struct Fault {
 pub struct Last {
     /// When it ended, in Unix milliseconds.
     pub at: u64,
-    /// The same by the steady clock.
+    /// `at` on the steady clock.
     steady: u64,
-    /// Milliseconds.
+    /// The duration in milliseconds.
     pub took: u64,
-    /// What it said.
+    /// The verdict.
     pub verdict: Conclusion,
 }
 
-/// What the mirror holds.
+/// The content of the mirror.
 #[derive(Default)]
 pub struct Known {
     /// Size of the newest head that was read.
     pub size: Option<u64>,
-    /// Its time, where it has one.
+    /// The time of that head, if it has one.
     pub head_time: Option<u64>,
-    /// Entries checked.
+    /// The number of checked entries.
     pub checked: u64,
     /// Standing findings by code and severity.
     pub findings: BTreeMap<(&'static str, &'static str), u64>,
-    /// Those of them that somebody answers for.
+    /// Those of `findings` that are acknowledged.
     pub acknowledged: BTreeMap<(&'static str, &'static str), u64>,
-    /// Those above `info` by their key, each as it was said when it was new.
+    /// The messages of standing findings above `info` by their keys, as first reported.
     standing: BTreeMap<String, String>,
 }
 
@@ -109,8 +109,8 @@ impl Status {
         }
     }
 
-    /// What is wrong on our side, if anything: for `/healthz`. What the log does wrong, or that it cannot be
-    /// reached, is not.
+    /// The faults on our side, for `/healthz`. Misbehaviour of the log, or that it cannot be reached, is not among
+    /// them.
     pub fn unhealthy_reasons(&self, now: Now) -> Vec<String> {
         let fault = |Fault { since, why }: &Fault| {
             let since = text::time(*since);
@@ -120,7 +120,7 @@ impl Status {
             )
         };
         let mut reasons: Vec<String> = self.fault.iter().map(fault).collect();
-        // The next audit is an interval after the last, so this is two and a half of them after it.
+        // The next audit is due an interval after the last, so this is two and a half intervals after the last.
         let patience = self.interval.saturating_mul(3).checked_div(2).unwrap_or_default();
         let latest = self.due_steady.saturating_add(ms(patience)).saturating_add(ms(self.deadline));
         if now.steady > latest {
@@ -135,8 +135,8 @@ impl Status {
         reasons
     }
 
-    /// How long until the next audit. `random` is from 0 to 1: many auditors must not come together, for which
-    /// the interval is taken give or take a tenth.
+    /// The time until the next audit. `random` is from 0 to 1: the interval is varied by a tenth, so that many
+    /// auditors do not ask at the same time.
     fn wait(&self, random: f64) -> Duration {
         let doubled = self.interval.saturating_mul(2_u32.saturating_pow(self.unreachable.saturating_sub(1)));
         let backoff = doubled.min(LONGEST_BACKOFF.max(self.interval));
@@ -219,7 +219,7 @@ impl Status {
         wait
     }
 
-    /// Which findings are new, and which stand no longer.
+    /// Compares findings: which are new, and which no longer stand.
     fn compare(&mut self, name: &str, report: &Report) -> Vec<Event> {
         let input = report.input();
         let mut known = Known {
@@ -233,7 +233,7 @@ impl Status {
         }
         let before = self.known.take();
         let (mut new, mut ended) = (Vec::new(), Vec::new());
-        // What the watch rules found comes last: it must not crowd out what is against the log.
+        // Hits of watch rules come last, so that they do not crowd out findings against the log.
         let (against, hits): (Vec<_>, Vec<_>) =
             input.findings.iter().partition(|reported| reported.finding.code != Code::WatchList);
         for reported in against.into_iter().chain(hits) {
@@ -251,8 +251,8 @@ impl Status {
             let what =
                 format!("{} ({}){place}: {}", finding.code, finding.severity.as_str(), finding.message);
             let seen_now = reported.first_seen == input.started_at;
-            // After a start nothing is remembered here, and what was found before is said once more: nobody
-            // knows whether it was said before we were killed.
+            // After a start, earlier findings are reported once more: it is unknown whether they were reported before
+            // the monitor was killed.
             if before.as_ref().is_none_or(|before| !before.standing.contains_key(&key)) {
                 let (event, said) = match seen_now || before.is_some() {
                     true => ("finding-new", format!("new: {what}")),
@@ -297,7 +297,7 @@ fn audited(name: &str, report: &Report, causes: &[String], next: Duration) -> Ev
         input.duration_ms,
         shown(next)
     );
-    // What is said of an unreachable log has its causes already.
+    // The message about an unreachable log already contains the causes.
     if !causes.is_empty() && !input.unreachable {
         said = format!("{said}: {}", say_causes(causes));
     }
@@ -325,20 +325,19 @@ fn again(why: &str, next: Duration) -> String {
     format!("{why} (next try in {})", shown(next))
 }
 
-/// For people: to the second, or exactly where it is shorter.
+/// A duration for display: to the second, or exactly if it is shorter.
 fn shown(time: Duration) -> String {
     let whole =
         if time.as_secs() < 10 { time.as_millis() } else { u128::from(time.as_secs()).saturating_mul(1000) };
     humantime::format_duration(Duration::from_millis(u64::try_from(whole).unwrap_or(u64::MAX))).to_string()
 }
 
-/// What is known of all logs, shared by their threads and whoever asks.
+/// What is known about all logs, shared by their threads and the pages.
 #[derive(Default)]
 pub struct StatusRegistry(Mutex<BTreeMap<String, Status>>);
 
 impl StatusRegistry {
-    /// Takes over a plan: what is known of logs that stay is kept, the others are forgotten. Every log is due
-    /// now.
+    /// Applies a plan: what is known about logs that stay is kept, other logs are removed. Every log is due now.
     pub fn plan(&self, logs: &[Watched], now: Now) {
         let mut all = self.lock();
         let mut before = std::mem::take(&mut *all);
@@ -354,14 +353,15 @@ impl StatusRegistry {
         }
     }
 
-    /// An audit of this log begins.
+    /// Records that an audit of this log has begun.
     pub fn begun(&self, name: &str, now: Now) {
         if let Some(status) = self.lock().get_mut(name) {
             status.running = Some(now);
         }
     }
 
-    /// An audit of this log ended: what is to be said, and how long to wait for the next one.
+    /// Records that an audit of this log has ended; returns the events to report and how long to wait for the next
+    /// audit.
     pub fn finished(
         &self,
         name: &str,
@@ -371,17 +371,17 @@ impl StatusRegistry {
     ) -> (Vec<Event>, Duration) {
         match self.lock().get_mut(name) {
             Some(status) => status.take(name, result, now, random),
-            // Not in the plan any more: its thread was told to stop.
+            // The log is no longer in the plan: its thread was told to stop.
             None => (Vec::new(), Duration::ZERO),
         }
     }
 
-    /// All logs, while nobody changes them.
+    /// All logs, locked against changes.
     pub fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Status>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is wrong on our side, for all logs.
+    /// The faults on our side, for all logs.
     pub fn unhealthy_reasons(&self, now: Now) -> Vec<String> {
         let all = self.lock();
         let reasons = all.iter().flat_map(|(name, status)| {

@@ -1,4 +1,4 @@
-//! One report after another, and what is said, served and waited for.
+//! A sequence of reports, and the events, pages and waits that follow.
 
 use super::*;
 use crate::audit::finding::Finding;
@@ -24,12 +24,12 @@ impl Auditable for Nothing {
 
 const MINUTE: u64 = 60_000;
 
-/// Both clocks show this.
+/// The same time on both clocks.
 fn at(now: u64) -> Now {
     Now { shown: now, steady: now }
 }
 
-/// A registry with one log that is audited every minute, and may take ten seconds.
+/// A registry with one log that is audited every minute, with a deadline of ten seconds.
 fn registry(name: &str) -> StatusRegistry {
     let watched = Watched {
         name: name.to_owned(),
@@ -72,7 +72,7 @@ fn fault(mirror: MirrorUse) -> Input {
     Input { mirror, nothing_judged: true, faults: vec!["our disk".to_owned()], ..input(&[]) }
 }
 
-/// What is said, and the wait without jitter.
+/// The events, and the wait without jitter.
 fn take(registry: &StatusRegistry, input: Input, now: u64) -> (Vec<&'static str>, Duration) {
     let (events, wait) = registry.finished("main", &Ok(Report::new(input)), at(now), 0.5);
     (events.iter().map(|event| event.event).collect(), wait)
@@ -113,7 +113,7 @@ fn a_peer_that_fails_is_said_once_and_the_log_is_asked_as_often() {
     let minute = Duration::from_millis(MINUTE);
     assert_eq!(take(&registry, with_peer(Some("gone")), 1000), (vec!["audited", "peer-failing"], minute));
     assert_eq!(take(&registry, with_peer(Some("gone")), 2000), (vec!["audited"], minute));
-    // An audit that did not get to ask says nothing of it.
+    // An audit that ended before it asked the peer reports nothing about it.
     take(&registry, Input { peers: Vec::new(), ..with_peer(None) }, 3000);
     let page = metrics::render(&registry, 0, 3000);
     assert!(page.contains("countersign_peer_reachable{log=\"main\",peer=\"a\\\"b\"} 0"), "{page}");
@@ -122,7 +122,7 @@ fn a_peer_that_fails_is_said_once_and_the_log_is_asked_as_often() {
     assert_eq!(take(&registry, with_peer(Some("gone")), 5000).0, ["audited", "peer-failing"]);
     let page = metrics::render(&registry, 0, 5000);
     assert!(page.contains("countersign_peer_last_success_timestamp_seconds{log=\"main\",peer=\"a\\\"b\"} 4"));
-    // Named no more.
+    // The peer is no longer in the config.
     take(&registry, input(&[]), 6000);
     assert!(!metrics::render(&registry, 0, 6000).contains("countersign_peer_reachable{"));
 }
@@ -145,7 +145,7 @@ fn a_missed_interval_is_an_ill_exactly_from_when_it_is() {
     assert_eq!(registry.unhealthy_reasons(at(latest)), Vec::<String>::new());
     let reasons = registry.unhealthy_reasons(at(latest + 1));
     assert!(reasons.len() == 1 && reasons[0].starts_with("main: an interval was missed"), "{reasons:?}");
-    // One that is under way is none that ended.
+    // A running audit does not count as one that ended.
     registry.begun("main", at(latest));
     assert_eq!(registry.unhealthy_reasons(at(latest + 1)).len(), 1);
     take(&registry, input(&[]), latest + 2);
@@ -198,7 +198,7 @@ fn each_finding_is_said_once_when_it_comes_and_once_when_it_goes() {
     let rollback = ("now", Code::HeadRollback);
     assert_eq!(take(&registry, input(&[rollback]), 0).0, ["audited", "finding-new"]);
     assert_eq!(take(&registry, input(&[rollback]), 0).0, ["audited"]);
-    // Neither an audit that could not open the mirror nor one that reached nobody ends or repeats it.
+    // An audit that could not open the mirror, or that reached nobody, neither ends nor repeats a finding.
     take(&registry, fault(MirrorUse::Unopened), 0);
     assert_eq!(take(&registry, fault(MirrorUse::InUse), 0).0, ["in-use"]);
     take(&registry, Input { findings: input(&[rollback]).findings, ..unreachable() }, 0);
@@ -212,7 +212,7 @@ fn each_finding_is_said_once_when_it_comes_and_once_when_it_goes() {
         ["audited", "finding-new"],
         "again, so it is said again"
     );
-    // What is merely worth knowing is counted, and gets no line.
+    // A finding of severity `info` is counted, but not logged.
     assert_eq!(take(&self::registry("main"), input(&[("now", Code::CredentialNew)]), 0).0, ["audited"]);
 }
 
@@ -285,7 +285,7 @@ fn metrics_say_what_is_known_and_nothing_else() {
     ] {
         assert!(page.lines().any(|found| found == line), "{line}\nis not in\n{page}");
     }
-    // No audit checked everything that it was asked to: this one lacks its checks.
+    // No audit made every check that it was asked for: this one lacks checks.
     assert!(!page.contains("countersign_last_success_timestamp_seconds{"), "{page}");
     for metric in page.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let name = metric.split(' ').next().unwrap();

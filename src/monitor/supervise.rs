@@ -1,5 +1,5 @@
-//! Start, reload, stop. The main thread waits for signals and serves the pages; the audits have threads of
-//! their own. Whatever it waits for, it hears signals meanwhile, and it waits for nothing without a bound.
+//! Start, reload, stop. The main thread waits for signals and serves the pages; the audits have their own threads.
+//! The main thread handles signals during every wait, and every wait is bounded.
 
 use super::clock::Clock;
 use super::event::Event;
@@ -18,27 +18,27 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-/// How often is looked whether the threads have ended.
+/// How often to check whether the threads have ended.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long a reload waits for the new config, and then for the audits under way: no log holds up the others.
+/// How long a reload waits for the new config, and then for running audits, so that no log holds up the others.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(90);
 
-/// How long a stop waits for the audits under way. Less than `TimeoutStopSec` of the systemd unit.
+/// How long a stop waits for running audits. Less than `TimeoutStopSec` of the systemd unit.
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
 
-/// For what is under way in the background when everything has ended.
+/// How long to wait for background tasks after everything else has ended.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// Reads the plan anew. It may take its time: it is called where it holds nothing up.
+/// Reads the plan again. It may block: it is called on a thread of its own.
 pub type Read = Arc<dyn Fn() -> Result<Plan, Error> + Send + Sync>;
 
-/// Why it could not be begun, or not gone on with.
+/// Why the monitor could not start or continue.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StartError {
-    /// Whether this machine is at fault, and not what was asked for.
+    /// Whether the fault is on this machine, rather than in the options or the config.
     pub is_local: bool,
-    /// A sentence for the person.
+    /// A message for the user.
     pub why: String,
 }
 
@@ -48,11 +48,11 @@ impl StartError {
     }
 }
 
-/// Watches the logs of `plan` until the operating system asks to stop. On a reload `read` gives the plan
-/// anew; where it cannot, the old one stays.
+/// Monitors the logs of `plan` until the operating system asks to stop. On a reload, `read` returns the new plan; if
+/// that fails, the old plan stays in force.
 ///
 /// # Errors
-/// [`StartError`].
+/// [`StartError`] if the monitor cannot start, or if a reload cannot start a thread.
 pub fn run(plan: Plan, read: &Read, clock: fn() -> u64) -> Result<(), StartError> {
     let cannot = |error: std::io::Error| StartError::new("cannot start", &error);
     let runtime = runtime::runtime().map_err(cannot)?;
@@ -83,7 +83,7 @@ async fn supervise(plan: Plan, read: &Read, clock: Clock) -> Result<(), StartErr
     crew.start(&plan.logs)?;
     notify::say("READY=1");
     if let Some(often) = notify::watchdog() {
-        // On the thread that everything here is on: it is silent when that hangs.
+        // Runs on the main thread, so that the keep-alive stops if the main thread hangs.
         tokio::spawn(async move {
             loop {
                 notify::say("WATCHDOG=1");
@@ -108,8 +108,8 @@ async fn supervise(plan: Plan, read: &Read, clock: Clock) -> Result<(), StartErr
     Ok(())
 }
 
-/// Reads the config again and goes on with it; once more where that was asked for meanwhile, as the first
-/// reading may have been too early. What is to be done next: `Stop` where that was asked for meanwhile.
+/// Reads the config again and applies it. If another reload is requested meanwhile, does so once more, because the
+/// first read may have been too early. Returns `Stop` if a stop was requested meanwhile.
 async fn reload(
     crew: &mut Crew,
     read: &Read,
@@ -120,7 +120,7 @@ async fn reload(
     while again {
         again = false;
         let reading = Arc::clone(read);
-        // A file may be on a disk that does not answer: not on this thread.
+        // The file may be on a disk that does not respond, so it is not read on this thread.
         let reading = timeout(RELOAD_PATIENCE, runtime::blocking(move || reading()));
         let plan = match heard(reading, signals, &mut again).await {
             None => return Ok(Asked::Stop),
@@ -152,8 +152,8 @@ async fn reload(
     Ok(Asked::Reload)
 }
 
-/// Stops all and waits for them, but not for ever; and not at all when that is asked for once more. A mirror
-/// stands being left at any moment.
+/// Stops all threads and waits for them for a bounded time, or until a second request to stop. An audit can be cut
+/// off at any moment without harm to its mirror.
 async fn stop(crew: &mut Crew, signals: &mut Signals) {
     notify::say("STOPPING=1");
     let said = "stopping: nothing new is begun, and what is under way ends after its batch";
@@ -175,8 +175,7 @@ async fn stop(crew: &mut Crew, signals: &mut Signals) {
     Event::new("stopped", said).say();
 }
 
-/// What `wait` gives, or `None` where somebody asked to stop before it came. Whether a reload was asked for
-/// meanwhile is remembered in `again`.
+/// The result of `wait`, or `None` if a stop is requested first. If a reload is requested meanwhile, sets `again`.
 async fn heard<T>(wait: impl Future<Output = T>, signals: &mut Signals, again: &mut bool) -> Option<T> {
     tokio::pin!(wait);
     loop {
@@ -203,16 +202,16 @@ fn watching(logs: &[Watched]) -> String {
 
 /// The threads.
 struct Crew {
-    /// Also those that were told to stop and have not ended yet.
+    /// The threads, including those that were told to stop and have not ended yet.
     watches: Vec<Watch>,
-    /// Not started: an old thread is still at them.
+    /// Logs that are not started, because an old thread still audits them.
     held: Vec<Watched>,
     registry: Arc<StatusRegistry>,
     clock: Clock,
 }
 
 impl Crew {
-    /// Starts all but those that an old thread is still at: one mirror has one user.
+    /// Starts all logs except those that an old thread still audits, because a mirror has only one user at a time.
     fn start(&mut self, logs: &[Watched]) -> Result<(), StartError> {
         self.registry.plan(logs, self.clock.now());
         self.held = logs.to_vec();
@@ -225,7 +224,7 @@ impl Crew {
         Ok(())
     }
 
-    /// Starts those whose old threads have ended.
+    /// Starts the held logs whose old threads have ended.
     fn start_held(&mut self) -> Result<(), StartError> {
         self.watches.retain(|watch| !watch.has_ended());
         for watched in std::mem::take(&mut self.held) {
@@ -239,13 +238,13 @@ impl Crew {
         Ok(())
     }
 
-    /// Tells all to stop.
+    /// Tells all threads to stop.
     fn stop(&mut self) {
         self.held.clear();
         self.watches.iter_mut().for_each(Watch::stop);
     }
 
-    /// Waits until all have ended, or so long.
+    /// Waits until all threads have ended, or for at most this long.
     async fn ended(&self, most: Duration) -> bool {
         let all = async {
             while self.under_way().next().is_some() {

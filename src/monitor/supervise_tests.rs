@@ -8,7 +8,7 @@ use crate::source::Stop;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// Says that its audit has begun, and does not end it before it is let go: it does not look at the stop.
+/// Reports that its audit has begun, and does not end it until it is released: it ignores `stop`.
 struct Stuck {
     begun: Sender<()>,
     go: Mutex<Receiver<()>>,
@@ -26,7 +26,7 @@ impl Auditable for Stuck {
     }
 }
 
-/// A log, what tells that its audit began, and what lets it go when it is dropped.
+/// A log, a receiver that tells when its audit began, and a sender that releases the audit when it is dropped.
 fn stuck(name: &str) -> (Watched, Receiver<()>, Sender<()>) {
     let ((begun, has_begun), (let_go, go)) = (channel(), channel());
     let subject = Arc::new(Stuck { begun, go: Mutex::new(go) });

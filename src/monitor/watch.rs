@@ -1,4 +1,4 @@
-//! The thread of a log: audit, say what came of it, wait, again.
+//! The thread of a log: audits, reports the result, waits, and starts again.
 
 use super::clock::Clock;
 use super::event::Event;
@@ -13,18 +13,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{JoinHandle, ScopedJoinHandle};
 use std::time::Duration;
 
-/// A log that is being watched.
+/// A log with its thread.
 pub(super) struct Watch {
-    /// What the log is called.
+    /// The name of the log.
     pub(super) name: String,
     stop: Stop,
-    /// Dropped to wake the thread out of its wait.
+    /// Dropped to wake the thread.
     wake: Option<Sender<()>>,
     thread: JoinHandle<()>,
 }
 
 impl Watch {
-    /// Starts to watch: the first audit begins at once.
+    /// Starts the thread; the first audit begins at once.
     pub(super) fn start(
         watched: Watched,
         registry: Arc<StatusRegistry>,
@@ -39,20 +39,20 @@ impl Watch {
         Ok(Watch { name, stop, wake: Some(wake), thread })
     }
 
-    /// Begins nothing new, and ends the audit that is under way after the batch in hand.
+    /// Starts no further audit, and ends the running one after its current batch.
     pub(super) fn stop(&mut self) {
         self.stop.stop();
         self.wake = None;
     }
 
-    /// Whether it has ended.
+    /// Whether the thread has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.thread.is_finished()
     }
 }
 
-/// One audit, in a thread of its own. With its end all goes that the C library keeps for a thread: were it kept while
-/// this one waits, little of the memory of a first audit would ever be given back.
+/// Runs one audit in a thread of its own. When that thread ends, the memory that the C library keeps for it is
+/// released. Otherwise, little of the memory of a first audit would be released while this thread waits.
 fn audit(subject: &dyn Auditable, stop: &Stop) -> Result<Report, Error> {
     let joined = std::thread::scope(|scope| {
         let audit = std::thread::Builder::new().name("one audit".to_owned());
@@ -60,7 +60,7 @@ fn audit(subject: &dyn Auditable, stop: &Stop) -> Result<Report, Error> {
     });
     match joined {
         Ok(Ok(result)) => result,
-        // A panic is a bug of ours, is a fault on our side, and must not leave the other logs unwatched.
+        // A panic is a bug, which counts as a fault on our side. It must not stop the monitoring of other logs.
         Ok(Err(_)) => Err(Error::Local(
             "this is a bug in countersign, and says nothing about the log; please report what stands above"
                 .to_owned(),
