@@ -65,7 +65,7 @@ impl Unique {
     }
 }
 
-/// What is remembered of one passkey.
+/// What is remembered about one passkey.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KnownKey {
     /// Where it was first used.

@@ -191,7 +191,7 @@ fn key_of<'k>(receipt: &Receipt, log_keys: &'k [LogKey], origin: Option<&str>) -
     }
 }
 
-/// What the checkpoint says, unauthenticated.
+/// The claims of the checkpoint, not authenticated.
 fn claimed_body(checkpoint: &[u8]) -> Result<CheckpointBody, String> {
     if checkpoint.len() > limits::MAX_CHECKPOINT {
         return Err("the checkpoint is too long".to_owned());

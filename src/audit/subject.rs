@@ -50,9 +50,9 @@ pub enum Subject {
         /// The entry.
         index: u64,
     },
-    /// The log's own list of its heads.
+    /// The log's head list.
     HeadList,
-    /// A head that is not in that list.
+    /// A head that is not in the log's head list.
     Unlisted {
         /// The head's [`Head::statement`].
         statement: Hash,
@@ -128,7 +128,7 @@ impl Subject {
         }
     }
 
-    /// Reads what [`fmt::Display`] wrote.
+    /// Parses the text that [`fmt::Display`] writes; other text becomes [`Subject::Other`].
     pub fn decode(text: &str) -> Subject {
         // Accepts only text that is written back identically: a number with a sign or a leading zero is kept as
         // `Other`.

@@ -37,7 +37,7 @@ pub struct CheckLine {
     pub check: Check,
     /// The result.
     pub result: CheckResult,
-    /// The finding code, where the specification has one for it.
+    /// The finding code, if the specification has one for it.
     pub code: Option<Code>,
     /// What was seen, or why the check was not made: one sentence, escaped.
     pub message: Cow<'static, str>,
@@ -73,7 +73,7 @@ pub struct Verdict {
     /// A verified misbehaviour file (specification section 11), if the two heads in the receipt contradict each
     /// other.
     pub evidence: Option<Vec<u8>>,
-    /// Place of the check that was set last.
+    /// The index of the check that was set last.
     last: usize,
 }
 
@@ -102,7 +102,7 @@ impl Verdict {
         }
     }
 
-    /// Whether everything that was asked for was checked, and holds.
+    /// Whether everything that was asked for was checked and passed.
     pub fn is_clean(&self) -> bool {
         self.conclusion() == Conclusion::Clean
     }
@@ -124,18 +124,18 @@ impl Verdict {
         }
     }
 
-    /// What became of one check.
+    /// The result of one check.
     pub fn check(&self, check: Check) -> Option<&CheckLine> {
         self.checks.iter().find(|line| line.check == check)
     }
 
-    /// Whether a check was made and holds.
+    /// Whether a check was made and passed.
     pub(super) fn holds(&self, check: Check) -> bool {
         self.check(check)
             .is_some_and(|line| matches!(line.result, CheckResult::Passed | CheckResult::Warning))
     }
 
-    /// Most checks are made in the order of the list, so the next is most often where the last one was.
+    /// Finds a check. The search starts at the check that was set last, because most checks are made in list order.
     fn line(&mut self, check: Check) -> Option<&mut CheckLine> {
         let is_it = |line: &CheckLine| line.check == check;
         let near =
@@ -170,12 +170,12 @@ impl Verdict {
         self.set(check, CheckResult::Warning, Some(code), message.into());
     }
 
-    /// Not made, and nobody asked for it.
+    /// Records that a check was not made because nobody asked for it.
     pub(super) fn leave(&mut self, check: Check, message: impl Into<Cow<'static, str>>) {
         self.set(check, CheckResult::NotChecked, None, message.into());
     }
 
-    /// Not made, although the verdict needs it.
+    /// Records that a check was not made although the verdict depends on it.
     pub(super) fn miss(&mut self, check: Check, message: impl Into<Cow<'static, str>>) {
         self.leave(check, message);
         if let Some(line) = self.line(check) {

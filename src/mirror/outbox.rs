@@ -101,8 +101,8 @@ pub struct Queue {
     pub failing: Option<Failing>,
 }
 
-/// The longest delay of an attempt, in milliseconds. A time further ahead was set by a clock that was wrong then or
-/// is wrong now.
+/// The longest delay of an attempt, in milliseconds. A time further ahead was set by a wrong clock, and is treated as
+/// now.
 pub const LONGEST_WAIT: u64 = 60 * 60 * 1000;
 
 fn digest(key: &str, severity: &str, payload: &str) -> Hash {
@@ -368,7 +368,7 @@ impl Outbox<&mut Db> {
             .map(drop)
     }
 
-    /// Deletes alerts that all of their channels delivered or gave up longer ago than they are kept.
+    /// Deletes alerts older than the time for which they are kept, unless a channel still has to deliver them.
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be written.

@@ -17,7 +17,7 @@
 //! digest is in the row above, so presence and absence are as authentic as the state. A look-up reads up to three
 //! rows per run.
 //!
-//! A batch becomes a run; runs of about the same size are merged ([`merge`]), so that there are few of them and
+//! A batch becomes a run; runs of about the same size are merged ([`mod@merge`]), so that there are few of them and
 //! nothing is ever inserted in the middle. All of this is part of the caller's transaction: the committed rows are
 //! those that the committed state names.
 

@@ -75,7 +75,7 @@ impl<'a> Run<'a> {
     pub fn find(&self, caches: &Caches, keys: &[Key], found: &mut [Option<u64>]) -> Result<()> {
         let mut fence: Option<(usize, Arc<Fence>)> = None;
         let mut block: Option<(usize, Block)> = None;
-        // Values below this one that are not before the open fence are below that fence.
+        // The first value of the next fence: a later value that is below it is below the open fence.
         let mut end = None;
         for (key, found) in keys.iter().zip(found).filter(|(_, found)| found.is_none()) {
             let (number, here) = match fence.take() {
