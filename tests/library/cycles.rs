@@ -19,7 +19,6 @@ const KNOWN: &[&[&str]] = &[
         "core/crypto/rsa_pkcs1.rs",
         "core/crypto/spki.rs",
     ],
-    &["core/tlog_policy.rs", "core/tlog_policy/parse.rs"],
     &["report/checks.rs", "report/heads_only.rs", "report/mod.rs"],
     &["source/auth.rs", "source/header_error.rs", "source/secrets.rs"],
     &[
