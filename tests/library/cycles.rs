@@ -11,14 +11,6 @@ use std::path::Path;
 
 /// Files that still need each other, each as its path below `src`. Whoever parts some takes them out.
 const KNOWN: &[&[&str]] = &[
-    &[
-        "core/crypto.rs",
-        "core/crypto/ecdsa.rs",
-        "core/crypto/ed25519.rs",
-        "core/crypto/ml_dsa_44.rs",
-        "core/crypto/rsa_pkcs1.rs",
-        "core/crypto/spki.rs",
-    ],
     &["report/checks.rs", "report/heads_only.rs", "report/mod.rs"],
     &["source/auth.rs", "source/header_error.rs", "source/secrets.rs"],
     &[
