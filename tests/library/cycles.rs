@@ -10,21 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Files that still need each other, each as its path below `src`. Whoever parts some takes them out.
-const KNOWN: &[&[&str]] = &[
-    &["source/auth.rs", "source/header_error.rs", "source/secrets.rs"],
-    &[
-        "source/body.rs",
-        "source/client.rs",
-        "source/directory.rs",
-        "source/exhaustion.rs",
-        "source/http.rs",
-        "source/json_api.rs",
-        "source/mod.rs",
-        "source/pool.rs",
-        "source/proxy.rs",
-        "source/tiled.rs",
-    ],
-];
+const KNOWN: &[&[&str]] = &[];
 
 /// A module, or what is in one: `["core", "hash", "Hash"]`.
 type Name = Vec<String>;
