@@ -1,6 +1,6 @@
 //! What a report of `--heads-only` says of each check: those of entries were not made.
 
-use super::checks::CheckLine;
+use super::check_line::CheckLine;
 use crate::audit::verdict::CheckResult;
 use crate::core::check::Check;
 

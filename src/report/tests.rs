@@ -4,7 +4,10 @@
 //! difference.
 
 use super::*;
+use crate::audit::finding::Finding;
+use crate::audit::peer::PeerResult;
 use crate::audit::subject::Subject;
+use crate::audit::tally::Tally;
 use crate::core::check::Check;
 use crate::core::finding::Code;
 use std::path::Path;
