@@ -6,18 +6,18 @@ use crate::core::check::Check;
 /// One line of the report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CheckLine {
-    /// Which one.
+    /// The check.
     pub check: Check,
-    /// What holds where it passed.
+    /// What a pass establishes.
     pub what: &'static str,
-    /// How it came out.
+    /// The result.
     pub result: CheckResult,
     /// How often it was applied.
     pub count: u64,
-    /// Whether the verdict needs it.
+    /// Whether the verdict depends on it.
     pub required: bool,
-    /// Where it was not made although the verdict needs it: what was missing.
+    /// What was missing, if the check was not made although the verdict depends on it.
     pub missing: Option<&'static str>,
-    /// Where it was not made and nobody asked: how to have it made.
+    /// How to have the check made, if it was not made and not asked for.
     pub hint: Option<&'static str>,
 }

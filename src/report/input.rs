@@ -10,73 +10,74 @@ use crate::core::finding::{Code, Severity};
 pub struct ReportedFinding {
     /// The finding.
     pub finding: Finding,
-    /// RFC 3339.
+    /// When it was first found, RFC 3339.
     pub first_seen: String,
-    /// RFC 3339, for a finding that no longer holds.
+    /// When it ended, RFC 3339, for a finding that no longer holds.
     pub ended: Option<String>,
-    /// Until when somebody answered for it and why, escaped. It counts for the verdict all the same.
+    /// Until when it is acknowledged and why, escaped. It still counts for the verdict.
     pub acknowledged: Option<String>,
 }
 
 impl ReportedFinding {
-    /// Whether it is more than worth knowing.
+    /// Whether its severity is above `info`.
     pub fn is_above_info(&self) -> bool {
         self.finding.severity > Severity::Info
     }
 
-    /// Whether it is above that and about the log. A hit of a watch rule is news once, and changes no verdict.
+    /// Whether its severity is above `info` and it is about the log. A hit of a watch rule is reported once, and
+    /// changes no verdict.
     pub fn is_against_log(&self) -> bool {
         self.is_above_info() && self.finding.code != Code::WatchList
     }
 }
 
-/// The log, as far as this run got.
+/// What this run knows about the log.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LogPart {
     /// Origin.
     pub origin: String,
-    /// Where it was read from.
+    /// The source that it was read from.
     pub source: String,
-    /// Whether that is a JSON API, which answers more than a tiled log.
+    /// Whether the source is a JSON API, which answers more requests than a tiled log.
     pub has_api: bool,
-    /// Size of the head that was audited; `None` where no head verified.
+    /// Size of the head that was audited; `None` if no head verified.
     pub tree_size: Option<u64>,
     /// Root of that head, hex.
     pub root_hash: Option<String>,
-    /// Time of that head, where an STH of it is known.
+    /// Time of that head, if an STH of it is known.
     pub head_time: Option<u64>,
 }
 
 /// Counts of entries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct EntryCounts {
-    /// Checked, in this run and before.
+    /// Entries checked, in this run and before.
     pub total: u64,
-    /// Checked for the first time in this run.
+    /// Entries checked for the first time in this run.
     pub new: u64,
-    /// Approved.
+    /// Approved entries.
     pub approved: u64,
-    /// Rejected.
+    /// Rejected entries.
     pub rejected: u64,
-    /// Expired.
+    /// Expired entries.
     pub expired: u64,
-    /// With at least one finding of severity `invalid`.
+    /// Entries with at least one finding of severity `invalid`.
     pub invalid: u64,
 }
 
-/// What became of the mirror that a run was to use.
+/// Whether the run could use its mirror.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum MirrorUse {
-    /// It was not opened: the report says nothing of what earlier runs found.
+    /// It was not opened: the report lacks the findings of earlier runs.
     #[default]
     Unopened,
     /// Another process holds it.
     InUse,
-    /// The report has all that is in it.
+    /// It was opened: the report has everything in it.
     Opened,
 }
 
-/// What decides whether something was asked for.
+/// The options that decide whether a check was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Asked {
     /// `--rp-id` was given.
@@ -85,15 +86,15 @@ pub struct Asked {
     pub origins: bool,
     /// `--max-head-age` was given.
     pub head_age: bool,
-    /// A witness policy was given, and whether it asks for cosignatures.
+    /// Whether the witness policy requires cosignatures; `None` if no policy was given.
     pub quorum: Option<bool>,
     /// `[approvers]` has pinned keys.
     pub pinned_keys: bool,
-    /// There are peers to compare heads with.
+    /// The config has peers to compare heads with.
     pub peers: bool,
     /// Warnings make the verdict `invalid`.
     pub deny_warnings: bool,
-    /// Only heads were to be looked at (`--heads-only`).
+    /// Only heads were to be checked (`--heads-only`).
     pub heads_only: bool,
 }
 
@@ -106,40 +107,40 @@ pub struct Input {
     pub log: LogPart,
     /// See [`EntryCounts`].
     pub entries: EntryCounts,
-    /// Signed heads kept, and new ones.
+    /// The number of signed heads that are kept, and of new ones.
     pub heads: (u64, u64),
-    /// How often each check held.
+    /// The counts of each check.
     pub tally: Tally,
-    /// Findings that stand: those of the log as a whole first, then by index and code.
+    /// Findings that stand: first those about the log as a whole, then by index and code.
     pub findings: Vec<ReportedFinding>,
-    /// Findings about serving that no longer hold.
+    /// Findings about how the log serves that no longer hold.
     pub ended: Vec<ReportedFinding>,
-    /// What came of each peer; empty where none was asked.
+    /// The result for each peer; empty if no peer was asked.
     pub peers: Vec<PeerResult>,
-    /// What could not be decided, with the cause. What peers are at fault for is with them.
+    /// What could not be decided, with the cause. Failures of peers are in `peers` instead.
     pub incomplete: Vec<String>,
-    /// What could not be decided because of something that is said anyway, as a finding or in `incomplete`.
+    /// What could not be decided because of something that is already reported, as a finding or in `incomplete`.
     pub follows: Vec<String>,
     /// Faults on our side.
     pub faults: Vec<String>,
-    /// What the reader should know besides.
+    /// Other notes for the reader.
     pub notes: Vec<String>,
-    /// Nothing besides the heads was judged.
+    /// Only the heads were judged.
     pub nothing_judged: bool,
-    /// Something new that must not be missed, even if all is clean.
+    /// There is something new that must not be missed, even if the verdict is clean.
     pub must_be_read: bool,
-    /// Hits of watch rules that have been told of once this report is printed, where some of them are new.
+    /// The number of watch rule hits that count as reported once this report is printed, if some of them are new.
     pub hits_to_note: Option<u64>,
-    /// No head of the log could be read: nothing is known of it today, and nothing is held against it.
+    /// No head of the log could be read: this run learned nothing about the log, and nothing counts against it.
     pub unreachable: bool,
-    /// What became of the mirror.
+    /// Whether the run could use its mirror.
     pub mirror: MirrorUse,
-    /// What was asked for.
+    /// The options.
     pub asked: Asked,
-    /// RFC 3339.
+    /// When the run started, RFC 3339.
     pub started_at: String,
-    /// RFC 3339.
+    /// When the run finished, RFC 3339.
     pub finished_at: String,
-    /// Milliseconds.
+    /// The duration of the run in milliseconds.
     pub duration_ms: u64,
 }

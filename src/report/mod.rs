@@ -1,7 +1,7 @@
 //! The report: one value, rendered as text and as JSON, so that the two cannot disagree.
 //!
-//! It says what was checked, what was not, what was found, what that means and what to do. Nothing
-//! in it comes from a log unescaped.
+//! It says what was checked, what was not, what was found, what that means and what to do. All text that comes from a
+//! log is escaped.
 
 mod check_line;
 pub mod checks;
@@ -29,7 +29,7 @@ pub struct Report {
     input: Input,
     checks: Vec<CheckLine>,
     verdict: Conclusion,
-    /// So many causes came from the run itself.
+    /// How many of the causes came from the run itself.
     undecided: usize,
 }
 
@@ -56,7 +56,7 @@ impl Report {
             }
         }
         if verdict(&input) == Conclusion::Clean {
-            // The last line of defence: whatever the reason, a required check that was not made is no pass.
+            // As a last line of defence, a required check that was not made is never a pass, whatever the reason.
             let unmade = checks.iter().filter(|line| line.required && line.result == CheckResult::NotChecked);
             let causes: Vec<String> =
                 unmade.map(|line| format!("check {:?} was not made", line.check.as_str())).collect();
@@ -66,29 +66,30 @@ impl Report {
         Report { input, checks, verdict, undecided }
     }
 
-    /// The answer.
+    /// The verdict.
     pub fn verdict(&self) -> Conclusion {
         self.verdict
     }
 
-    /// Whether somebody should read it: it is not clean, there are warnings, or a note says so.
+    /// Whether a person should read it: it is not clean, there are warnings, or a note requires it.
     pub fn must_be_read(&self) -> bool {
         let warning = self.input.findings.iter().any(ReportedFinding::is_against_log);
         self.verdict != Conclusion::Clean || warning || self.input.must_be_read
     }
 
-    /// What of the log the run itself could not decide: without the checks that nothing was given for, without what
-    /// peers are at fault for, and without what only follows: a gap is a finding, and no log that cannot be reached.
+    /// What the run itself could not decide about the log. Left out are checks that lacked an option, failures of
+    /// peers, and what only follows from something else: a gap is a finding, and does not mean that the log cannot be
+    /// reached.
     pub fn undecided(&self) -> &[String] {
         self.input.incomplete.get(..self.undecided).unwrap_or_default()
     }
 
-    /// Everything that it was made from.
+    /// Everything that the report was made from.
     pub fn input(&self) -> &Input {
         &self.input
     }
 
-    /// Every check, those not made included.
+    /// Every check, including those that were not made.
     pub fn checks(&self) -> &[CheckLine] {
         &self.checks
     }
