@@ -120,7 +120,7 @@
 //! files need each other. Tests (`tests/library/imports.rs`, `cycles.rs`) keep that.
 
 #![forbid(unsafe_code)]
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::missing_errors_doc)]
 // What came from outside must not be able to panic us. Tests may.
 #![cfg_attr(
     not(test),

@@ -121,15 +121,27 @@ pub trait Memory {
     /// Remembers values and gives those that were known already, by an entry with a smaller index.
     /// A whole batch at once, because that lets an implementation sort it: random single
     /// insertions into a large index cost several times as much.
+    ///
+    /// # Errors
+    /// The memory cannot be read or written.
     fn remember(&mut self, sightings: &mut [Sighting]) -> Result<Vec<Repeat>, Self::Error>;
 
     /// What is known of a key.
+    ///
+    /// # Errors
+    /// The memory cannot be read.
     fn key(&mut self, key: &Hash) -> Result<Option<KnownKey>, Self::Error>;
 
     /// Stores what is known of a key.
+    ///
+    /// # Errors
+    /// The memory cannot be written.
     fn set_key(&mut self, key: &Hash, known: &KnownKey) -> Result<(), Self::Error>;
 
     /// Notes that an approver used a key; `true` where that is new, and they used another one before.
+    ///
+    /// # Errors
+    /// The memory cannot be read or written.
     fn note_approver_key(&mut self, approver: &str, key: &Hash) -> Result<bool, Self::Error>;
 }
 
@@ -141,6 +153,9 @@ pub fn repeat_finding(repeat: &Repeat, id: Option<&str>) -> Finding {
 }
 
 /// Checks one use of a passkey against all earlier ones.
+///
+/// # Errors
+/// The memory cannot be read or written. Nothing was concluded about the entry.
 pub fn check_key_use<M: Memory>(
     memory: &mut M,
     used: &KeyUse,
@@ -201,6 +216,9 @@ fn further_key(used: &KeyUse) -> String {
 }
 
 /// Remembers a use that its entry is not judged by, where the key is not known yet.
+///
+/// # Errors
+/// The memory cannot be read or written.
 pub fn remember_key_use<M: Memory>(memory: &mut M, used: &KeyUse, index: u64) -> Result<(), M::Error> {
     match memory.key(&used.key)? {
         Some(_) => Ok(()),

@@ -2,6 +2,7 @@
 //!
 //! Nothing in here ever comes from a receipt.
 
+use crate::core::crypto::Disagreement;
 use crate::core::encoding::decode_base64url;
 use crate::core::entry::Decision;
 use crate::core::hash::Hash;
@@ -10,6 +11,7 @@ use crate::core::payload::Payload;
 use crate::core::tlog_policy::TlogPolicy;
 use crate::core::webauthn::{CosePublicKey, RelyingParty};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Whom the relying program trusts.
 ///
@@ -50,29 +52,50 @@ impl TrustPolicy {
     /// has it not pinned. See [`key_identity`] for the text.
     ///
     /// # Errors
-    /// The text is no key.
-    pub fn pin(&mut self, approver: &str, key: &str) -> Result<(), String> {
+    /// [`PinError`]: the text names no key.
+    pub fn pin(&mut self, approver: &str, key: &str) -> Result<(), PinError> {
         self.pinned_keys.entry(approver.to_owned()).or_default().push(key_identity(key)?);
         Ok(())
     }
 }
 
+/// Why a text does not name a passkey to pin.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PinError {
+    /// It is neither base64url nor 64 hex digits.
+    Encoding,
+    /// It is base64url, and not a COSE key that can be read: why.
+    Key(String),
+    /// Two implementations read it differently. This is a fault of this program, not of the text.
+    Disagreement(Disagreement),
+}
+
+impl fmt::Display for PinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PinError::Encoding => f.write_str("neither base64url nor 64 hex digits"),
+            PinError::Key(why) => write!(f, "neither a COSE key in base64url ({why}) nor 64 hex digits"),
+            PinError::Disagreement(disagreement) => disagreement.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PinError {}
+
 /// The identity of a passkey that is to be pinned: a COSE_Key as base64url, or the identity itself as 64
 /// hex digits, as reports show it.
 ///
 /// # Errors
-/// Why the text is neither, in one sentence.
-pub fn key_identity(text: &str) -> Result<Hash, String> {
+/// [`PinError`]: the text is neither.
+pub fn key_identity(text: &str) -> Result<Hash, PinError> {
     if let Some(identity) = Hash::from_hex(text) {
         return Ok(identity);
     }
-    let cose = decode_base64url(text).ok_or("neither base64url nor 64 hex digits")?;
+    let cose = decode_base64url(text).ok_or(PinError::Encoding)?;
     match CosePublicKey::parse(&cose) {
         Ok(Ok(key)) => Ok(key.identity()),
-        Ok(Err(finding)) => {
-            Err(format!("neither a COSE key in base64url ({}) nor 64 hex digits", finding.why))
-        }
-        Err(disagreement) => Err(disagreement.to_string()),
+        Ok(Err(finding)) => Err(PinError::Key(finding.why)),
+        Err(disagreement) => Err(PinError::Disagreement(disagreement)),
     }
 }
 

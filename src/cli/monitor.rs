@@ -47,9 +47,7 @@ pub fn run(
     let mut first = plan(watched, &counted, release_memory)?;
     first.notes.extend(memory_kept(release_memory));
     let read: monitor::Read = Arc::new(move || {
-        let plan =
-            self::watched(&common, &options).and_then(|watched| plan(watched, &counted, release_memory));
-        plan.map_err(|error| error.to_string())
+        self::watched(&common, &options).and_then(|watched| plan(watched, &counted, release_memory))
     });
     monitor::run(first, &read, service::unix_ms).map_err(|error| Error::new(error.is_local, error.why))?;
     Ok(0)
@@ -83,10 +81,10 @@ struct Log {
 }
 
 impl Auditable for Log {
-    fn audit(&self, stop: &Stop) -> Result<Report, String> {
+    fn audit(&self, stop: &Stop) -> Result<Report, Error> {
         let Told { report, changes } = self.watch.audit(&SystemClock::default(), stop, &Silent);
         changes.iter().for_each(|change| of_channel(self.watch.name(), change).say());
-        let report = report.map_err(|error| error.to_string())?;
+        let report = report?;
         // It prints no report: hits are told by its alerts, which have a memory of their own.
         note_untold(self.watch.note_told(&report));
         if let Some(release) = self.release_memory {
@@ -95,8 +93,8 @@ impl Auditable for Log {
         Ok(report)
     }
 
-    fn heads(&self) -> Result<HeadReader, String> {
-        self.watch.heads().map_err(|error| error.to_string())
+    fn heads(&self) -> Result<HeadReader, Error> {
+        self.watch.heads()
     }
 
     fn requests(&self) -> RequestCounters {

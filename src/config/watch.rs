@@ -127,7 +127,7 @@ fn conditions(table: WatchTable) -> Result<Conditions, String> {
     let decisions = list("decision", table.decision, |text| {
         Decision::from_text(text).ok_or("write approved, rejected or expired".to_owned())
     })?;
-    let keys = list("key", table.key, key_identity)?;
+    let keys = list("key", table.key, |key| key_identity(key).map_err(|error| error.to_string()))?;
     let new_key = match table.new_key {
         Some(false) => return Err("new-key: write true, or leave it out".to_owned()),
         given => given.is_some(),

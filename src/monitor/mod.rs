@@ -44,6 +44,7 @@ pub use supervise::{Read, StartError, run};
 
 use crate::mirror::{HeadReader, Queue};
 use crate::report::Report;
+use crate::service::Error;
 use crate::source::{RequestCounters, Stop};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -57,13 +58,13 @@ pub trait Auditable: Send + Sync {
     /// # Errors
     /// A sentence for the person: the audit could not be begun, because what the config names is not
     /// (any more) as it must be.
-    fn audit(&self, stop: &Stop) -> Result<Report, String>;
+    fn audit(&self, stop: &Stop) -> Result<Report, Error>;
 
     /// The history of its heads, also while an audit is under way.
     ///
     /// # Errors
     /// A sentence for the person.
-    fn heads(&self) -> Result<HeadReader, String>;
+    fn heads(&self) -> Result<HeadReader, Error>;
 
     /// How the requests to it came out.
     fn requests(&self) -> RequestCounters {

@@ -139,7 +139,7 @@ impl Pages {
         };
         long.store(true, Ordering::Relaxed);
         let opened = runtime::blocking(move || {
-            let reader = subject.heads()?;
+            let reader = subject.heads().map_err(|error| error.to_string())?;
             match since {
                 None => Ok(Some(reader)),
                 Some(since) => reader.since(&since).map_err(|error| error.to_string()),

@@ -9,6 +9,7 @@ use crate::audit::conclusion::Conclusion;
 use crate::core::finding::Code;
 use crate::core::text;
 use crate::report::{MirrorUse, Report};
+use crate::service::Error;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -146,7 +147,7 @@ impl Status {
     fn take(
         &mut self,
         name: &str,
-        result: &Result<Report, String>,
+        result: &Result<Report, Error>,
         now: Now,
         random: f64,
     ) -> (Vec<Event>, Duration) {
@@ -364,7 +365,7 @@ impl StatusRegistry {
     pub fn finished(
         &self,
         name: &str,
-        result: &Result<Report, String>,
+        result: &Result<Report, Error>,
         now: Now,
         random: f64,
     ) -> (Vec<Event>, Duration) {

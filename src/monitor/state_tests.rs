@@ -13,12 +13,12 @@ use crate::source::Stop;
 struct Nothing;
 
 impl Auditable for Nothing {
-    fn audit(&self, _: &Stop) -> Result<Report, String> {
-        Err("not asked here".to_owned())
+    fn audit(&self, _: &Stop) -> Result<Report, Error> {
+        Err("not asked here".into())
     }
 
-    fn heads(&self) -> Result<HeadReader, String> {
-        Err("not asked here".to_owned())
+    fn heads(&self) -> Result<HeadReader, Error> {
+        Err("not asked here".into())
     }
 }
 
@@ -187,7 +187,7 @@ fn faults_of_ours_are_ills_until_an_audit_gets_through() {
             "a finding is not a fault of the monitor"
         );
     }
-    let (events, _) = registry.finished("main", &Err("the policy is gone".to_owned()), at(0), 0.5);
+    let (events, _) = registry.finished("main", &Err("the policy is gone".into()), at(0), 0.5);
     assert_eq!(events[0].event, "fault");
     assert!(registry.unhealthy_reasons(at(1))[0].contains("the policy is gone"));
 }

@@ -10,6 +10,7 @@ use super::state::StatusRegistry;
 use super::watch::Watch;
 use super::{Plan, Watched, notify};
 use crate::core::text;
+use crate::service::Error;
 use crate::source::{runtime, user_file};
 use std::future::Future;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(60);
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Reads the plan anew. It may take its time: it is called where it holds nothing up.
-pub type Read = Arc<dyn Fn() -> Result<Plan, String> + Send + Sync>;
+pub type Read = Arc<dyn Fn() -> Result<Plan, Error> + Send + Sync>;
 
 /// Why it could not be begun, or not gone on with.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -123,7 +124,7 @@ async fn reload(
         let reading = timeout(RELOAD_PATIENCE, runtime::blocking(move || reading()));
         let plan = match heard(reading, signals, &mut again).await {
             None => return Ok(Asked::Stop),
-            Some(Ok(Ok(plan))) => plan,
+            Some(Ok(Ok(plan))) => plan.map_err(|error| error.to_string()),
             Some(Ok(Err(error))) => Err(format!("it could not be read: {error}")),
             Some(Err(_)) => Err(format!("it could not be read within {}", shown(RELOAD_PATIENCE))),
         };

@@ -15,14 +15,14 @@ struct Stuck {
 }
 
 impl Auditable for Stuck {
-    fn audit(&self, _: &Stop) -> Result<Report, String> {
+    fn audit(&self, _: &Stop) -> Result<Report, Error> {
         let _ = self.begun.send(());
         let _ = self.go.lock().map(|go| go.recv());
-        Err("let go".to_owned())
+        Err("let go".into())
     }
 
-    fn heads(&self) -> Result<HeadReader, String> {
-        Err("not asked here".to_owned())
+    fn heads(&self) -> Result<HeadReader, Error> {
+        Err("not asked here".into())
     }
 }
 

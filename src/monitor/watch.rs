@@ -6,6 +6,7 @@ use super::state::StatusRegistry;
 use super::{Auditable, Watched};
 use crate::audit::conclusion::Conclusion;
 use crate::report::Report;
+use crate::service::Error;
 use crate::source::Stop;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -52,7 +53,7 @@ impl Watch {
 
 /// One audit, in a thread of its own. With its end all goes that the C library keeps for a thread: were it kept while
 /// this one waits, little of the memory of a first audit would ever be given back.
-fn audit(subject: &dyn Auditable, stop: &Stop) -> Result<Report, String> {
+fn audit(subject: &dyn Auditable, stop: &Stop) -> Result<Report, Error> {
     let joined = std::thread::scope(|scope| {
         let audit = std::thread::Builder::new().name("one audit".to_owned());
         audit.spawn_scoped(scope, || subject.audit(stop)).map(ScopedJoinHandle::join)
@@ -60,11 +61,11 @@ fn audit(subject: &dyn Auditable, stop: &Stop) -> Result<Report, String> {
     match joined {
         Ok(Ok(result)) => result,
         // A panic is a bug of ours, is a fault on our side, and must not leave the other logs unwatched.
-        Ok(Err(_)) => Err(
+        Ok(Err(_)) => Err(Error::Local(
             "this is a bug in countersign, and says nothing about the log; please report what stands above"
                 .to_owned(),
-        ),
-        Err(error) => Err(format!("no thread for it could be started: {error}")),
+        )),
+        Err(error) => Err(Error::Local(format!("no thread for it could be started: {error}"))),
     }
 }
 

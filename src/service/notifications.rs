@@ -1,5 +1,5 @@
-//! Tells people what came of the audits of one log: through the outbox of its mirror, or without it where the mirror
-//! cannot be used.
+//! Sends alerts about the audits of one log: through the outbox of its mirror, or without it if the mirror cannot be
+//! used.
 
 use super::Error;
 use super::audit::AuditSpec;
@@ -12,34 +12,34 @@ use crate::report::{MirrorUse, Report};
 use crate::source::Stop;
 use std::path::Path;
 
-/// Who is told of one log.
+/// The alerts of one log.
 pub(super) struct Notifications {
     dispatcher: Dispatcher,
-    /// What was told of a mirror that cannot be used.
+    /// Remembers the alerts that were sent about a mirror that cannot be used.
     fallback: FallbackStore,
-    /// How the channels are.
+    /// The state of the channels.
     pub(super) channels: Channels,
 }
 
-/// One telling.
+/// What is reported after one audit.
 pub(super) struct Telling<'a> {
-    /// What the log is called.
+    /// The name of the log.
     pub(super) name: &'a str,
     /// What was audited.
     pub(super) spec: &'a AuditSpec,
-    /// For the time.
+    /// The source of time.
     pub(super) clock: &'a dyn Clock,
-    /// Ends it.
+    /// Ends the delivery.
     pub(super) stop: &'a Stop,
 }
 
 impl Notifications {
-    /// Over this dispatcher, of the mirror at `db`.
+    /// Sends alerts over this dispatcher, about the log with the mirror at `db`.
     pub(super) fn new(dispatcher: Dispatcher, db: &Path) -> Notifications {
         Notifications { dispatcher, fallback: FallbackStore::of(db), channels: Channels::default() }
     }
 
-    /// Tells what came of an audit, and gives what somebody should hear of the channels.
+    /// Sends the alerts about an audit, and returns which channels began or ceased to fail.
     pub(super) fn tell(&self, telling: &Telling<'_>, result: Result<&Report, &Error>) -> Vec<ChannelChange> {
         let report = match result {
             Ok(report) => report,
@@ -62,12 +62,12 @@ impl Notifications {
         }
     }
 
-    /// What this machine had run out of when somebody could not be told for it.
+    /// The resource of this machine, if any, whose lack kept an alert from being sent.
     pub(super) fn resource_exhaustion(&self) -> Option<String> {
         self.dispatcher.resource_exhaustion()
     }
 
-    /// Writes what is new into the outbox, and sends what is due.
+    /// Writes new alerts into the outbox, and sends those that are due.
     fn tell_with(&self, telling: &Telling<'_>, report: &Report) -> Result<Vec<ChannelChange>, MirrorError> {
         let Telling { name, spec, clock, stop } = *telling;
         // Without a key no mirror was opened.
@@ -80,7 +80,7 @@ impl Notifications {
         self.dispatcher.note(&mut mirror, name, &audited, now)?;
         self.dispatcher.deliver_until(&mut mirror, now, &|| stop.is_stopped())?;
         let mut queues = self.dispatcher.queue(&mirror)?;
-        // What was left to a channel that is gone from the config is on its way to nobody.
+        // Alerts for a channel that is no longer in the config are not sent.
         let channels = &spec.settings().alerting.channels;
         queues.retain(|name, _| channels.iter().any(|channel| channel.name == *name));
         Ok(self.channels.are(queues))
