@@ -75,7 +75,7 @@ pub struct Watch {
 /// Checks the tables.
 ///
 /// # Errors
-/// Returns [`Error::Usage`] with the name or the number of the wrong table.
+/// Returns [`Error::Usage`] with the name of the wrong table.
 pub(super) fn resolve(tables: Vec<WatchTable>, channels: &[ChannelTable]) -> Result<Vec<Watch>, Error> {
     let known: BTreeSet<&str> = channels.iter().map(|channel| channel.name.as_str()).collect();
     let mut names = BTreeSet::new();
