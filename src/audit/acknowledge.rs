@@ -1,8 +1,8 @@
-//! Findings that somebody looked at and answered for.
+//! Findings that a user has acknowledged.
 //!
-//! A rule names what it is about, says why, and ends on a day. What it matches raises no alert until
-//! then, and stays in every report, with the rule's words. It changes no verdict: an acknowledgement
-//! says that a person knows, and never that the log is right.
+//! A rule states which findings it covers, gives a reason, and expires on a date. Until then, the findings
+//! that it covers raise no alert; they stay in every report, together with the rule's reason. A rule never
+//! changes a verdict: an acknowledgement says that a user knows about a finding, not that the log is right.
 
 use super::finding::Finding;
 use super::watch_list::rule_of;
@@ -11,26 +11,26 @@ use crate::core::finding::Code;
 /// One rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Acknowledgement {
-    /// The code that it is about.
+    /// The finding code that the rule covers.
     pub code: Code,
-    /// Only of this entry.
+    /// If set, only findings about this entry.
     pub index: Option<u64>,
-    /// Only of the entry with this id.
+    /// If set, only findings about the entry with this id.
     pub id: Option<String>,
-    /// Only of entries that name this approver.
+    /// If set, only findings about entries that name this approver.
     pub approver: Option<String>,
-    /// Only hits of the watch rule with this name.
+    /// If set, only hits of the watch rule with this name.
     pub rule: Option<String>,
-    /// It ends here, in Unix milliseconds, exclusively.
+    /// When the rule expires, in Unix milliseconds, exclusive.
     pub until: u64,
-    /// The same as it was written.
+    /// `until` as it was written in the config.
     pub until_text: String,
-    /// Why.
+    /// The reason.
     pub comment: String,
 }
 
 impl Acknowledgement {
-    /// Whether it is about this finding, whose entry names this approver, at this time.
+    /// Whether the rule covers this finding, whose entry names this approver, at this time.
     pub fn covers(&self, finding: &Finding, approver: Option<&str>, now: u64) -> bool {
         let same = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
@@ -77,7 +77,7 @@ mod tests {
                                 comment: String::new(),
                             };
                             assert_eq!(rule.covers(&finding, Some("alex"), now), right, "{rule:?}");
-                            // What is of no entry is covered only by a rule that names none.
+                            // A finding that is not about an entry is covered only by a rule that names none.
                             assert_eq!(rule.covers(&of_log, None, now), right && wide, "{rule:?}");
                         }
                     }

@@ -1,13 +1,13 @@
-//! Checks across the log (specification section 9, last paragraph): what only shows against the
-//! entries before.
+//! Checks across the log (specification section 9, last paragraph): what shows only in comparison with earlier
+//! entries.
 //!
-//! The memory holds one fixed-size row per id, nonce and assertion and one per passkey; it lives in
-//! the mirror, so these checks hold across runs and need no more memory for a longer log.
+//! The memory has one fixed-size row per id, nonce and assertion and one per passkey. It is kept in the mirror, so
+//! these checks work across runs and need no more RAM for a longer log.
 //!
-//! Keys are learned only from assertions whose signature verified: an entry that merely names a
-//! key, without having used it, cannot make the key's owner look like an impostor. Where it verified, the key was
-//! used, whatever else is wrong with the assertion; authenticator data that does not parse says who and nothing more. So
-//! does an assertion in an entry that is no approval: its key is remembered, and that entry is not judged by it.
+//! Keys are learned only from assertions whose signature verified: an entry that merely names a key, without having
+//! used it, cannot make the key's owner look like an impostor. If the signature verified, the key was used, even if
+//! the assertion fails other checks. If the authenticator data does not parse, only the key's use is learned. For an
+//! assertion in an entry that is not an approval, the key is remembered, but the entry is not judged by it.
 
 use crate::audit::finding::Finding;
 use crate::core::check::Check;
@@ -16,8 +16,8 @@ use crate::core::hash::Hash;
 use crate::core::text;
 use crate::core::webauthn::AuthenticatorFacts;
 
-/// A digest that stands for one value in one namespace: equal values, and in practice only those,
-/// have equal fingerprints. 128 bits of SHA-256.
+/// A digest that stands for one value in one namespace: 128 bits of SHA-256. Equal values have equal fingerprints;
+/// different values have different ones except with negligible probability.
 pub type Fingerprint = [u8; 16];
 
 /// The three kinds of value that must be unique.
@@ -32,7 +32,7 @@ pub enum Unique {
 }
 
 impl Unique {
-    /// The check that no value of this kind stands twice.
+    /// The check that no value of this kind occurs twice.
     pub fn check(self) -> Check {
         match self {
             Unique::Id => Check::UniqueId,
@@ -70,37 +70,37 @@ impl Unique {
 pub struct KnownKey {
     /// Where it was first used.
     pub first_index: u64,
-    /// Who used it first.
+    /// The approver who used it first.
     pub approver: String,
-    /// SHA-256 of the credential id it first had.
+    /// SHA-256 of the credential id at its first use.
     pub credential: Hash,
-    /// Its backup eligibility at the first use that says it.
+    /// Its backup eligibility at the first use with readable authenticator data.
     pub backup_eligible: Option<bool>,
-    /// The last counter that was not 0, and where.
+    /// The last counter that was not 0, and the index of its entry.
     pub last_count: Option<(u32, u64)>,
 }
 
 /// The passkey use that one entry shows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyUse {
-    /// One identity for one public key, however it was encoded.
+    /// The identity of the public key, independent of its encoding.
     pub key: Hash,
-    /// Who used it.
+    /// The approver who used it.
     pub approver: String,
     /// SHA-256 of the credential id.
     pub credential: Hash,
-    /// BE flag and signature counter (0: not kept by this authenticator), where the authenticator data is well formed.
+    /// BE flag and signature counter (0: not kept by this authenticator), if the authenticator data is well formed.
     pub facts: Option<AuthenticatorFacts>,
 }
 
 /// One value seen at one entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sighting {
-    /// Which kind of value.
+    /// The kind of value.
     pub kind: Unique,
     /// The value's fingerprint.
     pub fingerprint: Fingerprint,
-    /// The entry.
+    /// The index of the entry.
     pub index: u64,
 }
 
@@ -109,43 +109,42 @@ pub struct Sighting {
 pub struct Repeat {
     /// The later sighting.
     pub sighting: Sighting,
-    /// The entry that had it first.
+    /// The index of the entry that had it first.
     pub first: u64,
 }
 
-/// What has to be remembered between entries and runs. The mirror implements it.
+/// State that is kept between entries and runs. The mirror implements it.
 pub trait Memory {
-    /// Why remembering failed: always a local fault.
+    /// Why the memory could not be used: always a local fault.
     type Error;
 
-    /// Remembers values and gives those that were known already, by an entry with a smaller index.
-    /// A whole batch at once, because that lets an implementation sort it: random single
-    /// insertions into a large index cost several times as much.
+    /// Remembers values and returns those that an entry with a smaller index already had. Takes a whole batch, so
+    /// that an implementation can sort it: single random insertions into a large index cost several times as much.
     ///
     /// # Errors
-    /// The memory cannot be read or written.
+    /// [`Memory::Error`] if the memory cannot be read or written.
     fn remember(&mut self, sightings: &mut [Sighting]) -> Result<Vec<Repeat>, Self::Error>;
 
-    /// What is known of a key.
+    /// What is known about a key.
     ///
     /// # Errors
-    /// The memory cannot be read.
+    /// [`Memory::Error`] if the memory cannot be read.
     fn key(&mut self, key: &Hash) -> Result<Option<KnownKey>, Self::Error>;
 
-    /// Stores what is known of a key.
+    /// Stores what is known about a key.
     ///
     /// # Errors
-    /// The memory cannot be written.
+    /// [`Memory::Error`] if the memory cannot be written.
     fn set_key(&mut self, key: &Hash, known: &KnownKey) -> Result<(), Self::Error>;
 
-    /// Notes that an approver used a key; `true` where that is new, and they used another one before.
+    /// Records that an approver used a key; `true` if this key is new for an approver who used another one before.
     ///
     /// # Errors
-    /// The memory cannot be read or written.
+    /// [`Memory::Error`] if the memory cannot be read or written.
     fn note_approver_key(&mut self, approver: &str, key: &Hash) -> Result<bool, Self::Error>;
 }
 
-/// The finding for a repeated value: on the later entry, naming the first.
+/// The finding for a repeated value. It is about the later entry and names the first.
 pub fn repeat_finding(repeat: &Repeat, id: Option<&str>) -> Finding {
     let code = repeat.sighting.kind.code();
     let message = format!("{}: first at entry {}", code.meaning(), repeat.first);
@@ -155,7 +154,7 @@ pub fn repeat_finding(repeat: &Repeat, id: Option<&str>) -> Finding {
 /// Checks one use of a passkey against all earlier ones.
 ///
 /// # Errors
-/// The memory cannot be read or written. Nothing was concluded about the entry.
+/// [`Memory::Error`] if the memory cannot be read or written. Nothing was concluded about the entry.
 pub fn check_key_use<M: Memory>(
     memory: &mut M,
     used: &KeyUse,
@@ -172,7 +171,7 @@ pub fn check_key_use<M: Memory>(
         }
         return Ok(findings);
     };
-    // A key that was remembered without being judged was told to nobody yet.
+    // A key that was remembered without being judged has not been reported yet.
     if known.approver == used.approver
         && known.backup_eligible.is_none()
         && memory.note_approver_key(&used.approver, &used.key)?
@@ -215,10 +214,10 @@ fn further_key(used: &KeyUse) -> String {
     format!("{} signs with a further passkey {}", text::quoted(&used.approver), used.key)
 }
 
-/// Remembers a use that its entry is not judged by, where the key is not known yet.
+/// Remembers a key use by which its entry is not judged, unless the key is already known.
 ///
 /// # Errors
-/// The memory cannot be read or written.
+/// [`Memory::Error`] if the memory cannot be read or written.
 pub fn remember_key_use<M: Memory>(memory: &mut M, used: &KeyUse, index: u64) -> Result<(), M::Error> {
     match memory.key(&used.key)? {
         Some(_) => Ok(()),

@@ -1,8 +1,8 @@
-//! A verification bundle (specification section 5) against the entry that the auditor holds.
+//! A verification bundle (specification section 5) checked against the entry that the auditor holds.
 //!
-//! Whoever acts on one approval is given this bundle and nothing else, so it must be the entry that is
-//! in the log, with a proof to a head that the log signed. What is *not* looked at: the anchors, and
-//! the email in a reveal.
+//! A program that acts on one approval gets only this bundle, so the bundle must contain the entry that is in
+//! the log, with a proof to a head that the log signed. The anchors, and the email in a reveal, are *not*
+//! checked.
 
 use crate::core::api::VerificationBundle;
 use crate::core::entry::Entry;
@@ -15,7 +15,7 @@ use crate::core::proof::verify_inclusion;
 use crate::core::reveal::check_reveal;
 use crate::core::text;
 
-/// The heads verified last. Bundles that are fetched together carry the same ones.
+/// The heads verified last. Bundles that are fetched together contain the same ones.
 #[derive(Default)]
 pub struct RecentHeads([Option<Head>; 2]);
 
@@ -30,7 +30,7 @@ impl RecentHeads {
     }
 }
 
-/// What a bundle turned out to be.
+/// The result of checking a bundle.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct CheckedBundle {
     /// The signed heads in it, to be kept and compared like all others.
@@ -41,10 +41,11 @@ pub struct CheckedBundle {
     pub revealed: bool,
 }
 
-/// Checks the bundle of the entry at `index`, whose leaf and reading are given.
+/// Checks the bundle of the entry at `index`, given its leaf and the entry parsed from it.
 ///
 /// # Errors
-/// Two implementations of a signature algorithm disagree: a fault of ours.
+/// A message for the user if two implementations of a signature algorithm disagree. This is a fault on our
+/// side.
 pub fn check_bundle(
     bundle: &VerificationBundle,
     index: u64,
@@ -59,7 +60,7 @@ pub fn check_bundle(
         let (a, b) = (bundle.index, bundle.inclusion_index);
         wrong(Code::ProofInvalid, format!("it is of entry {a}, with a proof of entry {b}"));
     }
-    // A leaf that is not canonical is a finding of its own; byte for byte it is still the one in the log.
+    // A leaf that is not canonical is a separate finding; the bundle may still contain it byte for byte.
     let same = || canonicalize(&bundle.entry, MAX_JSON_DEPTH).is_ok_and(|canonical| canonical == leaf);
     if bundle.entry != leaf && !same() {
         wrong(Code::ProofInvalid, "the entry in it is not the one in the log".to_owned());
@@ -77,7 +78,8 @@ pub fn check_bundle(
             }
         }
     }
-    // The proof is in the tree of one of the two heads; they may be of different sizes in a log that grows.
+    // The proof is for the tree of one of the two heads, which can have different sizes if the log is
+    // growing.
     let leads_to = |head: &&Head| {
         head.size() == bundle.tree_size
             && verify_inclusion(leaf_hash(leaf), index, head.size(), &bundle.proof, head.root()).is_ok()

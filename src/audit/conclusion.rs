@@ -3,7 +3,7 @@
 /// The answer (command line contract, "Exit codes"). Ordered: the worst wins.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Conclusion {
-    /// Everything that was asked for was checked, and holds.
+    /// Everything that was asked for was checked and passed.
     Clean,
     /// Could not be decided.
     Incomplete,

@@ -1,7 +1,7 @@
 //! Everything that one entry shows by itself (specification sections 2 and 9).
 //!
-//! A pure function of the leaf's bytes and the policy, so worker threads run it in any order. What
-//! needs the entries before it is in [`super::across`].
+//! A pure function of the leaf's bytes and the policy, so worker threads can check entries in any order.
+//! Checks that need the earlier entries are in [`super::across`].
 
 use crate::audit::across::{KeyUse, Sighting, Unique};
 use crate::audit::finding::Finding;
@@ -17,7 +17,7 @@ use crate::core::webauthn::{
     Assertion, AssertionResult, CheckOutcome, KeyCache, RelyingParty, check_assertion,
 };
 
-/// What a checked leaf says, for plain SQL. `None` where it does not say it readably.
+/// The fields of a checked leaf, for plain SQL. `None` where the leaf has no readable value.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Columns {
     /// Entry id.
@@ -26,7 +26,7 @@ pub struct Columns {
     pub decision: Option<Decision>,
     /// Unix milliseconds: requested, decided, expires.
     pub times: Option<[u64; 3]>,
-    /// Who was asked.
+    /// The approver who was asked.
     pub approver: Option<String>,
     /// Relying party id.
     pub rp_id: Option<String>,
@@ -34,7 +34,7 @@ pub struct Columns {
     pub key: Option<Hash>,
     /// Signature counter.
     pub sign_count: Option<u32>,
-    /// How the payload became the hash.
+    /// How the payload was encoded before it was hashed.
     pub payload_encoding: Option<String>,
     /// Payload hash.
     pub payload_hash: Option<[u8; 32]>,
@@ -51,14 +51,16 @@ pub struct CheckedEntry {
     pub findings: Vec<Finding>,
     /// Its values that must be unique in the log.
     pub sightings: Vec<Sighting>,
-    /// Its use of a passkey, where the passkey made the signature, whatever else is wrong with the assertion.
+    /// Its use of a passkey, if the passkey made the signature, even if the assertion fails other checks.
     pub key_use: Option<KeyUse>,
-    /// The same of an entry that is no approval: a use that is remembered, and that the entry is not judged by.
+    /// The same for an entry that is not an approval. The use is remembered, but the entry is not judged by
+    /// it.
     pub stray_key_use: Option<KeyUse>,
 }
 
 impl CheckedEntry {
-    /// Adds what is wrong. One finding for one code: a second reason is said in the first finding.
+    /// Adds a finding. There is one finding per code: a second reason is appended to the message of the
+    /// first.
     fn add(&mut self, code: Code, id: Option<&str>, message: &str) {
         match self.findings.iter_mut().find(|finding| finding.code == code) {
             Some(finding) => {
@@ -73,8 +75,8 @@ impl CheckedEntry {
 /// Checks one leaf.
 ///
 /// # Errors
-/// [`Disagreement`]: two implementations of a signature algorithm differ. A fault on our side;
-/// nobody may be accused.
+/// [`Disagreement`] if two implementations of a signature algorithm give different results. This is a fault
+/// on our side; nobody may be accused.
 pub fn check_leaf(
     leaf: &[u8],
     index: u64,
@@ -158,8 +160,8 @@ fn sightings(entry: &Entry, index: u64) -> Vec<Sighting> {
     .collect()
 }
 
-/// Whether a leaf really has the value that an earlier sighting of it says. What was remembered is
-/// not held against the log before the leaf itself was asked.
+/// Whether a leaf contains the value that an earlier sighting recorded for it. A remembered value is never
+/// held against the log before it was confirmed by the leaf itself.
 pub fn has_value(leaf: &[u8], sighting: &Sighting, origin: &str) -> bool {
     let of = |entry: &Entry| sightings(entry, sighting.index).contains(sighting);
     read_leaf(leaf, origin).entry.as_ref().is_some_and(of)
@@ -194,14 +196,15 @@ fn key_use(entry: &Entry, signed: &EntryAssertion, result: &AssertionResult) -> 
         key,
         approver: entry.valid_approver()?.to_owned(),
         credential: sha256(&signed.credential_id),
-        // Of authenticator data that is malformed nothing is believed but that the key signed it.
+        // If the authenticator data is malformed, only the fact that the key signed it is used.
         facts: result
             .authenticator
             .filter(|_| result.outcome(Check::AuthenticatorData) == CheckOutcome::Passed),
     })
 }
 
-/// Whose passkey signed what an entry carries that is no approval. Nothing else of the assertion is judged or believed.
+/// The passkey that signed an assertion in an entry that is not an approval. Nothing else of the assertion is
+/// judged or used.
 fn stray_key_use(
     entry: &Entry,
     policy: &Policy,
@@ -212,7 +215,7 @@ fn stray_key_use(
     Ok(key_use(entry, signed, &result).map(|used| KeyUse { facts: None, ..used }))
 }
 
-/// Pinned keys are an allow-list: an approver who has some signs with nothing else.
+/// Pinned keys are an allow-list: an approver with pinned keys may sign with no other key.
 fn check_pinned(entry: &Entry, checked: &mut CheckedEntry, policy: &Policy, tally: &mut Tally) {
     let Some(pinned) = policy.pinned_keys.get(&entry.approver) else {
         tally.add(Check::PinnedKeys, 0, 0, 1);

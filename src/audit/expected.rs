@@ -1,7 +1,7 @@
-//! What the caller expected of a receipt: decision, id, approver and key, payload, action, reveal, email,
-//! age; and what no receipt can show.
+//! The receipt checked against the caller's expectation: decision, id, approver and key, payload, action,
+//! reveal, email, age; and what no receipt can show.
 
-use super::receipt::Case;
+use super::receipt_case::Case;
 use super::trust::{Expectation, TrustPolicy};
 use super::verdict::Verdict;
 use crate::core::check::Check;
@@ -17,7 +17,7 @@ use crate::core::text::{self, quoted};
 use crate::core::tlog_policy::QuorumResult;
 use std::borrow::Cow;
 
-/// Fills in the lines from `decision` on. `passkey` is the key whose signature holds.
+/// Fills in the lines from `decision` on. `passkey` is the key whose signature verified.
 pub(super) fn check(
     verdict: &mut Verdict,
     case: &Case<'_>,
@@ -211,7 +211,8 @@ fn check_email(verdict: &mut Verdict, expected: &Expectation<'_>, reveal: Option
             "there is no reveal, and nothing else speaks of an address: leave --email out, or get the reveal",
         ),
         Some(None) => verdict.miss(check, "the reveal speaks of no address: leave --email out"),
-        // Seconds of work are for what is in the log alone.
+        // The email hash takes seconds to compute, so it is computed only for entries that are proved to be
+        // in the log.
         Some(Some(_)) if !verdict.holds(Check::Inclusion) => {
             verdict.miss(check, "not evaluated, as nothing shows that this is in the log");
         }
@@ -229,8 +230,8 @@ fn check_email(verdict: &mut Verdict, expected: &Expectation<'_>, reveal: Option
     }
 }
 
-/// The decision's age is the log's word; where witnesses must have cosigned, theirs is asked for too. What
-/// was decided a moment ago cannot be in a tree that they saw long before.
+/// The decision's age rests on the log's word. If witnesses must have cosigned, their cosignatures must be
+/// recent too: a recent decision cannot be in a tree that they cosigned long before.
 fn check_age(
     verdict: &mut Verdict,
     entry: &Entry,
@@ -260,7 +261,7 @@ fn check_age(
     }
 }
 
-/// What not even a clean receipt shows. Always said.
+/// Adds what even a clean receipt does not show. Always called.
 pub(super) fn say_not_proven(verdict: &mut Verdict, expected: &Expectation<'_>) {
     let mut not_proven: Vec<Cow<'static, str>> =
         vec!["what the approver saw on the screen: the passkey signs a hash".into()];

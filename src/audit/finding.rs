@@ -5,7 +5,7 @@ use crate::core::finding::{Code, Severity};
 use crate::core::text;
 use std::fmt;
 
-/// Something that the log did.
+/// Misbehaviour or a notable event of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
     /// The stable code.
@@ -20,7 +20,7 @@ pub struct Finding {
     pub message: String,
     /// Where the misbehaviour file is, for a violation.
     pub evidence: Option<String>,
-    /// Tells findings of one code and index apart: two forks are two findings. One subject found
+    /// Tells findings with the same code and index apart: two forks are two findings. A subject that is found
     /// twice is one finding.
     pub subject: Subject,
 }
@@ -52,18 +52,18 @@ impl Finding {
         }
     }
 
-    /// What makes it the finding that it is, however often it is found.
+    /// The identity of the finding, which is the same each time it is found.
     pub fn identity(&self) -> FindingKey {
         FindingKey { code: self.code, index: self.index, subject: self.subject.clone() }
     }
 
-    /// The same as text.
+    /// [`Finding::identity`] as text.
     pub fn key(&self) -> String {
         self.identity().to_string()
     }
 }
 
-/// One key for one finding. The mirror keeps it as text.
+/// The identity of a finding. The mirror keeps it as text.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FindingKey {
     /// The code.
@@ -75,7 +75,7 @@ pub struct FindingKey {
 }
 
 impl FindingKey {
-    /// Reads what [`fmt::Display`] wrote, and nothing else.
+    /// Parses exactly what [`fmt::Display`] writes.
     pub fn decode(text: &str) -> Option<FindingKey> {
         let (code, rest) = text.split_once('/')?;
         let (index, subject) = rest.split_once('/')?;

@@ -1,13 +1,13 @@
-//! Heads against heads: what two signatures alone prove (specification sections 3 and 10).
+//! Heads compared with heads: what two signatures alone prove (specification sections 3 and 10).
 //!
-//! Two heads of different size need the tree as well: `crate::run` compares with the root that
-//! the mirror has at the smaller size. Here is what needs no tree.
+//! Heads of different sizes also need the tree: `crate::run` compares them with the root that the mirror has
+//! at the smaller size. This module has the comparisons that need no tree.
 
 use crate::core::evidence::EvidenceKind;
 use crate::core::head::{Head, HeadFormat};
 use crate::core::limits;
 
-/// The contradictions between two heads that show without the tree.
+/// The contradictions between two heads that can be proved without the tree.
 pub fn contradictions(a: &Head, b: &Head) -> Vec<EvidenceKind> {
     let mut kinds = Vec::new();
     if a.size() == b.size() && a.root() != b.root() {
@@ -19,8 +19,8 @@ pub fn contradictions(a: &Head, b: &Head) -> Vec<EvidenceKind> {
     kinds
 }
 
-/// By how many milliseconds the smaller of two STHs is later than the larger one. 0: they are in order, or
-/// have no times that could be out of it.
+/// By how many milliseconds the smaller of two STHs is later than the larger one. 0 if they are in order or
+/// do not both have a time.
 pub fn disorder(a: &Head, b: &Head) -> u64 {
     let (smaller, larger) = if a.size() <= b.size() { (a, b) } else { (b, a) };
     let both_sths = a.format() == HeadFormat::Sth && b.format() == HeadFormat::Sth;

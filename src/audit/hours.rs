@@ -1,32 +1,32 @@
-//! The days and hours of a week at some place: was something decided within them?
+//! The days and hours of a week in a time zone: was a decision made within them?
 //!
-//! Pure: the place is given as the offsets from UTC that its clocks have and when they change. Whoever reads the
-//! config looks these up once, in a time zone database. Past the end of what is known of the clocks nothing is
-//! within any hours: what cannot be told must not look usual.
+//! Pure: a zone is given as its offsets from UTC and the times at which they change. The config reader looks
+//! these up once, in a time zone database. Past the end of the known changes, no time is within any hours: a
+//! time that cannot be classified must not look usual.
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// What the clocks of a place show.
+/// A time zone: the offsets of its local time from UTC.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Zone {
-    /// As it was written.
+    /// The name as written in the config.
     pub name: String,
     /// Seconds east of UTC before the first change.
     pub first: i32,
-    /// From when, in Unix seconds, the clocks are how many seconds east of UTC; ascending.
+    /// Pairs of a time in Unix seconds and the offset from then on, in seconds east of UTC; ascending.
     pub changes: Vec<(i64, i32)>,
-    /// From here on, in Unix seconds, nothing is known.
+    /// The offset is unknown from this time on, in Unix seconds.
     pub end: i64,
 }
 
 impl Zone {
-    /// Clocks that never change.
+    /// A zone whose offset never changes.
     pub fn fixed(name: &str, east: i32) -> Zone {
         Zone { name: name.to_owned(), first: east, changes: Vec::new(), end: i64::MAX }
     }
 
-    /// What the clocks show at a moment in Unix milliseconds: seconds since the beginning of 1970, as if there
-    /// were no zones. `None` where it is not known.
+    /// The local time at a moment in Unix milliseconds, as seconds since the beginning of 1970 in local time.
+    /// `None` if the offset is unknown.
     fn shown(&self, ms: u64) -> Option<i64> {
         let seconds = i64::try_from(ms / 1000).ok().filter(|seconds| *seconds < self.end)?;
         let past = self.changes.partition_point(|(from, _)| *from <= seconds);
@@ -34,7 +34,7 @@ impl Zone {
         seconds.checked_add(i64::from(change.map_or(self.first, |(_, east)| *east)))
     }
 
-    /// Day and time of day for people, such as `sat 03:12`.
+    /// Day and time of day for display, such as `sat 03:12`.
     pub fn day_and_time(&self, ms: u64) -> String {
         let Some(shown) = self.shown(ms) else { return "some time".to_owned() };
         let (day, minute) = day_and_minute(shown);
@@ -43,33 +43,34 @@ impl Zone {
     }
 }
 
-/// From Monday on, as people and the config write them.
+/// The days from Monday on, as written in the config and in messages.
 pub const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/// The day of the week, from Monday on, and the minute of that day.
+/// The day of the week (0 is Monday) and the minute of that day.
 fn day_and_minute(shown: i64) -> (usize, u16) {
-    // The first of January 1970 was a Thursday.
+    // 1 January 1970 was a Thursday.
     let day = shown.div_euclid(DAY).saturating_add(3).rem_euclid(7);
     let minute = shown.rem_euclid(DAY) / 60;
     (usize::try_from(day).unwrap_or(0), u16::try_from(minute).unwrap_or(0))
 }
 
-/// Hours of some days of the week.
+/// Hours on some days of the week.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hours {
-    /// From Monday on.
+    /// The days, from Monday on.
     pub days: [bool; 7],
-    /// The first minute of the day that is within.
+    /// The first minute of the day that is within the hours.
     pub from: u16,
-    /// The first that is not any more; up to 1440. Not after `from`: on the next day.
+    /// The first minute that is no longer within them; up to 1440. If not after `from`, it is on the next
+    /// day.
     pub to: u16,
-    /// Whose clocks.
+    /// The time zone of the hours.
     pub zone: Zone,
 }
 
 impl Hours {
-    /// Whether a moment in Unix milliseconds is within. Hours that pass midnight belong to the day that they
-    /// begin on.
+    /// Whether a moment in Unix milliseconds is within the hours. Hours that pass midnight belong to the day
+    /// on which they begin.
     pub fn contain(&self, ms: u64) -> bool {
         let Some(shown) = self.zone.shown(ms) else { return false };
         let (day, minute) = day_and_minute(shown);

@@ -2,24 +2,24 @@
 //!
 //! | module | decides |
 //! |---|---|
-//! | [`policy`] | whom and what the person who runs the audit trusts |
+//! | [`policy`] | what the user who runs the audit trusts |
 //! | [`entries`] | everything that one entry shows by itself (specification sections 2 and 9) |
-//! | [`across`] | what only shows against the earlier entries: reuse, shared keys, counters |
-//! | [`bundle`] | whether a verification bundle is of the entry that is in the log |
-//! | [`heads`] | which signed heads no single append-only log could have |
-//! | [`peer`] | what came of comparing heads with somebody else |
+//! | [`across`] | what shows only in comparison with earlier entries: reuse, shared keys, counters |
+//! | [`bundle`] | whether a verification bundle belongs to the entry that is in the log |
+//! | [`heads`] | which pairs of signed heads no single append-only log could have |
+//! | [`peer`] | the result of comparing heads with a peer |
 //! | [`conclusion`] | the answer in one word, and its exit code |
 //! | [`finding`] | one finding as it is kept and reported |
 //! | [`subject`] | what a finding is about, and its text in the mirror |
-//! | [`acknowledge`] | which findings somebody answers for, until a day |
-//! | [`watch_list`], [`hours`] | which entries somebody wants to hear of; the hours of a week at some place |
-//! | [`trust`] | whom and what somebody who checks one receipt brings |
+//! | [`acknowledge`] | which findings have been acknowledged, and until when |
+//! | [`watch_list`], [`hours`] | which entries a user wants to be notified of; the hours of a week in a time zone |
+//! | [`trust`] | what a caller who checks one receipt trusts and expects |
 //! | [`receipt`] | everything that one receipt shows (specification section 8) |
-//! | [`verdict`] | what it showed, check by check |
+//! | [`verdict`] | the result of each check of a receipt |
 //! | [`tally`] | which checks were made, how often, and which were not |
 //!
-//! Nothing here does I/O. What has to be remembered between entries and runs is behind the trait
-//! [`across::Memory`], which the mirror implements; `crate::run` connects the two to a log.
+//! Nothing here does I/O. State that is kept between entries and runs is behind the trait [`across::Memory`],
+//! which the mirror implements; `crate::run` connects the two to a log.
 
 pub mod acknowledge;
 pub mod across;
@@ -33,6 +33,7 @@ pub mod hours;
 pub mod peer;
 pub mod policy;
 pub mod receipt;
+mod receipt_case;
 mod receipt_entry;
 pub mod subject;
 pub mod tally;

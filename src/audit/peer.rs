@@ -1,16 +1,17 @@
-//! What came of comparing with a peer: somebody else who was shown heads of the same log.
+//! The result of comparing heads with a peer: another party that was shown heads of the same log.
 
-/// One peer in one audit. Nothing in it is held against the log: what the peer's heads prove is in the findings.
+/// One peer in one audit. Nothing here counts against the log: contradictions that the peer's heads prove are
+/// findings.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PeerResult {
-    /// As the config calls it.
+    /// The name in the config.
     pub name: String,
     /// Whether it answered.
     pub reached: bool,
-    /// Heads that were not known before.
+    /// The number of heads that were not known before.
     pub heads_new: u64,
-    /// Why not everything that it holds could be compared, in one line; `None` where all was.
+    /// Why some of the peer's heads could not be compared, in one line; `None` if all were.
     pub error: Option<String>,
-    /// How often in a row that was so, this time included.
+    /// How many audits in a row, including this one, could not compare everything.
     pub failures: u64,
 }

@@ -1,4 +1,4 @@
-//! Trust: what the person who runs the audit brings, and a log can never supply.
+//! The trust policy: provided by the user who runs the audit, never by a log.
 
 use crate::core::hash::{Hash, sha256};
 use crate::core::head::LogKey;
@@ -11,25 +11,27 @@ use std::collections::BTreeMap;
 pub struct Policy {
     /// The pinned log key; its name is the origin.
     pub log_key: LogKey,
-    /// Relying party id and web origins; what is `None` in it is not checked.
+    /// Relying party id and web origins; a field that is `None` is not checked.
     pub relying_party: RelyingParty,
     /// Approver → identities of the only keys that may sign for them. Others are not pinned.
     pub pinned_keys: BTreeMap<String, Vec<Hash>>,
-    /// `head-stale` beyond this age in milliseconds; `None`: not asked for.
+    /// The age in milliseconds beyond which a head is `head-stale`; `None` if not asked for.
     pub max_head_age: Option<u64>,
-    /// Whose cosignatures the newest checkpoint must have; `None`, or a policy without a quorum: not asked for.
+    /// The witnesses that must have cosigned the newest checkpoint; `None`, or a policy without a quorum, if
+    /// not asked for.
     pub witnesses: Option<TlogPolicy>,
 }
 
 impl Policy {
-    /// The witness policy, where it asks for any cosignature.
+    /// The witness policy, if it requires any cosignature.
     pub fn quorum(&self) -> Option<&TlogPolicy> {
         self.witnesses.as_ref().filter(|policy| policy.has_quorum())
     }
 
-    /// Changes whenever a change of policy could change what is found in an entry. Entries that
-    /// were checked under another fingerprint have to be checked again. Witnesses vouch for heads, and
-    /// are not in it. The number counts changes of this program that find something else in the same entry.
+    /// Changes whenever a change of policy could change the findings of an entry. Entries that were checked
+    /// under another fingerprint have to be checked again. Witnesses cosign heads, not entries, so they are
+    /// not part of it. The version number counts changes to this program that lead to different findings for
+    /// the same entry.
     pub fn entry_fingerprint(&self) -> Hash {
         let party = &self.relying_party;
         let text = format!(

@@ -1,15 +1,15 @@
 //! One receipt, checked without the log (specification sections 8 and 9).
 //!
-//! A clean verdict proves that a passkey signed this nonce and payload hash, for the relying party and on
-//! a web origin that the caller trusts, with a person present and verified; that the log whose key the
-//! caller trusts committed to exactly this entry; and whatever the caller expected of it. What it does
-//! *not* prove stands in [`Verdict::not_proven`], always.
+//! A clean verdict proves that a passkey signed this nonce and payload hash, for a relying party and on a web origin
+//! that the caller trusts, with a person present and verified; that the log whose key the caller trusts committed to
+//! exactly this entry; and that the entry meets the caller's expectation. What it does *not* prove is always listed
+//! in [`Verdict::not_proven`].
 //!
-//! [`verify_receipt`] is a pure function: it opens nothing, asks nobody and knows no clock but the
-//! `now` that it is given. Hostile bytes give a verdict, never a panic; their size is bounded by
-//! [`limits::MAX_RECEIPT`].
+//! [`verify_receipt`] is a pure function: it does no I/O and takes the time as the argument `now`. Hostile bytes lead
+//! to a verdict, never to a panic; their size is bounded by [`limits::MAX_RECEIPT`].
 
 use super::expected;
+use super::receipt_case::Case;
 use super::receipt_entry;
 use super::trust::{Expectation, TrustPolicy};
 use super::verdict::Verdict;
@@ -31,19 +31,19 @@ use crate::core::webauthn::KeyCache;
 
 const NO_KEY: &str = "the log's public key was not given (--log-key), and without it no head means anything";
 
-/// Checks one receipt: an `approval-receipt/v1`, a verification bundle of the JSON API, or a
-/// `.tlog-proof` with its leaf.
+/// Checks one receipt: an `approval-receipt/v1`, a verification bundle of the JSON API, or a `.tlog-proof` with its
+/// leaf.
 ///
-/// `now` is the time in Unix milliseconds. Errors are verdicts, so that forgetting to look at an error
-/// cannot let an action run:
+/// `now` is the time in Unix milliseconds. Errors are verdicts, so that a caller who ignores an error cannot run the
+/// action by mistake:
 ///
-/// - what does not parse as a receipt fails the check `leaf`: [`Conclusion::Invalid`];
-/// - what the caller's trust or expectation lacks leaves a check unmade: [`Conclusion::Incomplete`];
-/// - a payload of the caller that is no strict JSON is said in [`Verdict::usage`]: incomplete, too;
-/// - two heads in it that no single log could have signed: [`Conclusion::Violation`], with
+/// - if the bytes do not parse as a receipt, the check `leaf` fails: [`Conclusion::Invalid`];
+/// - if the caller's trust policy or expectation lacks something, a check is not made: [`Conclusion::Incomplete`];
+/// - if the caller's payload is not strict JSON, [`Verdict::usage`] says so: also [`Conclusion::Incomplete`];
+/// - if no single log could have signed both heads in the receipt: [`Conclusion::Violation`], with
 ///   [`Verdict::evidence`];
-/// - two implementations of a signature algorithm that disagree: [`Conclusion::LocalFault`], and
-///   [`Verdict::faults`] says which.
+/// - if two implementations of a signature algorithm disagree: [`Conclusion::LocalFault`], and [`Verdict::faults`]
+///   names the algorithm.
 ///
 /// [`Conclusion::Invalid`]: super::conclusion::Conclusion::Invalid
 /// [`Conclusion::Incomplete`]: super::conclusion::Conclusion::Incomplete
@@ -53,7 +53,7 @@ pub fn verify_receipt(bytes: &[u8], trust: &TrustPolicy, expected: &Expectation<
     verify_receipt_with(bytes, trust, expected, now, &mut KeyCache::new())
 }
 
-/// As [`verify_receipt`], for many: passkeys that were parsed are remembered in `keys`.
+/// Like [`verify_receipt`], for many receipts: parsed passkeys are cached in `keys`.
 pub fn verify_receipt_with(
     bytes: &[u8],
     trust: &TrustPolicy,
@@ -71,7 +71,7 @@ pub fn verify_receipt_with(
     verdict
 }
 
-/// The verdict on what stands in the place of a receipt and is none, whatever was expected of it: the check `leaf` fails.
+/// The verdict on input that is not a receipt, whatever was expected of it: the check `leaf` fails.
 pub fn no_receipt(why: &str, expected: &Expectation<'_>) -> Verdict {
     let mut verdict = Verdict::blank();
     verdict.fail(Check::Leaf, None, format!("this is no receipt: {}", text::escape(why)));
@@ -79,20 +79,10 @@ pub fn no_receipt(why: &str, expected: &Expectation<'_>) -> Verdict {
     verdict
 }
 
-/// Everything that the verdict depends on.
-#[derive(Clone, Copy)]
-pub(super) struct Case<'a> {
-    pub receipt: &'a Receipt,
-    pub trust: &'a TrustPolicy,
-    pub expected: &'a Expectation<'a>,
-    /// Unix milliseconds.
-    pub now: u64,
-}
-
 fn check(verdict: &mut Verdict, case: &Case<'_>, entry: Option<OriginUncheckedReading>, keys: &mut KeyCache) {
     let (receipt, log_keys) = (case.receipt, &case.trust.log_keys);
     verdict.index = Some(receipt.index);
-    // Only where there is no key, or a choice of them, does it matter what the checkpoint says of itself.
+    // The claims of the unverified checkpoint matter only if there is no key, or more than one to choose from.
     let claimed = (log_keys.len() != 1).then(|| claimed_body(&receipt.checkpoint));
     let claimed = claimed.as_ref();
     let body = claimed.and_then(|body| body.as_ref().ok());
@@ -124,7 +114,7 @@ fn check(verdict: &mut Verdict, case: &Case<'_>, entry: Option<OriginUncheckedRe
     }
 }
 
-/// The witnesses of the policy under a checkpoint that the log signed (C2SP tlog-policy).
+/// Checks the cosignatures of the policy's witnesses on a checkpoint that the log signed (C2SP tlog-policy).
 fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<QuorumResult> {
     let check = Check::Witnesses;
     let policy = match &case.trust.witnesses {
@@ -172,8 +162,9 @@ fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<QuorumResul
     }
 }
 
-/// The key that the checkpoint is held against. A log may have had two; then it is the one that a line of
-/// the checkpoint names. A checkpoint of another log gets a key that it cannot be by, and fails as such.
+/// The key to verify the checkpoint with. If the log has had two keys, it is the one that a signature line of the
+/// checkpoint names. For a checkpoint of another log, the key that is returned cannot have signed it, so the
+/// signature check fails.
 fn key_of<'k>(receipt: &Receipt, log_keys: &'k [LogKey], origin: Option<&str>) -> Option<&'k LogKey> {
     let of_this_log: Vec<&LogKey> = log_keys.iter().filter(|key| Some(key.origin()) == origin).collect();
     let named = || {
@@ -230,7 +221,7 @@ fn check_heads(verdict: &mut Verdict, case: &Case<'_>, key: &LogKey) -> Heads {
     heads
 }
 
-/// Without the log's key a head can be malformed, and nothing else.
+/// Without the log's key, a head can only be found to be malformed.
 fn unkeyed(verdict: &mut Verdict, receipt: &Receipt, malformed: Option<&String>) -> Heads {
     match malformed {
         None => verdict.miss(Check::Checkpoint, NO_KEY),
@@ -272,7 +263,7 @@ fn verified(
     None
 }
 
-/// The STH is the same head as the checkpoint, with a time (specification section 3).
+/// Checks that the STH is the same head as the checkpoint, with a time (specification section 3).
 fn compare_heads(verdict: &mut Verdict, receipt: &Receipt, checkpoint: &Head, sth: &Head, key: &LogKey) {
     if checkpoint.size() == sth.size() {
         if checkpoint.root() != sth.root() {
@@ -286,7 +277,8 @@ fn compare_heads(verdict: &mut Verdict, receipt: &Receipt, checkpoint: &Head, st
         sth.size()
     );
     match receipt.form {
-        // A log that grows between the two is honest; ask it again, and they are of one tree.
+        // An honest log can grow between the two requests. A bundle that is fetched again has both heads over one
+        // tree.
         ReceiptForm::Bundle if receipt.tree_size == Some(sth.size()) => {
             verdict.miss(Check::Checkpoint, other)
         }
@@ -295,7 +287,8 @@ fn compare_heads(verdict: &mut Verdict, receipt: &Receipt, checkpoint: &Head, st
     }
 }
 
-/// Two signed roots of one size. The proof is verified as a stranger would before anybody is accused.
+/// Reports two signed roots of the same size. The proof is verified as a third party would verify it before anybody
+/// is accused.
 fn report_fork(verdict: &mut Verdict, checkpoint: &Head, sth: &Head, key: &LogKey) {
     let context = [("observer", "countersign verify, of one receipt".to_owned())];
     match evidence::prove(EvidenceKind::SameSizeFork, [checkpoint, sth], None, &context, key) {
@@ -307,7 +300,7 @@ fn report_fork(verdict: &mut Verdict, checkpoint: &Head, sth: &Head, key: &LogKe
     }
 }
 
-/// `claimed` is the unverified checkpoint where there was no key to verify it with.
+/// `claimed` is the unverified checkpoint if there was no key to verify it with.
 fn check_inclusion(
     verdict: &mut Verdict,
     receipt: &Receipt,
@@ -317,7 +310,7 @@ fn check_inclusion(
     let leaf = leaf_hash(&receipt.leaf);
     let lead = |size, root| verify_inclusion(leaf, receipt.index, size, &receipt.path, root);
     let fits = |head: &&Head| receipt.tree_size.is_none_or(|size| size == head.size());
-    // Only a bundle names the tree of its proof. All others prove in that of the checkpoint.
+    // Only a bundle states the tree size of its proof. All other forms prove inclusion in the tree of the checkpoint.
     let sth = heads.sth.as_ref().filter(|_| receipt.tree_size.is_some());
     let verified = heads.checkpoint.iter().chain(sth);
     match (verified.clone().find(fits), claimed) {

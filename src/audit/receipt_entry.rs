@@ -1,4 +1,4 @@
-//! What a receipt's entry shows by itself (specification sections 2 and 9), line by line.
+//! What a receipt's entry shows by itself (specification sections 2 and 9), check by check.
 
 use super::entries::check_signed;
 use super::trust::TrustPolicy;
@@ -13,8 +13,8 @@ use crate::core::limits;
 use crate::core::text;
 use crate::core::webauthn::{CheckOutcome, KeyCache};
 
-/// Checks the entry; gives it with the identity of the passkey that signed, where its signature holds.
-/// `pinned` says whether it was read as one of a log whose key the caller brought.
+/// Checks the entry; returns it with the identity of the passkey that signed, if its signature verified. `pinned`
+/// says whether the entry was parsed for the log of a key that the caller provided.
 pub(super) fn check(
     verdict: &mut Verdict,
     reading: LeafReading,
@@ -67,7 +67,7 @@ fn joined<'a>(messages: impl Iterator<Item = &'a str>) -> String {
     text::escape(&messages.join("; "))
 }
 
-/// What holds of one entry where a check passed.
+/// What a passed check establishes for one entry.
 fn holds(check: Check) -> &'static str {
     match check {
         Check::Leaf => "one entry in canonical form",
@@ -120,7 +120,7 @@ fn check_assertion(
     result.key_identity.filter(|_| result.signature_valid)
 }
 
-/// An entry cannot be decided after a head that has it (specification section 10, `decided-after-head`).
+/// An entry cannot be decided later than a head that contains it (specification section 10, `decided-after-head`).
 pub(super) fn check_decided(verdict: &mut Verdict, entry: &Entry, sth: Option<&Head>) {
     let Some(time) = sth
         .and_then(Head::timestamp)

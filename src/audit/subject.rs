@@ -1,7 +1,7 @@
-//! What a finding is about, besides its code and its entry: what tells two findings of one code apart.
+//! What a finding is about, besides its code and its entry. The subject tells two findings with one code apart.
 //!
-//! The mirror keeps it as text, and [`fmt::Display`] and [`Subject::decode`] are the one codec for that. Text that is
-//! none of these, as another version may have written, is kept as it is.
+//! The mirror keeps it as text; [`fmt::Display`] and [`Subject::decode`] are the only codec for it. Text that does
+//! not parse, which another version may have written, is kept unchanged.
 
 use crate::core::check::Check;
 use crate::core::hash::Hash;
@@ -12,21 +12,21 @@ use std::fmt;
 /// What a finding is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Subject {
-    /// The log or the entry as such: it has one finding of this code.
+    /// The log or the entry as a whole, which has one finding of this code.
     Whole,
     /// The head that the log serves in this format.
     Served(HeadFormat),
-    /// The cosignatures under the checkpoint that the log serves.
+    /// The cosignatures on the checkpoint that the log serves.
     Cosignatures,
     /// A tree that the log signed.
     Tree(SignedTree),
-    /// Two trees that the log signed: see [`Subject::contradiction`].
+    /// Two trees that the log signed; see [`Subject::contradiction`].
     Trees([SignedTree; 2]),
     /// Entries `[from, to)`.
     Entries {
-        /// The first.
+        /// The first index.
         from: u64,
-        /// The one behind the last.
+        /// The index after the last.
         to: u64,
     },
     /// A tile.
@@ -54,26 +54,26 @@ pub enum Subject {
     HeadList,
     /// A head that is not in that list.
     Unlisted {
-        /// [`Head::statement`].
+        /// The head's [`Head::statement`].
         statement: Hash,
     },
     /// Hits of a watch rule.
     Rule {
-        /// Its name.
+        /// The rule's name.
         name: String,
-        /// Where hits begin that are not kept one by one; `None`: one hit.
+        /// The index at which hits that are not kept one by one begin; `None` for a single hit.
         from: Option<u64>,
     },
     /// Anything else, verbatim.
     Other(String),
 }
 
-/// A tree that the log signed, in whichever format.
+/// A tree that the log signed, in any format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SignedTree {
-    /// How many entries it has.
+    /// The number of entries.
     pub size: u64,
-    /// Its root.
+    /// The root.
     pub root: Hash,
 }
 
@@ -103,22 +103,22 @@ const VERIFICATION: &str = "verification";
 const HEADS: &str = "heads";
 const RULE: &str = "rule";
 
-/// Between two trees.
+/// The separator between two trees.
 const AND: &str = " / ";
 
-/// Before where the hits of a rule begin. No rule's name has a tab in it.
+/// The separator before the index at which the hits of a rule begin. The name of a rule cannot contain a tab.
 const FROM: &str = "\tfrom ";
 
 impl Subject {
-    /// The trees of two heads that no single log could have signed. Two orders of them are one contradiction.
+    /// The trees of two heads that no single log could have signed. The order of the arguments does not matter.
     pub fn contradiction(a: &Head, b: &Head) -> Subject {
         let mut trees = [SignedTree::of(a), SignedTree::of(b)];
-        // By their text, as in every mirror that there is.
+        // Sorted by their text, as in all existing mirrors.
         trees.sort_by_cached_key(SignedTree::to_string);
         Subject::Trees(trees)
     }
 
-    /// The check of what only a JSON API answers that a finding about this belongs to, whatever its code.
+    /// The check that a finding with this subject belongs to, whatever its code, if only a JSON API can answer it.
     pub fn check(&self) -> Option<Check> {
         match self {
             Subject::HeadList | Subject::Unlisted { .. } => Some(Check::HeadList),
@@ -130,7 +130,8 @@ impl Subject {
 
     /// Reads what [`fmt::Display`] wrote.
     pub fn decode(text: &str) -> Subject {
-        // Exactly what is written again the same: a number with a sign or a leading zero is none of ours.
+        // Accepts only text that is written back identically: a number with a sign or a leading zero is kept as
+        // `Other`.
         let read = Subject::read(text).filter(|subject| subject.to_string() == text);
         read.unwrap_or_else(|| Subject::Other(text.to_owned()))
     }

@@ -8,8 +8,8 @@ fn tree(size: u64, root: u8) -> SignedTree {
     SignedTree { size, root: Hash([root; 32]) }
 }
 
-/// The text of every subject as it stands in the mirrors that there are. It is part of a finding's key and digest: a change
-/// would make each finding a new one, and its mirror damaged.
+/// The text of every subject in existing mirrors. It is part of a finding's key and digest: a change would turn each
+/// finding into a new one and make its mirror look damaged.
 #[test]
 fn the_text_in_mirrors_is_as_it_was() {
     let table = [

@@ -1,8 +1,8 @@
-//! Which checks were made. A result lists every check, those not made included.
+//! Which checks were made. A result lists every check, including those that were not made.
 
 use crate::core::check::Check;
 
-/// How one check went, over all that it was applied to.
+/// The results of one check over everything that it was applied to.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Count {
     /// Held.
@@ -46,7 +46,7 @@ impl Tally {
         }
     }
 
-    /// The counts of the checks that something was added to, be it nothing.
+    /// The counts of every check for which `add` was called, even if only with zeros.
     pub fn iter(&self) -> impl Iterator<Item = (Check, Count)> {
         Check::ALL.iter().zip(&self.0).filter_map(|(check, count)| Some((*check, (*count)?)))
     }
@@ -60,7 +60,7 @@ impl Tally {
         self.0.get_mut(check as usize)?.as_mut()
     }
 
-    /// Applications of a check that could not be made when they were recorded, and were made since.
+    /// Records results of a check whose applications were counted as not checked before.
     pub fn settle(&mut self, check: Check, passed: u64, failed: u64) {
         self.add(check, passed, failed, 0);
         if let Some(count) = self.known(check) {

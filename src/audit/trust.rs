@@ -1,6 +1,6 @@
-//! What somebody who checks one receipt brings: whom they trust, and what they expect.
+//! What a caller who checks a receipt provides: a trust policy and an expectation.
 //!
-//! Nothing in here ever comes from a receipt.
+//! Nothing here ever comes from a receipt.
 
 use crate::core::crypto::Disagreement;
 use crate::core::encoding::decode_base64url;
@@ -13,10 +13,10 @@ use crate::core::webauthn::{CosePublicKey, RelyingParty};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Whom the relying program trusts.
+/// What the relying program trusts.
 ///
-/// What is left out is not checked, and the verdict says so: without a log key, a relying party id and an
-/// allowed origin it is `incomplete` at best.
+/// A field that is left out is not checked, and the verdict says so: without a log key, a relying party id and an
+/// allowed origin, the verdict is `incomplete` at best.
 #[derive(Clone, Debug)]
 pub struct TrustPolicy {
     /// The logs' public keys. The one whose origin the receipt's checkpoint names must have signed it.
@@ -25,14 +25,14 @@ pub struct TrustPolicy {
     pub relying_party: RelyingParty,
     /// Approver → identities of the only keys that may sign for them. Others are not pinned.
     pub pinned_keys: BTreeMap<String, Vec<Hash>>,
-    /// Which witnesses must have cosigned the checkpoint. Its list of logs is not looked at: put those keys
+    /// Which witnesses must have cosigned the checkpoint. The list of logs in the policy is ignored: put those keys
     /// into `log_keys`.
     pub witnesses: Option<TlogPolicy>,
 }
 
 impl TrustPolicy {
-    /// Trust in approvals for this relying party id (such as `approvals.example`), made on this web origin
-    /// (such as `https://approvals.example`), in the log with this key. All further fields may be set after.
+    /// Trusts approvals for this relying party id (such as `approvals.example`), made on this web origin (such as
+    /// `https://approvals.example`), in the log with this key. All other fields can be set afterwards.
     pub fn new(log_key: LogKey, rp_id: &str, origin: &str) -> TrustPolicy {
         TrustPolicy {
             log_keys: vec![log_key],
@@ -48,11 +48,11 @@ impl TrustPolicy {
         }
     }
 
-    /// Pins a key: from now on only pinned ones may sign for this approver, and this one for nobody who
-    /// has it not pinned. See [`key_identity`] for the text.
+    /// Pins a key. From now on, only pinned keys may sign for this approver, and this key may sign only for approvers
+    /// who have it pinned. See [`key_identity`] for the format of `key`.
     ///
     /// # Errors
-    /// [`PinError`]: the text names no key.
+    /// [`PinError`] if `key` is not a key or a key identity.
     pub fn pin(&mut self, approver: &str, key: &str) -> Result<(), PinError> {
         self.pinned_keys.entry(approver.to_owned()).or_default().push(key_identity(key)?);
         Ok(())
@@ -64,9 +64,9 @@ impl TrustPolicy {
 pub enum PinError {
     /// It is neither base64url nor 64 hex digits.
     Encoding,
-    /// It is base64url, and not a COSE key that can be read: why.
+    /// It is base64url but not a COSE key that can be parsed; the string says why.
     Key(String),
-    /// Two implementations read it differently. This is a fault of this program, not of the text.
+    /// Two implementations parse it differently. This is a fault of this program, not of the text.
     Disagreement(Disagreement),
 }
 
@@ -82,11 +82,11 @@ impl fmt::Display for PinError {
 
 impl std::error::Error for PinError {}
 
-/// The identity of a passkey that is to be pinned: a COSE_Key as base64url, or the identity itself as 64
-/// hex digits, as reports show it.
+/// The identity of a passkey to be pinned. The text is a COSE_Key as base64url, or the identity itself as 64 hex
+/// digits, as reports show it.
 ///
 /// # Errors
-/// [`PinError`]: the text is neither.
+/// [`PinError`] if the text is neither.
 pub fn key_identity(text: &str) -> Result<Hash, PinError> {
     if let Some(identity) = Hash::from_hex(text) {
         return Ok(identity);
@@ -99,10 +99,10 @@ pub fn key_identity(text: &str) -> Result<Hash, PinError> {
     }
 }
 
-/// What the approval must be of. [`Expectation::default`] asks for an approval, of whatever.
+/// What the caller expects of the receipt. [`Expectation::default`] accepts any approval.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Expectation<'a> {
-    /// The decision.
+    /// The expected decision.
     pub decision: Decision,
     /// The caller's own payload: the arguments that are about to be used.
     pub payload: Option<Payload<'a>>,
@@ -110,12 +110,12 @@ pub struct Expectation<'a> {
     pub action: Option<&'a str>,
     /// The approver's address.
     pub email: Option<&'a str>,
-    /// The names of which the approver must have one; none: whoever it was.
+    /// The names of accepted approvers; empty accepts any.
     pub approvers: &'a [&'a str],
     /// The entry's id.
     pub id: Option<&'a str>,
-    /// The most milliseconds that the decision may be old; with witnesses, also their cosignatures, without
-    /// which the age is the log's word alone.
+    /// The maximum age of the decision in milliseconds. If witnesses are required, it also applies to their
+    /// cosignatures; without witnesses, the age rests on the log's word alone.
     pub max_age: Option<u64>,
 }
 

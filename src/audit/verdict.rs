@@ -1,20 +1,20 @@
-//! The verdict on one receipt: every check by name, the ones that were not made included.
+//! The verdict on one receipt: every check by name, including those that were not made.
 
 use crate::audit::conclusion::Conclusion;
 use crate::core::check::Check;
 use crate::core::finding::Code;
 use std::borrow::Cow;
 
-/// How a check came out.
+/// The result of a check.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CheckResult {
-    /// Made, and it holds.
+    /// The check was made and passed.
     Passed,
-    /// Made, and it does not hold.
+    /// The check was made and failed.
     Failed,
-    /// It holds, and something about it deserves a look.
+    /// The check passed, but something about it needs attention.
     Warning,
-    /// Not made.
+    /// The check was not made.
     NotChecked,
 }
 
@@ -30,22 +30,22 @@ impl CheckResult {
     }
 }
 
-/// One check.
+/// One check of a receipt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CheckLine {
     /// One of [`Check::OF_RECEIPT`].
     pub check: Check,
-    /// How it came out.
+    /// The result.
     pub result: CheckResult,
     /// The finding code, where the specification has one for it.
     pub code: Option<Code>,
-    /// What was seen, or why it was not made: one sentence, escaped.
+    /// What was seen, or why the check was not made: one sentence, escaped.
     pub message: Cow<'static, str>,
-    /// Whether the verdict needs it: then `not-checked` makes it incomplete.
+    /// Whether the verdict depends on it: if so, `not-checked` makes the verdict incomplete.
     pub required: bool,
 }
 
-/// What a receipt turned out to be. Act on it only where [`Verdict::is_clean`].
+/// The result of checking a receipt. Act on it only if [`Verdict::is_clean`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[must_use = "a receipt that was checked and not looked at was not checked"]
 pub struct Verdict {
@@ -57,21 +57,21 @@ pub struct Verdict {
     pub decision: Option<&'static str>,
     /// The approver, as the receipt says; escaped.
     pub approver: Option<String>,
-    /// The nonce of the approval, base64url. The passkey signs it, so it names the approval as nothing else
-    /// does: id, approver and times are the log's word, which may show one assertion under two ids.
-    /// Remember this one to act once.
+    /// The nonce of the approval, base64url. Only the nonce identifies the approval, because the passkey signs it:
+    /// id, approver and times rest on the log's word, and the log may show one assertion under two ids. To act only
+    /// once, remember the nonce.
     pub nonce: Option<String>,
-    /// All of [`Check::OF_RECEIPT`], in that order.
+    /// All of [`Check::OF_RECEIPT`], in this order.
     pub checks: Vec<CheckLine>,
-    /// What not even a clean verdict proves, each in one sentence.
+    /// What even a clean verdict does not prove, each in one sentence.
     pub not_proven: Vec<Cow<'static, str>>,
-    /// What was wrong with what the caller gave (a payload that is no JSON): wrong usage, and the checks
-    /// that needed it were not made.
+    /// A mistake in what the caller provided (such as a payload that is not JSON). The checks that needed it were not
+    /// made.
     pub usage: Option<String>,
     /// Faults on our side: two implementations of an algorithm that disagree. Nobody is accused.
     pub faults: Vec<String>,
-    /// A misbehaviour file (specification section 11), verified, where the two heads in the receipt
-    /// contradict each other.
+    /// A verified misbehaviour file (specification section 11), if the two heads in the receipt contradict each
+    /// other.
     pub evidence: Option<Vec<u8>>,
     /// Place of the check that was set last.
     last: usize,

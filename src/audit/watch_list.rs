@@ -1,15 +1,16 @@
-//! Watch rules: which entries somebody wants to hear of, whatever the checks say of them.
+//! Watch rules: which entries a user wants to be notified of, whatever the checks say about them.
 //!
-//! A hit says nothing against the log. That is what a log of approvals is for: whoever is named in one learns of
-//! it, and can say that they did not make it. A rule goes by what an entry *claims*, so it also speaks of an
-//! entry whose own checks failed (that is a finding of its own); of a leaf that is no entry nothing is claimed, and no
-//! rule speaks of it. Names are compared exactly: a rule for `alex` says nothing of `alex ` or of a letter that looks
-//! like an a.
+//! A hit does not count against the log. Notification is what a log of approvals is for: people who are named in an
+//! entry learn about it, and can say if they did not make the decision. A rule goes by what an entry *claims*, so it
+//! also matches an entry whose own checks failed (which is a separate finding). A leaf that is not an entry claims
+//! nothing, so no rule matches it. Names are compared exactly: a rule for `alex` does not match `alex ` or a name
+//! with a letter that looks like an a.
 //!
-//! `decidedAt` is the log's word alone. Rules about hours and bursts hold as far as the log is honest about it; the
-//! check `decided-before-head` bounds how far ahead of the truth it can be, and nothing how far behind.
+//! `decidedAt` rests on the log's word alone. Rules about hours and bursts work only if the log is honest about it;
+//! the check `decided-before-head` bounds how far it can be ahead of the truth, and nothing bounds how far behind.
 //!
-//! Pure: a rule, what an entry says and what the rule remembers in; whether to speak, and what is then remembered, out.
+//! Pure: the inputs are a rule, what an entry says, and the rule's memory; the outputs are whether to report a hit,
+//! and the new memory.
 
 use super::finding::Finding;
 use super::hours::Hours;
@@ -22,68 +23,68 @@ use crate::core::text::{duration, escape, quoted, time};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
-/// So many entries beyond its count a burst rule remembers: entries are logged nearly in the order of their
-/// decisions, and one that comes late must still be counted with its neighbours.
+/// How many entries beyond its count a burst rule remembers. Entries are logged nearly in the order of their
+/// decisions, and a late one must still be counted with its neighbours.
 const LATE: usize = 256;
 
-/// So many bursts a rule remembers that it told of: one that goes on is not told again because another came in between.
+/// How many reported bursts a rule remembers, so that a burst is not reported again because another came in between.
 const BURSTS: usize = 64;
 
-/// One rule. All conditions that are given must hold; one that is empty is not given.
+/// One rule. All conditions that are given must hold; an empty condition is not given.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rule {
-    /// Unique, and in every hit: printable ASCII.
+    /// The name, unique and part of every hit: printable ASCII.
     pub name: String,
-    /// Of its hits: info or warning.
+    /// The severity of its hits: info or warning.
     pub severity: Severity,
-    /// Look at everything that is mirrored, and not only at what is new.
+    /// Whether the rule looks at everything that is mirrored, not only at new entries.
     pub past: bool,
-    /// What it is about.
+    /// Which entries it matches.
     pub conditions: Conditions,
 }
 
-/// What a rule is about. Nothing given: every entry.
+/// Which entries a rule matches. Without any condition, it matches every entry.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Conditions {
-    /// Names one of these approvers.
+    /// The entry names one of these approvers.
     pub approvers: Vec<String>,
-    /// Has one of these passkeys (by their identity).
+    /// The entry has one of these passkeys (by their identity).
     pub keys: Vec<Hash>,
-    /// Is of one of these relying parties.
+    /// The entry has one of these relying parties.
     pub rp_ids: Vec<String>,
-    /// Is one of these decisions.
+    /// The entry has one of these decisions.
     pub decisions: Vec<Decision>,
-    /// Is about one of these payloads.
+    /// The entry has one of these payload hashes.
     pub payload_hashes: Vec<[u8; 32]>,
-    /// Has an id like one of these.
+    /// The entry's id matches one of these patterns.
     pub ids: Vec<Pattern>,
-    /// Is the first that its passkey signed in this log.
+    /// The entry is the first that its passkey signed in this log.
     pub new_key: bool,
-    /// Was decided outside of these hours.
+    /// The entry was decided outside these hours.
     pub outside: Option<Hours>,
-    /// Is one of too many in too short a time.
+    /// The entry is part of a burst.
     pub more_than: Option<Burst>,
 }
 
 /// More than `count` entries within `within` milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Burst {
-    /// At least 1.
+    /// The count, at least 1.
     pub count: usize,
-    /// Milliseconds.
+    /// The length of time in milliseconds.
     pub within: u64,
 }
 
-/// A text with `*` for any characters and `?` for any one.
+/// A pattern in which `*` stands for any characters and `?` for any single one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pattern(pub String);
 
 impl Pattern {
-    /// Whether the whole text is like this. Takes at most length × length steps.
+    /// Whether the whole text matches. Takes at most length × length steps.
     pub fn fits(&self, text: &str) -> bool {
         let (pattern, text) = (self.0.as_bytes(), text.as_bytes());
         let (mut at, mut read) = (0usize, 0usize);
-        // Where the last star stands, and how much of the text it has taken so far.
+        // The position of the last star, and the length of text that it matches so far.
         let mut star: Option<(usize, usize)> = None;
         while let Some(byte) = text.get(read) {
             match pattern.get(at) {
@@ -105,45 +106,46 @@ impl Pattern {
     }
 }
 
-/// What an entry says, as far as it could be read.
+/// What an entry says, as far as it could be parsed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Facts {
     /// Position in the log.
     pub index: u64,
     /// Entry id.
     pub id: Option<String>,
-    /// `None`: the leaf is no entry.
+    /// `None` if the leaf is not an entry.
     pub decision: Option<Decision>,
     /// Unix milliseconds.
     pub decided_at: Option<u64>,
-    /// Who was asked.
+    /// The approver who was asked.
     pub approver: Option<String>,
     /// Relying party id.
     pub rp_id: Option<String>,
     /// Identity of the passkey.
     pub key: Option<Hash>,
-    /// Its signature here is the first by this key in the log that verified.
+    /// Whether its signature is the first by this key in the log that verified.
     pub is_first_of_key: bool,
     /// Payload hash.
     pub payload_hash: Option<[u8; 32]>,
 }
 
-/// What a rule remembers of the entries that it looked at.
+/// What a rule remembers about the entries that it looked at.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Memory {
-    /// Times of the last entries that the rest of a burst rule is about, in the order of the log.
+    /// Times of the last entries that match the other conditions of a burst rule, in log order.
     times: Vec<u64>,
-    /// From when to when the bursts were that were told of, the one that was last added to at the end.
+    /// Start and end of the bursts that were reported; the most recently extended one is last.
     told: Vec<(u64, u64)>,
-    /// So many hits were kept one by one.
+    /// How many hits were kept one by one.
     pub kept: u64,
 }
 
 impl Rule {
-    /// One digest for one name and set of conditions, and another for any other: hits are of a rule by its name, so two
-    /// configs must not share what one of them told of under a name of its own. Severity and who is told are not in it.
-    /// Of a time zone its name is, so that a newer database of zones makes no new rule.
+    /// A digest of the rule's name and conditions. Hits are identified by the rule's name, so the name is part of the
+    /// digest: two configs with different names must not share the memory of reported hits. The severity and the
+    /// recipients are not part of it. A time zone counts by its name, so that an update of the time zone database
+    /// does not create a new rule.
     pub fn digest(&self) -> Hash {
         let Conditions { approvers, keys, rp_ids, decisions, payload_hashes, ids, .. } = &self.conditions;
         let hours = self.conditions.outside.as_ref();
@@ -164,8 +166,8 @@ impl Rule {
         sha256(text.to_string().as_bytes())
     }
 
-    /// Looks at the next entry. Speaks where the rule is about it; of a burst once, and again only of one that is
-    /// further away in time than a burst may last.
+    /// Looks at the next entry and returns a hit if the rule matches. A burst is reported once; another one is
+    /// reported only if it is further away in time than the length of a burst.
     pub fn look(&self, facts: &Facts, memory: &mut Memory) -> Option<Finding> {
         if !self.conditions.are_of(facts) {
             return None;
@@ -186,7 +188,7 @@ impl Rule {
         Finding { severity: self.severity, subject: self.subject(None), ..finding }
     }
 
-    /// Stands for hits that are not kept one by one: `count` of them, from entry `from` to entry `to`.
+    /// A finding that stands for `count` hits that are not kept one by one, from entry `from` to entry `to`.
     pub fn many(&self, count: u64, from: u64, to: u64) -> Finding {
         let message = format!(
             "{}: {count} more entries, from {from} to {to}, not listed one by one (is the rule too wide?)",
@@ -207,7 +209,7 @@ impl Rule {
     }
 }
 
-/// The rule whose hit a finding is.
+/// The name of the rule, if the finding is a hit of one.
 pub fn rule_of(finding: &Finding) -> Option<&str> {
     match &finding.subject {
         Subject::Rule { name, .. } if finding.code == Code::WatchList => Some(name),
@@ -216,7 +218,7 @@ pub fn rule_of(finding: &Finding) -> Option<&str> {
 }
 
 impl Conditions {
-    /// Whether all but `more_than` hold.
+    /// Whether all conditions except `more_than` hold.
     fn are_of(&self, facts: &Facts) -> bool {
         fn any<T, U: ?Sized>(wanted: &[T], found: Option<&U>, same: impl Fn(&T, &U) -> bool) -> bool {
             wanted.is_empty() || found.is_some_and(|found| wanted.iter().any(|wanted| same(wanted, found)))
@@ -232,7 +234,7 @@ impl Conditions {
             && self.outside.as_ref().is_none_or(|hours| facts.decided_at.is_some_and(|at| !hours.contain(at)))
     }
 
-    /// What an entry says, and what of it the rule is about, in one line.
+    /// What an entry says, limited to what the rule is about, in one line.
     fn told(&self, facts: &Facts) -> String {
         let mut told = String::new();
         if let Some(burst) = self.more_than {
@@ -268,14 +270,14 @@ impl Conditions {
 }
 
 impl Memory {
-    /// Notes one more entry, and says whether it is one of more than so many within the time: among those that are
-    /// remembered, which are the last by the order of the log.
+    /// Records one more entry, and returns whether it is part of a burst among the remembered entries, which are the
+    /// last in log order.
     fn note(&mut self, burst: Burst, at: u64) -> bool {
         let most = burst.count.saturating_add(LATE);
         let surplus = self.times.len().saturating_add(1).saturating_sub(most);
         self.times.drain(..surplus.min(self.times.len()));
         self.times.push(at);
-        // Those close enough to be in one span with this one; in a quiet log that is few or none.
+        // The times close enough to share a span with this one; few or none in a quiet log.
         let near = |time: &&u64| time.abs_diff(at) <= burst.within;
         let mut close: Vec<u64> = self.times.iter().filter(near).copied().collect();
         if close.len() <= burst.count {
@@ -289,8 +291,8 @@ impl Memory {
         close.windows(size).any(|times| contains(times) && span(times) <= Some(burst.within))
     }
 
-    /// Notes a burst at this time, and says whether it is another than those that were told of. By its time and not by
-    /// what came before it in the log: entries that come late, or lie about their time, do not end a burst.
+    /// Records a burst at this time, and returns whether it differs from those that were reported. Bursts are
+    /// compared by time and not by log order: entries that are late, or have a false time, do not end a burst.
     fn is_another(&mut self, burst: Burst, at: u64) -> bool {
         let before = self.told.len();
         let (mut from, mut to) = (at, at);

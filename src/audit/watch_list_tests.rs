@@ -1,4 +1,4 @@
-//! Watch rules, against naive versions of themselves.
+//! Watch rules, compared with naive implementations.
 
 use super::*;
 use crate::audit::hours::Zone;
@@ -8,7 +8,7 @@ fn rule(conditions: Conditions) -> Rule {
     Rule { name: "r".to_owned(), severity: Severity::Warning, past: false, conditions }
 }
 
-/// One condition, set to what `FITTING` has, or to something else.
+/// Sets one condition to a value that `FITTING` matches, or to another.
 type Set = fn(&mut Conditions, bool);
 
 /// Noon on 2026-06-01.
@@ -43,7 +43,7 @@ const SETS: [Set; 8] = [
     |c, _| c.new_key = true,
 ];
 
-/// Facts that lack what a condition is about.
+/// Facts without the value that a condition needs.
 const LACKS: [fn(&mut Facts); 8] = [
     |f| f.approver = None,
     |f| f.key = None,
@@ -59,7 +59,8 @@ fn speaks(conditions: &Conditions, facts: &Facts) -> bool {
     rule(conditions.clone()).look(facts, &mut Memory::default()).is_some()
 }
 
-/// Every condition alone and with every other, each fitting or not; and with each thing an entry can lack.
+/// Every condition alone and combined with every other, each matching or not; and with each value that an entry can
+/// lack.
 #[test]
 fn all_conditions_must_hold() {
     for (i, first) in SETS.iter().enumerate() {
@@ -68,7 +69,8 @@ fn all_conditions_must_hold() {
                 let mut conditions = Conditions::default();
                 first(&mut conditions, fits[0]);
                 second(&mut conditions, fits[1]);
-                // The last has nothing that does not fit; set twice, the second is what counts.
+                // The last condition has no value that does not match; if a condition is set twice, the second value
+                // counts.
                 let holds = |at: usize, fits: bool| at == 7 || fits;
                 let expected =
                     if i == j { holds(j, fits[1]) } else { holds(i, fits[0]) && holds(j, fits[1]) };
@@ -76,7 +78,7 @@ fn all_conditions_must_hold() {
                 for (k, lack) in LACKS.iter().enumerate() {
                     let mut facts = fitting();
                     lack(&mut facts);
-                    // Without a decision it is no entry.
+                    // Without a decision it is not an entry.
                     let still = expected && k != 3 && k != i && k != j;
                     assert_eq!(speaks(&conditions, &facts), still, "{conditions:?} {facts:?}");
                 }
@@ -128,12 +130,12 @@ fn patterns_fit_what_a_naive_version_fits() {
             assert_eq!(fits, naive_fits(pattern, text), "{ours:?} {text:?}");
         }
     }
-    // No pattern of a stranger's takes longer than length times length.
+    // A hostile pattern takes at most length × length steps.
     let hostile = Pattern(format!("{}b", "*a".repeat(60)));
     assert!(!hostile.fits(&"a".repeat(64)));
 }
 
-/// Whether some span of this length that has the last of the times in it has more than `count` of them.
+/// Whether some span of this length that contains the last of the times has more than `count` of them.
 fn naive_over(times: &[u64], burst: Burst) -> bool {
     let Some(last) = times.last() else { return false };
     times.iter().filter(|begin| *begin <= last && last - *begin <= burst.within).any(|begin| {
@@ -158,12 +160,12 @@ fn hits(times: &[u64], burst: Burst, cut: impl Fn(usize) -> bool) -> Vec<usize> 
     let mut hits = Vec::new();
     for (at, time) in times.iter().enumerate() {
         if cut(at) {
-            // As the mirror keeps it from one batch to the next.
+            // Encoded and decoded, as the mirror does between two batches.
             memory = serde_json::from_str(&serde_json::to_string(&memory).unwrap()).unwrap();
         }
         let facts = Facts { decided_at: Some(*time), ..fitting() };
         hits.extend(rule.look(&facts, &mut memory).map(|_| at));
-        // What the rest of the rule is not about counts for nothing.
+        // Entries that do not match the other conditions are not counted.
         let other = Facts { approver: Some("sam".to_owned()), ..facts };
         assert_eq!(rule.look(&other, &mut memory), None);
     }
@@ -185,11 +187,11 @@ fn a_burst_is_told_once_and_again_after_it_was_over() {
     let burst = Burst { count: 2, within: 10 };
     let times = [0, 5, 10, 12, 14, 30, 35, 39, 40, 41];
     assert_eq!(hits(&times, burst, |_| false), [2, 7]);
-    // One time in the far future hides nothing of what comes after it.
+    // One time in the far future hides nothing that comes after it.
     assert_eq!(hits(&[0, 5, u64::MAX, 10, 11], burst, |_| false), [3]);
-    // Neither does one that comes late, or from far off, end a burst; nor does another burst in between.
+    // An entry that is late or far away in time does not end a burst; nor does another burst in between.
     assert_eq!(hits(&[1000, 1001, 1002, 400, 1004, 401, 1005, 402, 1006, 403], burst, |_| true), [2, 7]);
-    // And one that comes late is counted with its neighbours.
+    // A late entry is counted with its neighbours.
     assert_eq!(hits(&[0, 5, 100, 200, 9], burst, |_| true), [4]);
 }
 
@@ -201,7 +203,7 @@ fn what_is_remembered_is_bounded() {
         memory.note(burst, time * 1000);
     }
     assert_eq!(memory.times.len(), 3 + LATE);
-    // What a mirror holds may be longer, as of another version; it is brought back.
+    // The memory in a mirror of another version may be longer; it is trimmed.
     memory.times = vec![0; 10_000];
     memory.note(burst, 0);
     assert_eq!(memory.times.len(), 3 + LATE);

@@ -1,28 +1,10 @@
-//! Every check of an audit: what makes it apply, and how it came out.
+//! The checks of an audit: what makes each one apply, and its result.
 
+pub use super::check_line::CheckLine;
 use super::{Asked, Input, heads_only};
 use crate::audit::verdict::CheckResult;
 use crate::core::check::Check;
 use crate::core::finding::Severity;
-
-/// One line of the report.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CheckLine {
-    /// Which one.
-    pub check: Check,
-    /// What holds where it passed.
-    pub what: &'static str,
-    /// How it came out.
-    pub result: CheckResult,
-    /// How often it was applied.
-    pub count: u64,
-    /// Whether the verdict needs it.
-    pub required: bool,
-    /// Where it was not made although the verdict needs it: what was missing.
-    pub missing: Option<&'static str>,
-    /// Where it was not made and nobody asked: how to have it made.
-    pub hint: Option<&'static str>,
-}
 
 /// What makes a check apply.
 #[derive(Clone, Copy)]
@@ -33,7 +15,7 @@ enum When {
     RpId,
     /// With `--allow-origin`; likewise.
     Origin,
-    /// Only where it was asked for or there is something: the text says how.
+    /// Only if it was asked for, or if there is something to apply it to; the text says how to ask for it.
     Asked(&'static str),
 }
 
@@ -59,7 +41,7 @@ fn when(check: Check) -> When {
     }
 }
 
-/// Checks of what a JSON API alone answers.
+/// Checks of answers that only a JSON API gives.
 const ONLY_API: [Check; 3] = [Check::ServedProofs, Check::HeadList, Check::VerificationBundles];
 
 const NO_QUORUM: &str = "the policy asks for no cosignatures (quorum none)";
@@ -74,18 +56,18 @@ pub(super) fn lines(input: &Input) -> Vec<CheckLine> {
     Check::of_audit().map(|check| line(check, input)).collect()
 }
 
-/// What is known of a check before any audit.
+/// What is known about a check before an audit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Foreseen {
     /// It will be made.
     Made,
-    /// It will be made if the log has what it is about.
+    /// It will be made if the log has something to apply it to.
     IfThere,
-    /// It will not be made: this is missing.
+    /// It will not be made; the text says what is missing.
     NotMade(&'static str),
 }
 
-/// Before any audit: what each check would say, and whether it will be made. `api`: of a JSON API.
+/// What each check establishes, and whether an audit would make it. `api`: the source is a JSON API.
 pub fn foreseen(asked: Asked, api: bool) -> Vec<(&'static str, Foreseen)> {
     let needs = |given: bool, how| if given { Foreseen::Made } else { Foreseen::NotMade(how) };
     let one = |check: Check| match when(check) {
@@ -123,7 +105,7 @@ fn line(check: Check, input: &Input) -> CheckLine {
         };
         belongs && f.finding.severity > Severity::Info
     });
-    // A head that contradicts the tree does so for ever, under whichever finding it was reported.
+    // A head that contradicts the tree does so for ever, whichever finding reported it.
     let failed = failed || (check == Check::HeadAgainstTree && count.failed > 0);
     if input.asked.heads_only && heads_only::leaves_out(check) {
         return heads_only::line(check, failed);
@@ -133,15 +115,16 @@ fn line(check: Check, input: &Input) -> CheckLine {
         When::Origin if !input.asked.origins => Some(NEED_ORIGIN),
         _ => None,
     };
-    // Never applied: that is a pass only where there was nothing to apply it to, because all entries
-    // of the head were checked and none is of the kind (an empty log has none at all).
+    // The check was never applied. That is a pass only if there was nothing to apply it to, because all entries of
+    // the head were checked and none is of this kind (an empty log has no entries).
     let entries = &input.entries;
     let vacuous =
         count.not_checked == 0 && input.log.tree_size == Some(entries.total) && entries.approved == 0;
     let api = input.log.has_api;
     let only_api = ONLY_API.contains(&check);
-    // The list is either read to its end and complete, or nothing is known of what it lacks; heads of which one is not
-    // proved are not all of one history; and it is no pass that one of two peers was compared with.
+    // Three checks cannot pass in part. The head list is either read to its end, or it is unknown what it lacks. If
+    // one head is not proved, the heads are not known to be of one history. Comparing with one of two peers is not a
+    // pass.
     let linking = input.asked.heads_only && check == Check::HeadAgainstTree;
     let undecided = ([Check::HeadList, Check::Peers].contains(&check) || linking) && count.not_checked > 0;
     let made = match when {
@@ -154,9 +137,9 @@ fn line(check: Check, input: &Input) -> CheckLine {
         (false, true) => CheckResult::Passed,
         (false, false) => CheckResult::NotChecked,
     };
-    // The first head of a log can be compared with nothing; where one could and was not, the run says so.
+    // The first head of a log cannot be compared with another. If one could be compared and was not, the run says so.
     let alone = linking && applied == 0 && count.not_checked == 0;
-    // What was asked for and could not be made must not read as if nobody had asked.
+    // A check that was asked for and could not be made must not read as if nobody had asked for it.
     let hint = match when {
         _ if alone => Some(heads_only::ONE_TREE),
         _ if linking && result == CheckResult::NotChecked => Some("not all signed heads could be proved"),
@@ -178,7 +161,7 @@ fn line(check: Check, input: &Input) -> CheckLine {
         When::Asked(_) if check == Check::Peers && input.asked.peers && result == CheckResult::NotChecked => {
             Some("not every peer could be compared with")
         }
-        // What the source could have answered, but the audit did not get to ask.
+        // The source could have answered, but the audit did not get as far as asking.
         When::Asked(_) if api && input.asked.heads_only && check == Check::ServedProofs => {
             Some("no head was left to be proved")
         }

@@ -1,10 +1,10 @@
-//! What a report of `--heads-only` says of each check: those of entries were not made.
+//! The checks in a report of `--heads-only`: those about entries were not made.
 
-use super::checks::CheckLine;
+use super::check_line::CheckLine;
 use crate::audit::verdict::CheckResult;
 use crate::core::check::Check;
 
-/// Checks of signed heads: all that are made. The proofs are those between heads.
+/// The checks about signed heads, which are all made. The proofs are those between heads.
 const OF_HEADS: [Check; 11] = [
     Check::HeadSignature,
     Check::HeadAgainstHeads,
@@ -19,19 +19,19 @@ const OF_HEADS: [Check; 11] = [
     Check::Witnesses,
 ];
 
-/// Why the others are not made.
+/// Why the other checks are not made.
 pub(super) const WHY: &str = "entries were not fetched (--heads-only)";
 
-/// Why `head-against-tree` is not made, and nothing is amiss.
+/// Why `head-against-tree` is not made when nothing is wrong.
 pub(super) const ONE_TREE: &str =
     "the log serves one tree so far, and there is none that it could be proved against";
 
-/// Whether a check is of entries.
+/// Whether a check is about entries.
 pub(super) fn leaves_out(check: Check) -> bool {
     !OF_HEADS.contains(&check)
 }
 
-/// What holds where a check passed. No tree is rebuilt here.
+/// What a passed check establishes. No tree is rebuilt in this mode.
 pub(super) fn says(check: Check) -> &'static str {
     match check {
         Check::HeadAgainstTree => {
@@ -42,7 +42,7 @@ pub(super) fn says(check: Check) -> &'static str {
     }
 }
 
-/// The line of a check of entries: not made, unless a finding of earlier runs stands.
+/// The line of a check about entries: not made, unless a finding of earlier runs still stands.
 pub(super) fn line(check: Check, failed: bool) -> CheckLine {
     let (result, hint) = match failed {
         true => (CheckResult::Failed, None),

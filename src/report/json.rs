@@ -1,7 +1,8 @@
-//! The report as JSON (command line contract, "JSON report of `audit`"). Fields are stable; more
-//! may be added, none change meaning.
+//! The report as JSON (command line contract, "JSON report of `audit`"). Fields are stable: fields may be added, but
+//! none changes its meaning.
 
-use super::{PeerResult, Report, ReportedFinding};
+use super::{Report, ReportedFinding};
+use crate::audit::peer::PeerResult;
 use crate::audit::watch_list::rule_of;
 use crate::core::text::escape;
 use serde::Serialize;
@@ -127,10 +128,10 @@ fn finding(reported: &ReportedFinding) -> FindingJson<'_> {
     }
 }
 
-/// One line of JSON, its newline included.
+/// One line of JSON, including its newline.
 ///
 /// # Errors
-/// It cannot be encoded.
+/// [`serde_json::Error`] if the report cannot be encoded.
 pub fn render(report: &Report) -> Result<String, serde_json::Error> {
     let input = report.input();
     let json = ReportJson {
@@ -140,7 +141,7 @@ pub fn render(report: &Report) -> Result<String, serde_json::Error> {
         verdict: report.verdict().as_str(),
         exit_code: report.verdict().exit_code(),
         log: LogJson {
-            // Of the key that was given, which is a claim of whoever gave it.
+            // The origin is part of the log key that the user gave, which is an unverified claim.
             origin: escape(&input.log.origin),
             source: &input.log.source,
             tree_size: input.log.tree_size,

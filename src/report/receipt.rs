@@ -1,5 +1,5 @@
-//! The verdict on one receipt, as text and as JSON (command line contract, "JSON report of `verify`"),
-//! both out of one value.
+//! The verdict on one receipt, as text and as JSON (command line contract, "JSON report of `verify`"), both rendered
+//! from one value.
 
 use super::style::{Style, Tone};
 use super::text::sentence;
@@ -10,20 +10,20 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A verdict with what the command line adds.
+/// A verdict, with what the command line adds.
 pub struct ReceiptReport<'a> {
-    /// What was found.
+    /// The verdict.
     pub verdict: &'a Verdict,
-    /// The answer; stricter than the verdict's own where warnings are denied.
+    /// The conclusion; stricter than the verdict's own if warnings are denied.
     pub conclusion: Conclusion,
-    /// Which receipt: a path, or a line of stdin. Escaped.
+    /// The source of the receipt: a path, or a line of stdin. Escaped.
     pub source: &'a str,
-    /// Where the misbehaviour file is, if there is one. Escaped.
+    /// The path of the misbehaviour file, if there is one. Escaped.
     pub evidence: Option<&'a str>,
 }
 
 impl ReceiptReport<'_> {
-    /// The conclusion where warnings may be denied.
+    /// The conclusion, taking into account whether warnings are denied.
     pub fn conclude(verdict: &Verdict, deny_warnings: bool) -> Conclusion {
         let warned = verdict.checks.iter().any(|line| line.result == CheckResult::Warning);
         match verdict.conclusion() {
@@ -61,10 +61,10 @@ struct JsonCheck<'a> {
     message: &'a str,
 }
 
-/// One line of JSON, its newline included.
+/// One line of JSON, including its newline.
 ///
 /// # Errors
-/// It cannot be encoded.
+/// [`serde_json::Error`] if the report cannot be encoded.
 pub fn json(report: &ReceiptReport<'_>) -> Result<String, serde_json::Error> {
     let verdict = report.verdict;
     let checks = verdict.checks.iter().map(|line| JsonCheck {
@@ -100,7 +100,7 @@ macro_rules! line {
     ($out:expr, $($arg:tt)*) => { let _ = writeln!($out, $($arg)*); };
 }
 
-/// The report of one receipt for a person.
+/// The report of one receipt, as text.
 pub fn text(report: &ReceiptReport<'_>, style: Style) -> String {
     let (verdict, mut out) = (report.verdict, String::new());
     let word = report.conclusion.as_str().to_uppercase();
@@ -125,10 +125,10 @@ pub fn text(report: &ReceiptReport<'_>, style: Style) -> String {
     out
 }
 
-/// The checks that hold in a line, or each with `-v`; every other one by itself.
+/// The passed checks in one line, or one line each with `-v`; every other check on a line of its own.
 fn checks(out: &mut String, verdict: &Verdict, style: Style) {
     line!(out, "");
-    // Of what is not a receipt at all there is one thing to say.
+    // For input that is not a receipt at all, there is only one thing to say.
     let unread = verdict.index.is_none();
     let shown = |check: &&CheckLine| match check.result {
         CheckResult::Failed => true,
@@ -157,7 +157,7 @@ fn checks(out: &mut String, verdict: &Verdict, style: Style) {
     }
 }
 
-/// What no receipt of those that were reported shows, said once for all.
+/// What none of the reported receipts shows, printed once for all of them.
 pub fn not_proven<'a>(sentences: impl IntoIterator<Item = &'a String>) -> String {
     let mut out = String::from("\nNot proved, whatever stands above (of some or all of them)\n");
     for sentence in sentences {
@@ -166,7 +166,7 @@ pub fn not_proven<'a>(sentences: impl IntoIterator<Item = &'a String>) -> String
     out
 }
 
-/// One receipt of many: a line, and a line for each check that keeps it from being clean.
+/// One receipt of many: one line, and one for each check that keeps it from being clean.
 pub fn brief(report: &ReceiptReport<'_>, style: Style) -> String {
     let (verdict, mut out) = (report.verdict, String::new());
     let word = format!("{:<11}", report.conclusion.as_str());
@@ -200,7 +200,7 @@ fn matters(check: &CheckLine) -> bool {
     }
 }
 
-/// Whether what is clean is an approval, of a payload that was given: only on that may anything run.
+/// Whether a clean receipt is an approval of a payload that was given: an action may run only on that.
 fn shows(report: &ReceiptReport<'_>) -> Shows {
     let passed =
         |check: Check| report.verdict.check(check).is_some_and(|line| line.result == CheckResult::Passed);

@@ -1,37 +1,37 @@
-//! How a text report is shown: in colour or not, and with every check or only those that need a look.
+//! How a text report is displayed: with or without colour, and with all checks or only those that need attention.
 
 use crate::audit::conclusion::Conclusion;
 use crate::audit::verdict::CheckResult;
 use crate::core::finding::Severity;
 use std::borrow::Cow;
 
-/// How a text report is shown.
+/// How a text report is displayed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Style {
-    /// Whether there may be colours (ECMA-48 SGR sequences).
+    /// Whether colours may be used (ECMA-48 SGR sequences).
     pub colour: bool,
-    /// Whether the checks that hold are listed.
+    /// Whether passed checks are listed.
     pub verbose: bool,
 }
 
-/// What a colour stands for.
+/// The meaning of a colour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Tone {
     /// A heading.
     Heading,
-    /// It holds.
+    /// A pass.
     Good,
     /// Not checked, or a warning.
     Doubt,
-    /// It does not hold.
+    /// A failure.
     Bad,
-    /// This side is at fault.
+    /// A fault on our side.
     Fault,
 }
 
 impl Tone {
-    /// Parameters of SGR (ECMA-48 section 8.3.117). Of the eight colours, those that can be read on light and dark
-    /// ground alike.
+    /// Parameters of SGR (ECMA-48 section 8.3.117): those of the eight colours that are readable on light and dark
+    /// backgrounds.
     fn parameters(self) -> &'static str {
         match self {
             Tone::Heading => "1",
@@ -75,7 +75,7 @@ impl From<CheckResult> for Tone {
 }
 
 impl Style {
-    /// The text in the colour of `tone`, where there may be colours.
+    /// The text in the colour of `tone`, if colours may be used.
     pub(super) fn paint<'a>(self, tone: impl Into<Tone>, text: &'a str) -> Cow<'a, str> {
         match self.colour {
             true => Cow::Owned(format!("\u{1b}[{}m{text}\u{1b}[0m", tone.into().parameters())),

@@ -1,10 +1,12 @@
-//! Both renderings of one value, compared with files that a person has read.
+//! Both renderings of one value, compared with files that a person has reviewed.
 //!
-//! After a deliberate change: `COUNTERSIGN_WRITE_SNAPSHOTS=1 cargo test --lib report`, then read the
-//! difference.
+//! After a deliberate change: `COUNTERSIGN_WRITE_SNAPSHOTS=1 cargo test --lib report`, then review the difference.
 
 use super::*;
+use crate::audit::finding::Finding;
+use crate::audit::peer::PeerResult;
 use crate::audit::subject::Subject;
+use crate::audit::tally::Tally;
 use crate::core::check::Check;
 use crate::core::finding::Code;
 use std::path::Path;
@@ -16,7 +18,7 @@ fn found(finding: Finding, ended: Option<&str>) -> ReportedFinding {
     ReportedFinding { finding, first_seen, ended: ended.map(str::to_owned), acknowledged: None }
 }
 
-/// A report in which everything occurs.
+/// A report that contains everything that a report can contain.
 fn everything() -> Input {
     let mut fork =
         Finding::of_log(Code::SameSizeFork, Subject::Whole, "the log key signed two trees of size 300");
@@ -106,7 +108,7 @@ fn text_and_json_are_as_they_were_read() {
     compare("clean-short.txt", &text::render(&report, Style::default()));
 }
 
-/// Colours are added, and nothing else: without them the text is the same.
+/// Colours are only added: without them the text is the same.
 #[test]
 fn colour_changes_no_text() {
     for verbose in [false, true] {
@@ -120,14 +122,14 @@ fn colour_changes_no_text() {
     }
 }
 
-/// The text without the sequences that this program writes.
+/// The text without the SGR sequences that this program writes.
 fn uncoloured(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |out, part| out + part.split_once('m').unwrap().1)
 }
 
-/// What no version makes yet is not promised before the audit either.
+/// Checks that no version makes yet are not announced before an audit.
 #[test]
 fn a_check_that_is_not_made_is_not_foreseen() {
     for api in [false, true] {
@@ -137,7 +139,7 @@ fn a_check_that_is_not_made_is_not_foreseen() {
     }
 }
 
-/// What holds is a line; what does not hold, or was not checked, is listed all the same.
+/// Passed checks take one line; failed checks and checks that were not made are listed one by one.
 #[test]
 fn only_what_holds_is_counted_instead_of_listed() {
     let report = Report::new(everything());
@@ -199,13 +201,13 @@ fn the_worst_wins() {
         missing(&mut input.asked);
         assert_eq!(verdict(input), Conclusion::Incomplete);
     }
-    // Cosignatures that were asked for and not looked at.
+    // Cosignatures were asked for but not checked.
     let mut input = clean();
     input.asked.quorum = Some(true);
     assert_eq!(verdict(input.clone()), Conclusion::Incomplete);
     input.tally.add(Check::Witnesses, 1, 0, 0);
     assert_eq!(verdict(input), Conclusion::Clean);
-    // A required check that was never applied although there was something to apply it to.
+    // A required check was never applied although there was something to apply it to.
     let mut input = clean();
     input.tally = Tally::default();
     assert_eq!(verdict(input), Conclusion::Incomplete);
@@ -224,7 +226,7 @@ fn peer(name: &str, error: Option<&str>) -> PeerResult {
     }
 }
 
-/// One that was not compared with is no pass, and is not what could not be decided of the log.
+/// A peer that was not compared with is not a pass, and does not count as undecided about the log.
 #[test]
 fn peers_are_for_themselves() {
     let of = |peers: Vec<PeerResult>, not_checked: u64| {
@@ -255,7 +257,7 @@ fn peers_are_for_themselves() {
 #[test]
 fn every_code_belongs_to_a_check() {
     let input = everything();
-    // A hit of a watch rule is about no check.
+    // A hit of a watch rule belongs to no check.
     for code in Code::ALL.iter().filter(|code| code.severity() > Severity::Info && **code != Code::WatchList)
     {
         let mut input = input.clone();
@@ -265,7 +267,7 @@ fn every_code_belongs_to_a_check() {
     }
 }
 
-/// The verdict on a receipt of the fixtures, as a person and as a program read it.
+/// The verdict on a fixture receipt, as text and as JSON.
 fn receipt_report(file: &str, snapshot: &str) {
     use crate::audit::trust::{Expectation, TrustPolicy};
     use crate::core::head::LogKey;
@@ -299,7 +301,8 @@ fn receipts_are_as_they_were_read() {
     receipt_report("empty.json", "receipt-unread");
 }
 
-/// What only follows from something else is not checked all the same, and said so; but it is no log that cannot be read.
+/// A check that only follows from something else is still reported as not made, but does not mean that the log cannot
+/// be read.
 #[test]
 fn what_follows_is_said_and_is_no_outage() {
     let mut input = everything();

@@ -1,4 +1,4 @@
-//! The report as text, for somebody who reads one for the first time.
+//! The report as text, for a user who reads one for the first time.
 
 use super::checks::CheckLine;
 use super::heads_only;
@@ -10,13 +10,13 @@ use crate::core::text;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Findings of one code that are shown one by one; the JSON report has them all.
+/// How many findings of one code are shown one by one; the JSON report has all of them.
 const SHOWN: usize = 10;
 
-/// Hits of watch rules that are shown one by one.
+/// How many hits of watch rules are shown one by one.
 const SHOWN_HITS: usize = 50;
 
-/// Renders the report: the verdict, what is known of the log, findings, what was not checked, and what to do.
+/// Renders the report: the verdict, what is known about the log, findings, what was not checked, and what to do.
 pub fn render(report: &Report, style: Style) -> String {
     let input = report.input();
     let mut out = String::new();
@@ -79,8 +79,8 @@ fn entries(out: &mut String, input: &Input) {
     );
 }
 
-/// The first line of an audit's report. Where no head of this key was ever seen, the log committed to nothing; and what was
-/// warned about does not hold, though the verdict is clean.
+/// The first line of an audit's report. If no head signed with this key was ever seen, the log has committed to
+/// nothing. If there are warnings, not everything holds although the verdict is clean.
 fn answer(report: &Report) -> &'static str {
     let warned = report.checks().iter().any(|line| line.result == CheckResult::Failed);
     match report.verdict() {
@@ -142,9 +142,9 @@ fn findings(out: &mut String, style: Style, findings: &[ReportedFinding]) {
     }
 }
 
-/// Of hits the newest are what somebody reads a report for.
+/// Shows the newest hits, which matter most to the reader.
 fn hits(out: &mut String, mut hits: Vec<&ReportedFinding>) {
-    // One that stands for many comes after those of its audit.
+    // A hit that stands for many comes after the others of its audit.
     let at = |hit: &ReportedFinding| (hit.first_seen.clone(), hit.finding.index.unwrap_or(u64::MAX));
     hits.sort_by_cached_key(|hit| at(hit));
     let earlier = hits.len().saturating_sub(SHOWN_HITS);
@@ -196,7 +196,7 @@ fn checks(out: &mut String, style: Style, report: &Report) {
     };
     let failed = of(CheckResult::Failed);
     if !failed.is_empty() {
-        // What only warns leaves the verdict as it is, and must not look as if it did not.
+        // A warning leaves the verdict as it is, and must not look as if it changed it.
         let clean = report.verdict() == Conclusion::Clean;
         heading(out, style, if clean { "Warned about (see the findings)" } else { "Failed" });
     }
@@ -212,7 +212,7 @@ fn checks(out: &mut String, style: Style, report: &Report) {
     line!(out, "  {:<20} no audit can tell: see countersign help audit", "what people saw");
 }
 
-/// A line, or with `-v` the list.
+/// One line, or the list with `-v`.
 fn passed(out: &mut String, style: Style, input: &Input, passed: &[&CheckLine]) {
     if passed.is_empty() {
         return;
@@ -236,7 +236,7 @@ fn passed(out: &mut String, style: Style, input: &Input, passed: &[&CheckLine]) 
 
 fn not_checked(out: &mut String, style: Style, lines: Vec<&CheckLine>) {
     heading(out, style, "Not checked");
-    // Most checks are of entries; without any, the few that are not would drown.
+    // Most checks are about entries; the few others are listed separately so that they are not overlooked.
     let (of_entries, others): (Vec<&CheckLine>, Vec<&CheckLine>) =
         lines.into_iter().partition(|line| line.hint == Some(heads_only::WHY));
     if !of_entries.is_empty() {

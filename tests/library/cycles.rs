@@ -10,33 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Files that still need each other, each as its path below `src`. Whoever parts some takes them out.
-const KNOWN: &[&[&str]] = &[
-    &["alerts/error.rs", "alerts/mail_server.rs", "alerts/smtp.rs"],
-    &["audit/expected.rs", "audit/receipt.rs"],
-    &[
-        "core/crypto.rs",
-        "core/crypto/ecdsa.rs",
-        "core/crypto/ed25519.rs",
-        "core/crypto/ml_dsa_44.rs",
-        "core/crypto/rsa_pkcs1.rs",
-        "core/crypto/spki.rs",
-    ],
-    &["core/tlog_policy.rs", "core/tlog_policy/parse.rs"],
-    &["report/checks.rs", "report/heads_only.rs", "report/mod.rs"],
-    &["source/auth.rs", "source/header_error.rs", "source/secrets.rs"],
-    &[
-        "source/body.rs",
-        "source/client.rs",
-        "source/directory.rs",
-        "source/exhaustion.rs",
-        "source/http.rs",
-        "source/json_api.rs",
-        "source/mod.rs",
-        "source/pool.rs",
-        "source/proxy.rs",
-        "source/tiled.rs",
-    ],
-];
+const KNOWN: &[&[&str]] = &[];
 
 /// A module, or what is in one: `["core", "hash", "Hash"]`.
 type Name = Vec<String>;
