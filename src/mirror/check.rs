@@ -1,7 +1,7 @@
 //! `countersign mirror check`: is everything in the mirror what was written?
 //!
-//! An audit verifies what it looks at, and some of the rest in turns. This verifies all of it, part by part, and goes on
-//! after a part that is wrong, so that the whole damage is known.
+//! An audit verifies what it reads, and part of the rest in rotation. This check verifies everything, part by part,
+//! and continues after a damaged part, so that it reports all damage.
 
 use super::error::{MirrorError, Result, io_error, sql_error};
 use super::folded::Folded;
@@ -11,35 +11,36 @@ use crate::core::head::LogKey;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// Leaves that are hashed at once: those of a bundle.
+/// The number of leaves that are hashed at a time: those of an entry bundle.
 const AT_ONCE: u64 = 256;
 
-/// How soon a check of the whole file notices that it is to end.
+/// How soon a check of the whole file notices that it was stopped.
 const STOP_WITHIN: Duration = Duration::from_millis(50);
 
-/// Ranges of each table that grows with the log that [`Mirror::check_some`] verifies: at most 256 entries each.
+/// The number of ranges that [`Mirror::check_some`] verifies in each table that grows with the log: at most 256
+/// entries each.
 const RANGES_AT_ONCE: u32 = 16;
 
-/// Blocks of what was seen that [`Mirror::check_some`] verifies: of 335 values each.
+/// The number of blocks of seen values that [`Mirror::check_some`] verifies: 335 values each.
 const BLOCKS_AT_ONCE: u64 = 16;
 
 /// One part of a mirror.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Part {
-    /// A table; or `file`, the structure of all.
+    /// The name of a table; or `file`, the structure of the whole file.
     pub name: &'static str,
-    /// How many rows the state says that it has.
+    /// The number of its rows according to the state.
     pub rows: u64,
-    /// Why it is not what was written, where it is not.
+    /// Why it is not what was written; `None` if it is.
     pub wrong: Option<String>,
 }
 
-/// What a check of a mirror came to.
+/// The result of checking a mirror.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Checked {
     /// Every part.
     pub parts: Vec<Part>,
-    /// Entries that the next audit checks again: what follows from them is not there yet.
+    /// The number of entries that the next audit checks again, because the results of their checks are missing.
     pub unchecked: u64,
 }
 
@@ -64,10 +65,11 @@ impl Part {
 }
 
 impl Mirror {
-    /// Checks every part. `None` where `stopped` ended it.
+    /// Checks every part. `None` if `stopped` ended the check.
     ///
     /// # Errors
-    /// The mirror cannot be read at all. A part that is not what was written is no error.
+    /// `MirrorError` if the mirror cannot be read at all. A part that is not what was written is not an error; see
+    /// [`Part::wrong`].
     pub fn check_parts(&self, key: &LogKey, stopped: &(dyn Fn() -> bool + Sync)) -> Result<Option<Checked>> {
         let mut whole = true;
         let file = self.check_integrity(stopped).map(|done| whole = done);
@@ -102,7 +104,8 @@ impl Mirror {
         Ok(whole.then_some(Checked { parts, unchecked }))
     }
 
-    /// Hashes all leaves and holds them against the nodes, and those against the frontier. `false`: stopped.
+    /// Hashes all leaves and compares them with the nodes, and the nodes with the frontier. `false` if it was
+    /// stopped.
     fn check_leaves(&self, stopped: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
         let verified = self.state().verified;
         let wrong = |what: String| self.db().damaged(what);
@@ -134,11 +137,11 @@ impl Mirror {
         }
     }
 
-    /// SQLite's own check of the whole file. Time in proportion to the mirror; `false` where `stopped` ended it, and
-    /// nothing is known.
+    /// Runs SQLite's own check of the whole file. Takes time in proportion to the size of the mirror; `false` if
+    /// `stopped` ended it, which says nothing about the mirror.
     ///
     /// # Errors
-    /// SQLite found damage, or cannot read the file.
+    /// `MirrorError` if SQLite found damage or cannot read the file.
     pub fn check_integrity(&self, stopped: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
         if stopped() {
             return Ok(false);
@@ -172,11 +175,11 @@ impl Mirror {
         }
     }
 
-    /// Verifies the small tables, the next few ranges of each table that grows with the log, and the next few blocks of
-    /// what was seen: what no look-up touches has its turn.
+    /// Verifies the small tables, the next few ranges of each table that grows with the log, and the next few blocks
+    /// of seen values, so that data that no look-up reads is verified in rotation.
     ///
     /// # Errors
-    /// A table is not what was written.
+    /// `MirrorError` if a table is not what was written, or cannot be read.
     pub fn check_some(&mut self) -> Result<()> {
         let mut rotation = Vec::new();
         for table in Table::ALL {
@@ -204,7 +207,7 @@ impl Mirror {
     /// Verifies every row of every sealed table.
     ///
     /// # Errors
-    /// A table is not what was written.
+    /// `MirrorError` if a table is not what was written, or cannot be read.
     pub fn check_tables(&self) -> Result<()> {
         Table::ALL.into_iter().try_for_each(|table| self.db().trust(table, 0..=MAX_KEY))
     }

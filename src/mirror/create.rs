@@ -1,4 +1,4 @@
-//! A new mirror.
+//! Creation of a new mirror.
 
 use super::connection::connect;
 use super::error::{Result, beside_error, io_error, sql_error};
@@ -11,8 +11,8 @@ use rusqlite::OpenFlags;
 use std::fs;
 use std::path::Path;
 
-/// Builds the database beside its place and renames it there, so that a crash leaves either no
-/// mirror or a whole one.
+/// Builds the database under a temporary name and renames it, so that a crash leaves either no mirror or a complete
+/// one.
 pub(super) fn create(path: &Path, key: &LogKey) -> Result<()> {
     let temporary = beside(path, ".new");
     let file = path::fresh(&temporary).map_err(|error| beside_error(path, ".new", &error))?;

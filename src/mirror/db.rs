@@ -1,13 +1,13 @@
 //! The database of an open mirror: the connection, and what the stores have in common.
 //!
-//! Rows of a sealed table are read behind [`Db::trust`] or [`Db::trusted_ranges`], and changed by [`Db::change`],
-//! [`Db::add`] and [`Db::remove`] alone (see [`super::seal`]). Every change is part of a transaction, which stores the
-//! seals and the state with the rows.
+//! Rows of a sealed table are read only after [`Db::trust`] or [`Db::trusted_ranges`], and changed only by
+//! [`Db::change`], [`Db::add`] and [`Db::remove`] (see [`super::seal`]). Every change is part of a transaction, which
+//! stores the seals and the state together with the rows.
 //!
-//! The lock sees to it that this process alone writes the mirror, and nothing rests on the lock: it is a file that
-//! anybody can remove, and some network file systems grant it twice. So each transaction begins by holding the stored
-//! state against the one that this process read or wrote last. SQLite lets one writer in at a time, and what it read
-//! then stays so until it commits.
+//! The lock keeps other processes from writing to the mirror, but correctness does not depend on it: the lock is a
+//! file that any user can remove, and some network file systems grant it twice. Each transaction therefore begins by
+//! comparing the stored state with the one that this process read or wrote last. SQLite allows one writer at a time,
+//! so the stored state does not change until that transaction commits.
 
 use super::error::{MirrorError, Result, sql_error};
 use super::seal::{Flag, Node, Sealed, Seals, Table, seal_all, unsealed};
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// A statement and its values.
 type Statement<'a> = (&'a str, &'a [&'a dyn ToSql]);
 
-/// What the stores read and write.
+/// The database handle that the stores read from and write to.
 pub struct Db {
     connection: Connection,
     path: PathBuf,
@@ -32,47 +32,47 @@ pub struct Db {
 }
 
 impl Db {
-    /// With the state that was read from this connection.
+    /// A handle with the state that was read from this connection.
     pub(super) fn new(connection: Connection, path: &Path, state: State) -> Db {
         let seals = RefCell::new(Seals::new(state.seals().unwrap_or_default()));
         let seen = Seen::new(state.seen_runs());
         Db { connection, path: path.to_owned(), state, seals, seen }
     }
 
-    /// For statements.
+    /// The connection, for statements.
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// Where the mirror is, its links resolved.
+    /// The path of the mirror, with symbolic links resolved.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// As of the last commit.
+    /// The state as of the last commit.
     pub(super) fn state(&self) -> &State {
         &self.state
     }
 
-    /// What was seen, and the connection to look it up on.
+    /// The seen values, and the connection to look them up on.
     pub(super) fn seen(&self) -> (&Seen, &Connection) {
         (&self.seen, &self.connection)
     }
 
-    /// What was seen, to be added to.
+    /// The same, for adding values.
     pub(super) fn seen_mut(&mut self) -> (&mut Seen, &Connection) {
         (&mut self.seen, &self.connection)
     }
 
-    /// The result of a statement, with the mirror that failed.
+    /// Converts the result of a statement, adding the path of the mirror to the error.
     ///
     /// # Errors
-    /// The statement failed.
+    /// `MirrorError` if the statement failed.
     pub(super) fn sql<T>(&self, result: rusqlite::Result<T>) -> Result<T> {
         result.map_err(|error| sql_error(&self.path, error))
     }
 
-    /// The fault of a mirror that is not what this program wrote.
+    /// The error for a mirror that is not what this program wrote.
     pub(super) fn damaged(&self, why: String) -> MirrorError {
         MirrorError::Damaged(self.path.clone(), why)
     }
@@ -84,19 +84,19 @@ impl Db {
         Sealed::new(&self.connection, &self.path, &self.seals)
     }
 
-    /// Makes sure that the rows with keys in `keys` are those that were written, no more and no fewer.
+    /// Verifies that the rows with keys in `keys` are exactly those that were written.
     ///
     /// # Errors
-    /// They are not, or the mirror cannot be read.
+    /// `MirrorError` if they are not, or if the mirror cannot be read.
     pub(super) fn trust(&self, table: Table, keys: RangeInclusive<u64>) -> Result<()> {
         self.sealed().trust(table, keys)
     }
 
-    /// Goes through the verified ranges of keys that have rows with keys in `keys`, in ascending or descending order,
-    /// where `wanted` holds for the range and all that it is part of; until `visit` says `true`.
+    /// Visits the verified ranges of keys that have rows with keys in `keys`, in ascending or descending order, if
+    /// `wanted` holds for the range and for all its ancestors; stops when `visit` returns `true`.
     ///
     /// # Errors
-    /// A range is not what was written, or the mirror cannot be read.
+    /// `MirrorError` if a range is not what was written, or if the mirror cannot be read.
     pub(super) fn trusted_ranges(
         &self,
         table: Table,
@@ -108,11 +108,11 @@ impl Db {
         self.sealed().trusted_ranges(table, keys, descending, wanted, visit)
     }
 
-    /// Replaces rows: `before` selects them (`SELECT *`), `after` changes or adds them (`RETURNING *`). All have keys in
-    /// `keys`. Gives how many there are now.
+    /// Replaces rows: `before` selects them (`SELECT *`), `after` changes or adds them (`RETURNING *`). All have keys
+    /// in `keys`. Returns the number of rows afterwards.
     ///
     /// # Errors
-    /// The rows are not those that were written, or a statement failed.
+    /// `MirrorError` if the rows are not those that were written, or if a statement failed.
     pub(super) fn change(
         &mut self,
         table: Table,
@@ -123,10 +123,10 @@ impl Db {
         self.sealed().change(table, keys, before, after)
     }
 
-    /// Adds rows, with a statement that ends in `RETURNING *`; gives how many.
+    /// Adds rows, with a statement that ends in `RETURNING *`; returns their number.
     ///
     /// # Errors
-    /// The rows there are not those that were written, or the statement failed.
+    /// `MirrorError` if the existing rows are not those that were written, or if the statement failed.
     pub(super) fn add(
         &mut self,
         table: Table,
@@ -137,10 +137,10 @@ impl Db {
         self.sealed().add(table, keys, sql, values)
     }
 
-    /// Deletes rows, with a statement that ends in `RETURNING *`; gives how many.
+    /// Deletes rows, with a statement that ends in `RETURNING *`; returns their number.
     ///
     /// # Errors
-    /// The rows are not those that were written, or the statement failed.
+    /// `MirrorError` if the rows are not those that were written, or if the statement failed.
     pub(super) fn remove(
         &mut self,
         table: Table,
@@ -154,31 +154,31 @@ impl Db {
     /// Deletes all rows of a table, whether or not they are those that were written.
     ///
     /// # Errors
-    /// The mirror cannot be written.
+    /// `MirrorError` if the mirror cannot be written.
     pub(super) fn clear(&mut self, table: Table) -> Result<()> {
         let result = self.connection.execute_batch(&format!("DELETE FROM {}", table.name()));
         self.sql(result.and_then(|()| self.seals.borrow_mut().clear(table, &self.connection)))
     }
 
-    /// Seals a table as it stands, in the open transaction: after what was wrong in it was taken out.
+    /// Seals a table as it is, in the open transaction, after wrong rows were removed from it.
     ///
     /// # Errors
-    /// The mirror cannot be read or written.
+    /// `MirrorError` if the mirror cannot be read or written.
     pub(super) fn seal_again(&mut self, table: Table) -> Result<()> {
         self.sql(seal_all(&self.connection, table, &mut self.seals.borrow_mut()))
     }
 
-    /// How many rows the state says that a table has.
+    /// The number of rows of a table according to the state.
     pub(super) fn sealed_rows(&self, table: Table) -> u64 {
         self.seals.borrow().root(table).rows
     }
 
-    /// How many heads have this flag, of all.
+    /// The number of heads with this flag.
     pub(super) fn flagged_count(&self, flag: Flag) -> u64 {
         self.seals.borrow().root(Table::Heads).counts.get(flag.place()).copied().unwrap_or(0)
     }
 
-    /// The fault of a table that is not what the state says.
+    /// The error for a table that does not match the state.
     pub(super) fn unsealed(&self, table: Table) -> MirrorError {
         unsealed(&self.path, table)
     }
@@ -186,28 +186,28 @@ impl Db {
 
 /// Transactions.
 impl Db {
-    /// Begins a transaction on what this process read or wrote last.
+    /// Begins a transaction, if the stored state is the one that this process read or wrote last.
     ///
     /// # Errors
-    /// Also where another process wrote in between: this one would write over it.
+    /// `MirrorError` if it cannot begin, or if another process wrote to the mirror in between.
     pub(super) fn begin(&mut self) -> Result<()> {
         let result = self.connection.execute_batch("BEGIN IMMEDIATE");
         self.sql(result)?;
         self.written_by_none_else().inspect_err(|_| {
-            // The error that matters is the one that is there already.
+            // The first error matters more than an error of the rollback.
             let _ = self.connection.execute_batch("ROLLBACK");
         })
     }
 
-    /// Commits with this state. Durable when it returns.
+    /// Commits with this state. The commit is durable when this returns.
     ///
     /// # Errors
-    /// The mirror cannot be written; the transaction is then given up.
+    /// `MirrorError` if the mirror cannot be written; the transaction is then rolled back.
     pub(super) fn commit(&mut self, mut state: State) -> Result<()> {
         state.generation = self.state.generation.saturating_add(1);
         let result = self.write_state(&mut state).and_then(|()| self.connection.execute_batch("COMMIT"));
         if let Err(error) = self.sql(result) {
-            // What was not committed must not be part of what is committed next.
+            // Changes that were not committed must not become part of the next commit.
             let _ = self.rollback();
             return Err(error);
         }
@@ -215,7 +215,7 @@ impl Db {
         Ok(())
     }
 
-    /// Writes the seals of what was changed, and the state that they hang from.
+    /// Writes the changed seals, and the state that contains their roots.
     fn write_state(&self, state: &mut State) -> rusqlite::Result<()> {
         self.seals.borrow_mut().write(&self.connection)?;
         state.set_seals(self.seals.borrow().roots());
@@ -223,10 +223,10 @@ impl Db {
         state_row::update(&self.connection, state)
     }
 
-    /// Gives a transaction up.
+    /// Rolls a transaction back.
     ///
     /// # Errors
-    /// There is none, or SQLite refused.
+    /// `MirrorError` if there is no open transaction, or SQLite refused.
     pub(super) fn rollback(&mut self) -> Result<()> {
         self.seals.replace(Seals::new(self.state.seals().unwrap_or_default()));
         self.seen.reset(self.state.seen_runs());
@@ -234,10 +234,11 @@ impl Db {
         self.sql(result)
     }
 
-    /// The stored state is the one that this process knows. Within a transaction: for as long as that lasts.
+    /// Checks that the stored state is the one that this process knows. Within a transaction, this then holds until
+    /// its end.
     ///
     /// # Errors
-    /// [`MirrorError::OtherWriter`]: it is another one.
+    /// [`MirrorError::OtherWriter`] if it is a different one.
     pub(super) fn written_by_none_else(&self) -> Result<()> {
         let why = match self.sql(state_row::stored(&self.connection))? {
             Some(stored) if stored == self.state => return Ok(()),

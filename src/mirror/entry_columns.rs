@@ -1,4 +1,4 @@
-//! What the checked entries say, for look-ups, for watch rules, and to hold their times against heads.
+//! The fields of checked entries, used for look-ups, for watch rules, and to compare decision times with heads.
 
 use super::db::Db;
 use super::error::{MirrorError, Result};
@@ -13,18 +13,18 @@ use crate::core::hash::Hash;
 use rusqlite::{OptionalExtension as _, Row, params};
 use std::ops::{Deref, Range};
 
-/// What one entry says.
+/// An entry with the time of its decision.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Decided {
-    /// The entry.
+    /// The index of the entry.
     pub index: u64,
-    /// Its id, where it has a readable one.
+    /// Its id, if it has a readable one.
     pub id: Option<String>,
-    /// Unix milliseconds.
+    /// The time of the decision in Unix milliseconds.
     pub decided_at: u64,
 }
 
-/// What the checked entries say.
+/// The store of the fields of checked entries.
 pub struct EntryColumns<D> {
     db: D,
 }
@@ -34,7 +34,7 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
         EntryColumns { db }
     }
 
-    /// Makes sure of what is kept of these entries.
+    /// Verifies the rows of these entries.
     pub(super) fn trust(&self, entries: &Range<u64>) -> Result<()> {
         match entries.is_empty() {
             true => Ok(()),
@@ -42,10 +42,10 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
         }
     }
 
-    /// How many of these checked entries say when they were decided.
+    /// How many of these checked entries have a decision time.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn with_times(&self, entries: &Range<u64>) -> Result<u64> {
         self.trust(entries)?;
         let sql = "SELECT count(*), count(decided_at) FROM entry_columns WHERE idx >= ?1 AND idx < ?2";
@@ -61,10 +61,10 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
         Ok(with_times)
     }
 
-    /// At most `limit` of these checked entries that say that they were decided after this time, ascending.
+    /// At most `limit` of these checked entries with a decision time after `time`, ascending.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn decided_after(&self, entries: &Range<u64>, time: u64, limit: u64) -> Result<Vec<Decided>> {
         self.trust(entries)?;
         let sql =
@@ -80,10 +80,10 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
         self.db.sql(result)
     }
 
-    /// The checked entries that say that this approver approved, ascending. Reads all columns once.
+    /// The checked entries that this approver approved, according to the entries, ascending. Reads all rows once.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn approved_by(&self, approver: &str) -> Result<Vec<u64>> {
         self.db.trust(Table::Columns, 0..=MAX_KEY)?;
         let sql = "SELECT idx FROM entry_columns WHERE approver = ?1 AND decision = ?2 ORDER BY idx";
@@ -96,11 +96,11 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
         self.db.sql(result)
     }
 
-    /// The approver that a mirrored entry names, where it names one readably. While entries are checked again, what was
-    /// kept of them is not there, and the leaf is read.
+    /// The approver that a mirrored entry names, if it has a readable one. While entries are being checked again,
+    /// their rows are missing, and the leaf is read instead.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn approver_of(&self, index: u64) -> Result<Option<String>> {
         self.db.trust(Table::Columns, index..=index)?;
         let result = self
@@ -116,10 +116,11 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
         Ok(entry.and_then(|entry| entry.valid_approver().map(str::to_owned)))
     }
 
-    /// What the checked entries `[begin, end)` say.
+    /// The facts of the checked entries `[begin, end)`.
     ///
     /// # Errors
-    /// Also where one of them is missing: it must not be passed over.
+    /// `MirrorError` if the mirror is damaged or cannot be read, or if an entry is missing: it must not be passed
+    /// over.
     pub fn facts(&self, begin: u64, end: u64) -> Result<Vec<Facts>> {
         self.trust(&(begin..end))?;
         let sql = "SELECT idx, id, decision, decided_at, approver, rp_id, key, payload_hash
@@ -128,7 +129,7 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
             select.query_map([int(begin), int(end)], facts)?.collect::<rusqlite::Result<Vec<Facts>>>()
         });
         let mut found = self.db.sql(result)?;
-        // A key was first used where its signature first verified: by what the checks across entries remember.
+        // The first use of a key is where its signature first verified, as the checks across entries remember it.
         let memory = EntryMemory::new(&*self.db);
         for facts in &mut found {
             let Some(key) = &facts.key else { continue };
@@ -141,10 +142,10 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
 }
 
 impl EntryColumns<&mut Db> {
-    /// Stores what a checked leaf says.
+    /// Stores the fields of a checked leaf.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn put(&mut self, index: u64, columns: &Columns) -> Result<()> {
         let [requested, decided, expires] = match columns.times {
             Some(times) => times.map(|time| Some(int(time))),
@@ -173,7 +174,7 @@ impl EntryColumns<&mut Db> {
             .map(drop)
     }
 
-    /// Forgets what all entries say: they are checked again.
+    /// Deletes the fields of all entries, which are to be checked again.
     pub(super) fn forget(&mut self) -> Result<()> {
         self.db.clear(Table::Columns)
     }

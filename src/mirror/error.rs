@@ -1,4 +1,4 @@
-//! Why the mirror cannot be used: always a local fault, never the log's.
+//! Why the mirror cannot be used. This is always a local fault, never the log's.
 
 use super::mark;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) type Result<T> = std::result::Result<T, MirrorError>;
 
-/// A fault of the mirror. Its text says what to do.
+/// Why the mirror cannot be used. The message tells the user what to do.
 #[derive(Debug)]
 pub enum MirrorError {
     /// There is no mirror at this path.
@@ -15,33 +15,34 @@ pub enum MirrorError {
     InUse(PathBuf),
     /// It is not what this program wrote.
     Damaged(PathBuf, String),
-    /// A later version of this program wrote it: its format, and the newest that this program knows.
+    /// A later version of this program wrote it. Contains its format, and the newest format that this program
+    /// supports.
     Newer(PathBuf, i64, i64),
-    /// What it remembers of earlier entries is not what those entries say.
+    /// Its memory of earlier entries contradicts those entries.
     WrongMemory(PathBuf, String),
-    /// It is older than what was acknowledged.
+    /// It is older than what was acknowledged (see `mark`).
     RolledBack(PathBuf, String),
     /// Another process wrote to it while this one had it open.
     OtherWriter(PathBuf, String),
     /// It mirrors another log, or was written under another log key.
     OtherLog(PathBuf, String),
-    /// The disk or SQLite refused: full, read-only, no permission …
+    /// The file system or SQLite reported an error: disk full, read-only, no permission, …
     Io(PathBuf, String),
 }
 
 impl MirrorError {
-    /// The fault of a memory that says something else than the entry it is of.
+    /// The error for a memory that contradicts the entry that it is about.
     pub fn wrong_memory(path: &Path, index: u64) -> MirrorError {
         MirrorError::WrongMemory(path.to_owned(), format!("it says of entry {index} what that does not say"))
     }
 
-    /// The fault of a row of a watch rule that is not the one that was written.
+    /// The error for a row of a watch rule that is not the one that was written.
     pub(super) fn wrong_watch(path: &Path) -> MirrorError {
         let why = "how far a watch rule has looked is not what was written; with --full it looks at all entries again";
         MirrorError::WrongMemory(path.to_owned(), why.to_owned())
     }
 
-    /// Whether the person gave the wrong file, rather than the file being at fault.
+    /// Whether the user named the wrong file, rather than the file being damaged or inaccessible.
     pub fn is_usage(&self) -> bool {
         matches!(self, MirrorError::OtherLog(..))
     }
@@ -102,17 +103,17 @@ impl fmt::Display for MirrorError {
 
 impl std::error::Error for MirrorError {}
 
-/// The mirror cannot be used for a file beside it.
+/// The error if a file beside the mirror cannot be used.
 pub(super) fn beside_error(path: &Path, suffix: &str, error: &std::io::Error) -> MirrorError {
     MirrorError::Io(path.to_owned(), format!("its {suffix:?} file: {error}"))
 }
 
-/// The operating system refused.
+/// The error for an I/O error of the operating system.
 pub(super) fn io_error(path: &Path, error: &std::io::Error) -> MirrorError {
     MirrorError::Io(path.to_owned(), error.to_string())
 }
 
-/// SQLite refused, or what it reads is not what this program wrote.
+/// The error for an error of SQLite, or for data that this program did not write.
 pub(super) fn sql_error(path: &Path, error: rusqlite::Error) -> MirrorError {
     use rusqlite::ErrorCode;
     let why = error.to_string();
@@ -140,8 +141,8 @@ pub(super) fn sql_error(path: &Path, error: rusqlite::Error) -> MirrorError {
         {
             MirrorError::Io(path.to_owned(), why)
         }
-        // A missing table or column, a value of another type, a violated constraint: somebody or
-        // something changed what this program wrote.
+        // A missing table or column, a value of another type, or a violated constraint: something changed what this
+        // program wrote.
         _ => MirrorError::Damaged(path.to_owned(), why),
     }
 }

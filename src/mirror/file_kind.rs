@@ -1,9 +1,9 @@
-//! What is a file, and nothing else, by one name alone.
+//! Checks that a file is a regular file with a single name.
 
 use std::fs::Metadata;
 use std::io;
 
-/// A regular file, and nothing else.
+/// Accepts only a regular file.
 pub(super) fn plain(metadata: &Metadata) -> io::Result<()> {
     match metadata.is_file() {
         true => Ok(()),
@@ -32,7 +32,7 @@ fn kind_of(metadata: &Metadata) -> &'static str {
     "a device"
 }
 
-/// A file by one name alone: what is written into it is written into no other.
+/// Accepts only a regular file with a single name, so that a write to it changes no other file.
 pub(super) fn sole(metadata: &Metadata) -> io::Result<()> {
     plain(metadata)?;
     match links(metadata) {
@@ -41,7 +41,7 @@ pub(super) fn sole(metadata: &Metadata) -> io::Result<()> {
     }
 }
 
-/// How many names a file has; 0 where the system does not tell.
+/// How many names a file has; 0 if the system does not say.
 #[cfg(unix)]
 pub(super) fn links(metadata: &Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::nlink(metadata)

@@ -1,4 +1,4 @@
-//! Findings, kept for as long as they stand and listed after they ended.
+//! Findings, including those that have ended.
 
 use super::db::Db;
 use super::error::{MirrorError, Result};
@@ -17,11 +17,11 @@ use std::path::Path;
 pub struct StoredFinding {
     /// The finding.
     pub finding: Finding,
-    /// RFC 3339: when it was found first.
+    /// When it was first found, RFC 3339.
     pub first_seen: String,
-    /// RFC 3339: when it was found last.
+    /// When it was last found, RFC 3339.
     pub last_seen: String,
-    /// RFC 3339: since when it no longer holds.
+    /// When it ended, RFC 3339; `None` while it stands.
     pub ended: Option<String>,
 }
 
@@ -29,7 +29,7 @@ const SELECT: &str =
     "SELECT code, severity, idx, entry_id, subject, message, evidence, first_seen, last_seen, ended, digest
      FROM findings";
 
-/// The codes of these scopes as a list in SQL. They are of our own table, and have nothing in them to be escaped.
+/// The codes of these scopes as an SQL list. They come from our own table and need no escaping.
 fn codes_of(scopes: &[Scope]) -> String {
     let codes = Code::ALL.iter().filter(|code| scopes.contains(&code.scope()));
     codes.map(|code| format!("'{code}'")).collect::<Vec<String>>().join(", ")
@@ -41,7 +41,7 @@ fn becomes_pending() -> String {
     format!("WHERE idx < ?1 AND pending = 0 AND code NOT IN ({stay})")
 }
 
-/// Findings, kept for as long as they stand and listed after they ended.
+/// The store of findings, including those that have ended.
 pub struct Findings<D> {
     db: D,
 }
@@ -51,10 +51,10 @@ impl<D: Deref<Target = Db>> Findings<D> {
         Findings { db }
     }
 
-    /// Whether some finding is still to be made again.
+    /// Whether some finding is pending, which means that it has not been found again yet.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn has_pending(&self) -> Result<bool> {
         self.db.trust(Table::Findings, 0..=0)?;
         let result = self.db.connection().query_row(
@@ -65,18 +65,18 @@ impl<D: Deref<Target = Db>> Findings<D> {
         self.db.sql(result)
     }
 
-    /// Findings that stand: by index, then code; those of the log as a whole first.
+    /// Findings that stand: first those about the log as a whole, then by index and code.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn standing(&self) -> Result<Vec<StoredFinding>> {
         self.listed(false)
     }
 
-    /// Findings that stood once, in the same order.
+    /// Findings that have ended, in the same order.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn ended(&self) -> Result<Vec<StoredFinding>> {
         self.listed(true)
     }
@@ -96,7 +96,7 @@ impl<D: Deref<Target = Db>> Findings<D> {
     /// How many findings with this code stand.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn standing_of(&self, code: Code) -> Result<u64> {
         self.db.trust(Table::Findings, 0..=0)?;
         let sql = "SELECT count(*) FROM findings WHERE code = ?1 AND ended IS NULL";
@@ -104,10 +104,10 @@ impl<D: Deref<Target = Db>> Findings<D> {
         self.db.sql(result)
     }
 
-    /// Whether this finding stands, as it is or with other words.
+    /// Whether this finding stands, with any message.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn stands(&self, finding: &Finding) -> Result<bool> {
         self.db.trust(Table::Findings, 0..=0)?;
         let sql = "SELECT EXISTS (SELECT 1 FROM findings WHERE key = ?1 AND ended IS NULL)";
@@ -115,11 +115,11 @@ impl<D: Deref<Target = Db>> Findings<D> {
         self.db.sql(result)
     }
 
-    /// How many findings stand, what is merely worth knowing not counted, nor what watch rules found: that
-    /// bound is for a log that is full of faults, and must not be reached by being curious.
+    /// How many findings stand, not counting those of severity `info` or hits of watch rules: the bound on this
+    /// number is for a log full of faults, and a curious user must not reach it.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn count(&self) -> Result<u64> {
         self.db.trust(Table::Findings, 0..=0)?;
         let sql = format!(
@@ -133,7 +133,7 @@ impl<D: Deref<Target = Db>> Findings<D> {
     /// How many entries have a finding that makes them invalid.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn invalid_entries(&self) -> Result<u64> {
         self.db.trust(Table::Findings, 0..=0)?;
         let result = self.db.connection().query_row(
@@ -144,10 +144,10 @@ impl<D: Deref<Target = Db>> Findings<D> {
         self.db.sql(result)
     }
 
-    /// How many hits of watch rules are kept: they are never withdrawn.
+    /// How many hits of watch rules are kept. Hits are never withdrawn.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn hits(&self) -> Result<u64> {
         self.db.trust(Table::Findings, 0..=0)?;
         let result = self
@@ -161,7 +161,7 @@ impl<D: Deref<Target = Db>> Findings<D> {
     /// Whether this finding is kept, whether or not it stands.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn is_kept(&self, finding: &Finding) -> Result<bool> {
         self.db.trust(Table::Findings, 0..=0)?;
         let result = self
@@ -174,11 +174,10 @@ impl<D: Deref<Target = Db>> Findings<D> {
 }
 
 impl Findings<&mut Db> {
-    /// Keeps a finding. One that is there already stays as it was first made; where it had ended,
-    /// it stands again.
+    /// Keeps a finding. A finding that is there already stays as it was first made; if it had ended, it stands again.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn put(&mut self, finding: &Finding, now: &str) -> Result<()> {
         let (key, subject) = (finding.key(), finding.subject.to_string());
         let kept = self.db.change(
@@ -205,15 +204,16 @@ impl Findings<&mut Db> {
                 ],
             ),
         )?;
-        // A finding that is not there in the end is not found.
+        // If the row is missing afterwards, the table is not what the state says.
         if kept == 1 { Ok(()) } else { Err(self.db.unsealed(Table::Findings)) }
     }
 
-    /// Ends a finding about how the log serves: it was seen to serve what it should. Or one of STHs out of order by
-    /// less than proves anything, which an earlier version took for a contradiction.
+    /// Ends a finding about how the log serves, after the log was seen to serve correctly. Also ends a finding about
+    /// STHs that are out of order by too little to prove anything, which an earlier version reported as a
+    /// contradiction.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn end(&mut self, finding: &Finding, now: &str) -> Result<()> {
         debug_assert!(finding.code.ends() || finding.code == Code::SthTimeContradiction);
         let key = finding.key();
@@ -222,11 +222,11 @@ impl Findings<&mut Db> {
         self.db.change(Table::Findings, 0..=0, (before, &[&key]), (after, &[&key, &now])).map(drop)
     }
 
-    /// Withdraws standing findings of a code (`subject`: only those about it) that is judged no more: nobody saw that they
-    /// are over. Gives how many there were.
+    /// Withdraws standing findings of a code (with `subject`: only those about it) that is no longer judged. They do
+    /// not count as ended, because nothing showed that they no longer hold. Returns their number.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn withdraw_unjudged(&mut self, code: Code, subject: Option<&Subject>) -> Result<u64> {
         let subject = subject.map(Subject::to_string);
         let sql = "DELETE FROM findings WHERE code = ?1 AND (?2 IS NULL OR subject = ?2) AND ended IS NULL RETURNING *";
@@ -234,17 +234,18 @@ impl Findings<&mut Db> {
         Ok(u64::try_from(withdrawn).unwrap_or(u64::MAX))
     }
 
-    /// After all entries were checked again: what was not found again is withdrawn.
+    /// Withdraws the findings that were not found again, after all entries were checked again.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn withdraw_pending(&mut self) -> Result<u64> {
         let sql = "DELETE FROM findings WHERE pending = 1 RETURNING *";
         Ok(u64::try_from(self.db.remove(Table::Findings, 0..=0, sql, &[])?).unwrap_or(u64::MAX))
     }
 
-    /// Findings about the first `entries` entries are pending until they are made again. Those about reveals, which are
-    /// no part of a leaf, and hits of watch rules, which look at each entry once, stay.
+    /// Marks findings about the first `entries` entries as pending until they are found again. Findings about
+    /// reveals, which are not part of a leaf, and hits of watch rules, which look at each entry once, are left as
+    /// they are.
     pub(super) fn set_pending(&mut self, entries: u64) -> Result<()> {
         let pending = becomes_pending();
         let before = format!("SELECT * FROM findings {pending}");
@@ -254,12 +255,14 @@ impl Findings<&mut Db> {
     }
 }
 
-/// Has the findings about the first `entries` entries pending, in a mirror without seals or that is made again.
+/// Marks the findings about the first `entries` entries as pending, in a mirror without seals or one that is being
+/// rebuilt.
 pub(super) fn set_all_pending(db: &Connection, entries: u64) -> rusqlite::Result<()> {
     db.execute(&format!("UPDATE findings SET pending = 1 {}", becomes_pending()), [int(entries)]).map(drop)
 }
 
-/// Forgets the findings that are not the ones that were made, in a mirror that is made again; gives how many.
+/// Deletes the findings that are not the ones that were written, in a mirror that is being rebuilt; returns their
+/// number.
 pub(super) fn forget_wrong(db: &Connection, path: &Path) -> rusqlite::Result<u64> {
     let rows: Vec<(Vec<u8>, Option<Raw>)> = db
         .prepare(&SELECT.replace("SELECT ", "SELECT CAST(key AS BLOB), "))?
@@ -276,7 +279,7 @@ pub(super) fn forget_wrong(db: &Connection, path: &Path) -> rusqlite::Result<u64
     Ok(forgotten)
 }
 
-/// Nothing read is believed that is not what was found.
+/// Parses a row. Data that was read is used only if it matches the row's digest.
 fn stored_finding(path: &Path, raw: Raw) -> Result<StoredFinding> {
     let damaged =
         |what: &str| MirrorError::Damaged(path.to_owned(), format!("a finding has no known {what}"));
@@ -310,7 +313,7 @@ struct Raw {
     digest: Vec<u8>,
 }
 
-/// Over what was found; not over when, which accuses nobody.
+/// A digest of the finding, without its times, which accuse nobody.
 fn digest(finding: &Finding) -> Hash {
     let (id, evidence) = (finding.id.as_deref(), finding.evidence.as_deref());
     let text = [
@@ -327,7 +330,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
     raw_at(row, 0)
 }
 
-/// With so many columns before it.
+/// Reads a row that has `before` other columns in front.
 fn raw_at(row: &Row<'_>, before: usize) -> rusqlite::Result<Raw> {
     let at = |column: usize| column.saturating_add(before);
     Ok(Raw {

@@ -1,4 +1,4 @@
-//! A tree as its leaves come in, with all nodes that the mirror stores.
+//! A tree that is built leaf by leaf, with all nodes that the mirror stores.
 
 use crate::core::hash::{Hash, leaf_hash};
 use crate::core::tree::CompactRange;
@@ -8,9 +8,9 @@ const WIDTH: u64 = 256;
 
 /// A tree that leaves are appended to, with the roots of its perfect subtrees of 256^k leaves.
 pub(super) struct Folded {
-    /// All leaves.
+    /// The range over all leaves.
     leaves: CompactRange,
-    /// For each level from 1 on, the number of the subtree that is being filled, and what of it there is.
+    /// For each level from 1 on: the number of the subtree that is being filled, and its leaves so far.
     open: Vec<(u64, CompactRange)>,
 }
 
@@ -21,15 +21,15 @@ impl Default for Folded {
 }
 
 impl Folded {
-    /// All leaves so far.
+    /// The range over all leaves so far.
     pub(super) fn leaves(&self) -> &CompactRange {
         &self.leaves
     }
 
-    /// Appends a leaf; gives the subtrees that it completes: level, number, root.
+    /// Appends a leaf; returns the subtrees that it completes: level, number, root.
     pub(super) fn append(&mut self, leaf: &[u8]) -> Vec<(u8, u64, Hash)> {
         let hash = leaf_hash(leaf);
-        // Below 2^53 leaves neither can fail.
+        // Neither call can fail below 2^53 leaves.
         let _ = self.leaves.append_leaf(hash);
         let mut completed = Vec::new();
         let mut child = hash.0;

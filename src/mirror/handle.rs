@@ -1,4 +1,4 @@
-//! An open mirror: it has the lock and the database, begins and ends transactions, and hands out the stores.
+//! An open mirror: it holds the lock and the database, begins and ends transactions, and hands out the stores.
 
 use super::connection::{configure, connect};
 use super::create::create;
@@ -33,22 +33,23 @@ pub struct Mirror {
 pub enum Begun {
     /// Nothing out of the ordinary.
     Ordinarily,
-    /// The mark of a mirror that is gone: a new mirror stands in its place.
+    /// The mark of a mirror that no longer exists; a new mirror was created in its place.
     Over,
-    /// A mirror without its mark: it was taken as it is.
+    /// A mirror without its mark; it was accepted as it is.
     Adopted,
 }
 
 /// Opening.
 impl Mirror {
-    /// Creates a mirror for the log with this key; where one is there already, opens it. The only
-    /// way to a new mirror: a missing one is never taken for a first run.
+    /// Creates a mirror for the log with this key, or opens the one that exists already. This is the only way to
+    /// create a mirror: a missing one is never taken for a first run.
     ///
     /// # Errors
-    /// None can be made there; or what is there is in use, of another log, rolled back, or damaged.
+    /// `MirrorError` if no mirror can be created there, or if the existing one is in use, of another log, rolled
+    /// back, or damaged.
     pub fn create_or_open(path: &Path, key: &LogKey) -> Result<Mirror> {
         let path = &path::resolve(path)?;
-        // Before a lock is left beside something that can be no mirror.
+        // Checked first, so that no lock file is left beside something that cannot be a mirror.
         exists(path)?;
         let lock = lock(path)?;
         let is_new = !exists(path)?;
@@ -63,10 +64,10 @@ impl Mirror {
         Ok(if started_over { Mirror { begun: Begun::Over, ..mirror } } else { mirror })
     }
 
-    /// Opens an existing mirror to check it: also one without the head that bears its entries out.
+    /// Opens an existing mirror to check it, even if the head that confirms its entries is missing.
     ///
     /// # Errors
-    /// It is not there, in use, of another log, rolled back, or its state is damaged.
+    /// `MirrorError` if it is missing, in use, of another log, or rolled back, or if its state is damaged.
     pub fn open_to_check(path: &Path, key: &LogKey) -> Result<Mirror> {
         let path = &path::resolve(path)?;
         if !exists(path)? {
@@ -79,7 +80,7 @@ impl Mirror {
     /// Opens an existing mirror.
     ///
     /// # Errors
-    /// It is not there, in use, of another log, rolled back, or damaged.
+    /// `MirrorError` if it is missing, in use, of another log, rolled back, or damaged.
     pub fn open(given: &Path, key: &LogKey) -> Result<Mirror> {
         let path = &path::resolve(given)?;
         if !exists(path)? {
@@ -98,10 +99,11 @@ impl Mirror {
 
     fn open_unchecked(path: &Path, key: &LogKey, lock: Lock, adopt: bool) -> Result<Mirror> {
         let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        // Looked at before it is configured, which writes: a file that is not ours stays as it is.
+        // The state is read before the connection is configured, which writes: a file that is not a mirror stays
+        // unchanged.
         let state = state_row::read(&db, path)?;
         state_row::check_log(path, &state, key)?;
-        // Before anything moves its generation on.
+        // The mark is checked before any write increases the generation.
         let begun = check_mark(path, &state, adopt)?;
         configure(&db).map_err(|error| sql_error(path, error))?;
         migrate::migrate(&db, path, migrate::Heads::MustBeThere)?;
@@ -109,7 +111,8 @@ impl Mirror {
         Ok(Mirror { db: Db::new(db, path, state), begun, _lock: lock })
     }
 
-    /// What is mirrored was proved by a head of at least that size, which is kept for ever.
+    /// Checks that a head of at least the mirrored size is there: such a head proved what is mirrored, and heads are
+    /// never deleted.
     pub(super) fn check_head_of_tree(&self) -> Result<()> {
         let verified = self.state().verified;
         if verified == 0 || self.heads().has_beyond(verified)? {
@@ -124,12 +127,12 @@ impl Mirror {
         self.begun
     }
 
-    /// Where the mirror is, its links resolved.
+    /// The path of the mirror, with symbolic links resolved.
     pub fn path(&self) -> &Path {
         self.db.path()
     }
 
-    /// For checks of the mirror as a whole.
+    /// The database, for checks of the mirror as a whole.
     pub(super) fn db(&self) -> &Db {
         &self.db
     }
@@ -152,7 +155,7 @@ impl Mirror {
         Leaves::new(&mut self.db)
     }
 
-    /// What the checked entries say.
+    /// The fields of checked entries.
     pub fn entries(&self) -> EntryColumns<&Db> {
         EntryColumns::new(&self.db)
     }
@@ -172,7 +175,7 @@ impl Mirror {
         Heads::new(&mut self.db)
     }
 
-    /// Findings, those that ended included.
+    /// Findings, including those that have ended.
     pub fn findings(&self) -> Findings<&Db> {
         Findings::new(&self.db)
     }
@@ -182,7 +185,7 @@ impl Mirror {
         Findings::new(&mut self.db)
     }
 
-    /// What the checks across entries remember.
+    /// The memory of the checks across entries.
     pub fn memory(&self) -> EntryMemory<&Db> {
         EntryMemory::new(&self.db)
     }
@@ -192,7 +195,7 @@ impl Mirror {
         EntryMemory::new(&mut self.db)
     }
 
-    /// How far the histories of heads that peers keep were read.
+    /// How far the head histories of peers were read.
     pub fn peers(&self) -> Peers<&Db> {
         Peers::new(&self.db)
     }
@@ -202,7 +205,7 @@ impl Mirror {
         Peers::new(&mut self.db)
     }
 
-    /// How far watch rules looked.
+    /// How far watch rules have looked.
     pub fn watch_rules(&self) -> WatchRules<&Db> {
         WatchRules::new(&self.db)
     }
@@ -212,7 +215,7 @@ impl Mirror {
         WatchRules::new(&mut self.db)
     }
 
-    /// What people were told, and what is to be told.
+    /// What was reported to people, and what still has to be delivered.
     pub fn outbox(&self) -> Outbox<&Db> {
         Outbox::new(&self.db)
     }
@@ -225,76 +228,75 @@ impl Mirror {
 
 /// Transactions.
 impl Mirror {
-    /// Begins a transaction on what this process read or wrote last.
+    /// Begins a transaction, if the stored state is the one that this process read or wrote last.
     ///
     /// # Errors
-    /// Also where another process wrote in between: this one would write over it.
+    /// `MirrorError` if it cannot begin, or if another process wrote to the mirror in between.
     pub fn begin(&mut self) -> Result<()> {
         self.db.begin()
     }
 
-    /// Commits with this state. Durable when it returns.
+    /// Commits with this state. The commit is durable when this returns.
     ///
     /// # Errors
-    /// The mirror cannot be written; the transaction is then given up.
+    /// `MirrorError` if the mirror cannot be written; the transaction is then rolled back.
     pub fn commit(&mut self, state: State) -> Result<()> {
         self.db.commit(state)
     }
 
-    /// Gives a transaction up.
+    /// Rolls a transaction back.
     ///
     /// # Errors
-    /// There is none, or SQLite refused.
+    /// `MirrorError` if there is no open transaction, or SQLite refused.
     pub fn rollback(&mut self) -> Result<()> {
         self.db.rollback()
     }
 
-    /// Does `act` in one transaction, with the state as `act` leaves it: all of it, or nothing.
+    /// Runs `act` in one transaction and commits it with the state as `act` leaves it, or rolls all of it back.
     ///
     /// # Errors
-    /// That of `act`; or the transaction cannot be begun or committed.
+    /// The error of `act`, or `MirrorError` if the transaction cannot be begun or committed.
     pub fn transact<T>(&mut self, act: impl FnOnce(&mut Mirror, &mut State) -> Result<T>) -> Result<T> {
         self.begin()?;
         let mut state = self.state().clone();
         match act(self, &mut state) {
             Ok(value) => self.commit(state).map(|()| value),
             Err(error) => {
-                // The error that matters is the one that is there already.
+                // The first error matters more than an error of the rollback.
                 let _ = self.rollback();
                 Err(error)
             }
         }
     }
 
-    /// Writes the mark: from here on, an older copy of the database is noticed. Called after
-    /// commits whose loss must not go unseen, never before the database is durable.
+    /// Writes the mark, so that an older copy of the database is noticed from now on. Called after commits whose loss
+    /// must not go unnoticed, and never before the database is durable.
     ///
     /// # Errors
-    /// Another process wrote to the mirror, or the mark cannot be written.
+    /// `MirrorError` if another process wrote to the mirror, or if the mark cannot be written.
     pub fn acknowledge(&self) -> Result<()> {
-        // The mark of another process, which may be further on, stays.
+        // If another process wrote a mark, which may be newer, that mark stays.
         self.db.written_by_none_else()?;
         let mark = Mark { mirror: self.state().mirror.clone(), generation: self.state().generation };
         mark.write(self.path()).map_err(|error| beside_error(self.path(), ".mark", &error))
     }
 
-    /// Begins the check of all entries anew, in the open transaction: what the checks across
-    /// entries remember is forgotten, and findings of entries are pending until they are made
-    /// again. The leaves and the heads stay.
+    /// Restarts the check of all entries, in the open transaction: the memory of the checks across entries is
+    /// cleared, and findings about entries are pending until they are found again. The leaves and the heads stay.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn forget_checks(&mut self, state: &mut State) -> Result<()> {
         self.memory_mut().forget()?;
         self.entries_mut().forget()?;
-        // Findings beyond, made after a hole, are not made again by checking what is mirrored.
+        // Findings beyond `verified`, made after a gap, would not be found again by checking what is mirrored.
         self.findings_mut().set_pending(state.verified)?;
         state.forget_checks();
         Ok(())
     }
 }
 
-/// The database must not be behind its mark.
+/// Checks that the database is not older than its mark.
 fn check_mark(path: &Path, state: &State, adopt: bool) -> Result<Begun> {
     let rolled_back = |why: String| Err(MirrorError::RolledBack(path.to_owned(), why));
     match Mark::read(path).map_err(|error| beside_error(path, ".mark", &error))? {

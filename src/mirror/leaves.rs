@@ -1,4 +1,4 @@
-//! The leaves, and the roots of their perfect subtrees. Nothing read is believed before it was re-hashed.
+//! The leaves, and the roots of their perfect subtrees. Data that is read is used only after it was hashed again.
 
 use super::connection::connect;
 use super::db::Db;
@@ -9,17 +9,17 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use std::ops::Deref;
 use std::path::PathBuf;
 
-/// A second, read-only connection: worker threads check entries from it while the mirror writes.
+/// A second, read-only connection, from which worker threads check entries while the mirror writes.
 pub struct Reader {
     db: Connection,
     path: PathBuf,
 }
 
 impl Reader {
-    /// Leaves `[begin, end)` in order. A missing one ends the list early.
+    /// Leaves `[begin, end)` in order. The list ends before the first missing leaf.
     ///
     /// # Errors
-    /// The mirror cannot be read.
+    /// `MirrorError` if the mirror cannot be read.
     pub fn range(&self, begin: u64, end: u64) -> Result<Vec<Vec<u8>>> {
         leaves(&self.db, begin, end).map_err(|error| sql_error(&self.path, error))
     }
@@ -54,7 +54,7 @@ impl<D: Deref<Target = Db>> Leaves<D> {
     /// Opens a second connection for reading.
     ///
     /// # Errors
-    /// The mirror cannot be opened once more.
+    /// `MirrorError` if the second connection cannot be opened.
     pub fn reader(&self) -> Result<Reader> {
         let db = connect(self.db.path(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let result = db.busy_timeout(std::time::Duration::from_secs(10));
@@ -62,10 +62,10 @@ impl<D: Deref<Target = Db>> Leaves<D> {
         Ok(Reader { db, path: self.db.path().to_owned() })
     }
 
-    /// Leaves `[begin, end)` in order. A missing one ends the list early.
+    /// Leaves `[begin, end)` in order. The list ends before the first missing leaf.
     ///
     /// # Errors
-    /// The mirror cannot be read.
+    /// `MirrorError` if the mirror cannot be read.
     pub fn range(&self, begin: u64, end: u64) -> Result<Vec<Vec<u8>>> {
         self.db.sql(leaves(self.db.connection(), begin, end))
     }
@@ -73,7 +73,7 @@ impl<D: Deref<Target = Db>> Leaves<D> {
     /// The stored root of a perfect subtree of 256^`level` leaves.
     ///
     /// # Errors
-    /// The mirror cannot be read.
+    /// `MirrorError` if the mirror cannot be read.
     pub fn node(&self, level: u8, n: u64) -> Result<Option<Hash>> {
         let result = self
             .db
@@ -85,11 +85,11 @@ impl<D: Deref<Target = Db>> Leaves<D> {
 }
 
 impl Leaves<&mut Db> {
-    /// Stores a leaf as received, replacing what is there (which only happens to a leaf that is not
-    /// verified, or that turned out to be damaged here).
+    /// Stores a leaf as received. It replaces an existing leaf only if that leaf is not verified, or was found to be
+    /// damaged here.
     ///
     /// # Errors
-    /// The mirror cannot be written.
+    /// `MirrorError` if the mirror cannot be written.
     pub fn put(&mut self, index: u64, leaf: &[u8]) -> Result<()> {
         let result = self
             .db
@@ -99,10 +99,10 @@ impl Leaves<&mut Db> {
         self.db.sql(result).map(drop)
     }
 
-    /// Forgets the leaves from `index` on: they were never verified.
+    /// Deletes the leaves from `index` on, which were never verified.
     ///
     /// # Errors
-    /// The mirror cannot be written.
+    /// `MirrorError` if the mirror cannot be written.
     pub fn forget_from(&mut self, index: u64) -> Result<()> {
         let result = self.db.connection().execute("DELETE FROM leaves WHERE idx >= ?1", [int(index)]);
         self.db.sql(result).map(drop)
@@ -111,7 +111,7 @@ impl Leaves<&mut Db> {
     /// Stores the root of a perfect subtree of 256^`level` leaves.
     ///
     /// # Errors
-    /// The mirror cannot be written.
+    /// `MirrorError` if the mirror cannot be written.
     pub fn put_node(&mut self, level: u8, n: u64, hash: &Hash) -> Result<()> {
         let result = self
             .db

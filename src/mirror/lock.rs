@@ -1,4 +1,4 @@
-//! The lock beside the mirror: one process has it at a time.
+//! The lock beside the mirror: one process holds it at a time.
 
 use super::error::{MirrorError, Result, beside_error, io_error};
 use super::holder;
@@ -10,18 +10,18 @@ use std::path::Path;
 pub(super) struct Lock(File);
 
 impl Drop for Lock {
-    /// Given back in so many words: closing the file would leave it to whatever process was being started at that
-    /// moment, which for an instant has all files of this one.
+    /// Unlocks explicitly. Closing the file alone would leave the lock with any child process that is being started
+    /// at that moment, which briefly has all open files of this process.
     fn drop(&mut self) {
-        // It goes with the process at the latest.
+        // The lock is released when the process ends, at the latest.
         let _ = self.0.unlock();
     }
 }
 
-/// Takes `<mirror>.lock`. The operating system gives it back however this process ends.
+/// Takes `<mirror>.lock`. The operating system releases it however this process ends.
 ///
-/// It is a file of its own. A lock on the database would need it opened a second time, and on closing that again all
-/// locks of this process on it, SQLite's too, would be gone.
+/// The lock is a separate file. A lock on the database would require opening the database a second time, and closing
+/// that second file would release all locks of this process on the database, including those of SQLite.
 pub(super) fn lock(path: &Path) -> Result<Lock> {
     let file = side_files::open(&beside(path, ".lock"), path);
     let file = file.map_err(|error| beside_error(path, ".lock", &error))?;

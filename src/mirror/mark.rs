@@ -1,8 +1,8 @@
-//! The mark beside the mirror: how far it had got when it was last acknowledged.
+//! The mark beside the mirror: the state that was last acknowledged.
 //!
-//! A database that was restored from a backup looks perfectly well. The mark tells: it is written
-//! after the database is durable, so the database is never behind it unless somebody put an older
-//! one back. It cannot tell where both were put back together.
+//! A database that was restored from a backup looks intact. The mark reveals it: the mark is written after the
+//! database is durable, so the database is never behind its mark unless an older one was put back. The mark cannot
+//! reveal that both were put back together.
 
 use super::side_files::{self, beside, replace, sync_directory};
 use crate::core::encoding;
@@ -11,26 +11,26 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A longer one is none of ours.
+/// The maximum length; a longer mark was not written by this program.
 const MAX: usize = 4096;
 
-/// What the mark says.
+/// The content of the mark.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Mark {
     /// Which mirror it belongs to.
     pub mirror: String,
-    /// Number of the last acknowledged transaction.
+    /// Number of the transaction that was last acknowledged.
     pub generation: u64,
 }
 
-/// Reading a mark.
+/// The result of reading a mark.
 #[derive(PartialEq, Eq, Debug)]
 pub enum MarkRead {
     /// There is none.
     Missing,
     /// It is not what was written.
     Damaged,
-    /// It is whole.
+    /// It is intact.
     Mark(Mark),
 }
 
@@ -51,7 +51,7 @@ impl Mark {
         replace(&path_of(mirror), mirror, format!("{body}{digest}\n").as_bytes())
     }
 
-    /// Why a mirror of this name at this transaction is not the one that was acknowledged last, where it is not.
+    /// Why a mirror with this name at this transaction is not the one that was last acknowledged; `None` if it is.
     pub fn is_ahead_of(&self, mirror: &str, generation: u64) -> Option<String> {
         if self.mirror != mirror {
             return Some("the mark beside it belongs to another mirror".to_owned());

@@ -1,4 +1,4 @@
-//! What the checks across entries remember ([`crate::audit::across::Memory`]): what was seen, which [`super::seen`]
+//! The memory of the checks across entries ([`crate::audit::across::Memory`]): the seen values, which [`super::seen`]
 //! keeps, and two tables of passkeys.
 
 use super::db::Db;
@@ -11,10 +11,10 @@ use crate::core::hash::{Hash, sha256};
 use rusqlite::{OptionalExtension as _, Row, params};
 use std::ops::Deref;
 
-/// Backup eligibility where no authenticator data of the key parsed so far: the column is not NULL.
+/// The backup eligibility if no authenticator data of the key has parsed so far: the column is not NULL.
 const UNKNOWN: i64 = 2;
 
-/// What the checks across entries remember.
+/// The store of the memory of the checks across entries.
 pub struct EntryMemory<D> {
     db: D,
 }
@@ -27,7 +27,7 @@ impl<D: Deref<Target = Db>> EntryMemory<D> {
     /// Whether this approver has signed anything in the log.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn has_signed(&self, approver: &str) -> Result<bool> {
         let slot = approver_slot(approver);
         self.db.trust(Table::ApproverKeys, slot..=slot)?;
@@ -36,11 +36,11 @@ impl<D: Deref<Target = Db>> EntryMemory<D> {
         self.db.sql(result)
     }
 
-    /// The first checked entry with this id, out of what the checks across entries remember: one look,
-    /// however long the log. Whether that entry has the id is for its leaf to say.
+    /// The first checked entry with this id, according to the memory of the checks across entries: one look-up,
+    /// however long the log. The caller must confirm the id with the entry's leaf.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn first_with_id(&self, id: &str) -> Result<Option<u64>> {
         let (seen, connection) = self.db.seen();
         let fingerprint = Unique::Id.fingerprint(id.as_bytes());
@@ -50,7 +50,7 @@ impl<D: Deref<Target = Db>> EntryMemory<D> {
     /// The entry in which this key was first used.
     ///
     /// # Errors
-    /// What is known of keys is not what was written, or the mirror cannot be read.
+    /// `MirrorError` if the known keys are not what was written, or if the mirror cannot be read.
     pub(super) fn first_use(&self, key: &Hash) -> Result<Option<u64>> {
         let slot = digest_key(&key.0);
         self.db.trust(Table::Keys, slot..=slot)?;
@@ -62,21 +62,21 @@ impl<D: Deref<Target = Db>> EntryMemory<D> {
         self.db.sql(result)
     }
 
-    /// Holds every row of what was seen against the state. Time in proportion to the mirror; `false` where `stopped`
-    /// ended it, and nothing is known.
+    /// Compares every row of the seen values with the state. Takes time in proportion to the size of the mirror;
+    /// `false` if `stopped` ended it, which says nothing about the rows.
     ///
     /// # Errors
-    /// A row is missing, is too many, or is not what the state says.
+    /// `MirrorError` if a row is missing, is superfluous, or does not match the state.
     pub(super) fn check_seen(&self, stopped: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
         let (seen, connection) = self.db.seen();
         seen.check(connection, stopped).map_err(|fault| fault.of(self.db.path()))
     }
 
-    /// Holds so many blocks of what was seen, and what is above them, against the state: from the cursor on, up to the
-    /// end of the last run. Gives the cursor for the next time.
+    /// Compares this many blocks of seen values, and the rows above them, with the state, from the cursor to at most
+    /// the end of the last run. Returns the cursor for the next call.
     ///
     /// # Errors
-    /// A row is missing, or is not what the state says.
+    /// `MirrorError` if a row is missing or does not match the state.
     pub(super) fn scrub_seen(&self, from: Cursor, blocks: u64) -> Result<Cursor> {
         let (seen, connection) = self.db.seen();
         seen.scrub(connection, from, blocks).map_err(|fault| fault.of(self.db.path()))
@@ -84,7 +84,7 @@ impl<D: Deref<Target = Db>> EntryMemory<D> {
 }
 
 impl EntryMemory<&mut Db> {
-    /// Forgets everything, in the open transaction: all entries are checked again.
+    /// Deletes everything, in the open transaction, because all entries are to be checked again.
     pub(super) fn forget(&mut self) -> Result<()> {
         let (seen, connection) = self.db.seen_mut();
         seen.clear(connection).map_err(|fault| fault.of(self.db.path()))?;
@@ -177,7 +177,7 @@ fn known_key(row: &Row<'_>) -> rusqlite::Result<KnownKey> {
     })
 }
 
-/// Over everything that a row of `keys` says.
+/// A digest of all columns of a row of `keys`.
 fn digest(key: &Hash, known: &KnownKey) -> Hash {
     let (count, at) = known.last_count.unwrap_or_default();
     let eligible =

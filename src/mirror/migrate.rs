@@ -1,10 +1,10 @@
-//! Mirrors of earlier formats, brought up to this one when they are opened.
+//! Upgrades mirrors of earlier formats when they are opened.
 //!
-//! A mirror holds every head ever seen, so none may become unreadable. Formats 1 to 4 had nothing that tied their tables
-//! to the state. What follows from the leaves is therefore not taken from their tables: no entry counts as checked any
-//! more, and the next audit hashes the leaves, holds them against the signed root and checks them all again. What cannot
-//! be made again (heads, findings, what was told) is sealed as it stands; every head is held against every other and
-//! against the leaves again.
+//! A mirror holds every head ever seen, so no mirror may become unreadable. In formats 1 to 4, nothing tied the
+//! tables to the state. Data that can be derived from the leaves is therefore not taken from their tables: no entry
+//! counts as checked any more, and the next audit hashes the leaves, compares them with the signed root and checks
+//! all entries again. Data that cannot be derived again (heads, findings, what was reported) is sealed as it is;
+//! every head is compared again with every other and with the leaves.
 
 use super::error::{MirrorError, Result, sql_error};
 use super::schema::{OUTBOX, SCHEMA_VERSION, VIEWS, WATCHING};
@@ -13,37 +13,37 @@ use super::{findings, schema, state_row};
 use rusqlite::Connection;
 use std::path::Path;
 
-/// What format 2 brought.
+/// The statements for format 2.
 const TO_2: &str = "BEGIN IMMEDIATE; ALTER TABLE heads ADD COLUMN listed INTEGER NOT NULL DEFAULT 0;
     DROP INDEX IF EXISTS heads_by_size; PRAGMA user_version = 2; COMMIT;";
 
-/// Tables that change their shape in format 5 are made anew under their names, by the one schema that there is.
+/// Renames tables whose layout changes in format 5, so that the current schema can create them under their names.
 const ASIDE: &str = "DROP VIEW IF EXISTS entries; DROP VIEW IF EXISTS leaf_text; DROP VIEW IF EXISTS standing_findings;
     DROP VIEW IF EXISTS signed_heads; DROP VIEW IF EXISTS passkeys;
     DROP INDEX IF EXISTS heads_by_tree; DROP INDEX IF EXISTS heads_by_time; DROP INDEX IF EXISTS alert_deliveries_due;
     ALTER TABLE heads RENAME TO old_heads; ALTER TABLE findings RENAME TO old_findings;
     DROP TABLE seen; DROP TABLE keys; DROP TABLE approver_keys; DROP TABLE entry_columns;";
 
-/// Their rows, and nothing that was concluded from other rows.
+/// Copies their rows, without anything that was concluded from other rows.
 const BACK: &str = "INSERT INTO heads SELECT statement, format, size, root, time, raw, 'unchecked', provenance, first_seen,
       last_seen, 0, listed FROM old_heads;
     INSERT INTO findings SELECT key, code, severity, idx, entry_id, subject, message, evidence, first_seen, last_seen,
       ended, pending, digest FROM old_findings;
     DROP TABLE old_heads; DROP TABLE old_findings;";
 
-/// What to do with a mirror that has no head of the size of what is mirrored.
+/// What to do with a mirror that has no head of the mirrored size.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heads {
-    /// It is damaged.
+    /// The mirror is damaged.
     MustBeThere,
-    /// It is being made again, from what the heads that are there bear out.
+    /// The mirror is being rebuilt, from what the remaining heads confirm.
     MayBeGone,
 }
 
-/// Brings the mirror up to [`SCHEMA_VERSION`], each step in one transaction.
+/// Upgrades the mirror to [`SCHEMA_VERSION`], each step in one transaction.
 ///
 /// # Errors
-/// It is damaged, or cannot be written.
+/// `MirrorError` if the mirror is damaged or cannot be written.
 pub(super) fn migrate(db: &Connection, path: &Path, heads: Heads) -> Result<()> {
     let version: rusqlite::Result<i64> = db.query_row("PRAGMA user_version", [], |row| row.get(0));
     let version = version.map_err(|error| sql_error(path, error))?;
@@ -61,7 +61,7 @@ pub(super) fn migrate(db: &Connection, path: &Path, heads: Heads) -> Result<()> 
         step("BEGIN IMMEDIATE")?;
         let done = seal(db, path, heads).and_then(|()| step("COMMIT"));
         if done.is_err() {
-            // The error that matters is the one that is there already.
+            // The first error matters more than an error of the rollback.
             let _ = step("ROLLBACK");
         }
         return done;
@@ -96,7 +96,7 @@ fn seal(db: &Connection, path: &Path, heads: Heads) -> Result<()> {
     sql(db.execute_batch(&format!("PRAGMA user_version = {SCHEMA_VERSION}")))
 }
 
-/// Those statements of the schema whose tables are not there.
+/// The statements of the schema that create missing tables.
 fn new_tables() -> String {
     let schema = schema::TABLES.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ");
     schema.lines().filter(|line| !line.starts_with("PRAGMA ")).collect::<Vec<&str>>().join("\n")

@@ -1,44 +1,44 @@
 //! The mirror: the auditor's own copy of the log, in SQLite. The only SQL of the crate.
 //!
-//! It keeps the leaves byte for byte, every signed head ever seen, what was found, and three
-//! cursors that mean three things, so that a crash at any moment is safe:
+//! It keeps the leaves byte for byte, every signed head ever seen, the findings, and three cursors with separate
+//! meanings, so that a crash at any moment is safe:
 //!
 //! - *downloaded*: leaves `[0, downloaded)` are stored;
 //! - *verified*: leaves `[0, verified)` are proved to be what a signed head commits to;
 //! - *checked*: the entries `[0, checked)` were checked.
 //!
-//! `checked <= verified <= downloaded`. Every change is one transaction that moves the cursors with
-//! the rows they speak of, and is durable (`synchronous=FULL`) before anything is acknowledged.
+//! `checked <= verified <= downloaded`. Every change is one transaction that moves the cursors together with the rows
+//! they cover, and is durable (`synchronous=FULL`) before anything is acknowledged.
 //!
-//! [`Mirror`] is a handle: it begins and ends transactions, and gives the stores, each of which has the statements on its
-//! own tables. They read through a shared handle, and write through one that is borrowed mutably.
+//! [`Mirror`] is a handle: it begins and ends transactions, and hands out the stores. Each store has the statements
+//! on its own tables. A store reads through a shared handle and writes through a mutable one.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `schema.sql`, `seen.sql`, `outbox.sql`, `watching.sql`, `views.sql` | tables, and the views that an auditor may query |
 //! | `handle` | the open mirror |
 //! | `leaves` | the leaves, and the nodes of their tree |
-//! | `entry_columns` | what checked entries say, and when they say that they were decided |
-//! | `heads` | every signed head: which the log lists itself, which are of one history by proof, which are out of order by their times; and their history for others, read beside a running audit |
+//! | `entry_columns` | the fields of checked entries, including the times of their decisions |
+//! | `heads` | every signed head: which are in the log's head list, which are proved to be of one history, which have times out of order; and the export of their history, which can be read during an audit |
 //! | `findings` | findings |
-//! | `memory` | what the checks across entries remember |
-//! | `peers` | how far the histories of others were read |
-//! | `watch_rules` | how far watch rules looked |
-//! | `outbox` | alerts: what was told to people, and what is on its way |
-//! | `db` | what the stores have in common, and that nobody else wrote, whatever became of the lock |
+//! | `memory` | the memory of the checks across entries |
+//! | `peers` | how far the head histories of peers were read |
+//! | `watch_rules` | how far watch rules have looked |
+//! | `outbox` | alerts: what was reported, and what still has to be delivered |
+//! | `db` | what the stores have in common, and the check that no other process wrote, even if the lock was lost |
 //! | [`state`], `state_row` | the cursors and counts, and their row |
-//! | `seal` | what must be true of each table, so that a page that the disk lost is noticed |
+//! | `seal` | digests over each table, so that a page that the disk lost is noticed |
 //! | `seen` | ids, nonces and assertions that were seen, authenticated at every look-up |
-//! | `connection`, `create`, `schema`, `values` | how a database is opened, made, laid out and filled |
+//! | `connection`, `create`, `schema`, `values` | how a database is opened, created, laid out, and how values are stored |
 //! | `migrate` | mirrors of earlier formats |
-//! | `check`, `rebuild`, `folded` | a check of all of it, and what is made again of a damaged one |
+//! | `check`, `rebuild`, `folded` | a full check of a mirror, and the rebuild of a damaged one |
 //! | `mark` | how a rolled-back mirror is noticed |
-//! | `path`, `file_kind` | where the mirror is: one name for one file, and no file that is none |
-//! | `lock`, `holder` | that one process has the mirror, and which |
-//! | `side_files` | the files beside it, written whole, and whose they are |
+//! | `path`, `file_kind` | where the mirror is: one name for each file, and only regular files |
+//! | `lock`, `holder` | the lock that gives the mirror to one process, and the name of that process |
+//! | `side_files` | the files beside the mirror, which are replaced atomically, and their owner |
 //!
-//! Three files read or write tables of several stores: `views.sql`; `migrate`, which brings all tables to a later format;
-//! and `rebuild`, which copies what can be read of all of them.
+//! Three files read or write tables of several stores: `views.sql`; `migrate`, which upgrades all tables to the
+//! current format; and `rebuild`, which copies the readable rows of all tables.
 
 mod check;
 mod connection;

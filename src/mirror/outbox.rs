@@ -1,7 +1,7 @@
-//! The outbox: what people were told of, and what is still on its way to them.
+//! The outbox: what was reported to people, and what still has to be delivered.
 //!
-//! An alert is written in the transaction that notes its subject as told, so that no crash can
-//! leave one without the other; it leaves the outbox of a channel only after that channel took it.
+//! An alert is written in the transaction that records its subject as reported, so that a crash cannot leave one
+//! without the other. It leaves the outbox of a channel only after the channel accepted it.
 
 use super::db::Db;
 use super::error::Result;
@@ -13,102 +13,104 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::BTreeMap;
 use std::ops::Deref;
 
-/// Delivered and given-up alerts are kept so long, in milliseconds: 90 days. What was told stays known.
+/// How long delivered and given-up alerts are kept, in milliseconds: 90 days. Records of what was reported are kept
+/// for ever.
 const KEPT_FOR: u64 = 90 * 24 * 60 * 60 * 1000;
 
-/// What was last told of one subject.
+/// What was last reported about one subject.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Notification {
-    /// How often it ended and came back.
+    /// How often the subject ended and came back.
     pub episode: u64,
-    /// Whether the last word was that it holds.
+    /// Whether the last report said that it holds.
     pub open: bool,
-    /// When, in Unix milliseconds.
+    /// When it was reported, in Unix milliseconds.
     pub at: u64,
-    /// As which severity.
+    /// The severity that was reported.
     pub severity: Severity,
-    /// The end that was told, where one was: as the finding had it.
+    /// The end that was reported, if one was, in the format of the finding.
     pub ended: Option<String>,
 }
 
 /// An alert to be sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outgoing {
-    /// Tells it from every other alert.
+    /// A key that is unique to this alert.
     pub key: String,
-    /// What kind of news it is.
+    /// The kind of event.
     pub kind: String,
-    /// Who is to get it depends on this.
+    /// The severity, which determines the recipients.
     pub severity: Severity,
-    /// JSON.
+    /// The content as JSON.
     pub payload: String,
-    /// The channels that are to carry it.
+    /// The channels that must deliver it.
     pub channels: Vec<String>,
 }
 
-/// An alert that one channel is to carry now.
+/// An alert that one channel must deliver now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Due {
-    /// Its row.
+    /// The id of its row.
     pub alert: u64,
-    /// Tells it from every other alert.
+    /// A key that is unique to this alert.
     pub key: String,
-    /// Unix milliseconds.
+    /// When it was created, in Unix milliseconds.
     pub created: u64,
-    /// JSON.
+    /// The content as JSON.
     pub payload: String,
-    /// Failed attempts so far.
+    /// The number of failed attempts so far.
     pub attempts: u64,
 }
 
-/// What came of one attempt.
+/// The result of one attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Attempt {
-    /// The channel took it.
+    /// The channel accepted it.
     Delivered,
-    /// It is tried again at this time, in Unix milliseconds; and why it failed.
+    /// It is retried at this time, in Unix milliseconds; and why it failed.
     Again(u64, String),
-    /// It is not tried again, and why the last attempt failed.
+    /// It is not retried; and why the last attempt failed.
     GivenUp(String),
 }
 
-/// A channel that fails.
+/// A channel whose deliveries fail.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failing {
-    /// Unix milliseconds.
+    /// When it began to fail, in Unix milliseconds.
     pub since: u64,
-    /// In a row.
+    /// The number of failures in a row.
     pub failures: u64,
-    /// Not tried before this, in Unix milliseconds.
+    /// The time before which it is not tried again, in Unix milliseconds.
     pub not_before: u64,
-    /// The last cause, escaped.
+    /// The last error, escaped.
     pub error: String,
 }
 
 /// The queue of one channel.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Queue {
-    /// On their way, those that failed so far included.
+    /// Alerts that are to be delivered, including those that failed so far.
     pub pending: u64,
-    /// Of these, those that failed at least once.
+    /// Those of `pending` that failed at least once.
     pub failed: u64,
-    /// Delivered in the last 90 days.
+    /// Alerts delivered in the last 90 days.
     pub delivered: u64,
-    /// Given up in the last 90 days.
+    /// Alerts given up in the last 90 days.
     pub given_up: u64,
-    /// Where it fails.
+    /// The channel's failure, if it fails.
     pub failing: Option<Failing>,
 }
 
-/// Nothing is put off for longer, in milliseconds: a time further ahead is of a clock that was wrong, and is now.
+/// The longest delay of an attempt, in milliseconds. A time further ahead was set by a clock that was wrong then or
+/// is wrong now.
 pub const LONGEST_WAIT: u64 = 60 * 60 * 1000;
 
 fn digest(key: &str, severity: &str, payload: &str) -> Hash {
     sha256([key, severity, payload].join("\0").as_bytes())
 }
 
-/// Forgets the alerts that are not the ones that were written, and what was told under no known severity, in a mirror
-/// that is made again; gives how many.
+/// Deletes alerts that are not the ones that were written, and records of reports with an unknown severity, in a
+/// mirror that is being rebuilt; returns their number.
 pub(super) fn forget_wrong(db: &Connection) -> rusqlite::Result<u64> {
     let rows: Vec<(i64, bool)> = db
         .prepare("SELECT id, key, severity, payload, digest FROM alerts")?
@@ -130,7 +132,7 @@ pub(super) fn forget_wrong(db: &Connection) -> rusqlite::Result<u64> {
     Ok(forgotten.saturating_add(u64::try_from(subjects).unwrap_or(u64::MAX)))
 }
 
-/// What people were told of, and what is still on its way to them.
+/// The store of what was reported to people and what still has to be delivered.
 pub struct Outbox<D> {
     db: D,
 }
@@ -140,10 +142,10 @@ impl<D: Deref<Target = Db>> Outbox<D> {
         Outbox { db }
     }
 
-    /// What was last told of each subject.
+    /// What was last reported about each subject.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn told(&self) -> Result<BTreeMap<String, Notification>> {
         self.db.trust(Table::Subjects, 0..=0)?;
         let sql = "SELECT subject, episode, open, told_at, severity, ended FROM alert_subjects";
@@ -165,10 +167,10 @@ impl<D: Deref<Target = Db>> Outbox<D> {
         self.db.sql(result)?.into_iter().map(known).collect()
     }
 
-    /// The oldest alerts that this channel is to carry now, at most `limit`; those after the row `after`.
+    /// The oldest alerts after the row `after` that this channel must deliver now, at most `limit`.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn due(&self, channel: &str, now: u64, after: u64, limit: u32) -> Result<Vec<Due>> {
         self.db.trust(Table::Alerts, 0..=0)?;
         self.db.trust(Table::Deliveries, 0..=0)?;
@@ -201,10 +203,10 @@ impl<D: Deref<Target = Db>> Outbox<D> {
         self.db.sql(result)?.into_iter().map(whole).collect()
     }
 
-    /// Since when a channel fails, where it does.
+    /// The failure of a channel, if it fails.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn failing(&self, channel: &str) -> Result<Option<Failing>> {
         self.db.trust(Table::Channels, 0..=0)?;
         let sql = "SELECT failing_since, failures, not_before, error FROM alert_channels WHERE channel = ?1";
@@ -215,10 +217,10 @@ impl<D: Deref<Target = Db>> Outbox<D> {
         self.db.sql(result.optional())
     }
 
-    /// When something is to be sent over this channel next, in Unix milliseconds.
+    /// When this channel has something to send next, in Unix milliseconds.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn next_try(&self, channel: &str, now: u64) -> Result<Option<u64>> {
         self.db.trust(Table::Deliveries, 0..=0)?;
         let result = self.db.connection().query_row(
@@ -232,10 +234,10 @@ impl<D: Deref<Target = Db>> Outbox<D> {
         Ok(Some(if next > now.saturating_add(LONGEST_WAIT) { now } else { next }))
     }
 
-    /// The queues, by channel. Those of channels that no config names any more are among them.
+    /// The queues by channel, including channels that are no longer in any config.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn queues(&self) -> Result<BTreeMap<String, Queue>> {
         self.db.trust(Table::Deliveries, 0..=0)?;
         let sql = "SELECT channel, state, attempts > 0, count(*) FROM alert_deliveries GROUP BY 1, 2, 3";
@@ -264,10 +266,10 @@ impl<D: Deref<Target = Db>> Outbox<D> {
 }
 
 impl Outbox<&mut Db> {
-    /// Notes what was told of a subject.
+    /// Records what was reported about a subject.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn put_told(&mut self, subject: &str, told: &Notification) -> Result<()> {
         self.db
             .change(
@@ -289,10 +291,10 @@ impl Outbox<&mut Db> {
             .map(drop)
     }
 
-    /// Puts an alert into the outbox of each of its channels. One whose key is there already is the same alert.
+    /// Puts an alert into the outbox of each of its channels. An alert with an existing key is the same alert.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn enqueue(&mut self, alert: &Outgoing, now: u64) -> Result<bool> {
         let severity = alert.severity.as_str();
         let digest = digest(&alert.key, severity, &alert.payload);
@@ -315,10 +317,10 @@ impl Outbox<&mut Db> {
         Ok(true)
     }
 
-    /// Notes what came of an attempt at `now`.
+    /// Records the result of an attempt at the time `now`.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn attempted(&mut self, alert: u64, channel: &str, attempt: &Attempt, now: u64) -> Result<()> {
         let (state, failed, next, settled, error) = match attempt {
             Attempt::Delivered => ("delivered", 0, now, Some(int(now)), None),
@@ -338,10 +340,10 @@ impl Outbox<&mut Db> {
         .map(drop)
     }
 
-    /// Notes that a channel fails, or (`None`) that it does not.
+    /// Records that a channel fails, or (`None`) that it does not.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn put_failing(&mut self, channel: &str, failing: Option<&Failing>) -> Result<()> {
         let Some(failing) = failing else {
             let sql = "DELETE FROM alert_channels WHERE channel = ?1 RETURNING *";
@@ -366,10 +368,10 @@ impl Outbox<&mut Db> {
             .map(drop)
     }
 
-    /// Forgets alerts that every channel is done with for so long that nobody asks for them any more.
+    /// Deletes alerts that all of their channels delivered or gave up longer ago than they are kept.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn forget_old(&mut self, now: u64) -> Result<()> {
         let before = int(now.saturating_sub(KEPT_FOR));
         self.db.trust(Table::Deliveries, 0..=0)?;

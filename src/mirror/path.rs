@@ -1,10 +1,10 @@
-//! Where a mirror is. Its lock, its mark and SQLite's write-ahead log go by the name of its file, so one file must
-//! have one name: two processes that use it by two names would not see each other.
+//! The path of a mirror. Its lock, its mark and SQLite's write-ahead log are named after its file, so a file must
+//! have only one name: two processes that open it under two names would not see each other's files.
 //!
 //! - Symbolic links, of the file and of the directories above it, are resolved before anything is named after it.
-//! - A file with a second name that no link tells of (a hard link, a mount of the file alone) is refused.
-//! - What is no file, such as a pipe, is refused before it is opened, which could wait for ever; so is it under the
-//!   names that SQLite opens by itself.
+//! - A file with a second name that is not a symbolic link (a hard link, a mount of the file alone) is refused.
+//! - Anything that is not a regular file, such as a pipe, is refused before it is opened, because opening it could
+//!   block for ever. The same applies to the names that SQLite opens by itself.
 
 use super::error::{MirrorError, Result, beside_error, io_error};
 use super::file_kind::{links, plain, sole};
@@ -14,14 +14,14 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// As many as Linux follows.
+/// The same limit as in Linux.
 const MAX_LINKS: usize = 40;
 
-/// What SQLite keeps beside a database.
+/// The suffixes of the files that SQLite keeps beside a database.
 const OF_SQLITE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// The place that a path leads to, by the one name that names all beside it: links are resolved as far as they lead,
-/// also where there is no file yet, or no directory.
+/// The resolved path, after which all files beside the mirror are named. Links are resolved as far as they lead, even
+/// if there is no file yet, or no directory.
 pub fn place_of(path: &Path) -> PathBuf {
     let mut place = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -37,7 +37,7 @@ pub fn place_of(path: &Path) -> PathBuf {
     }
 }
 
-/// What two paths of one mirror have in common: the place, or else, with hard links, the file.
+/// A value that two paths of one mirror share: the resolved path, or, with hard links, the identity of the file.
 pub fn identity_of(path: &Path) -> (PathBuf, Option<(u64, u64)>) {
     let place = place_of(path);
     let file = fs::symlink_metadata(&place).ok().and_then(|metadata| number_of(&metadata));
@@ -47,12 +47,12 @@ pub fn identity_of(path: &Path) -> (PathBuf, Option<(u64, u64)>) {
 /// Whether there is a mirror, or another file, at a path.
 ///
 /// # Errors
-/// [`MirrorError`]: what is there can be no mirror, or none can be made there.
+/// [`MirrorError`] if what is there cannot be a mirror, or if no mirror can be created there.
 pub fn is_there(path: &Path) -> Result<bool> {
     exists(&resolve(path)?)
 }
 
-/// The place of a mirror to be opened or made.
+/// The resolved path of a mirror that is to be opened or created.
 pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
     let fault = |why: String| Err(MirrorError::Io(path.to_owned(), why));
     match fs::canonicalize(path) {
@@ -60,14 +60,14 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(io_error(path, &error)),
         Err(_) => {}
     }
-    // A disk that is not mounted must not be answered with a fresh mirror that has forgotten every head.
+    // If a disk is not mounted, no new mirror may be created in its place, because it would lack every known head.
     if let Ok(target) = fs::read_link(path) {
         return fault(format!(
             "it is a symbolic link to {target:?}, and there is nothing. Mount or restore what it leads to; to begin a \
              new mirror there, name that place itself with --db"
         ));
     }
-    // `x/` and `x/.` would come to mean the file x.
+    // Otherwise, `x/` and `x/.` would be resolved to the file x.
     let bytes = path.as_os_str().as_encoded_bytes();
     if !path.file_name().is_some_and(|name| bytes.ends_with(name.as_encoded_bytes())) {
         return fault("this is no name of a file".to_owned());
@@ -81,7 +81,7 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Whether there is a database at this place. One that is, can be opened without waiting, and by this name alone.
+/// Whether there is a database at this path. If so, it can be opened without blocking, and has only this name.
 pub(super) fn exists(place: &Path) -> Result<bool> {
     let metadata = match fs::symlink_metadata(place) {
         Ok(metadata) => metadata,
@@ -102,7 +102,7 @@ pub(super) fn exists(place: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// How a database can be reached by a second name, in words that say what to do.
+/// The second name by which a database can be reached, in a message that tells the user what to do.
 fn other_name(place: &Path, metadata: &Metadata) -> Option<String> {
     let names = links(metadata);
     if names > 1 {
@@ -119,7 +119,7 @@ fn other_name(place: &Path, metadata: &Metadata) -> Option<String> {
     })
 }
 
-/// Earlier versions named the mark after a link to the mirror: where it is still there, says so.
+/// Earlier versions named the mark after a link to the mirror. If such a mark is still there, the error says so.
 pub(super) fn with_mark_of_link(error: MirrorError, given: &Path) -> MirrorError {
     let MirrorError::RolledBack(place, why) = error else { return error };
     let (ours, of_link) = (mark::path_of(&place), mark::path_of(given));
@@ -133,8 +133,8 @@ pub(super) fn with_mark_of_link(error: MirrorError, given: &Path) -> MirrorError
     MirrorError::RolledBack(place, said)
 }
 
-/// Makes the file that a new database is built in, where nobody can have put anything. The file stays open beside
-/// SQLite: to be closed after the database, whose locks would go with it.
+/// Creates the file in which a new database is built, and fails if the name is taken. The file stays open beside
+/// SQLite and must be closed after the database: closing it earlier would release the locks of the database.
 pub(super) fn fresh(temporary: &Path) -> io::Result<File> {
     for suffix in [""].iter().chain(&OF_SQLITE) {
         match fs::remove_file(beside(temporary, suffix)) {
@@ -149,7 +149,7 @@ pub(super) fn fresh(temporary: &Path) -> io::Result<File> {
     options.open(temporary)
 }
 
-/// Makes sure that a name still leads to the file that was made under it.
+/// Checks that a name still refers to the file that was created under it.
 pub(super) fn still_is(file: &File, name: &Path) -> io::Result<()> {
     let (ours, there) = (file.metadata()?, fs::symlink_metadata(name)?);
     sole(&there)?;
@@ -159,7 +159,7 @@ pub(super) fn still_is(file: &File, name: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// SQLite would take what an earlier database left as part of a new one.
+/// Checks that no files of an earlier database are left, which SQLite would treat as part of the new one.
 pub(super) fn no_remains(place: &Path) -> Result<()> {
     let holds = |suffix: &str| fs::symlink_metadata(beside(place, suffix)).is_ok_and(|found| found.len() > 0);
     match ["-wal", "-journal"].into_iter().find(|suffix| holds(suffix)) {
@@ -185,7 +185,7 @@ fn number_of(_: &Metadata) -> Option<(u64, u64)> {
     None
 }
 
-/// Whether a file is mounted by itself, as containers have it. Where the system does not tell, it is not known to be.
+/// Whether the file itself is a mount point, as in containers. `false` if the system does not say.
 #[cfg(target_os = "linux")]
 fn is_mount(place: &Path) -> bool {
     use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(fs::read_to_string(at("secret")).unwrap(), "of somebody else");
     }
 
-    /// The last line of defence: SQLite itself follows no link.
+    /// As a last line of defence, SQLite itself follows no link.
     #[test]
     fn a_database_is_not_opened_through_a_link() {
         use crate::mirror::connection::connect;

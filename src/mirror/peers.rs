@@ -1,4 +1,4 @@
-//! How far the histories of heads that others keep were read.
+//! How far the head histories of peers were read.
 
 use super::db::Db;
 use super::error::{MirrorError, Result};
@@ -11,11 +11,11 @@ use std::ops::Deref;
 /// How far one peer's history was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PeerProgress {
-    /// The latest time at which the peer, by its own word, first saw a head that is kept here: Unix milliseconds.
+    /// The latest time, in Unix milliseconds, at which the peer says that it first saw a head that is kept here.
     pub since: Option<u64>,
-    /// When all of its history was read last: Unix milliseconds.
+    /// When the whole history was last read, in Unix milliseconds.
     pub whole: u64,
-    /// How often in a row it could not be compared with.
+    /// How many times in a row the peer could not be compared with.
     pub failures: u64,
 }
 
@@ -23,7 +23,7 @@ fn digest(peer: &str, [since, whole, failures]: [i64; 3]) -> Hash {
     sha256(format!("{peer}\0{since}\0{whole}\0{failures}").as_bytes())
 }
 
-/// How far the histories of heads that others keep were read.
+/// The store of how far the head histories of peers were read.
 pub struct Peers<D> {
     db: D,
 }
@@ -33,11 +33,11 @@ impl<D: Deref<Target = Db>> Peers<D> {
         Peers { db }
     }
 
-    /// How far a peer's history was read. `None` where it never was, or where the row is damaged: then all of
-    /// it is read again, and nothing is passed over.
+    /// How far a peer's history was read. `None` if it never was, or if the row is damaged: all of it is then read
+    /// again, so that no head is missed.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn progress(&self, peer: &str) -> Result<Option<PeerProgress>> {
         match self.db.trust(Table::Peers, 0..=0) {
             Err(MirrorError::Damaged(..)) => return Ok(None),
@@ -61,15 +61,16 @@ impl<D: Deref<Target = Db>> Peers<D> {
 }
 
 impl Peers<&mut Db> {
-    /// Records how far a peer's history was read: only once what was read is kept; and how often it failed.
+    /// Records how far a peer's history was read, and how often it failed. Called only after the heads that were read
+    /// are kept.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn put(&mut self, peer: &str, progress: &PeerProgress) -> Result<()> {
         let row = [int(progress.since.unwrap_or(0)), int(progress.whole), int(progress.failures)];
         let [since, whole, failures] = row;
         if let Err(MirrorError::Damaged(..)) = self.db.trust(Table::Peers, 0..=0) {
-            // Nothing is known of any peer then, and all is read again.
+            // Nothing is then known about any peer, and all histories are read again.
             let result = self.db.connection().execute("DELETE FROM peers", []);
             self.db.sql(result)?;
             self.db.seal_again(Table::Peers)?;

@@ -1,9 +1,9 @@
-//! `countersign mirror check --rebuild`: a damaged mirror made again, from those of its leaves that a signed head bears
-//! out.
+//! `countersign mirror check --rebuild`: rebuilds a damaged mirror from those of its leaves that a signed head
+//! confirms.
 //!
-//! What follows from the leaves (nodes, columns, keys, what was seen) is not taken over: the next audit checks all entries
-//! again. Heads are taken over where their signature verifies, findings where they are the ones that were made; what is
-//! missing of them nobody can make again, and it is said. The damaged file is kept beside the new one.
+//! Data that can be derived from the leaves (nodes, columns, keys, seen values) is not copied: the next audit checks
+//! all entries again. Heads are copied if their signature verifies, findings if they are the ones that were written.
+//! What is missing of them cannot be restored, and the result says so. The damaged file is kept beside the new one.
 
 use super::connection::{configure, connect};
 use super::create::create;
@@ -28,28 +28,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// A header that asks for a longer file than this is damaged itself.
+/// A header that states a longer file than this is damaged itself.
 const MAX_FILLED: u64 = 1 << 44;
 
-/// What a rebuilt mirror has.
+/// The content of a rebuilt mirror.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rebuilt {
-    /// Entries that a signed head bears out.
+    /// The number of entries that a signed head confirms.
     pub entries: u64,
-    /// Entries that the damaged mirror said it had; `None` where its state could not be read.
+    /// The number of entries according to the damaged mirror; `None` if its state could not be read.
     pub entries_before: Option<u64>,
-    /// Heads that were taken over.
+    /// The number of heads that were copied.
     pub heads: u64,
-    /// What cannot be made again.
+    /// What cannot be restored.
     pub lost: Vec<String>,
-    /// Where the damaged file is now.
+    /// The path of the damaged file now.
     pub kept: PathBuf,
 }
 
-/// Makes a mirror again.
+/// Rebuilds a mirror.
 ///
 /// # Errors
-/// It is of another log, or one that was rolled back, or cannot be written; then the old one is still in its place.
+/// `MirrorError` if the mirror is of another log, was rolled back, or cannot be written; the old one is then still in
+/// its place.
 pub fn rebuild(path: &Path, key: &LogKey) -> Result<Rebuilt> {
     let path = &resolve(path)?;
     if !exists(path)? {
@@ -60,7 +61,7 @@ pub fn rebuild(path: &Path, key: &LogKey) -> Result<Rebuilt> {
     let old = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let state = match state_row::read(&old, path) {
         Ok(state) => Some(state),
-        // Nor is a file that is not ours made one of ours.
+        // A file that is not a mirror must not be turned into one.
         Err(MirrorError::Damaged(..)) if state_row::is_mirror(&old, path)? => None,
         Err(error) => return Err(error),
     };
@@ -77,13 +78,13 @@ pub fn rebuild(path: &Path, key: &LogKey) -> Result<Rebuilt> {
     remove_all(path, &new_place)?;
     let rebuilt = rebuild_at(&new_place, path, key, old, state, lost);
     if rebuilt.is_err() {
-        // What is left of it only takes room. The error that matters is the one that is there already.
+        // The remains only take up space. The first error matters more than an error of the removal.
         let _ = remove_all(path, &new_place);
     }
     rebuilt
 }
 
-/// Makes it again at a new place, and puts it into the place of the old one.
+/// Rebuilds it at a new path, and moves it into the place of the old one.
 fn rebuild_at(
     new_place: &Path,
     path: &Path,
@@ -94,12 +95,12 @@ fn rebuild_at(
 ) -> Result<Rebuilt> {
     let sql = |error: rusqlite::Error| sql_error(path, error);
     create(new_place, key)?;
-    // Before anything of the mirror is in it.
+    // The owner and mode are set before the file contains any data.
     succeed(new_place, path).map_err(|error| io_error(path, &error))?;
     let new = connect(new_place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let state = State::again(state, state_row::read(&new, new_place)?);
     configure(&new).and_then(|()| new.execute_batch("BEGIN IMMEDIATE")).map_err(sql)?;
-    // Whoever writes to the old one meanwhile, in spite of the lock, is to fail.
+    // A process that writes to the old one meanwhile, in spite of the lock, must fail.
     let _ = old.execute_batch("BEGIN IMMEDIATE");
     let mut rebuilder = Rebuilder { old: &old, new: &new, path, key, state, lost };
     let rebuilt = rebuilder.fill();
@@ -113,10 +114,10 @@ fn rebuild_at(
     Ok(Rebuilt { kept, ..rebuilt })
 }
 
-/// What is lost because this is not the mirror that was acknowledged last, or nobody knows whether it is.
+/// What is lost if the mirror is not the one that was last acknowledged, or if that is unknown.
 ///
 /// # Errors
-/// It was rolled back: a newer copy is what is needed, and only its owner can say that there is none.
+/// `MirrorError` if it was rolled back: a newer copy is needed, and only the owner can say that there is none.
 fn lost_with_mark(path: &Path, state: &State) -> Result<Vec<String>> {
     let why = match Mark::read(path).map_err(|error| beside_error(path, ".mark", &error))? {
         MarkRead::Mark(mark) => {
@@ -132,10 +133,11 @@ fn lost_with_mark(path: &Path, state: &State) -> Result<Vec<String>> {
     Ok(vec![format!("its \".mark\" file is {why}: whether a newer copy of it was there is not known")])
 }
 
-/// Puts a new mirror in the place of the old one, which is kept; at no moment is there none. Gives where the old one is.
+/// Moves a new mirror into the place of the old one, which is kept; there is always a mirror in that place. Returns
+/// the path of the old one.
 fn take_place(new: &Path, path: &Path, old: Connection) -> io::Result<PathBuf> {
-    // What its write-ahead log still holds goes into it, where it can be read; what remains of that log is kept with it,
-    // and must not be taken for one of the new file.
+    // The contents of the old write-ahead log are written into the old database, if they can be read. What remains of
+    // the log is kept with the old database, and must not be mistaken for a log of the new one.
     let _ = old.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     drop(old);
     let kept = unused(path);
@@ -151,15 +153,15 @@ fn take_place(new: &Path, path: &Path, old: Connection) -> io::Result<PathBuf> {
     Ok(kept)
 }
 
-/// A file that was cut off is filled up with zeros to the length that it says, or nothing of it could be read.
+/// Pads a truncated file with zeros to the length in its header; otherwise SQLite could read none of it.
 fn whole_pages(path: &Path) -> io::Result<()> {
     let mut file = fs::File::options().read(true).write(true).open(path)?;
     let mut header = [0; 100];
     if io::Read::read_exact(&mut file, &mut header).is_err() {
         return Ok(());
     }
-    // <https://www.sqlite.org/fileformat.html> section 1.3: the size of a page at 16, their number at 28, whose file it
-    // is at 68. What is not ours stays as it is.
+    // <https://www.sqlite.org/fileformat.html> section 1.3: the page size is at offset 16, the number of pages at 28,
+    // the application id at 68. A file that is not a mirror stays as it is.
     let page = u16::from_be_bytes([header[16], header[17]]);
     let pages = u32::from_be_bytes([header[28], header[29], header[30], header[31]]);
     let id = i32::from_be_bytes([header[68], header[69], header[70], header[71]]);
@@ -170,13 +172,13 @@ fn whole_pages(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A name for the damaged file that nothing has.
+/// An unused name for the damaged file.
 fn unused(path: &Path) -> PathBuf {
     let numbered = (1..u32::MAX).map(|n| beside(path, &format!(".damaged-{n}")));
     numbered.into_iter().find(|path| !path.exists()).unwrap_or_else(|| beside(path, ".damaged"))
 }
 
-/// Removes a database and what stands beside it.
+/// Removes a database and the files beside it.
 fn remove_all(mirror: &Path, path: &Path) -> Result<()> {
     for suffix in ["", "-wal", "-shm", ".new"] {
         match fs::remove_file(beside(path, suffix)) {
@@ -247,7 +249,7 @@ impl Rebuilder<'_> {
         })
     }
 
-    /// Takes out the rows that can be read and are not the ones that were written.
+    /// Deletes the rows that can be read and are not the ones that were written.
     fn forget_wrong(&mut self) -> Result<()> {
         let findings = self.sql(findings::forget_wrong(self.new, self.path))?;
         if findings > 0 {
@@ -275,7 +277,7 @@ impl Rebuilder<'_> {
         ));
     }
 
-    /// Copies the rows that can be read; gives what was copied.
+    /// Copies the rows that can be read; returns the total over all rows that were copied.
     fn copy(&self, table: Table) -> rusqlite::Result<Node> {
         let name = table.name();
         let mut select = match self.old.prepare(&format!("SELECT * FROM {name}")) {
@@ -286,11 +288,11 @@ impl Rebuilder<'_> {
         let places = vec!["?"; columns].join(", ");
         let mut insert = self.new.prepare(&format!("INSERT OR IGNORE INTO {name} VALUES ({places})"))?;
         let mut rows = select.query([])?;
-        // Behind a page that cannot be read nothing more comes.
+        // Rows after a page that cannot be read are lost.
         while let Ok(Some(row)) = rows.next() {
             let values: rusqlite::Result<Vec<Value>> = (0..columns).map(|column| row.get(column)).collect();
             match values.and_then(|values| insert.execute(params_from_iter(values))) {
-                // A row that the schema does not allow is none that was written.
+                // A row that the schema does not allow is not one that was written.
                 Err(error) if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) => {
                     return Err(error);
                 }
@@ -300,7 +302,8 @@ impl Rebuilder<'_> {
         total(self.new, table)
     }
 
-    /// Deletes the heads that do not verify, and gives the roots of the others by size. All are to be compared again.
+    /// Deletes the heads that do not verify, and returns the roots of the others by size. All are to be compared
+    /// again.
     fn verified_heads(&mut self) -> Result<BTreeMap<u64, BTreeSet<[u8; 32]>>> {
         let update = self.new.execute("UPDATE heads SET status = 'unchecked', compared = 0", []);
         self.sql(update)?;
@@ -331,9 +334,9 @@ impl Rebuilder<'_> {
         Ok(good)
     }
 
-    /// Copies the leaves up to the largest size at which a signed head, or the state, has their root.
+    /// Copies the leaves up to the largest size at which they have the root of a signed head, or of the state.
     fn copy_leaves(&self, heads: &BTreeMap<u64, BTreeSet<[u8; 32]>>) -> Result<CompactRange> {
-        // What was proved counts where a head that bears it out is still there.
+        // The frontier in the state counts only if a head that confirms it is still there.
         let proved = self.state.frontier().filter(|_| self.state.generation > 0);
         let proved = proved.filter(|proved| heads.range(proved.end()..).next().is_some());
         let mut tree = Folded::default();

@@ -1,16 +1,16 @@
 //! The tables of a mirror and their versions.
 
-/// All tables but those that a later format brought.
+/// All tables except those that a later format added.
 pub(super) const TABLES: &str = include_str!("schema.sql");
 
-/// `user_version` of the schema that this program writes. It reads every earlier one, and brings it up
-/// to this when it opens it: a mirror holds every head ever seen, so none may become unreadable.
+/// The `user_version` of the schema that this program writes. It reads every earlier one, and upgrades the mirror
+/// when it opens it: a mirror holds every head ever seen, so no mirror may become unreadable.
 pub(super) const SCHEMA_VERSION: i64 = 5;
 
-/// The outbox, which format 3 brought. Creates only what is not there.
+/// The outbox, added in format 3. Creates only missing tables.
 pub(super) const OUTBOX: &str = include_str!("outbox.sql");
 
-/// How far peers were read and watch rules looked, which format 4 brought. Creates only what is not there.
+/// How far peers were read and watch rules have looked, added in format 4. Creates only missing tables.
 pub(super) const WATCHING: &str = include_str!("watching.sql");
 
 /// The views, which are the stable interface.
@@ -19,5 +19,5 @@ pub(super) const VIEWS: &str = include_str!("views.sql");
 /// `application_id`: "csig".
 pub(super) const APPLICATION_ID: i64 = 0x6373_6967;
 
-/// What was seen in entries: the table of [`super::seen`]. Creates only what is not there.
+/// The seen values of entries: the table of [`super::seen`]. Creates only missing tables.
 pub(super) const SEEN: &str = include_str!("seen.sql");

@@ -1,9 +1,10 @@
-//! Files beside the mirror: the mark, the lock, what was told without it, misbehaviour files.
+//! Files beside the mirror: the mark, the lock, the record of reports made without the mirror, misbehaviour files.
 //!
-//! Each is written whole or not at all, and is of whoever owns the mirror, as SQLite has it with its own: an audit by
-//! hand, as root, must not leave a file behind that the daemon's user cannot read. Nor may that user, who can
-//! put anything into the directory, have root write through a link of his: a file is made where there is none. What is
-//! no file, such as a pipe, is not opened either: that could wait for ever.
+//! Each is written atomically and belongs to the owner of the mirror, as SQLite does with its own files: an audit
+//! that root runs by hand must not leave a file that the daemon's user cannot read. That user can create anything in
+//! the directory, and must not be able to make root write through a symbolic link: a new file is created only where
+//! no file exists. Anything that is not a regular file, such as a pipe, is never opened, because opening it could
+//! block for ever.
 
 use super::file_kind::{plain, sole};
 use std::ffi::OsString;
@@ -11,7 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// The name of a file beside another: the other's, with `suffix` after it.
+/// The path of a file beside another: the other's path with `suffix` appended.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
@@ -23,11 +24,11 @@ pub fn folder(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Replaces a file as a whole: written beside it, synced, renamed, directory synced. A crash leaves the old one or
-/// the new one, never half of one. It is given to the owner of the mirror.
+/// Replaces a file atomically: the new one is written beside it, synced and renamed, and the directory is synced. A
+/// crash leaves either the old file or the new one. The file is given to the owner of the mirror.
 ///
 /// # Errors
-/// Of the file system; the old file is then still there.
+/// [`io::Error`] of the file system; the old file is then still there.
 pub fn replace(path: &Path, mirror: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = beside(path, ".new");
     match fs::remove_file(&temporary) {
@@ -42,8 +43,8 @@ pub fn replace(path: &Path, mirror: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_directory(path)
 }
 
-/// Opens a file for writing, which is made where there is none; its content stays. What is no file by one name alone
-/// is refused.
+/// Opens a file for writing and creates it if it does not exist; its content stays. Anything but a regular file with
+/// a single name is refused.
 pub(super) fn open(path: &Path, mirror: &Path) -> io::Result<File> {
     match File::create_new(path) {
         Ok(file) => {
@@ -58,10 +59,10 @@ pub(super) fn open(path: &Path, mirror: &Path) -> io::Result<File> {
     }
 }
 
-/// Reads a whole file. What is no file is refused, and so is a link.
+/// Reads a whole file. Anything but a regular file, including a symbolic link, is refused.
 ///
 /// # Errors
-/// Of the file system; `InvalidData` where it is longer than `limit` bytes.
+/// [`io::Error`] of the file system; of the kind `InvalidData` if the file is longer than `limit` bytes.
 pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let file = open_plain(path, File::options().read(true))?;
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
@@ -74,14 +75,14 @@ pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens what is a file, and waits for nobody to open its other end.
+/// Opens a regular file, without blocking until the other end of a pipe is opened.
 fn open_plain(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    // Looked at first, as some devices do something when they are opened …
+    // Checked before it is opened, because opening some devices has side effects …
     plain(&fs::symlink_metadata(path)?)?;
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let file = options.open(path)?;
-    // … and again, as another may have been put there since.
+    // … and again afterwards, because the file may have been replaced in between.
     plain(&file.metadata()?).map(|()| file)
 }
 
@@ -90,8 +91,8 @@ pub(super) fn sync_directory(file: &Path) -> io::Result<()> {
     File::open(folder(file))?.sync_all()
 }
 
-/// Gives a file that was made just now to the owner of the mirror, with the mirror's mode. Only root can; for all
-/// others the file is theirs already, or the mirror is not theirs to write.
+/// Gives a new file to the owner of the mirror, with the mirror's mode. Only root can do so; for other users, the
+/// file already belongs to them, or they cannot write to the mirror.
 #[cfg(unix)]
 pub(super) fn give(file: &File, mirror: &Path) {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
@@ -100,20 +101,20 @@ pub(super) fn give(file: &File, mirror: &Path) {
         return;
     }
     if fchown(file, Some(theirs.uid()), Some(theirs.gid())).is_ok() {
-        // What cannot be changed is said by whoever cannot read it.
+        // If this fails, a user who cannot read the file gets an error then.
         let _ = file.set_permissions(fs::Permissions::from_mode(theirs.mode() & 0o666));
     }
 }
 
-/// Elsewhere files are of who may write the directory.
+/// On other systems, files belong to whoever can write to the directory.
 #[cfg(not(unix))]
 pub(super) fn give(_: &File, _: &Path) {}
 
-/// Gives a database that is to take the place of `mirror` its owner and its mode, which may be stricter than that of a
-/// new one.
+/// Gives a database that is to replace `mirror` the owner and mode of `mirror`, which may be stricter than those of a
+/// new file.
 ///
 /// # Errors
-/// They cannot be given: whoever could read the mirror could not read this one, or others could.
+/// [`io::Error`] if they cannot be set: users who could read the mirror could not read the new one, or others could.
 #[cfg(unix)]
 pub(super) fn succeed(place: &Path, mirror: &Path) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
@@ -130,10 +131,10 @@ pub(super) fn succeed(place: &Path, mirror: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Elsewhere files are of who may write the directory.
+/// On other systems, files belong to whoever can write to the directory.
 ///
 /// # Errors
-/// None.
+/// Never fails.
 #[cfg(not(unix))]
 pub(super) fn succeed(_: &Path, _: &Path) -> io::Result<()> {
     Ok(())
@@ -144,7 +145,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 
-    /// Whoever owns the directory has links in all the places.
+    /// The owner of the directory has put links in all the places.
     #[test]
     fn nothing_is_written_through_a_link() {
         let folder = tempfile::tempdir().unwrap();
@@ -177,7 +178,7 @@ mod tests {
         std::fs::write(&mirror, "m").unwrap();
         std::fs::set_permissions(&mirror, std::fs::Permissions::from_mode(0o600)).unwrap();
         let own = std::fs::metadata(&mirror).unwrap().uid();
-        // Without root nobody can be made its owner, and then there is nothing to give.
+        // Without root, the owner cannot be changed, so there is nothing to give.
         let other = if chown(&mirror, Some(65534), Some(65534)).is_ok() { 65534 } else { own };
         let file = File::create(&beside).unwrap();
         give(&file, &mirror);

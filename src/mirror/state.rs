@@ -1,4 +1,4 @@
-//! The mirror's one row of state: cursors, frontier, counts.
+//! The mirror's single row of state: cursors, frontier, counts.
 
 use super::seal::{self, Node, Table};
 use super::seen::{Cursor, RunRef};
@@ -10,7 +10,7 @@ use crate::core::tree::CompactRange;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Everything about the mirror that changes with a transaction and is not a row of its own.
+/// Everything in the mirror that changes with a transaction and does not have its own row.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
@@ -24,69 +24,68 @@ pub struct State {
     pub log_key: String,
     /// Leaves `[0, downloaded)` are stored.
     pub downloaded: u64,
-    /// Leaves `[0, verified)` are what a signed head commits to.
+    /// Leaves `[0, verified)` are proved to be what a signed head commits to.
     #[serde(rename = "rooted")]
     pub verified: u64,
     /// Entries `[0, checked)` were checked.
     pub checked: u64,
     /// Hashes of the compact range of `[0, verified)`, as hex.
     frontier: Vec<String>,
-    /// Fingerprint of the policy that the entries were checked under.
+    /// Fingerprint of the policy under which the entries were checked.
     pub entry_policy: String,
-    /// The served Merkle tiles above level 0 were compared for a tree of this many leaves.
+    /// The tree size for which the served Merkle tiles above level 0 were compared.
     pub tiles_compared: u64,
-    /// Where the next look at old leaves begins.
+    /// Where the next verification of old leaves begins.
     pub scrubbed: u64,
-    /// The log's own list of its heads was read up to here, in its cursor; 0: not at all.
+    /// The cursor up to which the log's head list was read; 0 if it was not read.
     #[serde(default)]
     pub listed_until: u64,
-    /// The runs of what was seen in checked entries: whatever is read of them is held against this.
+    /// The runs of values seen in checked entries. Everything that is read from the runs is verified against this.
     #[serde(default)]
     seen: Vec<RunRef>,
-    /// Where the next look at these runs begins.
+    /// Where the next verification of these runs begins.
     #[serde(default)]
     pub seen_scrubbed: Cursor,
-    /// When entries that a signed head commits to were first not there behind the JSON API, in Unix milliseconds; 0:
-    /// never.
+    /// When the JSON API first lacked entries that a signed head commits to, in Unix milliseconds; 0: never.
     #[serde(default)]
     pub entries_missing_since: u64,
     /// The size of that head.
     #[serde(default)]
     pub entries_missing_below: u64,
-    /// When a directory that changed while it was read was first forgiven what was missing or wrong in it, in Unix
-    /// milliseconds; 0: never, or all was there since.
+    /// When missing or wrong data was first excused because the directory changed while it was read, in Unix
+    /// milliseconds; 0: never, or everything has been there since.
     #[serde(default)]
     pub changing_since: u64,
-    /// The same of runs with `--heads-only`.
+    /// The same for runs with `--heads-only`.
     #[serde(default)]
     pub changing_since_heads_only: u64,
-    /// The largest size and the latest time of the STHs that were held against all others, so that one that is beyond
-    /// both need not be; `None`: an earlier version did it, under another bound.
+    /// The largest size and the latest time of the STHs that were compared with all others. An STH beyond both need
+    /// not be compared. `None`: an earlier version compared them, with another bound.
     #[serde(default)]
     pub sths_until: Option<(u64, u64)>,
-    /// The times of entries `[0, covered)` were held against some STH that covers them.
+    /// The times of entries `[0, covered)` were compared with some STH that covers them.
     #[serde(default)]
     pub covered: u64,
-    /// Of entries `[0, judged)`, against the earliest of all STHs that cover them and are borne out by the mirror. Less
-    /// than `covered` where an earlier one became known since.
+    /// The times of entries `[0, judged)` were compared with the earliest of all STHs that cover them and that the
+    /// mirrored leaves confirm. Less than `covered` if an earlier STH has become known since.
     #[serde(default)]
     pub judged: u64,
-    /// Checked entries by decision; `unreadable` for leaves that are no entry.
+    /// Checked entries by decision; `unreadable` counts leaves that are not entries.
     pub decisions: Decisions,
     /// Check name → passed, failed, not checked; over the entries `[0, checked)`.
     tally: BTreeMap<String, [u64; 3]>,
-    /// Table → what must be true of its rows, as hex: see [`super::seal`]. Since format 5.
+    /// Table → its seal as hex: see [`super::seal`]. Since format 5.
     #[serde(default)]
     seals: BTreeMap<String, String>,
-    /// Table → the first key that the next look at old rows begins with. Since format 5.
+    /// Table → the first key of the next verification of old rows. Since format 5.
     #[serde(default)]
     rotation: BTreeMap<String, u64>,
-    /// What could not be made again when the mirror was; until heads that others keep were brought in.
+    /// What could not be restored when the mirror was rebuilt; kept until heads from others were imported.
     #[serde(default)]
     pub lost: Vec<String>,
 }
 
-/// Checked entries by what was decided.
+/// Checked entries by decision.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Decisions {
     /// `approved`.
@@ -95,7 +94,7 @@ pub struct Decisions {
     pub rejected: u64,
     /// `expired`.
     pub expired: u64,
-    /// No entry that could be read.
+    /// Leaves that could not be read as entries.
     pub unreadable: u64,
 }
 
@@ -131,19 +130,19 @@ impl State {
         }
     }
 
-    /// The compact range of the verified leaves; `None` where the row is damaged.
+    /// The compact range of the verified leaves; `None` if the row is damaged.
     pub fn frontier(&self) -> Option<CompactRange> {
         let hashes = self.frontier.iter().map(|hex| Hash::from_hex(hex)).collect::<Option<Vec<Hash>>>()?;
         CompactRange::from_parts(0, self.verified, hashes)
     }
 
-    /// Moves the verified cursor: the tree now ends where `frontier` ends.
+    /// Moves the verified cursor to the end of `frontier`.
     pub fn set_frontier(&mut self, frontier: &CompactRange) {
         self.verified = frontier.end();
         self.frontier = frontier.hashes().iter().map(Hash::to_string).collect();
     }
 
-    /// The runs of what was seen.
+    /// The runs of seen values.
     pub(super) fn seen_runs(&self) -> &[RunRef] {
         &self.seen
     }
@@ -152,7 +151,7 @@ impl State {
         self.seen = runs.to_vec();
     }
 
-    /// The first key of a table that the next look at old rows begins with.
+    /// The first key of a table for the next verification of old rows.
     pub(super) fn rotation(&self, table: Table) -> u64 {
         self.rotation.get(table.name()).copied().unwrap_or(0)
     }
@@ -161,17 +160,17 @@ impl State {
         self.rotation.insert(table.name().to_owned(), from);
     }
 
-    /// How many values were seen.
+    /// The number of seen values.
     pub(super) fn seen_records(&self) -> u64 {
         self.seen.iter().fold(0, |sum, run| sum.saturating_add(run.records()))
     }
 
-    /// The state of a mirror that is made again: as it was, or, where that could not be read (generation 0), new.
+    /// The state of a mirror that is rebuilt: the old one, or a new one if that could not be read (generation 0).
     pub(super) fn again(old: Option<State>, new: State) -> State {
         old.map_or(new, |old| State { listed_until: 0, tiles_compared: 0, ..old })
     }
 
-    /// The leaves of `tree` are there, and nothing was made of them yet.
+    /// Sets the cursors for a mirror that has the leaves of `tree`, and nothing derived from them yet.
     pub(super) fn start_at(&mut self, tree: &CompactRange) {
         self.set_frontier(tree);
         self.downloaded = self.verified;
@@ -182,7 +181,7 @@ impl State {
         (self.seen, self.seen_scrubbed) = (Vec::new(), Cursor::default());
     }
 
-    /// The roots of the sealed tables; `None` where the row is damaged.
+    /// The roots of the sealed tables; `None` if the row is damaged.
     pub(super) fn seals(&self) -> Option<BTreeMap<Table, Node>> {
         seal::read_roots(&self.seals)
     }
@@ -191,12 +190,12 @@ impl State {
         self.seals = seal::write_roots(roots);
     }
 
-    /// No entry counts as checked any more.
+    /// Resets the checks: no entry counts as checked any more.
     pub(super) fn forget_checks(&mut self) {
         self.checked = 0;
         (self.covered, self.judged) = (0, 0);
         self.decisions = Decisions::default();
-        // Tiles are compared when leaves are fetched, and not again.
+        // The counts of tiles stay, because tiles are compared only when leaves are fetched.
         let tiles = self.tally().get(Check::Tiles);
         self.tally.clear();
         let mut tally = Tally::default();
@@ -215,7 +214,7 @@ impl State {
         tally
     }
 
-    /// Replaces the counts of checks. Those of checks that another version of this program made stay.
+    /// Replaces the counts of checks. Counts of checks that only another version of this program makes stay.
     pub fn set_tally(&mut self, tally: &Tally) {
         self.tally.retain(|name, _| Check::from_text(name).is_none());
         let counts =

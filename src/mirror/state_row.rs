@@ -1,4 +1,4 @@
-//! The row that the state is stored in.
+//! The row that stores the state.
 
 use super::error::{MirrorError, Result, sql_error};
 use super::schema::{APPLICATION_ID, SCHEMA_VERSION};
@@ -9,7 +9,7 @@ use crate::core::head::LogKey;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::path::Path;
 
-/// Whether a database is a mirror of ours, whatever became of it.
+/// Whether a database is a mirror, even a damaged one.
 pub(super) fn is_mirror(db: &Connection, path: &Path) -> Result<bool> {
     let id: rusqlite::Result<i64> = db.query_row("PRAGMA application_id", [], |row| row.get(0));
     Ok(id.map_err(|error| sql_error(path, error))? == APPLICATION_ID)
@@ -45,10 +45,10 @@ pub(super) fn read(db: &Connection, path: &Path) -> Result<State> {
     Ok(state)
 }
 
-/// What is stored of the state: its text and the digest of that.
+/// The stored form of the state: its text and the digest of the text.
 ///
 /// # Errors
-/// It has no text, and nothing may be stored in its place.
+/// [`rusqlite::Error`] if it cannot be encoded; nothing may be stored in its place.
 fn encode(state: &State) -> rusqlite::Result<(String, Hash)> {
     let json = as_json(state)?;
     let digest = sha256(json.as_bytes());
@@ -62,14 +62,14 @@ pub(super) fn insert(db: &Connection, state: &State) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Stores a state in the place of the one before.
+/// Replaces the stored state.
 pub(super) fn update(db: &Connection, state: &State) -> rusqlite::Result<()> {
     let (json, digest) = encode(state)?;
     let mut update = db.prepare_cached("UPDATE state SET json = ?1, digest = ?2 WHERE one = 1")?;
     update.execute(params![json, digest.0]).map(drop)
 }
 
-/// The stored state, to be compared with one that was checked; `None` where there is none.
+/// The stored state, to be compared with one that was checked; `None` if there is none.
 pub(super) fn stored(db: &Connection) -> rusqlite::Result<Option<State>> {
     let json: Option<String> = db
         .prepare_cached("SELECT json FROM state WHERE one = 1")
@@ -77,7 +77,7 @@ pub(super) fn stored(db: &Connection) -> rusqlite::Result<Option<State>> {
     Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
-/// The mirror must be of the log with this key.
+/// Checks that the mirror is of the log with this key.
 pub(super) fn check_log(path: &Path, state: &State, key: &LogKey) -> Result<()> {
     let ours = key.verifier().to_string();
     if state.origin != key.origin() {

@@ -7,10 +7,10 @@ pub(super) fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// The JSON text that is to be stored of a value.
+/// The JSON text of a value that is to be stored.
 ///
 /// # Errors
-/// It has none, and nothing may be stored in its place.
+/// [`rusqlite::Error`] if it cannot be encoded; nothing may be stored in its place.
 pub(super) fn as_json(value: &impl Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
@@ -19,7 +19,7 @@ pub(super) fn as_json(value: &impl Serialize) -> rusqlite::Result<String> {
 mod tests {
     use super::*;
 
-    /// JSON has no key that is a list.
+    /// A list cannot be a key in JSON.
     #[test]
     fn what_cannot_be_encoded_is_not_stored() {
         let value = std::collections::BTreeMap::from([(vec![1], 1)]);

@@ -1,7 +1,7 @@
-//! How far each watch rule looked.
+//! How far each watch rule has looked.
 //!
-//! A rule that no config names any more keeps its row: should it come back, it goes on where it was, so an
-//! audit with another config in between loses nothing.
+//! A rule that is no longer in any config keeps its row. If it comes back, it continues where it stopped, so an audit
+//! with another config in between misses nothing.
 
 use super::db::Db;
 use super::error::{MirrorError, Result};
@@ -13,19 +13,19 @@ use rusqlite::types::ValueRef::{Blob, Integer, Text};
 use rusqlite::{OptionalExtension as _, Row};
 use std::ops::Deref;
 
-/// The row that says how many hits a finished run has told of. No rule has this digest.
+/// The row with the number of hits that finished runs have reported. No rule has this digest.
 const TOLD: &str = "told";
 
-/// The row that is there once rows were damaged and forgotten: which rules they were of nobody knows, and a rule that
-/// comes back must not pass for a new one.
+/// The row that exists once damaged rows were deleted. It is unknown which rules they belonged to, and a rule that
+/// comes back must not be treated as new.
 const FORGOTTEN: &str = "forgotten";
 
-/// Where a rule is.
+/// The position and memory of a rule.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Looked {
     /// The first entry that it has not looked at.
     pub next: u64,
-    /// What it remembers of those before.
+    /// Its memory of the entries before.
     pub memory: Memory,
 }
 
@@ -33,12 +33,12 @@ fn digest(rule: &str, next: u64, window: &str) -> Hash {
     sha256(format!("{rule}\0{next}\0{window}").as_bytes())
 }
 
-/// The row that says that rows were forgotten, for a mirror that is made again: its name and its digest.
+/// The row that says that rows were deleted, for a mirror that is being rebuilt: its name and its digest.
 pub(super) fn forgotten() -> (&'static str, Hash) {
     (FORGOTTEN, digest(FORGOTTEN, 0, ""))
 }
 
-/// What a row says, by its digest; `None`: it is damaged. Then its values may be of any kind.
+/// The content of a row, verified by its digest; `None` if it is damaged, in which case its values may have any type.
 fn intact(row: &Row<'_>) -> rusqlite::Result<Option<(u64, String)>> {
     let values = (row.get_ref(0)?, row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?);
     let (Text(rule), Integer(next), Text(window), Blob(stored)) = values else { return Ok(None) };
@@ -48,7 +48,7 @@ fn intact(row: &Row<'_>) -> rusqlite::Result<Option<(u64, String)>> {
     Ok(is_as_written.then(|| (next, window.to_owned())))
 }
 
-/// How far each watch rule looked.
+/// The store of how far each watch rule has looked.
 pub struct WatchRules<D> {
     db: D,
 }
@@ -58,28 +58,29 @@ impl<D: Deref<Target = Db>> WatchRules<D> {
         WatchRules { db }
     }
 
-    /// Where a rule (by its digest) is; `None` where it never looked at this mirror.
+    /// The position of a rule, by its digest; `None` if it never looked at this mirror.
     ///
     /// # Errors
-    /// Also where the row is damaged: then nobody knows what it has passed over.
+    /// `MirrorError` if the mirror cannot be read, or if the row is damaged: it is then unknown which entries the
+    /// rule has passed.
     pub fn get(&self, rule: &Hash) -> Result<Option<Looked>> {
         let Some((next, window)) = self.row(&rule.to_string())? else { return Ok(None) };
         let memory = serde_json::from_str(&window).map_err(|_| MirrorError::wrong_watch(self.db.path()))?;
         Ok(Some(Looked { next, memory }))
     }
 
-    /// How many hits a finished run has told of.
+    /// The number of hits that finished runs have reported.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn hits_told(&self) -> Result<u64> {
         Ok(self.row(TOLD)?.map_or(0, |(count, _)| count))
     }
 
-    /// Whether rows were forgotten, so that a rule without one may have had one.
+    /// Whether rows were deleted, so that a rule without a row may have had one.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn has_forgotten(&self) -> Result<bool> {
         Ok(self.row(FORGOTTEN)?.is_some())
     }
@@ -100,35 +101,35 @@ impl<D: Deref<Target = Db>> WatchRules<D> {
 }
 
 impl WatchRules<&mut Db> {
-    /// Keeps where a rule is.
+    /// Stores the position of a rule.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn put(&mut self, rule: &Hash, looked: &Looked) -> Result<()> {
         let window = self.db.sql(as_json(&looked.memory))?;
         self.put_row(&rule.to_string(), looked.next, &window)
     }
 
-    /// Notes that so many were told of.
+    /// Records the number of hits that were reported.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn put_hits_told(&mut self, count: u64) -> Result<()> {
         self.put_row(TOLD, count, "")
     }
 
-    /// Where the table is not the one that was written: forgets the rows that are damaged, notes that there were some, and
-    /// keeps the others, which are at worst earlier ones of the same rules. Gives whether it was so.
+    /// If the table is not the one that was written, deletes the damaged rows, records that there were some, and
+    /// keeps the others, which are at worst earlier rows of the same rules. Returns whether that was the case.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn forget_damaged(&mut self) -> Result<bool> {
         match self.db.trust(Table::WatchRules, 0..=0) {
             Ok(()) => return Ok(false),
             Err(MirrorError::WrongMemory(..)) => {}
             Err(error) => return Err(error),
         }
-        // Names as bytes: that of a damaged row may be no text.
+        // Names are read as bytes, because the name in a damaged row may not be text.
         let sql = "SELECT rule, next, window, digest, CAST(rule AS BLOB) FROM watch_rules";
         let result = self.db.connection().prepare(sql).and_then(|mut all| {
             let rows = all.query_map([], |row| {

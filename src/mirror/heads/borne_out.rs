@@ -1,4 +1,4 @@
-//! Heads that the mirror bears out, and the entries that are judged again for them.
+//! Heads that the mirrored leaves confirm, and the entries that have to be judged again because of them.
 
 use super::query::{Query, key_of, only, query_heads};
 use super::store::Heads;
@@ -12,8 +12,8 @@ use crate::mirror::values::int;
 use rusqlite::{OptionalExtension as _, params};
 use std::ops::Deref;
 
-/// Heads of smaller sizes that are looked at to find which entries a head concerns. Where none of them is dated
-/// before it, all entries are held against it: one look at each, however such a log signs its heads.
+/// How many heads of smaller sizes are examined to find the entries that a head concerns. If none of them has an
+/// earlier time, all entries are compared with the head: this bounds the work, however the log signs its heads.
 const NEIGHBOURS: usize = 64;
 
 impl<D: Deref<Target = Db>> Heads<D> {
@@ -31,7 +31,8 @@ impl<D: Deref<Target = Db>> Heads<D> {
         self.db().sql(result)
     }
 
-    /// How many entries a smaller head covers that is not later: a head of this size and time concerns none of them.
+    /// How many entries are covered by a smaller head that is not later: a head of this size and time concerns none
+    /// of them.
     fn covered_by_earlier(&self, size: u64, time: u64, key: &LogKey) -> Result<u64> {
         let Some(below) = key_of(size).checked_sub(1) else { return Ok(0) };
         let query = Query {
@@ -50,11 +51,11 @@ impl<D: Deref<Target = Db>> Heads<D> {
 }
 
 impl Heads<&mut Db> {
-    /// Records that a head is borne out by the mirror, and has the entries judged again for which it is the
-    /// earliest STH by now.
+    /// Records that the mirrored leaves confirm a head, and marks the entries for which it is now the earliest STH to
+    /// be judged again.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn bear_out(&mut self, state: &mut State, head: &Head, key: &LogKey) -> Result<()> {
         let before = self.earliest_of_tree(head, "consistent")?;
         self.set_status(head, HeadStatus::Consistent)?;

@@ -1,4 +1,4 @@
-//! Kept heads, by what is asked of them.
+//! Queries for kept heads.
 
 use super::query::{COLUMNS, Query, has, key_of, only, query_head, query_heads, read_heads};
 use super::store::Heads;
@@ -13,22 +13,22 @@ use rusqlite::ToSql;
 use std::ops::Deref;
 
 impl<D: Deref<Target = Db>> Heads<D> {
-    /// All heads, ascending by size, then time. Each is verified again: a head that was damaged
-    /// here must not be held against the log.
+    /// All heads, ascending by size, then time. Each is verified again: a head that was damaged here must not be held
+    /// against the log.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn all(&self, key: &LogKey) -> Result<Vec<StoredHead>> {
         self.db().trust(Table::Heads, 0..=MAX_KEY)?;
         query_heads(self.db(), &Query::all(), key)
     }
 
-    /// The earliest STH of each size beyond `size` that is borne out by the mirror, ascending by size.
+    /// The earliest STH of each size above `size` that the mirrored leaves confirm, ascending by size.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn covering(&self, size: u64, key: &LogKey) -> Result<Vec<StoredHead>> {
-        // With min(), SQLite takes the other columns from the row that has it.
+        // With min(), SQLite takes the other columns from the row that has the minimum.
         let sql = format!(
             "SELECT {COLUMNS} FROM (SELECT *, min(time) FROM heads
                WHERE size >= ?1 AND size <= ?2 AND format = 'sth' AND status = 'consistent' GROUP BY size) ORDER BY size"
@@ -47,7 +47,7 @@ impl<D: Deref<Target = Db>> Heads<D> {
     /// One head of each tree that is not known to be consistent, ascending by size.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn unchecked(&self, key: &LogKey) -> Result<Vec<StoredHead>> {
         let query = Query {
             wanted: &has(&[Flag::Unchecked]),
@@ -59,12 +59,12 @@ impl<D: Deref<Target = Db>> Heads<D> {
         query_heads(self.db(), &query, key)
     }
 
-    /// Heads of this size and another root: forks. At most eight, for a log can sign any number.
+    /// Heads of this size with another root: forks. Returns at most eight, because a log can sign any number.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn forks_of(&self, size: u64, root: &Hash, key: &LogKey) -> Result<Vec<StoredHead>> {
-        // Two ranges rather than `<>`, so that the index leads past any number of heads of one tree.
+        // Two ranges instead of `<>`, so that the index skips any number of heads of one tree.
         let mut found = Vec::new();
         for other in ["root < ?3", "root > ?3"] {
             let query = Query {
@@ -80,10 +80,10 @@ impl<D: Deref<Target = Db>> Heads<D> {
         Ok(found)
     }
 
-    /// The newest head of this tree that has a time, or else one that has none.
+    /// The newest head of this tree that has a time, or else one without a time.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn newest_of_tree(&self, size: u64, root: &Hash, key: &LogKey) -> Result<Option<StoredHead>> {
         let query = Query {
             sizes: only(size),
@@ -96,10 +96,10 @@ impl<D: Deref<Target = Db>> Heads<D> {
         query_head(self.db(), &query, key)
     }
 
-    /// The largest heads that are borne out by the mirror and no larger than `size`.
+    /// The largest head that the mirrored leaves confirm and that is not larger than `size`.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn largest_consistent(&self, size: u64, key: &LogKey) -> Result<Option<StoredHead>> {
         let query = Query {
             sizes: 0..=key_of(size),
@@ -113,11 +113,11 @@ impl<D: Deref<Target = Db>> Heads<D> {
         query_head(self.db(), &query, key)
     }
 
-    /// The largest checkpoint that is borne out by the mirror, larger than `above` and at most `size`; of
-    /// several over one tree, the one seen last.
+    /// The largest checkpoint that the mirrored leaves confirm, larger than `above` and at most `size`. If there are
+    /// several over one tree, the one that was seen last.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn newest_checkpoint(&self, above: u64, size: u64, key: &LogKey) -> Result<Option<StoredHead>> {
         let both = |node: &Node| has(&[Flag::Consistent])(node) && has(&[Flag::Checkpoint])(node);
         let query = Query {
@@ -135,7 +135,7 @@ impl<D: Deref<Target = Db>> Heads<D> {
     /// The largest kept head of this format (`None`: of any format) and one of these provenances.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn largest(
         &self,
         format: Option<HeadFormat>,
@@ -146,11 +146,11 @@ impl<D: Deref<Target = Db>> Heads<D> {
         self.largest_of(provenances, "?4 IS NULL OR format = ?4", &format, key)
     }
 
-    /// The largest kept head of one of these provenances that came here at this time or before, which is written
-    /// as the mirror writes it.
+    /// The largest kept head of one of these provenances that was first seen at this time or before. The time has the
+    /// format in which the mirror writes it.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn largest_seen_by(
         &self,
         time: &str,
@@ -160,11 +160,11 @@ impl<D: Deref<Target = Db>> Heads<D> {
         self.largest_of(provenances, "first_seen <= ?4", &time, key)
     }
 
-    /// The largest head that the log served in this format and that came here at this time or before, which is written
-    /// as the mirror writes it.
+    /// The largest head that the log served in this format and that was first seen at this time or before. The time
+    /// has the format in which the mirror writes it.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn largest_served_by(
         &self,
         time: &str,
@@ -175,10 +175,10 @@ impl<D: Deref<Target = Db>> Heads<D> {
         self.largest_of(&[Provenance::Served], &condition, &time, key)
     }
 
-    /// The largest STH of one of these provenances that is dated at this time or before, in Unix milliseconds.
+    /// The largest STH of one of these provenances with a time of `time` or earlier, in Unix milliseconds.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn largest_dated_by(
         &self,
         time: u64,
@@ -188,10 +188,10 @@ impl<D: Deref<Target = Db>> Heads<D> {
         self.largest_of(provenances, "format = 'sth' AND time <= ?4", &int(time), key)
     }
 
-    /// The head of this tree that came here first.
+    /// The head of this tree that was seen first.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn first_of_tree(&self, size: u64, root: &Hash, key: &LogKey) -> Result<Option<StoredHead>> {
         let query = Query {
             sizes: only(size),
@@ -204,11 +204,11 @@ impl<D: Deref<Target = Db>> Heads<D> {
         query_head(self.db(), &query, key)
     }
 
-    /// The largest head that the log itself showed, us or a peer, before this time, which is written as the mirror
-    /// writes it.
+    /// The largest head that the log itself showed, to us or to a peer, before this time. The time has the format in
+    /// which the mirror writes it.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn largest_seen_before(&self, time: &str, key: &LogKey) -> Result<Option<StoredHead>> {
         let shown = [Provenance::Served, Provenance::Listed, Provenance::Peer];
         self.largest_of(&shown, "first_seen < ?4", &time, key)
@@ -235,10 +235,10 @@ impl<D: Deref<Target = Db>> Heads<D> {
         query_head(self.db(), &query, key)
     }
 
-    /// Heads that were kept, but not yet held against the other heads.
+    /// Heads that are kept but have not been compared with the other heads yet.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn uncompared(&self, key: &LogKey) -> Result<Vec<StoredHead>> {
         let query = Query {
             wanted: &has(&[Flag::Uncompared]),

@@ -1,4 +1,4 @@
-//! The history of heads as it is handed to others: a line of JSON each, from a mirror that may be in use.
+//! The export of the head history: one line of JSON per head, read from a mirror that may be in use.
 
 use super::query::{Raw, SELECT, raw, stored_head};
 use super::stored::StoredHead;
@@ -23,24 +23,24 @@ use std::time::Duration;
 pub struct HeadLine {
     /// `checkpoint` or `sth`.
     pub format: String,
-    /// Entries that the head commits to.
+    /// The number of entries that the head commits to.
     pub size: u64,
-    /// Its root, hex.
+    /// The root, hex.
     pub root: String,
-    /// Its time in Unix milliseconds, where it has one.
+    /// The time in Unix milliseconds, if the head has one.
     pub time: Option<u64>,
-    /// Whether the mirror bears it out.
+    /// The [`HeadStatus`](super::HeadStatus) as a word.
     pub status: String,
-    /// How it came here.
+    /// The provenance: how the head came here.
     pub provenance: String,
-    /// RFC 3339.
+    /// When it was first seen here, RFC 3339.
     pub first_seen: String,
     /// The head, byte for byte.
     pub head: String,
 }
 
 impl HeadLine {
-    /// Of a kept head.
+    /// The line for a kept head.
     pub fn new(stored: &StoredHead) -> HeadLine {
         HeadLine {
             format: stored.head.format().as_str().to_owned(),
@@ -54,23 +54,23 @@ impl HeadLine {
         }
     }
 
-    /// The line, with its end.
+    /// The line, including its newline.
     ///
     /// # Errors
-    /// It cannot be encoded, and nothing may stand in its place.
+    /// [`serde_json::Error`] if it cannot be encoded; nothing may be written in its place.
     pub fn to_line(&self) -> serde_json::Result<String> {
         encode(self)
     }
 }
 
-/// A value as a line of JSON, with its end.
+/// A value as one line of JSON, including its newline.
 fn encode(value: &impl Serialize) -> serde_json::Result<String> {
     let mut line = serde_json::to_string(value)?;
     line.push('\n');
     Ok(line)
 }
 
-/// Why a document can hold no heads.
+/// Why a document cannot contain heads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NoText {
     /// It is UTF-16.
@@ -90,12 +90,12 @@ impl fmt::Display for NoText {
 
 impl std::error::Error for NoText {}
 
-/// The heads in a document, each with when its keeper first saw it, where that is said: lines of `heads export`, lines
-/// of STH JSON, or one checkpoint. Nothing in it is verified.
+/// Reads the heads in a document, each with the time at which its keeper first saw it, if given. The document has
+/// lines of `heads export`, lines of STH JSON, or one checkpoint. Nothing in it is verified. A byte order mark is
+/// ignored at the beginning, and also before a line, where one file was appended to another.
 ///
 /// # Errors
-/// It is no text. A byte order mark before it is no part of it, nor is one before a line, where one file
-/// was put behind another.
+/// [`NoText`] if the document is not UTF-8 text.
 pub fn read_heads(
     bytes: &[u8],
 ) -> std::result::Result<impl Iterator<Item = (Cow<'_, str>, Option<u64>)>, NoText> {
@@ -118,29 +118,29 @@ pub fn read_heads(
     Ok(lines.chain((whole && !heads.trim().is_empty()).then_some((Cow::Borrowed(heads), None))))
 }
 
-/// The kept heads, read while the mirror may be in use by an audit: a connection for reading alone, and
-/// no lock. Whoever reads must not hold up the audit, nor the audit the reader.
+/// Reads the kept heads while an audit may be using the mirror. It has a read-only connection and takes no lock: the
+/// reader must not hold up the audit, nor the audit the reader.
 pub struct HeadReader {
     db: Connection,
     path: PathBuf,
     key: LogKey,
-    /// Rows that are still to be read, the last one first.
+    /// Rows that are still to be read, in reverse order.
     rows: Vec<Place>,
 }
 
-/// Size, root and statement.
+/// The place of a head: size, root and statement.
 pub(in crate::mirror) type Place = (i64, Vec<u8>, Vec<u8>);
 
-/// Of a head.
+/// Reads the place of a head from a row.
 pub(in crate::mirror) fn place(row: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
 impl HeadReader {
-    /// The heads of the mirror at `path` as they are now. Nothing is created or changed.
+    /// Opens the heads of the mirror at `path` as they are now. Creates and changes nothing.
     ///
     /// # Errors
-    /// [`MirrorError`]; also where it mirrors another log.
+    /// [`MirrorError`] if the mirror cannot be read, or if it mirrors another log.
     pub fn open(path: &Path, key: &LogKey) -> Result<HeadReader> {
         let path = &resolve(path)?;
         if !exists(path)? {
@@ -148,7 +148,7 @@ impl HeadReader {
         }
         let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         db.busy_timeout(Duration::from_secs(5)).map_err(|error| sql_error(path, error))?;
-        // One moment of the mirror, also where an audit is writing.
+        // The transaction sees one snapshot of the mirror, even while an audit writes.
         db.execute_batch("BEGIN").map_err(|error| sql_error(path, error))?;
         let state = state_row::read(&db, path)?;
         state_row::check_log(path, &state, key)?;
@@ -160,7 +160,7 @@ impl HeadReader {
                 return Err(MirrorError::Damaged(path.to_owned(), why));
             }
         }
-        // Places first, so that pages neither overlap nor leave a gap where heads are added meanwhile.
+        // Places are read first, so that pages neither overlap nor leave a gap if heads are added meanwhile.
         let rows = || -> rusqlite::Result<Vec<Place>> {
             let sql = "SELECT size, root, statement FROM heads ORDER BY size DESC, time DESC, statement DESC";
             db.prepare(sql)?.query_map([], place)?.collect()
@@ -170,13 +170,13 @@ impl HeadReader {
         Ok(HeadReader { db, path: path.to_owned(), key: key.clone(), rows })
     }
 
-    /// Only those that came here at this time (RFC 3339 in UTC) or later. `None` where it is no time.
+    /// Keeps only heads that were first seen at this time (RFC 3339 in UTC) or later. `None` if `time` is not a time.
     ///
     /// # Errors
-    /// [`MirrorError`].
+    /// [`MirrorError`] if the mirror is damaged or cannot be read.
     pub fn since(self, time: &str) -> Result<Option<HeadReader>> {
         let Some(ms) = text::parse_time(time) else { return Ok(None) };
-        // As the mirror writes times, which sort as they follow each other.
+        // The format in which the mirror writes times, which sorts chronologically.
         let time = text::time(ms);
         let rows = || -> rusqlite::Result<Vec<Place>> {
             let sql = "SELECT size, root, statement FROM heads WHERE first_seen >= ?1
@@ -187,11 +187,11 @@ impl HeadReader {
         Ok(Some(HeadReader { rows, ..self }))
     }
 
-    /// The next `most` heads, in the order of [`Heads::all`](super::Heads::all), each verified again.
-    /// None: these were all.
+    /// The next `most` heads, in the order of [`Heads::all`](super::Heads::all), each verified again. Empty after the
+    /// last.
     ///
     /// # Errors
-    /// [`MirrorError`].
+    /// [`MirrorError`] if the mirror is damaged or cannot be read.
     pub fn next(&mut self, most: usize) -> Result<Vec<StoredHead>> {
         let sql = format!("{SELECT} WHERE size = ?1 AND root = ?2 AND statement = ?3");
         let wanted = self.rows.split_off(self.rows.len().saturating_sub(most));
@@ -210,7 +210,7 @@ impl HeadReader {
 mod tests {
     use super::*;
 
-    /// JSON has no key that is a list.
+    /// A list cannot be a key in JSON.
     #[test]
     fn what_cannot_be_encoded_is_no_line() {
         assert_eq!(encode(&1).unwrap(), "1\n");

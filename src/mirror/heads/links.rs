@@ -1,4 +1,4 @@
-//! Heads that are known to be of one history by proof, without their leaves (`--heads-only`).
+//! Heads that are proved to be of one history without their leaves (`--heads-only`).
 
 use super::query::{Query, has, only, query_head};
 use super::store::Heads;
@@ -9,17 +9,17 @@ use crate::mirror::error::Result;
 use crate::mirror::seal::Flag;
 use std::ops::Deref;
 
-/// Linked, or borne out by the mirrored leaves.
+/// Linked, or confirmed by the mirrored leaves.
 const KNOWN: &str = "status IN ('linked', 'consistent')";
 
 /// See [`KNOWN`].
 const KNOWN_FLAGS: &[Flag] = &[Flag::Linked, Flag::Consistent];
 
 impl<D: Deref<Target = Db>> Heads<D> {
-    /// Whether a head of this tree is linked, or borne out by the mirrored leaves.
+    /// Whether a head of this tree is linked, or confirmed by the mirrored leaves.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn knows_tree(&self, head: &Head, key: &LogKey) -> Result<bool> {
         let query = Query {
             sizes: only(head.size()),
@@ -32,10 +32,10 @@ impl<D: Deref<Target = Db>> Heads<D> {
         Ok(query_head(self.db(), &query, key)?.is_some())
     }
 
-    /// The largest head that is linked, or borne out by the mirrored leaves.
+    /// The largest head that is linked, or confirmed by the mirrored leaves.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn largest_linked(&self, key: &LogKey) -> Result<Option<StoredHead>> {
         let query = Query {
             descending: true,
@@ -48,10 +48,10 @@ impl<D: Deref<Target = Db>> Heads<D> {
         query_head(self.db(), &query, key)
     }
 
-    /// A head of this size that is linked, or borne out by the mirrored leaves.
+    /// A head of this size that is linked, or confirmed by the mirrored leaves.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn linked_of_size(&self, size: u64, key: &LogKey) -> Result<Option<StoredHead>> {
         let query = Query {
             sizes: only(size),
@@ -70,19 +70,19 @@ impl<D: Deref<Target = Db>> Heads<D> {
 }
 
 impl Heads<&mut Db> {
-    /// Records that a head is linked, and so every head of the same tree. What the mirrored leaves bear out, or
-    /// something contradicts, stays as it is.
+    /// Records that a head, and with it every head of the same tree, is linked. A head that the mirrored leaves
+    /// confirm, or that something contradicts, is left as it is.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn link(&mut self, head: &Head) -> Result<()> {
         self.change_tree(head, "status = 'linked'", "status = 'unchecked'")
     }
 
-    /// Has every linked head held against the mirrored leaves, as if nothing were known of it.
+    /// Resets every linked head to unchecked, so that it is compared with the mirrored leaves.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn unlink(&mut self) -> Result<()> {
         self.change_all("status = 'unchecked'", "status = 'linked'")
     }

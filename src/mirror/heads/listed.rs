@@ -1,4 +1,4 @@
-//! Which of the kept heads the log itself lists (specification section 5, `GET heads`).
+//! Which of the kept heads are in the log's own head list (specification section 5, `GET heads`).
 
 use super::query::{Query, has, key_of, only, query_head, query_heads};
 use super::store::Heads;
@@ -13,10 +13,10 @@ use rusqlite::params;
 use std::ops::Deref;
 
 impl<D: Deref<Target = Db>> Heads<D> {
-    /// Whether the log was seen to list this statement.
+    /// Whether this statement was seen in the log's head list.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn is_listed(&self, head: &Head) -> Result<bool> {
         self.db().trust(Table::Heads, only(head.size()))?;
         let sql = "SELECT EXISTS (SELECT 1 FROM heads WHERE size = ?1 AND root = ?2 AND statement = ?3 AND listed = 1)";
@@ -28,16 +28,16 @@ impl<D: Deref<Target = Db>> Heads<D> {
     /// The kept head with this statement.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn of_statement(&self, statement: &Hash, key: &LogKey) -> Result<Option<StoredHead>> {
         let query = Query { condition: "statement = ?3", values: &[&statement.0], limit: 1, ..Query::all() };
         query_head(self.db(), &query, key)
     }
 
-    /// At most `limit` kept STHs that the log was not seen to list, oldest first.
+    /// At most `limit` kept STHs that were not seen in the log's head list, oldest first.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn unlisted(&self, limit: usize, key: &LogKey) -> Result<Vec<StoredHead>> {
         let query = Query {
             wanted: &has(&[Flag::Unlisted]),
@@ -50,10 +50,10 @@ impl<D: Deref<Target = Db>> Heads<D> {
         Ok(found)
     }
 
-    /// How many STHs of up to this time the log was not seen to list, and the time of the oldest.
+    /// How many STHs up to this time were not seen in the log's head list, and the time of the oldest.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn unlisted_until(&self, time: u64) -> Result<(u64, u64)> {
         let sql = "SELECT count(*), min(time) FROM heads
                    WHERE size >= ?1 AND size <= ?2 AND format = 'sth' AND listed = 0 AND time <= ?3";
@@ -77,10 +77,10 @@ impl<D: Deref<Target = Db>> Heads<D> {
         Ok((count, oldest.unwrap_or(0)))
     }
 
-    /// Sizes of the trees below `size` that the mirror bears out, each once, ascending; 0 left out.
+    /// Sizes of the trees below `size` that the mirrored leaves confirm, each once, ascending; without 0.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn consistent_sizes(&self, size: u64) -> Result<Vec<u64>> {
         let sql = "SELECT DISTINCT size FROM heads WHERE size >= ?1 AND size <= ?2 AND status = 'consistent' ORDER BY size";
         let mut found = Vec::new();
@@ -98,18 +98,18 @@ impl<D: Deref<Target = Db>> Heads<D> {
 }
 
 impl Heads<&mut Db> {
-    /// Records that the log lists a head.
+    /// Records that a head is in the log's head list.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn set_listed(&mut self, head: &Head) -> Result<()> {
         self.change(head, "listed = 1", &[])
     }
 
-    /// Has the whole list compared again.
+    /// Forgets which heads are in the log's head list, so that the whole list is compared again.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn forget_listed(&mut self) -> Result<()> {
         self.change_all("listed = 0", "listed <> 0")
     }

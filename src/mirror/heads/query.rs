@@ -1,4 +1,4 @@
-//! Queries of the kept heads: each looks only at ranges of sizes that were verified (`seal`), and believes no head before
+//! Queries for kept heads. A query reads only ranges of sizes that were verified (`seal`), and uses a head only after
 //! its signature verified again.
 
 use super::stored::{HeadStatus, StoredHead};
@@ -48,24 +48,24 @@ macro_rules! columns {
 /// The columns of [`raw`].
 pub(super) const COLUMNS: &str = columns!();
 
-/// All that is kept of heads.
+/// Selects all columns of heads.
 pub(in crate::mirror) const SELECT: &str = concat!("SELECT ", columns!(), " FROM heads");
 
-/// What a query of kept heads looks at: `size BETWEEN ?1 AND ?2` and this condition, whose own values begin at `?3`.
+/// A query for kept heads: `size BETWEEN ?1 AND ?2` and this condition, whose own values begin at `?3`.
 pub(super) struct Query<'q> {
-    /// Sizes, ends included.
+    /// The sizes, both ends included.
     pub sizes: RangeInclusive<u64>,
-    /// The largest sizes first.
+    /// Whether the largest sizes come first.
     pub descending: bool,
-    /// Which ranges of sizes can have such heads at all.
+    /// Whether a range of sizes can contain such heads.
     pub wanted: &'q dyn Fn(&Node) -> bool,
-    /// SQL.
+    /// The condition in SQL.
     pub condition: &'q str,
-    /// For the condition.
+    /// The values for the condition.
     pub values: &'q [&'q dyn ToSql],
-    /// What comes after the size in the order.
+    /// The order among heads of one size.
     pub then: &'q str,
-    /// Heads that are enough.
+    /// The maximum number of heads.
     pub limit: usize,
 }
 
@@ -84,7 +84,7 @@ impl Query<'_> {
     }
 }
 
-/// A size as the mirror has it.
+/// A size as a key of the table.
 pub(super) fn key_of(size: u64) -> u64 {
     size.min(MAX_KEY)
 }
@@ -97,12 +97,12 @@ pub(super) fn has(flags: &'static [Flag]) -> impl Fn(&Node) -> bool {
     move |node| flags.iter().any(|flag| node.counts.get(flag.place()).is_some_and(|count| *count > 0))
 }
 
-/// The first head that a query is about.
+/// The first head that the query matches.
 pub(super) fn query_head(db: &Db, query: &Query<'_>, key: &LogKey) -> Result<Option<StoredHead>> {
     Ok(query_heads(db, query, key)?.into_iter().next())
 }
 
-/// The heads that a query is about. Each range of sizes that it looks at is verified first, so that none is missing.
+/// The heads that the query matches. Each range of sizes is verified before it is read, so that no head is missing.
 pub(super) fn query_heads(db: &Db, query: &Query<'_>, key: &LogKey) -> Result<Vec<StoredHead>> {
     let order = if query.descending { "DESC" } else { "ASC" };
     let sql = format!(
@@ -121,7 +121,7 @@ pub(super) fn query_heads(db: &Db, query: &Query<'_>, key: &LogKey) -> Result<Ve
     Ok(found)
 }
 
-/// Reads the heads that a statement selects from these sizes (`?1` and `?2`), until there are `limit`.
+/// Reads the heads that a statement selects from these sizes (`?1` and `?2`), up to `limit`.
 pub(super) fn read_heads(
     db: &Db,
     sql: &str,
@@ -144,14 +144,14 @@ pub(super) fn read_heads(
     Ok(())
 }
 
-/// Nothing read is believed before it verifies again.
+/// Parses a row and verifies the head again before it is used.
 pub(in crate::mirror) fn stored_head(path: &Path, raw: Raw, key: &LogKey) -> Result<StoredHead> {
     let damaged = |why: String| MirrorError::Damaged(path.to_owned(), why);
     let format = HeadFormat::from_text(&raw.format);
     let format = format.ok_or_else(|| damaged("a kept head has no known format".to_owned()))?;
     let head = Head::verify_as(format, raw.raw.as_bytes(), key)
         .map_err(|error| damaged(format!("a kept head does not verify any more: {error}")))?;
-    // The columns are for queries; what is held against a log is what it signed.
+    // The columns are for queries only; the signed bytes are what counts against a log.
     let columns = (raw.size, raw.time, raw.root.as_slice());
     if columns != (int(head.size()), head.timestamp().map(int), head.root().0.as_slice()) {
         return Err(damaged("a kept head is not what its columns say".to_owned()));

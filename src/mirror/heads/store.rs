@@ -1,4 +1,4 @@
-//! The table of heads: how heads are kept and changed, and how many there are.
+//! The table of heads: how heads are kept, changed and counted.
 
 use super::query::{key_of, only};
 use super::stored::{HeadStatus, Provenance};
@@ -21,12 +21,12 @@ impl<D: Deref<Target = Db>> Heads<D> {
         Heads { db }
     }
 
-    /// The database, for the statements of the other files on heads.
+    /// The database, for the statements of the other files about heads.
     pub(super) fn db(&self) -> &Db {
         &self.db
     }
 
-    /// How many heads are consistent with the mirror or linked, contradicted, and neither.
+    /// How many heads are consistent or linked, how many are contradicted, and how many are neither.
     pub fn statuses(&self) -> [u64; 3] {
         let borne_out =
             self.db.flagged_count(Flag::Consistent).saturating_add(self.db.flagged_count(Flag::Linked));
@@ -52,11 +52,11 @@ impl<D: Deref<Target = Db>> Heads<D> {
 }
 
 impl Heads<&mut Db> {
-    /// Keeps a head; `true` where it is new. A head that the log serves itself counts as served,
-    /// even if it was imported before.
+    /// Keeps a head; `true` if it is new. A head that the log serves itself counts as served, even if it was imported
+    /// before.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn put(&mut self, head: &Head, provenance: &Provenance, now: &str) -> Result<bool> {
         let new = self.db.add(
             Table::Heads,
@@ -79,7 +79,7 @@ impl Heads<&mut Db> {
         Ok(new)
     }
 
-    /// Changes one kept head; `set` has its values from `?4` on.
+    /// Changes one kept head; the values for `set` begin at `?4`.
     pub(super) fn change(&mut self, head: &Head, set: &str, values: &[&dyn ToSql]) -> Result<()> {
         let (size, root, statement) = (int(head.size()), head.root().0, head.statement().0);
         let place: [&dyn ToSql; 3] = [&size, &root, &statement];
@@ -107,29 +107,28 @@ impl Heads<&mut Db> {
         self.db.change(Table::Heads, 0..=MAX_KEY, (&before, &[]), (&after, &[])).map(drop)
     }
 
-    /// Keeps this text of a head that is kept already. What the log signed is the same; witnesses have
-    /// cosigned it since, and receipts from the mirror are to have that.
+    /// Replaces the text of a head that is kept already. The signed part is the same, but witnesses have cosigned it
+    /// since, and receipts from the mirror should contain their cosignatures.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn keep_cosigned(&mut self, head: &Head) -> Result<()> {
         self.change(head, "raw = ?4", &[&head.raw()])
     }
 
-    /// Records whether a head is borne out; so is then every head of the same tree, in whichever
-    /// format it was signed.
+    /// Records the status of a head, and with it of every head of the same tree, in any format.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn set_status(&mut self, head: &Head, status: HeadStatus) -> Result<()> {
         let status = status.as_str();
         self.change_tree(head, &format!("status = '{status}'"), &format!("status <> '{status}'"))
     }
 
-    /// Records that a head was held against all others, and what came of it is kept.
+    /// Records that a head was compared with all others and that the results are kept.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn set_compared(&mut self, state: &mut State, head: &Head) -> Result<()> {
         if let (Some(time), Some((size, until))) = (head.timestamp(), state.sths_until) {
             state.sths_until = Some((size.max(head.size()), until.max(time)));
@@ -137,10 +136,10 @@ impl Heads<&mut Db> {
         self.change(head, "compared = 1", &[])
     }
 
-    /// Has all heads held against each other again.
+    /// Forgets all comparisons, so that all heads are compared with each other again.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn forget_compared(&mut self, state: &mut State) -> Result<()> {
         state.sths_until = Some((0, 0));
         self.change_all("compared = 0", "compared <> 0")

@@ -1,17 +1,17 @@
-//! A kept head, whether it is borne out, and how it came here.
+//! A kept head, its status and its provenance.
 
 use crate::core::head::Head;
 use crate::mirror::seal::Flag;
 
-/// Whether a head is borne out by the mirror.
+/// How a head compares with the mirror and with other signed heads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HeadStatus {
-    /// The mirror has not reached its size, or could not tell.
+    /// The mirror has not reached its size, or could not decide.
     Unchecked,
-    /// The mirror's leaves have its root at its size.
+    /// The mirrored leaves have its root at its size.
     Consistent,
-    /// It is proved to be of one history with a larger signed head, or is the largest one that others were proved
-    /// to be the beginning of; the mirror has not reached its size (`--heads-only`).
+    /// It is proved to be of one history with a larger signed head, or is the largest head whose history others were
+    /// proved to be part of; the mirror has not reached its size (`--heads-only`).
     Linked,
     /// It contradicts another signed head, or the mirrored leaves.
     Contradicted,
@@ -28,7 +28,7 @@ impl HeadStatus {
         }
     }
 
-    /// The status with this word.
+    /// Parses [`HeadStatus::as_str`].
     pub(super) fn from_text(text: &str) -> Option<HeadStatus> {
         [HeadStatus::Unchecked, HeadStatus::Consistent, HeadStatus::Linked, HeadStatus::Contradicted]
             .into_iter()
@@ -39,13 +39,13 @@ impl HeadStatus {
 /// How a head came here.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Provenance {
-    /// The log served it to us.
+    /// The log served it to us as its newest head.
     Served,
-    /// The log answered with it elsewhere: in its list of all heads, or in a verification bundle.
+    /// The log returned it elsewhere: in its head list, or in a verification bundle.
     Listed,
-    /// Somebody gave it to us with `heads import`.
+    /// A user imported it with `heads import`.
     Imported,
-    /// A peer of the config showed it to us.
+    /// A peer in the config served it to us.
     Peer,
 }
 
@@ -60,7 +60,7 @@ impl Provenance {
         }
     }
 
-    /// The flag of heads that came so.
+    /// The flag of heads with this provenance.
     pub(super) fn flag(&self) -> Flag {
         match self {
             Provenance::Served => Flag::Served,
@@ -80,8 +80,8 @@ pub struct StoredHead {
     pub status: HeadStatus,
     /// `served`, `listed`, `imported` or `peer`.
     pub provenance: String,
-    /// RFC 3339.
+    /// When it was first seen here, RFC 3339.
     pub first_seen: String,
-    /// RFC 3339.
+    /// When it was last seen here, RFC 3339.
     pub last_seen: String,
 }

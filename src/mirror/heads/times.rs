@@ -1,4 +1,4 @@
-//! The times of STHs: which are out of order with which.
+//! The times of STHs: which STHs are out of order with each other.
 
 use super::query::{Query, key_of, only, query_head};
 use super::store::Heads;
@@ -15,12 +15,12 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::ops::RangeInclusive;
 
-/// On which side of an STH others are looked at.
+/// The side of an STH on which other STHs are compared with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
-    /// Those of smaller sizes, of which a later one is out of order with it.
+    /// STHs of smaller sizes: one that is later is out of order with it.
     Smaller,
-    /// Those of larger sizes, of which an earlier one is.
+    /// STHs of larger sizes: one that is earlier is out of order with it.
     Larger,
 }
 
@@ -53,20 +53,20 @@ impl Side {
     }
 }
 
-/// Which of those that are out of order.
+/// Which of the STHs that are out of order is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
-    /// The one by the most.
+    /// The one that is out of order by the most.
     Worst,
-    /// The one by the least.
+    /// The one that is out of order by the least.
     Nearest,
 }
 
-/// What a sweep over the STHs of one side has passed.
+/// The STHs that a sweep over one side has passed.
 struct Passed {
     side: Side,
     wanted: Wanted,
-    /// Time and size: all, or where the worst is wanted that one alone.
+    /// Time and size of all of them, or, if the worst is wanted, of that one only.
     times: BTreeMap<u64, u64>,
 }
 
@@ -93,7 +93,7 @@ impl Passed {
         self.times.insert(time, size);
     }
 
-    /// The wanted one of those that are out of order with one of this time.
+    /// The wanted one of those that are out of order with an STH of this time.
     fn against(&self, time: u64) -> Option<(u64, u64)> {
         let pair = |(time, size): (&u64, &u64)| (*size, *time);
         match (self.wanted, self.side) {
@@ -106,16 +106,17 @@ impl Passed {
 }
 
 impl<D: Deref<Target = Db>> Heads<D> {
-    /// For each of these STHs, as (size, time), kept ones that are out of order with it: of those with a smaller size
-    /// the latest, if it is later, and of those with a larger size the earliest, if it is earlier. Where these are out
-    /// of order by more than the clocks of signers may differ, one on each side that is not, if there is any.
+    /// For each of these STHs, given as (size, time), returns kept ones that are out of order with it: of the smaller
+    /// STHs the latest, if it is later, and of the larger STHs the earliest, if it is earlier. If one of these is out
+    /// of order by more than the clocks of signers may differ, one on the same side that is not is returned too, if
+    /// there is any.
     ///
-    /// Neighbours are not enough: many small steps back, each within what clocks may differ by, add up to a large one.
-    /// STHs that are beyond all that were compared before, as those of an honest log are, cost nothing; others a look
-    /// at the times of all, for as many as are asked for at once.
+    /// Comparing neighbours is not enough: many small steps back, each within the allowed clock difference, add up to
+    /// a large one. STHs that are beyond everything that was compared before, as those of an honest log are, cost
+    /// nothing. Otherwise a call looks at the times of all kept STHs, however many STHs it is given.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn sths_against(&self, sths: &[(u64, u64)], key: &LogKey) -> Result<Vec<Vec<StoredHead>>> {
         let mut found = vec![Vec::new(); sths.len()];
         if self.are_beyond(sths) {
@@ -152,7 +153,7 @@ impl<D: Deref<Target = Db>> Heads<D> {
         Ok(found)
     }
 
-    /// Whether these STHs are in order, and beyond all that were held against each other before.
+    /// Whether these STHs are in order, and beyond all that were compared with each other before.
     fn are_beyond(&self, sths: &[(u64, u64)]) -> bool {
         let Some(mut until) = self.db().state().sths_until else { return sths.is_empty() };
         let mut sths = sths.to_vec();
@@ -164,7 +165,8 @@ impl<D: Deref<Target = Db>> Heads<D> {
         })
     }
 
-    /// For each of these STHs, size and time of a kept one on this side that is out of order with it, if any is.
+    /// For each of these STHs, size and time of a kept one on this side that is out of order with it, if there is
+    /// one.
     fn sweep(&self, sths: &[(u64, u64)], side: Side, wanted: Wanted) -> Result<Vec<Option<(u64, u64)>>> {
         let mut places: Vec<(usize, u64, u64)> =
             sths.iter().enumerate().map(|(place, (size, time))| (place, *size, *time)).collect();
@@ -181,7 +183,7 @@ impl<D: Deref<Target = Db>> Heads<D> {
                 *found = passed.against(time);
             }
         };
-        // Ranges of heads that are all in order with these are not looked at.
+        // Ranges in which all heads are in order with these are skipped.
         let times = || sths.iter().map(|(_, time)| *time);
         let (earliest, latest) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
         let wanted = |node: &Node| match side {
@@ -195,7 +197,7 @@ impl<D: Deref<Target = Db>> Heads<D> {
                     let mut rows = select.query([int(*sizes.start()), int(*sizes.end())])?;
                     while let Some(row) = rows.next()? {
                         let (size, time): (u64, u64) = (row.get(0)?, row.get(1)?);
-                        // Those whose size was reached have no more to come on this side.
+                        // STHs whose size was reached have no more to compare with on this side.
                         while let Some(place) = waiting.next_if(|(_, of, _)| side.is_reached(*of, size)) {
                             set(place, &passed);
                         }
@@ -213,7 +215,7 @@ impl<D: Deref<Target = Db>> Heads<D> {
     /// The latest STH of one tree, and the earliest of another.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be read.
+    /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn widest_apart(
         &self,
         (size, root): (u64, &Hash),
@@ -236,11 +238,11 @@ impl<D: Deref<Target = Db>> Heads<D> {
 }
 
 impl Heads<&mut Db> {
-    /// Takes on what an earlier version compared, which found all STHs in order: the largest size and the latest time
-    /// of them.
+    /// Records the comparisons of an earlier version, which found all STHs in order, as the largest size and the
+    /// latest time of those STHs.
     ///
     /// # Errors
-    /// The mirror is damaged, or cannot be written.
+    /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn adopt_compared(&mut self, state: &mut State) -> Result<()> {
         self.db().trust(Table::Heads, 0..=MAX_KEY)?;
         let sql = "SELECT coalesce(max(size), 0), coalesce(max(time), 0) FROM heads WHERE format = 'sth' AND compared = 1";

@@ -1,16 +1,17 @@
-//! What is kept of a range of rows: how many they are, the sum of their digests, and counts that lead to those that
-//! something is still to be done with. Pure.
+//! The summary of a range of rows: their number, the sum of their digests, and counts that help to find rows that
+//! still need work. Pure.
 //!
-//! The sum is of SHA-256 digests as numbers, modulo 2^256. It does not depend on the order, so a changed row costs one
-//! subtraction and one addition, and the sums of ranges add up. It shows that a set of rows is not the one that was
-//! written, which is what a failing disk does; it is no commitment against somebody who chooses all rows freely.
+//! The sum is of SHA-256 digests as numbers, modulo 2^256. It does not depend on the order, so a changed row costs
+//! one subtraction and one addition, and the sums of ranges can be added. It shows that a set of rows is not the one
+//! that was written, which covers a failing disk; it is not a commitment against an attacker who can choose all rows
+//! freely.
 
 use crate::core::hash::Hash;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use sha2::{Digest as _, Sha256};
 
-/// Counts that a node keeps.
+/// The number of counts in a node.
 pub const COUNTS: usize = 11;
 
 /// Length of [`Node::encode`].
@@ -19,13 +20,13 @@ const ENCODED: usize = 8 + 32 + 8 * COUNTS + 16;
 /// A range of rows of one table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Node {
-    /// How many rows.
+    /// The number of rows.
     pub rows: u64,
     /// The sum of their digests, least significant limb first.
     sum: [u64; 4],
-    /// Of heads, how many are in each state: see [`super::Flag`]. Of other tables 0.
+    /// For heads, the number in each state: see [`super::Flag`]. For other tables 0.
     pub counts: [u64; COUNTS],
-    /// Of heads, the times of the earliest and the latest STH; `u64::MAX` and 0 where there is none.
+    /// For heads, the times of the earliest and the latest STH; `u64::MAX` and 0 if there is none.
     pub times: (u64, u64),
 }
 
@@ -35,14 +36,14 @@ impl Default for Node {
     }
 }
 
-/// One row as a node counts it.
+/// One row as it enters a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RowMark {
-    /// Where it is in its table's tree.
+    /// Its key in the tree of its table.
     pub key: u64,
     /// Digest of all its columns.
     pub digest: Hash,
-    /// Its part of [`Node::counts`].
+    /// Its contribution to [`Node::counts`].
     pub counts: [u64; COUNTS],
     /// The time of an STH. It never changes.
     pub time: Option<u64>,
@@ -76,7 +77,7 @@ fn minus(a: &mut [u64; 4], b: [u64; 4]) {
 }
 
 impl Node {
-    /// With one row more.
+    /// Adds one row.
     pub fn add(&mut self, row: &RowMark) {
         self.rows = self.rows.wrapping_add(1);
         plus(&mut self.sum, limbs(&row.digest));
@@ -88,7 +89,7 @@ impl Node {
         }
     }
 
-    /// With one row less. Of heads only to add it again as it is now, so their times stay.
+    /// Removes one row. A head is removed only to be added again with changes, so the times stay.
     pub fn remove(&mut self, row: &RowMark) {
         self.rows = self.rows.wrapping_sub(1);
         minus(&mut self.sum, limbs(&row.digest));
@@ -97,7 +98,7 @@ impl Node {
         }
     }
 
-    /// With all rows of another range.
+    /// Adds all rows of another range.
     pub fn merge(&mut self, other: &Node) {
         self.rows = self.rows.wrapping_add(other.rows);
         plus(&mut self.sum, other.sum);
@@ -107,12 +108,12 @@ impl Node {
         self.times = (self.times.0.min(other.times.0), self.times.1.max(other.times.1));
     }
 
-    /// No rows.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
     }
 
-    /// As it is stored.
+    /// The stored form.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(ENCODED);
         let numbers = std::iter::once(self.rows).chain(self.sum).chain(self.counts);
@@ -122,7 +123,7 @@ impl Node {
         bytes
     }
 
-    /// Reads what [`Node::encode`] wrote; `None` where it is something else.
+    /// Parses the result of [`Node::encode`]; `None` if it is something else.
     pub fn decode(bytes: &[u8]) -> Option<Node> {
         if bytes.len() != ENCODED {
             return None;
@@ -141,7 +142,7 @@ impl Node {
     }
 }
 
-/// A digest of all columns of a row: their types, lengths and values, under the table's number.
+/// A digest of all columns of a row: the number of the table, then the types, lengths and values of the columns.
 pub fn row_digest(table: u8, row: &Row<'_>) -> rusqlite::Result<Hash> {
     let mut digest = Sha256::new_with_prefix([table]);
     for column in 0..row.as_ref().column_count() {

@@ -1,4 +1,4 @@
-//! What is known of the trees over the sealed tables, how it is changed with their rows, and how it is kept.
+//! The known nodes of the trees over the sealed tables: how they change with the rows, and how they are stored.
 
 use super::node::{Node, RowMark};
 use super::table::Table;
@@ -6,37 +6,37 @@ use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::RangeInclusive;
 
-/// Nodes that are remembered between transactions. More are read, and verified, again: memory stays bounded.
+/// The number of nodes that are kept between transactions. Others are read and verified again, which bounds memory.
 const MAX_KNOWN: usize = 50_000;
 
 /// A node's place: its table, its level (0: over rows) and its number in that level.
 pub(super) type Place = (Table, u8, u64);
 
-/// What is known of the trees. Nodes are known only once they were verified, or as they were changed here.
+/// The known nodes of the trees. A node is known only after it was verified, or as it was changed here.
 #[derive(Default)]
 pub struct Seals {
     roots: BTreeMap<Table, Node>,
     nodes: BTreeMap<Place, Node>,
-    /// Nodes whose children are all known, those without rows by not being there.
+    /// Nodes whose children are all known. A child without rows is known by its absence.
     whole: HashSet<Place>,
     /// Ranges whose rows were verified, by table and number in level 0.
     verified: HashSet<(Table, u64)>,
-    /// Changed since the last commit.
+    /// Nodes that were changed since the last commit.
     changed: BTreeSet<Place>,
 }
 
-/// A level by its number.
+/// Converts the number of a level.
 pub(super) fn level_of(level: usize) -> u8 {
     u8::try_from(level).unwrap_or(u8::MAX)
 }
 
-/// How many low bits of a key a level leaves out.
+/// How many low bits of a key a level ignores.
 pub(super) fn shift_of(table: Table, level: u8) -> u32 {
     table.shifts().get(usize::from(level)).copied().unwrap_or(u64::BITS)
 }
 
 impl Seals {
-    /// With these roots. Nothing is known of what is below them.
+    /// Starts with these roots. Nothing below them is known.
     pub fn new(roots: BTreeMap<Table, Node>) -> Seals {
         Seals { roots, ..Seals::default() }
     }
@@ -46,12 +46,12 @@ impl Seals {
         &self.roots
     }
 
-    /// What a table has in all.
+    /// The total over a table.
     pub fn root(&self, table: Table) -> Node {
         self.roots.get(&table).copied().unwrap_or_default()
     }
 
-    /// Counts a row in, or out, on all levels. The path to it must be known: [`super::Sealed::trust`].
+    /// Adds a row to all levels, or removes it from them. The path to it must be known: [`super::Sealed::trust`].
     pub(super) fn count(&mut self, table: Table, row: &RowMark, more: bool) {
         let apply = |node: &mut Node| if more { node.add(row) } else { node.remove(row) };
         let root = self.roots.entry(table).or_default();
@@ -63,7 +63,7 @@ impl Seals {
         for (level, shift) in table.shifts().iter().enumerate().rev() {
             let place = (table, level_of(level), row.key >> shift);
             if !self.nodes.contains_key(&place) {
-                // A new node has no children but those that it gets now.
+                // A new node has only the children that it gets now.
                 self.whole.insert(place);
             }
             apply(self.nodes.entry(place).or_default());
@@ -71,12 +71,13 @@ impl Seals {
         }
     }
 
-    /// Whether the rows of this range of level 0 were verified; of a table without a tree, of range 0: all.
+    /// Whether the rows of this range of level 0 were verified. A table without a tree has range 0 only, which is all
+    /// of it.
     pub(super) fn is_verified(&self, table: Table, number: u64) -> bool {
         self.verified.contains(&(table, number))
     }
 
-    /// The rows of this range were verified.
+    /// Records that the rows of this range were verified.
     pub(super) fn set_verified(&mut self, table: Table, number: u64) {
         self.verified.insert((table, number));
     }
@@ -86,7 +87,7 @@ impl Seals {
         self.whole.contains(place)
     }
 
-    /// Takes on the children of a node, which were verified against it.
+    /// Adds the children of a node, which were verified against it.
     pub(super) fn learn(&mut self, place: Place, children: impl IntoIterator<Item = (u64, Node)>) {
         let (table, level, _) = place;
         let below = level.saturating_sub(1);
@@ -102,7 +103,7 @@ impl Seals {
         known.filter(|(_, node)| !node.is_empty()).map(|((.., number), node)| (*number, *node)).collect()
     }
 
-    /// Writes what was changed, in the open transaction.
+    /// Writes the changed nodes, in the open transaction.
     pub fn write(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let mut put = db.prepare_cached("INSERT OR REPLACE INTO seals VALUES (?1, ?2, ?3, ?4)")?;
         let mut delete =
@@ -120,7 +121,7 @@ impl Seals {
         Ok(())
     }
 
-    /// Forgets a table of which every row was deleted.
+    /// Removes the nodes of a table from which every row was deleted.
     pub fn clear(&mut self, table: Table, db: &Connection) -> rusqlite::Result<()> {
         db.execute("DELETE FROM seals WHERE tab = ?1", [table.number()])?;
         self.roots.remove(&table);
@@ -132,7 +133,7 @@ impl Seals {
     }
 }
 
-/// What a table has, from its rows alone.
+/// The total over a table, computed only from its rows.
 pub fn total(db: &Connection, table: Table) -> rusqlite::Result<Node> {
     let mut select = db.prepare(&format!("SELECT * FROM {}", table.name()))?;
     let mut rows = select.query([])?;
@@ -143,7 +144,7 @@ pub fn total(db: &Connection, table: Table) -> rusqlite::Result<Node> {
     Ok(node)
 }
 
-/// Seals every row that a table has, as it is: for a mirror of a format that had no seals.
+/// Seals all rows of a table as they are, for a mirror of a format without seals.
 pub fn seal_all(db: &Connection, table: Table, seals: &mut Seals) -> rusqlite::Result<()> {
     seals.clear(table, db)?;
     let mut select = db.prepare(&format!("SELECT * FROM {}", table.name()))?;

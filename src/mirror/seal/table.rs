@@ -1,12 +1,12 @@
-//! The sealed tables, and how each is laid out in its tree.
+//! The sealed tables, and the layout of each in its tree.
 
 use super::node::{COUNTS, RowMark, row_digest};
 use crate::core::hash::sha256;
 use rusqlite::Row;
 use rusqlite::types::Value;
 
-/// A table whose rows are sealed. `leaves` and `nodes` are not among them: the signed root and the frontier in the state
-/// vouch for those; nor are `seen`, which vouches for itself, and `seals`.
+/// A table whose rows are sealed. `leaves` and `nodes` are not among them, because the signed root and the frontier
+/// in the state authenticate those. Nor are `seen`, which authenticates itself, and `seals`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Table {
     /// Signed heads.
@@ -17,26 +17,26 @@ pub enum Table {
     Keys,
     /// Which approver used which passkeys.
     ApproverKeys,
-    /// What the checked entries say.
+    /// The fields of checked entries.
     Columns,
-    /// How far peers were read.
+    /// How far the head histories of peers were read.
     Peers,
-    /// How far watch rules looked.
+    /// How far watch rules have looked.
     WatchRules,
-    /// What was told of each subject.
+    /// What was reported about each subject.
     Subjects,
     /// Alerts.
     Alerts,
-    /// What became of each alert on each channel.
+    /// The state of each alert on each channel.
     Deliveries,
     /// Channels that fail.
     Channels,
 }
 
-/// What a head may be: what is still to be done with it, and how it came here.
+/// A property of a head: what still has to be done with it, or its provenance.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flag {
-    /// Not held against the mirrored leaves.
+    /// Not compared with the mirrored leaves.
     Unchecked,
     /// Verified against the mirrored leaves.
     Consistent,
@@ -44,30 +44,30 @@ pub enum Flag {
     Linked,
     /// Contradicted.
     Contradicted,
-    /// Not held against the other heads.
+    /// Not compared with the other heads.
     Uncompared,
-    /// An STH that the log was not seen to list.
+    /// An STH that was not seen in the log's head list.
     Unlisted,
     /// A checkpoint.
     Checkpoint,
     /// Served by the log as its newest.
     Served,
-    /// In the log's list, or in a bundle.
+    /// From the log's head list, or from a bundle.
     Listed,
-    /// Given by somebody.
+    /// Imported by a user.
     Imported,
-    /// Shown by a peer.
+    /// From a peer.
     Peer,
 }
 
 /// The statuses of heads, in the order of their flags.
 const STATUSES: [&str; 4] = ["unchecked", "consistent", "linked", "contradicted"];
 
-/// How heads came here, likewise.
+/// The provenances of heads, in the order of their flags.
 const PROVENANCES: [&str; 4] = ["served", "listed", "imported", "peer"];
 
 impl Flag {
-    /// Its place among a node's counts.
+    /// The index in a node's counts.
     pub fn place(self) -> usize {
         match self {
             Flag::Unchecked => 0,
@@ -85,15 +85,15 @@ impl Flag {
     }
 }
 
-/// Keys of this many low bits share a leaf of the tree, and each level above takes in eight more. Keys are SQLite's
-/// integers, of 63 bits.
+/// For keys that are numbers: keys that differ only in this many low bits share a leaf of the tree, and each level
+/// above ignores eight more bits. Keys are SQLite integers, of 63 bits.
 const BY_NUMBER: &[u32] = &[8, 16, 24, 32, 40, 48, 56];
 
-/// For keys that are digests: 65,536 leaves at most, however few rows there are.
+/// For keys that are digests: at most 65,536 leaves, however few rows there are.
 const BY_DIGEST: &[u32] = &[47, 55];
 
 impl Table {
-    /// All of them.
+    /// All sealed tables.
     pub const ALL: [Table; 11] = [
         Table::Heads,
         Table::Findings,
@@ -142,18 +142,18 @@ impl Table {
         }
     }
 
-    /// Whether it can be made again from the mirrored leaves.
+    /// Whether it can be derived again from the mirrored leaves.
     pub fn follows_from_leaves(self) -> bool {
         matches!(self, Table::Keys | Table::ApproverKeys | Table::Columns)
     }
 
-    /// Whether it has a tree, because it grows with the log; the others are always read as a whole.
+    /// Whether it has a tree, because it grows with the log; the others are always read whole.
     pub fn grows(self) -> bool {
         !self.shifts().is_empty()
     }
 
-    /// How many low bits of a key each level of its tree leaves out, the lowest level first. Empty for a table that is
-    /// always read as a whole.
+    /// How many low bits of a key each level of its tree ignores, the lowest level first. Empty for a table that is
+    /// always read whole.
     pub(super) fn shifts(self) -> &'static [u32] {
         match self {
             Table::Heads | Table::Columns => BY_NUMBER,
@@ -162,7 +162,7 @@ impl Table {
         }
     }
 
-    /// The column that its tree goes by, and where it stands.
+    /// The column with the keys of its tree, and the index of that column.
     pub(super) fn key_column(self) -> Option<(&'static str, usize)> {
         match self {
             Table::Heads => Some(("size", 2)),
@@ -173,8 +173,8 @@ impl Table {
         }
     }
 
-    /// What SQL compares the key column with so as to get the rows with keys of `key` and more, or (`upper`) of up to
-    /// `key`.
+    /// The value that SQL compares the key column with to select rows with keys of at least `key`, or (`upper`) of at
+    /// most `key`.
     pub(super) fn bound(self, key: u64, upper: bool) -> Value {
         if self != Table::Keys {
             return Value::Integer(i64::try_from(key).unwrap_or(i64::MAX));
@@ -185,7 +185,7 @@ impl Table {
         Value::Blob([first.to_be_bytes().as_slice(), &rest].concat())
     }
 
-    /// A row, read with `SELECT *` or `RETURNING *`.
+    /// Summarises a row that was read with `SELECT *` or `RETURNING *`.
     pub(super) fn mark(self, row: &Row<'_>) -> rusqlite::Result<RowMark> {
         let key = match (self, self.key_column()) {
             (_, None) => 0,
@@ -206,7 +206,7 @@ pub fn digest_key(digest: &[u8]) -> u64 {
     u64::from_be_bytes(first) >> 1
 }
 
-/// Where the rows of an approver are.
+/// The key of the rows of an approver.
 pub fn approver_slot(approver: &str) -> u64 {
     digest_key(&sha256(approver.as_bytes()).0)
 }

@@ -1,4 +1,4 @@
-//! How rows are verified against the trees over their tables, and changed with them.
+//! How rows are verified against the trees over their tables, and changed together with them.
 
 use super::node::{Node, RowMark};
 use super::seals::{Place, Seals, level_of, shift_of, total};
@@ -10,10 +10,10 @@ use std::cell::RefCell;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-/// Children of a node.
+/// The number of children of a node, as a power of two.
 const WIDTH_BITS: u32 = 8;
 
-/// The part of `table` that one range of level 0 has.
+/// The keys of `table` that belong to one range of level 0.
 fn leaf_keys(table: Table, number: u64) -> RangeInclusive<u64> {
     let shift = shift_of(table, 0);
     let first = number.checked_shl(shift).unwrap_or(0);
@@ -21,7 +21,7 @@ fn leaf_keys(table: Table, number: u64) -> RangeInclusive<u64> {
     first..=(first | more).min(MAX_KEY)
 }
 
-/// Numbers of the children of a node; of the root (one level above the highest) all there can be.
+/// The numbers of the children of a node; for the root (one level above the highest), all possible numbers.
 fn children_of(table: Table, level: u8, number: u64) -> RangeInclusive<u64> {
     if usize::from(level) >= table.shifts().len() {
         return 0..=(MAX_KEY >> shift_of(table, level.saturating_sub(1)));
@@ -30,7 +30,7 @@ fn children_of(table: Table, level: u8, number: u64) -> RangeInclusive<u64> {
     first..=(first | ((1 << WIDTH_BITS) - 1))
 }
 
-/// Goes through the rows that a statement gives, each with its key and digest; gives how many there were.
+/// Visits the rows that a statement returns, each with its key and digest; returns their number.
 fn each_row(
     db: &Connection,
     table: Table,
@@ -48,7 +48,7 @@ fn each_row(
     Ok(count)
 }
 
-/// The fault of a table that is not what the state says.
+/// The error for a table that does not match the state.
 pub fn unsealed(path: &Path, table: Table) -> MirrorError {
     let why = format!("its table {:?} is not the one that was written", table.name());
     match table {
@@ -58,7 +58,7 @@ pub fn unsealed(path: &Path, table: Table) -> MirrorError {
     }
 }
 
-/// The sealed tables of an open mirror: what is read through it is what was written.
+/// The sealed tables of an open mirror: rows that are read through this are those that were written.
 pub struct Sealed<'a> {
     db: &'a Connection,
     path: &'a Path,
@@ -66,7 +66,7 @@ pub struct Sealed<'a> {
 }
 
 impl<'a> Sealed<'a> {
-    /// Of the mirror at this path.
+    /// The sealed tables of the mirror at this path.
     pub fn new(db: &'a Connection, path: &'a Path, seals: &'a RefCell<Seals>) -> Sealed<'a> {
         Sealed { db, path, seals }
     }
@@ -75,10 +75,10 @@ impl<'a> Sealed<'a> {
         result.map_err(|error| sql_error(self.path, error))
     }
 
-    /// Makes sure that the rows with keys in `keys` are those that were written, no more and no fewer.
+    /// Verifies that the rows with keys in `keys` are exactly those that were written.
     ///
     /// # Errors
-    /// They are not, or the mirror cannot be read.
+    /// `MirrorError` if they are not, or if the mirror cannot be read.
     pub fn trust(&self, table: Table, keys: RangeInclusive<u64>) -> Result<()> {
         if table.shifts().is_empty() {
             return self.trust_whole(table);
@@ -93,7 +93,7 @@ impl<'a> Sealed<'a> {
             rows = rows.saturating_add(node.rows);
             self.trust_leaf(table, number, node).map(|()| false)
         })?;
-        // What is beside the ranges of the tree must not be there.
+        // There must be no rows outside the ranges of the tree.
         let around = *leaf_keys(table, first).start()..=*leaf_keys(table, last).end();
         if self.count_rows(table, &around)? != rows {
             return Err(unsealed(self.path, table));
@@ -116,7 +116,7 @@ impl<'a> Sealed<'a> {
         Ok(())
     }
 
-    /// Whether the one index that a sealed table has beside its rows leads to each of them.
+    /// Whether the only separate index of a sealed table, which is that of the alerts, leads to each of its rows.
     fn is_indexed(&self, table: Table) -> rusqlite::Result<bool> {
         if table != Table::Alerts {
             return Ok(true);
@@ -160,8 +160,8 @@ impl<'a> Sealed<'a> {
         self.sql(result)
     }
 
-    /// Goes through the ranges of level 0 that have rows with keys in `keys`, in ascending or descending order, where
-    /// `wanted` holds for the range and all that it is part of; until `visit` says `true`.
+    /// Visits the ranges of level 0 that have rows with keys in `keys`, in ascending or descending order, if `wanted`
+    /// holds for the range and for all its ancestors; stops when `visit` returns `true`.
     fn walk(
         &self,
         table: Table,
@@ -204,7 +204,7 @@ impl<'a> Sealed<'a> {
         Ok(false)
     }
 
-    /// The children of a verified node, ascending: verified against it.
+    /// The children of a verified node, ascending, verified against it.
     fn children(&self, place: Place, node: &Node) -> Result<Vec<(u64, Node)>> {
         let (table, level, number) = place;
         let below = level.saturating_sub(1);
@@ -241,8 +241,8 @@ impl<'a> Sealed<'a> {
         select.query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
     }
 
-    /// Replaces rows: `before` selects them (`SELECT *`), `after` changes or adds them (`RETURNING *`). All have keys in
-    /// `keys`. Gives how many there are now.
+    /// Replaces rows: `before` selects them (`SELECT *`), `after` changes or adds them (`RETURNING *`). All have keys
+    /// in `keys`. Returns the number of rows afterwards.
     pub fn change(
         &self,
         table: Table,
@@ -255,7 +255,7 @@ impl<'a> Sealed<'a> {
         self.count_rows_of(table, after, true)
     }
 
-    /// Adds rows, with a statement that ends in `RETURNING *`; gives how many.
+    /// Adds rows, with a statement that ends in `RETURNING *`; returns their number.
     pub fn add(
         &self,
         table: Table,
@@ -267,7 +267,7 @@ impl<'a> Sealed<'a> {
         self.count_rows_of(table, (sql, values), true)
     }
 
-    /// Deletes rows, with a statement that ends in `RETURNING *`; gives how many.
+    /// Deletes rows, with a statement that ends in `RETURNING *`; returns their number.
     pub fn remove(
         &self,
         table: Table,
@@ -279,13 +279,14 @@ impl<'a> Sealed<'a> {
         self.count_rows_of(table, (sql, values), false)
     }
 
-    /// Counts the rows that a statement gives in, or out. Where it fails half way, the transaction is given up.
+    /// Adds the rows that a statement returns to the tree, or removes them. If it fails part way, the caller rolls
+    /// back.
     fn count_rows_of(&self, table: Table, (sql, values): (&str, &[&dyn ToSql]), more: bool) -> Result<usize> {
         let mut seals = self.seals.borrow_mut();
         self.sql(each_row(self.db, table, sql, values, |row| seals.count(table, row, more)))
     }
 
-    /// The verified ranges of keys that [`Sealed::walk`] visits.
+    /// Visits ranges like [`Sealed::walk`], after verifying them.
     pub fn trusted_ranges(
         &self,
         table: Table,

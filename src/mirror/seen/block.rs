@@ -1,16 +1,16 @@
-//! What the rows of a run say: blocks of records, and directories of blocks and of fences. Pure.
+//! The content of the rows of a run: blocks of records, and directories of blocks and of fences. Pure.
 
 use super::filter::Filter;
 use super::key::Key;
 use crate::core::hash::{HASH_LEN, Hash};
 
-/// Bytes of a fingerprint.
+/// The length of a fingerprint in bytes.
 const KEY: usize = 16;
 
-/// Bytes of a record: a fingerprint, and the index of the entry that had it first.
+/// The length of a record in bytes: a fingerprint, and the index of the entry that had it first.
 const RECORD: usize = KEY + 8;
 
-/// Bytes of a directory's item: the first fingerprint, and the digest of the row.
+/// The length of a directory item in bytes: the first fingerprint, and the digest of the row.
 const ITEM: usize = KEY + HASH_LEN;
 
 /// A value, and the entry that had it first.
@@ -18,12 +18,12 @@ const ITEM: usize = KEY + HASH_LEN;
 pub struct Record {
     /// The value's fingerprint.
     pub key: Key,
-    /// The entry.
+    /// The index of the entry.
     pub index: u64,
 }
 
 impl Record {
-    /// Appends the record to a block that is being written.
+    /// Appends the record to the bytes of a block.
     pub fn append(self, block: &mut Vec<u8>) {
         block.extend_from_slice(&self.key.to_be_bytes());
         block.extend_from_slice(&self.index.to_be_bytes());
@@ -38,19 +38,19 @@ impl Record {
     }
 }
 
-/// A block: records, ascending.
+/// A block: records in ascending order.
 #[derive(Debug)]
 pub struct Block {
     bytes: Vec<u8>,
 }
 
 impl Block {
-    /// Length in bytes of a block of so many records.
+    /// Length in bytes of a block of this many records.
     pub fn length(records: u64) -> u64 {
         records.saturating_mul(RECORD as u64)
     }
 
-    /// A block that begins with `first`.
+    /// Parses a block that begins with `first`.
     pub fn parse(bytes: Vec<u8>, first: Key) -> Result<Block, &'static str> {
         let block = Block { bytes };
         if !block.bytes.as_chunks::<RECORD>().1.is_empty() {
@@ -70,7 +70,7 @@ impl Block {
         self.bytes.as_chunks::<RECORD>().0.iter().map(Record::read)
     }
 
-    /// The entry that had this value first, where the block has it.
+    /// The entry that had this value first, if the value is in the block.
     pub fn find(&self, key: Key) -> Option<u64> {
         let records = self.bytes.as_chunks::<RECORD>().0;
         let at = records.binary_search_by_key(&key, |bytes| Record::read(bytes).key).ok()?;
@@ -78,7 +78,7 @@ impl Block {
     }
 }
 
-/// A row that is further down: the fingerprint it begins with, and its digest.
+/// A row one level below: its first fingerprint and its digest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Item {
     /// The first fingerprint in or under it.
@@ -87,19 +87,19 @@ pub struct Item {
     pub digest: Hash,
 }
 
-/// The rows that are under one, ascending.
+/// The rows below a row, ascending.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Directory {
     items: Vec<Item>,
 }
 
 impl Directory {
-    /// Length in bytes of a directory of so many rows.
+    /// Length in bytes of a directory of this many rows.
     pub fn length(rows: u64) -> u64 {
         rows.saturating_mul(ITEM as u64)
     }
 
-    /// A directory.
+    /// Parses a directory.
     pub fn parse(bytes: &[u8]) -> Result<Directory, &'static str> {
         let (items, rest) = bytes.as_chunks::<ITEM>();
         if !rest.is_empty() {
@@ -122,7 +122,7 @@ impl Directory {
         Ok(directory)
     }
 
-    /// What is stored.
+    /// The stored bytes.
     pub fn bytes(&self) -> Vec<u8> {
         let items = self.items.iter();
         items.flat_map(|item| item.first.to_be_bytes().into_iter().chain(item.digest.0)).collect()
@@ -138,28 +138,29 @@ impl Directory {
         &self.items
     }
 
-    /// The number of the row in which, or under which, a value is if it is anywhere; `None` before all of them.
+    /// The number of the only row that can contain a value, itself or below it; `None` if the value sorts before all
+    /// rows.
     pub fn holding(&self, key: Key) -> Option<usize> {
         self.items.partition_point(|item| item.first <= key).checked_sub(1)
     }
 }
 
-/// A fence: the blocks under it, and a filter over all their records.
+/// A fence: the directory of the blocks below it, and a filter over all their records.
 #[derive(Debug)]
 pub struct Fence {
     /// The blocks.
     pub blocks: Directory,
-    /// Over their records.
+    /// The filter over their records.
     pub filter: Filter,
 }
 
 impl Fence {
-    /// Length in bytes of a fence over so many blocks and records.
+    /// Length in bytes of a fence over this many blocks and records.
     pub fn length(blocks: u64, records: u64) -> u64 {
         Directory::length(blocks).saturating_add(Filter::length(records))
     }
 
-    /// A fence of a run over so many blocks, that begins with `first`.
+    /// Parses a fence of a run over this many blocks, which begins with `first`.
     pub fn parse(run: u32, bytes: &[u8], blocks: u64, first: Key) -> Result<Fence, &'static str> {
         let length = usize::try_from(Directory::length(blocks)).unwrap_or(usize::MAX);
         let (directory, filter) = bytes.split_at_checked(length).ok_or("is too short")?;
@@ -170,7 +171,7 @@ impl Fence {
         Ok(Fence { blocks, filter: Filter::stored(run, filter) })
     }
 
-    /// What is stored.
+    /// The stored bytes.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.blocks.bytes();
         bytes.extend_from_slice(self.filter.bytes());

@@ -1,15 +1,15 @@
-//! Rows that were read and held against their digests, for as long as the mirror is open.
+//! A cache of rows that were read and verified by their digests, for as long as the mirror is open.
 //!
-//! A row is found by its digest and not by its place: whatever becomes of runs, also in a transaction that is given up,
-//! the cache cannot have something else under a digest than what has it.
+//! A row is looked up by its digest and not by its place. Whatever happens to the runs, even in a transaction that is
+//! rolled back, the cache can never return a row with another digest than the one that was asked for.
 
 use crate::core::hash::Hash;
 use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 
-/// Rows in two generations. What is used moves to the newer one; when that is half of what is allowed, the older one
-/// is given up.
+/// Rows in two generations. A row that is used moves to the newer one; when the newer one takes half of the allowed
+/// size, the older one is dropped.
 #[derive(Debug)]
 pub struct Cache<T> {
     newer: HashMap<Hash, (Arc<T>, u64)>,
@@ -19,7 +19,7 @@ pub struct Cache<T> {
 }
 
 impl<T> Cache<T> {
-    /// Holds at most so many bytes, and one row more.
+    /// A cache of at most this many bytes, plus one row.
     pub fn new(most: u64) -> Cache<T> {
         Cache { newer: HashMap::new(), older: HashMap::new(), bytes: 0, most }
     }
@@ -34,7 +34,7 @@ impl<T> Cache<T> {
         Some(row)
     }
 
-    /// Keeps a row of so many bytes.
+    /// Adds a row of this many bytes.
     pub fn put(&mut self, digest: Hash, row: Arc<T>, bytes: u64) {
         self.newer.insert(digest, (row, bytes));
         self.bytes = self.bytes.saturating_add(bytes);

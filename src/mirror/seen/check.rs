@@ -1,4 +1,4 @@
-//! Looking at all rows, or at some in rotation: what no look-up touches must not decay unseen.
+//! Verifies all rows, or some in rotation, so that damage in rows that no look-up reads does not go unnoticed.
 
 use super::fault::Result;
 use super::layout::{Layout, Place, Shape};
@@ -7,11 +7,12 @@ use super::run::{Run, Scan};
 use super::run_ref::RunRef;
 use rusqlite::Connection;
 
-/// Where the next look begins: a run, a fence of it, and a block under that. All runs after it come first.
+/// Where the next verification begins: a run, a fence in it, and a block below that fence. Later runs follow before
+/// the verification starts over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Cursor(u32, u32, u32);
 
-/// Reads every row of every run, and that there are no others; `false` where `stopped` ended it.
+/// Verifies every row of every run, and that there are no other rows; `false` if `stopped` ended it.
 pub fn all(
     db: &Connection,
     shape: Shape,
@@ -40,8 +41,8 @@ fn row_ids(run: u32, layout: Layout) -> impl Iterator<Item = i64> {
     places.chain([Place::Header]).map(move |place| place.row_id(run))
 }
 
-/// Reads `blocks` blocks from the cursor on, with what stands above them; fewer at the end of the last run, after which
-/// it begins with the first again.
+/// Verifies `blocks` blocks from the cursor on, and the rows above them; fewer at the end of the last run, after
+/// which the cursor starts at the first run again.
 pub fn some(db: &Connection, shape: Shape, runs: &[RunRef], from: Cursor, mut blocks: u64) -> Result<Cursor> {
     for run in runs.iter().filter(|run| run.id() >= from.0) {
         let (fence, slot) = if run.id() == from.0 { (from.1, from.2) } else { (0, 0) };

@@ -1,16 +1,16 @@
-//! Why something could not be looked up or kept.
+//! Why a look-up or an insertion failed.
 
 use crate::mirror::error::{MirrorError, sql_error};
 use std::path::Path;
 
 pub(super) type Result<T> = std::result::Result<T, Fault>;
 
-/// Why something could not be looked up or kept.
+/// Why a look-up or an insertion failed.
 #[derive(Debug)]
 pub enum Fault {
     /// SQLite refused.
     Sql(rusqlite::Error),
-    /// The rows are not those that the state says.
+    /// The rows do not match the state.
     Wrong(String),
 }
 
@@ -21,7 +21,7 @@ impl From<rusqlite::Error> for Fault {
 }
 
 impl Fault {
-    /// As a fault of the mirror at this path.
+    /// Converts it to a fault of the mirror at this path.
     pub fn of(self, path: &Path) -> MirrorError {
         match self {
             Fault::Sql(error) => sql_error(path, error),

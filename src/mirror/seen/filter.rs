@@ -1,15 +1,14 @@
-//! A Bloom filter over the records under a fence: says of nearly every value that is not there that it is not there.
-//! Pure.
+//! A Bloom filter over the records below a fence, which tells for nearly every absent value that it is absent. Pure.
 //!
-//! It only saves reading. The filter is part of its fence's row and so of that row's digest: where it says that a value
-//! is absent, that is as authenticated as a block. A filter whose bits are all set costs time and nothing else.
+//! The filter only saves reads. It is part of its fence's row and therefore of that row's digest, so an absence that
+//! it reports is as authenticated as one that a block shows. A filter with all bits set costs only time.
 
 use super::key::Key;
 
-/// About one in 120 absent values passes.
+/// With ten bits per record, about one in 120 absent values passes.
 const BITS_A_RECORD: u64 = 10;
 
-/// The number of probes that is best for ten bits a record.
+/// The best number of probes for ten bits per record.
 const PROBES: u32 = 7;
 
 /// The filter's bits.
@@ -20,22 +19,22 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Length in bytes of a filter over so many records.
+    /// Length in bytes of a filter over this many records.
     pub fn length(records: u64) -> u64 {
         records.saturating_mul(BITS_A_RECORD).div_ceil(8)
     }
 
-    /// The filter of a run, over no records yet; made for so many.
+    /// An empty filter of a run, sized for this many records.
     pub fn empty(run: u32, records: u64) -> Filter {
         Filter { bytes: vec![0; usize::try_from(Filter::length(records)).unwrap_or(0)], run }
     }
 
-    /// The filter of a run, as it was stored.
+    /// The filter of a run, from its stored bytes.
     pub fn stored(run: u32, bytes: &[u8]) -> Filter {
         Filter { bytes: bytes.to_vec(), run }
     }
 
-    /// What is stored.
+    /// The stored bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -49,13 +48,13 @@ impl Filter {
         }
     }
 
-    /// `false`: the value was not added.
+    /// `false` if the value was certainly not added.
     pub fn may_contain(&self, key: Key) -> bool {
         self.places(key).all(|(byte, bit)| self.bytes.get(byte).is_some_and(|byte| byte & bit != 0))
     }
 
-    /// Fingerprints are of SHA-256, but the log chooses what is hashed: of many values it can take those whose
-    /// fingerprints have some bits in common. So the bits are mixed first, in each run differently.
+    /// The log chooses the values that are hashed with SHA-256, so it can choose many values whose fingerprints share
+    /// some bits. The bits are therefore mixed first, differently in each run.
     fn places(&self, key: Key) -> impl Iterator<Item = (usize, u8)> + use<> {
         let [high, low] = halves(key);
         let mut at = mix(mix(high ^ u64::from(self.run)) ^ low);
@@ -105,7 +104,7 @@ mod tests {
         }
     }
 
-    /// Values that have their first or last bytes in common, as a log can choose them.
+    /// Values that share their first or last bytes, as a log can choose them.
     #[test]
     fn chosen_values_do_not_fill_a_filter() {
         for shift in [0, 40, 88] {

@@ -1,61 +1,62 @@
-//! Where the records of a run are: which row holds what, and how long each row must be. Pure.
+//! The places of the records of a run: what each row contains, and how long it must be. Pure.
 //!
-//! All of it follows from the number of records, which is in the state. So a row that is too short or too long,
-//! or that stands in another's place, is known for what it is before anything of it is read.
+//! The layout follows from the number of records, which is in the state. A row of the wrong length or in the wrong
+//! place is therefore detected before its content is parsed.
 
 use crate::core::hash::{Hash, sha256_pair};
 use std::fmt;
 
-/// How records are grouped. Tests use small groups, to have many of them with few records.
+/// How records are grouped. Tests use small groups, to get many of them with few records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
-    /// Records in a block.
+    /// The number of records in a block.
     pub block: u64,
-    /// Blocks under a fence, at most 127.
+    /// The number of blocks below a fence, at most 127.
     pub fence: u64,
-    /// Runs of one size that are merged into one.
+    /// The number of runs of one size class that are merged into one.
     pub fan: usize,
-    /// Runs of fewer records than this count as of one size.
+    /// Runs of fewer records than this count as one size class.
     pub small: u64,
-    /// Records that a run has at most.
+    /// The maximum number of records in a run.
     pub largest: u64,
 }
 
-/// What mirrors have: 335 records of 24 bytes are 8,040 bytes, which with their row fill a page of 8,192; a fence and
-/// its filter are 30 kB; and to merge the largest run takes seconds, not minutes.
+/// The shape in mirrors: 335 records of 24 bytes are 8,040 bytes, which fill a page of 8,192 together with the
+/// overhead of the row; a fence and its filter take 30 kB; and merging into the largest run takes seconds, not
+/// minutes.
 pub const SHAPE: Shape = Shape { block: 335, fence: 64, fan: 4, small: 1 << 10, largest: 1 << 24 };
 
-/// Numbers of rows that one fence and its blocks have.
+/// How many row numbers one fence and its blocks take.
 const NUMBERS: u32 = 128;
 
 /// A row of a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
-    /// Records.
+    /// A block of records.
     Block {
-        /// The fence it is under.
+        /// The fence above it.
         fence: u32,
-        /// Which of the fence's blocks it is.
+        /// Its number below that fence.
         slot: u32,
     },
-    /// What the blocks under it are, and a filter over their records.
+    /// The directory of the blocks below it, and a filter over their records.
     Fence(u32),
-    /// What the fences are.
+    /// The directory of the fences.
     Header,
 }
 
 impl Place {
-    /// The block `slot` under the fence `fence`.
+    /// The place of block `slot` below fence `fence`.
     pub fn block(fence: u64, slot: u64) -> Place {
         Place::Block { fence: narrow(fence), slot: narrow(slot) }
     }
 
-    /// A fence.
+    /// The place of a fence.
     pub fn fence(fence: u64) -> Place {
         Place::Fence(narrow(fence))
     }
 
-    /// The row's number in its run: a fence comes after its blocks, and the header last, which is the order in which
+    /// The row's number in its run: a fence comes after its blocks, and the header last. This is the order in which
     /// they are written.
     fn number(self) -> u32 {
         match self {
@@ -70,7 +71,7 @@ impl Place {
         (i64::from(run) << 32) | i64::from(self.number())
     }
 
-    /// SHA-256 of a row. What the row is and where it belongs is part of it, so that no row passes for another.
+    /// SHA-256 of a row. The digest covers the kind and place of the row, so that no row can stand in for another.
     pub fn digest(self, run: u32, data: &[u8]) -> Hash {
         let tag = match self {
             Place::Block { .. } => b'b',
@@ -93,12 +94,12 @@ impl fmt::Display for Place {
     }
 }
 
-/// Runs have at most [`Shape::largest`] records, which [`Layout::new`] sees to: far less than 2^32 of anything.
+/// Converts a number. [`Layout::new`] limits runs to [`Shape::largest`] records, so every number is far below 2^32.
 fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// The rows of a run of so many records.
+/// The rows of a run with a given number of records.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
     shape: Shape,
@@ -106,38 +107,38 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// `None` where no run has so many records.
+    /// The layout for this many records; `None` if no run can have so many.
     pub fn new(shape: Shape, records: u64) -> Option<Layout> {
         (1..=shape.largest).contains(&records).then_some(Layout { shape, records })
     }
 
-    /// Records in the run.
+    /// The number of records in the run.
     pub fn records(self) -> u64 {
         self.records
     }
 
-    /// Blocks in the run.
+    /// The number of blocks in the run.
     fn blocks(self) -> u64 {
         self.records.div_ceil(self.shape.block)
     }
 
-    /// Fences in the run.
+    /// The number of fences in the run.
     pub fn fences(self) -> u64 {
         self.blocks().div_ceil(self.shape.fence)
     }
 
-    /// Blocks under a fence: as many as can be, but for the last.
+    /// The number of blocks below a fence: the maximum, except for the last fence.
     pub fn blocks_under(self, fence: u64) -> u64 {
         self.blocks().saturating_sub(fence.saturating_mul(self.shape.fence)).min(self.shape.fence)
     }
 
-    /// Records under a fence.
+    /// The number of records below a fence.
     pub fn records_under(self, fence: u64) -> u64 {
         let most = self.shape.block.saturating_mul(self.shape.fence);
         self.records.saturating_sub(fence.saturating_mul(most)).min(most)
     }
 
-    /// Records in a block.
+    /// The number of records in a block.
     pub fn records_in(self, fence: u64, slot: u64) -> u64 {
         let before =
             fence.saturating_mul(self.shape.fence).saturating_add(slot).saturating_mul(self.shape.block);

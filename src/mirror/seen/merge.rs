@@ -1,8 +1,8 @@
-//! Writing runs: a batch as a new one, and several merged into one.
+//! Writes runs: a batch as a new run, and several runs merged into one.
 //!
-//! Runs of about one size are merged when there are four of them. So there are few runs, however small the batches
-//! are, and each record is written about once for every fourfold growth of what is remembered. Where merges follow
-//! from one another they are one merge.
+//! Runs of about the same size are merged when there are four of them. There are therefore few runs, however small
+//! the batches are, and each record is written about once for every fourfold growth of the memory. If one merge leads
+//! to another, they are done as a single merge.
 
 use super::block::{Block, Directory, Fence, Item, Record};
 use super::fault::{Fault, Result};
@@ -17,7 +17,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::{mem, slice, vec};
 
-/// Which of the runs of these sizes become one: every run is in one group, and most groups are of one.
+/// Which of the runs of these sizes are merged: every run is in one group, and most groups contain a single run.
 pub fn plan(shape: Shape, sizes: &[u64]) -> Vec<Vec<usize>> {
     let alone = sizes.iter().enumerate().map(|(number, records)| (*records, vec![number]));
     let mut groups: Vec<(u64, Vec<usize>)> = alone.collect();
@@ -39,15 +39,15 @@ pub fn plan(shape: Shape, sizes: &[u64]) -> Vec<Vec<usize>> {
     groups.into_iter().map(|(_, group)| group).collect()
 }
 
-/// The smallest size of which there are enough runs.
+/// The smallest size class with enough runs to merge.
 fn full_tier(shape: Shape, groups: &[(u64, Vec<usize>)]) -> Option<u32> {
     let tiers: Vec<u32> = groups.iter().filter_map(|(records, _)| tier_of(shape, *records)).collect();
     let full = |tier: &u32| tiers.iter().filter(|other| *other == tier).count() >= shape.fan;
     tiers.iter().copied().filter(full).min()
 }
 
-/// The size of a run, as a power; `None` where it is not merged again. Two that are merged are at most half of the
-/// largest each, so that any two of them can be merged.
+/// The size class of a run; `None` if it is not merged again. Any run that is merged has at most half of the maximum
+/// number of records, so any two of them can be merged.
 fn tier_of(shape: Shape, records: u64) -> Option<u32> {
     if records > shape.largest / 2 {
         return None;
@@ -57,16 +57,16 @@ fn tier_of(shape: Shape, records: u64) -> Option<u32> {
     Some(power.map_or(0, |power| power.saturating_add(1)))
 }
 
-/// Where records come from, ascending.
+/// A source of records, ascending.
 pub enum Source<'a> {
     /// A batch.
     Batch(slice::Iter<'a, Record>),
-    /// A run, and what is left of its open block.
+    /// A run, and the rest of its open block.
     Run(Box<Scan<'a>>, vec::IntoIter<Record>),
 }
 
 impl<'a> Source<'a> {
-    /// The records of a run.
+    /// A source of the records of a run.
     pub fn run(run: Run<'a>) -> Source<'a> {
         Source::Run(Box::new(Scan::new(run)), Vec::new().into_iter())
     }
@@ -86,7 +86,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Writes the records of all sources as one run, of `total` records.
+/// Writes the records of all sources as one run of `total` records.
 pub fn merge(
     db: &Connection,
     shape: Shape,
@@ -108,13 +108,13 @@ pub fn merge(
     writer.finish()
 }
 
-/// Writes a run in the order of its rows: memory for one fence and the header, however large the run is.
+/// Writes a run in the order of its rows. Needs memory for one fence and the header only, however large the run is.
 struct Writer<'a> {
     db: &'a Connection,
     id: u32,
     layout: Layout,
     header: Directory,
-    /// The number of the open fence, and of its open block.
+    /// The numbers of the open fence and of its open block.
     place: (u64, u64),
     fence: Fence,
     block: Vec<u8>,
@@ -141,7 +141,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Values are in no two runs, and what is merged is known to be sorted: all else is a damaged memory.
+    /// No value is in two runs, and the sources are sorted: anything else means that the memory is damaged.
     fn push(&mut self, record: Record) -> Result<()> {
         if self.last.is_some_and(|last| last >= record.key) {
             return Err(Fault::Wrong("one value is in two runs".to_owned()));
@@ -162,7 +162,7 @@ impl<'a> Writer<'a> {
         let block = mem::take(&mut self.block);
         let digest = self.write(Place::block(number, slot), &block)?;
         self.fence.blocks.push(Item { first: self.first, digest });
-        // The room is used again.
+        // Reuses the buffer.
         self.block = block;
         self.block.clear();
         self.place.1 = slot.saturating_add(1);
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(tier_of(SHAPE, (1 << 23) + 1), None);
     }
 
-    /// Batches of one size, as a first audit makes them, and of sizes that vary, as nights make them.
+    /// Batches of one size, as in a first audit, and of varying sizes, as in nightly audits.
     #[test]
     fn there_are_few_runs_none_is_too_large_and_records_are_written_a_few_times() {
         for (batches, size) in
@@ -240,7 +240,7 @@ mod tests {
             }
             let records: u64 = runs.iter().sum();
             let bound = match size {
-                // Runs below the first size are rewritten together, which is a few pages.
+                // Runs below the first size class are rewritten together, which costs a few pages.
                 7 | 700 => 60,
                 _ => 8,
             };

@@ -1,23 +1,25 @@
-//! What ids, nonces and assertions were seen, and where first: the memory behind
+//! The ids, nonces and assertions that were seen, and the entry in which each was first seen: the memory behind
 //! [`crate::audit::across::Memory::remember`], for logs of tens of millions of entries.
 //!
-//! SQLite has no checksums. If a disk loses one write, a page is what it was before, and nothing in it says so: a nonce
-//! that stood there is unknown, and its replay passes. So nothing is believed here for having been read. Values are kept
-//! in *runs*: sorted, and never changed once written.
+//! SQLite has no checksums. If a disk loses a write, a page is as it was before, and nothing in it shows that: a
+//! nonce on that page is unknown, and its replay passes. Rows are therefore used only after they were verified.
+//! Values are kept in *runs*, which are sorted and never changed once written.
 //!
-//! - A *block* is 335 records: a fingerprint, and the index of the entry that had it first.
-//! - A *fence* is over up to 64 blocks: of each the first fingerprint and the SHA-256, and a Bloom filter over all records.
-//! - A *header* is over the fences of the run: of each the first fingerprint and the SHA-256.
-//! - The state has of each run the SHA-256 of the header ([`RunRef`]). It is digested itself, and `.mark` tells when it is
-//!   an old one.
+//! - A *block* has 335 records: a fingerprint, and the index of the entry that had it first.
+//! - A *fence* covers up to 64 blocks: the first fingerprint and the SHA-256 of each, and a Bloom filter over all
+//!   records.
+//! - A *header* covers the fences of the run: the first fingerprint and the SHA-256 of each.
+//! - The state has the SHA-256 of the header of each run ([`RunRef`]). The state itself is digested, and `.mark`
+//!   reveals an old one.
 //!
-//! A value is absent from a run if it sorts before the first record, or if the filter of the one fence that could have it
-//! says so, or if the one block that could have it has it not. Each of these is read off a row that has the digest which
-//! the row above says, so a presence and an absence are as authentic as the state. A look-up costs up to three rows a run.
+//! A value is absent from a run if it sorts before the first record, if the filter of the only fence that could
+//! contain it says so, or if the only block that could contain it does not. Each of these is read from a row whose
+//! digest is in the row above, so presence and absence are as authentic as the state. A look-up reads up to three
+//! rows per run.
 //!
-//! A batch becomes a run; runs of about one size are merged ([`merge`]), so that there are few of them and nothing is
-//! ever inserted in the middle. All of it is part of the caller's transaction: with the state that is committed, the rows
-//! are those that it names.
+//! A batch becomes a run; runs of about the same size are merged ([`merge`]), so that there are few of them and
+//! nothing is ever inserted in the middle. All of this is part of the caller's transaction: the committed rows are
+//! those that the committed state names.
 
 mod block;
 mod cache;
@@ -45,16 +47,16 @@ use merge::{Source, merge, plan};
 use run::{Caches, Run};
 use rusqlite::Connection;
 
-/// The runs of an open mirror. They become those of the state when a transaction is committed.
+/// The runs of an open mirror. They become part of the state when a transaction is committed.
 pub(super) struct Seen {
     shape: Shape,
-    /// By number.
+    /// The runs, ascending by number.
     runs: Vec<RunRef>,
     caches: Caches,
 }
 
 impl Seen {
-    /// With the runs of the state. Nothing is read.
+    /// Starts with the runs of the state. Reads nothing.
     pub fn new(runs: &[RunRef]) -> Seen {
         Seen { shape: SHAPE, runs: runs.to_vec(), caches: Caches::new() }
     }
@@ -64,21 +66,21 @@ impl Seen {
         &self.runs
     }
 
-    /// Back to the runs of the state: a transaction was given up.
+    /// Goes back to the runs of the state, after a transaction was rolled back.
     pub fn reset(&mut self, runs: &[RunRef]) {
         self.runs = runs.to_vec();
     }
 
-    /// Forgets everything, in the open transaction.
+    /// Deletes everything, in the open transaction.
     pub fn clear(&mut self, db: &Connection) -> Result<()> {
         rows::delete_all(db)?;
         self.runs.clear();
         Ok(())
     }
 
-    /// Remembers values, in the open transaction, and gives those that were known already.
+    /// Remembers values, in the open transaction, and returns those that were already known.
     pub fn remember(&mut self, db: &Connection, sightings: &mut [Sighting]) -> Result<Vec<Repeat>> {
-        // By index within a fingerprint, so that the first of two is the one that counts as first.
+        // Sorted by index within a fingerprint, so that the first of two equal values counts as first.
         sightings.sort_unstable_by_key(|sighting| (sighting.fingerprint, sighting.index));
         let groups = || sightings.chunk_by(|a, b| a.fingerprint == b.fingerprint);
         let firsts = groups().filter_map(|group| group.first());
@@ -107,7 +109,7 @@ impl Seen {
         Ok(found.first().copied().flatten())
     }
 
-    /// The entries that had these values first; the values are sorted.
+    /// The entries that had these sorted values first.
     fn find(&self, db: &Connection, keys: &[Key]) -> Result<Vec<Option<u64>>> {
         let mut found = vec![None; keys.len()];
         for run in &self.runs {
@@ -119,7 +121,7 @@ impl Seen {
         Ok(found)
     }
 
-    /// Adds values that are in no run; they are sorted. Where it fails, the transaction is to be given up.
+    /// Adds sorted values that are in no run. If it fails, the caller must roll the transaction back.
     fn insert(&mut self, db: &Connection, fresh: &[Record]) -> Result<()> {
         let most = usize::try_from(self.shape.largest).unwrap_or(usize::MAX);
         for fresh in fresh.chunks(most) {
@@ -128,7 +130,7 @@ impl Seen {
         Ok(())
     }
 
-    /// The runs after these values were added: they become a run, or part of one that is merged.
+    /// The runs after these values were added, as a new run or as part of a merged one.
     fn with(&self, db: &Connection, fresh: &[Record]) -> Result<Vec<RunRef>> {
         let mut sizes: Vec<u64> = self.runs.iter().map(|run| run.records()).collect();
         sizes.push(u64::try_from(fresh.len()).unwrap_or(u64::MAX));

@@ -4,10 +4,10 @@ use super::fault::{Fault, Result};
 use super::layout::Place;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-/// Reads one row.
+/// Selects one row.
 pub(super) const SELECT: &str = "SELECT data FROM seen_rows WHERE id = ?1";
 
-/// A row of a run; `None` where there is none, or something that is no row of ours.
+/// Reads a row of a run; `None` if it is missing, or is not a blob.
 pub fn read(db: &Connection, run: u32, place: Place) -> Result<Option<Vec<u8>>> {
     let mut select = db.prepare_cached(SELECT)?;
     let data = select
@@ -16,7 +16,7 @@ pub fn read(db: &Connection, run: u32, place: Place) -> Result<Option<Vec<u8>>> 
     Ok(data.flatten())
 }
 
-/// Writes a row of a new run. What is there already is left from a deletion that got lost.
+/// Writes a row of a new run. An existing row with its id remains from a deletion that was lost.
 pub fn write(db: &Connection, run: u32, place: Place, data: &[u8]) -> Result<()> {
     let mut insert = db.prepare_cached("INSERT OR REPLACE INTO seen_rows VALUES (?1, ?2)")?;
     insert.execute(params![place.row_id(run), data])?;
@@ -37,7 +37,7 @@ pub fn delete_all(db: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Holds the ids of all rows, ascending, against those that there should be; `false` where `stopped` ended it.
+/// Compares the ids of all rows, ascending, with the expected ones; `false` if `stopped` ended it.
 pub fn check_ids(
     db: &Connection,
     expected: impl IntoIterator<Item = i64>,

@@ -1,4 +1,4 @@
-//! Reading a run: nothing of a row is used before the row has the digest that the row above it says, up to the state.
+//! Reads a run. A row is used only if it has the digest that the row above it states, up to the state.
 
 use super::block::{Block, Directory, Fence, Item};
 use super::cache::Cache;
@@ -11,10 +11,10 @@ use rusqlite::Connection;
 use std::cell::RefCell;
 use std::sync::Arc;
 
-/// Bytes of fences that an open mirror keeps: those of 45 million records.
+/// The size in bytes of the cached fences of an open mirror: enough for 45 million records.
 const CACHED_FENCES: u64 = 60 << 20;
 
-/// Bytes of headers that an open mirror keeps; those of 45 million records are 100 kB.
+/// The size in bytes of the cached headers of an open mirror; those of 45 million records take 100 kB.
 const CACHED_HEADERS: u64 = 4 << 20;
 
 /// Verified rows of all runs.
@@ -25,7 +25,7 @@ pub struct Caches {
 }
 
 impl Caches {
-    /// With nothing in them.
+    /// Empty caches.
     pub fn new() -> Caches {
         Caches {
             headers: RefCell::new(Cache::new(CACHED_HEADERS)),
@@ -50,7 +50,7 @@ impl<'a> Run<'a> {
         Ok(Run { db, id: run.id(), layout, header })
     }
 
-    /// Reads the header, or takes it from what was read before.
+    /// Reads the header, or takes it from the cache.
     pub fn open_cached(db: &'a Connection, shape: Shape, run: &RunRef, caches: &Caches) -> Result<Run<'a>> {
         let layout = layout_of(shape, run)?;
         let known = caches.headers.borrow_mut().get(&run.header());
@@ -66,16 +66,16 @@ impl<'a> Run<'a> {
         Ok(Run { db, id: run.id(), layout, header })
     }
 
-    /// What rows the run has.
+    /// The layout of the run.
     pub fn layout(&self) -> Layout {
         self.layout
     }
 
-    /// Looks for values, which are sorted, as far as they are not found yet: each row is read once.
+    /// Looks up sorted values that are not found yet. Each row is read at most once.
     pub fn find(&self, caches: &Caches, keys: &[Key], found: &mut [Option<u64>]) -> Result<()> {
         let mut fence: Option<(usize, Arc<Fence>)> = None;
         let mut block: Option<(usize, Block)> = None;
-        // Before this value all that are not before the open fence are under it.
+        // Values below this one that are not before the open fence are below that fence.
         let mut end = None;
         for (key, found) in keys.iter().zip(found).filter(|(_, found)| found.is_none()) {
             let (number, here) = match fence.take() {
@@ -151,7 +151,7 @@ fn read_header(db: &Connection, run: &RunRef, layout: Layout) -> Result<Director
     Directory::parse(&bytes).map_err(|why| wrong(run.id(), Place::Header, why))
 }
 
-/// A row that is as long as it should be, and has its digest.
+/// Reads a row and verifies its length and digest.
 fn read_row(db: &Connection, run: u32, place: Place, length: u64, item: &Item) -> Result<Vec<u8>> {
     let bytes = rows::read(db, run, place)?.ok_or_else(|| wrong(run, place, "is missing"))?;
     if wide(bytes.len()) != length {
@@ -171,7 +171,7 @@ fn wide(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// Reads the blocks of a run in order, and holds each against all that is said of it.
+/// Reads the blocks of a run in order and verifies each against the rows above it.
 pub struct Scan<'a> {
     run: Run<'a>,
     fence: usize,
@@ -181,12 +181,12 @@ pub struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// From the first block on.
+    /// Starts at the first block.
     pub fn new(run: Run<'a>) -> Scan<'a> {
         Scan::from(run, 0, 0)
     }
 
-    /// From this block on; from the next fence on where there is no such block under this one.
+    /// Starts at this block, or at the next fence if there is no such block below this one.
     pub fn from(run: Run<'a>, fence: usize, slot: usize) -> Scan<'a> {
         let is_there = wide(slot) < run.layout.blocks_under(wide(fence));
         let (fence, slot) = if is_there { (fence, slot) } else { (fence.saturating_add(1), 0) };
@@ -198,7 +198,7 @@ impl<'a> Scan<'a> {
         &self.run
     }
 
-    /// The fence and the slot of the block that is next.
+    /// The fence and the slot of the next block.
     pub fn position(&self) -> (usize, usize) {
         (self.fence, self.slot)
     }

@@ -1,15 +1,15 @@
-//! What the state says of a run.
+//! A run as the state describes it.
 
 use crate::core::hash::Hash;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// What the state says of a run.
+/// A run as the state describes it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunRef {
-    /// Its number: a later run has a larger one.
+    /// Its number; a later run has a larger one.
     id: u32,
-    /// How many values it has.
+    /// The number of values in it.
     records: u64,
     /// SHA-256 of its header.
     #[serde(serialize_with = "hash_as_hex", deserialize_with = "hash_of_hex")]
@@ -26,7 +26,7 @@ fn hash_of_hex<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Resul
 }
 
 impl RunRef {
-    /// Of a run that was written.
+    /// Describes a run that was written.
     pub(super) fn new(id: u32, records: u64, header: Hash) -> RunRef {
         RunRef { id, records, header }
     }
@@ -41,7 +41,7 @@ impl RunRef {
         self.header
     }
 
-    /// How many values it has.
+    /// The number of values in it.
     pub fn records(&self) -> u64 {
         self.records
     }

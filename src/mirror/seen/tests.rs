@@ -1,4 +1,4 @@
-//! The runs as a whole, against a map that holds the same; and with every row damaged in every way.
+//! The runs as a whole, compared with a map that holds the same values; and with every row damaged in every way.
 
 use super::*;
 use crate::audit::across::Unique;
@@ -40,7 +40,7 @@ fn sighting(n: u64, index: u64) -> Sighting {
     Sighting { kind: Unique::Nonce, fingerprint: value(n), index }
 }
 
-/// What a table with one row a value does.
+/// The behaviour of a table with one row per value.
 #[derive(Default)]
 struct Naive(BTreeMap<Fingerprint, u64>);
 
@@ -68,7 +68,7 @@ fn plain(repeats: &[Repeat]) -> Vec<(Fingerprint, u64, u64)> {
     plain
 }
 
-/// Remembers values `[begin, end)`, each of the entry of its number, in batches of this size.
+/// Remembers values `[begin, end)`, each at the entry with its number, in batches of this size.
 fn fill(db: &Connection, seen: &mut Seen, begin: u64, end: u64, batch: u64) {
     let mut from = begin;
     while from < end {
@@ -89,7 +89,7 @@ fn any_batches_are_remembered_as_a_map_remembers_them() {
             let mut sightings: Vec<Sighting> =
                 (0..random.below(60)).map(|_| sighting(random.below(universe), random.below(200))).collect();
             if random.below(4) == 0 {
-                // Given up.
+                // Rolled back.
                 let before = ours.runs.clone();
                 db.execute_batch("BEGIN").unwrap();
                 ours.remember(&db, &mut sightings.clone()).unwrap();
@@ -146,8 +146,8 @@ fn put(db: &Connection, id: i64, data: Option<&[u8]>) {
     .unwrap();
 }
 
-/// Which of the values cannot be looked up; the answers for all others are as they should be. Each look-up is that of
-/// a mirror that was just opened.
+/// Returns the values that cannot be looked up, and asserts that the answers for all others are correct. Each look-up
+/// is made as in a mirror that was just opened.
 fn faults(db: &Connection, runs: &[RunRef], here: &str) -> BTreeSet<u64> {
     let mut faults = BTreeSet::new();
     for n in 0..200 {
@@ -157,7 +157,7 @@ fn faults(db: &Connection, runs: &[RunRef], here: &str) -> BTreeSet<u64> {
             Err(Fault::Wrong(_)) => drop(faults.insert(n)),
             Err(error) => panic!("{here}: {n}: {error:?}"),
         }
-        // What cannot be looked up is not remembered, and what is remembered is what it was.
+        // A value that cannot be looked up cannot be remembered, and remembered values are unchanged.
         db.execute_batch("BEGIN").unwrap();
         match seen(SMALL, runs).remember(db, &mut [sighting(n, 1000)]) {
             Ok(repeats) => {
@@ -176,7 +176,7 @@ fn faults(db: &Connection, runs: &[RunRef], here: &str) -> BTreeSet<u64> {
 #[test]
 fn a_look_up_that_touches_a_damaged_row_is_a_fault_and_any_other_is_undisturbed() {
     let (db, mut ours) = (table(), seen(SMALL, &[]));
-    // Other values were in rows of the same ids, before everything was checked anew.
+    // Rows with the same ids held other values before everything was checked again.
     fill(&db, &mut ours, 1000, 1090, 9);
     let older = rows_of(&db);
     ours.clear(&db).unwrap();
@@ -197,7 +197,7 @@ fn a_look_up_that_touches_a_damaged_row_is_a_fault_and_any_other_is_undisturbed(
             data[..data.len() - 1].to_vec(),
             [data.as_slice(), &[0]].concat(),
             vec![0; data.len()],
-            // Of another place; often as long.
+            // The data of another row, often of the same length.
             rows[&ids[(at + 1) % ids.len()]].clone(),
             rows[&ids[(at + 3) % ids.len()]].clone(),
         ];
@@ -234,13 +234,13 @@ fn a_row_that_belongs_to_no_run_is_noticed_by_the_check_and_disturbs_nothing() {
         assert_eq!(faults(&db, &ours.runs, "a stray"), BTreeSet::new());
         put(&db, id, None);
     }
-    // One that is where the next run begins gives way to it.
+    // A stray row in the place where the next run begins is overwritten.
     put(&db, Place::block(0, 0).row_id(last + 1), Some(b"stray"));
     fill(&db, &mut ours, 100, 109, 9);
     assert!(ours.check(&db, &|| false).unwrap());
 }
 
-/// A value in two runs is a damage that no digest shows: it is noticed when they are merged.
+/// A value in two runs is damage that no digest shows; a merge notices it.
 #[test]
 fn runs_that_have_a_value_in_common_are_not_merged() {
     let (db, mut ours) = (table(), seen(SMALL, &[]));
@@ -251,7 +251,7 @@ fn runs_that_have_a_value_in_common_are_not_merged() {
     assert!(matches!(ours.insert(&db, &[record]), Err(Fault::Wrong(_))));
 }
 
-/// A state that cannot be is a fault, and takes no memory.
+/// An impossible state is a fault, and allocates no memory.
 #[test]
 fn a_run_of_impossible_size_is_a_fault() {
     let db = table();
@@ -266,12 +266,12 @@ fn a_run_of_impossible_size_is_a_fault() {
     assert!(matches!(ours.insert(&db, &[Record { key: 1, index: 1 }]), Err(Fault::Wrong(_))));
 }
 
-/// Rows read by looking values up, so far.
+/// The number of rows read by look-ups so far.
 fn reads(db: &Connection) -> i32 {
     db.prepare_cached(rows::SELECT).unwrap().get_status(StatementStatus::Run)
 }
 
-/// All bits of all filters are set, and everything above says so: it takes more reading, and changes no answer.
+/// With all bits of all filters set, and digests to match: look-ups read more, and their answers stay the same.
 #[test]
 fn a_saturated_filter_costs_time_and_nothing_else() {
     let (db, mut ours) = (table(), seen(SMALL, &[]));
@@ -297,7 +297,7 @@ fn a_saturated_filter_costs_time_and_nothing_else() {
     assert!(ours.check(&db, &|| false).unwrap());
 }
 
-/// What it takes to look a value up is bounded by the number of runs, which hardly grows.
+/// The cost of a look-up is bounded by the number of runs, which hardly grows.
 #[test]
 fn three_hundred_thousand_values_take_few_rows_to_look_one_up() {
     let (db, mut ours) = (table(), seen(SHAPE, &[]));
@@ -329,7 +329,7 @@ fn three_hundred_thousand_values_take_few_rows_to_look_one_up() {
     assert_eq!(plain(&repeats), [(value(299_999), 400_000, 299_999)]);
 }
 
-/// Nothing is read where nothing is asked, and little where little is new, however much is remembered.
+/// Without a query nothing is read, and with few new values little, however much is remembered.
 #[test]
 fn a_small_batch_reads_little_and_small_batches_do_not_pile_up() {
     let (db, mut ours) = (table(), seen(SHAPE, &[]));
@@ -347,7 +347,7 @@ fn a_small_batch_reads_little_and_small_batches_do_not_pile_up() {
     }
 }
 
-/// In rotation everything is looked at, by any number of blocks at a time, also while runs come and go.
+/// The rotation verifies everything, with any number of blocks at a time, even while runs come and go.
 #[test]
 fn rotation_comes_to_every_row() {
     let (db, mut ours) = (table(), seen(SMALL, &[]));
@@ -420,7 +420,7 @@ fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
         assert_eq!((seen.runs(), stored.len()), (stored, runs));
         assert!(mirror.memory().check_seen(&|| false).unwrap());
     };
-    // Given up in so many words, by a fault, and because it cannot be committed.
+    // Rolled back explicitly, by a fault, and because it cannot be committed.
     mirror.begin().unwrap();
     assert_eq!(remember(&mut mirror, 10), None);
     assert_eq!(remember(&mut mirror, 11), Some(10), "known in the transaction");
@@ -438,7 +438,7 @@ fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
     let unchanged = mirror.state().clone();
     assert!(mirror.commit(unchanged).is_err());
     stands(&mirror, 0);
-    // Committed with a state that was taken before, as audits do.
+    // Committed with a state that was taken before, as in audits.
     let state = mirror.state().clone();
     mirror.begin().unwrap();
     assert_eq!(remember(&mut mirror, 40), None);
@@ -450,7 +450,7 @@ fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
     stands(&mirror, 2);
     assert_eq!(mirror.transact(|mirror, _| Ok(remember(mirror, 60))).unwrap(), Some(40));
     assert_eq!(mirror.memory().scrub_seen(mirror.state().seen_scrubbed, 100).unwrap(), Cursor::default());
-    // Forgotten with the checks, which a transaction can take back as well.
+    // Forgotten together with the checks, which a rollback also undoes.
     let fault = mirror.transact(|mirror, state| {
         mirror.forget_checks(state)?;
         assert_eq!(remember(mirror, 70), None);
@@ -463,7 +463,7 @@ fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
     assert_eq!(mirror.transact(|mirror, _| Ok(remember(mirror, 80))).unwrap(), None);
 }
 
-/// The table of a mirror that the disk damaged is named, with what to do.
+/// The message names the damaged table of a mirror, and says what to do.
 #[test]
 fn a_fault_says_which_table_and_what_to_do() {
     let fault = Fault::Wrong("block 3 of fence 0 of run 9 does not have its digest".to_owned());
