@@ -17,7 +17,7 @@ use crate::monitor::{self, Auditable, Plan, of_channel};
 use crate::report::Report;
 use crate::run::Silent;
 use crate::service::{
-    self, Error, LogConfig, LogWatch, NO_LOG_KEY, SystemClock, Told, WatchSpec, Watched, init_left,
+    self, AuditedLog, Error, LogConfig, LogWatch, NO_LOG_KEY, SystemClock, WatchSpec, Watched, init_left,
 };
 use crate::source::{RequestCounters, Stop};
 use std::collections::BTreeMap;
@@ -82,7 +82,7 @@ struct Log {
 
 impl Auditable for Log {
     fn audit(&self, stop: &Stop) -> Result<Report, Error> {
-        let Told { report, changes } = self.watch.audit(&SystemClock::default(), stop, &Silent);
+        let AuditedLog { report, changes } = self.watch.audit(&SystemClock::default(), stop, &Silent);
         changes.iter().for_each(|change| of_channel(self.watch.name(), change).say());
         let report = report?;
         // The monitor prints no report. Hits are reported by alerts, which are recorded separately.

@@ -98,7 +98,7 @@ pub fn audit(
         }
         Some(key) => {
             input.log.origin = key.origin().to_owned();
-            let with = With { spec, source: source.as_ref(), key, started: &started, stop, progress };
+            let with = AuditRun { spec, source: source.as_ref(), key, started: &started, stop, progress };
             with.mirror(&mut input)?;
         }
     }
@@ -123,7 +123,7 @@ pub fn note_told(spec: &AuditSpec, report: &Report) -> Result<(), Error> {
 }
 
 /// The inputs of one audit that has a log key.
-struct With<'a> {
+struct AuditRun<'a> {
     spec: &'a AuditSpec,
     source: &'a dyn LogSource,
     key: &'a LogKey,
@@ -132,9 +132,9 @@ struct With<'a> {
     progress: &'a dyn Progress,
 }
 
-impl With<'_> {
+impl AuditRun<'_> {
     fn mirror(&self, input: &mut Input) -> Result<(), Error> {
-        let With { spec, source, key, started, stop, progress } = *self;
+        let AuditRun { spec, source, key, started, stop, progress } = *self;
         let settings = &spec.settings;
         let peers = peers::open(settings, key, stop)?;
         let opened =

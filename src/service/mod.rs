@@ -51,5 +51,5 @@ pub use mirrors::{MirrorCheck, check_mirror, mirror_of};
 pub use peers::open as open_peers;
 pub use places::{evidence_dir, init_left, missing_file};
 pub use test_alert::{TestAlerts, Tried, test_alerts};
-pub use watch::{LogWatch, Told};
+pub use watch::{AuditedLog, LogWatch};
 pub use watched::{LogConfig, WatchSpec, Watched, watched};

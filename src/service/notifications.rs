@@ -22,7 +22,7 @@ pub(super) struct Notifications {
 }
 
 /// What is reported after one audit.
-pub(super) struct Telling<'a> {
+pub(super) struct NotificationContext<'a> {
     /// The name of the log.
     pub(super) name: &'a str,
     /// What was audited.
@@ -40,25 +40,31 @@ impl Notifications {
     }
 
     /// Sends the alerts about an audit, and returns which channels began or ceased to fail.
-    pub(super) fn tell(&self, telling: &Telling<'_>, result: Result<&Report, &Error>) -> Vec<ChannelChange> {
+    pub(super) fn report(
+        &self,
+        context: &NotificationContext<'_>,
+        result: Result<&Report, &Error>,
+    ) -> Vec<ChannelChange> {
         let report = match result {
             Ok(report) => report,
-            Err(error) => return self.tell_without(telling, MirrorUnavailable::Fault(&error.to_string())),
+            Err(error) => {
+                return self.notify_without_mirror(context, MirrorUnavailable::Fault(&error.to_string()));
+            }
         };
         let told = match report.input().mirror {
-            MirrorUse::Opened => self.tell_with(telling, report),
-            MirrorUse::InUse => Err(MirrorError::InUse(telling.spec.db().to_owned())),
+            MirrorUse::Opened => self.notify(context, report),
+            MirrorUse::InUse => Err(MirrorError::InUse(context.spec.db().to_owned())),
             MirrorUse::Unopened => {
                 let fault = report.input().faults.first().map_or("", String::as_str);
-                return self.tell_without(telling, MirrorUnavailable::Fault(fault));
+                return self.notify_without_mirror(context, MirrorUnavailable::Fault(fault));
             }
         };
         match told {
             Ok(changes) => changes,
             Err(MirrorError::InUse(_)) => {
-                self.tell_without(telling, MirrorUnavailable::InUse(&holder_of(telling.spec.db())))
+                self.notify_without_mirror(context, MirrorUnavailable::InUse(&holder_of(context.spec.db())))
             }
-            Err(error) => self.tell_without(telling, MirrorUnavailable::Fault(&error.to_string())),
+            Err(error) => self.notify_without_mirror(context, MirrorUnavailable::Fault(&error.to_string())),
         }
     }
 
@@ -68,8 +74,12 @@ impl Notifications {
     }
 
     /// Writes new alerts into the outbox, and sends those that are due.
-    fn tell_with(&self, telling: &Telling<'_>, report: &Report) -> Result<Vec<ChannelChange>, MirrorError> {
-        let Telling { name, spec, clock, stop } = *telling;
+    fn notify(
+        &self,
+        context: &NotificationContext<'_>,
+        report: &Report,
+    ) -> Result<Vec<ChannelChange>, MirrorError> {
+        let NotificationContext { name, spec, clock, stop } = *context;
         // Without a key no mirror was opened.
         let Some(key) = spec.log_key() else { return Ok(Vec::new()) };
         let cut_short = stop.is_stopped() && !report.undecided().is_empty();
@@ -86,8 +96,12 @@ impl Notifications {
         Ok(self.channels.are(queues))
     }
 
-    fn tell_without(&self, telling: &Telling<'_>, trouble: MirrorUnavailable<'_>) -> Vec<ChannelChange> {
-        let Telling { name, spec, clock, stop } = *telling;
+    fn notify_without_mirror(
+        &self,
+        context: &NotificationContext<'_>,
+        trouble: MirrorUnavailable<'_>,
+    ) -> Vec<ChannelChange> {
+        let NotificationContext { name, spec, clock, stop } = *context;
         let origin = spec.settings().log_key.as_ref().map_or_else(String::new, |key| key.origin().to_owned());
         let log = LogName { name: name.to_owned(), origin };
         let stopped = || stop.is_stopped();

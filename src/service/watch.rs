@@ -6,7 +6,7 @@ use super::channels::ChannelChange;
 use super::clock::Clock;
 use super::dispatcher::dispatcher;
 use super::log::NO_LOG_KEY;
-use super::notifications::{Notifications, Telling};
+use super::notifications::{NotificationContext, Notifications};
 use crate::config::Settings;
 use crate::mirror::{HeadReader, Queue};
 use crate::report::{MirrorUse, Report};
@@ -28,7 +28,7 @@ pub struct LogWatch {
 }
 
 /// The result of one audit.
-pub struct Told {
+pub struct AuditedLog {
     /// The report, or why there is none.
     pub report: Result<Report, Error>,
     /// Changes of the alert channels that are to be reported.
@@ -51,16 +51,16 @@ impl LogWatch {
 
     /// Audits the log and sends the alerts. All audits of a watched log go through this function, so anything that is
     /// to be done with every report belongs here.
-    pub fn audit(&self, clock: &dyn Clock, stop: &Stop, progress: &dyn Progress) -> Told {
+    pub fn audit(&self, clock: &dyn Clock, stop: &Stop, progress: &dyn Progress) -> AuditedLog {
         let init = self.spec.settings().init && !self.opened.load(Ordering::Relaxed);
         let spec = self.spec.clone().creating(init);
         let report = audit(&spec, clock, stop, progress);
         if report.as_ref().is_ok_and(|report| report.input().mirror == MirrorUse::Opened) {
             self.opened.store(true, Ordering::Relaxed);
         }
-        let telling = Telling { name: &self.name, spec: &spec, clock, stop };
-        let changes = self.notifications.as_ref().map(|who| who.tell(&telling, report.as_ref()));
-        Told { report, changes: changes.unwrap_or_default() }
+        let context = NotificationContext { name: &self.name, spec: &spec, clock, stop };
+        let changes = self.notifications.as_ref().map(|who| who.report(&context, report.as_ref()));
+        AuditedLog { report, changes: changes.unwrap_or_default() }
     }
 
     /// Records that the hits of watch rules in a report were reported.
