@@ -117,7 +117,7 @@
 //! `core` and `docs` import nothing of ours; `audit` and `source` import `core`; `config`, `mirror` and `report` import
 //! `core` and `audit`; `run` imports those but `config` and `report`; `alerts` imports all of these but `run` and `config`;
 //! `service` imports all of these; `monitor` imports `service` as well; `cli` imports all, and nothing imports `cli`. No two
-//! files need each other, but for some that are listed. Tests (`tests/library/imports.rs`, `cycles.rs`) keep that.
+//! files import each other. Tests (`tests/library/imports.rs`, `cycles.rs`) keep that.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::missing_errors_doc)]

@@ -121,7 +121,7 @@ impl Pipes {
     /// Writes and reads what is possible now. Returns whether anything was transferred.
     fn transfer(&mut self) -> bool {
         let written = self.write_stdin();
-        self.read_stderr() || written
+        self.read_errors() || written
     }
 
     /// Writes to stdin. A program may end without reading all of it: its exit code decides.
@@ -144,7 +144,7 @@ impl Pipes {
 
     /// Reads a chunk of stderr. All of it is read, but only the start is kept: a program that writes much would block
     /// otherwise.
-    fn read_stderr(&mut self) -> bool {
+    fn read_errors(&mut self) -> bool {
         let Some(stderr) = &mut self.stderr else { return false };
         let mut chunk = [0; 4096];
         match stderr.read(&mut chunk) {
@@ -176,7 +176,7 @@ fn wait(child: &mut Child, pipes: &mut Pipes, timeout: Duration) -> io::Result<O
             // Reads the rest of its output. A process that it left behind may write for ever, so the number of
             // reads is bounded.
             for _ in 0..16 {
-                if !pipes.read_stderr() {
+                if !pipes.read_errors() {
                     break;
                 }
             }

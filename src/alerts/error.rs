@@ -1,9 +1,11 @@
 //! Why alerts cannot be set up, and why one was not delivered.
 
-use super::smtp::MAX_RECIPIENTS;
 use crate::core::text::quoted;
 use std::fmt;
 use std::path::PathBuf;
+
+/// The most recipients of one mail channel.
+pub(super) const MAX_RECIPIENTS: usize = 50;
 
 /// Why a channel or a dispatcher cannot be set up. Its text never contains a password.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -4,7 +4,7 @@
 //! id is the alert's key, so that a mail that is sent twice can be recognised.
 
 use super::channels::{Delivery, Message, Transport};
-use super::error::SetupError;
+use super::error::{MAX_RECIPIENTS, SetupError};
 use super::mail_server::{MailServer, SmtpConfig};
 use super::message::Alert;
 use crate::core::text::escape;
@@ -12,9 +12,6 @@ use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
-
-/// The most recipients.
-pub(super) const MAX_RECIPIENTS: usize = 50;
 
 /// The longest subject. Mail programs cut longer ones in their lists.
 const MAX_SUBJECT: usize = 160;

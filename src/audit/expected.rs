@@ -1,7 +1,7 @@
 //! The receipt checked against the caller's expectation: decision, id, approver and key, payload, action,
 //! reveal, email, age; and what no receipt can show.
 
-use super::receipt::Case;
+use super::receipt_case::Case;
 use super::trust::{Expectation, TrustPolicy};
 use super::verdict::Verdict;
 use crate::core::check::Check;

@@ -33,6 +33,7 @@ pub mod hours;
 pub mod peer;
 pub mod policy;
 pub mod receipt;
+mod receipt_case;
 mod receipt_entry;
 pub mod subject;
 pub mod tally;

@@ -9,6 +9,7 @@
 //! to a verdict, never to a panic; their size is bounded by [`limits::MAX_RECEIPT`].
 
 use super::expected;
+use super::receipt_case::Case;
 use super::receipt_entry;
 use super::trust::{Expectation, TrustPolicy};
 use super::verdict::Verdict;
@@ -76,16 +77,6 @@ pub fn no_receipt(why: &str, expected: &Expectation<'_>) -> Verdict {
     verdict.fail(Check::Leaf, None, format!("this is no receipt: {}", text::escape(why)));
     expected::say_not_proven(&mut verdict, expected);
     verdict
-}
-
-/// Everything that the verdict depends on.
-#[derive(Clone, Copy)]
-pub(super) struct Case<'a> {
-    pub receipt: &'a Receipt,
-    pub trust: &'a TrustPolicy,
-    pub expected: &'a Expectation<'a>,
-    /// Unix milliseconds.
-    pub now: u64,
 }
 
 fn check(verdict: &mut Verdict, case: &Case<'_>, entry: Option<OriginUncheckedReading>, keys: &mut KeyCache) {

@@ -9,10 +9,10 @@ use crate::config::Format;
 use crate::service::{Error, SystemClock, TestAlerts, Tried, test_alerts};
 use serde_json::json;
 
-/// Sends a test alert over every channel, and says how each went.
+/// Sends a test alert over every channel, and prints the result of each.
 ///
 /// # Errors
-/// Wrong usage: a sentence for the person.
+/// Returns [`Error`] if the options or the config cannot be used. Nothing was then sent.
 pub fn test(common: &Common, options: &MonitorOptions, answer: &mut Answer) -> Result<u8, Error> {
     if *options != (MonitorOptions { command: options.command, ..MonitorOptions::default() }) {
         return Err(

@@ -21,15 +21,15 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// The program with its commands, and the pages of the guide below them.
+/// The program with its commands. Its help lists the pages of the guide below them.
 pub fn command() -> clap::Command {
     Cli::command().after_help(plain::topics())
 }
 
-/// The arguments of this process.
+/// Parses the arguments of this process.
 ///
 /// # Errors
-/// They are wrong, or ask for help.
+/// Returns the error of clap if the arguments are wrong, or if they ask for help or the version.
 pub fn parse() -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&command().try_get_matches()?)
 }

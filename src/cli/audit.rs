@@ -12,10 +12,10 @@ use crate::source::Stop;
 /// Runs the audit and prints its report.
 ///
 /// # Errors
-/// Wrong usage: a sentence for the person.
+/// Returns [`Error`] if the audit could not be begun.
 pub fn run(settings: Settings, answer: &mut Answer) -> Result<u8, Error> {
     let stop = Stop::default();
-    // Who is asked to stop still says what came of it.
+    // An audit that is stopped by a signal still prints its report.
     stop_on_signal(&stop)?;
     let spec = AuditSpec::new(settings)?;
     let report = service::audit(&spec, &SystemClock::default(), &stop, &bar(spec.settings()))?;
@@ -26,12 +26,12 @@ pub fn run(settings: Settings, answer: &mut Answer) -> Result<u8, Error> {
     Ok(report.verdict().exit_code())
 }
 
-/// Progress as the settings ask for it.
+/// The progress display that the settings ask for.
 pub fn bar(settings: &Settings) -> Bar {
     Bar::new(!settings.quiet && output::stderr_is_terminal(), settings.verbose)
 }
 
-/// Prints the report as the settings ask for it.
+/// Prints the report in the format that the settings ask for.
 pub fn print(settings: &Settings, report: &Report, answer: &mut Answer) {
     match settings.format {
         Format::Json => answer.print_encoded(report::json::render(report)),
@@ -40,7 +40,7 @@ pub fn print(settings: &Settings, report: &Report, answer: &mut Answer) {
     }
 }
 
-/// Says that it could not be noted that hits were told of.
+/// Prints the error if the mirror could not record that hits were reported.
 pub fn note_untold(noted: Result<(), Error>) {
     if let Err(error) = noted {
         output::note(&error.to_string());

@@ -1,8 +1,9 @@
-//! `countersign config check`: resolves a config with all that it names, and says what would be checked, what not,
-//! and who is told.
+//! `countersign config check`: resolves a config with all files that it names, and prints what would be checked, what
+//! not, and who is notified.
 //!
-//! Two things come of it. What makes the config unusable is an error (2). What can be used and is probably not meant is
-//! said, also with `--quiet`, and is no error: a program that pages may be installed tomorrow.
+//! If the config cannot be used, the result is an error (exit code 2). A config that can be used but is probably a
+//! mistake gets a note, also with `--quiet`. A note is not an error: for example, the program of an alert may be
+//! installed later.
 
 use super::args::Common;
 use super::audit_args::AuditOptions;
@@ -18,10 +19,10 @@ use crate::source::Stop;
 use std::fs::Metadata;
 use std::path::Path;
 
-/// Resolves the config and says what it comes to.
+/// Resolves the config and prints the result.
 ///
 /// # Errors
-/// A sentence for the person: it cannot be used.
+/// Returns [`Error`] if the config cannot be used.
 pub fn run(common: &Common, answer: &mut Answer) -> Result<u8, Error> {
     if common.config.is_none() {
         return Err("which config? Give it with --config FILE".into());
@@ -53,10 +54,10 @@ pub fn run(common: &Common, answer: &mut Answer) -> Result<u8, Error> {
     Ok(0)
 }
 
-/// A line of what is said.
+/// A line of the output.
 struct Line {
     text: String,
-    /// It is probably not meant so.
+    /// The line reports a probable mistake.
     is_note: bool,
 }
 
@@ -127,7 +128,7 @@ fn mirror(settings: &Settings, db: &Path, is_there: bool) -> Line {
     Line { text: format!("  mirror  {}{said}", files::name(db)), is_note: left }
 }
 
-/// Which entries somebody hears of. Where no entry is looked at, of none.
+/// Describes the watch rules. With `--heads-only` no entry is checked, so they have no effect.
 fn rules(settings: &Settings, lines: &mut Vec<Line>) {
     for watch in &settings.watch {
         let rule = describe_rule(watch);
@@ -138,7 +139,7 @@ fn rules(settings: &Settings, lines: &mut Vec<Line>) {
     }
 }
 
-/// Who is told. No URL is shown, which is often a secret.
+/// Describes the alert channels. No URL is shown, because it is often a secret.
 fn told(settings: &Settings, lines: &mut Vec<Line>) {
     let alerting = &settings.alerting;
     if alerting.channels.is_empty() {
@@ -149,7 +150,7 @@ fn told(settings: &Settings, lines: &mut Vec<Line>) {
         let way = way(table);
         lines.push(plain(format!("  told by {way:<9} {name}, from severity {}", least.as_str())));
         let program = table.command.as_ref().and_then(|command| command.first()).map(Path::new);
-        // What is no whole path is looked for when it is run, and by whoever runs it.
+        // A program without an absolute path is looked up when it is run, in the environment of that process.
         if let Some(program) = program.filter(|program| program.is_absolute() && !is_executable(program)) {
             lines.push(note(format!(
                 "  CANNOT BE RUN     {}, the command of {}: there is no such executable file",
@@ -186,8 +187,8 @@ fn may_run(_: &Metadata) -> bool {
     true
 }
 
-/// One `[[acknowledge]]`: what it is about, and when it ends or that it is over. A rule that was taken out may still have
-/// findings, so a name that no rule has is only said.
+/// Describes one `[[acknowledge]]`: the finding, and when the acknowledgement ends or that it has ended. A rule that
+/// was removed may still have findings, so an unknown rule name is only a note.
 fn acknowledged(settings: &Settings, acknowledgement: &Acknowledgement, now: u64) -> Line {
     let Acknowledgement { code, index, id, approver, rule, until, until_text, comment } = acknowledgement;
     let quoted_as =

@@ -1,4 +1,4 @@
-//! `countersign evidence verify`: does a misbehaviour file prove what it says?
+//! `countersign evidence verify`: checks whether a misbehaviour file proves its claim.
 
 use super::output::Answer;
 use crate::audit::conclusion::Conclusion;
@@ -9,10 +9,10 @@ use crate::service::{Error, files};
 use serde_json::json;
 use std::path::Path;
 
-/// Verifies one file offline, with the key that the caller brings.
+/// Verifies one file offline, with the log key from the settings.
 ///
 /// # Errors
-/// Wrong usage: the file cannot be read.
+/// Returns [`Error`] if the file cannot be read.
 pub fn verify(settings: &Settings, file: &Path, answer: &mut Answer) -> Result<u8, Error> {
     let bytes = files::read_start(file, limits::MAX_EVIDENCE)?;
     let Some(key) = settings.one_log_key()? else {

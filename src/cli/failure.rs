@@ -1,14 +1,14 @@
-//! The exit codes of what ended before it had a verdict (command line contract, "Exit codes").
+//! The exit codes of commands that end without a verdict (command line contract, "Exit codes").
 
 use crate::service::Error;
 
 /// Wrong usage or configuration: nothing was checked.
 pub const USAGE: u8 = 2;
 
-/// A fault on this side.
+/// A fault of this machine.
 pub const LOCAL_FAULT: u8 = 5;
 
-/// What a command ends with.
+/// The exit code for an error.
 pub fn exit_code(error: &Error) -> u8 {
     match error {
         Error::Usage(_) | Error::Environment(_) => USAGE,

@@ -1,4 +1,5 @@
-//! `countersign completions` and `countersign man`: made from the arguments and the guide, so that they cannot lag behind.
+//! `countersign completions` and `countersign man`: generated from the arguments and the guide, so that they
+//! stay current.
 
 use super::args;
 use super::output::Answer;
@@ -9,10 +10,10 @@ use clap::Command;
 use clap_complete::Shell;
 use std::path::Path;
 
-/// As it is installed.
+/// The name of the installed program.
 const PROGRAM: &str = "countersign";
 
-/// Prints what a shell needs to complete our arguments.
+/// Prints a completion script for a shell.
 pub fn completions(shell: Shell, answer: &mut Answer) -> u8 {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut args::command(), PROGRAM, &mut script);
@@ -23,7 +24,7 @@ pub fn completions(shell: Shell, answer: &mut Answer) -> u8 {
 /// Writes a manual page for each command and each page of the guide into a directory, or prints the main one.
 ///
 /// # Errors
-/// Nothing can be written there.
+/// Returns [`Error`] if `directory` is not a directory, or if a page cannot be written.
 pub fn man(directory: Option<&Path>, answer: &mut Answer) -> Result<u8, Error> {
     let mut command = args::command();
     command.build();
@@ -31,7 +32,7 @@ pub fn man(directory: Option<&Path>, answer: &mut Answer) -> Result<u8, Error> {
         answer.print(&String::from_utf8_lossy(&page(command)?.1));
         return Ok(0);
     };
-    // A name that is no directory is a slip, also where there is nothing yet.
+    // The directory must exist: a name that is not a directory is a mistake.
     if !directory.is_dir() {
         return Err(Error::Usage(format!(
             "cannot write the manual pages: {directory:?} is no directory; create it first"
@@ -54,7 +55,7 @@ fn write(directory: &Path, name: &str, page: &[u8]) -> Result<(), Error> {
     files::replace_file(&path, page).map_err(|error| Error::not_written(files::name(&path), &error))
 }
 
-/// A page and the name of its file.
+/// Renders the manual page of a command. Returns its file name and its text.
 fn page(command: Command) -> Result<(String, Vec<u8>), String> {
     let page = clap_mangen::Man::new(command)
         .source(concat!("countersign ", env!("CARGO_PKG_VERSION")))

@@ -7,10 +7,10 @@ use crate::docs;
 use crate::service::Error;
 use clap::Command;
 
-/// Shows the help of a command, a page of the guide, or both where a word is both.
+/// Shows the help of a command, a page of the guide, or both if a word names both.
 ///
 /// # Errors
-/// There is no such command and no such topic.
+/// Returns [`Error`] if there is no such command and no such topic.
 pub fn help(words: &[String], answer: &mut Answer) -> Result<u8, Error> {
     let mut program = args::command();
     program.build();
@@ -30,7 +30,7 @@ pub fn help(words: &[String], answer: &mut Answer) -> Result<u8, Error> {
     Ok(0)
 }
 
-/// The command with these words; the program itself without any.
+/// Finds the command with these words, or the program itself if there are none.
 fn find<'a>(program: &'a mut Command, words: &[String]) -> Option<&'a mut Command> {
     words.iter().try_fold(program, |command, word| command.find_subcommand_mut(word))
 }

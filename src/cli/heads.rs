@@ -12,7 +12,7 @@ use serde_json::json;
 /// Runs one of the commands.
 ///
 /// # Errors
-/// Wrong usage: a sentence for the person.
+/// Returns [`Error`] on wrong usage or a local fault.
 pub fn run(settings: &Settings, command: &HeadsCommand, answer: &mut Answer) -> Result<u8, Error> {
     match command {
         HeadsCommand::Import { file, .. } => {

@@ -1,12 +1,12 @@
 //! The part of Markdown that the pages of the guide use, parsed once for the terminal and for manual pages.
 //!
-//! Headings, paragraphs, lists of one level, fenced code, tables, code spans, emphasis and links by reference. Comments
-//! and definitions of links are dropped. What else Markdown has, no page uses; a test reads every page.
+//! It reads headings, paragraphs, lists of one level, fenced code, tables, code spans, emphasis and links by reference.
+//! Comments and definitions of links are dropped. No page uses other Markdown; a test reads every page.
 
 /// A part of a page.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Block {
-    /// Level 1 is the title.
+    /// A heading. Level 1 is the title.
     Heading {
         level: usize,
         text: Vec<Span>,
@@ -33,19 +33,19 @@ pub enum Span {
     Link { text: String, target: Target },
 }
 
-/// Where a link leads.
+/// The target of a link.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Target {
     /// A page of the guide, by its name.
     Page(String),
-    /// A file, from the root of the repository.
+    /// A file, relative to the root of the repository.
     File(String),
-    /// The web.
+    /// A URL on the web.
     Url(String),
 }
 
 impl Target {
-    /// A label is a page, a page and a heading in it (`audit#exit-codes`), a path or a URL.
+    /// Parses a label, which is a page, a page and a heading in it (`audit#exit-codes`), a path or a URL.
     fn of(label: &str) -> Target {
         if label.starts_with("https://") {
             return Target::Url(label.to_owned());
@@ -57,7 +57,7 @@ impl Target {
     }
 }
 
-/// The blocks of a page.
+/// Parses a page into blocks.
 pub fn parse(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open = Open::Nothing;
@@ -85,7 +85,7 @@ pub fn parse(text: &str) -> Vec<Block> {
     blocks
 }
 
-/// What further lines belong to.
+/// The block that further lines belong to.
 enum Open {
     Nothing,
     Paragraph(String),
@@ -142,7 +142,7 @@ fn heading(line: &str) -> Option<(usize, &str)> {
     Some((level, title.strip_prefix(' ')?)).filter(|_| level > 0)
 }
 
-/// The marker of a list and what follows it.
+/// Splits a line of a list into its marker and the text that follows.
 fn item(line: &str) -> Option<(&str, &str)> {
     let (marker, rest) = line.split_once(' ')?;
     let number =
@@ -150,13 +150,13 @@ fn item(line: &str) -> Option<(&str, &str)> {
     (marker == "-" || number).then_some((marker, rest))
 }
 
-/// The cells of a row, less its first bar; `\|` is a bar inside a cell.
+/// Splits a row, without its first bar, into cells. `\|` is a bar inside a cell.
 fn cells(row: &str) -> Vec<String> {
     let row = row.trim_end().trim_end_matches('|').replace("\\|", "\0");
     row.split('|').map(|cell| cell.trim().replace('\0', "|")).collect()
 }
 
-/// The spans of a text. What begins like a span and does not end is text.
+/// Splits a text into spans. The beginning of a span that has no end is plain text.
 fn spans(text: &str) -> Vec<Span> {
     let (mut found, mut plain, mut rest) = (Vec::new(), String::new(), text);
     while let Some(first) = rest.chars().next() {
@@ -180,7 +180,7 @@ fn spans(text: &str) -> Vec<Span> {
     found
 }
 
-/// The span that a text begins with, and what follows it.
+/// Parses the span at the beginning of a text. Returns it and the rest of the text.
 fn span(text: &str) -> Option<(Span, &str)> {
     if let Some(rest) = text.strip_prefix("``") {
         let (code, rest) = rest.split_once("``")?;
@@ -258,7 +258,7 @@ mod tests {
         }
     }
 
-    /// No page uses what is not read here: it would be shown as it is written.
+    /// No page uses other Markdown, which would be shown as it is written.
     #[test]
     fn every_page_is_of_the_subset() {
         let is_markup =

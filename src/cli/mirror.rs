@@ -1,4 +1,4 @@
-//! `countersign mirror check`: is the mirror what was written, and what can be made again of one that is not?
+//! `countersign mirror check`: checks a mirror for damage, and rebuilds a damaged one.
 
 use super::output::{self, Answer};
 use super::signals::stop_on_signal;
@@ -10,10 +10,10 @@ use crate::service::{Error, MirrorCheck, check_mirror, mirror_of};
 use crate::source::Stop;
 use serde_json::{Value, json};
 
-/// Checks a mirror, or makes it again where it is damaged.
+/// Checks a mirror. If it is damaged and `again` is true, rebuilds it.
 ///
 /// # Errors
-/// Wrong usage: a sentence for the person.
+/// Returns [`Error`] on wrong usage.
 pub fn check(settings: &Settings, again: bool, answer: &mut Answer) -> Result<u8, Error> {
     mirror_of(settings)?;
     let stop = Stop::default();
@@ -29,7 +29,7 @@ pub fn check(settings: &Settings, again: bool, answer: &mut Answer) -> Result<u8
             verdict
         }
         MirrorCheck::Rebuilt(rebuilt) => {
-            // What is lost stays undecided: a mirror that forgot heads or findings is not as good as the one that it was.
+            // A rebuild that lost heads or findings is not clean: the mirror no longer knows all that it did.
             let verdict = if rebuilt.lost.is_empty() { Conclusion::Clean } else { Conclusion::Incomplete };
             answer.print(&rebuilt_text(settings, verdict, &rebuilt));
             verdict

@@ -1,10 +1,11 @@
-//! The command line: one file a command, and nothing that decides.
+//! The command line, with one file for each command. It makes no decision about a log.
 //!
-//! A command parses its arguments, calls a service, prints what comes of it and ends in an exit code. Every option has a
-//! key of the same name in the config file, and options win. The report goes to stdout; progress and errors go to stderr.
+//! A command parses its arguments, calls a service, prints the result and returns an exit code. Every option has a key
+//! of the same name in the config file, and options take precedence. The report goes to stdout; progress and errors go
+//! to stderr.
 //!
-//! Arguments are in the `…args`, with `values`, and become settings in `settings`. The pages of the guide are read by
-//! `markdown`, and shown by `plain` (`guide`) and `roff` (`generate`).
+//! The files `…args` and `values` define the arguments, and `settings` turns them into settings. `markdown` parses the
+//! pages of the guide; `plain` renders them for `guide`, and `roff` for `generate`.
 
 mod alerts;
 mod args;
@@ -41,15 +42,16 @@ use output::Answer;
 use settings::settings_of;
 use std::process::ExitCode;
 
-/// Runs the command that the arguments name and gives its exit code. `release_memory` returns to the system what the
-/// allocator holds free; `None` where the C library cannot.
+/// Runs the command that the arguments name, and returns its exit code. `release_memory` returns free memory of the
+/// allocator to the system; it is `None` if the C library cannot do that.
 pub fn main(release_memory: Option<fn()>) -> ExitCode {
-    // Before anything is written. What help needs is there in any case.
+    // This comes before anything is written. Its failure is reported later, since help works without it.
     let started = outlive_file_size_limit().map_err(|error| Error::Local(format!("cannot start: {error}")));
     let cli = match args::parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
-            // It repeats what was typed, and in a gate somebody else may have chosen that.
+            // The message repeats the arguments, which may come from an untrusted party if the command is run as a
+            // gate.
             output::error_text(&error.to_string());
             return ExitCode::from(USAGE);
         }

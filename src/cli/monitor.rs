@@ -1,4 +1,4 @@
-//! `countersign monitor`: the audits of a config again and again, or each once.
+//! `countersign monitor`: audits the logs of a config repeatedly, or each once.
 
 use super::alerts;
 use super::args::Common;
@@ -17,19 +17,19 @@ use crate::monitor::{self, Auditable, Plan, of_channel};
 use crate::report::Report;
 use crate::run::Silent;
 use crate::service::{
-    self, Error, LogConfig, LogWatch, NO_LOG_KEY, SystemClock, Told, WatchSpec, Watched, init_left,
+    self, AuditedLog, Error, LogConfig, LogWatch, NO_LOG_KEY, SystemClock, WatchSpec, Watched, init_left,
 };
 use crate::source::{RequestCounters, Stop};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The event of a config that would make a mirror anew.
+/// The event for a config that would create a lost mirror again.
 const INIT_LEFT: &str = "init-left";
 
-/// Watches, or audits everything once.
+/// Watches all logs, or audits each once.
 ///
 /// # Errors
-/// Wrong usage: a sentence for the person.
+/// Returns [`Error`] on wrong usage or a local fault.
 pub fn run(
     common: &Common,
     options: &MonitorOptions,
@@ -66,26 +66,26 @@ fn watched(common: &Common, options: &MonitorOptions) -> Result<Watched, Error> 
     })
 }
 
-/// Said once at the start of a build that cannot give memory back: only the GNU C library has a call for it.
+/// An event at the start of a build that cannot return free memory: only the GNU C library has a call for it.
 fn memory_kept(release_memory: Option<fn()>) -> Option<Event> {
     let said = "this build cannot return free memory to the system: the monitor may hold for long what its first audit \
                 needed";
     release_memory.is_none().then(|| Event::new("memory-kept", said))
 }
 
-/// A log as the monitor knows it.
+/// A log that the monitor audits.
 struct Log {
     watch: LogWatch,
-    /// Returns to the system what an audit no longer needs.
+    /// Returns free memory to the system after an audit.
     release_memory: Option<fn()>,
 }
 
 impl Auditable for Log {
     fn audit(&self, stop: &Stop) -> Result<Report, Error> {
-        let Told { report, changes } = self.watch.audit(&SystemClock::default(), stop, &Silent);
+        let AuditedLog { report, changes } = self.watch.audit(&SystemClock::default(), stop, &Silent);
         changes.iter().for_each(|change| of_channel(self.watch.name(), change).say());
         let report = report?;
-        // It prints no report: hits are told by its alerts, which have a memory of their own.
+        // The monitor prints no report. Hits are reported by alerts, which are recorded separately.
         note_untold(self.watch.note_told(&report));
         if let Some(release) = self.release_memory {
             release();
@@ -106,7 +106,7 @@ impl Auditable for Log {
     }
 }
 
-/// Requests by the name of the log: a reload begins no new count.
+/// Counters of requests by the name of the log. They are kept across a reload.
 #[derive(Default)]
 struct Counted(Mutex<BTreeMap<String, RequestCounters>>);
 
@@ -119,7 +119,7 @@ impl Counted {
 
 fn plan(watched: Watched, counted: &Counted, release_memory: Option<fn()>) -> Result<Plan, Error> {
     let watch = |log: LogConfig| {
-        // Nothing could be judged, for as long as it runs.
+        // Without a log key, no audit of the monitor could judge anything.
         log.settings.one_log_key()?.ok_or(NO_LOG_KEY)?;
         Ok(monitor::Watched {
             name: log.name.clone(),
@@ -137,8 +137,8 @@ fn plan(watched: Watched, counted: &Counted, release_memory: Option<fn()>) -> Re
     Ok(Plan { logs, listen: watched.listen, json: watched.json, notes })
 }
 
-/// Every log once, one after the other. The worst exit code of the contract; 2 where a log could not be
-/// audited for its config, and no other says 5, 4 or 1.
+/// Audits every log once, one after the other. Returns the worst exit code of the contract. The code is 2 if a log
+/// could not be audited because of its config, and no other log has code 5, 4 or 1.
 fn once(watched: Watched, answer: &mut Answer) -> Result<u8, Error> {
     let stop = Stop::default();
     stop_on_signal(&stop)?;

@@ -1,8 +1,8 @@
-//! Writing to the terminal.
+//! Writes to the terminal.
 //!
-//! All that a command prints on stdout goes through an [`Answer`], and the exit code comes out of it alone, so that
-//! nobody can forget that something was not written. No other file of the command line names stdout, stderr or a macro
-//! that prints (`tests/audit/scarce.rs` reads the sources).
+//! All output on stdout goes through an [`Answer`], and only an [`Answer`] gives the exit code. A failure to write can
+//! therefore not be forgotten. No other file of the command line uses stdout, stderr or a macro that prints
+//! (`tests/audit/scarce.rs` reads the sources).
 
 use super::failure::{LOCAL_FAULT, exit_code};
 use crate::core::text;
@@ -11,27 +11,27 @@ use clap::builder::StyledStr;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-/// An error for the person, on stderr. Line breaks of ours stay; nothing else that moves a cursor.
+/// Prints an error on stderr. Line breaks are kept, and all other control characters are escaped.
 pub fn error(message: &str) {
     let message = text::without_userinfo(message);
     let lines: Vec<String> = message.lines().map(text::escape).collect();
     let _ = writeln!(io::stderr(), "countersign: {}", lines.join("\n"));
 }
 
-/// The same for a text that says itself who speaks.
+/// Prints an error on stderr without the name of the program, which the text has already.
 pub fn error_text(message: &str) {
     for line in text::without_userinfo(message).lines() {
         let _ = writeln!(io::stderr(), "{}", text::escape(line));
     }
 }
 
-/// Something said besides, on stderr.
+/// Prints a note on stderr.
 pub fn note(message: &str) {
     let _ = writeln!(io::stderr(), "countersign: {}", text::escape(&text::without_userinfo(message)));
 }
 
-/// Writes to stdout. Not by way of the standard library, which takes a descriptor that cannot be written to for one that
-/// was.
+/// Writes to stdout. The standard library is not used, because it reports success for a descriptor that cannot be
+/// written to.
 #[cfg(unix)]
 fn write_out(bytes: &[u8]) -> io::Result<()> {
     let mut rest = bytes;
@@ -53,22 +53,22 @@ fn write_out(bytes: &[u8]) -> io::Result<()> {
     out.write_all(bytes).and_then(|()| out.flush())
 }
 
-/// What a command says on stdout, until it ends in an exit code.
+/// The output of a command on stdout, and whether all of it was written.
 #[must_use = "the exit code comes out of it"]
 #[derive(Default)]
 pub struct Answer {
-    /// Why the rest was not written.
+    /// The first failure to write. Nothing is written after it.
     lost: Option<io::Error>,
 }
 
 impl Answer {
-    /// Prints a part. Behind one that could not be written nothing more is: an answer with a hole in it would be
-    /// another one.
+    /// Prints a part of the output. After a part that could not be written, nothing more is: output with a gap would
+    /// have another meaning.
     pub fn print(&mut self, text: &str) {
         self.write(|| write_out(text.as_bytes()));
     }
 
-    /// Prints what was to be encoded; what could not be is not written, and said as such.
+    /// Prints an encoded text. A failure to encode counts as a failure to write.
     pub fn print_encoded<E: std::error::Error + Send + Sync + 'static>(&mut self, text: Result<String, E>) {
         match text {
             Ok(text) => self.print(&text),
@@ -76,7 +76,7 @@ impl Answer {
         }
     }
 
-    /// Prints help or the version, in colours where the terminal has them.
+    /// Prints help or the version, in colour on a terminal.
     pub fn print_help(&mut self, help: &StyledStr) {
         let text = if stdout_is_terminal() { help.ansi().to_string() } else { help.to_string() };
         self.print(&text);
@@ -88,13 +88,13 @@ impl Answer {
         }
     }
 
-    /// Whether somebody has got all of what was printed so far.
+    /// Whether all output so far was written.
     pub fn is_whole(&self) -> bool {
         self.lost.is_none()
     }
 
-    /// The exit code: that of the result, unless what was printed did not get where it should. A closed pipe (`| head`)
-    /// has had enough of it, which is no fault.
+    /// Returns the exit code of the result, or that of a local fault if the output was not written. A closed pipe
+    /// (`| head`) is not a fault.
     pub fn finish(self, result: Result<u8, Error>) -> ExitCode {
         let code = result.unwrap_or_else(|failure| {
             error(&failure.to_string());
@@ -113,8 +113,8 @@ impl Answer {
     }
 }
 
-/// The exit code after a panic, which is a bug of ours. It must not look like a verdict, nor like a pass to a caller
-/// that knows the exit codes of the contract only.
+/// The exit code after a panic, which is a bug in this program. It must not look like a verdict, nor like a pass to a
+/// caller that knows only the exit codes of the contract.
 pub fn bug() -> ExitCode {
     error("this is a bug in countersign, and says nothing about the log; please report what stands above");
     ExitCode::from(LOCAL_FAULT)

@@ -1,18 +1,18 @@
-//! The guide as plain text, for the terminal: the list of its pages, and a page.
+//! Renders the guide as plain text for the terminal: the list of its pages, or one page.
 
 use super::markdown::{Block, Span, Target, parse};
 use crate::docs;
 
-/// How wide lines of text are; code is as long as it is.
+/// The width of lines of text. Code is not wrapped.
 pub const WIDTH: usize = 80;
 
-/// What stands below a heading is indented so far.
+/// The indentation of text below a heading.
 const INDENT: usize = 2;
 
-/// What separates two columns of a table.
+/// The separator between two columns of a table.
 const BETWEEN: &str = "  ";
 
-/// Every topic with what it is about, to stand below the commands.
+/// Lists every topic with its description. The help of the program shows it below the commands.
 pub fn topics() -> String {
     let width = docs::PAGES.iter().map(|page| page.name.len()).max().unwrap_or(0);
     let mut text = "Topics (countersign help TOPIC):\n".to_owned();
@@ -22,7 +22,7 @@ pub fn topics() -> String {
     text
 }
 
-/// A page as text, with a line break at its end.
+/// Renders a page as text that ends with a line break.
 pub fn render(page: &str) -> String {
     let mut out = String::new();
     let mut before = None;
@@ -62,7 +62,7 @@ fn lines(block: &Block) -> Vec<String> {
     }
 }
 
-/// Spans as text: what is code, strong or emphasised as it is, and of a link where it leads.
+/// Renders spans as plain text, without markup, and with the target of each link.
 pub fn flat(spans: &[Span]) -> String {
     let parts = spans.iter().map(|span| match span {
         Span::Text(text) | Span::Code(text) | Span::Strong(text) | Span::Emphasis(text) => text.clone(),
@@ -75,7 +75,7 @@ pub fn flat(spans: &[Span]) -> String {
     parts.collect()
 }
 
-/// The words of a text in lines of at most `width`; a longer word is cut.
+/// Wraps a text into lines of at most `width`. A longer word is split.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0_usize);
@@ -104,7 +104,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// A table in lines of at most `width`: cells are wrapped in their columns.
+/// Renders a table in lines of at most `width`. Cells are wrapped in their columns.
 pub fn table(rows: &[Vec<Vec<Span>>], width: usize) -> Vec<String> {
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| flat(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -138,7 +138,8 @@ pub fn table(rows: &[Vec<Vec<Span>>], width: usize) -> Vec<String> {
     lines
 }
 
-/// How wide each column is: what is narrower than its share is as it is, and the others share what that leaves.
+/// Computes the width of each column. Columns narrower than their share keep their width, and the others share the
+/// rest.
 fn shares(natural: &[usize], width: usize) -> Vec<usize> {
     let mut widths: Vec<Option<usize>> = vec![None; natural.len()];
     loop {

@@ -1,11 +1,11 @@
-//! Progress on stderr: a bar with rate and time left on a terminal, plain lines with `-v`. Drawn as it moves: a thread
-//! that draws it in between would panic where none can be had.
+//! Progress on stderr: a bar with rate and time left on a terminal, plain lines with `-v`. The bar is drawn when it
+//! moves and not by a thread of its own, because the library would panic if the thread could not be started.
 
 use crate::run::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Mutex;
 
-/// Draws what a run tells.
+/// Draws the progress of a run.
 pub struct Bar {
     bar: Mutex<Option<ProgressBar>>,
     draw: bool,
@@ -13,7 +13,7 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// `draw`: stderr is a terminal and nobody asked for quiet. `say`: `-v`.
+    /// `draw`: stderr is a terminal and `--quiet` is not set. `say`: `-v` is set.
     pub fn new(draw: bool, say: bool) -> Bar {
         Bar { bar: Mutex::new(None), draw, say }
     }
@@ -55,7 +55,7 @@ impl Progress for Bar {
     }
 }
 
-/// Counts what is done, where nobody knows how much there is.
+/// Draws a count of finished items if the total is not known.
 pub struct Count(Option<ProgressBar>);
 
 impl Count {
@@ -70,7 +70,7 @@ impl Count {
         }))
     }
 
-    /// So many more are done.
+    /// Adds to the count.
     pub fn advance(&self, more: usize) {
         if let Some(bar) = &self.0 {
             bar.inc(more as u64);

@@ -1,15 +1,15 @@
-//! A page of the guide as a manual page of section 7.
+//! Renders a page of the guide as a manual page of section 7.
 
 use super::markdown::{Block, Span, Target, parse};
 use super::plain;
 use crate::docs::Page;
 
-/// The file of a page, without its directory.
+/// The file name of a page.
 pub fn file_name(page: &Page) -> String {
     format!("countersign-{}.7", page.name)
 }
 
-/// A page in the `man` macros, in ASCII: no formatter has to be told an encoding.
+/// Renders a page with the `man` macros. The output is ASCII, so that no formatter needs to know an encoding.
 pub fn render(page: &Page) -> String {
     let name = page.name;
     let mut out = format!(
@@ -21,7 +21,7 @@ pub fn render(page: &Page) -> String {
     let mut is_first = true;
     for block in &parse(page.text) {
         write_block(&mut out, block, is_first);
-        // A paragraph is begun by its heading; to begin it once more is a slip for some formatters.
+        // A heading begins a paragraph. Some formatters warn if another paragraph begins right after it.
         is_first = matches!(block, Block::Heading { .. });
     }
     out
@@ -29,7 +29,7 @@ pub fn render(page: &Page) -> String {
 
 fn write_block(out: &mut String, block: &Block, is_first: bool) {
     match block {
-        // The name of the page stands for its title.
+        // The NAME section takes the place of the title.
         Block::Heading { level: 1, .. } => {}
         Block::Heading { level, text } => {
             out.push_str(if *level == 2 { ".SH " } else { ".SS " });
@@ -51,7 +51,7 @@ fn write_block(out: &mut String, block: &Block, is_first: bool) {
 fn preformatted(out: &mut String, lines: &[String]) {
     out.push_str(".IP \"\" 4\n.nf\n");
     for text in lines {
-        // An empty line would be vertical space of the formatter's own choice.
+        // The height of an empty line would depend on the formatter.
         out.push_str(&match text.is_empty() {
             true => "\\&".to_owned(),
             false => line(&escape(text)),
@@ -74,12 +74,12 @@ fn spans(spans: &[Span]) -> String {
     parts.collect()
 }
 
-/// A line that the formatter does not take for a request.
+/// Escapes a line that the formatter would take for a request.
 fn line(text: &str) -> String {
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text.to_owned() }
 }
 
-/// Text in which nothing is a request of the formatter's, nor anything but ASCII.
+/// Escapes text, so that it contains only ASCII and no escape sequence of the formatter.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {

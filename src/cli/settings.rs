@@ -1,20 +1,20 @@
-//! Arguments become settings.
+//! Turns arguments into settings.
 
 use super::args::Common;
 use super::audit_args::AuditOptions;
 use crate::config::{Given, GivenNet, Settings};
 use crate::service::{self, Error};
 
-/// Puts options and config together.
+/// Combines options and config.
 ///
 /// # Errors
-/// Wrong usage: a sentence for the person.
+/// Returns [`Error`] on wrong usage, or if a file cannot be read.
 pub fn settings_of(common: Common, options: AuditOptions) -> Result<Settings, Error> {
     let (config, name) = (common.config.clone(), common.name.clone());
     service::settings(config.as_deref(), name.as_deref(), given(common, options))
 }
 
-/// What was given of one log.
+/// The given values for one log.
 pub fn given(common: Common, options: AuditOptions) -> Given {
     Given {
         format: common.format,

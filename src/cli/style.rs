@@ -5,8 +5,8 @@ use crate::config::{Colour, Settings};
 use crate::report::Style;
 use std::env;
 
-/// How text reports are shown. Where the options leave it open, they are in colour on a terminal, unless `NO_COLOR` is
-/// set and not empty (no-color.org), or `TERM` is `dumb`.
+/// The style of text reports. By default they are in colour on a terminal, unless `NO_COLOR` is set and not empty
+/// (no-color.org), or `TERM` is `dumb`.
 pub fn of(settings: &Settings) -> Style {
     let colour = match settings.colour {
         Colour::Always => true,

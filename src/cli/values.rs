@@ -1,4 +1,4 @@
-//! How the values of settings are written as arguments, and what help says of each.
+//! The names of values in arguments, and the help for each.
 
 use crate::config::{Colour, DecisionOption, GivenFormat, LogFormat};
 use clap::ValueEnum;

@@ -1,4 +1,4 @@
-//! `countersign verify`: receipts, offline. No database, no network, no async runtime.
+//! `countersign verify`: verifies receipts offline. It needs no database, no network and no async runtime.
 
 use super::args::VerifyOptions;
 use super::output::{self, Answer};
@@ -16,16 +16,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Receipts that are read, checked and printed together: many enough to keep all cores busy.
+/// The number of receipts that are read, checked and printed together: enough to keep all cores busy.
 const BATCH: usize = 1024;
 
-/// The same in bytes: few enough for little memory, however long the receipts are.
+/// The most bytes of such a batch. It bounds the memory, however long the receipts are.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// Verifies what is named and prints a report of each.
+/// Verifies the named receipts and prints a report on each.
 ///
 /// # Errors
-/// Wrong usage: a sentence for the person.
+/// Returns [`Error`] on wrong usage, or if a named file cannot be read.
 pub fn run(settings: &Settings, options: VerifyOptions, answer: &mut Answer) -> Result<u8, Error> {
     let expected = Expected::from(options.expected).or(settings.expected.clone());
     let stdin = |path: &PathBuf| path == Path::new("-");
@@ -65,13 +65,13 @@ impl Job<'_> {
                 break;
             }
             if receipts.many {
-                // Reports that go to the terminal are progress enough.
+                // No progress is drawn if the reports themselves go to the terminal.
                 let shown = output::stdout_is_terminal() || self.settings.quiet;
                 let draw = output::stderr_is_terminal() && !shown;
                 progress.get_or_insert_with(|| Count::new(draw, "receipts")).advance(batch.len());
             }
             for (named, verdict) in batch.iter().zip(self.verifier.check(&batch)) {
-                // A fork is told, whatever else is wrong.
+                // A fork is reported, whatever else is wrong.
                 if let Some(why) =
                     verdict.usage.as_ref().filter(|_| verdict.conclusion() < Conclusion::Violation)
                 {
@@ -85,7 +85,7 @@ impl Job<'_> {
         self.conclude(&receipts, &counts, answer)
     }
 
-    /// What is to be said of all of them together, and the exit code.
+    /// Prints the summary of all receipts, and returns the exit code.
     fn conclude(&self, receipts: &Receipts, counts: &Counts, answer: &mut Answer) -> Result<u8, Error> {
         let (quiet, others) = (self.settings.quiet, receipts.passed_over);
         let any = counts.worst().is_some();
@@ -111,7 +111,7 @@ impl Job<'_> {
             }
             _ if !receipts.unread.is_empty() => Err("not everything that was named could be read".into()),
             _ => {
-                // Nothing was there, or nothing but what is passed over: no pass, and no slip of usage.
+                // There was no receipt, or only files that are passed over. This is neither a pass nor wrong usage.
                 output::error(NONE);
                 Ok(Conclusion::Incomplete.exit_code())
             }
@@ -123,7 +123,7 @@ impl Job<'_> {
         let saved =
             verdict.evidence.as_deref().map(|file| save(self.settings, EvidenceKind::SameSizeFork, file));
         let evidence = saved.and_then(|saved| {
-            // A proof that is not kept is more than a fork that is told: the disk needs a look first.
+            // A proof that could not be saved outweighs the fork that is reported: the disk must be fixed first.
             saved.inspect_err(|_| conclusion = Conclusion::LocalFault).ok()
         });
         let report =
@@ -139,22 +139,22 @@ impl Job<'_> {
     }
 }
 
-/// Saves a misbehaviour file, and gives its name. Where that fails it is said.
+/// Saves a misbehaviour file and returns its name. If that fails, prints the error.
 ///
 /// # Errors
-/// It was not saved.
+/// Returns [`Error::Local`] if the file could not be written.
 pub fn save(settings: &Settings, kind: EvidenceKind, file: &[u8]) -> Result<String, Error> {
     save_evidence(settings, kind, file).inspect_err(|error| output::error(&error.to_string()))
 }
 
-/// How often each conclusion was reached, and what none of the receipts shows.
+/// How often each conclusion was reached, and what no receipt proves.
 #[derive(Default)]
 struct Counts {
     reached: BTreeMap<Conclusion, u64>,
     not_proven: BTreeSet<String>,
 }
 
-/// Different sentences that are kept: hostile receipts can have any number of anchors.
+/// The most distinct messages that are kept: hostile receipts can have any number of anchors.
 const MAX_SENTENCES: usize = 32;
 
 impl Counts {

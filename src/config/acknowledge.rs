@@ -1,4 +1,4 @@
-//! `[[acknowledge]]`: somebody answers for a finding until a day.
+//! `[[acknowledge]]`: the user acknowledges a finding until a given day.
 
 use super::error::Error;
 use crate::audit::acknowledge::Acknowledgement;
@@ -22,7 +22,7 @@ pub(super) struct AcknowledgeTable {
     comment: String,
 }
 
-/// In quotation marks or as TOML has dates.
+/// A day, as a string or as a TOML date.
 #[derive(Deserialize, Clone, Debug)]
 #[serde(untagged)]
 enum Day {
@@ -33,7 +33,7 @@ enum Day {
 /// Checks one table.
 ///
 /// # Errors
-/// A sentence for the person.
+/// Returns [`Error::Usage`] if a value is missing or wrong.
 pub(super) fn rule(table: AcknowledgeTable) -> Result<Acknowledgement, Error> {
     let code = Code::from_text(&table.code)
         .ok_or_else(|| format!("code {}: there is no such finding", quoted(&table.code)))?;
@@ -54,7 +54,7 @@ pub(super) fn rule(table: AcknowledgeTable) -> Result<Acknowledgement, Error> {
     Ok(Acknowledgement { code, index, id, approver, rule, until, until_text, comment })
 }
 
-/// The end of a day, or a moment in RFC 3339, in Unix milliseconds.
+/// Parses a day, which counts to its end, or a time in RFC 3339. Returns Unix milliseconds.
 fn until(text: &str) -> Option<u64> {
     let is_day = !text.contains(['T', 't', ' ']);
     let moment = if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() };

@@ -1,4 +1,4 @@
-//! `[[alert]]`: one channel, over which somebody is told.
+//! `[[alert]]`: one channel for alerts.
 
 use super::duration::duration;
 use super::error::Error;
@@ -9,10 +9,10 @@ use crate::core::text::quoted;
 use serde::Deserialize;
 use std::path::PathBuf;
 
-/// So long an alert is tried unless told otherwise, in milliseconds: a weekend and a day.
+/// How long an alert is retried by default, in milliseconds: a weekend and a day.
 const RETRY_FOR: u64 = 3 * 24 * 60 * 60 * 1000;
 
-/// A name is shown in metrics and messages.
+/// The most bytes of a name, which is shown in metrics and messages.
 const MAX_NAME: usize = 64;
 
 /// One `[[alert]]`, as written.
@@ -24,7 +24,7 @@ pub struct AlertTable {
     retry_for: Option<String>,
     pub(crate) command: Option<Vec<String>>,
     pub(crate) webhook: Option<String>,
-    /// A URL is often itself a secret: then it stands elsewhere than in the config.
+    /// A URL is often a secret itself. It can then be kept out of the config.
     pub(crate) webhook_file: Option<PathBuf>,
     pub(crate) webhook_env: Option<String>,
     pub(crate) smtp: Option<String>,
@@ -36,20 +36,20 @@ pub struct AlertTable {
 }
 
 impl AlertTable {
-    /// Wherever its URL stands.
+    /// Whether the channel is a webhook, wherever its URL is kept.
     pub fn is_webhook(&self) -> bool {
         self.webhook.is_some() || self.webhook_file.is_some() || self.webhook_env.is_some()
     }
 }
 
-/// One channel, with what it needs still to be read.
+/// One checked channel. Its secrets are not read yet.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ChannelTable {
-    /// Its name.
+    /// The name of the channel.
     pub name: String,
-    /// Of nothing less severe.
+    /// The least severity that is sent over it.
     pub least: Severity,
-    /// Milliseconds.
+    /// How long an alert is retried, in milliseconds.
     pub retry_for: u64,
     /// The rest of the table.
     pub table: AlertTable,
@@ -58,7 +58,7 @@ pub struct ChannelTable {
 /// Checks one table.
 ///
 /// # Errors
-/// A sentence for the person.
+/// Returns [`Error::Usage`] if values are missing, wrong, or contradict each other.
 pub(super) fn channel(table: AlertTable) -> Result<ChannelTable, Error> {
     let ways = [
         table.command.is_some(),
@@ -96,8 +96,8 @@ pub(super) fn channel(table: AlertTable) -> Result<ChannelTable, Error> {
     Ok(ChannelTable { name, least, retry_for, table })
 }
 
-/// The queue of a channel goes by its name, so it must not change with the order of the tables. Nothing of
-/// a URL is shown by it, which is often a secret.
+/// The default name of a channel. Its queue is stored under the name, so the name must not depend on the order of the
+/// tables. It shows no part of a URL, which is often a secret.
 fn name_of(table: &AlertTable) -> String {
     let (kind, what) = match (&table.command, &table.webhook, &table.smtp) {
         (Some(command), _, _) => ("command", command.join("\0")),

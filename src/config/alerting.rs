@@ -1,4 +1,4 @@
-//! Who is told of what: `[[alert]]`, `[[acknowledge]]` and `alert-reminder` together.
+//! The settings of alerts: `[[alert]]`, `[[acknowledge]]` and `alert-reminder` together.
 
 use super::acknowledge::{self, AcknowledgeTable};
 use super::alert::{self, AlertTable, ChannelTable};
@@ -6,14 +6,14 @@ use super::duration::duration;
 use super::error::Error;
 use crate::audit::acknowledge::Acknowledgement;
 
-/// All of it, checked. Secrets are read only where something is sent.
+/// The checked settings of alerts. Secrets are read only when something is sent.
 #[derive(Clone, Debug, Default)]
 pub struct Alerting {
-    /// Who is told.
+    /// The channels that alerts are sent over.
     pub channels: Vec<ChannelTable>,
-    /// How often to remind, in milliseconds.
+    /// The time between two reminders, in milliseconds.
     pub reminder: Option<u64>,
-    /// Of what nothing is told for now.
+    /// The findings for which no alert is sent for now.
     pub acknowledgements: Vec<Acknowledgement>,
 }
 
@@ -21,7 +21,7 @@ impl Alerting {
     /// Checks the tables.
     ///
     /// # Errors
-    /// A sentence for the person.
+    /// Returns [`Error::Usage`] with the number of the wrong table.
     pub(super) fn resolve(
         alerts: Vec<AlertTable>,
         reminder: Option<String>,
@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(untils, [newyear, newyear, newyear - 23 * 3_600_000]);
     }
 
-    /// What the guide shows can be used as it stands.
+    /// The examples of the guide can be used unchanged.
     #[test]
     fn the_example_of_the_guide_loads() {
         let page = include_str!("../docs/alerts.md");

@@ -1,14 +1,14 @@
-//! Spans of time as people write them.
+//! Durations as text, such as `36h`.
 
 use super::error::Error;
 use crate::core::text;
 
-/// A span of time in milliseconds.
+/// Parses a duration. Returns milliseconds.
 ///
 /// # Errors
-/// It is none, or too long.
+/// Returns [`Error::Usage`] if the text is not a duration, or if it is too long.
 pub fn duration(text: &str) -> Result<u64, Error> {
-    // Elsewhere M is a month; who writes 10M means minutes, and would be content with any age.
+    // The parser reads M as months. A user who writes 10M means minutes, and would accept almost any age.
     if text.contains('M') {
         return Err(format!("{}: write m for minutes, and days for longer spans", text::quoted(text)).into());
     }

@@ -1,32 +1,32 @@
-//! Why something was not begun: what was asked for cannot be done, or this machine cannot do it. Whoever ends a process
-//! with an exit code tells the two apart (command line contract, "Exit codes"), and so the type does from where it is
-//! known.
+//! Errors of operations that were not begun: the request cannot be carried out, or this machine cannot do it. The two
+//! have different exit codes (command line contract, "Exit codes"), so the type separates them where the error arises.
 
 use std::fmt;
 
-/// A sentence for the person, and whose fault it is. Nothing was concluded about any log.
+/// A message for the user, and its kind. It implies nothing about any log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Error {
-    /// Of what was given, in options, in a config or in a file that these name.
+    /// A fault in the options, in a config, or in a file that they name.
     Usage(String),
-    /// The same of a variable of the environment, whatever it was needed for.
+    /// A fault in an environment variable.
     Environment(String),
-    /// Of this machine: a full disk, no more descriptors, threads or memory.
+    /// A fault of this machine, such as a full disk, or a lack of descriptors, threads or memory.
     Local(String),
 }
 
 impl Error {
-    /// Of this machine where `is_local`, otherwise of what was given.
+    /// Makes an [`Error::Local`] if `is_local`, otherwise an [`Error::Usage`].
     pub fn new(is_local: bool, why: String) -> Error {
         if is_local { Error::Local(why) } else { Error::Usage(why) }
     }
 
-    /// What was to be written and could not be.
+    /// Makes an [`Error::Local`] for `what`, which could not be written.
     pub fn not_written(what: impl fmt::Display, error: &std::io::Error) -> Error {
         Error::Local(format!("cannot write {what}: {error}"))
     }
 
-    /// The same with more words around it, which say where it was found. A variable is at fault everywhere.
+    /// Adds to the message where the fault was found. The message about an environment variable stays as it is, because
+    /// the variable is at fault wherever it is used.
     pub fn within(self, say: impl FnOnce(String) -> String) -> Error {
         match self {
             Error::Usage(why) => Error::Usage(say(why)),
@@ -46,7 +46,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A sentence alone is about what was given.
+/// Makes an [`Error::Usage`].
 impl From<String> for Error {
     fn from(why: String) -> Error {
         Error::Usage(why)

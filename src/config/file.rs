@@ -1,4 +1,4 @@
-//! The config file: of one log, or of several, of which other commands than `monitor` take one.
+//! The config file. It describes one log or several; commands other than `monitor` use one of them.
 
 use super::acknowledge::AcknowledgeTable;
 use super::alert::AlertTable;
@@ -12,28 +12,28 @@ use crate::core::text::quoted;
 use serde::Deserialize;
 use std::path::Path;
 
-/// A config file longer than this is none.
+/// The most bytes of a config file.
 pub const MAX_CONFIG: usize = 512 * 1024;
 
 /// A config of several logs.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SeveralLogs {
-    /// Where to listen.
+    /// The address that `monitor` listens on.
     pub(super) listen: Option<String>,
-    /// How often logs are audited that do not say it themselves.
+    /// The time between two audits of a log that sets none itself.
     pub(super) interval: Option<String>,
-    /// How what happens is written.
+    /// How `monitor` writes events.
     pub(super) log_format: Option<LogFormat>,
-    /// Who is told of what any of the logs does.
+    /// Channels for alerts about all logs.
     #[serde(default)]
     pub(super) alert: Vec<AlertTable>,
-    /// When they are told again.
+    /// The time between two reminders.
     pub(super) alert_reminder: Option<String>,
-    /// What is known of any of the logs.
+    /// Acknowledged findings of all logs.
     #[serde(default)]
     pub(super) acknowledge: Vec<AcknowledgeTable>,
-    /// Which entries of any of the logs somebody wants to hear of.
+    /// Watch rules for the entries of all logs.
     #[serde(default)]
     pub(super) watch: Vec<WatchTable>,
     /// The logs.
@@ -41,7 +41,7 @@ pub struct SeveralLogs {
 }
 
 impl SeveralLogs {
-    /// Gives each log what stands above all of them; what a log says itself comes first.
+    /// Adds the common values to each log. The values of a log itself take precedence.
     fn hand_down(&mut self) {
         for file in &mut self.log {
             file.alert.extend(self.alert.iter().cloned());
@@ -52,7 +52,7 @@ impl SeveralLogs {
         }
     }
 
-    /// Leaves the log of this name alone.
+    /// Keeps only the log of this name.
     fn keep(&mut self, name: &str) -> Result<(), String> {
         let names = self.names();
         self.log.retain(|file| file.name.as_deref() == Some(name));
@@ -63,7 +63,7 @@ impl SeveralLogs {
         }
     }
 
-    /// The names that there are, for the person.
+    /// The names of all logs, for messages.
     fn names(&self) -> String {
         let names = self.log.iter().map(|file| match &file.name {
             Some(name) => quoted(name),
@@ -73,26 +73,26 @@ impl SeveralLogs {
     }
 }
 
-/// What a config is of.
+/// A config, of one log or of several.
 pub enum Config {
-    /// One log, whose values stand at the top.
+    /// One log, whose values are at the top level.
     One(Box<LogTable>),
-    /// Several, each a `[[log]]`.
+    /// Several logs, each a `[[log]]` table.
     Several(SeveralLogs),
 }
 
-/// There are tables for logs, and none in them.
+/// The message if a config of several logs has no log.
 pub const NO_LOG: &str = "there is no [[log]] in the config";
 
-/// A name without a config.
+/// The message if a name is given without a config.
 pub const NAME_OF_WHAT: &str =
     "--name says which [[log]] of a config is meant: give the config with --config FILE";
 
 impl Config {
-    /// Reads the text of a config, which is at `path`; with a name, the log of this name is the only one in it.
+    /// Parses the text of the config at `path`. With a name, it keeps only the log of that name.
     ///
     /// # Errors
-    /// A sentence for the person.
+    /// Returns [`Error::Usage`] if the text is not a config, or if it has no log of that name.
     pub fn parse(text: &str, path: &Path, name: Option<&str>) -> Result<Config, Error> {
         let fail = |why: String| format!("config {path:?}: {why}");
         let mut config = parse(text).map_err(fail)?;
@@ -115,10 +115,10 @@ impl Config {
         }
     }
 
-    /// What it says of its only log.
+    /// Returns the table of the only log.
     ///
     /// # Errors
-    /// A sentence for the person: there is none, or there are several.
+    /// Returns [`Error::Usage`] if there is no log, or if there are several.
     pub fn into_one(self, path: &Path) -> Result<LogTable, Error> {
         match self {
             Config::One(file) => Ok(*file),
@@ -137,7 +137,7 @@ impl Config {
         }
     }
 
-    /// What it says of all logs, and the logs.
+    /// Splits the config into the values for all logs and the tables of the logs.
     pub fn into_logs(self) -> (GivenMonitor, Vec<LogTable>) {
         match self {
             Config::One(file) => {
@@ -152,7 +152,7 @@ impl Config {
     }
 }
 
-/// The same key names one log and several: `log = "…"` and `[[log]]`.
+/// Parses a config of either kind. Both kinds use the key `log`: `log = "…"` for one log, `[[log]]` for several.
 fn parse(text: &str) -> Result<Config, String> {
     let said = |error: toml::de::Error| toml_error::said(&error, text);
     let table: toml::Table = toml::from_str(text).map_err(said)?;

@@ -1,14 +1,14 @@
-//! Names of files that would be made, and mean something else where they were copied from: to a shell, to SQLite, to a
-//! browser. Made here, they would stand in a directory called `~`, or nowhere that outlives the run.
+//! Rejects file names that have a special meaning to a shell, to SQLite or to a browser, but not here. Such a file
+//! would be created in a directory called `~`, or would not outlive the run.
 
 use super::error::Error;
 use crate::core::text::quoted;
 use std::path::Path;
 
-/// What is wrong with the name of a mirror, which stands where `said` says: in an option or under a key of a config.
+/// Checks the path of a mirror. `said` names the option or the config key that it comes from.
 ///
 /// # Errors
-/// A sentence for the person.
+/// Returns [`Error::Usage`] if the path is empty, a URL, in memory, or begins with `~`.
 pub(super) fn check_mirror(said: &str, db: &Path) -> Result<(), Error> {
     let name = db.to_string_lossy();
     let lower = name.to_ascii_lowercase();
@@ -26,10 +26,11 @@ pub(super) fn check_mirror(said: &str, db: &Path) -> Result<(), Error> {
     Err(format!("{said} {}: {why}", quoted(&name)).into())
 }
 
-/// `~/…` is the home directory to a shell, which replaces it at the start of a word alone.
+/// Checks that a path does not begin with `~`. A shell replaces it by the home directory, but only at the start of a
+/// word.
 ///
 /// # Errors
-/// A sentence for the person.
+/// Returns [`Error::Usage`] if the path is `~`, or begins with `~` and has a `/`.
 pub fn check_home(said: &str, path: &Path) -> Result<(), Error> {
     let name = path.to_string_lossy();
     let is_home = name == "~" || (name.starts_with('~') && name.contains('/'));

@@ -1,14 +1,14 @@
-//! What was given, by options or by a config: plain values of the same names, nothing read and little checked.
+//! Values from options or from a config, under the same names. Nothing is read, and little is checked.
 
 use super::values::{Colour, DecisionOption, GivenFormat, LogFormat};
 use std::path::PathBuf;
 
-/// What was given of one log. Whatever is absent has a default, or is not asked for.
+/// Values for one log. An absent value has a default, or its check is not asked for.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Given {
-    /// How the report is written.
+    /// The format of the report or of the receipt.
     pub format: Option<GivenFormat>,
-    /// No progress, and no text report where the verdict is clean.
+    /// Show no progress, and no text report if the verdict is clean.
     pub quiet: bool,
     /// Say what is being done, and list the checks that hold.
     pub verbose: bool,
@@ -32,17 +32,17 @@ pub struct Given {
     pub api: bool,
     /// The mirror, an SQLite file.
     pub db: Option<PathBuf>,
-    /// Create the mirror where it is missing.
+    /// Create the mirror if it is missing.
     pub init: bool,
-    /// Where misbehaviour files go; beside the mirror by default.
+    /// The directory for misbehaviour files; by default that of the mirror.
     pub evidence_dir: Option<PathBuf>,
-    /// Threads that fetch and check.
+    /// The number of threads that fetch and check.
     pub workers: Option<u16>,
     /// Check all entries again from the mirror, and the mirror itself.
     pub full: bool,
-    /// Follow the signed heads alone.
+    /// Check only the signed heads, not the entries.
     pub heads_only: bool,
-    /// Warn where the newest head is older than this, such as `36h`.
+    /// Warn if the newest head is older than this, such as `36h`.
     pub max_head_age: Option<String>,
     /// Warnings make the verdict invalid.
     pub deny_warnings: bool,
@@ -50,14 +50,15 @@ pub struct Given {
     pub max_entries: Option<u64>,
     /// Stop when more findings than this stand.
     pub max_findings: Option<u64>,
-    /// How things are fetched.
+    /// Options for HTTP.
     pub net: GivenNet,
-    /// What receipts are to be of.
+    /// What receipts are checked against.
     pub expected: Expected,
 }
 
 impl Given {
-    /// These over others. How things are fetched is not merged: secrets are for whom they were given (`Net`).
+    /// Merges with `other`, where values of `self` take precedence. Options for HTTP are not merged, because a secret
+    /// is only for the server that it was given for (`Net`).
     #[must_use]
     pub(super) fn or(self, other: Given) -> Given {
         let either = |these: Vec<String>, others| if these.is_empty() { others } else { these };
@@ -90,7 +91,7 @@ impl Given {
     }
 }
 
-/// How things are fetched over HTTP.
+/// Options for HTTP.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct GivenNet {
     /// An address or URL for the log's operator.
@@ -99,11 +100,11 @@ pub struct GivenNet {
     pub max_rps: Option<f64>,
     /// The most time for one request.
     pub timeout: Option<String>,
-    /// How long to go on asking for one thing.
+    /// The most time for one resource, retries included.
     pub retry_for: Option<String>,
     /// The most time for all requests of a run.
     pub deadline: Option<String>,
-    /// A PEM file of certificates to trust beside the system's.
+    /// A PEM file of certificates to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
     /// A file with a bearer token.
     pub bearer_file: Option<PathBuf>,
@@ -115,7 +116,7 @@ pub struct GivenNet {
     pub header_env: Option<String>,
 }
 
-/// What a receipt must be of.
+/// What a receipt is checked against.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Expected {
     /// The caller's own payload, a file.
@@ -124,18 +125,18 @@ pub struct Expected {
     pub action: Option<String>,
     /// The approver's address.
     pub email: Option<String>,
-    /// The approver must be one of these; anybody where there are none.
+    /// The approver must be one of these. If empty, any approver is accepted.
     pub approver: Vec<String>,
     /// The approval's id.
     pub expect_id: Option<String>,
-    /// The decision may be this old at most, such as `10m`.
+    /// The greatest age of the decision, such as `10m`.
     pub max_age: Option<String>,
-    /// What must have been decided.
+    /// The decision that the receipt must have.
     pub decision: Option<DecisionOption>,
 }
 
 impl Expected {
-    /// These over others.
+    /// Merges with `other`, where values of `self` take precedence.
     #[must_use]
     pub fn or(self, other: Expected) -> Expected {
         Expected {
@@ -150,13 +151,13 @@ impl Expected {
     }
 }
 
-/// What was given of all logs that a monitor watches.
+/// Values for all logs that a monitor watches.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct GivenMonitor {
-    /// Where to serve pages.
+    /// The address on which pages are served.
     pub listen: Option<String>,
     /// The time between two audits of a log.
     pub interval: Option<String>,
-    /// How what happens is written.
+    /// How events are written.
     pub log_format: Option<LogFormat>,
 }

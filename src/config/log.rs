@@ -1,4 +1,4 @@
-//! What a config says of one log, as it stands on disk.
+//! The table of one log in a config file.
 
 use super::acknowledge::AcknowledgeTable;
 use super::alert::AlertTable;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What a config says of one log, under the names of the options.
+/// The table of one log in a config. Keys have the names of the options.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct LogTable {
@@ -54,13 +54,13 @@ pub struct LogTable {
     pub(super) expect_id: Option<String>,
     pub(super) max_age: Option<String>,
     pub(super) decision: Option<DecisionOption>,
-    /// What the log is called in what `monitor` says, and by `--name`.
+    /// The name of the log, for `--name` and in the output of `monitor`.
     pub(super) name: Option<String>,
-    /// How often `monitor` audits it.
+    /// The time between two audits by `monitor`.
     pub(super) interval: Option<String>,
-    /// Where `monitor` listens.
+    /// The address that `monitor` listens on.
     pub(super) listen: Option<String>,
-    /// How `monitor` writes what happens.
+    /// How `monitor` writes events.
     pub(super) log_format: Option<LogFormat>,
     /// Approver → keys: COSE_Key as base64url, or the key's identity as the mirror shows it.
     pub(super) approvers: BTreeMap<String, Vec<String>>,
@@ -72,22 +72,22 @@ pub struct LogTable {
 }
 
 impl LogTable {
-    /// What the log is called.
+    /// The name of the log.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// How often it is audited.
+    /// The time between two audits of the log.
     pub fn interval(&self) -> Option<&str> {
         self.interval.as_deref()
     }
 
-    /// What is of a monitor as a whole stands in it.
+    /// Whether the table sets values that belong to the whole monitor.
     pub fn is_of_monitor(&self) -> bool {
         self.listen.is_some() || self.log_format.is_some()
     }
 
-    /// The values that can be given as options, too; they are taken out.
+    /// Takes out the values that can also be given as options.
     pub(super) fn take_given(&mut self) -> Given {
         Given {
             format: self.format.map(GivenFormat::from),

@@ -1,24 +1,25 @@
-//! Settings: what was given and what a config says, checked, as values.
+//! Settings: the checked values of options and of a config.
 //!
-//! Three layers, each over the next: what was given ([`Given`], which options fill), a config in TOML, defaults. It
-//! knows no command line, opens no file and prints nothing: texts come in, and what is wrong comes out as a sentence
-//! ([`Error`]). Sentences name options as `--log-key` and keys of a config by their table.
+//! There are three layers, in order of precedence: the given values ([`Given`], filled from options), a config in TOML,
+//! and defaults. This module knows no command line, opens no file and prints nothing. It takes text, and returns an
+//! [`Error`] with a message if something is wrong. Messages name options as `--log-key`, and keys of a config by their
+//! table.
 //!
 //! Every option has a key of the same name in the config file.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `settings` | [`Settings`], and how they are put together |
-//! | `given`, `values` | what can be given |
-//! | `file`, `log` | a config as it stands on disk: of one log, or of several |
-//! | `trust`, `net` | the log key, the relying party, `[approvers]`; how things are fetched |
+//! | `settings` | [`Settings`], and how they are resolved |
+//! | `given`, `values` | the values that can be given |
+//! | `file`, `log` | the config file, of one log or of several |
+//! | `trust`, `net` | the log key, the relying party, `[approvers]`; options for HTTP |
 //! | `alert`, `acknowledge`, `alerting` | `[[alert]]`, `[[acknowledge]]`, both together |
 //! | `peer` | `[[peer]]` |
 //! | `watch`, `zones` | `[[watch]]`, and the time zones in it |
-//! | `monitored` | what a monitor is given besides |
-//! | `duration`, `names`, `file_name` | how single values are written |
-//! | `outside` | what is asked of the world meanwhile |
-//! | `error`, `toml_error` | what is wrong |
+//! | `monitored` | further values for a monitor |
+//! | `duration`, `names`, `file_name` | the syntax of single values |
+//! | `outside` | the functions that read files for the resolver |
+//! | `error`, `toml_error` | errors |
 
 mod acknowledge;
 mod alert;

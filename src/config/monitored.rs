@@ -1,4 +1,4 @@
-//! What a monitor is given besides the settings of each log: names, intervals, where it listens.
+//! Values for a monitor besides the settings of each log: names, intervals, the address that it listens on.
 
 use super::duration::duration;
 use super::error::Error;
@@ -7,22 +7,23 @@ use crate::core::text::{escape, quoted};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// Between two audits, where nobody says.
+/// The default time between two audits.
 const INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-/// Shorter intervals are slips, and a burden to the log.
+/// The shortest interval. A shorter one is a mistake, and a burden to the log.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// Longer ones are slips, too.
+/// The longest interval. A longer one is a mistake.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// Of a log's name, which is in every line and label.
+/// The most bytes of a log's name, which is in every line and label.
 const MAX_NAME: usize = 100;
 
-/// Options that are of one log would be for each of several, and one key or mirror for all is never right.
+/// Refuses options that are for one log, if there are several: they would apply to each, and one key or one mirror for
+/// all logs is never right.
 ///
 /// # Errors
-/// There are some.
+/// Returns [`Error::Usage`] if there are such options.
 pub fn refuse_options_of_one_log(given: &Given) -> Result<(), Error> {
     let Given { format, quiet, verbose, color, .. } = *given;
     if *given == (Given { format, quiet, verbose, color, ..Given::default() }) {
@@ -33,10 +34,10 @@ pub fn refuse_options_of_one_log(given: &Given) -> Result<(), Error> {
         .into())
 }
 
-/// A name as it may stand in lines and labels.
+/// Checks that a name can be used in lines and labels.
 ///
 /// # Errors
-/// It may not.
+/// Returns [`Error::Usage`] if the name is empty, too long, or not printable.
 pub fn check_name(name: &str) -> Result<(), Error> {
     if name.is_empty() || name.len() > MAX_NAME || escape(name) != name {
         return Err(format!("the name {} is not of 1 to {MAX_NAME} visible characters", quoted(name)).into());
@@ -44,10 +45,10 @@ pub fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The time between two audits of a log.
+/// Parses the time between two audits of a log.
 ///
 /// # Errors
-/// It is none, too short or too long.
+/// Returns [`Error::Usage`] if the text is not a duration, or if it is too short or too long.
 pub fn interval(text: Option<&str>) -> Result<Duration, Error> {
     text.map_or(Ok(INTERVAL), span)
 }
@@ -60,10 +61,11 @@ fn span(text: &str) -> Result<Duration, Error> {
     }
 }
 
-/// Where to listen. A port alone is on this machine only: who is to be reached by others says so.
+/// Parses the address to listen on. A port alone is on the loopback address: to be reachable from other machines, the
+/// address must be written out.
 ///
 /// # Errors
-/// It is no address.
+/// Returns [`Error::Usage`] if the text is not an address.
 pub fn address(text: &str) -> Result<SocketAddr, Error> {
     let port = text.strip_prefix(':').unwrap_or(text);
     if let Ok(port) = port.parse() {

@@ -1,8 +1,8 @@
-//! A text or a list of texts, as TOML has them.
+//! A string or a list of strings in TOML.
 
 use serde::Deserialize;
 
-/// `approver = "alex"`, or a list of those of whom one must have approved.
+/// One string, such as `approver = "alex"`, or a list of alternatives.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OneOrMore(pub(super) Vec<String>);
 

@@ -1,5 +1,5 @@
-//! How things are fetched over HTTP: options over config, each checked. Whatever is absent is left to the defaults of
-//! whoever fetches.
+//! Checked settings for HTTP. Options take precedence over the config. Absent values are left to the defaults of the
+//! HTTP client.
 
 use super::error::Error;
 use super::given::GivenNet;
@@ -7,17 +7,17 @@ use crate::core::text::quoted;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The longest time that can be asked for; longer ones are slips.
+/// The longest time that can be set. A longer one is a mistake.
 const MAX_TIME: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// The most requests a second that can be asked for. Above it the clock is too coarse to keep them apart.
+/// The most requests a second that can be set. Above it the clock is too coarse to space them.
 const MAX_RPS: f64 = 10_000.0;
 
-/// A longer contact would make a header that servers refuse.
+/// The most bytes of a contact. Servers refuse longer headers.
 const MAX_CONTACT: usize = 256;
 
-/// Where secrets are to be read from. They are read only where something is fetched, so that other commands can share the
-/// config without them.
+/// Where secrets are read from. They are read only when something is fetched, so that other commands can share the
+/// config without access to the secrets.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SecretPlaces {
     /// A file with a bearer token.
@@ -52,34 +52,34 @@ impl SecretPlaces {
     }
 }
 
-/// How things are fetched.
+/// Checked settings for HTTP.
 #[derive(Clone, Debug, Default)]
 pub struct Net {
-    /// Whom an operator can ask about our requests.
+    /// An address or URL for the log's operator, sent with requests.
     pub contact: Option<String>,
     /// The most requests a second.
     pub max_rps: Option<f64>,
     /// The most time for one request.
     pub timeout: Option<Duration>,
-    /// The most time for one thing, further attempts included.
+    /// The most time for one resource, retries included.
     pub retry_for: Option<Duration>,
     /// The most time for all requests of a run.
     pub deadline: Option<Duration>,
-    /// Certificates to trust beside the system's.
+    /// A PEM file of certificates to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
-    /// Threads that were asked for: whoever asks for more wants more requests at once, too.
+    /// The number of threads, if given. It is also the number of concurrent requests.
     pub workers: Option<u16>,
-    /// Secrets that were given as options, for what these name.
+    /// Secrets given as options, for the server that the options name.
     pub typed: SecretPlaces,
-    /// Those and the config's, which are for its log alone.
+    /// The same and the secrets of the config, which are only for its log.
     pub all: SecretPlaces,
 }
 
 impl Net {
-    /// Puts options and config together.
+    /// Combines options and config.
     ///
     /// # Errors
-    /// A sentence for the person.
+    /// Returns [`Error::Usage`] if a value is wrong.
     pub(super) fn resolve(typed: GivenNet, file: GivenNet, workers: Option<u16>) -> Result<Net, Error> {
         let time = |name: &str, typed: &Option<String>, file: &Option<String>| {
             typed.as_ref().or(file.as_ref()).map(|text| duration(name, text)).transpose()

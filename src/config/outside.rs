@@ -1,15 +1,15 @@
-//! What settings need of the world, in the hands of whoever resolves them.
+//! The access to files and URLs that resolving settings needs. The caller provides it.
 
 use super::error::Error;
 use std::path::Path;
 
-/// All of a file of at most so many bytes.
+/// Reads a whole file of at most so many bytes.
 pub type ReadFile<'a> = dyn Fn(&Path, usize) -> Result<Vec<u8>, Error> + 'a;
 
-/// Files that settings name, and what a URL says.
+/// Functions that read files named by settings, and parse URLs.
 pub struct Outside<'a> {
-    /// All of a file of at most so many bytes.
+    /// Reads a whole file of at most so many bytes.
     pub read: &'a ReadFile<'a>,
-    /// Host and port of a URL, as they may be shown; `None` where it has none.
+    /// The host and port of a URL in a form that may be shown, or `None` if it has no host.
     pub host_of: fn(&str) -> Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `[[peer]]`: others who watch the same log, and whose heads are compared with ours.
+//! `[[peer]]`: others who watch the same log. Their heads are compared with ours.
 
 use super::error::Error;
 use super::outside::Outside;
@@ -7,10 +7,10 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// More peers than this are asked for a slip, and would take an audit's time.
+/// The most peers. More would be a mistake, and would take too much time of an audit.
 const MAX_PEERS: usize = 16;
 
-/// A name is shown in metrics and messages.
+/// The most bytes of a name, which is shown in metrics and messages.
 const MAX_NAME: usize = 64;
 
 /// One `[[peer]]`, as written.
@@ -26,38 +26,38 @@ pub struct PeerTable {
     ca_file: Option<PathBuf>,
 }
 
-/// Where the heads of a peer are.
+/// The location of a peer's heads.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PeerAt {
-    /// The URL of another auditor's `/heads`, or of what `heads export` wrote.
+    /// The URL of another auditor's `/heads`, or of the output of `heads export`.
     Heads(String),
     /// The monitoring prefix of a C2SP witness.
     Witness(String),
     /// A file.
     File(PathBuf),
-    /// A URL that is taken exactly as it is.
+    /// A URL that is used exactly as written.
     Url(String),
 }
 
-/// One peer. Its secret is read only where it is asked.
+/// One peer. Its secret is read only when the peer is asked.
 #[derive(Clone, Debug)]
 pub struct NamedPeer {
-    /// What it is called, once among all.
+    /// The name of the peer, unique among all.
     pub name: String,
-    /// Where its heads are.
+    /// The location of its heads.
     pub at: PeerAt,
     /// A file with a bearer token.
     pub bearer_file: Option<PathBuf>,
     /// A variable with a bearer token.
     pub bearer_env: Option<String>,
-    /// Certificates to trust beside the system's.
+    /// A PEM file of certificates to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
 }
 
 /// Checks the tables.
 ///
 /// # Errors
-/// A sentence for the person.
+/// Returns [`Error::Usage`] if a value is wrong, if a name is used twice, or if there are too many tables.
 pub(super) fn resolve(tables: Vec<PeerTable>, outside: &Outside<'_>) -> Result<Vec<NamedPeer>, Error> {
     if tables.len() > MAX_PEERS {
         return Err(format!(
@@ -89,7 +89,7 @@ fn named(table: PeerTable, outside: &Outside<'_>) -> Result<NamedPeer, Error> {
     if let PeerAt::Heads(url) | PeerAt::Witness(url) = &place
         && !url.contains("://")
     {
-        // What stands there is not shown: it may hold a secret.
+        // The message does not show the value, which may hold a secret.
         return Err("heads and witness are URLs: write https://… (file is for a file)".into());
     }
     let secret = table.bearer_file.is_some() || table.bearer_env.is_some();
@@ -114,7 +114,7 @@ fn is_url(text: &str) -> bool {
     matches!(scheme.as_deref(), Some("http" | "https"))
 }
 
-/// The host of a URL, of which nothing else is shown, or the name of a file.
+/// The default name of a peer: the name of its file, or the host of its URL, and no other part of the URL.
 fn name_of(place: &PeerAt, outside: &Outside<'_>) -> String {
     match place {
         PeerAt::Heads(url) | PeerAt::Witness(url) | PeerAt::Url(url) => {
@@ -158,7 +158,7 @@ mod tests {
         );
     }
 
-    /// What the guide shows can be used as it stands.
+    /// The examples of the guide can be used unchanged.
     #[test]
     fn the_example_of_the_guide_loads() {
         let page = include_str!("../docs/peers.md");

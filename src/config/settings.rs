@@ -1,4 +1,4 @@
-//! What was given and a config become settings: options over config over defaults.
+//! Resolves settings. Options take precedence over the config, and the config over defaults.
 
 use super::alerting::Alerting;
 use super::duration::duration;
@@ -23,79 +23,79 @@ use crate::core::webauthn::RelyingParty;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Entries of a log that is mirrored, at most, where nobody says.
+/// The default for the most entries of a mirrored log.
 const MAX_ENTRIES: u64 = 100_000_000;
 
-/// Findings that stand, at most, where nobody says.
+/// The default for the most standing findings.
 const MAX_FINDINGS: u64 = 50_000;
 
-/// Settings of one run, each checked by itself and against the others.
+/// The settings of one run. Each is checked by itself and against the others.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How the report is written.
+    /// The format of the report.
     pub format: Format,
-    /// No progress, and no text report where the verdict is clean.
+    /// Show no progress, and no text report if the verdict is clean.
     pub quiet: bool,
     /// Say what is being done, and list the checks that hold.
     pub verbose: bool,
-    /// When a text report is in colour.
+    /// Whether a text report is in colour.
     pub colour: Colour,
-    /// The pinned log key: the one that was given, or the only one of the policy.
+    /// The pinned log key: the given one, or the only one in the policy.
     pub log_key: Option<LogKey>,
-    /// The same, or all those of the policy where there are several.
+    /// The same key, or all keys of the policy if it has several.
     pub log_keys: Vec<LogKey>,
-    /// Which witnesses must have cosigned.
+    /// The policy that says which witnesses must have cosigned.
     pub witnesses: Option<TlogPolicy>,
-    /// What assertions must be made for.
+    /// The relying party and the origins that assertions must be made for.
     pub relying_party: RelyingParty,
-    /// Keys of approvers that are pinned.
+    /// Approvers and the identities of their pinned keys.
     pub pinned_keys: BTreeMap<String, Vec<Hash>>,
-    /// Where the log is.
+    /// The location of the log.
     pub log: Option<String>,
-    /// Where that is said, for messages.
+    /// The option or the config key that names the log, for messages.
     pub log_said: String,
-    /// The log of the config, whether or not another is given.
+    /// The log that the config names, even if an option names another.
     pub config_log: Option<String>,
     /// The URL is the base of a JSON API.
     pub api: bool,
-    /// The mirror.
+    /// The path of the mirror.
     pub db: Option<PathBuf>,
-    /// Create the mirror where it is missing.
+    /// Create the mirror if it is missing.
     pub init: bool,
-    /// Where misbehaviour files go, if somewhere else than by default.
+    /// The directory for misbehaviour files, if not the default.
     pub evidence_dir: Option<PathBuf>,
-    /// Threads that fetch and check.
+    /// The number of threads that fetch and check.
     pub workers: Option<u16>,
     /// Check all entries again, and the mirror.
     pub full: bool,
-    /// Follow the signed heads alone.
+    /// Check only the signed heads, not the entries.
     pub heads_only: bool,
-    /// Milliseconds.
+    /// The age of the newest head above which a warning is given, in milliseconds.
     pub max_head_age: Option<u64>,
     /// Warnings make the verdict invalid.
     pub deny_warnings: bool,
-    /// Refuse to mirror more entries.
+    /// Refuse to mirror a log of more entries than this.
     pub max_entries: u64,
-    /// Stop when more findings stand.
+    /// Stop when more findings than this stand.
     pub max_findings: u64,
-    /// How things are fetched.
+    /// Settings for HTTP.
     pub net: Net,
-    /// What receipts are to be of.
+    /// What receipts are checked against.
     pub expected: Expected,
-    /// Who is told of what, as the config has it.
+    /// The alerts of the config.
     pub alerting: Alerting,
-    /// Whose heads are compared with ours, as the config has it.
+    /// The peers of the config, whose heads are compared with ours.
     pub peers: Vec<NamedPeer>,
-    /// Which entries somebody wants to hear of, as the config has it.
+    /// The watch rules of the config.
     pub watch: Vec<Watch>,
 }
 
 impl Settings {
-    /// Puts together what was given and what a config says of one log. `config` is where that is: what it names of
-    /// policies is beside it.
+    /// Resolves settings from the given values and from the table of one log. `config` is the path of the config; a
+    /// policy that the config names is relative to it.
     ///
     /// # Errors
-    /// A sentence for the person.
+    /// Returns [`Error`] if a value is wrong, if values contradict each other, or if a policy cannot be read.
     pub fn resolve(
         mut given: Given,
         mut file: LogTable,
@@ -110,7 +110,7 @@ impl Settings {
         of_config.policy = of_config.policy.map(beside);
         let config_log = of_config.log.clone();
         let (net, config_net) = (std::mem::take(&mut given.net), std::mem::take(&mut of_config.net));
-        // What came from the config is at fault there.
+        // Messages name the place that a value came from.
         let said = |is_given: bool, key: &str| match config {
             Some(config) if !is_given => format!("config {config:?}: {key}"),
             _ => format!("--{key}"),
@@ -185,7 +185,7 @@ impl Settings {
         })
     }
 
-    /// The policy under this log key.
+    /// The policy of an audit with this log key.
     pub fn policy(&self, log_key: LogKey) -> Policy {
         Policy {
             log_key,
@@ -196,7 +196,7 @@ impl Settings {
         }
     }
 
-    /// Whom a receipt is held against.
+    /// The trust policy that receipts are verified with.
     pub fn trust(&self) -> TrustPolicy {
         TrustPolicy {
             log_keys: self.log_keys.clone(),
@@ -206,10 +206,10 @@ impl Settings {
         }
     }
 
-    /// The log key, where one log is meant.
+    /// The log key, if there is one.
     ///
     /// # Errors
-    /// The policy lists several logs.
+    /// Returns [`Error::Usage`] if the policy lists several logs and no key selects one.
     pub fn one_log_key(&self) -> Result<Option<&LogKey>, Error> {
         if self.log_key.is_some() || self.log_keys.is_empty() {
             return Ok(self.log_key.as_ref());
@@ -219,18 +219,18 @@ impl Settings {
         Err(format!("the policy lists several logs: say which with --log-key VKEY ({names})").into())
     }
 
-    /// Where the log is.
+    /// The location of the log.
     ///
     /// # Errors
-    /// Nobody said.
+    /// Returns [`Error::Usage`] if it was not given.
     pub fn require_log(&self) -> Result<&str, Error> {
         self.log.as_deref().ok_or_else(|| "which log? Give it with --log URL-or-DIR".into())
     }
 
-    /// The mirror's path.
+    /// The path of the mirror.
     ///
     /// # Errors
-    /// Nobody said.
+    /// Returns [`Error::Usage`] if it was not given.
     pub fn require_db(&self) -> Result<&Path, Error> {
         self.db.as_deref().ok_or_else(|| "which mirror? Give it with --db FILE".into())
     }

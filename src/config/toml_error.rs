@@ -1,6 +1,6 @@
-//! What is wrong with a config as TOML, in one line: it goes into events as well, where a line break would be escaped.
+//! Formats TOML errors as one line. They are also written to events, where a line break would be escaped.
 
-/// The line and what is wrong there. What stands in the line is not shown: it may be a secret.
+/// Formats the line number and the error. The content of the line is not shown, because it may be a secret.
 pub(super) fn said(error: &toml::de::Error, text: &str) -> String {
     let lines: Vec<&str> = error.message().lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let what = shortened(&lines.join(", "));
@@ -11,7 +11,7 @@ pub(super) fn said(error: &toml::de::Error, text: &str) -> String {
     }
 }
 
-/// Of the forty fields that there are, the one that was probably meant.
+/// Replaces the list of some forty known fields by the one that was probably meant.
 fn shortened(message: &str) -> String {
     let Some((what, known)) = message.split_once(", expected one of ") else { return message.to_owned() };
     let Some(field) = what.strip_prefix("unknown field ") else { return message.to_owned() };
@@ -22,7 +22,7 @@ fn shortened(message: &str) -> String {
     }
 }
 
-/// How many letters are to be put in, taken out or changed.
+/// The edit distance: the number of characters to insert, remove or replace.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (number, left) in (1..).zip(a.chars()) {

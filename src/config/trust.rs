@@ -1,4 +1,4 @@
-//! Whom to trust: log keys, the relying party, pinned keys.
+//! Settings of trust: log keys, the relying party, pinned keys.
 
 use super::error::Error;
 use crate::audit::trust::key_identity;
@@ -8,8 +8,8 @@ use crate::core::text;
 use crate::core::tlog_policy::TlogPolicy;
 use std::collections::BTreeMap;
 
-/// The key that was given, or else those of the policy. A policy that lists logs is about no other log: with a
-/// key that is none of them, one of the two is a slip.
+/// Returns the given key, or else the keys in the policy. If the policy lists logs and the given key is not one of
+/// them, one of the two is a mistake.
 pub(super) fn log_keys(given: Option<LogKey>, policy: Option<&TlogPolicy>) -> Result<Vec<LogKey>, Error> {
     let listed = policy.map(TlogPolicy::logs).unwrap_or_default();
     let Some(given) = given else { return Ok(listed.to_vec()) };
@@ -21,7 +21,7 @@ pub(super) fn log_keys(given: Option<LogKey>, policy: Option<&TlogPolicy>) -> Re
         .into())
 }
 
-/// A relying party id is a domain name. Anything else is a slip (an empty variable, a URL), and would
+/// Checks that a relying party id is a domain name. Anything else is a mistake (an empty variable, a URL), and would
 /// make every entry of an honest log look wrong.
 pub(super) fn check_rp_id(rp_id: &str) -> Result<(), Error> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
@@ -34,7 +34,8 @@ pub(super) fn check_rp_id(rp_id: &str) -> Result<(), Error> {
         .into())
 }
 
-/// Origins are compared byte for byte, so one that no browser sends would reject everything.
+/// Checks the form of an origin. Origins are compared byte for byte, so one that no browser sends would reject every
+/// entry.
 pub(super) fn check_origin(origin: &str) -> Result<(), Error> {
     let wrong = |why: &str| Err(format!("origin {}: {why}", text::quoted(origin)).into());
     if origin == "null" || origin.starts_with("android:apk-key-hash:") || origin.starts_with("ios:bundle-id:")
@@ -60,7 +61,7 @@ pub(super) fn check_origin(origin: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// `[approvers]`: approver → identities of their keys.
+/// Resolves `[approvers]`: approver → identities of their keys.
 pub(super) fn pinned(approvers: BTreeMap<String, Vec<String>>) -> Result<BTreeMap<String, Vec<Hash>>, Error> {
     let mut pinned = BTreeMap::new();
     for (approver, keys) in approvers {

@@ -1,4 +1,4 @@
-//! Settings of few values.
+//! Settings that have a few fixed values.
 
 use super::error::Error;
 use crate::core::entry::Decision;
@@ -8,16 +8,16 @@ use serde::Deserialize;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Colour {
-    /// On a terminal, unless the environment says otherwise.
+    /// On a terminal, unless an environment variable turns it off.
     #[default]
     Auto,
     /// Also into files and pipes.
     Always,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
-/// How a report is written.
+/// The format of a report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -28,22 +28,22 @@ pub enum Format {
     Json,
 }
 
-/// What can be asked for as a format: that of a report, or that of a receipt.
+/// The format that was asked for: of a report or of a receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GivenFormat {
     /// For people.
     Text,
     /// For programs: one line of JSON, stable fields.
     Json,
-    /// Of a receipt alone: a C2SP tlog-proof, for standard tools.
+    /// For receipts only: a C2SP tlog-proof, for standard tools.
     TlogProof,
 }
 
 impl GivenFormat {
-    /// The format of a report.
+    /// Converts to the format of a report.
     ///
     /// # Errors
-    /// It is one of receipts.
+    /// Returns [`Error::Usage`] if the format is only for receipts.
     pub fn of_report(self) -> Result<Format, Error> {
         match self {
             GivenFormat::Text => Ok(Format::Text),
@@ -64,26 +64,26 @@ impl From<Format> for GivenFormat {
     }
 }
 
-/// How a monitor writes what happens.
+/// How a monitor writes events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// A line for people.
+    /// As a line for people.
     #[default]
     Text,
-    /// A line of JSON.
+    /// As a line of JSON.
     Json,
 }
 
-/// What must have been decided.
+/// The decision that a receipt must have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DecisionOption {
-    /// Yes.
+    /// The approver approved.
     Approved,
-    /// No.
+    /// The approver rejected.
     Rejected,
-    /// Nothing, in time.
+    /// No decision was made in time.
     Expired,
 }
 

@@ -1,4 +1,4 @@
-//! The `[[watch]]` tables of a config: which entries somebody wants to hear of.
+//! `[[watch]]`: rules for entries that are reported when they appear.
 
 use super::alert::ChannelTable;
 use super::duration::duration;
@@ -16,10 +16,10 @@ use crate::core::text::{self, escape, quoted};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
-/// A name is shown in findings, alerts and reports.
+/// The most bytes of a name, which is shown in findings, alerts and reports.
 const MAX_NAME: usize = 64;
 
-/// Who counts more does not want to hear of a burst.
+/// The largest count of a burst. A larger one is a mistake.
 const MAX_COUNT: usize = 10_000;
 
 /// One `[[watch]]`, as written.
@@ -61,21 +61,21 @@ struct MoreThanTable {
     within: String,
 }
 
-/// One rule, and who hears of its hits.
+/// One rule, and the channels for its hits.
 #[derive(Clone, Debug)]
 pub struct Watch {
-    /// What it is about.
+    /// The rule.
     pub rule: Rule,
-    /// Channels that are told of its hits whatever their least severity.
+    /// Channels that its hits are sent over, whatever their least severity.
     pub channels: Vec<String>,
-    /// What it is for.
+    /// The purpose of the rule.
     pub comment: Option<String>,
 }
 
 /// Checks the tables.
 ///
 /// # Errors
-/// A sentence for the person.
+/// Returns [`Error::Usage`] with the name of the wrong table.
 pub(super) fn resolve(tables: Vec<WatchTable>, channels: &[ChannelTable]) -> Result<Vec<Watch>, Error> {
     let known: BTreeSet<&str> = channels.iter().map(|channel| channel.name.as_str()).collect();
     let mut names = BTreeSet::new();
@@ -151,7 +151,7 @@ fn conditions(table: WatchTable) -> Result<Conditions, String> {
     })
 }
 
-/// One text or several; none is nothing asked for, and an empty list a slip.
+/// Reads one string or several. An absent value means that nothing is asked for; an empty list is an error.
 fn list<T>(
     what: &str,
     given: Option<OneOrMore>,
@@ -161,7 +161,7 @@ fn list<T>(
     if texts.is_empty() {
         return Err(format!("{what}: the list is empty: leave it out, or say what is meant"));
     }
-    // The order says nothing, and must not make another rule of it.
+    // The order has no meaning, so a different order must not make a different rule.
     texts.sort();
     texts.dedup();
     let one = |text: &String| read(text).map_err(|why| format!("{what} {}: {why}", quoted(text)));
@@ -208,7 +208,7 @@ fn outside(OutsideTable { days, hours, zone }: OutsideTable) -> Result<Hours, St
     Ok(Hours { days: on, from, to, zone })
 }
 
-/// `08:00-18:00` as minutes of the day. The end may be 24:00, and must be another time than the beginning.
+/// Parses `08:00-18:00` into minutes of the day. The end may be 24:00, and must differ from the beginning.
 fn span(text: &str) -> Option<(u16, u16)> {
     let (from, to) = text.split_once('-')?;
     let (from, to) = (zones::minutes(from)?, zones::minutes(to)?);
@@ -226,7 +226,7 @@ fn burst(MoreThanTable { count, within }: MoreThanTable) -> Result<Burst, String
     Ok(Burst { count, within })
 }
 
-/// A rule in one line.
+/// Describes a rule in one line.
 pub fn describe(Watch { rule, channels, comment }: &Watch) -> String {
     let Conditions { approvers, keys, rp_ids, decisions, payload_hashes, ids, .. } = &rule.conditions;
     let decisions = decisions.iter().map(|decision| decision.as_str().to_owned()).collect();

@@ -1,4 +1,4 @@
-//! The `[[watch]]` tables: what they come to, and what is said of slips.
+//! Tests of the `[[watch]]` tables: their rules, and the messages for mistakes.
 
 use super::*;
 use crate::config::acknowledge::AcknowledgeTable;
@@ -53,7 +53,7 @@ fn tables_become_rules() {
     assert_eq!(hours(weekend).days, [true, true, false, false, false, false, false]);
 }
 
-/// What makes another rule of it, and what does not.
+/// Which changes of a table make a different rule, and which do not.
 #[test]
 fn the_digest_is_of_name_and_conditions() {
     let digest = |lines: &str| {
@@ -90,7 +90,7 @@ fn the_digest_is_of_name_and_conditions() {
     assert_eq!(digests.len(), others.len() + 2);
 }
 
-/// What the guide and the example config show can be used as it stands.
+/// The examples of the guide and the example config can be used unchanged.
 #[test]
 fn the_examples_load() {
     let page = include_str!("../docs/watch-rules.md");

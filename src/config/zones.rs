@@ -1,17 +1,17 @@
-//! Time zones by their name, out of the database that is built in: the same on every machine.
+//! Time zones by name, from the database that is built in, so that they are the same on every machine.
 
 use crate::audit::hours::Zone;
 use crate::core::text::quoted;
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
 
-/// 2200-01-01, in Unix seconds: no longer do we say what clocks show.
+/// 2200-01-01, in Unix seconds. Changes of clocks are computed up to this time.
 const END: i64 = 7_258_118_400;
 
-/// Reads a zone: a name such as `Europe/Berlin`, or how far its clocks are ahead of UTC, such as `+01:00`.
+/// Reads a zone: a name such as `Europe/Berlin`, or an offset from UTC such as `+01:00`, where plus is east.
 ///
 /// # Errors
-/// A sentence for the person.
+/// Returns a message for the user if there is no such zone.
 pub(super) fn read(text: &str) -> Result<Zone, String> {
     if let Some(east) = offset(text) {
         return Ok(Zone::fixed(text, east));
@@ -30,18 +30,18 @@ pub(super) fn read(text: &str) -> Result<Zone, String> {
     })
 }
 
-/// `+01:00` or `-09:30`, in seconds.
+/// Parses `+01:00` or `-09:30` into seconds.
 fn offset(text: &str) -> Option<i32> {
     let (sign, rest) = match text.strip_prefix('+') {
         Some(rest) => (1, rest),
         None => (-1, text.strip_prefix('-')?),
     };
     let east = i32::from(minutes(rest)?).checked_mul(60)?;
-    // No clock is further from UTC.
+    // No zone has a larger offset from UTC.
     (east <= 14 * 60 * 60).then(|| east.saturating_mul(sign))
 }
 
-/// `hh:mm` as minutes; up to 24:00.
+/// Parses `hh:mm`, up to 24:00, into minutes.
 pub(super) fn minutes(text: &str) -> Option<u16> {
     let digits = |text: &str| -> Option<u16> {
         (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
@@ -61,7 +61,7 @@ mod tests {
         read(zone).unwrap().day_and_time(u64::try_from(ms.as_millis()).unwrap())
     }
 
-    /// The days on which clocks change, as the law has them.
+    /// The days on which clocks change by law.
     #[test]
     fn clocks_change_on_the_day() {
         for (zone, moment, expected) in [
@@ -84,7 +84,7 @@ mod tests {
         }
     }
 
-    /// Every hour of some years, against the database itself.
+    /// Compares every hour of some years with the database itself.
     #[test]
     fn every_hour_of_some_years_is_as_the_database_says() {
         for name in

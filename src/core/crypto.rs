@@ -14,10 +14,12 @@
 //! | EdDSA | ed25519-dalek, strict | aws-lc-rs |
 //! | ML-DSA-44 | aws-lc-rs | ml-dsa |
 
+mod algorithm;
 mod ecdsa;
 mod ed25519;
 mod error;
 mod ml_dsa_44;
+mod opinion;
 mod rsa_pkcs1;
 mod spki;
 #[cfg(test)]
@@ -26,48 +28,13 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use aws_lc_rs::signature::{self as aws, ParsedPublicKey, UnparsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::signature::{self as aws, ParsedPublicKey, UnparsedPublicKey};
 
+pub use self::algorithm::Algorithm;
+use self::algorithm::verification;
 pub use self::error::{Disagreement, KeyError, SignatureError};
-use crate::core::encoding::encode_hex;
+use self::opinion::{Opinion, both, disagreement};
 use crate::core::hash::{Hash, sha256};
-
-/// The signature algorithms of this profile: four for passkeys (specification section 9.12), and one for witnesses alone.
-/// Logs and witnesses also use Ed25519.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub enum Algorithm {
-    /// ECDSA on P-256 with SHA-256 (COSE −7).
-    Es256,
-    /// ECDSA on P-384 with SHA-384 (COSE −35).
-    Es384,
-    /// RSASSA-PKCS1-v1_5 with SHA-256 (COSE −257).
-    Rs256,
-    /// Ed25519 (COSE −8).
-    EdDsa,
-    /// ML-DSA-44 (FIPS 204), for witnesses (C2SP tlog-cosignature). No passkey of this profile uses it.
-    MlDsa44,
-}
-
-impl Algorithm {
-    /// The name in JOSE and COSE.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Algorithm::Es256 => "ES256",
-            Algorithm::Es384 => "ES384",
-            Algorithm::Rs256 => "RS256",
-            Algorithm::EdDsa => "EdDSA",
-            Algorithm::MlDsa44 => "ML-DSA-44",
-        }
-    }
-}
-
-/// The second implementation's verdict on a signature that the first one rejected.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Opinion {
-    Valid,
-    Invalid,
-    Malformed(&'static str),
-}
 
 /// A public key that both implementations parsed and accepted. Clones share the same data.
 #[derive(Clone)]
@@ -159,18 +126,6 @@ impl PublicKey {
         Ok(PublicKey::new(Algorithm::MlDsa44, bytes, aws, Other::MlDsa44(other)))
     }
 
-    /// A SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7; RFC 5480 for curves, RFC 3279 for RSA, RFC 8410 for
-    /// Ed25519), as found in configuration and in C2SP verifier keys.
-    ///
-    /// Only one implementation reads the outer structure: such a key comes from the user, not from the log, so refusing it
-    /// accuses nobody.
-    ///
-    /// # Errors
-    /// [`KeyError::Unsupported`] for another algorithm or form; otherwise the errors of the constructor for its algorithm.
-    pub fn from_spki(der: &[u8]) -> Result<PublicKey, KeyError> {
-        spki::parse(der)
-    }
-
     fn new(algorithm: Algorithm, material: &[u8], aws: ParsedPublicKey, other: Other) -> PublicKey {
         let mut tagged = format!("{}\0", algorithm.as_str()).into_bytes();
         tagged.extend_from_slice(material);
@@ -217,17 +172,18 @@ impl PublicKey {
     /// As [`PublicKey::verify`]; [`SignatureError::Malformed`] for keys that are not on a NIST curve.
     pub fn verify_p1363(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         let key = &*self.0;
-        let fixed = match &key.other {
-            Other::P256(_) => &aws::ECDSA_P256_SHA256_FIXED,
-            Other::P384(_) => &aws::ECDSA_P384_SHA384_FIXED,
+        let aws_accepts =
+            |form| UnparsedPublicKey::new(form, key.aws.as_ref()).verify(message, signature).is_ok();
+        let second = match &key.other {
+            Other::P256(_) if aws_accepts(&aws::ECDSA_P256_SHA256_FIXED) => return Ok(()),
+            Other::P384(_) if aws_accepts(&aws::ECDSA_P384_SHA384_FIXED) => return Ok(()),
+            Other::P256(other) => ecdsa::p256_fixed(other, message, signature),
+            Other::P384(other) => ecdsa::p384_fixed(other, message, signature),
             Other::Rsa(_) | Other::Ed25519(_) | Other::MlDsa44(_) => {
                 return Err(SignatureError::Malformed("r ‖ s is a form of ECDSA signatures only"));
             }
         };
-        if UnparsedPublicKey::new(fixed, key.aws.as_ref()).verify(message, signature).is_ok() {
-            return Ok(());
-        }
-        Err(self.confirm(ecdsa::fixed(key, message, signature), message, signature))
+        Err(self.confirm(second, message, signature))
     }
 
     /// The error to report for a signature that the first implementation rejected.
@@ -266,40 +222,4 @@ impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PublicKey({}, {})", self.algorithm().as_str(), self.identity())
     }
-}
-
-fn verification(algorithm: Algorithm) -> &'static dyn VerificationAlgorithm {
-    match algorithm {
-        Algorithm::Es256 => &aws::ECDSA_P256_SHA256_ASN1,
-        Algorithm::Es384 => &aws::ECDSA_P384_SHA384_ASN1,
-        Algorithm::Rs256 => &aws::RSA_PKCS1_2048_8192_SHA256,
-        Algorithm::EdDsa => &aws::ED25519,
-        Algorithm::MlDsa44 => &aws::ML_DSA_44,
-    }
-}
-
-/// Both values, or `None` if there is neither. Only one of them is a disagreement.
-fn both<A, B>(
-    first: Option<A>,
-    second: Option<B>,
-    who: &str,
-    key: &[u8],
-) -> Result<Option<(A, B)>, KeyError> {
-    match (first, second) {
-        (Some(first), Some(second)) => Ok(Some((first, second))),
-        (None, None) => Ok(None),
-        _ => Err(KeyError::Disagreement(Disagreement::over_key(who, key))),
-    }
-}
-
-fn disagreement(algorithm: &str, key: &[u8], message: &[u8], signature: &[u8]) -> SignatureError {
-    SignatureError::Disagreement(Disagreement {
-        about: format!(
-            "aws-lc-rs and its second opinion on {algorithm}: key {}, message of {} bytes with SHA-256 {}, signature {}",
-            encode_hex(key),
-            message.len(),
-            sha256(message),
-            encode_hex(signature)
-        ),
-    })
 }

@@ -54,14 +54,6 @@ enum Member {
 }
 
 impl TlogPolicy {
-    /// Parses a policy file.
-    ///
-    /// # Errors
-    /// [`TlogPolicyError`] with the line and a user-facing message.
-    pub fn parse(bytes: &[u8]) -> Result<TlogPolicy, TlogPolicyError> {
-        parse::parse(bytes)
-    }
-
     /// The logs' keys in the order of the file. There may be none, and several may share an origin.
     pub fn logs(&self) -> &[LogKey] {
         &self.logs

@@ -5,7 +5,7 @@
 
 use crate::core::text;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tracing::Level;
 
 /// The target of our events. Events of libraries have other targets and are not written.
@@ -63,8 +63,7 @@ impl Event {
 
     /// Emits the event to the subscriber of this process.
     pub fn say(&self) {
-        // The values are only strings and numbers, so this cannot fail.
-        let parts = serde_json::to_string(&self.parts).unwrap_or_default();
+        let parts = Value::Object(self.parts.clone()).to_string();
         let (event, log, message) = (self.event, self.log.as_deref(), self.message.as_str());
         match self.level() {
             Level::ERROR => tracing::error!(target: TARGET, event, log, parts, message),
@@ -97,10 +96,33 @@ pub(super) fn line(
     }
     if json {
         let level = level.as_str().to_ascii_lowercase();
-        return serde_json::to_string(&Line { time, level, event }).unwrap_or_default() + "\n";
+        let line = serde_json::to_string(&Line { time, level, event });
+        return line.unwrap_or_else(|error| not_encoded(time, &error)) + "\n";
     }
     match log {
         Some(log) => format!("{time} {log}: {message}\n"),
         None => format!("{time} {message}\n"),
+    }
+}
+
+/// What is written in place of an event that cannot be encoded.
+fn not_encoded(time: &str, error: &serde_json::Error) -> String {
+    let message = format!("an event cannot be written as JSON: {error}");
+    json!({ "time": time, "level": "error", "event": "events-lost", "log": null, "message": message })
+        .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn an_event_that_cannot_be_encoded_is_reported_as_lost() {
+        let event = BTreeMap::from([(vec![1], "keys of JSON are strings")]);
+        let line = line("now", Level::INFO, &event, None, "said", true);
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&line["event"], &line["level"]), (&json!("events-lost"), &json!("error")));
+        assert!(line["message"].as_str().unwrap().starts_with("an event cannot be written as JSON"));
     }
 }

@@ -1,28 +1,10 @@
 //! The checks of an audit: what makes each one apply, and its result.
 
+pub use super::check_line::CheckLine;
 use super::{Asked, Input, heads_only};
 use crate::audit::verdict::CheckResult;
 use crate::core::check::Check;
 use crate::core::finding::Severity;
-
-/// One line of the report.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CheckLine {
-    /// The check.
-    pub check: Check,
-    /// What a pass establishes.
-    pub what: &'static str,
-    /// The result.
-    pub result: CheckResult,
-    /// How often it was applied.
-    pub count: u64,
-    /// Whether the verdict depends on it.
-    pub required: bool,
-    /// What was missing, if the check was not made although the verdict depends on it.
-    pub missing: Option<&'static str>,
-    /// How to have the check made, if it was not made and not asked for.
-    pub hint: Option<&'static str>,
-}
 
 /// What makes a check apply.
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 //! The checks in a report of `--heads-only`: those about entries were not made.
 
-use super::checks::CheckLine;
+use super::check_line::CheckLine;
 use crate::audit::verdict::CheckResult;
 use crate::core::check::Check;
 

@@ -1,7 +1,8 @@
 //! The report as JSON (command line contract, "JSON report of `audit`"). Fields are stable: fields may be added, but
 //! none changes its meaning.
 
-use super::{PeerResult, Report, ReportedFinding};
+use super::{Report, ReportedFinding};
+use crate::audit::peer::PeerResult;
 use crate::audit::watch_list::rule_of;
 use crate::core::text::escape;
 use serde::Serialize;

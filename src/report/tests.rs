@@ -3,7 +3,10 @@
 //! After a deliberate change: `COUNTERSIGN_WRITE_SNAPSHOTS=1 cargo test --lib report`, then review the difference.
 
 use super::*;
+use crate::audit::finding::Finding;
+use crate::audit::peer::PeerResult;
 use crate::audit::subject::Subject;
+use crate::audit::tally::Tally;
 use crate::core::check::Check;
 use crate::core::finding::Code;
 use std::path::Path;

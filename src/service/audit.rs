@@ -1,4 +1,4 @@
-//! One audit: a specification becomes a run, a run becomes a report.
+//! Runs one audit: an [`AuditSpec`] goes in, a [`Report`] comes out.
 
 use super::clock::{Clock, Started};
 use super::log::{self, NO_LOG_KEY, OpenLog};
@@ -12,7 +12,7 @@ use crate::run::{Options, Progress, Run};
 use crate::source::{LogSource, RequestCounters, Stop};
 use std::path::{Path, PathBuf};
 
-/// What is to be audited: a log, its mirror, whom to trust, and how.
+/// Describes one audit: the log, its mirror, the trusted keys and the options.
 #[derive(Clone, Debug)]
 pub struct AuditSpec {
     settings: Settings,
@@ -23,58 +23,59 @@ pub struct AuditSpec {
 }
 
 impl AuditSpec {
-    /// An audit with these settings.
+    /// Describes an audit with these settings.
     ///
     /// # Errors
-    /// [`Error`]: they name no log, no mirror or more than one log key.
+    /// Returns [`Error`] if the settings name no log, no mirror, or more than one log key.
     pub fn new(settings: Settings) -> Result<AuditSpec, Error> {
         let (log, db) = (settings.require_log()?.to_owned(), settings.require_db()?.to_owned());
         let key = settings.one_log_key()?.cloned();
         Ok(AuditSpec { settings, log, db, key, requests: RequestCounters::default() })
     }
 
-    /// An audit of what was given, without a config.
+    /// Describes an audit from the given options alone, without a config.
     ///
     /// # Errors
-    /// [`Error`]: wrong usage, or a policy that cannot be read.
+    /// Returns [`Error`] if the options are wrong, or if a policy cannot be read.
     pub fn of(given: Given) -> Result<AuditSpec, Error> {
         AuditSpec::new(load::settings(None, None, given)?)
     }
 
-    /// With requests to the log counted here.
+    /// Counts requests to the log in `requests`.
     #[must_use]
     pub fn counting(self, requests: RequestCounters) -> AuditSpec {
         AuditSpec { requests, ..self }
     }
 
-    /// With a missing mirror made anew, or not.
+    /// Sets whether a missing mirror is created.
     pub(super) fn creating(self, init: bool) -> AuditSpec {
         AuditSpec { settings: Settings { init, ..self.settings }, ..self }
     }
 
-    /// Its settings.
+    /// The settings of the audit.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Its mirror.
+    /// The path of the mirror.
     pub fn db(&self) -> &Path {
         &self.db
     }
 
-    /// The log key, where there is one.
+    /// The public key of the log, if one was given.
     pub fn log_key(&self) -> Option<&LogKey> {
         self.key.as_ref()
     }
 }
 
-/// Runs the audit, until it is done or `stop` ends it. It prints nothing and sets nothing of the process: several can run
-/// at once, each with a mirror of its own.
+/// Runs the audit until it is done or `stop` ends it. It prints nothing and changes no state of the process, so several
+/// audits can run at once, each with its own mirror.
 ///
-/// The report has told of hits of watch rules only once somebody has read it: call [`note_told`] then.
+/// Call [`note_told`] once the report has been delivered. Until then its hits of watch rules count as not reported.
 ///
 /// # Errors
-/// [`Error`]: it was not begun, and nothing is known of the log. A fault on this side that came later is in the report.
+/// Returns [`Error`] if the audit was not begun; nothing is then known of the log. A local fault that occurs later is
+/// in the report.
 pub fn audit(
     spec: &AuditSpec,
     clock: &dyn Clock,
@@ -97,18 +98,19 @@ pub fn audit(
         }
         Some(key) => {
             input.log.origin = key.origin().to_owned();
-            let with = With { spec, source: source.as_ref(), key, started: &started, stop, progress };
+            let with = AuditRun { spec, source: source.as_ref(), key, started: &started, stop, progress };
             with.mirror(&mut input)?;
         }
     }
     Ok(Report::new(started.finish(input, clock)))
 }
 
-/// Notes in the mirror that the hits in this report were told of, once they were: noted before, those of an audit that
-/// is killed in between would be told by none. Where it cannot be noted, they are told again.
+/// Records in the mirror that the hits of watch rules in this report were reported. Call it after delivery: if the hits
+/// were recorded first, an audit that is killed in between would lose them. If recording fails, the next report repeats
+/// them.
 ///
 /// # Errors
-/// [`Error`]: it could not be noted, which somebody should hear of.
+/// Returns [`Error`] if the mirror could not be written. The caller should show it.
 pub fn note_told(spec: &AuditSpec, report: &Report) -> Result<(), Error> {
     let (Some(hits), Some(key)) = (report.input().hits_to_note, &spec.key) else { return Ok(()) };
     let noted = Mirror::open(&spec.db, key)
@@ -120,8 +122,8 @@ pub fn note_told(spec: &AuditSpec, report: &Report) -> Result<(), Error> {
     })
 }
 
-/// What one audit is made with.
-struct With<'a> {
+/// The inputs of one audit that has a log key.
+struct AuditRun<'a> {
     spec: &'a AuditSpec,
     source: &'a dyn LogSource,
     key: &'a LogKey,
@@ -130,9 +132,9 @@ struct With<'a> {
     progress: &'a dyn Progress,
 }
 
-impl With<'_> {
+impl AuditRun<'_> {
     fn mirror(&self, input: &mut Input) -> Result<(), Error> {
-        let With { spec, source, key, started, stop, progress } = *self;
+        let AuditRun { spec, source, key, started, stop, progress } = *self;
         let settings = &spec.settings;
         let peers = peers::open(settings, key, stop)?;
         let opened =

@@ -1,37 +1,37 @@
-//! How the alert channels of a watched log are, and what changes with them.
+//! The state of the alert channels of a watched log, and changes of that state.
 
 use crate::core::text::{quoted, time};
 use crate::mirror::Queue;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The channels of one log, as they were last seen.
+/// The last known state of the channels of one log, by name.
 #[derive(Default)]
 pub(super) struct Channels(Mutex<BTreeMap<String, Queue>>);
 
-/// What somebody should hear of a channel.
+/// A change of a channel that is to be reported.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ChannelChange {
-    /// It began to fail, or a fault could not be told over it.
+    /// The channel began to fail, or a fault could not be sent over it.
     Failing {
-        /// Its name.
+        /// The name of the channel.
         channel: String,
-        /// A sentence.
+        /// A message for the user.
         said: String,
-        /// Alerts that wait for it.
+        /// The number of alerts that wait for it.
         pending: u64,
     },
-    /// It ceased to.
+    /// The channel delivers again.
     Delivers {
-        /// Its name.
+        /// The name of the channel.
         channel: String,
-        /// A sentence.
+        /// A message for the user.
         said: String,
     },
 }
 
 impl Channels {
-    /// Takes over how they are now, and gives which of them began or ceased to fail.
+    /// Replaces the known state by `now`, and returns which channels began or ceased to fail.
     pub(super) fn are(&self, now: BTreeMap<String, Queue>) -> Vec<ChannelChange> {
         let mut known = self.known();
         let mut changes = Vec::new();
@@ -53,12 +53,12 @@ impl Channels {
         changes
     }
 
-    /// As they were last seen.
+    /// The last known state of each channel.
     pub(super) fn all(&self) -> BTreeMap<String, Queue> {
         self.known().clone()
     }
 
-    /// A sentence for each that fails.
+    /// A message for each channel that fails.
     pub(super) fn failing(&self) -> Vec<String> {
         self.known().iter().filter_map(|(name, queue)| says_failing(name, queue)).collect()
     }

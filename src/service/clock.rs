@@ -1,16 +1,16 @@
-//! Two clocks: one is shown and compared with times of a log, and may be set meanwhile; by the other is measured how
-//! long something took.
+//! Two clocks. The wall clock is shown and compared with times of a log, and may be set while an audit runs. The steady
+//! clock measures durations.
 
 use crate::core::text;
 use crate::report::Input;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// What a service asks for the time.
+/// The source of time of a service.
 pub trait Clock: Send + Sync {
-    /// Unix milliseconds.
+    /// The time, in Unix milliseconds.
     fn unix_ms(&self) -> u64;
 
-    /// Since some moment that stays the same; never less than before.
+    /// The time since a fixed moment. It never decreases.
     fn steady(&self) -> Duration;
 }
 
@@ -40,11 +40,11 @@ pub fn unix_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// When a run began.
+/// The time at which a run began.
 pub(super) struct Started {
-    /// Unix milliseconds.
+    /// The time, in Unix milliseconds.
     pub(super) unix_ms: u64,
-    /// The same as RFC 3339.
+    /// The same time in the format of RFC 3339.
     pub(super) text: String,
     steady: Duration,
 }
@@ -55,7 +55,7 @@ impl Started {
         Started { unix_ms, text: text::time(unix_ms), steady: clock.steady() }
     }
 
-    /// The same with its times.
+    /// Sets the start, the end and the duration of the run in `input`.
     pub(super) fn finish(&self, mut input: Input, clock: &dyn Clock) -> Input {
         input.started_at = self.text.clone();
         input.finished_at = text::time(clock.unix_ms());

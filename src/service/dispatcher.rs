@@ -1,4 +1,4 @@
-//! The dispatcher of alerts that a config describes.
+//! Builds the dispatcher of alerts that a config describes.
 
 use super::{Error, http, secrets};
 use crate::alerts::{
@@ -11,10 +11,10 @@ use std::path::PathBuf;
 /// A shorter secret could be guessed from one signed alert.
 const SHORTEST_SECRET: usize = 16;
 
-/// The dispatcher that the config describes, its secrets read.
+/// Builds the dispatcher that the config describes, and reads the secrets of its channels.
 ///
 /// # Errors
-/// Wrong usage: a sentence for the person, without any secret.
+/// Returns [`Error`] if a channel cannot be used or its secret cannot be read. The message contains no secret.
 pub fn dispatcher(settings: &Settings) -> Result<Dispatcher, Error> {
     let channels = settings.alerting.channels.iter().map(|table| {
         channel(settings, table)
@@ -66,7 +66,7 @@ fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Error
     Ok(Channel { name, least, retry_for, transport })
 }
 
-/// It is not the log's URL that is wrong.
+/// Names the webhook as the cause: by itself an [`OpenError`] reads as if the log's URL were wrong.
 fn unusable(error: OpenError) -> Error {
     match error {
         OpenError::Url { url, cause } => format!("webhook: {url}: {cause}").into(),
@@ -74,8 +74,8 @@ fn unusable(error: OpenError) -> Error {
     }
 }
 
-/// A secret of a channel; one line end after it is taken away. Neither it nor where it stands is ever shown:
-/// a person may have typed the secret itself there.
+/// Reads a secret of a channel and removes one line ending from it. Errors show neither the secret nor the file or
+/// variable name, because a user may have put the secret itself in its place.
 fn secret(name: &str, file: &Option<PathBuf>, variable: &Option<String>) -> Result<Option<String>, Error> {
     let read = match (file, variable) {
         (Some(path), _) => {

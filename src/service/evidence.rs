@@ -1,4 +1,4 @@
-//! Misbehaviour files that come out of a receipt.
+//! Saves the misbehaviour files that the verification of a receipt yields.
 
 use super::{Error, files};
 use crate::config::Settings;
@@ -6,11 +6,10 @@ use crate::core::evidence::EvidenceKind;
 use crate::core::hash::sha256;
 use std::path::PathBuf;
 
-/// Saves a misbehaviour file, and gives its name. Where that fails, the receipt itself remains as the
-/// proof.
+/// Saves a misbehaviour file and returns its name. If that fails, the receipt itself remains as the proof.
 ///
 /// # Errors
-/// It was not saved.
+/// Returns [`Error::Local`] if the file could not be written.
 pub fn save_evidence(settings: &Settings, kind: EvidenceKind, file: &[u8]) -> Result<String, Error> {
     let digest: String = sha256(file).to_string().chars().take(16).collect();
     let folder = settings.evidence_dir.clone().unwrap_or_else(|| PathBuf::from("."));

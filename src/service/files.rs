@@ -1,4 +1,5 @@
-//! Files that a person names: read with a bound, written as a whole, shown without what must not be.
+//! Files that the user names. They are read with a bound, written atomically, and shown escaped and without
+//! credentials.
 
 use super::Error;
 use crate::core::text;
@@ -7,23 +8,23 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
 use std::path::Path;
 
-/// A path for reports: escaped, and stdin by its name.
+/// Formats a path for reports: escaped, and "-" as "stdin".
 pub fn name(path: &Path) -> String {
     match path == Path::new("-") {
         true => "stdin".to_owned(),
-        // Somebody may have given a URL where a file is meant.
+        // The user may have given a URL, with credentials, in place of a file.
         false => text::escape(&text::without_userinfo(&path.to_string_lossy())),
     }
 }
 
-/// Writes a file as a whole: beside its place, then renamed there. Whatever goes wrong, what was there
-/// before stays, and nothing else is left.
+/// Writes a file atomically: to a temporary file in the same directory, which is then renamed. On failure the previous
+/// file stays in place, and the temporary file is removed.
 ///
 /// # Errors
-/// As of the file system.
+/// Returns the error of the file system.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_file_name(format!(".countersign-{}.new", std::process::id()));
-    // Never through something that stands in the place already.
+    // `create_new` never follows a link or overwrites a file that already has this name.
     let mut file = File::options().write(true).create_new(true).open(&temporary)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
@@ -34,15 +35,15 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Reads a file, or stdin for "-", of at most `limit` bytes.
 ///
 /// # Errors
-/// It cannot be read; also where it is longer, or UTF-16.
+/// Returns [`Error`] if the file cannot be read, is longer than `limit`, or is UTF-16.
 pub fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, Error> {
     read(path, |reader| user_file::read_whole(reader, limit))
 }
 
-/// Reads a file, or stdin for "-": all of it up to `limit` bytes, and bytes beyond where there are more.
+/// Reads the start of a file, or of stdin for "-". The result is longer than `limit` bytes only if the file is.
 ///
 /// # Errors
-/// It cannot be read.
+/// Returns [`Error`] if the file cannot be read.
 pub fn read_start(path: &Path, limit: usize) -> Result<Vec<u8>, Error> {
     read(path, |reader| Ok(user_file::read_start(reader, limit)?))
 }

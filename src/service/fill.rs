@@ -1,4 +1,4 @@
-//! What a report says, out of what a run did and what the mirror holds.
+//! Fills the input of a report from the summary of a run and from the mirror.
 
 use crate::config::Settings;
 use crate::core::check::Check;
@@ -8,7 +8,7 @@ use crate::mirror::{Mirror, MirrorError, StoredFinding};
 use crate::report::{EntryCounts, Input, ReportedFinding};
 use crate::run::Summary;
 
-/// What the run did, and what the mirror holds now.
+/// Adds what the run did and what the mirror holds now.
 pub(super) fn fill(
     input: &mut Input,
     mirror: &Mirror,
@@ -31,13 +31,13 @@ pub(super) fn fill(
         invalid: mirror.findings().invalid_entries()?,
     };
     input.heads = (mirror.heads().count(), summary.heads_new);
-    // What earlier runs checked of entries is no part of a report on heads.
+    // A report on heads leaves out the checks of entries that earlier runs made.
     if !input.asked.heads_only {
         input.tally = state.tally();
     }
     input.tally.merge(&summary.tally);
     let [consistent, contradicted, unchecked] = mirror.heads().statuses();
-    // Which of them should have been proved, the run says.
+    // In a run over heads only, the run itself says which of the unchecked heads should have been proved.
     let unchecked = if input.asked.heads_only { 0 } else { unchecked };
     input.tally.add(Check::HeadAgainstTree, consistent, contradicted, unchecked);
     input.findings = mirror.findings().standing()?.into_iter().map(reported).collect();
@@ -51,7 +51,7 @@ pub(super) fn fill(
     Ok(())
 }
 
-/// A pin for a name that signs nothing is most likely a mistyped name, and pins nobody.
+/// Adds a note for each pinned name that has signed nothing: most likely it is mistyped, and pins nobody.
 pub(super) fn note_unknown_pins(
     input: &mut Input,
     mirror: &Mirror,
@@ -73,7 +73,7 @@ fn reported(stored: StoredFinding) -> ReportedFinding {
     ReportedFinding { finding, first_seen, ended, acknowledged: None }
 }
 
-/// Says with each finding that somebody answered for that they did.
+/// Marks each finding that an acknowledgement in the config covers.
 pub(super) fn acknowledge(
     input: &mut Input,
     mirror: &Mirror,

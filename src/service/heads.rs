@@ -1,4 +1,4 @@
-//! Signed heads: those that are kept, and those that others have seen.
+//! Signed heads: exports those that the mirror keeps, and imports those that others have seen.
 
 use super::clock::{Clock, Started};
 use super::log::room_to_read;
@@ -13,19 +13,19 @@ use crate::run::{Fault, Options, Run, Silent};
 use crate::source::{Document, FetchError, OpenError, RequestCounters, Stop};
 use std::path::Path;
 
-/// A history longer than this is not read: about 300,000 STHs, or 1,000 checkpoints with 32 ML-DSA-44 cosignatures.
+/// The most bytes that are read of a history: about 300,000 STHs, or 1,000 checkpoints with 32 ML-DSA-44 cosignatures.
 const MAX_IMPORT: usize = 128 * 1024 * 1024;
 
-/// Heads that are verified before they are kept.
+/// The number of heads that are verified before they are stored together.
 const KEPT_AT_ONCE: usize = 1000;
 
-/// Refused heads that are named one by one; of the others only the number is said.
+/// The most refused heads that are reported one by one. The others are only counted.
 const MAX_REFUSED: usize = 100;
 
-/// Every head that the mirror keeps, as a line.
+/// Returns every head that the mirror keeps, each as a line.
 ///
 /// # Errors
-/// [`Error`]: which mirror or log is not said, or the mirror cannot be read.
+/// Returns [`Error`] if the settings name no mirror or no log key, or if the mirror cannot be read.
 pub fn kept(settings: &Settings) -> Result<Vec<HeadLine>, Error> {
     let (db, key) = mirror_of(settings)?;
     let read = || {
@@ -35,13 +35,14 @@ pub fn kept(settings: &Settings) -> Result<Vec<HeadLine>, Error> {
     read().map_err(|error| failed(&error))
 }
 
-/// Adds the heads in a file or at a URL to the mirror, and holds them against all that it keeps.
+/// Adds the heads in a file or at a URL to the mirror, and compares them with all heads that it keeps.
 ///
 /// # Errors
-/// [`Error`]: usage, or a fault on this side. A document that cannot be had leaves the import incomplete.
+/// Returns [`Error`] on wrong usage or a local fault. If the document at a URL cannot be fetched, the import is
+/// incomplete instead.
 pub fn import(settings: &Settings, file: &Path, clock: &dyn Clock) -> Result<Imported, Error> {
     let (db, key) = mirror_of(settings)?;
-    // Before the mirror is opened, which nobody else can use from then on.
+    // The document is read before the mirror is opened, because no other process can use an open mirror.
     let bytes = match fetch_or_read(settings, file)? {
         Ok(bytes) => bytes,
         Err(cause) => return Ok(Imported { incomplete: vec![cause], ..Imported::default() }),
@@ -60,7 +61,7 @@ fn failed(error: &MirrorError) -> Error {
     Error::new(!error.is_usage(), error.to_string())
 }
 
-/// What is to be imported: a file's bytes, or a document's, or why the document could not be had.
+/// Returns the bytes of the file or of the document at the URL, or why the document could not be fetched.
 fn fetch_or_read(settings: &Settings, file: &Path) -> Result<Result<Vec<u8>, String>, Error> {
     let url = file.to_str().filter(|text| {
         let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
@@ -88,32 +89,32 @@ fn fetch_or_read(settings: &Settings, file: &Path) -> Result<Result<Vec<u8>, Str
     }))
 }
 
-/// How an import went.
+/// The result of an import.
 #[derive(Default)]
 pub struct Imported {
-    /// Heads that were read.
+    /// The number of heads read.
     pub read: u64,
-    /// Those that were not kept before.
+    /// The number of heads that the mirror did not have before.
     pub new: u64,
-    /// How many were refused.
+    /// The number of refused heads.
     pub refusals: u64,
-    /// Why the first of them were.
+    /// Why heads were refused, one message for each of the first hundred.
     pub refused: Vec<String>,
-    /// Violations that stand.
+    /// The standing violations in the mirror.
     pub contradictions: Vec<String>,
-    /// What these heads are otherwise wrong in.
+    /// Other faults of these heads.
     pub invalid: Vec<String>,
-    /// What could not be compared.
+    /// Why heads could not be fetched or compared.
     pub incomplete: Vec<String>,
 }
 
 impl Imported {
-    /// What it comes to.
+    /// The conclusion: the most severe of what the import met.
     pub fn verdict(&self) -> Conclusion {
         match () {
             () if !self.contradictions.is_empty() => Conclusion::Violation,
             () if !(self.refused.is_empty() && self.invalid.is_empty()) => Conclusion::Invalid,
-            // A head that could not be compared yet is kept, and is no pass.
+            // A head that could not be compared yet is kept, but does not pass.
             () if !self.incomplete.is_empty() => Conclusion::Incomplete,
             () => Conclusion::Clean,
         }
@@ -133,9 +134,9 @@ impl Imported {
     }
 }
 
-/// Adds heads, each verified with the pinned key, and holds each against all that are kept and
-/// against the mirrored tree. A head that does not verify is refused and is nobody's fault but the
-/// file's; the exit code is then 1, because not everything in the file was what it says.
+/// Verifies each head with the pinned key, adds it, and compares it with all kept heads and with the mirrored tree. A
+/// head that does not verify is refused. It is a fault of the file and not evidence against the log; the exit code is
+/// then 1.
 fn compare(
     settings: &Settings,
     mirror: &mut Mirror,
@@ -190,7 +191,7 @@ fn compare(
         let line = format!("{}: {}{evidence}", finding.code, finding.message);
         match finding.severity {
             Severity::Violation => imported.contradictions.push(line),
-            // Not those of earlier audits, which are not about these heads.
+            // Findings of earlier audits are not about these heads.
             Severity::Invalid if last_seen == started.text => imported.invalid.push(line),
             _ => {}
         }

@@ -1,11 +1,11 @@
-//! How things are fetched, with secrets where they belong.
+//! Options for HTTP requests, and which secrets go to which server.
 
 use super::{Error, secrets};
 use crate::config::{Net, Settings};
 use crate::source::{HttpOptions, OpenError, RequestCounters, same_origin};
 use std::time::Duration;
 
-/// For what is not the log's: without any secret, and not counted as requests to it.
+/// Options for requests to others than the log: without any secret, and not counted as requests to the log.
 pub(super) fn plain(net: &Net) -> HttpOptions {
     let defaults = HttpOptions::default();
     HttpOptions {
@@ -15,22 +15,23 @@ pub(super) fn plain(net: &Net) -> HttpOptions {
         contact: net.contact.clone(),
         max_rps: net.max_rps,
         ca_file: net.ca_file.clone(),
-        // Whoever asks for more threads wants more requests at once, too.
+        // More threads also mean more requests at once.
         parallelism: net.workers.map_or(defaults.parallelism, usize::from),
         ..defaults
     }
 }
 
-/// The most time that one run takes over the network.
+/// The time limit of one run for its network requests.
 pub fn deadline(settings: &Settings) -> Option<Duration> {
     plain(&settings.net).deadline
 }
 
-/// For what is at `url`, which may be another party's than `log`. The secrets of the config are the log's, and go there
-/// only; those that were given are for what they name. Also whether any were left out. Requests to the log are counted.
+/// Options for requests to `url`, which may belong to another party than `log`, and whether any secret was left out.
+/// The secrets of the config are sent only to the log. Secrets from the command line are sent to any `url`. Requests to
+/// the log are counted.
 ///
 /// # Errors
-/// A sentence for the person, without any secret.
+/// Returns [`Error`] if a secret cannot be read. The message contains no secret.
 pub(super) fn options_for(
     net: &Net,
     url: &str,
@@ -45,7 +46,8 @@ pub(super) fn options_for(
     Ok((options, net.all != net.typed))
 }
 
-/// Of what cannot be opened, in these words; where a variable is at fault, in words about that alone.
+/// Turns a failure to open into an [`Error`] with the message that `say` gives. If a proxy variable of the environment
+/// is at fault, the message is about that variable alone.
 pub(super) fn opening(error: &OpenError, say: impl FnOnce(&OpenError) -> String) -> Error {
     match error {
         OpenError::Proxy { .. } => Error::Environment(error.to_string()),

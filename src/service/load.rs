@@ -1,4 +1,4 @@
-//! Reads the files that settings are made of.
+//! Reads the files that settings come from.
 
 use super::Error;
 use super::files;
@@ -8,11 +8,11 @@ use crate::source::user_file::{ReadError, read_text};
 use std::fs::File;
 use std::path::Path;
 
-/// What was given, the config at `config` and what both name become settings. `name` says which of several logs of the
-/// config is meant.
+/// Combines the given options, the config at `config` and the files that both name into settings. `name` selects one of
+/// several logs in the config.
 ///
 /// # Errors
-/// [`Error`]: wrong usage, or a file cannot be read.
+/// Returns [`Error`] on wrong usage, or if a file cannot be read.
 pub fn settings(config: Option<&Path>, name: Option<&str>, given: Given) -> Result<Settings, Error> {
     let file = match (config, name) {
         (Some(path), name) => read(path, name)?.into_one(path)?,
@@ -22,7 +22,7 @@ pub fn settings(config: Option<&Path>, name: Option<&str>, given: Given) -> Resu
     settle(given, file, config)
 }
 
-/// What was given, and what a config says of one log.
+/// Combines the given options with the table of one log from a config.
 ///
 /// # Errors
 /// As [`settings`].
@@ -30,7 +30,7 @@ pub(super) fn settle(given: Given, file: LogTable, config: Option<&Path>) -> Res
     Settings::resolve(given, file, config, &Outside { read: &files::read_file, host_of })
 }
 
-/// Reads a config; with a name, the log of this name is the only one in it.
+/// Reads a config. With a name, it keeps only the log of that name.
 ///
 /// # Errors
 /// As [`settings`].

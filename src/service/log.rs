@@ -1,4 +1,4 @@
-//! The log, opened as settings say, with room on this machine to read it.
+//! Opens the log as the settings say, and checks that this process may open enough files to read it.
 
 use super::{Error, http};
 use crate::config::{Settings, check_home};
@@ -7,32 +7,32 @@ use crate::report::Asked;
 use crate::source::{self, HttpOptions, LogSource, RequestCounters, Stop, runtime, user_file};
 use std::path::Path;
 
-/// What is said where there is no log key.
+/// The message if there is no log key.
 pub const NO_LOG_KEY: &str = "the log's public key was not given, and without it no head means anything: get it from \
                               the log's operator (not from the log) and give it with --log-key, or in a policy with --policy";
 
-/// Descriptors that are in use while a log is read, besides two for each thread that reads: the mirror with its lock,
-/// its write-ahead log and its temporary files, and the files beside it. Where they cannot be had, half an audit would
-/// look like a log that cannot be read.
+/// File descriptors that an audit uses besides two for each reading thread: the mirror with its lock, its write-ahead
+/// log and its temporary files, and the files beside it. An audit that ran out of them halfway would look as if the log
+/// could not be read.
 const OF_AN_AUDIT: usize = 12;
 
-/// A log that can be asked.
+/// A log that is ready for requests.
 pub struct OpenLog {
     /// The log.
     pub source: Box<dyn LogSource>,
-    /// What to say where secrets were kept back from it.
+    /// The note for the user if secrets of the config were not sent to this log.
     pub note: Option<&'static str>,
 }
 
-/// Opens the log at `location`. Nobody stops it, and nobody counts its requests.
+/// Opens the log at `location`, without a way to stop it and without counting its requests.
 ///
 /// # Errors
-/// A sentence for the person.
+/// Returns [`Error`] on wrong usage, or if this machine cannot open the log.
 pub fn open_log(settings: &Settings, location: &str) -> Result<OpenLog, Error> {
     open_log_until(settings, location, &RequestCounters::default(), &Stop::default())
 }
 
-/// The same until it is told to stop.
+/// Opens the log at `location`. Its requests are counted in `requests` and end when `stop` is set.
 pub(super) fn open_log_until(
     settings: &Settings,
     location: &str,
@@ -55,10 +55,10 @@ pub(super) fn open_log_until(
     Ok(OpenLog { source, note: left_out.then_some(note) })
 }
 
-/// Whether there is room to read something over the network, and to take it into the mirror.
+/// Checks that this process may open enough files to read from the network into the mirror.
 ///
 /// # Errors
-/// This process may not open so many files.
+/// Returns [`Error`] if the process may not open so many files.
 pub(super) fn room_to_read() -> Result<(), Error> {
     check_free_descriptors(1)
 }
@@ -68,7 +68,7 @@ fn check_free_descriptors(threads: usize) -> Result<(), Error> {
         .map_err(|error| Error::new(user_file::is_local(&error), format!("cannot start: {error}")))
 }
 
-/// What the settings ask for.
+/// Which optional checks the settings ask for.
 pub fn asked(settings: &Settings) -> Asked {
     Asked {
         rp_id: settings.relying_party.rp_id.is_some(),
@@ -82,7 +82,8 @@ pub fn asked(settings: &Settings) -> Asked {
     }
 }
 
-/// For a directory one thread a core; over HTTP as many as the source can use at once.
+/// The number of reading threads. By default it is one for each core, or more if the source serves more requests at
+/// once.
 pub(super) fn workers(settings: &Settings, source: &dyn LogSource) -> usize {
     match settings.workers {
         Some(workers) => usize::from(workers),
@@ -90,7 +91,7 @@ pub(super) fn workers(settings: &Settings, source: &dyn LogSource) -> usize {
     }
 }
 
-/// Threads that can run at once.
+/// The number of threads that can run at once on this machine, at least 1.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -1,4 +1,4 @@
-//! Is a mirror what was written, and what can be made again of one that is not?
+//! Checks a mirror for damage, and rebuilds a damaged one.
 
 use super::Error;
 use crate::config::Settings;
@@ -7,29 +7,29 @@ use crate::mirror::{Checked, Mirror, MirrorError, Rebuilt, rebuild};
 use crate::source::Stop;
 use std::path::Path;
 
-/// What came of a check.
+/// The result of a check.
 pub enum MirrorCheck {
-    /// It was ended before it was done: nothing is known.
+    /// The check was stopped before it was done. Nothing is known.
     Stopped,
-    /// Each part was checked.
+    /// Each part was checked, and nothing was rebuilt.
     Checked(Checked),
-    /// It was damaged and was made again.
+    /// The mirror was damaged and was rebuilt.
     Rebuilt(Rebuilt),
-    /// It cannot be used at all, which is nobody's fault but this side's.
+    /// The mirror cannot be used at all. This is a local fault and not one of the log.
     Fault(MirrorError),
 }
 
-/// Checks every part of the mirror; where it is damaged and `again` asks for it, makes it again.
+/// Checks every part of the mirror. If it is damaged and `again` is true, rebuilds it.
 ///
 /// # Errors
-/// [`Error`]: wrong usage.
+/// Returns [`Error`] on wrong usage.
 pub fn check_mirror(settings: &Settings, again: bool, stop: &Stop) -> Result<MirrorCheck, Error> {
     let (db, key) = mirror_of(settings)?;
     let checked = match checked(db, key, stop) {
         Ok(None) => Ok(MirrorCheck::Stopped),
         Ok(Some(found)) if again && !found.is_whole() => rebuild(db, key).map(MirrorCheck::Rebuilt),
         Ok(Some(found)) => Ok(MirrorCheck::Checked(found)),
-        // What of it can be read is for the rebuilding to find out.
+        // The rebuild finds out which parts can still be read.
         Err(MirrorError::Damaged(..) | MirrorError::WrongMemory(..) | MirrorError::RolledBack(..))
             if again =>
         {
@@ -43,10 +43,10 @@ pub fn check_mirror(settings: &Settings, again: bool, stop: &Stop) -> Result<Mir
     })
 }
 
-/// The mirror that is meant, and whose it must be.
+/// The path of the mirror, and the key of the log that it must belong to.
 ///
 /// # Errors
-/// [`Error`]: that is not said.
+/// Returns [`Error`] if the settings lack either of them.
 pub fn mirror_of(settings: &Settings) -> Result<(&Path, &LogKey), Error> {
     let db = settings.require_db()?;
     let key = settings.one_log_key()?;

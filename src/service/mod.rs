@@ -1,20 +1,20 @@
-//! What a program calls: one audit, receipts, heads, the logs that a monitor watches.
+//! The functions that a program calls: one audit, receipts, heads, the logs that a monitor watches.
 //!
-//! Settings come in ([`crate::config`]), a value comes out, such as a [`Report`](crate::report::Report). Nothing here
-//! knows a command line, prints, ends the process or sets anything of it; time, progress and the sign to stop are
-//! arguments. Why something was not begun is an [`Error`]; what an audit found, could not decide or met on this side is
-//! in its report.
+//! Each takes settings ([`crate::config`]) and returns a value, such as a [`Report`](crate::report::Report). Nothing
+//! here knows a command line, prints, ends the process or changes its state. Time, progress and the stop signal are
+//! arguments. An [`Error`] says why an operation was not begun. The report of an audit says what it found, what it
+//! could not decide, and which local faults it met.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `audit`, `fill` | [`audit()`]; what its report says |
+//! | `audit`, `fill` | [`audit()`], and the contents of its report |
 //! | `clock` | [`Clock`] |
-//! | `load`, `files`, `places` | [`settings`] out of files; files that a person names |
-//! | `log`, `peers`, `http`, `secrets` | the log and its peers, opened, with their secrets |
-//! | [`receipts`], [`verify`], [`receipt_files`], `evidence` | receipts are made; receipts are checked, and read |
-//! | [`heads`], `mirrors` | heads that others have seen; the mirror itself |
-//! | `watched`, `watch` | the logs of a config, each audited again and again |
-//! | `dispatcher`, `notifications`, `channels`, `test_alert` | who is told of it |
+//! | `load`, `files`, `places` | [`settings`] from files; files that the user names |
+//! | `log`, `peers`, `http`, `secrets` | opening the log and its peers, with their secrets |
+//! | [`receipts`], [`verify`], [`receipt_files`], `evidence` | making, verifying and reading receipts |
+//! | [`heads`], `mirrors` | export and import of heads; checks of the mirror |
+//! | `watched`, `watch` | the logs of a config, and their repeated audits |
+//! | `dispatcher`, `notifications`, `channels`, `test_alert` | alerts about them |
 
 mod audit;
 mod channels;
@@ -51,5 +51,5 @@ pub use mirrors::{MirrorCheck, check_mirror, mirror_of};
 pub use peers::open as open_peers;
 pub use places::{evidence_dir, init_left, missing_file};
 pub use test_alert::{TestAlerts, Tried, test_alerts};
-pub use watch::{LogWatch, Told};
+pub use watch::{AuditedLog, LogWatch};
 pub use watched::{LogConfig, WatchSpec, Watched, watched};

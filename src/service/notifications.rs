@@ -1,5 +1,5 @@
-//! Tells people what came of the audits of one log: through the outbox of its mirror, or without it where the mirror
-//! cannot be used.
+//! Sends alerts about the audits of one log: through the outbox of its mirror, or without it if the mirror cannot be
+//! used.
 
 use super::Error;
 use super::audit::AuditSpec;
@@ -12,64 +12,74 @@ use crate::report::{MirrorUse, Report};
 use crate::source::Stop;
 use std::path::Path;
 
-/// Who is told of one log.
+/// The alerts of one log.
 pub(super) struct Notifications {
     dispatcher: Dispatcher,
-    /// What was told of a mirror that cannot be used.
+    /// Remembers the alerts that were sent about a mirror that cannot be used.
     fallback: FallbackStore,
-    /// How the channels are.
+    /// The state of the channels.
     pub(super) channels: Channels,
 }
 
-/// One telling.
-pub(super) struct Telling<'a> {
-    /// What the log is called.
+/// What is reported after one audit.
+pub(super) struct NotificationContext<'a> {
+    /// The name of the log.
     pub(super) name: &'a str,
     /// What was audited.
     pub(super) spec: &'a AuditSpec,
-    /// For the time.
+    /// The source of time.
     pub(super) clock: &'a dyn Clock,
-    /// Ends it.
+    /// Ends the delivery.
     pub(super) stop: &'a Stop,
 }
 
 impl Notifications {
-    /// Over this dispatcher, of the mirror at `db`.
+    /// Sends alerts over this dispatcher, about the log with the mirror at `db`.
     pub(super) fn new(dispatcher: Dispatcher, db: &Path) -> Notifications {
         Notifications { dispatcher, fallback: FallbackStore::of(db), channels: Channels::default() }
     }
 
-    /// Tells what came of an audit, and gives what somebody should hear of the channels.
-    pub(super) fn tell(&self, telling: &Telling<'_>, result: Result<&Report, &Error>) -> Vec<ChannelChange> {
+    /// Sends the alerts about an audit, and returns which channels began or ceased to fail.
+    pub(super) fn report(
+        &self,
+        context: &NotificationContext<'_>,
+        result: Result<&Report, &Error>,
+    ) -> Vec<ChannelChange> {
         let report = match result {
             Ok(report) => report,
-            Err(error) => return self.tell_without(telling, MirrorUnavailable::Fault(&error.to_string())),
+            Err(error) => {
+                return self.notify_without_mirror(context, MirrorUnavailable::Fault(&error.to_string()));
+            }
         };
         let told = match report.input().mirror {
-            MirrorUse::Opened => self.tell_with(telling, report),
-            MirrorUse::InUse => Err(MirrorError::InUse(telling.spec.db().to_owned())),
+            MirrorUse::Opened => self.notify(context, report),
+            MirrorUse::InUse => Err(MirrorError::InUse(context.spec.db().to_owned())),
             MirrorUse::Unopened => {
                 let fault = report.input().faults.first().map_or("", String::as_str);
-                return self.tell_without(telling, MirrorUnavailable::Fault(fault));
+                return self.notify_without_mirror(context, MirrorUnavailable::Fault(fault));
             }
         };
         match told {
             Ok(changes) => changes,
             Err(MirrorError::InUse(_)) => {
-                self.tell_without(telling, MirrorUnavailable::InUse(&holder_of(telling.spec.db())))
+                self.notify_without_mirror(context, MirrorUnavailable::InUse(&holder_of(context.spec.db())))
             }
-            Err(error) => self.tell_without(telling, MirrorUnavailable::Fault(&error.to_string())),
+            Err(error) => self.notify_without_mirror(context, MirrorUnavailable::Fault(&error.to_string())),
         }
     }
 
-    /// What this machine had run out of when somebody could not be told for it.
+    /// The resource of this machine, if any, whose lack kept an alert from being sent.
     pub(super) fn resource_exhaustion(&self) -> Option<String> {
         self.dispatcher.resource_exhaustion()
     }
 
-    /// Writes what is new into the outbox, and sends what is due.
-    fn tell_with(&self, telling: &Telling<'_>, report: &Report) -> Result<Vec<ChannelChange>, MirrorError> {
-        let Telling { name, spec, clock, stop } = *telling;
+    /// Writes new alerts into the outbox, and sends those that are due.
+    fn notify(
+        &self,
+        context: &NotificationContext<'_>,
+        report: &Report,
+    ) -> Result<Vec<ChannelChange>, MirrorError> {
+        let NotificationContext { name, spec, clock, stop } = *context;
         // Without a key no mirror was opened.
         let Some(key) = spec.log_key() else { return Ok(Vec::new()) };
         let cut_short = stop.is_stopped() && !report.undecided().is_empty();
@@ -80,14 +90,18 @@ impl Notifications {
         self.dispatcher.note(&mut mirror, name, &audited, now)?;
         self.dispatcher.deliver_until(&mut mirror, now, &|| stop.is_stopped())?;
         let mut queues = self.dispatcher.queue(&mirror)?;
-        // What was left to a channel that is gone from the config is on its way to nobody.
+        // Alerts for a channel that is no longer in the config are not sent.
         let channels = &spec.settings().alerting.channels;
         queues.retain(|name, _| channels.iter().any(|channel| channel.name == *name));
         Ok(self.channels.are(queues))
     }
 
-    fn tell_without(&self, telling: &Telling<'_>, trouble: MirrorUnavailable<'_>) -> Vec<ChannelChange> {
-        let Telling { name, spec, clock, stop } = *telling;
+    fn notify_without_mirror(
+        &self,
+        context: &NotificationContext<'_>,
+        trouble: MirrorUnavailable<'_>,
+    ) -> Vec<ChannelChange> {
+        let NotificationContext { name, spec, clock, stop } = *context;
         let origin = spec.settings().log_key.as_ref().map_or_else(String::new, |key| key.origin().to_owned());
         let log = LogName { name: name.to_owned(), origin };
         let stopped = || stop.is_stopped();

@@ -1,4 +1,4 @@
-//! Peers of a config, ready to be asked.
+//! Opens the peers of a config.
 
 use super::{Error, http, secrets};
 use crate::config::{NamedPeer, PeerAt, Settings};
@@ -7,14 +7,14 @@ use crate::core::text::quoted;
 use crate::mirror::identity_of;
 use crate::source::{HttpOptions, OpenError, Peer, PeerLocation, SecretHeaders, Stop};
 
-/// The peers of the config, ready to be asked, their secrets read. Those of the log are not for them.
+/// Opens the peers of the config and reads their secrets. The secrets of the log are not sent to them.
 ///
 /// # Errors
-/// A sentence for the person, without any secret: wrong usage.
+/// Returns [`Error`] if a peer cannot be used or its secret cannot be read. The message contains no secret.
 pub fn open(settings: &Settings, key: &LogKey, stop: &Stop) -> Result<Vec<Peer>, Error> {
     let mirror = settings.db.as_deref().map(identity_of);
     let open_one = |peer: &NamedPeer| {
-        // It has no heads of others; and SQLite would lose its locks on a file that is opened beside it and closed.
+        // The mirror is not a peer. Also, SQLite would lose its locks on the file if it were opened and closed here.
         if let (PeerAt::File(path), Some(mirror)) = (&peer.at, &mirror)
             && identity_of(path) == *mirror
         {

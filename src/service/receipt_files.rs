@@ -1,5 +1,5 @@
-//! Where receipts come from: files, directories, stdin; one, or one on each line. Read in pieces, so
-//! that a million of them need no more memory than a few.
+//! Reads receipts from files, directories and stdin, which hold one receipt or one on each line. They are read in
+//! batches, so that a million of them need no more memory than a few.
 
 use super::{Error, files};
 use crate::core::limits::MAX_RECEIPT;
@@ -11,38 +11,39 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// One text that is said to be a receipt.
+/// One candidate for a receipt.
 pub struct Named {
-    /// Where it was: a path, or a line. Escaped.
+    /// Where it was found: a path, or a line in a file. Escaped.
     pub source: String,
-    /// Its bytes; cut off where longer than any receipt. Or why there are none: what has the name of a receipt is none.
+    /// The bytes, cut off if longer than any receipt. An error says why something with the name of a receipt has no
+    /// bytes.
     pub text: Result<Vec<u8>, &'static str>,
 }
 
 impl Named {
-    /// How long it is.
+    /// The number of bytes.
     fn len(&self) -> usize {
         self.text.as_ref().map_or(0, Vec::len)
     }
 }
 
-/// Where one receipt or many are.
+/// The place of one receipt or of many.
 enum Place {
-    /// Named by the user, who may well mean a pipe.
+    /// A path that the user gave. It may be a pipe.
     Given(PathBuf),
-    /// In a directory, by its name: whoever fills it may not be the user.
+    /// A file found in a directory by its name. The files there may come from others than the user.
     Listed(PathBuf),
 }
 
-/// The texts to be checked, in order.
+/// The receipts to be checked, in order.
 pub struct Receipts {
     places: std::vec::IntoIter<Place>,
     lines: Option<Lines>,
     /// Whether there may be more than one, which decides how they are reported.
     pub many: bool,
-    /// What stands in the directories and is not named like a receipt, or begins with a dot.
+    /// The number of directory entries that are not named like a receipt, or that begin with a dot.
     pub passed_over: usize,
-    /// What could not be read, each in one sentence. The rest is checked all the same.
+    /// An error for each file that could not be read. The others are still checked.
     pub unread: Vec<Error>,
 }
 
@@ -52,26 +53,26 @@ struct Lines {
     reader: Box<dyn BufRead>,
 }
 
-/// What receipts are called, in a directory.
+/// The extensions of receipt files in a directory.
 const EXTENSIONS: [&str; 4] = ["json", "tlog-proof", "jsonl", "ndjson"];
 
-/// What is said where no receipt was there.
+/// The message if there was no receipt.
 pub const NONE: &str = "there is no receipt to check, so nothing was checked: name a receipt, a directory of them or, for \
                         stdin, - and give one on each line; in a directory, files that end in .json, .tlog-proof, \
                         .jsonl or .ndjson are looked for, and not those that begin with a dot";
 
-/// What is said of a receipt's name that nothing is behind, or something else.
+/// Messages for the name of a receipt that does not lead to a regular file.
 const NOT_THERE: &str = "there is no file behind this name";
 const NOT_A_FILE: &str = "it is a directory, a device, a pipe or a socket, which was not read";
 
-/// Bytes of all names in one directory, which are held to be sorted.
+/// The most bytes of all names in one directory. They are held in memory to be sorted.
 const MAX_NAMES: usize = 16 * 1024 * 1024;
 
 impl Receipts {
-    /// Lists what is named, and opens nothing but directories.
+    /// Lists the named files and directories. It opens only directories.
     ///
     /// # Errors
-    /// A sentence for the person.
+    /// Returns [`Error`] if a directory cannot be read or has too many receipts.
     pub fn open(named: &[PathBuf]) -> Result<Receipts, Error> {
         let (mut places, mut passed_over, mut folders) = (Vec::new(), 0_usize, false);
         for path in named {
@@ -86,7 +87,7 @@ impl Receipts {
         Ok(Receipts { places: places.into_iter(), lines: None, many, passed_over, unread: Vec::new() })
     }
 
-    /// The next texts, `most` at most and not much more than `bytes` together. Empty at the end.
+    /// Reads the next receipts, at most `most` of them and not much more than `bytes` together. Empty at the end.
     pub fn next(&mut self, most: usize, bytes: usize) -> Vec<Named> {
         let (mut found, mut length) = (Vec::new(), 0_usize);
         while found.len() < most && length < bytes {
@@ -114,12 +115,12 @@ impl Receipts {
         found
     }
 
-    /// Whether there is nothing left to be read.
+    /// Whether nothing is left to read.
     pub fn is_done(&self) -> bool {
         self.lines.is_none() && self.places.as_slice().is_empty()
     }
 
-    /// Opens a file or stdin: gives the one receipt in it, or goes over to its lines.
+    /// Opens a file or stdin. Returns the one receipt in it, or continues with its lines.
     fn begin(&mut self, place: &Place) -> Result<Option<Named>, Error> {
         let (Place::Given(path) | Place::Listed(path)) = place;
         let source = match place {
@@ -142,7 +143,7 @@ impl Receipts {
         };
         let start = user_file::read_start(&mut reader, MAX_RECEIPT).map_err(fail)?;
         if stdin && start.len() <= MAX_RECEIPT && start.trim_ascii().is_empty() {
-            // A list of none.
+            // Blank input on stdin is an empty list.
             return Ok(None);
         }
         if !is_lines(&start) {
@@ -168,14 +169,14 @@ impl Lines {
             self.number = self.number.saturating_add(1);
             let cut = bytes.len() > MAX_RECEIPT && bytes.last() != Some(&b'\n');
             if cut {
-                // Refused by its length; what follows is the next line.
+                // The check refuses the receipt by its length. The rest of the line is skipped.
                 let skipped = self.reader.skip_until(b'\n');
                 skipped.map_err(|error| unread(&self.name, &error))?;
             }
-            // Where one file was put behind another.
+            // A byte order mark stands within the input if files were concatenated.
             let marked = bytes.len().saturating_sub(text::without_bom(&bytes).len());
             bytes.drain(..marked);
-            // Of a line that was cut nobody knows whether it is blank: a receipt may stand behind the blanks.
+            // A line that was cut is never taken for blank: a receipt may follow the blanks.
             if cut || !bytes.iter().all(u8::is_ascii_whitespace) {
                 let source = format!("{} line {}", self.name, self.number);
                 return Ok(Some(Named { source, text: Ok(bytes) }));
@@ -184,8 +185,7 @@ impl Lines {
     }
 }
 
-/// Whether a name that was listed has nothing behind it: a link that dangles or runs in a circle, or a file that went
-/// away meanwhile.
+/// Whether a name found in a directory leads to no file: it is a dangling or circular link, or was removed meanwhile.
 fn leads_nowhere(error: &io::Error) -> bool {
     #[cfg(unix)]
     if error.raw_os_error() == Some(libc::ELOOP) {
@@ -198,7 +198,7 @@ fn unread(name: impl fmt::Display, error: &io::Error) -> Error {
     Error::new(user_file::is_local(error), format!("cannot read {name}: {error}"))
 }
 
-/// The receipts of a directory by name, sorted. Folders in it are not entered.
+/// Adds the receipts of a directory, sorted by name. Subdirectories are not entered.
 fn list(folder: &Path, places: &mut Vec<Place>, passed_over: &mut usize) -> Result<(), Error> {
     let fail = |error: io::Error| unread(format_args!("{folder:?}"), &error);
     let (mut found, mut length) = (Vec::new(), 0_usize);
@@ -206,9 +206,9 @@ fn list(folder: &Path, places: &mut Vec<Place>, passed_over: &mut usize) -> Resu
         let path = entry.map_err(fail)?.path();
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        // What begins with a dot was put there by a system or an editor, such as the `._a.json` of a Mac.
+        // Files that begin with a dot come from a system or an editor, such as the `._a.json` of a Mac.
         let named = !hidden && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known));
-        // Whatever has the name, it is said to be a receipt: what is none fails its check when its turn comes.
+        // Everything with such a name counts as a receipt. What is not one fails its check later.
         if named {
             length = length.saturating_add(path.as_os_str().len());
             if length > MAX_NAMES {
@@ -227,9 +227,9 @@ fn list(folder: &Path, places: &mut Vec<Place>, passed_over: &mut usize) -> Resu
     Ok(())
 }
 
-/// Whether a text is a receipt on each line, rather than one receipt over several lines: then its first
-/// line is an object by itself, or its second begins one. In JSON over several lines, a member's name
-/// comes after the first brace.
+/// Whether a text holds a receipt on each line, rather than one receipt over several lines. It does if the first line
+/// is a complete object, or if the first two lines each begin with a brace: in JSON over several lines, the name of a
+/// member follows the first brace.
 fn is_lines(start: &[u8]) -> bool {
     let mut lines = start.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
     let (Some(first), Some(second)) = (lines.next(), lines.next()) else { return false };

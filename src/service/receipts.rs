@@ -1,8 +1,8 @@
-//! Receipts are put together, from the mirror or from the log, and verified as they will be handed out.
+//! Makes receipts, from the mirror or from the log, and verifies them before they are handed out.
 //!
-//! The bytes that are handed out are the bytes that were verified, with the same function and the same trust
-//! options that `countersign verify` has. What fails is not handed out: a file that exists may be relied on.
-//! What was not asked of the receipt here (the caller's payload, its age) is for whoever verifies it.
+//! The bytes that are handed out are the bytes that were verified, with the same function and the same trust options as
+//! `countersign verify`. A receipt that fails is not handed out, because someone may rely on a file that exists. The
+//! caller's payload and the age of the receipt are not checked here; `countersign verify` can check them.
 
 use super::Error;
 use super::log::{OpenLog, open_log};
@@ -23,7 +23,7 @@ use crate::run::receipts::mirrored::Mirrored;
 use crate::run::receipts::served::{self, Wanted};
 use crate::run::receipts::{Made, NoReceipt};
 
-/// How a receipt is written.
+/// The format of a receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReceiptForm {
     /// `approval-receipt/v1`.
@@ -33,7 +33,7 @@ pub enum ReceiptForm {
 }
 
 impl ReceiptForm {
-    /// What its files end in.
+    /// The file extension.
     pub fn extension(self) -> &'static str {
         match self {
             ReceiptForm::Json => "json",
@@ -41,7 +41,7 @@ impl ReceiptForm {
         }
     }
 
-    /// The text; `None` where there is no such receipt, as of a leaf that is no JSON.
+    /// Formats the receipt. Returns `None` if this format cannot hold it, such as a leaf that is not JSON.
     pub fn write(self, receipt: &Receipt) -> Option<String> {
         match self {
             ReceiptForm::Json => receipt.to_json(),
@@ -50,31 +50,31 @@ impl ReceiptForm {
     }
 }
 
-/// Of which entry a receipt is wanted.
+/// Selects the entry of a receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Which<'a> {
-    /// Of the approval with this id.
+    /// The approval with this id.
     Id(&'a str),
-    /// Of the entry at this place, from 0.
+    /// The entry with this index, from 0.
     Index(u64),
 }
 
 /// A receipt that may be handed out.
 pub struct Verified {
-    /// What its verification came to: clean or incomplete.
+    /// The conclusion of its verification: clean or incomplete.
     pub conclusion: Conclusion,
     /// The receipt.
     pub text: String,
-    /// For a file's name: nothing in it can lead elsewhere.
+    /// The stem of a file name. It cannot lead to another directory.
     pub name: String,
-    /// What whoever asked for it should know.
+    /// Messages for the user.
     pub said: Vec<String>,
 }
 
-/// One receipt, or why there is none.
+/// A verified receipt, or why there is none.
 pub type Issued = Result<Verified, NoReceipt>;
 
-/// What receipts are made and judged with.
+/// Makes receipts and verifies them.
 pub struct ReceiptIssuer<'a> {
     settings: &'a Settings,
     key: &'a LogKey,
@@ -85,13 +85,13 @@ pub struct ReceiptIssuer<'a> {
     keys: KeyCache,
 }
 
-/// All approvals of one approver, with the mirror that they come from.
+/// All approvals by one approver, with the mirror that they come from.
 pub struct Approvals<'a> {
     mirrored: Mirrored<'a>,
     indices: Vec<u64>,
 }
 
-/// The mirror, or what it means that there is none.
+/// Opens the mirror. The inner error is that of a mirror that cannot be read.
 fn open_mirror(settings: &Settings, key: &LogKey) -> Result<Result<Mirror, NoReceipt>, Error> {
     match Mirror::open(settings.require_db()?, key) {
         Ok(mirror) => Ok(Ok(mirror)),
@@ -101,7 +101,8 @@ fn open_mirror(settings: &Settings, key: &LogKey) -> Result<Result<Mirror, NoRec
 }
 
 impl<'a> ReceiptIssuer<'a> {
-    /// Of the log with this key; `from_log` rather than from the mirror. `now` is in Unix milliseconds.
+    /// Makes receipts of the log with this key. With `from_log` they come from the log, otherwise from the mirror.
+    /// `now` is in Unix milliseconds.
     pub fn new(
         settings: &'a Settings,
         key: &'a LogKey,
@@ -113,10 +114,10 @@ impl<'a> ReceiptIssuer<'a> {
         ReceiptIssuer { settings, key, trust, form, from_log, now, keys }
     }
 
-    /// One receipt, from the mirror.
+    /// Makes one receipt from the mirror.
     ///
     /// # Errors
-    /// [`Error`]: wrong usage.
+    /// Returns [`Error`] on wrong usage.
     pub fn mirrored(&mut self, which: Which<'_>) -> Result<Issued, Error> {
         let key = self.key;
         let make = |mirror: Mirror| {
@@ -131,18 +132,18 @@ impl<'a> ReceiptIssuer<'a> {
         Ok(made.and_then(|made| self.verify(made)))
     }
 
-    /// Opens the log, and says where secrets were kept back from it.
+    /// Opens the log. [`OpenLog::note`] says whether secrets of the config were not sent to it.
     ///
     /// # Errors
-    /// [`Error`]: wrong usage.
+    /// Returns [`Error`] on wrong usage, or if this machine cannot open the log.
     pub fn open_log(&self) -> Result<OpenLog, Error> {
         open_log(self.settings, self.settings.require_log()?)
     }
 
-    /// One receipt, from the log.
+    /// Makes one receipt from the log.
     ///
     /// # Errors
-    /// [`Error`]: wrong usage.
+    /// Returns [`Error`] on wrong usage.
     pub fn served(&mut self, log: &OpenLog, which: Which<'_>) -> Result<Issued, Error> {
         let source = log.source.as_ref();
         let wanted = match which {
@@ -160,8 +161,8 @@ impl<'a> ReceiptIssuer<'a> {
             self.verify(compared)
         };
         Ok(match ask() {
-            // Once more before it is held against the log: it may have grown between two answers, and a
-            // transfer can be changed without a sign of it.
+            // Ask once more before the failure counts against the log: the log may have grown between two answers, and
+            // a transfer can be corrupted without notice.
             Err(none) if none.conclusion == Conclusion::Invalid => {
                 served::settle_source(source).and_then(|()| served::confirmed(source, ask()))
             }
@@ -169,7 +170,7 @@ impl<'a> ReceiptIssuer<'a> {
         })
     }
 
-    /// Where an id is in a tiled log, which has no way to ask: the mirror knows.
+    /// Looks up the index of an id in the mirror: a tiled log cannot be asked by id.
     fn place_of(&self, id: &str) -> Result<Result<u64, NoReceipt>, Error> {
         if self.settings.db.is_none() {
             let why = "a tiled log cannot be asked by id: give the entry's --index, or the mirror with --db, which knows it";
@@ -179,8 +180,8 @@ impl<'a> ReceiptIssuer<'a> {
         Ok(open_mirror(self.settings, self.key)?.and_then(find))
     }
 
-    /// What the log gave, held against the mirror where one is given. Opened only now: while it is open
-    /// no audit can use it, and a log may take its time to answer.
+    /// Compares what the log served with the mirror, if one is given. The mirror is opened only after the log has
+    /// answered, which may take long, because no audit can use an open mirror.
     fn compared(&self, mut made: Made) -> Result<Made, NoReceipt> {
         match self.settings.db.as_deref().map(|db| Mirror::open(db, self.key)) {
             None => made
@@ -194,18 +195,18 @@ impl<'a> ReceiptIssuer<'a> {
         Ok(made)
     }
 
-    /// The mirror, opened to make many receipts from it.
+    /// Opens the mirror, to make many receipts from it.
     ///
     /// # Errors
-    /// [`Error`]: wrong usage.
+    /// Returns [`Error`] on wrong usage.
     pub fn open_mirror(&self) -> Result<Result<Mirror, NoReceipt>, Error> {
         open_mirror(self.settings, self.key)
     }
 
-    /// What this approver approved.
+    /// Finds all approvals by this approver.
     ///
     /// # Errors
-    /// [`NoReceipt`]: nothing, or the mirror cannot be read.
+    /// Returns [`NoReceipt`] if there are none, or if the mirror cannot be read.
     pub fn approved_by<'m>(&self, mirror: &'m Mirror, approver: &str) -> Result<Approvals<'m>, NoReceipt>
     where
         'a: 'm,
@@ -215,15 +216,15 @@ impl<'a> ReceiptIssuer<'a> {
         Ok(Approvals { mirrored, indices })
     }
 
-    /// The receipt of one of them.
+    /// Makes the receipt of one of these approvals.
     ///
     /// # Errors
-    /// [`NoReceipt`]: why it is not handed out.
+    /// Returns [`NoReceipt`] if it cannot be made or does not verify.
     pub fn one_of(&mut self, approvals: &mut Approvals<'_>, index: u64) -> Issued {
         approvals.mirrored.make(index).and_then(|made| self.verify(made))
     }
 
-    /// Verifies the very bytes that are to be written.
+    /// Verifies exactly the bytes that are to be written.
     fn verify(&mut self, made: Made) -> Result<Verified, NoReceipt> {
         let Made { receipt, notes, .. } = made;
         let Some(text) = self.form.write(&receipt) else {
@@ -238,7 +239,7 @@ impl<'a> ReceiptIssuer<'a> {
             verify_receipt_with(text.as_bytes(), &self.trust, &expected, self.now, &mut self.keys)
         };
         let mut verdict = judge(&text);
-        // A tlog-proof has no STH and no reveal. What is wrong with those is wrong with the log all the same.
+        // A tlog-proof has no STH and no reveal. A fault in those is still a fault of the log.
         if let Some(whole) = receipt.to_json().filter(|whole| *whole != text) {
             let of_all = judge(&whole);
             if of_all.conclusion() > verdict.conclusion() {
@@ -257,12 +258,12 @@ impl<'a> ReceiptIssuer<'a> {
         Ok(Verified { conclusion, text, name, said })
     }
 
-    /// Why what was verified is not handed out.
+    /// Explains why a receipt that failed verification is not handed out.
     fn refusal(&self, verdict: &Verdict) -> NoReceipt {
         let failed = |line: &CheckLine| line.result == CheckResult::Failed;
         let why: Vec<String> = verdict.faults.iter().cloned().chain(lines(verdict, failed)).collect();
         let none = NoReceipt::new(verdict.conclusion(), why.join("; "));
-        // Witnesses cosign later than a log signs. What the log serves now may well be cosigned.
+        // Witnesses cosign after the log has signed. The log may serve the cosignatures by now.
         let only_witnesses =
             verdict.checks.iter().filter(|line| failed(line)).all(|line| line.check == Check::Witnesses);
         if none.conclusion == Conclusion::Invalid && only_witnesses && !self.from_log {
@@ -278,13 +279,13 @@ impl<'a> ReceiptIssuer<'a> {
 }
 
 impl Approvals<'_> {
-    /// Their places in the log.
+    /// Their indices in the log.
     pub fn indices(&self) -> Vec<u64> {
         self.indices.clone()
     }
 }
 
-/// Some of the checks, each as one line.
+/// Formats the selected checks, each as one line.
 fn lines(verdict: &Verdict, which: impl Fn(&CheckLine) -> bool) -> impl Iterator<Item = String> {
     verdict.checks.iter().filter(move |line| which(line)).map(|line| {
         let code = line.code.map_or(String::new(), |code| format!("{code}: "));

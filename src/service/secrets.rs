@@ -1,5 +1,5 @@
-//! Secrets out of files and variables. Neither they nor where they stand are ever shown: a person may have typed the
-//! secret itself there.
+//! Reads secrets from files and environment variables. Errors show neither a secret nor the name of its file or
+//! variable, because a user may have put the secret itself in place of the name.
 
 use super::Error;
 use crate::config::SecretPlaces;
@@ -7,13 +7,13 @@ use crate::source::SecretHeaders;
 use crate::source::user_file::{ReadError, read_text};
 use std::path::Path;
 
-/// A file of secrets longer than this is the wrong file.
+/// The most bytes of a file of secrets. A longer file is the wrong file.
 const MAX_SECRETS: usize = 64 * 1024;
 
-/// The headers that these places have.
+/// Reads the secret headers from these places.
 ///
 /// # Errors
-/// A sentence for the person, without any secret.
+/// Returns [`Error`] if a secret cannot be read or is not valid in a header. The message contains no secret.
 pub(super) fn headers(places: &SecretPlaces) -> Result<SecretHeaders, Error> {
     let mut headers = SecretHeaders::default();
     let found = [
@@ -35,11 +35,11 @@ pub(super) fn headers(places: &SecretPlaces) -> Result<SecretHeaders, Error> {
     Ok(headers)
 }
 
-/// A secret out of a file. Does not say which file. Opening what is no file, such as a pipe with a name, could wait for
-/// ever; what a shell hands over is open already.
+/// Reads a secret from a file. Only regular files are opened, since opening a named pipe could wait forever.
+/// Descriptors that a shell passes on are open already and are allowed.
 ///
 /// # Errors
-/// A sentence for the person.
+/// Returns [`Error`] if the file cannot be read. The message does not name the file.
 pub(super) fn read(path: &Path) -> Result<String, Error> {
     let fail = |error: ReadError| Error::new(error.is_local, format!("the file cannot be read: {error}"));
     let handed_over =
@@ -51,10 +51,10 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
     read_text(&mut file?, MAX_SECRETS).map_err(fail)
 }
 
-/// A secret out of a variable. Does not say which variable, for the same reason.
+/// Reads a secret from an environment variable.
 ///
 /// # Errors
-/// A sentence for the person.
+/// Returns [`Error`] if the variable is not set or not UTF-8. The message does not name the variable.
 pub(super) fn environment(variable: &str) -> Result<String, Error> {
     if variable.is_empty() || variable.contains(['=', '\0']) {
         return Err("give the name of a variable, not its value".into());

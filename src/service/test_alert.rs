@@ -1,4 +1,4 @@
-//! A test alert over every channel of a config.
+//! Sends a test alert over every channel of a config.
 
 use super::clock::Clock;
 use super::dispatcher::dispatcher;
@@ -10,30 +10,30 @@ use crate::config::{Alerting, ChannelTable, Config, Format, Given, Settings};
 use crate::core::text::escape;
 use std::path::{Path, PathBuf};
 
-/// How one channel took a test.
+/// The result of a test alert over one channel.
 pub struct Tried {
-    /// The log, in the config.
+    /// The name of the log in the config.
     pub log: String,
-    /// The channel.
+    /// The name of the channel.
     pub channel: String,
-    /// Why it was not delivered.
+    /// Why the alert was not delivered.
     pub error: Option<String>,
 }
 
-/// How all of them did.
+/// The results over all channels.
 pub struct TestAlerts {
-    /// Each channel once.
+    /// One result for each channel.
     pub tried: Vec<Tried>,
-    /// What it comes to.
+    /// Clean only if every alert was delivered.
     pub verdict: Conclusion,
-    /// How it is to be written.
+    /// The output format.
     pub format: Format,
 }
 
 /// Sends a test alert over every channel. A channel that several logs have is tried once.
 ///
 /// # Errors
-/// [`Error`]: the config cannot be used. Nothing was sent.
+/// Returns [`Error`] if the config cannot be used. Nothing was then sent.
 pub fn test_alerts(
     config: Option<&Path>,
     name: Option<&str>,
@@ -44,7 +44,7 @@ pub fn test_alerts(
     let format = logs.first().map(|(_, settings)| settings.format).unwrap_or_default();
     let (mut seen, mut desks) = (Vec::new(), Vec::new());
     for (log, settings) in logs {
-        // All are set up before anything is sent: a slip in the config sends nothing.
+        // All channels are set up before anything is sent, so that a mistake in the config sends nothing.
         let channels =
             settings.alerting.channels.iter().filter(|channel| is_new(&mut seen, &settings, channel));
         let alerting = Alerting { channels: channels.cloned().collect(), ..Alerting::default() };
@@ -74,7 +74,7 @@ pub fn test_alerts(
     Ok(TestAlerts { tried, verdict, format })
 }
 
-/// The logs of the config. That of one log need not name the log to have its channels tried.
+/// The logs of the config. A config of one log need not name the log for a test of its channels.
 fn logs(config: Option<&Path>, name: Option<&str>, given: &Given) -> Result<Vec<(String, Settings)>, Error> {
     let several = match config {
         Some(path) => matches!(load::read(path, name)?, Config::Several(_)),
@@ -89,7 +89,7 @@ fn logs(config: Option<&Path>, name: Option<&str>, given: &Given) -> Result<Vec<
     Ok(vec![(origin, settings)])
 }
 
-/// Whether this is not yet one of those that were seen, by everything that decides how it sends.
+/// Whether this channel was not seen before. Channels are the same if all settings that affect sending are.
 fn is_new(
     seen: &mut Vec<(ChannelTable, Option<PathBuf>)>,
     settings: &Settings,

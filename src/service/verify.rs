@@ -1,4 +1,4 @@
-//! Checks receipts, offline and many at once.
+//! Verifies receipts, offline and many at once.
 
 use super::Error;
 use super::receipt_files::Named;
@@ -18,11 +18,11 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread::ScopedJoinHandle;
 
-/// Reads and hashes the caller's payload, once for all receipts: short ones whole, of long ones as they
-/// are read. "-" is stdin.
+/// Reads and hashes the caller's payload, once for all receipts. A payload longer than [`MAX_JSON_PAYLOAD`] is hashed
+/// in pieces, and only as raw bytes. "-" is stdin.
 ///
 /// # Errors
-/// [`Error`]: it cannot be read.
+/// Returns [`Error`] if the payload cannot be read.
 pub fn read_payload(path: &Path, action: Option<&str>) -> Result<PayloadHashes, Error> {
     let fail =
         |error: io::Error| Error::new(is_local(&error), format!("cannot read the payload {path:?}: {error}"));
@@ -45,10 +45,11 @@ pub fn read_payload(path: &Path, action: Option<&str>) -> Result<PayloadHashes, 
     Ok(PayloadHashes::from_raw_hash(hash.finalize().into()))
 }
 
-/// What receipts are to be of. `approvers` are those of `expected`, `payload` what is in its file.
+/// Builds the expectation that receipts are checked against. `approvers` are those of `expected`; `payload` has the
+/// hashes of its payload file.
 ///
 /// # Errors
-/// [`Error`]: the age is none.
+/// Returns [`Error`] if the maximum age is not a duration.
 pub fn expectation<'a>(
     expected: &'a Expected,
     approvers: &'a [&'a str],
@@ -65,8 +66,8 @@ pub fn expectation<'a>(
     })
 }
 
-/// Receipts longer than this are checked one at a time: parsed, they take a score of times their length,
-/// and all cores at once would take that each. Ordinary ones have a few thousand bytes.
+/// Receipts longer than this are checked one at a time. A parsed receipt takes about twenty times its length in memory,
+/// and every core would take that much at once. Ordinary receipts have a few thousand bytes.
 const LONG: usize = 32 * 1024;
 
 fn max_age(expected: &Expected) -> Result<Option<u64>, Error> {
@@ -74,7 +75,7 @@ fn max_age(expected: &Expected) -> Result<Option<u64>, Error> {
     age.map_err(|error| error.within(|why| format!("--max-age: {why}")))
 }
 
-/// Whom receipts are held against, what they are to be of, and when.
+/// Verifies receipts against a trust policy and an expectation, at a fixed time.
 pub struct ReceiptVerifier<'a> {
     trust: TrustPolicy,
     expected: Expectation<'a>,
@@ -85,7 +86,7 @@ pub struct ReceiptVerifier<'a> {
 }
 
 impl<'a> ReceiptVerifier<'a> {
-    /// Checks with so many threads; `now` is in Unix milliseconds.
+    /// Verifies with `workers` threads. `now` is in Unix milliseconds.
     pub fn new(
         trust: TrustPolicy,
         expected: Expectation<'a>,
@@ -95,7 +96,7 @@ impl<'a> ReceiptVerifier<'a> {
         ReceiptVerifier { trust, expected, now, workers, long: Mutex::new(()) }
     }
 
-    /// Checks a batch on all cores; verdicts in the order of the receipts.
+    /// Verifies a batch on all threads. The verdicts are in the order of the receipts.
     pub fn check(&self, batch: &[Named]) -> Vec<Verdict> {
         let share = batch.len().div_ceil(self.workers.max(1)).max(1);
         if share >= batch.len() {
@@ -108,9 +109,9 @@ impl<'a> ReceiptVerifier<'a> {
             };
             let parts: Vec<_> = batch.chunks(share).map(start).collect();
             let verdicts = |(part, thread): (&[Named], io::Result<ScopedJoinHandle<'_, _>>)| match thread {
-                // A panic in a worker is a bug of ours, and is caught where all are.
+                // A panic in a worker is a bug in this program. It is passed on to the caller.
                 Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                // Without a thread it takes longer, and comes to the same.
+                // Without a thread the check takes longer, but has the same result.
                 Err(_) => self.check_some(part),
             };
             parts.into_iter().flat_map(verdicts).collect()

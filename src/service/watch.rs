@@ -1,4 +1,4 @@
-//! One log that is watched: an audit, and whoever is told of it, once or again and again.
+//! Watches one log: audits it, once or repeatedly, and sends the alerts.
 
 use super::Error;
 use super::audit::{AuditSpec, audit, note_told};
@@ -6,7 +6,7 @@ use super::channels::ChannelChange;
 use super::clock::Clock;
 use super::dispatcher::dispatcher;
 use super::log::NO_LOG_KEY;
-use super::notifications::{Notifications, Telling};
+use super::notifications::{NotificationContext, Notifications};
 use crate::config::Settings;
 use crate::mirror::{HeadReader, Queue};
 use crate::report::{MirrorUse, Report};
@@ -15,31 +15,31 @@ use crate::source::{RequestCounters, Stop};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// One log with its settings, and what is remembered from audit to audit.
+/// One log with its settings, and the state that is kept between audits.
 pub struct LogWatch {
     name: String,
     spec: AuditSpec,
-    /// Who is told, where the config says so.
+    /// The alerts, if the config has any channel.
     notifications: Option<Notifications>,
-    /// The mirror was there once. From then on a missing one is a fault also where the config says
-    /// `init = true`: nobody who lets a monitor run for months means that.
+    /// Whether the mirror has been opened once. From then on a missing mirror is a fault even with `init = true`: a
+    /// mirror that vanishes while a monitor runs must not be replaced unnoticed.
     opened: AtomicBool,
     requests: RequestCounters,
 }
 
-/// What one audit came to.
-pub struct Told {
-    /// Its report, or why there is none.
+/// The result of one audit.
+pub struct AuditedLog {
+    /// The report, or why there is none.
     pub report: Result<Report, Error>,
-    /// What somebody should hear of the channels.
+    /// Changes of the alert channels that are to be reported.
     pub changes: Vec<ChannelChange>,
 }
 
 impl LogWatch {
-    /// Reads the secrets of the channels. RequestCounters to the log are counted in `requests`.
+    /// Prepares the audits, and reads the secrets of the channels. Requests to the log are counted in `requests`.
     ///
     /// # Errors
-    /// [`Error`]: the settings name no log or mirror, or what they name of channels cannot be used.
+    /// Returns [`Error`] if the settings name no log or no mirror, or if a channel cannot be used.
     pub fn new(name: String, settings: Settings, requests: RequestCounters) -> Result<LogWatch, Error> {
         let spec = AuditSpec::new(settings)?.counting(requests.clone());
         let notifications = match spec.settings().alerting.channels.is_empty() {
@@ -49,21 +49,21 @@ impl LogWatch {
         Ok(LogWatch { name, spec, notifications, opened: AtomicBool::new(false), requests })
     }
 
-    /// The one place where a watched log is audited. Whatever is to be done with the report of every audit
-    /// begins here, where the settings are at hand, too.
-    pub fn audit(&self, clock: &dyn Clock, stop: &Stop, progress: &dyn Progress) -> Told {
+    /// Audits the log and sends the alerts. All audits of a watched log go through this function, so anything that is
+    /// to be done with every report belongs here.
+    pub fn audit(&self, clock: &dyn Clock, stop: &Stop, progress: &dyn Progress) -> AuditedLog {
         let init = self.spec.settings().init && !self.opened.load(Ordering::Relaxed);
         let spec = self.spec.clone().creating(init);
         let report = audit(&spec, clock, stop, progress);
         if report.as_ref().is_ok_and(|report| report.input().mirror == MirrorUse::Opened) {
             self.opened.store(true, Ordering::Relaxed);
         }
-        let telling = Telling { name: &self.name, spec: &spec, clock, stop };
-        let changes = self.notifications.as_ref().map(|who| who.tell(&telling, report.as_ref()));
-        Told { report, changes: changes.unwrap_or_default() }
+        let context = NotificationContext { name: &self.name, spec: &spec, clock, stop };
+        let changes = self.notifications.as_ref().map(|who| who.report(&context, report.as_ref()));
+        AuditedLog { report, changes: changes.unwrap_or_default() }
     }
 
-    /// Notes that the hits in a report were told of.
+    /// Records that the hits of watch rules in a report were reported.
     ///
     /// # Errors
     /// As [`note_told`].
@@ -71,41 +71,41 @@ impl LogWatch {
         note_told(&self.spec, report)
     }
 
-    /// The history of its heads, also while an audit is under way.
+    /// Opens the history of the log's heads. This also works while an audit runs.
     ///
     /// # Errors
-    /// [`Error`]: there is no key, or the mirror cannot be read.
+    /// Returns [`Error`] if there is no log key, or if the mirror cannot be read.
     pub fn heads(&self) -> Result<HeadReader, Error> {
         let key = self.spec.log_key().ok_or(NO_LOG_KEY)?;
         HeadReader::open(self.spec.db(), key).map_err(|error| error.to_string().into())
     }
 
-    /// What it is called.
+    /// The name of the log.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its settings.
+    /// The settings of the log.
     pub fn settings(&self) -> &Settings {
         self.spec.settings()
     }
 
-    /// How the requests to it came out.
+    /// The counters of requests to the log.
     pub fn requests(&self) -> &RequestCounters {
         &self.requests
     }
 
-    /// The queue of each alert channel, as it was after the last audit.
+    /// The queue of each alert channel after the last audit.
     pub fn channels(&self) -> BTreeMap<String, Queue> {
         self.notifications.as_ref().map(|who| who.channels.all()).unwrap_or_default()
     }
 
-    /// A sentence for each alert channel that fails.
+    /// A message for each alert channel that fails.
     pub fn failing(&self) -> Vec<String> {
         self.notifications.as_ref().map(|who| who.channels.failing()).unwrap_or_default()
     }
 
-    /// What this machine had run out of when somebody could not be told for it.
+    /// The resource of this machine, if any, whose lack kept an alert from being sent.
     pub fn resource_exhaustion(&self) -> Option<String> {
         self.notifications.as_ref().and_then(Notifications::resource_exhaustion)
     }

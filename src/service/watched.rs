@@ -1,4 +1,4 @@
-//! The logs that a monitor watches: one or several, each with settings of its own.
+//! The logs that a monitor watches: one or several, each with its own settings.
 
 use super::dispatcher::dispatcher;
 use super::log::open_log;
@@ -15,43 +15,43 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-/// What is to be watched, as it was given.
+/// What to watch, as given by the caller.
 #[derive(Clone, Default)]
 pub struct WatchSpec<'a> {
-    /// Where the config is.
+    /// The path of the config.
     pub config: Option<&'a Path>,
-    /// Which of its logs is meant.
+    /// The name of one log in the config, if only that one is to be watched.
     pub name: Option<&'a str>,
-    /// What was given of one log, or of how all are reported.
+    /// Options for one log, and options for how all logs are reported.
     pub given: Given,
-    /// What was given of all.
+    /// Options for all logs.
     pub monitor: GivenMonitor,
 }
 
 /// One log that is watched.
 pub struct LogConfig {
-    /// What it is called, once among all.
+    /// The name of the log, unique among all.
     pub name: String,
-    /// Between two audits.
+    /// The time between two audits.
     pub interval: Duration,
-    /// Its settings.
+    /// The settings of the log.
     pub settings: Settings,
 }
 
-/// All that are watched, and how.
+/// All watched logs, and the options that apply to all of them.
 pub struct Watched {
-    /// Where pages are served, if anywhere.
+    /// The address on which pages are served, if any.
     pub listen: Option<SocketAddr>,
-    /// Whether what happens is written as JSON.
+    /// Whether events are written as JSON.
     pub json: bool,
-    /// At least one.
+    /// The logs, at least one.
     pub logs: Vec<LogConfig>,
 }
 
-/// Puts what was given and the config together, and reads all that they name.
+/// Combines the given options with the config, and reads all files that they name.
 ///
 /// # Errors
-/// [`Error`]: wrong usage, or something cannot be read.
+/// Returns [`Error`] on wrong usage, or if a file cannot be read.
 pub fn watched(spec: &WatchSpec<'_>) -> Result<Watched, Error> {
     let config = match (spec.config, spec.name) {
         (Some(path), name) => load::read(path, name)?,
@@ -99,7 +99,7 @@ fn one_log(spec: &WatchSpec<'_>, file: LogTable, several: bool) -> Result<LogCon
         (None, None) => "log".to_owned(),
     };
     check_name(&name)?;
-    // Secrets and certificates are read here, so that a slip is said now and not tonight.
+    // Secrets and certificates are read now, so that a mistake is reported at the start and not at a later audit.
     open_log(&settings, location)?;
     dispatcher(&settings)?;
     if let Some(key) = settings.one_log_key()? {
@@ -108,14 +108,14 @@ fn one_log(spec: &WatchSpec<'_>, file: LogTable, several: bool) -> Result<LogCon
     Ok(LogConfig { name, interval: interval(every.as_deref())?, settings })
 }
 
-/// Two logs must not share a name, nor a mirror, which is of one log.
+/// Checks that no two logs share a name or a mirror: a mirror belongs to one log.
 fn apart(logs: &[LogConfig]) -> Result<(), Error> {
     let (mut names, mut places, mut files) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for log in logs {
         if !names.insert(&log.name) {
             return Err(format!("two logs have the name {}", quoted(&log.name)).into());
         }
-        // However it is spelt, and whatever links lead to it.
+        // Compares files and not spellings: different paths and links may lead to the same mirror.
         let (place, file) = identity_of(log.settings.require_db()?);
         if !places.insert(place) || file.is_some_and(|file| !files.insert(file)) {
             return Err(

@@ -1,16 +1,11 @@
 //! Secrets for a log that is not public. They are sent to its origin and never shown: no error here contains a
 //! value, nor anything that may turn out to be one.
 
-use super::header_error::HeaderError;
+use super::header_error::{HeaderError, MAX_HEADERS, MAX_VALUE};
 use super::secrets::Secrets;
+use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
-
-/// More headers than this are a mistake, such as the wrong file.
-pub(super) const MAX_HEADERS: usize = 32;
-
-/// The longest value. Common servers accept 8 KiB of headers in all.
-pub(super) const MAX_VALUE: usize = 8 * 1024;
 
 /// Headers about the transfer, the accepted answers and the client: only the client sets them.
 const RESERVED_HEADERS: [&str; 14] = [
@@ -33,9 +28,6 @@ const RESERVED_HEADERS: [&str; 14] = [
 /// Headers with secret values. `Debug` shows neither values nor names.
 #[derive(Clone, Default)]
 pub struct SecretHeaders(HeaderMap);
-
-/// The shortest secret, in bytes, that is searched for in what a server sends.
-pub(super) const MIN_SECRET: usize = 4;
 
 impl SecretHeaders {
     /// Adds `Authorization: Bearer` with this token, after removing one line end from it.
@@ -135,6 +127,17 @@ impl fmt::Debug for SecretHeaders {
 fn without_line_end(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)
+}
+
+/// Removes user and password, which are percent-encoded, from a URL and returns them.
+pub(super) fn take_credentials(url: &mut Url) -> Option<(String, Option<String>)> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let credentials = (url.username().to_owned(), url.password().map(str::to_owned));
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    Some(credentials)
 }
 
 /// Whether `host`, as written in a URL, is this machine, so that nobody can read the traffic on its way.

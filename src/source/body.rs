@@ -3,8 +3,8 @@
 //! Lengths are added with saturation because each sum is compared with a limit below `usize::MAX`.
 
 use super::coding::{Codings, DecodedTooLong};
+use super::error::describe;
 use super::failure::FetchFailure;
-use super::http::describe;
 use super::retry::RetryBudget;
 use reqwest::Response;
 use std::error::Error;

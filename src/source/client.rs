@@ -2,8 +2,8 @@
 //! decode content; [`super::coding`] does.
 
 use super::OpenError;
+use super::error::describe;
 use super::exhaustion::exhaustion_in;
-use super::http::describe;
 use super::options::HttpOptions;
 use super::proxy::proxy_for;
 use super::runtime::{check_free_descriptors, resolve_host, runtime};

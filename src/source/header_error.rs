@@ -1,7 +1,12 @@
 //! Why a secret header is refused.
 
-use super::auth::{MAX_HEADERS, MAX_VALUE};
 use std::fmt;
+
+/// More headers than this are a mistake, such as the wrong file.
+pub(super) const MAX_HEADERS: usize = 32;
+
+/// The longest value. Common servers accept 8 KiB of headers in all.
+pub(super) const MAX_VALUE: usize = 8 * 1024;
 
 /// Why a secret header is refused. Its text never contains a value, nor anything that may turn out to be one.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,11 +3,12 @@
 //! Every fetch is bounded in bytes (as sent and as decoded), time, rate and redirects. TLS identifies the
 //! server; it proves nothing about the log, whose signature on its heads does.
 
-use super::auth::is_loopback;
+use super::auth::{is_loopback, take_credentials};
 use super::body::{LargeBodyLimit, drain};
 use super::certificate;
 use super::client::{Background, parallelism};
 use super::coding::ACCEPTED;
+use super::error::describe;
 use super::exhaustion::{ResourceExhaustion, exhaustion_in, exhaustion_in_connecting};
 use super::failure::FetchFailure;
 use super::limiter::Limiter;
@@ -23,7 +24,6 @@ use super::{FetchError, Lag, OpenError};
 use crate::core::text::escape;
 use reqwest::header::{ACCEPT_ENCODING, LOCATION};
 use reqwest::{Response, Url};
-use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -404,30 +404,4 @@ fn secrets(
         secrets.add_credentials(url.username(), url.password().unwrap_or_default(), false);
     }
     secrets
-}
-
-/// Removes user and password, which are percent-encoded, from a URL and returns them.
-pub(super) fn take_credentials(url: &mut Url) -> Option<(String, Option<String>)> {
-    if url.username().is_empty() && url.password().is_none() {
-        return None;
-    }
-    let credentials = (url.username().to_owned(), url.password().map(str::to_owned));
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    Some(credentials)
-}
-
-/// An error with its causes, without repetition.
-pub(super) fn describe(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }

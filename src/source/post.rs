@@ -7,8 +7,8 @@
 use super::auth::is_loopback;
 use super::certificate;
 use super::client::{Background, client};
+use super::error::describe;
 use super::exhaustion::{exhaustion_in, exhaustion_in_connecting};
-use super::http::describe;
 use super::options::HttpOptions;
 use super::proxy::{Proxy, direct_only, proxy_for};
 use super::secrets::Secrets;

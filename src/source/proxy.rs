@@ -7,6 +7,7 @@
 //! it.
 
 use super::OpenError;
+use super::auth::take_credentials;
 use super::options::HttpOptions;
 use crate::core::text::{escape, quoted};
 use reqwest::Url;
@@ -52,7 +53,7 @@ impl Proxy {
     /// Adds to `cause`, the reason why a request failed, that a proxy was used.
     pub(super) fn with_proxy_named(&self, cause: &str) -> String {
         let mut url = self.url.clone();
-        super::http::take_credentials(&mut url);
+        take_credentials(&mut url);
         let shown = url.as_str().trim_end_matches('/');
         format!("{cause} (over the proxy {shown}, which {} names)", self.variable)
     }

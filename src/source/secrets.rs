@@ -6,7 +6,6 @@
 //!
 //! Lengths of secrets are added with saturation: a secret is at most a few kilobytes long.
 
-use super::auth::MIN_SECRET;
 use super::base64_runs::decode_runs;
 use super::escapes::{hex, utf8_or_latin1};
 use super::normaliser::normalise;
@@ -19,6 +18,9 @@ const REDACTED: &str = "[a secret of yours]";
 
 /// Replaces the rest of a message that takes too much work to search.
 const CUT: &str = "[cut: looking for your secrets in the rest takes too long]";
+
+/// The shortest secret, in bytes, that is searched for in what a server sends.
+const MIN_SECRET: usize = 4;
 
 /// The shortest base64 or hexadecimal form searched for in messages: ordinary text may look like shorter ones.
 const MIN_CODED: usize = 6;

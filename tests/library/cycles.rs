@@ -9,35 +9,6 @@ use crate::imports::{code, first_word, sources, top_level};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Files that still need each other, each as its path below `src`. Whoever parts some takes them out.
-const KNOWN: &[&[&str]] = &[
-    &["alerts/error.rs", "alerts/mail_server.rs", "alerts/smtp.rs"],
-    &["audit/expected.rs", "audit/receipt.rs"],
-    &[
-        "core/crypto.rs",
-        "core/crypto/ecdsa.rs",
-        "core/crypto/ed25519.rs",
-        "core/crypto/ml_dsa_44.rs",
-        "core/crypto/rsa_pkcs1.rs",
-        "core/crypto/spki.rs",
-    ],
-    &["core/tlog_policy.rs", "core/tlog_policy/parse.rs"],
-    &["report/checks.rs", "report/heads_only.rs", "report/mod.rs"],
-    &["source/auth.rs", "source/header_error.rs", "source/secrets.rs"],
-    &[
-        "source/body.rs",
-        "source/client.rs",
-        "source/directory.rs",
-        "source/exhaustion.rs",
-        "source/http.rs",
-        "source/json_api.rs",
-        "source/mod.rs",
-        "source/pool.rs",
-        "source/proxy.rs",
-        "source/tiled.rs",
-    ],
-];
-
 /// A module, or what is in one: `["core", "hash", "Hash"]`.
 type Name = Vec<String>;
 
@@ -235,13 +206,8 @@ fn cycles(imports: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<Vec<String>>
 #[test]
 fn no_two_files_need_each_other() {
     let imports = imports();
-    let known: BTreeSet<Vec<String>> =
-        KNOWN.iter().map(|group| group.iter().map(|file| (*file).to_owned()).collect()).collect();
     let found = cycles(&imports);
-    let new: Vec<_> = found.difference(&known).collect();
-    let gone: Vec<_> = known.difference(&found).collect();
-    assert!(new.is_empty(), "these files need each other: {new:#?}; gone are {gone:#?}");
-    assert!(gone.is_empty(), "no longer in a cycle, take them out of KNOWN: {gone:#?}");
+    assert!(found.is_empty(), "these files need each other: {found:#?}");
     let count: usize = imports.values().map(BTreeSet::len).sum();
     assert!(count > 1000, "only {count} imports were seen: does the scan still read them?");
 }

@@ -1,4 +1,4 @@
-//! `countersign receipt`: receipts are written as they were verified, to files or to stdout.
+//! `countersign receipt`: writes verified receipts to files or to stdout.
 
 mod usage;
 
@@ -16,10 +16,10 @@ use crate::service::{Error, NO_LOG_KEY, files, unix_ms};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Writes the receipts that are asked for.
+/// Writes the receipts that the options ask for.
 ///
 /// # Errors
-/// Wrong usage: a sentence for the person.
+/// Returns [`Error`] on wrong usage or a local fault.
 pub fn run(common: Common, options: &ReceiptOptions, answer: &mut Answer) -> Result<u8, Error> {
     let form = usage::form(common.format)?;
     let settings = settings_of(Common { format: None, ..common }, options.shared())?;
@@ -37,7 +37,7 @@ pub fn run(common: Common, options: &ReceiptOptions, answer: &mut Answer) -> Res
     Ok(conclusion.exit_code())
 }
 
-/// What is written, and where it comes from.
+/// The issuer of the receipts, and where they are written.
 struct Issuing<'a> {
     settings: &'a Settings,
     form: ReceiptForm,
@@ -45,7 +45,7 @@ struct Issuing<'a> {
 }
 
 impl Issuing<'_> {
-    /// One receipt, to a file or to stdout.
+    /// Writes one receipt to a file or to stdout.
     fn one(&mut self, options: &ReceiptOptions, answer: &mut Answer) -> Result<Conclusion, Error> {
         let which = match (&options.which.id, options.which.index) {
             (Some(id), _) => Which::Id(id),
@@ -83,7 +83,7 @@ impl Issuing<'_> {
         Ok(verified.conclusion)
     }
 
-    /// Every approval of one approver, a file each.
+    /// Writes a receipt for every approval by one approver, each to its own file.
     fn all_of(&mut self, approver: &str, folder: &Path) -> Result<Conclusion, Error> {
         let mirror = match self.issuer.open_mirror()? {
             Ok(mirror) => mirror,
@@ -113,7 +113,7 @@ impl Issuing<'_> {
             written = written.saturating_add(u64::from(conclusion <= Conclusion::Incomplete));
             worst = worst.max(conclusion);
             bar.advance(1);
-            // The disk, the mirror, or a log that contradicts itself: what follows would fail as this did.
+            // A fault of the disk or of the mirror, or a log that contradicts itself, would fail all that follow, too.
             if conclusion >= Conclusion::Violation {
                 break;
             }
@@ -136,7 +136,7 @@ impl Issuing<'_> {
     }
 }
 
-/// What is to be said of many receipts: once, and of how many.
+/// Messages about many receipts. Each is printed once, with the number of receipts that it applies to.
 #[derive(Default)]
 struct Said(BTreeMap<String, (u64, u64)>);
 

@@ -1,4 +1,4 @@
-//! What may be asked of `countersign receipt`, and in which form it comes.
+//! Checks the options of `countersign receipt`.
 
 use crate::cli::args::ReceiptOptions;
 use crate::config::{GivenFormat, check_home};
@@ -7,10 +7,10 @@ use crate::core::text::quoted;
 use crate::service::Error;
 use crate::service::receipts::ReceiptForm;
 
-/// The form that was asked for.
+/// The format of the receipt.
 ///
 /// # Errors
-/// Wrong usage: a sentence for the person.
+/// Returns [`Error::Usage`] if the format is not one of receipts.
 pub fn form(format: Option<GivenFormat>) -> Result<ReceiptForm, Error> {
     match format {
         None | Some(GivenFormat::Json) => Ok(ReceiptForm::Json),
@@ -19,10 +19,10 @@ pub fn form(format: Option<GivenFormat>) -> Result<ReceiptForm, Error> {
     }
 }
 
-/// What options mean only together.
+/// Checks options that depend on each other.
 ///
 /// # Errors
-/// Wrong usage: a sentence for the person.
+/// Returns [`Error::Usage`] if they do not fit together.
 pub fn check(options: &ReceiptOptions) -> Result<(), Error> {
     if let Some(id) = options.which.id.as_ref().filter(|id| !is_id(id)) {
         return Err(

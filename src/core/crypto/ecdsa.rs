@@ -2,7 +2,7 @@
 //!
 //! These curves do not normalise s, so high s is accepted like low s (specification section 9.13).
 
-use super::{Inner, Opinion, Other};
+use super::opinion::Opinion;
 use p256::ecdsa::signature::Verifier;
 
 const NOT_DER: &str = "not a strict DER signature with r and s in range";
@@ -16,13 +16,14 @@ pub(super) fn p384_der(key: &p384::ecdsa::VerifyingKey, message: &[u8], signatur
     verdict(key, message, p384::ecdsa::Signature::from_der(signature), NOT_DER)
 }
 
-/// Signatures in the form `r ‖ s`, which other kinds of keys do not have.
-pub(super) fn fixed(key: &Inner, message: &[u8], signature: &[u8]) -> Opinion {
-    match &key.other {
-        Other::P256(key) => verdict(key, message, p256::ecdsa::Signature::from_slice(signature), NOT_FIXED),
-        Other::P384(key) => verdict(key, message, p384::ecdsa::Signature::from_slice(signature), NOT_FIXED),
-        Other::Rsa(_) | Other::Ed25519(_) | Other::MlDsa44(_) => Opinion::Malformed(NOT_FIXED),
-    }
+/// A signature in the form `r ‖ s`.
+pub(super) fn p256_fixed(key: &p256::ecdsa::VerifyingKey, message: &[u8], signature: &[u8]) -> Opinion {
+    verdict(key, message, p256::ecdsa::Signature::from_slice(signature), NOT_FIXED)
+}
+
+/// A signature in the form `r ‖ s`.
+pub(super) fn p384_fixed(key: &p384::ecdsa::VerifyingKey, message: &[u8], signature: &[u8]) -> Opinion {
+    verdict(key, message, p384::ecdsa::Signature::from_slice(signature), NOT_FIXED)
 }
 
 fn verdict<K: Verifier<S>, S, E>(

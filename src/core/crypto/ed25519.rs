@@ -4,7 +4,8 @@
 //! rejection by that rule alone is confirmed by a table. The rejection of a key that is not a point of the curve is
 //! confirmed by Euler's criterion on plain integers.
 
-use super::{Disagreement, KeyError, SignatureError, disagreement};
+use super::error::{Disagreement, KeyError, SignatureError};
+use super::opinion::disagreement;
 use aws_lc_rs::signature::ParsedPublicKey;
 use ed25519_dalek::{Signature, VerifyingKey};
 use p256::elliptic_curve::bigint::modular::ConstMontyForm;

@@ -4,7 +4,9 @@
 //! Both implementations decode as FIPS 204 section 7.2 specifies: hints in ascending order, followed by zeros, and z
 //! within its bound. A signature therefore has exactly one encoding.
 
-use super::{Algorithm, Disagreement, KeyError, Opinion, verification};
+use super::algorithm::{Algorithm, verification};
+use super::error::{Disagreement, KeyError};
+use super::opinion::Opinion;
 use aws_lc_rs::signature::ParsedPublicKey;
 use ml_dsa::{EncodedSignature, EncodedVerifyingKey, MlDsa44, Signature, Verifier};
 

@@ -1,6 +1,8 @@
 //! RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 section 8.2.2): key rules and the second opinion.
 
-use super::{Algorithm, KeyError, Opinion, both, verification};
+use super::algorithm::{Algorithm, verification};
+use super::error::KeyError;
+use super::opinion::{Opinion, both};
 use crate::core::hash::sha256;
 use crate::core::limits::RSA_BITS;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};

@@ -17,16 +17,26 @@ const P384: &[u8] = &[
 ];
 const ED25519: &[u8] = &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-pub(super) fn parse(der: &[u8]) -> Result<PublicKey, KeyError> {
-    let length = |_| KeyError::Malformed("the point has the wrong length");
-    if let Some(point) = der.strip_prefix(P256) {
-        PublicKey::p256(point.try_into().map_err(length)?)
-    } else if let Some(point) = der.strip_prefix(P384) {
-        PublicKey::p384(point.try_into().map_err(length)?)
-    } else if let Some(key) = der.strip_prefix(ED25519) {
-        PublicKey::ed25519(key)
-    } else {
-        rsa(der)
+impl PublicKey {
+    /// A SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7; RFC 5480 for curves, RFC 3279 for RSA, RFC 8410 for
+    /// Ed25519), as found in configuration and in C2SP verifier keys.
+    ///
+    /// Only one implementation reads the outer structure: such a key comes from the user, not from the log, so refusing it
+    /// accuses nobody.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`] for another algorithm or form; otherwise the errors of the constructor for its algorithm.
+    pub fn from_spki(der: &[u8]) -> Result<PublicKey, KeyError> {
+        let length = |_| KeyError::Malformed("the point has the wrong length");
+        if let Some(point) = der.strip_prefix(P256) {
+            PublicKey::p256(point.try_into().map_err(length)?)
+        } else if let Some(point) = der.strip_prefix(P384) {
+            PublicKey::p384(point.try_into().map_err(length)?)
+        } else if let Some(key) = der.strip_prefix(ED25519) {
+            PublicKey::ed25519(key)
+        } else {
+            rsa(der)
+        }
     }
 }
 

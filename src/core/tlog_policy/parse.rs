@@ -48,22 +48,29 @@ struct PolicyParser {
     hints: BTreeSet<(String, KeyId)>,
 }
 
-pub(super) fn parse(bytes: &[u8]) -> Result<TlogPolicy, TlogPolicyError> {
-    let error = |line: usize, why: String| TlogPolicyError { line, why };
-    if bytes.len() > limits::MAX_POLICY {
-        return Err(error(1, "the file is longer than 1 MiB: is it a policy?".to_owned()));
+impl TlogPolicy {
+    /// Parses a policy file.
+    ///
+    /// # Errors
+    /// [`TlogPolicyError`] with the line and a user-facing message.
+    pub fn parse(bytes: &[u8]) -> Result<TlogPolicy, TlogPolicyError> {
+        let error = |line: usize, why: String| TlogPolicyError { line, why };
+        if bytes.len() > limits::MAX_POLICY {
+            return Err(error(1, "the file is longer than 1 MiB: is it a policy?".to_owned()));
+        }
+        let mut parser = PolicyParser::default();
+        let mut number: usize = 0;
+        for (at, line) in (1_usize..).zip(bytes.split(|byte| *byte == b'\n')) {
+            number = at;
+            parser.line(line).map_err(|why| error(number, why))?;
+        }
+        let Some(quorum) = parser.quorum else {
+            let why =
+                "there is no quorum line: add `quorum NAME`, or `quorum none` to ask for no cosignatures";
+            return Err(error(number, why.to_owned()));
+        };
+        Ok(TlogPolicy { logs: parser.logs, witnesses: parser.witnesses, groups: parser.groups, quorum })
     }
-    let mut parser = PolicyParser::default();
-    let mut number: usize = 0;
-    for (at, line) in (1_usize..).zip(bytes.split(|byte| *byte == b'\n')) {
-        number = at;
-        parser.line(line).map_err(|why| error(number, why))?;
-    }
-    let Some(quorum) = parser.quorum else {
-        let why = "there is no quorum line: add `quorum NAME`, or `quorum none` to ask for no cosignatures";
-        return Err(error(number, why.to_owned()));
-    };
-    Ok(TlogPolicy { logs: parser.logs, witnesses: parser.witnesses, groups: parser.groups, quorum })
 }
 
 impl PolicyParser {
