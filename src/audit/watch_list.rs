@@ -132,7 +132,7 @@ pub struct Facts {
 /// What a rule remembers about the entries that it looked at.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Memory {
+pub struct WatchMemory {
     /// Times of the last entries that match the other conditions of a burst rule, in log order.
     times: Vec<u64>,
     /// Start and end of the bursts that were reported; the most recently extended one is last.
@@ -168,7 +168,7 @@ impl Rule {
 
     /// Looks at the next entry and returns a hit if the rule matches. A burst is reported once; another one is
     /// reported only if it is further away in time than the length of a burst.
-    pub fn look(&self, facts: &Facts, memory: &mut Memory) -> Option<Finding> {
+    pub fn look(&self, facts: &Facts, memory: &mut WatchMemory) -> Option<Finding> {
         if !self.conditions.are_of(facts) {
             return None;
         }
@@ -269,7 +269,7 @@ impl Conditions {
     }
 }
 
-impl Memory {
+impl WatchMemory {
     /// Records one more entry, and returns whether it is part of a burst among the remembered entries, which are the
     /// last in log order.
     fn note(&mut self, burst: Burst, at: u64) -> bool {

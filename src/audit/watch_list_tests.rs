@@ -56,7 +56,7 @@ const LACKS: [fn(&mut Facts); 8] = [
 ];
 
 fn speaks(conditions: &Conditions, facts: &Facts) -> bool {
-    rule(conditions.clone()).look(facts, &mut Memory::default()).is_some()
+    rule(conditions.clone()).look(facts, &mut WatchMemory::default()).is_some()
 }
 
 /// Every condition alone and combined with every other, each matching or not; and with each value that an entry can
@@ -156,7 +156,7 @@ fn hits(times: &[u64], burst: Burst, cut: impl Fn(usize) -> bool) -> Vec<usize> 
         approvers: vec!["alex".to_owned()],
         ..Conditions::default()
     });
-    let mut memory = Memory::default();
+    let mut memory = WatchMemory::default();
     let mut hits = Vec::new();
     for (at, time) in times.iter().enumerate() {
         if cut(at) {
@@ -198,7 +198,7 @@ fn a_burst_is_told_once_and_again_after_it_was_over() {
 #[test]
 fn what_is_remembered_is_bounded() {
     let burst = Burst { count: 3, within: 10 };
-    let mut memory = Memory::default();
+    let mut memory = WatchMemory::default();
     for time in 0..10_000 {
         memory.note(burst, time * 1000);
     }
@@ -228,7 +228,7 @@ fn hits_say_what_was_claimed_and_are_fit_to_be_shown() {
         more_than: Some(Burst { count: 1, within: 60_000 }),
         ..Conditions::default()
     };
-    let mut memory = Memory::default();
+    let mut memory = WatchMemory::default();
     assert_eq!(rule(conditions.clone()).look(&hostile, &mut memory), None);
     let hit = rule(conditions).look(&hostile, &mut memory).unwrap();
     let key = Hash([1; 32]);
@@ -245,11 +245,11 @@ fn hits_say_what_was_claimed_and_are_fit_to_be_shown() {
 #[test]
 fn a_finding_knows_its_rule() {
     let one = rule(Conditions::default());
-    let hit = one.look(&fitting(), &mut Memory::default()).unwrap();
+    let hit = one.look(&fitting(), &mut WatchMemory::default()).unwrap();
     let many = one.many(3, 10, 20);
     assert_eq!((rule_of(&hit), rule_of(&many), many.index), (Some("r"), Some("r"), None));
     assert_ne!(hit.key(), many.key());
     assert_eq!(rule_of(&Finding::of_entry(Code::Gap, 7, None, "rule r")), None);
     let info = Rule { severity: Severity::Info, ..one };
-    assert_eq!(info.look(&fitting(), &mut Memory::default()).unwrap().severity, Severity::Info);
+    assert_eq!(info.look(&fitting(), &mut WatchMemory::default()).unwrap().severity, Severity::Info);
 }

@@ -187,7 +187,7 @@ impl From<ExpectedOptions> for Expected {
 #[derive(Args, Clone, Debug, Default)]
 pub struct ReceiptOptions {
     #[command(flatten)]
-    pub which: Which,
+    pub which: ReceiptSelector,
     /// Ask the log instead of the mirror: for what is newer, and for reveals
     #[arg(long)]
     pub from_log: bool,
@@ -213,7 +213,7 @@ pub struct ReceiptOptions {
 /// Of what a receipt is wanted.
 #[derive(Args, Clone, Debug, Default)]
 #[group(required = true, multiple = false)]
-pub struct Which {
+pub struct ReceiptSelector {
     /// The approval's id
     #[arg(value_name = "ID")]
     pub id: Option<String>,

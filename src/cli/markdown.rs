@@ -5,7 +5,7 @@
 
 /// A part of a page.
 #[derive(PartialEq, Eq, Debug)]
-pub enum Block {
+pub enum MarkdownBlock {
     /// A heading. Level 1 is the title.
     Heading {
         level: usize,
@@ -58,7 +58,7 @@ impl Target {
 }
 
 /// Parses a page into blocks.
-pub fn parse(text: &str) -> Vec<Block> {
+pub fn parse(text: &str) -> Vec<MarkdownBlock> {
     let mut blocks = Vec::new();
     let mut open = Open::Nothing;
     let mut lines = text.lines();
@@ -66,12 +66,12 @@ pub fn parse(text: &str) -> Vec<Block> {
         if line.starts_with("```") {
             open.close(&mut blocks);
             let code = lines.by_ref().take_while(|line| !line.starts_with("```")).map(str::to_owned);
-            blocks.push(Block::Code(code.collect()));
+            blocks.push(MarkdownBlock::Code(code.collect()));
         } else if line.trim().is_empty() || is_comment(line) || is_definition(line) {
             open.close(&mut blocks);
         } else if let Some((hashes, title)) = heading(line) {
             open.close(&mut blocks);
-            blocks.push(Block::Heading { level: hashes, text: spans(title) });
+            blocks.push(MarkdownBlock::Heading { level: hashes, text: spans(title) });
         } else if let Some(row) = line.strip_prefix('|') {
             open.row(&mut blocks, row);
         } else if let Some((marker, rest)) = item(line) {
@@ -94,16 +94,16 @@ enum Open {
 }
 
 impl Open {
-    fn close(&mut self, blocks: &mut Vec<Block>) {
+    fn close(&mut self, blocks: &mut Vec<MarkdownBlock>) {
         match std::mem::replace(self, Open::Nothing) {
             Open::Nothing => {}
-            Open::Paragraph(text) => blocks.push(Block::Paragraph(spans(&text))),
-            Open::Item(marker, text) => blocks.push(Block::Item { marker, text: spans(&text) }),
-            Open::Table(rows) => blocks.push(Block::Table(rows)),
+            Open::Paragraph(text) => blocks.push(MarkdownBlock::Paragraph(spans(&text))),
+            Open::Item(marker, text) => blocks.push(MarkdownBlock::Item { marker, text: spans(&text) }),
+            Open::Table(rows) => blocks.push(MarkdownBlock::Table(rows)),
         }
     }
 
-    fn line(&mut self, blocks: &mut Vec<Block>, line: &str) {
+    fn line(&mut self, blocks: &mut Vec<MarkdownBlock>, line: &str) {
         if let Open::Paragraph(text) | Open::Item(_, text) = self {
             text.push(' ');
             text.push_str(line);
@@ -113,7 +113,7 @@ impl Open {
         }
     }
 
-    fn row(&mut self, blocks: &mut Vec<Block>, row: &str) {
+    fn row(&mut self, blocks: &mut Vec<MarkdownBlock>, row: &str) {
         // The line below the header.
         if row.chars().all(|c| "-: |".contains(c)) {
             return;
@@ -218,15 +218,17 @@ mod tests {
                     | `c\\|d` | <https://e.example> |\n\n[audit#x]: audit.md#x\n";
         let plain = |text: &str| Span::Text(text.to_owned());
         let link = |text: &str, target| Span::Link { text: text.to_owned(), target };
-        let item =
-            |marker: &str, text: &str| Block::Item { marker: marker.to_owned(), text: vec![plain(text)] };
+        let item = |marker: &str, text: &str| MarkdownBlock::Item {
+            marker: marker.to_owned(),
+            text: vec![plain(text)],
+        };
         let code = ["# no heading", "", "- no item"].map(str::to_owned).to_vec();
         let url = "https://e.example".to_owned();
         assert_eq!(
             parse(text),
             [
-                Block::Heading { level: 1, text: vec![plain("A "), Span::Code("b".to_owned())] },
-                Block::Paragraph(vec![
+                MarkdownBlock::Heading { level: 1, text: vec![plain("A "), Span::Code("b".to_owned())] },
+                MarkdownBlock::Paragraph(vec![
                     plain("One two "),
                     Span::Emphasis("three".to_owned()),
                     plain(" "),
@@ -237,11 +239,11 @@ mod tests {
                     link("six", Target::File("fixtures/ops".to_owned())),
                     plain("."),
                 ]),
-                Block::Code(code),
+                MarkdownBlock::Code(code),
                 item("-", "first goes on"),
                 item("-", "second"),
                 item("1.", "third"),
-                Block::Table(vec![
+                MarkdownBlock::Table(vec![
                     vec![vec![plain("a")], vec![plain("b")]],
                     vec![vec![Span::Code("c|d".to_owned())], vec![link(&url, Target::Url(url.clone()))]],
                 ]),
@@ -254,7 +256,7 @@ mod tests {
         for text in
             ["a ` b", "a * b", "2 * 3 * 4", "a [b] c", "**", "[a][b", "<https://", "-a", "#a", "1.5 x"]
         {
-            assert_eq!(parse(text), [Block::Paragraph(vec![Span::Text(text.to_owned())])], "{text}");
+            assert_eq!(parse(text), [MarkdownBlock::Paragraph(vec![Span::Text(text.to_owned())])], "{text}");
         }
     }
 
@@ -267,21 +269,21 @@ mod tests {
             let blocks = parse(page.text);
             assert!(blocks.len() > 3, "{}", page.name);
             assert!(
-                matches!(blocks.first(), Some(Block::Heading { level: 1, .. })),
+                matches!(blocks.first(), Some(MarkdownBlock::Heading { level: 1, .. })),
                 "{}: no title",
                 page.name
             );
             for block in &blocks {
                 let texts: Vec<&Span> = match block {
-                    Block::Heading { text, .. } | Block::Paragraph(text) | Block::Item { text, .. } => {
-                        text.iter().collect()
-                    }
-                    Block::Table(rows) => {
+                    MarkdownBlock::Heading { text, .. }
+                    | MarkdownBlock::Paragraph(text)
+                    | MarkdownBlock::Item { text, .. } => text.iter().collect(),
+                    MarkdownBlock::Table(rows) => {
                         let columns = rows.first().map(Vec::len);
                         assert!(rows.iter().all(|row| Some(row.len()) == columns), "{}: {rows:?}", page.name);
                         rows.iter().flatten().flatten().collect()
                     }
-                    Block::Code(_) => Vec::new(),
+                    MarkdownBlock::Code(_) => Vec::new(),
                 };
                 for span in texts {
                     let (Span::Text(text)

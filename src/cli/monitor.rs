@@ -17,7 +17,7 @@ use crate::monitor::{self, Auditable, Plan, of_channel};
 use crate::report::Report;
 use crate::run::Silent;
 use crate::service::{
-    self, AuditedLog, Error, LogConfig, LogWatch, NO_LOG_KEY, SystemClock, WatchSpec, Watched, init_left,
+    self, AuditedLog, Error, LogConfig, LogWatch, NO_LOG_KEY, SystemClock, WatchSpec, WatchedLogs, init_left,
 };
 use crate::source::{RequestCounters, Stop};
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ pub fn run(
     Ok(0)
 }
 
-fn watched(common: &Common, options: &MonitorOptions) -> Result<Watched, Error> {
+fn watched(common: &Common, options: &MonitorOptions) -> Result<WatchedLogs, Error> {
     service::watched(&WatchSpec {
         config: common.config.as_deref(),
         name: common.name.as_deref(),
@@ -117,11 +117,11 @@ impl Counted {
     }
 }
 
-fn plan(watched: Watched, counted: &Counted, release_memory: Option<fn()>) -> Result<Plan, Error> {
+fn plan(watched: WatchedLogs, counted: &Counted, release_memory: Option<fn()>) -> Result<Plan, Error> {
     let watch = |log: LogConfig| {
         // Without a log key, no audit of the monitor could judge anything.
         log.settings.one_log_key()?.ok_or(NO_LOG_KEY)?;
-        Ok(monitor::Watched {
+        Ok(monitor::WatchedLog {
             name: log.name.clone(),
             interval: log.interval,
             deadline: service::deadline(&log.settings),
@@ -139,7 +139,7 @@ fn plan(watched: Watched, counted: &Counted, release_memory: Option<fn()>) -> Re
 
 /// Audits every log once, one after the other. Returns the worst exit code of the contract. The code is 2 if a log
 /// could not be audited because of its config, and no other log has code 5, 4 or 1.
-fn once(watched: Watched, answer: &mut Answer) -> Result<u8, Error> {
+fn once(watched: WatchedLogs, answer: &mut Answer) -> Result<u8, Error> {
     let stop = Stop::default();
     stop_on_signal(&stop)?;
     let several = watched.logs.len() > 1;

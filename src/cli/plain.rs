@@ -1,6 +1,6 @@
 //! Renders the guide as plain text for the terminal: the list of its pages, or one page.
 
-use super::markdown::{Block, Span, Target, parse};
+use super::markdown::{MarkdownBlock, Span, Target, parse};
 use crate::docs;
 
 /// The width of lines of text. Code is not wrapped.
@@ -27,7 +27,7 @@ pub fn render(page: &str) -> String {
     let mut out = String::new();
     let mut before = None;
     for block in &parse(page) {
-        let is_item = matches!(block, Block::Item { .. });
+        let is_item = matches!(block, MarkdownBlock::Item { .. });
         if before.is_some_and(|was_item| !(was_item && is_item)) {
             out.push('\n');
         }
@@ -40,25 +40,25 @@ pub fn render(page: &str) -> String {
     out
 }
 
-fn lines(block: &Block) -> Vec<String> {
+fn lines(block: &MarkdownBlock) -> Vec<String> {
     let indented = |lines: Vec<String>, by: usize| -> Vec<String> {
         lines.into_iter().map(|line| format!("{:by$}{line}", "")).collect()
     };
     let width = WIDTH.saturating_sub(INDENT);
     match block {
-        Block::Heading { level: 1, text } => wrap(&flat(text).to_uppercase(), WIDTH),
-        Block::Heading { level: 2, text } => wrap(&flat(text), WIDTH),
-        Block::Heading { text, .. } => indented(wrap(&flat(text), width), INDENT.div_ceil(2)),
-        Block::Paragraph(text) => indented(wrap(&flat(text), width), INDENT),
-        Block::Item { marker, text } => {
+        MarkdownBlock::Heading { level: 1, text } => wrap(&flat(text).to_uppercase(), WIDTH),
+        MarkdownBlock::Heading { level: 2, text } => wrap(&flat(text), WIDTH),
+        MarkdownBlock::Heading { text, .. } => indented(wrap(&flat(text), width), INDENT.div_ceil(2)),
+        MarkdownBlock::Paragraph(text) => indented(wrap(&flat(text), width), INDENT),
+        MarkdownBlock::Item { marker, text } => {
             let hang = marker.len().saturating_add(1);
             let lines = wrap(&flat(text), width.saturating_sub(hang));
             let first = |n: usize| if n == 0 { format!("{marker} ") } else { " ".repeat(hang) };
             let lines = lines.iter().enumerate().map(|(n, line)| format!("{}{line}", first(n)));
             indented(lines.collect(), INDENT)
         }
-        Block::Code(code) => indented(code.clone(), INDENT.saturating_mul(3)),
-        Block::Table(rows) => indented(table(rows, width), INDENT),
+        MarkdownBlock::Code(code) => indented(code.clone(), INDENT.saturating_mul(3)),
+        MarkdownBlock::Table(rows) => indented(table(rows, width), INDENT),
     }
 }
 

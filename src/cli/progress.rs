@@ -56,12 +56,12 @@ impl Progress for Bar {
 }
 
 /// Draws a count of finished items if the total is not known.
-pub struct Count(Option<ProgressBar>);
+pub struct EntryCounter(Option<ProgressBar>);
 
-impl Count {
+impl EntryCounter {
     /// `draw`: as for [`Bar::new`].
-    pub fn new(draw: bool, what: &str) -> Count {
-        Count(draw.then(|| {
+    pub fn new(draw: bool, what: &str) -> EntryCounter {
+        EntryCounter(draw.then(|| {
             let style = ProgressStyle::with_template("{msg} {human_pos} ({per_sec})");
             let bar = ProgressBar::no_length().with_message(what.to_owned());
             let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -78,7 +78,7 @@ impl Count {
     }
 }
 
-impl Drop for Count {
+impl Drop for EntryCounter {
     fn drop(&mut self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();

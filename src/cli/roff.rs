@@ -1,6 +1,6 @@
 //! Renders a page of the guide as a manual page of section 7.
 
-use super::markdown::{Block, Span, Target, parse};
+use super::markdown::{MarkdownBlock, Span, Target, parse};
 use super::plain;
 use crate::docs::Page;
 
@@ -22,29 +22,29 @@ pub fn render(page: &Page) -> String {
     for block in &parse(page.text) {
         write_block(&mut out, block, is_first);
         // A heading begins a paragraph. Some formatters warn if another paragraph begins right after it.
-        is_first = matches!(block, Block::Heading { .. });
+        is_first = matches!(block, MarkdownBlock::Heading { .. });
     }
     out
 }
 
-fn write_block(out: &mut String, block: &Block, is_first: bool) {
+fn write_block(out: &mut String, block: &MarkdownBlock, is_first: bool) {
     match block {
         // The NAME section takes the place of the title.
-        Block::Heading { level: 1, .. } => {}
-        Block::Heading { level, text } => {
+        MarkdownBlock::Heading { level: 1, .. } => {}
+        MarkdownBlock::Heading { level, text } => {
             out.push_str(if *level == 2 { ".SH " } else { ".SS " });
             out.push_str(&format!("\"{}\"\n", escape(&plain::flat(text))));
         }
-        Block::Paragraph(text) => {
+        MarkdownBlock::Paragraph(text) => {
             let begin = if is_first { "" } else { ".PP\n" };
             out.push_str(&format!("{begin}{}\n", line(&spans(text))));
         }
-        Block::Item { marker, text } => {
+        MarkdownBlock::Item { marker, text } => {
             let (marker, width) = if marker == "-" { ("\\(bu", 2) } else { (marker.as_str(), 4) };
             out.push_str(&format!(".IP \"{marker}\" {width}\n{}\n", line(&spans(text))));
         }
-        Block::Code(code) => preformatted(out, code),
-        Block::Table(rows) => preformatted(out, &plain::table(rows, 70)),
+        MarkdownBlock::Code(code) => preformatted(out, code),
+        MarkdownBlock::Table(rows) => preformatted(out, &plain::table(rows, 70)),
     }
 }
 

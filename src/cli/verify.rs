@@ -2,7 +2,7 @@
 
 use super::args::VerifyOptions;
 use super::output::{self, Answer};
-use super::progress::Count;
+use super::progress::EntryCounter;
 use super::style;
 use crate::audit::conclusion::Conclusion;
 use crate::audit::verdict::{CheckResult, Verdict};
@@ -68,7 +68,7 @@ impl Job<'_> {
                 // No progress is drawn if the reports themselves go to the terminal.
                 let shown = output::stdout_is_terminal() || self.settings.quiet;
                 let draw = output::stderr_is_terminal() && !shown;
-                progress.get_or_insert_with(|| Count::new(draw, "receipts")).advance(batch.len());
+                progress.get_or_insert_with(|| EntryCounter::new(draw, "receipts")).advance(batch.len());
             }
             for (named, verdict) in batch.iter().zip(self.verifier.check(&batch)) {
                 // A fork is reported, whatever else is wrong.

@@ -2,7 +2,7 @@
 
 use super::db::Db;
 use super::error::{MirrorError, Result};
-use super::leaves::Leaves;
+use super::leaves::LeafStore;
 use super::memory::EntryMemory;
 use super::seal::{MAX_KEY, Table};
 use super::values::int;
@@ -111,7 +111,7 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
         if let Some(approver) = self.db.sql(result)? {
             return Ok(approver);
         }
-        let leaves = Leaves::new(&*self.db).range(index, index.saturating_add(1))?;
+        let leaves = LeafStore::new(&*self.db).range(index, index.saturating_add(1))?;
         let entry = leaves.first().and_then(|leaf| read_leaf(leaf, &self.db.state().origin).entry);
         Ok(entry.and_then(|entry| entry.valid_approver().map(str::to_owned)))
     }

@@ -7,13 +7,13 @@ use super::entry_columns::EntryColumns;
 use super::error::{MirrorError, Result, beside_error, io_error, sql_error};
 use super::findings::Findings;
 use super::heads::Heads;
-use super::leaves::Leaves;
+use super::leaves::LeafStore;
 use super::lock::{Lock, lock};
 use super::mark::{self, Mark, MarkRead};
 use super::memory::EntryMemory;
 use super::outbox::Outbox;
 use super::path::{self, exists};
-use super::peers::Peers;
+use super::peers::PeerStore;
 use super::state::State;
 use super::watch_rules::WatchRules;
 use super::{migrate, state_row};
@@ -146,13 +146,13 @@ impl Mirror {
     }
 
     /// The leaves, and the roots of their perfect subtrees.
-    pub fn leaves(&self) -> Leaves<&Db> {
-        Leaves::new(&self.db)
+    pub fn leaves(&self) -> LeafStore<&Db> {
+        LeafStore::new(&self.db)
     }
 
     /// The same, to be written in a transaction.
-    pub fn leaves_mut(&mut self) -> Leaves<&mut Db> {
-        Leaves::new(&mut self.db)
+    pub fn leaves_mut(&mut self) -> LeafStore<&mut Db> {
+        LeafStore::new(&mut self.db)
     }
 
     /// The fields of checked entries.
@@ -196,13 +196,13 @@ impl Mirror {
     }
 
     /// How far the head histories of peers were read.
-    pub fn peers(&self) -> Peers<&Db> {
-        Peers::new(&self.db)
+    pub fn peers(&self) -> PeerStore<&Db> {
+        PeerStore::new(&self.db)
     }
 
     /// The same, to be written in a transaction.
-    pub fn peers_mut(&mut self) -> Peers<&mut Db> {
-        Peers::new(&mut self.db)
+    pub fn peers_mut(&mut self) -> PeerStore<&mut Db> {
+        PeerStore::new(&mut self.db)
     }
 
     /// How far watch rules have looked.

@@ -42,13 +42,13 @@ fn leaves(db: &Connection, begin: u64, end: u64) -> rusqlite::Result<Vec<Vec<u8>
 }
 
 /// The leaves byte for byte, and the roots of their perfect subtrees.
-pub struct Leaves<D> {
+pub struct LeafStore<D> {
     db: D,
 }
 
-impl<D: Deref<Target = Db>> Leaves<D> {
-    pub(super) fn new(db: D) -> Leaves<D> {
-        Leaves { db }
+impl<D: Deref<Target = Db>> LeafStore<D> {
+    pub(super) fn new(db: D) -> LeafStore<D> {
+        LeafStore { db }
     }
 
     /// Opens a second connection for reading.
@@ -84,7 +84,7 @@ impl<D: Deref<Target = Db>> Leaves<D> {
     }
 }
 
-impl Leaves<&mut Db> {
+impl LeafStore<&mut Db> {
     /// Stores a leaf as received. It replaces an existing leaf only if that leaf is not verified, or was found to be
     /// damaged here.
     ///

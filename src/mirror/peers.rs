@@ -24,13 +24,13 @@ fn digest(peer: &str, [since, whole, failures]: [i64; 3]) -> Hash {
 }
 
 /// The store of how far the head histories of peers were read.
-pub struct Peers<D> {
+pub struct PeerStore<D> {
     db: D,
 }
 
-impl<D: Deref<Target = Db>> Peers<D> {
-    pub(super) fn new(db: D) -> Peers<D> {
-        Peers { db }
+impl<D: Deref<Target = Db>> PeerStore<D> {
+    pub(super) fn new(db: D) -> PeerStore<D> {
+        PeerStore { db }
     }
 
     /// How far a peer's history was read. `None` if it never was, or if the row is damaged: all of it is then read
@@ -39,7 +39,7 @@ impl<D: Deref<Target = Db>> Peers<D> {
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn progress(&self, peer: &str) -> Result<Option<PeerProgress>> {
-        match self.db.trust(Table::Peers, 0..=0) {
+        match self.db.trust(Table::PeerStore, 0..=0) {
             Err(MirrorError::Damaged(..)) => return Ok(None),
             trusted => trusted?,
         }
@@ -60,7 +60,7 @@ impl<D: Deref<Target = Db>> Peers<D> {
     }
 }
 
-impl Peers<&mut Db> {
+impl PeerStore<&mut Db> {
     /// Records how far a peer's history was read, and how often it failed. Called only after the heads that were read
     /// are kept.
     ///
@@ -69,15 +69,15 @@ impl Peers<&mut Db> {
     pub fn put(&mut self, peer: &str, progress: &PeerProgress) -> Result<()> {
         let row = [int(progress.since.unwrap_or(0)), int(progress.whole), int(progress.failures)];
         let [since, whole, failures] = row;
-        if let Err(MirrorError::Damaged(..)) = self.db.trust(Table::Peers, 0..=0) {
+        if let Err(MirrorError::Damaged(..)) = self.db.trust(Table::PeerStore, 0..=0) {
             // Nothing is then known about any peer, and all histories are read again.
             let result = self.db.connection().execute("DELETE FROM peers", []);
             self.db.sql(result)?;
-            self.db.seal_again(Table::Peers)?;
+            self.db.seal_again(Table::PeerStore)?;
         }
         self.db
             .change(
-                Table::Peers,
+                Table::PeerStore,
                 0..=0,
                 ("SELECT * FROM peers WHERE peer = ?1", &[&peer]),
                 (

@@ -7,7 +7,7 @@ use super::db::Db;
 use super::error::{MirrorError, Result};
 use super::seal::Table;
 use super::values::{as_json, int};
-use crate::audit::watch_list::Memory;
+use crate::audit::watch_list::WatchMemory;
 use crate::core::hash::{Hash, sha256};
 use rusqlite::types::ValueRef::{Blob, Integer, Text};
 use rusqlite::{OptionalExtension as _, Row};
@@ -26,7 +26,7 @@ pub struct Looked {
     /// The first entry that it has not looked at.
     pub next: u64,
     /// Its memory of the entries before.
-    pub memory: Memory,
+    pub memory: WatchMemory,
 }
 
 fn digest(rule: &str, next: u64, window: &str) -> Hash {
@@ -135,7 +135,8 @@ impl WatchRules<&mut Db> {
             let rows = all.query_map([], |row| {
                 let name: Vec<u8> = row.get(4)?;
                 let is_of_rule = ![TOLD, FORGOTTEN].map(str::as_bytes).contains(&name.as_slice());
-                let is_good = |window: &str| !is_of_rule || serde_json::from_str::<Memory>(window).is_ok();
+                let is_good =
+                    |window: &str| !is_of_rule || serde_json::from_str::<WatchMemory>(window).is_ok();
                 Ok((intact(row)?.is_some_and(|(_, window)| is_good(&window)), name))
             })?;
             rows.collect::<rusqlite::Result<Vec<(bool, Vec<u8>)>>>()

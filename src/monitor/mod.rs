@@ -80,7 +80,7 @@ pub trait Auditable: Send + Sync {
 
 /// A log that is monitored.
 #[derive(Clone)]
-pub struct Watched {
+pub struct WatchedLog {
     /// Its name, unique among all logs.
     pub name: String,
     /// The time between two audits, plus or minus a tenth.
@@ -94,7 +94,7 @@ pub struct Watched {
 /// The logs to monitor, and how.
 pub struct Plan {
     /// The logs, at least one.
-    pub logs: Vec<Watched>,
+    pub logs: Vec<WatchedLog>,
     /// The address at which `/metrics` and the other pages are served, if any.
     pub listen: Option<SocketAddr>,
     /// Whether events are lines of JSON.

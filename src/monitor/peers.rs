@@ -7,18 +7,18 @@ use std::collections::BTreeMap;
 
 /// The peers of one log, by name.
 #[derive(Default)]
-pub struct Peers(BTreeMap<String, Peer>);
+pub struct PeerStates(BTreeMap<String, PeerState>);
 
 /// The state of one peer.
 #[derive(Clone, Copy, Debug)]
-pub struct Peer {
+pub struct PeerState {
     /// Whether the last audit could compare all of the peer's heads.
     pub compared: bool,
     /// When an audit last could, in Unix milliseconds.
     pub success: Option<u64>,
 }
 
-impl Peers {
+impl PeerStates {
     /// Records the results of an audit, and returns the events to report: each change once, and after a start the
     /// peers that fail.
     pub fn update(&mut self, name: &str, input: &Input, now: u64) -> Vec<Event> {
@@ -32,7 +32,7 @@ impl Peers {
             let known = before.remove(&result.name);
             let compared = result.error.is_none();
             let success = if compared { Some(now) } else { known.and_then(|known| known.success) };
-            self.0.insert(result.name.clone(), Peer { compared, success });
+            self.0.insert(result.name.clone(), PeerState { compared, success });
             let who = quoted(&result.name);
             let (event, said) = match (&result.error, known.is_none_or(|known| known.compared)) {
                 (Some(why), true) => ("peer-failing", format!("peer {who} cannot be compared with: {why}")),
@@ -45,7 +45,7 @@ impl Peers {
     }
 
     /// All peers.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Peer)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &PeerState)> {
         self.0.iter().map(|(name, peer)| (name.as_str(), peer))
     }
 }

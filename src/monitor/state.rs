@@ -3,8 +3,8 @@
 
 use super::clock::{Now, ms};
 use super::event::Event;
-use super::peers::Peers;
-use super::{Auditable, Watched};
+use super::peers::PeerStates;
+use super::{Auditable, WatchedLog};
 use crate::audit::conclusion::Conclusion;
 use crate::core::finding::Code;
 use crate::core::text;
@@ -47,13 +47,13 @@ pub struct Status {
     /// The content of the mirror at the end of the last audit that could open it.
     pub known: Option<Known>,
     /// The peers of the log.
-    pub peers: Peers,
+    pub peers: PeerStates,
     /// Why the last audit produced no report, if that is a fault on our side.
-    pub fault: Option<Fault>,
+    pub fault: Option<MonitorFault>,
 }
 
 /// A fault on this side.
-pub struct Fault {
+pub struct MonitorFault {
     /// When the first audit in a row with a fault ended, in Unix milliseconds.
     since: u64,
     /// The fault of the last audit.
@@ -91,7 +91,7 @@ pub struct Known {
 }
 
 impl Status {
-    fn new(watched: &Watched, now: Now) -> Status {
+    fn new(watched: &WatchedLog, now: Now) -> Status {
         Status {
             subject: Arc::clone(&watched.subject),
             interval: watched.interval,
@@ -104,7 +104,7 @@ impl Status {
             counts: BTreeMap::new(),
             unreachable: 0,
             known: None,
-            peers: Peers::default(),
+            peers: PeerStates::default(),
             fault: None,
         }
     }
@@ -112,7 +112,7 @@ impl Status {
     /// The faults on our side, for `/healthz`. Misbehaviour of the log, or that it cannot be reached, is not among
     /// them.
     pub fn unhealthy_reasons(&self, now: Now) -> Vec<String> {
-        let fault = |Fault { since, why }: &Fault| {
+        let fault = |MonitorFault { since, why }: &MonitorFault| {
             let since = text::time(*since);
             format!(
                 "a fault on this side since {since}: {why}. Mend it here: the log is not accused of it, and nothing \
@@ -203,7 +203,7 @@ impl Status {
 
     fn set_fault(&mut self, why: Option<String>, now: u64) {
         let since = self.fault.as_ref().map_or(now, |fault| fault.since);
-        self.fault = why.map(|why| Fault { since, why });
+        self.fault = why.map(|why| MonitorFault { since, why });
     }
 
     fn count(&mut self, verdict: Conclusion, now: Now, took: u64) {
@@ -338,7 +338,7 @@ pub struct StatusRegistry(Mutex<BTreeMap<String, Status>>);
 
 impl StatusRegistry {
     /// Applies a plan: what is known about logs that stay is kept, other logs are removed. Every log is due now.
-    pub fn plan(&self, logs: &[Watched], now: Now) {
+    pub fn plan(&self, logs: &[WatchedLog], now: Now) {
         let mut all = self.lock();
         let mut before = std::mem::take(&mut *all);
         for watched in logs {

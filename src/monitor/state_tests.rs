@@ -31,7 +31,7 @@ fn at(now: u64) -> Now {
 
 /// A registry with one log that is audited every minute, with a deadline of ten seconds.
 fn registry(name: &str) -> StatusRegistry {
-    let watched = Watched {
+    let watched = WatchedLog {
         name: name.to_owned(),
         interval: Duration::from_millis(MINUTE),
         deadline: Some(Duration::from_secs(10)),
@@ -245,7 +245,7 @@ fn many_findings_are_a_few_lines_and_a_number() {
 fn a_reload_keeps_what_is_known_of_logs_that_stay() {
     let registry = registry("main");
     take(&registry, input(&[("now", Code::HeadRollback)]), 0);
-    let again = |name: &str| Watched {
+    let again = |name: &str| WatchedLog {
         name: name.to_owned(),
         interval: Duration::from_secs(1),
         deadline: None,

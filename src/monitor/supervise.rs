@@ -8,7 +8,7 @@ use super::serve::Pages;
 use super::signals::{Asked, Signals};
 use super::state::StatusRegistry;
 use super::watch::Watch;
-use super::{Plan, Watched, notify};
+use super::{Plan, WatchedLog, notify};
 use crate::core::text;
 use crate::service::Error;
 use crate::source::{runtime, user_file};
@@ -193,7 +193,7 @@ fn shown(time: Duration) -> String {
     humantime::format_duration(time).to_string()
 }
 
-fn watching(logs: &[Watched]) -> String {
+fn watching(logs: &[WatchedLog]) -> String {
     match logs.len() {
         1 => "watching 1 log".to_owned(),
         more => format!("watching {more} logs"),
@@ -205,18 +205,18 @@ struct Crew {
     /// The threads, including those that were told to stop and have not ended yet.
     watches: Vec<Watch>,
     /// Logs that are not started, because an old thread still audits them.
-    held: Vec<Watched>,
+    held: Vec<WatchedLog>,
     registry: Arc<StatusRegistry>,
     clock: Clock,
 }
 
 impl Crew {
     /// Starts all logs except those that an old thread still audits, because a mirror has only one user at a time.
-    fn start(&mut self, logs: &[Watched]) -> Result<(), StartError> {
+    fn start(&mut self, logs: &[WatchedLog]) -> Result<(), StartError> {
         self.registry.plan(logs, self.clock.now());
         self.held = logs.to_vec();
         self.start_held()?;
-        for Watched { name, .. } in &self.held {
+        for WatchedLog { name, .. } in &self.held {
             let said =
                 "not watched by the new config yet: what was under way has not ended; the other logs go on";
             Event::of(name, "held-up", said).say();

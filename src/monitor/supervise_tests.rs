@@ -27,11 +27,11 @@ impl Auditable for Stuck {
 }
 
 /// A log, a receiver that tells when its audit began, and a sender that releases the audit when it is dropped.
-fn stuck(name: &str) -> (Watched, Receiver<()>, Sender<()>) {
+fn stuck(name: &str) -> (WatchedLog, Receiver<()>, Sender<()>) {
     let ((begun, has_begun), (let_go, go)) = (channel(), channel());
     let subject = Arc::new(Stuck { begun, go: Mutex::new(go) });
     let watched =
-        Watched { name: name.to_owned(), interval: Duration::from_secs(3600), deadline: None, subject };
+        WatchedLog { name: name.to_owned(), interval: Duration::from_secs(3600), deadline: None, subject };
     (watched, has_begun, let_go)
 }
 

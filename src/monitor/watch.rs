@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::event::Event;
 use super::state::StatusRegistry;
-use super::{Auditable, Watched};
+use super::{Auditable, WatchedLog};
 use crate::audit::conclusion::Conclusion;
 use crate::report::Report;
 use crate::service::Error;
@@ -26,7 +26,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Starts the thread; the first audit begins at once.
     pub(super) fn start(
-        watched: Watched,
+        watched: WatchedLog,
         registry: Arc<StatusRegistry>,
         clock: Clock,
     ) -> std::io::Result<Watch> {
@@ -69,7 +69,7 @@ fn audit(subject: &dyn Auditable, stop: &Stop) -> Result<Report, Error> {
     }
 }
 
-fn watch(watched: &Watched, registry: &StatusRegistry, clock: Clock, stop: &Stop, woken: &Receiver<()>) {
+fn watch(watched: &WatchedLog, registry: &StatusRegistry, clock: Clock, stop: &Stop, woken: &Receiver<()>) {
     let mut wait = Duration::ZERO;
     loop {
         if woken.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {

@@ -5,7 +5,7 @@ use crate::core::check::Check;
 
 /// One line of the report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CheckLine {
+pub struct ReportLine {
     /// The check.
     pub check: Check,
     /// What a pass establishes.

@@ -1,6 +1,6 @@
 //! The checks of an audit: what makes each one apply, and its result.
 
-pub use super::check_line::CheckLine;
+pub use super::check_line::ReportLine;
 use super::{Asked, Input, heads_only};
 use crate::audit::verdict::CheckResult;
 use crate::core::check::Check;
@@ -52,7 +52,7 @@ const NEED_PEERS: &str = "name others who watch this log with [[peer]] in the co
 const NEED_ORIGIN: &str = "give the allowed web origins with --allow-origin";
 
 /// All checks, in the order of the specification.
-pub(super) fn lines(input: &Input) -> Vec<CheckLine> {
+pub(super) fn lines(input: &Input) -> Vec<ReportLine> {
     Check::of_audit().map(|check| line(check, input)).collect()
 }
 
@@ -94,7 +94,7 @@ fn says(check: Check, asked: Asked) -> &'static str {
     if asked.heads_only { heads_only::says(check) } else { check.claim() }
 }
 
-fn line(check: Check, input: &Input) -> CheckLine {
+fn line(check: Check, input: &Input) -> ReportLine {
     let when = when(check);
     let count = input.tally.get(check);
     let applied = count.passed.saturating_add(count.failed);
@@ -176,5 +176,5 @@ fn line(check: Check, input: &Input) -> CheckLine {
         _ => false,
     };
     let required = asked || !(alone || matches!(when, When::Asked(_)));
-    CheckLine { check, what: says(check, input.asked), result, count: applied, required, missing, hint }
+    ReportLine { check, what: says(check, input.asked), result, count: applied, required, missing, hint }
 }

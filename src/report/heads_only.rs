@@ -1,6 +1,6 @@
 //! The checks in a report of `--heads-only`: those about entries were not made.
 
-use super::check_line::CheckLine;
+use super::check_line::ReportLine;
 use crate::audit::verdict::CheckResult;
 use crate::core::check::Check;
 
@@ -43,11 +43,11 @@ pub(super) fn says(check: Check) -> &'static str {
 }
 
 /// The line of a check about entries: not made, unless a finding of earlier runs still stands.
-pub(super) fn line(check: Check, failed: bool) -> CheckLine {
+pub(super) fn line(check: Check, failed: bool) -> ReportLine {
     let (result, hint) = match failed {
         true => (CheckResult::Failed, None),
         false => (CheckResult::NotChecked, Some(WHY)),
     };
     let what = check.claim();
-    CheckLine { check, what, result, count: 0, required: false, missing: None, hint }
+    ReportLine { check, what, result, count: 0, required: false, missing: None, hint }
 }

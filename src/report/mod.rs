@@ -19,7 +19,7 @@ use crate::audit::conclusion::Conclusion;
 use crate::audit::verdict::CheckResult;
 use crate::core::finding::Severity;
 use crate::core::text::quoted;
-use checks::CheckLine;
+use checks::ReportLine;
 pub use input::{Asked, EntryCounts, Input, LogPart, MirrorUse, ReportedFinding};
 pub use style::Style;
 
@@ -27,7 +27,7 @@ pub use style::Style;
 #[derive(Clone, Debug)]
 pub struct Report {
     input: Input,
-    checks: Vec<CheckLine>,
+    checks: Vec<ReportLine>,
     verdict: Conclusion,
     /// How many of the causes came from the run itself.
     undecided: usize,
@@ -90,7 +90,7 @@ impl Report {
     }
 
     /// Every check, including those that were not made.
-    pub fn checks(&self) -> &[CheckLine] {
+    pub fn checks(&self) -> &[ReportLine] {
         &self.checks
     }
 }

@@ -1,6 +1,6 @@
 //! The report as text, for a user who reads one for the first time.
 
-use super::checks::CheckLine;
+use super::checks::ReportLine;
 use super::heads_only;
 use super::style::{Style, Tone};
 use super::{Conclusion, Input, Report, ReportedFinding};
@@ -191,7 +191,7 @@ fn checks(out: &mut String, style: Style, report: &Report) {
         line!(out, "  everything: the audit did not get that far");
         return;
     }
-    let of = |result: CheckResult| -> Vec<&CheckLine> {
+    let of = |result: CheckResult| -> Vec<&ReportLine> {
         report.checks().iter().filter(|line| line.result == result).collect()
     };
     let failed = of(CheckResult::Failed);
@@ -213,7 +213,7 @@ fn checks(out: &mut String, style: Style, report: &Report) {
 }
 
 /// One line, or the list with `-v`.
-fn passed(out: &mut String, style: Style, input: &Input, passed: &[&CheckLine]) {
+fn passed(out: &mut String, style: Style, input: &Input, passed: &[&ReportLine]) {
     if passed.is_empty() {
         return;
     }
@@ -234,10 +234,10 @@ fn passed(out: &mut String, style: Style, input: &Input, passed: &[&CheckLine]) 
     line!(out, "\n{checks}, on {of}; -v lists them");
 }
 
-fn not_checked(out: &mut String, style: Style, lines: Vec<&CheckLine>) {
+fn not_checked(out: &mut String, style: Style, lines: Vec<&ReportLine>) {
     heading(out, style, "Not checked");
     // Most checks are about entries; the few others are listed separately so that they are not overlooked.
-    let (of_entries, others): (Vec<&CheckLine>, Vec<&CheckLine>) =
+    let (of_entries, others): (Vec<&ReportLine>, Vec<&ReportLine>) =
         lines.into_iter().partition(|line| line.hint == Some(heads_only::WHY));
     if !of_entries.is_empty() {
         line!(out, "  {:<20} {}: {} checks", "entries", heads_only::WHY, of_entries.len());

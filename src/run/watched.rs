@@ -10,7 +10,7 @@ use super::context::Context;
 use super::fault::Fault;
 use super::statements::Statements;
 use crate::audit::finding::Finding;
-use crate::audit::watch_list::{Facts, Memory, Rule};
+use crate::audit::watch_list::{Facts, Rule, WatchMemory};
 use crate::core::hash::Hash;
 use crate::mirror::{Looked, Mirror};
 use std::collections::BTreeMap;
@@ -99,7 +99,7 @@ pub(super) fn note_rules(cx: &Context<'_>, mirror: &mut Mirror, said: &mut State
         let digest = rule.digest();
         if mirror.watch_rules().get(&digest)?.is_none() {
             let next = if rule.past { 0 } else { begin };
-            new.insert(digest.0, Looked { next, memory: Memory::default() });
+            new.insert(digest.0, Looked { next, memory: WatchMemory::default() });
         }
     }
     if new.is_empty() {

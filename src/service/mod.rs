@@ -52,4 +52,4 @@ pub use peers::open as open_peers;
 pub use places::{evidence_dir, init_left, missing_file};
 pub use test_alert::{TestAlerts, Tried, test_alerts};
 pub use watch::{AuditedLog, LogWatch};
-pub use watched::{LogConfig, WatchSpec, Watched, watched};
+pub use watched::{LogConfig, WatchSpec, WatchedLogs, watched};

@@ -25,34 +25,34 @@ use crate::run::receipts::{Made, NoReceipt};
 
 /// The format of a receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ReceiptForm {
+pub enum ReceiptFormat {
     /// `approval-receipt/v1`.
     Json,
     /// A C2SP tlog-proof.
     TlogProof,
 }
 
-impl ReceiptForm {
+impl ReceiptFormat {
     /// The file extension.
     pub fn extension(self) -> &'static str {
         match self {
-            ReceiptForm::Json => "json",
-            ReceiptForm::TlogProof => "tlog-proof",
+            ReceiptFormat::Json => "json",
+            ReceiptFormat::TlogProof => "tlog-proof",
         }
     }
 
     /// Formats the receipt. Returns `None` if this format cannot hold it, such as a leaf that is not JSON.
     pub fn write(self, receipt: &Receipt) -> Option<String> {
         match self {
-            ReceiptForm::Json => receipt.to_json(),
-            ReceiptForm::TlogProof => receipt.to_tlog_proof(),
+            ReceiptFormat::Json => receipt.to_json(),
+            ReceiptFormat::TlogProof => receipt.to_tlog_proof(),
         }
     }
 }
 
 /// Selects the entry of a receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Which<'a> {
+pub enum ReceiptSelection<'a> {
     /// The approval with this id.
     Id(&'a str),
     /// The entry with this index, from 0.
@@ -79,7 +79,7 @@ pub struct ReceiptIssuer<'a> {
     settings: &'a Settings,
     key: &'a LogKey,
     trust: TrustPolicy,
-    form: ReceiptForm,
+    form: ReceiptFormat,
     from_log: bool,
     now: u64,
     keys: KeyCache,
@@ -106,7 +106,7 @@ impl<'a> ReceiptIssuer<'a> {
     pub fn new(
         settings: &'a Settings,
         key: &'a LogKey,
-        form: ReceiptForm,
+        form: ReceiptFormat,
         from_log: bool,
         now: u64,
     ) -> ReceiptIssuer<'a> {
@@ -118,13 +118,13 @@ impl<'a> ReceiptIssuer<'a> {
     ///
     /// # Errors
     /// Returns [`Error`] on wrong usage.
-    pub fn mirrored(&mut self, which: Which<'_>) -> Result<Issued, Error> {
+    pub fn mirrored(&mut self, which: ReceiptSelection<'_>) -> Result<Issued, Error> {
         let key = self.key;
         let make = |mirror: Mirror| {
             let mut mirrored = Mirrored::new(&mirror, key)?;
             let index = match which {
-                Which::Id(id) => mirrored.find(id)?,
-                Which::Index(index) => index,
+                ReceiptSelection::Id(id) => mirrored.find(id)?,
+                ReceiptSelection::Index(index) => index,
             };
             mirrored.make(index)
         };
@@ -144,15 +144,15 @@ impl<'a> ReceiptIssuer<'a> {
     ///
     /// # Errors
     /// Returns [`Error`] on wrong usage.
-    pub fn served(&mut self, log: &OpenLog, which: Which<'_>) -> Result<Issued, Error> {
+    pub fn served(&mut self, log: &OpenLog, which: ReceiptSelection<'_>) -> Result<Issued, Error> {
         let source = log.source.as_ref();
         let wanted = match which {
-            Which::Id(id) if source.api().is_some() => Wanted::Id(id),
-            Which::Id(id) => match self.place_of(id)? {
+            ReceiptSelection::Id(id) if source.api().is_some() => Wanted::Id(id),
+            ReceiptSelection::Id(id) => match self.place_of(id)? {
                 Ok(index) => Wanted::Both(id, index),
                 Err(none) => return Ok(Err(none)),
             },
-            Which::Index(index) => Wanted::Index(index),
+            ReceiptSelection::Index(index) => Wanted::Index(index),
         };
         let mut ask = || {
             let made = served::make(source, wanted, self.key)?;

@@ -39,7 +39,7 @@ pub struct LogConfig {
 }
 
 /// All watched logs, and the options that apply to all of them.
-pub struct Watched {
+pub struct WatchedLogs {
     /// The address on which pages are served, if any.
     pub listen: Option<SocketAddr>,
     /// Whether events are written as JSON.
@@ -52,7 +52,7 @@ pub struct Watched {
 ///
 /// # Errors
 /// Returns [`Error`] on wrong usage, or if a file cannot be read.
-pub fn watched(spec: &WatchSpec<'_>) -> Result<Watched, Error> {
+pub fn watched(spec: &WatchSpec<'_>) -> Result<WatchedLogs, Error> {
     let config = match (spec.config, spec.name) {
         (Some(path), name) => load::read(path, name)?,
         (None, None) => Config::One(Box::default()),
@@ -79,7 +79,7 @@ pub fn watched(spec: &WatchSpec<'_>) -> Result<Watched, Error> {
     let listen = spec.monitor.listen.as_ref().or(monitor.listen.as_ref());
     let listen = listen.map(|text| address(text)).transpose()?;
     let json = spec.monitor.log_format.or(monitor.log_format).unwrap_or_default() == LogFormat::Json;
-    Ok(Watched { listen, json, logs })
+    Ok(WatchedLogs { listen, json, logs })
 }
 
 fn one_log(spec: &WatchSpec<'_>, file: LogTable, several: bool) -> Result<LogConfig, Error> {

@@ -11,7 +11,7 @@ use crate::audit::conclusion::Conclusion;
 use crate::config::Settings;
 use crate::run::Progress as _;
 use crate::run::receipts::NoReceipt;
-use crate::service::receipts::{ReceiptForm, ReceiptIssuer, Verified, Which};
+use crate::service::receipts::{ReceiptFormat, ReceiptIssuer, ReceiptSelection, Verified};
 use crate::service::{Error, NO_LOG_KEY, files, unix_ms};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -40,7 +40,7 @@ pub fn run(common: Common, options: &ReceiptOptions, answer: &mut Answer) -> Res
 /// The issuer of the receipts, and where they are written.
 struct Issuing<'a> {
     settings: &'a Settings,
-    form: ReceiptForm,
+    form: ReceiptFormat,
     issuer: ReceiptIssuer<'a>,
 }
 
@@ -48,8 +48,8 @@ impl Issuing<'_> {
     /// Writes one receipt to a file or to stdout.
     fn one(&mut self, options: &ReceiptOptions, answer: &mut Answer) -> Result<Conclusion, Error> {
         let which = match (&options.which.id, options.which.index) {
-            (Some(id), _) => Which::Id(id),
-            (None, index) => Which::Index(index.unwrap_or_default()),
+            (Some(id), _) => ReceiptSelection::Id(id),
+            (None, index) => ReceiptSelection::Index(index.unwrap_or_default()),
         };
         let issued = match options.from_log {
             true => {

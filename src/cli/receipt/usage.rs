@@ -5,16 +5,16 @@ use crate::config::{GivenFormat, check_home};
 use crate::core::entry::is_id;
 use crate::core::text::quoted;
 use crate::service::Error;
-use crate::service::receipts::ReceiptForm;
+use crate::service::receipts::ReceiptFormat;
 
 /// The format of the receipt.
 ///
 /// # Errors
 /// Returns [`Error::Usage`] if the format is not one of receipts.
-pub fn form(format: Option<GivenFormat>) -> Result<ReceiptForm, Error> {
+pub fn form(format: Option<GivenFormat>) -> Result<ReceiptFormat, Error> {
     match format {
-        None | Some(GivenFormat::Json) => Ok(ReceiptForm::Json),
-        Some(GivenFormat::TlogProof) => Ok(ReceiptForm::TlogProof),
+        None | Some(GivenFormat::Json) => Ok(ReceiptFormat::Json),
+        Some(GivenFormat::TlogProof) => Ok(ReceiptFormat::TlogProof),
         Some(GivenFormat::Text) => Err("--format: a receipt is json or tlog-proof".into()),
     }
 }

@@ -20,7 +20,7 @@ pub enum Table {
     /// The fields of checked entries.
     Columns,
     /// How far the head histories of peers were read.
-    Peers,
+    PeerStore,
     /// How far watch rules have looked.
     WatchRules,
     /// What was reported about each subject.
@@ -100,7 +100,7 @@ impl Table {
         Table::Keys,
         Table::ApproverKeys,
         Table::Columns,
-        Table::Peers,
+        Table::PeerStore,
         Table::WatchRules,
         Table::Subjects,
         Table::Alerts,
@@ -116,7 +116,7 @@ impl Table {
             Table::Keys => "keys",
             Table::ApproverKeys => "approver_keys",
             Table::Columns => "entry_columns",
-            Table::Peers => "peers",
+            Table::PeerStore => "peers",
             Table::WatchRules => "watch_rules",
             Table::Subjects => "alert_subjects",
             Table::Alerts => "alerts",
@@ -133,7 +133,7 @@ impl Table {
             Table::Keys => 3,
             Table::ApproverKeys => 4,
             Table::Columns => 5,
-            Table::Peers => 6,
+            Table::PeerStore => 6,
             Table::WatchRules => 7,
             Table::Subjects => 8,
             Table::Alerts => 9,

@@ -89,18 +89,18 @@ pub struct Item {
 
 /// The rows below a row, ascending.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Directory {
+pub struct BlockDirectory {
     items: Vec<Item>,
 }
 
-impl Directory {
+impl BlockDirectory {
     /// Length in bytes of a directory of this many rows.
     pub fn length(rows: u64) -> u64 {
         rows.saturating_mul(ITEM as u64)
     }
 
     /// Parses a directory.
-    pub fn parse(bytes: &[u8]) -> Result<Directory, &'static str> {
+    pub fn parse(bytes: &[u8]) -> Result<BlockDirectory, &'static str> {
         let (items, rest) = bytes.as_chunks::<ITEM>();
         if !rest.is_empty() {
             return Err("ends within an item");
@@ -115,7 +115,7 @@ impl Directory {
                 })
             })
             .collect();
-        let directory = Directory { items: items.unwrap_or_default() };
+        let directory = BlockDirectory { items: items.unwrap_or_default() };
         if !directory.items.is_sorted_by(|a, b| a.first < b.first) {
             return Err("is not sorted");
         }
@@ -149,7 +149,7 @@ impl Directory {
 #[derive(Debug)]
 pub struct Fence {
     /// The blocks.
-    pub blocks: Directory,
+    pub blocks: BlockDirectory,
     /// The filter over their records.
     pub filter: Filter,
 }
@@ -157,14 +157,14 @@ pub struct Fence {
 impl Fence {
     /// Length in bytes of a fence over this many blocks and records.
     pub fn length(blocks: u64, records: u64) -> u64 {
-        Directory::length(blocks).saturating_add(Filter::length(records))
+        BlockDirectory::length(blocks).saturating_add(Filter::length(records))
     }
 
     /// Parses a fence of a run over this many blocks, which begins with `first`.
     pub fn parse(run: u32, bytes: &[u8], blocks: u64, first: Key) -> Result<Fence, &'static str> {
-        let length = usize::try_from(Directory::length(blocks)).unwrap_or(usize::MAX);
+        let length = usize::try_from(BlockDirectory::length(blocks)).unwrap_or(usize::MAX);
         let (directory, filter) = bytes.split_at_checked(length).ok_or("is too short")?;
-        let blocks = Directory::parse(directory)?;
+        let blocks = BlockDirectory::parse(directory)?;
         if blocks.items().first().map(|item| item.first) != Some(first) {
             return Err("begins with another record");
         }
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_fence_gives_back_what_was_put_in() {
-        let mut fence = Fence { blocks: Directory::default(), filter: Filter::empty(2, 20) };
+        let mut fence = Fence { blocks: BlockDirectory::default(), filter: Filter::empty(2, 20) };
         for first in [10, 20, 30] {
             fence.blocks.push(Item { first, digest: Hash([first as u8; 32]) });
             fence.filter.insert(first);
@@ -226,8 +226,8 @@ mod tests {
         assert_eq!([9, 10, 19, 20, 35].map(holding), [None, Some(0), Some(0), Some(1), Some(2)]);
         assert!(Fence::parse(2, &bytes, 3, 11).is_err());
         assert!(Fence::parse(2, &bytes[..100], 3, 10).is_err());
-        assert!(Directory::parse(&bytes[..95]).is_err());
+        assert!(BlockDirectory::parse(&bytes[..95]).is_err());
         let swapped = [&bytes[48..96], &bytes[..48]].concat();
-        assert_eq!(Directory::parse(&swapped), Err("is not sorted"));
+        assert_eq!(BlockDirectory::parse(&swapped), Err("is not sorted"));
     }
 }

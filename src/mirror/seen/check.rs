@@ -3,7 +3,7 @@
 use super::fault::Result;
 use super::layout::{Layout, Place, Shape};
 use super::rows;
-use super::run::{Run, Scan};
+use super::run::{Scan, SortedRun};
 use super::run_ref::RunRef;
 use rusqlite::Connection;
 
@@ -21,7 +21,7 @@ pub fn all(
 ) -> Result<bool> {
     let mut layouts = Vec::new();
     for run in runs {
-        let mut scan = Scan::new(Run::open(db, shape, run)?);
+        let mut scan = Scan::new(SortedRun::open(db, shape, run)?);
         while scan.next()?.is_some() {
             if stopped() {
                 return Ok(false);
@@ -47,7 +47,7 @@ pub fn some(db: &Connection, shape: Shape, runs: &[RunRef], from: Cursor, mut bl
     for run in runs.iter().filter(|run| run.id() >= from.0) {
         let (fence, slot) = if run.id() == from.0 { (from.1, from.2) } else { (0, 0) };
         let at = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        let mut scan = Scan::from(Run::open(db, shape, run)?, at(fence), at(slot));
+        let mut scan = Scan::from(SortedRun::open(db, shape, run)?, at(fence), at(slot));
         loop {
             if blocks == 0 {
                 let (fence, slot) = scan.position();

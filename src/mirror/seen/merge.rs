@@ -4,13 +4,13 @@
 //! the batches are, and each record is written about once for every fourfold growth of the memory. If one merge leads
 //! to another, they are done as a single merge.
 
-use super::block::{Block, Directory, Fence, Item, Record};
-use super::fault::{Fault, Result};
+use super::block::{Block, BlockDirectory, Fence, Item, Record};
+use super::fault::{Result, StoreFault};
 use super::filter::Filter;
 use super::key::Key;
 use super::layout::{Layout, Place, Shape};
 use super::rows;
-use super::run::{Run, Scan};
+use super::run::{Scan, SortedRun};
 use super::run_ref::RunRef;
 use rusqlite::Connection;
 use std::cmp::Reverse;
@@ -62,19 +62,19 @@ pub enum Source<'a> {
     /// A batch.
     Batch(slice::Iter<'a, Record>),
     /// A run, and the rest of its open block.
-    Run(Box<Scan<'a>>, vec::IntoIter<Record>),
+    SortedRun(Box<Scan<'a>>, vec::IntoIter<Record>),
 }
 
 impl<'a> Source<'a> {
     /// A source of the records of a run.
-    pub fn run(run: Run<'a>) -> Source<'a> {
-        Source::Run(Box::new(Scan::new(run)), Vec::new().into_iter())
+    pub fn run(run: SortedRun<'a>) -> Source<'a> {
+        Source::SortedRun(Box::new(Scan::new(run)), Vec::new().into_iter())
     }
 
     fn next(&mut self) -> Result<Option<Record>> {
         match self {
             Source::Batch(records) => Ok(records.next().copied()),
-            Source::Run(scan, records) => {
+            Source::SortedRun(scan, records) => {
                 if records.len() == 0
                     && let Some(block) = scan.next()?
                 {
@@ -113,7 +113,7 @@ struct Writer<'a> {
     db: &'a Connection,
     id: u32,
     layout: Layout,
-    header: Directory,
+    header: BlockDirectory,
     /// The numbers of the open fence and of its open block.
     place: (u64, u64),
     fence: Fence,
@@ -125,13 +125,13 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(db: &'a Connection, shape: Shape, id: u32, records: u64) -> Result<Writer<'a>> {
-        let none = || Fault::Wrong(format!("a run of {records} records was to be written"));
+        let none = || StoreFault::Wrong(format!("a run of {records} records was to be written"));
         let layout = Layout::new(shape, records).ok_or_else(none)?;
         Ok(Writer {
             db,
             id,
             layout,
-            header: Directory::default(),
+            header: BlockDirectory::default(),
             place: (0, 0),
             fence: empty_fence(id, layout, 0),
             block: Vec::new(),
@@ -144,7 +144,7 @@ impl<'a> Writer<'a> {
     /// No value is in two runs, and the sources are sorted: anything else means that the memory is damaged.
     fn push(&mut self, record: Record) -> Result<()> {
         if self.last.is_some_and(|last| last >= record.key) {
-            return Err(Fault::Wrong("one value is in two runs".to_owned()));
+            return Err(StoreFault::Wrong("one value is in two runs".to_owned()));
         }
         if self.block.is_empty() {
             self.first = record.key;
@@ -188,7 +188,7 @@ impl<'a> Writer<'a> {
     fn finish(self) -> Result<RunRef> {
         let records = self.layout.records();
         if self.written != records {
-            return Err(Fault::Wrong(format!("runs of {records} records have {}", self.written)));
+            return Err(StoreFault::Wrong(format!("runs of {records} records have {}", self.written)));
         }
         let header = self.write(Place::Header, &self.header.bytes())?;
         Ok(RunRef::new(self.id, records, header))
@@ -196,7 +196,7 @@ impl<'a> Writer<'a> {
 }
 
 fn empty_fence(run: u32, layout: Layout, number: u64) -> Fence {
-    Fence { blocks: Directory::default(), filter: Filter::empty(run, layout.records_under(number)) }
+    Fence { blocks: BlockDirectory::default(), filter: Filter::empty(run, layout.records_under(number)) }
 }
 
 #[cfg(test)]

@@ -40,11 +40,11 @@ pub use run_ref::RunRef;
 
 use crate::audit::across::{Fingerprint, Repeat, Sighting};
 use block::Record;
-use fault::{Fault, Result};
+use fault::{Result, StoreFault};
 use key::{Key, key_of};
 use layout::{SHAPE, Shape};
 use merge::{Source, merge, plan};
-use run::{Caches, Run};
+use run::{Caches, SortedRun};
 use rusqlite::Connection;
 
 /// The runs of an open mirror. They become part of the state when a transaction is committed.
@@ -116,7 +116,11 @@ impl Seen {
             if found.iter().all(Option::is_some) {
                 break;
             }
-            Run::open_cached(db, self.shape, run, &self.caches)?.find(&self.caches, keys, &mut found)?;
+            SortedRun::open_cached(db, self.shape, run, &self.caches)?.find(
+                &self.caches,
+                keys,
+                &mut found,
+            )?;
         }
         Ok(found)
     }
@@ -146,7 +150,7 @@ impl Seen {
             // Row ids are signed.
             last = last.saturating_add(1);
             if i32::try_from(last).is_err() {
-                return Err(Fault::Wrong("no run can be added".to_owned()));
+                return Err(StoreFault::Wrong("no run can be added".to_owned()));
             }
             let total =
                 group.iter().filter_map(|number| sizes.get(*number)).fold(0, |a, b| b.saturating_add(a));
@@ -156,7 +160,7 @@ impl Seen {
                 sources.push(Source::Batch(fresh.iter()));
             }
             for run in &merged {
-                sources.push(Source::run(Run::open(db, self.shape, run)?));
+                sources.push(Source::run(SortedRun::open(db, self.shape, run)?));
             }
             runs.push(merge(db, self.shape, last, total, sources)?);
             for run in merged {

@@ -1,6 +1,6 @@
 //! The table `seen_rows`: the only SQL of the runs.
 
-use super::fault::{Fault, Result};
+use super::fault::{Result, StoreFault};
 use super::layout::Place;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -52,10 +52,12 @@ pub fn check_ids(
             (None, None) => return Ok(true),
             (Some(row), Some(expected)) if row == expected => {}
             (Some(row), Some(expected)) if expected < row => {
-                return Err(Fault::Wrong(format!("the row {expected} is missing")));
+                return Err(StoreFault::Wrong(format!("the row {expected} is missing")));
             }
-            (None, Some(expected)) => return Err(Fault::Wrong(format!("the row {expected} is missing"))),
-            (Some(row), _) => return Err(Fault::Wrong(format!("the row {row} belongs to no run"))),
+            (None, Some(expected)) => {
+                return Err(StoreFault::Wrong(format!("the row {expected} is missing")));
+            }
+            (Some(row), _) => return Err(StoreFault::Wrong(format!("the row {row} belongs to no run"))),
         }
         if stopped() {
             return Ok(false);

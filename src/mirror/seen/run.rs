@@ -1,8 +1,8 @@
 //! Reads a run. A row is used only if it has the digest that the row above it states, up to the state.
 
-use super::block::{Block, Directory, Fence, Item};
+use super::block::{Block, BlockDirectory, Fence, Item};
 use super::cache::Cache;
-use super::fault::{Fault, Result};
+use super::fault::{Result, StoreFault};
 use super::key::Key;
 use super::layout::{Layout, Place, Shape};
 use super::rows;
@@ -20,7 +20,7 @@ const CACHED_HEADERS: u64 = 4 << 20;
 /// Verified rows of all runs.
 #[derive(Debug)]
 pub struct Caches {
-    headers: RefCell<Cache<Directory>>,
+    headers: RefCell<Cache<BlockDirectory>>,
     fences: RefCell<Cache<Fence>>,
 }
 
@@ -35,35 +35,40 @@ impl Caches {
 }
 
 /// A run whose header was read and verified.
-pub struct Run<'a> {
+pub struct SortedRun<'a> {
     db: &'a Connection,
     id: u32,
     layout: Layout,
-    header: Arc<Directory>,
+    header: Arc<BlockDirectory>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> SortedRun<'a> {
     /// Reads the header.
-    pub fn open(db: &'a Connection, shape: Shape, run: &RunRef) -> Result<Run<'a>> {
+    pub fn open(db: &'a Connection, shape: Shape, run: &RunRef) -> Result<SortedRun<'a>> {
         let layout = layout_of(shape, run)?;
         let header = Arc::new(read_header(db, run, layout)?);
-        Ok(Run { db, id: run.id(), layout, header })
+        Ok(SortedRun { db, id: run.id(), layout, header })
     }
 
     /// Reads the header, or takes it from the cache.
-    pub fn open_cached(db: &'a Connection, shape: Shape, run: &RunRef, caches: &Caches) -> Result<Run<'a>> {
+    pub fn open_cached(
+        db: &'a Connection,
+        shape: Shape,
+        run: &RunRef,
+        caches: &Caches,
+    ) -> Result<SortedRun<'a>> {
         let layout = layout_of(shape, run)?;
         let known = caches.headers.borrow_mut().get(&run.header());
         let header = match known {
             Some(header) => header,
             None => {
                 let header = Arc::new(read_header(db, run, layout)?);
-                let bytes = Directory::length(layout.fences());
+                let bytes = BlockDirectory::length(layout.fences());
                 caches.headers.borrow_mut().put(run.header(), Arc::clone(&header), bytes);
                 header
             }
         };
-        Ok(Run { db, id: run.id(), layout, header })
+        Ok(SortedRun { db, id: run.id(), layout, header })
     }
 
     /// The layout of the run.
@@ -135,20 +140,20 @@ impl<'a> Run<'a> {
         Block::parse(bytes, item.first).map_err(|why| wrong(self.id, place, why))
     }
 
-    fn no_such_row(&self) -> Fault {
+    fn no_such_row(&self) -> StoreFault {
         wrong(self.id, Place::Header, "names fewer rows than there should be")
     }
 }
 
 fn layout_of(shape: Shape, run: &RunRef) -> Result<Layout> {
-    let none = || Fault::Wrong(format!("run {} cannot have {} records", run.id(), run.records()));
+    let none = || StoreFault::Wrong(format!("run {} cannot have {} records", run.id(), run.records()));
     Layout::new(shape, run.records()).ok_or_else(none)
 }
 
-fn read_header(db: &Connection, run: &RunRef, layout: Layout) -> Result<Directory> {
+fn read_header(db: &Connection, run: &RunRef, layout: Layout) -> Result<BlockDirectory> {
     let item = Item { first: 0, digest: run.header() };
-    let bytes = read_row(db, run.id(), Place::Header, Directory::length(layout.fences()), &item)?;
-    Directory::parse(&bytes).map_err(|why| wrong(run.id(), Place::Header, why))
+    let bytes = read_row(db, run.id(), Place::Header, BlockDirectory::length(layout.fences()), &item)?;
+    BlockDirectory::parse(&bytes).map_err(|why| wrong(run.id(), Place::Header, why))
 }
 
 /// Reads a row and verifies its length and digest.
@@ -163,8 +168,8 @@ fn read_row(db: &Connection, run: u32, place: Place, length: u64, item: &Item) -
     Ok(bytes)
 }
 
-fn wrong(run: u32, place: Place, why: &str) -> Fault {
-    Fault::Wrong(format!("{place} of run {run} {why}"))
+fn wrong(run: u32, place: Place, why: &str) -> StoreFault {
+    StoreFault::Wrong(format!("{place} of run {run} {why}"))
 }
 
 fn wide(number: usize) -> u64 {
@@ -173,7 +178,7 @@ fn wide(number: usize) -> u64 {
 
 /// Reads the blocks of a run in order and verifies each against the rows above it.
 pub struct Scan<'a> {
-    run: Run<'a>,
+    run: SortedRun<'a>,
     fence: usize,
     slot: usize,
     open: Option<Fence>,
@@ -182,19 +187,19 @@ pub struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     /// Starts at the first block.
-    pub fn new(run: Run<'a>) -> Scan<'a> {
+    pub fn new(run: SortedRun<'a>) -> Scan<'a> {
         Scan::from(run, 0, 0)
     }
 
     /// Starts at this block, or at the next fence if there is no such block below this one.
-    pub fn from(run: Run<'a>, fence: usize, slot: usize) -> Scan<'a> {
+    pub fn from(run: SortedRun<'a>, fence: usize, slot: usize) -> Scan<'a> {
         let is_there = wide(slot) < run.layout.blocks_under(wide(fence));
         let (fence, slot) = if is_there { (fence, slot) } else { (fence.saturating_add(1), 0) };
         Scan { run, fence, slot, open: None, last: None }
     }
 
     /// The run.
-    pub fn run(&self) -> &Run<'a> {
+    pub fn run(&self) -> &SortedRun<'a> {
         &self.run
     }
 

@@ -154,7 +154,7 @@ fn faults(db: &Connection, runs: &[RunRef], here: &str) -> BTreeSet<u64> {
         let expected = (n < 100).then_some(n);
         match seen(SMALL, runs).first(db, value(n)) {
             Ok(found) => assert_eq!(found, expected, "{here}: {n}"),
-            Err(Fault::Wrong(_)) => drop(faults.insert(n)),
+            Err(StoreFault::Wrong(_)) => drop(faults.insert(n)),
             Err(error) => panic!("{here}: {n}: {error:?}"),
         }
         // A value that cannot be looked up cannot be remembered, and remembered values are unchanged.
@@ -165,7 +165,7 @@ fn faults(db: &Connection, runs: &[RunRef], here: &str) -> BTreeSet<u64> {
                 assert_eq!(repeats.first().map(|repeat| repeat.first), expected, "{here}: {n}");
             }
             // A merge may have to read more.
-            Err(Fault::Wrong(_)) => assert!(faults.contains(&n) || expected.is_none()),
+            Err(StoreFault::Wrong(_)) => assert!(faults.contains(&n) || expected.is_none()),
             Err(error) => panic!("{here}: {n}: {error:?}"),
         }
         db.execute_batch("ROLLBACK").unwrap();
@@ -212,9 +212,9 @@ fn a_look_up_that_touches_a_damaged_row_is_a_fault_and_any_other_is_undisturbed(
             put(&db, *id, Some(other));
             assert_eq!(faults(&db, &runs, &format!("row {id}, way {way}")), here, "row {id}, way {way}");
             let checked = seen(SMALL, &runs).check(&db, &|| false);
-            assert!(matches!(checked, Err(Fault::Wrong(_))), "row {id}, way {way}");
+            assert!(matches!(checked, Err(StoreFault::Wrong(_))), "row {id}, way {way}");
             let scrubbed = seen(SMALL, &runs).scrub(&db, Cursor::default(), 1000);
-            assert!(matches!(scrubbed, Err(Fault::Wrong(_))), "row {id}, way {way}");
+            assert!(matches!(scrubbed, Err(StoreFault::Wrong(_))), "row {id}, way {way}");
         }
         put(&db, *id, Some(data));
     }
@@ -230,7 +230,7 @@ fn a_row_that_belongs_to_no_run_is_noticed_by_the_check_and_disturbs_nothing() {
     for id in [-5, 0, Place::block(0, 0).row_id(last + 1), Place::Header.row_id(last) - 1, i64::MAX] {
         put(&db, id, Some(b"stray"));
         let fault = ours.check(&db, &|| false).unwrap_err();
-        assert!(matches!(&fault, Fault::Wrong(why) if why.contains("no run")), "{fault:?}");
+        assert!(matches!(&fault, StoreFault::Wrong(why) if why.contains("no run")), "{fault:?}");
         assert_eq!(faults(&db, &ours.runs, "a stray"), BTreeSet::new());
         put(&db, id, None);
     }
@@ -248,7 +248,7 @@ fn runs_that_have_a_value_in_common_are_not_merged() {
     for _ in 0..2 {
         ours.insert(&db, &[record]).unwrap();
     }
-    assert!(matches!(ours.insert(&db, &[record]), Err(Fault::Wrong(_))));
+    assert!(matches!(ours.insert(&db, &[record]), Err(StoreFault::Wrong(_))));
 }
 
 /// An impossible state is a fault, and allocates no memory.
@@ -258,12 +258,12 @@ fn a_run_of_impossible_size_is_a_fault() {
     for records in [0, SMALL.largest + 1, u64::MAX] {
         let run = RunRef::new(1, records, sha256(b""));
         let ours = seen(SMALL, &[run]);
-        assert!(matches!(ours.first(&db, value(1)), Err(Fault::Wrong(_))));
-        assert!(matches!(ours.check(&db, &|| false), Err(Fault::Wrong(_))));
+        assert!(matches!(ours.first(&db, value(1)), Err(StoreFault::Wrong(_))));
+        assert!(matches!(ours.check(&db, &|| false), Err(StoreFault::Wrong(_))));
     }
     let last = RunRef::new(i32::MAX as u32, 1, sha256(b""));
     let mut ours = seen(SMALL, &[last]);
-    assert!(matches!(ours.insert(&db, &[Record { key: 1, index: 1 }]), Err(Fault::Wrong(_))));
+    assert!(matches!(ours.insert(&db, &[Record { key: 1, index: 1 }]), Err(StoreFault::Wrong(_))));
 }
 
 /// The number of rows read by look-ups so far.
@@ -280,7 +280,7 @@ fn a_saturated_filter_costs_time_and_nothing_else() {
     assert_eq!(faults(&db, &ours.runs, "as it was"), BTreeSet::new());
     let usual = reads(&db) - before;
     let run = &mut ours.runs[0];
-    let mut header = block::Directory::default();
+    let mut header = block::BlockDirectory::default();
     for fence in 0.. {
         let place = Place::fence(fence);
         let Some(mut data) = rows::read(&db, run.id(), place).unwrap() else { break };
@@ -361,7 +361,7 @@ fn rotation_comes_to_every_row() {
             let noticed = loop {
                 match ours.scrub(&db, cursor, blocks) {
                     Ok(next) => cursor = next,
-                    Err(Fault::Wrong(_)) => break true,
+                    Err(StoreFault::Wrong(_)) => break true,
                     Err(error) => panic!("{error:?}"),
                 }
                 visits += 1;
@@ -466,7 +466,7 @@ fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
 /// The message names the damaged table of a mirror, and says what to do.
 #[test]
 fn a_fault_says_which_table_and_what_to_do() {
-    let fault = Fault::Wrong("block 3 of fence 0 of run 9 does not have its digest".to_owned());
+    let fault = StoreFault::Wrong("block 3 of fence 0 of run 9 does not have its digest".to_owned());
     let said = fault.of(Path::new("m.db")).to_string();
     for word in ["seen_rows", "disagrees with the state", "block 3 of fence 0 of run 9", "--full"] {
         assert!(said.contains(word), "{said}");
