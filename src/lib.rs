@@ -108,7 +108,7 @@
 //! | `mirror` | the auditor's copy in SQLite; the only SQL |
 //! | `run` | one audit, or one of heads alone: where source, checks, peers and mirror meet |
 //! | `report` | one value, as text and JSON |
-//! | `alerts` | who is told of what, once, out of the mirror's outbox |
+//! | `alerts` | who is notified of what, once, out of the mirror's outbox |
 //! | `service` | what a program calls: an audit, receipts, heads, the logs of a monitor |
 //! | `monitor` | audits again and again; metrics, health, the history of heads |
 //! | `cli` | arguments, commands |

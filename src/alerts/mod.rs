@@ -159,7 +159,7 @@ impl Dispatcher {
     /// The mirror cannot be used. Nothing is written then.
     pub fn note(&self, mirror: &mut Mirror, log: &str, audited: &AuditOutcome, now: u64) -> Result<u64> {
         let (standing, ended, told) =
-            (mirror.findings().standing()?, mirror.findings().ended()?, mirror.outbox().told()?);
+            (mirror.findings().standing()?, mirror.findings().ended()?, mirror.outbox().notifications()?);
         let acknowledged = self.acknowledged(mirror, standing.iter().chain(&ended), now)?;
         let facts = PlanFacts {
             standing: &standing,
@@ -314,7 +314,7 @@ impl Dispatcher {
             }
             // In the order of the plan: the last record of a topic stays.
             for (topic, told) in &written.told {
-                mirror.outbox_mut().put_told(&topic.to_string(), told)?;
+                mirror.outbox_mut().put_notification(&topic.to_string(), told)?;
             }
             mirror.outbox_mut().forget_old(now)?;
             Ok(count)

@@ -146,7 +146,7 @@ impl<D: Deref<Target = Db>> Outbox<D> {
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be read.
-    pub fn told(&self) -> Result<BTreeMap<String, Notification>> {
+    pub fn notifications(&self) -> Result<BTreeMap<String, Notification>> {
         self.db.trust(Table::Subjects, 0..=0)?;
         let sql = "SELECT subject, episode, open, told_at, severity, ended FROM alert_subjects";
         let result = self.db.connection().prepare_cached(sql).and_then(|mut select| {
@@ -270,7 +270,7 @@ impl Outbox<&mut Db> {
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be written.
-    pub fn put_told(&mut self, subject: &str, told: &Notification) -> Result<()> {
+    pub fn put_notification(&mut self, subject: &str, told: &Notification) -> Result<()> {
         self.db
             .change(
                 Table::Subjects,

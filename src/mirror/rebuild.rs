@@ -226,8 +226,8 @@ impl Rebuilder<'_> {
         let heads = self.verified_heads()?;
         let entries_before = (self.state.generation > 0).then_some(self.state.verified);
         let tree = self.copy_leaves(&heads)?;
-        let bears_out = |entries: u64| entries == 0 || heads.range(entries..).next().is_some();
-        if !entries_before.is_none_or(bears_out) && self.lost.is_empty() {
+        let is_covered = |entries: u64| entries == 0 || heads.range(entries..).next().is_some();
+        if !entries_before.is_none_or(is_covered) && self.lost.is_empty() {
             let what = "the signed heads that bore out the entries that it had: others may be gone as well";
             self.lost.push(what.to_owned());
         }

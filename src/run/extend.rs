@@ -289,7 +289,7 @@ impl Extension<'_, '_> {
         self.target.set_verified(true);
         self.said.record(Check::Root, true);
         let (key, head) = (self.cx.key(), self.head);
-        Ok(self.mirror.transact(|mirror, state| mirror.heads_mut().bear_out(state, head, key))?)
+        Ok(self.mirror.transact(|mirror, state| mirror.heads_mut().mark_verified(state, head, key))?)
     }
 
     /// One pass over the new bundles.

@@ -62,7 +62,7 @@ pub(super) fn check_mirrored(
     if !consistent.is_empty() {
         let key = cx.key();
         mirror.transact(|mirror, state| {
-            consistent.iter().try_for_each(|head| mirror.heads_mut().bear_out(state, head, key))
+            consistent.iter().try_for_each(|head| mirror.heads_mut().mark_verified(state, head, key))
         })?;
     }
     Ok(larger)

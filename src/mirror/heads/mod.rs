@@ -1,14 +1,14 @@
 //! Signed heads.
 
-mod borne_out;
 mod find;
+mod head_list;
 mod lines;
 mod links;
-mod listed;
 mod query;
 mod store;
 mod stored;
 mod times;
+mod verified;
 
 pub use lines::{HeadLine, HeadReader, NoText, read_heads};
 pub(super) use lines::{Place, place};

@@ -28,9 +28,9 @@ impl<D: Deref<Target = Db>> Heads<D> {
 
     /// How many heads are consistent or linked, how many are contradicted, and how many are neither.
     pub fn statuses(&self) -> [u64; 3] {
-        let borne_out =
+        let verified =
             self.db.flagged_count(Flag::Consistent).saturating_add(self.db.flagged_count(Flag::Linked));
-        [borne_out, self.db.flagged_count(Flag::Contradicted), self.db.flagged_count(Flag::Unchecked)]
+        [verified, self.db.flagged_count(Flag::Contradicted), self.db.flagged_count(Flag::Unchecked)]
     }
 
     /// Whether a head of at least this size is kept.

@@ -56,7 +56,7 @@ impl Heads<&mut Db> {
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be written.
-    pub fn bear_out(&mut self, state: &mut State, head: &Head, key: &LogKey) -> Result<()> {
+    pub fn mark_verified(&mut self, state: &mut State, head: &Head, key: &LogKey) -> Result<()> {
         let before = self.earliest_of_tree(head, "consistent")?;
         self.set_status(head, HeadStatus::Consistent)?;
         let Some(time) = self.earliest_of_tree(head, "consistent")? else { return Ok(()) };
