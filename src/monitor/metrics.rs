@@ -151,7 +151,7 @@ const METRICS: &[Metric] = &[
     Metric {
         name: "countersign_requests_total",
         kind: "counter",
-        help: "RequestCounters to the log since the start, redirects followed, by how they came out.",
+        help: "Requests to the log since the start, redirects followed, by how they came out.",
         of: |status, _| {
             let requests = status.subject.requests();
             let sample = |outcome: RequestOutcome| {
