@@ -3,14 +3,14 @@
 . "$(dirname "$0")/tools.sh"
 tool cargo-deny 0.20.2
 
-cargo deny --locked --offline --config deny.toml check licenses bans sources
+cargo deny --locked --offline --config .ci/deny.toml check licenses bans sources
 # A floor that is written in a way that cargo-deny reads as something else would pass in silence.
-sed -E 's/:<[0-9][^"]*"/:<999.0.0"/' deny.toml > target/deny-raised.toml
+sed -E 's/:<[0-9][^"]*"/:<999.0.0"/' .ci/deny.toml > target/deny-raised.toml
 raised=$(cargo deny --locked --offline --config target/deny-raised.toml check bans 2>&1 || true)
-grep -q 'tokio = [0-9.]*. is explicitly banned' <<< "$raised" || fail "the floors of deny.toml forbid nothing"
-# The database of advisories is a repository that not every machine of CI can reach. deny.toml has floors for that case.
+grep -q 'tokio = [0-9.]*. is explicitly banned' <<< "$raised" || fail "the floors of .ci/deny.toml forbid nothing"
+# The database of advisories is a repository that not every machine of CI can reach. .ci/deny.toml has floors for that case.
 if timeout 60 cargo deny fetch db >/dev/null 2>&1; then
-  cargo deny --locked --offline --config deny.toml check --disable-fetch advisories
+  cargo deny --locked --offline --config .ci/deny.toml check --disable-fetch advisories
 else
   echo "advisories: NOT CHECKED, their database cannot be fetched here"
 fi
