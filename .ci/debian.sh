@@ -11,7 +11,7 @@ tool cargo-deb 3.8.0 --no-default-features
 cargo build --locked --quiet --bin countersign
 strip -o target/countersign-stripped target/debug/countersign
 rm -rf target/debian target/debian-root
-fixtures/ops/debian/build.sh target/countersign-stripped > target/debian.txt 2>&1 || { cat target/debian.txt >&2; exit 1; }
+fixtures/debian/build.sh target/countersign-stripped > target/debian.txt 2>&1 || { cat target/debian.txt >&2; exit 1; }
 package=$(echo target/debian/countersign_*.deb)
 
 # Path, mode and owner of each file.
