@@ -205,16 +205,24 @@ fn the_deadline_of_the_resource_holds_over_all_attempts() {
 
 #[test]
 fn retry_after_is_honoured_up_to_the_cap() {
-    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3));
-    for (value, least) in [("1", 1000), (date.as_str(), 1000), ("0", 0)] {
+    let answered_after = |value: &str| {
         let headers = format!("Retry-After: {value}\r\n");
+        let limited = Reply::status("429 Too Many Requests", &headers, "");
         let begun = Instant::now();
-        let limited = Reply::status("429 Too Many RequestCounters", &headers, "");
         assert_eq!(checkpoint_of(vec![limited, Reply::ok(HEAD)]).0.as_deref(), Ok(HEAD));
         let elapsed = begun.elapsed();
-        assert!(elapsed >= Duration::from_millis(least), "{value}: {elapsed:?}");
         assert!(elapsed < HANG, "{value}: {elapsed:?}");
-    }
+        elapsed
+    };
+    answered_after("0");
+    let elapsed = answered_after("1");
+    assert!(elapsed >= Duration::from_secs(1), "{elapsed:?}");
+    // A date has whole seconds: what is not reached before it, on a machine however slow, was waited for.
+    let date = SystemTime::now() + Duration::from_secs(3);
+    let whole = SystemTime::UNIX_EPOCH
+        + Duration::from_secs(date.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs());
+    answered_after(&httpdate::fmt_http_date(whole));
+    assert!(SystemTime::now() >= whole);
     let tomorrow = Reply::status("503 Service Unavailable", "Retry-After: 86400\r\n", "");
     let server = TestServer::scripted([("/checkpoint", vec![tomorrow, Reply::ok(HEAD)])]);
     let capped = HttpOptions { retry_after_cap: Duration::from_millis(100), ..options() };
