@@ -134,7 +134,7 @@ impl Dispatcher {
         let log = LogName { name: escape(&log.name), origin: escape(&log.origin) };
         let mut alert = Alert::new(AlertKind::Test, key, log, Severity::Info, "test", now);
         alert.message =
-            "a test of this alert channel; nothing was found, and nothing is to be done".to_owned();
+            "this is a test of the alert channel; nothing was found, and there is nothing to do".to_owned();
         self.send_to_all(&alert, now)
     }
 

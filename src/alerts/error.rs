@@ -38,12 +38,12 @@ impl fmt::Display for SetupError {
                 write!(f, "two alert channels are named {}: give each a name of its own", quoted(name))
             }
             SetupError::Server => {
-                f.write_str("smtp: write smtp://host:port or smtps://host:port, and nothing else in it")
+                f.write_str("smtp: write smtp://host:port or smtps://host:port, and nothing else")
             }
-            SetupError::Login => f.write_str("username and a secret go together"),
+            SetupError::Login => f.write_str("username and a secret must be given together"),
             SetupError::Recipients => write!(f, "to: write 1 to {MAX_RECIPIENTS} addresses"),
             SetupError::Address(address) => {
-                write!(f, "{} is no address such as ops@example.org", quoted(address))
+                write!(f, "{} is not an address such as ops@example.org", quoted(address))
             }
             SetupError::CaFile(path, why) => write!(f, "the CA file {path:?}: {why}"),
             SetupError::Tls(why) => write!(f, "TLS cannot be set up: {why}"),

@@ -239,7 +239,7 @@ impl Dispatcher {
             let key = note.key(AlertKind::Recovered, &log);
             let mut alert =
                 Alert::new(AlertKind::Recovered, key.clone(), log, Severity::Warning, LOCAL_FAULT, now);
-            alert.message = format!("the mirror can be used again; it could not: {}", note.message);
+            alert.message = format!("the mirror can be used again; the fault was: {}", note.message);
             let (kind, payload) = (AlertKind::Recovered.as_str().to_owned(), payload(mirror, &alert)?);
             let outgoing =
                 Outgoing { key, kind, severity: Severity::Warning, payload, channels: note.told.clone() };

@@ -199,7 +199,7 @@ impl MailServer {
         let code = answer.code();
         match code.severity == severity {
             true => Ok(()),
-            false => Err(Delivery::Retryable(format!("{}: {code} is no answer to {to}", self.place()))),
+            false => Err(Delivery::Retryable(format!("{}: {code} is not an answer to {to}", self.place()))),
         }
     }
 
@@ -220,7 +220,7 @@ impl MailServer {
                 Ok(with_greeting(stream, address, deadline))
             }
             false if self.tls == Tls::Required => {
-                Err(io::Error::other("it offers no STARTTLS, and a password is sent over TLS alone"))
+                Err(io::Error::other("it does not offer STARTTLS, and a password is sent only over TLS"))
             }
             false => Ok(with_greeting(clear.into_inner(), address, deadline)),
         }
@@ -241,7 +241,11 @@ impl MailServer {
 
     /// The failure concerns us or the network, and not this message. The text may contain the password.
     fn retryable(&self, said: &str) -> Delivery {
-        let said = if self.secrets.contained_in(said) { "an answer with the password in it" } else { said };
+        let said = if self.secrets.contained_in(said) {
+            "its answer is not shown, because it contains the password"
+        } else {
+            said
+        };
         Delivery::Retryable(format!(
             "{}: {}",
             self.place(),
@@ -262,7 +266,7 @@ impl MailServer {
             Ok(_) => Ok(()),
             // The failure concerns us, and not this message.
             Err(Some(code)) => Err(down(&format!("user name and password were not accepted ({code})"))),
-            Err(None) => Err(down("no answer to user name and password that can be understood")),
+            Err(None) => Err(down("its answer to user name and password cannot be understood")),
         }
     }
 
@@ -272,7 +276,9 @@ impl MailServer {
         if self.secrets.contained_in(&said) {
             said = error
                 .status()
-                .map_or("an answer with the password in it".to_owned(), |code| code.to_string());
+                .map_or("its answer is not shown, because it contains the password".to_owned(), |code| {
+                    code.to_string()
+                });
         }
         let why = format!("{}: {}", self.place(), said.chars().take(MAX_QUOTED).collect::<String>());
         // 53x concerns us, and not this message.

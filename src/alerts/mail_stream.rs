@@ -96,7 +96,7 @@ impl<S> BoundedStream<S> {
             Some(left) => self.left = left,
             None => {
                 self.left = 0;
-                return Err(io::Error::other(format!("it says more than {} bytes", self.most)));
+                return Err(io::Error::other(format!("it sent more than {} bytes", self.most)));
             }
         }
         let Some(lines_left) = &mut self.lines_left else { return Ok(()) };
@@ -105,7 +105,7 @@ impl<S> BoundedStream<S> {
             Some(left) => *lines_left = left,
             None => {
                 (self.left, *lines_left) = (0, 0);
-                return Err(io::Error::other(format!("it says more than {MAX_LINES} lines")));
+                return Err(io::Error::other(format!("it sent more than {MAX_LINES} lines")));
             }
         }
         Ok(())
@@ -199,19 +199,19 @@ mod tests {
         let deadline = Deadline::after(Duration::from_secs(3600));
         for piece in [10, 1000, 8192] {
             let mut bounded = BoundedStream::text(Flood { says: b"xxxxx", said: 0 }, address(), &deadline);
-            assert_eq!(read(&mut bounded, piece), "it says more than 32768 bytes");
+            assert_eq!(read(&mut bounded, piece), "it sent more than 32768 bytes");
             assert!(bounded.stream.said <= MAX_TEXT + piece, "{}", bounded.stream.said);
-            assert_eq!(read(&mut bounded, piece), "it says more than 32768 bytes", "and goes on to");
+            assert_eq!(read(&mut bounded, piece), "it sent more than 32768 bytes", "and goes on to");
 
             let mut bounded =
                 BoundedStream::text(Flood { says: b"220-x\r\n", said: 0 }, address(), &deadline);
-            assert_eq!(read(&mut bounded, piece), "it says more than 500 lines");
+            assert_eq!(read(&mut bounded, piece), "it sent more than 500 lines");
             assert!(bounded.stream.said <= MAX_LINES * 7 + piece, "{}", bounded.stream.said);
-            assert!(read(&mut bounded, piece).starts_with("it says more than"), "and goes on to");
+            assert!(read(&mut bounded, piece).starts_with("it sent more than"), "and goes on to");
 
             let mut bounded =
                 BoundedStream::wire(Flood { says: b"220-x\r\n", said: 0 }, address(), &deadline);
-            assert_eq!(read(&mut bounded, piece), "it says more than 98304 bytes");
+            assert_eq!(read(&mut bounded, piece), "it sent more than 98304 bytes");
             assert!(bounded.stream.said <= MAX_WIRE + piece, "{}", bounded.stream.said);
         }
     }

@@ -216,7 +216,7 @@ pub(super) fn of_findings(
             if let Topic::Finding(FindingKey { index, .. }) = step.topic {
                 alert.index = index;
             }
-            format!("{code}: not found again when all entries were checked anew")
+            format!("{code}: not found again when all entries were checked again")
         }
         (steps, _) => {
             let meaning = Code::from_text(code).map_or("", Code::meaning);
@@ -227,11 +227,11 @@ pub(super) fn of_findings(
         }
     };
     alert.message = match kind {
-        AlertKind::Reminder => format!("still so: {what}"),
+        AlertKind::Reminder => format!("still true: {what}"),
         AlertKind::Ended if known.is_empty() && is_by_request(code) => {
-            format!("{code}: withdrawn, as nobody asks for it any more; it may still be so")
+            format!("{code}: withdrawn, because its check is no longer requested; it may still be true")
         }
-        AlertKind::Ended => format!("no longer so: {what}"),
+        AlertKind::Ended => format!("no longer true: {what}"),
         _ => what,
     };
     if steps.len() > 1 {

@@ -373,9 +373,11 @@ fn conditions(audited: &AuditOutcome) -> Vec<Condition> {
 
 fn recovered(code: &str, about: &str) -> String {
     match code {
-        UNREACHABLE => "the log can be read again, and everything that was asked for was decided".to_owned(),
-        PEER_FAILING => format!("the peer {} is compared with again, or is no peer any more", quoted(about)),
+        UNREACHABLE => "the log can be read again, and every requested check was decided".to_owned(),
+        PEER_FAILING => {
+            format!("the peer {} can be compared with again, or is no longer in the config", quoted(about))
+        }
         CHANNEL_FAILING => format!("the alert channel {} delivers again", quoted(about)),
-        _ => "nothing on this side is at fault any more".to_owned(),
+        _ => "there is no local fault any more".to_owned(),
     }
 }

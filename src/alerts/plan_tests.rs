@@ -153,9 +153,9 @@ fn an_unrepeated_check_does_not_end_a_finding() {
         let log = || LogName { name: "n".to_owned(), origin: "o".to_owned() };
         let message = |step| of_findings(&[step], String::new(), log(), Severity::Warning, 1).message;
         let withdrawn = message(step(None));
-        assert_eq!(withdrawn.starts_with("no longer so: "), is_over, "{withdrawn}");
-        assert_eq!(withdrawn.contains("it may still be so"), !is_over, "{withdrawn}");
-        assert!(message(step(Some(&standing))).starts_with("no longer so: "));
+        assert_eq!(withdrawn.starts_with("no longer true: "), is_over, "{withdrawn}");
+        assert_eq!(withdrawn.contains("it may still be true"), !is_over, "{withdrawn}");
+        assert!(message(step(Some(&standing))).starts_with("no longer true: "));
     }
 }
 

@@ -62,7 +62,7 @@ async fn answer<S: AsyncRead + Unpin>(server: &mut BufReader<S>) -> io::Result<A
         let mut line = Vec::new();
         server.read_until(b'\n', &mut line).await?;
         if line.pop() != Some(b'\n') {
-            return Err(io::Error::other("it went away in the middle"));
+            return Err(io::Error::other("it closed the connection in the middle"));
         }
         let line = String::from_utf8_lossy(&line);
         let line = line.strip_suffix('\r').unwrap_or(&line);
@@ -96,10 +96,10 @@ async fn expect_silence<S: AsyncRead + Unpin>(server: &mut BufReader<S>) -> io::
     let mut byte = ReadBuf::new(&mut byte);
     let looked = poll_fn(|cx| match Pin::new(&mut *server).poll_read(cx, &mut byte) {
         Poll::Ready(Ok(())) if byte.filled().is_empty() => {
-            Poll::Ready(Err(io::Error::other("it went away in the middle")))
+            Poll::Ready(Err(io::Error::other("it closed the connection in the middle")))
         }
         Poll::Ready(Ok(())) => Poll::Ready(Err(io::Error::other(
-            "before TLS it says more than it was asked, as somebody on the way would who wants to be taken for it",
+            "it sent more than an answer before TLS began, as an attacker on the way would who injects commands",
         ))),
         Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
         Poll::Pending => Poll::Ready(Ok(())),
@@ -170,7 +170,7 @@ mod tests {
                 says[place].push(byte);
                 let says = says.each_ref().map(String::as_str);
                 let (outcome, told) = talk(&says);
-                assert!(outcome.is_err_and(|why| why.contains("more than it was asked")), "{says:?}");
+                assert!(outcome.is_err_and(|why| why.contains("more than an answer before TLS")), "{says:?}");
                 assert_eq!(told.lines().count(), place, "nothing is said after it");
             }
         }

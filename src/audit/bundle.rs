@@ -58,7 +58,7 @@ pub fn check_bundle(
     let mut wrong = |code, why: String| checked.problems.push((code, why));
     if bundle.index != index || bundle.inclusion_index != index {
         let (a, b) = (bundle.index, bundle.inclusion_index);
-        wrong(Code::ProofInvalid, format!("it is of entry {a}, with a proof of entry {b}"));
+        wrong(Code::ProofInvalid, format!("it is for entry {a}, but its proof is for entry {b}"));
     }
     // A leaf that is not canonical is a separate finding; the bundle may still contain it byte for byte.
     let same = || canonicalize(&bundle.entry, MAX_JSON_DEPTH).is_ok_and(|canonical| canonical == leaf);

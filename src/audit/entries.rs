@@ -224,7 +224,7 @@ fn check_pinned(entry: &Entry, checked: &mut CheckedEntry, policy: &Policy, tall
     let held = checked.columns.key.is_some_and(|key| pinned.contains(&key));
     tally.record(Check::PinnedKeys, held);
     if !held {
-        let message = "the key that signed is none of those pinned for this approver";
+        let message = "the key that signed is not one of those pinned for this approver";
         checked.add(Code::KeyNotPinned, entry.valid_id(), message);
     }
 }

@@ -72,11 +72,11 @@ fn check_approver_key(verdict: &mut Verdict, entry: &Entry, passkey: Option<Hash
             verdict.pass(check, format!("pinned: key {key} is one of those of {approver}"));
         }
         (Some(_), Some(key)) => {
-            let why = format!("key {key} is none of those pinned for {approver}");
+            let why = format!("key {key} is not one of those pinned for {approver}");
             verdict.fail(check, Code::KeyNotPinned, why);
         }
         (Some(_), None) => {
-            let why = format!("no signature that holds, and {approver} has pinned keys");
+            let why = format!("no valid signature, and {approver} has pinned keys");
             verdict.fail(check, Code::KeyNotPinned, why);
         }
         (None, Some(key)) if trust.pinned_keys.values().any(|pinned| pinned.contains(&key)) => {
@@ -85,11 +85,11 @@ fn check_approver_key(verdict: &mut Verdict, entry: &Entry, passkey: Option<Hash
         }
         (None, Some(key)) => {
             let why = format!(
-                "first seen: that key {key} is one of {approver} is the log's claim (pin it to check it)"
+                "first seen: only the log claims that key {key} belongs to {approver} (pin the key to check it)"
             );
             verdict.leave(check, why);
         }
-        (None, None) => verdict.leave(check, "no signature that holds"),
+        (None, None) => verdict.leave(check, "no valid signature"),
     }
 }
 
@@ -203,14 +203,12 @@ fn check_email(verdict: &mut Verdict, expected: &Expectation<'_>, reveal: Option
         return verdict.leave(check, "none was given to compare (--email)");
     };
     match reveal.map(|reveal| reveal.email.as_deref()) {
-        None if revealed => {
-            verdict.miss(check, "the reveal does not hold, so what it says of an address means nothing")
-        }
+        None if revealed => verdict.miss(check, "the reveal failed its check, so its address proves nothing"),
         None => verdict.miss(
             check,
-            "there is no reveal, and nothing else speaks of an address: leave --email out, or get the reveal",
+            "there is no reveal, and only a reveal names an address: leave --email out, or get the reveal",
         ),
-        Some(None) => verdict.miss(check, "the reveal speaks of no address: leave --email out"),
+        Some(None) => verdict.miss(check, "the reveal names no address: leave --email out"),
         // The email hash takes seconds to compute, so it is computed only for entries that are proved to be
         // in the log.
         Some(Some(_)) if !verdict.holds(Check::Inclusion) => {
@@ -241,17 +239,14 @@ fn check_age(
 ) {
     let decided = text::time(entry.decided_at);
     let Some(most) = expected.max_age else {
-        return verdict.leave(Check::Age, format!("decided {decided}; no age was asked for (--max-age)"));
+        return verdict.leave(Check::Age, format!("decided {decided}; no limit was given (--max-age)"));
     };
     let age = now.saturating_sub(entry.decided_at);
     if entry.decided_at > now.saturating_add(limits::CLOCK_SKEW_MS) {
         verdict.fail(Check::Age, None, format!("decided {decided}, which is ahead of the clock"));
     } else if age > most {
-        let why = format!(
-            "decided {decided}, {} ago; at most {} was asked for",
-            text::duration(age),
-            text::duration(most)
-        );
+        let why =
+            format!("decided {decided}, {} ago; the limit is {}", text::duration(age), text::duration(most));
         verdict.fail(Check::Age, None, why);
     } else if cosigned.is_some_and(|cosigned| cosigned.quorum && cosigned.fresh_quorum == Some(false)) {
         let why = format!("the cosignatures that make the quorum are older than {}", text::duration(most));
@@ -266,18 +261,21 @@ pub(super) fn say_not_proven(verdict: &mut Verdict, expected: &Expectation<'_>) 
     let mut not_proven: Vec<Cow<'static, str>> =
         vec!["what the approver saw on the screen: the passkey signs a hash".into()];
     if verdict.decision.is_some_and(|decision| decision != Decision::Approved.as_str()) {
-        not_proven.push("that a person decided so: nobody signs what is not an approval".into());
+        not_proven.push("that a person made this decision: only approvals are signed".into());
     } else if !verdict.holds(Check::ApproverKey) {
         not_proven.push(
-            "who holds the passkey: that it is the approver's is the log's claim, as its key is not pinned"
+            "who holds the passkey: its key is not pinned, so only the log claims that it is the approver's"
                 .into(),
         );
     }
     if expected.payload.is_none() {
-        not_proven.push("that it is of the payload that you are about to use: none was given".into());
+        not_proven.push("that it is for the payload that you are about to use: none was given".into());
     }
-    not_proven.push("that this approval was not used before: remember the nonces that you acted on, which the passkey signs; id, \
-         approver and times are the log's word".into());
+    not_proven.push(
+        "that this approval was not used before: remember the nonces that you acted on; the passkey \
+                     signs the nonce, but id, approver and times are only the log's claim"
+            .into(),
+    );
     not_proven.push("that the action ran".into());
     if !verdict.holds(Check::Witnesses) {
         not_proven.push("that the log shows everybody the same: no witnesses vouch for it".into());

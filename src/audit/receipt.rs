@@ -74,7 +74,7 @@ pub fn verify_receipt_with(
 /// The verdict on input that is not a receipt, whatever was expected of it: the check `leaf` fails.
 pub fn no_receipt(why: &str, expected: &Expectation<'_>) -> Verdict {
     let mut verdict = Verdict::blank();
-    verdict.fail(Check::Leaf, None, format!("this is no receipt: {}", text::escape(why)));
+    verdict.fail(Check::Leaf, None, format!("this is not a receipt: {}", text::escape(why)));
     expected::say_not_proven(&mut verdict, expected);
     verdict
 }
@@ -145,7 +145,7 @@ fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<QuorumResul
                     format!("{found} of {all} witnesses cosigned, which is a quorum ({quorum})"),
                 );
             } else {
-                let why = format!("{found} of {all} witnesses cosigned, which is no quorum ({quorum})");
+                let why = format!("{found} of {all} witnesses cosigned, which is not a quorum ({quorum})");
                 verdict.fail(check, Code::WitnessQuorum, why);
             }
             Some(cosigned)
@@ -272,7 +272,7 @@ fn compare_heads(verdict: &mut Verdict, receipt: &Receipt, checkpoint: &Head, st
         return;
     }
     let other = format!(
-        "it is of another tree: the checkpoint has {} entries, the STH {}, and nothing here ties the two together",
+        "it is for another tree: the checkpoint has {} entries, the STH {}, and nothing here links the two",
         checkpoint.size(),
         sth.size()
     );
@@ -324,7 +324,7 @@ fn check_inclusion(
         (None, Some(body)) if receipt.tree_size.is_none_or(|size| size == body.size) => {
             match lead(body.size, body.root) {
                 Ok(()) => verdict
-                    .miss(Check::Inclusion, "the path leads to a root that no key given here vouches for"),
+                    .miss(Check::Inclusion, "the path leads to a root that none of the given keys signed"),
                 Err(why) => verdict.fail(Check::Inclusion, Code::ProofInvalid, why.to_string()),
             }
         }
@@ -335,7 +335,8 @@ fn check_inclusion(
                     format!("the path is in a tree of {size} entries, and no head here is of that tree");
                 verdict.fail(Check::Inclusion, Code::ProofInvalid, why);
             }
-            _ => verdict.leave(Check::Inclusion, "there is no head that verifies to lead to"),
+            _ => verdict
+                .leave(Check::Inclusion, "no head verifies, so there is no root to compare the path with"),
         },
     }
 }

@@ -33,8 +33,10 @@ pub(super) fn check(
         }
     }
     if !pinned && verdict.holds(Check::EntryOrigin) {
-        verdict
-            .leave(Check::EntryOrigin, "it names the checkpoint's log, which no key given here vouches for");
+        verdict.leave(
+            Check::EntryOrigin,
+            "it names the checkpoint's log, but none of the given keys is that log's",
+        );
     }
     let entry = reading.entry?;
     verdict.id = entry.valid_id().map(text::escape);
@@ -43,8 +45,10 @@ pub(super) fn check(
     verdict.nonce = entry.nonce.as_deref().map(encode_base64url);
     let passkey = match &entry.assertion {
         _ if entry.decision != Decision::Approved => {
-            let why =
-                format!("an entry that says {} has no assertion: nobody signs it", entry.decision.as_str());
+            let why = format!(
+                "an entry with decision {} has no assertion: nobody signs it",
+                entry.decision.as_str()
+            );
             for check in Check::OF_ASSERTION {
                 let not_judged = if check == Check::RpId { ", and its rpId is not judged" } else { "" };
                 verdict.leave(check, format!("{why}{not_judged}"));
@@ -113,7 +117,7 @@ fn check_assertion(
                 Check::Origin if trust.relying_party.allowed_origins.is_none() => {
                     verdict.miss(check, "no allowed web origin was given (--allow-origin)");
                 }
-                _ => verdict.leave(check, "what it needs did not parse, or the policy does not ask for it"),
+                _ => verdict.leave(check, "its input did not parse, or the policy does not require it"),
             },
         }
     }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Independent auditor for approval transparency logs.
 ///
 /// Exit codes: 0 clean; 1 a check failed; 2 wrong usage; 3 could not be decided; 4 the log key
-/// signed contradictory statements; 5 a fault on this side, the log is not accused.
+/// signed contradictory statements; 5 a local fault, which says nothing about the log.
 #[derive(Parser, Debug)]
 #[command(name = "countersign", version, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Cli {
@@ -37,30 +37,31 @@ pub fn parse() -> Result<Cli, clap::Error> {
 /// Options of every command.
 #[derive(Args, Clone, PartialEq, Debug, Default)]
 pub struct Common {
-    /// A TOML file with any of these options under the same names; options win
+    /// Read options from a TOML file, under the same names; the command line takes precedence
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Which [[log]] of the config is meant, where there are several
+    /// Select one [[log]] of a config that has several
     #[arg(long, global = true, value_name = "NAME")]
     pub name: Option<String>,
-    /// How the report is written; for `receipt`, how the receipt is: json (the default) or tlog-proof
+    /// Output format of the report [default: text]; for `receipt`, of the receipt: json (the default) or
+    /// tlog-proof
     #[arg(long, global = true, value_enum)]
     pub format: Option<GivenFormat>,
-    /// No progress, and no text report where the verdict is clean
+    /// Show no progress, and no text report if the verdict is clean
     #[arg(long, global = true)]
     pub quiet: bool,
-    /// Say on stderr what is being done, and list the checks that hold
+    /// Report progress on stderr, and list the checks that passed
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Colours in the text report; auto: on a terminal, unless NO_COLOR is set [default: auto]
+    /// When to use colours in the text report; auto: on a terminal, unless NO_COLOR is set [default: auto]
     #[arg(long, global = true, value_enum, value_name = "WHEN")]
     pub color: Option<Colour>,
     /// The log's public key, as a C2SP verifier key "origin+keyid+key". Get it from the log's
     /// operator, never from the log
     #[arg(long, global = true, help_heading = "Trust", value_name = "VKEY")]
     pub log_key: Option<String>,
-    /// A witness policy (C2SP tlog-policy): which witnesses must have cosigned the newest checkpoint; the
-    /// log key that it lists is pinned where --log-key is not given
+    /// A witness policy (C2SP tlog-policy): which witnesses must have cosigned the newest checkpoint. The
+    /// log key that it lists is pinned if --log-key is not given
     #[arg(long, global = true, help_heading = "Trust", value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// The WebAuthn relying party id that approvals must be made for
@@ -79,40 +80,40 @@ pub struct Common {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// The nightly job: mirror what is new, rebuild the root, check every head and entry, report
+    /// Audit a log: mirror new entries, rebuild the root, check every head and entry, and report
     Audit(AuditOptions),
-    /// Check receipts, offline: may the action run? Only where the exit code is 0
+    /// Check receipts offline; the action may run only if the exit code is 0
     Verify(VerifyOptions),
-    /// Write the receipt of an approval, from the mirror or from the log, once it verifies
+    /// Verify the receipt of an approval, from the mirror or from the log, and write it
     Receipt(ReceiptOptions),
-    /// The history of signed heads
+    /// List, import and export signed heads
     #[command(subcommand)]
     Heads(HeadsCommand),
-    /// Misbehaviour files
+    /// Check misbehaviour files
     #[command(subcommand)]
     Evidence(EvidenceCommand),
-    /// The mirror itself
+    /// Check and rebuild the mirror
     #[command(subcommand)]
     Mirror(MirrorCommand),
-    /// Watch one log or several: the same audit again and again, with metrics and health; --once for cron
+    /// Audit one or more logs repeatedly, with metrics and health checks; --once for cron
     Monitor(MonitorOptions),
-    /// Config files
+    /// Check config files
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Show the help of a command, or a page of the guide
     Help {
-        /// A command, with those below it, or a topic; without any, both are listed
+        /// A command with its subcommands, or a topic; without it, all are listed
         #[arg(value_name = "COMMAND|TOPIC")]
         words: Vec<String>,
     },
-    /// Print completions of these arguments for a shell
+    /// Print shell completions
     Completions {
-        /// Whose
+        /// The shell to print completions for
         shell: Shell,
     },
-    /// Print the manual page, or write one for each command, and for each page of the guide, into a directory
+    /// Print the manual page, or write the manual pages of all commands and topics to a directory
     Man {
-        /// Where to; files there are replaced
+        /// Directory for the manual pages; existing files are replaced
         #[arg(value_name = "DIR")]
         directory: Option<PathBuf>,
     },
@@ -120,19 +121,20 @@ pub enum Command {
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct VerifyOptions {
-    /// Receipts, verification bundles or .tlog-proof files; directories of them; "-" is stdin, with one
-    /// receipt, or with one on each line
+    /// Receipts, verification bundles or .tlog-proof files, or directories of them; "-" reads stdin, which
+    /// has one receipt, or one on each line
     #[arg(required = true, value_name = "RECEIPT")]
     pub receipts: Vec<PathBuf>,
     #[command(flatten)]
     pub expected: ExpectedOptions,
-    /// Warnings make the verdict invalid
+    /// Make the verdict invalid if there are warnings
     #[arg(long)]
     pub deny_warnings: bool,
-    /// Where a misbehaviour file goes, if the receipt holds one [default: the current directory]
+    /// Directory for a misbehaviour file, if the receipt proves misbehaviour [default: the current
+    /// directory]
     #[arg(long, value_name = "DIR")]
     pub evidence_dir: Option<PathBuf>,
-    /// Threads that check many receipts [default: one a core]
+    /// Number of threads that check receipts [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
 }
@@ -149,30 +151,30 @@ impl VerifyOptions {
     }
 }
 
-/// What a receipt must be of.
+/// What a receipt is expected to be for.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Expected of the receipt")]
+#[command(next_help_heading = "Expected values")]
 pub struct ExpectedOptions {
-    /// Your own payload, the arguments that you are about to use: the approval must be of exactly this.
-    /// Never take it from the receipt. "-" is stdin
+    /// File with the payload that you are about to use: exactly this must have been approved. Never take
+    /// it from the receipt. "-" reads stdin
     #[arg(long, value_name = "FILE")]
     pub payload: Option<PathBuf>,
-    /// The action text, for logs whose passkeys sign it too
+    /// Require this action text, for logs whose passkeys sign it too
     #[arg(long, value_name = "TEXT")]
     pub action: Option<String>,
-    /// The approver's address must be this one
+    /// Require this email address of the approver
     #[arg(long, value_name = "ADDRESS")]
     pub email: Option<String>,
-    /// The approver must be this one, exactly as the entry has it (repeatable: one of these)
+    /// Require this approver, written exactly as in the entry (repeatable: any one of these)
     #[arg(long, value_name = "NAME")]
     pub approver: Vec<String>,
-    /// The approval must have this id
+    /// Require this approval id
     #[arg(long, value_name = "ID")]
     pub expect_id: Option<String>,
-    /// The decision may be this old at most, such as 10m
+    /// Require a decision that is at most this old, such as 10m
     #[arg(long, value_name = "DURATION")]
     pub max_age: Option<String>,
-    /// What must have been decided [default: approved]
+    /// Require this decision [default: approved]
     #[arg(long, value_enum)]
     pub decision: Option<DecisionOption>,
 }
@@ -188,39 +190,40 @@ impl From<ExpectedOptions> for Expected {
 pub struct ReceiptOptions {
     #[command(flatten)]
     pub which: ReceiptSelector,
-    /// Ask the log instead of the mirror: for what is newer, and for reveals
+    /// Ask the log instead of the mirror, for newer entries and for reveals
     #[arg(long)]
     pub from_log: bool,
-    /// The log, as in `audit`; with --from-log
+    /// The log, as in `audit`; used with --from-log
     #[arg(long, value_name = "URL-or-DIR")]
     pub log: Option<String>,
-    /// The URL is the base of a JSON API, as if it began with api+
+    /// Treat the URL as the base of a JSON API, as if it began with api+
     #[arg(long)]
     pub api: bool,
     /// The mirror, an SQLite file
     #[arg(long, value_name = "FILE")]
     pub db: Option<PathBuf>,
-    /// Where the receipt goes [default: stdout]; with --all-of a directory. Files there are replaced
+    /// File for the receipt [default: stdout], or with --all-of a directory. Existing files are replaced
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
-    /// Where a misbehaviour file goes, if the log gives one away [default: the current directory]
+    /// Directory for a misbehaviour file, if the log's heads prove misbehaviour [default: the current
+    /// directory]
     #[arg(long, value_name = "DIR")]
     pub evidence_dir: Option<PathBuf>,
     #[command(flatten)]
     pub net: Box<NetOptions>,
 }
 
-/// Of what a receipt is wanted.
+/// Selects the entries to write receipts for.
 #[derive(Args, Clone, Debug, Default)]
 #[group(required = true, multiple = false)]
 pub struct ReceiptSelector {
-    /// The approval's id
+    /// Id of the approval
     #[arg(value_name = "ID")]
     pub id: Option<String>,
-    /// The entry's place in the log, from 0
+    /// Index of the entry in the log, from 0
     #[arg(long, value_name = "N")]
     pub index: Option<u64>,
-    /// Everything that this approver approved, a file each; from the mirror
+    /// Write a receipt for everything that this approver approved, one file each, from the mirror
     #[arg(long, value_name = "APPROVER")]
     pub all_of: Option<String>,
 }
@@ -241,28 +244,28 @@ impl ReceiptOptions {
 
 #[derive(Subcommand, Clone, Debug)]
 pub enum HeadsCommand {
-    /// Every signed head ever seen
+    /// List every signed head ever seen
     List {
         /// The mirror, an SQLite file
         #[arg(long, value_name = "FILE")]
         db: Option<PathBuf>,
     },
-    /// Add heads seen elsewhere, and hold them against all heads kept
+    /// Import heads seen elsewhere, and compare them with all stored heads
     Import {
         /// The mirror, an SQLite file
         #[arg(long, value_name = "FILE")]
         db: Option<PathBuf>,
-        /// Where misbehaviour files go [default: beside the mirror]
+        /// Directory for misbehaviour files [default: beside the mirror]
         #[arg(long, value_name = "DIR")]
         evidence_dir: Option<PathBuf>,
-        /// What `heads export` wrote, STHs as lines of JSON, or one checkpoint; "-" is stdin, and an
+        /// Output of `heads export`, STHs as lines of JSON, or one checkpoint; "-" reads stdin, and an
         /// http:// or https:// URL is fetched
         #[arg(value_name = "FILE|URL")]
         file: PathBuf,
         #[command(flatten)]
         net: Box<NetOptions>,
     },
-    /// Write all heads as lines of JSON, for `heads import` elsewhere
+    /// Print all heads as lines of JSON, for `heads import` elsewhere
     Export {
         /// The mirror, an SQLite file
         #[arg(long, value_name = "FILE")]
@@ -270,15 +273,16 @@ pub enum HeadsCommand {
     },
 }
 
-/// What to do with a mirror.
+/// The commands for a mirror.
 #[derive(Subcommand, Clone, Debug)]
 pub enum MirrorCommand {
-    /// Check every part of the mirror; nothing is asked of the log
+    /// Check every part of the mirror, without contacting the log
     Check {
         /// The mirror, an SQLite file
         #[arg(long, value_name = "FILE")]
         db: Option<PathBuf>,
-        /// Make again what follows from its entries, and say what cannot be made again; the damaged file is kept
+        /// Rebuild everything that can be derived from its entries, and report what is lost; the damaged
+        /// file is kept
         #[arg(long)]
         rebuild: bool,
     },
@@ -300,9 +304,9 @@ impl HeadsCommand {
 
 #[derive(Subcommand, Debug)]
 pub enum EvidenceCommand {
-    /// Check a misbehaviour file with the log's key: 0, it proves what it says; 1, it does not
+    /// Check a misbehaviour file with the log's key. Exit code 0: it proves what it says; 1: it does not
     Verify {
-        /// The file; "-" is stdin
+        /// The misbehaviour file; "-" reads stdin
         file: PathBuf,
     },
 }

@@ -25,10 +25,10 @@ use std::path::Path;
 /// Returns [`Error`] if the config cannot be used.
 pub fn run(common: &Common, answer: &mut Answer) -> Result<u8, Error> {
     if common.config.is_none() {
-        return Err("which config? Give it with --config FILE".into());
+        return Err("missing --config FILE".into());
     }
     if common.format.is_some_and(|format| format != GivenFormat::Text) {
-        return Err("config check writes text: leave out --format".into());
+        return Err("config check prints only text: leave out --format".into());
     }
     let watched = service::watched(&WatchSpec {
         config: common.config.as_deref(),
@@ -79,7 +79,7 @@ fn describe(log: &LogConfig) -> Result<Vec<Line>, Error> {
         [("the mirror", folder(&place)), ("misbehaviour files", &service::evidence_dir(settings, db))];
     for (what, folder) in folders {
         if !folder.is_dir() {
-            return Err(format!("the directory for {what}, {folder:?}, is not there: create it").into());
+            return Err(format!("the directory for {what}, {folder:?}, does not exist: create it").into());
         }
     }
     let is_there = is_there(db).map_err(|error| error.to_string())?;
@@ -117,12 +117,16 @@ fn describe(log: &LogConfig) -> Result<Vec<Line>, Error> {
 fn mirror(settings: &Settings, db: &Path, is_there: bool) -> Line {
     let (left, said) = match (is_there, settings.init) {
         (true, false) => (false, ""),
-        (true, true) => {
-            (true, " (take init = true out: it would forget every head seen, should the mirror get lost)")
+        (true, true) => (
+            true,
+            " (remove init = true: with it, a lost mirror is replaced by an empty one, and every head seen \
+                    is forgotten)",
+        ),
+        (false, true) => {
+            (false, " (does not exist yet; the first audit creates it, then remove init = true)")
         }
-        (false, true) => (false, " (not there yet; the first audit creates it, then take init = true out)"),
         (false, false) => {
-            (false, " (not there yet; the first audit needs --init, or init = true in the config)")
+            (false, " (does not exist yet; the first audit needs --init, or init = true in the config)")
         }
     };
     Line { text: format!("  mirror  {}{said}", files::name(db)), is_note: left }
@@ -134,7 +138,7 @@ fn rules(settings: &Settings, lines: &mut Vec<Line>) {
         let rule = describe_rule(watch);
         lines.push(match settings.heads_only {
             false => plain(format!("  watched for       {rule}")),
-            true => note(format!("  NOT watched for   {rule}: heads-only looks at no entry")),
+            true => note(format!("  NOT watched for   {rule}: heads-only checks no entries")),
         });
     }
 }
@@ -143,12 +147,12 @@ fn rules(settings: &Settings, lines: &mut Vec<Line>) {
 fn told(settings: &Settings, lines: &mut Vec<Line>) {
     let alerting = &settings.alerting;
     if alerting.channels.is_empty() {
-        lines.push(plain("  nobody is told: there is no [[alert]]".to_owned()));
+        lines.push(plain("  nobody is notified: there is no [[alert]]".to_owned()));
         return;
     }
     for ChannelTable { name, least, table, .. } in &alerting.channels {
         let way = way(table);
-        lines.push(plain(format!("  told by {way:<9} {name}, from severity {}", least.as_str())));
+        lines.push(plain(format!("  notified by {way:<7} {name}, from severity {}", least.as_str())));
         let program = table.command.as_ref().and_then(|command| command.first()).map(Path::new);
         // A program without an absolute path is looked up when it is run, in the environment of that process.
         if let Some(program) = program.filter(|program| program.is_absolute() && !is_executable(program)) {
@@ -160,7 +164,7 @@ fn told(settings: &Settings, lines: &mut Vec<Line>) {
         }
     }
     if let Some(reminder) = alerting.reminder {
-        lines.push(plain(format!("  told again        every {} (alert-reminder)", text::duration(reminder))));
+        lines.push(plain(format!("  reminded          every {} (alert-reminder)", text::duration(reminder))));
     }
 }
 
@@ -202,9 +206,7 @@ fn acknowledged(settings: &Settings, acknowledgement: &Acknowledgement, now: u64
     let unknown = if no_rule { "; no [[watch]] has this name" } else { "" };
     if now >= *until {
         let since = text::time(*until);
-        return note(format!(
-            "  no longer acknowledged  {code}{about}: over since {since}{unknown} ({comment})"
-        ));
+        return note(format!("  no longer acknowledged  {code}{about}: ended {since}{unknown} ({comment})"));
     }
     let line =
         format!("  acknowledged      {code}{about}, until {}{unknown} ({comment})", escape(until_text));

@@ -35,7 +35,7 @@ pub fn man(directory: Option<&Path>, answer: &mut Answer) -> Result<u8, Error> {
     // The directory must exist: a name that is not a directory is a mistake.
     if !directory.is_dir() {
         return Err(Error::Usage(format!(
-            "cannot write the manual pages: {directory:?} is no directory; create it first"
+            "cannot write the manual pages: {directory:?} is not a directory; create it first"
         )));
     }
     let mut commands = vec![command];

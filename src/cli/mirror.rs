@@ -20,7 +20,7 @@ pub fn check(settings: &Settings, again: bool, answer: &mut Answer) -> Result<u8
     stop_on_signal(&stop)?;
     let verdict = match check_mirror(settings, again, &stop)? {
         MirrorCheck::Stopped => {
-            output::error("the check was ended before it was done: nothing is known");
+            output::error("the check was stopped before it was complete: there is no result");
             Conclusion::Incomplete
         }
         MirrorCheck::Checked(found) => {
@@ -65,11 +65,12 @@ fn checked_text(settings: &Settings, verdict: Conclusion, found: &Checked, again
         ));
     }
     text.push_str(match (verdict, again) {
-        (Conclusion::Clean, false) => "The mirror is what was written.\n",
-        (Conclusion::Clean, true) => "The mirror is what was written: there is nothing to make again.\n",
+        (Conclusion::Clean, false) => "The mirror is intact.\n",
+        (Conclusion::Clean, true) => "The mirror is intact: there is nothing to rebuild.\n",
         _ => {
-            "The mirror is damaged; the log is not accused. Check the disk, then put the newest backup back, or run \
-             `countersign mirror check --rebuild`, which makes again what follows from the entries.\n"
+            "The mirror is damaged; the log is not accused. Check the disk, then put the newest backup back, or \
+             run `countersign mirror check --rebuild`, which rebuilds everything that can be derived from the \
+             entries.\n"
         }
     });
     text
@@ -88,7 +89,7 @@ fn rebuilt_text(settings: &Settings, verdict: Conclusion, rebuilt: &Rebuilt) -> 
         return String::new();
     }
     let mut text = format!(
-        "The mirror was made again: {} entries that a signed head commits to, {} heads.\n",
+        "The mirror was rebuilt: {} entries that a signed head commits to, {} heads.\n",
         rebuilt.entries, rebuilt.heads
     );
     if let Some(before) = rebuilt.entries_before.filter(|before| *before > rebuilt.entries) {
@@ -98,8 +99,8 @@ fn rebuilt_text(settings: &Settings, verdict: Conclusion, rebuilt: &Rebuilt) -> 
         text.push_str(&format!("LOST: {}\n", escape(lost)));
     }
     text.push_str(&format!(
-        "The damaged file is kept as {}; delete it once nothing of it is wanted. Run an audit now: it checks all entries \
-         again.\n",
+        "The damaged file is kept as {}; delete it when you no longer need it. Run an audit now: it checks all \
+         entries again.\n",
         escape(&kept)
     ));
     text

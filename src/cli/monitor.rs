@@ -68,8 +68,8 @@ fn watched(common: &Common, options: &MonitorOptions) -> Result<WatchedLogs, Err
 
 /// An event at the start of a build that cannot return free memory: only the GNU C library has a call for it.
 fn memory_kept(release_memory: Option<fn()>) -> Option<Event> {
-    let said = "this build cannot return free memory to the system: the monitor may hold for long what its first audit \
-                needed";
+    let said = "this build cannot return free memory to the system: the monitor may keep the memory that its first \
+                audit needed";
     release_memory.is_none().then(|| Event::new("memory-kept", said))
 }
 
@@ -148,7 +148,7 @@ fn once(watched: WatchedLogs, answer: &mut Answer) -> Result<u8, Error> {
         let init_left = init_left(&log.settings);
         let LogConfig { name, settings, .. } = log;
         if stop.is_stopped() {
-            output::note(&format!("{name}: not audited, somebody asked to stop"));
+            output::note(&format!("{name}: not audited, because the run was stopped"));
             worst = worst.max(Conclusion::Incomplete);
             continue;
         }

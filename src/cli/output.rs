@@ -102,10 +102,7 @@ impl Answer {
         });
         match self.lost {
             Some(why) if why.kind() != io::ErrorKind::BrokenPipe => {
-                error(&format!(
-                    "{}, so what was asked for is not all there",
-                    Error::not_written("stdout", &why)
-                ));
+                error(&format!("{}, so the output is not complete", Error::not_written("stdout", &why)));
                 ExitCode::from(LOCAL_FAULT)
             }
             _ => ExitCode::from(code),
@@ -116,7 +113,7 @@ impl Answer {
 /// The exit code after a panic, which is a bug in this program. It must not look like a verdict, nor like a pass to a
 /// caller that knows only the exit codes of the contract.
 pub fn bug() -> ExitCode {
-    error("this is a bug in countersign, and says nothing about the log; please report what stands above");
+    error("this is a bug in countersign, and says nothing about the log; please report the message above");
     ExitCode::from(LOCAL_FAULT)
 }
 

@@ -11,9 +11,9 @@ impl ValueEnum for Colour {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let (name, help) = match self {
-            Colour::Auto => ("auto", "On a terminal, unless the environment says otherwise"),
-            Colour::Always => ("always", "Also into files and pipes"),
-            Colour::Never => ("never", "Not at all"),
+            Colour::Auto => ("auto", "On a terminal, unless NO_COLOR or TERM=dumb is set"),
+            Colour::Always => ("always", "Always, also in files and pipes"),
+            Colour::Never => ("never", "Never"),
         };
         Some(PossibleValue::new(name).help(help))
     }
@@ -27,9 +27,9 @@ impl ValueEnum for GivenFormat {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let (name, help) = match self {
             GivenFormat::Text => ("text", "For people"),
-            GivenFormat::Json => ("json", "For programs: one line of JSON, stable fields"),
+            GivenFormat::Json => ("json", "For programs: one line of JSON with stable fields"),
             GivenFormat::TlogProof => {
-                ("tlog-proof", "Of `receipt` alone: a C2SP tlog-proof, for standard tools")
+                ("tlog-proof", "Only for `receipt`: a C2SP tlog-proof, for standard tools")
             }
         };
         Some(PossibleValue::new(name).help(help))
@@ -43,8 +43,8 @@ impl ValueEnum for LogFormat {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let (name, help) = match self {
-            LogFormat::Text => ("text", "A line for people"),
-            LogFormat::Json => ("json", "A line of JSON"),
+            LogFormat::Text => ("text", "One line of text per event"),
+            LogFormat::Json => ("json", "One line of JSON per event"),
         };
         Some(PossibleValue::new(name).help(help))
     }

@@ -109,7 +109,7 @@ impl Job<'_> {
             Some(worst) if worst >= Conclusion::Violation || receipts.unread.is_empty() => {
                 Ok(worst.exit_code())
             }
-            _ if !receipts.unread.is_empty() => Err("not everything that was named could be read".into()),
+            _ if !receipts.unread.is_empty() => Err("not all of the named receipts could be read".into()),
             _ => {
                 // There was no receipt, or only files that are passed over. This is neither a pass nor wrong usage.
                 output::error(NONE);

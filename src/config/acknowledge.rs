@@ -36,20 +36,23 @@ enum Day {
 /// Returns [`Error::Usage`] if a value is missing or wrong.
 pub(super) fn rule(table: AcknowledgeTable) -> Result<Acknowledgement, Error> {
     let code = Code::from_text(&table.code)
-        .ok_or_else(|| format!("code {}: there is no such finding", quoted(&table.code)))?;
+        .ok_or_else(|| format!("code {}: there is no such finding code", quoted(&table.code)))?;
     if table.comment.trim().is_empty() {
-        return Err("comment: say why, whoever reads the report next wants to know".into());
+        return Err("comment: give the reason, for the next reader of the report".into());
     }
     let until_text = match table.until {
         Day::Text(text) => text,
         Day::Date(date) => date.to_string(),
     };
     let until = until(&until_text).ok_or_else(|| {
-        format!("until {}: write a day such as 2026-12-31, which is then the last (UTC)", quoted(&until_text))
+        format!(
+            "until {}: write a day such as 2026-12-31, which is the last day included (UTC)",
+            quoted(&until_text)
+        )
     })?;
     let AcknowledgeTable { index, id, approver, rule, comment, .. } = table;
     if rule.is_some() && code != Code::WatchList {
-        return Err(format!("rule: only {} is of a watch rule", Code::WatchList).into());
+        return Err(format!("rule: only {} findings belong to a watch rule", Code::WatchList).into());
     }
     Ok(Acknowledgement { code, index, id, approver, rule, until, until_text, comment })
 }

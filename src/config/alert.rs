@@ -74,10 +74,10 @@ pub(super) fn channel(table: AlertTable) -> Result<ChannelTable, Error> {
         return Err("secret-file and secret-env: give one of them".into());
     }
     if table.smtp.is_none() && (table.from.is_some() || !table.to.is_empty() || table.username.is_some()) {
-        return Err("from, to and username are for smtp".into());
+        return Err("from, to and username are only for smtp".into());
     }
     if table.command.is_some() && (table.secret_file.is_some() || table.secret_env.is_some()) {
-        return Err("a command has no secret of ours".into());
+        return Err("secret-file and secret-env are not for a command".into());
     }
     let least = match &table.severity {
         None => Severity::Warning,

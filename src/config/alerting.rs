@@ -113,7 +113,7 @@ mod tests {
             ("[[alert]]\nwebhook-file = 'a'\nwebhook-env = 'A'", "one of"),
             ("[[alert]]\nwebhook-env = 'A'\nfrom = 'a@b.example'", "for smtp"),
             ("[[alert]]\ncommand = ['a']\nseverity = 'loud'", "severity"),
-            ("[[alert]]\ncommand = ['a']\nsecret-env = 'A'", "no secret"),
+            ("[[alert]]\ncommand = ['a']\nsecret-env = 'A'", "not for a command"),
             ("[[alert]]\ncommand = ['a']\nto = ['a@b.example']", "for smtp"),
             ("[[alert]]\nwebhook = 'x'\nsecret-env = 'A'\nsecret-file = 'a'", "one of them"),
             ("[[alert]]\ncommand = ['a']\nretry-for = 'long'", "retry-for"),

@@ -13,7 +13,7 @@ pub fn duration(text: &str) -> Result<u64, Error> {
         return Err(format!("{}: write m for minutes, and days for longer spans", text::quoted(text)).into());
     }
     let parsed = humantime::parse_duration(text).map_err(|error| {
-        format!("{} is no duration ({error}); write it as 90s, 30m, 36h or 7days", text::quoted(text))
+        format!("{} is not a duration ({error}); write it as 90s, 30m, 36h or 7days", text::quoted(text))
     })?;
     u64::try_from(parsed.as_millis()).map_err(|_| format!("{} is too long", text::quoted(text)).into())
 }

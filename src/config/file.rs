@@ -85,8 +85,7 @@ pub enum Config {
 pub const NO_LOG: &str = "there is no [[log]] in the config";
 
 /// The message if a name is given without a config.
-pub const NAME_OF_WHAT: &str =
-    "--name says which [[log]] of a config is meant: give the config with --config FILE";
+pub const NAME_OF_WHAT: &str = "--name selects a [[log]] of a config: missing --config FILE";
 
 impl Config {
     /// Parses the text of the config at `path`. With a name, it keeps only the log of that name.
@@ -109,8 +108,12 @@ impl Config {
             (Config::One(_), None) => Ok(()),
             (Config::One(file), Some(name)) => match file.name() {
                 Some(its) if its == name => Ok(()),
-                Some(its) => Err(format!("--name {}: it is of one log, {}", quoted(name), quoted(its))),
-                None => Err(format!("--name {}: it is of one log, which has no name in it", quoted(name))),
+                Some(its) => {
+                    Err(format!("--name {}: the config has only one log, {}", quoted(name), quoted(its)))
+                }
+                None => {
+                    Err(format!("--name {}: the config has only one log, which has no name", quoted(name)))
+                }
             },
         }
     }
@@ -128,7 +131,7 @@ impl Config {
                 (Some(file), false) => {
                     several.log.push(file);
                     Err(format!(
-                        "config {path:?} is of several logs ([[log]]): say which with --name NAME ({})",
+                        "config {path:?} has several logs ([[log]]): select one with --name NAME ({})",
                         several.names()
                     )
                     .into())

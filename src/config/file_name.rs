@@ -15,12 +15,13 @@ pub(super) fn check_mirror(said: &str, db: &Path) -> Result<(), Error> {
     let why = match () {
         () if name.is_empty() => "the name is empty: write the path of the mirror",
         () if lower.starts_with("file:") => {
-            "write the path alone: file: is how SQLite writes a URL, and is not read here"
+            "write only the path: the file: URLs of SQLite are not supported here"
         }
         () if lower.starts_with(":memory:") => {
-            "a mirror must outlast the run, and this is one in memory: write the path of a file"
+            "a mirror must outlast the run, and this name stands for a database in memory: write the path of a \
+             file"
         }
-        () if name.contains("://") => "a mirror is a file on this machine, and no URL: write its path",
+        () if name.contains("://") => "a mirror is a file on this machine, not a URL: write its path",
         () => return check_home(said, db),
     };
     Err(format!("{said} {}: {why}", quoted(&name)).into())
@@ -38,8 +39,8 @@ pub fn check_home(said: &str, path: &Path) -> Result<(), Error> {
         return Ok(());
     }
     Err(format!(
-        "{said} {}: no shell has put the home directory in the place of ~ (it does not in a config, nor behind = or in \
-         quotation marks): write the whole path, or ./~ where a directory has that name",
+        "{said} {}: the shell did not expand ~ to the home directory (it does not in a config, after = or in \
+         quotation marks): write the whole path, or ./~ for a directory of that name",
         quoted(&name)
     )
     .into())

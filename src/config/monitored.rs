@@ -29,8 +29,8 @@ pub fn refuse_options_of_one_log(given: &Given) -> Result<(), Error> {
     if *given == (Given { format, quiet, verbose, color, ..Given::default() }) {
         return Ok(());
     }
-    Err("the config is of several logs: say which is meant with --name NAME, or write what is of one of them into \
-         its [[log]] (init = true as well)"
+    Err("the config has several logs: select one with --name NAME, or move the options of one log into its [[log]] \
+         (init = true as well)"
         .into())
 }
 
@@ -40,7 +40,9 @@ pub fn refuse_options_of_one_log(given: &Given) -> Result<(), Error> {
 /// Returns [`Error::Usage`] if the name is empty, too long, or not printable.
 pub fn check_name(name: &str) -> Result<(), Error> {
     if name.is_empty() || name.len() > MAX_NAME || escape(name) != name {
-        return Err(format!("the name {} is not of 1 to {MAX_NAME} visible characters", quoted(name)).into());
+        return Err(
+            format!("the name {} does not have 1 to {MAX_NAME} visible characters", quoted(name)).into()
+        );
     }
     Ok(())
 }

@@ -98,7 +98,7 @@ impl Net {
 
 fn duration(name: &str, text: &str) -> Result<Duration, Error> {
     let time = humantime::parse_duration(text).map_err(|error| {
-        format!("--{name}: {} is no duration ({error}); write it as 90s, 30m or 2h", quoted(text))
+        format!("--{name}: {} is not a duration ({error}); write it as 90s, 30m or 2h", quoted(text))
     })?;
     if time.is_zero() || time > MAX_TIME {
         return Err(format!("--{name}: {} is not between 1ns and a year", quoted(text)).into());
@@ -110,7 +110,7 @@ fn max_rps(rate: f64) -> Result<f64, Error> {
     if rate > 0.0 && rate <= MAX_RPS {
         return Ok(rate);
     }
-    Err(format!("--max-rps: {rate} is not more than 0 and at most {MAX_RPS} requests a second").into())
+    Err(format!("--max-rps: {rate} is not above 0 and at most {MAX_RPS} requests per second").into())
 }
 
 fn contact(contact: String) -> Result<String, Error> {

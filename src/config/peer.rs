@@ -60,10 +60,7 @@ pub struct NamedPeer {
 /// Returns [`Error::Usage`] if a value is wrong, if a name is used twice, or if there are too many tables.
 pub(super) fn resolve(tables: Vec<PeerTable>, outside: &Outside<'_>) -> Result<Vec<NamedPeer>, Error> {
     if tables.len() > MAX_PEERS {
-        return Err(format!(
-            "more than {MAX_PEERS} [[peer]] tables: nobody needs so many to see a split view"
-        )
-        .into());
+        return Err(format!("more than {MAX_PEERS} [[peer]] tables: remove some").into());
     }
     let numbered = |(number, table): (usize, PeerTable)| {
         named(table, outside).map_err(|error| error.within(|why| format!("[[peer]] number {number}: {why}")))
@@ -97,7 +94,7 @@ fn named(table: PeerTable, outside: &Outside<'_>) -> Result<NamedPeer, Error> {
         return Err("bearer-file and bearer-env: give one of them".into());
     }
     if matches!(place, PeerAt::File(_)) && (secret || table.ca_file.is_some()) {
-        return Err("bearer-file, bearer-env and ca-file are for what is fetched".into());
+        return Err("bearer-file, bearer-env and ca-file are only for URLs, not for a file".into());
     }
     let name = table.name.clone().unwrap_or_else(|| name_of(&place, outside));
     if name.is_empty() || name.len() > MAX_NAME || escape(&name) != name {
@@ -175,7 +172,7 @@ mod tests {
             ("[[peer]]", "give one of"),
             ("[[peer]]\nheads = 'https://a.example'\nfile = 'a'", "give one of"),
             ("[[peer]]\nurl = 'https://a.example'", "unknown field"),
-            ("[[peer]]\nfile = 'a'\nbearer-env = 'A'", "for what is fetched"),
+            ("[[peer]]\nfile = 'a'\nbearer-env = 'A'", "only for URLs"),
             ("[[peer]]\nheads = 'https://a.example'\nbearer-env = 'A'\nbearer-file = 'a'", "one of them"),
             ("[[peer]]\nheads = 'a.example/heads'", "write https://"),
             ("[[peer]]\nheads = 'a.example/heads'\nname = 'a'", "write https://"),

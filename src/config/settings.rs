@@ -142,7 +142,9 @@ impl Settings {
         given.db.as_deref().map_or(Ok(()), |db| file_name::check_mirror(&db_said, db))?;
         given.evidence_dir.as_deref().map_or(Ok(()), |path| file_name::check_home(&evidence_said, path))?;
         if given.full && given.heads_only {
-            return Err("full checks all entries again, and heads-only none: ask for one of them".into());
+            return Err(
+                "full checks all entries again, and heads-only checks none: give only one of them".into()
+            );
         }
         let pinned_keys = trust::pinned(file.approvers)?;
         let max_head_age = given.max_head_age.map(|age| duration(&age)).transpose();
@@ -216,7 +218,7 @@ impl Settings {
         }
         let names: Vec<String> = self.log_keys.iter().map(|key| text::quoted(key.origin())).collect();
         let names = names.join(", ");
-        Err(format!("the policy lists several logs: say which with --log-key VKEY ({names})").into())
+        Err(format!("the policy lists several logs: select one with --log-key VKEY ({names})").into())
     }
 
     /// The location of the log.
@@ -224,7 +226,7 @@ impl Settings {
     /// # Errors
     /// Returns [`Error::Usage`] if it was not given.
     pub fn require_log(&self) -> Result<&str, Error> {
-        self.log.as_deref().ok_or_else(|| "which log? Give it with --log URL-or-DIR".into())
+        self.log.as_deref().ok_or_else(|| "missing --log URL-or-DIR".into())
     }
 
     /// The path of the mirror.
@@ -232,13 +234,13 @@ impl Settings {
     /// # Errors
     /// Returns [`Error::Usage`] if it was not given.
     pub fn require_db(&self) -> Result<&Path, Error> {
-        self.db.as_deref().ok_or_else(|| "which mirror? Give it with --db FILE".into())
+        self.db.as_deref().ok_or_else(|| "missing --db FILE".into())
     }
 }
 
 fn read_policy(path: &Path, outside: &Outside<'_>) -> Result<TlogPolicy, Error> {
     if path == Path::new("-") {
-        return Err("--policy: trust is not read from stdin: give a file".into());
+        return Err("--policy cannot be read from stdin: give a file".into());
     }
     let bytes =
         (outside.read)(path, MAX_POLICY).map_err(|error| error.within(|why| format!("--policy: {why}")))?;

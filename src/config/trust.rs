@@ -17,8 +17,7 @@ pub(super) fn log_keys(given: Option<LogKey>, policy: Option<&TlogPolicy>) -> Re
     if listed.is_empty() || listed.iter().any(is_given) {
         return Ok(vec![given]);
     }
-    Err("--log-key is none of the logs that the policy lists: take the key or the policy that is meant"
-        .into())
+    Err("--log-key is not the key of a log that the policy lists: correct the key or the policy".into())
 }
 
 /// Checks that a relying party id is a domain name. Anything else is a mistake (an empty variable, a URL), and would
@@ -56,7 +55,7 @@ pub(super) fn check_origin(origin: &str) -> Result<(), Error> {
         return wrong("browsers send origins in lower case, and other scripts as xn--...");
     }
     if (scheme == "https" && host.ends_with(":443")) || (scheme == "http" && host.ends_with(":80")) {
-        return wrong("browsers leave the usual port out");
+        return wrong("browsers leave out the default port");
     }
     Ok(())
 }

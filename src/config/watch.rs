@@ -134,7 +134,7 @@ fn conditions(table: WatchTable) -> Result<Conditions, String> {
     };
     let may_be_signed = decisions.is_empty() || decisions.contains(&Decision::Approved);
     if (new_key || !keys.is_empty()) && !may_be_signed {
-        return Err("decision: only what was approved has a key, so this would never be a hit".to_owned());
+        return Err("decision: only approved entries have a key, so this rule would never match".to_owned());
     }
     Ok(Conditions {
         approvers: list("approver", table.approver, |text| name(text, MAX_APPROVER))?,
@@ -159,7 +159,7 @@ fn list<T>(
 ) -> Result<Vec<T>, String> {
     let Some(OneOrMore(mut texts)) = given else { return Ok(Vec::new()) };
     if texts.is_empty() {
-        return Err(format!("{what}: the list is empty: leave it out, or say what is meant"));
+        return Err(format!("{what}: the list is empty: leave it out, or add values"));
     }
     // The order has no meaning, so a different order must not make a different rule.
     texts.sort();
@@ -171,7 +171,7 @@ fn list<T>(
 fn name(text: &str, most: usize) -> Result<String, String> {
     match text.len() {
         0 => Err("it is empty".to_owned()),
-        length if length > most => Err(format!("no entry has more than {most} bytes there")),
+        length if length > most => Err(format!("no entry has more than {most} bytes in this field")),
         _ => Ok(text.to_owned()),
     }
 }
@@ -260,8 +260,9 @@ pub fn describe(Watch { rule, channels, comment }: &Watch) -> String {
     if parts.is_empty() {
         parts.push("any entry".to_owned());
     }
-    let whole = if rule.past { ", those mirrored before too" } else { "" };
-    let also = if channels.is_empty() { String::new() } else { format!("; told to {}", channels.join(", ")) };
+    let whole = if rule.past { ", including entries mirrored before" } else { "" };
+    let also =
+        if channels.is_empty() { String::new() } else { format!("; notifies {}", channels.join(", ")) };
     let comment = comment.as_deref().map_or_else(String::new, |comment| format!(" ({})", escape(comment)));
     format!("{}: {}{whole}; {}{also}{comment}", rule.name, parts.join(", "), rule.severity.as_str())
 }

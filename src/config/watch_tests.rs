@@ -44,7 +44,7 @@ fn tables_become_rules() {
         format!(
             "all: decision approved, approver \"a\" or \"b\", key {KEY}, rp-id \"x.example\", payload-hash {KEY}, \
              id order-*, the first of its key, outside mon,fri 22:00-06:00 Europe/Berlin, more than 5 within 1h, \
-             those mirrored before too; info; told to pager (why)"
+             including entries mirrored before; info; notifies pager (why)"
         )
     );
     assert_eq!((any.rule.severity, describe(any).as_str()), (Severity::Warning, "any: any entry; warning"));
@@ -129,7 +129,7 @@ fn slips_are_said_with_what_to_do() {
         ("name = 'a'\nid = 'a b'", "ids are of letters"),
         ("name = 'a'\nid = ''", "ids are of letters"),
         ("name = 'a'\nnew-key = false", "write true, or leave it out"),
-        ("name = 'a'\nnew-key = true\ndecision = 'rejected'", "never be a hit"),
+        ("name = 'a'\nnew-key = true\ndecision = 'rejected'", "would never match"),
         ("name = 'a'\noutside = {}", "give days, hours or both"),
         ("name = 'a'\noutside = { days = [] }", "the list is empty"),
         ("name = 'a'\noutside = { days = 'mon-fri' }", "a list of mon, tue"),

@@ -16,8 +16,9 @@ pub(super) fn read(text: &str) -> Result<Zone, String> {
     if let Some(east) = offset(text) {
         return Ok(Zone::fixed(text, east));
     }
-    let unknown =
-        |_| format!("{} is no zone that is known: write such as Europe/Berlin, UTC or +01:00", quoted(text));
+    let unknown = |_| {
+        format!("{} is not a known time zone: write one such as Europe/Berlin, UTC or +01:00", quoted(text))
+    };
     let zone = TimeZoneDatabase::bundled().get(text).map_err(unknown)?;
     let name = zone.iana_name().unwrap_or(text).to_owned();
     let changes = zone.following(Timestamp::UNIX_EPOCH);

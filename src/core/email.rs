@@ -40,10 +40,10 @@ pub enum EmailHashError {
 impl fmt::Display for EmailHashError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            EmailHashError::NotPlainObject => "the email in the reveal is no object of plain members",
-            EmailHashError::Members => "the email in the reveal has not the members of one",
+            EmailHashError::NotPlainObject => "the email in the reveal is not an object of plain members",
+            EmailHashError::Members => "the email in the reveal does not have the members of an email",
             EmailHashError::Algorithm => {
-                "the email in the reveal is hashed in another way than PBKDF2-HMAC-SHA256 and email-v1"
+                "the email in the reveal is not hashed with PBKDF2-HMAC-SHA256 and email-v1"
             }
             EmailHashError::Iterations => {
                 "the email's iterations are not 100,000 to 5,000,000: not evaluated"

@@ -320,11 +320,11 @@ fn interpret(
     for (ok, why) in [
         (json.r#type == ENTRY_TYPE, "type is not \"approval-log-entry/v1\""),
         (is_id(&json.id), "id is not 1 to 64 of 0-9 A-Z a-z . _ -"),
-        (decision.is_some(), "decision is none of approved, rejected, expired"),
+        (decision.is_some(), "decision is not one of approved, rejected, expired"),
         (is_approver(&json.approver), "approver is not 1 to 128 bytes"),
         (
             matches!(&*json.payload_encoding, "jcs-payload" | "jcs-action-payload" | "raw-payload"),
-            "payloadEncoding is none of jcs-payload, jcs-action-payload, raw-payload",
+            "payloadEncoding is not one of jcs-payload, jcs-action-payload, raw-payload",
         ),
         (
             json.requested_at.max(json.decided_at).max(json.expires_at) <= limits::MAX_INTEGER,

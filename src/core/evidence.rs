@@ -194,7 +194,7 @@ pub fn verify(bytes: &[u8], key: &LogKey) -> Result<Misbehaviour, EvidenceError>
     let kind = EvidenceKind::from_text(&file.kind)
         .ok_or_else(|| EvidenceError::Malformed(format!("unknown kind {:?}", file.kind)))?;
     if file.origin != key.origin() {
-        let why = format!("it accuses {:?}, and the key is that of {:?}", file.origin, key.origin());
+        let why = format!("it accuses {:?}, but the key is that of {:?}", file.origin, key.origin());
         return Err(EvidenceError::NotProved(why));
     }
     let [smaller, larger] = file.heads.as_slice() else {

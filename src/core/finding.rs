@@ -112,7 +112,7 @@ macro_rules! codes {
 
 codes! {
     SameSizeFork "same-size-fork" Violation Committed STANDS [HeadAgainstHeads] "the log signed two different trees of one size",
-    InconsistentHeads "inconsistent-heads" Violation Committed STANDS [HeadAgainstTree] "a signed head is no prefix of a larger signed head: history was rewritten",
+    InconsistentHeads "inconsistent-heads" Violation Committed STANDS [HeadAgainstTree] "a signed head is not a prefix of a larger signed head: history was rewritten",
     SthTimeContradiction "sth-time-contradiction" Violation Committed STANDS [HeadAgainstHeads] "the log signed a later head (by more than 60 s) with a smaller size",
     SthTimeDisorder "sth-time-disorder" Warning Committed STANDS [HeadTime] "the log signed a later head (by at most 60 s) with a smaller size: its signers' clocks differ",
     HeadSignatureInvalid "head-signature-invalid" Invalid Served ENDS [HeadSignature] "a head that the pinned key did not sign, or of another origin",
@@ -124,7 +124,7 @@ codes! {
     HeadRollback "head-rollback" Invalid Served ENDS [HeadRollback] "the log now serves a head smaller than one that it signed earlier",
     HeadStale "head-stale" Warning Served ENDS [HeadAge] "the newest head is older than the policy allows",
     HeadInFuture "head-in-future" Warning Served ENDS [HeadTime] "a head's time is ahead of the clock",
-    LeafMalformed "leaf-malformed" Invalid Committed STANDS [LeafForm] "a leaf that is no entry of this profile",
+    LeafMalformed "leaf-malformed" Invalid Committed STANDS [LeafForm] "a leaf that is not an entry of this profile",
     LeafNotCanonical "leaf-not-canonical" Invalid Committed STANDS [LeafForm] "a leaf that is not its own canonical JSON form",
     OriginMismatch "origin-mismatch" Invalid Committed STANDS [EntryOrigin] "the entry names another log",
     TimeOrder "time-order" Invalid Committed STANDS [EntryTimes] "requested, decided and expiry times are out of order",
@@ -152,7 +152,7 @@ codes! {
     KeyShared "key-shared" Invalid Committed STANDS [KeyOwnership] "one public key, two approvers",
     CredentialRelabelled "credential-relabelled" Warning Committed STANDS [KeyHistory] "one public key, two credential ids",
     CredentialNew "credential-new" Info Committed STANDS [] "a further key for a known approver",
-    KeyNotPinned "key-not-pinned" Invalid Committed STANDS [PinnedKeys] "this approver has pinned keys, and this is none of them",
+    KeyNotPinned "key-not-pinned" Invalid Committed STANDS [PinnedKeys] "this approver has pinned keys, and this is not one of them",
     BackupEligibilityChanged "backup-eligibility-changed" Warning Committed STANDS [KeyHistory] "a passkey's backup eligibility changed, which must not happen",
     SignCountRegression "sign-count-regression" Warning Committed STANDS [KeyHistory] "a passkey's signature counter did not grow: it may have been cloned",
     AttestedDataPresent "attested-data-present" Warning Committed STANDS [AuthenticatorData] "attested data in an assertion (some authenticators do this)",
@@ -162,7 +162,7 @@ codes! {
     PayloadMismatch "payload-mismatch" Invalid Reveal STANDS [Reveals] "the payload does not hash to the entry's payload hash",
     EmailMismatch "email-mismatch" Invalid Reveal STANDS [Reveals] "the email does not match the reveal's hash",
     WitnessQuorum "witness-quorum" Invalid Served ENDS [Witnesses] "the checkpoint does not have the cosignatures that the policy asks for",
-    WatchList "watch-list" Warning Watch STANDS [] "an entry that a watch rule of yours is about; it says nothing against the log",
+    WatchList "watch-list" Warning Watch STANDS [] "an entry that matches a watch rule of yours; it says nothing against the log",
 }
 
 impl fmt::Display for Code {

@@ -75,7 +75,7 @@ impl fmt::Display for ProofError {
             }
             ProofError::OldTreeEmpty => f.write_str("nothing can be rebuilt from an empty old tree"),
             ProofError::WrongLength { expected, found } => {
-                write!(f, "the proof has {found} hashes, and these sizes ask for {expected}")
+                write!(f, "the proof has {found} hashes, but these sizes require {expected}")
             }
             ProofError::RootMismatch { computed, expected } => {
                 write!(f, "the proof leads to root {computed}, not to {expected}")

@@ -170,7 +170,7 @@ impl Receipt {
         let (leaf, entry) = canonical_entry(json.entry.get().as_bytes())?;
         let proof = parse_proof(&json.tlog_proof)?;
         if proof.extra.as_ref().is_some_and(|extra| *extra != leaf) {
-            return error("the tlogProof carries another leaf than the entry");
+            return error("the tlogProof has a different leaf than the entry");
         }
         let present = |raw: &RawValue| (raw.get() != NULL).then(|| raw.get().as_bytes().to_vec());
         let receipt = Receipt {
@@ -216,7 +216,7 @@ impl Receipt {
         let Ok(text) = std::str::from_utf8(bytes) else { return error("the tlog-proof is not UTF-8") };
         let proof = parse_proof(text)?;
         let Some(leaf) = proof.extra else {
-            return error("the tlog-proof has no leaf: it must stand in the line \"extra\"");
+            return error("the tlog-proof has no leaf: it must be in the line \"extra\"");
         };
         if leaf.len() > limits::MAX_LEAF {
             return error("the leaf in the line \"extra\" is too long");
@@ -272,7 +272,7 @@ fn read_bundle(
 ) -> Result<(Receipt, Option<OriginUncheckedReading>), ReceiptError> {
     if bundle.index != bundle.inclusion_index {
         let (a, b) = (bundle.index, bundle.inclusion_index);
-        return error(format!("it is of entry {a}, with a proof of entry {b}"));
+        return error(format!("it is for entry {a}, but its proof is for entry {b}"));
     }
     let (leaf, entry) = canonical_entry(&bundle.entry)?;
     let receipt = Receipt {
@@ -304,7 +304,10 @@ fn names_inclusion(bytes: &[u8]) -> bool {
 /// and is then reported as a malformed leaf.
 fn canonical_entry(entry: &[u8]) -> Result<(Vec<u8>, Option<OriginUncheckedReading>), ReceiptError> {
     if entry.len() > MAX_ESCAPED_ENTRY {
-        return error(format!("the entry is longer than any of {} bytes can be written", limits::MAX_LEAF));
+        return error(format!(
+            "the entry is longer than any JSON form of an entry of {} bytes",
+            limits::MAX_LEAF
+        ));
     }
     let (leaf, read) = match object::from_slice::<EntryJson<'_>>(entry) {
         Ok(json) => (json.to_canonical(), Some(OriginUncheckedReading::read(&json))),

@@ -66,7 +66,7 @@ pub fn check_reveal(reveal: &[u8], entry: &Entry) -> Result<Reveal, (Code, Strin
         return mismatch("the reveal is not what the entry commits to");
     }
     let Ok(json) = object::from_slice::<RevealJson<'_>>(&canonical) else {
-        return mismatch("the reveal has not the members of one");
+        return mismatch("the reveal does not have the members of a reveal");
     };
     if json.r#type != REVEAL_TYPE {
         return mismatch("its type is not that of a reveal");

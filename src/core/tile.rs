@@ -71,9 +71,9 @@ impl fmt::Display for TilePathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             TilePathError::Kind => "not the path of a tile",
-            TilePathError::Level => "the level is no canonical number from 0 to 63",
+            TilePathError::Level => "the level is not a canonical number from 0 to 63",
             TilePathError::Index => "the index is not in canonical groups of three digits",
-            TilePathError::Width => "the width is no canonical number from 1 to 255",
+            TilePathError::Width => "the width is not a canonical number from 1 to 255",
         })
     }
 }
@@ -241,7 +241,7 @@ impl fmt::Display for BundleError {
                 )
             }
             BundleError::Trailing { extra_bytes } => {
-                write!(f, "the bundle has {extra_bytes} bytes too many behind its entries")
+                write!(f, "the bundle has {extra_bytes} bytes too many after its entries")
             }
         }
     }
@@ -281,7 +281,7 @@ pub struct TileError {
 
 impl fmt::Display for TileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the tile has {} bytes, and its width asks for {}", self.found, self.expected)
+        write!(f, "the tile has {} bytes, but its width requires {}", self.found, self.expected)
     }
 }
 

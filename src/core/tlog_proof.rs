@@ -52,7 +52,7 @@ impl fmt::Display for TlogProofError {
         f.write_str(match self {
             TlogProofError::TooLong => "the tlog-proof is too long",
             TlogProofError::Header => "the first line is not \"c2sp.org/tlog-proof@v1\"",
-            TlogProofError::Extra => "the extra data is empty or no canonical base64",
+            TlogProofError::Extra => "the extra data is empty or not canonical base64",
             TlogProofError::Index => "no index line with a canonical decimal number",
             TlogProofError::Path => "a line of the inclusion path is not the base64 of 32 bytes",
             TlogProofError::PathTooLong => "the inclusion path has more than 64 hashes",

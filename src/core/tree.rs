@@ -34,7 +34,7 @@ pub enum AppendError {
 impl fmt::Display for AppendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AppendError::Full { end } => write!(f, "no room behind leaf {end}: sizes end at 2^64 - 1"),
+            AppendError::Full { end } => write!(f, "no room after leaf {end}: sizes end at 2^64 - 1"),
             AppendError::Misaligned { end, level } => {
                 write!(f, "no subtree of 2^{level} leaves starts at leaf {end}")
             }

@@ -36,21 +36,21 @@ macro_rules! pages {
 }
 
 pages! {
-    gate "gate" "gate.md" "let an action run only where a person approved exactly it",
+    gate "gate" "gate.md" "let an action run only if a person approved exactly that action",
     audit "audit" "audit.md" "check a log every night; exit codes, and what to do on each",
     trust "trust" "trust.md" "what you pin, why, and what is not checked without it",
     http "http" "http.md" "logs over HTTP and behind a JSON API: patience, limits, secrets",
     monitor "monitor" "monitor.md" "watch logs all the time, as a daemon or from cron",
-    alerts "alerts" "alerts.md" "who is told of findings, and what to do on each finding code",
-    watch_rules "watch-rules" "watch-rules.md" "hear of every approval in your name",
+    alerts "alerts" "alerts.md" "who is notified of findings, and what to do about each finding code",
+    watch_rules "watch-rules" "watch-rules.md" "be notified of every approval in your name",
     peers "peers" "peers.md" "compare heads with others who watch the same log",
     evidence "evidence" "evidence.md" "receipts of approvals, and proof of a log's misbehaviour",
     metrics "metrics" "metrics.md" "health, Prometheus metrics, alert rules and a dashboard",
-    sql "sql" "sql.md" "the mirror: query it, back it up, check it, make it again",
+    sql "sql" "sql.md" "the mirror: query it, back it up, check it, rebuild it",
     performance "performance" "performance.md" "how fast it is, and the commands that measure it",
     testing "testing" "testing.md" "a log that lies on command, for your monitoring and for our tests",
     library "library" "library.md" "check receipts in a Rust program",
     glossary "glossary" "glossary.md" "the words of the field, as they are used here",
-    contributing "contributing" "contributing.md" "where things are, how to add a finding code, how to run the tests",
+    contributing "contributing" "contributing.md" "where to find things, how to add a finding code, how to run the tests",
     security "security" "security.md" "how to report a vulnerability, and what counts as one",
 }

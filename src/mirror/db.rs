@@ -242,11 +242,9 @@ impl Db {
     pub(super) fn written_by_none_else(&self) -> Result<()> {
         let why = match self.sql(state_row::stored(&self.connection))? {
             Some(stored) if stored == self.state => return Ok(()),
-            Some(stored) if stored.mirror != self.state.mirror => {
-                "another mirror stands in its place".to_owned()
-            }
+            Some(stored) if stored.mirror != self.state.mirror => "another mirror is in its place".to_owned(),
             Some(stored) => format!(
-                "it is at transaction {}, and was at {} when this process last had it",
+                "it is at transaction {}, and was at {} when this process last used it",
                 stored.generation, self.state.generation
             ),
             None => "its state is gone".to_owned(),

@@ -33,12 +33,19 @@ pub enum MirrorError {
 impl MirrorError {
     /// The error for a memory that contradicts the entry that it is about.
     pub fn wrong_memory(path: &Path, index: u64) -> MirrorError {
-        MirrorError::WrongMemory(path.to_owned(), format!("it says of entry {index} what that does not say"))
+        MirrorError::WrongMemory(
+            path.to_owned(),
+            format!(
+                "what it remembers of entry {index} contradicts that \
+                                                           entry"
+            ),
+        )
     }
 
     /// The error for a row of a watch rule that is not the one that was written.
     pub(super) fn wrong_watch(path: &Path) -> MirrorError {
-        let why = "how far a watch rule has looked is not what was written; with --full it looks at all entries again";
+        let why = "the stored progress of a watch rule is not what was written; with --full the rule checks all \
+                   entries again";
         MirrorError::WrongMemory(path.to_owned(), why.to_owned())
     }
 
@@ -87,9 +94,9 @@ impl fmt::Display for MirrorError {
             ),
             MirrorError::OtherWriter(path, why) => write!(
                 f,
-                "another process wrote to the mirror {path:?} while this one had it open ({why}); nothing was written \
-                 over what it wrote. Find out which process that is and why the lock beside the mirror did not keep it \
-                 out (was it removed, or is this a network file system?), then run again"
+                "another process wrote to the mirror {path:?} while this one had it open ({why}); its changes were \
+                 not overwritten. Find out which process that is and why the lock beside the mirror did not keep \
+                 it out (was it removed, or is this a network file system?), then run again"
             ),
             MirrorError::OtherLog(path, why) => write!(
                 f,

@@ -63,19 +63,19 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
     // If a disk is not mounted, no new mirror may be created in its place, because it would lack every known head.
     if let Ok(target) = fs::read_link(path) {
         return fault(format!(
-            "it is a symbolic link to {target:?}, and there is nothing. Mount or restore what it leads to; to begin a \
-             new mirror there, name that place itself with --db"
+            "it is a symbolic link to {target:?}, which does not exist. Mount or restore that file; to begin a new \
+             mirror there, give that path itself with --db"
         ));
     }
     // Otherwise, `x/` and `x/.` would be resolved to the file x.
     let bytes = path.as_os_str().as_encoded_bytes();
     if !path.file_name().is_some_and(|name| bytes.ends_with(name.as_encoded_bytes())) {
-        return fault("this is no name of a file".to_owned());
+        return fault("this is not the name of a file".to_owned());
     }
     match fs::metadata(folder(path)) {
         Ok(_) => Ok(place_of(path)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            fault(format!("its directory, {:?}, is not there", folder(path)))
+            fault(format!("its directory, {:?}, does not exist", folder(path)))
         }
         Err(error) => Err(io_error(path, &error)),
     }
@@ -107,14 +107,14 @@ fn other_name(place: &Path, metadata: &Metadata) -> Option<String> {
     let names = links(metadata);
     if names > 1 {
         return Some(format!(
-            "it has {names} names (hard links), and its lock and its write-ahead log go by one of them. Keep the name \
-             that has the \".mark\" file beside it, remove the others (`find -samefile` lists them), and make \
-             symbolic links in their place"
+            "it has {names} names (hard links), and its lock and its write-ahead log belong to only one of them. \
+             Keep the name that has the \".mark\" file beside it, remove the others (`find -samefile` lists them), \
+             and make symbolic links in their place"
         ));
     }
     is_mount(place).then(|| {
-        "the file is mounted by itself, so that it has another name elsewhere, and its lock and its write-ahead log \
-         go by one of them. Mount its directory instead"
+        "the file is mounted by itself, so that it has another name elsewhere, and its lock and its write-ahead \
+         log belong to only one of them. Mount its directory instead"
             .to_owned()
     })
 }
@@ -154,7 +154,9 @@ pub(super) fn still_is(file: &File, name: &Path) -> io::Result<()> {
     let (ours, there) = (file.metadata()?, fs::symlink_metadata(name)?);
     sole(&there)?;
     if number_of(&ours) != number_of(&there) {
-        return Err(io::Error::other("another file was put in the place of the one that it is made in"));
+        return Err(io::Error::other(
+            "the file was replaced by another one while the mirror was created in it",
+        ));
     }
     Ok(())
 }

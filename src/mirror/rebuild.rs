@@ -130,7 +130,7 @@ fn lost_with_mark(path: &Path, state: &State) -> Result<Vec<String>> {
         MarkRead::Missing => "missing",
         MarkRead::Damaged => "damaged",
     };
-    Ok(vec![format!("its \".mark\" file is {why}: whether a newer copy of it was there is not known")])
+    Ok(vec![format!("its \".mark\" file is {why}: so it is not known whether there was a newer copy of it")])
 }
 
 /// Moves a new mirror into the place of the old one, which is kept; there is always a mirror in that place. Returns
@@ -218,8 +218,9 @@ impl Rebuilder<'_> {
             }
         }
         if self.state.generation == 0 {
-            let what = "its state could not be read, so nobody knows how many heads and findings there were"
-                .to_owned();
+            let what =
+                "its state could not be read, so it is not known how many heads and findings there were"
+                    .to_owned();
             self.lost.push(what);
         }
         self.forget_wrong()?;
@@ -228,7 +229,8 @@ impl Rebuilder<'_> {
         let tree = self.copy_leaves(&heads)?;
         let is_covered = |entries: u64| entries == 0 || heads.range(entries..).next().is_some();
         if !entries_before.is_none_or(is_covered) && self.lost.is_empty() {
-            let what = "the signed heads that bore out the entries that it had: others may be gone as well";
+            let what =
+                "the signed heads that proved the entries that it had: other heads may be lost as well";
             self.lost.push(what.to_owned());
         }
         self.sql(findings::set_all_pending(self.new, tree.end()))?;
@@ -268,7 +270,7 @@ impl Rebuilder<'_> {
                 ": whoever else keeps heads of this log can give them back (`countersign heads import`)"
             }
             Table::Findings => ": those about entries are made again by the next audit, others are not",
-            Table::WatchRules => ": watch rules look at all entries again",
+            Table::WatchRules => ": watch rules check all entries again",
             _ => "",
         };
         let name = table.name();

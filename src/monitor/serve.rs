@@ -114,7 +114,7 @@ impl Pages {
                 reasons => plain(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n"),
             },
             "/heads" => self.heads(request.uri().query(), request.method() == Method::HEAD, &long).await,
-            _ => plain(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /heads?log=NAME\n"),
+            _ => plain(StatusCode::NOT_FOUND, "not found: try /metrics, /healthz or /heads?log=NAME\n"),
         })
     }
 
@@ -132,11 +132,11 @@ impl Pages {
         let Some(subject) = subject else {
             return plain(
                 StatusCode::NOT_FOUND,
-                "which log? Ask for /heads?log=NAME, with a name of the config\n",
+                "missing log: ask for /heads?log=NAME, with a name from the config\n",
             );
         };
         let Ok(place) = Arc::clone(&self.histories).try_acquire_owned() else {
-            return plain(StatusCode::SERVICE_UNAVAILABLE, "others are reading; ask again later\n");
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "too many readers; try again later\n");
         };
         long.store(true, Ordering::Relaxed);
         let opened = runtime::blocking(move || {
@@ -149,7 +149,7 @@ impl Pages {
         let reader = match opened.await {
             Ok(Ok(Some(reader))) => reader,
             Ok(Ok(None)) => {
-                let said = "since is no time: write it as firstSeen, such as 2026-12-31T23:59:59.000Z\n";
+                let said = "since is not a time: write it like firstSeen, such as 2026-12-31T23:59:59.000Z\n";
                 return plain(StatusCode::BAD_REQUEST, said);
             }
             // The cause is in /healthz and in the log, because its message may name files of this machine.

@@ -115,8 +115,8 @@ impl Status {
         let fault = |MonitorFault { since, why }: &MonitorFault| {
             let since = text::time(*since);
             format!(
-                "a fault on this side since {since}: {why}. Mend it here: the log is not accused of it, and nothing \
-                 else of it is known until then"
+                "a fault on this side since {since}: {why}. Fix it on this machine: the log is not accused of it, \
+                 and nothing more is known about the log until then"
             )
         };
         let mut reasons: Vec<String> = self.fault.iter().map(fault).collect();
@@ -128,8 +128,8 @@ impl Status {
             let (since, steady) = self.last.map_or(due, |last| (last.at, last.steady));
             let (passed, since) = (text::duration(now.steady.saturating_sub(steady)), text::time(since));
             reasons.push(format!(
-                "an interval was missed: no audit ended for {passed}, since {since}. See what is slow (the network, the \
-                 disk, a mirror that another program holds), or restart the monitor, which harms nothing"
+                "an interval was missed: no audit ended for {passed}, since {since}. See what is slow (the \
+                 network, the disk, a mirror that another program holds), or restart the monitor, which is safe"
             ));
         }
         reasons
@@ -273,16 +273,16 @@ impl Status {
         }
         let gone = before.iter().flat_map(|before| &before.standing);
         for (_, what) in gone.filter(|(key, _)| !known.standing.contains_key(*key)) {
-            ended.push(Event::of(name, "finding-ended", format!("stands no longer: {what}")));
+            ended.push(Event::of(name, "finding-ended", format!("no longer stands: {what}")));
         }
         self.known = Some(known);
         let bounded = |events: Vec<Event>, what: &str| {
             let more = events.len().saturating_sub(MAX_LINES);
-            let said = format!("and {more} more findings that {what}; the report has them all");
+            let said = format!("and {more} more findings {what}; the report lists them all");
             let rest = (more > 0).then(|| Event::of(name, "findings-more", said).with("count", more));
             events.into_iter().take(MAX_LINES).chain(rest).collect::<Vec<Event>>()
         };
-        [bounded(new, "are new or stand"), bounded(ended, "stand no longer")].concat()
+        [bounded(new, "are new or stand"), bounded(ended, "no longer stand")].concat()
     }
 }
 

@@ -178,7 +178,7 @@ fn faults_of_ours_are_ills_until_an_audit_gets_through() {
         take(&registry, fault(mirror), 0);
         take(&registry, fault(mirror), 5000);
         let reasons = registry.unhealthy_reasons(at(1));
-        let said = "main: a fault on this side since 1970-01-01T00:00:00.000Z: our disk. Mend it";
+        let said = "main: a fault on this side since 1970-01-01T00:00:00.000Z: our disk. Fix it";
         assert!(reasons.len() == 1 && reasons[0].starts_with(said), "{reasons:?}");
         take(&registry, input(&[("now", Code::HeadRollback)]), 0);
         assert_eq!(

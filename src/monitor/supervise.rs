@@ -131,7 +131,7 @@ async fn reload(
         let plan = match plan {
             Ok(plan) => plan,
             Err(why) => {
-                let said = format!("the new config is not used, the old one stays: {why}");
+                let said = format!("the new config is not used, and the old one is kept: {why}");
                 Event::new("reload-refused", said).say();
                 continue;
             }
@@ -156,17 +156,17 @@ async fn reload(
 /// off at any moment without harm to its mirror.
 async fn stop(crew: &mut Crew, signals: &mut Signals) {
     notify::say("STOPPING=1");
-    let said = "stopping: nothing new is begun, and what is under way ends after its batch";
+    let said = "stopping: no new audit begins, and running audits end after their current batch";
     Event::new("stopping", said).say();
     crew.stop();
     let said = match heard(crew.ended(STOP_PATIENCE), signals, &mut false).await {
-        None => "stopped at once, without waiting for the audits".to_owned(),
+        None => "stopped at once, without waiting for running audits".to_owned(),
         Some(true) => "stopped".to_owned(),
         Some(false) => {
             let names: Vec<String> = crew.under_way().map(|name| text::quoted(name)).collect();
             format!(
-                "stopped without the end of what was under way for {}, which did not come within {}; the next \
-                 audit goes on from what is kept",
+                "stopped before the running audits of {} had ended, which they did not within {}; the next audit \
+                 continues from what is kept",
                 names.join(", "),
                 shown(STOP_PATIENCE)
             )
@@ -217,8 +217,7 @@ impl Crew {
         self.held = logs.to_vec();
         self.start_held()?;
         for WatchedLog { name, .. } in &self.held {
-            let said =
-                "not watched by the new config yet: what was under way has not ended; the other logs go on";
+            let said = "not watched under the new config yet: its running audit has not ended; the other logs are watched";
             Event::of(name, "held-up", said).say();
         }
         Ok(())

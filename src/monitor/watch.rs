@@ -62,10 +62,10 @@ fn audit(subject: &dyn Auditable, stop: &Stop) -> Result<Report, Error> {
         Ok(Ok(result)) => result,
         // A panic is a bug, which counts as a fault on our side. It must not stop the monitoring of other logs.
         Ok(Err(_)) => Err(Error::Local(
-            "this is a bug in countersign, and says nothing about the log; please report what stands above"
+            "this is a bug in countersign, and says nothing about the log; please report the message above"
                 .to_owned(),
         )),
-        Err(error) => Err(Error::Local(format!("no thread for it could be started: {error}"))),
+        Err(error) => Err(Error::Local(format!("its thread could not be started: {error}"))),
     }
 }
 
@@ -83,7 +83,8 @@ fn watch(watched: &WatchedLog, registry: &StatusRegistry, clock: Clock, stop: &S
                 && report.verdict() != Conclusion::Violation
         });
         if cut_short {
-            let said = "the audit was stopped; what it took is kept, and the next one goes on from there";
+            let said =
+                "the audit was stopped; what it fetched is kept, and the next one continues from there";
             Event::of(&watched.name, "audit-stopped", said).say();
             return;
         }

@@ -24,7 +24,7 @@ pub(super) const WHY: &str = "entries were not fetched (--heads-only)";
 
 /// Why `head-against-tree` is not made when nothing is wrong.
 pub(super) const ONE_TREE: &str =
-    "the log serves one tree so far, and there is none that it could be proved against";
+    "the log has served only one tree so far, so there is no other to compare it with";
 
 /// Whether a check is about entries.
 pub(super) fn leaves_out(check: Check) -> bool {

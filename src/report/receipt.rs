@@ -116,7 +116,7 @@ pub fn text(report: &ReceiptReport<'_>, style: Style) -> String {
         line!(out, "\n{}\n  - {fault}", style.paint(Tone::Heading, "Fault on this side"));
     }
     if verdict.index.is_some() {
-        line!(out, "\n{}", style.paint(Tone::Heading, "Not proved, whatever stands above"));
+        line!(out, "\n{}", style.paint(Tone::Heading, "Not proved, whatever the result above"));
         for not_proven in &verdict.not_proven {
             line!(out, "  - {not_proven}");
         }
@@ -159,7 +159,7 @@ fn checks(out: &mut String, verdict: &Verdict, style: Style) {
 
 /// What none of the reported receipts shows, printed once for all of them.
 pub fn not_proven<'a>(sentences: impl IntoIterator<Item = &'a String>) -> String {
-    let mut out = String::from("\nNot proved, whatever stands above (of some or all of them)\n");
+    let mut out = String::from("\nNot proved, whatever the result above (for some or all of them)\n");
     for sentence in sentences {
         line!(out, "  - {sentence}");
     }
@@ -225,7 +225,7 @@ fn sentence_of(report: &ReceiptReport<'_>) -> &'static str {
                 "approved, with this payload; everything that was asked for was checked, and holds."
             }
             Shows::ApprovalOfSomething => {
-                "approved, of whatever payload; everything that was asked for was checked, and holds."
+                "approved, for an unknown payload; everything that was asked for was checked, and holds."
             }
             Shows::NoApproval => {
                 "not approved, as expected; everything that was asked for was checked, and holds."
@@ -245,18 +245,18 @@ fn advice(report: &ReceiptReport<'_>) -> String {
             Shows::ApprovalOfSomething => {
                 "This shows that something was approved, not what. Before you act, verify it again with --payload."
             }
-            Shows::NoApproval => "Nothing may run on it: it shows that this was not approved.",
+            Shows::NoApproval => "Do not run the action: this receipt shows that it was not approved.",
         },
         (Conclusion::Invalid, _) if report.verdict.index.is_none() => {
-            "Do not act. Is this the file that you meant? A receipt is what `countersign receipt` writes, or the \
-             service gives as the verification of an approval."
+            "Do not act. Is this the right file? A receipt is written by `countersign receipt`, or returned by the \
+             service as the verification of an approval."
         }
         (Conclusion::Invalid, _) => {
-            "Do not act. Ask for a new approval; if you expected this one to hold, check your own options first."
+            "Do not act. Ask for a new approval; if you expected this one to pass, check your own options first."
         }
         (Conclusion::Incomplete, _) => {
             return format!(
-                "Do not act yet. Verify it again when this is mended:\n  - {}",
+                "Do not act yet. Verify it again when this is fixed:\n  - {}",
                 missing.join("\n  - ")
             );
         }

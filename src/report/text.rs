@@ -97,7 +97,7 @@ fn answer(report: &Report) -> &'static str {
 pub(super) fn sentence(verdict: Conclusion) -> &'static str {
     match verdict {
         Conclusion::Clean => "everything that was asked for was checked, and holds.",
-        Conclusion::Incomplete => "not everything could be decided. This is no pass.",
+        Conclusion::Incomplete => "not everything could be decided. This is not a pass.",
         Conclusion::Invalid => "a check failed: the log committed to, or serves, what must not be there.",
         Conclusion::Violation => "the log key signed statements that contradict each other. There is proof.",
         Conclusion::LocalFault => "something on this side is at fault. The log is not accused.",
@@ -178,7 +178,7 @@ fn ended(out: &mut String, style: Style, ended: &[ReportedFinding]) {
     if ended.is_empty() {
         return;
     }
-    heading(out, style, "Found earlier, and no longer so (they do not count for the verdict)");
+    heading(out, style, "Found earlier, and no longer true (these do not count for the verdict)");
     for reported in ended {
         let until = reported.ended.as_deref().unwrap_or_default();
         line!(out, "  {} {} [until {until}]", reported.finding.code, one(reported));
@@ -209,7 +209,7 @@ fn checks(out: &mut String, style: Style, report: &Report) {
     if entries.rejected.saturating_add(entries.expired) > 0 {
         line!(out, "  {:<20} the rpId of other entries is not judged", "rp-id, no approval");
     }
-    line!(out, "  {:<20} no audit can tell: see countersign help audit", "what people saw");
+    line!(out, "  {:<20} no audit can check this: see countersign help audit", "what people saw");
 }
 
 /// One line, or the list with `-v`.
@@ -264,19 +264,17 @@ fn advice(report: &Report) -> Vec<&'static str> {
             vec!["Look at the warnings above. With --deny-warnings they make the verdict invalid."]
         }
         Conclusion::Clean if hit => {
-            vec![
-                "Look at what your watch rules found: is it what you know of? It says nothing against the log.",
-            ]
+            vec!["Look at what your watch rules found: did you expect it? It says nothing against the log."]
         }
         Conclusion::Clean if input.asked.heads_only => {
             vec![
-                "Nothing. Compare heads with others (countersign heads), and audit the entries now and then.",
+                "Nothing. Compare heads with others (countersign heads), and audit the entries from time to time.",
             ]
         }
         Conclusion::Clean => vec!["Nothing. Run it again tomorrow: only new entries are fetched."],
         Conclusion::Incomplete => {
             vec![
-                "See \"Could not be decided\": each line says what was missing. Run it again when that is mended.",
+                "See \"Could not be decided\": each line says what was missing. Run it again when that is fixed.",
             ]
         }
         Conclusion::Invalid => invalid_advice(input),
@@ -284,7 +282,7 @@ fn advice(report: &Report) -> Vec<&'static str> {
             "Keep the proof file and the mirror, and stop relying on this log.",
             "Anybody can check the proof: countersign evidence verify FILE --log-key VKEY",
         ],
-        Conclusion::LocalFault => vec!["Mend what is said under \"Faults on this side\", and run it again."],
+        Conclusion::LocalFault => vec!["Fix what is listed under \"Faults on this side\", and run it again."],
     }
 }
 

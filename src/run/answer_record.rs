@@ -44,8 +44,8 @@ pub(super) fn record(
         Answer::Missing(why) if lag::may_be_behind(cx, mirror, asked)? => {
             said.count(asked.check(), 0, 0, 1);
             let cause = format!(
-                "the log does not answer all that was asked of its newest trees yet: {why}; run again in some minutes: \
-                 a replica of the log may lag behind"
+                "the log does not answer all requests about its newest trees yet: {why}; run again in some \
+                 minutes: a replica of the log may lag behind"
             );
             said.behind(cause);
             return Ok(());

@@ -52,8 +52,8 @@ pub(super) fn end(
         }
         let since = if since == 0 { now } else { since };
         said.note(format!(
-            "the log's directory is seen changing since {}: from {} on, what is missing or wrong in it is held \
-             against the log, changing or not",
+            "the log's directory has been changing since {}: from {} on, missing or wrong files in it count \
+             against the log, even while it changes",
             text::time(since),
             text::time(since.saturating_add(limits::LAG_MS))
         ));

@@ -49,7 +49,8 @@ pub(super) fn report(
         Err(EvidenceError::Disagreement(what)) => return Err(Fault::Disagreement(what)),
         Err(error) => {
             let path = mirror.path().to_owned();
-            let why = format!("it seemed to contradict a signed head, but the proof does not hold: {error}");
+            let why =
+                format!("it seemed to contradict a signed head, but the proof does not verify: {error}");
             return Err(Fault::Mirror(MirrorError::Damaged(path, why)));
         }
     };

@@ -277,7 +277,8 @@ impl Extension<'_, '_> {
             return Ok(Earlier::Unknown(error.to_string()));
         }
         let message = format!(
-            "among entries {first} to {} the log serves others than it did before, which its head commits to",
+            "among entries {first} to {} the log serves others than before, and its head commits to the earlier \
+             ones",
             end.saturating_sub(1)
         );
         let subject = Subject::Entries { from: first, to: end };

@@ -36,8 +36,8 @@ impl fmt::Display for Fault {
             ),
             Fault::Evidence(why) => write!(f, "{why}"),
             Fault::Random => f.write_str(
-                "the operating system gives no random numbers, and a sample of the log's answers must be one that it cannot \
-                 foresee: check this machine, or audit with --full",
+                "the operating system gives no random numbers, so the log could foresee which of its answers are \
+                 sampled: check this machine, or audit with --full",
             ),
             Fault::Stopped => f.write_str(Stop::MESSAGE),
         }

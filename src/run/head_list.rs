@@ -215,7 +215,7 @@ fn judge_listing(
         held.truncate(LOOKUPS);
         said.count(Check::HeadList, 0, 0, 1);
         let cause =
-            format!("more than {LOOKUPS} signed heads that are held here were not seen in the log's list");
+            format!("more than {LOOKUPS} signed heads that are stored here were not seen in the log's list");
         said.incomplete(cause);
     }
     let mut missing = Vec::new();
@@ -232,8 +232,8 @@ fn judge_listing(
             None => return Ok(()),
             Some(all) if !all.whole => {
                 let cause =
-                    "a signed head that is held here was not found in the log's list, which is too long \
-                             to be read again"
+                    "a signed head that is stored here was not found in the log's list, which is too long to be \
+                     read again"
                         .to_owned();
                 said.incomplete(cause);
                 return Ok(());

@@ -74,7 +74,8 @@ fn look_at_end(
 /// Says that watch rules did not look: they look at entries, and no entry is fetched.
 pub(super) fn leave_rules(cx: &Context<'_>, said: &mut Statements) {
     if !cx.rules().is_empty() {
-        let note = format!("{} watch rules did not look: --heads-only fetches no entries", cx.rules().len());
+        let note =
+            format!("{} watch rules were not applied: --heads-only fetches no entries", cx.rules().len());
         said.note(note);
     }
 }

@@ -84,8 +84,8 @@ impl<'a> Mismatch<'a> {
         confirm::confirm_mirror(cx, mirror, said, rehashed)?;
         said.record(Check::Root, false);
         let message = format!(
-            "the {} entries served have root {folded}, but the head of that size commits to {}; what should vouch \
-             for them does not either ({why})",
+            "the {} entries served have root {folded}, but the head of that size commits to {}; its tiles or \
+             proofs do not verify them either ({why})",
             head.size(),
             head.root()
         );

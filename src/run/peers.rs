@@ -281,7 +281,7 @@ impl Taken {
             return Some(format!("{refused} of {read} heads are none of this log's, the first: {why}{rest}"));
         }
         if self.more && self.new < MAX_NEW {
-            return Some("not all of its heads were read, because somebody asked to stop".to_owned());
+            return Some("not all of its heads were read, because the run was stopped".to_owned());
         }
         if self.more {
             return Some(format!("more than {MAX_NEW} heads are new; the next audit goes on"));

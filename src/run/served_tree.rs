@@ -39,9 +39,9 @@ impl fmt::Display for TreeError {
             TreeError::Missing(path) => write!(f, "{path} is not served"),
             TreeError::Wrong(path) => write!(f, "{path} does not fit the signed root"),
             TreeError::Proof { first, answer: Answer::Missing(why) | Answer::Wrong(why), .. } => {
-                write!(f, "the log's own proof does not bear out the first {first} entries: {why}")
+                write!(f, "the log's own proof does not verify the first {first} entries: {why}")
             }
-            TreeError::Proof { first, .. } => write!(f, "nothing bears out the first {first} entries"),
+            TreeError::Proof { first, .. } => write!(f, "no proof covers the first {first} entries"),
             TreeError::Fetch(cause) => f.write_str(cause),
         }
     }

@@ -89,8 +89,8 @@ impl Watcher<'_> {
 /// The mirror cannot be read or written.
 pub(super) fn note_rules(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
     if cx.options().full && mirror.transact(|mirror, _| mirror.watch_rules_mut().forget_damaged())? {
-        let note = "how far watch rules had looked was damaged on this disk: they look at all entries again, and so do \
-                    rules that come back later or are new";
+        let note = "the stored progress of the watch rules was damaged on this disk: they check all entries again, \
+                    and so do rules that are added or restored later";
         said.note(note);
     }
     let begin = if mirror.watch_rules().has_forgotten()? { 0 } else { mirror.state().verified };

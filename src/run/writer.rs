@@ -169,7 +169,10 @@ impl<'m> Writer<'m> {
         let first = batch.first().map_or(0, |bundle| bundle.first);
         if self.mode != Mode::Unproved && first > self.state.checked {
             // The last line of defence: the cursor says that all entries before it were checked.
-            let what = format!("entries {} to {first} would count as checked unseen", self.state.checked);
+            let what = format!(
+                "entries {} to {first} would count as checked without having been read",
+                self.state.checked
+            );
             return Err(Fault::Disagreement(what));
         }
         self.mirror.begin()?;

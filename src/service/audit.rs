@@ -116,9 +116,7 @@ pub fn note_told(spec: &AuditSpec, report: &Report) -> Result<(), Error> {
     let noted = Mirror::open(&spec.db, key)
         .and_then(|mut mirror| mirror.transact(|mirror, _| mirror.watch_rules_mut().put_hits_told(hits)));
     noted.map_err(|error| {
-        Error::Local(format!(
-            "the next report will tell of the same hits of watch rules as new again: {error}"
-        ))
+        Error::Local(format!("the next report will show the same watch rule hits as new again: {error}"))
     })
 }
 
@@ -153,10 +151,11 @@ impl AuditRun<'_> {
         };
         let begun = match mirror.begun() {
             Begun::Ordinarily => None,
-            Begun::Over => {
-                Some("--init put a new mirror in the place of one that is gone: its heads are forgotten")
-            }
-            Begun::Adopted => Some("--init took a mirror without its mark: heads seen since may be lost"),
+            Begun::Over => Some(
+                "--init created a new mirror in place of one that is missing: the heads in that one are \
+                      forgotten",
+            ),
+            Begun::Adopted => Some("--init accepted a mirror without its mark: heads seen since may be lost"),
         };
         input.must_be_read |= begun.is_some();
         input.notes.extend(begun.map(str::to_owned));

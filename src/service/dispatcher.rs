@@ -53,7 +53,7 @@ fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Error
         (None, false) => {
             let config = SmtpConfig {
                 server: table.smtp.clone().unwrap_or_default(),
-                from: table.from.clone().ok_or("from: whose address is it sent from?")?,
+                from: table.from.clone().ok_or("missing from: give the address of the sender")?,
                 to: table.to.clone(),
                 username: table.username.clone(),
                 password: secret("secret", &table.secret_file, &table.secret_env)?,

@@ -53,7 +53,7 @@ pub fn import(settings: &Settings, file: &Path, clock: &dyn Clock) -> Result<Imp
 
 fn mirror_of(settings: &Settings) -> Result<(&Path, &LogKey), Error> {
     let db = settings.require_db()?;
-    let key = settings.one_log_key()?.ok_or("which log? Give its public key with --log-key")?;
+    let key = settings.one_log_key()?.ok_or("missing --log-key VKEY: give the log's public key")?;
     Ok((db, key))
 }
 
@@ -73,18 +73,18 @@ fn fetch_or_read(settings: &Settings, file: &Path) -> Result<Result<Vec<u8>, Str
     let (options, left_out) =
         http::options_for(&settings.net, url, settings.log.as_deref(), &RequestCounters::default())?;
     let document = Document::new(url, &options).map_err(|error| match error {
-        OpenError::Url { url, cause } => format!("{url} is no URL to import from: {cause}").into(),
+        OpenError::Url { url, cause } => format!("{url} is not a URL to import from: {cause}").into(),
         error => http::opening(&error, OpenError::to_string),
     })?;
     room_to_read()?;
     let fetched = document.fetch(MAX_IMPORT);
     if let (Err(_), Some(what)) = (&fetched, document.resource_exhaustion()) {
-        return Err(Error::Local(format!("{url} could not be asked: {what}")));
+        return Err(Error::Local(format!("{url} could not be fetched: {what}")));
     }
     Ok(fetched.map_err(|error| {
         let refused = matches!(error, FetchError::Rejected { .. } | FetchError::Refused { .. });
-        let hint = " (the secrets of the config are for the log alone, and were not sent: give those of this URL as \
-                    options)";
+        let hint = " (the secrets of the config are only for the log, and were not sent: give those for this URL \
+                    as options)";
         format!("{}{}", error.describe_for_heads(), if refused && left_out { hint } else { "" })
     }))
 }

@@ -50,8 +50,8 @@ pub(super) fn open_log_until(
     let source = source::open(location, settings.api, &options)
         .map_err(|error| http::opening(&error, |error| format!("--log: {error}")))?;
     check_free_descriptors(workers(settings, source.as_ref()))?;
-    let note = "the secrets in the config are for the log that it names, and were not sent to this one: give those of \
-                this log as options";
+    let note = "the secrets in the config are for the log that it names, and were not sent to this one: give those \
+                for this log as options";
     Ok(OpenLog { source, note: left_out.then_some(note) })
 }
 

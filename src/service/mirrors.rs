@@ -50,7 +50,7 @@ pub fn check_mirror(settings: &Settings, again: bool, stop: &Stop) -> Result<Mir
 pub fn mirror_of(settings: &Settings) -> Result<(&Path, &LogKey), Error> {
     let db = settings.require_db()?;
     let key = settings.one_log_key()?;
-    Ok((db, key.ok_or("which log? Give its public key with --log-key, or a --config that has it")?))
+    Ok((db, key.ok_or("missing --log-key VKEY: give the log's public key, or a --config that has it")?))
 }
 
 fn checked(db: &Path, key: &LogKey, stop: &Stop) -> Result<Option<Checked>, MirrorError> {

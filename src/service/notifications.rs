@@ -109,7 +109,7 @@ impl Notifications {
             self.dispatcher.notify_without_mirror(&self.fallback, &log, trouble, clock.unix_ms(), &stopped);
         let failing = |(channel, why): (String, String)| {
             let said =
-                format!("a fault could not be told over the alert channel {}: {why}", quoted(&channel));
+                format!("a fault could not be reported over the alert channel {}: {why}", quoted(&channel));
             ChannelChange::Failing { channel, said, pending: 0 }
         };
         untold.into_iter().map(failing).collect()

@@ -23,5 +23,5 @@ pub fn init_left(settings: &Settings) -> Option<&'static str> {
     (settings.init && is_there).then_some(INIT_LEFT)
 }
 
-const INIT_LEFT: &str = "the mirror is there: take init = true (or --init) out, or a mirror that gets lost is a fresh \
-                         start, which forgets every head seen, and no fault that you hear of";
+const INIT_LEFT: &str = "the mirror exists: remove init = true (or --init); with it, a lost mirror is not \
+                         reported, but replaced by an empty one, and every head seen is forgotten";

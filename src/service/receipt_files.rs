@@ -62,7 +62,7 @@ pub const NONE: &str = "there is no receipt to check, so nothing was checked: na
                         .jsonl or .ndjson are looked for, and not those that begin with a dot";
 
 /// Messages for the name of a receipt that does not lead to a regular file.
-const NOT_THERE: &str = "there is no file behind this name";
+const NOT_THERE: &str = "there is no such file";
 const NOT_A_FILE: &str = "it is a directory, a device, a pipe or a socket, which was not read";
 
 /// The most bytes of all names in one directory. They are held in memory to be sorted.

@@ -229,7 +229,7 @@ impl<'a> ReceiptIssuer<'a> {
         let Made { receipt, notes, .. } = made;
         let Some(text) = self.form.write(&receipt) else {
             let index = receipt.index;
-            let why = format!("what the log has as entry {index} is nothing that a receipt can hold");
+            let why = format!("what the log has as entry {index} does not fit into a receipt");
             return Err(NoReceipt::new(Conclusion::Invalid, why));
         };
         let entry = read_leaf(&receipt.leaf, self.key.origin()).entry;
@@ -268,8 +268,8 @@ impl<'a> ReceiptIssuer<'a> {
             verdict.checks.iter().filter(|line| failed(line)).all(|line| line.check == Check::Witnesses);
         if none.conclusion == Conclusion::Invalid && only_witnesses && !self.from_log {
             let why = format!(
-                "{none}. The mirror keeps a checkpoint as it first saw it: --from-log gets the cosignatures that it \
-                 has now"
+                "{none}. The mirror keeps a checkpoint as it first saw it: get the present cosignatures with \
+                 --from-log"
             );
             return NoReceipt::new(Conclusion::Incomplete, why);
         }

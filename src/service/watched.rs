@@ -118,9 +118,11 @@ fn apart(logs: &[LogConfig]) -> Result<(), Error> {
         // Compares files and not spellings: different paths and links may lead to the same mirror.
         let (place, file) = identity_of(log.settings.require_db()?);
         if !places.insert(place) || file.is_some_and(|file| !files.insert(file)) {
-            return Err(
-                format!("log {} has the mirror of another: each needs its own", quoted(&log.name)).into()
-            );
+            return Err(format!(
+                "log {} has the same mirror as another log: each needs its own",
+                quoted(&log.name)
+            )
+            .into());
         }
     }
     Ok(())

@@ -47,7 +47,7 @@ impl LargeBodyLimit {
         match sent {
             // The length as sent does not tell how long the decoded body is.
             Err(FetchFailure::TooLarge) if !codings.is_none() => Err(FetchFailure::Refused(format!(
-                "as {codings} (Content-Encoding) alone it is longer than {most} bytes, and the file itself may have \
+                "even as {codings} (Content-Encoding) it is longer than {most} bytes, and the file itself may have \
                  {limit}"
             ))),
             Ok(sent) if !codings.is_none() => self.decode(sent, codings, limit, &mut room, budget).await,

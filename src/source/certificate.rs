@@ -16,8 +16,8 @@ pub(super) fn advice(error: &(dyn Error + 'static), ca_file: bool) -> Option<&'s
         ),
         TlsError::InvalidCertRevocationList(_) | TlsError::NoCertificatesPresented => Some(REPLACE),
         TlsError::AlertReceived(AlertDescription::CertificateRequired) => Some(
-            "the server wants a certificate of whoever asks, and none can be given to it: ask its operator for \
-             another way in, then run again",
+            "the server requires a client certificate, which is not supported: ask its operator for other access, \
+             then run again",
         ),
         _ => None,
     }
@@ -29,8 +29,9 @@ fn advice_on(wrong: &CertificateError, ca_file: bool) -> &'static str {
     match wrong {
         // A bad signature comes from another authority with the same name.
         CertificateError::UnknownIssuer | CertificateError::BadSignature if ca_file => {
-            "neither an authority of this machine nor one in --ca-file signed the server's certificate: give that \
-             which did with --ca-file, and have the server send those in between; then run again"
+            "the server's certificate was not signed by an authority of this machine or one in --ca-file: give the \
+             right authority with --ca-file, and have the server send the intermediate certificates; then run \
+             again"
         }
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "for a private authority, give its certificate with --ca-file, then run again"
@@ -39,7 +40,7 @@ fn advice_on(wrong: &CertificateError, ca_file: bool) -> &'static str {
         | CertificateError::ExpiredContext { .. }
         | CertificateError::NotValidYet
         | CertificateError::NotValidYetContext { .. } => {
-            "look at the clock of this machine; if it is right, the operator of the server must renew its \
+            "check the clock of this machine; if it is right, the operator of the server must renew its \
              certificate; then run again"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
@@ -48,9 +49,8 @@ fn advice_on(wrong: &CertificateError, ca_file: bool) -> &'static str {
         }
         // The library has no variant for this case.
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            "the server shows an authority's certificate (CA:TRUE) as its own: have it use one that is no \
-             authority's (CA:FALSE) and is signed by that authority, and give the authority's with --ca-file; then \
-             run again"
+            "the server shows an authority's certificate (CA:TRUE) as its own: have it use one with CA:FALSE that \
+             is signed by that authority, and give the authority's certificate with --ca-file; then run again"
         }
         _ => REPLACE,
     }

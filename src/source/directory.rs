@@ -53,8 +53,8 @@ impl Directory {
 
     /// The directory of a `file://` URL (RFC 8089: percent-encoded, host empty or `localhost`).
     pub(super) fn from_url(text: &str, options: &HttpOptions) -> Result<Directory, OpenError> {
-        let url =
-            reqwest::Url::parse(text).map_err(|error| OpenError::url(text, &format!("no URL ({error})")))?;
+        let url = reqwest::Url::parse(text)
+            .map_err(|error| OpenError::url(text, &format!("not a URL ({error})")))?;
         if url.query().is_some() || url.fragment().is_some() {
             return Err(OpenError::url(text, "it has a query or fragment; write ? as %3F and # as %23"));
         }

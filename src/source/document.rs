@@ -20,7 +20,8 @@ impl Document {
     /// # Errors
     /// [`OpenError`], which is wrong usage.
     pub fn new(url: &str, options: &HttpOptions) -> Result<Document, OpenError> {
-        let mut base = Url::parse(url).map_err(|error| OpenError::url(url, &format!("no URL ({error})")))?;
+        let mut base =
+            Url::parse(url).map_err(|error| OpenError::url(url, &format!("not a URL ({error})")))?;
         if !matches!(base.scheme(), "http" | "https") {
             return Err(OpenError::Scheme { scheme: base.scheme().to_owned() });
         }

@@ -272,8 +272,8 @@ impl fmt::Display for OpenError {
             ),
             OpenError::NoScheme { location } => write!(
                 f,
-                "\"{location}\" is no directory that is there, and a URL begins with https:// (or http://, or \
-                 api+https:// for the JSON API), without a blank or a quotation mark before it"
+                "\"{location}\" is not an existing directory, and a URL must begin with https:// (or http://, or \
+                 api+https:// for the JSON API), without a space or a quotation mark before it"
             ),
             OpenError::Scheme { scheme } => write!(
                 f,

@@ -48,13 +48,13 @@ impl fmt::Display for HeaderError {
             }
             HeaderError::NoHeader => "there is no header in it",
             HeaderError::NoColon => "write it as \"Name: value\"",
-            HeaderError::Name => "what stands before the colon is no header name",
+            HeaderError::Name => "the part before the colon is not a header name",
             HeaderError::Reserved(name) => {
                 return write!(f, "{name} is a header that only the client itself can set");
             }
             HeaderError::EmptyValue => "the value is empty",
             HeaderError::ValueCharacter => "the value has control or non-ASCII characters",
-            HeaderError::Value => "no header can carry the value",
+            HeaderError::Value => "the value is not valid in a header",
             HeaderError::TooMuch => {
                 return write!(
                     f,

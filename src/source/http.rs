@@ -60,7 +60,7 @@ impl Http {
     /// [`OpenError`], which is wrong usage.
     pub fn new(text: &str, options: &HttpOptions) -> Result<Http, OpenError> {
         let mut base =
-            Url::parse(text).map_err(|error| OpenError::url(text, &format!("no URL ({error})")))?;
+            Url::parse(text).map_err(|error| OpenError::url(text, &format!("not a URL ({error})")))?;
         if base.query().is_some() || base.fragment().is_some() {
             return Err(OpenError::url(text, "a prefix has no query (?) and no fragment (#)"));
         }
@@ -279,7 +279,10 @@ impl Http {
         let location = header(response, &LOCATION);
         let target = location.as_deref().and_then(|location| from.join(location).ok());
         let Some(mut target) = target else {
-            return Err(FetchFailure::Refused(format!("HTTP {} that leads nowhere", response.status())));
+            return Err(FetchFailure::Refused(format!(
+                "HTTP {} without a valid Location",
+                response.status()
+            )));
         };
         let as_parsed = target.to_string();
         take_credentials(&mut target);

@@ -74,9 +74,10 @@ impl<F: Fetcher> JsonApi<F> {
     ) -> Result<T, FetchError> {
         match ask() {
             Err(FetchError::Rejected { .. }) if answers_similar() => ask().map_err(|error| match error {
-                FetchError::Rejected { what, cause } => {
-                    FetchError::Lacking { what, cause: format!("{cause}, though the like of it is answered") }
-                }
+                FetchError::Rejected { what, cause } => FetchError::Lacking {
+                    what,
+                    cause: format!("{cause}, though similar requests are answered"),
+                },
                 error => error,
             }),
             first => first,

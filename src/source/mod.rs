@@ -209,7 +209,7 @@ mod tests {
             "//log.example",
         ] {
             let said = error(meant);
-            assert!(said.contains("a URL begins with https://"), "{meant}: {said}");
+            assert!(said.contains("a URL must begin with https://"), "{meant}: {said}");
         }
         assert!(!error("u:secret@log.example/x?secret").contains("secret"));
         for path in [

@@ -51,7 +51,7 @@ impl Post {
     pub fn new(text: &str, options: &HttpOptions) -> Result<Post, OpenError> {
         let url = Url::parse(text).map_err(|error| OpenError::Url {
             url: "the address".to_owned(),
-            cause: escape(&format!("no URL ({error})")),
+            cause: escape(&format!("not a URL ({error})")),
         })?;
         let wrong = |cause: &str| {
             Err(OpenError::Url { url: escape(&url.origin().ascii_serialization()), cause: cause.to_owned() })

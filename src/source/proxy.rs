@@ -125,8 +125,8 @@ impl Value {
         match proxy_url(&text) {
             Ok(url) => Ok(Proxy { url, variable }),
             Err(why) => Err(format!(
-                "{variable} names no proxy: {why}; write http://host:port, or unset it (its value is not \
-                 shown here, as it may hold a password)"
+                "{variable} is not the URL of a proxy: {why}; write http://host:port, or unset it (its value is \
+                 not shown here, as it may hold a password)"
             )),
         }
     }
@@ -136,7 +136,7 @@ impl Value {
 /// the host.
 fn proxy_url(text: &str) -> Result<Url, &'static str> {
     if text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '\\')) {
-        return Err("there is a blank, a quotation mark or a backslash in it");
+        return Err("there is a space, a quotation mark or a backslash in it");
     }
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     match scheme.to_ascii_lowercase().as_str() {
@@ -148,7 +148,7 @@ fn proxy_url(text: &str) -> Result<Url, &'static str> {
     if rest.starts_with('/') {
         return Err("there is no host in it");
     }
-    let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|_| "it is no URL")?;
+    let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|_| "it is not a URL")?;
     let of_a_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
     match url.host_str() {
         Some(host) if !host.is_empty() && host.chars().all(of_a_host) => {}
@@ -162,7 +162,7 @@ fn proxy_url(text: &str) -> Result<Url, &'static str> {
     // The client parses it again, and would use no proxy if it failed.
     match url.as_str().parse::<hyper::Uri>() {
         Ok(uri) if uri.authority().is_some() => Ok(url),
-        _ => Err("it is no URL"),
+        _ => Err("it is not a URL"),
     }
 }
 
@@ -191,7 +191,8 @@ fn parse_no_proxy(list: &str) -> Result<Vec<NoProxyEntry>, String> {
 /// Parses `*`, an address, a network such as `10.0.0.0/8`, or a name, optionally after `.` or `*.`; all but a
 /// network with an optional port. A name that no host can have matches nothing, as in other programs.
 fn parse_entry(entry: &str) -> Result<NoProxyEntry, &'static str> {
-    const BAD_NETWORK: &str = "no network such as 10.0.0.0/8 (an entry is a host, an address or a network)";
+    const BAD_NETWORK: &str =
+        "not a network such as 10.0.0.0/8 (an entry is a host, an address or a network)";
     if let Ok(address) = entry.parse::<IpAddr>() {
         return Ok(NoProxyEntry { hosts: one(address), port: None });
     }
@@ -205,7 +206,7 @@ fn parse_entry(entry: &str) -> Result<NoProxyEntry, &'static str> {
     }
     let (host, port) = match entry.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => {
-            (host, Some(port.parse().map_err(|_| "no host with a port that there is")?))
+            (host, Some(port.parse().map_err(|_| "not a host with a valid port")?))
         }
         _ => (entry, None),
     };

@@ -75,8 +75,8 @@ pub(super) fn page(kind: &str, beginning: &[u8]) -> FetchFailure {
     FetchFailure::Refused(match is_page {
         true => "an HTML page was served in its place".to_owned(),
         false => format!(
-            "served as Content-Type: {kind}, though it is no web page, and not read for that: have the server label \
-             it application/octet-stream, then run again"
+            "served as Content-Type: {kind}, though it is not a web page, so it was not read: have the server \
+             label it application/octet-stream, then run again"
         ),
     })
 }

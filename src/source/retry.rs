@@ -164,8 +164,8 @@ impl<'a> RetryBudget<'a> {
     /// The message for a requested pause that is longer than the remaining time.
     pub(super) fn too_long(&self, asked: Duration) -> String {
         format!(
-            "the server asks for {} seconds to be left alone (Retry-After), which is longer than --retry-for or \
-             --deadline leave: not asked again",
+            "the server asks for a wait of {} seconds (Retry-After), which is longer than --retry-for or \
+             --deadline allows: not retried",
             asked.as_secs()
         )
     }

@@ -46,7 +46,7 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     std::thread::Builder::new().name("blocking".to_owned()).spawn(run)?;
     answer
         .await
-        .map_err(|_| io::Error::other("a bug in countersign ended it; please report what stands above"))
+        .map_err(|_| io::Error::other("a bug in countersign ended it; please report the message above"))
 }
 
 /// The addresses of a host, as the system resolves it, each with this port.

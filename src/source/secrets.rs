@@ -194,8 +194,8 @@ impl Secrets {
                 Ok(Some(_)) => return Some("the answer repeats a secret that was sent; it was not kept"),
                 Err(SearchBudgetExceeded) => {
                     return Some(
-                        "the answer is so much like a secret that was sent that looking for it takes too long; it was \
-                         not kept",
+                        "the answer resembles a secret that was sent so closely that searching for the secret \
+                         takes too long; it was not kept",
                     );
                 }
             }

@@ -339,7 +339,7 @@ fn the_log_of_a_policy_is_pinned() {
         bench.audit(&[]).expect(0, &[]);
     }
     write(&bench, &[&other]);
-    refused(&bench, &[], "none of the logs that the policy lists");
+    refused(&bench, &[], "not the key of a log that the policy lists");
     // Without one, a single log of the policy is it.
     bench.auditor.trust.drain(..2);
     write(&bench, &[&ours]);
@@ -352,7 +352,7 @@ fn the_log_of_a_policy_is_pinned() {
     assert_eq!(listing(), 0);
     write(&bench, &[&ours, &other]);
     assert_eq!(listing(), 2);
-    refused(&bench, &[], &format!("say which with --log-key VKEY (\"{ORIGIN}\", \"{ORIGIN}\")"));
+    refused(&bench, &[], &format!("select one with --log-key VKEY (\"{ORIGIN}\", \"{ORIGIN}\")"));
     write(&bench, &[]);
     assert_eq!(bench.audit(&[]).exit, 3, "without a key nothing can be judged");
 }

@@ -352,7 +352,7 @@ fn the_program_says_that_the_directory_changes() {
         let report = outcome.report();
         let said = report["incomplete"].to_string();
         assert!(said.contains("changing while it was read"), "{file}: {said}");
-        assert!(report["notes"].to_string().contains("seen changing since"), "{file}: {report:#}");
+        assert!(report["notes"].to_string().contains("has been changing since"), "{file}: {report:#}");
         if file != "tile/entries/001.p/44" {
             let path = log.root().display().to_string();
             let options = ["--index", "7", "--from-log", "--log", &path];

@@ -441,7 +441,7 @@ fn the_report_says_that_entries_were_not_fetched() {
     assert_eq!(exit, Some(0), "{text}");
     assert!(text.contains("newest one served is its beginning") && !text.contains("nothing yet"), "{text}");
     let (exit, text) = text_of(&log, &db, &["--full"]);
-    assert!(exit == Some(2) && text.contains("ask for one of them"), "{text}");
+    assert!(exit == Some(2) && text.contains("give only one of them"), "{text}");
     let (exit, _) = text_of(&log, &directory.path().join("other.db"), &[]);
     assert_eq!(exit, Some(5), "a mirror is made by --init alone");
 }

@@ -341,7 +341,7 @@ fn secrets_of_the_config_are_not_sent_to_others() {
     let elsewhere = config("https://log.example/x");
     let outcome = import(&auditor, &server.url(), &["--config", &elsewhere]);
     assert_eq!(outcome.exit, 3, "{outcome:?}");
-    assert!(outcome.stdout.contains("give those of this URL as options"), "{outcome:?}");
+    assert!(outcome.stdout.contains("give those for this URL as options"), "{outcome:?}");
     assert!(server.requests().iter().all(|request| request.header("authorization").is_none()));
     let typed = import(&auditor, &server.url(), &["--config", &elsewhere, "--bearer-file", &bearer]);
     assert_eq!(typed.exit, 0, "{typed:?}");
@@ -450,6 +450,9 @@ fn an_answer_that_takes_too_long_to_look_through_is_not_kept() {
     let bearer = write(&auditor, "bearer", &secret);
     let outcome = auditor.audit(server.url(), &["--init", "--retry-for", "300ms", "--bearer-file", &bearer]);
     assert_eq!(outcome.exit, 3, "{outcome:?}");
-    assert!(outcome.stdout.contains("looking for it takes too long; it was not kept"), "{outcome:?}");
+    assert!(
+        outcome.stdout.contains("searching for the secret takes too long; it was not kept"),
+        "{outcome:?}"
+    );
     assert!(!format!("{outcome:?}").contains("aaaaaaaa"), "{outcome:?}");
 }

@@ -641,7 +641,7 @@ fn a_good_question_that_is_rejected_alone_is_a_gap_after_an_hour() {
             let source = strict(&leaves, has, cause).source();
             undecided(
                 &audit_at(&workspace, &source, NOW),
-                &["may lag behind", cause, "the like of it is answered"],
+                &["may lag behind", cause, "similar requests are answered"],
             );
             undecided(&audit_at(&workspace, &source, NOW + HOUR - 1), &["may lag behind"]);
             assert_eq!(audit_at(&workspace, &source, NOW + HOUR).codes(), ["gap"], "{cause} {has}");

@@ -68,7 +68,7 @@ fn the_part_that_is_wrong_is_named_and_rebuilding_mends_it() {
         let outcome = check(&auditor, &["--format", "json"]);
         assert_eq!((outcome.exit, wrong(&outcome)), (5, vec![part.to_owned()]), "{sql}");
         let rebuilt = check(&auditor, &["--rebuild"]);
-        assert!(rebuilt.stdout.contains("made again"), "{rebuilt:#?}");
+        assert!(rebuilt.stdout.contains("was rebuilt"), "{rebuilt:#?}");
         // What is lost is no pass.
         let lost = part == "heads";
         assert_eq!(
@@ -159,7 +159,7 @@ fn a_mirror_that_is_whole_is_left_as_it_is() {
     let case = named("honest-grows");
     let auditor = grown(&case);
     let outcome = check(&auditor, &["--rebuild"]);
-    assert!(outcome.exit == 0 && outcome.stdout.contains("nothing to make again"), "{outcome:#?}");
+    assert!(outcome.exit == 0 && outcome.stdout.contains("nothing to rebuild"), "{outcome:#?}");
     assert!(!auditor.beside_db(".damaged-1").exists());
     assert_eq!(check(&auditor, &["--quiet"]).stdout, "");
     // Nor is another application's file made a mirror.

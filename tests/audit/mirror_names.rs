@@ -192,12 +192,12 @@ fn a_place_without_its_folder_is_a_fault_that_says_so() {
     for db in ["no/mirror.db", "gone/mirror.db"] {
         for options in [&[][..], &["--init"]] {
             let db = auditor.directory().join(db);
-            audit_by(&auditor, &db, case.last_step(), options).expect_fault(&["directory", "not there"]);
+            audit_by(&auditor, &db, case.last_step(), options).expect_fault(&["directory", "does not exist"]);
         }
     }
     for db in ["mirror.db/", "mirror.db/."] {
         let db = auditor.directory().join(db);
-        audit_by(&auditor, &db, case.last_step(), &["--init"]).expect_fault(&["no name of a file"]);
+        audit_by(&auditor, &db, case.last_step(), &["--init"]).expect_fault(&["not the name of a file"]);
     }
     assert_eq!(names(auditor.directory()), ["gone"]);
 }
@@ -296,7 +296,7 @@ fn two_logs_of_a_config_share_no_mirror_by_any_names() {
             command.args(arguments).arg("--config").arg(&path);
             let outcome = run(command);
             assert_eq!(outcome.exit, 2, "{one:?} {two:?}: {outcome:?}");
-            assert!(outcome.stderr.contains("has the mirror of another"), "{outcome:?}");
+            assert!(outcome.stderr.contains("has the same mirror as another"), "{outcome:?}");
         }
     }
 }

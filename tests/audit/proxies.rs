@@ -97,7 +97,7 @@ fn a_variable_that_names_no_proxy_stops_every_command_that_asks_somebody() {
             let outcome = run_with(command, &[(variable, value)]);
             assert_eq!((outcome.exit, outcome.stdout.as_str()), (2, ""), "{arguments:?}: {outcome:?}");
             // It is at fault, and neither an option nor a table of the config.
-            let begins = format!("countersign: {variable} names no proxy: ");
+            let begins = format!("countersign: {variable} is not the URL of a proxy: ");
             assert!(outcome.stderr.starts_with(&begins), "{arguments:?}: {outcome:?}");
             assert!(!outcome.stderr.contains("s3cret"), "{outcome:?}");
         }

@@ -49,7 +49,7 @@ fn checks_that_hold_are_listed_on_request() {
     assert!(short.contains("\nNot checked\n") && long.contains("\nNot checked\n"));
 }
 
-/// A warning is not "no longer so" where nobody asks for the check any more, and the first line does not say that all holds.
+/// A warning is not "no longer true" where nobody asks for the check any more, and the first line does not say that all holds.
 #[test]
 fn what_is_not_asked_for_any_more_is_withdrawn() {
     let folder = tempfile::tempdir().unwrap();
@@ -71,7 +71,7 @@ fn what_is_not_asked_for_any_more_is_withdrawn() {
     let text = audit(&[]);
     let note = "an earlier finding of head-stale is withdrawn, and nobody knows whether it still holds: no age was given";
     assert!(text.contains(note), "{text}");
-    assert!(!text.contains("no longer so") && text.contains("  head-age  "), "{text}");
+    assert!(!text.contains("no longer true") && text.contains("  head-age  "), "{text}");
     assert!(!audit(&[]).contains("head-stale"));
 }
 

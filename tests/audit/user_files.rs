@@ -338,7 +338,7 @@ fn a_log_without_its_scheme_is_a_slip() {
     ] {
         let outcome = audit(log);
         assert_eq!(outcome.exit, 2, "{log:?}: {outcome:#?}");
-        assert!(outcome.stderr.contains("a URL begins with https://"), "{log:?}: {outcome:#?}");
+        assert!(outcome.stderr.contains("a URL must begin with https://"), "{log:?}: {outcome:#?}");
         assert!(!outcome.stderr.contains("s3cret"), "{log:?}: {outcome:#?}");
         assert_eq!(names(folder.path()), Vec::<String>::new(), "{log:?}");
     }
@@ -439,7 +439,7 @@ fn what_is_no_file_and_named_like_a_receipt_fails() {
             assert_eq!((run.exit, reports.len()), (1, 2), "{what}, {name}: {run:#?}");
             let failed = reports.iter().find(|report| report["exitCode"] == 1).unwrap();
             assert!(failed["source"].as_str().unwrap().ends_with(name), "{what}, {name}: {failed}");
-            assert!(failed["checks"][0]["message"].as_str().unwrap().contains("no receipt"), "{failed}");
+            assert!(failed["checks"][0]["message"].as_str().unwrap().contains("not a receipt"), "{failed}");
             assert!(run.stderr.contains("2 receipts: 1 clean, 1 invalid"), "{what}, {name}: {run:#?}");
             assert!(!run.stderr.contains("not looked at"), "{what}, {name}: {run:#?}");
             let text = said(auditor.directory(), "verify DIR/receipts TRUST --quiet");

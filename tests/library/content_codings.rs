@@ -276,7 +276,7 @@ fn bodies_are_bounded_as_sent_and_as_they_are() {
         let server = TestServer::scripted([("/checkpoint", vec![bomb])]);
         let error = log_at(&server.url()).checkpoint().unwrap_err();
         assert!(matches!(error, FetchError::TooLarge { limit: MAX_CHECKPOINT, .. }), "{error:?}");
-        assert_eq!(server.paths().len(), 1, "not asked again");
+        assert_eq!(server.paths().len(), 1, "not retried");
     }
     let endless = [
         reply("gzip", &gzip(b"").repeat(20_000)),

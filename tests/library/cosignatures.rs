@@ -173,7 +173,7 @@ fn a_forged_line_is_named_whatever_stands_beside_it() {
         let error = policy.check_cosignatures(&note, None).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "a line that says it is by witness w1 is not: the signature does not verify"
+            "a signature line that names witness w1 is not by that witness: the signature does not verify"
         );
     }
 }

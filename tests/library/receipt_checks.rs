@@ -368,7 +368,7 @@ fn the_action_is_signed_only_where_the_encoding_says_so() {
 fn nobody_signs_what_is_not_an_approval_and_the_verdict_says_so() {
     let verdict = Scene::rejected().verdict();
     assert!(verdict.is_clean(), "{verdict:#?}");
-    assert!(verdict.not_proven.iter().any(|line| line.contains("that a person decided so")));
+    assert!(verdict.not_proven.iter().any(|line| line.contains("that a person made this decision")));
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn errors_and_the_sign_to_stop_are_of_one_audit() {
     let folder = tempfile::tempdir().unwrap();
     let without = |given: Given| AuditSpec::of(given).map(drop);
     let said = without(Given { log: None, ..given(folder.path().join("a.db")) });
-    assert_eq!(said, Err(Error::Usage("which log? Give it with --log URL-or-DIR".to_owned())));
+    assert_eq!(said, Err(Error::Usage("missing --log URL-or-DIR".to_owned())));
     let missing = AuditSpec::of(Given { init: false, ..given(folder.path().join("none.db")) }).unwrap();
     let report = audit(&missing, &SystemClock::default(), &Stop::default(), &Silent).unwrap();
     assert_eq!(report.verdict(), Conclusion::LocalFault);

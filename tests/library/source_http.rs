@@ -289,7 +289,7 @@ fn bodies_past_the_limit_are_not_read() {
     ] {
         let (result, server) = checkpoint_of(vec![fault]);
         assert!(matches!(result, Err(FetchError::TooLarge { limit: MAX_CHECKPOINT, .. })), "{result:?}");
-        assert_eq!(server.paths().len(), 1, "not asked again");
+        assert_eq!(server.paths().len(), 1, "not retried");
         std::thread::sleep(Duration::from_millis(50));
         assert!(server.sent() < 16 << 20, "{} bytes accepted; socket buffers hold some", server.sent());
     }
@@ -330,7 +330,7 @@ fn other_answers_are_refused_at_once() {
     ] {
         let (result, server) = checkpoint_of(vec![answer]);
         assert_refused(result, part);
-        assert!(server.paths().len() <= 4, "not asked again: {:?}", server.paths());
+        assert!(server.paths().len() <= 4, "not retried: {:?}", server.paths());
     }
 }
 
@@ -343,7 +343,7 @@ fn a_question_that_is_called_wrong_is_rejected_at_once() {
             matches!(&result, Err(FetchError::Rejected { cause, .. }) if cause.contains(&status[..3])),
             "{result:?}"
         );
-        assert_eq!(server.paths().len(), 1, "not asked again");
+        assert_eq!(server.paths().len(), 1, "not retried");
     }
 }
 

@@ -24,7 +24,7 @@ const NOW: u64 = 1_900_000_000_000;
 const SECRET: &str = "0123456789abcdef";
 
 /// What a test alert says.
-const SAID: &str = "a test of this alert channel";
+const SAID: &str = "this is a test of the alert channel";
 
 /// Sends a test alert of a log with this name one way; how it went.
 fn send(transport: impl Transport + 'static, log: &str) -> Result<(), String> {

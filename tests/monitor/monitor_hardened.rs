@@ -144,5 +144,5 @@ fn a_mirror_is_of_one_log_however_it_is_spelt() {
     command.args(["config", "check", "--config"]).arg(&path);
     let said = run(command);
     assert_eq!(said.exit, 2, "{}", said.stderr);
-    assert!(said.stderr.contains("has the mirror of another"), "{}", said.stderr);
+    assert!(said.stderr.contains("has the same mirror as another"), "{}", said.stderr);
 }

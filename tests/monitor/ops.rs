@@ -106,7 +106,7 @@ fn what_the_example_leaves_out_could_be_put_in() {
     std::fs::write(&path, text).unwrap();
     let outcome = check(&path);
     assert_eq!(outcome.exit, 0, "{outcome:#?}");
-    assert!(outcome.stdout.contains("then take init = true out"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("then remove init = true"), "{}", outcome.stdout);
     assert!(outcome.stdout.contains("compared with     other-org, https://watch.other.example/heads\n"));
     assert!(outcome.stdout.contains("checked if there") && !outcome.stdout.contains("secret"));
 }
@@ -151,18 +151,18 @@ fn a_config_that_cannot_be_used_is_2_and_says_why() {
         ("9978b3d0", "9978b3d1", "log-key"),
         ("interval = \"15m\"", "interval = \"1ms\"", "between 100ms and a year"),
         ("name = \"approvals-eu\"", "name = \"approvals\"", "two logs have the name"),
-        ("approvals-eu.db", "approvals.db", "mirror of another"),
+        ("approvals-eu.db", "approvals.db", "same mirror as another"),
         ("name = \"approvals-eu\"\n", "", "give it a name"),
         ("# policy", "policy", "--policy"),
         ("# bearer-file", "bearer-file", "--bearer-file"),
-        ("db = \"", "db = \"/no/such/directory", "is not there: create it"),
+        ("db = \"", "db = \"/no/such/directory", "does not exist: create it"),
         ("listen = \"9464\"", "listen = \"somewhere\"", "--listen"),
         ("name = \"approvals\"", "name = \"approvals\"\nlisten = \"1\"", "above the first [[log]]"),
-        ("max-head-age = \"36h\"", "max-head-age = \"soon\"", "no duration"),
+        ("max-head-age = \"36h\"", "max-head-age = \"soon\"", "not a duration"),
         ("log = \"https://host", "log = \"gopher://host", "--log"),
         ("\nrp-id", "\n[rp-id", "config"),
         (&good, "log = []", "no [[log]]"),
-        (&good, "", "which log?"),
+        (&good, "", "missing --log"),
     ] {
         assert!(good.contains(from), "{from}");
         std::fs::write(&path, good.replacen(from, to, 1)).unwrap();
@@ -261,11 +261,11 @@ fn a_check_says_who_is_told_and_what_is_probably_not_meant() {
     let directory = tempfile::tempdir().unwrap();
     let config = two_logs(directory.path(), "");
     let check = with(&config, &["config", "check"]);
-    assert!(check.stdout.contains("  nobody is told: there is no [[alert]]\n"), "{check:#?}");
+    assert!(check.stdout.contains("  nobody is notified: there is no [[alert]]\n"), "{check:#?}");
     let quiet = with(&config, &["config", "check", "--quiet"]);
     assert_eq!((quiet.exit, quiet.stdout, quiet.stderr), (0, String::new(), String::new()));
     let json = with(&config, &["config", "check", "--format", "json"]);
-    assert!(json.exit == 2 && json.stderr.contains("writes text"), "{json:#?}");
+    assert!(json.exit == 2 && json.stderr.contains("prints only text"), "{json:#?}");
 
     let secret = directory.path().join("secret");
     std::fs::write(&secret, "0123456789abcdef-s3cret").unwrap();
@@ -287,17 +287,17 @@ fn a_check_says_who_is_told_and_what_is_probably_not_meant() {
     let check = with(&config, &["config", "check", "--name", "two"]);
     let notes = [
         "CANNOT BE RUN     /no/such/page, the command of \"pager\": there is no such executable file",
-        "no longer acknowledged  gap: over since 2021-01-01T00:00:00.000Z (old)",
+        "no longer acknowledged  gap: ended 2021-01-01T00:00:00.000Z (old)",
         "acknowledged      watch-list, rule \"nope\", until 2100-12-31; no [[watch]] has this name (mine)",
         "NOT THERE         /no/such/heads, the file of the peer \"heads\"",
-        "NOT watched for   all: any entry; warning: heads-only looks at no entry",
+        "NOT watched for   all: any entry; warning: heads-only checks no entries",
     ];
     let plain = [
-        "told by command   pager, from severity violation",
-        "told by command   shell, from severity warning",
-        "told by webhook   chat, from severity warning",
-        "told by mail      post, from severity info",
-        "told again        every 7days (alert-reminder)",
+        "notified by command pager, from severity violation",
+        "notified by command shell, from severity warning",
+        "notified by webhook chat, from severity warning",
+        "notified by mail    post, from severity info",
+        "reminded          every 7days (alert-reminder)",
         "acknowledged      gap, entry 7, until 2100-12-31 (known)",
     ];
     for said in notes.iter().chain(&plain) {
@@ -330,10 +330,10 @@ fn the_config_of_an_audit_is_one_of_the_monitor() {
     };
     let said = once(&["monitor", "--once", "--init"]);
     assert!(said.exit == 0 && said.stdout.starts_with("CLEAN"), "{said:#?}");
-    assert!(!said.stderr.contains("take init"), "{said:#?}");
+    assert!(!said.stderr.contains("remove init"), "{said:#?}");
     let left = once(&["monitor", "--once", "--quiet", "--init"]);
     assert!(
-        left.exit == 0 && left.stderr.contains("demo: the mirror is there: take init = true"),
+        left.exit == 0 && left.stderr.contains("demo: the mirror exists: remove init = true"),
         "{left:#?}"
     );
     assert_eq!(once(&["audit"]).exit, 0);

@@ -96,10 +96,10 @@ fn damaged_rows_are_mended_for_rules_that_come_back() {
             bench.audit(ALEX, &[]).expect_fault(&["watch rule", "--full"]);
         }
         let other = bench.audit("", &["--full"]);
-        assert!(other.exit == 0 && other.stdout.contains("look at all entries again"), "{damage}: {other:?}");
+        assert!(other.exit == 0 && other.stdout.contains("check all entries again"), "{damage}: {other:?}");
         let back = bench.audit(ALEX, &[]);
         assert_eq!((back.exit, hits(&back)), (0, of("alex", [0, 3, 6, 9])), "{damage}: {back:?}");
-        assert!(!bench.audit("", &["--full"]).stdout.contains("look at all entries again"), "{damage}");
+        assert!(!bench.audit("", &["--full"]).stdout.contains("check all entries again"), "{damage}");
     }
 }
 

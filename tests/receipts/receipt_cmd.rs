@@ -48,10 +48,10 @@ fn wrong_usage_is_2_and_writes_nothing() {
         (&["--db", "{db}", "a/b"], "no id"),
         (&["--db", "{db}", ""], "no id"),
         (&["--db", "{db}", "--index", "5", "--format", "text"], "json or tlog-proof"),
-        (&["--db", "{db}", "--index", "5", "--out", "{dir}"], "no regular file"),
-        (&["--db", "{db}", "--index", "5", "--out", "/dev/null"], "no regular file"),
+        (&["--db", "{db}", "--index", "5", "--out", "{dir}"], "not a regular file"),
+        (&["--db", "{db}", "--index", "5", "--out", "/dev/null"], "not a regular file"),
         (&["--db", "{db}", "--all-of", "alex"], "--out DIR"),
-        (&["--db", "{db}", "--all-of", "alex", "--out", "{dir}/file"], "no directory"),
+        (&["--db", "{db}", "--all-of", "alex", "--out", "{dir}/file"], "not a directory"),
         (&["--db", "{db}", "--all-of", "alex", "--out", "{dir}/x", "--from-log"], "leave out --from-log"),
         (&["--index", "5"], "--db"),
         (&["--index", "5", "--from-log"], "--log"),
@@ -254,7 +254,7 @@ fn ids_that_lead_elsewhere_or_stand_twice() {
         1,
         &["entry 5, not written", "id-duplicate", "entry 6, not written", "5 receipts", "4 not"],
     );
-    assert!(outcome.stderr.contains("entry 3: the id \"twice\" stands in the log again, at entry 5"));
+    assert!(outcome.stderr.contains("entry 3: the id \"twice\" occurs again in the log, at entry 5"));
     assert_eq!(names(&folder), ["0-...json", "1-..json", "2--x.json", "3-twice.json", "4-other.json"]);
     assert_eq!(names(&auditor.directory().join("deep")), ["all"]);
     let first = receipt(&auditor, &["--db", "{db}", "twice"]);

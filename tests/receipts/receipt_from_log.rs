@@ -146,7 +146,7 @@ fn a_reveal_comes_from_the_log_alone() {
     let place = log.path().display().to_string();
     let mirrored = receipt(&auditor, &["--db", "{db}", "told"]);
     assert_eq!(mirrored.exit, 0);
-    assert!(mirrored.stderr.contains("--from-log gets it"), "{}", mirrored.stderr);
+    assert!(mirrored.stderr.contains("get it with --from-log"), "{}", mirrored.stderr);
     assert!(mirrored.stdout.contains("\"reveal\":null"));
     let alone = receipt(&auditor, &["--index", "1", "--from-log", "--log", &place]);
     assert!(alone.exit == 0 && alone.stderr.contains("not compared with a mirror"), "{alone:#?}");
@@ -187,8 +187,12 @@ fn cosignatures_that_came_later_are_got_from_the_log() {
     let place = log.path().display().to_string();
     let from_log = ["entry-1", "--db", "{db}", "--from-log", "--log", &place];
     let (checkpoint, time) = (key().checkpoint(3, root_of(&leaves)), HEAD_TIME / 1000);
-    nothing(&receipt(&auditor, &["entry-1", "--db", "{db}"]), 3, &["witnesses: ", "no quorum", "--from-log"]);
-    nothing(&receipt(&auditor, &from_log), 1, &["witnesses: ", "no quorum"]);
+    nothing(
+        &receipt(&auditor, &["entry-1", "--db", "{db}"]),
+        3,
+        &["witnesses: ", "not a quorum", "--from-log"],
+    );
+    nothing(&receipt(&auditor, &from_log), 1, &["witnesses: ", "not a quorum"]);
     fs::write(log.path().join("checkpoint"), witness.forge(&checkpoint, time)).unwrap();
     nothing(&receipt(&auditor, &from_log), 1, &["witnesses: "]);
     fs::write(log.path().join("checkpoint"), witness.cosign(&checkpoint, time)).unwrap();

@@ -342,7 +342,7 @@ fn what_is_clean_says_of_what() {
     assert!(something.contains("not what") && !something.contains("Act on it once"), "{something}");
     let rejected = run(&["rejected-is-not-approved.json", "--decision", "rejected"]);
     assert!(
-        rejected.starts_with("CLEAN: not approved") && rejected.contains("Nothing may run"),
+        rejected.starts_with("CLEAN: not approved") && rejected.contains("Do not run the action"),
         "{rejected}"
     );
     let unread = run(&["empty.json"]);

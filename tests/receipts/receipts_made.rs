@@ -350,7 +350,7 @@ fn a_receipt_from_another_history_is_evidence() {
     };
     for size in [1, 2, 100, 255, 256, 257, 299, 300] {
         let notes = compare(&rejected_leaves(size)).unwrap();
-        let smaller = notes.iter().filter(|note| note.contains("went back")).count();
+        let smaller = notes.iter().filter(|note| note.contains("rolled back")).count();
         assert_eq!((notes.len(), smaller), if size < 300 { (1, 1) } else { (0, 0) }, "{notes:?}");
         let none = compare(&history(size, size - 1)).unwrap_err();
         assert_eq!(none.conclusion, Conclusion::Violation, "{size}");

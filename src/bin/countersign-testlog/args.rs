@@ -8,9 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Makes approval logs with software passkeys, for tests, benches and demos.
+/// Make approval logs with software passkeys, for tests, benches and demos.
 ///
-/// A line on stdout is a JSON object: logKey, rpId, allowOrigins, treeSize, and rootHash or (`serve`) url.
+/// Prints a JSON object on one line: logKey, rpId, allowOrigins, treeSize, and rootHash or (`serve`) url.
 #[derive(Parser, Debug)]
 #[command(name = "countersign-testlog", version, max_term_width = 100)]
 pub struct TestlogCli {
@@ -20,24 +20,24 @@ pub struct TestlogCli {
 
 #[derive(Subcommand, Debug)]
 pub enum TestlogCommand {
-    /// Makes an honest log: the same options make the same bytes
+    /// Make an honest log; the same options give the same bytes
     Build(LogOptions),
-    /// Extends a log that `build` made with the same options, except for the number of entries
+    /// Extend a log that `build` made with the same options, except for the number of entries
     Grow(LogOptions),
-    /// Makes a log of passkey assertions that were captured in a browser
+    /// Make a log of passkey assertions that were captured in a browser
     Demo(DemoOptions),
-    /// Serves a log over HTTP, as tiles and as the JSON API; honestly, or with lies that are asked for
+    /// Serve a log over HTTP, as tiles and as a JSON API, honestly or with the given lies
     Serve(ServeOptions),
-    /// Lists the lies and disturbances of `serve`, and what the auditor says to each
+    /// List the lies and disturbances of `serve`, and what the auditor reports for each
     Lies(LiesOptions),
 }
 
 #[derive(Args, Debug)]
 pub struct LogOptions {
-    /// Where the log's files go
+    /// Directory for the log's files
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
-    /// How many entries the log has in the end
+    /// Number of entries of the finished log
     #[arg(long, value_name = "N")]
     pub entries: u64,
     #[command(flatten)]
@@ -47,74 +47,74 @@ pub struct LogOptions {
 /// Options for the entries.
 #[derive(Args, Debug)]
 pub struct GeneratorOptions {
-    /// All keys, ids and times come from this text
+    /// Text from which all keys, ids and times are derived
     #[arg(long, default_value = "countersign")]
     pub seed: String,
     /// The log's origin
     #[arg(long, default_value = "log.approvals.example/test")]
     pub origin: String,
-    /// How many people approve; RS256 is for four of them at most
+    /// Number of approvers; at most four of them use RS256
     #[arg(long, default_value_t = 200, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub approvers: u32,
-    /// Which algorithms sign, by weight
+    /// Signature algorithms with their weights
     #[arg(long, default_value = "es256=85,rs256=8,eddsa=5,es384=2")]
     pub mix: AlgorithmMix,
-    /// Publish COSE keys whose kty is its name, as some authenticators write it
+    /// Publish COSE keys with kty as text instead of a number, as some authenticators do
     #[arg(long)]
     pub named_kty: bool,
-    /// How many of a hundred entries are rejections
+    /// Percentage of entries that are rejected
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=50))]
     pub rejected_percent: u8,
-    /// How many of a hundred entries expired
+    /// Percentage of entries that expired
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=50))]
     pub expired_percent: u8,
-    /// Threads that sign [default: one a core]
+    /// Number of threads that sign [default: one per core]
     #[arg(long, value_name = "W", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
 }
 
 #[derive(Args, Debug)]
 pub struct DemoOptions {
-    /// Where the log's files go
+    /// Directory for the log's files
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
     /// A JSON file of captured assertions, as in fixtures/captures (repeatable)
     #[arg(long, value_name = "FILE", required = true)]
     pub captures: Vec<PathBuf>,
-    /// The log key, ids and times come from this text
+    /// Text from which the log key, ids and times are derived
     #[arg(long, default_value = "countersign demo")]
     pub seed: String,
     /// The log's origin
     #[arg(long, default_value = "log.approvals.example/demo")]
     pub origin: String,
-    /// When the first approval was asked for, in Unix milliseconds
+    /// Time of the first approval request, in Unix milliseconds
     #[arg(long, default_value_t = 1_782_000_000_000, value_name = "MS")]
     pub start: u64,
 }
 
 #[derive(Args, Debug)]
 pub struct ServeOptions {
-    /// A tiled log to serve; its own heads are served as they are
+    /// Tiled log to serve; its own heads are served unchanged
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// How many entries are made in memory, where there is no --dir
+    /// Number of entries to make in memory, without --dir
     #[arg(long, value_name = "N", default_value_t = 1000, conflicts_with = "dir")]
     pub entries: u64,
     #[command(flatten)]
     pub generator: GeneratorOptions,
-    /// Where to listen; port 0 is any free one
+    /// Address to listen on; port 0 picks a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
-    /// How many entries a second are appended; a head is signed at each tick of 100 ms or more
+    /// Number of entries to append per second; a head is signed at each tick of 100 ms or more
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub grow: Option<f64>,
-    /// Most entries in one answer of the JSON API
+    /// Maximum number of entries in one answer of the JSON API
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub page: u64,
-    /// A lie, see `countersign-testlog lies` (repeatable: they combine)
+    /// Tell a lie, see `countersign-testlog lies` (repeatable: they combine)
     #[arg(long = "lie", value_name = "NAME[:ARG]", value_parser = Lie::parse)]
     pub lies: Vec<Lie>,
-    /// Faults around an honest log, see `countersign-testlog lies` (repeatable)
+    /// Disturb an honest log, see `countersign-testlog lies` (repeatable)
     #[arg(long = "disturb", value_name = "NAME[:ARG]", value_parser = Disturbance::parse)]
     pub disturbances: Vec<Disturbance>,
     /// Serve over TLS with this certificate chain
@@ -130,11 +130,12 @@ pub struct ServeOptions {
 
 fn rate(text: &str) -> Result<f64, TestlogError> {
     let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if rate > 0.0 && rate <= 10_000.0 { Ok(rate) } else { Err("above 0 and at most 10000".into()) }
+    if rate > 0.0 && rate <= 10_000.0 { Ok(rate) } else { Err("must be above 0 and at most 10000".into()) }
 }
 
 #[derive(Args, Debug)]
 pub struct LiesOptions {
+    /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Text)]
     pub format: ListFormat,
 }

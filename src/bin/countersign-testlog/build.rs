@@ -15,7 +15,11 @@ use std::sync::Arc;
 /// Makes a log in a directory without one.
 pub fn build(options: &LogOptions) -> Result<(), TestlogError> {
     if options.dir.join("checkpoint").exists() {
-        return Err(format!("{}: there is a log already; see `grow`", options.dir.display()).into());
+        return Err(format!(
+            "{}: there is already a log here; use `grow` to extend it",
+            options.dir.display()
+        )
+        .into());
     }
     write(options)
 }
@@ -26,7 +30,7 @@ pub fn build(options: &LogOptions) -> Result<(), TestlogError> {
 pub fn grow(options: &LogOptions) -> Result<(), TestlogError> {
     let there = existing_head(options, &log_signer(&options.generator)?)?;
     if options.entries < there.size() {
-        return Err(format!("the log has {} entries already", there.size()).into());
+        return Err(format!("the log already has {} entries", there.size()).into());
     }
     // Before anything is written: no later tree has this partial tile, so nothing else compares it.
     let generator = generator(&options.generator)?;
@@ -39,7 +43,7 @@ fn existing_head(options: &LogOptions, signer: &LogSigner) -> Result<Head, Testl
     let raw = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let key = LogKey::parse(&signer.vkey()).map_err(|why| why.to_string())?;
     Head::verify_checkpoint(&raw, &key)
-        .map_err(|why| format!("{}: {why}; is it of this seed?", path.display()).into())
+        .map_err(|why| format!("{}: {why}; was it built with this seed?", path.display()).into())
 }
 
 /// The log key of these options.

@@ -63,7 +63,7 @@ pub fn demo(options: &DemoOptions) -> Result<(), TestlogError> {
     let files = options.captures.iter().map(|path| read(path)).collect::<Result<Vec<Captures>, _>>()?;
     let first = files.first().ok_or("no captures")?;
     if files.iter().any(|file| (&file.rp_id, &file.origin) != (&first.rp_id, &first.origin)) {
-        return Err("the captures are of several relying parties".into());
+        return Err("the captures have different relying parties".into());
     }
     let site = Site { rp_id: first.rp_id.clone(), origin: first.origin.clone() };
     let keys: HashMap<&str, &str> = files
@@ -82,7 +82,7 @@ pub fn demo(options: &DemoOptions) -> Result<(), TestlogError> {
             .public_key_cose
             .as_deref()
             .or_else(|| keys.get(captured.credential_id.as_str()).copied());
-        let key = key.ok_or_else(|| format!("capture {index} is of an unknown credential"))?;
+        let key = key.ok_or_else(|| format!("capture {index} has an unknown credential"))?;
         Ok(leaf(options, &seed, &site, captured, key, index))
     })?;
     publish(&options.dir, &signer, &site, size, &tree, options.start + size * INTERVAL + JITTER)

@@ -35,12 +35,12 @@ impl FromStr for AlgorithmMix {
             let (name, weight) =
                 part.split_once('=').ok_or_else(|| format!("{part:?} is not name=weight"))?;
             let algorithm = ALGORITHMS.iter().find(|(known, _)| *known == name);
-            let (_, algorithm) =
-                algorithm.ok_or_else(|| format!("{name:?}: es256, rs256, eddsa, es384 are known"))?;
+            let (_, algorithm) = algorithm
+                .ok_or_else(|| format!("unknown algorithm {name:?}: use es256, rs256, eddsa or es384"))?;
             let weight = weight.parse().ok().filter(|weight| *weight <= 1000);
-            let weight = weight.ok_or_else(|| format!("the weight of {name} is 0 to 1000"))?;
+            let weight = weight.ok_or_else(|| format!("the weight of {name} must be 0 to 1000"))?;
             if mix.iter().any(|(known, _)| known == algorithm) {
-                return Err(format!("{name} is there twice").into());
+                return Err(format!("{name} is given twice").into());
             }
             if weight > 0 {
                 mix.push((*algorithm, weight));
@@ -81,7 +81,7 @@ impl PasskeySet {
             let later = u32::try_from(mix.0.len().saturating_sub(place + 1)).unwrap_or(u32::MAX);
             let free = approvers.saturating_sub(person).saturating_sub(later);
             if free == 0 {
-                return Err("--approvers: each algorithm of the mix needs one of its own".into());
+                return Err("--approvers: each algorithm of the mix needs at least one approver".into());
             }
             let most = if *algorithm == Algorithm::Rs256 { MAX_RSA } else { u32::MAX };
             let part = u64::from(approvers) * u64::from(*weight) / u64::from(total);

@@ -146,9 +146,11 @@ fn write_once(dir: &Path, path: TilePath, bytes: &[u8]) -> Result<(), TestlogErr
     match fs::read(&path) {
         Ok(there) if there == bytes => return Ok(()),
         Ok(_) => {
-            return Err(
-                format!("{} is of another log: was it built with these options?", path.display()).into()
-            );
+            return Err(format!(
+                "{} belongs to another log: was it built with these options?",
+                path.display()
+            )
+            .into());
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(fail(error)),

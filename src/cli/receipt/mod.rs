@@ -122,7 +122,10 @@ impl Issuing<'_> {
         warn(&said.lines());
         if !(self.settings.quiet && worst == Conclusion::Clean) {
             let missing = (indices.len() as u64).saturating_sub(written);
-            output::note(&format!("{written} receipts written to {}, {missing} not", files::name(folder)));
+            output::note(&format!(
+                "{written} receipts written to {}, {missing} not written",
+                files::name(folder)
+            ));
         }
         Ok(worst)
     }

@@ -25,26 +25,26 @@ pub fn form(format: Option<GivenFormat>) -> Result<ReceiptFormat, Error> {
 /// Returns [`Error::Usage`] if they do not fit together.
 pub fn check(options: &ReceiptOptions) -> Result<(), Error> {
     if let Some(id) = options.which.id.as_ref().filter(|id| !is_id(id)) {
-        return Err(
-            format!("{} is no id: ids are 1 to 64 of the characters 0-9 A-Z a-z . _ -", quoted(id)).into()
-        );
+        return Err(format!(
+            "{} is not an id: an id has 1 to 64 of the characters 0-9 A-Z a-z . _ -",
+            quoted(id)
+        )
+        .into());
     }
     options.out.as_deref().map_or(Ok(()), |out| check_home("--out", out))?;
     if options.which.all_of.is_none() {
         return match &options.out {
             Some(out) if out.exists() && !out.is_file() => {
-                Err(format!("--out {out:?} is no regular file; without --out the receipt goes to stdout")
+                Err(format!("--out {out:?} is not a regular file; without --out the receipt goes to stdout")
                     .into())
             }
             _ => Ok(()),
         };
     }
     match &options.out {
-        _ if options.from_log => {
-            Err("--all-of takes the receipts from the mirror: leave out --from-log".into())
-        }
-        None => Err("--all-of writes a file for each approval: say where, with --out DIR".into()),
-        Some(out) if out.exists() && !out.is_dir() => Err(format!("--out {out:?} is no directory").into()),
+        _ if options.from_log => Err("--all-of reads the mirror: leave out --from-log".into()),
+        None => Err("--all-of writes one file for each approval: missing --out DIR".into()),
+        Some(out) if out.exists() && !out.is_dir() => Err(format!("--out {out:?} is not a directory").into()),
         Some(_) => Ok(()),
     }
 }

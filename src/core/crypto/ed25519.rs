@@ -37,7 +37,7 @@ pub(super) fn parse_key(bytes: &[u8; 32]) -> Result<VerifyingKey, KeyError> {
         || KeyError::Disagreement(Disagreement::over_key("ed25519-dalek and its second opinion", bytes));
     match dalek {
         None if is_point(bytes) => Err(disagree()),
-        None => Err(KeyError::Malformed("the Ed25519 key is no point of the curve")),
+        None => Err(KeyError::Malformed("the Ed25519 key is not a point on the curve")),
         // dalek's decompression accepts y ≥ p (ZIP 215), so the rule is checked here.
         Some(_) if !is_canonical(bytes) => Err(KeyError::Weak("the Ed25519 key is not in canonical form")),
         Some(key) => match (key.is_weak(), in_table(bytes)) {

@@ -78,7 +78,7 @@ impl PolicyParser {
         if let Some(octet) = line.iter().find(|octet| !is_allowed(**octet)) {
             return Err(match octet {
                 b'\r' => "a carriage return: save the file with Unix line ends".to_owned(),
-                other => format!("the octet 0x{other:02x} is not allowed: take it out"),
+                other => format!("the octet 0x{other:02x} is not allowed: remove it"),
             });
         }
         let words: Vec<&[u8]> =
@@ -100,7 +100,7 @@ impl PolicyParser {
             [b"quorum", name] => self.quorum(name),
             [b"quorum", ..] => Err("a quorum line is `quorum NAME` or `quorum none`".to_owned()),
             [other, ..] => Err(format!(
-                "a line begins with log, witness, group, quorum or #, and not with {}",
+                "a line must begin with log, witness, group, quorum or #, not with {}",
                 display_name(other)
             )),
         }
@@ -109,9 +109,7 @@ impl PolicyParser {
     fn log(&mut self, key: &[u8]) -> Result<(), String> {
         let key = LogKey::parse(vkey_text(key)?).map_err(|error| error.to_string())?;
         if !self.log_keys.insert(key.verifier().public_key().identity()) {
-            return Err(
-                "this log's public key stands in an earlier log line: take one of them out".to_owned()
-            );
+            return Err("this log's public key is in an earlier log line: remove one of them".to_owned());
         }
         self.distinguish(key.verifier())?;
         self.logs.push(key);
@@ -126,8 +124,9 @@ impl PolicyParser {
             );
         }
         if !self.witness_keys.insert(key.public_key().identity()) {
-            return Err("this witness's public key stands in an earlier witness line: take one of them out"
-                .to_owned());
+            return Err(
+                "this witness's public key is in an earlier witness line: remove one of them".to_owned()
+            );
         }
         self.distinguish(&key)?;
         self.define(name, Member::Witness(self.witnesses.len()))?;
@@ -214,7 +213,8 @@ fn threshold(word: &[u8], members: usize) -> Result<usize, String> {
     match number.filter(|number| Some(number.to_string().as_str()) == digits) {
         Some(number) if (1..=members).contains(&number) => Ok(number),
         _ => Err(format!(
-            "the rule of a group is all, any, or a number from 1 to that of its members, here {members}; not {}",
+            "the rule of a group is all, any, or a number from 1 to the number of its members, here {members}; not \
+             {}",
             display_name(word)
         )),
     }

@@ -71,7 +71,7 @@ impl fmt::Display for CosignError {
         match self {
             CosignError::Malformed(why) | CosignError::Disagreement(why) => f.write_str(why),
             CosignError::BadCosignature { witness, why } => {
-                write!(f, "a line that says it is by witness {witness} is not: {why}")
+                write!(f, "a signature line that names witness {witness} is not by that witness: {why}")
             }
         }
     }

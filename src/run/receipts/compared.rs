@@ -42,8 +42,8 @@ pub fn compare(mirrored: &Mirrored<'_>, made: &Made) -> Result<Vec<String>, NoRe
         && now < before
     {
         notes.push(format!(
-            "the log shows a tree of {now} entries, and has signed one of {before} before: an audit tells whether it \
-             went back"
+            "the log shows a tree of {now} entries, but has signed one of {before} before: run an audit to see \
+             whether it rolled back"
         ));
     }
     Ok(notes)
@@ -76,7 +76,8 @@ fn contradiction(mirrored: &Mirrored<'_>, head: &Head, largest: &Head) -> Result
     match NoReceipt::proved(kind, [head, largest], nodes.as_deref(), mirrored.key()) {
         Err(EvidenceError::Disagreement(what)) => Ok(NoReceipt::fault(what)),
         Err(error) => {
-            let why = format!("it seemed to contradict a signed head, but the proof does not hold: {error}");
+            let why =
+                format!("it seemed to contradict a signed head, but the proof does not verify: {error}");
             Err(mirrored.damaged(why))
         }
         Ok(proved) => Ok(proved),

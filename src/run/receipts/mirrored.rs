@@ -139,11 +139,11 @@ impl<'a> Mirrored<'a> {
             sth: sth.map(|sth| sth.raw().as_bytes().to_vec()),
             ..Receipt::new(leaf, index, path, &checkpoint)
         };
-        notes.extend(note_reveal(&receipt, entry.as_ref(), "the mirror keeps none, --from-log gets it"));
+        notes.extend(note_reveal(&receipt, entry.as_ref(), "the mirror stores none; get it with --from-log"));
         let same_id = |(id, at): &&(String, u64)| *at != index && entry.as_ref().is_some_and(|e| e.id == *id);
         notes.extend(
             self.repeated.iter().filter(same_id).map(|(id, other)| {
-                format!("the id {} stands in the log again, at entry {other}", quoted(id))
+                format!("the id {} occurs again in the log, at entry {other}", quoted(id))
             }),
         );
         Ok(Made { receipt, notes, seen: Vec::new() })
@@ -194,7 +194,7 @@ impl<'a> Mirrored<'a> {
         }
         let found = self.found.get(&index).map(Vec::as_slice).unwrap_or_default();
         let said = |finding: &Finding| {
-            format!("the audit found of entry {index}: {}: {}", finding.code, finding.message)
+            format!("the audit has a finding for entry {index}: {}: {}", finding.code, finding.message)
         };
         match found.iter().find(|finding| finding.severity >= Severity::Invalid) {
             Some(finding) => Err(NoReceipt::wrong(said(finding))),
@@ -221,7 +221,9 @@ impl<'a> Mirrored<'a> {
                      again, or ask the log's operator why it serves none that verifies"
                 ),
                 None => {
-                    format!("the audit has not come to a signed head over entry {index} yet: run it again")
+                    format!(
+                        "the audit has not reached a signed head that covers entry {index} yet: run it again"
+                    )
                 }
             }));
         };

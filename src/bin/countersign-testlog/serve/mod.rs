@@ -62,9 +62,9 @@ pub fn serve(options: ServeOptions) -> Result<(), TestlogError> {
     let signs = options.grow.is_some() || options.lies.iter().any(lies::Lie::signs);
     if signs && loaded.signing.is_none() {
         return Err(
-            "growing and this lie take the log's private key: give the --seed and --origin (and the other \
-                    options) that the log was made with; for fixtures/demo --seed 'countersign demo' \
-                    --origin log.approvals.example/demo"
+            "growing and this lie need the log's private key: give the --seed and --origin (and the other options) \
+             that the log was made with; for fixtures/demo --seed 'countersign demo' --origin \
+             log.approvals.example/demo"
                 .into(),
         );
     }

@@ -207,7 +207,7 @@ impl Server {
         if request.begins_a_phase() && injection.fault.is_none() {
             let mut served_log = self.served_log.write().unwrap_or_else(PoisonError::into_inner);
             if let Err(why) = served_log.next_phase(audience) {
-                output::note(&format!("countersign-testlog: the lie of phase 2 cannot be told: {why}"));
+                output::note(&format!("countersign-testlog: the lie of phase 2 cannot be served: {why}"));
             }
         }
         let said = {

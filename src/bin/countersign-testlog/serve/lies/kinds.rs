@@ -23,7 +23,7 @@ impl ResourceKinds {
             "history" => Ok(ResourceKinds::Only(ResourceKind::History)),
             "bundle" => Ok(ResourceKinds::Only(ResourceKind::Bundle)),
             "all" => Ok(ResourceKinds::All),
-            _ => Err(format!("{text:?} is none of head, entries, proofs, history, bundle, all").into()),
+            _ => Err(format!("{text:?} is not one of head, entries, proofs, history, bundle, all").into()),
         }
     }
 

@@ -44,8 +44,8 @@ pub fn parse<M>(text: &str, rows: &[Row<M>]) -> Result<M, TestlogError> {
     }
     let usage = |rows: Vec<&Row<M>>| rows.iter().map(|row| row.usage()).collect::<Vec<_>>().join(", ");
     match named().next() {
-        Some(_) => Err(format!("there is {}", usage(named().collect())).into()),
-        None => Err(format!("there is no {name:?}, but {}", usage(rows.iter().collect())).into()),
+        Some(_) => Err(format!("wrong argument: write {}", usage(named().collect())).into()),
+        None => Err(format!("unknown name {name:?}: the names are {}", usage(rows.iter().collect())).into()),
     }
 }
 

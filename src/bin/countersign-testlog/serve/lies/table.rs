@@ -64,7 +64,7 @@ const ENTRIES: ResourceKinds = ResourceKinds::Only(ResourceKind::Entries);
 const PROOFS: ResourceKinds = ResourceKinds::Only(ResourceKind::Proofs);
 
 fn number(text: &str) -> Result<u64, TestlogError> {
-    text.parse().map_err(|_| format!("{text:?} is no number").into())
+    text.parse().map_err(|_| format!("{text:?} is not a number").into())
 }
 
 fn history(lie: fn(u64) -> H, argument: &str) -> Result<Lie, TestlogError> {
@@ -90,7 +90,7 @@ pub const LIES: &[Row<Lie>] = &[
     ),
     row(
         value("fork-at", "SIZE", "half"),
-        "from phase 2 on heads of the same size have another root: the histories part at entry SIZE",
+        "from phase 2 on heads of the same size have another root: the histories diverge at entry SIZE",
         both(FORK.second()),
         |text| Ok(Lie::History(H::ForkAt(if text == "half" { None } else { Some(number(text)?) }))),
     ),
@@ -162,7 +162,7 @@ pub const LIES: &[Row<Lie>] = &[
     }),
     row(
         word("no-head", "malformed"),
-        "heads are answered with text that is no head",
+        "heads are answered with text that is not a head",
         both(MALFORMED),
         |_| Ok(Lie::Transport(T::Malformed, HEAD)),
     ),
@@ -322,7 +322,7 @@ pub const LIES: &[Row<Lie>] = &[
     row(entries("html"), "200 with an HTML page", both(INCOMPLETE), |kinds| sent(T::Html, kinds)),
     row(
         entries("invalid-utf8"),
-        "a byte that is no UTF-8 inside a JSON string, a note or a leaf",
+        "a byte that is not UTF-8 inside a JSON string, a note or a leaf",
         [Some(ROOT), Some(GAP)],
         |kinds| sent(T::InvalidUtf8, kinds),
     ),
