@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_build_that_keeps_memory_says_so_once() {
+    fn a_build_that_keeps_memory_warns_once() {
         let event = memory_kept(None).unwrap();
         assert_eq!((event.event, event.level()), ("memory-kept", tracing::Level::WARN));
         assert!(memory_kept(Some(|| {})).is_none());

@@ -44,7 +44,7 @@ mod tests {
     use crate::config::log::LogTable;
 
     #[test]
-    fn letters_are_counted() {
+    fn distances_count_edits() {
         for (a, b, expected) in [
             ("", "", 0),
             ("a", "", 1),
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_one_line_with_its_number_and_nothing_that_stands_in_it() {
+    fn an_error_is_one_line_with_its_number_and_no_value() {
         for (text, expected) in [
             ("quiet = true\nrpid = 's3cret'", "line 2: unknown field `rpid`, did you mean `rp-id`?"),
             ("[[alert]]\nsecret = 's3cret'", "line 2: unknown field `secret`"),

@@ -207,7 +207,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn a_place_is_where_links_lead_as_far_as_they_lead() {
+    fn links_are_resolved_as_far_as_they_lead() {
         let folder = tempfile::tempdir().unwrap();
         let real = fs::canonicalize(folder.path()).unwrap();
         let at = |name: &str| folder.path().join(name);
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_in_the_place_of_a_fresh_file_is_noticed() {
+    fn a_replaced_new_file_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("secret"), "of somebody else").unwrap();

@@ -294,7 +294,7 @@ mod tests {
     use super::parameter;
 
     #[test]
-    fn values_of_a_query_are_decoded() {
+    fn query_values_are_decoded() {
         for (query, value) in [
             ("log=main", Some("main")),
             ("since=2&log=a%20b+c%C3%A9&log=main", Some("a b c\u{e9}")),

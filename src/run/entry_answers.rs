@@ -344,7 +344,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_are_distinct_and_have_the_newest() {
+    fn samples_are_distinct_and_include_the_newest() {
         let sample = |size, full| sample(size, full, &mut Draw::new().unwrap());
         assert_eq!(sample(SAMPLE_ENTRIES, false), None);
         assert_eq!(sample(1_000_000, true), None);

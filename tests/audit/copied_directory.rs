@@ -72,7 +72,7 @@ const FILES: [&str; 6] =
     ["checkpoint", "sth", "tile/0/000", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/44"];
 
 #[test]
-fn what_is_copied_in_part_is_looked_at_again() {
+fn a_partial_copy_is_read_again() {
     let (lab, whole) = (lab(), honest_log(&key(), &rejected_leaves(300)));
     for file in FILES {
         for part in parts_of(&whole[file]) {
@@ -88,7 +88,7 @@ fn what_is_copied_in_part_is_looked_at_again() {
 }
 
 #[test]
-fn a_log_that_grows_by_a_copy_is_looked_at_again() {
+fn a_log_extended_by_a_copy_is_read_again() {
     let lab = lab();
     let before = honest_log(&key(), &rejected_leaves(300));
     let whole = honest_log(&key(), &rejected_leaves(70_000));
@@ -109,7 +109,7 @@ fn a_log_that_grows_by_a_copy_is_looked_at_again() {
 }
 
 #[test]
-fn a_receipt_is_made_of_what_is_copied() {
+fn a_receipt_is_made_during_a_copy() {
     let whole = honest_log(&key(), &rejected_leaves(300));
     let log_key = LogKey::parse(&key().vkey()).unwrap();
     let made =
@@ -124,7 +124,7 @@ fn a_receipt_is_made_of_what_is_copied() {
 }
 
 #[test]
-fn who_is_told_to_stop_in_a_moment_accuses_nobody() {
+fn a_run_stopped_during_a_copy_has_no_findings() {
     let (lab, whole) = (lab(), honest_log(&key(), &rejected_leaves(300)));
     for file in FILES {
         let stopped = Copied { stop: true, ..Copied::new(&whole, file, whole[file][..20].to_vec(), None) };
@@ -170,7 +170,7 @@ fn a_copy_in_any_order_is_waited_for() {
 
 /// Through the real program: what is missing stays a gap, however much of it.
 #[test]
-fn what_stays_away_is_a_gap() {
+fn files_that_stay_missing_are_gaps() {
     let whole = honest_log(&key(), &rejected_leaves(3_000));
     for (missing, codes) in [
         ("tile/entries/003", &["gap"][..]),

@@ -34,7 +34,7 @@ fn feed(command: &mut Command, text: &str) -> (bool, String) {
 }
 
 #[test]
-fn every_shell_gets_completions_that_it_takes() {
+fn every_shell_accepts_its_completions() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = said(&["completions", shell]);
         for word in ["test-alert", "--max-head-age", "tlog-proof"] {

@@ -37,7 +37,7 @@ fn is_of_heads(name: &str) -> bool {
 }
 
 #[test]
-fn every_lie_about_heads_is_seen_and_no_other() {
+fn only_lies_about_heads_are_found() {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_countersign-testlog"))
         .args(["lies", "--format", "json"])
         .output()
@@ -78,7 +78,7 @@ fn every_lie_about_heads_is_seen_and_no_other() {
 
 /// While the log grows, what is needed to compare heads is wrong, missing or cannot be had.
 #[test]
-fn what_cannot_be_proved_is_no_pass_and_no_violation() {
+fn unproved_heads_are_undecided() {
     for (lie, tiles, api) in [
         ("tampered-proof", (1, &["tile-mismatch"][..]), (1, &["proof-invalid"][..])),
         ("no-proof:404", (1, &["gap"]), (1, &["gap"])),

@@ -56,7 +56,7 @@ fn says(outcome: &Outcome, words: &[&str], not: &[&str]) {
 
 /// As an S3 bucket says it whose objects are public, and their list is not.
 #[test]
-fn a_bucket_that_says_403_of_what_it_does_not_have() {
+fn a_bucket_may_answer_403_for_a_missing_file() {
     let mut files = files();
     files.remove("sth");
     let bucket = move |request: &Request| match files.get(request.path.trim_start_matches('/')) {
@@ -75,7 +75,7 @@ fn a_bucket_that_says_403_of_what_it_does_not_have() {
 }
 
 #[test]
-fn what_must_be_there_is_not_missing_for_a_403() {
+fn a_403_for_a_required_file_is_not_a_gap() {
     for path in ["/checkpoint", "/tile/0/000", "/tile/1/000.p/1", "/tile/entries/000"] {
         let server =
             server(move |request| (request.path == path).then(|| Reply::status("403 Forbidden", "", "")));
@@ -91,7 +91,7 @@ fn what_must_be_there_is_not_missing_for_a_403() {
 }
 
 #[test]
-fn a_wait_that_cannot_end_in_time_is_not_begun() {
+fn a_wait_beyond_the_deadline_is_not_begun() {
     let far = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(400 * 24 * 3600));
     for (status, asked) in [
         ("429 Too Many Requests", "9999999999"),
@@ -110,7 +110,7 @@ fn a_wait_that_cannot_end_in_time_is_not_begun() {
 }
 
 #[test]
-fn who_comes_next_does_not_inherit_a_wait_that_was_given_up() {
+fn an_abandoned_wait_does_not_delay_the_next_request() {
     let limits = [
         HttpOptions {
             resource_timeout: Duration::from_secs(4),
@@ -138,7 +138,7 @@ fn who_comes_next_does_not_inherit_a_wait_that_was_given_up() {
 }
 
 #[test]
-fn a_wait_that_ends_in_time_is_waited_for() {
+fn a_wait_within_the_deadline_is_kept() {
     let asked = std::sync::atomic::AtomicU64::new(0);
     let server = server(move |request| {
         (request.path == "/checkpoint" && asked.fetch_add(1, SeqCst) == 0)
@@ -149,7 +149,7 @@ fn a_wait_that_ends_in_time_is_waited_for() {
 }
 
 #[test]
-fn a_file_with_the_label_of_a_page_is_said_to_be_one() {
+fn a_file_labelled_as_a_page_is_reported() {
     let files = files();
     for kind in ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"] {
         let labelled = files.clone();
@@ -169,7 +169,7 @@ fn a_file_with_the_label_of_a_page_is_said_to_be_one() {
 }
 
 #[test]
-fn a_coding_that_nobody_asked_for_is_named() {
+fn an_unrequested_coding_is_named() {
     for (headers, words) in [
         ("Content-Encoding: br\r\n", ["Content-Encoding: br", "gzip, zstd"]),
         ("Content-Encoding: gzip, compress\r\n", ["Content-Encoding: compress", "gzip, zstd"]),
@@ -188,7 +188,7 @@ fn a_coding_that_nobody_asked_for_is_named() {
 }
 
 #[test]
-fn a_certificate_that_is_not_believed_is_not_asked_for_again() {
+fn an_untrusted_certificate_is_not_retried() {
     for (shown, trusted, words, not) in [
         (
             Shown::Signed,

@@ -129,7 +129,7 @@ fn check_row(row: &Value, interface: Interface) -> Option<String> {
 }
 
 #[test]
-fn every_lie_gets_the_answer_in_the_table() {
+fn every_lie_has_its_documented_verdict() {
     let rows: Vec<Value> = table().into_iter().filter(|row| row["kind"] == "lie").collect();
     assert!(rows.len() >= 45, "only {} lies", rows.len());
     let wrong = std::sync::Mutex::new(Vec::new());
@@ -145,7 +145,7 @@ fn every_lie_gets_the_answer_in_the_table() {
 
 /// Some lies together, in ways that nobody thought of: no panic, no hang, never clean.
 #[test]
-fn no_mixture_of_lies_is_clean() {
+fn no_combination_of_lies_is_clean() {
     const MIXTURES: usize = 36;
     let seed: u64 =
         std::env::var("COUNTERSIGN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20261124);
@@ -189,7 +189,7 @@ fn no_mixture_of_lies_is_clean() {
 }
 
 #[test]
-fn a_fork_by_client_shows_when_two_auditors_compare() {
+fn two_auditors_find_a_fork_by_client() {
     for interface in INTERFACES {
         let log = Served::start(&["--entries", ENTRIES, "--lie", "fork-by-client:mallory"]);
         let [victim, other] = ["mallory@example.org", "bob@example.org"].map(|contact| {
@@ -247,7 +247,7 @@ fn the_longest_entries_stay_within_memory() {
 
 /// The table, and a word of help for each lie.
 #[test]
-fn the_table_is_documentation() {
+fn the_table_of_lies_is_documented() {
     let rows = table();
     let names: BTreeSet<(&str, String)> =
         rows.iter().map(|row| (row["kind"].as_str().unwrap(), named(row))).collect();

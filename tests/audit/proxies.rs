@@ -51,7 +51,7 @@ fn audit(log: &str, options: &[&str], variables: &[(&str, &str)]) -> Outcome {
 }
 
 #[test]
-fn a_variable_that_names_no_proxy_stops_every_command_that_asks_somebody() {
+fn an_invalid_proxy_variable_stops_every_network_command() {
     let server = log_server();
     let auditor = Auditor::new(&key().vkey());
     auditor.init(server.url()).expect(0, &[]);
@@ -118,7 +118,7 @@ fn a_variable_that_names_no_proxy_stops_every_command_that_asks_somebody() {
 }
 
 #[test]
-fn a_variable_counts_for_the_urls_of_its_scheme() {
+fn a_variable_applies_to_urls_of_its_scheme() {
     const WRONG: &str = "htp://u:s3cret@127.0.0.1:9";
     let said = |log: &str, variables: &[(&str, &str)]| {
         let outcome = audit(log, &HURRIED, variables);
@@ -137,7 +137,7 @@ fn a_variable_counts_for_the_urls_of_its_scheme() {
 }
 
 #[test]
-fn blanks_and_quotation_marks_around_a_proxy_are_taken_away() {
+fn spaces_and_quotation_marks_around_a_proxy_are_removed() {
     for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
         let proxy = log_server();
         let place = proxy.url().replace("http://", "");
@@ -154,7 +154,7 @@ fn blanks_and_quotation_marks_around_a_proxy_are_taken_away() {
 }
 
 #[test]
-fn what_is_excepted_is_asked_directly() {
+fn no_proxy_hosts_are_asked_directly() {
     // Not worth asking again.
     let proxy = TestServer::start(|_| Reply::status("403 Forbidden", "", ""));
     for (list, direct) in [
@@ -188,7 +188,7 @@ fn what_is_excepted_is_asked_directly() {
 }
 
 #[test]
-fn a_failure_says_that_a_proxy_was_asked() {
+fn a_failure_names_the_proxy() {
     let gateway = TestServer::start(|_| Reply::status("502 Bad Gateway", "", ""));
     let locked = TestServer::start(|_| Reply::status("407 Proxy Authentication Required", "", ""));
     let places = [gateway.url(), locked.url(), "http://127.0.0.1:1/".to_owned()];
@@ -238,7 +238,7 @@ fn tunnel(to: String, more: &'static str) -> String {
 
 /// What a proxy says behind its answer to `CONNECT` is not the log's, whose part begins with TLS.
 #[test]
-fn nothing_that_a_proxy_says_before_tls_is_taken_for_an_answer() {
+fn an_answer_of_a_proxy_before_tls_is_ignored() {
     let files = honest_log(&key(), &rejected_leaves(3));
     let server = TlsServer::start(&["http/1.1"], move |request| {
         let file = files.get(request.uri().path().trim_start_matches('/')).cloned();

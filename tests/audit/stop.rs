@@ -84,14 +84,14 @@ fn stop_everywhere(files: &Files, before: Option<&Files>, vkey: &str) -> usize {
 }
 
 #[test]
-fn an_honest_log_is_not_accused_at_any_moment() {
+fn a_stopped_audit_never_accuses_an_honest_log() {
     let (files, vkey) = log(1500);
     let moments = stop_everywhere(&files, None, &vkey);
     assert!(moments >= 10, "only {moments} moments");
 }
 
 #[test]
-fn a_bad_log_passes_at_no_moment() {
+fn a_stopped_audit_never_passes_a_bad_log() {
     for name in ["tile/entries/002", "tile/0/003"] {
         let (mut files, vkey) = log(1500);
         files.get_mut(name).unwrap()[100] ^= 1;
@@ -101,7 +101,7 @@ fn a_bad_log_passes_at_no_moment() {
 
 /// Entries that are checked again from the mirror ask nobody, and end at once as well.
 #[test]
-fn a_check_of_the_mirror_is_stopped_too() {
+fn a_recheck_of_the_mirror_can_be_stopped() {
     let (files, vkey) = log(1500);
     let lab = Lab::of_key(&vkey);
     let workspace = lab.workspace(0);
@@ -171,7 +171,7 @@ impl Progress for Watch {
 /// What would be held against a log rests on mirrored bytes, which are hashed again first: half of that bears out
 /// nothing.
 #[test]
-fn nobody_is_accused_of_what_was_not_confirmed() {
+fn unconfirmed_faults_are_not_findings() {
     let (files, vkey) = log(1500);
     let lab = Lab::of_key(&vkey);
     let workspace = lab.workspace(0);
@@ -204,7 +204,7 @@ fn nobody_is_accused_of_what_was_not_confirmed() {
 
 /// Heads alone: stopped at any moment, an honest log is not accused, a bad one does not pass.
 #[test]
-fn following_heads_can_be_stopped_at_any_moment() {
+fn heads_only_can_be_stopped_at_any_moment() {
     let ((old, vkey), (new, _)) = (log(700), log(1500));
     assert!(stop_everywhere(&new, Some(&old), &vkey) >= 5);
     let mut other = honest_log(&TestKey::new(1), &[leaf(&rejected("other"))]);

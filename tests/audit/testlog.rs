@@ -76,7 +76,7 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Authenticators that write the key type as text, of every algorithm.
 #[test]
-fn keys_with_named_types_are_warnings_alone() {
+fn named_key_types_are_only_warnings() {
     let dir = tempdir().unwrap();
     let (log, db) = paths(&dir);
     let mix = "es256=1,rs256=1,eddsa=1,es384=1";
@@ -97,7 +97,7 @@ fn fixture(path: &str) -> PathBuf {
 }
 
 #[test]
-fn honest_logs_of_every_shape_are_clean() {
+fn honest_logs_of_every_mix_are_clean() {
     // 65,536 leaves fill a tile of level 1, which 65,793 go beyond by a bundle and an entry.
     for (entries, mix) in [
         (0, "es256=85,rs256=8,eddsa=5,es384=2"),
@@ -117,7 +117,7 @@ fn honest_logs_of_every_shape_are_clean() {
 }
 
 #[test]
-fn one_seed_is_one_log_whatever_the_threads() {
+fn a_seed_gives_one_log_for_any_thread_count() {
     let dir = tempdir().unwrap();
     let log = |name: &str, more: &[&str]| {
         let path = dir.path().join(name);
@@ -135,7 +135,7 @@ fn one_seed_is_one_log_whatever_the_threads() {
 }
 
 #[test]
-fn a_log_is_as_varied_as_asked() {
+fn a_log_has_the_requested_mix() {
     let dir = tempdir().unwrap();
     let (log, _) = paths(&dir);
     build(&log, 1000, &["--approvers", "40", "--rejected-percent", "10", "--expired-percent", "0"]);
@@ -166,7 +166,7 @@ fn a_log_is_as_varied_as_asked() {
 }
 
 #[test]
-fn a_grown_log_is_the_longer_log() {
+fn a_grown_log_equals_the_longer_log() {
     let dir = tempdir().unwrap();
     let (log, db) = paths(&dir);
     let mut times = Vec::new();
@@ -185,7 +185,7 @@ fn a_grown_log_is_the_longer_log() {
 }
 
 #[test]
-fn a_log_is_not_grown_into_another_one() {
+fn growing_another_log_is_refused() {
     for entries in [100, 256, 300] {
         let dir = tempdir().unwrap();
         let (log, _) = paths(&dir);
@@ -208,7 +208,7 @@ fn a_log_is_not_grown_into_another_one() {
 }
 
 #[test]
-fn the_demo_is_what_its_captures_make_and_clean() {
+fn the_demo_follows_from_its_captures_and_is_clean() {
     let dir = tempdir().unwrap();
     let (log, db) = paths(&dir);
     let captures = fixture("captures/passkeys.json");
@@ -224,7 +224,7 @@ fn the_demo_is_what_its_captures_make_and_clean() {
 
 /// Real signatures over the wrong thing, one after the other behind 800 honest ones.
 #[test]
-fn each_bad_capture_has_its_findings_and_no_others() {
+fn each_bad_capture_has_exactly_its_findings() {
     let expected = |kind: &str| -> &[&str] {
         match kind {
             "wrong-origin-subdomain" => &["origin-not-allowed"],

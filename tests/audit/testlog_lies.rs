@@ -127,7 +127,7 @@ fn every_lie_and_disturbance_is_listed_once() {
 }
 
 #[test]
-fn every_lie_is_told_when_it_is_due() {
+fn every_lie_begins_in_its_phase() {
     let (patient, hurried) = (client(Duration::from_secs(20)), client(Duration::from_millis(400)));
     let honest = resources().map(|resources| {
         let log = served(&[]);
@@ -158,7 +158,7 @@ fn every_lie_is_told_when_it_is_due() {
 }
 
 #[test]
-fn a_lie_about_one_kind_of_answers_is_about_no_other() {
+fn a_lie_changes_only_its_kind_of_answer() {
     let (patient, hurried) = (client(Duration::from_secs(20)), client(Duration::from_millis(400)));
     let [_, resources] = resources();
     let kinds = ["head", "entries", "entries", "entries", "proofs", "proofs", "history", "bundle"];
@@ -179,7 +179,7 @@ fn a_lie_about_one_kind_of_answers_is_about_no_other() {
 }
 
 #[test]
-fn other_clients_see_the_truth() {
+fn other_clients_get_honest_answers() {
     let log = served(&["--lie", "fork-by-client:eve"]);
     let honest = served(&[]);
     let client = client(Duration::from_secs(20));
@@ -189,7 +189,7 @@ fn other_clients_see_the_truth() {
 }
 
 #[test]
-fn lies_combine() {
+fn lies_can_be_combined() {
     let log = served(&["--lie", "tampered-entry:3", "--lie", "no-head:404", "--lie", "rewrite"]);
     let client = client(Duration::from_secs(20));
     let status = |seen: &Seen| if let Seen::Answer(status, ..) = seen { *status } else { 0 };
@@ -202,7 +202,7 @@ fn lies_combine() {
 }
 
 #[test]
-fn who_asks_again_gets_through_bad_weather() {
+fn retries_overcome_transient_faults() {
     let honest = served(&[]);
     let client = client(Duration::from_secs(20));
     let all = resources().concat();

@@ -102,7 +102,7 @@ fn uses(auditor: &Auditor) -> Vec<Use> {
 }
 
 #[test]
-fn a_mark_is_passed_over_and_utf_16_and_crlf_are_said() {
+fn byte_order_marks_are_skipped_and_utf16_and_crlf_reported() {
     let auditor = demo();
     let folder = auditor.directory();
     let whole = receipt(&auditor, &["--db", "{db}", DEMO_ID]).stdout;
@@ -138,7 +138,7 @@ fn a_mark_is_passed_over_and_utf_16_and_crlf_are_said() {
 
 /// No head is lost to a mark: not the first, and none where files with marks were put behind each other.
 #[test]
-fn heads_behind_marks_are_all_taken() {
+fn heads_after_byte_order_marks_are_read() {
     let auditor = demo();
     let export = auditor.command(&["heads", "export", "--db", "{db}"]).stdout;
     let all = export.lines().count();
@@ -160,7 +160,7 @@ fn heads_behind_marks_are_all_taken() {
 
 /// Of JSON a mark is no part; of bytes that were approved as they are, everything is, and what an editor did is said.
 #[test]
-fn a_payload_is_judged_by_its_encoding() {
+fn a_payload_is_read_in_its_encoding() {
     let passkey = Passkey::new(9);
     let approve = |encoding: &str, hash: [u8; 32]| {
         let mut entry = rejected(encoding);
@@ -234,7 +234,7 @@ fn a_refused_head_is_quoted_once() {
 /// A mirror is a file, and its name is its name: what means something else to a shell, to SQLite or to a browser is a
 /// slip, and leaves nothing behind.
 #[test]
-fn names_that_no_mirror_has_are_refused() {
+fn invalid_mirror_names_are_refused() {
     let folder = TempDir::new().unwrap();
     let log = fixtures().join("demo");
     let with = |arguments: &[&str], config: Option<&str>| {
@@ -307,7 +307,7 @@ fn names_that_no_mirror_has_are_refused() {
 }
 
 #[test]
-fn a_log_without_its_scheme_is_a_slip() {
+fn a_log_without_a_scheme_is_wrong_usage() {
     let folder = TempDir::new().unwrap();
     let audit = |log: &str| {
         let mut command = program();
@@ -357,7 +357,7 @@ fn a_log_without_its_scheme_is_a_slip() {
 
 /// Of a directory's files, those that begin with a dot are not the user's receipts.
 #[test]
-fn files_beside_receipts_are_passed_over_and_counted() {
+fn other_files_beside_receipts_are_skipped_and_counted() {
     let auditor = demo();
     let folder = auditor.directory().join("receipts");
     fs::create_dir(&folder).unwrap();
@@ -412,7 +412,7 @@ type Kind<'a> = (&'a str, &'a dyn Fn(&Path));
 /// What has the name of a receipt in a directory is said to be one, and fails where it is none: it is neither passed over
 /// nor waited for.
 #[test]
-fn what_is_no_file_and_named_like_a_receipt_fails() {
+fn a_special_file_named_like_a_receipt_fails() {
     let auditor = demo();
     let folder = auditor.directory().join("receipts");
     fs::create_dir(&folder).unwrap();
@@ -462,7 +462,7 @@ fn what_is_no_file_and_named_like_a_receipt_fails() {
 }
 
 #[test]
-fn an_empty_list_on_stdin_is_nothing_to_check() {
+fn an_empty_stdin_has_nothing_to_check() {
     let auditor = demo();
     let run = |stdin: &[u8], more: &[&str]| {
         let trust = ["--log-key", DEMO_KEY, "--rp-id", RP_ID, "--allow-origin", WEB_ORIGIN];

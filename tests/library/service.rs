@@ -85,7 +85,7 @@ fn two_audits_run_at_once_in_one_process() {
 
 /// What cannot be begun is an error, which says whose fault it is; what one audit was told to stop, another is not.
 #[test]
-fn errors_and_the_sign_to_stop_are_of_one_audit() {
+fn errors_and_stop_signals_affect_one_audit() {
     let folder = tempfile::tempdir().unwrap();
     let without = |given: Given| AuditSpec::of(given).map(drop);
     let said = without(Given { log: None, ..given(folder.path().join("a.db")) });

@@ -79,7 +79,7 @@ fn gzipped(body: &[u8]) -> Reply {
 }
 
 #[test]
-fn a_directory_over_http_on_one_connection() {
+fn a_directory_is_read_over_one_connection() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(dir.path().join("log/tile/entries/000.p")).unwrap();
     std::fs::write(dir.path().join("log/checkpoint"), HEAD).unwrap();
@@ -100,7 +100,7 @@ fn a_directory_over_http_on_one_connection() {
 }
 
 #[test]
-fn says_who_asks() {
+fn the_user_agent_is_sent() {
     let server = TestServer::scripted([("/checkpoint", vec![Reply::ok(HEAD)])]);
     let contact = Some("https://auditor.example".to_owned());
     let url = server.url().replace("http://", "http://us%65r:p%40ss@");
@@ -116,7 +116,7 @@ fn says_who_asks() {
 }
 
 #[test]
-fn passing_faults_are_asked_again() {
+fn transient_faults_are_retried() {
     let faults = [
         Reply::status("503 Service Unavailable", "", ""),
         Reply::status("500 Internal Server Error", "Content-Type: text/html\r\n", "<p>sorry"),
@@ -143,7 +143,7 @@ fn passing_faults_are_asked_again() {
 }
 
 #[test]
-fn faults_that_stay_are_unavailable() {
+fn persistent_faults_are_unavailable() {
     for (fault, part) in [
         (Reply::status("503 Service Unavailable", "", ""), "HTTP 503 Service Unavailable (asked 3 times)"),
         (Reply::status("429 Too Many RequestCounters", "Retry-After: soon\r\n", ""), "HTTP 429"),
@@ -169,7 +169,7 @@ fn no_server_is_unavailable() {
 }
 
 #[test]
-fn slow_servers_end() {
+fn slow_servers_time_out() {
     const WITHOUT_END: usize = 10_000;
     let silent = Reply::raw("").after(HANG);
     let slow_head = Reply::raw("HTTP/1.1 200 OK\r\nX: ").drip(b'x', Duration::from_millis(50), WITHOUT_END);
@@ -194,7 +194,7 @@ fn slow_servers_end() {
 }
 
 #[test]
-fn the_deadline_of_the_resource_holds_over_all_attempts() {
+fn the_deadline_of_a_resource_covers_all_attempts() {
     let server = TestServer::scripted([("/checkpoint", vec![Reply::raw("").after(HANG)])]);
     let impatient = HttpOptions { retries: 1000, resource_timeout: Duration::from_secs(1), ..hurried() };
     let log = open(&server.url(), &impatient).map_err(|e| e.to_string()).unwrap();
@@ -204,7 +204,7 @@ fn the_deadline_of_the_resource_holds_over_all_attempts() {
 }
 
 #[test]
-fn retry_after_is_honoured_up_to_the_cap() {
+fn retry_after_is_honoured_up_to_its_cap() {
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3));
     for (value, least) in [("1", 1000), (date.as_str(), 1000), ("0", 0)] {
         let headers = format!("Retry-After: {value}\r\n");
@@ -224,7 +224,7 @@ fn retry_after_is_honoured_up_to_the_cap() {
 }
 
 #[test]
-fn requests_are_counted_by_how_they_came_out() {
+fn requests_are_counted_by_outcome() {
     let there = Reply::ok(HEAD);
     let status = |line: &str| Reply::status(line, "", "");
     for (replies, expected) in [
@@ -291,7 +291,7 @@ fn bodies_past_the_limit_are_not_read() {
 }
 
 #[test]
-fn endless_headers_end() {
+fn endless_headers_are_cut_off() {
     let (result, server) =
         checkpoint_of(vec![Reply::raw("HTTP/1.1 200 OK\r\n").endless("X: yyyyyyyyyyyyyyyy\r\n")]);
     assert!(matches!(result, Err(FetchError::Unavailable { .. })), "{result:?}");
@@ -328,7 +328,7 @@ fn other_answers_are_refused_at_once() {
 
 /// Whether it says "not there" is for whoever knows what else is answered.
 #[test]
-fn a_question_that_is_called_wrong_is_rejected_at_once() {
+fn a_request_answered_with_400_is_rejected_at_once() {
     for status in ["400 Bad Request", "416 Range Not Satisfiable", "422 Unprocessable Content"] {
         let (result, server) = checkpoint_of(vec![Reply::status(status, "", "")]);
         assert!(
@@ -353,7 +353,7 @@ fn redirects_within_the_origin_are_followed() {
 }
 
 #[test]
-fn what_is_missing_is_looked_for_again_except_the_sth() {
+fn missing_files_are_requested_again_except_the_sth() {
     let server = TestServer::scripted([]);
     let log = log_at(&server.url());
     assert_eq!(log.sth(), Ok(None));
@@ -367,7 +367,7 @@ fn what_is_missing_is_looked_for_again_except_the_sth() {
 }
 
 #[test]
-fn a_dropped_partial_tile_is_cut_out_of_the_full_one() {
+fn a_missing_partial_tile_is_cut_from_the_full_one() {
     for instead in [
         Reply::status("404 Not Found", "", ""),
         Reply::status("403 Forbidden", "", ""),

@@ -45,7 +45,7 @@ fn shell(script: &str) -> CommandTransport {
 }
 
 #[test]
-fn a_command_gets_the_alert_on_its_stdin_and_its_exit_code_is_its_answer() {
+fn a_command_gets_the_alert_on_stdin_and_answers_by_exit_code() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("got.json");
     assert_eq!(send(shell(&format!("cat > {}", file.display())), "our log"), Ok(()));
@@ -62,7 +62,7 @@ fn a_command_gets_the_alert_on_its_stdin_and_its_exit_code_is_its_answer() {
 }
 
 #[test]
-fn a_command_that_hangs_reads_nothing_or_says_much_holds_nothing_up() {
+fn a_hanging_or_verbose_command_blocks_nothing() {
     let hangs = shell("sleep 400").with_timeout(Duration::from_millis(300));
     assert!(send(hangs, "l").unwrap_err().contains("did not end"));
     // More than a pipe holds, both ways.
@@ -76,7 +76,7 @@ fn a_command_that_hangs_reads_nothing_or_says_much_holds_nothing_up() {
 
 /// At the time-out all of it is ended, and what a program left running keeps no thread and no pipe of ours.
 #[test]
-fn nothing_of_ours_stays_with_a_command() {
+fn an_ended_command_keeps_no_thread_and_no_pipe() {
     let home = tempfile::tempdir().unwrap();
     let id = home.path().join("id");
     let late = format!("sleep 400 & echo $! > {}; sleep 400", id.display());
@@ -97,7 +97,7 @@ fn nothing_of_ours_stays_with_a_command() {
 }
 
 #[test]
-fn nothing_of_an_alert_is_run() {
+fn no_text_of_an_alert_is_executed() {
     let home = tempfile::tempdir().unwrap();
     let mark = home.path().join("owned");
     let evil = format!("$(touch {0}) `touch {0}` ; touch {0}\n", mark.display());
@@ -125,7 +125,7 @@ fn webhook_with(url: &str, options: &HttpOptions) -> Webhook {
 }
 
 #[test]
-fn a_webhook_gets_the_alert_signed_under_a_key_of_its_own() {
+fn a_webhook_gets_the_alert_signed_with_its_own_key() {
     let server = TestServer::start(|_| Reply::status("204 No Content", "", ""));
     let url = format!("{}hook/s3cret?s3cret", server.url());
     assert_eq!(send(webhook(&url), "our log\r\nX-Evil: 1"), Ok(()));
@@ -146,7 +146,7 @@ fn a_webhook_gets_the_alert_signed_under_a_key_of_its_own() {
 }
 
 #[test]
-fn a_webhook_that_does_not_say_yes_has_not_got_it_and_its_url_is_never_shown() {
+fn an_unconfirmed_webhook_fails_and_its_url_is_never_shown() {
     let elsewhere = TestServer::start(|_| Reply::ok("taken"));
     let to = elsewhere.url();
     let server = TestServer::start(move |request| match request.path.as_str() {
@@ -169,7 +169,7 @@ fn a_webhook_that_does_not_say_yes_has_not_got_it_and_its_url_is_never_shown() {
 }
 
 #[test]
-fn a_webhook_is_whom_its_certificate_says() {
+fn the_certificate_of_a_webhook_is_verified() {
     let server = TlsServer::start(&["http/1.1"], |_| Response::new(Full::default()));
     assert!(send(webhook(&server.url()), "l").unwrap_err().contains("certificate"));
     assert!(server.seen.requests.lock().unwrap().is_empty());
@@ -191,7 +191,7 @@ fn smtp(server: &str) -> SmtpConfig {
 }
 
 #[test]
-fn a_mail_says_it_to_people_and_carries_the_json() {
+fn a_mail_has_readable_text_and_the_json() {
     let server = MailServer::start(|_| None);
     assert_eq!(
         send(Smtp::new(&smtp(&server.url)).unwrap(), "our log\r\nBcc: x@evil.example\r\n\r\n.\r\n"),
@@ -205,7 +205,7 @@ fn a_mail_says_it_to_people_and_carries_the_json() {
 }
 
 #[test]
-fn a_mail_server_that_does_not_say_yes_has_not_got_it() {
+fn an_unconfirmed_mail_is_not_delivered() {
     for (at, says) in [
         ("", "554 go away"),
         ("", "garbage in the place of a greeting\r\n220"),
@@ -224,7 +224,7 @@ fn a_mail_server_that_does_not_say_yes_has_not_got_it() {
 
 /// A server that offers TLS and then has none: nothing is sent in the clear instead.
 #[test]
-fn starttls_that_fails_is_no_reason_to_go_on_without() {
+fn failed_starttls_sends_nothing_in_plain_text() {
     let server = MailServer::start(|command| match command {
         "EHLO" => Some("250-mail.example\r\n250 STARTTLS".to_owned()),
         "STARTTLS" => Some("220 go on".to_owned()),
@@ -238,7 +238,7 @@ fn starttls_that_fails_is_no_reason_to_go_on_without() {
 
 /// 127.0.0.2 is here as well, and nothing that the program takes for granted to be so.
 #[test]
-fn a_password_is_never_sent_in_the_clear() {
+fn a_password_is_never_sent_in_plain_text() {
     let server = MailServer::at("127.0.0.2:0", |_| None);
     let config = SmtpConfig {
         username: Some("us".to_owned()),
@@ -253,7 +253,7 @@ fn a_password_is_never_sent_in_the_clear() {
 
 /// One that never ends a line, one that never ends an answer, one that drips.
 #[test]
-fn a_mail_server_holds_nobody_up_and_fills_nothing() {
+fn a_hostile_mail_server_is_bounded_in_time_and_bytes() {
     use std::io::Write;
     type Talk = fn(&mut std::net::TcpStream) -> std::io::Result<()>;
     let line: Talk = |to| loop {
@@ -280,7 +280,7 @@ fn a_mail_server_holds_nobody_up_and_fills_nothing() {
 
 /// Wherever the server says it back.
 #[test]
-fn a_password_is_never_repeated() {
+fn a_password_is_never_shown() {
     let config = |url: &str| SmtpConfig {
         username: Some("us".to_owned()),
         password: Some("s3cret".to_owned()),
@@ -322,7 +322,7 @@ fn a_password_is_never_repeated() {
 }
 
 #[test]
-fn a_mail_server_is_whom_its_certificate_says() {
+fn the_certificate_of_a_mail_server_is_verified() {
     let server = TlsServer::start(&[], |_| Response::new(Full::default()));
     let url = server.url().replace("https://", "smtps://");
     let why = send(Smtp::new(&smtp(&url)).unwrap(), "l").unwrap_err();
@@ -342,7 +342,7 @@ fn test_alert(config: &Path) -> support::cli::Outcome {
 
 /// The channels of every log, and one that several logs have once.
 #[test]
-fn a_config_of_several_logs_has_each_channel_tried_once() {
+fn each_channel_of_several_logs_is_tried_once() {
     let home = tempfile::tempdir().unwrap();
     let key = "log.approvals.example/2026+9978b3d0+AaRzICHzMeGTiBChYq8/zJub2Q6ZCWwzLfgLcAHvPG2u";
     let log = |name: &str, alert: &str| {
@@ -398,7 +398,7 @@ fn a_config_of_several_logs_has_each_channel_tried_once() {
 }
 
 #[test]
-fn the_command_tries_every_channel_and_says_how_each_went() {
+fn the_command_tries_and_reports_every_channel() {
     let home = tempfile::tempdir().unwrap();
     let got = home.path().join("got.json");
     let hook = TestServer::start(|_| Reply::ok(""));

@@ -15,7 +15,7 @@ use serde_json::Value;
 use support::case::named;
 
 #[test]
-fn channels_get_what_is_severe_enough_for_them() {
+fn channels_get_alerts_of_their_least_severity() {
     let home = Home::new();
     let fakes = [Fake::default(), Fake::default(), Fake::default(), Fake::default()];
     let severities = [Severity::Info, Severity::Warning, Severity::Invalid, Severity::Violation];
@@ -40,7 +40,7 @@ fn channels_get_what_is_severe_enough_for_them() {
 }
 
 #[test]
-fn an_outage_and_a_fault_are_told_once_and_so_is_their_end() {
+fn the_start_and_end_of_outages_and_faults_are_notified_once() {
     let home = Home::new();
     let (all, violations) = (Fake::default(), Fake::default());
     let dispatcher = dispatcher(vec![
@@ -68,7 +68,7 @@ fn an_outage_and_a_fault_are_told_once_and_so_is_their_end() {
 
 /// An audit that somebody ended knows neither that the log is away nor that it is back.
 #[test]
-fn an_audit_that_was_cut_short_tells_of_no_outage_and_of_no_recovery() {
+fn an_interrupted_audit_notifies_no_outage_and_no_recovery() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
@@ -95,7 +95,7 @@ fn an_audit_that_was_cut_short_tells_of_no_outage_and_of_no_recovery() {
 }
 
 #[test]
-fn a_peer_that_fails_is_told_of_once_and_is_not_the_log() {
+fn a_failing_peer_is_notified_once_and_is_not_the_log() {
     let home = Home::new();
     let (all, violations) = (Fake::default(), Fake::default());
     let dispatcher = dispatcher(vec![
@@ -149,7 +149,7 @@ fn a_peer_that_fails_is_told_of_once_and_is_not_the_log() {
 }
 
 #[test]
-fn a_failing_channel_stops_no_other_is_retried_and_told_of() {
+fn a_failing_channel_is_retried_and_reported_and_blocks_no_other() {
     let home = Home::new();
     let (bad, good) = (Fake::default(), Fake::default());
     let dispatcher =
@@ -183,7 +183,7 @@ fn a_failing_channel_stops_no_other_is_retried_and_told_of() {
 }
 
 #[test]
-fn one_refused_alert_does_not_hold_up_the_rest_and_is_given_up_in_the_end() {
+fn a_refused_alert_delays_no_other_and_expires() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
@@ -217,7 +217,7 @@ fn one_refused_alert_does_not_hold_up_the_rest_and_is_given_up_in_the_end() {
 
 /// A day ahead, and then right again.
 #[test]
-fn a_clock_that_was_ahead_mutes_no_channel() {
+fn a_clock_error_silences_no_channel() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
@@ -327,7 +327,7 @@ fn two_channels_of_one_name_are_wrong_usage() {
 
 /// From the real program's audit of a log that shows two histories to an alert with the proof in it.
 #[test]
-fn a_fork_is_told_with_its_proof() {
+fn a_fork_is_notified_with_its_proof() {
     let case = named("history-same-size-fork");
     let auditor = case.auditor();
     for step in case.steps() {
@@ -354,7 +354,7 @@ fn a_fork_is_told_with_its_proof() {
 /// Who may write the directory must not have root mail him a secret, nor wait for ever.
 #[cfg(unix)]
 #[test]
-fn what_stands_in_the_place_of_a_proof_is_not_sent() {
+fn other_files_in_place_of_a_proof_are_not_sent() {
     let case = named("history-same-size-fork");
     for odd in ["pipe", "link", "endless", "long"] {
         let auditor = case.auditor();
@@ -391,7 +391,7 @@ fn what_stands_in_the_place_of_a_proof_is_not_sent() {
 }
 
 #[test]
-fn an_acknowledged_finding_stays_in_the_report_and_counts() {
+fn an_acknowledged_finding_still_counts_in_the_report() {
     let case = named("assertion-signature-flipped");
     let auditor = case.auditor();
     let config = auditor.directory().join("c.toml");

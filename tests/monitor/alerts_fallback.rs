@@ -26,7 +26,7 @@ fn over(dispatcher: &Dispatcher, home: &Home, now: u64) {
 }
 
 #[test]
-fn a_mirror_that_is_gone_is_told_once_and_so_is_its_return() {
+fn the_loss_and_return_of_a_mirror_are_notified_once() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Violation)]);
@@ -43,7 +43,7 @@ fn a_mirror_that_is_gone_is_told_once_and_so_is_its_return() {
 }
 
 #[test]
-fn a_kill_at_any_moment_loses_nothing_and_repeats_it_under_its_key_alone() {
+fn a_kill_loses_no_alert_and_repeats_only_its_key() {
     for answer in [Answer::Kill, Answer::TakeAndKill] {
         let home = Home::new();
         let fakes = [Fake::default(), Fake::default()];
@@ -63,7 +63,7 @@ fn a_kill_at_any_moment_loses_nothing_and_repeats_it_under_its_key_alone() {
 }
 
 #[test]
-fn a_channel_that_is_down_gets_it_later_and_the_others_not_again() {
+fn an_unavailable_channel_is_retried_without_repeating_the_others() {
     let home = Home::new();
     let fakes = [Fake::default(), Fake::default()];
     let dispatcher =
@@ -75,7 +75,7 @@ fn a_channel_that_is_down_gets_it_later_and_the_others_not_again() {
 }
 
 #[test]
-fn a_mirror_in_use_is_told_at_the_third_time_in_a_row_and_never_by_whom_it_is_used() {
+fn a_mirror_in_use_is_notified_the_third_time_and_not_by_its_user() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
@@ -98,7 +98,7 @@ fn a_mirror_in_use_is_told_at_the_third_time_in_a_row_and_never_by_whom_it_is_us
 }
 
 #[test]
-fn a_note_that_is_none_is_no_reason_to_be_silent() {
+fn a_damaged_fault_file_silences_no_alert() {
     for damage in ["", "{}", "\u{0}", "[1"] {
         let home = Home::new();
         let fake = Fake::default();
@@ -118,7 +118,7 @@ fn a_note_that_is_none_is_no_reason_to_be_silent() {
 
 /// Each start tells again, and who keeps keys sees one alert a day.
 #[test]
-fn a_note_that_cannot_be_written_has_one_key_a_day() {
+fn an_unwritable_fault_file_has_one_key_a_day() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
@@ -136,7 +136,7 @@ fn a_note_that_cannot_be_written_has_one_key_a_day() {
 }
 
 #[test]
-fn a_stop_ends_the_telling_and_a_clock_that_was_ahead_mutes_nothing() {
+fn a_stop_ends_notifications_and_a_clock_error_silences_none() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
@@ -149,7 +149,7 @@ fn a_stop_ends_the_telling_and_a_clock_that_was_ahead_mutes_nothing() {
 }
 
 #[test]
-fn who_holds_the_mirror_is_in_its_lock() {
+fn the_lock_names_its_holder() {
     let home = Home::new();
     let mirror = home.open();
     assert_eq!(holder_of(&home.path()), "unknown", "we are it");

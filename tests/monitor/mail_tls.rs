@@ -151,7 +151,7 @@ fn inside(stream: StreamOwned<ServerConnection, TcpStream>, script: &Script, tol
 const WAYS: [(&str, bool); 3] = [("127.0.0.1", false), ("127.0.0.1", true), ("127.0.0.2", true)];
 
 #[test]
-fn an_alert_goes_inside_tls_where_it_is_offered() {
+fn an_alert_is_sent_inside_offered_tls() {
     for (address, password) in WAYS {
         let server = Server::start(address, honest());
         assert_eq!(server.send(password), Ok(()));
@@ -167,7 +167,7 @@ fn an_alert_goes_inside_tls_where_it_is_offered() {
 
 /// The server refuses; whoever is on the way says that it took it.
 #[test]
-fn what_is_said_before_tls_is_not_believed_inside() {
+fn answers_before_tls_are_not_trusted_inside() {
     let behind = |answer: &str, more: &str| format!("{answer}{more}");
     for (address, password) in WAYS {
         for more in [TAKEN, "\r\n", " ", "\0", "2", "250 ok\r\n", "220 go on\r\n", &TAKEN.repeat(20)] {
@@ -193,7 +193,7 @@ fn what_is_said_before_tls_is_not_believed_inside() {
 }
 
 #[test]
-fn without_tls_nothing_is_said_in_the_clear_that_it_was_to_protect() {
+fn nothing_confidential_is_sent_without_tls() {
     for begins in ["454 not now\r\n", "554 no\r\n", "220\r\n220 twice\r\n", "354 go on\r\n", "nonsense\r\n"] {
         for (address, password) in WAYS {
             let server = Server::start(address, Script { begins: begins.to_owned(), ..honest() });
@@ -211,7 +211,7 @@ fn without_tls_nothing_is_said_in_the_clear_that_it_was_to_protect() {
 
 /// A certificate for somebody else, or of nobody's authority.
 #[test]
-fn starttls_is_with_whom_the_certificate_says() {
+fn the_certificate_is_verified_after_starttls() {
     let one = Server::start("127.0.0.1", honest());
     let other = Server::start("127.0.0.1", honest());
     let mistaken = Server { ca_file: other.ca_file.clone(), ..one };
@@ -223,7 +223,7 @@ fn starttls_is_with_whom_the_certificate_says() {
 
 /// The mail library takes any answer that is not a refusal for a yes.
 #[test]
-fn only_the_answer_that_a_step_may_have_is_a_yes() {
+fn each_step_accepts_only_its_own_answer() {
     let with = |mail, others| Server::start("127.0.0.1", Script { mail, others, ..honest() });
     let [rcpt, data, taken] = honest().others;
     for password in [false, true] {

@@ -65,7 +65,7 @@ fn growth_is_followed_and_served() {
 /// Each lie is a finding in the metrics, and one line, however often it is seen; after a restart it is said
 /// once more.
 #[test]
-fn lies_are_found_within_an_interval_and_said_once() {
+fn lies_are_found_within_an_interval_and_reported_once() {
     for (lie, code, severity, verdict) in [
         ("rollback", "head-rollback", "invalid", "invalid"),
         ("tampered-entry:7", "root-mismatch", "invalid", "invalid"),
@@ -100,7 +100,7 @@ fn lies_are_found_within_an_interval_and_said_once() {
 }
 
 #[test]
-fn a_fork_is_found_when_two_compare_their_heads() {
+fn two_monitors_that_compare_heads_find_a_fork() {
     let log = serve(&["--entries", "300", "--lie", "fork-by-client:mallory"]);
     let [honest, fooled] = [Auditor::new(log.log_key()), Auditor::new(log.log_key())];
     let path = watch(&honest, &log, "");
@@ -137,7 +137,7 @@ fn a_fork_is_found_when_two_compare_their_heads() {
 }
 
 #[test]
-fn an_outage_is_no_accusation_and_ends() {
+fn an_outage_is_not_a_finding_and_ends() {
     let mut log = serve_demo(&[]);
     let address = log.url.trim_start_matches("http://").trim_end_matches("/log").to_owned();
     let auditor = Auditor::new(log.log_key());
@@ -169,7 +169,7 @@ fn an_outage_is_no_accusation_and_ends() {
 }
 
 #[test]
-fn a_stop_in_the_middle_of_an_audit_is_soon_and_harmless() {
+fn a_stop_during_an_audit_is_quick_and_harmless() {
     let log = serve_demo(&["--page", "40"]);
     let auditor = Auditor::new(log.log_key());
     for (way, signal) in [("", "TERM"), ("api+", "INT")] {
@@ -232,7 +232,7 @@ fn a_reload_adds_a_log_and_refuses_a_wrong_config() {
 
 /// Where it stays it is said at each start and reload, and not when the mirror is made.
 #[test]
-fn an_init_that_is_left_in_is_said() {
+fn a_leftover_init_is_reported() {
     let log = serve(&["--entries", "20"]);
     let auditor = Auditor::new(log.log_key());
     let path = watch(&auditor, &log, "");
@@ -252,7 +252,7 @@ fn an_init_that_is_left_in_is_said() {
 }
 
 #[test]
-fn of_two_monitors_on_one_mirror_the_second_says_so() {
+fn a_second_monitor_on_one_mirror_is_reported() {
     let log = serve_demo(&["--page", "40"]);
     let auditor = Auditor::new(log.log_key());
     let held = Held::at(&log, "entries");
@@ -286,7 +286,7 @@ fn once(directory: &Path, tables: &str) -> (i32, Vec<String>) {
 }
 
 #[test]
-fn once_ends_with_the_worst_exit_code() {
+fn once_exits_with_the_worst_code() {
     let directory = tempfile::tempdir().unwrap();
     let honest = serve(&["--entries", "20"]);
     let forged = serve(&["--entries", "20", "--lie", "forged-entry:7"]);
@@ -326,7 +326,7 @@ fn once_ends_with_the_worst_exit_code() {
 }
 
 #[test]
-fn a_missing_mirror_and_a_missed_interval_are_ills() {
+fn a_missing_mirror_and_a_missed_interval_are_unhealthy() {
     let log = serve(&["--entries", "300"]);
     let auditor = Auditor::new(log.log_key());
     let table = log_table("main", &log.tiles_url(), &auditor.db(), log.log_key(), "deadline = \"500ms\"");
@@ -353,7 +353,7 @@ fn a_missing_mirror_and_a_missed_interval_are_ills() {
 }
 
 #[test]
-fn killed_at_any_moment_it_goes_on() {
+fn a_killed_monitor_continues() {
     let log = serve(&["--entries", "3000", "--grow", "30"]);
     let auditor = Auditor::new(log.log_key());
     let path = watch(&auditor, &log, "");
@@ -378,7 +378,7 @@ fn killed_at_any_moment_it_goes_on() {
 }
 
 #[test]
-fn the_service_manager_hears_that_it_is_ready_alive_and_stopping() {
+fn the_service_manager_is_notified_of_ready_alive_and_stopping() {
     use std::os::linux::net::SocketAddrExt as _;
     use std::os::unix::net::{SocketAddr, UnixDatagram};
     let log = serve(&["--entries", "20"]);
@@ -423,7 +423,7 @@ fn raw(monitor: &Monitor, bytes: &[u8]) -> String {
 }
 
 #[test]
-fn strangers_get_little_and_no_secret() {
+fn the_http_server_is_bounded_and_shows_no_secret() {
     let log = serve(&["--entries", "20"]);
     let auditor = Auditor::new(log.log_key());
     let secret = auditor.directory().join("token");
@@ -456,7 +456,7 @@ fn strangers_get_little_and_no_secret() {
 
 /// What it costs to wait. Printed; only gross waste fails.
 #[test]
-fn idle_it_needs_next_to_nothing() {
+fn an_idle_monitor_uses_few_resources() {
     let log = serve(&["--entries", "3000"]);
     let auditor = Auditor::new(log.log_key());
     let path = watch(&auditor, &log, "interval = \"1h\"");

@@ -43,7 +43,7 @@ fn wait_for(what: &str, done: impl Fn() -> bool) {
 }
 
 #[test]
-fn each_finding_is_told_once_across_restarts_and_kills() {
+fn each_finding_is_notified_once_across_restarts_and_kills() {
     let log =
         Served::start(&["--entries", "300", "--approvers", "4", "--mix", "es256=1", "--lie", "rollback"]);
     let auditor = Auditor::new(log.log_key());
@@ -78,7 +78,7 @@ fn each_finding_is_told_once_across_restarts_and_kills() {
 }
 
 #[test]
-fn a_clean_log_tells_nobody_and_cron_tells_as_well() {
+fn a_clean_log_sends_no_alert_and_once_sends_them() {
     let log = Served::start(&["--entries", "300", "--approvers", "4", "--mix", "es256=1"]);
     let auditor = Auditor::new(log.log_key());
     let file = auditor.directory().join("told");
@@ -102,7 +102,7 @@ fn a_clean_log_tells_nobody_and_cron_tells_as_well() {
 
 /// For cron, where nobody looks at metrics: a channel that fails is on stderr, and changes no verdict.
 #[test]
-fn once_says_that_a_channel_fails() {
+fn once_reports_a_failing_channel() {
     let log = Served::start(&[
         "--entries",
         "20",

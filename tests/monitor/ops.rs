@@ -24,7 +24,7 @@ fn example(directory: &Path) -> String {
 }
 
 #[test]
-fn the_example_config_can_be_used_and_says_what_it_checks() {
+fn the_example_config_is_accepted_and_lists_its_checks() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("monitor.toml");
     std::fs::write(&path, example(directory.path())).unwrap();
@@ -46,7 +46,7 @@ fn the_example_config_can_be_used_and_says_what_it_checks() {
 
 /// What the trial of the monitor's page needs is there, with the key that the log of that trial has.
 #[test]
-fn the_config_of_the_trial_can_be_used() {
+fn the_trial_config_is_accepted() {
     let text = std::fs::read_to_string(ops("try.toml")).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("try.toml");
@@ -59,7 +59,7 @@ fn the_config_of_the_trial_can_be_used() {
 
 /// Whoever is told of a finding finds it in the table of the page on alerts.
 #[test]
-fn the_guide_says_what_each_alert_means() {
+fn the_guide_explains_each_alert() {
     let page = include_str!("../../src/docs/alerts.md");
     let section = page.split("## What each alert means, and what to do").nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap();
@@ -74,7 +74,7 @@ fn the_guide_says_what_each_alert_means() {
 
 /// Every commented-out key of the example is one that there is.
 #[test]
-fn what_the_example_leaves_out_could_be_put_in() {
+fn commented_out_keys_of_the_example_are_accepted() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = directory.path().join(name);
@@ -113,7 +113,7 @@ fn what_the_example_leaves_out_could_be_put_in() {
 
 /// Rules above the first log are for all, those of a log for it alone; each is said in a line.
 #[test]
-fn watch_rules_are_of_all_logs_or_of_one() {
+fn watch_rules_apply_to_all_logs_or_to_one() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("monitor.toml");
     let own = "[[log.watch]]\nname = \"only here\"\nany = true\nchannels = [\"nobody\"]\n[log.approvers]";
@@ -142,7 +142,7 @@ fn watch_rules_are_of_all_logs_or_of_one() {
 }
 
 #[test]
-fn a_config_that_cannot_be_used_is_2_and_says_why() {
+fn an_invalid_config_exits_2_with_the_reason() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("monitor.toml");
     let good = example(directory.path());
@@ -203,7 +203,7 @@ fn with(config: &Path, arguments: &[&str]) -> Outcome {
 }
 
 #[test]
-fn every_command_takes_the_log_that_is_named() {
+fn every_command_uses_the_named_log() {
     let directory = tempfile::tempdir().unwrap();
     let config = two_logs(directory.path(), "interval = \"7m\"\n[[watch]]\nname = \"all\"\nany = true");
     let wrong = |arguments: &[&str], part: &str| {
@@ -257,7 +257,7 @@ fn every_command_takes_the_log_that_is_named() {
 }
 
 #[test]
-fn a_check_says_who_is_told_and_what_is_probably_not_meant() {
+fn config_check_lists_recipients_and_likely_mistakes() {
     let directory = tempfile::tempdir().unwrap();
     let config = two_logs(directory.path(), "");
     let check = with(&config, &["config", "check"]);
@@ -315,7 +315,7 @@ fn a_check_says_who_is_told_and_what_is_probably_not_meant() {
 
 /// One file for `audit` and for `monitor`.
 #[test]
-fn the_config_of_an_audit_is_one_of_the_monitor() {
+fn audit_and_monitor_accept_one_config() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.toml");
     let trust = std::fs::read_to_string(fixtures().join("demo/trust.toml")).unwrap();
@@ -343,7 +343,7 @@ fn the_config_of_an_audit_is_one_of_the_monitor() {
 }
 
 #[test]
-fn systemd_takes_the_units() {
+fn systemd_accepts_the_units() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
         println!("SKIPPED: systemd-analyze is not installed");
         return;
@@ -366,7 +366,7 @@ fn systemd_takes_the_units() {
 
 /// The cron line and the units name options that there are.
 #[test]
-fn commands_in_the_files_are_commands_that_there_are() {
+fn commands_in_the_files_exist() {
     let mut seen = 0;
     for name in ["countersign.service", "countersign-once.service", "countersign.cron"] {
         let text = std::fs::read_to_string(ops(name)).unwrap();

@@ -91,7 +91,7 @@ fn is_fork(value: &Value) -> bool {
 }
 
 #[test]
-fn two_monitors_that_name_each_other_both_find_a_fork_and_both_have_the_proof() {
+fn two_monitors_as_peers_both_prove_a_fork() {
     for grow in [&[][..], &["--grow", "10"]] {
         let log = serve(&[&["--entries", "300", "--lie", "fork-by-client:mallory"], grow].concat());
         let sides = [Side::new(&log, "us@corp.example"), Side::new(&log, "mallory@corp.example")];
@@ -136,7 +136,7 @@ fn two_monitors_that_name_each_other_both_find_a_fork_and_both_have_the_proof() 
 }
 
 #[test]
-fn an_honest_log_that_grows_stays_clean_for_two_who_compare() {
+fn an_honest_growing_log_stays_clean_for_two_peers() {
     let log = serve(&["--entries", "300", "--grow", "20"]);
     let sides = [Side::new(&log, "one@corp.example"), Side::start(&log, "two@corp.example", true)];
     sides.iter().for_each(|side| side.monitor().wait_audits(1));
@@ -170,7 +170,7 @@ fn sometimes(log: &Served, away: &Arc<AtomicBool>) -> TestServer {
 }
 
 #[test]
-fn a_peer_that_is_away_is_told_of_once_and_the_log_is_not_blamed() {
+fn an_unreachable_peer_is_notified_once_without_blaming_the_log() {
     let log = serve(&["--entries", "300"]);
     let away = Arc::new(AtomicBool::new(true));
     let peer = sometimes(&log, &away);
@@ -223,7 +223,7 @@ fn secret(directory: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 #[test]
-fn an_audit_compares_as_well_and_secrets_go_where_they_belong() {
+fn an_audit_compares_peers_and_sends_each_its_own_secret() {
     let log = serve(&["--entries", "20"]);
     let auditor = Auditor::new(log.log_key());
     let peer = sometimes(&log, &Arc::new(AtomicBool::new(false)));
@@ -281,7 +281,7 @@ fn an_audit_compares_as_well_and_secrets_go_where_they_belong() {
 }
 
 #[test]
-fn slips_in_the_config_are_said_at_once() {
+fn mistakes_in_the_config_are_reported_at_once() {
     let log = serve(&["--entries", "20"]);
     let auditor = Auditor::new(log.log_key());
     for (peer, part) in [

@@ -19,7 +19,7 @@ fn told(path: &Path) -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn each_hit_is_told_once_to_whom_its_rule_names_across_kills() {
+fn each_hit_is_notified_once_to_its_channels_across_kills() {
     let log = Served::start(&[
         "--entries",
         "300",

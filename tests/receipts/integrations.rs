@@ -103,7 +103,7 @@ fn python() -> Result<PathBuf, String> {
 }
 
 #[test]
-fn a_langchain_tool_runs_what_was_approved_and_nothing_else() {
+fn a_langchain_tool_runs_only_approved_actions() {
     let python = match python() {
         Ok(python) => python,
         Err(why) => return skip("the LangChain tool", &why),
@@ -128,7 +128,7 @@ fn a_langchain_tool_runs_what_was_approved_and_nothing_else() {
 }
 
 #[test]
-fn node_acts_with_what_was_approved_and_nothing_else() {
+fn node_runs_only_approved_actions() {
     if let Err(why) = run(Command::new("node").arg("--version"), "") {
         return skip("the gate in Node", &why);
     }
@@ -164,7 +164,7 @@ fn tried(gate: &str, scratch: &Path) -> Result<(Option<i32>, String), String> {
 }
 
 #[test]
-fn the_guide_s_trials_show_one_run_and_one_refusal() {
+fn the_trials_of_the_guide_show_one_run_and_one_refusal() {
     let (shell, node) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (code, said) = tried("shell", shell.path()).unwrap();
     assert_eq!(code, Some(125), "{said}");
@@ -184,7 +184,7 @@ fn the_guide_s_trials_show_one_run_and_one_refusal() {
 
 /// Every program that is tested here is one that the page leads to, and the page leads to no other.
 #[test]
-fn the_guide_links_the_files_that_were_tested() {
+fn the_guide_links_the_tested_files() {
     let mut programs = Vec::new();
     for folder in fs::read_dir(root().join("tests/integrations")).unwrap() {
         for file in fs::read_dir(folder.unwrap().path()).unwrap() {

@@ -12,7 +12,7 @@ use support::served::Served;
 use support::witness::{TestWitness, policy};
 
 #[test]
-fn from_the_log_in_three_ways_and_when_it_is_down() {
+fn receipts_come_from_the_log_in_three_ways() {
     let auditor = demo();
     let directory = fixtures().join("demo").display().to_string();
     let server = Served::start(&[
@@ -52,7 +52,7 @@ fn from_the_log_in_three_ways_and_when_it_is_down() {
 }
 
 #[test]
-fn lies_over_http_become_no_receipts() {
+fn no_lie_over_http_becomes_a_receipt() {
     // Lie, whether over the API, exit code.
     let lies = [
         ("bundle-other", true, 1),
@@ -104,7 +104,7 @@ fn lies_over_http_become_no_receipts() {
 
 /// A second history that is shown only to who asks for a receipt shows against the mirror.
 #[test]
-fn a_receipt_of_another_history_is_proof_of_it() {
+fn a_receipt_of_another_history_proves_the_fork() {
     let server = Served::start(&["--entries", "600", "--lie", "bundle-fork"]);
     let auditor = Auditor::new(server.log_key());
     assert_eq!(auditor.init(server.tiles_url()).exit, 0);
@@ -177,7 +177,7 @@ fn a_reveal_comes_from_the_log_alone() {
 /// Witnesses cosign after the log has signed: a mirror that was there before does not know, and the log is
 /// not blamed for that.
 #[test]
-fn cosignatures_that_came_later_are_got_from_the_log() {
+fn later_cosignatures_are_fetched_from_the_log() {
     let leaves = rejected_leaves(3);
     let (mut auditor, log, _) = own(&leaves, |_| {});
     let witness = TestWitness::ed25519("w.example/a", 1);

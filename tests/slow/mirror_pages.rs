@@ -229,7 +229,7 @@ fn changed_pages(stage: &Stage) -> Vec<usize> {
 }
 
 #[test]
-fn a_lost_write_is_noticed_or_does_not_matter() {
+fn a_lost_write_is_found_or_harmless() {
     let stage = stage();
     let changed = changed_pages(&stage);
     assert!(changed.len() > 10, "{changed:?}");
@@ -252,7 +252,7 @@ fn a_lost_write_is_noticed_or_does_not_matter() {
 }
 
 #[test]
-fn emptied_swapped_and_cut_pages_are_noticed_or_do_not_matter() {
+fn emptied_swapped_and_cut_pages_are_found_or_harmless() {
     let stage = stage();
     let pages = stage.newest.db.len() / PAGE;
     try_all(&stage, trials(), |number, db| {
@@ -287,7 +287,7 @@ fn emptied_swapped_and_cut_pages_are_noticed_or_do_not_matter() {
 }
 
 #[test]
-fn rows_and_tables_that_are_gone_are_noticed_or_do_not_matter() {
+fn missing_rows_and_tables_are_found_or_harmless() {
     let stage = stage();
     let db = rusqlite::Connection::open_in_memory().unwrap();
     drop(db);

@@ -114,7 +114,7 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn each_kind_of_trouble_is_told_by_one_monitor() {
+fn a_monitor_reports_each_kind_of_fault() {
     in_parallel(CASES.len() as u64, |number| {
         let mut world = World::of(&CASES[number as usize], 0);
         world.live(Vec::new);
@@ -124,7 +124,7 @@ fn each_kind_of_trouble_is_told_by_one_monitor() {
 
 /// Monitors are killed at random moments, some of them a few milliseconds after their start.
 #[test]
-fn fifty_seeded_lives() {
+fn fifty_seeded_runs_lose_no_alert() {
     let lives = std::env::var("COUNTERSIGN_LIVES").map_or(50, |lives| lives.parse().unwrap());
     let from = std::env::var("COUNTERSIGN_SEED").map_or(0, |seed| seed.parse().unwrap());
     let (begun, twice) = (Instant::now(), AtomicUsize::new(0));

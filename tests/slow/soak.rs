@@ -89,7 +89,7 @@ fn signal(process: u32, name: &str) {
 }
 
 #[test]
-fn a_long_life_leaks_nothing_misses_nothing_and_accuses_nobody() {
+fn a_long_run_leaks_misses_and_accuses_nothing() {
     let seconds = std::env::var("COUNTERSIGN_SOAK_SECONDS").map_or(60, |seconds| seconds.parse().unwrap());
     let length = Duration::from_secs(seconds);
     let seed = std::env::var("COUNTERSIGN_SEED").map_or(1, |seed| seed.parse().unwrap());

@@ -109,7 +109,7 @@ fn approved(name: &str) -> (String, Vec<u8>, String) {
 }
 
 #[test]
-fn what_was_approved_runs_and_nothing_else() {
+fn only_approved_actions_run() {
     let gate = Gate::new();
     let (receipt, arguments, nonce) = approved("good-payload");
     gate.allows(&receipt, &arguments, &nonce);
@@ -146,7 +146,7 @@ fn only_the_trust_file_is_trusted() {
 }
 
 #[test]
-fn every_byte_is_checked_and_passed_on() {
+fn every_byte_is_verified_and_passed_on() {
     let gate = Gate::new();
     for name in ["good-raw-payload", "good-payload", "good-jcs-payload"] {
         let (receipt, arguments, nonce) = approved(name);
@@ -198,7 +198,7 @@ fn an_approval_runs_once() {
 }
 
 #[test]
-fn without_a_place_for_used_approvals_nothing_runs() {
+fn nothing_runs_without_a_directory_for_used_approvals() {
     let gate = Gate::new();
     let (receipt, arguments, _) = approved("good-payload");
     fs::remove_dir(gate.at("used")).unwrap();
@@ -208,7 +208,7 @@ fn without_a_place_for_used_approvals_nothing_runs() {
 }
 
 #[test]
-fn one_receipt_is_one_file_with_one_receipt() {
+fn a_receipt_file_holds_one_receipt() {
     let gate = Gate::new();
     let (receipt, arguments, nonce) = approved("good-payload");
     let whole: serde_json::Value = serde_json::from_slice(&fs::read(&receipt).unwrap()).unwrap();
@@ -237,7 +237,7 @@ fn one_receipt_is_one_file_with_one_receipt() {
 }
 
 #[test]
-fn a_signed_action_text_is_part_of_it() {
+fn a_signed_action_text_is_compared() {
     let mut gate = Gate::new();
     let (receipt, arguments, nonce) = approved("good-action-payload");
     gate.refuses(&receipt, &arguments);
@@ -254,7 +254,7 @@ fn a_signed_action_text_is_part_of_it() {
 
 /// In both kinds of shell that are somebody's `sh`.
 #[test]
-fn a_refusal_is_told_from_a_failure() {
+fn refusals_and_failures_have_different_exit_codes() {
     let mut gate = Gate::new();
     let (receipt, arguments, nonce) = approved("good-payload");
     for shell in ["sh", "bash"] {
@@ -281,7 +281,7 @@ fn a_refusal_is_told_from_a_failure() {
 }
 
 #[test]
-fn no_crash_and_no_silence_is_an_answer() {
+fn a_crash_or_empty_output_is_a_failure() {
     let gate = Gate::new();
     for script in ["kill -9 $$", "kill -SEGV $$", "kill $$"] {
         gate.refuses_with(script);
@@ -341,7 +341,7 @@ fn a_report_is_one_line_with_one_nonce() {
 }
 
 #[test]
-fn without_the_tools_nothing_runs() {
+fn nothing_runs_without_the_tools() {
     let mut gate = Gate::new();
     let (receipt, arguments, nonce) = approved("good-payload");
     let tools = ["cat", "tee", "mktemp", "rm", "timeout", "sed", "mkdir"];

@@ -139,7 +139,7 @@ fn expect_fault(name: &str, output: &Output, word: &str) {
 }
 
 #[test]
-fn every_command_that_cannot_write_to_stdout_is_5() {
+fn an_unwritable_stdout_exits_5() {
     let bench = Bench::new();
     for case in &bench.cases {
         let Case { name, .. } = case;
@@ -171,7 +171,7 @@ fn a_closed_pipe_is_quiet() {
 
 /// Also where nothing is wrong with the report, and where much is.
 #[test]
-fn the_worst_verdict_does_not_hide_it() {
+fn no_verdict_hides_an_unwritable_stdout() {
     let fork = named("history-same-size-fork");
     let (auditor, steps) = (fork.auditor(), fork.steps());
     for (number, step) in steps.iter().enumerate() {
@@ -186,7 +186,7 @@ fn the_worst_verdict_does_not_hide_it() {
 
 /// What is written into files: each way there is, with a file in the way, or a directory where no file can be made.
 #[test]
-fn files_that_cannot_be_written_are_5() {
+fn unwritable_files_exit_5() {
     let bench = Bench::new();
     let folder = bench.auditor.directory();
     // Not even the administrator can make files there.
@@ -211,7 +211,7 @@ fn files_that_cannot_be_written_are_5() {
 }
 
 #[test]
-fn no_limit_of_open_files_is_anything_but_5() {
+fn too_few_open_files_exit_5() {
     let bench = Bench::new();
     let server = serve_dir(fixtures().join("demo"));
     let http = format!("--log {} --db DIR/http.db TRUST", server.url());
@@ -251,7 +251,7 @@ fn no_limit_of_open_files_is_anything_but_5() {
 
 /// Where threads are needed it is a fault that there are none, and where they only make it faster it is none.
 #[test]
-fn without_threads_it_is_5_or_slower() {
+fn missing_threads_exit_5_or_only_slow_down() {
     let bench = Bench::new();
     let server = serve_dir(fixtures().join("demo"));
     let mut more = Bench { auditor: bench.auditor, cases: Vec::new() };
@@ -274,7 +274,7 @@ fn without_threads_it_is_5_or_slower() {
 
 /// The signal of the limit would end the process without a word.
 #[test]
-fn a_limit_of_the_size_of_files_is_5() {
+fn a_file_size_limit_exits_5() {
     let bench = Bench::new();
     let out = bench.auditor.directory().join("out");
     for case in &bench.cases {
@@ -315,7 +315,7 @@ fn a_limit_of_the_size_of_files_is_5() {
 
 /// Nobody prints past the type that the exit code comes out of.
 #[test]
-fn only_one_file_prints() {
+fn only_one_module_prints() {
     const WORDS: [&str; 7] =
         ["println!", "print!(", "eprint!(", "dbg!(", "stdout()", "stderr()", "ExitCode::"];
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -353,7 +353,7 @@ fn only_one_file_prints() {
 
 /// Threads come by what gives an error where there is none: these panic, or have others start one that does.
 #[test]
-fn nothing_starts_a_thread_that_may_panic() {
+fn no_code_starts_threads_that_may_panic() {
     const WORDS: [&str; 7] = [
         "spawn_blocking",
         "thread::spawn(",

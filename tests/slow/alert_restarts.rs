@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// The receivers fail in every way. A
 /// receiver that keeps keys sees each alert exactly once, and of each finding its begins and ends in turn.
 #[test]
-fn nothing_is_lost_or_told_twice_in_fifty_lives() {
+fn no_alert_is_lost_or_repeated_in_fifty_restarts() {
     let (mut kills, mut doubled) = (0, 0);
     for seed in 0..50 {
         let mut random = fastrand::Rng::with_seed(seed);

@@ -77,7 +77,7 @@ fn expect_lack(name: &str, output: &Output) -> String {
 }
 
 #[test]
-fn descriptors_that_run_out_while_a_log_is_read_are_5() {
+fn no_descriptors_while_reading_a_log_exits_5() {
     for text in [
         "audit --log URL --db DIR/new.db --init TRUST --retry-for 1s --format json",
         "audit --log URL --db DIR/mirror.db TRUST --retry-for 1s --format json --full",
@@ -101,7 +101,7 @@ fn descriptors_that_run_out_while_a_log_is_read_are_5() {
 }
 
 #[test]
-fn descriptors_that_run_out_while_heads_are_imported_are_5() {
+fn no_descriptors_while_importing_heads_exits_5() {
     let auditor = demo();
     let text = format!("heads import --db DIR/mirror.db --log-key {DEMO_KEY} URLheads --retry-for 1s");
     expect_lack(&text, &Taker::start(Some("503 Busy")).run(auditor.directory(), &text));
@@ -109,7 +109,7 @@ fn descriptors_that_run_out_while_heads_are_imported_are_5() {
 
 /// Peers are asked first: with the answer of one, the others and a log in a directory are out of reach.
 #[test]
-fn descriptors_that_run_out_before_a_directory_is_read_are_5() {
+fn no_descriptors_before_reading_a_directory_exits_5() {
     let auditor = demo();
     let taker = Taker::start(Some("404 Not Found"));
     let config = auditor.directory().join("peers.toml");
@@ -126,7 +126,7 @@ fn descriptors_that_run_out_before_a_directory_is_read_are_5() {
 }
 
 #[test]
-fn descriptors_that_run_out_before_an_alert_is_sent_are_5() {
+fn no_descriptors_before_sending_an_alert_exits_5() {
     let auditor = demo();
     fs::write(auditor.directory().join("secret"), "s".repeat(32)).unwrap();
     for next in [
@@ -180,7 +180,7 @@ impl Elsewhere {
 
 /// Where the limit allows the first threads and not the next, the look-up of a name for one.
 #[test]
-fn no_limit_of_threads_is_anything_but_5() {
+fn too_few_threads_exit_5() {
     let Some(place) = Elsewhere::new() else { return };
     let server = serve_dir(fixtures().join("demo"));
     let url = server.url().replace("127.0.0.1", "localhost");

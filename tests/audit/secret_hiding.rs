@@ -267,7 +267,7 @@ fn no_error_repeats_a_token() {
 }
 
 #[test]
-fn no_error_repeats_a_key_in_a_header_of_its_own() {
+fn no_error_repeats_a_key_in_a_custom_header() {
     let mut headers = SecretHeaders::default();
     headers.add_lines(&format!("X-Api-Key: {TOKEN}")).unwrap();
     no_error_repeats(TOKEN, TestServer::url, &headers);
@@ -309,7 +309,7 @@ fn no_report_repeats_a_password() {
 
 /// A proxy knows its own password alone.
 #[test]
-fn no_report_repeats_the_password_of_a_proxy() {
+fn no_report_repeats_a_proxy_password() {
     let auditor = Auditor::new(&TestKey::new(1).vkey());
     let (proxy, next) = parrot();
     let url = proxy.url().replace("//", &format!("//{IN_URL}"));

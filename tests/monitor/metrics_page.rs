@@ -71,7 +71,7 @@ fn value(metrics: &BTreeMap<String, Metric>, name: &str, labels: &[(&str, &str)]
 }
 
 #[test]
-fn the_page_is_one_that_prometheus_takes() {
+fn the_metrics_page_is_valid_prometheus_text() {
     let metrics = parse(&PAGE);
     assert_eq!(lint(&metrics), Vec::<String>::new());
     PAGE.lines().for_each(assert_fit_for_a_terminal);
@@ -104,7 +104,7 @@ fn the_page_is_one_that_prometheus_takes() {
 }
 
 #[test]
-fn promtool_takes_the_page_and_the_rules() {
+fn promtool_accepts_the_page_and_the_rules() {
     if Command::new("promtool").arg("--version").output().is_err() {
         println!("SKIPPED: promtool is not installed");
         return;
@@ -147,7 +147,7 @@ fn assert_known(metrics: &BTreeMap<String, Metric>, expression: &str) -> BTreeSe
 }
 
 #[test]
-fn the_alert_rules_name_what_there_is_and_say_what_to_do() {
+fn the_alert_rules_name_existing_metrics_and_say_what_to_do() {
     let metrics = parse(&PAGE);
     let text = std::fs::read_to_string(fixtures().join("ops/prometheus-alerts.yml")).unwrap();
     let file: Value = serde_saphyr::from_str(&text).unwrap();
@@ -194,7 +194,7 @@ fn the_alert_rules_name_what_there_is_and_say_what_to_do() {
 }
 
 #[test]
-fn the_dashboard_shows_what_there_is() {
+fn the_dashboard_uses_existing_metrics() {
     let metrics = parse(&PAGE);
     let text = std::fs::read_to_string(fixtures().join("ops/grafana-dashboard.json")).unwrap();
     let board: Value = serde_json::from_str(&text).unwrap();

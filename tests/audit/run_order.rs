@@ -282,7 +282,7 @@ fn visit_in_every_way(seed: u64, count: usize) -> BTreeSet<&'static str> {
 }
 
 #[test]
-fn what_is_found_does_not_depend_on_visits() {
+fn findings_do_not_depend_on_the_order_of_runs() {
     let codes = std::sync::Mutex::new(BTreeSet::new());
     on_all_cores(120, |_, seed| {
         let count = [7, 20, 40][seed % 3];
@@ -314,13 +314,13 @@ fn what_is_found_does_not_depend_on_visits() {
 }
 
 #[test]
-fn nor_where_bundles_are_whole() {
+fn findings_of_full_bundles_do_not_depend_on_the_order_of_runs() {
     on_all_cores(6, |_, seed| drop(visit_in_every_way(1000 + seed as u64, 530)));
 }
 
 /// The case by itself: the STH comes a night later than the entries that it covers.
 #[test]
-fn an_sth_that_comes_late_judges_the_entries_that_it_covers() {
+fn a_late_sth_is_compared_with_its_entries() {
     let leaves: Vec<Vec<u8>> = (0..20)
         .map(|index| {
             let mut entry = rejected(&format!("entry-{index}"));
@@ -369,7 +369,7 @@ fn an_sth_that_comes_late_judges_the_entries_that_it_covers() {
 
 /// A log that is full of faults fills no disk: judging ends at the bound, and says so until it is raised.
 #[test]
-fn judging_ends_at_the_bound_on_findings() {
+fn checking_ends_at_the_bound_on_findings() {
     let leaves: Vec<Vec<u8>> = (0..300).map(|n| leaf(&rejected(&format!("entry-{n}")))).collect();
     let mut files = tiles_of(&leaves);
     files.insert("checkpoint".to_owned(), key().checkpoint(300, root_of(&leaves)));
@@ -391,7 +391,7 @@ fn judging_ends_at_the_bound_on_findings() {
 
 /// Told to stop, nothing is lost: the next run goes on.
 #[test]
-fn judging_goes_on_after_a_stop() {
+fn checking_continues_after_a_stop() {
     let leaves: Vec<Vec<u8>> = (0..10).map(|n| leaf(&rejected(&format!("entry-{n}")))).collect();
     let mut files = tiles_of(&leaves);
     files.insert("checkpoint".to_owned(), key().checkpoint(10, root_of(&leaves)));
