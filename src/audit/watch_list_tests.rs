@@ -207,11 +207,11 @@ fn memory_is_bounded() {
     memory.times = vec![0; 10_000];
     memory.note(burst, 0);
     assert_eq!(memory.times.len(), 3 + LATE);
-    memory.told = vec![(7, 7); 10_000];
+    memory.reported = vec![(7, 7); 10_000];
     assert!(memory.is_another(burst, 1000));
-    assert_eq!(memory.told.len(), BURSTS);
+    assert_eq!(memory.reported.len(), BURSTS);
     assert!(!memory.is_another(burst, 7) && !memory.is_another(burst, 990));
-    assert_eq!(memory.told, [(7, 7), (990, 1000)]);
+    assert_eq!(memory.reported, [(7, 7), (990, 1000)]);
 }
 
 #[test]

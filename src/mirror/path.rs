@@ -125,12 +125,12 @@ pub(super) fn with_mark_of_link(error: MirrorError, given: &Path) -> MirrorError
     let (ours, of_link) = (mark::path_of(&place), mark::path_of(given));
     let is_left = fs::symlink_metadata(&ours).is_err()
         && fs::symlink_metadata(&of_link).is_ok_and(|metadata| metadata.is_file());
-    let said = if is_left {
+    let message = if is_left {
         format!("{why}. There is one beside the link that leads to it: move {of_link:?} to {ours:?}")
     } else {
         why
     };
-    MirrorError::RolledBack(place, said)
+    MirrorError::RolledBack(place, message)
 }
 
 /// Creates the file in which a new database is built, and fails if the name is taken. The file stays open beside

@@ -94,12 +94,12 @@ fn other_events_under_our_target_are_escaped() {
 fn a_blocked_reader_delays_nobody_and_learns_what_was_lost() {
     let page = Page::default();
     let out = Out::start(page.clone(), Lines { json: true, clock }).unwrap();
-    let said = MAX_WAITING + 100;
+    let events = MAX_WAITING + 100;
     let (done, ended) = channel();
     let reader = page.0.lock().unwrap();
     let sayer = out.clone();
     std::thread::spawn(move || {
-        let say = || (0..said).for_each(|number| Event::new("audited", "x").with("number", number).say());
+        let say = || (0..events).for_each(|number| Event::new("audited", "x").with("number", number).say());
         tracing::subscriber::with_default(subscriber(true, clock, sayer), say);
         done.send(()).unwrap();
     });
@@ -117,7 +117,7 @@ fn a_blocked_reader_delays_nobody_and_learns_what_was_lost() {
     let lost: u64 = lost.iter().map(|line| line["count"].as_u64().unwrap()).sum();
     // The line that is being written has left the queue.
     assert!((99..=100).contains(&lost), "{lost}");
-    assert_eq!(kept.len() as u64 + lost, said as u64);
+    assert_eq!(kept.len() as u64 + lost, events as u64);
     let numbers: Vec<u64> = kept.iter().map(|line| line["number"].as_u64().unwrap()).collect();
     assert!(numbers.is_sorted());
 }

@@ -149,8 +149,8 @@ impl Pages {
         let reader = match opened.await {
             Ok(Ok(Some(reader))) => reader,
             Ok(Ok(None)) => {
-                let said = "since is no time: write it as firstSeen, such as 2026-12-31T23:59:59.000Z\n";
-                return plain(StatusCode::BAD_REQUEST, said);
+                let message = "since is no time: write it as firstSeen, such as 2026-12-31T23:59:59.000Z\n";
+                return plain(StatusCode::BAD_REQUEST, message);
             }
             // The cause is in /healthz and in the log, because its message may name files of this machine.
             Ok(Err(_)) | Err(_) => {

@@ -83,8 +83,8 @@ fn an_unreachable_log_is_retried_with_backoff_and_stays_healthy() {
     let registry = registry("main");
     let mut now = 0;
     for minutes in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
-        let (said, wait) = take(&registry, unreachable(), now);
-        assert_eq!(said, ["unreachable", "audited"]);
+        let (events, wait) = take(&registry, unreachable(), now);
+        assert_eq!(events, ["unreachable", "audited"]);
         assert_eq!(wait, Duration::from_millis(minutes * MINUTE));
         now += minutes * MINUTE;
         assert_eq!(registry.unhealthy_reasons(at(now)), Vec::<String>::new(), "the wait is on purpose");
@@ -178,8 +178,8 @@ fn local_faults_are_unhealthy_until_an_audit_succeeds() {
         take(&registry, fault(mirror), 0);
         take(&registry, fault(mirror), 5000);
         let reasons = registry.unhealthy_reasons(at(1));
-        let said = "main: a fault on this side since 1970-01-01T00:00:00.000Z: our disk. Mend it";
-        assert!(reasons.len() == 1 && reasons[0].starts_with(said), "{reasons:?}");
+        let expected = "main: a fault on this side since 1970-01-01T00:00:00.000Z: our disk. Mend it";
+        assert!(reasons.len() == 1 && reasons[0].starts_with(expected), "{reasons:?}");
         take(&registry, input(&[("now", Code::HeadRollback)]), 0);
         assert_eq!(
             registry.unhealthy_reasons(at(1)),
@@ -237,8 +237,8 @@ fn many_findings_are_logged_in_part_and_counted() {
             acknowledged: None,
         });
     }
-    let said = take(&registry, many, 0).0;
-    assert_eq!((said.len(), said.last()), (1 + MAX_LINES + 1, Some(&"findings-more")));
+    let events = take(&registry, many, 0).0;
+    assert_eq!((events.len(), events.last()), (1 + MAX_LINES + 1, Some(&"findings-more")));
 }
 
 #[test]

@@ -37,22 +37,22 @@ const SAMPLE_SKIPPING: usize = 2;
 ///
 /// # Errors
 /// The mirror cannot be read or written, or the operating system gives no random numbers.
-pub(super) fn check_answers(
+pub(super) fn check(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     target: &Target,
 ) -> Result<(), Fault> {
     let Some(api) = cx.source().and_then(|source| source.api()) else { return Ok(()) };
     let Some(target) = target.verified_head().filter(|target| target.size() > 0) else { return Ok(()) };
-    check_consistency_answers(cx, mirror, said, api, target)
+    check_consistency_answers(cx, mirror, statements, api, target)
 }
 
 /// Asks for the proofs from trees that the log signed to the next larger ones, and from some to the newest.
 fn check_consistency_answers(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     api: &dyn LogApi,
     target: &Head,
 ) -> Result<(), Fault> {
@@ -97,11 +97,11 @@ fn check_consistency_answers(
             progress.advance(1);
             let Some((asked, answer)) = asked else { return ControlFlow::Continue(()) };
             if let Answer::Unknown(cause) = answer {
-                said.incomplete(cause);
+                statements.incomplete(cause);
                 return ControlFlow::Break(Ok(()));
             }
             wrong = wrong.saturating_add(usize::from(answer != Answer::Good));
-            match answer_record::record(cx, mirror, said, asked, &answer) {
+            match answer_record::record(cx, mirror, statements, asked, &answer) {
                 Err(fault) => ControlFlow::Break(Err(fault)),
                 Ok(()) if wrong >= MAX_WRONG => ControlFlow::Break(Ok(())),
                 Ok(()) => ControlFlow::Continue(()),

@@ -467,8 +467,8 @@ fn a_rolled_back_transaction_stores_nothing() {
 #[test]
 fn a_fault_names_its_table_and_the_remedy() {
     let fault = StoreFault::Wrong("block 3 of fence 0 of run 9 does not have its digest".to_owned());
-    let said = fault.of(Path::new("m.db")).to_string();
+    let message = fault.of(Path::new("m.db")).to_string();
     for word in ["seen_rows", "disagrees with the state", "block 3 of fence 0 of run 9", "--full"] {
-        assert!(said.contains(word), "{said}");
+        assert!(message.contains(word), "{message}");
     }
 }
