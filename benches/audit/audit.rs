@@ -47,7 +47,7 @@ impl Mirror {
         command.args(["audit", "--init", "--format", "json", "--log", from]);
         command.arg("--db").arg(self.0.path().join("mirror.db"));
         command.args(["--log-key", log.text("logKey"), "--rp-id", log.text("rpId")]);
-        let origin = log.told["allowOrigins"][0].as_str().expect("the maker says it");
+        let origin = log.summary["allowOrigins"][0].as_str().expect("the maker says it");
         command.args(["--allow-origin", origin]).stdout(Stdio::piped());
         let start = Instant::now();
         let mut child = command.spawn().expect("the program was built with this one");

@@ -101,8 +101,11 @@ fn audit_at(workspace: &Workspace<'_>, source: &Tiled<Directory>, now: u64, head
 #[track_caller]
 fn undecided(what: &str, answer: &Answer) {
     assert!(answer.findings.is_empty() && answer.faults.is_empty(), "{what}: {answer:?}");
-    let said = answer.incomplete.concat();
-    assert!(said.contains("directory was changing") && said.contains("run again when"), "{what}: {answer:?}");
+    let causes = answer.incomplete.concat();
+    assert!(
+        causes.contains("directory was changing") && causes.contains("run again when"),
+        "{what}: {answer:?}"
+    );
 }
 
 #[track_caller]
@@ -350,8 +353,8 @@ fn the_program_reports_a_changing_directory() {
         let outcome = while_written(&log.root(), || auditor.init(log.root()));
         outcome.expect(3, &[]);
         let report = outcome.report();
-        let said = report["incomplete"].to_string();
-        assert!(said.contains("changing while it was read"), "{file}: {said}");
+        let causes = report["incomplete"].to_string();
+        assert!(causes.contains("changing while it was read"), "{file}: {causes}");
         assert!(report["notes"].to_string().contains("seen changing since"), "{file}: {report:#}");
         if file != "tile/entries/001.p/44" {
             let path = log.root().display().to_string();

@@ -58,8 +58,8 @@ fn proofs(auditor: &Auditor) -> Vec<String> {
     for file in files.filter(|path| path.to_string_lossy().contains("misbehaviour-")) {
         let outcome = stranger.command(&["evidence", "verify", "--format", "json", file.to_str().unwrap()]);
         assert_eq!(outcome.exit, 0, "{outcome:?}");
-        let said: Value = serde_json::from_str(&outcome.stdout).unwrap();
-        kinds.push(said["kind"].as_str().unwrap().to_owned());
+        let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        kinds.push(report["kind"].as_str().unwrap().to_owned());
     }
     kinds.sort();
     kinds.dedup();
@@ -173,9 +173,9 @@ fn malformed_heads_are_refused() {
         (format!("{foreign}\n{genuine}\n{{\n"), 1),
     ] {
         let outcome = import(&auditor, &write(&auditor, &text));
-        let said: Value = serde_json::from_str(&outcome.stdout).unwrap();
-        assert_eq!((outcome.exit, said["new"].as_u64()), (1, Some(new)), "{text}: {outcome:?}");
-        assert!(!said["refused"].as_array().unwrap().is_empty());
+        let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        assert_eq!((outcome.exit, report["new"].as_u64()), (1, Some(new)), "{text}: {outcome:?}");
+        assert!(!report["refused"].as_array().unwrap().is_empty());
     }
     assert_eq!(auditor.command(&["heads", "import", "--db", "{db}", "/no/such/file"]).exit, 2);
     assert_eq!(auditor.audit(log.path(), &[]).exit, 0);

@@ -334,8 +334,8 @@ fn both_kinds_of_run_find_a_history_rewritten_between_them() {
             assert!(run(&rejected_leaves(200), heads_first).is_clean());
             for grown in [300, 310] {
                 let answer = run(&history(grown, 50), !heads_first);
-                let said = answer.codes();
-                assert!(said.contains(&"inconsistent-heads"), "{by_api} {heads_first}: {answer:?}");
+                let codes = answer.codes();
+                assert!(codes.contains(&"inconsistent-heads"), "{by_api} {heads_first}: {answer:?}");
                 let count = answer.findings.iter().filter(|(code, _)| code == "inconsistent-heads").count();
                 assert!(heads_first || count == 1, "{answer:?}");
             }
@@ -430,10 +430,10 @@ fn the_report_says_that_entries_were_not_fetched() {
     write_files(&log, &honest_log(&key(), &rejected_leaves(30)));
     let (exit, text) = text_of(&log, &db, &["--init"]);
     assert_eq!(exit, Some(0), "{text}");
-    for said in
+    for part in
         ["CLEAN", "entries were not fetched (--heads-only)", "nothing yet that it could be compared with"]
     {
-        assert!(text.contains(said), "{said}: {text}");
+        assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains("newest one served is its beginning"), "no pass without a comparison: {text}");
     write_files(&log, &honest_log(&key(), &rejected_leaves(40)));
@@ -465,11 +465,11 @@ fn a_config_sets_heads_only_for_one_log() {
     };
     let check = run(&["config", "check"]);
     assert_eq!(check.exit, 0, "{check:#?}");
-    for said in [
+    for text in [
         "NOT checked       every leaf is one entry in canonical form: entries were not fetched (--heads-only)",
         "checked           every signed head up to the newest one served is its beginning",
     ] {
-        assert!(check.stdout.contains(said), "{said}: {}", check.stdout);
+        assert!(check.stdout.contains(text), "{text}: {}", check.stdout);
     }
     let once = run(&["monitor", "--once"]);
     assert_eq!(once.exit, 0, "{once:#?}");

@@ -64,11 +64,14 @@ fn only_lies_about_heads_are_found() {
             true => (i32::try_from(expected["exit"].as_i64().unwrap()).unwrap(), texts("codes")),
             false => (0, Vec::new()),
         };
-        let said = (last.exit, last.codes());
-        println!("{} api {by_api}: {said:?}", row["option"]);
-        if said != wanted {
-            let why =
-                format!("{} api {by_api}: {said:?}, expected {wanted:?}: {:#}", row["option"], last.report());
+        let outcome = (last.exit, last.codes());
+        println!("{} api {by_api}: {outcome:?}", row["option"]);
+        if outcome != wanted {
+            let why = format!(
+                "{} api {by_api}: {outcome:?}, expected {wanted:?}: {:#}",
+                row["option"],
+                last.report()
+            );
             wrong.lock().unwrap().push(why);
         }
     });

@@ -43,14 +43,14 @@ fn log_at(url: &str, options: &HttpOptions) -> Tiled<Http> {
 }
 
 #[track_caller]
-fn says(outcome: &Outcome, words: &[&str], not: &[&str]) {
+fn assert_causes(outcome: &Outcome, words: &[&str], not: &[&str]) {
     assert_eq!((outcome.exit, outcome.codes()), (3, Vec::new()), "{outcome:#?}");
-    let said = outcome.report()["incomplete"].to_string();
+    let causes = outcome.report()["incomplete"].to_string();
     for word in words {
-        assert!(said.contains(word), "{word:?} is not said in: {said}");
+        assert!(causes.contains(word), "{word:?} is not said in: {causes}");
     }
     for word in not {
-        assert!(!said.contains(word), "{word:?} is said in: {said}");
+        assert!(!causes.contains(word), "{word:?} is said in: {causes}");
     }
 }
 
@@ -80,13 +80,13 @@ fn a_403_for_a_required_file_is_not_a_gap() {
         let server =
             server(move |request| (request.path == path).then(|| Reply::status("403 Forbidden", "", "")));
         let auditor = Auditor::new(&key().vkey());
-        says(&auditor.init(server.url()), &["HTTP 403 Forbidden"], &["not there"]);
+        assert_causes(&auditor.init(server.url()), &["HTTP 403 Forbidden"], &["not there"]);
     }
     // Nor is an optional file missing for another status.
     for status in ["401 Unauthorized", "400 Bad Request", "451 Unavailable For Legal Reasons"] {
         let server = server(move |request| (request.path == "/sth").then(|| Reply::status(status, "", "")));
         let auditor = Auditor::new(&key().vkey());
-        says(&auditor.init(server.url()), &[status], &[]);
+        assert_causes(&auditor.init(server.url()), &[status], &[]);
     }
 }
 
@@ -103,8 +103,8 @@ fn a_wait_beyond_the_deadline_is_not_begun() {
         let auditor = Auditor::new(&key().vkey());
         // Whoever inherited the wait would say that the deadline has passed.
         let outcome = auditor.audit(server.url(), &["--init", "--retry-for", "4s", "--deadline", "1m"]);
-        let said = if asked.len() == 10 { "9999999999 seconds" } else { "seconds to be left alone" };
-        says(&outcome, &[said, "Retry-After", "not asked again", status], &["deadline of"]);
+        let reason = if asked.len() == 10 { "9999999999 seconds" } else { "seconds to be left alone" };
+        assert_causes(&outcome, &[reason, "Retry-After", "not asked again", status], &["deadline of"]);
         assert_eq!(server.paths(), ["/checkpoint", "/sth"]);
     }
 }
@@ -159,13 +159,13 @@ fn a_file_labelled_as_a_page_is_reported() {
         });
         let auditor = Auditor::new(&key().vkey());
         let words = [&format!("Content-Type: {kind}"), "application/octet-stream", "no web page"];
-        says(&auditor.init(server.url()), &words, &["an HTML page was served", "check --log"]);
+        assert_causes(&auditor.init(server.url()), &words, &["an HTML page was served", "check --log"]);
     }
     let page = server(|_| {
         Some(Reply::status("200 OK", "Content-Type: text/html\r\n", "\n<!doctype html><p>Please log in"))
     });
     let auditor = Auditor::new(&key().vkey());
-    says(&auditor.init(page.url()), &["an HTML page was served in its place"], &["octet-stream"]);
+    assert_causes(&auditor.init(page.url()), &["an HTML page was served in its place"], &["octet-stream"]);
 }
 
 #[test]
@@ -178,13 +178,13 @@ fn an_unrequested_coding_is_named() {
     ] {
         let server = server(move |_| Some(Reply::status("200 OK", headers, "\x0b\x01")));
         let auditor = Auditor::new(&key().vkey());
-        says(&auditor.init(server.url()), &words, &[]);
+        assert_causes(&auditor.init(server.url()), &words, &[]);
         assert_eq!(server.paths(), ["/checkpoint", "/sth"], "not asked again");
     }
     let coded = "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
     let server = server(move |_| Some(Reply::raw(coded)));
     let auditor = Auditor::new(&key().vkey());
-    says(&auditor.init(server.url()), &["Transfer-Encoding: gzip, which was not asked for"], &[]);
+    assert_causes(&auditor.init(server.url()), &["Transfer-Encoding: gzip, which was not asked for"], &[]);
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn an_untrusted_certificate_is_not_retried() {
         server.write_authority(&authority);
         let ca_file = ["--init", "--ca-file", authority.to_str().unwrap()];
         let outcome = auditor.audit(server.url(), if trusted { &ca_file } else { &ca_file[..1] });
-        says(
+        assert_causes(
             &outcome,
             &[words, &["certificate"]].concat(),
             &[not, &["asked", "when the log can be"]].concat(),
@@ -225,5 +225,5 @@ fn an_untrusted_certificate_is_not_retried() {
     let authority = auditor.directory().join("authority.pem");
     other.write_authority(&authority);
     let outcome = auditor.audit(server.url(), &["--init", "--ca-file", authority.to_str().unwrap()]);
-    says(&outcome, &["nor one in --ca-file signed"], &["for a private authority"]);
+    assert_causes(&outcome, &["nor one in --ca-file signed"], &["for a private authority"]);
 }

@@ -375,8 +375,8 @@ fn echoed_secrets_are_not_shown() {
             let outcome =
                 auditor.audit(&url, &["--bearer-file", &bearer, "--timeout", "1s", "--retry-for", "1s"]);
             assert_eq!(outcome.exit, 3, "{outcome:?}");
-            let said = format!("{}{}", outcome.stdout, outcome.stderr);
-            assert!(!said.contains(BEARER.trim()), "{said}");
+            let text = format!("{}{}", outcome.stdout, outcome.stderr);
+            assert!(!text.contains(BEARER.trim()), "{text}");
         }
     }
     let mirror = std::fs::read(auditor.db()).unwrap();
@@ -401,14 +401,14 @@ fn echoed_passwords_are_hidden_in_any_spelling() {
     let header = write(&auditor, "basic", "Authorization: Basic dXM6cC9zM2NyZXQheA==\n");
     for spell in [coded, unpadded, escaped, plain, encoded, twice, json, capitals, hex] {
         let server = TestServer::start(move |request| {
-            let said = request.header("authorization").unwrap_or_default();
-            assert_eq!(said, "Basic dXM6cC9zM2NyZXQheA==");
-            let said = spell(said.trim_start_matches("Basic "));
+            let text = request.header("authorization").unwrap_or_default();
+            assert_eq!(text, "Basic dXM6cC9zM2NyZXQheA==");
+            let text = spell(text.trim_start_matches("Basic "));
             match request.path.trim_start_matches('/') {
                 "checkpoint" => {
-                    Reply::status("302 Found", &format!("Location: http://evil.example/{said}\r\n"), "")
+                    Reply::status("302 Found", &format!("Location: http://evil.example/{text}\r\n"), "")
                 }
-                _ => Reply::status("200 OK", &format!("Content-Encoding: b-{said}\r\n"), ""),
+                _ => Reply::status("200 OK", &format!("Content-Encoding: b-{text}\r\n"), ""),
             }
         });
         let with_password = server.url().replace("http://", "http://us:p%2fs3cret!x@");
@@ -416,24 +416,24 @@ fn echoed_passwords_are_hidden_in_any_spelling() {
         for (url, options) in [(with_password, &[][..]), (server.url(), &typed[..])] {
             let outcome = auditor.audit(&url, options);
             assert_eq!(outcome.exit, 3, "{outcome:?}");
-            let said = format!("{}{}", outcome.stdout, outcome.stderr);
-            assert!(said.contains("[a secret of yours]"), "{said}");
-            let folded = said.to_ascii_lowercase();
+            let text = format!("{}{}", outcome.stdout, outcome.stderr);
+            assert!(text.contains("[a secret of yours]"), "{text}");
+            let folded = text.to_ascii_lowercase();
             for part in ["s3cret", "dxm6", "cc9zm2ny", "7333637265"] {
-                assert!(!folded.contains(part), "{part} in {said}");
+                assert!(!folded.contains(part), "{part} in {text}");
             }
         }
     }
     // In an answer, which is then none: the origin of a checkpoint is in findings.
-    for said in
+    for text in
         ["p/s3cret!x", r"p\/s3cret\u0021x", "p%2fs3cret%21x", "dXM6cC9zM2NyZXQheA", "eDpwL3MzY3JldCF4eA"]
     {
-        let server = TestServer::start(move |_| Reply::ok(format!("{said}\n3\nAAAA\n\n")));
+        let server = TestServer::start(move |_| Reply::ok(format!("{text}\n3\nAAAA\n\n")));
         let url = server.url().replace("http://", "http://us:p%2fs3cret!x@");
         let outcome = auditor.audit(&url, &[]);
         assert_eq!(outcome.exit, 3, "{outcome:?}");
         assert!(outcome.stdout.contains("repeats a secret"), "{outcome:?}");
-        assert!(!outcome.stdout.contains(said) && !outcome.stdout.contains("s3cret"), "{outcome:?}");
+        assert!(!outcome.stdout.contains(text) && !outcome.stdout.contains("s3cret"), "{outcome:?}");
     }
 }
 

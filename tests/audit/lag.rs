@@ -97,11 +97,11 @@ fn every_form_of_a_lagging_answer_gets_an_hour() {
         }
         None => answer,
     });
-    let holed = ApiLog::new(&key(), &leaves, &[300]).change(move |asked, answer| match asked_for(asked) {
+    let with_gap = ApiLog::new(&key(), &leaves, &[300]).change(move |asked, answer| match asked_for(asked) {
         Some((start, count)) if (start..start + count).contains(&100) => None,
         _ => answer,
     });
-    for (what, log) in [("strict", strict), ("empty pages", empty), ("several replicas", holed)] {
+    for (what, log) in [("strict", strict), ("empty pages", empty), ("several replicas", with_gap)] {
         let lab = lab();
         let workspace = lab.workspace(0);
         workspace.begin();

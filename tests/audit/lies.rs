@@ -116,16 +116,17 @@ fn check_row(row: &Value, interface: Interface) -> Option<String> {
     }
     let last = last.unwrap();
     let (found, proofs) = (last.codes(), proved(&auditor, log.log_key()));
-    let said = (last.exit, last.verdict(), found, proofs);
+    let outcome = (last.exit, last.verdict(), found, proofs);
     let wanted = (
         i32::try_from(expected["exit"].as_i64().unwrap()).unwrap(),
         expected["verdict"].as_str().unwrap().to_owned(),
         texts(&expected["codes"]),
         texts(&expected["evidence"]),
     );
-    println!("{:<22} {interface:?}: exit {} {:?} in {slowest:?}", named(row), said.0, said.2);
-    (said != wanted)
-        .then(|| format!("{} {interface:?}: {said:?}, expected {wanted:?}: {:#?}", named(row), last.report()))
+    println!("{:<22} {interface:?}: exit {} {:?} in {slowest:?}", named(row), outcome.0, outcome.2);
+    (outcome != wanted).then(|| {
+        format!("{} {interface:?}: {outcome:?}, expected {wanted:?}: {:#?}", named(row), last.report())
+    })
 }
 
 #[test]

@@ -563,9 +563,9 @@ fn concurrent_writes_are_not_overwritten() {
     let mark = fs::read(auditor.beside_db(".mark")).unwrap();
     for _ in 0..2 {
         let refused = mirror.transact(|_, _| -> Result<(), MirrorError> { panic!("begun all the same") });
-        let said = refused.unwrap_err();
-        assert!(matches!(said, MirrorError::OtherWriter(..)), "{said}");
-        assert!(said.to_string().contains("another process wrote"), "{said}");
+        let message = refused.unwrap_err();
+        assert!(matches!(message, MirrorError::OtherWriter(..)), "{message}");
+        assert!(message.to_string().contains("another process wrote"), "{message}");
         assert!(matches!(mirror.acknowledge(), Err(MirrorError::OtherWriter(..))));
     }
     assert_eq!(fs::read(auditor.beside_db(".mark")).unwrap(), mark);

@@ -19,7 +19,7 @@ use tls::TlsServer;
 const VARIABLES: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 
 /// No patience, where a failure is wanted.
-const HURRIED: [&str; 3] = ["--init", "--retry-for", "300ms"];
+const SHORT_RETRY: [&str; 3] = ["--init", "--retry-for", "300ms"];
 
 fn key() -> TestKey {
     TestKey::new(1)
@@ -120,20 +120,20 @@ fn an_invalid_proxy_variable_stops_every_network_command() {
 #[test]
 fn a_variable_applies_to_urls_of_its_scheme() {
     const WRONG: &str = "htp://u:s3cret@127.0.0.1:9";
-    let said = |log: &str, variables: &[(&str, &str)]| {
-        let outcome = audit(log, &HURRIED, variables);
+    let result = |log: &str, variables: &[(&str, &str)]| {
+        let outcome = audit(log, &SHORT_RETRY, variables);
         assert!(!format!("{outcome:?}").contains("s3cret"), "{outcome:?}");
         (outcome.exit, outcome.stderr.starts_with("countersign: HTTP"))
     };
     let (http, https, api) = ("http://127.0.0.1:1/", "https://127.0.0.1:1/", "api+https://127.0.0.1:1/");
     for log in [https, api] {
-        assert_eq!(said(log, &[("HTTPS_PROXY", WRONG)]), (2, true), "{log}");
-        assert_eq!(said(log, &[("HTTP_PROXY", WRONG), ("http_proxy", WRONG)]), (3, false), "{log}");
+        assert_eq!(result(log, &[("HTTPS_PROXY", WRONG)]), (2, true), "{log}");
+        assert_eq!(result(log, &[("HTTP_PROXY", WRONG), ("http_proxy", WRONG)]), (3, false), "{log}");
         let excepted = [("HTTPS_PROXY", WRONG), ("NO_PROXY", "127.0.0.1")];
-        assert_eq!(said(log, &excepted), (3, false), "{log}");
+        assert_eq!(result(log, &excepted), (3, false), "{log}");
     }
-    assert_eq!(said(http, &[("HTTP_PROXY", WRONG)]), (2, true));
-    assert_eq!(said(http, &[("HTTPS_PROXY", WRONG), ("https_proxy", WRONG)]), (3, false));
+    assert_eq!(result(http, &[("HTTP_PROXY", WRONG)]), (2, true));
+    assert_eq!(result(http, &[("HTTPS_PROXY", WRONG), ("https_proxy", WRONG)]), (3, false));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn no_proxy_hosts_are_asked_directly() {
             assert_eq!(log.paths().is_empty(), !direct, "{list}");
         }
     }
-    let outcome = audit(&log_server().url(), &HURRIED, &[("NO_PROXY", "127.0.0.0/33")]);
+    let outcome = audit(&log_server().url(), &SHORT_RETRY, &[("NO_PROXY", "127.0.0.0/33")]);
     assert_eq!(outcome.exit, 2, "{outcome:?}");
     assert!(outcome.stderr.starts_with("countersign: NO_PROXY: "), "{outcome:?}");
 }
@@ -195,14 +195,14 @@ fn a_failure_names_the_proxy() {
     for proxy in places.each_ref().map(|url| url.trim_end_matches('/')) {
         for log in ["http://log.invalid/", "https://log.invalid/", "api+https://log.invalid/"] {
             let with_password = proxy.replace("http://", "http://us:s3cret@");
-            let outcome = audit(log, &HURRIED, &[("all_proxy", &with_password)]);
+            let outcome = audit(log, &SHORT_RETRY, &[("all_proxy", &with_password)]);
             assert_eq!(outcome.exit, 3, "{outcome:?}");
-            let said = format!("over the proxy {proxy}, which all_proxy names");
-            assert!(outcome.stdout.contains(&said), "{outcome:?}");
+            let message = format!("over the proxy {proxy}, which all_proxy names");
+            assert!(outcome.stdout.contains(&message), "{outcome:?}");
             assert!(!format!("{outcome:?}").contains("s3cret"), "{outcome:?}");
         }
     }
-    let direct = audit("http://127.0.0.1:1/", &HURRIED, &[]);
+    let direct = audit("http://127.0.0.1:1/", &SHORT_RETRY, &[]);
     assert!(direct.exit == 3 && !direct.stdout.contains("proxy"), "{direct:?}");
 }
 

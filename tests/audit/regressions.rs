@@ -99,9 +99,9 @@ fn a_contradiction_outlives_a_full_disk() {
 fn unsigned_sizes_need_no_upper_tiles() {
     let leaves = rejected_leaves(900);
     let files = honest_log(&key(), &leaves);
-    let mut holed = files.clone();
-    holed.remove("tile/entries/002").unwrap();
-    let log = on_disk(&holed);
+    let mut with_gap = files.clone();
+    with_gap.remove("tile/entries/002").unwrap();
+    let log = on_disk(&with_gap);
     let auditor = Auditor::new(&key().vkey());
     auditor.init(log.path()).expect(1, &["gap"]);
     let outcome = auditor.audit(log.path(), &["--max-entries", "800"]);
@@ -118,9 +118,9 @@ fn a_gap_ends_when_its_entries_are_served() {
     let auditor = Auditor::new(&key().vkey());
     auditor.init(log.path()).expect(0, &[]);
     let files = honest_log(&key(), &leaves);
-    let mut holed = files.clone();
-    holed.remove("tile/entries/001.p/64").unwrap();
-    replace(&log, &holed);
+    let mut with_gap = files.clone();
+    with_gap.remove("tile/entries/001.p/64").unwrap();
+    replace(&log, &with_gap);
     auditor.audit(log.path(), &[]).expect(1, &["gap"]);
     auditor.audit(log.path(), &["--max-entries", "310"]).expect(1, &["gap"]);
     replace(&log, &files);

@@ -123,19 +123,19 @@ impl Bench {
 /// The exit code; a signal or a panic fails the test.
 #[track_caller]
 fn exit(name: &str, output: &Output) -> i32 {
-    let said = String::from_utf8_lossy(&output.stderr);
+    let message = String::from_utf8_lossy(&output.stderr);
     for bad in ["panicked", "a bug in countersign"] {
-        assert!(!said.contains(bad), "{name}: {said}");
+        assert!(!message.contains(bad), "{name}: {message}");
     }
-    output.status.code().unwrap_or_else(|| panic!("{name}: {}: {said}", output.status))
+    output.status.code().unwrap_or_else(|| panic!("{name}: {}: {message}", output.status))
 }
 
 /// It says what was lacking, and its exit code is that of a fault of this machine.
 #[track_caller]
 fn expect_fault(name: &str, output: &Output, word: &str) {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(exit(name, output), 5, "{name}: {said}");
-    assert!(said.contains(word), "{name}: {word:?} is not said: {said}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(exit(name, output), 5, "{name}: {message}");
+    assert!(message.contains(word), "{name}: {word:?} is not said: {message}");
 }
 
 #[test]
@@ -163,9 +163,9 @@ fn a_closed_pipe_is_quiet() {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let closed = bench.command(case).stdout(writer).output().unwrap();
-        let said = String::from_utf8_lossy(&closed.stderr);
-        assert_eq!(exit(&case.name, &closed), case.exit, "{}: {said}", case.name);
-        assert!(!said.contains("pipe") && !said.contains("write"), "{}: {said}", case.name);
+        let message = String::from_utf8_lossy(&closed.stderr);
+        assert_eq!(exit(&case.name, &closed), case.exit, "{}: {message}", case.name);
+        assert!(!message.contains("pipe") && !message.contains("write"), "{}: {message}", case.name);
     }
 }
 

@@ -26,8 +26,8 @@ fn build(dir: &Path, entries: u64, more: &[&str]) -> Value {
 }
 
 /// The report of one audit with the trust that the log's maker printed.
-fn audit(log: &Path, told: &Value, db: &Path) -> Value {
-    let key = told["logKey"].as_str().unwrap();
+fn audit(log: &Path, summary: &Value, db: &Path) -> Value {
+    let key = summary["logKey"].as_str().unwrap();
     audit_with(
         log,
         db,
@@ -109,10 +109,10 @@ fn honest_logs_of_every_mix_are_clean() {
     ] {
         let dir = tempdir().unwrap();
         let (log, db) = paths(&dir);
-        let told = build(&log, entries, &["--mix", mix]);
-        let report = audit(&log, &told, &db);
+        let summary = build(&log, entries, &["--mix", mix]);
+        let report = audit(&log, &summary, &db);
         assert_clean(&report, entries);
-        assert_eq!(report["log"]["rootHash"], told["rootHash"]);
+        assert_eq!(report["log"]["rootHash"], summary["rootHash"]);
     }
 }
 
@@ -172,8 +172,8 @@ fn a_grown_log_equals_the_longer_log() {
     let mut times = Vec::new();
     assert_clean(&audit(&log, &build(&log, 0, &[]), &db), 0);
     for entries in ["1", "1", "255", "256", "700"] {
-        let told = made(&["grow", log.to_str().unwrap(), "--entries", entries]);
-        let report = audit(&log, &told, &db);
+        let summary = made(&["grow", log.to_str().unwrap(), "--entries", entries]);
+        let report = audit(&log, &summary, &db);
         assert_clean(&report, entries.parse().unwrap());
         times.push(report["log"]["headTime"].as_u64().unwrap());
     }

@@ -128,7 +128,7 @@ fn every_lie_and_disturbance_is_listed_once() {
 
 #[test]
 fn every_lie_begins_in_its_phase() {
-    let (patient, hurried) = (client(Duration::from_secs(20)), client(Duration::from_millis(400)));
+    let (patient, impatient) = (client(Duration::from_secs(20)), client(Duration::from_millis(400)));
     let honest = resources().map(|resources| {
         let log = served(&[]);
         let [first, second] = two_audits(&patient, &log, &resources);
@@ -139,7 +139,7 @@ fn every_lie_begins_in_its_phase() {
     on_all_cores(lies.len(), |_, at| {
         let lie = &lies[at];
         let option = lie["option"].as_str().unwrap();
-        let client = if option.contains("timeout") || option == "slow-drip" { &hurried } else { &patient };
+        let client = if option.contains("timeout") || option == "slow-drip" { &impatient } else { &patient };
         for ((way, resources), honest) in ["tiles", "api"].into_iter().zip(resources()).zip(&honest) {
             let log = served(&["--lie", option]);
             let [first, second] = two_audits(client, &log, &resources);
@@ -159,7 +159,7 @@ fn every_lie_begins_in_its_phase() {
 
 #[test]
 fn a_lie_changes_only_its_kind_of_answer() {
-    let (patient, hurried) = (client(Duration::from_secs(20)), client(Duration::from_millis(400)));
+    let (patient, impatient) = (client(Duration::from_secs(20)), client(Duration::from_millis(400)));
     let [_, resources] = resources();
     let kinds = ["head", "entries", "entries", "entries", "proofs", "proofs", "history", "bundle"];
     let log = served(&[]);
@@ -167,12 +167,12 @@ fn a_lie_changes_only_its_kind_of_answer() {
     let lies: Vec<Value> = of_kind("lie").into_iter().filter(|lie| lie["argument"] == "KIND").collect();
     on_all_cores(lies.len(), |_, at| {
         let name = lies[at]["name"].as_str().unwrap();
-        let client = if name == "slow-drip" { &hurried } else { &patient };
+        let client = if name == "slow-drip" { &impatient } else { &patient };
         for kind in ["head", "entries", "proofs", "history", "bundle", "all"] {
             let log = served(&["--lie", &format!("{name}:{kind}")]);
             for ((resource, of), truth) in resources.iter().zip(kinds).zip(&honest) {
-                let told = see(client, &log, resource) != *truth;
-                assert_eq!(told, kind == "all" || kind == of, "{name}:{kind} and {resource}");
+                let changed = see(client, &log, resource) != *truth;
+                assert_eq!(changed, kind == "all" || kind == of, "{name}:{kind} and {resource}");
             }
         }
     });

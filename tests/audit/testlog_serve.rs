@@ -81,7 +81,7 @@ fn tiles_and_api_serve_one_log() {
     let sth = Head::verify_sth(&head.sth, &key(&log)).unwrap();
     let checkpoint = Head::verify_checkpoint(&head.checkpoint, &key(&log)).unwrap();
     assert_eq!((sth.size(), sth.root()), (checkpoint.size(), checkpoint.root()));
-    assert_eq!((sth.size(), log.told["treeSize"].as_u64()), (700, Some(700)));
+    assert_eq!((sth.size(), log.announced["treeSize"].as_u64()), (700, Some(700)));
 
     let page = get(&client, &log, &path::entries(0, 1000));
     assert_eq!(api::read_entries(&page, 0, 1000).unwrap().len(), 300, "a page is as long as --page says");
@@ -189,7 +189,7 @@ fn a_directory_is_served_unchanged() {
     let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/demo");
     // Also by somebody who has no key of it.
     let (log, client) = (start(&["--dir", demo, "--seed", "another"]), client());
-    assert_eq!(log.told["logKey"], Value::Null);
+    assert_eq!(log.announced["logKey"], Value::Null);
     let files = [
         "checkpoint",
         "sth",
@@ -348,7 +348,7 @@ fn an_unservable_log_is_refused() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign-testlog"));
         let output = command.arg("serve").args(args).args(size).args(QUICK).output().unwrap();
         assert!(!output.status.success(), "{args:?}");
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(words.iter().all(|word| said.contains(word)), "{args:?}: {said}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(words.iter().all(|word| message.contains(word)), "{args:?}: {message}");
     }
 }

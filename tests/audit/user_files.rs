@@ -31,7 +31,7 @@ fn crlf(text: &str) -> Vec<u8> {
 
 /// Runs the program with words split at blanks; `DIR` is the directory, `TRUST` what the demo log is trusted by.
 #[track_caller]
-fn said(directory: &Path, text: &str) -> Outcome {
+fn run_in(directory: &Path, text: &str) -> Outcome {
     let trust = format!("--log-key {DEMO_KEY} --rp-id {RP_ID} --allow-origin {WEB_ORIGIN}");
     let whole = text.replace("TRUST", &trust).replace("DIR", directory.to_str().unwrap());
     let mut command = program();
@@ -113,7 +113,7 @@ fn byte_order_marks_are_skipped_and_utf16_and_crlf_reported() {
         fs::write(folder.join("opens.toml"), format!("{log}\nlog-key = {DEMO_KEY:?}\n{file}\n")).unwrap();
         let with = |bytes: &[u8]| {
             fs::write(folder.join(name), bytes).unwrap();
-            said(folder, command)
+            run_in(folder, command)
         };
         let usual = with(text.as_bytes());
         assert_eq!(usual.exit, 0, "{name}: {usual:#?}");
@@ -193,8 +193,8 @@ fn a_payload_is_read_in_its_encoding() {
         format!("{}: {}", line["result"].as_str().unwrap(), line["message"].as_str().unwrap())
     };
     for good in [&b"{\"a\":1}"[..], b"\xef\xbb\xbf{\"a\": 1}", b"\xef\xbb\xbf{\r\n\"a\": 1}\r\n"] {
-        let said = payload_line("0", good);
-        assert!(said.starts_with("passed"), "{good:?}: {said}");
+        let run_with_stdin = payload_line("0", good);
+        assert!(run_with_stdin.starts_with("passed"), "{good:?}: {run_with_stdin}");
     }
     let utf_16 = utf_16("{\"a\":1}");
     assert!(payload_line("0", &utf_16).contains("UTF-16"), "{}", payload_line("0", &utf_16));
@@ -204,8 +204,11 @@ fn a_payload_is_read_in_its_encoding() {
         (b"{\"a\": 1}\r\n", "CRLF"),
         (b"\xef\xbb\xbf{\"a\": 1}\r\n", "byte order mark and its lines end in CRLF"),
     ] {
-        let said = payload_line("1", edited);
-        assert!(said.starts_with("failed") && said.contains(part), "{edited:?}: {said}");
+        let run_with_stdin = payload_line("1", edited);
+        assert!(
+            run_with_stdin.starts_with("failed") && run_with_stdin.contains(part),
+            "{edited:?}: {run_with_stdin}"
+        );
     }
     let other = payload_line("1", b"\xef\xbb\xbf{\"a\": 2}\n");
     assert!(other.starts_with("failed") && !other.contains("mark"), "{other}");
@@ -363,7 +366,7 @@ fn other_files_beside_receipts_are_skipped_and_counted() {
     fs::create_dir(&folder).unwrap();
     let good = receipt(&auditor, &["--db", "{db}", DEMO_ID]).stdout;
     let put = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).unwrap();
-    let verify = |more: &str| said(auditor.directory(), &format!("verify DIR/receipts TRUST{more}"));
+    let verify = |more: &str| run_in(auditor.directory(), &format!("verify DIR/receipts TRUST{more}"));
     // Nothing there at all is no pass, and no slip of usage.
     for more in ["", " --format json", " --quiet"] {
         let empty = verify(more);
@@ -397,13 +400,13 @@ fn other_files_beside_receipts_are_skipped_and_counted() {
         fs::remove_file(folder.join(name)).unwrap();
     }
     // Named by itself it is meant.
-    assert_eq!(said(auditor.directory(), "verify DIR/receipts/._a.json TRUST").exit, 1);
+    assert_eq!(run_in(auditor.directory(), "verify DIR/receipts/._a.json TRUST").exit, 1);
     // A directory without any beside one with some is still said.
     fs::create_dir(auditor.directory().join("none")).unwrap();
-    assert_eq!(said(auditor.directory(), "verify DIR/none DIR/receipts TRUST").exit, 0);
-    assert_eq!(said(auditor.directory(), "verify DIR/none DIR/receipts/more TRUST").exit, 3);
+    assert_eq!(run_in(auditor.directory(), "verify DIR/none DIR/receipts TRUST").exit, 0);
+    assert_eq!(run_in(auditor.directory(), "verify DIR/none DIR/receipts/more TRUST").exit, 3);
     // What was named and is not there is a slip, wherever else there is nothing.
-    assert_eq!(said(auditor.directory(), "verify DIR/none DIR/not-there TRUST").exit, 2);
+    assert_eq!(run_in(auditor.directory(), "verify DIR/none DIR/not-there TRUST").exit, 2);
 }
 
 /// What a name may stand for besides a file, and how it is made.
@@ -433,7 +436,7 @@ fn a_special_file_named_like_a_receipt_fails() {
         for name in ["a.json", "z.tlog-proof", "b.jsonl", "c.NDJSON"] {
             let at = folder.join(name);
             make(&at);
-            let run = said(auditor.directory(), "verify DIR/receipts TRUST --format json");
+            let run = run_in(auditor.directory(), "verify DIR/receipts TRUST --format json");
             let reports: Vec<serde_json::Value> =
                 run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             assert_eq!((run.exit, reports.len()), (1, 2), "{what}, {name}: {run:#?}");
@@ -442,7 +445,7 @@ fn a_special_file_named_like_a_receipt_fails() {
             assert!(failed["checks"][0]["message"].as_str().unwrap().contains("no receipt"), "{failed}");
             assert!(run.stderr.contains("2 receipts: 1 clean, 1 invalid"), "{what}, {name}: {run:#?}");
             assert!(!run.stderr.contains("not looked at"), "{what}, {name}: {run:#?}");
-            let text = said(auditor.directory(), "verify DIR/receipts TRUST --quiet");
+            let text = run_in(auditor.directory(), "verify DIR/receipts TRUST --quiet");
             assert!(text.exit == 1 && text.stdout.contains(name), "{what}, {name}: {text:#?}");
             if at.is_dir() { fs::remove_dir(&at).unwrap() } else { fs::remove_file(&at).unwrap() }
         }
@@ -450,7 +453,7 @@ fn a_special_file_named_like_a_receipt_fails() {
         for name in ["a", ".a.json"] {
             let at = folder.join(name);
             make(&at);
-            let run = said(auditor.directory(), "verify DIR/receipts TRUST");
+            let run = run_in(auditor.directory(), "verify DIR/receipts TRUST");
             assert_eq!(run.exit, 0, "{what}, {name}: {run:#?}");
             assert!(run.stderr.contains("1 other file(s)"), "{what}, {name}: {run:#?}");
             if at.is_dir() { fs::remove_dir(&at).unwrap() } else { fs::remove_file(&at).unwrap() }
@@ -458,7 +461,7 @@ fn a_special_file_named_like_a_receipt_fails() {
     }
     // A link to a receipt is one.
     link("../linked", &folder.join("linked.json"));
-    assert_eq!(said(auditor.directory(), "verify DIR/receipts TRUST").exit, 0);
+    assert_eq!(run_in(auditor.directory(), "verify DIR/receipts TRUST").exit, 0);
 }
 
 #[test]

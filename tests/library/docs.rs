@@ -54,8 +54,8 @@ fn run_commands(name: &str) {
             continue;
         }
         let ended = folder.run(&block);
-        assert_eq!(ended.exit, Some(block.exit()), "{}:\n{}\n{}", block.place, block.text, ended.said);
-        assert!(!ended.said.contains("panicked"), "{}: {}", block.place, ended.said);
+        assert_eq!(ended.exit, Some(block.exit()), "{}:\n{}\n{}", block.place, block.text, ended.output);
+        assert!(!ended.output.contains("panicked"), "{}: {}", block.place, ended.output);
     }
 }
 

@@ -241,9 +241,9 @@ fn a_good_receipt_is_clean_and_lists_what_is_not_proved() {
     assert_eq!(verdict.checks.iter().map(|line| line.check).collect::<Vec<_>>(), Check::OF_RECEIPT);
     assert_eq!((verdict.id.as_deref(), verdict.index), (Some("approval-1"), Some(3)));
     assert_eq!((verdict.decision, verdict.approver.as_deref()), (Some("approved"), Some("alex")));
-    for said in ["saw on the screen", "holds the passkey", "used before", "action ran", "everybody the same"]
+    for text in ["saw on the screen", "holds the passkey", "used before", "action ran", "everybody the same"]
     {
-        assert!(verdict.not_proven.iter().any(|line| line.contains(said)), "{said}");
+        assert!(verdict.not_proven.iter().any(|line| line.contains(text)), "{text}");
     }
     assert!(!verdict.not_proven.iter().any(|line| line.contains("none was given")));
 }

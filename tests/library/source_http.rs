@@ -48,7 +48,7 @@ fn checkpoint_with(options: &HttpOptions, replies: Vec<Reply>) -> (Result<Vec<u8
 }
 
 /// For servers that never answer in time, and are not waited for.
-fn hurried() -> HttpOptions {
+fn short_timeouts() -> HttpOptions {
     HttpOptions { attempt_timeout: Duration::from_millis(600), ..options() }
 }
 
@@ -136,7 +136,7 @@ fn transient_faults_are_retried() {
     }
     // The answer that comes may itself be late where much else is done.
     let late = Reply::ok(HEAD).after(HANG);
-    let patient = HttpOptions { retries: 1000, ..hurried() };
+    let patient = HttpOptions { retries: 1000, ..short_timeouts() };
     let (result, server) = checkpoint_with(&patient, vec![late, Reply::ok(HEAD)]);
     assert_eq!(result.as_deref(), Ok(HEAD));
     assert!(server.paths().len() >= 2);
@@ -186,7 +186,7 @@ fn slow_servers_time_out() {
     std::thread::scope(|scope| {
         for fault in [silent, slow_head, slow_body, slow_chunks] {
             scope.spawn(move || {
-                let (result, _server) = checkpoint_with(&hurried(), vec![fault]);
+                let (result, _server) = checkpoint_with(&short_timeouts(), vec![fault]);
                 assert_unavailable(result, "no full answer within 600ms (asked 3 times)");
             });
         }
@@ -196,7 +196,8 @@ fn slow_servers_time_out() {
 #[test]
 fn the_deadline_of_a_resource_covers_all_attempts() {
     let server = TestServer::scripted([("/checkpoint", vec![Reply::raw("").after(HANG)])]);
-    let impatient = HttpOptions { retries: 1000, resource_timeout: Duration::from_secs(1), ..hurried() };
+    let impatient =
+        HttpOptions { retries: 1000, resource_timeout: Duration::from_secs(1), ..short_timeouts() };
     let log = open(&server.url(), &impatient).map_err(|e| e.to_string()).unwrap();
     assert_unavailable(log.checkpoint(), "no full answer");
     // One attempt of 600 ms, one with what is left, and perhaps one that had next to nothing left.
@@ -253,7 +254,7 @@ fn requests_are_counted_by_outcome() {
         let requests = RequestCounters::default();
         let is_late = expected.iter().any(|(outcome, _)| *outcome == RequestOutcome::Late);
         let server = TestServer::scripted([("/checkpoint", replies)]);
-        let limits = if is_late { hurried() } else { options() };
+        let limits = if is_late { short_timeouts() } else { options() };
         let counting = HttpOptions { requests: requests.clone(), ..limits };
         let _ = open(&server.url(), &counting).map_err(|e| e.to_string()).unwrap().checkpoint();
         let counted = RequestOutcome::ALL.map(|outcome| (outcome, requests.so_far(outcome)));

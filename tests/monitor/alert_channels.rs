@@ -116,7 +116,7 @@ fn webhook(url: &str) -> Webhook {
 }
 
 /// One that is to be given up, as it never answers.
-fn hurried_webhook(url: &str) -> Webhook {
+fn webhook_with_short_timeout(url: &str) -> Webhook {
     webhook_with(url, &HttpOptions { attempt_timeout: Duration::from_millis(700), ..options() })
 }
 
@@ -157,7 +157,8 @@ fn an_unconfirmed_webhook_fails_and_its_url_is_never_shown() {
         path => Reply::status(path.rsplit('/').next().unwrap(), "", "s3cret"),
     });
     for path in ["500", "503", "429", "400", "404", "301", "100", "hangs", "drips", "garbage", "moved"] {
-        let open = if ["100", "hangs", "drips"].contains(&path) { hurried_webhook } else { webhook };
+        let open =
+            if ["100", "hangs", "drips"].contains(&path) { webhook_with_short_timeout } else { webhook };
         let why = send(open(&format!("{}s3cret/{path}", server.url())), "l").unwrap_err();
         assert!(!why.contains("s3cret") && why.contains("127.0.0.1"), "{path}: {why}");
         if let Ok(status @ 200..) = path.parse::<u16>() {
@@ -197,8 +198,8 @@ fn a_mail_has_readable_text_and_the_json() {
         send(Smtp::new(&smtp(&server.url)).unwrap(), "our log\r\nBcc: x@evil.example\r\n\r\n.\r\n"),
         Ok(())
     );
-    let told = server.told.lock().unwrap().clone();
-    let has = |start: &str| told.iter().filter(|line| line.starts_with(start)).count();
+    let received = server.received.lock().unwrap().clone();
+    let has = |start: &str| received.iter().filter(|line| line.starts_with(start)).count();
     assert_eq!((has("MAIL FROM:<watch@example.org>"), has("RCPT TO:")), (1, 2));
     assert_eq!((has("Subject: [countersign] info test: test"), has("Bcc:"), has(".")), (1, 0, 1));
     assert_eq!((has("Message-ID: <"), has(SAID), has("Content-Disposition: attachment")), (1, 1, 1));
@@ -206,7 +207,7 @@ fn a_mail_has_readable_text_and_the_json() {
 
 #[test]
 fn an_unconfirmed_mail_is_not_delivered() {
-    for (at, says) in [
+    for (at, answer) in [
         ("", "554 go away"),
         ("", "garbage in the place of a greeting\r\n220"),
         ("MAIL", "451 later"),
@@ -214,9 +215,9 @@ fn an_unconfirmed_mail_is_not_delivered() {
         ("DATA", "552 too long"),
         (".", "554 spam"),
     ] {
-        let server = MailServer::start(move |command| (command == at).then(|| says.to_owned()));
+        let server = MailServer::start(move |command| (command == at).then(|| answer.to_owned()));
         let why = send(Smtp::new(&smtp(&server.url)).unwrap(), "l").unwrap_err();
-        assert!(why.contains("127.0.0.1"), "{at} {says}: {why}");
+        assert!(why.contains("127.0.0.1"), "{at} {answer}: {why}");
     }
     assert!(send(Smtp::new(&smtp("smtp://127.0.0.1:1")).unwrap(), "l").is_err());
     assert!(send(Smtp::new(&smtp("smtps://127.0.0.1:1")).unwrap(), "l").is_err());
@@ -232,7 +233,7 @@ fn failed_starttls_sends_nothing_in_plain_text() {
     });
     let begun = Instant::now();
     assert!(send(Smtp::new(&smtp(&server.url)).unwrap(), "l").is_err());
-    assert!(!server.told.lock().unwrap().iter().any(|line| line.starts_with("MAIL")));
+    assert!(!server.received.lock().unwrap().iter().any(|line| line.starts_with("MAIL")));
     assert!(begun.elapsed() < HANG);
 }
 
@@ -247,8 +248,11 @@ fn a_password_is_never_sent_in_plain_text() {
     };
     let why = send(Smtp::new(&config).unwrap(), "l").unwrap_err();
     assert!(!why.contains("s3cret"), "{why}");
-    let told = server.told.lock().unwrap();
-    assert!(!told.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")), "{told:?}");
+    let received = server.received.lock().unwrap();
+    assert!(
+        !received.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")),
+        "{received:?}"
+    );
 }
 
 /// One that never ends a line, one that never ends an answer, one that drips.
@@ -273,8 +277,8 @@ fn a_hostile_mail_server_is_bounded_in_time_and_bytes() {
         // Who floods is found out by how much it says; who drips, by the time.
         let patience = Duration::from_secs(if why == "more than" { 3600 } else { 3 });
         let transport = Smtp::new(&smtp(&url)).unwrap().with_timeout(patience);
-        let told = send(transport, "l").unwrap_err();
-        assert!(told.contains(why), "{told}");
+        let error = send(transport, "l").unwrap_err();
+        assert!(error.contains(why), "{error}");
     }
 }
 
@@ -288,7 +292,7 @@ fn a_password_is_never_shown() {
     };
     // With both of its base64 forms.
     const SAID: &str = "535 5.7.8 no: AUTH PLAIN AHVzAHMzY3JldA== czNjcmV0 s3cret";
-    for (at, says) in [
+    for (at, answer) in [
         ("AUTH", SAID),
         ("AUTH", "garbage s3cret AHVzAHMzY3JldA=="),
         ("MAIL", SAID),
@@ -307,7 +311,7 @@ fn a_password_is_never_shown() {
         ("DATA", "552 Ś3ĆRÉT"),
     ] {
         let server = MailServer::start(move |command| match command {
-            command if command == at => Some(says.to_owned()),
+            command if command == at => Some(answer.to_owned()),
             "EHLO" => Some("250-mail.example\r\n250 AUTH PLAIN LOGIN".to_owned()),
             "AUTH" => Some("235 welcome".to_owned()),
             _ => None,
@@ -317,7 +321,7 @@ fn a_password_is_never_shown() {
         let shown =
             ["s3cret", "ahvz", "cznj", "s3%63", "u0063", "7333", "#99", "\u{200b}", "200b", "ｓ３ｃ", "ś3ć"];
         assert!(shown.iter().all(|secret| !folded.contains(secret)), "{at}: {why}");
-        assert!(!says.starts_with("535") || why.contains("535"), "{why}");
+        assert!(!answer.starts_with("535") || why.contains("535"), "{why}");
     }
 }
 

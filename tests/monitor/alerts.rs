@@ -75,7 +75,7 @@ fn an_interrupted_audit_notifies_no_outage_and_no_recovery() {
     let mut mirror = home.open();
     let cut = AuditOutcome { unreachable: Some("told to stop".to_owned()), cut_short: true, ..well() };
     let down = AuditOutcome { unreachable: Some("no answer".to_owned()), ..well() };
-    for (audited, told) in [
+    for (audited, notified) in [
         (&cut, 0),
         (&well(), 0),
         (&down, 1),
@@ -83,7 +83,7 @@ fn an_interrupted_audit_notifies_no_outage_and_no_recovery() {
         (&AuditOutcome { cut_short: true, ..well() }, 0),
         (&well(), 1),
     ] {
-        assert_eq!(dispatcher.note(&mut mirror, "log", audited, NOW).unwrap(), told, "{audited:?}");
+        assert_eq!(dispatcher.note(&mut mirror, "log", audited, NOW).unwrap(), notified, "{audited:?}");
     }
     // What it found is told all the same.
     find(&mut mirror, &Finding::of_log(Code::Gap, Subject::decode("s"), "m"), NOW);
@@ -126,15 +126,15 @@ fn a_failing_peer_is_notified_once_and_is_not_the_log() {
         dispatcher.deliver(&mut mirror, now).unwrap();
     }
     let got = all.take();
-    let said = |alert: &serde_json::Value, part: &str| alert["message"].as_str().unwrap().contains(part);
-    assert!(got.iter().all(|alert| !said(alert, "\u{1b}")));
-    let told: Vec<(&str, bool)> = got
+    let contains = |alert: &serde_json::Value, part: &str| alert["message"].as_str().unwrap().contains(part);
+    assert!(got.iter().all(|alert| !contains(alert, "\u{1b}")));
+    let notified: Vec<(&str, bool)> = got
         .iter()
         .filter(|alert| alert["code"] == "peer-failing")
-        .map(|alert| (alert["kind"].as_str().unwrap(), said(alert, "\"b/c\"")))
+        .map(|alert| (alert["kind"].as_str().unwrap(), contains(alert, "\"b/c\"")))
         .collect();
     assert_eq!(
-        told,
+        notified,
         [
             ("unreachable", false),
             ("unreachable", true),
@@ -384,9 +384,9 @@ fn other_files_in_place_of_a_proof_are_not_sent() {
         let got = fake.take();
         assert_eq!(got.len(), 1, "{odd}: {got:#?}");
         assert!(got[0].get("evidenceContent").is_none_or(Value::is_null), "{odd}: {got:#?}");
-        let said = got[0]["evidenceMissing"].as_str().unwrap();
+        let reason = got[0]["evidenceMissing"].as_str().unwrap();
         let part = if odd == "long" { "longer than" } else { "not a file" };
-        assert!(said.contains(part), "{odd}: {said}");
+        assert!(reason.contains(part), "{odd}: {reason}");
     }
 }
 

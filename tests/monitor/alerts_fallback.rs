@@ -15,7 +15,7 @@ fn log() -> LogName {
 }
 
 /// As a process does that was just started.
-fn tell(dispatcher: &Dispatcher, home: &Home, trouble: MirrorUnavailable<'_>, now: u64) {
+fn notify(dispatcher: &Dispatcher, home: &Home, trouble: MirrorUnavailable<'_>, now: u64) {
     dispatcher.notify_without_mirror(&FallbackStore::of(&home.path()), &log(), trouble, now, &|| false);
 }
 
@@ -32,10 +32,10 @@ fn the_loss_and_return_of_a_mirror_are_notified_once() {
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Violation)]);
     for episode in 0..3 {
         let now = NOW + episode * 1000 * MINUTE;
-        (0..5).for_each(|n| tell(&dispatcher, &home, GONE, now + n * MINUTE));
+        (0..5).for_each(|n| notify(&dispatcher, &home, GONE, now + n * MINUTE));
         // Another cause of the same: it still cannot be used, which they know.
-        tell(&dispatcher, &home, MirrorUnavailable::Fault("the disk failed"), now + 6 * MINUTE);
-        tell(&dispatcher, &home, MirrorUnavailable::InUse("process 1"), now + 7 * MINUTE);
+        notify(&dispatcher, &home, MirrorUnavailable::Fault("the disk failed"), now + 6 * MINUTE);
+        notify(&dispatcher, &home, MirrorUnavailable::InUse("process 1"), now + 7 * MINUTE);
         assert_eq!(fake.kinds(), [pair("local", "local-fault")], "episode {episode}");
         (0..3).for_each(|n| over(&dispatcher, &home, now + 10 * MINUTE + n));
         assert_eq!(fake.kinds(), [pair("recovered", "local-fault")], "episode {episode}");
@@ -50,9 +50,9 @@ fn a_kill_loses_no_alert_and_repeats_only_its_key() {
         let dispatcher =
             dispatcher(vec![fakes[0].channel("a", Severity::Info), fakes[1].channel("b", Severity::Info)]);
         fakes[1].script(vec![answer]);
-        let killed = catch_unwind(AssertUnwindSafe(|| tell(&dispatcher, &home, GONE, NOW)));
+        let killed = catch_unwind(AssertUnwindSafe(|| notify(&dispatcher, &home, GONE, NOW)));
         assert!(killed.is_err());
-        (1..4).for_each(|n| tell(&dispatcher, &home, GONE, NOW + n));
+        (1..4).for_each(|n| notify(&dispatcher, &home, GONE, NOW + n));
         assert_eq!(fakes[0].take().len(), 1);
         let got = fakes[1].take();
         assert_eq!(got.len(), if answer == Answer::Kill { 1 } else { 2 });
@@ -70,7 +70,7 @@ fn an_unavailable_channel_is_retried_without_repeating_the_others() {
         dispatcher(vec![fakes[0].channel("a", Severity::Info), fakes[1].channel("b", Severity::Info)]);
     fakes[0].script(vec![Answer::Down, Answer::Refuse]);
     // Asked no more than once a minute.
-    (0..16).for_each(|n| tell(&dispatcher, &home, GONE, NOW + n * MINUTE / 4));
+    (0..16).for_each(|n| notify(&dispatcher, &home, GONE, NOW + n * MINUTE / 4));
     assert_eq!(fakes.map(|fake| fake.take().len()), [1, 1]);
 }
 
@@ -80,7 +80,7 @@ fn a_mirror_in_use_is_notified_the_third_time_and_not_by_its_user() {
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let busy = |times: u32| {
-        (0..times).for_each(|_| tell(&dispatcher, &home, MirrorUnavailable::InUse("process 1"), NOW))
+        (0..times).for_each(|_| notify(&dispatcher, &home, MirrorUnavailable::InUse("process 1"), NOW))
     };
     busy(TIMES_IN_USE - 1);
     over(&dispatcher, &home, NOW);
@@ -91,7 +91,7 @@ fn a_mirror_in_use_is_notified_the_third_time_and_not_by_its_user() {
     over(&dispatcher, &home, NOW);
     assert_eq!(fake.kinds(), [pair("recovered", "local-fault")]);
     // We are the one who has it: others wait for us, and are not well because we are.
-    (0..5).for_each(|_| tell(&dispatcher, &home, MirrorUnavailable::InUse(holder_id()), NOW));
+    (0..5).for_each(|_| notify(&dispatcher, &home, MirrorUnavailable::InUse(holder_id()), NOW));
     assert_eq!(fake.kinds(), [pair("local", "local-fault")]);
     over(&dispatcher, &home, NOW);
     assert!(fake.take().is_empty());
@@ -104,7 +104,7 @@ fn a_damaged_fault_file_silences_no_alert() {
         let fake = Fake::default();
         let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
         std::fs::write(home.path().with_extension("db.fault"), damage).unwrap();
-        (0..3).for_each(|n| tell(&dispatcher, &home, GONE, NOW + n));
+        (0..3).for_each(|n| notify(&dispatcher, &home, GONE, NOW + n));
         assert_eq!(fake.take().len(), 1, "{damage:?}");
     }
     // Where nothing can be written, a process still tells once.
@@ -143,8 +143,8 @@ fn a_stop_ends_notifications_and_a_clock_error_silences_none() {
     dispatcher.notify_without_mirror(&FallbackStore::of(&home.path()), &log(), GONE, NOW, &|| true);
     assert!(fake.take().is_empty());
     fake.script(vec![Answer::Down]);
-    tell(&dispatcher, &home, GONE, NOW + 10_000 * MINUTE);
-    tell(&dispatcher, &home, GONE, NOW);
+    notify(&dispatcher, &home, GONE, NOW + 10_000 * MINUTE);
+    notify(&dispatcher, &home, GONE, NOW);
     assert_eq!(fake.take().len(), 1);
 }
 

@@ -40,11 +40,11 @@ fn honest() -> Script {
 }
 
 /// What the server was told: in the clear, and inside TLS.
-type Told = Arc<Mutex<(Vec<String>, Vec<String>)>>;
+type Received = Arc<Mutex<(Vec<String>, Vec<String>)>>;
 
 struct Server {
     url: String,
-    told: Told,
+    received: Received,
     _home: tempfile::TempDir,
     ca_file: std::path::PathBuf,
 }
@@ -57,8 +57,8 @@ impl Server {
         std::fs::write(&ca_file, authority).unwrap();
         let listener = TcpListener::bind((address, 0)).unwrap();
         let url = format!("smtp://{}", listener.local_addr().unwrap());
-        let told = Told::default();
-        let kept = Arc::clone(&told);
+        let received = Received::default();
+        let kept = Arc::clone(&received);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 // Who goes away in the middle is what this is about.
@@ -67,7 +67,7 @@ impl Server {
                 inside(StreamOwned::new(connection, stream), &script, &kept);
             }
         });
-        Server { url, told, _home: home, ca_file }
+        Server { url, received, _home: home, ca_file }
     }
 
     /// Sends a test alert, with a password if so; how it went.
@@ -94,23 +94,23 @@ impl Server {
         dispatcher.test(&log, 1_900_000_000_000).remove(0).1.map_err(|error| error.to_string())
     }
 
-    fn told(&self) -> (Vec<String>, Vec<String>) {
-        self.told.lock().unwrap().clone()
+    fn received(&self) -> (Vec<String>, Vec<String>) {
+        self.received.lock().unwrap().clone()
     }
 }
 
 /// Up to STARTTLS. Reads no byte further.
-fn in_the_clear(mut stream: TcpStream, script: &Script, told: &Told) -> Option<TcpStream> {
+fn in_the_clear(mut stream: TcpStream, script: &Script, received: &Received) -> Option<TcpStream> {
     stream.write_all(script.greeting.as_bytes()).ok()?;
-    for says in [&script.offers, &script.begins] {
+    for reply in [&script.offers, &script.begins] {
         let mut line = Vec::new();
         while !line.ends_with(b"\n") {
             let mut byte = [0];
             stream.read_exact(&mut byte).ok()?;
             line.push(byte[0]);
         }
-        told.lock().unwrap().0.push(String::from_utf8(line).unwrap().trim_end().to_owned());
-        stream.write_all(says.as_bytes()).ok()?;
+        received.lock().unwrap().0.push(String::from_utf8(line).unwrap().trim_end().to_owned());
+        stream.write_all(reply.as_bytes()).ok()?;
     }
     if !script.inside.is_empty() {
         stream.peek(&mut [0]).ok()?;
@@ -120,19 +120,19 @@ fn in_the_clear(mut stream: TcpStream, script: &Script, told: &Told) -> Option<T
 }
 
 /// A mail server that, inside TLS, is asked from the start.
-fn inside(stream: StreamOwned<ServerConnection, TcpStream>, script: &Script, told: &Told) {
+fn inside(stream: StreamOwned<ServerConnection, TcpStream>, script: &Script, received: &Received) {
     let [rcpt, data, taken] = script.others;
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     let mut in_data = false;
     while stream.read_line(&mut line).is_ok_and(|length| length > 0) {
-        let said = std::mem::take(&mut line).trim_end().to_owned();
-        told.lock().unwrap().1.push(said.clone());
-        if in_data && said != "." {
+        let command = std::mem::take(&mut line).trim_end().to_owned();
+        received.lock().unwrap().1.push(command.clone());
+        if in_data && command != "." {
             continue;
         }
-        let is_mail = std::mem::replace(&mut in_data, said == "DATA" && data.starts_with("354"));
-        let answer = match said.split([' ', ':']).next().unwrap_or_default() {
+        let is_mail = std::mem::replace(&mut in_data, command == "DATA" && data.starts_with("354"));
+        let answer = match command.split([' ', ':']).next().unwrap_or_default() {
             "EHLO" => "250-mail.example\r\n250-8BITMIME\r\n250 AUTH PLAIN",
             "AUTH" => "235 welcome",
             "MAIL" => script.mail,
@@ -155,7 +155,7 @@ fn an_alert_is_sent_inside_offered_tls() {
     for (address, password) in WAYS {
         let server = Server::start(address, honest());
         assert_eq!(server.send(password), Ok(()));
-        let (clear, secret) = server.told();
+        let (clear, secret) = server.received();
         assert_eq!(clear.len(), 2, "{clear:?}");
         assert!(clear[0].starts_with("EHLO ") && clear[1] == "STARTTLS", "{clear:?}");
         assert!(secret[0].starts_with("EHLO "), "{secret:?}");
@@ -181,14 +181,14 @@ fn answers_before_tls_are_not_trusted_inside() {
                 let server = Server::start(address, Script { mail: "554 no", ..script });
                 let why = server.send(password).unwrap_err();
                 assert!(why.contains("before TLS it says more"), "{why}");
-                assert_eq!(server.told().1, Vec::<String>::new(), "nothing more is said");
+                assert_eq!(server.received().1, Vec::<String>::new(), "nothing more is said");
             }
         }
         // In the middle of TLS it is no TLS.
         let script = Script { inside: TAKEN.to_owned(), mail: "554 no", ..honest() };
         let server = Server::start(address, script);
         assert!(server.send(password).is_err());
-        assert_eq!(server.told().1, Vec::<String>::new());
+        assert_eq!(server.received().1, Vec::<String>::new());
     }
 }
 
@@ -198,14 +198,14 @@ fn nothing_confidential_is_sent_without_tls() {
         for (address, password) in WAYS {
             let server = Server::start(address, Script { begins: begins.to_owned(), ..honest() });
             assert!(server.send(password).is_err());
-            assert_eq!(server.told().0.len(), 2);
-            assert_eq!(server.told().1, Vec::<String>::new());
+            assert_eq!(server.received().0.len(), 2);
+            assert_eq!(server.received().1, Vec::<String>::new());
         }
     }
     let offers = "250 mail.example\r\n".to_owned();
     let server = Server::start("127.0.0.2", Script { offers, ..honest() });
     assert!(server.send(true).unwrap_err().contains("STARTTLS"));
-    let (clear, _) = server.told();
+    let (clear, _) = server.received();
     assert!(!clear.iter().any(|line| line.starts_with("AUTH")), "{clear:?}");
 }
 
@@ -218,7 +218,7 @@ fn the_certificate_is_verified_after_starttls() {
     assert!(mistaken.send(false).unwrap_err().contains("certificate"));
     let elsewhere = Server::start("127.0.0.3", honest());
     assert!(elsewhere.send(true).unwrap_err().contains("certificate"));
-    assert_eq!(elsewhere.told().1, Vec::<String>::new());
+    assert_eq!(elsewhere.received().1, Vec::<String>::new());
 }
 
 /// The mail library takes any answer that is not a refusal for a yes.
@@ -236,8 +236,8 @@ fn each_step_accepts_only_its_own_answer() {
             ("250 ok", [rcpt, data, "354 go on"]),
             ("250 ok", [rcpt, data, "334 more"]),
         ] {
-            let said = with(mail, others).send(password).unwrap_err();
-            assert!(said.contains("is no answer to"), "{mail} {others:?}: {said}");
+            let error = with(mail, others).send(password).unwrap_err();
+            assert!(error.contains("is no answer to"), "{mail} {others:?}: {error}");
         }
     }
 }

@@ -48,7 +48,7 @@ static PAGE: LazyLock<String> = LazyLock::new(|| {
     let away = away.replacen("retry-for = \"2s\"\n", "", 1);
     let mut monitor = Monitor::start(&config(auditor.directory(), &format!("{alerts}{lying}{away}")));
     let of = |event: &'static str, log: &'static str| {
-        move |said: &Value| said["event"] == event && said["log"] == log
+        move |line: &Value| line["event"] == event && line["log"] == log
     };
     monitor.wait_after(0, "the rollback", of("finding-new", "main"));
     let failing = monitor.wait_after(0, "a channel that fails", of("channel-failing", "away"));
@@ -117,11 +117,11 @@ fn promtool_accepts_the_page_and_the_rules() {
         .spawn()
         .unwrap();
     check.stdin.take().unwrap().write_all(PAGE.as_bytes()).unwrap();
-    let said = check.wait_with_output().unwrap();
-    assert!(said.status.success() && said.stderr.is_empty() && said.stdout.is_empty(), "{said:?}");
+    let output = check.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty() && output.stdout.is_empty(), "{output:?}");
     let rules = fixtures().join("ops/prometheus-alerts.yml");
-    let said = Command::new("promtool").args(["check", "rules"]).arg(rules).output().unwrap();
-    assert!(said.status.success(), "{said:?}");
+    let output = Command::new("promtool").args(["check", "rules"]).arg(rules).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }
 
 /// Everything that an expression names is on the page.
@@ -167,10 +167,10 @@ fn the_alert_rules_name_existing_metrics_and_say_what_to_do() {
                 humantime::parse_duration(time.as_str().unwrap()).unwrap();
             }
             for annotation in ["summary", "description"] {
-                let said = rule["annotations"][annotation].as_str().unwrap();
-                assert!(said.len() > 20 && !said.contains('\n'), "{name}: {said:?}");
+                let text = rule["annotations"][annotation].as_str().unwrap();
+                assert!(text.len() > 20 && !text.contains('\n'), "{name}: {text:?}");
                 // Labels that are put into the sentence are those of the metrics.
-                for part in said.split("$labels.").skip(1) {
+                for part in text.split("$labels.").skip(1) {
                     let label = part.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap();
                     let of = |name: &String| metrics[name].samples[0].0.contains_key(label);
                     assert!(named.iter().all(of), "{name}: {label}");

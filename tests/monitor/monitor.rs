@@ -84,8 +84,9 @@ fn lies_are_found_within_an_interval_and_reported_once() {
         let metric = format!("countersign_verdict{{log=\"main\",verdict=\"{verdict}\"}}");
         assert_eq!(monitor.metric(&metric), Some(1.0), "{lie}");
         assert_eq!(monitor.page("/healthz").0, 200, "{lie}: what the log does is no fault of ours");
-        let said = |monitor: &Monitor| monitor.events().iter().filter(|event| event["code"] == code).count();
-        assert_eq!(said(&monitor), 1, "{lie}: {:#?}", monitor.events());
+        let reported =
+            |monitor: &Monitor| monitor.events().iter().filter(|event| event["code"] == code).count();
+        assert_eq!(reported(&monitor), 1, "{lie}: {:#?}", monitor.events());
         if severity == "violation" {
             let proof = found["evidence"].as_str().unwrap();
             assert_eq!(auditor.command(&["evidence", "verify", proof]).exit, 0);
@@ -93,7 +94,7 @@ fn lies_are_found_within_an_interval_and_reported_once() {
         monitor.stop();
         let monitor = Monitor::start(&path);
         monitor.wait_audits(3);
-        assert_eq!(said(&monitor), 1, "{lie}: {:#?}", monitor.events());
+        assert_eq!(reported(&monitor), 1, "{lie}: {:#?}", monitor.events());
         let again = monitor.wait_after(0, lie, |event| event["code"] == code);
         assert_eq!(again["event"], "finding-stands", "{lie}: {again}");
     }
@@ -240,8 +241,8 @@ fn a_leftover_init_is_reported() {
     monitor.wait("audited");
     assert!(monitor.of_kind("init-left").is_empty(), "{:#?}", monitor.events());
     monitor.signal("HUP");
-    let said = monitor.wait_after(0, "after a reload", is("init-left", "main"));
-    assert_eq!(said["level"], "warn", "{said}");
+    let event = monitor.wait_after(0, "after a reload", is("init-left", "main"));
+    assert_eq!(event["level"], "warn", "{event}");
     drop(monitor);
     Monitor::start(&path).wait("init-left");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -252,7 +253,7 @@ fn a_leftover_init_is_reported() {
 }
 
 #[test]
-fn a_second_monitor_on_one_mirror_is_reported() {
+fn a_second_monitor_on_one_mirror_is_event() {
     let log = serve_demo(&["--page", "40"]);
     let auditor = Auditor::new(log.log_key());
     let held = Held::at(&log, "entries");
@@ -263,8 +264,8 @@ fn a_second_monitor_on_one_mirror_is_reported() {
     // It has the mirror before it asks anything.
     held.wait_asked();
     let second = Monitor::start(&path);
-    let said = second.wait("in-use");
-    assert!(said["message"].as_str().unwrap().contains("in use"), "{said}");
+    let event = second.wait("in-use");
+    assert!(event["message"].as_str().unwrap().contains("in use"), "{event}");
     second.wait_health(503, "in use");
     assert!(first.of_kind("in-use").is_empty());
     // It is tried again, and once the first is gone it gets through.
@@ -300,25 +301,25 @@ fn once_exits_with_the_worst_code() {
         table("nobody", &honest, "init = true").replace(&honest.tiles_url(), "http://127.0.0.1:1/log");
     let violation = table("violation", &rewritten, "init = true");
     let missing = table("missing", &honest, "");
-    let said = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
-    assert_eq!(once(directory.path(), &clean), (0, said(&["clean"])));
+    let verdicts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
+    assert_eq!(once(directory.path(), &clean), (0, verdicts(&["clean"])));
     assert_eq!(
         once(directory.path(), &violation),
-        (0, said(&["clean"])),
+        (0, verdicts(&["clean"])),
         "a lie needs something to contradict"
     );
-    assert_eq!(once(directory.path(), &nobody), (3, said(&["incomplete"])));
+    assert_eq!(once(directory.path(), &nobody), (3, verdicts(&["incomplete"])));
     assert_eq!(
         once(directory.path(), &format!("{nobody}{invalid}{clean}")),
-        (1, said(&["incomplete", "invalid", "clean"]))
+        (1, verdicts(&["incomplete", "invalid", "clean"]))
     );
     assert_eq!(
         once(directory.path(), &format!("{violation}{invalid}")),
-        (4, said(&["violation", "invalid"]))
+        (4, verdicts(&["violation", "invalid"]))
     );
     assert_eq!(
         once(directory.path(), &format!("{violation}{missing}{clean}")),
-        (5, said(&["violation", "local-fault", "clean"]))
+        (5, verdicts(&["violation", "local-fault", "clean"]))
     );
     assert!(!directory.path().join("missing").exists());
     assert_eq!(once(directory.path(), &format!("{clean}{clean}")), (2, Vec::new()));

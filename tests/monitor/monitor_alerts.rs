@@ -13,15 +13,15 @@ use support::{Reply, TestServer};
 const SECRET: &str = "a secret of the receiver";
 
 /// A config of one log, a program that appends what it is told to a file, and a webhook.
-fn watch(auditor: &Auditor, log: &Served, told: &Path, webhook: &TestServer) -> PathBuf {
+fn watch(auditor: &Auditor, log: &Served, file: &Path, webhook: &TestServer) -> PathBuf {
     let folder = auditor.directory();
     let secret = folder.join("secret");
     std::fs::write(&secret, SECRET).unwrap();
     let channels = format!(
         "[[alert]]\nname = \"file\"\ncommand = [\"/bin/sh\", \"-c\", \"cat >> '{}'; echo >> '{}'\"]\n\
          [[alert]]\nname = \"hook\"\nwebhook = \"{}hook\"\nsecret-file = \"{}\"\n",
-        told.display(),
-        told.display(),
+        file.display(),
+        file.display(),
         webhook.url(),
         secret.display()
     );
@@ -29,7 +29,7 @@ fn watch(auditor: &Auditor, log: &Served, told: &Path, webhook: &TestServer) -> 
     config(folder, &format!("{channels}\n{table}"))
 }
 
-fn told(path: &Path) -> Vec<Value> {
+fn alerts_in(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -58,10 +58,12 @@ fn each_finding_is_notified_once_across_restarts_and_kills() {
         drop(monitor);
     }
     let mut monitor = Monitor::start(&path);
-    wait_for("the rollback is told", || told(&file).iter().any(|alert| alert["code"] == "head-rollback"));
+    wait_for("the rollback is told", || {
+        alerts_in(&file).iter().any(|alert| alert["code"] == "head-rollback")
+    });
     monitor.wait_audits(3);
     monitor.stop();
-    let alerts = told(&file);
+    let alerts = alerts_in(&file);
     let of_rollback: Vec<&Value> = alerts.iter().filter(|alert| alert["code"] == "head-rollback").collect();
     let mut keys: Vec<&str> = of_rollback.iter().map(|alert| alert["key"].as_str().unwrap()).collect();
     keys.dedup();
@@ -90,13 +92,13 @@ fn a_clean_log_sends_no_alert_and_once_sends_them() {
         support::cli::run(command).exit
     };
     assert_eq!((once(), once()), (0, 0));
-    assert!(told(&file).is_empty() && hook.requests().is_empty());
+    assert!(alerts_in(&file).is_empty() && hook.requests().is_empty());
     // The mirror goes away: told at once, although there is no outbox any more.
     std::fs::remove_file(auditor.db()).unwrap();
     let text = std::fs::read_to_string(&path).unwrap().replace("init = true\n", "");
     std::fs::write(&path, text).unwrap();
     assert_eq!(once(), 5);
-    let alerts = told(&file);
+    let alerts = alerts_in(&file);
     assert_eq!((alerts.len(), &alerts[0]["kind"]), (1, &"local".into()), "{alerts:#?}");
 }
 

@@ -122,11 +122,11 @@ fn slow_http_clients_block_nobody() {
     let auditor = Auditor::new(log.log_key());
     let mut monitor = Monitor::start(&watch(&auditor, &log, "300ms", ""));
     monitor.wait_audits(1);
-    let said = b"GET /healthz HTTP/1.1\r\nHost:";
+    let request = b"GET /healthz HTTP/1.1\r\nHost:";
     // More than it has connections.
-    monitor.assert_answers_beside(800, said, "/healthz");
+    monitor.assert_answers_beside(800, request, "/healthz");
     for page in ["/healthz", "/metrics", "/heads"] {
-        monitor.assert_answers_beside(300, said, page);
+        monitor.assert_answers_beside(300, request, page);
     }
     monitor.stop();
 }
@@ -142,7 +142,7 @@ fn a_mirror_belongs_to_one_log_under_any_path() {
     let path = config(auditor.directory(), &(one + &two));
     let mut command = program();
     command.args(["config", "check", "--config"]).arg(&path);
-    let said = run(command);
-    assert_eq!(said.exit, 2, "{}", said.stderr);
-    assert!(said.stderr.contains("has the mirror of another"), "{}", said.stderr);
+    let outcome = run(command);
+    assert_eq!(outcome.exit, 2, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("has the mirror of another"), "{}", outcome.stderr);
 }

@@ -30,7 +30,7 @@ fn the_example_config_is_accepted_and_lists_its_checks() {
     std::fs::write(&path, example(directory.path())).unwrap();
     let outcome = check(&path);
     assert_eq!(outcome.exit, 0, "{outcome:#?}");
-    for said in [
+    for text in [
         "approvals: every 5m",
         "approvals-eu: every 15m",
         "monitor listens on 127.0.0.1:9464",
@@ -40,7 +40,7 @@ fn the_example_config_is_accepted_and_lists_its_checks() {
         "checked if there  the newest head is fresh enough",
         "NOT checked       the newest head is fresh enough", // of the second log
     ] {
-        assert!(outcome.stdout.contains(said), "{said}: {}", outcome.stdout);
+        assert!(outcome.stdout.contains(text), "{text}: {}", outcome.stdout);
     }
 }
 
@@ -300,17 +300,17 @@ fn config_check_lists_recipients_and_likely_mistakes() {
         "told again        every 7days (alert-reminder)",
         "acknowledged      gap, entry 7, until 2100-12-31 (known)",
     ];
-    for said in notes.iter().chain(&plain) {
-        assert!(check.exit == 0 && check.stdout.contains(&format!("  {said}\n")), "{said}: {check:#?}");
+    for text in notes.iter().chain(&plain) {
+        assert!(check.exit == 0 && check.stdout.contains(&format!("  {text}\n")), "{text}: {check:#?}");
     }
     assert!(!check.stdout.contains("s3cret") && !check.stdout.contains("nobody"), "{check:#?}");
     assert!(!check.stdout.contains("  watched for"), "{check:#?}");
     let quiet = with(&config, &["config", "check", "--name", "two", "--quiet"]);
-    let mut said: Vec<&str> = quiet.stdout.lines().map(|line| line.strip_prefix("two: ").unwrap()).collect();
-    said.sort_unstable();
+    let mut lines: Vec<&str> = quiet.stdout.lines().map(|line| line.strip_prefix("two: ").unwrap()).collect();
+    lines.sort_unstable();
     let mut notes = notes;
     notes.sort_unstable();
-    assert_eq!((quiet.exit, said.as_slice()), (0, notes.as_slice()));
+    assert_eq!((quiet.exit, lines.as_slice()), (0, notes.as_slice()));
 }
 
 /// One file for `audit` and for `monitor`.
@@ -328,9 +328,9 @@ fn audit_and_monitor_accept_one_config() {
         command.args(arguments).arg("--config").arg(&path);
         run(command)
     };
-    let said = once(&["monitor", "--once", "--init"]);
-    assert!(said.exit == 0 && said.stdout.starts_with("CLEAN"), "{said:#?}");
-    assert!(!said.stderr.contains("take init"), "{said:#?}");
+    let outcome = once(&["monitor", "--once", "--init"]);
+    assert!(outcome.exit == 0 && outcome.stdout.starts_with("CLEAN"), "{outcome:#?}");
+    assert!(!outcome.stderr.contains("take init"), "{outcome:#?}");
     let left = once(&["monitor", "--once", "--quiet", "--init"]);
     assert!(
         left.exit == 0 && left.stderr.contains("demo: the mirror is there: take init = true"),
@@ -358,9 +358,9 @@ fn systemd_accepts_the_units() {
     for name in ["countersign.service", "countersign-once.service", "countersign-once.timer"] {
         let path = directory.path().join(name);
         let verified = Command::new("systemd-analyze").arg("verify").arg(&path).output().unwrap();
-        let said = String::from_utf8_lossy(&verified.stderr);
+        let text = String::from_utf8_lossy(&verified.stderr);
         // It also speaks of other units of this machine.
-        assert!(verified.status.success() && !said.contains("countersign"), "{name}: {said}");
+        assert!(verified.status.success() && !text.contains("countersign"), "{name}: {text}");
     }
 }
 

@@ -506,14 +506,19 @@ fn an_overlong_history_is_read_in_part_and_reported() {
     });
     let summary = workspace.audit(&log, &[workspace.at(&at_heads(&server))], NOW);
     assert_clean(&workspace, &summary);
-    let said = |summary: &Summary| summary.notes.iter().any(|note| note.contains("not all of the history"));
-    assert!(said(&summary), "{summary:?}");
+    let is_partial =
+        |summary: &Summary| summary.notes.iter().any(|note| note.contains("not all of the history"));
+    assert!(is_partial(&summary), "{summary:?}");
     // A day later, what is new counts, and is said not to be all.
     for (hours, asked, not_all) in [(1, 1, false), (24, 2, true), (25, 1, false)] {
         let before = server.paths().len();
         let summary = workspace.audit(&log, &[workspace.at(&at_heads(&server))], NOW + hours * 60 * MINUTE);
         assert_clean(&workspace, &summary);
-        assert_eq!((server.paths().len() - before, said(&summary)), (asked, not_all), "{hours}: {summary:?}");
+        assert_eq!(
+            (server.paths().len() - before, is_partial(&summary)),
+            (asked, not_all),
+            "{hours}: {summary:?}"
+        );
     }
 }
 

@@ -11,7 +11,7 @@ use support::monitor::{Monitor, config, hasty_log_table};
 use support::served::Served;
 
 /// What one channel was told, by key: the same key is the same alert.
-fn told(path: &Path) -> BTreeMap<String, Value> {
+fn alerts_in(path: &Path) -> BTreeMap<String, Value> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let alerts = text.lines().filter(|line| !line.is_empty());
     let alerts = alerts.map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -70,7 +70,7 @@ fn each_hit_is_notified_once_to_its_channels_across_kills() {
         let mut select = db.prepare(sql).unwrap();
         let expected: BTreeSet<u64> =
             select.query_map([decision], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        let alerts = told(&folder.join(file));
+        let alerts = alerts_in(&folder.join(file));
         // Of the log that is gone as well, the mail is told; the pager only of what the rule names it for.
         let hits: Vec<&Value> = alerts.values().filter(|alert| alert["code"] == "watch-list").collect();
         let count: u64 = hits.iter().map(|alert| alert["count"].as_u64().unwrap()).sum();

@@ -258,7 +258,7 @@ fn a_growing_log_is_watched_entry_by_entry() {
     }
     let last = last.unwrap();
     assert!(total(&last) > begin + 10, "the log did not grow");
-    let said = |sql: &str| -> BTreeSet<u64> {
+    let rows = |sql: &str| -> BTreeSet<u64> {
         let db = db();
         let mut select = db.prepare(sql).unwrap();
         select.query_map([&name], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
@@ -271,10 +271,10 @@ fn a_growing_log_is_watched_entry_by_entry() {
         "SELECT \"index\" FROM entries WHERE approver = ?1 AND decision = 'approved' AND \"index\" >= {begin}"
     );
     assert_eq!((one.len(), one.into_iter().collect::<BTreeSet<_>>()), {
-        let expected = said(&since);
+        let expected = rows(&since);
         (expected.len(), expected)
     });
-    let past = said("SELECT \"index\" FROM entries WHERE approver = ?1 AND decision <> 'approved'");
+    let past = rows("SELECT \"index\" FROM entries WHERE approver = ?1 AND decision <> 'approved'");
     assert_eq!(found("past").into_iter().collect::<BTreeSet<_>>(), past);
 }
 

@@ -43,8 +43,8 @@ fn a_stopped_audit_still_reports() {
         let output = child.wait_with_output().unwrap();
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!((output.status.code(), report["verdict"].as_str()), (Some(3), Some("incomplete")));
-        let said = report["incomplete"].to_string();
-        assert!(said.contains("stop"), "{said}");
+        let causes = report["incomplete"].to_string();
+        assert!(causes.contains("stop"), "{causes}");
     }
 }
 

@@ -44,10 +44,10 @@ fn skip(part: &str, why: &str) {
 /// How a command ended and all that it said; `Err` where it could not be run, or did not end in time. Files
 /// and not pipes, so that what it leaves behind cannot keep us waiting.
 fn run(command: &mut Command, input: impl AsRef<[u8]>) -> Result<(Option<i32>, String), String> {
-    let (mut given, mut said) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+    let (mut given, mut output) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
     given.write_all(input.as_ref()).unwrap();
     given.rewind().unwrap();
-    let both: [File; 2] = [said.try_clone().unwrap(), said.try_clone().unwrap()];
+    let both: [File; 2] = [output.try_clone().unwrap(), output.try_clone().unwrap()];
     let [stdout, stderr] = both.map(Stdio::from);
     let child = command.stdin(given).stdout(stdout).stderr(stderr).spawn();
     let mut child = child.map_err(|error| format!("{command:?}: {error}"))?;
@@ -63,8 +63,8 @@ fn run(command: &mut Command, input: impl AsRef<[u8]>) -> Result<(Option<i32>, S
         }
     };
     let mut text = Vec::new();
-    said.rewind().unwrap();
-    said.read_to_end(&mut text).unwrap();
+    output.rewind().unwrap();
+    output.read_to_end(&mut text).unwrap();
     Ok((status.code(), String::from_utf8_lossy(&text).into_owned()))
 }
 
@@ -73,7 +73,7 @@ fn run(command: &mut Command, input: impl AsRef<[u8]>) -> Result<(Option<i32>, S
 fn succeed(command: &mut Command) {
     match run(command, "") {
         Ok((Some(0), _)) => {}
-        Ok((code, said)) => panic!("{command:?} ended with {code:?}:\n{said}"),
+        Ok((code, output)) => panic!("{command:?} ended with {code:?}:\n{output}"),
         Err(why) => panic!("{why}"),
     }
 }
@@ -86,7 +86,7 @@ fn python() -> Result<PathBuf, String> {
     let wanted = fs::read_to_string(&requirements).unwrap();
     let attempt = |command: &mut Command| match run(command, "")? {
         (Some(0), _) => Ok(()),
-        (code, said) => Err(format!("{command:?} ended with {code:?}: {}", said.trim())),
+        (code, output) => Err(format!("{command:?} ended with {code:?}: {}", output.trim())),
     };
     let alive = || attempt(Command::new(&python).args(["-c", "import langchain_core"]));
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) && alive().is_ok() {
@@ -121,9 +121,9 @@ fn a_langchain_tool_runs_only_approved_actions() {
         script.env("PATH", &path).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(&scratch);
         script.arg(folder.join("example.py")).arg(receipts().join("good-payload.json"));
         script.arg(receipts().join("trust.toml")).arg(approver).arg(receipts().join("good-payload.payload"));
-        let (code, said) = run(&mut script, "").unwrap();
-        assert_eq!(code == Some(0), deleted, "{said}");
-        assert_eq!(scratch.path().join("deleted.txt").exists(), deleted, "{said}");
+        let (code, output) = run(&mut script, "").unwrap();
+        assert_eq!(code == Some(0), deleted, "{output}");
+        assert_eq!(scratch.path().join("deleted.txt").exists(), deleted, "{output}");
     }
 }
 
@@ -166,20 +166,20 @@ fn tried(gate: &str, scratch: &Path) -> Result<(Option<i32>, String), String> {
 #[test]
 fn the_trials_of_the_guide_show_one_run_and_one_refusal() {
     let (shell, node) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (code, said) = tried("shell", shell.path()).unwrap();
-    assert_eq!(code, Some(125), "{said}");
+    let (code, output) = tried("shell", shell.path()).unwrap();
+    assert_eq!(code, Some(125), "{output}");
     assert!(
-        said.starts_with(&fs::read_to_string(receipts().join("good-payload.payload")).unwrap()),
-        "{said}"
+        output.starts_with(&fs::read_to_string(receipts().join("good-payload.payload")).unwrap()),
+        "{output}"
     );
-    assert!(said.matches("table").count() == 1 && said.contains("File exists"), "{said}");
+    assert!(output.matches("table").count() == 1 && output.contains("File exists"), "{output}");
 
     if let Err(why) = run(Command::new("node").arg("--version"), "") {
         return skip("the guide's trial of the gate in Node", &why);
     }
-    let (code, said) = tried("node", node.path()).unwrap();
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("nonce: '9GElQcU6") && said.contains("Error: not approved (1)"), "{said}");
+    let (code, output) = tried("node", node.path()).unwrap();
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("nonce: '9GElQcU6") && output.contains("Error: not approved (1)"), "{output}");
 }
 
 /// Every program that is tested here is one that the page leads to, and the page leads to no other.

@@ -153,9 +153,9 @@ fn a_reveal_comes_from_the_log_alone() {
     let served = receipt(&auditor, &["--index", "1", "--from-log", "--log", &place, "--db", "{db}"]);
     assert_eq!((served.exit, served.stderr.as_str()), (0, ""));
     assert!(served.stdout.contains(&format!("\"reveal\":{text}")));
-    let told = verify(&auditor, &served.stdout, &["--decision", "rejected"]);
-    let check = told["checks"].as_array().unwrap().iter().find(|check| check["name"] == "reveal").unwrap();
-    assert_eq!((&told["verdict"], &check["result"]), (&"clean".into(), &"passed".into()), "{told:#}");
+    let report = verify(&auditor, &served.stdout, &["--decision", "rejected"]);
+    let check = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "reveal").unwrap();
+    assert_eq!((&report["verdict"], &check["result"]), (&"clean".into(), &"passed".into()), "{report:#}");
     let plain = receipt(&auditor, &["--index", "0", "--from-log", "--log", &place, "--db", "{db}"]);
     assert_eq!((plain.exit, plain.stderr.as_str()), (0, ""));
     // Not served, another one, or no JSON at all.

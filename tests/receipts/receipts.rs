@@ -225,10 +225,10 @@ fn wrong_usage_is_reported_and_checks_nothing() {
         (&["good-payload.json", "--config", "no-such-config"], "no-such-config"),
         (&["good-payload.json", "--payload", "html.json"], "html.json"),
     ];
-    for (args, said) in wrong {
+    for (args, message) in wrong {
         let ran = verify(&[args, &trust[..]].concat(), b"");
         assert_eq!(ran.exit, 2, "{args:?}: {}", ran.stderr);
-        assert!(ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(message), "{args:?}: {}", ran.stderr);
         assert_eq!(ran.stdout, "", "{args:?}");
     }
 }

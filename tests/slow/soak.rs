@@ -30,7 +30,7 @@ const ENTRIES: u64 = 6000;
 /// Entries a second.
 const GROWTH: &str = "25";
 
-const WEATHER: &[&str] =
+const DISTURBANCES: &[&str] =
     &["429:41", "503:53", "resets:61", "cut:47", "gzip-members:3", "slow:3", "not-yet:83", "restarts:397"];
 
 /// The log, which may be away.
@@ -44,7 +44,7 @@ impl Log {
         let entries = entries.to_string();
         let mut arguments = vec!["--listen", address, "--entries", &entries, "--grow", GROWTH];
         arguments.extend(["--approvers", "4", "--mix", "es256=1"]);
-        WEATHER.iter().for_each(|weather| arguments.extend(["--disturb", weather]));
+        DISTURBANCES.iter().for_each(|disturbance| arguments.extend(["--disturb", disturbance]));
         Served::start(&arguments)
     }
 

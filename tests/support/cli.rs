@@ -84,9 +84,9 @@ impl Outcome {
     #[track_caller]
     pub fn expect_fault(&self, words: &[&str]) -> &Outcome {
         assert_eq!(self.exit, 5, "{self:#?}");
-        let said = format!("{}\n{}", self.stdout, self.stderr);
+        let output = format!("{}\n{}", self.stdout, self.stderr);
         for word in words {
-            assert!(said.contains(word), "{word:?} is not said in:\n{said}");
+            assert!(output.contains(word), "{word:?} is not said in:\n{output}");
         }
         self
     }

@@ -119,14 +119,14 @@ impl Monitor {
     /// Asks for a page beside callers who have `said` no more than this, and asserts that they need not be gone for that.
     /// The monitor sends them away in time: where this machine was held up for so long, it is tried again.
     #[track_caller]
-    pub fn assert_answers_beside(&self, callers: usize, said: &[u8], page: &str) {
+    pub fn assert_answers_beside(&self, callers: usize, request: &[u8], page: &str) {
         let url = self.url("");
         let address = url.strip_prefix("http://").unwrap();
         super::until("answered beside them", || {
             let call = |_| {
                 let mut caller = TcpStream::connect(address).unwrap();
                 // Who came first may be gone already.
-                let _ = caller.write_all(said);
+                let _ = caller.write_all(request);
                 caller
             };
             let callers: Vec<TcpStream> = (0..callers).map(call).collect();

@@ -59,8 +59,8 @@ fn made(session: &mut Session, args: &[&str]) {
     let mut command = std::process::Command::new(support::built("countersign-testlog"));
     let output = command.arg(args[0]).arg(directory).args(&args[1..]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    session.place("key", told["logKey"].as_str().unwrap());
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    session.place("key", summary["logKey"].as_str().unwrap());
 }
 
 fn of_captures(name: &str, file: &str) -> Session {

@@ -63,7 +63,7 @@ fn other_commands_print_what_was_recorded() {
 #[test]
 fn lies_are_answered_as_recorded() {
     let rows = lies::rows();
-    let records: Vec<Record> = in_order(rows.len(), |number| lies::told(&rows[number]));
+    let records: Vec<Record> = in_order(rows.len(), |number| lies::records(&rows[number]));
     assert_as_recorded("lies", &records);
 }
 

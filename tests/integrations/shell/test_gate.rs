@@ -141,8 +141,8 @@ fn only_the_trust_file_is_trusted() {
     fs::write(&gate.trust, loose).unwrap();
     let rejected = receipts().join("rejected-is-not-approved.json");
     gate.refuses(rejected.to_str().unwrap(), &arguments);
-    let (_, said) = run(&mut gate.command(&[rejected.to_str().unwrap(), "cat"]), &arguments).unwrap();
-    assert!(said.contains(r#""name":"decision","result":"failed""#), "{said}");
+    let (_, output) = run(&mut gate.command(&[rejected.to_str().unwrap(), "cat"]), &arguments).unwrap();
+    assert!(output.contains(r#""name":"decision","result":"failed""#), "{output}");
 }
 
 #[test]
@@ -263,20 +263,21 @@ fn refusals_and_failures_have_different_exit_codes() {
             continue; // No bash here.
         }
         for forgotten in [&[][..], &[receipt.as_str()], &[&receipt, ""], &["", ""]] {
-            let (code, said) = run(&mut gate.command(forgotten), &arguments).unwrap();
-            assert_eq!(code, REFUSED, "{shell} {forgotten:?}: {said}");
-            assert!(said.contains("usage: gate.sh RECEIPT COMMAND"), "{said}");
+            let (code, output) = run(&mut gate.command(forgotten), &arguments).unwrap();
+            assert_eq!(code, REFUSED, "{shell} {forgotten:?}: {output}");
+            assert!(output.contains("usage: gate.sh RECEIPT COMMAND"), "{output}");
         }
         for code in [0, 1, 7, 126] {
             let script = format!("cat; exit {code}");
-            let (ended, said) = run(&mut gate.command(&[&receipt, "sh", "-c", &script]), &arguments).unwrap();
-            assert_eq!((ended, said.as_bytes()), (Some(code), &arguments[..]), "{shell}");
+            let (ended, output) =
+                run(&mut gate.command(&[&receipt, "sh", "-c", &script]), &arguments).unwrap();
+            assert_eq!((ended, output.as_bytes()), (Some(code), &arguments[..]), "{shell}");
             assert_eq!(run(&mut gate.command(&[&receipt, "sh"]), &arguments).unwrap().0, REFUSED, "{shell}");
             fs::remove_dir(gate.at("used").join(format!("nonce-{nonce}"))).unwrap();
         }
         // What was refused says why, for a person.
-        let (code, said) = run(&mut gate.command(&[&receipt, "cat"]), "{}").unwrap();
-        assert!(code == REFUSED && said.contains("payload-mismatch"), "{shell}: {said}");
+        let (code, output) = run(&mut gate.command(&[&receipt, "cat"]), "{}").unwrap();
+        assert!(code == REFUSED && output.contains("payload-mismatch"), "{shell}: {output}");
     }
 }
 
@@ -305,22 +306,22 @@ fn a_report_is_one_line_with_one_nonce() {
             r#"{{"tool":"countersign","version":"0","command":"verify","verdict":"clean","exitCode":0,"source":"x","id":"x","nonce":{nonce},"checks":[]}}"#
         )
     };
-    let says = |text: &str| {
+    let verifier_that_prints = |text: &str| {
         fs::write(gate.at("said"), text).unwrap();
         format!("cat '{}'", gate.at("said").display())
     };
     let (receipt, arguments, _) = approved("good-payload");
     for nonce in ["-".repeat(22), "_A0-".repeat(10), "x".repeat(22), "x".repeat(86)] {
-        path_with(gate.scratch.path(), &says(&report(&format!("\"{nonce}\""))));
+        path_with(gate.scratch.path(), &verifier_that_prints(&report(&format!("\"{nonce}\""))));
         gate.allows(&receipt, &arguments, &nonce);
     }
     let x = "x".repeat(22);
     let good = report(&format!("\"{x}\""));
     for bad in ["null", "7", "\"\"", "\"x\"", "[\"x\"]"] {
-        gate.refuses_with(&says(&report(bad)));
+        gate.refuses_with(&verifier_that_prints(&report(bad)));
     }
     for bad in ["/", "..", " ", "é", "\\\"", "*", ".", "=", "+"] {
-        gate.refuses_with(&says(&report(&format!("\"{x}{bad}{x}\""))));
+        gate.refuses_with(&verifier_that_prints(&report(&format!("\"{x}{bad}{x}\""))));
     }
     for other in [
         String::new(),
@@ -336,7 +337,7 @@ fn a_report_is_one_line_with_one_nonce() {
         report(&format!("\"{}\"", "x".repeat(87))),
         report(&format!("\"{}\"", "x".repeat(21))),
     ] {
-        gate.refuses_with(&says(&other));
+        gate.refuses_with(&verifier_that_prints(&other));
     }
 }
 
