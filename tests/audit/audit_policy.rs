@@ -120,7 +120,7 @@ fn a_quorum_of_witnesses_is_clean_and_reported() {
         assert!(outcome.stdout.contains("cosignatures of 2 of the 3 witnesses"), "{}", outcome.stdout);
         assert!(outcome.stdout.contains("asked for: 2 of 3 in them"), "{}", outcome.stdout);
     }
-    // With --quiet a clean run says nothing, whoever cosigned.
+    // With --quiet a clean run prints nothing, for any cosignatures.
     let outcome = bench.audit_as_text(&["--quiet"]);
     assert_eq!((outcome.exit, outcome.stdout.as_str()), (0, ""));
 }
@@ -215,7 +215,7 @@ fn a_policy_without_a_quorum_checks_no_witness() {
     }
     let text = bench.audit_as_text(&[]);
     assert!(text.stdout.contains("the policy asks for no cosignatures (quorum none)"), "{}", text.stdout);
-    // A finding under an earlier policy is nobody's question any more.
+    // A finding under an earlier policy is withdrawn.
     bench.write_policy(&policy(&[], &bench.witnesses.each_ref(), 3));
     bench.cosign(&[]).audit(&[]).expect(1, &["witness-quorum"]);
     bench.write_policy("quorum none\n");
@@ -301,7 +301,7 @@ fn a_json_api_without_a_quorum_is_asked_twice_before_a_finding() {
     assert!(lab.workspace(0).audit(&once.source()).is_clean());
 }
 
-/// Wrong usage, and what is said of it.
+/// Wrong usage, and its message.
 #[track_caller]
 fn refused(bench: &Bench, options: &[&str], words: &str) {
     let outcome = bench.audit(options);

@@ -1,5 +1,5 @@
-//! A directory that changes for as long as it is looked at: nobody is accused and nothing passes, for an hour, in
-//! whatever order and however slowly it is being copied. What does not change is said at once.
+//! A directory that changes during the whole run: for an hour it is undecided, in any order and at any speed of the copy.
+//! Faults in a directory that does not change are reported at once.
 
 use countersign::audit::conclusion::Conclusion;
 use countersign::core::head::LogKey;
@@ -76,7 +76,7 @@ impl OnDisk {
         Tiled::new(Directory::new(self.root(), &HttpOptions::default()).with_wait(pass))
     }
 
-    /// The same while a file that nobody asks for grows: the copy has not come to what is missing yet.
+    /// The same while an unrelated file grows: the copy has not reached the missing files yet.
     fn copied(&self) -> Tiled<Directory> {
         self.with(|root| grow(&root.join("tile/.being-copied")))
     }
@@ -318,7 +318,7 @@ fn a_receipt_from_a_changing_directory_is_undecided() {
                 make(source, WantedReceipt::Index(7), &log_key).map(drop).map_err(|none| none.conclusion)
             };
             if made(&log.still()).is_ok() {
-                // The leaf is no other one; whoever verifies the receipt sees what else is wrong.
+                // The leaf is the same; verification of the receipt shows the other faults.
                 continue;
             }
             assert_eq!(made(&log.still()), Err(Conclusion::Invalid), "{file}, part {n}");

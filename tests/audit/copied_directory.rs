@@ -1,5 +1,5 @@
-//! A directory that is read while it is being copied: what is not there yet, or not all there, is looked at again a
-//! moment later, and no honest log is accused for it. What stays away or stays wrong is said as ever.
+//! A directory that is read while it is being copied: missing and truncated files are read again a moment later, so that
+//! an honest log is not accused. Files that stay missing or wrong are findings.
 
 use countersign::core::head::LogKey;
 use countersign::run::receipts::served::{Wanted as WantedReceipt, make};
@@ -133,7 +133,7 @@ fn a_run_stopped_during_a_copy_has_no_findings() {
     }
 }
 
-/// As `rsync` copies: each file at once, under its name when it is whole, in an order of its own.
+/// As `rsync` copies: each file appears under its name when it is complete, in any order.
 #[test]
 fn a_copy_in_any_order_is_waited_for() {
     let whole = honest_log(&key(), &rejected_leaves(600));

@@ -24,7 +24,7 @@ fn is_installed(program: &str) -> bool {
     found
 }
 
-/// Runs a program with this on its stdin; what it says on stderr.
+/// Runs a program with this text on its stdin; whether it succeeded, and its stderr.
 fn feed(command: &mut Command, text: &str) -> (bool, String) {
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
@@ -109,7 +109,7 @@ fn every_command_has_a_manual_page_with_every_option() {
     assert!(outcome.exit == 2 && outcome.stderr.contains("cannot write"), "{outcome:?}");
 }
 
-/// The formatters have nothing to say of it.
+/// The formatters accept the page without messages.
 fn check(name: &str, page: &str) {
     if is_installed("groff") {
         let output = feed(Command::new("groff").args(["-man", "-Tutf8", "-ww", "-z"]), page);

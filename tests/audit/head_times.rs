@@ -186,7 +186,7 @@ impl Heads {
     }
 }
 
-/// What every pair says, one by one.
+/// The result of comparing all pairs.
 fn by_pairs(heads: &[Head]) -> BTreeSet<Code> {
     let mut codes = BTreeSet::new();
     for (n, a) in heads.iter().enumerate() {
@@ -233,7 +233,7 @@ fn many_heads_in_any_batches_agree_with_all_pairs() {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) % below
         };
-        // Times that grow with the size, but for a clock that is off by up to as much as the seed says.
+        // Times grow with the size, with clock errors up to a bound that depends on the seed.
         let off = 1 + [0, 20, 50, 70, 200][seed % 5];
         let mut heads: Vec<Head> = Vec::new();
         for _ in 0..2 + random(12) {
@@ -325,7 +325,7 @@ fn a_contradiction_within_a_minute_ends_in_any_run() {
     }
 }
 
-/// Earlier versions compared neighbours: of a chain of small steps they said each, and not what they add up to.
+/// Earlier versions compared neighbours: they reported each of a chain of small steps, but not the sum.
 #[test]
 fn the_sum_of_ended_small_contradictions_is_found() {
     let (auditor, log) = auditor();

@@ -1,4 +1,4 @@
-//! `--heads-only` by the real program over HTTP, against a log that lies, in bad weather and under `kill -9`.
+//! `--heads-only` with the real program over HTTP, against a log that lies, with transient faults and under `kill -9`.
 
 use serde_json::Value;
 use std::process::Stdio;
@@ -112,7 +112,7 @@ fn unproved_heads_are_undecided() {
     }
 }
 
-/// Killed again and again while the log grows: the mirror opens, nobody is accused, every head is linked in the end.
+/// Killed repeatedly while the log grows: the mirror opens, there are no findings, and in the end every head is linked.
 #[test]
 fn a_killed_run_loses_no_head() {
     for by_api in [false, true] {

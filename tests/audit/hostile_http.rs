@@ -84,7 +84,7 @@ fn audit_with(
     answer
 }
 
-/// Asserts "could not tell": no finding, a cause, and whatever came before it kept.
+/// Asserts an undecided result: no finding, a cause, and the earlier entries stored.
 #[track_caller]
 fn undecided(what: &str, file: &str, answer: &Answer) {
     assert!(answer.findings.is_empty(), "{file}: {what}: {answer:?}");
@@ -113,7 +113,7 @@ fn a_failed_fetch_is_undecided() {
         for status in ["400 Bad Request", "401 Unauthorized", "403 Forbidden", "429 Too Many Requests"] {
             let answer = audit(&lab, file, move |_| Reply::status(status, "Retry-After: 99999\r\n", ""));
             match (status, file) {
-                // Which a log need not have, and an object store says of what it does not have.
+                // The file is optional, and object stores answer 403 for missing files.
                 ("403 Forbidden", "sth") => assert!(answer.is_clean(), "{answer:?}"),
                 _ => undecided(status, file, &answer),
             }
@@ -195,7 +195,7 @@ fn endless_bodies_are_read_up_to_the_limit() {
     }
 }
 
-/// After an outage, the next run says what an undisturbed one says.
+/// After an outage, the next run has the result of an undisturbed one.
 #[test]
 fn an_audit_continues_after_an_outage() {
     let lab = Lab::of_key(&TestKey::new(1).vkey());
@@ -211,7 +211,7 @@ fn an_audit_continues_after_an_outage() {
     }
 }
 
-/// What comes behind a change of the protocol, which nobody asked for, is no answer.
+/// Bytes after an unrequested protocol switch are not an answer.
 #[test]
 fn a_protocol_switch_is_not_an_answer() {
     let lab = Lab::of_key(&TestKey::new(1).vkey());

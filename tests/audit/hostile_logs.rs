@@ -95,7 +95,7 @@ fn a_wrong_root_of_an_empty_log_is_found() {
     let files =
         with(&with(&empty, "checkpoint", key().checkpoint(0, wrong)), "sth", key().sth(0, wrong, HEAD_TIME));
     expect(&files, 1, &["root-mismatch"]);
-    // One format says this, the other that: both are signed.
+    // The two formats differ, and both are signed.
     let files = with(&empty, "checkpoint", key().checkpoint(0, wrong));
     let outcome = Auditor::new(&key().vkey()).init(on_disk(&files).path());
     assert_eq!(outcome.exit, 4, "{outcome:#?}");

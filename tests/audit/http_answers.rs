@@ -54,7 +54,7 @@ fn assert_causes(outcome: &Outcome, words: &[&str], not: &[&str]) {
     }
 }
 
-/// As an S3 bucket says it whose objects are public, and their list is not.
+/// As an S3 bucket answers whose objects are public and whose list is not.
 #[test]
 fn a_bucket_may_answer_403_for_a_missing_file() {
     let mut files = files();
@@ -70,7 +70,7 @@ fn a_bucket_may_answer_403_for_a_missing_file() {
     }
     let log = log_at(&server.url(), &options());
     assert_eq!((log.sth(), log.reveal("a-1")), (Ok(None), Ok(None)));
-    // Of what a log must have it says that we may not see it, and nothing of whether it is there.
+    // For a required file, 403 means that we may not read it, not that it is missing.
     assert!(matches!(log.bundle(7, 256), Err(FetchError::Refused { .. })));
 }
 
@@ -101,7 +101,7 @@ fn a_wait_beyond_the_deadline_is_not_begun() {
         let headers = format!("Retry-After: {asked}\r\n");
         let server = server(move |_| Some(Reply::status(status, &headers, "")));
         let auditor = Auditor::new(&key().vkey());
-        // Whoever inherited the wait would say that the deadline has passed.
+        // An inherited wait would be reported as a passed deadline.
         let outcome = auditor.audit(server.url(), &["--init", "--retry-for", "4s", "--deadline", "1m"]);
         let reason = if asked.len() == 10 { "9999999999 seconds" } else { "seconds to be left alone" };
         assert_causes(&outcome, &[reason, "Retry-After", "not asked again", status], &["deadline of"]);
@@ -218,7 +218,7 @@ fn an_untrusted_certificate_is_not_retried() {
         );
         assert_eq!(server.seen.tries.load(SeqCst), 2, "checkpoint and sth, once each: {shown:?}");
     }
-    // Another authority is given than the one that signed it: it is not said that one is to be given.
+    // An authority is given, but another one signed: the message does not ask for an authority.
     let server = TlsServer::start(&["http/1.1"], |_| hyper::Response::new(Full::new("x".into())));
     let other = TlsServer::start(&["http/1.1"], |_| hyper::Response::new(Full::new("x".into())));
     let auditor = Auditor::new(&key().vkey());

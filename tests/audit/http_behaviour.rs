@@ -101,7 +101,7 @@ fn a_discarded_answer_keeps_its_connection() {
     assert_eq!(log.checkpoint().unwrap(), b"head");
     assert_eq!(log.sth().unwrap().unwrap(), b"head");
     assert_eq!((server.paths().len(), server.connections()), (4, 1));
-    // But nobody waits for a page that never ends.
+    // A page that never ends is not waited for.
     let endless = Reply::raw("HTTP/1.1 403 Forbidden\r\n\r\n").drip(b'x', ms(50), 10_000);
     let server = TestServer::scripted([("/checkpoint", vec![endless])]);
     let error = log_at(&server.url(), &options()).checkpoint().unwrap_err();
@@ -109,7 +109,7 @@ fn a_discarded_answer_keeps_its_connection() {
     assert!(server.sent() < 5000, "waited for {} bytes of it", server.sent());
 }
 
-/// RequestCounters and the time that they took, at a server that also fails, redirects and says "not there", under a rate.
+/// The number of requests and the time that they took under a rate, at a server that also fails, redirects and answers 404.
 fn asked_under(rate: f64, count: usize) -> (usize, Duration) {
     let asked = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&asked);

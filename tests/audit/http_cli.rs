@@ -437,7 +437,7 @@ fn echoed_passwords_are_hidden_in_any_spelling() {
     }
 }
 
-/// What is made to be looked through for ever is not, and is none of the log's entries either.
+/// An answer that would take too long to search is refused, and is not stored as an entry.
 #[test]
 fn an_unsearchable_answer_is_not_kept() {
     let files = honest_log(&key(), &rejected_leaves(3));

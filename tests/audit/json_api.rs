@@ -152,7 +152,7 @@ fn unsigned_entries_are_a_root_mismatch() {
         let log = keep_others(log, size);
         let answer = lab().workspace(0).audit(&log.source());
         assert_eq!(answer.codes(), ["root-mismatch"], "entry {index} of {size}: {answer:?}");
-        assert_eq!(answer.checked, index as u64 / 256 * 256, "the bundles before are borne out");
+        assert_eq!(answer.checked, index as u64 / 256 * 256, "the bundles before are verified");
     }
 }
 
@@ -309,7 +309,7 @@ fn false_proofs_of_a_single_tree_are_refused() {
     }
 }
 
-/// What the report says was asked, was asked: counted by the server.
+/// The counts in the report are the counts of the server.
 #[test]
 fn the_report_counts_requested_proofs() {
     for (sizes, options) in [
@@ -347,7 +347,7 @@ fn the_report_counts_requested_proofs() {
     }
 }
 
-/// A page or a proof that was changed on its way is asked for again, and nobody is accused.
+/// A page or a proof that was changed in transit is requested again, and is not a finding.
 #[test]
 fn a_transient_wrong_answer_is_not_a_finding() {
     let leaves = rejected_leaves(9000);

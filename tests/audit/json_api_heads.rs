@@ -94,7 +94,7 @@ fn the_list_must_have_every_mirrored_head() {
     clean(&workspace.audit_again(&honest(&[100, 200, 300]).source()), 300);
 }
 
-/// The specification does not say what the cursor counts; an honest log that counts heads is no liar.
+/// The specification does not define what the cursor counts: a log may honestly count heads.
 #[test]
 fn a_list_with_an_unknown_cursor_is_read_from_the_beginning() {
     let (lab, leaves) = (lab(), rejected_leaves(300));
@@ -185,7 +185,7 @@ fn an_unapproved_payload_stays_a_finding() {
     clean(&workspace.audit_again(&with(None).source()), 10);
 }
 
-/// A head dated far ahead is said, and does not hide what is listed before it later.
+/// A head dated far ahead is reported, and does not hide heads that are listed before it later.
 #[test]
 fn a_listed_future_head_hides_no_later_head() {
     let leaves = rejected_leaves(20);
@@ -216,7 +216,7 @@ fn a_listed_future_head_hides_no_later_head() {
     assert!(answer.codes().contains(&"inconsistent-heads"), "{answer:?}");
 }
 
-/// A cache in front of the head: what the log shows elsewhere is newer. For an hour nobody is accused.
+/// A cache serves an old head, and the log shows a newer one elsewhere: undecided for an hour.
 #[test]
 fn a_head_may_lag_for_an_hour() {
     let leaves = rejected_leaves(40);

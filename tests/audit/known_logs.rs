@@ -67,7 +67,7 @@ fn evidence_files(auditor: &Auditor) -> Vec<PathBuf> {
     files.filter(|path| path.to_string_lossy().contains("misbehaviour-")).collect()
 }
 
-/// Each violation has a file that a stranger can verify; where there is none, there is no file.
+/// Each violation has a file that others can verify; without a violation there is no file.
 fn check_evidence(case: &Case, auditor: &Auditor, report: &Value) {
     let violations = report["findings"]
         .as_array()

@@ -1,4 +1,4 @@
-//! What stands in front of a log may be behind it for an hour: nobody is accused, and nothing passes.
+//! Caches and replicas of a log may lag for an hour: until then the log is neither accused nor passed.
 //!
 //! In the test's own process, where the test holds the clock; and by the real program over HTTP.
 
@@ -36,7 +36,7 @@ fn lagging(leaves: &[Vec<u8>], sizes: &[usize], behind: usize) -> ApiLog {
     })
 }
 
-/// Undecided, with these words, and nobody accused.
+/// Undecided, with these words and without findings.
 #[track_caller]
 fn undecided(answer: &Answer, words: &[&str]) {
     assert!(answer.findings.is_empty() && answer.faults.is_empty(), "{answer:?}");
@@ -78,7 +78,7 @@ fn a_replica_without_its_last_entries_gets_an_hour() {
     }
 }
 
-/// Replicas say in several ways that they have no more.
+/// Replicas answer in several ways that they have no more entries.
 #[test]
 fn every_form_of_a_lagging_answer_gets_an_hour() {
     let leaves = rejected_leaves(300);
@@ -231,7 +231,7 @@ fn a_replica_without_its_last_proofs_gets_an_hour() {
     assert_eq!(follow(without_proofs(&leaves), NOW + HOUR).codes(), ["gap"]);
 }
 
-/// A wrong proof of the first entries is none of a replica that lacks the last ones.
+/// A replica that lacks the last entries does not explain a wrong proof of the first ones.
 #[test]
 fn lag_does_not_hide_a_wrong_proof() {
     let leaves = rejected_leaves(600);
@@ -330,7 +330,7 @@ fn a_cache_may_serve_an_earlier_head() {
     };
     let cached = Lag::Caches;
     undecided(&audits(&[(&old, cached), (&new, cached), (&old, cached)]), &STALE);
-    // Both came in one run, from two files of the log: that tells nothing of which was first.
+    // Both came in one run, from two files of the log: their order is unknown.
     let mut apart = new.clone();
     apart.insert("checkpoint".to_owned(), old["checkpoint"].clone());
     undecided(&audits(&[(&apart, cached), (&old, cached)]), &STALE);
@@ -338,7 +338,7 @@ fn a_cache_may_serve_an_earlier_head() {
     assert_eq!(audits(&[(&new, cached), (&old, cached)]).codes(), ["head-rollback"]);
     let own = Lag::None;
     assert_eq!(audits(&[(&old, own), (&new, own), (&old, own)]).codes(), ["head-rollback"]);
-    // Each time the same answer: what was said stands.
+    // The same answer each time: the finding stands.
     assert_eq!(audits(&[(&new, cached), (&old, cached), (&old, cached)]).codes(), ["head-rollback"]);
 }
 
@@ -629,7 +629,7 @@ fn strict(leaves: &[Vec<u8>], has: u64, cause: &'static str) -> ApiLog {
     })
 }
 
-/// "Your question is wrong", to a good question and not to the like of it, says that there is no answer.
+/// If a valid request is answered with 400 and similar ones are not, the log has no answer to it.
 #[test]
 fn a_single_rejected_request_is_a_gap_after_an_hour() {
     let leaves = rejected_leaves(300);
@@ -662,7 +662,7 @@ fn a_single_rejected_request_is_a_gap_after_an_hour() {
         workspace.begin();
         let source = log.source();
         match refused {
-            // No replica is behind on the first one, whatever it says.
+            // Lag does not explain a missing first entry.
             0 => assert_eq!(audit_at(&workspace, &source, NOW).codes(), ["gap"]),
             _ => undecided(&audit_at(&workspace, &source, NOW), &["may lag behind"]),
         }
@@ -767,7 +767,7 @@ fn a_head_of_absurd_size_with_a_rejected_end_is_a_gap() {
     }
 }
 
-/// Heads alone say nothing of entries; but of a head over more than there are in the world the last one is asked for.
+/// Entries are not fetched with `--heads-only`, except the last entry of a head of absurd size.
 #[test]
 fn heads_only_requests_the_end_of_a_head_of_absurd_size() {
     let follow = |workspace: &Workspace<'_>, source: &dyn LogSource, most: u64| {
@@ -814,7 +814,7 @@ fn heads_only_requests_the_end_of_a_head_of_absurd_size() {
     undecided(&follow(&workspace, &failing.source(), 800), &["HTTP 503"]);
 }
 
-/// The real program: an API that says 400, 416 or 422 of what it does not have.
+/// The real program: an API that answers 400, 416 or 422 for missing data.
 #[test]
 fn rejecting_statuses_are_distinguished_over_http() {
     for (status, has, words) in [

@@ -63,7 +63,7 @@ impl DescriptorServer {
     }
 }
 
-/// The exit code is 5 and says what was lacking; what was said.
+/// The exit code is 5 and the message names the resource. Returns the message.
 #[track_caller]
 fn expect_exhaustion(name: &str, output: &Output) -> String {
     let message =
@@ -160,7 +160,7 @@ impl Elsewhere {
         for (name, mode) in [("", 0o777), ("countersign", 0o755)] {
             fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
         }
-        // Of nobody else's threads: the limit is on all that a user has.
+        // The limit covers all threads of a user.
         Some(Elsewhere { folder, user: 200_000 + std::process::id() % 1_000_000 })
     }
 

@@ -144,7 +144,7 @@ fn every_lie_has_its_documented_verdict() {
     assert!(wrong.is_empty(), "{} wrong answers:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Some lies together, in ways that nobody thought of: no panic, no hang, never clean.
+/// Several lies in random combinations: no panic, no hang, never clean.
 #[test]
 fn no_combination_of_lies_is_clean() {
     const MIXTURES: usize = 36;
@@ -214,7 +214,7 @@ fn two_auditors_find_a_fork_by_client() {
             assert_eq!(imported.exit, 4, "{imported:?}");
             assert_eq!(proved(to, log.log_key()), ["same-size-fork"]);
         }
-        // From then on, each audit says so.
+        // From then on, each audit reports it.
         let again =
             audit(&victim, &interface.url(&log), &PATIENT, &["--contact", "mallory@example.org"]).outcome;
         assert_eq!(again.exit, 4, "{again:#?}");
@@ -246,7 +246,7 @@ fn the_longest_entries_stay_within_memory() {
     }
 }
 
-/// The table, and a word of help for each lie.
+/// The table, with help for each lie.
 #[test]
 fn the_table_of_lies_is_documented() {
     let rows = table();
@@ -257,7 +257,7 @@ fn the_table_of_lies_is_documented() {
         assert!(row["does"].as_str().is_some_and(|does| does.len() > 20), "{row}");
         let expectations = INTERFACES.map(|interface| interface.expected(row));
         assert!(expectations.iter().any(|expected| !expected.is_null()), "{row}");
-        // Only a fork by client can be clean for one auditor, and only weather for all.
+        // Only a fork by client can be clean for one auditor, and only transient faults for all.
         for expected in expectations.into_iter().filter(|expected| !expected.is_null()) {
             let clean = row["kind"] == "disturbance" || row["name"] == "fork-by-client";
             assert_eq!(expected["exit"] == 0, clean, "{row}");

@@ -90,7 +90,7 @@ fn damage_is_located_and_repaired_by_rebuilding() {
     }
 }
 
-/// Once heads that others keep were brought in, reports say no more that some were lost.
+/// Once the heads of others are imported, reports no longer mention lost heads.
 #[test]
 fn lost_heads_can_be_imported_again() {
     let case = named("honest-grows");
@@ -108,7 +108,7 @@ fn lost_heads_can_be_imported_again() {
     assert!(statements(&auditor) >= statements(&other));
 }
 
-/// Findings that are gone, or others than were made, are not taken over, and it is said.
+/// Missing and altered findings are not restored, and this is reported.
 #[test]
 fn altered_findings_are_not_rebuilt() {
     let case = named("assertion-signature-flipped");
@@ -146,7 +146,7 @@ fn a_rolled_back_mirror_is_not_rebuilt() {
     for options in [&[][..], &["--rebuild"]] {
         check(&auditor, options).expect_fault(&["rolled back"]);
     }
-    // Without its mark nobody knows, which is no pass either.
+    // Without the mark it is unknown, which is not a pass either.
     std::fs::remove_file(auditor.beside_db(".mark")).unwrap();
     auditor.sql("DELETE FROM keys");
     let rebuilt = check(&auditor, &["--rebuild"]);
@@ -251,7 +251,7 @@ fn rows_that_no_signed_head_commits_to_are_not_rebuilt() {
     assert_eq!(auditor.audit(case.last_step(), &[]).exit, 0);
 }
 
-/// A copy that ended early: what is in it is taken over, and what was behind the cut is made again or said to be lost.
+/// A truncated copy: its rows are restored, and the rows after the cut are rebuilt or reported as lost.
 #[test]
 fn a_truncated_mirror_is_rebuilt() {
     let case = named("honest-grows");

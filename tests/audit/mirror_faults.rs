@@ -146,7 +146,7 @@ fn a_migrated_mirror_rebuilds_lost_tables_from_its_leaves() {
     assert_eq!(auditor.audit(case.last_step(), &[]).exit, 5);
 }
 
-/// That it is behind is said before it is brought up to date, which moves it on.
+/// The rollback is reported before the migration, which increases the generation.
 #[test]
 fn a_rolled_back_mirror_is_found_before_its_migration() {
     let case = named("across-replay-between-runs");
@@ -240,7 +240,7 @@ fn a_rolled_back_mirror_is_found_and_the_advice_works() {
     // The newest copy put back is all that it takes …
     put_back(&auditor, &new);
     assert_eq!(auditor.audit(&case.steps()[2], &[]).exit, 0);
-    // … and where there is none, the mark is deleted and one run made with --init.
+    // … and without a copy, the mark is deleted and one run made with --init.
     put_back(&auditor, &old);
     fs::remove_file(auditor.beside_db(".mark")).unwrap();
     assert_eq!(auditor.audit(&case.steps()[2], &["--init"]).exit, 0);
@@ -525,7 +525,7 @@ fn a_damaged_upper_node_does_not_contradict_a_new_head() {
     assert!(outcome.report()["findings"].as_array().unwrap().is_empty(), "{outcome:#?}");
 }
 
-/// The superuser may write anywhere, so there a read-only directory is none.
+/// The superuser may write anywhere, so a read-only directory has no effect.
 #[cfg(unix)]
 #[test]
 fn an_unwritable_path_is_a_fault() {

@@ -1,4 +1,4 @@
-//! One mirror, one name: links are resolved, other second names are refused, and what is no file is not opened.
+//! One mirror, one path: links are resolved, other second names are refused, and special files are not opened.
 //!
 //! Whatever somebody put in the way, the answer is a fault here (5) or none, and no other file is written to.
 
@@ -105,7 +105,7 @@ fn the_lock_holds_under_every_name() {
     assert_eq!(auditor.audit(case.last_step(), &["--full"]).exit, 0);
 }
 
-/// Each waits for none, so some are refused; none finds what is not there, and none loses what another wrote.
+/// No audit waits for another, so some are refused; none has a false finding, and none loses what another wrote.
 #[test]
 fn concurrent_audits_under_many_names_do_not_interleave() {
     let case = case();
@@ -179,7 +179,7 @@ fn a_dangling_link_is_a_fault() {
     audit_by(&auditor, &links.folder.path().join("loop.db"), case.last_step(), &["--init"]).expect_fault(&[]);
     assert!(names(auditor.directory()).is_empty(), "{:?}", names(auditor.directory()));
     assert_eq!(names(links.folder.path()), ["chain.db", "folder", "loop.db", "other.db"]);
-    // What the message says.
+    // The advice of the message.
     assert_eq!(auditor.init(case.last_step()).exit, 0);
     assert_eq!(audit_by(&auditor, &links.chain, case.last_step(), &[]).exit, 0);
 }
@@ -532,7 +532,7 @@ fn a_new_mirror_ignores_files_of_a_deleted_one() {
     assert_eq!(auditor.init(case.last_step()).exit, 0);
 }
 
-/// Stored as the program stores it, by whoever has no lock.
+/// Stored as the program stores it, without the lock.
 fn bump(mirror: &Path) {
     let db = rusqlite::Connection::open(mirror).unwrap();
     let json: String = db.query_row("SELECT json FROM state", [], |row| row.get(0)).unwrap();
@@ -573,7 +573,7 @@ fn concurrent_writes_are_not_overwritten() {
     assert_eq!(auditor.audit(case.last_step(), &[]).exit, 0);
 }
 
-/// The whole of it: another writes while the log takes its time to answer.
+/// A whole audit: another process writes while the log is slow to answer.
 #[test]
 fn a_concurrent_write_during_an_audit_is_a_fault() {
     let case = case();

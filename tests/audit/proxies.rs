@@ -1,5 +1,5 @@
 //! The proxies of the environment through the real program: what cannot be understood stops it, what is excepted is
-//! asked directly, and who was asked is said.
+//! asked directly, and the message names the proxy.
 
 use support::tls;
 
@@ -103,7 +103,7 @@ fn an_invalid_proxy_variable_stops_every_network_command() {
         }
     }
     assert_eq!(server.paths().len(), asked, "somebody was asked");
-    // What asks nobody goes on.
+    // Commands without requests are not affected.
     let mut command = program();
     command.args(["heads", "list", "--db", &db, "--log-key", &vkey]);
     assert_eq!(run_with(command, &[("HTTPS_PROXY", "htp://x")]).exit, 0);
@@ -146,7 +146,7 @@ fn spaces_and_quotation_marks_around_a_proxy_are_removed() {
         assert!(proxy.paths().iter().all(|path| path.starts_with("http://log.invalid/")), "{variable}");
         assert!(!proxy.paths().is_empty());
     }
-    // What a client of a web server says in a header is no proxy.
+    // A header of a web request is not a proxy setting.
     let (log, proxy) = (log_server(), log_server());
     let variables = [("REQUEST_METHOD", "GET"), ("HTTP_PROXY", &proxy.url())];
     audit(&log.url(), &["--init"], &variables).expect(0, &[]);
@@ -206,7 +206,7 @@ fn a_failure_names_the_proxy() {
     assert!(direct.exit == 3 && !direct.stdout.contains("proxy"), "{direct:?}");
 }
 
-/// A proxy that makes a tunnel to `to`, and says `more` behind its answer to `CONNECT`.
+/// A proxy that makes a tunnel to `to`, and sends `more` after its answer to `CONNECT`.
 fn tunnel(to: String, more: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -236,7 +236,7 @@ fn tunnel(to: String, more: &'static str) -> String {
     url
 }
 
-/// What a proxy says behind its answer to `CONNECT` is not the log's, whose part begins with TLS.
+/// Bytes of a proxy after its answer to `CONNECT` are not from the log, whose answer begins inside TLS.
 #[test]
 fn an_answer_of_a_proxy_before_tls_is_ignored() {
     let files = honest_log(&key(), &rejected_leaves(3));
@@ -268,7 +268,7 @@ fn an_answer_of_a_proxy_before_tls_is_ignored() {
         assert!([0, 3].contains(&outcome.exit), "{more:?}: {outcome:?}");
         assert!(outcome.findings().is_empty() && !outcome.stdout.contains("evil"), "{outcome:?}");
     }
-    // And who says it in the place of the tunnel is not believed either.
+    // An answer in place of the tunnel is not accepted either.
     let liar = TcpListener::bind("127.0.0.1:0").unwrap();
     let proxy = format!("http://{}", liar.local_addr().unwrap());
     std::thread::spawn(move || {

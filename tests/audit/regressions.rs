@@ -127,7 +127,7 @@ fn a_gap_ends_when_its_entries_are_served() {
     auditor.audit(log.path(), &[]).expect(0, &[]);
 }
 
-/// A finding beyond a hole was withdrawn by --full, which cannot see that far.
+/// A finding beyond a gap was withdrawn by --full, which does not reach beyond the gap.
 #[test]
 fn a_finding_beyond_a_gap_stays() {
     let mut leaves = rejected_leaves(900);

@@ -49,7 +49,7 @@ fn passed_checks_are_listed_on_request() {
     assert!(short.contains("\nNot checked\n") && long.contains("\nNot checked\n"));
 }
 
-/// A warning is not "no longer so" where nobody asks for the check any more, and the first line does not say that all holds.
+/// A warning has not ended because its check is no longer requested, and the first line does not claim that everything holds.
 #[test]
 fn findings_of_checks_no_longer_requested_are_withdrawn() {
     let folder = tempfile::tempdir().unwrap();

@@ -130,7 +130,7 @@ fn exit(name: &str, output: &Output) -> i32 {
     output.status.code().unwrap_or_else(|| panic!("{name}: {}: {message}", output.status))
 }
 
-/// It says what was lacking, and its exit code is that of a fault of this machine.
+/// The message names the resource, and the exit code is that of a local fault.
 #[track_caller]
 fn expect_fault(name: &str, output: &Output, word: &str) {
     let message = String::from_utf8_lossy(&output.stderr);
@@ -155,7 +155,7 @@ fn an_unwritable_stdout_exits_5() {
     }
 }
 
-/// Who closes the pipe has had enough: nothing is said, and the exit code is the usual one.
+/// A reader may close the pipe: no message is printed, and the exit code is the usual one.
 #[test]
 fn a_closed_pipe_is_quiet() {
     let bench = Bench::new();
@@ -249,7 +249,7 @@ fn too_few_open_files_exit_5() {
     }
 }
 
-/// Where threads are needed it is a fault that there are none, and where they only make it faster it is none.
+/// Missing threads are a fault where they are needed, and not where they only save time.
 #[test]
 fn missing_threads_exit_5_or_only_slow_down() {
     let bench = Bench::new();
@@ -272,7 +272,7 @@ fn missing_threads_exit_5_or_only_slow_down() {
     }
 }
 
-/// The signal of the limit would end the process without a word.
+/// The signal of the limit would end the process without a message.
 #[test]
 fn a_file_size_limit_exits_5() {
     let bench = Bench::new();
@@ -319,7 +319,7 @@ fn only_one_module_prints() {
     const WORDS: [&str; 7] =
         ["println!", "print!(", "eprint!(", "dbg!(", "stdout()", "stderr()", "ExitCode::"];
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    // Lines of the monitor's events go to stderr, which is nobody's answer.
+    // The monitor's events go to stderr, which is not its output.
     let may = |path: &Path, word: &str| match path.strip_prefix(&root).unwrap().to_str().unwrap() {
         "cli/output.rs" | "bin/countersign-testlog/output.rs" => true,
         "monitor/log.rs" => word == "stderr()",
@@ -351,7 +351,7 @@ fn only_one_module_prints() {
     assert!(files > 150, "only {files} files were read");
 }
 
-/// Threads come by what gives an error where there is none: these panic, or have others start one that does.
+/// Threads are started by functions that return errors. These functions panic, or start threads that may panic.
 #[test]
 fn no_code_starts_threads_that_may_panic() {
     const WORDS: [&str; 7] = [

@@ -289,7 +289,7 @@ fn findings_do_not_depend_on_the_order_of_runs() {
         let found = visit_in_every_way(seed as u64, count);
         codes.lock().unwrap().extend(found);
     });
-    // The logs are of many kinds: else this would say little.
+    // The logs must be of many kinds for this test to be meaningful.
     let codes = codes.into_inner().unwrap();
     for code in [
         "assertion-reused",
@@ -367,7 +367,7 @@ fn a_late_sth_is_compared_with_its_entries() {
     assert_eq!((late(&auditor), counts(&auditor)), (vec![11, 12, 13, 14], [16, 4, 0]));
 }
 
-/// A log that is full of faults fills no disk: judging ends at the bound, and says so until it is raised.
+/// A log full of faults does not fill the disk: checking ends at the bound, and this is reported until the bound is raised.
 #[test]
 fn checking_ends_at_the_bound_on_findings() {
     let leaves: Vec<Vec<u8>> = (0..300).map(|n| leaf(&rejected(&format!("entry-{n}")))).collect();
@@ -389,7 +389,7 @@ fn checking_ends_at_the_bound_on_findings() {
     assert_eq!((count(&auditor), auditor.found().checks["decided-before-head"]), (300, [0, 300, 0]));
 }
 
-/// Told to stop, nothing is lost: the next run goes on.
+/// A stopped run loses nothing: the next run continues.
 #[test]
 fn checking_continues_after_a_stop() {
     let leaves: Vec<Vec<u8>> = (0..10).map(|n| leaf(&rejected(&format!("entry-{n}")))).collect();

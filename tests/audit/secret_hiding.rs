@@ -162,7 +162,7 @@ fn spellings_for_a_url(secret: &str) -> Vec<String> {
     all.flat_map(|text| ["/./", "\\", "/x/../", "/%2e/"].map(|slash| text.replace('/', slash))).collect()
 }
 
-/// Answers that we say something of, with what is `said` in them.
+/// Answers that cause messages, each with the `spelling` in it.
 fn channels(spelling: &str) -> Vec<Reply> {
     let found = |place: String| Reply::status("302 Found", &format!("Location: {place}\r\n"), "");
     let ok = |header: &str, body: &str| Reply::status("200 OK", &format!("{header}\r\n"), body);
@@ -228,7 +228,7 @@ fn once(headers: SecretHeaders) -> HttpOptions {
     }
 }
 
-/// What is said of an answer by the source itself, and by whoever reads the head that it gives.
+/// The errors of the source, and of the reader of its head.
 fn no_error_repeats(secret: &str, url: impl Fn(&TestServer) -> String, headers: &SecretHeaders) {
     let (server, next) = echo_server();
     let source = source::open(&url(&server), false, &once(headers.clone())).unwrap_or_else(|e| panic!("{e}"));
@@ -289,7 +289,7 @@ fn no_report_repeats_a_password() {
     let url = server.url().replace("//", &format!("//{IN_URL}"));
     for (n, spelling) in letters(PASSWORD).into_iter().chain(coded(PASSWORD)).enumerate() {
         let channels = channels(&spelling);
-        // What all of them say is in the test of errors: here it is the way to the reader.
+        // The test of errors covers all of them; this one covers the path to the report.
         let chosen = [0, 6, 7, 13, 14].map(|channel| channels[channel].clone());
         for reply in [&chosen[n % 5], &chosen[(n + 2) % 5]] {
             *next.lock().unwrap() = reply.clone();
@@ -372,7 +372,7 @@ fn no_entry_repeats_a_password() {
     }
 }
 
-/// What a monitor says of the same, and tells whom it alerts.
+/// The events and alerts of a monitor for the same answers.
 #[test]
 fn no_event_and_no_alert_repeats_a_password() {
     let (server, next) = echo_server();
@@ -399,6 +399,6 @@ fn no_event_and_no_alert_repeats_a_password() {
         assert_hidden(PASSWORD, &events, &spelling);
     }
     let text = fs::read_to_string(&alerts).unwrap();
-    assert!(text.contains("\"kind\""), "nothing was told");
+    assert!(text.contains("\"kind\""), "no alert was sent");
     assert_hidden(PASSWORD, &text, &spelling);
 }

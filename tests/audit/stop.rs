@@ -1,5 +1,5 @@
-//! A run that is told to stop, at every moment: what it kept stands, an honest log is not accused, a bad
-//! one does not pass, and the next run goes on from there.
+//! A run that is stopped at any moment: what it stored is valid, an honest log is not accused, a bad
+//! one does not pass, and the next run continues.
 
 use countersign::run::{Progress, Silent};
 use countersign::source::tiled::{FetchedFile, Fetcher, FileRequest, Tiled};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use support::lab::{Files, Lab, MemoryLog, Workspace};
 use support::log::{TestKey, honest_log, leaf, rejected, root_of};
 
-/// Serves so many files, and is then told to stop: from there on it answers as HTTP does.
+/// Serves a number of files, and then the run is stopped: further answers are those of a stopped HTTP source.
 struct Until<'a> {
     log: MemoryLog<'a>,
     left: AtomicUsize,
@@ -99,7 +99,7 @@ fn a_stopped_audit_never_passes_a_bad_log() {
     }
 }
 
-/// Entries that are checked again from the mirror ask nobody, and end at once as well.
+/// A recheck of mirrored entries needs no requests, and ends at once as well.
 #[test]
 fn a_recheck_of_the_mirror_can_be_stopped() {
     let (files, vkey) = log(1500);
@@ -119,7 +119,7 @@ fn a_recheck_of_the_mirror_can_be_stopped() {
             break;
         }
         assert_eq!((stopped.findings.len(), stopped.faults.len()), (0, 0), "{moment}: {stopped:?}");
-        // Told at the last bundle, there is nothing left to stop.
+        // Stopped at the last bundle, nothing is left to do.
         let done = stopped.checked == whole.checked && moment > 0;
         assert!(done || stopped.incomplete.iter().any(|why| why == Stop::MESSAGE), "{moment}: {stopped:?}");
         moments.push(watch.phase());

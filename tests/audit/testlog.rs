@@ -12,7 +12,7 @@ fn testlog(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_countersign-testlog")).args(args).output().unwrap()
 }
 
-/// What a successful `countersign-testlog` says of its log.
+/// The summary that a successful `countersign-testlog` prints.
 fn made(args: &[&str]) -> Value {
     let output = testlog(args);
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -1,5 +1,5 @@
 //! Every lie and every disturbance of `countersign-testlog serve`, as a client sees it: a lie changes
-//! what is answered, from the phase on in which it begins; bad weather changes nothing for those who
+//! what is answered, from the phase on in which it begins; transient faults change nothing for those who
 //! ask again.
 
 use countersign::core::api::path;
@@ -65,7 +65,7 @@ fn resources() -> [Vec<String>; 2] {
     [tiles.map(str::to_owned).to_vec(), api.to_vec()]
 }
 
-/// An answer, as far as it tells two logs apart: status, headers that matter, and what came of the body.
+/// The parts of an answer that distinguish two logs: status, relevant headers, and body.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Seen {
     Nothing,
@@ -147,7 +147,7 @@ fn every_lie_begins_in_its_phase() {
                 assert_eq!([&first, &second], [honest, honest], "{option} is no lie of {way}");
                 continue;
             }
-            assert_ne!(second, *honest, "{option} is not told by {way}");
+            assert_ne!(second, *honest, "{option} is not served by {way}");
             // A head that is rolled back to was signed, and so listed, from the beginning.
             let later = ["fork-at", "rewrite", "shrink", "key-swap"].contains(&option)
                 || option == "rollback" && way == "tiles";

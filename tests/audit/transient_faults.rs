@@ -1,4 +1,4 @@
-//! An honest log in bad weather must never be accused: every recoverable disturbance over real HTTP,
+//! An honest log with transient faults must never be accused: every recoverable disturbance over real HTTP,
 //! alone and together, while the log grows, and while its server is killed and started again.
 
 use serde_json::Value;

@@ -44,7 +44,7 @@ fn run_in(directory: &Path, text: &str) -> Outcome {
     outcome
 }
 
-/// Reads all that the config names, and asks nobody.
+/// Reads all files that the config names, without requests.
 const OPENS: &str = "config check --config DIR/opens.toml";
 
 /// A way to use a file: its text, the command, and the exit code with the text as it should be.
@@ -54,7 +54,7 @@ struct Use {
     command: &'static str,
     /// The exit code where the file is UTF-16.
     utf_16: i32,
-    /// What CRLF comes to, and whether it is said.
+    /// The result with CRLF, and whether it is reported.
     crlf: (i32, bool),
 }
 
@@ -158,7 +158,7 @@ fn heads_after_byte_order_marks_are_read() {
     }
 }
 
-/// Of JSON a mark is no part; of bytes that were approved as they are, everything is, and what an editor did is said.
+/// A byte order mark is not part of JSON, but part of a raw payload; changes by an editor are reported.
 #[test]
 fn a_payload_is_read_in_its_encoding() {
     let passkey = Passkey::new(9);
@@ -401,7 +401,7 @@ fn other_files_beside_receipts_are_skipped_and_counted() {
     }
     // Named by itself it is meant.
     assert_eq!(run_in(auditor.directory(), "verify DIR/receipts/._a.json TRUST").exit, 1);
-    // A directory without any beside one with some is still said.
+    // A directory without receipts is reported even beside one with receipts.
     fs::create_dir(auditor.directory().join("none")).unwrap();
     assert_eq!(run_in(auditor.directory(), "verify DIR/none DIR/receipts TRUST").exit, 0);
     assert_eq!(run_in(auditor.directory(), "verify DIR/none DIR/receipts/more TRUST").exit, 3);

@@ -307,7 +307,7 @@ fn malformed_authenticator_data_counts_as_key_use() {
     }
 }
 
-/// Of malformed authenticator data nothing is believed but that the key signed it.
+/// Malformed authenticator data only shows that the key signed it.
 #[test]
 fn malformed_authenticator_data_has_no_counter_and_no_backup_flags() {
     let key = Passkey { flags: PRESENT_AND_VERIFIED | BACKUP_ELIGIBLE, ..Passkey::new(1) };
@@ -322,7 +322,7 @@ fn malformed_authenticator_data_has_no_counter_and_no_backup_flags() {
         let outcome = bench.append(&entries).audit(&[]);
         let expected = [(code.to_owned(), Some(0)), (code.to_owned(), Some(2))];
         assert_eq!(outcome.findings(), expected, "{data:?}: {outcome:#?}");
-        // What is not known is NULL to whoever asks the mirror.
+        // Unknown values are NULL in the mirror.
         let db = rusqlite::Connection::open(bench.auditor.db()).unwrap();
         let eligible: Option<i64> =
             db.query_row("SELECT backup_eligible FROM passkeys", [], |row| row.get(0)).unwrap();
@@ -396,7 +396,7 @@ fn key_use_outside_approvals_counts() {
     }
 }
 
-/// Of such a use the approver and the credential are remembered, and nothing that the authenticator says.
+/// For such a use the approver and the credential are stored, and no authenticator data.
 #[test]
 fn key_use_outside_approvals_stores_approver_and_credential() {
     let other = Passkey { flags: PRESENT_AND_VERIFIED | BACKUP_ELIGIBLE, ..Passkey::new(2).counting(90) };
@@ -419,7 +419,7 @@ fn key_use_outside_approvals_stores_approver_and_credential() {
     };
     let first = Passkey::new(1).approve(of("alex", "a"));
     let plain = Passkey::new(2);
-    // A further passkey is told of the first approval that it signs, and once.
+    // A further passkey is reported once, with the first approval that it signs.
     let (c, d) = (plain.counting(1).approve(of("alex", "c")), plain.counting(2).approve(of("alex", "d")));
     check(&first, &[c.clone(), d], &[unexpected, ("credential-new", 2)]);
     let malformed = plain.approve_over(of("alex", "c"), &[&plain.auth_data()[..], &[0]].concat());
@@ -430,7 +430,7 @@ fn key_use_outside_approvals_stores_approver_and_credential() {
     check(&rejected("a"), &[relabelled], &[unexpected, ("credential-relabelled", 2)]);
 }
 
-/// The relying party of an entry that nobody signed is the log's word, and judged by no check.
+/// The relying party of an unsigned entry is only the log's claim, and no check uses it.
 #[test]
 fn rp_ids_are_checked_for_approvals_only() {
     let elsewhere = |id: &str| {
@@ -526,7 +526,7 @@ fn entries_are_compared_with_head_times() {
     bench.audit(&["--max-head-age", "1h", "--deny-warnings"]).expect(1, &["head-stale"]);
     bench.audit(&["--max-head-age", "3h"]).expect(0, &[]);
     assert_eq!(bench.audit(&["--max-head-age", "soon"]).exit, 2);
-    // Without an STH there is no time: asked for, and could not be told.
+    // Without an STH there is no time: the check was requested and is undecided.
     fs::remove_file(bench.log.path().join("sth")).unwrap();
     bench.audit(&["--max-head-age", "3h"]).expect(3, &[]);
 }

@@ -228,7 +228,7 @@ fn damaged_bodies_are_requested_again() {
     }
 }
 
-/// Through the real program, which must accuse nobody of what a cache broke, and must not pass it either.
+/// With the real program: what a cache damaged is neither a finding nor a pass.
 #[test]
 fn a_damaged_body_is_not_a_finding() {
     let files = honest_log(&key(), &rejected_leaves(300));

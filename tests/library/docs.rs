@@ -176,7 +176,7 @@ fn unrun_commands_name_existing_targets() {
     );
 }
 
-/// What is said in passing is there as well.
+/// Commands and options in prose exist.
 #[test]
 fn commands_in_prose_have_their_options() {
     let mut seen = 0;
@@ -435,7 +435,7 @@ fn every_finding_code_is_explained() {
     }
 }
 
-/// A word is found where it is looked for.
+/// Entries are in alphabetical order.
 #[test]
 fn the_glossary_is_alphabetical() {
     let glossary = Document::read("src/docs/glossary.md").text;

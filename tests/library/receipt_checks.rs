@@ -312,7 +312,7 @@ fn a_missing_required_part_is_incomplete() {
             Scene::revealed(Value::Null, |_| ()).with(|scene| scene.expected.email = Some("ada@example.com")),
             &["email"],
         ),
-        // Signed or not, an action that was asked for is either shown or said to be open.
+        // Signed or not, a requested action is either verified or reported as undecided.
         (Scene::good().with(|scene| scene.expected.action = Some("Deploy")), &["action"]),
         (
             Scene::revealed(Value::Null, |_| ()).with(|scene| scene.expected.action = Some("Deploy")),

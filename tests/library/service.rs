@@ -38,7 +38,7 @@ impl Clock for Stopped {
     }
 }
 
-/// Remembers what it was told.
+/// Records the reported progress.
 #[derive(Default)]
 struct RecordedProgress {
     phases: Mutex<Vec<String>>,
@@ -83,7 +83,7 @@ fn two_audits_run_at_once_in_one_process() {
     assert_eq!(days, ["2030-03-17", "2030-03-18"]);
 }
 
-/// What cannot be begun is an error, which says whose fault it is; what one audit was told to stop, another is not.
+/// An audit that cannot begin is an error that says whose fault it is. A stop signal stops one audit only.
 #[test]
 fn errors_and_stop_signals_affect_one_audit() {
     let folder = tempfile::tempdir().unwrap();

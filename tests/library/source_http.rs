@@ -327,7 +327,7 @@ fn other_answers_are_refused_at_once() {
     }
 }
 
-/// Whether it says "not there" is for whoever knows what else is answered.
+/// Whether that means a missing resource depends on the answers to other requests.
 #[test]
 fn a_request_answered_with_400_is_rejected_at_once() {
     for status in ["400 Bad Request", "416 Range Not Satisfiable", "422 Unprocessable Content"] {

@@ -23,7 +23,7 @@ use tls::TlsServer;
 const NOW: u64 = 1_900_000_000_000;
 const SECRET: &str = "0123456789abcdef";
 
-/// What a test alert says.
+/// The message of a test alert.
 const SAID: &str = "a test of this alert channel";
 
 /// Sends a test alert of a log with this name one way; how it went.
@@ -274,7 +274,7 @@ fn a_hostile_mail_server_is_bounded_in_time_and_bytes() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("smtp://{}", listener.local_addr().unwrap());
         std::thread::spawn(move || listener.incoming().flatten().for_each(|mut to| drop(talk(&mut to))));
-        // Who floods is found out by how much it says; who drips, by the time.
+        // A flood is detected by its length, a slow server by the time.
         let patience = Duration::from_secs(if why == "more than" { 3600 } else { 3 });
         let transport = Smtp::new(&smtp(&url)).unwrap().with_timeout(patience);
         let error = send(transport, "l").unwrap_err();
@@ -282,7 +282,7 @@ fn a_hostile_mail_server_is_bounded_in_time_and_bytes() {
     }
 }
 
-/// Wherever the server says it back.
+/// In any answer of the server.
 #[test]
 fn a_password_is_never_shown() {
     let config = |url: &str| SmtpConfig {

@@ -1,4 +1,4 @@
-//! The dispatcher and its outbox: each distinct finding is told once, whatever moment the monitor is killed at.
+//! The dispatcher and its outbox: each distinct finding is notified once, even if the monitor is killed at any moment.
 
 use support::receiver;
 
@@ -31,7 +31,7 @@ fn channels_get_alerts_of_their_least_severity() {
     assert_eq!(delivered, Delivered { sent: 10, failed: 0, pending: 0, next_try: None });
     let counts: Vec<usize> = fakes.iter().map(|fake| fake.take().len()).collect();
     assert_eq!(counts, [4, 3, 2, 1]);
-    // What ended is told to those who were told that it began.
+    // The end is sent to the channels that got the beginning.
     end(&mut mirror, &Finding::of_log(Code::HeadStale, Subject::decode("s"), "m"), NOW + 1);
     dispatcher.note(&mut mirror, "log", &well(), NOW + 2).unwrap();
     dispatcher.deliver(&mut mirror, NOW + 2).unwrap();
@@ -66,7 +66,7 @@ fn the_start_and_end_of_outages_and_faults_are_notified_once() {
     assert_eq!(violations.kinds(), [pair("local", "local-fault"), pair("recovered", "local-fault")]);
 }
 
-/// An audit that somebody ended knows neither that the log is away nor that it is back.
+/// An interrupted audit shows neither an outage nor a recovery.
 #[test]
 fn an_interrupted_audit_notifies_no_outage_and_no_recovery() {
     let home = Home::new();
@@ -85,10 +85,10 @@ fn an_interrupted_audit_notifies_no_outage_and_no_recovery() {
     ] {
         assert_eq!(dispatcher.note(&mut mirror, "log", audited, NOW).unwrap(), notified, "{audited:?}");
     }
-    // What it found is told all the same.
+    // Its findings are still notified.
     find(&mut mirror, &Finding::of_log(Code::Gap, Subject::decode("s"), "m"), NOW);
     assert_eq!(dispatcher.note(&mut mirror, "log", &cut, NOW).unwrap(), 1);
-    // Who is told to stop sends nothing more, and loses nothing.
+    // After a stop nothing more is sent, and nothing is lost.
     let delivered = dispatcher.deliver_until(&mut mirror, NOW, &|| true).unwrap();
     assert_eq!((delivered.sent, delivered.pending, fake.take().len()), (0, 3, 0));
     assert_eq!(dispatcher.deliver(&mut mirror, NOW).unwrap().sent, 3);
@@ -205,10 +205,10 @@ fn a_refused_alert_delays_no_other_and_expires() {
     }
     let queue = dispatcher.queue(&mirror).unwrap()["a"].clone();
     assert_eq!((queue.delivered, queue.given_up), (2, 1));
-    // What a receiver says is shown on one line.
+    // The answer of a receiver is shown on one line.
     assert!(!queue.failing.unwrap().error.contains(['\n', '\u{202e}']));
     assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + 109 * HOUR).unwrap(), 0);
-    // Long after, what was told is still known, and the outbox is empty.
+    // Much later, the notifications are still recorded, and the outbox is empty.
     find(&mut mirror, &Finding::of_log(Code::Gap, Subject::decode("d"), "d"), NOW);
     assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + 100 * 24 * HOUR).unwrap(), 1);
     let queue = dispatcher.queue(&mirror).unwrap()["a"].clone();

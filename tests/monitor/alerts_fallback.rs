@@ -1,4 +1,4 @@
-//! Faults that keep the outbox from being used: told once all the same, whoever starts anew, and that they are over.
+//! Faults that make the outbox unusable: they and their ends are still notified once, across restarts.
 
 use support::receiver;
 
@@ -107,7 +107,7 @@ fn a_damaged_fault_file_silences_no_alert() {
         (0..3).for_each(|n| notify(&dispatcher, &home, GONE, NOW + n));
         assert_eq!(fake.take().len(), 1, "{damage:?}");
     }
-    // Where nothing can be written, a process still tells once.
+    // If nothing can be written, each process still notifies once.
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
@@ -116,7 +116,7 @@ fn a_damaged_fault_file_silences_no_alert() {
     assert_eq!(fake.take().len(), 1);
 }
 
-/// Each start tells again, and who keeps keys sees one alert a day.
+/// Each start notifies again; receivers that store keys see one alert a day.
 #[test]
 fn an_unwritable_fault_file_has_one_key_a_day() {
     let home = Home::new();

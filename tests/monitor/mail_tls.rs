@@ -9,11 +9,11 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use tokio_rustls::rustls::{ServerConnection, StreamOwned};
 
-/// All that a server would say to an alert that it takes.
+/// The answers of a server that accepts an alert.
 const TAKEN: &str =
     "250-mail.example\r\n250 8BITMIME\r\n235 welcome\r\n250 ok\r\n250 ok\r\n354 go on\r\n250 taken\r\n";
 
-/// What goes over the wire in the clear, and what the server says of the mail inside TLS.
+/// The bytes in plain text, and the answers to the mail inside TLS.
 #[derive(Clone)]
 struct Script {
     greeting: String,
@@ -39,7 +39,7 @@ fn honest() -> Script {
     }
 }
 
-/// What the server was told: in the clear, and inside TLS.
+/// What the server received: in plain text, and inside TLS.
 type Received = Arc<Mutex<(Vec<String>, Vec<String>)>>;
 
 struct Server {
@@ -61,7 +61,7 @@ impl Server {
         let kept = Arc::clone(&received);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // Who goes away in the middle is what this is about.
+                // The client may close the connection at any time.
                 let Some(stream) = in_the_clear(stream, &script, &kept) else { continue };
                 let connection = ServerConnection::new(Arc::clone(acceptor.config())).unwrap();
                 inside(StreamOwned::new(connection, stream), &script, &kept);
@@ -165,7 +165,7 @@ fn an_alert_is_sent_inside_offered_tls() {
     }
 }
 
-/// The server refuses; whoever is on the way says that it took it.
+/// The server refuses the mail; an attacker on the path claims that it was accepted.
 #[test]
 fn answers_before_tls_are_not_trusted_inside() {
     let behind = |answer: &str, more: &str| format!("{answer}{more}");
@@ -209,7 +209,7 @@ fn nothing_confidential_is_sent_without_tls() {
     assert!(!clear.iter().any(|line| line.starts_with("AUTH")), "{clear:?}");
 }
 
-/// A certificate for somebody else, or of nobody's authority.
+/// A certificate for another name, or of an unknown authority.
 #[test]
 fn the_certificate_is_verified_after_starttls() {
     let one = Server::start("127.0.0.1", honest());

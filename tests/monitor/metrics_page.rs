@@ -215,7 +215,7 @@ fn the_dashboard_uses_existing_metrics() {
             shown.extend(assert_known(&metrics, target["expr"].as_str().unwrap()));
         }
     }
-    // Nothing that is served is left out, but what others on the page say better.
+    // Every metric is shown, except those that others on the page cover.
     let left_out =
         ["countersign_last_audit_timestamp_seconds", "process_max_fds", "process_virtual_memory_bytes"];
     let missing: Vec<&String> =

@@ -1,4 +1,4 @@
-//! `countersign monitor`, the real program, against a log that grows, lies, goes away and comes back.
+//! `countersign monitor`, the real program, against a log that grows, lies, and has outages.
 
 #![cfg(target_os = "linux")]
 
@@ -231,7 +231,7 @@ fn a_reload_adds_a_log_and_refuses_a_wrong_config() {
     monitor.stop();
 }
 
-/// Where it stays it is said at each start and reload, and not when the mirror is made.
+/// A leftover `init` is reported at each start and reload, but not when the mirror is created.
 #[test]
 fn a_leftover_init_is_reported() {
     let log = serve(&["--entries", "20"]);
@@ -346,7 +346,7 @@ fn a_missing_mirror_and_a_missed_interval_are_unhealthy() {
     monitor.wait_health(503, "an interval was missed");
     db.execute_batch("ROLLBACK").unwrap();
     monitor.wait_health(200, "ok");
-    // A mirror that goes while the monitor runs is a fault, whatever `init` says.
+    // A mirror that disappears while the monitor runs is a fault, even with `init`.
     for suffix in ["", ".mark", "-wal", "-shm"] {
         let _ = std::fs::remove_file(auditor.beside_db(suffix));
     }
@@ -451,7 +451,7 @@ fn the_http_server_is_bounded_and_shows_no_secret() {
         assert!(!page.contains("a-token") && !page.contains(auditor.directory().to_str().unwrap()), "{page}");
     }
     assert!(!format!("{:?}", monitor.events()).contains("a-token"));
-    // Many who say nothing hold nobody up for long.
+    // Many silent clients do not block others for long.
     monitor.assert_answers_beside(40, b"", "/healthz");
 }
 

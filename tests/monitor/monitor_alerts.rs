@@ -1,4 +1,4 @@
-//! `countersign monitor` tells people, once, through a program and a webhook, however often it is killed.
+//! `countersign monitor` sends each alert once, to a program and a webhook, even if it is killed repeatedly.
 
 #![cfg(target_os = "linux")]
 
@@ -12,7 +12,7 @@ use support::{Reply, TestServer};
 
 const SECRET: &str = "a secret of the receiver";
 
-/// A config of one log, a program that appends what it is told to a file, and a webhook.
+/// A config of one log, a program that appends each alert to a file, and a webhook.
 fn watch(auditor: &Auditor, log: &Served, file: &Path, webhook: &TestServer) -> PathBuf {
     let folder = auditor.directory();
     let secret = folder.join("secret");
@@ -58,7 +58,7 @@ fn each_finding_is_notified_once_across_restarts_and_kills() {
         drop(monitor);
     }
     let mut monitor = Monitor::start(&path);
-    wait_for("the rollback is told", || {
+    wait_for("the alert of the rollback", || {
         alerts_in(&file).iter().any(|alert| alert["code"] == "head-rollback")
     });
     monitor.wait_audits(3);
@@ -93,7 +93,7 @@ fn a_clean_log_sends_no_alert_and_once_sends_them() {
     };
     assert_eq!((once(), once()), (0, 0));
     assert!(alerts_in(&file).is_empty() && hook.requests().is_empty());
-    // The mirror goes away: told at once, although there is no outbox any more.
+    // The mirror disappears: notified at once, although there is no outbox any more.
     std::fs::remove_file(auditor.db()).unwrap();
     let text = std::fs::read_to_string(&path).unwrap().replace("init = true\n", "");
     std::fs::write(&path, text).unwrap();
@@ -102,7 +102,7 @@ fn a_clean_log_sends_no_alert_and_once_sends_them() {
     assert_eq!((alerts.len(), &alerts[0]["kind"]), (1, &"local".into()), "{alerts:#?}");
 }
 
-/// For cron, where nobody looks at metrics: a channel that fails is on stderr, and changes no verdict.
+/// For cron, where nobody reads metrics: a failing channel is reported on stderr, and changes no verdict.
 #[test]
 fn once_reports_a_failing_channel() {
     let log = Served::start(&[

@@ -57,7 +57,7 @@ fn the_trial_config_is_accepted() {
     assert!(text.contains(log.log_key()), "{}", log.log_key());
 }
 
-/// Whoever is told of a finding finds it in the table of the page on alerts.
+/// Every finding code is in the table of the page on alerts.
 #[test]
 fn the_guide_explains_each_alert() {
     let page = include_str!("../../src/docs/alerts.md");
@@ -111,7 +111,7 @@ fn commented_out_keys_of_the_example_are_accepted() {
     assert!(outcome.stdout.contains("checked if there") && !outcome.stdout.contains("secret"));
 }
 
-/// Rules above the first log are for all, those of a log for it alone; each is said in a line.
+/// Rules above the first log apply to all logs, those of a log only to it; each is listed in a line.
 #[test]
 fn watch_rules_apply_to_all_logs_or_to_one() {
     let directory = tempfile::tempdir().unwrap();

@@ -484,7 +484,7 @@ fn a_restarted_history_is_read_in_full() {
     let log = honest_log(&key(), &rejected_leaves(700));
     let server = keeper(vec![(checkpoint(300, 300), NOW - 60 * MINUTE)]);
     let place = at_heads(&server);
-    // As if it had told of a later one before.
+    // As if it had listed a later one before.
     let progress = PeerProgress { since: Some(NOW - 5 * MINUTE), whole: NOW - 30 * MINUTE, failures: 0 };
     workspace
         .mirror()
@@ -509,7 +509,7 @@ fn an_overlong_history_is_read_in_part_and_reported() {
     let is_partial =
         |summary: &Summary| summary.notes.iter().any(|note| note.contains("not all of the history"));
     assert!(is_partial(&summary), "{summary:?}");
-    // A day later, what is new counts, and is said not to be all.
+    // A day later, new heads count, and the report says that they are not all.
     for (hours, asked, not_all) in [(1, 1, false), (24, 2, true), (25, 1, false)] {
         let before = server.paths().len();
         let summary = workspace.audit(&log, &[workspace.at(&at_heads(&server))], NOW + hours * 60 * MINUTE);

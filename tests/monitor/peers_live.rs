@@ -17,7 +17,7 @@ fn serve(arguments: &[&str]) -> Served {
     Served::start(&[arguments, &["--approvers", "4", "--mix", "es256=1"]].concat())
 }
 
-/// One organisation: an auditor with a monitor, and what it was told.
+/// One organisation: an auditor with a monitor, and the alerts that it received.
 struct Side {
     auditor: Auditor,
     contact: &'static str,
@@ -157,7 +157,7 @@ fn an_honest_growing_log_stays_clean_for_two_peers() {
     }
 }
 
-/// The heads of a log as somebody serves them who is away at first.
+/// The heads of a log, from a server that is unavailable at first.
 fn sometimes(log: &Served, away: &Arc<AtomicBool>) -> TestServer {
     let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/checkpoint", log.url.trim_end_matches('/'));
@@ -189,7 +189,7 @@ fn an_unreachable_peer_is_notified_once_without_blaming_the_log() {
     assert_eq!(side.monitor().of_kind("peer-failing").len(), 1);
     assert_eq!(side.monitor().metric("countersign_peer_reachable{log=\"main\",peer=\"them\"}"), Some(0.0));
     assert_eq!(side.monitor().page("/healthz").0, 200);
-    // A restart tells nobody again.
+    // A restart repeats no alert.
     side.monitor.as_mut().unwrap().stop();
     side.monitor = Some(Monitor::start(&path));
     side.monitor().wait_audits(2);
@@ -267,7 +267,7 @@ fn an_audit_compares_peers_and_sends_each_its_own_secret() {
         let text = format!("{text:?}");
         assert!(!text.contains("token-of-") && !text.contains("key-of-"), "{text}");
     }
-    // A peer that is away leaves it undecided.
+    // An unreachable peer leaves it undecided.
     let gone = "init = true\n[[peer]]\nname = \"them\"\nheads = \"http://127.0.0.1:1/heads\"\n";
     let outcome = with(&auditor, &log, &["audit", "--format", "json"], gone);
     let report = outcome.report();

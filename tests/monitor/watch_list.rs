@@ -42,7 +42,7 @@ fn a_rule_reads_each_entry_once() {
     );
 }
 
-/// Of another severity, taken out for a while, and back: it goes on where it was.
+/// With another severity, removed for a while and restored: the rule continues where it was.
 #[test]
 fn a_restored_rule_continues() {
     let mut bench = Bench::new();
@@ -162,7 +162,7 @@ fn a_key_is_new_at_its_first_signature() {
         Passkey::new(10).approve(by("sam", 4)),
     ]);
     let rule = "[[watch]]\nname = \"new\"\napprover = \"alex\"\nnew-key = true\n";
-    // The key of a signature that does not verify is nobody's.
+    // The key of a signature that does not verify does not count.
     assert_eq!(hits(&bench.audit(rule, &[])), of("new", [1, 3]));
     bench.audit(rule, &["--full"]);
     bench.add([one.counting(3).approve(by("alex", 5)), Passkey::new(11).approve(by("alex", 6))]);
@@ -207,7 +207,7 @@ fn lost_rows_do_not_affect_rules_for_new_keys() {
     assert_eq!((mended.exit, hits(&mended)), (0, of("new", [0])), "{mended:?}");
 }
 
-/// Where nobody knows any more how far a rule looked, it says so, and with --full looks at everything.
+/// If the progress of a rule is lost, this is reported, and with --full the rule reads all entries.
 #[test]
 fn a_damaged_row_is_a_fault_and_skips_no_entry() {
     let mut bench = Bench::new();
@@ -304,7 +304,7 @@ fn a_killed_audit_loses_and_repeats_no_hit() {
     let of_rule = |rule: &str| expected.iter().filter(|(name, _)| name == rule).count();
     assert_eq!((of_rule("alex"), of_rule("id"), of_rule("burst")), (500, 200, 125));
     let mut random = fastrand::Rng::with_seed(23);
-    // On a fresh mirror; and on one that has the whole log, where there is little to do but look.
+    // On a new mirror; and on one that has the whole log, where the rules are most of the work.
     for begin in ["", "[[watch]]\nname = \"other\"\napprover = \"nobody\"\n"] {
         let (mut killed, mut midway) = (0, 0);
         let begun = Bench::new();

@@ -6,7 +6,7 @@ use support::cli::{self, Auditor, Outcome};
 use support::served::Served;
 use support::watching::{ALEX, Bench, by, hits, mixed, of};
 
-/// A report that nobody got told of nothing: what was new in it is new in the next one, and only there.
+/// If a report was not printed, its new hits are new in the next report, and only there.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_hit_stays_new_until_a_report_is_printed() {
@@ -27,7 +27,7 @@ fn a_hit_stays_new_until_a_report_is_printed() {
     assert_eq!(quiet(), "");
 }
 
-/// Who is asked to stop says what came of it until then.
+/// A stopped audit reports its results so far.
 #[test]
 #[cfg(unix)]
 fn a_stopped_audit_still_reports() {

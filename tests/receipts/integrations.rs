@@ -41,7 +41,7 @@ fn skip(part: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {part} was not tested: {why}");
 }
 
-/// How a command ended and all that it said; `Err` where it could not be run, or did not end in time. Files
+/// How a command ended, and its output; `Err` if it could not be run or did not end in time. Files
 /// and not pipes, so that what it leaves behind cannot keep us waiting.
 fn run(command: &mut Command, input: impl AsRef<[u8]>) -> Result<(Option<i32>, String), String> {
     let (mut given, mut output) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
@@ -113,7 +113,7 @@ fn a_langchain_tool_runs_only_approved_actions() {
     test.env("COUNTERSIGN", PROGRAM).env("RECEIPTS", receipts()).env("PYTHONDONTWRITEBYTECODE", "1");
     succeed(test.arg(folder.join("test_gate.py")));
 
-    // The example as a script, as the guide says.
+    // The example as a script, as in the guide.
     let scratch = tempfile::tempdir().unwrap();
     let path = path_with(scratch.path(), REAL);
     for (approver, deleted) in [("mallory", false), ("bruna", true)] {
@@ -147,7 +147,7 @@ fn path_with(folder: &Path, script: &str) -> String {
     format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
 }
 
-/// What the guide says to try, in something like a clone. What has been built is the program under test.
+/// The trials of the guide, in a directory like a clone, with the program under test.
 fn tried(gate: &str, scratch: &Path) -> Result<(Option<i32>, String), String> {
     let (_, rest) = GUIDE.split_once(&format!("<!-- try: {gate} -->\n```sh\n")).unwrap();
     let (script, _) = rest.split_once("```").unwrap();

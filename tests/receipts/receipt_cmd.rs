@@ -83,7 +83,7 @@ fn an_undecided_receipt_exits_3() {
     let outcome = receipt(&auditor, &["--db", "{db}", "--all-of", "Alex", "--out", "{dir}/none"]);
     nothing(&outcome, 3, &["\"Alex\" approved nothing"]);
     assert!(!auditor.directory().join("none").exists());
-    // Without the relying party it is written, and what was not checked is said.
+    // Without the relying party it is written, and the unmade checks are listed.
     let trust = auditor.trust.clone();
     auditor.trust.truncate(2);
     let outcome = receipt(&auditor, &["--db", "{db}", DEMO_ID]);
@@ -209,7 +209,7 @@ fn all_receipts_of_an_approver_are_made() {
     assert_eq!(run(command).exit, 0);
 }
 
-/// One line for what is to be said of all of them.
+/// One line for a warning that applies to all of them.
 #[test]
 fn common_warnings_are_printed_once() {
     let mut auditor = demo();

@@ -120,7 +120,7 @@ fn a_receipt_of_another_history_proves_the_fork() {
     assert_eq!(proofs.len(), 1, "{proofs:?}");
     let proof = auditor.directory().join("proof").join(&proofs[0]).display().to_string();
     assert_eq!(auditor.command(&["evidence", "verify", &proof]).exit, 0);
-    // What cannot be compared is said.
+    // What cannot be compared is reported.
     let path = auditor.directory().join("nowhere.db").display().to_string();
     let tiles = ["--index", "7", "--from-log", "--log", &server.tiles_url(), "--db", &path];
     let outcome = receipt(&auditor, &tiles);

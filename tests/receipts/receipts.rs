@@ -208,7 +208,7 @@ fn each_of_many_receipts_is_reported_and_the_worst_counts() {
     assert_eq!(ran.exit, 0, "{}", ran.stdout);
     assert!(ran.stderr.contains("2 receipts: 2 clean; 1 other file(s)"), "{}", ran.stderr);
     let ran = verify(&[&[path, "--quiet"], &trust[..]].concat(), b"");
-    assert!(ran.stderr.contains("1 other file(s)"), "what was not looked at is said: {}", ran.stderr);
+    assert!(ran.stderr.contains("1 other file(s)"), "skipped files are counted: {}", ran.stderr);
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn a_clean_verdict_names_what_was_checked() {
     assert!(unread.lines().count() < 12, "{unread}");
 }
 
-/// Whoever pins a key for somebody has said whose it is.
+/// A pin also says whose key it is.
 #[test]
 fn a_pinned_key_signs_for_its_approver_only() {
     let (cases, evidence) = (cases(), TempDir::new().unwrap());

@@ -100,12 +100,12 @@ fn beside(db: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", db.display()))
 }
 
-/// A log that grew twice and goes on in many ways, and the mirror after each growth.
+/// A log that grew twice and continues in many ways, and the mirror after each growth.
 struct Stage {
     vkey: String,
     earlier: Image,
     newest: Image,
-    /// How the log goes on, and what an undisturbed mirror says to that.
+    /// How the log continues, and the result with an undamaged mirror.
     finales: Vec<(&'static str, Files, Answer)>,
 }
 

@@ -1,7 +1,7 @@
 //! Whatever goes wrong, the right people hear of it, once: every kind of misbehaviour and fault against the real
-//! monitor over HTTP, told through a program, a webhook and a mail server, while monitors are killed (`kill -9`).
+//! monitor over HTTP, with alerts to a program, a webhook and a mail server, while monitors are killed (`kill -9`).
 //!
-//! Exactly once is meant for receivers that keep keys: under each key one alert, and none is told under two. How often
+//! "Exactly once" is for receivers that store keys: each key has one alert, and no alert has two keys. How often
 //! one comes again under its key is bounded by the kills.
 
 #![cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! A mail server on this machine that answers as a test says, and keeps what it was told.
+//! A mail server on this machine that answers as a test says, and records what it received.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +10,7 @@ type Lines = Arc<Mutex<Vec<String>>>;
 pub struct MailServer {
     /// `smtp://…`
     pub url: String,
-    /// Every line that it was told.
+    /// Every line that it received.
     pub received: Lines,
     /// Every message that it took to its end, as it came.
     pub taken: Lines,
@@ -30,7 +30,7 @@ impl MailServer {
         let kept = (Arc::clone(&received), Arc::clone(&taken));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // Who is killed in the middle just goes away.
+                // A killed client closes the connection.
                 let _ = talk(stream, &answer, &kept.0, &kept.1);
             }
         });

@@ -135,7 +135,7 @@ impl Record {
     }
 }
 
-/// One auditor, with a directory of its own, and everything that it was told.
+/// One auditor, with its own directory and all reports that it got.
 pub struct Session {
     name: String,
     home: TempDir,
@@ -161,7 +161,7 @@ impl Session {
         session
     }
 
-    /// `{name}` in arguments stands for this from now on, and is said instead of it in reports.
+    /// `{name}` in arguments stands for this from now on, and replaces it in reports.
     pub fn place(&mut self, name: &str, value: impl Into<String>) {
         let name = format!("{{{name}}}");
         self.places.retain(|(other, _)| *other != name);
@@ -186,7 +186,7 @@ impl Session {
         std::fs::write(self.directory().join(name), bytes).unwrap();
     }
 
-    /// Runs the program and keeps what it said; gives what it printed.
+    /// Runs the program and records its report; returns what it printed.
     #[track_caller]
     pub fn run(&mut self, step: &str, args: &[&str]) -> String {
         let mut command = program();
@@ -268,7 +268,7 @@ impl Session {
         }
     }
 
-    /// Takes out the times since the session began. An earlier one is what a mirror remembers, and stays.
+    /// Takes out the times since the session began. An earlier time is from the mirror, and stays.
     fn without_times(&self, text: &mut String) {
         let century = self.begun.split_at(2).0;
         let mut from = 0;
@@ -353,7 +353,7 @@ pub fn assert_as_recorded(group: &str, records: &[Record]) {
     panic!("{group}: the program says other things than were recorded:\n{}", differences.join("\n"));
 }
 
-/// The first places where records differ, each as what was recorded and what is said now.
+/// The first differences between the records, each with the recorded and the present value.
 fn differences(then: &str, now: &str) -> Vec<String> {
     const MOST: usize = 20;
     let mut differences = Vec::new();

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 pub struct Served {
     /// The base of both ways.
     pub url: String,
-    /// What it said when it was ready: url, logKey, rpId, allowOrigins, treeSize.
+    /// What it announced when it was ready: url, logKey, rpId, allowOrigins, treeSize.
     pub announced: Value,
     /// The process; killed when this is dropped.
     pub child: Child,
@@ -51,7 +51,7 @@ impl Served {
         self.announced["logKey"].as_str().unwrap()
     }
 
-    /// What was asked of it so far.
+    /// The requests so far.
     pub fn stats(&self) -> Value {
         let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
         let answer = client.get(format!("{}/stats", self.url.trim_end_matches("/log"))).send().unwrap();

@@ -47,7 +47,7 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
-/// What is said of one.
+/// The reports on one lie.
 pub fn records(row: &Row) -> Vec<Record> {
     let log = Served::start(&["--entries", "300", "--lie", &row.lie]);
     let mut session = Session::new(format!("{} by {}", row.lie, row.way));

@@ -299,7 +299,7 @@ pub fn changes_count() -> usize {
     changes().len()
 }
 
-/// What is said of one of them: at first contact, after an honest audit, and of heads alone.
+/// The reports on one log: at first contact, after an honest audit, and with `--heads-only`.
 pub fn changed(number: usize) -> Vec<Record> {
     let (change, files) = changes().swap_remove(number);
     let [before, later] = [500, 600].map(|count| honest_log(&key(), &rejected_leaves(count)));

@@ -27,7 +27,7 @@ esac
 echo "no stand-in for cargo $*" >&2; exit 99
 "#;
 
-/// How a block ended, and all that it said.
+/// How a block ended, and its output.
 pub struct Ended {
     pub exit: Option<i32>,
     pub output: String,

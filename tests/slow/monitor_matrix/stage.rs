@@ -20,11 +20,11 @@ pub type Expected = (&'static str, &'static str, &'static str, bool);
 pub enum Act {
     /// Nothing but time.
     Pass,
-    /// The log's server goes away.
+    /// The log's server is stopped.
     Down,
     /// It comes back where it was.
     Up,
-    /// The mirror is moved away, by somebody who knows nothing of monitors.
+    /// The mirror is moved away.
     TakeMirror,
     /// It is put back.
     PutBack,
@@ -32,7 +32,7 @@ pub enum Act {
     Hold,
     /// It gives it back.
     Release,
-    /// The heads of an auditor who is shown another history are imported.
+    /// Heads of another history are imported, from an auditor that saw it.
     ImportFork,
 }
 
@@ -56,7 +56,7 @@ pub struct Case {
     /// Tables after it, such as those of rules. `{peer}` is the history that another monitor of the same log serves,
     /// one that a log with `fork-by-client:mallory` shows another history.
     pub tables: &'static str,
-    /// What happens, and what is to be told of it then, and nothing else.
+    /// What happens, and exactly the alerts that must follow.
     pub stages: &'static [(Act, &'static [Expected])],
 }
 
