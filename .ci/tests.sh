@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All tests, once, and that none of them was lost.
+# Runs all tests once, and checks that none was removed.
 . "$(dirname "$0")/tools.sh"
 
 test=$(documented_command test)

@@ -1,11 +1,11 @@
-//! Logs to measure with, made once.
+//! Logs for the measurements, built once.
 
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A log in `target/bench-logs`, and what its maker said of it.
+/// A log in `target/bench-logs`, and the summary that `countersign-testlog` printed.
 pub struct BenchLog {
     pub dir: PathBuf,
     pub summary: Value,
@@ -18,12 +18,12 @@ pub fn home() -> PathBuf {
 }
 
 impl BenchLog {
-    /// The log of so many entries; made where there is none.
+    /// The log with this number of entries; it is built if it does not exist.
     pub fn of(entries: u64) -> BenchLog {
         let dir = home().join(entries.to_string());
         let summary = home().join(format!("{entries}.json"));
         if !summary.exists() {
-            // What its maker said is written last, so without it the log may be half of one.
+            // The summary is written last, so without it the log may be incomplete.
             if dir.exists() {
                 fs::remove_dir_all(&dir).expect("the half log can be removed");
             }

@@ -1,4 +1,4 @@
-//! The log over loopback HTTP, by a server in a process of its own.
+//! The log over loopback HTTP, from a server in a separate process.
 
 use super::log::BenchLog;
 use serde_json::Value;

@@ -99,7 +99,7 @@ fn every_history_is_reported_once_and_in_turn() {
             };
             if notified {
                 kinds.extend(simulation.notify_of(state));
-                assert_eq!(simulation.notify_of(state), [], "told twice: {history}");
+                assert_eq!(simulation.notify_of(state), [], "notified twice: {history}");
             }
         }
         simulation.now += 1000;
