@@ -253,7 +253,7 @@ fn a_leftover_init_is_reported() {
 }
 
 #[test]
-fn a_second_monitor_on_one_mirror_is_event() {
+fn a_second_monitor_on_one_mirror_is_reported() {
     let log = serve_demo(&["--page", "40"]);
     let auditor = Auditor::new(log.log_key());
     let held = Held::at(&log, "entries");
