@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The crate as crates.io would have it: small, whole, and the README's first audit and receipt work in it.
+# The packaged crate, as for crates.io: it is small and complete, and the README's first audit and receipt work in it.
 . "$(dirname "$0")/tools.sh"
 
-# With the target directory of everything else no dependency is compiled again.
+# Uses the common target directory, so that no dependency is compiled again.
 export CARGO_TARGET_DIR=$PWD/target
-# A working tree under development may be tried as well.
+# Also works with uncommitted changes.
 [ -n "${CI:-}" ] && dirty="" || dirty=--allow-dirty
 crate=$(cargo metadata --locked --no-deps --format-version 1 \
   | jq -r '.packages[] | select(.name == "countersign") | "\(.name)-\(.version)"')

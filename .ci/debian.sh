@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The Debian package: what it holds, and that it can be installed and removed. It is made of the debug build that is there
-# already: a release build takes as long as all of this, and only the program itself would be another.
+# The Debian package: its content, installation and removal. It is built from the existing debug build: a release build
+# takes as long as all of this, and would change only the program itself.
 . "$(dirname "$0")/tools.sh"
 debian dpkg-shlibdeps dpkg-dev
 debian xz xz-utils
@@ -35,7 +35,7 @@ stray=$(grep -v '^/usr/bin/countersign \|^/usr/share/\|^/usr/lib/systemd/system/
 [ -z "$stray" ] || fail "the package holds what it should not: $stray"
 [ "$(dpkg-deb --info "$package" conffiles)" = /etc/countersign/monitor.toml ] || fail "the config is no conffile"
 
-# Into an empty root, with its scripts. What it depends on is on this machine, and not in that root.
+# Installation into an empty root, with its scripts. The dependencies are on this machine, and not in that root.
 root=$PWD/target/debian-root
 mkdir -p "$root"/var/lib/dpkg/{info,updates,triggers}
 touch "$root"/var/lib/dpkg/{status,available}
@@ -44,19 +44,19 @@ install_with --install "$package" > target/debian.txt || { cat target/debian.txt
 "$root/usr/bin/countersign" --version
 grep '^countersign:' "$root/etc/passwd"
 
-# The units start the program of the package, and systemd takes them.
+# The units start the program of the package, and systemd accepts them.
 mkdir -p target/debian-units
 for unit in "$root"/usr/lib/systemd/system/countersign*; do
   grep -q '^Exec' "$unit" && { grep -q '^ExecStart=/usr/bin/countersign ' "$unit" || fail "$unit starts another program"; }
   sed "s|/usr/bin/countersign|$root/usr/bin/countersign|" "$unit" > "target/debian-units/${unit##*/}"
 done
 for unit in target/debian-units/*; do
-  # It also speaks of other units of this machine, and of the user, whom only the root of this test has.
+  # It also reports other units of this machine, and the user, who exists only in the root of this test.
   systemd-analyze verify "$unit" 2> target/debian.txt || { cat target/debian.txt >&2; exit 1; }
   if grep countersign target/debian.txt; then fail "systemd has something to say about $unit"; fi
 done
 
-# Mirrors stay, whatever becomes of the package.
+# Mirrors stay when the package is removed.
 mkdir -p "$root/var/lib/countersign"
 install_with --purge countersign > target/debian.txt || { cat target/debian.txt >&2; exit 1; }
 [ ! -e "$root/usr/bin/countersign" ] && [ ! -e "$root/etc/countersign" ] && [ -d "$root/var/lib/countersign" ] \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lints for each set of features that somebody can ask for. `rust-version` holds for all of them: see supply-chain.sh.
+# Lints for each set of features. `rust-version` applies to all of them: see supply-chain.sh.
 . "$(dirname "$0")/tools.sh"
 
 lint() {
@@ -7,7 +7,7 @@ lint() {
   cargo clippy --locked --quiet "$@" -- -D warnings
 }
 
-# The library alone: nothing of the command line may be needed, nor anything be left unused without it.
+# The library alone: it must not need the command line, and must have no unused code without it.
 lint --lib --no-default-features
 features=$(cargo metadata --locked --no-deps --format-version 1 \
   | jq -r '.packages[] | select(.name == "countersign") | .features | keys[] | select(. != "default")')

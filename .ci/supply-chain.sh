@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# What the crate is built from: licences, versions, sources, advisories, and the oldest Rust that it needs.
+# The dependencies: licences, versions, sources, advisories, and the oldest Rust that they need.
 . "$(dirname "$0")/tools.sh"
 tool cargo-deny 0.20.2
 
 cargo deny --locked --offline --config .ci/deny.toml check licenses bans sources
-# A floor that is written in a way that cargo-deny reads as something else would pass in silence.
+# cargo-deny would silently accept a malformed minimum version.
 sed -E 's/:<[0-9][^"]*"/:<999.0.0"/' .ci/deny.toml > target/deny-raised.toml
 raised=$(cargo deny --locked --offline --config target/deny-raised.toml check bans 2>&1 || true)
 grep -q 'tokio = [0-9.]*. is explicitly banned' <<< "$raised" || fail "the floors of .ci/deny.toml forbid nothing"
-# The database of advisories is a repository that not every machine of CI can reach. .ci/deny.toml has floors for that case.
+# Not every CI machine can reach the database of advisories. .ci/deny.toml has minimum versions for that case.
 if timeout 60 cargo deny fetch db >/dev/null 2>&1; then
   cargo deny --locked --offline --config .ci/deny.toml check --disable-fetch advisories
 else
   echo "advisories: NOT CHECKED, their database cannot be fetched here"
 fi
 
-# The declared rust-version is the newest that a package of the lock file asks for: no less, or it does not build; no more,
-# or somebody is sent away for nothing. That our own code needs no newer Rust is clippy's `incompatible_msrv`, in Cargo.toml.
+# The declared rust-version is the newest one that a package of the lock file requires. With a lower one the build would fail; a
+# higher one would exclude users without need. Clippy's `incompatible_msrv`, in Cargo.toml, checks our own code.
 metadata=$(cargo metadata --locked --format-version 1)
 declared=$(jq -r '.packages[] | select(.name == "countersign") | .rust_version' <<< "$metadata")
 needed=$(jq -r '[.packages[] | select(.source != null and .rust_version != null)

@@ -1,33 +1,33 @@
 # shellcheck shell=bash
-# What the gate needs beside Rust, each tool at one version. Sourced by .ci/run and by each of its pieces.
+# The tools that the checks need beside Rust, each at one version. Sourced by .ci/run and by each script.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# Nothing is built twice in a fresh clone: what would make that quick only takes room.
+# A fresh clone builds everything once, so incremental compilation only costs disk space.
 [ -z "${CI:-}" ] || export CARGO_INCREMENTAL=0
 
 need() { command -v "$1" >/dev/null 2>&1; }
 fail() { echo "$*" >&2; exit 1; }
 
-# debian COMMAND PACKAGE…: Debian's packages, where a command of theirs is missing.
+# debian COMMAND PACKAGE…: installs Debian packages if the command is missing.
 debian() {
   need "$1" && return
   shift
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-# Where tools of crates.io go. A machine of CI keeps them for the next run; nobody else's ~/.cargo/bin is changed.
+# The directory of tools from crates.io. CI caches it between runs; ~/.cargo/bin is not changed.
 if [ -n "${CI:-}" ]; then tools=${CARGO_HOME:-$HOME/.cargo}; else tools=$PWD/target/tools; fi
 export PATH=$tools/bin:$PATH
 
-# tool NAME VERSION [OPTION…]: compiled without optimisation, in a third of the time; nothing is done if it is there.
+# tool NAME VERSION [OPTION…]: installs a tool unless it exists, without optimisation, in a third of the time.
 tool() {
   local name=$1 version=$2
   shift 2
   cargo install --locked --quiet --debug --root "$tools" --version "=$version" "$@" "$name"
 }
 
-# timed TITLE COMMAND…: a piece of the gate, and how long it took.
+# timed TITLE COMMAND…: runs a check and prints its duration.
 timed() {
   local title=$1 start=$SECONDS
   shift

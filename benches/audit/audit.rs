@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub struct Measured {
     pub wall: Duration,
-    /// Peak resident memory, where the system tells (Linux).
+    /// Peak resident memory, if the system reports it (Linux).
     pub peak_kib: Option<u64>,
-    /// Processor time in ticks, where the system tells (Linux).
+    /// Processor time in ticks, if the system reports it (Linux).
     pub ticks: Option<u64>,
 }
 
-/// Processor time of a process so far, user and system. What else runs on the machine stretches the
-/// wall clock and not this, so a ratio of ticks is steady where a ratio of times is not.
+/// Processor time of a process so far, user and system. Other load on the machine affects elapsed time but not
+/// processor time, so a ratio of ticks is stable.
 pub fn ticks(process: &str) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The second field, the name in parentheses, may hold spaces; utime and stime are 14th and 15th.
@@ -26,11 +26,11 @@ pub fn ticks(process: &str) -> Option<u64> {
     Some(user + system)
 }
 
-/// A mirror that is gone when this is dropped.
+/// A mirror that is deleted when this is dropped.
 pub struct Mirror(tempfile::TempDir);
 
 impl Mirror {
-    /// None yet: the first audit makes it.
+    /// No mirror yet: the first audit creates it.
     pub fn new() -> Mirror {
         let dir = tempfile::Builder::new().prefix("mirror-").tempdir_in(home());
         Mirror(dir.expect("target is writable"))
@@ -47,7 +47,7 @@ impl Mirror {
         command.args(["audit", "--init", "--format", "json", "--log", from]);
         command.arg("--db").arg(self.0.path().join("mirror.db"));
         command.args(["--log-key", log.text("logKey"), "--rp-id", log.text("rpId")]);
-        let origin = log.told["allowOrigins"][0].as_str().expect("the maker says it");
+        let origin = log.summary["allowOrigins"][0].as_str().expect("the maker says it");
         command.args(["--allow-origin", origin]).stdout(Stdio::piped());
         let start = Instant::now();
         let mut child = command.spawn().expect("the program was built with this one");
@@ -72,8 +72,7 @@ impl Mirror {
     }
 }
 
-/// Peak memory and ticks. Both only grow, so the last reading before the end misses at most what one
-/// pause brought.
+/// Peak memory and ticks. Both only grow, so the last reading misses at most the growth during one pause.
 fn watch(process: u32, done: &AtomicBool) -> (Option<u64>, Option<u64>) {
     let (mut peak, mut used) = (None, None);
     while !done.load(Ordering::Relaxed) {

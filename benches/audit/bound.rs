@@ -1,4 +1,4 @@
-//! The verify-only bound: every signature of a log by the fastest that aws-lc-rs has.
+//! The verify-only bound: every signature of a log, verified with the fastest functions of aws-lc-rs.
 //!
 //! Reading, decoding, parsing keys and hashing client data happen before the clock starts.
 
@@ -22,7 +22,7 @@ struct Signed {
     signature: Vec<u8>,
 }
 
-/// Everything that there is to verify.
+/// All signatures to verify.
 pub struct Work {
     keys: Vec<ParsedPublicKey>,
     signed: Vec<Signed>,
@@ -59,7 +59,7 @@ impl Work {
         self.signed.len() as u64
     }
 
-    /// Verifies them all on so many threads.
+    /// Verifies them all on this number of threads.
     pub fn verify_all(&self, threads: usize) -> Duration {
         let next = AtomicUsize::new(0);
         let chunks: Vec<&[Signed]> = self.signed.chunks(256).collect();

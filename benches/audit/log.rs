@@ -1,14 +1,14 @@
-//! Logs to measure with, made once.
+//! Logs for the measurements, built once.
 
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A log in `target/bench-logs`, and what its maker said of it.
+/// A log in `target/bench-logs`, and the summary that `countersign-testlog` printed.
 pub struct BenchLog {
     pub dir: PathBuf,
-    pub told: Value,
+    pub summary: Value,
 }
 
 /// Where logs and mirrors go: one disk for both, as a real auditor may have it.
@@ -18,29 +18,29 @@ pub fn home() -> PathBuf {
 }
 
 impl BenchLog {
-    /// The log of so many entries; made where there is none.
+    /// The log with this number of entries; it is built if it does not exist.
     pub fn of(entries: u64) -> BenchLog {
         let dir = home().join(entries.to_string());
-        let told = home().join(format!("{entries}.json"));
-        if !told.exists() {
-            // What its maker said is written last, so without it the log may be half of one.
+        let summary = home().join(format!("{entries}.json"));
+        if !summary.exists() {
+            // The summary is written last, so without it the log may be incomplete.
             if dir.exists() {
                 fs::remove_dir_all(&dir).expect("the half log can be removed");
             }
             fs::create_dir_all(&dir).expect("target is writable");
             eprintln!("making a log of {entries} entries");
-            fs::write(&told, make(&dir, entries)).expect("target is writable");
+            fs::write(&summary, make(&dir, entries)).expect("target is writable");
         }
-        let text = fs::read(&told).expect("it was just written");
-        BenchLog { dir, told: serde_json::from_slice(&text).expect("it is what the maker printed") }
+        let text = fs::read(&summary).expect("it was just written");
+        BenchLog { dir, summary: serde_json::from_slice(&text).expect("it is what the maker printed") }
     }
 
     pub fn text(&self, member: &str) -> &str {
-        self.told[member].as_str().expect("the maker says it")
+        self.summary[member].as_str().expect("the maker says it")
     }
 
     pub fn size(&self) -> u64 {
-        self.told["treeSize"].as_u64().expect("the maker says it")
+        self.summary["treeSize"].as_u64().expect("the maker says it")
     }
 }
 

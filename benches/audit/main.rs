@@ -2,10 +2,10 @@
 //!
 //! The yardstick is the verify-only bound: the same signatures, verified by aws-lc-rs with parsed keys
 //! on all cores and nothing else, in the same run and interleaved with the audits. An audit does more
-//! (read, hash, parse, fold twice, compare, store durably), so its rate is below that; how far below
-//! is the figure that another machine can reproduce.
+//! (read, hash, parse, fold twice, compare, store durably), so its rate is lower. The ratio of the two
+//! rates can be reproduced on other machines.
 //!
-//! The logs stay in `target/bench-logs` and are used again; `COUNTERSIGN_BENCH_LARGE=1` adds one of a
+//! The logs stay in `target/bench-logs` and are reused; `COUNTERSIGN_BENCH_LARGE=1` adds one of a
 //! million entries.
 #![forbid(unsafe_code)]
 
@@ -100,8 +100,8 @@ fn cold_and_warm(table: &mut Table, cores: usize) {
     table.row("audit with nothing new", format!("{:.2} s", warm[PAIRS / 2].as_secs_f64()), "≤ 0.3 s");
 }
 
-/// The same log from a directory and over loopback HTTP, in turns. The server shares the machine, so
-/// what it spends is in the figure too.
+/// The same log from a directory and over loopback HTTP, in turns. The server runs on the same machine, so
+/// the figure includes its time.
 fn over_http(table: &mut Table) {
     let log = BenchLog::of(ENTRIES);
     let server = served::Server::start(&log);

@@ -1,4 +1,4 @@
-//! The log over loopback HTTP, by a server in a process of its own.
+//! The log over loopback HTTP, from a server in a separate process.
 
 use super::log::BenchLog;
 use serde_json::Value;
@@ -24,8 +24,8 @@ impl Server {
         let mut line = String::new();
         let stdout = child.stdout.take().expect("it is piped");
         BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
-        let told: Value = serde_json::from_str(&line).expect("a JSON object");
-        Server { child, url: told["url"].as_str().expect("a URL").to_owned() }
+        let announced: Value = serde_json::from_str(&line).expect("a JSON object");
+        Server { child, url: announced["url"].as_str().expect("a URL").to_owned() }
     }
 
     /// Where its tiles are.

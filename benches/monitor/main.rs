@@ -1,7 +1,7 @@
 //! What a monitor costs while nothing happens: `cargo bench --bench monitor` prints a Markdown table.
 //!
 //! The real program over HTTP, with a mirror of 200,000 entries: after the first audit of them all in the same
-//! process, which must come down again, and after a restart. Linux only, where the system says what a process takes.
+//! process, whose memory must be released again, and after a restart. Linux only, for the figures of a process.
 //! The log stays in `target/bench-logs`, where `--bench audit` has it as well.
 #![forbid(unsafe_code)]
 
@@ -38,7 +38,7 @@ mod rest {
 
     const ENTRIES: u64 = 200_000;
 
-    /// A process is looked at for so long, in which the shorter interval passes several times.
+    /// How long a process is measured: several of the shorter intervals.
     const LOOK: Duration = Duration::from_secs(60);
 
     /// No audit takes longer.
@@ -87,7 +87,7 @@ mod rest {
         std::fs::write(home.join("monitor.toml"), text).expect("the directory is writable");
     }
 
-    /// A monitor, and word of each of its audits.
+    /// A monitor, and the events of its audits.
     fn monitor(home: &Path) -> (Running, Receiver<()>) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .args(["monitor", "--config"])

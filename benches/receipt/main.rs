@@ -19,7 +19,7 @@ use std::time::Instant;
 const TURN: u32 = 200;
 const TURNS: usize = 41;
 
-/// Receipts that are given at once.
+/// The number of receipts in one run.
 const MANY: usize = 10_000;
 
 pub fn folder() -> PathBuf {
@@ -52,7 +52,7 @@ fn main() {
     println!("| {MANY} receipts in a directory | {:.2} s |  |", many.directory_seconds);
 }
 
-/// What a receipt's signatures are over, taken apart once.
+/// The signatures of a receipt and the signed bytes, parsed once.
 struct Signatures {
     log: VerifyingKey,
     heads: Vec<(Vec<u8>, Signature)>,

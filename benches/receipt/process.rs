@@ -42,7 +42,7 @@ pub fn one() -> One {
         times.push(start.elapsed().as_secs_f64() * 1e3);
         assert_eq!(status.code(), Some(0));
     }
-    // GNU time says what the kernel counted; without it the figure is missing and said to be.
+    // GNU time reports what the kernel counted; without it the figure is reported as missing.
     let timed = Command::new("/usr/bin/time")
         .args(["-f", "%M", env!("CARGO_BIN_EXE_countersign"), "verify"])
         .args(args)

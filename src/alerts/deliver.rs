@@ -123,8 +123,8 @@ impl Dispatcher {
         let origin = escape(&mirror.state().origin);
         let log = LogName { name: origin.clone(), origin };
         let mut written = PendingWrites::default();
-        let told = mirror.outbox().notifications()?;
-        self.of_conditions(mirror, &log, &holding, &[CHANNEL_FAILING], &told, now, &mut written)?;
+        let notified = mirror.outbox().notifications()?;
+        self.of_conditions(mirror, &log, &holding, &[CHANNEL_FAILING], &notified, now, &mut written)?;
         self.write(mirror, written, now)
     }
 

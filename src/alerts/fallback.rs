@@ -55,7 +55,8 @@ struct FallbackNote {
     /// How often in a row it was found.
     times: u32,
     /// The channels that accepted the alert.
-    told: Vec<String>,
+    #[serde(rename = "told")]
+    accepted: Vec<String>,
     /// The other channels are not tried before this time.
     not_before: u64,
     /// How often they failed.
@@ -125,7 +126,7 @@ impl FallbackNote {
             number: fastrand::u64(..),
             message: escape(message),
             times: 0,
-            told: Vec::new(),
+            accepted: Vec::new(),
             not_before: 0,
             failures: 0,
         }
@@ -166,7 +167,7 @@ impl Dispatcher {
             return Vec::new();
         }
         // A fault that was reported is never reported under another number.
-        if !fallback.write(&note) && note.told.is_empty() && note.failures == 0 {
+        if !fallback.write(&note) && note.accepted.is_empty() && note.failures == 0 {
             note.number = fallback.number_of_today(&note);
         }
         self.send_note(fallback, &mut note, log, now, stopped)
@@ -176,7 +177,7 @@ impl Dispatcher {
     fn have_all(&self, note: &FallbackNote, now: u64) -> bool {
         self.config.channels.iter().all(|channel| {
             let over = now.saturating_sub(note.at) > channel.retry_for && note.failures >= MIN_ATTEMPTS;
-            note.told.contains(&channel.name) || over
+            note.accepted.contains(&channel.name) || over
         })
     }
 
@@ -195,14 +196,14 @@ impl Dispatcher {
         let mut alert = Alert::new(AlertKind::Local, key, log, Severity::Warning, LOCAL_FAULT, note.at);
         alert.message = note.message.clone();
         for channel in &self.config.channels {
-            if note.told.contains(&channel.name) {
+            if note.accepted.contains(&channel.name) {
                 continue;
             }
             if stopped() {
                 break;
             }
             match self.send(channel, &alert, now) {
-                Delivery::Delivered => note.told.push(channel.name.clone()),
+                Delivery::Delivered => note.accepted.push(channel.name.clone()),
                 Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::ResourceExhausted(why) => {
                     // Backs off, once for all channels that failed together.
                     if failed.is_empty() {
@@ -234,7 +235,7 @@ impl Dispatcher {
         if note.holder.as_deref() == Some(crate::mirror::holder_id()) {
             return Ok(());
         }
-        if !note.told.is_empty() {
+        if !note.accepted.is_empty() {
             let log = LogName { name: escape(log), origin: escape(&mirror.state().origin) };
             let key = note.key(AlertKind::Recovered, &log);
             let mut alert =
@@ -242,7 +243,7 @@ impl Dispatcher {
             alert.message = format!("the mirror can be used again; the fault was: {}", note.message);
             let (kind, payload) = (AlertKind::Recovered.as_str().to_owned(), payload(mirror, &alert)?);
             let outgoing =
-                Outgoing { key, kind, severity: Severity::Warning, payload, channels: note.told.clone() };
+                Outgoing { key, kind, severity: Severity::Warning, payload, channels: note.accepted.clone() };
             mirror.transact(|mirror, _| mirror.outbox_mut().enqueue(&outgoing, now))?;
             mirror.acknowledge()?;
         }

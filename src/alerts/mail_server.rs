@@ -240,16 +240,16 @@ impl MailServer {
     }
 
     /// The failure concerns us or the network, and not this message. The text may contain the password.
-    fn retryable(&self, said: &str) -> Delivery {
-        let said = if self.secrets.contained_in(said) {
+    fn retryable(&self, answer: &str) -> Delivery {
+        let answer = if self.secrets.contained_in(answer) {
             "its answer is not shown, because it contains the password"
         } else {
-            said
+            answer
         };
         Delivery::Retryable(format!(
             "{}: {}",
             self.place(),
-            said.chars().take(MAX_QUOTED).collect::<String>()
+            answer.chars().take(MAX_QUOTED).collect::<String>()
         ))
     }
 
@@ -272,15 +272,15 @@ impl MailServer {
 
     /// The result of an SMTP error. Once the password was sent, any answer may contain it.
     fn smtp_failure(&self, error: &lettre::transport::smtp::Error) -> Delivery {
-        let mut said = error.to_string();
-        if self.secrets.contained_in(&said) {
-            said = error
+        let mut answer = error.to_string();
+        if self.secrets.contained_in(&answer) {
+            answer = error
                 .status()
                 .map_or("its answer is not shown, because it contains the password".to_owned(), |code| {
                     code.to_string()
                 });
         }
-        let why = format!("{}: {}", self.place(), said.chars().take(MAX_QUOTED).collect::<String>());
+        let why = format!("{}: {}", self.place(), answer.chars().take(MAX_QUOTED).collect::<String>());
         // 53x concerns us, and not this message.
         let about_us = error.status().is_some_and(|code| code.to_string().starts_with("53"));
         if error.is_permanent() && !about_us { Delivery::Refused(why) } else { Delivery::Retryable(why) }

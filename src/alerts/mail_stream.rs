@@ -161,8 +161,8 @@ mod tests {
 
     /// Always has data, and counts how much it sent.
     struct Flood {
-        says: &'static [u8],
-        said: usize,
+        pattern: &'static [u8],
+        sent: usize,
     }
 
     impl AsyncRead for Flood {
@@ -171,9 +171,9 @@ mod tests {
             _: &mut Context<'_>,
             buf: &mut ReadBuf<'_>,
         ) -> Poll<io::Result<()>> {
-            while buf.remaining() >= self.says.len() {
-                buf.put_slice(self.says);
-                self.said += self.says.len();
+            while buf.remaining() >= self.pattern.len() {
+                buf.put_slice(self.pattern);
+                self.sent += self.pattern.len();
             }
             Poll::Ready(Ok(()))
         }
@@ -198,21 +198,21 @@ mod tests {
     fn a_flood_ends_at_the_limits() {
         let deadline = Deadline::after(Duration::from_secs(3600));
         for piece in [10, 1000, 8192] {
-            let mut bounded = BoundedStream::text(Flood { says: b"xxxxx", said: 0 }, address(), &deadline);
+            let mut bounded = BoundedStream::text(Flood { pattern: b"xxxxx", sent: 0 }, address(), &deadline);
             assert_eq!(read(&mut bounded, piece), "it sent more than 32768 bytes");
-            assert!(bounded.stream.said <= MAX_TEXT + piece, "{}", bounded.stream.said);
+            assert!(bounded.stream.sent <= MAX_TEXT + piece, "{}", bounded.stream.sent);
             assert_eq!(read(&mut bounded, piece), "it sent more than 32768 bytes", "and goes on to");
 
             let mut bounded =
-                BoundedStream::text(Flood { says: b"220-x\r\n", said: 0 }, address(), &deadline);
+                BoundedStream::text(Flood { pattern: b"220-x\r\n", sent: 0 }, address(), &deadline);
             assert_eq!(read(&mut bounded, piece), "it sent more than 500 lines");
-            assert!(bounded.stream.said <= MAX_LINES * 7 + piece, "{}", bounded.stream.said);
+            assert!(bounded.stream.sent <= MAX_LINES * 7 + piece, "{}", bounded.stream.sent);
             assert!(read(&mut bounded, piece).starts_with("it sent more than"), "and goes on to");
 
             let mut bounded =
-                BoundedStream::wire(Flood { says: b"220-x\r\n", said: 0 }, address(), &deadline);
+                BoundedStream::wire(Flood { pattern: b"220-x\r\n", sent: 0 }, address(), &deadline);
             assert_eq!(read(&mut bounded, piece), "it sent more than 98304 bytes");
-            assert!(bounded.stream.said <= MAX_WIRE + piece, "{}", bounded.stream.said);
+            assert!(bounded.stream.sent <= MAX_WIRE + piece, "{}", bounded.stream.sent);
         }
     }
 
@@ -223,8 +223,8 @@ mod tests {
         let clock = Arc::clone(&looks);
         let now = move || begun + Duration::from_secs(clock.fetch_add(1, SeqCst));
         let deadline = Deadline::by(Duration::from_secs(3), Arc::new(now));
-        let mut bounded = BoundedStream::text(Flood { says: b"x", said: 0 }, address(), &deadline);
+        let mut bounded = BoundedStream::text(Flood { pattern: b"x", sent: 0 }, address(), &deadline);
         assert_eq!(read(&mut bounded, 1), "not done within 3 s");
-        assert_eq!((bounded.stream.said, looks.load(SeqCst)), (2, 4));
+        assert_eq!((bounded.stream.sent, looks.load(SeqCst)), (2, 4));
     }
 }

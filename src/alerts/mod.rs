@@ -158,29 +158,37 @@ impl Dispatcher {
     /// # Errors
     /// The mirror cannot be used. Nothing is written then.
     pub fn note(&self, mirror: &mut Mirror, log: &str, audited: &AuditOutcome, now: u64) -> Result<u64> {
-        let (standing, ended, told) =
+        let (standing, ended, notified) =
             (mirror.findings().standing()?, mirror.findings().ended()?, mirror.outbox().notifications()?);
         let acknowledged = self.acknowledged(mirror, standing.iter().chain(&ended), now)?;
         let facts = PlanFacts {
             standing: &standing,
             ended: &ended,
-            told: &told,
+            notified: &notified,
             acknowledged: &acknowledged,
             reminder: self.config.reminder,
             now,
         };
         let log = LogName { name: escape(log), origin: escape(&mirror.state().origin) };
         let mut written = PendingWrites::default();
-        if !told.contains_key(&Topic::Began.to_string()) {
+        if !notified.contains_key(&Topic::Began.to_string()) {
             let began =
                 Notification { episode: 0, open: true, at: now, severity: Severity::Info, ended: None };
-            written.told.push((Topic::Began, began));
+            written.notified.push((Topic::Began, began));
         }
         for group in plan::grouped(plan::findings(&facts)) {
             self.of_findings(mirror, &log, group, now, &mut written)?;
         }
         if !audited.cut_short {
-            self.of_conditions(mirror, &log, &conditions(audited), codes(audited), &told, now, &mut written)?;
+            self.of_conditions(
+                mirror,
+                &log,
+                &conditions(audited),
+                codes(audited),
+                &notified,
+                now,
+                &mut written,
+            )?;
         }
         self.write(mirror, written, now)
     }
@@ -259,7 +267,7 @@ impl Dispatcher {
             payload: payload(mirror, &alert)?,
             channels: self.route_findings(&group, severity),
         });
-        written.told.extend(group.into_iter().map(|step| (step.topic, step.then)));
+        written.notified.extend(group.into_iter().map(|step| (step.topic, step.then)));
         Ok(())
     }
 
@@ -270,11 +278,11 @@ impl Dispatcher {
         log: &LogName,
         holding: &[Condition],
         codes: &[&str],
-        told: &BTreeMap<String, Notification>,
+        notified: &BTreeMap<String, Notification>,
         now: u64,
         written: &mut PendingWrites,
     ) -> Result<()> {
-        let ConditionChanges { begins, ends } = plan::conditions(holding, codes, told, now);
+        let ConditionChanges { begins, ends } = plan::conditions(holding, codes, notified, now);
         let begins = begins.into_iter().map(|(condition, then)| (condition.topic(), Some(condition), then));
         let ends = ends.into_iter().map(|(topic, then)| (topic, None, then));
         for (topic, condition, then) in begins.chain(ends) {
@@ -298,13 +306,13 @@ impl Dispatcher {
             let kind = kind.as_str().to_owned();
             let payload = payload(mirror, &alert)?;
             written.alerts.push(Outgoing { key, kind, severity: then.severity, payload, channels });
-            written.told.push((topic, then));
+            written.notified.push((topic, then));
         }
         Ok(())
     }
 
     fn write(&self, mirror: &mut Mirror, written: PendingWrites, now: u64) -> Result<u64> {
-        if written.told.is_empty() && written.alerts.is_empty() {
+        if written.notified.is_empty() && written.alerts.is_empty() {
             return Ok(0);
         }
         let count = mirror.transact(|mirror, _| {
@@ -313,8 +321,8 @@ impl Dispatcher {
                 count = count.saturating_add(u64::from(mirror.outbox_mut().enqueue(alert, now)?));
             }
             // In the order of the plan: the last record of a topic stays.
-            for (topic, told) in &written.told {
-                mirror.outbox_mut().put_notification(&topic.to_string(), told)?;
+            for (topic, notified) in &written.notified {
+                mirror.outbox_mut().put_notification(&topic.to_string(), notified)?;
             }
             mirror.outbox_mut().forget_old(now)?;
             Ok(count)
@@ -328,7 +336,7 @@ impl Dispatcher {
 #[derive(Default)]
 struct PendingWrites {
     alerts: Vec<Outgoing>,
-    told: Vec<(Topic, Notification)>,
+    notified: Vec<(Topic, Notification)>,
 }
 
 /// The log could not be read, or not completely.

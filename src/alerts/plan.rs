@@ -42,7 +42,7 @@ pub struct PlanFacts<'a> {
     /// Findings that no longer hold.
     pub ended: &'a [StoredFinding],
     /// What was reported so far, by the text of its [`Topic`].
-    pub told: &'a BTreeMap<String, Notification>,
+    pub notified: &'a BTreeMap<String, Notification>,
     /// Keys of findings that are not reported now.
     pub acknowledged: &'a BTreeSet<String>,
     /// How often to remind of a finding that is invalid or a violation, in milliseconds.
@@ -87,7 +87,7 @@ pub fn findings<'a>(facts: &PlanFacts<'a>) -> Vec<PlannedAlert<'a>> {
         let topic = Topic::of(&stored.finding);
         let text = topic.to_string();
         if !facts.acknowledged.contains(&stored.finding.key()) {
-            steps.extend(standing(facts, stored, topic, facts.told.get(&text)));
+            steps.extend(standing(facts, stored, topic, facts.notified.get(&text)));
         }
         seen.insert(text);
     }
@@ -95,23 +95,25 @@ pub fn findings<'a>(facts: &PlanFacts<'a>) -> Vec<PlannedAlert<'a>> {
         let topic = Topic::of(&stored.finding);
         let text = topic.to_string();
         if !facts.acknowledged.contains(&stored.finding.key()) {
-            ended(facts, stored, &topic, facts.told.get(&text), &mut steps);
+            ended(facts, stored, &topic, facts.notified.get(&text), &mut steps);
         }
         seen.insert(text);
     }
     // Neither holds nor ended: all entries were checked again, and it was not found.
-    for (text, told) in facts.told.iter().filter(|(text, told)| told.open && !seen.contains(*text)) {
+    for (text, notified) in
+        facts.notified.iter().filter(|(text, notified)| notified.open && !seen.contains(*text))
+    {
         let topic = Topic::decode(text);
         if matches!(topic, Topic::Finding(_)) {
-            let then = Notification { open: false, at: facts.now, ended: None, ..told.clone() };
+            let then = Notification { open: false, at: facts.now, ended: None, ..notified.clone() };
             steps.push(PlannedAlert { kind: AlertKind::Ended, topic, finding: None, then });
         }
     }
     steps
 }
 
-fn begun(facts: &PlanFacts<'_>, severity: Severity, told: Option<&Notification>) -> Notification {
-    let episode = told.map_or(0, |told| told.episode.saturating_add(1));
+fn begun(facts: &PlanFacts<'_>, severity: Severity, notified: Option<&Notification>) -> Notification {
+    let episode = notified.map_or(0, |notified| notified.episode.saturating_add(1));
     Notification { episode, open: true, at: facts.now, severity, ended: None }
 }
 
@@ -119,21 +121,21 @@ fn standing<'a>(
     facts: &PlanFacts<'a>,
     stored: &'a StoredFinding,
     topic: Topic,
-    told: Option<&Notification>,
+    notified: Option<&Notification>,
 ) -> Option<PlannedAlert<'a>> {
     let severity = stored.finding.severity;
     let step = |kind, then| Some(PlannedAlert { kind, topic, finding: Some(stored), then });
-    match told {
+    match notified {
         // A higher severity is reported again: channels for the worst only were not notified before.
-        Some(told) if told.open && severity <= told.severity => {
+        Some(notified) if notified.open && severity <= notified.severity => {
             let every = facts.reminder.filter(|_| severity >= Severity::Invalid)?;
             // After a wrong clock was ahead, the next reminder would be far off.
-            let wrong = told.at > facts.now.saturating_add(LONGEST_WAIT);
-            let over = wrong || facts.now.saturating_sub(told.at) >= every;
-            let then = Notification { at: facts.now, ..told.clone() };
+            let wrong = notified.at > facts.now.saturating_add(LONGEST_WAIT);
+            let over = wrong || facts.now.saturating_sub(notified.at) >= every;
+            let then = Notification { at: facts.now, ..notified.clone() };
             if over { step(AlertKind::Reminder, then) } else { None }
         }
-        told => step(AlertKind::New, begun(facts, severity, told)),
+        notified => step(AlertKind::New, begun(facts, severity, notified)),
     }
 }
 
@@ -141,7 +143,7 @@ fn ended<'a>(
     facts: &PlanFacts<'a>,
     stored: &'a StoredFinding,
     topic: &Topic,
-    told: Option<&Notification>,
+    notified: Option<&Notification>,
     steps: &mut Vec<PlannedAlert<'a>>,
 ) {
     let severity = stored.finding.severity;
@@ -153,14 +155,14 @@ fn ended<'a>(
         ended: stored.ended.clone(),
         ..begun.clone()
     };
-    match told {
-        Some(told) if told.open => push(AlertKind::Ended, over(told)),
-        Some(told) if told.ended == stored.ended => {}
+    match notified {
+        Some(notified) if notified.open => push(AlertKind::Ended, over(notified)),
+        Some(notified) if notified.ended == stored.ended => {}
         // Findings that ended before alerts were enabled are not reported.
         None if !is_after_began(facts, stored) => {}
         // It began and ended unreported, as when the process was killed in between.
-        told => {
-            let begun = begun(facts, severity, told);
+        notified => {
+            let begun = begun(facts, severity, notified);
             let over = over(&begun);
             push(AlertKind::New, begun);
             push(AlertKind::Ended, over);
@@ -170,7 +172,10 @@ fn ended<'a>(
 
 fn is_after_began(facts: &PlanFacts<'_>, stored: &StoredFinding) -> bool {
     // Both are RFC 3339 in UTC with milliseconds, whose text order is the order in time.
-    facts.told.get(&Topic::Began.to_string()).is_some_and(|began| stored.first_seen >= text::time(began.at))
+    facts
+        .notified
+        .get(&Topic::Began.to_string())
+        .is_some_and(|began| stored.first_seen >= text::time(began.at))
 }
 
 /// Groups planned alerts of one kind, code and watch rule (each rule has its own recipients): into one alert,
@@ -204,24 +209,24 @@ pub struct ConditionChanges<'a> {
 pub fn conditions<'a>(
     holding: &'a [Condition],
     codes: &[&str],
-    told: &BTreeMap<String, Notification>,
+    notified: &BTreeMap<String, Notification>,
     now: u64,
 ) -> ConditionChanges<'a> {
     let topics: BTreeSet<String> = holding.iter().map(|condition| condition.topic().to_string()).collect();
     let begins = holding.iter().filter_map(|condition| {
-        let known = told.get(&condition.topic().to_string());
+        let known = notified.get(&condition.topic().to_string());
         let episode = match known {
-            Some(told) if told.open => return None,
-            Some(told) => told.episode.saturating_add(1),
+            Some(notified) if notified.open => return None,
+            Some(notified) => notified.episode.saturating_add(1),
             None => 0,
         };
         let then = Notification { episode, open: true, at: now, severity: Severity::Warning, ended: None };
         Some((condition, then))
     });
-    let ends = told.iter().filter(|(text, told)| told.open && !topics.contains(*text));
-    let ends = ends.filter_map(|(text, told)| match Topic::decode(text) {
+    let ends = notified.iter().filter(|(text, notified)| notified.open && !topics.contains(*text));
+    let ends = ends.filter_map(|(text, notified)| match Topic::decode(text) {
         topic @ Topic::Condition { .. } if codes.contains(&topic.code()) => {
-            Some((topic, Notification { open: false, at: now, ..told.clone() }))
+            Some((topic, Notification { open: false, at: now, ..notified.clone() }))
         }
         _ => None,
     });

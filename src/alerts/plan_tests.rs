@@ -22,14 +22,14 @@ enum State {
 }
 
 struct Simulation {
-    told: BTreeMap<String, Notification>,
+    notified: BTreeMap<String, Notification>,
     now: u64,
     reminder: Option<u64>,
     acknowledged: BTreeSet<String>,
 }
 
 fn simulation() -> Simulation {
-    Simulation { told: BTreeMap::new(), now: 1000, reminder: None, acknowledged: BTreeSet::new() }
+    Simulation { notified: BTreeMap::new(), now: 1000, reminder: None, acknowledged: BTreeSet::new() }
 }
 
 fn stored(finding: Finding, state: State) -> StoredFinding {
@@ -46,21 +46,21 @@ fn gap() -> Finding {
 
 impl Simulation {
     /// Reports as the dispatcher does, and returns the kinds.
-    fn tell(&mut self, findings: &[StoredFinding]) -> Vec<AlertKind> {
+    fn notify(&mut self, findings: &[StoredFinding]) -> Vec<AlertKind> {
         let (ended, standing): (Vec<_>, Vec<_>) =
             findings.iter().cloned().partition(|stored| stored.ended.is_some());
         let facts = PlanFacts {
             standing: &standing,
             ended: &ended,
-            told: &self.told.clone(),
+            notified: &self.notified.clone(),
             acknowledged: &self.acknowledged,
             reminder: self.reminder,
             now: self.now,
         };
         let steps: Vec<_> = grouped(super::plan::findings(&facts)).concat();
         let kinds = steps.iter().map(|step| step.kind).collect();
-        self.told.extend(steps.into_iter().map(|step| (step.topic.to_string(), step.then)));
-        self.told.entry(Topic::Began.to_string()).or_insert(Notification {
+        self.notified.extend(steps.into_iter().map(|step| (step.topic.to_string(), step.then)));
+        self.notified.entry(Topic::Began.to_string()).or_insert(Notification {
             episode: 0,
             open: true,
             at: self.now,
@@ -70,10 +70,10 @@ impl Simulation {
         kinds
     }
 
-    fn tell_of(&mut self, state: State) -> Vec<AlertKind> {
+    fn notify_of(&mut self, state: State) -> Vec<AlertKind> {
         match state {
-            State::Absent => self.tell(&[]),
-            state => self.tell(&[stored(gap(), state)]),
+            State::Absent => self.notify(&[]),
+            state => self.notify(&[stored(gap(), state)]),
         }
     }
 }
@@ -86,24 +86,24 @@ fn every_history_is_reported_once_and_in_turn() {
     let mut histories = 0;
     for history in 0..6u32.pow(6) {
         let mut simulation = simulation();
-        simulation.tell_of(State::Absent);
+        simulation.notify_of(State::Absent);
         let (mut state, mut kinds, mut rest) = (State::Absent, Vec::new(), history);
         for _ in 0..6 {
             simulation.now += 1000;
-            let (act, told) = (rest % 3, rest % 6 < 3);
+            let (act, notified) = (rest % 3, rest % 6 < 3);
             rest /= 6;
             state = match (act, state) {
                 (1, _) => State::Standing,
                 (2, State::Standing) => State::Ended(simulation.now),
                 (_, state) => state,
             };
-            if told {
-                kinds.extend(simulation.tell_of(state));
-                assert_eq!(simulation.tell_of(state), [], "told twice: {history}");
+            if notified {
+                kinds.extend(simulation.notify_of(state));
+                assert_eq!(simulation.notify_of(state), [], "notified twice: {history}");
             }
         }
         simulation.now += 1000;
-        kinds.extend(simulation.tell_of(state));
+        kinds.extend(simulation.notify_of(state));
         let turns = [AlertKind::New, AlertKind::Ended].into_iter().cycle();
         assert!(kinds.iter().copied().eq(turns.take(kinds.len())), "{history}: {kinds:?}");
         assert_eq!(kinds.len() % 2 == 1, state == State::Standing, "{history}: {kinds:?}");
@@ -117,13 +117,13 @@ fn every_history_is_reported_once_and_in_turn() {
 fn findings_that_ended_before_alerts_are_not_reported() {
     let mut simulation = simulation();
     simulation.now = 5000;
-    assert_eq!(simulation.tell_of(State::Ended(2000)), []);
-    assert_eq!(simulation.tell_of(State::Ended(2000)), []);
+    assert_eq!(simulation.notify_of(State::Ended(2000)), []);
+    assert_eq!(simulation.notify_of(State::Ended(2000)), []);
     simulation.now = 6000;
-    assert_eq!(simulation.tell_of(State::Standing), [AlertKind::New]);
+    assert_eq!(simulation.notify_of(State::Standing), [AlertKind::New]);
     // A finding that holds when alerts are enabled is reported.
     let mut simulation = super::plan_tests::simulation();
-    assert_eq!(simulation.tell_of(State::Standing), [AlertKind::New]);
+    assert_eq!(simulation.notify_of(State::Standing), [AlertKind::New]);
 }
 
 #[test]
@@ -131,10 +131,10 @@ fn a_withdrawn_finding_ends_and_may_come_again() {
     let mut simulation = simulation();
     let kinds: Vec<AlertKind> = [State::Standing, State::Absent, State::Absent, State::Standing]
         .into_iter()
-        .flat_map(|state| simulation.tell_of(state))
+        .flat_map(|state| simulation.notify_of(state))
         .collect();
     assert_eq!(kinds, [AlertKind::New, AlertKind::Ended, AlertKind::New]);
-    assert_eq!(simulation.told["finding/gap/7/"].episode, 1);
+    assert_eq!(simulation.notified["finding/gap/7/"].episode, 1);
 }
 
 /// A check that was not repeated does not show that the finding ended.
@@ -165,16 +165,16 @@ fn invalid_findings_are_reminded_of_at_the_interval() {
         let mut simulation = simulation();
         simulation.reminder = Some(100);
         let finding = [stored(Finding::of_log(code, Subject::HeadList, "m"), State::Standing)];
-        assert_eq!(simulation.tell(&finding), [AlertKind::New]);
+        assert_eq!(simulation.notify(&finding), [AlertKind::New]);
         let mut count = 0;
         for _ in 0..1000 {
             simulation.now += 1;
-            count += simulation.tell(&finding).len();
+            count += simulation.notify(&finding).len();
         }
         assert_eq!(count, if reminded { 10 } else { 0 }, "{code}");
         simulation.reminder = None;
         simulation.now += 1_000_000;
-        assert_eq!(simulation.tell(&finding), []);
+        assert_eq!(simulation.notify(&finding), []);
     }
 }
 
@@ -182,7 +182,7 @@ fn invalid_findings_are_reminded_of_at_the_interval() {
 fn a_higher_severity_is_reported() {
     let mut simulation = simulation();
     let mut finding = stored(gap(), State::Standing);
-    for (severity, told) in [
+    for (severity, notified) in [
         (Severity::Info, 1),
         (Severity::Warning, 1),
         (Severity::Warning, 0),
@@ -190,26 +190,26 @@ fn a_higher_severity_is_reported() {
         (Severity::Invalid, 0),
     ] {
         finding.finding.severity = severity;
-        assert_eq!(simulation.tell(std::slice::from_ref(&finding)).len(), told, "{severity:?}");
+        assert_eq!(simulation.notify(std::slice::from_ref(&finding)).len(), notified, "{severity:?}");
     }
 }
 
 #[test]
 fn acknowledged_findings_are_not_reported() {
     let mut simulation = simulation();
-    simulation.tell_of(State::Absent);
+    simulation.notify_of(State::Absent);
     simulation.acknowledged.insert(gap().key());
     for state in [State::Standing, State::Ended(9000), State::Standing] {
-        assert_eq!(simulation.tell_of(state), []);
+        assert_eq!(simulation.notify_of(state), []);
     }
     simulation.acknowledged.clear();
-    assert_eq!(simulation.tell_of(State::Standing), [AlertKind::New]);
+    assert_eq!(simulation.notify_of(State::Standing), [AlertKind::New]);
 }
 
 #[test]
 fn many_findings_of_one_code_become_one_alert() {
     for count in [1, MAX_SINGLE_ALERTS - 1, MAX_SINGLE_ALERTS, MAX_SINGLE_ALERTS + 1, 500] {
-        let told = BTreeMap::new();
+        let notified = BTreeMap::new();
         let findings_of = |code: Code| {
             (0..count as u64).map(move |n| stored(Finding::of_entry(code, n, None, "m"), State::Standing))
         };
@@ -218,7 +218,7 @@ fn many_findings_of_one_code_become_one_alert() {
         let facts = PlanFacts {
             standing: &standing,
             ended: &[],
-            told: &told,
+            notified: &notified,
             acknowledged: &none,
             reminder: None,
             now: 9,
@@ -236,21 +236,21 @@ fn many_findings_of_one_code_become_one_alert() {
 fn conditions_begin_and_end_in_turn() {
     let down = Condition { code: "unreachable", about: String::new(), message: "m".to_owned() };
     let other = Condition { code: "channel-failing", about: "a".to_owned(), message: "m".to_owned() };
-    let mut told: BTreeMap<String, Notification> = BTreeMap::new();
-    let mut tell = |holding: &[Condition], codes: &[&str]| {
-        let ConditionChanges { begins, ends } = conditions(holding, codes, &told, 5);
+    let mut notified: BTreeMap<String, Notification> = BTreeMap::new();
+    let mut notify = |holding: &[Condition], codes: &[&str]| {
+        let ConditionChanges { begins, ends } = conditions(holding, codes, &notified, 5);
         let counts = (begins.len(), ends.len());
         let begins: Vec<_> = begins.into_iter().map(|(c, then)| (c.topic().to_string(), then)).collect();
         let ends = ends.into_iter().map(|(topic, then)| (topic.to_string(), then));
-        told.extend(begins.into_iter().chain(ends));
+        notified.extend(begins.into_iter().chain(ends));
         counts
     };
-    assert_eq!(tell(std::slice::from_ref(&down), &["unreachable"]), (1, 0));
-    assert_eq!(tell(std::slice::from_ref(&down), &["unreachable"]), (0, 0));
+    assert_eq!(notify(std::slice::from_ref(&down), &["unreachable"]), (1, 0));
+    assert_eq!(notify(std::slice::from_ref(&down), &["unreachable"]), (0, 0));
     // Conditions of other codes are not ended here.
-    assert_eq!(tell(std::slice::from_ref(&other), &["channel-failing"]), (1, 0));
-    assert_eq!(tell(&[], &["unreachable"]), (0, 1));
-    assert_eq!(tell(&[], &["unreachable"]), (0, 0));
-    assert_eq!(tell(std::slice::from_ref(&down), &["unreachable"]), (1, 0));
-    assert_eq!(tell(&[], &["unreachable", "channel-failing"]), (0, 2));
+    assert_eq!(notify(std::slice::from_ref(&other), &["channel-failing"]), (1, 0));
+    assert_eq!(notify(&[], &["unreachable"]), (0, 1));
+    assert_eq!(notify(&[], &["unreachable"]), (0, 0));
+    assert_eq!(notify(std::slice::from_ref(&down), &["unreachable"]), (1, 0));
+    assert_eq!(notify(&[], &["unreachable", "channel-failing"]), (0, 2));
 }

@@ -118,28 +118,28 @@ mod tests {
 
     /// Sends each of these, the first at once and each other after a line was received. Returns what was
     /// received.
-    async fn play(mut server: DuplexStream, says: Vec<String>) -> String {
-        let mut told = Vec::new();
-        for (n, said) in says.iter().enumerate() {
-            while n > 0 && told.iter().filter(|byte| **byte == b'\n').count() < n {
+    async fn play(mut server: DuplexStream, replies: Vec<String>) -> String {
+        let mut received = Vec::new();
+        for (n, reply) in replies.iter().enumerate() {
+            while n > 0 && received.iter().filter(|byte| **byte == b'\n').count() < n {
                 match server.read_u8().await {
-                    Ok(byte) => told.push(byte),
-                    Err(_) => return String::from_utf8(told).unwrap(),
+                    Ok(byte) => received.push(byte),
+                    Err(_) => return String::from_utf8(received).unwrap(),
                 }
             }
-            server.write_all(said.as_bytes()).await.unwrap();
+            server.write_all(reply.as_bytes()).await.unwrap();
         }
-        let _ = server.read_to_end(&mut told).await;
-        String::from_utf8(told).unwrap()
+        let _ = server.read_to_end(&mut received).await;
+        String::from_utf8(received).unwrap()
     }
 
     /// The result, and what the server received.
-    fn talk(says: &[&str]) -> (Result<bool, String>, String) {
+    fn talk(replies: &[&str]) -> (Result<bool, String>, String) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let says: Vec<String> = says.iter().map(|said| (*said).to_owned()).collect();
+        let replies: Vec<String> = replies.iter().map(|reply| (*reply).to_owned()).collect();
         let (mut client, server) = duplex(4096);
         runtime.block_on(async move {
-            let server = tokio::spawn(play(server, says));
+            let server = tokio::spawn(play(server, replies));
             let outcome = start_tls(&mut client, &"me").await.map_err(|error| error.to_string());
             drop(client);
             (outcome, server.await.unwrap())
@@ -149,12 +149,12 @@ mod tests {
     #[test]
     fn tls_starts_if_it_is_offered() {
         let all = "EHLO me\r\nSTARTTLS\r\n".to_owned();
-        for says in [
+        for replies in [
             [GREETING, OFFER, "220 go on\r\n"],
             ["220-a\r\n220-b\r\n220\r\n", "250-x\r\n250-starttls \r\n250 SIZE\r\n", "220-go\r\n220 on\r\n"],
             ["220 a\n", "250-x\n250 STARTTLS\n", "220 go\n"],
         ] {
-            assert_eq!(talk(&says), (Ok(true), all.clone()), "{says:?}");
+            assert_eq!(talk(&replies), (Ok(true), all.clone()), "{replies:?}");
         }
         for offers in ["250 STARTTLS\r\n", "250-x\r\n250 NOSTARTTLS\r\n", "250-x\r\n250 SIZE STARTTLS\r\n"] {
             assert_eq!(talk(&[GREETING, offers]), (Ok(false), "EHLO me\r\n".to_owned()), "{offers:?}");
@@ -166,12 +166,15 @@ mod tests {
     fn an_unrequested_byte_ends_the_conversation() {
         for byte in (0..=127u8).map(char::from) {
             for place in 0..3 {
-                let mut says = [GREETING, OFFER, "220 go on\r\n"].map(str::to_owned);
-                says[place].push(byte);
-                let says = says.each_ref().map(String::as_str);
-                let (outcome, told) = talk(&says);
-                assert!(outcome.is_err_and(|why| why.contains("more than an answer before TLS")), "{says:?}");
-                assert_eq!(told.lines().count(), place, "nothing is said after it");
+                let mut replies = [GREETING, OFFER, "220 go on\r\n"].map(str::to_owned);
+                replies[place].push(byte);
+                let replies = replies.each_ref().map(String::as_str);
+                let (outcome, received) = talk(&replies);
+                assert!(
+                    outcome.is_err_and(|why| why.contains("more than an answer before TLS")),
+                    "{replies:?}"
+                );
+                assert_eq!(received.lines().count(), place, "nothing is said after it");
             }
         }
         for more in
@@ -190,7 +193,7 @@ mod tests {
 
     #[test]
     fn other_answers_are_refused() {
-        for (says, part) in [
+        for (replies, part) in [
             (vec!["554 go away\r\n"], "554 go away"),
             (vec!["garbage\r\n"], "cannot be understood"),
             (vec!["220-a\r\n250 b\r\n"], "cannot be understood"),
@@ -201,8 +204,8 @@ mod tests {
             (vec![GREETING, OFFER, "454-not\r\n454 now\r\n"], "454 not now"),
             (vec![GREETING, OFFER, "354 go on\r\n"], "354 go on"),
         ] {
-            let (outcome, _) = talk(&says);
-            assert!(outcome.clone().is_err_and(|why| why.contains(part)), "{says:?}: {outcome:?}");
+            let (outcome, _) = talk(&replies);
+            assert!(outcome.clone().is_err_and(|why| why.contains(part)), "{replies:?}: {outcome:?}");
         }
     }
 }

@@ -74,7 +74,7 @@ mod tests {
     use crate::core::finding::Code;
 
     #[test]
-    fn the_text_in_outboxes_is_as_it_was() {
+    fn the_text_stored_in_outboxes_is_unchanged() {
         let finding = |code, index, subject| Topic::Finding(FindingKey { code, index, subject });
         let tile = Subject::decode("tile/0/001.p/44");
         let condition =

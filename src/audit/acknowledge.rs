@@ -50,7 +50,7 @@ mod tests {
     use crate::audit::subject::Subject;
 
     #[test]
-    fn a_rule_covers_what_it_names_until_its_day_and_nothing_else() {
+    fn a_rule_covers_only_its_findings_until_its_day() {
         let finding = Finding::of_entry(Code::UserNotVerified, 7, Some("id-7"), "m");
         let of_log = Finding::of_log(Code::UserNotVerified, Subject::Whole, "m");
         let options = |value: &str| [None, Some(value.to_owned()), Some("other".to_owned())];

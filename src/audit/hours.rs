@@ -99,7 +99,7 @@ mod tests {
 
     /// Every minute of a week, against a table that is filled hour by hour.
     #[test]
-    fn every_minute_of_a_week_is_where_a_table_says() {
+    fn every_minute_of_a_week_agrees_with_a_table() {
         for (from, to) in [(8, 18), (22, 6), (0, 24), (0, 1), (23, 24), (12, 12), (1, 0)] {
             for days in [&[0usize][..], &[6], &[0, 1, 2, 3, 4], &[0, 1, 2, 3, 4, 5, 6], &[]] {
                 for east in [0i32, 9 * 3600, -10 * 3600] {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_change_at_their_second_and_end() {
+    fn clock_changes_start_and_end_at_their_second() {
         let zone =
             Zone { name: "x".to_owned(), first: 3600, changes: vec![(1000, 7200), (2000, -3600)], end: 3000 };
         for (seconds, shown) in

@@ -11,7 +11,7 @@ fn tree(size: u64, root: u8) -> SignedTree {
 /// The text of every subject in existing mirrors. It is part of a finding's key and digest: a change would turn each
 /// finding into a new one and make its mirror look damaged.
 #[test]
-fn the_text_in_mirrors_is_as_it_was() {
+fn the_text_stored_in_mirrors_is_unchanged() {
     let table = [
         (Subject::Whole, String::new()),
         (Subject::Served(HeadFormat::Checkpoint), "checkpoint".to_owned()),
@@ -38,7 +38,7 @@ fn the_text_in_mirrors_is_as_it_was() {
 }
 
 #[test]
-fn what_is_none_of_ours_is_kept_as_it_is() {
+fn unknown_subjects_are_kept_unchanged() {
     let hash = "01".repeat(31);
     for text in [
         " ",
@@ -91,7 +91,7 @@ fn subjects() -> impl Strategy<Value = Subject> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_again(subject in subjects()) {
+    fn subjects_round_trip(subject in subjects()) {
         prop_assert_eq!(Subject::decode(&subject.to_string()), subject);
     }
 

@@ -136,7 +136,8 @@ pub struct WatchMemory {
     /// Times of the last entries that match the other conditions of a burst rule, in log order.
     times: Vec<u64>,
     /// Start and end of the bursts that were reported; the most recently extended one is last.
-    told: Vec<(u64, u64)>,
+    #[serde(rename = "told")]
+    reported: Vec<(u64, u64)>,
     /// How many hits were kept one by one.
     pub kept: u64,
 }
@@ -183,7 +184,7 @@ impl Rule {
     }
 
     fn hit(&self, facts: &Facts) -> Finding {
-        let message = format!("{}: {}", self.title(), self.conditions.told(facts));
+        let message = format!("{}: {}", self.title(), self.conditions.describe(facts));
         let finding = Finding::of_entry(Code::WatchList, facts.index, facts.id.as_deref(), message);
         Finding { severity: self.severity, subject: self.subject(None), ..finding }
     }
@@ -235,10 +236,10 @@ impl Conditions {
     }
 
     /// What an entry says, limited to what the rule is about, in one line.
-    fn told(&self, facts: &Facts) -> String {
-        let mut told = String::new();
+    fn describe(&self, facts: &Facts) -> String {
+        let mut text = String::new();
         if let Some(burst) = self.more_than {
-            let _ = write!(told, "more than {} within {}, now ", burst.count, duration(burst.within));
+            let _ = write!(text, "more than {} within {}, now ", burst.count, duration(burst.within));
         }
         let approver =
             facts.approver.as_deref().map_or_else(|| "somebody without a readable name".to_owned(), quoted);
@@ -248,24 +249,24 @@ impl Conditions {
             Some(Decision::Expired) => "let it expire",
             None => "decided",
         };
-        let _ = write!(told, "{approver} {verb}");
+        let _ = write!(text, "{approver} {verb}");
         if let Some(at) = facts.decided_at {
-            let _ = write!(told, " at {}", time(at));
+            let _ = write!(text, " at {}", time(at));
             if let Some(hours) = &self.outside {
-                let _ = write!(told, " ({} in {})", hours.zone.day_and_time(at), escape(&hours.zone.name));
+                let _ = write!(text, " ({} in {})", hours.zone.day_and_time(at), escape(&hours.zone.name));
             }
         }
         if let Some(key) = &facts.key {
             let new = if facts.is_first_of_key { "a new key" } else { "key" };
-            let _ = write!(told, " with {new} {key}");
+            let _ = write!(text, " with {new} {key}");
         }
         if !self.rp_ids.is_empty() {
-            let _ = write!(told, " for {}", facts.rp_id.as_deref().map_or_else(String::new, quoted));
+            let _ = write!(text, " for {}", facts.rp_id.as_deref().map_or_else(String::new, quoted));
         }
         if let Some(hash) = facts.payload_hash.as_ref().filter(|_| !self.payload_hashes.is_empty()) {
-            let _ = write!(told, ", payload {}", encode_hex(hash));
+            let _ = write!(text, ", payload {}", encode_hex(hash));
         }
-        told
+        text
     }
 }
 
@@ -294,18 +295,18 @@ impl WatchMemory {
     /// Records a burst at this time, and returns whether it differs from those that were reported. Bursts are
     /// compared by time and not by log order: entries that are late, or have a false time, do not end a burst.
     fn is_another(&mut self, burst: Burst, at: u64) -> bool {
-        let before = self.told.len();
+        let before = self.reported.len();
         let (mut from, mut to) = (at, at);
-        self.told.retain(|(first, last)| {
+        self.reported.retain(|(first, last)| {
             let is_same = at >= first.saturating_sub(burst.within) && at <= last.saturating_add(burst.within);
             if is_same {
                 (from, to) = (from.min(*first), to.max(*last));
             }
             !is_same
         });
-        let is_another = self.told.len() == before;
-        self.told.push((from, to));
-        self.told.drain(..self.told.len().saturating_sub(BURSTS));
+        let is_another = self.reported.len() == before;
+        self.reported.push((from, to));
+        self.reported.drain(..self.reported.len().saturating_sub(BURSTS));
         is_another
     }
 }

@@ -88,7 +88,7 @@ fn all_conditions_must_hold() {
 }
 
 #[test]
-fn one_of_a_list_is_enough_and_no_condition_is_every_entry() {
+fn any_item_of_a_list_matches_and_no_condition_matches_all() {
     let list = |names: &[&str]| Conditions {
         approvers: names.iter().map(|name| (*name).to_owned()).collect(),
         ..Conditions::default()
@@ -121,7 +121,7 @@ fn words(letters: &[u8], longest: usize) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn patterns_fit_what_a_naive_version_fits() {
+fn patterns_agree_with_a_naive_version() {
     let (patterns, texts) = (words(b"ab*?", 5), words(b"ab", 5));
     for pattern in &patterns {
         let ours = Pattern(String::from_utf8(pattern.clone()).unwrap());
@@ -174,7 +174,7 @@ fn hits(times: &[u64], burst: Burst, cut: impl Fn(usize) -> bool) -> Vec<usize> 
 
 proptest! {
     #[test]
-    fn bursts_are_those_of_a_naive_version(
+    fn bursts_agree_with_a_naive_version(
         times in prop::collection::vec(0u64..60, 0..60), count in 1usize..6, within in 0u64..20, cuts: u64,
     ) {
         let burst = Burst { count, within };
@@ -183,7 +183,7 @@ proptest! {
 }
 
 #[test]
-fn a_burst_is_told_once_and_again_after_it_was_over() {
+fn a_burst_is_reported_once_and_again_after_its_end() {
     let burst = Burst { count: 2, within: 10 };
     let times = [0, 5, 10, 12, 14, 30, 35, 39, 40, 41];
     assert_eq!(hits(&times, burst, |_| false), [2, 7]);
@@ -196,7 +196,7 @@ fn a_burst_is_told_once_and_again_after_it_was_over() {
 }
 
 #[test]
-fn what_is_remembered_is_bounded() {
+fn memory_is_bounded() {
     let burst = Burst { count: 3, within: 10 };
     let mut memory = WatchMemory::default();
     for time in 0..10_000 {
@@ -207,15 +207,15 @@ fn what_is_remembered_is_bounded() {
     memory.times = vec![0; 10_000];
     memory.note(burst, 0);
     assert_eq!(memory.times.len(), 3 + LATE);
-    memory.told = vec![(7, 7); 10_000];
+    memory.reported = vec![(7, 7); 10_000];
     assert!(memory.is_another(burst, 1000));
-    assert_eq!(memory.told.len(), BURSTS);
+    assert_eq!(memory.reported.len(), BURSTS);
     assert!(!memory.is_another(burst, 7) && !memory.is_another(burst, 990));
-    assert_eq!(memory.told, [(7, 7), (990, 1000)]);
+    assert_eq!(memory.reported, [(7, 7), (990, 1000)]);
 }
 
 #[test]
-fn hits_say_what_was_claimed_and_are_fit_to_be_shown() {
+fn hits_quote_claims_safely() {
     let hostile = Facts {
         approver: Some("al\u{202e}ex\u{1b}[2J\n\"".to_owned()),
         rp_id: Some("\u{200b}".to_owned()),

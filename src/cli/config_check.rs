@@ -100,7 +100,7 @@ fn describe(log: &LogConfig) -> Result<Vec<Line>, Error> {
         )));
     }
     rules(settings, &mut lines);
-    told(settings, &mut lines);
+    recipients(settings, &mut lines);
     lines.extend(
         settings.alerting.acknowledgements.iter().map(|rule| acknowledged(settings, rule, unix_ms())),
     );
@@ -115,7 +115,7 @@ fn describe(log: &LogConfig) -> Result<Vec<Line>, Error> {
 }
 
 fn mirror(settings: &Settings, db: &Path, is_there: bool) -> Line {
-    let (left, said) = match (is_there, settings.init) {
+    let (left, hint) = match (is_there, settings.init) {
         (true, false) => (false, ""),
         (true, true) => (
             true,
@@ -129,7 +129,7 @@ fn mirror(settings: &Settings, db: &Path, is_there: bool) -> Line {
             (false, " (does not exist yet; the first audit needs --init, or init = true in the config)")
         }
     };
-    Line { text: format!("  mirror  {}{said}", files::name(db)), is_note: left }
+    Line { text: format!("  mirror  {}{hint}", files::name(db)), is_note: left }
 }
 
 /// Describes the watch rules. With `--heads-only` no entry is checked, so they have no effect.
@@ -144,7 +144,7 @@ fn rules(settings: &Settings, lines: &mut Vec<Line>) {
 }
 
 /// Describes the alert channels. No URL is shown, because it is often a secret.
-fn told(settings: &Settings, lines: &mut Vec<Line>) {
+fn recipients(settings: &Settings, lines: &mut Vec<Line>) {
     let alerting = &settings.alerting;
     if alerting.channels.is_empty() {
         lines.push(plain("  nobody is notified: there is no [[alert]]".to_owned()));

@@ -18,7 +18,7 @@ pub fn verify(settings: &Settings, file: &Path, answer: &mut Answer) -> Result<u
     let Some(key) = settings.one_log_key()? else {
         let why =
             "the log's public key was not given: a file cannot vouch for itself. Give it with --log-key";
-        answer.print(&said(settings, Conclusion::Incomplete, None, why));
+        answer.print(&render(settings, Conclusion::Incomplete, None, why));
         return Ok(Conclusion::Incomplete.exit_code());
     };
     let (verdict, kind, message) = match evidence::verify(&bytes, key) {
@@ -26,11 +26,11 @@ pub fn verify(settings: &Settings, file: &Path, answer: &mut Answer) -> Result<u
         Err(EvidenceError::Disagreement(what)) => (Conclusion::LocalFault, None, what),
         Err(error) => (Conclusion::Invalid, None, error.to_string()),
     };
-    answer.print(&said(settings, verdict, kind, &message));
+    answer.print(&render(settings, verdict, kind, &message));
     Ok(verdict.exit_code())
 }
 
-fn said(settings: &Settings, verdict: Conclusion, kind: Option<&str>, message: &str) -> String {
+fn render(settings: &Settings, verdict: Conclusion, kind: Option<&str>, message: &str) -> String {
     let message = text::escape(message);
     match settings.format {
         Format::Text => format!("{message}\n"),

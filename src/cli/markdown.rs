@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_part_is_read() {
+    fn every_construct_is_parsed() {
         let text = "# A `b`\n\nOne\ntwo *three* **four** [`five`][audit#x] [six][fixtures/ops].\n\n<!-- not shown -->\n\
                     ```sh\n# no heading\n\n- no item\n```\n\n- first\n  goes on\n- second\n1. third\n\n| a | b |\n|---|---|\n\
                     | `c\\|d` | <https://e.example> |\n\n[audit#x]: audit.md#x\n";
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_end_is_text() {
+    fn unclosed_markup_is_text() {
         for text in
             ["a ` b", "a * b", "2 * 3 * 4", "a [b] c", "**", "[a][b", "<https://", "-a", "#a", "1.5 x"]
         {
@@ -262,7 +262,7 @@ mod tests {
 
     /// No page uses other Markdown, which would be shown as it is written.
     #[test]
-    fn every_page_is_of_the_subset() {
+    fn every_page_uses_the_subset() {
         let is_markup =
             |text: &str| ["`", "**", "](", "][", "<!--", "    "].iter().any(|mark| text.contains(mark));
         for page in crate::docs::PAGES {

@@ -68,9 +68,9 @@ fn watched(common: &Common, options: &MonitorOptions) -> Result<WatchedLogs, Err
 
 /// An event at the start of a build that cannot return free memory: only the GNU C library has a call for it.
 fn memory_kept(release_memory: Option<fn()>) -> Option<Event> {
-    let said = "this build cannot return free memory to the system: the monitor may keep the memory that its first \
+    let message = "this build cannot return free memory to the system: the monitor may keep the memory that its first \
                 audit needed";
-    release_memory.is_none().then(|| Event::new("memory-kept", said))
+    release_memory.is_none().then(|| Event::new("memory-kept", message))
 }
 
 /// A log that the monitor audits.
@@ -152,8 +152,8 @@ fn once(watched: WatchedLogs, answer: &mut Answer) -> Result<u8, Error> {
             worst = worst.max(Conclusion::Incomplete);
             continue;
         }
-        if let Some(said) = init_left {
-            output::note(&format!("{name}: {said}"));
+        if let Some(message) = init_left {
+            output::note(&format!("{name}: {message}"));
         }
         let bar = audit::bar(&settings);
         let audited = LogWatch::new(name.clone(), settings, RequestCounters::default()).and_then(|watch| {
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_build_that_keeps_memory_says_so_once() {
+    fn a_build_that_keeps_memory_warns_once() {
         let event = memory_kept(None).unwrap();
         assert_eq!((event.event, event.level()), ("memory-kept", tracing::Level::WARN));
         assert!(memory_kept(Some(|| {})).is_none());

@@ -2,7 +2,7 @@
 //!
 //! All output on stdout goes through an [`Answer`], and only an [`Answer`] gives the exit code. A failure to write can
 //! therefore not be forgotten. No other file of the command line uses stdout, stderr or a macro that prints
-//! (`tests/audit/scarce.rs` reads the sources).
+//! (`tests/audit/resource_limits.rs` reads the sources).
 
 use super::failure::{LOCAL_FAULT, exit_code};
 use crate::core::text;
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_encoded_is_a_fault_of_this_side() {
+    fn an_encoding_failure_is_a_local_fault() {
         let mut answer = Answer::default();
         answer.print_encoded(serde_json::to_string(&std::collections::BTreeMap::from([(vec![1], 1)])));
         assert!(!answer.is_whole());

@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_text_of_eighty_columns() {
+    fn pages_have_at_most_eighty_columns() {
         let long = "word ".repeat(40);
         let page = format!(
             "# Title\n\nSee [peers][peers], [this][fixtures/ops/try.toml] and `code`.\n\n## Part\n\n- {long}\n- b\n\n\
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_share_what_there_is() {
+    fn columns_share_the_width() {
         assert_eq!(shares(&[3, 4], 10), [3, 4]);
         assert_eq!(shares(&[3, 100], 10), [3, 7]);
         assert_eq!(shares(&[30, 100], 10), [5, 5]);
@@ -195,14 +195,14 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_too_long_is_cut() {
+    fn overlong_words_are_cut() {
         assert_eq!(wrap("a bcdefgh ij", 3), ["a", "bcd", "efg", "h", "ij"]);
         assert_eq!(wrap("", 3), [""]);
         assert_eq!(wrap("äöü äöü", 3), ["äöü", "äöü"]);
     }
 
     #[test]
-    fn every_page_is_fit_for_a_terminal() {
+    fn every_page_is_safe_for_a_terminal() {
         for page in crate::docs::PAGES {
             let text = render(page.text);
             assert!(!text.contains("<!--") && !text.contains("]: "), "{}", page.name);

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn mistakes_are_reported() {
         for (text, part) in [
             ("[[alert]]", "one of"),
             ("[[alert]]\ncommand = ['a']\nwebhook = 'https://a.example/'", "one of"),

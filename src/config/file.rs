@@ -157,10 +157,10 @@ impl Config {
 
 /// Parses a config of either kind. Both kinds use the key `log`: `log = "…"` for one log, `[[log]]` for several.
 fn parse(text: &str) -> Result<Config, String> {
-    let said = |error: toml::de::Error| toml_error::said(&error, text);
-    let table: toml::Table = toml::from_str(text).map_err(said)?;
+    let describe = |error: toml::de::Error| toml_error::describe(&error, text);
+    let table: toml::Table = toml::from_str(text).map_err(describe)?;
     match table.get("log").is_some_and(toml::Value::is_array) {
-        true => toml::from_str(text).map(Config::Several).map_err(said),
-        false => toml::from_str(text).map(|file| Config::One(Box::new(file))).map_err(said),
+        true => toml::from_str(text).map(Config::Several).map_err(describe),
+        false => toml::from_str(text).map(|file| Config::One(Box::new(file))).map_err(describe),
     }
 }

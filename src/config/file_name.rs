@@ -9,7 +9,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// Returns [`Error::Usage`] if the path is empty, a URL, in memory, or begins with `~`.
-pub(super) fn check_mirror(said: &str, db: &Path) -> Result<(), Error> {
+pub(super) fn check_mirror(option: &str, db: &Path) -> Result<(), Error> {
     let name = db.to_string_lossy();
     let lower = name.to_ascii_lowercase();
     let why = match () {
@@ -22,9 +22,9 @@ pub(super) fn check_mirror(said: &str, db: &Path) -> Result<(), Error> {
              file"
         }
         () if name.contains("://") => "a mirror is a file on this machine, not a URL: write its path",
-        () => return check_home(said, db),
+        () => return check_home(option, db),
     };
-    Err(format!("{said} {}: {why}", quoted(&name)).into())
+    Err(format!("{option} {}: {why}", quoted(&name)).into())
 }
 
 /// Checks that a path does not begin with `~`. A shell replaces it by the home directory, but only at the start of a
@@ -32,14 +32,14 @@ pub(super) fn check_mirror(said: &str, db: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// Returns [`Error::Usage`] if the path is `~`, or begins with `~` and has a `/`.
-pub fn check_home(said: &str, path: &Path) -> Result<(), Error> {
+pub fn check_home(option: &str, path: &Path) -> Result<(), Error> {
     let name = path.to_string_lossy();
     let is_home = name == "~" || (name.starts_with('~') && name.contains('/'));
     if !is_home {
         return Ok(());
     }
     Err(format!(
-        "{said} {}: the shell did not expand ~ to the home directory (it does not in a config, after = or in \
+        "{option} {}: the shell did not expand ~ to the home directory (it does not in a config, after = or in \
          quotation marks): write the whole path, or ./~ for a directory of that name",
         quoted(&name)
     )

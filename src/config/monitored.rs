@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_alone_is_this_machine_only() {
+    fn a_bare_port_listens_on_loopback() {
         for (text, expected) in [
             ("9464", Some("127.0.0.1:9464")),
             (":9464", Some("127.0.0.1:9464")),

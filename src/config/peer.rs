@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_is_called_by_its_host_and_nothing_secret_of_it() {
+    fn a_peer_is_named_by_its_host_without_secrets() {
         let peers = resolved(
             "[[peer]]\nheads = 'https://u:s3cret@one.example:9464/heads?key=s3cret'\n
              [[peer]]\nwitness = 'https://two.example'\n[[peer]]\nfile = '/srv/heads.jsonl'\n
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn mistakes_are_reported() {
         for (text, part) in [
             ("[[peer]]", "give one of"),
             ("[[peer]]\nheads = 'https://a.example'\nfile = 'a'", "give one of"),

@@ -111,13 +111,13 @@ impl Settings {
         let config_log = of_config.log.clone();
         let (net, config_net) = (std::mem::take(&mut given.net), std::mem::take(&mut of_config.net));
         // Messages name the place that a value came from.
-        let said = |is_given: bool, key: &str| match config {
+        let label = |is_given: bool, key: &str| match config {
             Some(config) if !is_given => format!("config {config:?}: {key}"),
             _ => format!("--{key}"),
         };
-        let log_said = said(given.log.is_some(), "log");
-        let db_said = said(given.db.is_some(), "db");
-        let evidence_said = said(given.evidence_dir.is_some(), "evidence-dir");
+        let log_said = label(given.log.is_some(), "log");
+        let db_said = label(given.db.is_some(), "db");
+        let evidence_said = label(given.evidence_dir.is_some(), "evidence-dir");
         let given = given.or(of_config);
 
         let log_key = given.log_key.map(|vkey| LogKey::parse(&vkey)).transpose();

@@ -1,7 +1,7 @@
 //! Formats TOML errors as one line. They are also written to events, where a line break would be escaped.
 
 /// Formats the line number and the error. The content of the line is not shown, because it may be a secret.
-pub(super) fn said(error: &toml::de::Error, text: &str) -> String {
+pub(super) fn describe(error: &toml::de::Error, text: &str) -> String {
     let lines: Vec<&str> = error.message().lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let what = shortened(&lines.join(", "));
     let before = error.span().and_then(|span| text.get(..span.start));
@@ -44,7 +44,7 @@ mod tests {
     use crate::config::log::LogTable;
 
     #[test]
-    fn letters_are_counted() {
+    fn distances_count_edits() {
         for (a, b, expected) in [
             ("", "", 0),
             ("a", "", 1),
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_one_line_with_its_number_and_nothing_that_stands_in_it() {
+    fn an_error_is_one_line_with_its_number_and_no_value() {
         for (text, expected) in [
             ("quiet = true\nrpid = 's3cret'", "line 2: unknown field `rpid`, did you mean `rp-id`?"),
             ("[[alert]]\nsecret = 's3cret'", "line 2: unknown field `secret`"),
@@ -70,9 +70,9 @@ mod tests {
             ("[", "line 1: "),
         ] {
             let error = toml::from_str::<LogTable>(text).err().unwrap();
-            let said = said(&error, text);
-            assert!(said.starts_with(expected) && said.len() < 120, "{text}: {said}");
-            assert!(!said.contains('\n') && !said.contains("s3cret"), "{text}: {said}");
+            let message = describe(&error, text);
+            assert!(message.starts_with(expected) && message.len() < 120, "{text}: {message}");
+            assert!(!message.contains('\n') && !message.contains("s3cret"), "{text}: {message}");
         }
     }
 }

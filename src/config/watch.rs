@@ -87,8 +87,8 @@ pub(super) fn resolve(tables: Vec<WatchTable>, channels: &[ChannelTable]) -> Res
         if !names.insert(name.clone()) {
             return Err(fail("two rules have this name: give each a name of its own".to_owned()).into());
         }
-        let says = |rule: &Rule| Rule { name: String::new(), ..rule.clone() }.digest();
-        if let Some(other) = rules.iter().find(|other| says(&other.rule) == says(&watch.rule)) {
+        let digest = |rule: &Rule| Rule { name: String::new(), ..rule.clone() }.digest();
+        if let Some(other) = rules.iter().find(|other| digest(&other.rule) == digest(&watch.rule)) {
             let other = quoted(&other.rule.name);
             return Err(fail(format!("it has the same conditions as {other}: keep one of them")).into());
         }

@@ -108,7 +108,7 @@ fn the_examples_load() {
 const PAGER: &str = "[[alert]]\nname = 'pager'\ncommand = ['page']\n";
 
 #[test]
-fn slips_are_said_with_what_to_do() {
+fn mistakes_are_reported_with_advice() {
     for (lines, part) in [
         ("approver = 'a'", "missing field `name`"),
         ("name = ''\napprover = 'a'", "1 to 64 printable"),

@@ -87,7 +87,7 @@ mod tests {
 
     /// Compares every hour of some years with the database itself.
     #[test]
-    fn every_hour_of_some_years_is_as_the_database_says() {
+    fn every_hour_of_some_years_agrees_with_the_database() {
         for name in
             ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Tokyo"]
         {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_told_as_the_database_has_them_and_slips_refused() {
+    fn names_are_spelled_as_in_the_database_and_others_refused() {
         assert_eq!(read("europe/berlin").unwrap().name, "Europe/Berlin");
         for slip in
             ["", "Berlin", "+1:00", "+01", "+01:60", "+14:01", "-25:00", "01:00", "Europe/Berlin\n", "+é:00"]

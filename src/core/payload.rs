@@ -331,9 +331,12 @@ mod tests {
         ] {
             let wanted = sha256(approved.as_bytes()).0;
             for payload in [Payload::Bytes(&given), Payload::Hashed(&PayloadHashes::of(&given, None))] {
-                let said = explain_edit("raw-payload", payload, wanted);
-                assert_eq!(said.is_some(), part.is_some(), "{given:?}: {said:?}");
-                assert!(part.is_none_or(|part| said.unwrap().contains(part)), "{given:?}: {said:?}");
+                let explanation = explain_edit("raw-payload", payload, wanted);
+                assert_eq!(explanation.is_some(), part.is_some(), "{given:?}: {explanation:?}");
+                assert!(
+                    part.is_none_or(|part| explanation.unwrap().contains(part)),
+                    "{given:?}: {explanation:?}"
+                );
                 assert_eq!(explain_edit("jcs-payload", payload, wanted), None);
             }
         }

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_whole_or_damaged_and_never_another_mark() {
+    fn a_damaged_mark_is_never_another_mark() {
         let directory = tempfile::tempdir().unwrap();
         let mirror = directory.path().join("m.db");
         assert_eq!(Mark::read(&mirror).unwrap(), MarkRead::Missing);

@@ -158,12 +158,13 @@ impl<D: Deref<Target = Db>> Outbox<D> {
             })?;
             rows.collect::<rusqlite::Result<Vec<(String, String, Notification)>>>()
         });
-        let known = |(subject, severity, told): (String, String, Notification)| match Severity::from_text(
-            &severity,
-        ) {
-            Some(severity) => Ok((subject, Notification { severity, ..told })),
-            None => Err(self.db.damaged("an alert has no known severity".to_owned())),
-        };
+        let known =
+            |(subject, severity, notification): (String, String, Notification)| match Severity::from_text(
+                &severity,
+            ) {
+                Some(severity) => Ok((subject, Notification { severity, ..notification })),
+                None => Err(self.db.damaged("an alert has no known severity".to_owned())),
+            };
         self.db.sql(result)?.into_iter().map(known).collect()
     }
 
@@ -270,7 +271,7 @@ impl Outbox<&mut Db> {
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be written.
-    pub fn put_notification(&mut self, subject: &str, told: &Notification) -> Result<()> {
+    pub fn put_notification(&mut self, subject: &str, notification: &Notification) -> Result<()> {
         self.db
             .change(
                 Table::Subjects,
@@ -280,11 +281,11 @@ impl Outbox<&mut Db> {
                     "INSERT OR REPLACE INTO alert_subjects VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING *",
                     &[
                         &subject,
-                        &int(told.episode),
-                        &told.open,
-                        &int(told.at),
-                        &told.severity.as_str(),
-                        &told.ended.as_deref(),
+                        &int(notification.episode),
+                        &notification.open,
+                        &int(notification.at),
+                        &notification.severity.as_str(),
+                        &notification.ended.as_deref(),
                     ],
                 ),
             )

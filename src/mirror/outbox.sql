@@ -1,7 +1,7 @@
--- What people were told, and what is still to be told. Since format 3.
+-- Notifications: what was sent, and what is still to be sent. Since format 3.
 
--- What was told of each subject (a finding, or a state of the auditing itself), so that nothing is told twice.
--- `open` is 1 where the last word was that it holds. `ended` is the end that was told.
+-- The last notification about each subject (a finding, or a condition of the audit itself), so that none is repeated.
+-- `open` is 1 if the last notification said that the subject holds. `ended` is the end that was reported.
 CREATE TABLE IF NOT EXISTS alert_subjects (
   subject  TEXT PRIMARY KEY,
   episode  INTEGER NOT NULL,
@@ -11,8 +11,8 @@ CREATE TABLE IF NOT EXISTS alert_subjects (
   ended    TEXT
 ) STRICT, WITHOUT ROWID;
 
--- The outbox. `key` tells alerts apart, also for whoever receives them. `digest` is over key, severity and
--- payload: a damaged row must not accuse.
+-- The outbox. `key` identifies an alert, also for its receivers. `digest` covers key, severity and payload: a damaged
+-- row must not accuse the log.
 CREATE TABLE IF NOT EXISTS alerts (
   id       INTEGER PRIMARY KEY AUTOINCREMENT,
   key      TEXT NOT NULL UNIQUE,
@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS alert_deliveries (
   PRIMARY KEY (alert, channel)
 ) STRICT, WITHOUT ROWID;
 
--- A channel that fails: since when, how often in a row, and not before when it is tried again.
+-- Failing channels: since when, how often in a row, and the earliest time of the next attempt.
 CREATE TABLE IF NOT EXISTS alert_channels (
   channel       TEXT PRIMARY KEY,
   failing_since INTEGER NOT NULL,

@@ -125,12 +125,12 @@ pub(super) fn with_mark_of_link(error: MirrorError, given: &Path) -> MirrorError
     let (ours, of_link) = (mark::path_of(&place), mark::path_of(given));
     let is_left = fs::symlink_metadata(&ours).is_err()
         && fs::symlink_metadata(&of_link).is_ok_and(|metadata| metadata.is_file());
-    let said = if is_left {
+    let message = if is_left {
         format!("{why}. There is one beside the link that leads to it: move {of_link:?} to {ours:?}")
     } else {
         why
     };
-    MirrorError::RolledBack(place, said)
+    MirrorError::RolledBack(place, message)
 }
 
 /// Creates the file in which a new database is built, and fails if the name is taken. The file stays open beside
@@ -209,7 +209,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn a_place_is_where_links_lead_as_far_as_they_lead() {
+    fn links_are_resolved_as_far_as_they_lead() {
         let folder = tempfile::tempdir().unwrap();
         let real = fs::canonicalize(folder.path()).unwrap();
         let at = |name: &str| folder.path().join(name);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_in_the_place_of_a_fresh_file_is_noticed() {
+    fn a_replaced_new_file_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("secret"), "of somebody else").unwrap();

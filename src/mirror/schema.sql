@@ -1,11 +1,11 @@
--- The mirror's tables. An auditor is welcome to read them with plain SQL (`sqlite3 -readonly`);
--- the views (views.sql) are the stable interface, the tables are not.
+-- The mirror's tables. They can be read with plain SQL (`sqlite3 -readonly`). The views (views.sql) are the stable
+-- interface; the tables may change.
 
 PRAGMA application_id = 0x63736967;
 PRAGMA user_version = 5;
 
--- One row: cursors, the frontier of the rebuilt tree, counts. `digest` is SHA-256 of `json`, so a
--- damaged row is seen as damage and not believed.
+-- One row: cursors, the frontier of the rebuilt tree, counts. `digest` is SHA-256 of `json`, so that a damaged row is
+-- detected.
 CREATE TABLE state (
   one    INTEGER PRIMARY KEY CHECK (one = 1),
   json   TEXT NOT NULL,
@@ -18,7 +18,7 @@ CREATE TABLE leaves (
   leaf BLOB NOT NULL
 ) STRICT;
 
--- Roots of perfect subtrees of 256^k leaves: what tlog-tiles has at tile level k (k >= 1).
+-- Roots of perfect subtrees of 256^k leaves: the hashes of tlog-tiles at tile level k (k >= 1).
 CREATE TABLE nodes (
   level INTEGER NOT NULL,
   n     INTEGER NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE nodes (
   PRIMARY KEY (level, n)
 ) STRICT, WITHOUT ROWID;
 
--- What the checked leaves say. NULL where a leaf does not say it readably.
+-- Members of the checked leaves. NULL if a leaf has no readable value.
 CREATE TABLE entry_columns (
   idx              INTEGER PRIMARY KEY,
   id               TEXT,
@@ -42,11 +42,10 @@ CREATE TABLE entry_columns (
   payload_hash     BLOB
 ) STRICT;
 
--- Every signed head ever seen, byte for byte, conflicting ones included. `statement` is SHA-256 of
--- the bytes that were signed. `status`: unchecked, consistent (with the mirrored leaves), linked
--- (to a larger head by proof, without leaves), contradicted. `compared` is 1 once the
--- head was held against all others and what came of it is kept. `listed` is 1 once the log's own list
--- of its heads was seen to have it.
+-- Every signed head ever seen, byte for byte, including conflicting ones. `statement` is SHA-256 of the signed bytes.
+-- `status`: unchecked, consistent (with the mirrored leaves), linked (to a larger head by proof, without leaves),
+-- contradicted. `compared` is 1 once the head was compared with all others and the result was stored. `listed` is 1 once
+-- the head was seen in the log's own list of heads.
 CREATE TABLE heads (
   statement  BLOB NOT NULL,
   format     TEXT NOT NULL,
@@ -63,8 +62,8 @@ CREATE TABLE heads (
   PRIMARY KEY (size, root, statement)
 ) STRICT, WITHOUT ROWID;
 
--- Everything ever found. `pending` is 1 while a repeated check has not yet come to a finding again.
--- `digest` is over what was found: a damaged row must not accuse.
+-- Every finding ever made. `pending` is 1 while a repeated check has not yet confirmed the finding. `digest` covers the
+-- finding: a damaged row must not accuse the log.
 CREATE TABLE findings (
   key        TEXT NOT NULL PRIMARY KEY,
   code       TEXT NOT NULL,
@@ -81,9 +80,9 @@ CREATE TABLE findings (
   digest     BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Memory of the checks across entries: see src/audit/across.rs; what was seen is in seen.sql. `digest` is over the
--- other columns of the row: a damaged row must not make an impostor of somebody. `backup_eligible` is 2 where no
--- authenticator data of the key parsed so far.
+-- Keys, for the checks across entries (src/audit/across.rs); the values that were seen are in seen.sql. `digest` covers
+-- the other columns of the row: a damaged row must not make a person look like an impostor. `backup_eligible` is 2 if no
+-- authenticator data of the key could be parsed so far.
 CREATE TABLE keys (
   key             BLOB PRIMARY KEY,
   first_idx       INTEGER NOT NULL,
@@ -101,8 +100,9 @@ CREATE TABLE approver_keys (
   PRIMARY KEY (slot, approver, key)
 ) STRICT, WITHOUT ROWID;
 
--- What must be true of the tables that grow with the log: a tree over ranges of their keys, whose root is in the state
--- (src/mirror/seal). `tab` is the table, `level` 0 is over rows, `node` counts them and has the sum of their digests.
+-- Seals of the tables that grow with the log: a tree over ranges of their keys, whose root is in the state
+-- (src/mirror/seal). `tab` is the table, `level` 0 covers rows, and `node` holds the number of rows and the sum of their
+-- digests.
 CREATE TABLE seals (
   tab    INTEGER NOT NULL,
   level  INTEGER NOT NULL,

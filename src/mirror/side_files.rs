@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_made_once_and_its_content_stays() {
+    fn the_lock_file_is_created_once_and_its_content_kept() {
         let folder = tempfile::tempdir().unwrap();
         let (mirror, lock) = (folder.path().join("m.db"), folder.path().join("m.db.lock"));
         open(&lock, &mirror).unwrap().write_all(b"who").unwrap();
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_root_makes_is_of_the_owner_of_the_mirror() {
+    fn files_created_by_root_belong_to_the_owner_of_the_mirror() {
         let folder = tempfile::tempdir().unwrap();
         let (mirror, beside) = (folder.path().join("m.db"), folder.path().join("m.db.mark"));
         std::fs::write(&mirror, "m").unwrap();

@@ -21,7 +21,7 @@ mod tests {
 
     /// A list cannot be a key in JSON.
     #[test]
-    fn what_cannot_be_encoded_is_not_stored() {
+    fn an_encoding_failure_stores_nothing() {
         let value = std::collections::BTreeMap::from([(vec![1], 1)]);
         assert!(matches!(as_json(&value), Err(rusqlite::Error::ToSqlConversionFailure(_))));
     }

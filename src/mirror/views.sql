@@ -13,7 +13,7 @@ CREATE VIEW entries AS
 -- One row per leaf, as text.
 CREATE VIEW leaf_text AS SELECT idx AS "index", CAST(leaf AS TEXT) AS leaf FROM leaves;
 
--- One row per finding that stands.
+-- One row per standing finding.
 CREATE VIEW standing_findings AS
   SELECT code, severity, idx AS "index", entry_id AS id, message, evidence, first_seen, last_seen
   FROM findings WHERE ended IS NULL AND pending = 0;

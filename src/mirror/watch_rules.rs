@@ -14,7 +14,7 @@ use rusqlite::{OptionalExtension as _, Row};
 use std::ops::Deref;
 
 /// The row with the number of hits that finished runs have reported. No rule has this digest.
-const TOLD: &str = "told";
+const REPORTED_HITS: &str = "told";
 
 /// The row that exists once damaged rows were deleted. It is unknown which rules they belonged to, and a rule that
 /// comes back must not be treated as new.
@@ -74,7 +74,7 @@ impl<D: Deref<Target = Db>> WatchRules<D> {
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn hits_told(&self) -> Result<u64> {
-        Ok(self.row(TOLD)?.map_or(0, |(count, _)| count))
+        Ok(self.row(REPORTED_HITS)?.map_or(0, |(count, _)| count))
     }
 
     /// Whether rows were deleted, so that a rule without a row may have had one.
@@ -115,7 +115,7 @@ impl WatchRules<&mut Db> {
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn put_hits_told(&mut self, count: u64) -> Result<()> {
-        self.put_row(TOLD, count, "")
+        self.put_row(REPORTED_HITS, count, "")
     }
 
     /// If the table is not the one that was written, deletes the damaged rows, records that there were some, and
@@ -134,7 +134,7 @@ impl WatchRules<&mut Db> {
         let result = self.db.connection().prepare(sql).and_then(|mut all| {
             let rows = all.query_map([], |row| {
                 let name: Vec<u8> = row.get(4)?;
-                let is_of_rule = ![TOLD, FORGOTTEN].map(str::as_bytes).contains(&name.as_slice());
+                let is_of_rule = ![REPORTED_HITS, FORGOTTEN].map(str::as_bytes).contains(&name.as_slice());
                 let is_good =
                     |window: &str| !is_of_rule || serde_json::from_str::<WatchMemory>(window).is_ok();
                 Ok((intact(row)?.is_some_and(|(_, window)| is_good(&window)), name))

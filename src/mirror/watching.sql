@@ -1,9 +1,9 @@
--- How far others were listened to, and how far watch rules have looked. Since format 4. `digest` is over the other
--- columns of a row: a damaged one must not make anything be passed over.
+-- Progress with the heads of peers, and of watch rules. Since format 4. `digest` covers the other columns of a row: a
+-- damaged row must not cause anything to be skipped.
 
--- A peer whose heads are compared with ours: `peer` is a digest of where it is, `since` the latest `firstSeen` of its
--- own words that we kept (0: none), from which it is asked on, and `whole` when its whole history was read last, both in
--- Unix milliseconds; and how often in a row it could not be compared with.
+-- A peer whose heads are compared with ours. `peer` is a digest of its location. `since` is the latest `firstSeen` of the
+-- peer that was stored (0: none); the next request begins there. `whole` is when its whole history was last read. Both are
+-- in Unix milliseconds. `failures` counts failed comparisons in a row.
 CREATE TABLE IF NOT EXISTS peers (
   peer     TEXT PRIMARY KEY,
   since    INTEGER NOT NULL,
@@ -12,9 +12,9 @@ CREATE TABLE IF NOT EXISTS peers (
   digest   BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- A watch rule: `rule` is a digest of what it says, `next` the first entry that it has not looked at, and `window` what
--- it remembers of those before (JSON). Two rows are of no rule: `told`, where `next` is how many hits were told of, and
--- `forgotten`, which is there once rows were damaged and forgotten.
+-- A watch rule. `rule` is a digest of the rule, `next` the first entry that it has not read, and `window` its memory of
+-- earlier entries (JSON). Two rows belong to no rule: `told`, whose `next` is the number of hits that were reported, and
+-- `forgotten`, which exists once damaged rows were deleted.
 CREATE TABLE IF NOT EXISTS watch_rules (
   rule   TEXT PRIMARY KEY,
   next   INTEGER NOT NULL,

@@ -133,9 +133,10 @@ fn write(mut sink: impl Write, coming: &Receiver<Order>, lost: &AtomicU64, lines
         }
         let missed = lost.swap(0, Relaxed);
         if missed > 0 {
-            let said = format!("{missed} events were not written: nobody read what was written before them");
-            let said = Event::new("events-lost", said).with("count", missed);
-            drop(sink.write_all(said.line(&text::time((lines.clock)()), lines.json).as_bytes()));
+            let message =
+                format!("{missed} events were not written: nobody read what was written before them");
+            let event = Event::new("events-lost", message).with("count", missed);
+            drop(sink.write_all(event.line(&text::time((lines.clock)()), lines.json).as_bytes()));
         }
     }
 }
@@ -177,7 +178,7 @@ impl Log {
     /// Waits until everything so far is written, but no longer than `patience`.
     pub(super) fn flush(&self, patience: Duration) {
         let begun = Instant::now();
-        let (done, told) = sync_channel(1);
+        let (done, written) = sync_channel(1);
         let mut order = Order::Tell(done);
         loop {
             match self.0.orders.try_send(order) {
@@ -187,7 +188,7 @@ impl Log {
             }
             std::thread::sleep(LOOK);
         }
-        let _ = told.recv_timeout(patience.saturating_sub(begun.elapsed()));
+        let _ = written.recv_timeout(patience.saturating_sub(begun.elapsed()));
     }
 }
 

@@ -39,7 +39,7 @@ fn written(json: bool, say: impl FnOnce()) -> String {
 }
 
 #[test]
-fn one_value_says_the_same_both_ways_and_moves_no_cursor() {
+fn text_and_json_agree_and_are_safe_for_a_terminal() {
     let hostile = "a\u{1b}[2Jb\u{202e}c\nd";
     let event = Event::of("main", "finding-new", format!("new: {hostile}"))
         .with("index", 7)
@@ -68,7 +68,7 @@ fn one_value_says_the_same_both_ways_and_moves_no_cursor() {
 }
 
 #[test]
-fn what_libraries_say_is_not_written() {
+fn events_of_libraries_are_not_written() {
     for json in [false, true] {
         let page = written(json, || {
             tracing::error!(target: "hyper::client", "https://user:s3cret@host/");
@@ -81,7 +81,7 @@ fn what_libraries_say_is_not_written() {
 }
 
 #[test]
-fn what_is_said_under_our_name_in_another_way_is_escaped_too() {
+fn other_events_under_our_target_are_escaped() {
     let hostile = "\u{1b}[2J\u{202e}";
     let page =
         written(true, || tracing::warn!(target: "countersign", id = hostile, times = 3_u64, "a {hostile}"));
@@ -91,15 +91,15 @@ fn what_is_said_under_our_name_in_another_way_is_escaped_too() {
 }
 
 #[test]
-fn who_does_not_read_holds_nobody_up_and_hears_what_was_lost() {
+fn a_blocked_reader_delays_nobody_and_learns_what_was_lost() {
     let page = Page::default();
     let out = Out::start(page.clone(), Lines { json: true, clock }).unwrap();
-    let said = MAX_WAITING + 100;
+    let events = MAX_WAITING + 100;
     let (done, ended) = channel();
     let reader = page.0.lock().unwrap();
     let sayer = out.clone();
     std::thread::spawn(move || {
-        let say = || (0..said).for_each(|number| Event::new("audited", "x").with("number", number).say());
+        let say = || (0..events).for_each(|number| Event::new("audited", "x").with("number", number).say());
         tracing::subscriber::with_default(subscriber(true, clock, sayer), say);
         done.send(()).unwrap();
     });
@@ -117,7 +117,7 @@ fn who_does_not_read_holds_nobody_up_and_hears_what_was_lost() {
     let lost: u64 = lost.iter().map(|line| line["count"].as_u64().unwrap()).sum();
     // The line that is being written has left the queue.
     assert!((99..=100).contains(&lost), "{lost}");
-    assert_eq!(kept.len() as u64 + lost, said as u64);
+    assert_eq!(kept.len() as u64 + lost, events as u64);
     let numbers: Vec<u64> = kept.iter().map(|line| line["number"].as_u64().unwrap()).collect();
     assert!(numbers.is_sorted());
 }

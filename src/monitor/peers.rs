@@ -34,12 +34,12 @@ impl PeerStates {
             let success = if compared { Some(now) } else { known.and_then(|known| known.success) };
             self.0.insert(result.name.clone(), PeerState { compared, success });
             let who = quoted(&result.name);
-            let (event, said) = match (&result.error, known.is_none_or(|known| known.compared)) {
+            let (event, message) = match (&result.error, known.is_none_or(|known| known.compared)) {
                 (Some(why), true) => ("peer-failing", format!("peer {who} cannot be compared with: {why}")),
                 (None, false) => ("peer-recovered", format!("peer {who} is compared with again")),
                 _ => continue,
             };
-            events.push(Event::of(name, event, said).with("peer", result.name.as_str()));
+            events.push(Event::of(name, event, message).with("peer", result.name.as_str()));
         }
         events
     }

@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn this_process_is_seen() {
+    fn this_process_is_measured() {
         let all = numbers(1500);
         assert_eq!(
             all.last().map(|(name, .., value)| (*name, *value)),

@@ -149,8 +149,9 @@ impl Pages {
         let reader = match opened.await {
             Ok(Ok(Some(reader))) => reader,
             Ok(Ok(None)) => {
-                let said = "since is not a time: write it like firstSeen, such as 2026-12-31T23:59:59.000Z\n";
-                return plain(StatusCode::BAD_REQUEST, said);
+                let message =
+                    "since is not a time: write it like firstSeen, such as 2026-12-31T23:59:59.000Z\n";
+                return plain(StatusCode::BAD_REQUEST, message);
             }
             // The cause is in /healthz and in the log, because its message may name files of this machine.
             Ok(Err(_)) | Err(_) => {
@@ -294,7 +295,7 @@ mod tests {
     use super::parameter;
 
     #[test]
-    fn values_of_a_query_are_decoded() {
+    fn query_values_are_decoded() {
         for (query, value) in [
             ("log=main", Some("main")),
             ("since=2&log=a%20b+c%C3%A9&log=main", Some("a b c\u{e9}")),

@@ -171,17 +171,20 @@ impl Status {
             self.success = Some(now.shown);
         }
         let causes = if input.faults.is_empty() { &input.incomplete } else { &input.faults };
-        self.set_fault((!input.faults.is_empty()).then(|| say_causes(&input.faults)), now.shown);
+        self.set_fault((!input.faults.is_empty()).then(|| list_causes(&input.faults)), now.shown);
         let next = self.schedule(now, random);
         let mut events = Vec::new();
         match () {
             () if input.mirror == MirrorUse::InUse => {
-                events.push(Event::of(name, "in-use", again(&say_causes(causes), next)));
+                events.push(Event::of(name, "in-use", again(&list_causes(causes), next)));
                 return (events, next);
             }
             () if input.unreachable => {
-                let why =
-                    format!("the log is unreachable ({} in a row): {}", self.unreachable, say_causes(causes));
+                let why = format!(
+                    "the log is unreachable ({} in a row): {}",
+                    self.unreachable,
+                    list_causes(causes)
+                );
                 events.push(
                     Event::of(name, "unreachable", again(&why, next))
                         .with("times", self.unreachable)
@@ -254,14 +257,14 @@ impl Status {
             // After a start, earlier findings are reported once more: it is unknown whether they were reported before
             // the monitor was killed.
             if before.as_ref().is_none_or(|before| !before.standing.contains_key(&key)) {
-                let (event, said) = match seen_now || before.is_some() {
+                let (event, message) = match seen_now || before.is_some() {
                     true => ("finding-new", format!("new: {what}")),
                     false => ("finding-stands", format!("stands since {}: {what}", reported.first_seen)),
                 };
                 let proof =
                     finding.evidence.as_ref().map_or(String::new(), |path| format!(". Proof: {path}"));
                 new.push(
-                    Event::of(name, event, format!("{said}{proof}"))
+                    Event::of(name, event, format!("{message}{proof}"))
                         .with("code", finding.code.as_str())
                         .with("severity", finding.severity.as_str())
                         .with("index", finding.index)
@@ -278,8 +281,8 @@ impl Status {
         self.known = Some(known);
         let bounded = |events: Vec<Event>, what: &str| {
             let more = events.len().saturating_sub(MAX_LINES);
-            let said = format!("and {more} more findings {what}; the report lists them all");
-            let rest = (more > 0).then(|| Event::of(name, "findings-more", said).with("count", more));
+            let message = format!("and {more} more findings {what}; the report lists them all");
+            let rest = (more > 0).then(|| Event::of(name, "findings-more", message).with("count", more));
             events.into_iter().take(MAX_LINES).chain(rest).collect::<Vec<Event>>()
         };
         [bounded(new, "are new or stand"), bounded(ended, "no longer stand")].concat()
@@ -290,7 +293,7 @@ fn audited(name: &str, report: &Report, causes: &[String], next: Duration) -> Ev
     let input = report.input();
     let size = input.log.tree_size.map_or("no head".to_owned(), |size| format!("size {size}"));
     let standing = input.findings.iter().filter(|found| found.is_above_info()).count();
-    let mut said = format!(
+    let mut message = format!(
         "audited: {}, {size}, {} new entries, {standing} findings, {} ms, next in {}",
         report.verdict().as_str(),
         input.entries.new,
@@ -299,9 +302,9 @@ fn audited(name: &str, report: &Report, causes: &[String], next: Duration) -> Ev
     );
     // The message about an unreachable log already contains the causes.
     if !causes.is_empty() && !input.unreachable {
-        said = format!("{said}: {}", say_causes(causes));
+        message = format!("{message}: {}", list_causes(causes));
     }
-    Event::of(name, "audited", said)
+    Event::of(name, "audited", message)
         .with("verdict", report.verdict().as_str())
         .with("size", input.log.tree_size)
         .with("newEntries", input.entries.new)
@@ -311,13 +314,13 @@ fn audited(name: &str, report: &Report, causes: &[String], next: Duration) -> Ev
         .with("causes", causes.iter().take(MAX_CAUSES).map(|why| text::escape(why)).collect::<Vec<_>>())
 }
 
-fn say_causes(causes: &[String]) -> String {
+fn list_causes(causes: &[String]) -> String {
     let unique: BTreeSet<&String> = causes.iter().collect();
-    let mut said: Vec<String> = causes.iter().take(MAX_CAUSES).cloned().collect();
-    said.dedup();
-    match unique.len().saturating_sub(said.len()) {
-        0 => said.join("; "),
-        more => format!("{}; and {more} more causes", said.join("; ")),
+    let mut shown: Vec<String> = causes.iter().take(MAX_CAUSES).cloned().collect();
+    shown.dedup();
+    match unique.len().saturating_sub(shown.len()) {
+        0 => shown.join("; "),
+        more => format!("{}; and {more} more causes", shown.join("; ")),
     }
 }
 

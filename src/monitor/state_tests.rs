@@ -79,12 +79,12 @@ fn take(registry: &StatusRegistry, input: Input, now: u64) -> (Vec<&'static str>
 }
 
 #[test]
-fn an_unreachable_log_is_asked_less_and_less_and_is_no_ill_of_ours() {
+fn an_unreachable_log_is_retried_with_backoff_and_stays_healthy() {
     let registry = registry("main");
     let mut now = 0;
     for minutes in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
-        let (said, wait) = take(&registry, unreachable(), now);
-        assert_eq!(said, ["unreachable", "audited"]);
+        let (events, wait) = take(&registry, unreachable(), now);
+        assert_eq!(events, ["unreachable", "audited"]);
         assert_eq!(wait, Duration::from_millis(minutes * MINUTE));
         now += minutes * MINUTE;
         assert_eq!(registry.unhealthy_reasons(at(now)), Vec::<String>::new(), "the wait is on purpose");
@@ -108,7 +108,7 @@ fn with_peer(error: Option<&str>) -> Input {
 }
 
 #[test]
-fn a_peer_that_fails_is_said_once_and_the_log_is_asked_as_often() {
+fn a_failing_peer_is_logged_once_without_backoff() {
     let registry = registry("main");
     let minute = Duration::from_millis(MINUTE);
     assert_eq!(take(&registry, with_peer(Some("gone")), 1000), (vec!["audited", "peer-failing"], minute));
@@ -137,7 +137,7 @@ fn waits_are_jittered_by_a_tenth() {
 }
 
 #[test]
-fn a_missed_interval_is_an_ill_exactly_from_when_it_is() {
+fn an_interval_is_missed_exactly_after_its_latest_end() {
     let registry = registry("main");
     take(&registry, input(&[]), 1000);
     // Two and a half intervals and the deadline after the last audit ended.
@@ -157,7 +157,7 @@ fn a_missed_interval_is_an_ill_exactly_from_when_it_is() {
 }
 
 #[test]
-fn a_clock_that_is_set_makes_nothing_late_and_hides_nothing() {
+fn a_changed_clock_makes_nothing_late_and_hides_nothing() {
     let registry = registry("main");
     take(&registry, input(&[]), 1000);
     let (soon, late) = (1000 + MINUTE, 1000 + MINUTE * 3);
@@ -172,14 +172,14 @@ fn a_clock_that_is_set_makes_nothing_late_and_hides_nothing() {
 }
 
 #[test]
-fn faults_of_ours_are_ills_until_an_audit_gets_through() {
+fn local_faults_are_unhealthy_until_an_audit_succeeds() {
     let registry = registry("main");
     for mirror in [MirrorUse::Unopened, MirrorUse::InUse] {
         take(&registry, fault(mirror), 0);
         take(&registry, fault(mirror), 5000);
         let reasons = registry.unhealthy_reasons(at(1));
-        let said = "main: a fault on this side since 1970-01-01T00:00:00.000Z: our disk. Fix it";
-        assert!(reasons.len() == 1 && reasons[0].starts_with(said), "{reasons:?}");
+        let expected = "main: a fault on this side since 1970-01-01T00:00:00.000Z: our disk. Fix it";
+        assert!(reasons.len() == 1 && reasons[0].starts_with(expected), "{reasons:?}");
         take(&registry, input(&[("now", Code::HeadRollback)]), 0);
         assert_eq!(
             registry.unhealthy_reasons(at(1)),
@@ -193,7 +193,7 @@ fn faults_of_ours_are_ills_until_an_audit_gets_through() {
 }
 
 #[test]
-fn each_finding_is_said_once_when_it_comes_and_once_when_it_goes() {
+fn the_start_and_end_of_each_finding_are_logged_once() {
     let registry = registry("main");
     let rollback = ("now", Code::HeadRollback);
     assert_eq!(take(&registry, input(&[rollback]), 0).0, ["audited", "finding-new"]);
@@ -217,7 +217,7 @@ fn each_finding_is_said_once_when_it_comes_and_once_when_it_goes() {
 }
 
 #[test]
-fn after_a_start_what_stands_is_said_once_more() {
+fn standing_findings_are_logged_again_after_a_start() {
     let registry = registry("main");
     let both = [("then", Code::HeadRollback), ("now", Code::Gap)];
     assert_eq!(take(&registry, input(&both), 0).0, ["audited", "finding-stands", "finding-new"]);
@@ -225,7 +225,7 @@ fn after_a_start_what_stands_is_said_once_more() {
 }
 
 #[test]
-fn many_findings_are_a_few_lines_and_a_number() {
+fn many_findings_are_logged_in_part_and_counted() {
     let registry = registry("main");
     let mut many = input(&[]);
     for index in 0..1000 {
@@ -237,12 +237,12 @@ fn many_findings_are_a_few_lines_and_a_number() {
             acknowledged: None,
         });
     }
-    let said = take(&registry, many, 0).0;
-    assert_eq!((said.len(), said.last()), (1 + MAX_LINES + 1, Some(&"findings-more")));
+    let events = take(&registry, many, 0).0;
+    assert_eq!((events.len(), events.last()), (1 + MAX_LINES + 1, Some(&"findings-more")));
 }
 
 #[test]
-fn a_reload_keeps_what_is_known_of_logs_that_stay() {
+fn a_reload_keeps_the_state_of_remaining_logs() {
     let registry = registry("main");
     take(&registry, input(&[("now", Code::HeadRollback)]), 0);
     let again = |name: &str| WatchedLog {
@@ -263,7 +263,7 @@ fn a_reload_keeps_what_is_known_of_logs_that_stay() {
 }
 
 #[test]
-fn metrics_say_what_is_known_and_nothing_else() {
+fn metrics_show_only_known_values() {
     let name = "a\"b\\c";
     let registry = registry(name);
     let before = metrics::render(&registry, 0, 0);

@@ -73,8 +73,9 @@ async fn supervise(plan: Plan, read: &Read, clock: Clock) -> Result<(), StartErr
         let cannot = |error| StartError::new(format_args!("--listen {address}"), &error);
         let listener = TcpListener::bind(address).await.map_err(cannot)?;
         let bound = listener.local_addr().map_err(cannot)?;
-        let said = format!("{watching}, listening on http://{bound}");
-        started = Event::new("started", said).with("logs", plan.logs.len()).with("listen", bound.to_string());
+        let message = format!("{watching}, listening on http://{bound}");
+        started =
+            Event::new("started", message).with("logs", plan.logs.len()).with("listen", bound.to_string());
         tokio::spawn(Arc::new(Pages::new(Arc::clone(&registry), clock)).serve(listener));
     }
     started.say();
@@ -131,8 +132,8 @@ async fn reload(
         let plan = match plan {
             Ok(plan) => plan,
             Err(why) => {
-                let said = format!("the new config is not used, and the old one is kept: {why}");
-                Event::new("reload-refused", said).say();
+                let message = format!("the new config is not used, and the old one is kept: {why}");
+                Event::new("reload-refused", message).say();
                 continue;
             }
         };
@@ -140,11 +141,11 @@ async fn reload(
         if heard(crew.ended(RELOAD_PATIENCE), signals, &mut again).await.is_none() {
             return Ok(Asked::Stop);
         }
-        let said = format!("reloaded: {}", watching(&plan.logs));
-        Event::new("reloaded", said).with("logs", plan.logs.len()).say();
+        let message = format!("reloaded: {}", watching(&plan.logs));
+        Event::new("reloaded", message).with("logs", plan.logs.len()).say();
         if (plan.listen, plan.json) != unchanging {
-            let said = "`listen` and `log-format` change only with a restart";
-            Event::new("restart-needed", said).say();
+            let message = "`listen` and `log-format` change only with a restart";
+            Event::new("restart-needed", message).say();
         }
         plan.notes.iter().for_each(Event::say);
         crew.start(&plan.logs)?;
@@ -156,10 +157,10 @@ async fn reload(
 /// off at any moment without harm to its mirror.
 async fn stop(crew: &mut Crew, signals: &mut Signals) {
     notify::say("STOPPING=1");
-    let said = "stopping: no new audit begins, and running audits end after their current batch";
-    Event::new("stopping", said).say();
+    let message = "stopping: no new audit begins, and running audits end after their current batch";
+    Event::new("stopping", message).say();
     crew.stop();
-    let said = match heard(crew.ended(STOP_PATIENCE), signals, &mut false).await {
+    let message = match heard(crew.ended(STOP_PATIENCE), signals, &mut false).await {
         None => "stopped at once, without waiting for running audits".to_owned(),
         Some(true) => "stopped".to_owned(),
         Some(false) => {
@@ -172,7 +173,7 @@ async fn stop(crew: &mut Crew, signals: &mut Signals) {
             )
         }
     };
-    Event::new("stopped", said).say();
+    Event::new("stopped", message).say();
 }
 
 /// The result of `wait`, or `None` if a stop is requested first. If a reload is requested meanwhile, sets `again`.
@@ -217,8 +218,8 @@ impl Crew {
         self.held = logs.to_vec();
         self.start_held()?;
         for WatchedLog { name, .. } in &self.held {
-            let said = "not watched under the new config yet: its running audit has not ended; the other logs are watched";
-            Event::of(name, "held-up", said).say();
+            let message = "not watched under the new config yet: its running audit has not ended; the other logs are watched";
+            Event::of(name, "held-up", message).say();
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ fn stuck(name: &str) -> (WatchedLog, Receiver<()>, Sender<()>) {
 }
 
 #[test]
-fn a_log_whose_audit_does_not_end_waits_alone() {
+fn a_hanging_audit_delays_only_its_own_log() {
     const SHORT: Duration = Duration::from_millis(100);
     const LONG: Duration = Duration::from_secs(30);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -32,10 +32,10 @@ impl Watch {
     ) -> std::io::Result<Watch> {
         let stop = Stop::default();
         let (wake, woken) = channel();
-        let (told, name) = (stop.clone(), watched.name.clone());
+        let (stopped, name) = (stop.clone(), watched.name.clone());
         let thread = std::thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || watch(&watched, &registry, clock, &told, &woken))?;
+            .spawn(move || watch(&watched, &registry, clock, &stopped, &woken))?;
         Ok(Watch { name, stop, wake: Some(wake), thread })
     }
 
@@ -83,9 +83,9 @@ fn watch(watched: &WatchedLog, registry: &StatusRegistry, clock: Clock, stop: &S
                 && report.verdict() != Conclusion::Violation
         });
         if cut_short {
-            let said =
+            let message =
                 "the audit was stopped; what it fetched is kept, and the next one continues from there";
-            Event::of(&watched.name, "audit-stopped", said).say();
+            Event::of(&watched.name, "audit-stopped", message).say();
             return;
         }
         let (events, next) = registry.finished(&watched.name, &result, clock.now(), fastrand::f64());

@@ -87,11 +87,11 @@ pub fn foreseen(asked: Asked, api: bool) -> Vec<(&'static str, Foreseen)> {
             _ => Foreseen::IfThere,
         },
     };
-    Check::of_audit().map(|check| (says(check, asked), one(check))).collect()
+    Check::of_audit().map(|check| (claim(check, asked), one(check))).collect()
 }
 
-fn says(check: Check, asked: Asked) -> &'static str {
-    if asked.heads_only { heads_only::says(check) } else { check.claim() }
+fn claim(check: Check, asked: Asked) -> &'static str {
+    if asked.heads_only { heads_only::claim(check) } else { check.claim() }
 }
 
 fn line(check: Check, input: &Input) -> ReportLine {
@@ -176,5 +176,5 @@ fn line(check: Check, input: &Input) -> ReportLine {
         _ => false,
     };
     let required = asked || !(alone || matches!(when, When::Asked(_)));
-    ReportLine { check, what: says(check, input.asked), result, count: applied, required, missing, hint }
+    ReportLine { check, what: claim(check, input.asked), result, count: applied, required, missing, hint }
 }

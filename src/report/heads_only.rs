@@ -32,7 +32,7 @@ pub(super) fn leaves_out(check: Check) -> bool {
 }
 
 /// What a passed check establishes. No tree is rebuilt in this mode.
-pub(super) fn says(check: Check) -> &'static str {
+pub(super) fn claim(check: Check) -> &'static str {
     match check {
         Check::HeadAgainstTree => {
             "every signed head up to the newest one served is its beginning, as the log's tiles or proofs show"

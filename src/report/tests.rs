@@ -92,7 +92,7 @@ fn compare(name: &str, rendered: &str) {
 }
 
 #[test]
-fn text_and_json_are_as_they_were_read() {
+fn text_and_json_match_their_fixtures() {
     let report = Report::new(everything());
     compare("everything.txt", &text::render(&report, VERBOSE));
     compare("everything.json", &json::render(&report).unwrap());
@@ -131,7 +131,7 @@ fn uncoloured(text: &str) -> String {
 
 /// Checks that no version makes yet are not announced before an audit.
 #[test]
-fn a_check_that_is_not_made_is_not_foreseen() {
+fn unimplemented_checks_are_announced_as_not_made() {
     for api in [false, true] {
         let foreseen = checks::foreseen(Asked::default(), api);
         let anchors = foreseen.iter().find(|(what, _)| *what == "heads are anchored in time").unwrap();
@@ -141,7 +141,7 @@ fn a_check_that_is_not_made_is_not_foreseen() {
 
 /// Passed checks take one line; failed checks and checks that were not made are listed one by one.
 #[test]
-fn only_what_holds_is_counted_instead_of_listed() {
+fn only_passed_checks_are_summarised() {
     let report = Report::new(everything());
     let (long, short) = (text::render(&report, VERBOSE), text::render(&report, Style::default()));
     let passed = report.checks().iter().filter(|line| line.result == CheckResult::Passed);
@@ -156,7 +156,7 @@ fn only_what_holds_is_counted_instead_of_listed() {
 }
 
 #[test]
-fn nothing_that_moves_a_cursor_gets_through() {
+fn control_characters_are_escaped() {
     let report = Report::new(everything());
     let text = text::render(&report, VERBOSE);
     let bad = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
@@ -166,7 +166,7 @@ fn nothing_that_moves_a_cursor_gets_through() {
 }
 
 #[test]
-fn the_worst_wins() {
+fn the_worst_verdict_wins() {
     let clean = || {
         let mut input = everything();
         (input.findings, input.incomplete) = (Vec::new(), Vec::new());
@@ -228,7 +228,7 @@ fn peer(name: &str, error: Option<&str>) -> PeerResult {
 
 /// A peer that was not compared with is not a pass, and does not count as undecided about the log.
 #[test]
-fn peers_are_for_themselves() {
+fn a_failing_peer_is_neither_a_pass_nor_undecided() {
     let of = |peers: Vec<PeerResult>, not_checked: u64| {
         let mut input = everything();
         (input.findings, input.incomplete) = (Vec::new(), Vec::new());
@@ -294,7 +294,7 @@ fn receipt_report(file: &str, snapshot: &str) {
 }
 
 #[test]
-fn receipts_are_as_they_were_read() {
+fn receipts_match_their_fixtures() {
     receipt_report("good-reveal.json", "receipt-clean");
     receipt_report("sth-other-root.json", "receipt-fork");
     receipt_report("email-asked-not-revealed.json", "receipt-failed");
@@ -304,7 +304,7 @@ fn receipts_are_as_they_were_read() {
 /// A check that only follows from something else is still reported as not made, but does not mean that the log cannot
 /// be read.
 #[test]
-fn what_follows_is_said_and_is_no_outage() {
+fn dependent_checks_are_reported_and_are_not_an_outage() {
     let mut input = everything();
     (input.findings, input.faults, input.incomplete) = (Vec::new(), Vec::new(), Vec::new());
     input.follows.push("not compared".to_owned());

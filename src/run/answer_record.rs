@@ -34,7 +34,7 @@ pub(super) fn ask_consistency(
 pub(super) fn record(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     asked: Question,
     answer: &Answer,
 ) -> Result<(), Fault> {
@@ -42,18 +42,18 @@ pub(super) fn record(
         Answer::Unknown(_) => return Ok(()),
         Answer::Good => None,
         Answer::Missing(why) if lag::may_be_behind(cx, mirror, asked)? => {
-            said.count(asked.check(), 0, 0, 1);
+            statements.count(asked.check(), 0, 0, 1);
             let cause = format!(
                 "the log does not answer all requests about its newest trees yet: {why}; run again in some \
                  minutes: a replica of the log may lag behind"
             );
-            said.behind(cause);
+            statements.behind(cause);
             return Ok(());
         }
         Answer::Missing(why) => Some((Code::Gap, format!("the log does not answer: {why}"))),
         Answer::Wrong(why) => Some((Code::ProofInvalid, why.clone())),
     };
-    said.record(asked.check(), finding.is_none());
+    statements.record(asked.check(), finding.is_none());
     match finding {
         Some((code, why)) => findings::record_of_log(cx, mirror, code, asked.subject(), why),
         None => Ok(()),

@@ -37,22 +37,22 @@ const SAMPLE_SKIPPING: usize = 2;
 ///
 /// # Errors
 /// The mirror cannot be read or written, or the operating system gives no random numbers.
-pub(super) fn check_answers(
+pub(super) fn check(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     target: &Target,
 ) -> Result<(), Fault> {
     let Some(api) = cx.source().and_then(|source| source.api()) else { return Ok(()) };
     let Some(target) = target.verified_head().filter(|target| target.size() > 0) else { return Ok(()) };
-    check_consistency_answers(cx, mirror, said, api, target)
+    check_consistency_answers(cx, mirror, statements, api, target)
 }
 
 /// Asks for the proofs from trees that the log signed to the next larger ones, and from some to the newest.
 fn check_consistency_answers(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     api: &dyn LogApi,
     target: &Head,
 ) -> Result<(), Fault> {
@@ -97,11 +97,11 @@ fn check_consistency_answers(
             progress.advance(1);
             let Some((asked, answer)) = asked else { return ControlFlow::Continue(()) };
             if let Answer::Unknown(cause) = answer {
-                said.incomplete(cause);
+                statements.incomplete(cause);
                 return ControlFlow::Break(Ok(()));
             }
             wrong = wrong.saturating_add(usize::from(answer != Answer::Good));
-            match answer_record::record(cx, mirror, said, asked, &answer) {
+            match answer_record::record(cx, mirror, statements, asked, &answer) {
                 Err(fault) => ControlFlow::Break(Err(fault)),
                 Ok(()) if wrong >= MAX_WRONG => ControlFlow::Break(Ok(())),
                 Ok(()) => ControlFlow::Continue(()),
@@ -144,7 +144,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn trees_of_any_size_lead_to_the_only_one_that_was_signed() {
+    fn smaller_trees_are_compared_with_the_only_signed_one() {
         let from_any = |newest| from_any(newest, &mut Draw::new().unwrap());
         assert!(from_any(0).is_empty() && from_any(1).is_empty());
         assert_eq!(from_any(2), [(1, 2)]);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_adjacent_pair_is_asked_for_or_a_sample() {
+    fn every_adjacent_pair_or_a_sample_is_requested() {
         for count in 0..40_u64 {
             let sizes: Vec<u64> = (1..=count).map(|n| n * n).collect();
             let adjacent: BTreeSet<(u64, u64)> =
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_questions_is_bounded() {
+    fn the_number_of_requests_is_bounded() {
         let sizes: Vec<u64> = (1..=3 * FULL_HEADS as u64).collect();
         let pairs = |sizes: &[u64], full| pairs(sizes, full, &mut Draw::new().unwrap());
         assert_eq!(pairs(&sizes, true).len(), FULL_HEADS + SAMPLE_SKIPPING);

@@ -33,7 +33,7 @@ pub(super) enum Ended {
     /// All were taken.
     Whole,
     /// Some were missing or wrong. Findings say it.
-    Holes,
+    Gaps,
     /// Some are not there yet. It is said as incomplete.
     Lagging,
     /// It could not go on. The cause is said as incomplete.
@@ -59,7 +59,7 @@ pub(super) struct Pass {
 pub(super) fn pass(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     source: &dyn LogSource,
     head: &Head,
     vouching: Vouching<'_>,
@@ -72,7 +72,7 @@ pub(super) fn pass(
     let verified = mirror.state().verified;
     if tree.is_none() && !verified.is_multiple_of(WIDTH) {
         // The first bundle is compared with what is mirrored of it.
-        confirm::confirm_bundle(cx, mirror, said, verified / WIDTH, verified)?;
+        confirm::bundle(cx, mirror, statements, verified / WIDTH, verified)?;
     }
     let mut committer = Committer::new(mode, tree.is_some(), proofs, cx.options());
     // Entries that are not proved when they arrive are not checked when they arrive.
@@ -100,23 +100,23 @@ pub(super) fn pass(
     if let ControlFlow::Break(Stop::Fault(fault)) = flow {
         return Err(fault);
     }
-    said.count(Check::ServedProofs, taken.vouched, 0, 0);
+    statements.count(Check::ServedProofs, taken.vouched, 0, 0);
     let ended = match flow {
         ControlFlow::Break(Stop::TreeLost(error)) => Ended::TreeLost(error),
         ControlFlow::Break(Stop::Unknown(cause)) => {
-            said.incomplete(cause);
+            statements.incomplete(cause);
             Ended::Stopped
         }
         ControlFlow::Break(Stop::TooMany(findings)) => {
-            said.incomplete(too_many(findings));
+            statements.incomplete(too_many(findings));
             Ended::Stopped
         }
         _ if taken.bad.is_empty() => Ended::Whole,
-        _ => Ended::Holes,
+        _ => Ended::Gaps,
     };
-    let held_against = gaps::report_gaps(cx, mirror, said, head, &taken.bad)?;
+    let held_against = gaps::report(cx, mirror, statements, head, &taken.bad)?;
     let ended = match ended {
-        Ended::Holes if !held_against => Ended::Lagging,
+        Ended::Gaps if !held_against => Ended::Lagging,
         ended => ended,
     };
     Ok(Pass { ended, taken, frontier })

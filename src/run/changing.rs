@@ -38,7 +38,7 @@ pub(super) fn begin(cx: &Context<'_>, mirror: &Mirror) {
 pub(super) fn end(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     was_read: bool,
 ) -> Result<(), Fault> {
     let (since, now) = (changing_since(cx, mirror), cx.now());
@@ -51,13 +51,13 @@ pub(super) fn end(
             })?;
         }
         let since = if since == 0 { now } else { since };
-        said.note(format!(
+        statements.note(format!(
             "the log's directory has been changing since {}: from {} on, missing or wrong files in it count \
              against the log, even while it changes",
             text::time(since),
             text::time(since.saturating_add(limits::LAG_MS))
         ));
-    } else if since > 0 && was_read && !said.is_incomplete() && nothing_was_found(cx, mirror)? {
+    } else if since > 0 && was_read && !statements.is_incomplete() && nothing_was_found(cx, mirror)? {
         mirror.transact(|_, state| {
             *since_of(state, heads_only) = 0;
             Ok(())

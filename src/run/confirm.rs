@@ -25,10 +25,10 @@ pub(super) struct Rehashed {
 ///
 /// # Errors
 /// The mirror cannot be read, written or repaired, or [`Fault::Stopped`].
-pub(super) fn confirm_mirror(
+pub(super) fn all(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     rehashed: &mut Rehashed,
 ) -> Result<(), Fault> {
     if std::mem::replace(&mut rehashed.done, true) {
@@ -45,7 +45,7 @@ pub(super) fn confirm_mirror(
     cx.progress().begin("hashing the mirror again", verified);
     for n in 0..verified.div_ceil(WIDTH) {
         go_on(cx)?;
-        let hashes = confirm_bundle(cx, mirror, said, n, verified)?;
+        let hashes = bundle(cx, mirror, statements, n, verified)?;
         cx.progress().advance(hashes.len() as u64);
         for hash in hashes {
             folded.append_leaf(hash).map_err(|_| damaged())?;
@@ -81,10 +81,10 @@ fn go_on(cx: &Context<'_>) -> Result<(), Fault> {
 ///
 /// # Errors
 /// The mirror cannot be read, written or repaired.
-pub(super) fn confirm_bundle(
+pub(super) fn bundle(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     n: u64,
     verified: u64,
 ) -> Result<Vec<LeafHash>, Fault> {
@@ -100,7 +100,7 @@ pub(super) fn confirm_bundle(
             return Ok(hashes);
         }
         if !repaired {
-            repair(cx, mirror, said, n)?;
+            repair(cx, mirror, statements, n)?;
         }
     }
     let why = format!("bundle {n} cannot be repaired");
@@ -114,7 +114,7 @@ pub(super) fn confirm_bundle(
 pub(super) fn repair(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     n: u64,
 ) -> Result<(), Fault> {
     let first = n.saturating_mul(WIDTH);
@@ -137,7 +137,7 @@ pub(super) fn repair(
         (first..).zip(&leaves).try_for_each(|(index, leaf)| mirror.leaves_mut().put(index, leaf))
     })?;
     let last = first.saturating_add(u64::from(width)).saturating_sub(1);
-    said.fault(format!(
+    statements.fault(format!(
         "the mirrored entries {first} to {last} were damaged on this disk; they were fetched again and are now \
          what was proved before. Check the disk, then run again with --full"
     ));
@@ -152,7 +152,7 @@ pub(super) fn repair(
 pub(super) fn root_for(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     rehashed: &mut Rehashed,
     head: &Head,
 ) -> Result<Hash, Fault> {
@@ -162,7 +162,7 @@ pub(super) fn root_for(
     };
     match read(mirror) {
         Ok(root) if root == head.root() => return Ok(root),
-        Ok(_) | Err(MirrorError::Damaged(..)) => confirm_mirror(cx, mirror, said, rehashed)?,
+        Ok(_) | Err(MirrorError::Damaged(..)) => all(cx, mirror, statements, rehashed)?,
         Err(error) => return Err(error.into()),
     }
     Ok(read(mirror)?)

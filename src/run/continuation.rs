@@ -26,10 +26,10 @@ pub(super) enum Continuation {
 }
 
 impl Continuation {
-    fn of(error: TreeError, said: &mut Statements) -> Continuation {
+    fn of(error: TreeError, statements: &mut Statements) -> Continuation {
         match error {
             TreeError::Fetch(cause) => {
-                said.incomplete(cause);
+                statements.incomplete(cause);
                 Continuation::Unreachable
             }
             error => Continuation::TreeLost(error),
@@ -46,7 +46,7 @@ impl Continuation {
 pub(super) fn check(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     rehashed: &mut Rehashed,
     tree: &mut ServedTree<'_>,
     head: &Head,
@@ -58,7 +58,7 @@ pub(super) fn check(
     for other in kept.iter().filter(|other| (1..head.size()).contains(&other.size())) {
         let root = match tree.range(0..other.size()) {
             Ok(root) => root,
-            Err(error) => return Ok(Continuation::of(error, said)),
+            Err(error) => return Ok(Continuation::of(error, statements)),
         };
         if root == other.root() {
             continue;
@@ -67,7 +67,15 @@ pub(super) fn check(
             Ok(nodes) => nodes,
             Err(error) => return Ok(Continuation::TreeLost(error)),
         };
-        contradiction::report(cx, mirror, said, EvidenceKind::InconsistentHeads, other, head, Some(&nodes))?;
+        contradiction::report(
+            cx,
+            mirror,
+            statements,
+            EvidenceKind::InconsistentHeads,
+            other,
+            head,
+            Some(&nodes),
+        )?;
         contradicted = true;
     }
     let verified = mirror.state().verified;
@@ -75,10 +83,10 @@ pub(super) fn check(
     match tree.range(0..verified) {
         Ok(root) if verified == 0 || Some(root) == ours => return Ok(Continuation::Consistent),
         Ok(_) => {}
-        Err(error) => return Ok(Continuation::of(error, said)),
+        Err(error) => return Ok(Continuation::of(error, statements)),
     }
     if !contradicted {
-        confirm::confirm_mirror(cx, mirror, said, rehashed)?;
+        confirm::all(cx, mirror, statements, rehashed)?;
         let message = format!(
             "the head of size {} does not continue the {verified} entries mirrored so far, which an earlier \
              head commits to",

@@ -32,13 +32,13 @@ const MAX_PROOFS: u64 = 20;
 pub(super) fn report(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     kind: EvidenceKind,
     a: &Head,
     b: &Head,
     nodes: Option<&[Hash]>,
 ) -> Result<(), Fault> {
-    if is_proved_enough(mirror, said, kind, a, b)? {
+    if is_proved_enough(mirror, statements, kind, a, b)? {
         return Ok(());
     }
     let observer = format!("countersign {}", env!("CARGO_PKG_VERSION"));
@@ -65,7 +65,7 @@ pub(super) fn report(
 /// Whether so many proofs of this kind stand, this one not among them, that it is not written down any more.
 fn is_proved_enough(
     mirror: &Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     kind: EvidenceKind,
     a: &Head,
     b: &Head,
@@ -77,7 +77,7 @@ fn is_proved_enough(
     }
     let note =
         format!("further contradictions of the kind {code} are not written down: {MAX_PROOFS} proofs stand");
-    said.note_once(note);
+    statements.note_once(note);
     Ok(true)
 }
 

@@ -35,10 +35,10 @@ struct Span {
 ///
 /// # Errors
 /// The mirror cannot be read or written, or what it keeps of an entry is not what the leaf says.
-pub(super) fn judge_decided(
+pub(super) fn compare(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
 ) -> Result<bool, Fault> {
     let state = mirror.state();
     let (judged, checked) = (state.judged, state.checked);
@@ -49,12 +49,12 @@ pub(super) fn judge_decided(
     let end = spans.last().map_or(judged, |span| span.entries.end).min(checked);
     while mirror.state().judged < end {
         if cx.is_stopped() {
-            said.stopped();
+            statements.stopped();
             return Ok(false);
         }
         let findings = mirror.findings().count()?;
         if findings > cx.options().max_findings {
-            said.incomplete_once(too_many(findings));
+            statements.incomplete_once(too_many(findings));
             return Ok(false);
         }
         let room = cx.options().max_findings.saturating_sub(findings).saturating_add(1);

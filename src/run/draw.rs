@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn some_are_distinct() {
+    fn samples_are_distinct() {
         let mut draw = Draw::new().unwrap();
         for most in 0..12 {
             let drawn = draw.some((0..10).collect(), most);

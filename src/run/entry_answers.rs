@@ -124,10 +124,10 @@ enum Stop {
 ///
 /// # Errors
 /// The mirror cannot be read or written, two implementations disagree, or the operating system gives no random numbers.
-pub(super) fn check_entry_answers(
+pub(super) fn check(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     target: &Target,
 ) -> Result<(), Fault> {
     let Some(api) = cx.source().and_then(|source| source.api()) else { return Ok(()) };
@@ -157,7 +157,7 @@ pub(super) fn check_entry_answers(
         |_, asked| {
             progress.advance(1);
             match asked {
-                Ok(asked) => take_asked(cx, mirror, said, asked, target, &mut tally),
+                Ok(asked) => take_asked(cx, mirror, statements, asked, target, &mut tally),
                 Err(error) => ControlFlow::Break(Stop::Fault(error.into())),
             }
         },
@@ -165,26 +165,26 @@ pub(super) fn check_entry_answers(
     progress.end();
     match flow {
         ControlFlow::Break(Stop::Fault(fault)) => return Err(fault),
-        ControlFlow::Break(Stop::Unknown(cause)) => said.incomplete(cause),
-        ControlFlow::Break(Stop::Enough) => said.note(format!(
+        ControlFlow::Break(Stop::Unknown(cause)) => statements.incomplete(cause),
+        ControlFlow::Break(Stop::Enough) => statements.note(format!(
             "after {MAX_WRONG} wrong answers about entries the log was not asked about the others"
         )),
         ControlFlow::Continue(()) => {}
     }
-    kept::compare_new(cx, mirror, said)
+    kept::compare_new(cx, mirror, statements)
 }
 
 fn take_asked(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     asked: Asked,
     target: &Head,
     tally: &mut Tallied,
 ) -> ControlFlow<Stop> {
     let index = asked.index;
-    match record_inclusion(cx, mirror, said, &asked, target)
-        .and_then(|()| record_bundle(cx, mirror, said, index, asked.bundle, tally))
+    match record_inclusion(cx, mirror, statements, &asked, target)
+        .and_then(|()| record_bundle(cx, mirror, statements, index, asked.bundle, tally))
     {
         Err(fault) => return ControlFlow::Break(Stop::Fault(fault)),
         Ok(Some(cause)) => return ControlFlow::Break(Stop::Unknown(cause)),
@@ -201,48 +201,54 @@ fn take_asked(
 fn record_inclusion(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     asked: &Asked,
     target: &Head,
 ) -> Result<(), Fault> {
-    answer_record::record(cx, mirror, said, Question::Inclusion(asked.index, target.size()), &asked.inclusion)
+    answer_record::record(
+        cx,
+        mirror,
+        statements,
+        Question::Inclusion(asked.index, target.size()),
+        &asked.inclusion,
+    )
 }
 
 /// Records what came of one bundle. Returns the cause if the log could not be asked.
 fn record_bundle(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     index: u64,
     bundle: BundleAnswer,
     tally: &mut Tallied,
 ) -> Result<Option<String>, Fault> {
     match bundle {
-        BundleAnswer::NotAsked => said.count(Check::VerificationBundles, 0, 0, 1),
+        BundleAnswer::NotAsked => statements.count(Check::VerificationBundles, 0, 0, 1),
         BundleAnswer::TooLong(cause) => {
-            said.count(Check::VerificationBundles, 0, 0, 1);
+            statements.count(Check::VerificationBundles, 0, 0, 1);
             if !std::mem::replace(&mut tally.too_long, true) {
-                said.incomplete(format!("a verification bundle was not checked: {cause}"));
+                statements.incomplete(format!("a verification bundle was not checked: {cause}"));
             }
         }
         BundleAnswer::Disagreement(what) => return Err(Fault::Disagreement(what)),
         BundleAnswer::None(Answer::Unknown(cause)) => return Ok(Some(cause)),
         BundleAnswer::None(answer) => {
             tally.wrong = tally.wrong.saturating_add(1);
-            answer_record::record(cx, mirror, said, Question::Verification(index), &answer)?;
+            answer_record::record(cx, mirror, statements, Question::Verification(index), &answer)?;
         }
         BundleAnswer::Checked(checked) => {
-            said.record(Check::VerificationBundles, checked.problems.is_empty());
+            statements.record(Check::VerificationBundles, checked.problems.is_empty());
             for head in &checked.heads {
                 // Kept before it is judged: the log may have shown it to nobody else.
                 if tally.seen.insert(head.statement()) {
-                    kept::keep(cx, mirror, said, head, &Provenance::Listed)?;
-                    kept::check_time(cx, mirror, said, head)?;
+                    kept::keep(cx, mirror, statements, head, &Provenance::Listed)?;
+                    kept::check_time(cx, mirror, statements, head)?;
                 }
             }
             if checked.revealed {
                 let held = !checked.problems.iter().any(|(code, _)| is_of_reveal(*code));
-                said.record(Check::Reveals, held);
+                statements.record(Check::Reveals, held);
             }
             if !checked.problems.is_empty() {
                 tally.wrong = tally.wrong.saturating_add(1);
@@ -344,7 +350,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_are_distinct_and_have_the_newest() {
+    fn samples_are_distinct_and_include_the_newest() {
         let sample = |size, full| sample(size, full, &mut Draw::new().unwrap());
         assert_eq!(sample(SAMPLE_ENTRIES, false), None);
         assert_eq!(sample(1_000_000, true), None);

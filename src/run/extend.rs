@@ -38,10 +38,10 @@ use crate::source::{LogApi, LogSource};
 /// # Errors
 /// The mirror cannot be read, written or repaired; the run is stopped while the mirror is hashed again; or two
 /// implementations disagree.
-pub(super) fn extend_to(
+pub(super) fn to_head(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     rehashed: &mut Rehashed,
     target: &mut Target,
     head: &Head,
@@ -52,13 +52,13 @@ pub(super) fn extend_to(
     unproved::forget(mirror)?;
     if head.size() <= verified {
         // Nothing to fetch. `history` compares the head with the tree.
-        let verified = confirm::root_for(cx, mirror, said, rehashed, head)? == head.root();
+        let verified = confirm::root_for(cx, mirror, statements, rehashed, head)? == head.root();
         target.set_verified(verified);
-        said.record(Check::Root, verified);
+        statements.record(Check::Root, verified);
         return Ok(Reach::Reachable);
     }
     if last_entries::has_many(cx, head) {
-        match last_entries::ask(cx, mirror, said, source, head)? {
+        match last_entries::ask(cx, mirror, statements, source, head)? {
             End::There => {}
             // The head is refused below, whether or not its last entries could be asked for.
             End::Unknown if head.size() > cx.options().max_entries => {}
@@ -66,7 +66,7 @@ pub(super) fn extend_to(
         }
     }
     if head.size() > cx.options().max_entries {
-        said.incomplete(format!(
+        statements.incomplete(format!(
             "the log's head commits to {} entries, more than --max-entries {}; nothing was fetched",
             head.size(),
             cx.options().max_entries
@@ -74,7 +74,7 @@ pub(super) fn extend_to(
         return Ok(Reach::Reachable);
     }
     cx.progress().begin("checking new entries", head.size().saturating_sub(verified));
-    let extended = Extension { cx, mirror, said, rehashed, target, source, head }.run();
+    let extended = Extension { cx, mirror, statements, rehashed, target, source, head }.run();
     cx.progress().end();
     extended
 }
@@ -83,7 +83,7 @@ pub(super) fn extend_to(
 struct Extension<'e, 'c> {
     cx: &'e Context<'c>,
     mirror: &'e mut Mirror,
-    said: &'e mut Statements,
+    statements: &'e mut Statements,
     rehashed: &'e mut Rehashed,
     target: &'e mut Target,
     source: &'c dyn LogSource,
@@ -118,7 +118,8 @@ impl Extension<'_, '_> {
             Err(TreeError::Fetch(cause)) => return Ok(self.unreachable(cause)),
             Err(error) => return self.extend_unproved(&error),
         };
-        match continuation::check(self.cx, self.mirror, self.said, self.rehashed, &mut tree, self.head)? {
+        match continuation::check(self.cx, self.mirror, self.statements, self.rehashed, &mut tree, self.head)?
+        {
             Continuation::Consistent => {}
             Continuation::Contradicted => return Ok(Reach::Reachable),
             Continuation::Unreachable => return Ok(Reach::Unreachable),
@@ -137,7 +138,7 @@ impl Extension<'_, '_> {
         let Some(frontier) = self.mirror.state().frontier() else { return Ok(Reach::Reachable) };
         match proofs.vouch(&frontier) {
             Answer::Good => {
-                self.said.count(Check::ServedProofs, u64::from(proofs.is_asked(&frontier)), 0, 0);
+                self.statements.count(Check::ServedProofs, u64::from(proofs.is_asked(&frontier)), 0, 0);
             }
             Answer::Unknown(cause) => return Ok(self.unreachable(cause)),
             answer => {
@@ -167,12 +168,12 @@ impl Extension<'_, '_> {
                 match self.earlier(taken.contradicted)? {
                     Earlier::Same => {}
                     Earlier::Changed(finding) => findings::record(self.cx, self.mirror, &finding)?,
-                    Earlier::Unknown(cause) => self.said.incomplete(cause),
+                    Earlier::Unknown(cause) => self.statements.incomplete(cause),
                 }
                 self.set_verified()?;
                 Ok(Proved::Done(Reach::Reachable))
             }
-            Ended::Holes | Ended::Lagging => Ok(Proved::Done(Reach::Reachable)),
+            Ended::Gaps | Ended::Lagging => Ok(Proved::Done(Reach::Reachable)),
             Ended::Stopped => Ok(Proved::Done(Reach::Unreachable)),
             Ended::TreeLost(TreeError::Fetch(cause)) => Ok(Proved::Done(self.unreachable(cause))),
             Ended::TreeLost(error) => Ok(Proved::Lost(error)),
@@ -189,12 +190,12 @@ impl Extension<'_, '_> {
                 Mismatch::new(self.head, frontier.root(), why).explain(
                     self.cx,
                     self.mirror,
-                    self.said,
+                    self.statements,
                     self.rehashed,
                     self.source,
                 )
             }
-            Ended::Holes | Ended::TreeLost(_) => {
+            Ended::Gaps | Ended::TreeLost(_) => {
                 unproved::forget(self.mirror)?;
                 Ok(Reach::Reachable)
             }
@@ -203,7 +204,7 @@ impl Extension<'_, '_> {
                 if let TreeError::Proof { first, answer: answer @ Answer::Wrong(_) } = why {
                     // The last entries are not there yet. That does not explain a wrong proof of the first ones.
                     let asked = Question::Consistency(*first, self.head.size());
-                    answer_record::record(self.cx, self.mirror, self.said, asked, answer)?;
+                    answer_record::record(self.cx, self.mirror, self.statements, asked, answer)?;
                 }
                 Ok(Reach::Reachable)
             }
@@ -253,11 +254,11 @@ impl Extension<'_, '_> {
         let Some(api) = self.source.api().filter(|_| (1..size).contains(&first)) else { return Ok(()) };
         let answer = answer_record::ask_consistency(self.mirror, api, first, size, root)?;
         if let Answer::Unknown(cause) = answer {
-            self.said.incomplete(cause);
+            self.statements.incomplete(cause);
             return Ok(());
         }
         let asked = Question::Consistency(first, size);
-        answer_record::record(self.cx, self.mirror, self.said, asked, &answer)
+        answer_record::record(self.cx, self.mirror, self.statements, asked, &answer)
     }
 
     /// The head continues what is mirrored. If bundle `n` began with other entries than those, the log serves
@@ -288,18 +289,18 @@ impl Extension<'_, '_> {
     /// The rebuilt tree has the root of the head.
     fn set_verified(&mut self) -> Result<(), Fault> {
         self.target.set_verified(true);
-        self.said.record(Check::Root, true);
+        self.statements.record(Check::Root, true);
         let (key, head) = (self.cx.key(), self.head);
         Ok(self.mirror.transact(|mirror, state| mirror.heads_mut().mark_verified(state, head, key))?)
     }
 
     /// One pass over the new bundles.
     fn pass(&mut self, vouching: Vouching<'_>) -> Result<Pass, Fault> {
-        bundles::pass(self.cx, self.mirror, self.said, self.source, self.head, vouching)
+        bundles::pass(self.cx, self.mirror, self.statements, self.source, self.head, vouching)
     }
 
     fn unreachable(&mut self, cause: String) -> Reach {
-        self.said.incomplete(cause);
+        self.statements.incomplete(cause);
         Reach::Unreachable
     }
 }

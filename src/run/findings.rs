@@ -91,7 +91,7 @@ pub(super) fn end_of_subject(cx: &Context<'_>, mirror: &mut Mirror, subject: &Su
 /// The mirror cannot be read or written.
 pub(super) fn withdraw_unjudged(
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     code: Code,
     subject: Option<&Subject>,
     why: &str,
@@ -103,7 +103,7 @@ pub(super) fn withdraw_unjudged(
         return Ok(());
     }
     mirror.transact(|mirror, _| mirror.findings_mut().withdraw_unjudged(code, subject))?;
-    said.note(format!(
+    statements.note(format!(
         "an earlier finding of {code} is withdrawn, and nobody knows whether it still holds: {why}"
     ));
     Ok(())

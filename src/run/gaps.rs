@@ -20,15 +20,15 @@ const NAMED: usize = 4;
 ///
 /// # Errors
 /// The mirror cannot be read or written.
-pub(super) fn report_gaps(
+pub(super) fn report(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     head: &Head,
     bad: &[BadBundle],
 ) -> Result<bool, Fault> {
     if let [bad] = bad
-        && lag::is_lagging(cx, mirror, said, head, bad)?
+        && lag::is_lagging(cx, mirror, statements, head, bad)?
     {
         return Ok(false);
     }
@@ -49,12 +49,12 @@ pub(super) fn report_gaps(
             head.size(),
             whys.join("; ")
         );
-        said.record(Check::Root, false);
+        statements.record(Check::Root, false);
         findings::record_of_log(cx, mirror, code, bundle_subject(head, first.n), message)?;
     }
     if !bad.is_empty() {
         let checked = mirror.state().checked;
-        said.note(format!(
+        statements.note(format!(
             "entries from {checked} on were not fully checked: the log does not serve all of them"
         ));
     }

@@ -55,11 +55,15 @@ struct Listing {
 ///
 /// # Errors
 /// The mirror or the evidence directory cannot be used, or two implementations disagree.
-pub(super) fn collect(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
+pub(super) fn collect(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    statements: &mut Statements,
+) -> Result<(), Fault> {
     let Some(api) = cx.source().and_then(|source| source.api()) else { return Ok(()) };
     let start = listing_start(mirror)?;
-    match walk(cx, mirror, said, api, start)? {
-        Some(listing) => judge_listing(cx, mirror, said, api, &listing, start),
+    match walk(cx, mirror, statements, api, start)? {
+        Some(listing) => judge_listing(cx, mirror, statements, api, &listing, start),
         None => Ok(()),
     }
 }
@@ -69,7 +73,7 @@ pub(super) fn collect(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statemen
 fn walk(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     api: &dyn LogApi,
     after: u64,
 ) -> Result<Option<Listing>, Fault> {
@@ -82,11 +86,11 @@ fn walk(
         let page = match api.history(after, HEADS_PAGE) {
             Ok(page) => page,
             Err(error) => {
-                list_not_served(cx, mirror, said, error)?;
+                list_not_served(cx, mirror, statements, error)?;
                 return Ok(None);
             }
         };
-        take_page(cx, mirror, said, &page.heads, &mut listing)?;
+        take_page(cx, mirror, statements, &page.heads, &mut listing)?;
         match page.next {
             Some(next) => after = next,
             None => {
@@ -111,7 +115,7 @@ fn listing_start(mirror: &Mirror) -> Result<u64, Fault> {
 fn take_page(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     page: &[Vec<u8>],
     listing: &mut Listing,
 ) -> Result<(), Fault> {
@@ -129,11 +133,11 @@ fn take_page(
             Err(HeadError::NotSigned(why)) => (Code::HeadSignatureInvalid, why),
         };
         listing.sound = false;
-        said.record(Check::HeadList, false);
+        statements.record(Check::HeadList, false);
         let message = format!("a head in the log's own list of heads: {}", text::reason(&why));
         findings::record_of_log(cx, mirror, code, Subject::HeadList, message)?;
     }
-    heads.iter().try_for_each(|head| kept::check_time(cx, mirror, said, head))?;
+    heads.iter().try_for_each(|head| kept::check_time(cx, mirror, statements, head))?;
     // A head dated ahead must not carry the cursor past what is listed before it later.
     let latest = cx.latest_time();
     let (sound, now) = (listing.sound, cx.now_text());
@@ -149,9 +153,9 @@ fn take_page(
         Ok(new)
     })?;
     // Here, while they are at hand and known to verify, and not once more for each on reading it back.
-    kept::compare(cx, mirror, said, &heads)?;
-    said.count_new_heads(new);
-    said.count(Check::HeadList, heads.len() as u64, 0, 0);
+    kept::compare(cx, mirror, statements, &heads)?;
+    statements.count_new_heads(new);
+    statements.count(Check::HeadList, heads.len() as u64, 0, 0);
     Ok(())
 }
 
@@ -159,7 +163,7 @@ fn take_page(
 fn list_not_served(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     error: FetchError,
 ) -> Result<(), Fault> {
     match error {
@@ -181,7 +185,7 @@ fn list_not_served(
         }
         FetchError::Unavailable { .. } | FetchError::Rejected { .. } | FetchError::Refused { .. } => {
             let cause = format!("the log's own list of heads could not be read: {error}");
-            said.incomplete(cause);
+            statements.incomplete(cause);
             Ok(())
         }
     }
@@ -191,7 +195,7 @@ fn list_not_served(
 fn judge_listing(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     api: &dyn LogApi,
     listing: &Listing,
     start: u64,
@@ -201,8 +205,8 @@ fn judge_listing(
             "the log lists more heads than are read in one run ({} so far); run again to go on from there",
             listing.read
         );
-        said.incomplete(cause);
-        said.count(Check::HeadList, 0, 0, 1);
+        statements.incomplete(cause);
+        statements.count(Check::HeadList, 0, 0, 1);
         return Ok(());
     }
     if listing.sound {
@@ -213,29 +217,29 @@ fn judge_listing(
     if held.len() > LOOKUPS {
         // A head that was not looked for does not pass.
         held.truncate(LOOKUPS);
-        said.count(Check::HeadList, 0, 0, 1);
+        statements.count(Check::HeadList, 0, 0, 1);
         let cause =
             format!("more than {LOOKUPS} signed heads that are stored here were not seen in the log's list");
-        said.incomplete(cause);
+        statements.incomplete(cause);
     }
     let mut missing = Vec::new();
     for stored in held {
         match is_where_it_should_be(cx, api, &stored.head) {
-            Ok(true) => set_listed(mirror, said, &stored.head)?,
+            Ok(true) => set_listed(mirror, statements, &stored.head)?,
             Ok(false) => missing.push(stored),
-            Err(error) => return list_not_served(cx, mirror, said, error),
+            Err(error) => return list_not_served(cx, mirror, statements, error),
         }
     }
     // Before anything is held against the log, all of its list is read, in case its cursor is not a time.
     if start > 0 && !missing.is_empty() {
-        match walk(cx, mirror, said, api, 0)? {
+        match walk(cx, mirror, statements, api, 0)? {
             None => return Ok(()),
             Some(all) if !all.whole => {
                 let cause =
                     "a signed head that is stored here was not found in the log's list, which is too long to be \
                      read again"
                         .to_owned();
-                said.incomplete(cause);
+                statements.incomplete(cause);
                 return Ok(());
             }
             Some(_) => {}
@@ -243,15 +247,15 @@ fn judge_listing(
     }
     for stored in missing {
         if !mirror.heads().is_listed(&stored.head)? {
-            report_missing(cx, mirror, said, &stored)?;
+            report_missing(cx, mirror, statements, &stored)?;
         }
     }
     end_found_heads(cx, mirror)
 }
 
 /// Notes that a head is in the list.
-fn set_listed(mirror: &mut Mirror, said: &mut Statements, head: &Head) -> Result<(), Fault> {
-    said.record(Check::HeadList, true);
+fn set_listed(mirror: &mut Mirror, statements: &mut Statements, head: &Head) -> Result<(), Fault> {
+    statements.record(Check::HeadList, true);
     Ok(mirror.transact(|mirror, _| mirror.heads_mut().set_listed(head))?)
 }
 
@@ -270,14 +274,14 @@ fn is_where_it_should_be(cx: &Context<'_>, api: &dyn LogApi, head: &Head) -> Res
 fn report_missing(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     stored: &StoredHead,
 ) -> Result<(), Fault> {
     let head = &stored.head;
     let time = head.timestamp().unwrap_or(0);
     let passed = mirror.state().listed_until.saturating_sub(MAX_SIGNER_SKEW_MS) >= time;
     if passed || !kept::is_recent(cx, stored) {
-        said.record(Check::HeadList, false);
+        statements.record(Check::HeadList, false);
         let message = format!(
             "the log signed an STH of size {} dated {}, and its own list of heads does not have it",
             head.size(),
@@ -296,8 +300,8 @@ fn report_missing(
          minutes: it may lag behind",
         head.size()
     );
-    said.count(Check::HeadList, 0, 0, 1);
-    said.incomplete(cause);
+    statements.count(Check::HeadList, 0, 0, 1);
+    statements.incomplete(cause);
     Ok(())
 }
 

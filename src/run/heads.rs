@@ -50,7 +50,7 @@ enum Served {
 pub(super) fn collect(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
 ) -> Result<FoundHeads, Fault> {
     let Some(source) = cx.source() else {
         return Ok(FoundHeads::default());
@@ -65,11 +65,11 @@ pub(super) fn collect(
         && failed
         && mirror.heads().count() == 0
     {
-        said.incomplete(format!("no log was found there: {error}"));
+        statements.incomplete(format!("no log was found there: {error}"));
         return Ok(FoundHeads::none(true));
     }
     for (format, answer) in [(HeadFormat::Checkpoint, checkpoint.map(Some)), (HeadFormat::Sth, sth)] {
-        match served_head(cx, mirror, said, format, answer)? {
+        match served_head(cx, mirror, statements, format, answer)? {
             Served::Head(head) => {
                 end_head_findings(cx, mirror, format)?;
                 served.push(head);
@@ -84,20 +84,20 @@ pub(super) fn collect(
         // Unreachable is "could not tell"; anything else is a log without a head of its own.
         if !unknown {
             let note = "the log serves no head that verifies: nothing else was judged";
-            said.note(note);
+            statements.note(note);
         }
         return Ok(FoundHeads::none(unknown));
     }
     for head in &served {
-        kept::keep(cx, mirror, said, head, &Provenance::Served)?;
+        kept::keep(cx, mirror, statements, head, &Provenance::Served)?;
     }
-    said.count(Check::HeadAgainstHeads, served.len() as u64, 0, 0);
-    lag::check_rollback(cx, mirror, said, &served)?;
-    check_times(cx, mirror, said, &served)?;
-    let cosigned = witnesses::check(cx, mirror, said, &served)?;
-    witnesses::check_age(cx, mirror, said, &served, cosigned)?;
-    head_list::collect(cx, mirror, said)?;
-    kept::compare_new(cx, mirror, said)?;
+    statements.count(Check::HeadAgainstHeads, served.len() as u64, 0, 0);
+    lag::check_rollback(cx, mirror, statements, &served)?;
+    check_times(cx, mirror, statements, &served)?;
+    let cosigned = witnesses::check(cx, mirror, statements, &served)?;
+    witnesses::check_age(cx, mirror, statements, &served, cosigned)?;
+    head_list::collect(cx, mirror, statements)?;
+    kept::compare_new(cx, mirror, statements)?;
     Ok(FoundHeads { candidates: candidates(served), ..FoundHeads::default() })
 }
 
@@ -135,14 +135,14 @@ fn served_heads(cx: &Context<'_>, source: &dyn LogSource) -> ServedHead {
 fn served_head(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     format: HeadFormat,
     answer: Result<Option<Vec<u8>>, FetchError>,
 ) -> Result<Served, Fault> {
     match answer {
-        Ok(Some(bytes)) => verify_served(cx, mirror, said, &bytes, format),
+        Ok(Some(bytes)) => verify_served(cx, mirror, statements, &bytes, format),
         Ok(None) => Ok(Served::None),
-        Err(error) => head_not_served(cx, mirror, said, format, error),
+        Err(error) => head_not_served(cx, mirror, statements, format, error),
     }
 }
 
@@ -150,7 +150,7 @@ fn served_head(
 fn head_not_served(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     format: HeadFormat,
     error: FetchError,
 ) -> Result<Served, Fault> {
@@ -177,7 +177,7 @@ fn head_not_served(
             Ok(Served::Bad)
         }
         error => {
-            said.incomplete(format!("the log's {what} could not be read: {error}"));
+            statements.incomplete(format!("the log's {what} could not be read: {error}"));
             Ok(Served::Unknown)
         }
     }
@@ -187,13 +187,13 @@ fn head_not_served(
 fn verify_served(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     bytes: &[u8],
     format: HeadFormat,
 ) -> Result<Served, Fault> {
     let verified = Head::verify_as(format, bytes, cx.key());
     let (subject, what) = (Subject::Served(format), format.as_str());
-    said.record(Check::HeadSignature, verified.is_ok());
+    statements.record(Check::HeadSignature, verified.is_ok());
     match verified {
         Ok(head) => Ok(Served::Head(head)),
         Err(HeadError::Disagreement(what)) => Err(Fault::Disagreement(what)),
@@ -225,15 +225,15 @@ fn end_head_findings(cx: &Context<'_>, mirror: &mut Mirror, format: HeadFormat) 
 fn check_times(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     served: &[Head],
 ) -> Result<(), Fault> {
-    let before = said.counted(Check::HeadTime).failed;
+    let before = statements.counted(Check::HeadTime).failed;
     let latest = cx.latest_time();
     let in_time = served.iter().filter_map(Head::timestamp).filter(|time| *time <= latest).count();
-    said.count(Check::HeadTime, in_time as u64, 0, 0);
-    served.iter().try_for_each(|head| kept::check_time(cx, mirror, said, head))?;
-    match said.counted(Check::HeadTime).failed > before {
+    statements.count(Check::HeadTime, in_time as u64, 0, 0);
+    served.iter().try_for_each(|head| kept::check_time(cx, mirror, statements, head))?;
+    match statements.counted(Check::HeadTime).failed > before {
         true => Ok(()),
         false => findings::end_of(cx, mirror, Code::HeadInFuture),
     }

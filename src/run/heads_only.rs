@@ -35,31 +35,33 @@ const MAX_PROOFS: usize = 10_000;
 pub(super) fn follow(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     target: &mut Target,
     candidates: &[Head],
 ) -> Result<(), Fault> {
     for head in candidates {
         target.set(head);
         // No proof is asked for that leads to a head whose last entries are missing.
-        if look_at_end(cx, mirror, said, head)? != End::Lacking && link_to(cx, mirror, said, head)? {
+        if look_at_end(cx, mirror, statements, head)? != End::Lacking
+            && link_to(cx, mirror, statements, head)?
+        {
             break;
         }
     }
-    say_unlinked(cx, mirror, said, target)
+    say_unlinked(cx, mirror, statements, target)
 }
 
 /// Asks for the last entries of a head that commits to very many, as an audit does.
 fn look_at_end(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     head: &Head,
 ) -> Result<End, Fault> {
     let Some(source) = cx.source().filter(|_| last_entries::has_many(cx, head)) else {
         return Ok(End::There);
     };
-    let end = last_entries::ask(cx, mirror, said, source, head)?;
+    let end = last_entries::ask(cx, mirror, statements, source, head)?;
     if end == End::There {
         findings::end_about(
             cx,
@@ -72,36 +74,46 @@ fn look_at_end(
 }
 
 /// Says that watch rules did not look: they look at entries, and no entry is fetched.
-pub(super) fn leave_rules(cx: &Context<'_>, said: &mut Statements) {
+pub(super) fn leave_rules(cx: &Context<'_>, statements: &mut Statements) {
     if !cx.rules().is_empty() {
         let note =
             format!("{} watch rules were not applied: --heads-only fetches no entries", cx.rules().len());
-        said.note(note);
+        statements.note(note);
     }
 }
 
 /// Proves what can be proved against `head`. Returns `false` if the served tiles do not lead to this head: they may
 /// lead to another candidate.
-fn link_to(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements, head: &Head) -> Result<bool, Fault> {
+fn link_to(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    statements: &mut Statements,
+    head: &Head,
+) -> Result<bool, Fault> {
     let mut before = linked::unlinked_before(cx, mirror, head)?;
     let Some(source) = cx.source().filter(|_| !before.is_empty()) else { return Ok(true) };
     before.truncate(MAX_PROOFS);
     cx.progress().begin("proving signed heads", before.len() as u64);
     let result = match source.api() {
-        Some(api) => link_proofs::link(cx, mirror, said, api, head, &before).map(|()| true),
-        None => link_tiles::link(cx, mirror, said, source, head, &before),
+        Some(api) => link_proofs::link(cx, mirror, statements, api, head, &before).map(|()| true),
+        None => link_tiles::link(cx, mirror, statements, source, head, &before),
     };
     cx.progress().end();
     result
 }
 
 /// Says that a target smaller than the largest linked head is not proved to be its beginning.
-fn say_behind(cx: &Context<'_>, mirror: &Mirror, said: &mut Statements, target: &Head) -> Result<(), Fault> {
+fn say_behind(
+    cx: &Context<'_>,
+    mirror: &Mirror,
+    statements: &mut Statements,
+    target: &Head,
+) -> Result<(), Fault> {
     let newest = mirror.heads().largest_linked(cx.key())?;
     let Some(newest) = newest.filter(|newest| newest.head.size() > target.size()) else { return Ok(()) };
     if !mirror.heads().knows_tree(target, cx.key())? {
-        said.count(Check::HeadAgainstTree, 0, 0, 1);
-        said.follows(format!(
+        statements.count(Check::HeadAgainstTree, 0, 0, 1);
+        statements.follows(format!(
             "the head served, of size {}, is not proved to be the beginning of the one of size {} that the log signed",
             target.size(),
             newest.head.size()
@@ -111,7 +123,7 @@ fn say_behind(cx: &Context<'_>, mirror: &Mirror, said: &mut Statements, target: 
 }
 
 /// Says that findings about how entries are served stand: with `--heads-only` they are not looked at again.
-fn say_entries_stand(cx: &Context<'_>, mirror: &Mirror, said: &mut Statements) -> Result<(), Fault> {
+fn say_entries_stand(cx: &Context<'_>, mirror: &Mirror, statements: &mut Statements) -> Result<(), Fault> {
     let now = cx.now_text();
     let of_entries = |finding: &Finding| {
         let about = matches!(finding.code, Code::Gap | Code::RootMismatch | Code::ProofInvalid);
@@ -121,7 +133,7 @@ fn say_entries_stand(cx: &Context<'_>, mirror: &Mirror, said: &mut Statements) -
     let count =
         standing.iter().filter(|stored| stored.last_seen != *now && of_entries(&stored.finding)).count();
     if count > 0 {
-        said.note(format!(
+        statements.note(format!(
             "{count} findings of earlier audits about what the log serves stand, and were not looked at again: an \
              audit without --heads-only does"
         ));
@@ -133,21 +145,21 @@ fn say_entries_stand(cx: &Context<'_>, mirror: &Mirror, said: &mut Statements) -
 fn say_unlinked(
     cx: &Context<'_>,
     mirror: &Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     target: &Target,
 ) -> Result<(), Fault> {
     let Some(target) = target.head() else { return Ok(()) };
     let unlinked = linked::unlinked_before(cx, mirror, target)?.len();
     if unlinked > 0 {
-        said.count(Check::HeadAgainstTree, 0, 0, unlinked as u64);
+        statements.count(Check::HeadAgainstTree, 0, 0, unlinked as u64);
         let cause = format!(
             "{unlinked} signed head(s) are not proved to be the beginning of the newest head served, of size {}",
             target.size()
         );
-        said.incomplete(cause);
+        statements.incomplete(cause);
     }
-    say_behind(cx, mirror, said, target)?;
-    say_entries_stand(cx, mirror, said)?;
+    say_behind(cx, mirror, statements, target)?;
+    say_entries_stand(cx, mirror, statements)?;
     let key = cx.key();
     let open = mirror.heads().unchecked(key)?;
     let linked = mirror.heads().largest_linked(key)?.is_some_and(|linked| linked.head.size() > 0);
@@ -155,11 +167,11 @@ fn say_unlinked(
         |stored: &StoredHead| stored.head.size() == target.size() && stored.head.root() == target.root();
     if !linked && open.iter().all(same) {
         let note = "the log has shown one tree so far: there is nothing yet that it could be compared with";
-        said.note(note);
+        statements.note(note);
     }
     let larger: Vec<StoredHead> =
         open.into_iter().filter(|stored| stored.head.size() > target.size()).collect();
     let than = format!("the newest one served, of size {}, and were not compared with it", target.size());
-    history::say_larger(cx, said, &larger, &than);
+    history::say_larger(cx, statements, &larger, &than);
     Ok(())
 }

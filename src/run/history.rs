@@ -23,13 +23,13 @@ use crate::mirror::{HeadStatus, Mirror, Provenance, StoredHead};
 pub(super) fn check(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     rehashed: &mut Rehashed,
 ) -> Result<(), Fault> {
-    let larger = check_mirrored(cx, mirror, said, rehashed)?;
+    let larger = check_mirrored(cx, mirror, statements, rehashed)?;
     let verified = mirror.state().verified;
     let than = format!("the {verified} entries that could be rebuilt, and were not compared with the tree");
-    say_larger(cx, said, &larger, &than);
+    say_larger(cx, statements, &larger, &than);
     Ok(())
 }
 
@@ -40,7 +40,7 @@ pub(super) fn check(
 pub(super) fn check_mirrored(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     rehashed: &mut Rehashed,
 ) -> Result<Vec<StoredHead>, Fault> {
     let verified = mirror.state().verified;
@@ -50,13 +50,13 @@ pub(super) fn check_mirrored(
     let mut consistent = Vec::new();
     for StoredHead { head, .. } in within {
         if cx.is_stopped() {
-            said.stopped();
+            statements.stopped();
             break;
         }
-        if confirm::root_for(cx, mirror, said, rehashed, &head)? == head.root() {
+        if confirm::root_for(cx, mirror, statements, rehashed, &head)? == head.root() {
             consistent.push(head);
         } else {
-            report_against_tree(cx, mirror, said, rehashed, &head)?;
+            report_against_tree(cx, mirror, statements, rehashed, &head)?;
         }
     }
     if !consistent.is_empty() {
@@ -69,7 +69,7 @@ pub(super) fn check_mirrored(
 }
 
 /// Says that heads are larger than what they could be compared with.
-pub(super) fn say_larger(cx: &Context<'_>, said: &mut Statements, larger: &[StoredHead], than: &str) {
+pub(super) fn say_larger(cx: &Context<'_>, statements: &mut Statements, larger: &[StoredHead], than: &str) {
     // What the log shows elsewhere may be ahead of the head that it serves.
     let elsewhere = [Provenance::Listed.as_str(), Provenance::Peer.as_str()];
     let is_late =
@@ -81,10 +81,10 @@ pub(super) fn say_larger(cx: &Context<'_>, said: &mut Statements, larger: &[Stor
             "{late} tree(s) that the log shows elsewhere are newer than the head that it serves: they are compared at a \
              later audit"
         );
-        said.note(note);
+        statements.note(note);
     }
     if beyond > 0 {
-        said.follows(format!("{beyond} signed head(s) are larger than {than}"));
+        statements.follows(format!("{beyond} signed head(s) are larger than {than}"));
     }
 }
 
@@ -92,11 +92,11 @@ pub(super) fn say_larger(cx: &Context<'_>, said: &mut Statements, larger: &[Stor
 fn report_against_tree(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     rehashed: &mut Rehashed,
     head: &Head,
 ) -> Result<(), Fault> {
-    let root = confirm::root_for(cx, mirror, said, rehashed, head)?;
+    let root = confirm::root_for(cx, mirror, statements, rehashed, head)?;
     let key = cx.key();
     let larger = mirror.heads().largest_consistent(u64::MAX, key)?.filter(|l| l.head.size() > head.size());
     match larger {
@@ -105,7 +105,7 @@ fn report_against_tree(
             contradiction::report(
                 cx,
                 mirror,
-                said,
+                statements,
                 EvidenceKind::InconsistentHeads,
                 head,
                 &larger,

@@ -31,12 +31,12 @@ pub(super) fn is_recent(cx: &Context<'_>, stored: &StoredHead) -> bool {
 pub(super) fn check_time(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     head: &Head,
 ) -> Result<(), Fault> {
     let ahead = head.timestamp().filter(|time| *time > cx.latest_time());
     let Some(time) = ahead else { return Ok(()) };
-    said.record(Check::HeadTime, false);
+    statements.record(Check::HeadTime, false);
     let message = format!("the STH of size {} is dated {}", head.size(), text::time(time));
     findings::record_of_log(cx, mirror, Code::HeadInFuture, Subject::Whole, message)
 }
@@ -48,11 +48,11 @@ pub(super) fn check_time(
 pub(super) fn keep(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     head: &Head,
     provenance: &Provenance,
 ) -> Result<bool, Fault> {
-    Ok(keep_all(cx, mirror, said, std::slice::from_ref(head), provenance)? > 0)
+    Ok(keep_all(cx, mirror, statements, std::slice::from_ref(head), provenance)? > 0)
 }
 
 /// Keeps heads, durably, and returns how many are new.
@@ -62,7 +62,7 @@ pub(super) fn keep(
 pub(super) fn keep_all(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     heads: &[Head],
     provenance: &Provenance,
 ) -> Result<u64, Fault> {
@@ -76,7 +76,7 @@ pub(super) fn keep_all(
         })?;
         new = new.saturating_add(kept);
     }
-    said.count_new_heads(new);
+    statements.count_new_heads(new);
     if new > 0 && *provenance == Provenance::Imported && !mirror.state().lost.is_empty() {
         mirror.transact(|_, state| {
             state.lost.clear();
@@ -92,10 +92,14 @@ pub(super) fn keep_all(
 ///
 /// # Errors
 /// The mirror or the evidence directory cannot be used.
-pub(super) fn compare_new(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
+pub(super) fn compare_new(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    statements: &mut Statements,
+) -> Result<(), Fault> {
     let heads = mirror.heads().uncompared(cx.key())?;
     let heads: Vec<Head> = heads.into_iter().map(|stored| stored.head).collect();
-    compare(cx, mirror, said, &heads)
+    compare(cx, mirror, statements, &heads)
 }
 
 /// Holds these kept heads against all kept ones.
@@ -105,7 +109,7 @@ pub(super) fn compare_new(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Stat
 pub(super) fn compare(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     heads: &[Head],
 ) -> Result<(), Fault> {
     let key = cx.key();
@@ -118,13 +122,13 @@ pub(super) fn compare(
         compare_times(
             cx,
             mirror,
-            said,
+            statements,
             against.flat_map(|(head, others)| others.into_iter().map(move |o| (head, o))),
         )?;
         for head in batch {
             for other in mirror.heads().forks_of(head.size(), &head.root(), key)? {
                 for kind in contradictions(head, &other.head) {
-                    contradiction::report(cx, mirror, said, kind, head, &other.head, None)?;
+                    contradiction::report(cx, mirror, statements, kind, head, &other.head, None)?;
                 }
             }
         }
@@ -140,13 +144,13 @@ pub(super) fn compare(
 fn compare_times<'h>(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     pairs: impl Iterator<Item = (&'h Head, StoredHead)>,
 ) -> Result<(), Fault> {
     let mut widest: Option<(u64, Head, Head)> = None;
     for (head, other) in pairs {
         for kind in contradictions(head, &other.head) {
-            contradiction::report(cx, mirror, said, kind, head, &other.head, None)?;
+            contradiction::report(cx, mirror, statements, kind, head, &other.head, None)?;
         }
         let by = disorder(head, &other.head);
         if by <= limits::MAX_SIGNER_SKEW_MS && by > widest.as_ref().map_or(0, |(by, ..)| *by) {

@@ -54,7 +54,7 @@ struct Back {
 pub(super) fn check_rollback(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     served: &[Head],
 ) -> Result<(), Fault> {
     let Some(newest) = served.iter().max_by_key(|head| head.size()) else { return Ok(()) };
@@ -62,8 +62,8 @@ pub(super) fn check_rollback(
     if back.is_none()
         && let Some(back) = lagging_behind(cx, mirror, newest, served)?
     {
-        said.count(Check::HeadRollback, 0, 0, 1);
-        said.incomplete(format!(
+        statements.count(Check::HeadRollback, 0, 0, 1);
+        statements.incomplete(format!(
             "the log now serves a {} of size {}, and one of size {} was first seen here at {}; run again in some \
              minutes: a cache may lag behind",
             back.what,
@@ -73,7 +73,7 @@ pub(super) fn check_rollback(
         ));
         return Ok(());
     }
-    said.record(Check::HeadRollback, back.is_none());
+    statements.record(Check::HeadRollback, back.is_none());
     match back {
         Some(back) => {
             let message = format!(
@@ -202,7 +202,7 @@ fn an_hour_ago(cx: &Context<'_>) -> u64 {
 pub(super) fn is_lagging(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     head: &Head,
     bad: &BadBundle,
 ) -> Result<bool, Fault> {
@@ -235,7 +235,7 @@ pub(super) fn is_lagging(
         bad.why
     );
     // A pass over the same entries may be made more than once.
-    said.incomplete_once(cause);
+    statements.incomplete_once(cause);
     Ok(true)
 }
 

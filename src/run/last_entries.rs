@@ -40,7 +40,7 @@ pub(super) fn has_many(cx: &Context<'_>, head: &Head) -> bool {
 pub(super) fn ask(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     source: &dyn LogSource,
     head: &Head,
 ) -> Result<End, Fault> {
@@ -51,12 +51,12 @@ pub(super) fn ask(
         Err(Outcome::Wrong(why)) => Some((Flaw::Wrong, why)),
         // The log could not be reached, and is not accused of that.
         Err(Outcome::Unknown(cause)) => {
-            said.incomplete(cause);
+            statements.incomplete(cause);
             return Ok(End::Unknown);
         }
         Ok(()) | Err(_) => None,
     };
     let Some((flaw, why)) = flaw else { return Ok(End::There) };
-    gaps::report_gaps(cx, mirror, said, head, &[BadBundle { n, flaw, why }])?;
+    gaps::report(cx, mirror, statements, head, &[BadBundle { n, flaw, why }])?;
     Ok(End::Lacking)
 }

@@ -31,14 +31,14 @@ const MAX_REPEATS: usize = 16;
 pub(super) fn link(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     api: &dyn LogApi,
     head: &Head,
     before: &[StoredHead],
 ) -> Result<(), Fault> {
     let mut proved = BTreeSet::new();
-    linked::link_each(cx, mirror, said, head, before, |mirror, said, other| {
-        let link = hold_against_proof(cx, mirror, said, api, other, head)?;
+    linked::link_each(cx, mirror, statements, head, before, |mirror, statements, other| {
+        let link = hold_against_proof(cx, mirror, statements, api, other, head)?;
         if matches!(link, Link::Proved) {
             proved.insert(other.size());
         }
@@ -84,7 +84,7 @@ fn ask_proofs_again(
 fn hold_against_proof(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     api: &dyn LogApi,
     other: &Head,
     head: &Head,
@@ -93,7 +93,7 @@ fn hold_against_proof(
     let answer = proofs.check(other.size(), other.root());
     let against = match &answer {
         Answer::Good => {
-            said.record(Check::ServedProofs, true);
+            statements.record(Check::ServedProofs, true);
             return Ok(Link::Proved);
         }
         Answer::Unknown(cause) => return Ok(Link::Unknown(cause.clone())),
@@ -101,10 +101,18 @@ fn hold_against_proof(
         Answer::Missing(_) => None,
     };
     if let Some(nodes) = against {
-        contradiction::report(cx, mirror, said, EvidenceKind::InconsistentHeads, other, head, Some(&nodes))?;
+        contradiction::report(
+            cx,
+            mirror,
+            statements,
+            EvidenceKind::InconsistentHeads,
+            other,
+            head,
+            Some(&nodes),
+        )?;
         return Ok(Link::Contradicted);
     }
-    answer_record::record(cx, mirror, said, Question::Consistency(other.size(), head.size()), &answer)?;
+    answer_record::record(cx, mirror, statements, Question::Consistency(other.size(), head.size()), &answer)?;
     Ok(Link::Unproved)
 }
 

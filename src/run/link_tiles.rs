@@ -29,7 +29,7 @@ use crate::source::LogSource;
 pub(super) fn link(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     source: &dyn LogSource,
     head: &Head,
     before: &[StoredHead],
@@ -37,7 +37,7 @@ pub(super) fn link(
     let mut tree = match twice(|| ServedTree::open(source, head.size(), &head.root())) {
         Ok(tree) => tree,
         Err(TreeError::Fetch(cause)) => {
-            said.incomplete(cause);
+            statements.incomplete(cause);
             return Ok(true);
         }
         Err(error) => {
@@ -45,8 +45,8 @@ pub(super) fn link(
             return Ok(false);
         }
     };
-    linked::link_each(cx, mirror, said, head, before, |mirror, said, other| {
-        hold_against_tiles(cx, mirror, said, &mut tree, other, head)
+    linked::link_each(cx, mirror, statements, head, before, |mirror, statements, other| {
+        hold_against_tiles(cx, mirror, statements, &mut tree, other, head)
     })?;
     end_tile_findings(cx, mirror, &mut tree)?;
     Ok(true)
@@ -56,7 +56,7 @@ pub(super) fn link(
 fn hold_against_tiles(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     tree: &mut ServedTree<'_>,
     other: &Head,
     head: &Head,
@@ -73,7 +73,7 @@ fn hold_against_tiles(
             contradiction::report(
                 cx,
                 mirror,
-                said,
+                statements,
                 EvidenceKind::InconsistentHeads,
                 other,
                 head,

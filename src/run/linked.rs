@@ -78,7 +78,7 @@ pub(super) fn unlinked_before(
 pub(super) fn link_each(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     head: &Head,
     before: &[StoredHead],
     mut hold: impl FnMut(&mut Mirror, &mut Statements, &Head) -> Result<Link, Fault>,
@@ -91,11 +91,11 @@ pub(super) fn link_each(
     let mut unproved: usize = 0;
     for (place, stored) in before.iter().enumerate() {
         if cx.is_stopped() {
-            said.stopped();
+            statements.stopped();
             break;
         }
         let other = &stored.head;
-        match hold(mirror, said, other)? {
+        match hold(mirror, statements, other)? {
             Link::Proved if place == 0 || settled || other.size() < newest => linked.push(other.clone()),
             Link::Proved => {}
             // A head that has the root of the mirrored leaves stays consistent, whatever the log signed later.
@@ -109,7 +109,7 @@ pub(super) fn link_each(
                 continue;
             }
             Link::Unknown(cause) => {
-                said.incomplete(cause);
+                statements.incomplete(cause);
                 break;
             }
         }

@@ -33,7 +33,7 @@ enum Refold {
     /// Roots of the ranges asked for, and of the whole.
     Folded(Vec<Hash>, Hash),
     /// A bundle is missing or malformed.
-    Hole,
+    Gap,
     /// Could not tell: the cause.
     Unknown(String),
 }
@@ -54,7 +54,7 @@ impl<'a> Mismatch<'a> {
         &self,
         cx: &Context<'_>,
         mirror: &mut Mirror,
-        said: &mut Statements,
+        statements: &mut Statements,
         rehashed: &mut Rehashed,
         source: &dyn LogSource,
     ) -> Result<Reach, Fault> {
@@ -65,24 +65,24 @@ impl<'a> Mismatch<'a> {
             match refold(cx, source, head.size(), ranges) {
                 Refold::Folded(nodes, root) if root == head.root() => {
                     let kind = EvidenceKind::InconsistentHeads;
-                    contradiction::report(cx, mirror, said, kind, &kept, head, Some(&nodes))?;
+                    contradiction::report(cx, mirror, statements, kind, &kept, head, Some(&nodes))?;
                     kept::mark(mirror, head, HeadStatus::Contradicted)?;
                     return Ok(Reach::Reachable);
                 }
                 Refold::Unknown(cause) => {
-                    said.incomplete(cause);
+                    statements.incomplete(cause);
                     return Ok(Reach::Unreachable);
                 }
-                Refold::Folded(..) | Refold::Hole => {}
+                Refold::Folded(..) | Refold::Gap => {}
             }
         }
         // Nothing vouched for a bundle when it was read.
         if let Err(error) = source.confirm() {
-            said.incomplete(error.to_string());
+            statements.incomplete(error.to_string());
             return Ok(Reach::Unreachable);
         }
-        confirm::confirm_mirror(cx, mirror, said, rehashed)?;
-        said.record(Check::Root, false);
+        confirm::all(cx, mirror, statements, rehashed)?;
+        statements.record(Check::Root, false);
         let message = format!(
             "the {} entries served have root {folded}, but the head of that size commits to {}; its tiles or \
              proofs do not verify them either ({why})",
@@ -115,7 +115,7 @@ fn refold(cx: &Context<'_>, source: &dyn LogSource, size: u64, ranges: Vec<Range
             match outcome {
                 Ok((hashes, _)) => append(&mut whole, &mut parts, &hashes),
                 Err(Outcome::Unknown(cause)) => ControlFlow::Break(Refold::Unknown(cause)),
-                Err(_) => ControlFlow::Break(Refold::Hole),
+                Err(_) => ControlFlow::Break(Refold::Gap),
             }
         },
     );
@@ -137,11 +137,11 @@ fn append(
         let index = whole.end();
         for (range, part) in parts.iter_mut().filter(|(range, _)| range.contains(&index)) {
             if part.end() < range.end && part.append_leaf(*hash).is_err() {
-                return ControlFlow::Break(Refold::Hole);
+                return ControlFlow::Break(Refold::Gap);
             }
         }
         if whole.append_leaf(*hash).is_err() {
-            return ControlFlow::Break(Refold::Hole);
+            return ControlFlow::Break(Refold::Gap);
         }
     }
     ControlFlow::Continue(())

@@ -105,7 +105,7 @@ use watched::Hits;
 pub struct Run<'a> {
     cx: Context<'a>,
     mirror: &'a mut Mirror,
-    said: Statements,
+    statements: Statements,
 }
 
 /// What the phases found so far, besides what is in the mirror: a later phase may end in a fault.
@@ -128,7 +128,7 @@ impl<'a> Run<'a> {
         options: &'a Options,
         progress: &'a dyn Progress,
     ) -> Run<'a> {
-        Run { cx: Context::new(source, policy, options, progress), mirror, said: Statements::default() }
+        Run { cx: Context::new(source, policy, options, progress), mirror, statements: Statements::default() }
     }
 
     /// With others whose heads are to be compared with ours.
@@ -146,44 +146,44 @@ impl<'a> Run<'a> {
     /// # Errors
     /// The mirror cannot be written.
     pub fn keep_all(&mut self, heads: &[Head], provenance: &Provenance) -> Result<u64, Fault> {
-        kept::keep_all(&self.cx, self.mirror, &mut self.said, heads, provenance)
+        kept::keep_all(&self.cx, self.mirror, &mut self.statements, heads, provenance)
     }
 
     /// The whole audit. A fault ends it early and is in the summary; what was found before it
     /// stays found.
     pub fn audit(self) -> Summary {
-        let Run { cx, mirror, mut said } = self;
+        let Run { cx, mirror, mut statements } = self;
         let mut found = Found::default();
-        let ended = steps(&cx, mirror, &mut said, &mut found);
-        shortfalls::note_lacks(&cx, &mut said);
+        let ended = steps(&cx, mirror, &mut statements, &mut found);
+        shortfalls::note_lacks(&cx, &mut statements);
         if let Err(fault) = ended {
             // A fault may leave a transaction open; what it held was not acknowledged.
             let _ = mirror.rollback();
             match fault {
-                Fault::Stopped => said.stopped(),
-                fault => said.fault(fault.to_string()),
+                Fault::Stopped => statements.stopped(),
+                fault => statements.fault(fault.to_string()),
             }
         }
-        found.into_summary(said)
+        found.into_summary(statements)
     }
 
     /// After heads were added with [`Run::keep_all`]: compares them with the mirrored tree.
     pub fn compare_imported(self) -> Summary {
-        let Run { cx, mirror, mut said } = self;
-        if let Err(fault) = imported_steps(&cx, mirror, &mut said) {
+        let Run { cx, mirror, mut statements } = self;
+        if let Err(fault) = imported_steps(&cx, mirror, &mut statements) {
             let _ = mirror.rollback();
-            said.fault(fault.to_string());
+            statements.fault(fault.to_string());
         }
-        Found::default().into_summary(said)
+        Found::default().into_summary(statements)
     }
 }
 
 impl Found {
     /// The summary of all that was found and said.
-    fn into_summary(self, said: Statements) -> Summary {
+    fn into_summary(self, statements: Statements) -> Summary {
         let Found { target, peers, entries_new, no_head, unreachable, hits } = self;
         let (target_verified, target) = (target.is_verified(), target.head().cloned());
-        said.into_summary(Summary {
+        statements.into_summary(Summary {
             target,
             target_verified,
             entries_new,
@@ -201,24 +201,24 @@ impl Found {
 fn steps(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     found: &mut Found,
 ) -> Result<(), Fault> {
     let checked_before = mirror.state().checked;
-    times::judge(cx, mirror, said)?;
+    times::judge(cx, mirror, statements)?;
     changing::begin(cx, mirror);
     let result = match cx.options().heads_only {
-        true => steps_of_heads(cx, mirror, said, found),
-        false => steps_of_entries(cx, mirror, said, found),
+        true => steps_of_heads(cx, mirror, statements, found),
+        false => steps_of_entries(cx, mirror, statements, found),
     };
     let result = result.and_then(|()| {
         let was_read = found.target.is_verified() || cx.options().heads_only && !found.no_head;
-        changing::end(cx, mirror, said, was_read)
+        changing::end(cx, mirror, statements, was_read)
     });
     // After `changing`, which looks at what this run could not decide: what was lost stays lost.
-    shortfalls::note_lost(mirror, said);
+    shortfalls::note_lost(mirror, statements);
     if !found.target.is_verified() {
-        said.count(Check::Root, 0, 0, 1);
+        statements.count(Check::Root, 0, 0, 1);
     }
     found.entries_new = mirror.state().checked.saturating_sub(checked_before);
     result
@@ -228,30 +228,30 @@ fn steps(
 fn steps_of_entries(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     found: &mut Found,
 ) -> Result<(), Fault> {
     let mut rehashed = Rehashed::default();
     linked::unlink(mirror)?;
-    watched::note_rules(cx, mirror, said)?;
-    prepare::prepare_checks(cx, mirror, said, &mut rehashed)?;
+    watched::note_rules(cx, mirror, statements)?;
+    prepare::begin(cx, mirror, statements, &mut rehashed)?;
     if cx.options().full {
-        confirm::confirm_mirror(cx, mirror, said, &mut rehashed)?;
+        confirm::all(cx, mirror, statements, &mut rehashed)?;
         prepare::forget_compared(mirror)?;
     }
-    let candidates = collect(cx, mirror, said, found)?;
+    let candidates = collect(cx, mirror, statements, found)?;
     let mut reachable = true;
     if found.no_head {
         if !cx.peers().is_empty() {
             // A peer's head contradicts the mirrored entries even if the log does not answer.
-            history::check(cx, mirror, said, &mut rehashed)?;
+            history::check(cx, mirror, statements, &mut rehashed)?;
         }
-        decided::judge_decided(cx, mirror, said)?;
-        found.hits = watched::watch(cx, mirror, said)?;
+        decided::compare(cx, mirror, statements)?;
+        found.hits = watched::watch(cx, mirror, statements)?;
         return finish(mirror);
     }
     // Checks across entries go in log order: older entries first.
-    recheck::recheck(cx, mirror, said)?;
+    recheck::run(cx, mirror, statements)?;
     // New entries are stored as checked, so none before them may be unchecked.
     if let Some(newest) = candidates.first() {
         found.target.set(newest);
@@ -259,27 +259,27 @@ fn steps_of_entries(
     let whole = mirror.state().checked == mirror.state().verified;
     for head in candidates.iter().filter(|_| whole) {
         reachable =
-            extend::extend_to(cx, mirror, said, &mut rehashed, &mut found.target, head)?.is_reachable();
+            extend::to_head(cx, mirror, statements, &mut rehashed, &mut found.target, head)?.is_reachable();
         if found.target.is_verified() || !reachable {
             break;
         }
     }
     reachable = reachable
-        && upper_tiles::compare_upper_tiles(cx, mirror, said, &mut rehashed, &found.target)?.is_reachable();
-    recheck::recheck(cx, mirror, said)?;
-    found.hits = watched::watch(cx, mirror, said)?;
+        && upper_tiles::compare(cx, mirror, statements, &mut rehashed, &found.target)?.is_reachable();
+    recheck::run(cx, mirror, statements)?;
+    found.hits = watched::watch(cx, mirror, statements)?;
     if reachable {
         // The proofs between all trees that the log signed are asked for: those that were shown in this run, too.
-        history::check_mirrored(cx, mirror, said, &mut rehashed)?;
-        answers::check_answers(cx, mirror, said, &found.target)?;
-        entry_answers::check_entry_answers(cx, mirror, said, &found.target)?;
+        history::check_mirrored(cx, mirror, statements, &mut rehashed)?;
+        answers::check(cx, mirror, statements, &found.target)?;
+        entry_answers::check(cx, mirror, statements, &found.target)?;
     }
-    history::check(cx, mirror, said, &mut rehashed)?;
-    decided::judge_decided(cx, mirror, said)?;
+    history::check(cx, mirror, statements, &mut rehashed)?;
+    decided::compare(cx, mirror, statements)?;
     if reachable && !candidates.is_empty() {
         revalidate::revisit_served(cx, mirror)?;
     }
-    revalidate::scrub(cx, mirror, said)?;
+    revalidate::scrub(cx, mirror, statements)?;
     finish(mirror)
 }
 
@@ -287,27 +287,27 @@ fn steps_of_entries(
 fn steps_of_heads(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     found: &mut Found,
 ) -> Result<(), Fault> {
     let mut rehashed = Rehashed::default();
-    heads_only::leave_rules(cx, said);
-    let candidates = collect(cx, mirror, said, found)?;
+    heads_only::leave_rules(cx, statements);
+    let candidates = collect(cx, mirror, statements, found)?;
     // Mirrored entries need no proof of the log, and a peer's head contradicts them even if the log does not answer.
-    history::check_mirrored(cx, mirror, said, &mut rehashed)?;
+    history::check_mirrored(cx, mirror, statements, &mut rehashed)?;
     if !found.no_head {
         linked::link_known(cx, mirror)?;
-        heads_only::follow(cx, mirror, said, &mut found.target, &candidates)?;
+        heads_only::follow(cx, mirror, statements, &mut found.target, &candidates)?;
     }
     finish(mirror)
 }
 
 /// The phases after heads were imported.
-fn imported_steps(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
-    times::judge(cx, mirror, said)?;
-    kept::compare_new(cx, mirror, said)?;
+fn imported_steps(cx: &Context<'_>, mirror: &mut Mirror, statements: &mut Statements) -> Result<(), Fault> {
+    times::judge(cx, mirror, statements)?;
+    kept::compare_new(cx, mirror, statements)?;
     linked::link_known(cx, mirror)?;
-    history::check(cx, mirror, said, &mut Rehashed::default())?;
+    history::check(cx, mirror, statements, &mut Rehashed::default())?;
     finish(mirror)
 }
 
@@ -315,15 +315,15 @@ fn imported_steps(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) 
 fn collect(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     found: &mut Found,
 ) -> Result<Vec<Head>, Fault> {
-    found.peers = peers::collect(cx, mirror, said)?;
+    found.peers = peers::collect(cx, mirror, statements)?;
     if !found.peers.is_empty() {
         // Two signatures need no log to contradict each other, and it may not answer.
-        kept::compare_new(cx, mirror, said)?;
+        kept::compare_new(cx, mirror, statements)?;
     }
-    let FoundHeads { candidates, no_head, unreachable } = heads::collect(cx, mirror, said)?;
+    let FoundHeads { candidates, no_head, unreachable } = heads::collect(cx, mirror, statements)?;
     (found.no_head, found.unreachable) = (no_head, unreachable);
     mirror.acknowledge()?;
     Ok(candidates)

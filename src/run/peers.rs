@@ -89,7 +89,7 @@ struct Taken {
 pub(super) fn collect(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
 ) -> Result<Vec<PeerResult>, Fault> {
     if cx.peers().is_empty() {
         return Ok(Vec::new());
@@ -101,17 +101,17 @@ pub(super) fn collect(
         let answers = ask_all(cx, peers, &known);
         if cx.is_stopped() {
             // Nobody's fault: as if no peer had been asked.
-            said.count(Check::Peers, 0, 0, cx.peers().len() as u64);
+            statements.count(Check::Peers, 0, 0, cx.peers().len() as u64);
             return Ok(Vec::new());
         }
         for ((peer, known), answer) in peers.iter().zip(known).zip(answers) {
-            results.push(take_answer(cx, mirror, said, peer, known, answer)?);
+            results.push(take_answer(cx, mirror, statements, peer, known, answer)?);
         }
     }
     for result in &results {
         match result.error {
-            None => said.record(Check::Peers, true),
-            Some(_) => said.count(Check::Peers, 0, 0, 1),
+            None => statements.record(Check::Peers, true),
+            Some(_) => statements.count(Check::Peers, 0, 0, 1),
         }
     }
     Ok(results)
@@ -157,14 +157,14 @@ fn question(cx: &Context<'_>, known: Option<&PeerProgress>) -> Question {
 fn take_answer(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     peer: &Peer,
     known: Option<PeerProgress>,
     answer: Result<Answer, FetchError>,
 ) -> Result<PeerResult, Fault> {
     let known = known.unwrap_or_default();
     let mut progress = known;
-    let mut result = compare_with(cx, mirror, said, peer, &mut progress, answer)?;
+    let mut result = compare_with(cx, mirror, statements, peer, &mut progress, answer)?;
     progress.failures = match result.error {
         None => 0,
         // Nobody's fault.
@@ -183,7 +183,7 @@ fn take_answer(
 fn compare_with(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     peer: &Peer,
     progress: &mut PeerProgress,
     answer: Result<Answer, FetchError>,
@@ -198,7 +198,7 @@ fn compare_with(
             return Ok(result);
         }
     };
-    let taken = match take_heads(cx, mirror, said, &bytes)? {
+    let taken = match take_heads(cx, mirror, statements, &bytes)? {
         Ok(taken) => taken,
         Err(why) => {
             result.error = Some(format!("{}: {why}", peer.location()));
@@ -213,7 +213,7 @@ fn compare_with(
             text::quoted(peer.name()),
             text::time(from)
         );
-        said.note(note);
+        statements.note(note);
     }
     if result.error.is_none() && peer.has_since() {
         // Also where it is earlier than before: the history began anew.
@@ -230,7 +230,7 @@ fn compare_with(
 fn take_heads(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     bytes: &[u8],
 ) -> Result<Result<Taken, String>, Fault> {
     let heads = match read_heads(bytes) {
@@ -259,7 +259,7 @@ fn take_heads(
         }
         if batch.len() >= KEPT_AT_ONCE {
             taken.new =
-                taken.new.saturating_add(kept::keep_all(cx, mirror, said, &batch, &Provenance::Peer)?);
+                taken.new.saturating_add(kept::keep_all(cx, mirror, statements, &batch, &Provenance::Peer)?);
             batch.clear();
             // A stop does not wait for the rest; the next audit reads it again.
             if taken.new >= MAX_NEW || cx.is_stopped() {
@@ -268,7 +268,7 @@ fn take_heads(
             }
         }
     }
-    taken.new = taken.new.saturating_add(kept::keep_all(cx, mirror, said, &batch, &Provenance::Peer)?);
+    taken.new = taken.new.saturating_add(kept::keep_all(cx, mirror, statements, &batch, &Provenance::Peer)?);
     Ok(Ok(taken))
 }
 

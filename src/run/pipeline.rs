@@ -180,7 +180,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn results_come_in_order_whatever_the_threads_do() {
+    fn results_come_in_order() {
         for threads in [1, 2, 7] {
             let mut seen = Vec::new();
             let flow = in_order(
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn large_results_are_not_piled_up() {
+    fn large_results_are_bounded() {
         let held = AtomicUsize::new(0);
         let most = AtomicUsize::new(0);
         let size = BUDGET / 4;
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     #[should_panic]
-    fn a_panic_in_a_thread_is_a_panic_and_no_hang() {
+    fn a_panic_in_a_thread_is_propagated() {
         let _ = in_order(
             0..100,
             2,

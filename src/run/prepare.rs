@@ -10,10 +10,10 @@ use crate::mirror::Mirror;
 ///
 /// # Errors
 /// The mirror cannot be read, written or repaired, or the run is stopped.
-pub(super) fn prepare_checks(
+pub(super) fn begin(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     rehashed: &mut Rehashed,
 ) -> Result<(), Fault> {
     let policy = cx.policy().entry_fingerprint().to_string();
@@ -28,12 +28,12 @@ pub(super) fn prepare_checks(
     }
     if changed && state.entry_policy.is_empty() && state.verified > 0 {
         let note = "the mirror was written by an earlier version: its entries are hashed and checked again";
-        said.note(note);
-        confirm::confirm_mirror(cx, mirror, said, rehashed)?;
+        statements.note(note);
+        confirm::all(cx, mirror, statements, rehashed)?;
     } else if changed && state.checked > 0 {
         let note = "the trust options or the checks of this program changed since the last run: all entries are checked \
                     again";
-        said.note(note);
+        statements.note(note);
     }
     mirror.transact(|mirror, state| {
         state.entry_policy = policy;

@@ -28,7 +28,7 @@ enum Stop {
     /// So many findings stand.
     TooMany(u64),
     /// The run is to end early.
-    Told,
+    Requested,
 }
 
 /// Checks the entries that are proved and not checked yet. When all are, findings that were made under other trust
@@ -36,21 +36,21 @@ enum Stop {
 ///
 /// # Errors
 /// The mirror cannot be read, written or repaired, or two implementations disagree.
-pub(super) fn recheck(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
+pub(super) fn run(cx: &Context<'_>, mirror: &mut Mirror, statements: &mut Statements) -> Result<(), Fault> {
     let (checked, verified) = (mirror.state().checked, mirror.state().verified);
     if checked < verified {
         cx.progress().begin("checking mirrored entries", verified.saturating_sub(checked));
-        let result = recheck_all(cx, mirror, said);
+        let result = recheck_all(cx, mirror, statements);
         cx.progress().end();
         result?;
     }
     // Findings about the times of entries are made again first, so that they are not withdrawn.
-    if mirror.state().checked == mirror.state().verified && decided::judge_decided(cx, mirror, said)? {
+    if mirror.state().checked == mirror.state().verified && decided::compare(cx, mirror, statements)? {
         let withdrawn = withdraw_pending(mirror)?;
         if withdrawn > 0 {
             let note =
                 format!("{withdrawn} finding(s) made under other trust options do not hold under these");
-            said.note(note);
+            statements.note(note);
         }
     }
     Ok(())
@@ -63,20 +63,20 @@ fn withdraw_pending(mirror: &mut Mirror) -> Result<u64, Fault> {
     Ok(mirror.transact(|mirror, _| mirror.findings_mut().withdraw_pending())?)
 }
 
-fn recheck_all(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
+fn recheck_all(cx: &Context<'_>, mirror: &mut Mirror, statements: &mut Statements) -> Result<(), Fault> {
     loop {
         match recheck_pass(cx, mirror)? {
             ControlFlow::Continue(()) => break,
             ControlFlow::Break(Stop::Fault(fault)) => return Err(fault),
             ControlFlow::Break(Stop::TooMany(findings)) => {
-                said.incomplete(too_many(findings));
+                statements.incomplete(too_many(findings));
                 break;
             }
-            ControlFlow::Break(Stop::Told) => {
-                said.incomplete(source::Stop::MESSAGE);
+            ControlFlow::Break(Stop::Requested) => {
+                statements.incomplete(source::Stop::MESSAGE);
                 break;
             }
-            ControlFlow::Break(Stop::Damaged(n)) => confirm::repair(cx, mirror, said, n)?,
+            ControlFlow::Break(Stop::Damaged(n)) => confirm::repair(cx, mirror, statements, n)?,
         }
     }
     Ok(())
@@ -152,7 +152,7 @@ fn take(
     options: &Options,
 ) -> ControlFlow<Stop> {
     if options.stop.is_stopped() {
-        return ControlFlow::Break(Stop::Told);
+        return ControlFlow::Break(Stop::Requested);
     }
     let bundle: Box<Bundle> = match outcome {
         Ok(Outcome::Done(bundle)) => bundle,

@@ -115,7 +115,7 @@ fn tree_is_rebuilt(mirror: &Mirror, tree: &SignedTree) -> Result<bool, Fault> {
 ///
 /// # Errors
 /// The mirror cannot be read, written or repaired.
-pub(super) fn scrub(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
+pub(super) fn scrub(cx: &Context<'_>, mirror: &mut Mirror, statements: &mut Statements) -> Result<(), Fault> {
     let verified = mirror.state().verified;
     let bundles = verified.div_ceil(WIDTH);
     if bundles == 0 {
@@ -124,7 +124,7 @@ pub(super) fn scrub(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements
     let start = mirror.state().scrubbed;
     for step in 0..bundles.min(SCRUB_BUNDLES) {
         let n = start.saturating_add(step).checked_rem(bundles).unwrap_or(0);
-        confirm::confirm_bundle(cx, mirror, said, n, verified)?;
+        confirm::bundle(cx, mirror, statements, n, verified)?;
     }
     Ok(mirror.transact(|_, state| {
         state.scrubbed = start.saturating_add(SCRUB_BUNDLES).checked_rem(bundles).unwrap_or(0);

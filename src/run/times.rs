@@ -23,7 +23,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// The mirror or the evidence directory cannot be used.
-pub(super) fn judge(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
+pub(super) fn judge(cx: &Context<'_>, mirror: &mut Mirror, statements: &mut Statements) -> Result<(), Fault> {
     let standing: Vec<Finding> = mirror.findings().standing()?.into_iter().map(|s| s.finding).collect();
     let standing: Vec<Finding> =
         standing.into_iter().filter(|finding| finding.code == Code::SthTimeContradiction).collect();
@@ -37,17 +37,17 @@ pub(super) fn judge(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements
         return Ok(());
     }
     for finding in &standing {
-        judge_contradiction(cx, mirror, said, finding)?;
+        judge_contradiction(cx, mirror, statements, finding)?;
     }
     // After those that ended: only so many proofs are written down.
-    kept::compare_new(cx, mirror, said)
+    kept::compare_new(cx, mirror, statements)
 }
 
 /// Judges one contradiction by the STHs of its trees that are furthest apart.
 fn judge_contradiction(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     finding: &Finding,
 ) -> Result<(), Fault> {
     let Subject::Trees(mut trees) = finding.subject else { return Ok(()) };
@@ -69,7 +69,7 @@ fn judge_contradiction(
         _ if is_disproved(cx, finding) => contradiction::report(
             cx,
             mirror,
-            said,
+            statements,
             EvidenceKind::SthTimeContradiction,
             &smaller,
             &larger,

@@ -17,10 +17,10 @@ use crate::source::{FetchError, LogSource};
 ///
 /// # Errors
 /// The mirror cannot be read, written or repaired, or the run is stopped while the mirror is hashed again.
-pub(super) fn compare_upper_tiles(
+pub(super) fn compare(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     rehashed: &mut Rehashed,
     target: &Target,
 ) -> Result<Reach, Fault> {
@@ -41,11 +41,11 @@ pub(super) fn compare_upper_tiles(
                 Ok(None) => {}
                 Ok(Some(doubt)) => {
                     // The comparison rests on mirrored nodes, so the mirror is hashed again first.
-                    confirm::confirm_mirror(cx, mirror, said, rehashed)?;
+                    confirm::all(cx, mirror, statements, rehashed)?;
                     findings::record(cx, mirror, &doubt.finding())?;
                 }
                 Err(error) => {
-                    said.incomplete(error.to_string());
+                    statements.incomplete(error.to_string());
                     return Ok(Reach::Unreachable);
                 }
             }

@@ -87,11 +87,15 @@ impl Watcher<'_> {
 ///
 /// # Errors
 /// The mirror cannot be read or written.
-pub(super) fn note_rules(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<(), Fault> {
+pub(super) fn note_rules(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    statements: &mut Statements,
+) -> Result<(), Fault> {
     if cx.options().full && mirror.transact(|mirror, _| mirror.watch_rules_mut().forget_damaged())? {
         let note = "the stored progress of the watch rules was damaged on this disk: they check all entries again, \
                     and so do rules that are added or restored later";
-        said.note(note);
+        statements.note(note);
     }
     let begin = if mirror.watch_rules().has_forgotten()? { 0 } else { mirror.state().verified };
     let mut new = BTreeMap::new();
@@ -114,7 +118,11 @@ pub(super) fn note_rules(cx: &Context<'_>, mirror: &mut Mirror, said: &mut State
 ///
 /// # Errors
 /// The mirror cannot be read or written.
-pub(super) fn watch(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements) -> Result<Hits, Fault> {
+pub(super) fn watch(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    statements: &mut Statements,
+) -> Result<Hits, Fault> {
     let mut watchers = Vec::new();
     for rule in cx.rules() {
         let digest = rule.digest();
@@ -124,7 +132,7 @@ pub(super) fn watch(cx: &Context<'_>, mirror: &mut Mirror, said: &mut Statements
     let checked = mirror.state().checked;
     while let Some(begin) = watchers.iter().map(|w| w.looked.next).min().filter(|next| *next < checked) {
         if cx.is_stopped() {
-            said.stopped();
+            statements.stopped();
             return Ok(Hits::default());
         }
         let batch = mirror.entries().facts(begin, begin.saturating_add(BATCH).min(checked))?;

@@ -32,21 +32,21 @@ pub(super) fn is_forged(cx: &Context<'_>, checkpoint: &[u8]) -> bool {
 pub(super) fn check(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     served: &[Head],
 ) -> Result<Option<bool>, Fault> {
     let Some(policy) = cx.policy().quorum() else {
-        said.count(Check::Witnesses, 0, 0, 1);
+        statements.count(Check::Witnesses, 0, 0, 1);
         findings::withdraw_unjudged(
             mirror,
-            said,
+            statements,
             Code::WitnessQuorum,
             None,
             "no witness policy was given (--policy)",
         )?;
         findings::withdraw_unjudged(
             mirror,
-            said,
+            statements,
             Code::HeadStale,
             Some(&Subject::Cosignatures),
             "no witness policy was given (--policy)",
@@ -54,7 +54,7 @@ pub(super) fn check(
         return Ok(None);
     };
     let Some(checkpoint) = served.iter().find(|head| head.format() == HeadFormat::Checkpoint) else {
-        witnesses_undecided(said,
+        witnesses_undecided(statements,
             "the policy asks for witness cosignatures, but no checkpoint of the log could be judged, and only a \
              checkpoint carries them"
                 .to_owned(),
@@ -66,25 +66,28 @@ pub(super) fn check(
         Err(CosignError::Disagreement(what)) => return Err(Fault::Disagreement(what)),
         // The same bytes were a checkpoint a moment ago.
         Err(CosignError::Malformed(why)) => {
-            witnesses_undecided(said, format!("the checkpoint's cosignatures could not be judged: {why}"));
+            witnesses_undecided(
+                statements,
+                format!("the checkpoint's cosignatures could not be judged: {why}"),
+            );
             return Ok(None);
         }
         Err(forged @ CosignError::BadCosignature { .. }) => {
             let message = format!("the checkpoint of size {}: {forged}", checkpoint.size());
-            return quorum_fails(cx, mirror, said, message).map(|()| None);
+            return quorum_fails(cx, mirror, statements, message).map(|()| None);
         }
     };
     let cosignatures = describe(policy, checkpoint, &cosigned);
     if !cosigned.quorum {
-        return quorum_fails(cx, mirror, said, cosignatures).map(|()| None);
+        return quorum_fails(cx, mirror, statements, cosignatures).map(|()| None);
     }
     findings::end_of(cx, mirror, Code::WitnessQuorum)?;
     let cosigned_text = checkpoint.clone();
     mirror.transact(|mirror, _| mirror.heads_mut().keep_cosigned(&cosigned_text))?;
-    if checkpoint_lags(cx, mirror, said, checkpoint)? {
+    if checkpoint_lags(cx, mirror, statements, checkpoint)? {
         return Ok(None);
     }
-    said.record(Check::Witnesses, true);
+    statements.record(Check::Witnesses, true);
     if cosigned.fresh_quorum == Some(false) {
         findings::record_of_log(
             cx,
@@ -96,14 +99,14 @@ pub(super) fn check(
     } else {
         findings::end_about(cx, mirror, Code::HeadStale, &Subject::Cosignatures)?;
     }
-    said.note(cosignatures);
+    statements.note(cosignatures);
     if let Some(sth) = served.iter().find(|head| head.size() > checkpoint.size()) {
         let note = format!(
             "the STH of size {} is newer than the checkpoint that witnesses vouch for: a later audit will see \
              whether they saw it too",
             sth.size()
         );
-        said.note(note);
+        statements.note(note);
     }
     Ok(cosigned.fresh_quorum)
 }
@@ -112,17 +115,17 @@ pub(super) fn check(
 fn quorum_fails(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     message: String,
 ) -> Result<(), Fault> {
-    said.record(Check::Witnesses, false);
+    statements.record(Check::Witnesses, false);
     findings::record_of_log(cx, mirror, Code::WitnessQuorum, Subject::Whole, message)
 }
 
 /// Says why the cosignatures could not be judged.
-fn witnesses_undecided(said: &mut Statements, cause: String) {
-    said.count(Check::Witnesses, 0, 0, 1);
-    said.incomplete(cause);
+fn witnesses_undecided(statements: &mut Statements, cause: String) {
+    statements.count(Check::Witnesses, 0, 0, 1);
+    statements.incomplete(cause);
 }
 
 /// Whether the log has long signed a larger tree than the one that the witnesses saw. A log that shows
@@ -131,7 +134,7 @@ fn witnesses_undecided(said: &mut Statements, cause: String) {
 fn checkpoint_lags(
     cx: &Context<'_>,
     mirror: &Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     checkpoint: &Head,
 ) -> Result<bool, Fault> {
     let before = text::time(cx.now().saturating_sub(limits::LAG_MS));
@@ -140,7 +143,7 @@ fn checkpoint_lags(
         return Ok(false);
     };
     witnesses_undecided(
-        said,
+        statements,
         format!(
             "the witnesses vouch for the checkpoint of size {}, but the log has signed a tree of size {}, seen here \
          {}: whether they saw that one is not known",
@@ -169,34 +172,34 @@ fn fresh(cx: &Context<'_>) -> Option<FreshnessWindow> {
 pub(super) fn check_age(
     cx: &Context<'_>,
     mirror: &mut Mirror,
-    said: &mut Statements,
+    statements: &mut Statements,
     served: &[Head],
     cosigned: Option<bool>,
 ) -> Result<(), Fault> {
     let Some(limit) = cx.policy().max_head_age else {
-        said.count(Check::HeadAge, 0, 0, 1);
+        statements.count(Check::HeadAge, 0, 0, 1);
         return findings::withdraw_unjudged(
             mirror,
-            said,
+            statements,
             Code::HeadStale,
             None,
             "no age was given (--max-head-age)",
         );
     };
     if let Some(fresh) = cosigned {
-        said.record(Check::HeadAge, fresh);
+        statements.record(Check::HeadAge, fresh);
     }
     let Some(time) = served.iter().filter_map(Head::timestamp).max() else {
         if cosigned.is_none() {
-            said.count(Check::HeadAge, 0, 0, 1);
+            statements.count(Check::HeadAge, 0, 0, 1);
             let cause =
                 "--max-head-age was asked for, but the log serves no STH, and a checkpoint has no time";
-            said.incomplete(cause);
+            statements.incomplete(cause);
         }
         return Ok(());
     };
     let age = cx.now().saturating_sub(time);
-    said.record(Check::HeadAge, age <= limit);
+    statements.record(Check::HeadAge, age <= limit);
     if age > limit {
         let message = format!(
             "the newest STH is dated {}, {} ago; the limit is {}",

@@ -40,8 +40,8 @@ pub(super) fn open_log_until(
     stop: &Stop,
 ) -> Result<OpenLog, Error> {
     if !Path::new(location).is_dir() {
-        let said = if settings.log.as_deref() == Some(location) { &settings.log_said } else { "--log" };
-        check_home(said, Path::new(location))?;
+        let option = if settings.log.as_deref() == Some(location) { &settings.log_said } else { "--log" };
+        check_home(option, Path::new(location))?;
     }
     // The secrets of a config that names a log are for that log.
     let owner = settings.config_log.as_deref().unwrap_or(location);

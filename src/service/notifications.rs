@@ -51,7 +51,7 @@ impl Notifications {
                 return self.notify_without_mirror(context, MirrorUnavailable::Fault(&error.to_string()));
             }
         };
-        let told = match report.input().mirror {
+        let result = match report.input().mirror {
             MirrorUse::Opened => self.notify(context, report),
             MirrorUse::InUse => Err(MirrorError::InUse(context.spec.db().to_owned())),
             MirrorUse::Unopened => {
@@ -59,7 +59,7 @@ impl Notifications {
                 return self.notify_without_mirror(context, MirrorUnavailable::Fault(fault));
             }
         };
-        match told {
+        match result {
             Ok(changes) => changes,
             Err(MirrorError::InUse(_)) => {
                 self.notify_without_mirror(context, MirrorUnavailable::InUse(&holder_of(context.spec.db())))
@@ -108,9 +108,9 @@ impl Notifications {
         let untold =
             self.dispatcher.notify_without_mirror(&self.fallback, &log, trouble, clock.unix_ms(), &stopped);
         let failing = |(channel, why): (String, String)| {
-            let said =
+            let message =
                 format!("a fault could not be reported over the alert channel {}: {why}", quoted(&channel));
-            ChannelChange::Failing { channel, said, pending: 0 }
+            ChannelChange::Failing { channel, said: message, pending: 0 }
         };
         untold.into_iter().map(failing).collect()
     }

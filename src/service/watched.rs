@@ -65,11 +65,11 @@ pub fn watched(spec: &WatchSpec<'_>) -> Result<WatchedLogs, Error> {
     }
     let mut logs = Vec::new();
     for (number, file) in (1_usize..).zip(files) {
-        let said =
+        let label =
             file.name().map_or_else(|| format!("log {number}"), |name| format!("log {}", quoted(name)));
         let log = one_log(spec, file, several);
         logs.push(
-            log.map_err(|error| error.within(|why| if several { format!("{said}: {why}") } else { why }))?,
+            log.map_err(|error| error.within(|why| if several { format!("{label}: {why}") } else { why }))?,
         );
     }
     if logs.is_empty() {

@@ -208,8 +208,8 @@ mod tests {
             " https://log.example/",
             "//log.example",
         ] {
-            let said = error(meant);
-            assert!(said.contains("a URL must begin with https://"), "{meant}: {said}");
+            let message = error(meant);
+            assert!(message.contains("a URL must begin with https://"), "{meant}: {message}");
         }
         assert!(!error("u:secret@log.example/x?secret").contains("secret"));
         for path in [

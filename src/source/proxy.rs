@@ -500,7 +500,7 @@ mod tests {
     #[test]
     fn a_failure_names_the_proxy_without_its_password() {
         let proxy = active_proxy(&[("https_proxy", "http://u:s3cret@proxy.example:3128")], LOG).unwrap();
-        let said = proxy.unwrap().with_proxy_named("no answer");
-        assert_eq!(said, "no answer (over the proxy http://proxy.example:3128, which https_proxy names)");
+        let message = proxy.unwrap().with_proxy_named("no answer");
+        assert_eq!(message, "no answer (over the proxy http://proxy.example:3128, which https_proxy names)");
     }
 }

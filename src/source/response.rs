@@ -98,19 +98,19 @@ mod tests {
 
     #[test]
     fn a_mislabelled_file_is_not_a_page() {
-        let said = |beginning: &[u8]| match page("text/html; charset=utf-8", beginning) {
+        let message = |beginning: &[u8]| match page("text/html; charset=utf-8", beginning) {
             FetchFailure::Refused(why) => why,
             _ => panic!("not refused"),
         };
         for page in
             [&b"<!doctype html>"[..], b"\xef\xbb\xbf\r\n <p>our log", b"<?xml?>", b"<html", b"", b" \n"]
         {
-            assert!(said(page).contains("HTML page"), "{page:?}");
+            assert!(message(page).contains("HTML page"), "{page:?}");
         }
         for file in [&b"log.example\n1\n"[..], b"{\"a\":1}", b"<\0", b"<", b"\0\x01a"] {
-            let said = said(file);
-            assert!(said.contains("Content-Type: text/html; charset=utf-8, though"), "{said}");
-            assert!(said.contains("application/octet-stream"), "{said}");
+            let message = message(file);
+            assert!(message.contains("Content-Type: text/html; charset=utf-8, though"), "{message}");
+            assert!(message.contains("application/octet-stream"), "{message}");
         }
     }
 }

@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn a_secret_is_hidden_in_every_encoding() {
         let secrets = of_a_url();
-        for said in [
+        for spelling in [
             "p/s:3 \"cre€t",
             "P/S:3 \"CRE€T",
             "p%2fs:3%20%22cre%E2%82%act",
@@ -292,9 +292,9 @@ mod tests {
             "p/s:3 &quot;cre&#8364;t",
             "p&#x2F;s:3 &#34;cre&#x20ac;t",
         ] {
-            assert!(hidden(&secrets, said), "{said}");
-            assert!(hidden(&secrets, &format!("a «{said}» b")), "{said}");
-            let kept = secrets.hide(&format!("http://evil.example/{said}/x"));
+            assert!(hidden(&secrets, spelling), "{spelling}");
+            assert!(hidden(&secrets, &format!("a «{spelling}» b")), "{spelling}");
+            let kept = secrets.hide(&format!("http://evil.example/{spelling}/x"));
             assert_eq!(kept, format!("http://evil.example/{REDACTED}/x"));
         }
         let plain = "p/s:3 \"cre€t";
@@ -308,27 +308,27 @@ mod tests {
                 let coded = encode_base64(format!("{around}{plain}{behind}").as_bytes());
                 let url = coded.replace('+', "-").replace('/', "_").replace('=', "");
                 let escaped = coded.replace('/', "\\/").replace('+', "%2B").replace('=', "%3D");
-                for said in [&coded, &url, &escaped] {
-                    assert!(hidden(&secrets, &format!("x {said} y")), "{said}");
-                    assert!(secrets.are_in_answer(said.as_bytes()), "{said}");
+                for spelling in [&coded, &url, &escaped] {
+                    assert!(hidden(&secrets, &format!("x {spelling} y")), "{spelling}");
+                    assert!(secrets.are_in_answer(spelling.as_bytes()), "{spelling}");
                 }
             }
         }
         let hex = encode_hex(plain.as_bytes());
-        for said in [&basic, basic.trim_end_matches('='), &hex, &hex.to_uppercase()] {
-            assert!(hidden(&secrets, &format!("Basic {said}, or not")), "{said}");
-            assert!(secrets.are_in_answer(said.as_bytes()), "{said}");
+        for spelling in [&basic, basic.trim_end_matches('='), &hex, &hex.to_uppercase()] {
+            assert!(hidden(&secrets, &format!("Basic {spelling}, or not")), "{spelling}");
+            assert!(secrets.are_in_answer(spelling.as_bytes()), "{spelling}");
         }
     }
 
     #[test]
     fn other_text_is_kept() {
         let secrets = of_a_url();
-        for said in
+        for spelling in
             ["", "p/s:3 \"cre€", "us", "HTTP 403 Forbidden", "%", "\\", "&", "%2", "\\u{", "&#;", "p%2"]
         {
-            assert!(!hidden(&secrets, said), "{said}");
-            assert!(!secrets.are_in_answer(said.as_bytes()));
+            assert!(!hidden(&secrets, spelling), "{spelling}");
+            assert!(!secrets.are_in_answer(spelling.as_bytes()));
         }
         let mut none = Secrets::default();
         none.add("abc");
@@ -355,7 +355,7 @@ mod tests {
         secrets.add_header("cookie", "session=s3cret-cookie; theme=dark");
         secrets.add_header("x-api-key", "k3y with space");
         secrets.add_header("x-token", "Token s3cret-token");
-        for said in [
+        for spelling in [
             "dXM6czNjcmV0LXBhc3M=",
             "dXM6czNjcmV0LXBhc3M",
             "s3cret-pass",
@@ -365,8 +365,8 @@ mod tests {
             "k3y%20with+space",
             "s3cret-token",
         ] {
-            assert!(hidden(&secrets, said), "{said}");
-            assert!(secrets.are_in_answer(said.as_bytes()), "{said}");
+            assert!(hidden(&secrets, spelling), "{spelling}");
+            assert!(secrets.are_in_answer(spelling.as_bytes()), "{spelling}");
         }
         assert!(!hidden(&secrets, "Basic, session, theme, dark, Token, with, space"));
     }

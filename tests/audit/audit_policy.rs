@@ -111,7 +111,7 @@ fn message(outcome: &Outcome) -> String {
 }
 
 #[test]
-fn a_quorum_of_witnesses_is_clean_and_is_said() {
+fn a_quorum_of_witnesses_is_clean_and_reported() {
     let bench = Bench::new();
     for by in [vec![(0, bench.now), (1, bench.now)], vec![(2, bench.now), (1, 0)]] {
         let outcome = bench.cosign(&by).audit(&[]);
@@ -120,13 +120,13 @@ fn a_quorum_of_witnesses_is_clean_and_is_said() {
         assert!(outcome.stdout.contains("cosignatures of 2 of the 3 witnesses"), "{}", outcome.stdout);
         assert!(outcome.stdout.contains("asked for: 2 of 3 in them"), "{}", outcome.stdout);
     }
-    // With --quiet a clean run says nothing, whoever cosigned.
+    // With --quiet a clean run prints nothing, for any cosignatures.
     let outcome = bench.audit_as_text(&["--quiet"]);
     assert_eq!((outcome.exit, outcome.stdout.as_str()), (0, ""));
 }
 
 #[test]
-fn a_missing_quorum_is_a_finding_until_it_is_there() {
+fn a_missing_quorum_is_a_finding_until_it_is_met() {
     let bench = Bench::new();
     let stranger = TestWitness::ed25519("w.example/b", 9);
     for note in [
@@ -167,7 +167,7 @@ fn a_forged_line_is_a_finding_that_names_the_witness() {
 }
 
 #[test]
-fn an_age_limit_is_for_cosignatures_too() {
+fn the_age_limit_applies_to_cosignatures() {
     let bench = Bench::new();
     let hours = |ago: u64| bench.now - ago * 3600;
     let fresh_sth = bench.key.sth(SIZE as u64, root_of(&rejected_leaves(SIZE)), bench.now * 1000);
@@ -215,7 +215,7 @@ fn a_policy_without_a_quorum_checks_no_witness() {
     }
     let text = bench.audit_as_text(&[]);
     assert!(text.stdout.contains("the policy asks for no cosignatures (quorum none)"), "{}", text.stdout);
-    // A finding under an earlier policy is nobody's question any more.
+    // A finding under an earlier policy is withdrawn.
     bench.write_policy(&policy(&[], &bench.witnesses.each_ref(), 3));
     bench.cosign(&[]).audit(&[]).expect(1, &["witness-quorum"]);
     bench.write_policy("quorum none\n");
@@ -223,7 +223,7 @@ fn a_policy_without_a_quorum_checks_no_witness() {
 }
 
 #[test]
-fn another_policy_has_no_entry_checked_again() {
+fn a_changed_policy_rechecks_no_entry() {
     let bench = Bench::new();
     bench.cosign(&[(0, bench.now), (1, bench.now)]).audit(&[]).expect(0, &[]);
     bench.write_policy(&policy(&[], &bench.witnesses.each_ref(), 3));
@@ -233,7 +233,7 @@ fn another_policy_has_no_entry_checked_again() {
 }
 
 #[test]
-fn what_cannot_be_decided_is_no_pass() {
+fn an_undecided_check_does_not_pass() {
     let bench = Bench::new();
     bench.cosign(&[(0, bench.now), (1, bench.now)]).audit(&[]).expect(0, &[]);
     let checkpoint = bench.log.path().join("checkpoint");
@@ -250,7 +250,7 @@ fn what_cannot_be_decided_is_no_pass() {
 
 /// A log that shows witnesses an old checkpoint, and everybody else what it likes.
 #[test]
-fn a_checkpoint_that_stays_behind_the_sth_is_no_pass() {
+fn a_checkpoint_behind_the_sth_does_not_pass() {
     let bench = Bench::new();
     let (old, new) = (rejected_leaves(SIZE), rejected_leaves(SIZE + 3));
     let mut files = honest_log(&bench.key, &new);
@@ -276,7 +276,7 @@ fn a_checkpoint_that_stays_behind_the_sth_is_no_pass() {
 }
 
 #[test]
-fn a_json_api_is_held_to_the_policy_and_asked_twice_before_it_is_accused() {
+fn a_json_api_without_a_quorum_is_asked_twice_before_a_finding() {
     let (key, witness) = (TestKey::new(1), TestWitness::ml_dsa_44("w.example/a", 1));
     let witnesses = TlogPolicy::parse(policy(&[&key.vkey()], &[&witness], 1).as_bytes()).unwrap();
     let lab = Lab::of_key(&key.vkey()).with_witnesses(witnesses);
@@ -301,7 +301,7 @@ fn a_json_api_is_held_to_the_policy_and_asked_twice_before_it_is_accused() {
     assert!(lab.workspace(0).audit(&once.source()).is_clean());
 }
 
-/// Wrong usage, and what is said of it.
+/// Wrong usage, and its message.
 #[track_caller]
 fn refused(bench: &Bench, options: &[&str], words: &str) {
     let outcome = bench.audit(options);
@@ -310,7 +310,7 @@ fn refused(bench: &Bench, options: &[&str], words: &str) {
 }
 
 #[test]
-fn a_broken_policy_is_wrong_usage() {
+fn a_malformed_policy_is_wrong_usage() {
     let bench = Bench::new();
     for (text, words) in [
         ("", "line 1: there is no quorum line"),
@@ -358,7 +358,7 @@ fn the_log_of_a_policy_is_pinned() {
 }
 
 #[test]
-fn the_config_names_a_policy_too() {
+fn a_config_can_name_a_policy() {
     let mut bench = Bench::new();
     let file = bench.auditor.trust.pop().unwrap();
     bench.auditor.trust.pop();

@@ -1,5 +1,5 @@
-//! A directory that changes for as long as it is looked at: nobody is accused and nothing passes, for an hour, in
-//! whatever order and however slowly it is being copied. What does not change is said at once.
+//! A directory that changes during the whole run: for an hour it is undecided, in any order and at any speed of the copy.
+//! Faults in a directory that does not change are reported at once.
 
 use countersign::audit::conclusion::Conclusion;
 use countersign::core::head::LogKey;
@@ -76,7 +76,7 @@ impl OnDisk {
         Tiled::new(Directory::new(self.root(), &HttpOptions::default()).with_wait(pass))
     }
 
-    /// The same while a file that nobody asks for grows: the copy has not come to what is missing yet.
+    /// The same while an unrelated file grows: the copy has not reached the missing files yet.
     fn copied(&self) -> Tiled<Directory> {
         self.with(|root| grow(&root.join("tile/.being-copied")))
     }
@@ -101,8 +101,11 @@ fn audit_at(workspace: &Workspace<'_>, source: &Tiled<Directory>, now: u64, head
 #[track_caller]
 fn undecided(what: &str, answer: &Answer) {
     assert!(answer.findings.is_empty() && answer.faults.is_empty(), "{what}: {answer:?}");
-    let said = answer.incomplete.concat();
-    assert!(said.contains("directory was changing") && said.contains("run again when"), "{what}: {answer:?}");
+    let causes = answer.incomplete.concat();
+    assert!(
+        causes.contains("directory was changing") && causes.contains("run again when"),
+        "{what}: {answer:?}"
+    );
 }
 
 #[track_caller]
@@ -154,7 +157,7 @@ fn each(mut case: impl FnMut(&str, &OnDisk, &Workspace<'_>)) {
 }
 
 #[test]
-fn while_it_changes_nobody_is_accused_for_an_hour() {
+fn a_changing_directory_is_undecided_for_an_hour() {
     let whole = honest_log(&key(), &rejected_leaves(300));
     each(|what, log, workspace| {
         // Looked at often or seldom, by one way or another, the hour is the same one.
@@ -169,13 +172,13 @@ fn while_it_changes_nobody_is_accused_for_an_hour() {
 }
 
 #[test]
-fn what_does_not_change_is_said_at_once() {
+fn faults_in_an_unchanged_directory_are_reported_at_once() {
     each(|what, log, workspace| accused(what, &audit_at(workspace, &log.still(), NOW, false)));
 }
 
 /// The very file that is wrong grows, or comes a piece at a time.
 #[test]
-fn a_file_that_grows_is_being_written() {
+fn a_growing_file_is_undecided() {
     each(|what, log, workspace| {
         let file = what.split(',').next().unwrap().to_owned();
         let grows = log.with(move |root| grow(&root.join(&file)));
@@ -185,7 +188,7 @@ fn a_file_that_grows_is_being_written() {
 
 /// A copy that is done in time leaves nothing behind: the next one has an hour of its own.
 #[test]
-fn each_copy_has_its_own_hour() {
+fn each_copy_gets_its_own_hour() {
     let lab = lab();
     let workspace = lab.workspace(0);
     workspace.begin();
@@ -206,7 +209,7 @@ fn each_copy_has_its_own_hour() {
 
 /// That a mirror lost heads leaves no run to pass, and each copy has its hour all the same.
 #[test]
-fn what_a_mirror_lost_ends_no_hour_and_keeps_none() {
+fn lost_heads_do_not_change_the_hour() {
     let lab = lab();
     let workspace = lab.workspace(0);
     workspace.begin();
@@ -237,7 +240,7 @@ fn what_a_mirror_lost_ends_no_hour_and_keeps_none() {
 
 /// A file of which the audit knows that it is missing before anything else is written.
 #[test]
-fn a_bundle_that_comes_later_in_the_run_is_no_gap() {
+fn a_bundle_that_appears_during_the_run_is_not_a_gap() {
     let whole = honest_log(&key(), &rejected_leaves(3000));
     let log = OnDisk::new(&whole);
     let missing: Vec<&String> = whole.keys().filter(|name| name.starts_with("tile/entries/")).collect();
@@ -258,7 +261,7 @@ fn a_bundle_that_comes_later_in_the_run_is_no_gap() {
 }
 
 #[test]
-fn heads_only_has_an_hour_of_its_own() {
+fn heads_only_counts_its_own_hour() {
     let (old, new) = (rejected_leaves(250), rejected_leaves(700));
     let whole = honest_log(&key(), &new);
     for file in ["checkpoint", "sth", "tile/0/000", "tile/0/002.p/188", "tile/1/000.p/2"] {
@@ -292,7 +295,7 @@ fn heads_only_has_an_hour_of_its_own() {
 
 /// A clock that was ahead does not put the end of the hour off.
 #[test]
-fn a_slip_of_the_clock_lengthens_nothing() {
+fn a_clock_error_does_not_extend_the_hour() {
     let log = OnDisk::new(&honest_log(&key(), &rejected_leaves(300)));
     log.put("tile/entries/000", &Part::Nothing);
     let lab = lab();
@@ -304,7 +307,7 @@ fn a_slip_of_the_clock_lengthens_nothing() {
 }
 
 #[test]
-fn a_receipt_of_what_changes_is_undecided() {
+fn a_receipt_from_a_changing_directory_is_undecided() {
     let whole = honest_log(&key(), &rejected_leaves(300));
     let log_key = LogKey::parse(&key().vkey()).unwrap();
     for file in ["checkpoint", "tile/0/000", "tile/1/000.p/1", "tile/entries/000"] {
@@ -315,7 +318,7 @@ fn a_receipt_of_what_changes_is_undecided() {
                 make(source, WantedReceipt::Index(7), &log_key).map(drop).map_err(|none| none.conclusion)
             };
             if made(&log.still()).is_ok() {
-                // The leaf is no other one; whoever verifies the receipt sees what else is wrong.
+                // The leaf is the same; verification of the receipt shows the other faults.
                 continue;
             }
             assert_eq!(made(&log.still()), Err(Conclusion::Invalid), "{file}, part {n}");
@@ -341,7 +344,7 @@ fn while_written<T>(root: &Path, act: impl FnOnce() -> T) -> T {
 
 /// The real program, while somebody writes into the directory from before its start to its end.
 #[test]
-fn the_program_says_that_the_directory_changes() {
+fn the_program_reports_a_changing_directory() {
     let whole = honest_log(&key(), &rejected_leaves(300));
     for file in FILES {
         let log = OnDisk::new(&whole);
@@ -350,8 +353,8 @@ fn the_program_says_that_the_directory_changes() {
         let outcome = while_written(&log.root(), || auditor.init(log.root()));
         outcome.expect(3, &[]);
         let report = outcome.report();
-        let said = report["incomplete"].to_string();
-        assert!(said.contains("changing while it was read"), "{file}: {said}");
+        let causes = report["incomplete"].to_string();
+        assert!(causes.contains("changing while it was read"), "{file}: {causes}");
         assert!(report["notes"].to_string().contains("has been changing since"), "{file}: {report:#}");
         if file != "tile/entries/001.p/44" {
             let path = log.root().display().to_string();

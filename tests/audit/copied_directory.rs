@@ -1,5 +1,5 @@
-//! A directory that is read while it is being copied: what is not there yet, or not all there, is looked at again a
-//! moment later, and no honest log is accused for it. What stays away or stays wrong is said as ever.
+//! A directory that is read while it is being copied: missing and truncated files are read again a moment later, so that
+//! an honest log is not accused. Files that stay missing or wrong are findings.
 
 use countersign::core::head::LogKey;
 use countersign::run::receipts::served::{Wanted as WantedReceipt, make};
@@ -72,7 +72,7 @@ const FILES: [&str; 6] =
     ["checkpoint", "sth", "tile/0/000", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/44"];
 
 #[test]
-fn what_is_copied_in_part_is_looked_at_again() {
+fn a_partial_copy_is_read_again() {
     let (lab, whole) = (lab(), honest_log(&key(), &rejected_leaves(300)));
     for file in FILES {
         for part in parts_of(&whole[file]) {
@@ -88,7 +88,7 @@ fn what_is_copied_in_part_is_looked_at_again() {
 }
 
 #[test]
-fn a_log_that_grows_by_a_copy_is_looked_at_again() {
+fn a_log_extended_by_a_copy_is_read_again() {
     let lab = lab();
     let before = honest_log(&key(), &rejected_leaves(300));
     let whole = honest_log(&key(), &rejected_leaves(70_000));
@@ -109,7 +109,7 @@ fn a_log_that_grows_by_a_copy_is_looked_at_again() {
 }
 
 #[test]
-fn a_receipt_is_made_of_what_is_copied() {
+fn a_receipt_is_made_during_a_copy() {
     let whole = honest_log(&key(), &rejected_leaves(300));
     let log_key = LogKey::parse(&key().vkey()).unwrap();
     let made =
@@ -124,7 +124,7 @@ fn a_receipt_is_made_of_what_is_copied() {
 }
 
 #[test]
-fn who_is_told_to_stop_in_a_moment_accuses_nobody() {
+fn a_run_stopped_during_a_copy_has_no_findings() {
     let (lab, whole) = (lab(), honest_log(&key(), &rejected_leaves(300)));
     for file in FILES {
         let stopped = Copied { stop: true, ..Copied::new(&whole, file, whole[file][..20].to_vec(), None) };
@@ -133,7 +133,7 @@ fn who_is_told_to_stop_in_a_moment_accuses_nobody() {
     }
 }
 
-/// As `rsync` copies: each file at once, under its name when it is whole, in an order of its own.
+/// As `rsync` copies: each file appears under its name when it is complete, in any order.
 #[test]
 fn a_copy_in_any_order_is_waited_for() {
     let whole = honest_log(&key(), &rejected_leaves(600));
@@ -170,7 +170,7 @@ fn a_copy_in_any_order_is_waited_for() {
 
 /// Through the real program: what is missing stays a gap, however much of it.
 #[test]
-fn what_stays_away_is_a_gap() {
+fn files_that_stay_missing_are_gaps() {
     let whole = honest_log(&key(), &rejected_leaves(3_000));
     for (missing, codes) in [
         ("tile/entries/003", &["gap"][..]),

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use support::cli::{program, run};
 
-fn said(arguments: &[&str]) -> String {
+fn output(arguments: &[&str]) -> String {
     let mut command = program();
     command.args(arguments);
     let outcome = run(command);
@@ -24,7 +24,7 @@ fn is_installed(program: &str) -> bool {
     found
 }
 
-/// Runs a program with this on its stdin; what it says on stderr.
+/// Runs a program with this text on its stdin; whether it succeeded, and its stderr.
 fn feed(command: &mut Command, text: &str) -> (bool, String) {
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
@@ -34,9 +34,9 @@ fn feed(command: &mut Command, text: &str) -> (bool, String) {
 }
 
 #[test]
-fn every_shell_gets_completions_that_it_takes() {
+fn every_shell_accepts_its_completions() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = said(&["completions", shell]);
+        let script = output(&["completions", shell]);
         for word in ["test-alert", "--max-head-age", "tlog-proof"] {
             assert!(script.contains(word.trim_start_matches("--")), "{shell}: {word}");
         }
@@ -47,7 +47,7 @@ fn every_shell_gets_completions_that_it_takes() {
     }
     // Not only does it parse: it completes.
     if is_installed("bash") {
-        let script = said(&["completions", "bash"]);
+        let script = output(&["completions", "bash"]);
         let ask = "COMP_WORDS=(countersign moni); COMP_CWORD=1; _countersign countersign moni; \
                    [ \"${COMPREPLY[*]}\" = monitor ] || { echo \"${COMPREPLY[*]}\" >&2; exit 1; }";
         assert_eq!(feed(&mut Command::new("bash"), &format!("{script}\n{ask}\n")), (true, String::new()));
@@ -62,7 +62,7 @@ fn helps() -> Vec<(String, BTreeSet<String>)> {
     let (mut waiting, mut all) = (vec![Vec::<String>::new()], Vec::new());
     while let Some(path) = waiting.pop() {
         let words: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
-        let help = said(&words);
+        let help = output(&words);
         let name =
             ["countersign"].into_iter().chain(path.iter().map(String::as_str)).collect::<Vec<_>>().join("-");
         let is_option = |c: char| c.is_ascii_alphanumeric() || c == '-';
@@ -82,7 +82,7 @@ fn helps() -> Vec<(String, BTreeSet<String>)> {
 #[test]
 fn every_command_has_a_manual_page_with_every_option() {
     let directory = tempfile::tempdir().unwrap();
-    assert_eq!(said(&["man", directory.path().to_str().unwrap()]), "");
+    assert_eq!(output(&["man", directory.path().to_str().unwrap()]), "");
     let helps = helps();
     assert!(helps.len() >= 17, "{helps:?}");
     for (name, options) in &helps {
@@ -102,21 +102,21 @@ fn every_command_has_a_manual_page_with_every_option() {
     let written = std::fs::read_dir(directory.path()).unwrap().count();
     assert_eq!(written, helps.len() + PAGES.len(), "a page for each, and nothing else");
     let main = std::fs::read_to_string(directory.path().join("countersign.1")).unwrap();
-    assert_eq!(said(&["man"]), main);
+    assert_eq!(output(&["man"]), main);
     let mut command = program();
     command.arg("man").arg(Path::new("/no/such/directory"));
     let outcome = run(command);
     assert!(outcome.exit == 2 && outcome.stderr.contains("cannot write"), "{outcome:?}");
 }
 
-/// The formatters have nothing to say of it.
+/// The formatters accept the page without messages.
 fn check(name: &str, page: &str) {
     if is_installed("groff") {
-        let said = feed(Command::new("groff").args(["-man", "-Tutf8", "-ww", "-z"]), page);
-        assert_eq!(said, (true, String::new()), "{name}");
+        let output = feed(Command::new("groff").args(["-man", "-Tutf8", "-ww", "-z"]), page);
+        assert_eq!(output, (true, String::new()), "{name}");
     }
     if is_installed("mandoc") {
-        let (_, said) = feed(Command::new("mandoc").args(["-T", "lint", "-W", "error"]), page);
-        assert!(!said.contains("ERROR"), "{name}: {said}");
+        let (_, output) = feed(Command::new("mandoc").args(["-T", "lint", "-W", "error"]), page);
+        assert!(!output.contains("ERROR"), "{name}: {output}");
     }
 }

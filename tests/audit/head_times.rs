@@ -60,7 +60,7 @@ fn proofs(directory: &Path) -> usize {
 }
 
 #[test]
-fn a_minute_is_a_warning_and_a_millisecond_more_is_proof() {
+fn a_minute_is_a_warning_and_a_millisecond_more_a_proof() {
     for by in [1, 500, BOUND - 1, BOUND] {
         let (auditor, log) = auditor();
         assert_eq!(import(&auditor, &sth(200, HEAD_TIME + by)).exit, 0, "{by}");
@@ -83,7 +83,7 @@ fn a_minute_is_a_warning_and_a_millisecond_more_is_proof() {
 }
 
 #[test]
-fn a_file_of_a_minute_proves_nothing() {
+fn a_file_within_a_minute_proves_nothing() {
     let stranger = Auditor::new(&key().vkey());
     let head = |size, time| Head::verify(&sth(size, time), &log_key()).unwrap();
     for (by, exit) in [(1, 1), (BOUND, 1), (BOUND + 1, 0)] {
@@ -99,7 +99,7 @@ fn a_file_of_a_minute_proves_nothing() {
 
 /// Each head is dated a little before the one that it follows, so no neighbours contradict each other.
 #[test]
-fn small_steps_back_add_up() {
+fn small_backward_steps_add_up() {
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let (auditor, log) = auditor();
         let steps =
@@ -112,7 +112,7 @@ fn small_steps_back_add_up() {
 }
 
 #[test]
-fn the_list_of_heads_is_judged_by_the_same_bound() {
+fn the_list_of_heads_has_the_same_bound() {
     let (lab, leaves) = (api_lab::lab(), rejected_leaves(300));
     for (by, code) in
         [(1, "sth-time-disorder"), (BOUND, "sth-time-disorder"), (BOUND + 1, "sth-time-contradiction")]
@@ -132,7 +132,7 @@ fn the_list_of_heads_is_judged_by_the_same_bound() {
 
 /// A head that another signer dated before the last one of the list is read, however often the list was read.
 #[test]
-fn the_list_is_read_on_from_a_minute_before_its_end() {
+fn the_list_is_continued_a_minute_before_its_end() {
     let leaves = rejected_leaves(400);
     let mut log = ApiLog::new(&key(), &leaves[..200], &[100, 200]);
     let first = log.sths.clone();
@@ -186,7 +186,7 @@ impl Heads {
     }
 }
 
-/// What every pair says, one by one.
+/// The result of comparing all pairs.
 fn by_pairs(heads: &[Head]) -> BTreeSet<Code> {
     let mut codes = BTreeSet::new();
     for (n, a) in heads.iter().enumerate() {
@@ -208,7 +208,7 @@ fn bare(size: u64, seconds: u64) -> Head {
 }
 
 #[test]
-fn every_order_of_heads_says_what_all_pairs_say() {
+fn every_order_of_heads_agrees_with_all_pairs() {
     let times = [0, 30, 60, 61, 121];
     support::lab::on_all_cores(125, |_, number| {
         let times = [number % 5, number / 5 % 5, number / 25].map(|n| times[n]);
@@ -226,14 +226,14 @@ fn every_order_of_heads_says_what_all_pairs_say() {
 
 /// Longer histories than can be exhausted, several heads of one size among them.
 #[test]
-fn many_heads_in_any_pieces_say_what_all_pairs_say() {
+fn many_heads_in_any_batches_agree_with_all_pairs() {
     support::lab::on_all_cores(400, |_, seed| {
         let mut state = seed as u64 * 2 + 1;
         let mut random = |below: u64| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) % below
         };
-        // Times that grow with the size, but for a clock that is off by up to as much as the seed says.
+        // Times grow with the size, with clock errors up to a bound that depends on the seed.
         let off = 1 + [0, 20, 50, 70, 200][seed % 5];
         let mut heads: Vec<Head> = Vec::new();
         for _ in 0..2 + random(12) {
@@ -283,7 +283,7 @@ fn old_contradiction(mirror: &mut Mirror, directory: &Path, [smaller, larger]: [
 }
 
 #[test]
-fn a_contradiction_of_less_ends_at_the_next_run_and_is_a_disorder() {
+fn a_contradiction_within_a_minute_becomes_a_disorder() {
     for by in [1, BOUND, BOUND + 1] {
         let (auditor, log) = auditor();
         let heads =
@@ -304,7 +304,7 @@ fn a_contradiction_of_less_ends_at_the_next_run_and_is_a_disorder() {
 
 /// Also where the log does not answer, with `--heads-only`, and when heads are imported.
 #[test]
-fn it_ends_whatever_the_next_run_is() {
+fn a_contradiction_within_a_minute_ends_in_any_run() {
     let head = |size, time| Head::verify(&sth(size, time), &log_key()).unwrap();
     for run in ["unreachable", "heads-only", "import"] {
         let (auditor, log) = auditor();
@@ -325,9 +325,9 @@ fn it_ends_whatever_the_next_run_is() {
     }
 }
 
-/// Earlier versions compared neighbours: of a chain of small steps they said each, and not what they add up to.
+/// Earlier versions compared neighbours: they reported each of a chain of small steps, but not the sum.
 #[test]
-fn what_small_contradictions_add_up_to_is_found_when_they_end() {
+fn the_sum_of_ended_small_contradictions_is_found() {
     let (auditor, log) = auditor();
     let head = |size, time| Head::verify(&sth(size, time), &log_key()).unwrap();
     let chain = [head(100, HEAD_TIME), head(200, HEAD_TIME - 50_000), head(250, HEAD_TIME - 100_000)];
@@ -353,7 +353,7 @@ fn what_small_contradictions_add_up_to_is_found_when_they_end() {
 
 /// Twenty proofs of a kind are written down, and those that end make room for one that is real.
 #[test]
-fn small_contradictions_that_end_hide_no_real_one() {
+fn ended_small_contradictions_do_not_hide_a_real_one() {
     let (auditor, log) = auditor();
     let mut mirror = Mirror::open(&auditor.db(), &log_key()).unwrap();
     let head = |size: usize, time| Head::verify(&sth(size, time), &log_key()).unwrap();
@@ -369,7 +369,7 @@ fn small_contradictions_that_end_hide_no_real_one() {
 }
 
 #[test]
-fn alerts_say_that_it_ended() {
+fn alerts_report_the_end_of_a_contradiction() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("all", Severity::Info)]);

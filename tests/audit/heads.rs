@@ -58,8 +58,8 @@ fn proofs(auditor: &Auditor) -> Vec<String> {
     for file in files.filter(|path| path.to_string_lossy().contains("misbehaviour-")) {
         let outcome = stranger.command(&["evidence", "verify", "--format", "json", file.to_str().unwrap()]);
         assert_eq!(outcome.exit, 0, "{outcome:?}");
-        let said: Value = serde_json::from_str(&outcome.stdout).unwrap();
-        kinds.push(said["kind"].as_str().unwrap().to_owned());
+        let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        kinds.push(report["kind"].as_str().unwrap().to_owned());
     }
     kinds.sort();
     kinds.dedup();
@@ -81,7 +81,7 @@ fn two_auditors_of_one_log_find_nothing() {
 }
 
 #[test]
-fn a_fork_shows_as_soon_as_two_auditors_compare() {
+fn two_auditors_find_a_fork() {
     // The same size, two roots.
     let (one, log) = auditor_of(&history(300, 300));
     let (two, _other) = auditor_of(&history(300, 100));
@@ -115,7 +115,7 @@ fn a_smaller_head_of_another_history_is_proved_from_the_mirror() {
 }
 
 #[test]
-fn a_larger_head_waits_for_the_log_to_grow() {
+fn a_larger_head_is_kept_until_the_log_grows() {
     // The log's own history: consistent, once it is served.
     let (auditor, log) = auditor_of(&rejected_leaves(300));
     let honest = key().checkpoint(600, root_of(&rejected_leaves(600)));
@@ -159,7 +159,7 @@ fn a_later_sth_with_a_smaller_size_contradicts() {
 }
 
 #[test]
-fn what_is_no_head_is_refused() {
+fn malformed_heads_are_refused() {
     let (auditor, log) = auditor_of(&rejected_leaves(300));
     let root = root_of(&rejected_leaves(200));
     let genuine = String::from_utf8(key().sth(200, root, HEAD_TIME - 1)).unwrap();
@@ -173,16 +173,16 @@ fn what_is_no_head_is_refused() {
         (format!("{foreign}\n{genuine}\n{{\n"), 1),
     ] {
         let outcome = import(&auditor, &write(&auditor, &text));
-        let said: Value = serde_json::from_str(&outcome.stdout).unwrap();
-        assert_eq!((outcome.exit, said["new"].as_u64()), (1, Some(new)), "{text}: {outcome:?}");
-        assert!(!said["refused"].as_array().unwrap().is_empty());
+        let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        assert_eq!((outcome.exit, report["new"].as_u64()), (1, Some(new)), "{text}: {outcome:?}");
+        assert!(!report["refused"].as_array().unwrap().is_empty());
     }
     assert_eq!(auditor.command(&["heads", "import", "--db", "{db}", "/no/such/file"]).exit, 2);
     assert_eq!(auditor.audit(log.path(), &[]).exit, 0);
 }
 
 #[test]
-fn the_list_has_every_head_once() {
+fn every_head_is_listed_once() {
     let case = named("honest-grows");
     let auditor = case.auditor();
     for (number, step) in case.steps().iter().enumerate() {
@@ -252,7 +252,7 @@ fn assert_shape(report: &Value) {
 }
 
 #[test]
-fn every_report_has_the_shape_that_scripts_rely_on() {
+fn every_report_has_the_documented_shape() {
     for case in all() {
         let auditor = case.auditor();
         for (number, step) in case.steps().iter().enumerate() {
@@ -266,7 +266,7 @@ fn every_report_has_the_shape_that_scripts_rely_on() {
 }
 
 #[test]
-fn wrong_usage_is_2_and_prints_no_report() {
+fn wrong_usage_exits_2_without_a_report() {
     let case = named("honest-1");
     let auditor = case.auditor();
     let log = case.last_step();

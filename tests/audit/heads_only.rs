@@ -55,7 +55,7 @@ fn follow_two(lab: &Lab, by_api: bool, old: &[Vec<u8>], new: &[Vec<u8>]) -> Answ
 }
 
 #[test]
-fn every_pair_of_small_sizes_is_linked_or_proved_to_be_rewritten() {
+fn every_pair_of_small_sizes_is_consistent_or_proved_rewritten() {
     let lab = lab();
     let mut rewritten = 0;
     for new in 2..=33 {
@@ -81,7 +81,7 @@ fn every_pair_of_small_sizes_is_linked_or_proved_to_be_rewritten() {
 }
 
 #[test]
-fn sizes_around_whole_tiles_are_linked_too() {
+fn sizes_around_full_tiles_are_linked() {
     let leaves = rejected_leaves(1100);
     let lab = lab();
     let sizes = [1, 255, 256, 257, 511, 512, 513, 768, 1024, 1100];
@@ -121,7 +121,7 @@ fn no_linked_head_is_forgotten() {
 }
 
 #[test]
-fn a_log_that_goes_back_is_said_to_and_loses_no_head() {
+fn a_rollback_is_reported_and_loses_no_head() {
     let lab = lab();
     let workspace = lab.workspace(0);
     let follow = |leaves: &[Vec<u8>]| workspace.follow(&tiles(&honest_log(&key(), leaves)));
@@ -138,7 +138,7 @@ fn a_log_that_goes_back_is_said_to_and_loses_no_head() {
 
 /// A proof that was wrong once is asked for again, also where tiles have proved the head meanwhile.
 #[test]
-fn a_proof_that_is_right_again_is_no_finding_for_ever() {
+fn a_corrected_proof_ends_the_finding() {
     let (lab, leaves) = (lab(), rejected_leaves(90));
     let workspace = lab.workspace(0);
     workspace.begin();
@@ -158,7 +158,7 @@ fn a_proof_that_is_right_again_is_no_finding_for_ever() {
 /// A log that rewrote what it had shown, and refuses the one proof that would tell, until all its heads but one are of
 /// the new history.
 #[test]
-fn a_refused_proof_does_not_let_the_head_be_forgotten() {
+fn a_refused_proof_keeps_the_head() {
     let (lab, leaves) = (lab(), rejected_leaves(100));
     let workspace = lab.workspace(0);
     workspace.begin();
@@ -201,7 +201,7 @@ impl Fetcher for &Asked<'_> {
 }
 
 #[test]
-fn little_is_asked_and_never_an_entry() {
+fn few_requests_are_made_and_none_for_entries() {
     let lab = lab();
     let workspace = lab.workspace(0);
     let leaves = rejected_leaves(70_000);
@@ -225,7 +225,7 @@ fn little_is_asked_and_never_an_entry() {
 }
 
 #[test]
-fn a_tampered_tile_accuses_of_no_violation() {
+fn a_tampered_tile_is_not_a_violation() {
     let leaves = rejected_leaves(700);
     let (old, new) = (honest_log(&key(), &leaves[..300]), honest_log(&key(), &leaves));
     let lab = lab();
@@ -262,7 +262,7 @@ fn a_tampered_tile_accuses_of_no_violation() {
 }
 
 #[test]
-fn a_tampered_proof_accuses_of_no_violation() {
+fn a_tampered_proof_is_not_a_violation() {
     let leaves = rejected_leaves(70);
     let lab = lab();
     for old in [1, 31, 32, 64, 69] {
@@ -287,7 +287,7 @@ fn a_tampered_proof_accuses_of_no_violation() {
 }
 
 #[test]
-fn a_mirror_goes_from_heads_to_entries_and_back() {
+fn a_mirror_changes_between_heads_and_entries() {
     let leaves = rejected_leaves(900);
     for by_api in [false, true] {
         let lab = lab();
@@ -314,7 +314,7 @@ fn a_mirror_goes_from_heads_to_entries_and_back() {
 
 /// What heads alone had shown is held against the entries, and what the entries had shown against heads.
 #[test]
-fn a_history_rewritten_between_the_two_kinds_of_run_is_found_by_the_other() {
+fn both_kinds_of_run_find_a_history_rewritten_between_them() {
     for by_api in [false, true] {
         for heads_first in [true, false] {
             let lab = lab();
@@ -334,8 +334,8 @@ fn a_history_rewritten_between_the_two_kinds_of_run_is_found_by_the_other() {
             assert!(run(&rejected_leaves(200), heads_first).is_clean());
             for grown in [300, 310] {
                 let answer = run(&history(grown, 50), !heads_first);
-                let said = answer.codes();
-                assert!(said.contains(&"inconsistent-heads"), "{by_api} {heads_first}: {answer:?}");
+                let codes = answer.codes();
+                assert!(codes.contains(&"inconsistent-heads"), "{by_api} {heads_first}: {answer:?}");
                 let count = answer.findings.iter().filter(|(code, _)| code == "inconsistent-heads").count();
                 assert!(heads_first || count == 1, "{answer:?}");
             }
@@ -346,7 +346,7 @@ fn a_history_rewritten_between_the_two_kinds_of_run_is_found_by_the_other() {
 
 /// A head from elsewhere, of the mirrored part, is held against the mirrored leaves; a larger one against the log.
 #[test]
-fn heads_of_others_are_proved_as_well() {
+fn imported_heads_are_proved() {
     let directory = tempfile::tempdir().unwrap();
     write_files(directory.path(), &honest_log(&key(), &rejected_leaves(300)));
     let mut auditor = Auditor::new(&key().vkey());
@@ -378,7 +378,7 @@ fn heads_of_others_are_proved_as_well() {
 const OF_HEADS: [&str; 3] = ["inconsistent-heads", "head-rollback", "same-size-fork"];
 
 #[test]
-fn known_logs_are_clean_unless_their_heads_lie() {
+fn known_logs_with_honest_heads_are_clean() {
     let mut lies = 0;
     for case in all() {
         let mut auditor = case.auditor();
@@ -430,10 +430,10 @@ fn the_report_says_that_entries_were_not_fetched() {
     write_files(&log, &honest_log(&key(), &rejected_leaves(30)));
     let (exit, text) = text_of(&log, &db, &["--init"]);
     assert_eq!(exit, Some(0), "{text}");
-    for said in
+    for part in
         ["CLEAN", "entries were not fetched (--heads-only)", "nothing yet that it could be compared with"]
     {
-        assert!(text.contains(said), "{said}: {text}");
+        assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains("newest one served is its beginning"), "no pass without a comparison: {text}");
     write_files(&log, &honest_log(&key(), &rejected_leaves(40)));
@@ -447,7 +447,7 @@ fn the_report_says_that_entries_were_not_fetched() {
 }
 
 #[test]
-fn a_config_says_it_for_one_log() {
+fn a_config_sets_heads_only_for_one_log() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("log");
     write_files(&log, &honest_log(&key(), &rejected_leaves(30)));
@@ -465,11 +465,11 @@ fn a_config_says_it_for_one_log() {
     };
     let check = run(&["config", "check"]);
     assert_eq!(check.exit, 0, "{check:#?}");
-    for said in [
+    for text in [
         "NOT checked       every leaf is one entry in canonical form: entries were not fetched (--heads-only)",
         "checked           every signed head up to the newest one served is its beginning",
     ] {
-        assert!(check.stdout.contains(said), "{said}: {}", check.stdout);
+        assert!(check.stdout.contains(text), "{text}: {}", check.stdout);
     }
     let once = run(&["monitor", "--once"]);
     assert_eq!(once.exit, 0, "{once:#?}");

@@ -84,7 +84,7 @@ fn audit_with(
     answer
 }
 
-/// Asserts "could not tell": no finding, a cause, and whatever came before it kept.
+/// Asserts an undecided result: no finding, a cause, and the earlier entries stored.
 #[track_caller]
 fn undecided(what: &str, file: &str, answer: &Answer) {
     assert!(answer.findings.is_empty(), "{file}: {what}: {answer:?}");
@@ -93,7 +93,7 @@ fn undecided(what: &str, file: &str, answer: &Answer) {
 }
 
 #[test]
-fn what_is_definitely_not_there_is_a_gap() {
+fn a_definite_absence_is_a_gap() {
     let lab = Lab::of_key(&TestKey::new(1).vkey());
     for status in ["404 Not Found", "410 Gone"] {
         for file in FILES {
@@ -105,7 +105,7 @@ fn what_is_definitely_not_there_is_a_gap() {
 }
 
 #[test]
-fn what_could_not_be_fetched_is_undecided() {
+fn a_failed_fetch_is_undecided() {
     let lab = Lab::of_key(&TestKey::new(1).vkey());
     let moved =
         |to: &'static str| move |_: &Request| Reply::status("302 Found", &format!("Location: {to}\r\n"), "");
@@ -113,7 +113,7 @@ fn what_could_not_be_fetched_is_undecided() {
         for status in ["400 Bad Request", "401 Unauthorized", "403 Forbidden", "429 Too Many Requests"] {
             let answer = audit(&lab, file, move |_| Reply::status(status, "Retry-After: 99999\r\n", ""));
             match (status, file) {
-                // Which a log need not have, and an object store says of what it does not have.
+                // The file is optional, and object stores answer 403 for missing files.
                 ("403 Forbidden", "sth") => assert!(answer.is_clean(), "{answer:?}"),
                 _ => undecided(status, file, &answer),
             }
@@ -156,7 +156,7 @@ fn what_could_not_be_fetched_is_undecided() {
 
 /// A page that says "not found" with status 200 is no file of the log, and no proof of absence.
 #[test]
-fn a_web_page_in_place_of_a_file_is_undecided() {
+fn a_web_page_instead_of_a_file_is_undecided() {
     let lab = Lab::of_key(&TestKey::new(1).vkey());
     for file in FILES {
         let answer = audit(&lab, file, |_| {
@@ -167,7 +167,7 @@ fn a_web_page_in_place_of_a_file_is_undecided() {
 }
 
 #[test]
-fn other_content_types_are_no_reason_to_refuse() {
+fn any_content_type_is_accepted() {
     let files = log();
     let server = TestServer::start(move |request| match files.get(request.path.trim_start_matches('/')) {
         Some(bytes) => Reply::status("200 OK", "Content-Type: image/png; charset=klingon\r\n", bytes),
@@ -195,9 +195,9 @@ fn endless_bodies_are_read_up_to_the_limit() {
     }
 }
 
-/// After an outage, the next run says what an undisturbed one says.
+/// After an outage, the next run has the result of an undisturbed one.
 #[test]
-fn a_log_that_comes_back_is_read_on() {
+fn an_audit_continues_after_an_outage() {
     let lab = Lab::of_key(&TestKey::new(1).vkey());
     for file in FILES {
         let workspace = lab.workspace(0);
@@ -211,9 +211,9 @@ fn a_log_that_comes_back_is_read_on() {
     }
 }
 
-/// What comes behind a change of the protocol, which nobody asked for, is no answer.
+/// Bytes after an unrequested protocol switch are not an answer.
 #[test]
-fn a_change_of_protocol_is_no_answer() {
+fn a_protocol_switch_is_not_an_answer() {
     let lab = Lab::of_key(&TestKey::new(1).vkey());
     let absent = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
     for change in [

@@ -87,7 +87,7 @@ fn a_head_may_claim_any_size() {
 }
 
 #[test]
-fn empty_logs_and_wrong_empty_roots() {
+fn a_wrong_root_of_an_empty_log_is_found() {
     let empty = honest_log(&key(), &[]);
     let outcome = expect(&empty, 0, &[]);
     assert_eq!(outcome.report()["entries"]["total"], 0);
@@ -95,7 +95,7 @@ fn empty_logs_and_wrong_empty_roots() {
     let files =
         with(&with(&empty, "checkpoint", key().checkpoint(0, wrong)), "sth", key().sth(0, wrong, HEAD_TIME));
     expect(&files, 1, &["root-mismatch"]);
-    // One format says this, the other that: both are signed.
+    // The two formats differ, and both are signed.
     let files = with(&empty, "checkpoint", key().checkpoint(0, wrong));
     let outcome = Auditor::new(&key().vkey()).init(on_disk(&files).path());
     assert_eq!(outcome.exit, 4, "{outcome:#?}");
@@ -103,7 +103,7 @@ fn empty_logs_and_wrong_empty_roots() {
 }
 
 #[test]
-fn missing_and_damaged_heads() {
+fn missing_and_damaged_heads_are_found() {
     let honest = log_of_300();
     expect(&without(&honest, "checkpoint"), 1, &["gap"]);
     expect(&without(&honest, "sth"), 0, &[]);
@@ -174,7 +174,7 @@ fn a_checkpoint_may_have_any_number_of_lines() {
 }
 
 #[test]
-fn entry_bundles_of_every_wrong_shape() {
+fn malformed_entry_bundles_are_found() {
     let honest = log_of_300();
     let full = "tile/entries/000";
     let bytes = &honest[full];
@@ -199,7 +199,7 @@ fn entry_bundles_of_every_wrong_shape() {
 }
 
 #[test]
-fn missing_and_wrong_tiles() {
+fn missing_and_wrong_tiles_are_found() {
     let honest = log_of_300();
     for tile in ["tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1"] {
         let outcome = expect(&without(&honest, tile), 1, &["gap"]);
@@ -214,7 +214,7 @@ fn missing_and_wrong_tiles() {
 }
 
 #[test]
-fn leaves_of_every_wrong_shape() {
+fn malformed_leaves_are_found() {
     let entry = |id: &str| rejected(id);
     let text = |entry: serde_json::Value| leaf(&entry);
     let mut huge = entry("huge");
@@ -291,7 +291,7 @@ fn leaves_of_every_wrong_shape() {
 }
 
 #[test]
-fn a_bundle_of_the_longest_leaves() {
+fn a_bundle_of_the_longest_leaves_is_read() {
     let started = Instant::now();
     let leaves: Vec<Vec<u8>> = (0..=255u8).map(|n| vec![n; 65_535]).collect();
     let log = on_disk(&honest_log(&key(), &leaves));
@@ -303,7 +303,7 @@ fn a_bundle_of_the_longest_leaves() {
 }
 
 #[test]
-fn more_findings_than_anyone_reads_stop_the_run() {
+fn too_many_findings_stop_the_run() {
     let leaves: Vec<Vec<u8>> = (0..2_000u32).map(|n| n.to_be_bytes().to_vec()).collect();
     let log = on_disk(&honest_log(&key(), &leaves));
     let auditor = Auditor::new(&key().vkey());
@@ -315,7 +315,7 @@ fn more_findings_than_anyone_reads_stop_the_run() {
 }
 
 #[test]
-fn a_log_that_is_no_directory() {
+fn a_log_that_is_not_a_directory_is_undecided() {
     let auditor = Auditor::new(&key().vkey());
     let missing = auditor.directory().join("unmounted");
     auditor.init(&missing).expect(3, &[]);
@@ -330,7 +330,7 @@ fn a_log_that_is_no_directory() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_file_is_not_waited_for() {
+fn special_files_are_not_waited_for() {
     let fifo = |path: &Path| {
         fs::remove_file(path).unwrap();
         assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());

@@ -43,20 +43,20 @@ fn log_at(url: &str, options: &HttpOptions) -> Tiled<Http> {
 }
 
 #[track_caller]
-fn says(outcome: &Outcome, words: &[&str], not: &[&str]) {
+fn assert_causes(outcome: &Outcome, words: &[&str], not: &[&str]) {
     assert_eq!((outcome.exit, outcome.codes()), (3, Vec::new()), "{outcome:#?}");
-    let said = outcome.report()["incomplete"].to_string();
+    let causes = outcome.report()["incomplete"].to_string();
     for word in words {
-        assert!(said.contains(word), "{word:?} is not said in: {said}");
+        assert!(causes.contains(word), "{word:?} is not said in: {causes}");
     }
     for word in not {
-        assert!(!said.contains(word), "{word:?} is said in: {said}");
+        assert!(!causes.contains(word), "{word:?} is said in: {causes}");
     }
 }
 
-/// As an S3 bucket says it whose objects are public, and their list is not.
+/// As an S3 bucket answers whose objects are public and whose list is not.
 #[test]
-fn a_bucket_that_says_403_of_what_it_does_not_have() {
+fn a_bucket_may_answer_403_for_a_missing_file() {
     let mut files = files();
     files.remove("sth");
     let bucket = move |request: &Request| match files.get(request.path.trim_start_matches('/')) {
@@ -70,28 +70,28 @@ fn a_bucket_that_says_403_of_what_it_does_not_have() {
     }
     let log = log_at(&server.url(), &options());
     assert_eq!((log.sth(), log.reveal("a-1")), (Ok(None), Ok(None)));
-    // Of what a log must have it says that we may not see it, and nothing of whether it is there.
+    // For a required file, 403 means that we may not read it, not that it is missing.
     assert!(matches!(log.bundle(7, 256), Err(FetchError::Refused { .. })));
 }
 
 #[test]
-fn what_must_be_there_is_not_missing_for_a_403() {
+fn a_403_for_a_required_file_is_not_a_gap() {
     for path in ["/checkpoint", "/tile/0/000", "/tile/1/000.p/1", "/tile/entries/000"] {
         let server =
             server(move |request| (request.path == path).then(|| Reply::status("403 Forbidden", "", "")));
         let auditor = Auditor::new(&key().vkey());
-        says(&auditor.init(server.url()), &["HTTP 403 Forbidden"], &["not there"]);
+        assert_causes(&auditor.init(server.url()), &["HTTP 403 Forbidden"], &["not there"]);
     }
     // Nor is an optional file missing for another status.
     for status in ["401 Unauthorized", "400 Bad Request", "451 Unavailable For Legal Reasons"] {
         let server = server(move |request| (request.path == "/sth").then(|| Reply::status(status, "", "")));
         let auditor = Auditor::new(&key().vkey());
-        says(&auditor.init(server.url()), &[status], &[]);
+        assert_causes(&auditor.init(server.url()), &[status], &[]);
     }
 }
 
 #[test]
-fn a_wait_that_cannot_end_in_time_is_not_begun() {
+fn a_wait_beyond_the_deadline_is_not_begun() {
     let far = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(400 * 24 * 3600));
     for (status, asked) in [
         ("429 Too Many Requests", "9999999999"),
@@ -101,20 +101,20 @@ fn a_wait_that_cannot_end_in_time_is_not_begun() {
         let headers = format!("Retry-After: {asked}\r\n");
         let server = server(move |_| Some(Reply::status(status, &headers, "")));
         let auditor = Auditor::new(&key().vkey());
-        // Whoever inherited the wait would say that the deadline has passed.
+        // An inherited wait would be reported as a passed deadline.
         let outcome = auditor.audit(server.url(), &["--init", "--retry-for", "4s", "--deadline", "1m"]);
-        let said = if asked.len() == 10 {
+        let reason = if asked.len() == 10 {
             "9999999999 seconds"
         } else {
             "seconds (Retry-After), which is longer than"
         };
-        says(&outcome, &[said, "Retry-After", "not retried", status], &["deadline of"]);
+        assert_causes(&outcome, &[reason, "Retry-After", "not retried", status], &["deadline of"]);
         assert_eq!(server.paths(), ["/checkpoint", "/sth"]);
     }
 }
 
 #[test]
-fn who_comes_next_does_not_inherit_a_wait_that_was_given_up() {
+fn an_abandoned_wait_does_not_delay_the_next_request() {
     let limits = [
         HttpOptions {
             resource_timeout: Duration::from_secs(4),
@@ -142,7 +142,7 @@ fn who_comes_next_does_not_inherit_a_wait_that_was_given_up() {
 }
 
 #[test]
-fn a_wait_that_ends_in_time_is_waited_for() {
+fn a_wait_within_the_deadline_is_kept() {
     let asked = std::sync::atomic::AtomicU64::new(0);
     let server = server(move |request| {
         (request.path == "/checkpoint" && asked.fetch_add(1, SeqCst) == 0)
@@ -153,7 +153,7 @@ fn a_wait_that_ends_in_time_is_waited_for() {
 }
 
 #[test]
-fn a_file_with_the_label_of_a_page_is_said_to_be_one() {
+fn a_file_labelled_as_a_page_is_reported() {
     let files = files();
     for kind in ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"] {
         let labelled = files.clone();
@@ -163,17 +163,17 @@ fn a_file_with_the_label_of_a_page_is_said_to_be_one() {
         });
         let auditor = Auditor::new(&key().vkey());
         let words = [&format!("Content-Type: {kind}"), "application/octet-stream", "not a web page"];
-        says(&auditor.init(server.url()), &words, &["an HTML page was served", "check --log"]);
+        assert_causes(&auditor.init(server.url()), &words, &["an HTML page was served", "check --log"]);
     }
     let page = server(|_| {
         Some(Reply::status("200 OK", "Content-Type: text/html\r\n", "\n<!doctype html><p>Please log in"))
     });
     let auditor = Auditor::new(&key().vkey());
-    says(&auditor.init(page.url()), &["an HTML page was served in its place"], &["octet-stream"]);
+    assert_causes(&auditor.init(page.url()), &["an HTML page was served in its place"], &["octet-stream"]);
 }
 
 #[test]
-fn a_coding_that_nobody_asked_for_is_named() {
+fn an_unrequested_coding_is_named() {
     for (headers, words) in [
         ("Content-Encoding: br\r\n", ["Content-Encoding: br", "gzip, zstd"]),
         ("Content-Encoding: gzip, compress\r\n", ["Content-Encoding: compress", "gzip, zstd"]),
@@ -182,17 +182,17 @@ fn a_coding_that_nobody_asked_for_is_named() {
     ] {
         let server = server(move |_| Some(Reply::status("200 OK", headers, "\x0b\x01")));
         let auditor = Auditor::new(&key().vkey());
-        says(&auditor.init(server.url()), &words, &[]);
+        assert_causes(&auditor.init(server.url()), &words, &[]);
         assert_eq!(server.paths(), ["/checkpoint", "/sth"], "not retried");
     }
     let coded = "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
     let server = server(move |_| Some(Reply::raw(coded)));
     let auditor = Auditor::new(&key().vkey());
-    says(&auditor.init(server.url()), &["Transfer-Encoding: gzip, which was not asked for"], &[]);
+    assert_causes(&auditor.init(server.url()), &["Transfer-Encoding: gzip, which was not asked for"], &[]);
 }
 
 #[test]
-fn a_certificate_that_is_not_believed_is_not_asked_for_again() {
+fn an_untrusted_certificate_is_not_retried() {
     for (shown, trusted, words, not) in [
         (
             Shown::Signed,
@@ -215,19 +215,23 @@ fn a_certificate_that_is_not_believed_is_not_asked_for_again() {
         server.write_authority(&authority);
         let ca_file = ["--init", "--ca-file", authority.to_str().unwrap()];
         let outcome = auditor.audit(server.url(), if trusted { &ca_file } else { &ca_file[..1] });
-        says(
+        assert_causes(
             &outcome,
             &[words, &["certificate"]].concat(),
             &[not, &["asked", "when the log can be"]].concat(),
         );
         assert_eq!(server.seen.tries.load(SeqCst), 2, "checkpoint and sth, once each: {shown:?}");
     }
-    // Another authority is given than the one that signed it: it is not said that one is to be given.
+    // An authority is given, but another one signed: the message does not ask for an authority.
     let server = TlsServer::start(&["http/1.1"], |_| hyper::Response::new(Full::new("x".into())));
     let other = TlsServer::start(&["http/1.1"], |_| hyper::Response::new(Full::new("x".into())));
     let auditor = Auditor::new(&key().vkey());
     let authority = auditor.directory().join("authority.pem");
     other.write_authority(&authority);
     let outcome = auditor.audit(server.url(), &["--init", "--ca-file", authority.to_str().unwrap()]);
-    says(&outcome, &["by an authority of this machine or one in --ca-file"], &["for a private authority"]);
+    assert_causes(
+        &outcome,
+        &["by an authority of this machine or one in --ca-file"],
+        &["for a private authority"],
+    );
 }

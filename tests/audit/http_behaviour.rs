@@ -87,7 +87,7 @@ fn eight_threads_use_at_most_eight_connections() {
 }
 
 #[test]
-fn an_answer_that_is_not_needed_costs_no_connection() {
+fn a_discarded_answer_keeps_its_connection() {
     // The page arrives after its headers, as over a real network.
     let page = Reply::raw("HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\n").drip(b'x', ms(5), 3);
     let away =
@@ -101,7 +101,7 @@ fn an_answer_that_is_not_needed_costs_no_connection() {
     assert_eq!(log.checkpoint().unwrap(), b"head");
     assert_eq!(log.sth().unwrap().unwrap(), b"head");
     assert_eq!((server.paths().len(), server.connections()), (4, 1));
-    // But nobody waits for a page that never ends.
+    // A page that never ends is not waited for.
     let endless = Reply::raw("HTTP/1.1 403 Forbidden\r\n\r\n").drip(b'x', ms(50), 10_000);
     let server = TestServer::scripted([("/checkpoint", vec![endless])]);
     let error = log_at(&server.url(), &options()).checkpoint().unwrap_err();
@@ -109,7 +109,7 @@ fn an_answer_that_is_not_needed_costs_no_connection() {
     assert!(server.sent() < 5000, "waited for {} bytes of it", server.sent());
 }
 
-/// RequestCounters and the time that they took, at a server that also fails, redirects and says "not there", under a rate.
+/// The number of requests and the time that they took under a rate, at a server that also fails, redirects and answers 404.
 fn asked_under(rate: f64, count: usize) -> (usize, Duration) {
     let asked = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&asked);
@@ -131,7 +131,7 @@ fn asked_under(rate: f64, count: usize) -> (usize, Duration) {
 }
 
 #[test]
-fn no_more_requests_than_asked_for() {
+fn the_request_rate_is_kept() {
     for (rate, count) in [(20.0, 24), (100.0, 100)] {
         // From before the first to after the last: what holds this machine up makes that longer. That they are evenly
         // spaced in between is the limiter's own test.
@@ -144,7 +144,7 @@ fn no_more_requests_than_asked_for() {
 /// The server answers nobody else until the client has heard of the pause, and the pause does not end before the test
 /// has seen that nothing more comes.
 #[test]
-fn a_pause_that_is_asked_of_one_thread_is_kept_by_all() {
+fn a_pause_holds_for_all_threads() {
     let (asked, heard) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let (seen, go_on) = (Arc::clone(&asked), Arc::clone(&heard));
     let server = TestServer::start(move |_| match seen.fetch_add(1, SeqCst) + 1 {
@@ -217,7 +217,7 @@ fn the_deadline_of_the_run_ends_everything() {
 }
 
 #[test]
-fn a_gap_is_not_claimed_where_there_was_no_time_to_look_twice() {
+fn a_gap_needs_a_second_look() {
     let server = TestServer::scripted([]);
     let hasty = HttpOptions { missing_delay: HANG * 2, resource_timeout: HANG, ..options() };
     let error = log_at(&server.url(), &hasty).checkpoint().unwrap_err();
@@ -238,7 +238,7 @@ fn trusting(server: &TlsServer, directory: &std::path::Path) -> HttpOptions {
 }
 
 #[test]
-fn http2_where_the_server_has_it_on_one_connection() {
+fn http2_uses_one_connection() {
     let directory = tempfile::tempdir().unwrap();
     for (protocols, version, most) in [(&BOTH[..], Version::HTTP_2, 1), (&BOTH[1..], Version::HTTP_11, 8)] {
         let server = TlsServer::start(protocols, |request| body(request.uri().path().to_owned()));
@@ -271,7 +271,7 @@ fn only_known_authorities_are_trusted() {
 }
 
 #[test]
-fn a_ca_file_that_is_none_is_wrong_usage() {
+fn an_invalid_ca_file_is_wrong_usage() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ca.pem");
     let with = HttpOptions { ca_file: Some(path.clone()), ..options() };
@@ -312,7 +312,7 @@ fn zstd_is_decoded_and_bounded() {
 
 /// Over one HTTP/2 connection, the bodies that wait must not hold up the one that is read.
 #[test]
-fn large_bodies_take_turns_and_all_arrive() {
+fn large_bodies_are_read_in_turn() {
     let directory = tempfile::tempdir().unwrap();
     let bytes = Bytes::from(vec![7; 12 << 20]);
     for protocols in [&BOTH[..], &BOTH[1..]] {
@@ -328,7 +328,7 @@ fn large_bodies_take_turns_and_all_arrive() {
 }
 
 #[test]
-fn secrets_go_to_the_origin_of_the_log_and_not_in_the_clear() {
+fn secrets_are_sent_to_the_log_only_and_never_in_plain_text() {
     let mut headers = SecretHeaders::default();
     headers.add_bearer("s3cret").unwrap();
     headers.add_lines("X-Key: s3cret").unwrap();

@@ -73,7 +73,7 @@ fn assert_no_secret(auditor: &Auditor, outcome: &Outcome) {
 }
 
 #[test]
-fn secrets_open_the_log_and_show_nowhere() {
+fn secrets_authenticate_and_are_never_shown() {
     let auditor = Auditor::new(&key().vkey());
     let bearer = write(&auditor, "bearer", &format!("{BEARER}\n"));
     let header = write(&auditor, "headers", &format!("X-Api-Key: {HEADER}\nX-Other: {HEADER}\n"));
@@ -105,7 +105,7 @@ fn secrets_open_the_log_and_show_nowhere() {
 }
 
 #[test]
-fn secrets_and_options_can_stand_in_the_config() {
+fn secrets_and_options_can_be_in_the_config() {
     let auditor = Auditor::new(&key().vkey());
     let server = log_server(3, 3, with_secrets);
     let bearer = write(&auditor, "bearer", BEARER);
@@ -139,7 +139,7 @@ fn secrets_and_options_can_stand_in_the_config() {
 }
 
 #[test]
-fn what_is_wrong_usage() {
+fn invalid_http_options_are_wrong_usage() {
     let auditor = Auditor::new(&key().vkey());
     let file = |name: &str, text: &str| write(&auditor, name, text);
     let good = file("good", BEARER);
@@ -189,7 +189,7 @@ fn what_is_wrong_usage() {
 }
 
 #[test]
-fn a_private_authority() {
+fn a_private_certificate_authority_is_trusted() {
     let auditor = Auditor::new(&key().vkey());
     let files = honest_log(&key(), &rejected_leaves(300));
     let server = TlsServer::start(&["h2", "http/1.1"], move |request| {
@@ -207,7 +207,7 @@ fn a_private_authority() {
 
 /// As in a container with nothing but the program.
 #[test]
-fn a_machine_without_authorities() {
+fn a_machine_without_authorities_cannot_use_https() {
     let auditor = Auditor::new(&key().vkey());
     let server = log_server(3, 3, |_| true);
     let bare = |log: &str| {
@@ -221,7 +221,7 @@ fn a_machine_without_authorities() {
 }
 
 #[test]
-fn time_and_rate_are_kept() {
+fn time_and_rate_limits_are_kept() {
     let auditor = Auditor::new(&key().vkey());
     let server = log_server(300, 300, |_| true);
     let begun = Instant::now();
@@ -251,7 +251,7 @@ fn through(proxy: &TestServer, mut command: Command) -> Outcome {
 }
 
 #[test]
-fn proxies_of_the_environment() {
+fn proxies_of_the_environment_are_used() {
     let files = honest_log(&key(), &rejected_leaves(3));
     // A proxy gets whole URLs.
     let proxy = TestServer::start(move |request| match request.path.strip_prefix("http://log.invalid/") {
@@ -326,7 +326,7 @@ fn heads_are_imported_from_a_url() {
 
 /// The secrets of the config are for its log; another auditor must not get them.
 #[test]
-fn secrets_of_the_config_are_not_sent_to_others() {
+fn secrets_of_the_config_are_sent_to_its_log_only() {
     let auditor = audited(3, 3);
     let heads = auditor.command(&["heads", "export", "--db", "{db}"]).stdout;
     let server = TestServer::start(move |request| match request.header("authorization") {
@@ -358,7 +358,7 @@ fn secrets_of_the_config_are_not_sent_to_others() {
 
 /// A server knows the secret, and may send it back: it must not get into reports or the mirror.
 #[test]
-fn secrets_that_a_server_sends_back_are_not_shown() {
+fn echoed_secrets_are_not_shown() {
     let auditor = audited(3, 3);
     let bearer = write(&auditor, "bearer", BEARER);
     let echo = |answer: fn(&str) -> Reply| {
@@ -375,8 +375,8 @@ fn secrets_that_a_server_sends_back_are_not_shown() {
             let outcome =
                 auditor.audit(&url, &["--bearer-file", &bearer, "--timeout", "1s", "--retry-for", "1s"]);
             assert_eq!(outcome.exit, 3, "{outcome:?}");
-            let said = format!("{}{}", outcome.stdout, outcome.stderr);
-            assert!(!said.contains(BEARER.trim()), "{said}");
+            let text = format!("{}{}", outcome.stdout, outcome.stderr);
+            assert!(!text.contains(BEARER.trim()), "{text}");
         }
     }
     let mirror = std::fs::read(auditor.db()).unwrap();
@@ -385,7 +385,7 @@ fn secrets_that_a_server_sends_back_are_not_shown() {
 
 /// The same for a password in the URL and a `Basic` header, in whatever spelling they come back.
 #[test]
-fn a_password_that_a_server_spells_otherwise_is_not_shown() {
+fn echoed_passwords_are_hidden_in_any_spelling() {
     type Spell = fn(&str) -> String;
     // Of "Basic dXM6…" as it came.
     let coded: Spell = |basic| basic.to_owned();
@@ -401,14 +401,14 @@ fn a_password_that_a_server_spells_otherwise_is_not_shown() {
     let header = write(&auditor, "basic", "Authorization: Basic dXM6cC9zM2NyZXQheA==\n");
     for spell in [coded, unpadded, escaped, plain, encoded, twice, json, capitals, hex] {
         let server = TestServer::start(move |request| {
-            let said = request.header("authorization").unwrap_or_default();
-            assert_eq!(said, "Basic dXM6cC9zM2NyZXQheA==");
-            let said = spell(said.trim_start_matches("Basic "));
+            let text = request.header("authorization").unwrap_or_default();
+            assert_eq!(text, "Basic dXM6cC9zM2NyZXQheA==");
+            let text = spell(text.trim_start_matches("Basic "));
             match request.path.trim_start_matches('/') {
                 "checkpoint" => {
-                    Reply::status("302 Found", &format!("Location: http://evil.example/{said}\r\n"), "")
+                    Reply::status("302 Found", &format!("Location: http://evil.example/{text}\r\n"), "")
                 }
-                _ => Reply::status("200 OK", &format!("Content-Encoding: b-{said}\r\n"), ""),
+                _ => Reply::status("200 OK", &format!("Content-Encoding: b-{text}\r\n"), ""),
             }
         });
         let with_password = server.url().replace("http://", "http://us:p%2fs3cret!x@");
@@ -416,30 +416,30 @@ fn a_password_that_a_server_spells_otherwise_is_not_shown() {
         for (url, options) in [(with_password, &[][..]), (server.url(), &typed[..])] {
             let outcome = auditor.audit(&url, options);
             assert_eq!(outcome.exit, 3, "{outcome:?}");
-            let said = format!("{}{}", outcome.stdout, outcome.stderr);
-            assert!(said.contains("[a secret of yours]"), "{said}");
-            let folded = said.to_ascii_lowercase();
+            let text = format!("{}{}", outcome.stdout, outcome.stderr);
+            assert!(text.contains("[a secret of yours]"), "{text}");
+            let folded = text.to_ascii_lowercase();
             for part in ["s3cret", "dxm6", "cc9zm2ny", "7333637265"] {
-                assert!(!folded.contains(part), "{part} in {said}");
+                assert!(!folded.contains(part), "{part} in {text}");
             }
         }
     }
     // In an answer, which is then none: the origin of a checkpoint is in findings.
-    for said in
+    for text in
         ["p/s3cret!x", r"p\/s3cret\u0021x", "p%2fs3cret%21x", "dXM6cC9zM2NyZXQheA", "eDpwL3MzY3JldCF4eA"]
     {
-        let server = TestServer::start(move |_| Reply::ok(format!("{said}\n3\nAAAA\n\n")));
+        let server = TestServer::start(move |_| Reply::ok(format!("{text}\n3\nAAAA\n\n")));
         let url = server.url().replace("http://", "http://us:p%2fs3cret!x@");
         let outcome = auditor.audit(&url, &[]);
         assert_eq!(outcome.exit, 3, "{outcome:?}");
         assert!(outcome.stdout.contains("repeats a secret"), "{outcome:?}");
-        assert!(!outcome.stdout.contains(said) && !outcome.stdout.contains("s3cret"), "{outcome:?}");
+        assert!(!outcome.stdout.contains(text) && !outcome.stdout.contains("s3cret"), "{outcome:?}");
     }
 }
 
-/// What is made to be looked through for ever is not, and is none of the log's entries either.
+/// An answer that would take too long to search is refused, and is not stored as an entry.
 #[test]
-fn an_answer_that_takes_too_long_to_look_through_is_not_kept() {
+fn an_unsearchable_answer_is_not_kept() {
     let files = honest_log(&key(), &rejected_leaves(3));
     let server = TestServer::start(move |request| match request.path.contains("/entries/") {
         true => Reply::ok("a".repeat(3 << 20)),

@@ -27,7 +27,7 @@ fn an_honest_log_of_any_size_and_page_is_clean() {
 }
 
 #[test]
-fn it_grows_and_only_what_is_new_is_fetched() {
+fn only_new_entries_are_fetched() {
     let (lab, leaves) = (lab(), rejected_leaves(1200));
     let workspace = lab.workspace(0);
     let mut sizes = Vec::new();
@@ -63,7 +63,7 @@ fn a_mirror_may_change_between_tiles_and_api() {
 
 /// Batches are proved before they are kept: what was taken before an outage is not fetched again.
 #[test]
-fn an_interrupted_audit_goes_on_where_it_stopped() {
+fn an_interrupted_audit_continues() {
     let size = 20_000;
     let (lab, leaves) = (lab(), rejected_leaves(size));
     let workspace = lab.workspace(0);
@@ -85,7 +85,7 @@ fn swap(from: &'static str, to: &'static str) -> impl Fn(Vec<u8>) -> Vec<u8> + S
 }
 
 #[test]
-fn answers_that_are_none_are_findings_wherever_they_stand() {
+fn malformed_answers_are_findings_at_any_place() {
     let junk: [&[u8]; 7] =
         [b"", b"null", b"[]", b"{}", b"{\"error\":\"no\"}", b"{\"start\":0.0,\"entries\":[]}", b"\xff\xfe{}"];
     for bytes in junk {
@@ -112,7 +112,7 @@ fn answers_that_are_none_are_findings_wherever_they_stand() {
 }
 
 #[test]
-fn what_is_not_there_is_a_gap_and_what_cannot_be_reached_is_undecided() {
+fn missing_entries_are_gaps_and_outages_are_undecided() {
     for path in ["head", "entries?", "inclusion", "entries/", "heads?"] {
         let this = move |asked: &str| asked == path || (path != "head" && asked.starts_with(path));
         let missing = log(300).change(move |asked, answer| answer.filter(|_| !this(asked)));
@@ -137,7 +137,7 @@ fn what_is_not_there_is_a_gap_and_what_cannot_be_reached_is_undecided() {
 }
 
 #[test]
-fn entries_that_are_not_the_signed_ones_are_a_root_mismatch() {
+fn unsigned_entries_are_a_root_mismatch() {
     for (index, size) in [(0usize, 1usize), (0, 300), (299, 300), (256, 700), (511, 700)] {
         let other = history(size, 0);
         let log = log(size).change(move |asked, answer| {
@@ -152,7 +152,7 @@ fn entries_that_are_not_the_signed_ones_are_a_root_mismatch() {
         let log = keep_others(log, size);
         let answer = lab().workspace(0).audit(&log.source());
         assert_eq!(answer.codes(), ["root-mismatch"], "entry {index} of {size}: {answer:?}");
-        assert_eq!(answer.checked, index as u64 / 256 * 256, "the bundles before are borne out");
+        assert_eq!(answer.checked, index as u64 / 256 * 256, "the bundles before are verified");
     }
 }
 
@@ -174,7 +174,7 @@ impl JsonApiFetcher {
 }
 
 #[test]
-fn more_fewer_and_other_entries_than_asked_for() {
+fn a_wrong_range_of_entries_is_a_finding() {
     let shift = |by: u64| {
         move |bytes: Vec<u8>| {
             let leaves = api::read_entries(&bytes, 0, 1000).or_else(|_| api::read_entries(&bytes, 256, 1000));
@@ -193,7 +193,7 @@ fn more_fewer_and_other_entries_than_asked_for() {
 }
 
 #[test]
-fn a_wrong_consistency_proof_alone_is_no_violation_and_keeps_nothing_out() {
+fn a_wrong_consistency_proof_is_not_a_violation() {
     let leaves = rejected_leaves(9000);
     for sizes in [&[9000][..], &[300, 9000]] {
         let log = ApiLog::new(&key(), &leaves, sizes).change(|asked, answer| {
@@ -232,7 +232,7 @@ fn pair(asked: &str) -> Option<(u64, u64)> {
 
 /// The first audit knows the log's other heads from its list, and asks how they lead to each other.
 #[test]
-fn a_first_audit_asks_for_the_proofs_between_heads() {
+fn a_first_audit_requests_proofs_between_heads() {
     let adjacent: BTreeSet<(u64, u64)> =
         SIZES.windows(2).map(|sizes| (sizes[0] as u64, sizes[1] as u64)).collect();
     for full in [false, true] {
@@ -253,7 +253,7 @@ fn a_first_audit_asks_for_the_proofs_between_heads() {
 }
 
 #[test]
-fn false_proofs_between_heads_do_not_pass_the_first_audit() {
+fn a_first_audit_refuses_false_proofs() {
     let flipped = |mut proof: ConsistencyProof| {
         flip(proof.0.last_mut().unwrap());
         proof
@@ -286,7 +286,7 @@ fn false_proofs_between_heads_do_not_pass_the_first_audit() {
 
 /// Nor where the log signed one tree so far: the mirror has all smaller ones.
 #[test]
-fn false_proofs_of_a_log_with_one_tree_do_not_pass() {
+fn false_proofs_of_a_single_tree_are_refused() {
     let leaves = rejected_leaves(700);
     let log = || {
         ApiLog::new(&key(), &leaves, &[700]).change(|asked, answer| {
@@ -309,9 +309,9 @@ fn false_proofs_of_a_log_with_one_tree_do_not_pass() {
     }
 }
 
-/// What the report says was asked, was asked: counted by the server.
+/// The counts in the report are the counts of the server.
 #[test]
-fn the_report_counts_the_proofs_that_were_asked_for() {
+fn the_report_counts_requested_proofs() {
     for (sizes, options) in [
         (&[300][..], &[][..]),
         (&[300], &["--full"]),
@@ -347,9 +347,9 @@ fn the_report_counts_the_proofs_that_were_asked_for() {
     }
 }
 
-/// A page or a proof that was changed on its way is asked for again, and nobody is accused.
+/// A page or a proof that was changed in transit is requested again, and is not a finding.
 #[test]
-fn what_is_wrong_only_once_or_twice_is_no_finding() {
+fn a_transient_wrong_answer_is_not_a_finding() {
     let leaves = rejected_leaves(9000);
     for (path, times) in
         [("entries?start=512&", 1), ("entries?start=512&", 2), ("consistency?", 1), ("inclusion", 1)]
@@ -375,7 +375,7 @@ fn what_is_wrong_only_once_or_twice_is_no_finding() {
 }
 
 #[test]
-fn a_proof_with_something_left_over_is_wrong() {
+fn a_proof_with_unused_hashes_is_refused() {
     let answer = changed("inclusion", 300, |bytes| {
         let text = String::from_utf8(bytes).unwrap();
         text.replace("\"proof\":[", &format!("\"proof\":[\"{}\",", "0".repeat(64))).into_bytes()
@@ -384,7 +384,7 @@ fn a_proof_with_something_left_over_is_wrong() {
 }
 
 #[test]
-fn wrong_answers_end_when_they_are_right_again() {
+fn corrected_answers_end_the_finding() {
     let desk_lab = lab();
     for path in ["inclusion", "entries/", "heads?", "consistency"] {
         let leaves = rejected_leaves(300);
@@ -422,7 +422,7 @@ fn a_log_that_grows_during_the_audit_is_clean() {
 
 /// Entries that were mirrored before are not fetched again, but for those in a bundle with new ones.
 #[test]
-fn other_entries_in_the_place_of_mirrored_ones_are_seen() {
+fn replaced_entries_are_found() {
     let (lab, leaves) = (lab(), rejected_leaves(700));
     let workspace = lab.workspace(0);
     clean(&workspace.audit(&ApiLog::new(&key(), &leaves[..300], &[300]).source()), 300);
@@ -456,7 +456,7 @@ fn a_rewritten_history_becomes_evidence() {
 }
 
 #[test]
-fn numbers_are_integers_everywhere() {
+fn numbers_must_be_integers() {
     for (path, from, to) in [
         ("head", "\"treeSize\":300", "\"treeSize\":300.0"),
         ("head", "\"treeSize\":300", "\"treeSize\":\"300\""),
@@ -483,7 +483,7 @@ fn changed_exactly(
 
 /// Every single bit of every answer to the first questions: never clean with another tree, never a panic.
 #[test]
-fn no_flipped_bit_of_an_answer_passes_for_something_else() {
+fn no_flipped_bit_of_an_answer_passes() {
     let lab = lab();
     let honest = log(5);
     let paths =
@@ -507,7 +507,7 @@ fn no_flipped_bit_of_an_answer_passes_for_something_else() {
 }
 
 #[test]
-fn a_proof_between_other_sizes_does_not_pass() {
+fn a_proof_between_other_sizes_is_refused() {
     let (leaves, size) = (rejected_leaves(9000), 9000);
     let log = ApiLog::new(&key(), &leaves, &[size]).change(|asked, answer| {
         let Some(query) = asked.strip_prefix("consistency?first=") else { return answer };
@@ -520,7 +520,7 @@ fn a_proof_between_other_sizes_does_not_pass() {
 }
 
 #[test]
-fn everything_is_asked_for_with_full() {
+fn full_requests_everything() {
     let lab = lab();
     let workspace = lab.workspace(0);
     clean(&workspace.audit(&log(300).source()), 300);

@@ -18,7 +18,7 @@ fn bundle_changed(change: impl Fn(&mut VerificationBundle) + Send + Sync + 'stat
 }
 
 #[test]
-fn a_bundle_is_the_entry_that_is_in_the_log() {
+fn a_bundle_must_match_the_entry_of_the_log() {
     let other_key = TestKey::new(2);
     let (size, root) = (300, root_of(&rejected_leaves(300)));
     let (foreign_sth, foreign_checkpoint) =
@@ -53,7 +53,7 @@ fn a_bundle_is_the_entry_that_is_in_the_log() {
 }
 
 #[test]
-fn a_head_that_only_bundles_or_the_list_have_is_compared_like_all_others() {
+fn heads_of_bundles_and_of_the_list_are_compared() {
     let fork = root_of(&history(300, 100));
     let sth = key().sth(300, fork, HEAD_TIME + 7);
     let answer = bundle_changed(move |b| b.sth = sth.clone());
@@ -69,7 +69,7 @@ fn a_head_that_only_bundles_or_the_list_have_is_compared_like_all_others() {
 }
 
 #[test]
-fn the_list_must_have_every_head_that_is_held() {
+fn the_list_must_have_every_mirrored_head() {
     let (lab, leaves) = (lab(), rejected_leaves(300));
     let workspace = lab.workspace(0);
     let honest = |sizes: &[usize]| ApiLog::new(&key(), &leaves[..sizes[sizes.len() - 1]], sizes);
@@ -94,9 +94,9 @@ fn the_list_must_have_every_head_that_is_held() {
     clean(&workspace.audit_again(&honest(&[100, 200, 300]).source()), 300);
 }
 
-/// The specification does not say what the cursor counts; an honest log that counts heads is no liar.
+/// The specification does not define what the cursor counts: a log may honestly count heads.
 #[test]
-fn a_list_whose_cursor_is_no_time_is_read_from_its_beginning() {
+fn a_list_with_an_unknown_cursor_is_read_from_the_beginning() {
     let (lab, leaves) = (lab(), rejected_leaves(300));
     let workspace = lab.workspace(0);
     for sizes in [&[100][..], &[100, 200], &[100, 200, 300]] {
@@ -112,7 +112,7 @@ fn a_list_whose_cursor_is_no_time_is_read_from_its_beginning() {
 }
 
 #[test]
-fn a_long_list_is_read_in_pages_and_on_from_where_it_was() {
+fn a_long_list_is_read_in_pages_and_continued() {
     let (lab, leaves) = (lab(), rejected_leaves(4));
     let sizes: Vec<usize> = (0..2500).map(|n| 1 + n / 1000).chain([4]).collect();
     let workspace = lab.workspace(0);
@@ -130,7 +130,7 @@ fn a_long_list_is_read_in_pages_and_on_from_where_it_was() {
 }
 
 #[test]
-fn heads_and_checkpoint_of_one_answer_that_disagree_are_a_fork() {
+fn a_checkpoint_and_sth_that_disagree_are_a_fork() {
     let other = key().checkpoint(300, root_of(&history(300, 1)));
     let answer = changed_head(move |head| head.checkpoint = other.clone());
     assert!(answer.codes().contains(&"same-size-fork"), "{answer:?}");
@@ -150,7 +150,7 @@ fn changed_head(change: impl Fn(&mut HeadAnswer) + Send + Sync + 'static) -> Ans
 
 /// What a log committed to, it cannot take back: not by hiding the reveal, nor by a check of everything.
 #[test]
-fn a_payload_that_was_not_approved_stays_a_finding() {
+fn an_unapproved_payload_stays_a_finding() {
     let reveal =
         r#"{"action":"x","blind":"AA","email":null,"payload":{"a":1},"type":"approval-log-reveal/v1"}"#;
     let commitment = sha256(&[b"approval-log-reveal/v1\0".as_slice(), reveal.as_bytes()].concat());
@@ -185,9 +185,9 @@ fn a_payload_that_was_not_approved_stays_a_finding() {
     clean(&workspace.audit_again(&with(None).source()), 10);
 }
 
-/// A head dated far ahead is said, and does not hide what is listed before it later.
+/// A head dated far ahead is reported, and does not hide heads that are listed before it later.
 #[test]
-fn a_listed_head_of_the_future_hides_nothing() {
+fn a_listed_future_head_hides_no_later_head() {
     let leaves = rejected_leaves(20);
     let lab = lab();
     let workspace = lab.workspace(0);
@@ -216,9 +216,9 @@ fn a_listed_head_of_the_future_hides_nothing() {
     assert!(answer.codes().contains(&"inconsistent-heads"), "{answer:?}");
 }
 
-/// A cache in front of the head: what the log shows elsewhere is newer. For an hour nobody is accused.
+/// A cache serves an old head, and the log shows a newer one elsewhere: undecided for an hour.
 #[test]
-fn a_head_may_lag_for_a_while_and_not_for_ever() {
+fn a_head_may_lag_for_an_hour() {
     let leaves = rejected_leaves(40);
     let lab = lab();
     let workspace = lab.workspace(0);

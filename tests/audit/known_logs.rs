@@ -35,7 +35,7 @@ fn audit_all(case: &Case, over_http: bool) -> (Auditor, Value) {
 }
 
 #[test]
-fn every_known_log_gets_its_known_answer() {
+fn every_known_log_has_its_recorded_verdict() {
     let cases = all();
     for case in &cases {
         let [(by_files, report), (by_http, http_report)] =
@@ -67,7 +67,7 @@ fn evidence_files(auditor: &Auditor) -> Vec<PathBuf> {
     files.filter(|path| path.to_string_lossy().contains("misbehaviour-")).collect()
 }
 
-/// Each violation has a file that a stranger can verify; where there is none, there is no file.
+/// Each violation has a file that others can verify; without a violation there is no file.
 fn check_evidence(case: &Case, auditor: &Auditor, report: &Value) {
     let violations = report["findings"]
         .as_array()
@@ -101,7 +101,7 @@ fn with_a_changed_head(file: &str) -> String {
 /// A file with any one bit changed proves the same contradiction (the bit was in the unsigned
 /// context, or in how the same values are written), or nothing.
 #[test]
-fn no_flipped_evidence_proves_anything_else() {
+fn flipped_evidence_proves_the_same_or_nothing() {
     let (mut files, mut flips, mut unmoved) = (0, 0, 0);
     for case in all().iter().filter(|case| case.exit == 4) {
         let (auditor, report) = audit_all(case, false);

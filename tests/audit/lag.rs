@@ -1,4 +1,4 @@
-//! What stands in front of a log may be behind it for an hour: nobody is accused, and nothing passes.
+//! Caches and replicas of a log may lag for an hour: until then the log is neither accused nor passed.
 //!
 //! In the test's own process, where the test holds the clock; and by the real program over HTTP.
 
@@ -36,7 +36,7 @@ fn lagging(leaves: &[Vec<u8>], sizes: &[usize], behind: usize) -> ApiLog {
     })
 }
 
-/// Undecided, with these words, and nobody accused.
+/// Undecided, with these words and without findings.
 #[track_caller]
 fn undecided(answer: &Answer, words: &[&str]) {
     assert!(answer.findings.is_empty() && answer.faults.is_empty(), "{answer:?}");
@@ -46,7 +46,7 @@ fn undecided(answer: &Answer, words: &[&str]) {
 }
 
 #[test]
-fn a_replica_without_its_last_entries_has_an_hour() {
+fn a_replica_without_its_last_entries_gets_an_hour() {
     let (lab, leaves) = (lab(), rejected_leaves(300));
     for mirrored in [0, 200, 293] {
         let workspace = lab.workspace(0);
@@ -78,9 +78,9 @@ fn a_replica_without_its_last_entries_has_an_hour() {
     }
 }
 
-/// Replicas say in several ways that they have no more.
+/// Replicas answer in several ways that they have no more entries.
 #[test]
-fn however_a_replica_says_it() {
+fn every_form_of_a_lagging_answer_gets_an_hour() {
     let leaves = rejected_leaves(300);
     let asked_for = |asked: &str| {
         let query = asked.strip_prefix("entries?start=")?.split_once("&count=")?;
@@ -97,11 +97,11 @@ fn however_a_replica_says_it() {
         }
         None => answer,
     });
-    let holed = ApiLog::new(&key(), &leaves, &[300]).change(move |asked, answer| match asked_for(asked) {
+    let with_gap = ApiLog::new(&key(), &leaves, &[300]).change(move |asked, answer| match asked_for(asked) {
         Some((start, count)) if (start..start + count).contains(&100) => None,
         _ => answer,
     });
-    for (what, log) in [("strict", strict), ("empty pages", empty), ("several replicas", holed)] {
+    for (what, log) in [("strict", strict), ("empty pages", empty), ("several replicas", with_gap)] {
         let lab = lab();
         let workspace = lab.workspace(0);
         workspace.begin();
@@ -113,7 +113,7 @@ fn however_a_replica_says_it() {
 
 /// Always a little behind, and what was missing always comes: no hour is ever full.
 #[test]
-fn a_replica_that_follows_is_never_accused() {
+fn a_replica_that_follows_is_never_a_finding() {
     let (lab, leaves) = (lab(), rejected_leaves(900));
     let workspace = lab.workspace(0);
     workspace.begin();
@@ -140,7 +140,7 @@ fn a_replica_that_follows_is_never_accused() {
 }
 
 #[test]
-fn what_no_lag_explains_is_a_gap_at_once() {
+fn a_gap_beyond_any_lag_is_reported_at_once() {
     let leaves = rejected_leaves(300);
     // A place that never had an entry.
     let nothing = ApiLog::new(&key(), &leaves, &[300])
@@ -163,7 +163,7 @@ fn what_no_lag_explains_is_a_gap_at_once() {
 
 /// Replicas behind one name: some have the newest tree, and the others do not yet. Whoever is asked is chosen by chance.
 #[test]
-fn some_replicas_may_be_behind() {
+fn some_replicas_may_lag() {
     let (lab, leaves) = (lab(), rejected_leaves(300));
     for kind in ["inclusion?index=", "consistency?first="] {
         let workspace = lab.workspace(0);
@@ -198,7 +198,7 @@ fn without_proofs(leaves: &[Vec<u8>]) -> ApiLog {
 }
 
 #[test]
-fn a_replica_without_its_last_proofs_has_an_hour() {
+fn a_replica_without_its_last_proofs_gets_an_hour() {
     let (lab, leaves) = (lab(), rejected_leaves(300));
     for full in [false, true] {
         let workspace = lab.workspace(0);
@@ -231,9 +231,9 @@ fn a_replica_without_its_last_proofs_has_an_hour() {
     assert_eq!(follow(without_proofs(&leaves), NOW + HOUR).codes(), ["gap"]);
 }
 
-/// A wrong proof of the first entries is none of a replica that lacks the last ones.
+/// A replica that lacks the last entries does not explain a wrong proof of the first ones.
 #[test]
-fn lag_hides_no_wrong_proof() {
+fn lag_does_not_hide_a_wrong_proof() {
     let leaves = rejected_leaves(600);
     let replica = ApiLog::new(&key(), &leaves[..590], &[]);
     let log = ApiLog::new(&key(), &leaves, &[600]).change(move |asked, answer| {
@@ -289,7 +289,7 @@ fn files_of(size: usize, time: u64) -> Files {
 const STALE: [&str; 2] = ["may lag behind", "of size 250, and one of size 300 was first seen here at"];
 
 #[test]
-fn a_stale_cache_has_an_hour_from_when_the_larger_head_came() {
+fn the_hour_of_a_stale_cache_starts_with_the_larger_head() {
     // Dated lately, or not at all.
     for dated in [true, false] {
         let time = |size: usize| if dated { NOW - HOUR + size as u64 * MINUTE / 10 } else { 0 };
@@ -316,7 +316,7 @@ fn a_stale_cache_has_an_hour_from_when_the_larger_head_came() {
 
 /// What a cache holds was served before: a head that came here first is that, however old the other is.
 #[test]
-fn a_cache_may_show_what_was_seen_before() {
+fn a_cache_may_serve_an_earlier_head() {
     let (old, new) = (files_of(250, HEAD_TIME), files_of(300, HEAD_TIME + MINUTE));
     let audits = |order: &[(&Files, Lag)]| {
         let lab = lab();
@@ -330,7 +330,7 @@ fn a_cache_may_show_what_was_seen_before() {
     };
     let cached = Lag::Caches;
     undecided(&audits(&[(&old, cached), (&new, cached), (&old, cached)]), &STALE);
-    // Both came in one run, from two files of the log: that tells nothing of which was first.
+    // Both came in one run, from two files of the log: their order is unknown.
     let mut apart = new.clone();
     apart.insert("checkpoint".to_owned(), old["checkpoint"].clone());
     undecided(&audits(&[(&apart, cached), (&old, cached)]), &STALE);
@@ -338,12 +338,12 @@ fn a_cache_may_show_what_was_seen_before() {
     assert_eq!(audits(&[(&new, cached), (&old, cached)]).codes(), ["head-rollback"]);
     let own = Lag::None;
     assert_eq!(audits(&[(&old, own), (&new, own), (&old, own)]).codes(), ["head-rollback"]);
-    // Each time the same answer: what was said stands.
+    // The same answer each time: the finding stands.
     assert_eq!(audits(&[(&new, cached), (&old, cached), (&old, cached)]).codes(), ["head-rollback"]);
 }
 
 #[test]
-fn a_replica_may_show_any_older_head_for_an_hour() {
+fn a_replica_may_serve_any_older_head_for_an_hour() {
     let leaves = rejected_leaves(300);
     let new = || ApiLog::new(&key(), &leaves, &[250, 300]);
     let old = || {
@@ -369,7 +369,7 @@ fn a_replica_may_show_any_older_head_for_an_hour() {
 
 /// Whoever shows ever older heads does not get an hour for each, nor one who was shown more lately.
 #[test]
-fn the_hour_is_not_begun_again() {
+fn the_hour_is_not_restarted() {
     let leaves = rejected_leaves(300);
     let sizes: Vec<usize> = (200..=300).collect();
     let serve = |size: usize| {
@@ -421,7 +421,7 @@ fn one_format_may_lag_alone() {
 
 /// A smaller head that is dated later than a larger one is no older head. A little later, clocks may differ.
 #[test]
-fn a_smaller_head_that_is_newer_is_no_lag() {
+fn a_smaller_newer_head_is_not_lag() {
     for (later, found) in [(HOUR / 2, true), (MINUTE, false)] {
         let leaves = rejected_leaves(300);
         let mut behind = ApiLog::new(&key(), &leaves[..250], &[250]);
@@ -497,7 +497,7 @@ const ABSURD: [u64; 6] = [1 << 40, (1 << 53) - 1, (1 << 62) + 7, 1 << 62, u64::M
 
 /// A head over more entries than there are in the world is a gap, and nothing else is asked for it.
 #[test]
-fn a_head_of_absurd_size_is_a_gap_after_one_question() {
+fn a_head_of_absurd_size_is_a_gap_after_one_request() {
     for (size, most) in ABSURD.into_iter().flat_map(|size| [(size, 1_000_000), (size, u64::MAX)]) {
         let mut files = files_of(300, 0);
         files.insert("checkpoint".to_owned(), key().checkpoint(size, root_of(&rejected_leaves(3))));
@@ -545,7 +545,7 @@ impl Fetcher for Watched<'_> {
 
 /// The other head, of the tree that there is, is followed all the same.
 #[test]
-fn a_head_of_absurd_size_keeps_nothing_out() {
+fn a_head_of_absurd_size_does_not_block_the_other() {
     let mut files = honest_log(&key(), &rejected_leaves(300));
     files.insert("checkpoint".to_owned(), key().checkpoint(1 << 62, root_of(&rejected_leaves(3))));
     let lab = lab();
@@ -555,7 +555,7 @@ fn a_head_of_absurd_size_keeps_nothing_out() {
 
 /// A log that serves its end and is only too large for this auditor is not accused.
 #[test]
-fn a_log_that_is_too_large_here_is_undecided() {
+fn a_log_beyond_local_limits_is_undecided() {
     let leaves = rejected_leaves(900);
     let files = honest_log(&key(), &leaves);
     let api = ApiLog::new(&key(), &leaves, &[900]).source();
@@ -583,7 +583,7 @@ fn a_log_that_is_too_large_here_is_undecided() {
 
 /// Behind the JSON API a replica may lag, but for entries that it has no numbers for.
 #[test]
-fn a_head_of_absurd_size_behind_the_api() {
+fn a_head_of_absurd_size_of_a_json_api_is_a_gap() {
     for size in ABSURD {
         let leaves = rejected_leaves(300);
         let sth = key().sth(size.min((1 << 53) - 1), root_of(&leaves[..3]), HEAD_TIME);
@@ -629,9 +629,9 @@ fn strict(leaves: &[Vec<u8>], has: u64, cause: &'static str) -> ApiLog {
     })
 }
 
-/// "Your question is wrong", to a good question and not to the like of it, says that there is no answer.
+/// If a valid request is answered with 400 and similar ones are not, the log has no answer to it.
 #[test]
-fn a_good_question_that_is_rejected_alone_is_a_gap_after_an_hour() {
+fn a_single_rejected_request_is_a_gap_after_an_hour() {
     let leaves = rejected_leaves(300);
     for cause in REJECTIONS {
         for has in [1, 200, 256, 293, 299] {
@@ -662,7 +662,7 @@ fn a_good_question_that_is_rejected_alone_is_a_gap_after_an_hour() {
         workspace.begin();
         let source = log.source();
         match refused {
-            // No replica is behind on the first one, whatever it says.
+            // Lag does not explain a missing first entry.
             0 => assert_eq!(audit_at(&workspace, &source, NOW).codes(), ["gap"]),
             _ => undecided(&audit_at(&workspace, &source, NOW), &["may lag behind"]),
         }
@@ -672,7 +672,7 @@ fn a_good_question_that_is_rejected_alone_is_a_gap_after_an_hour() {
 
 /// Who rejects all questions may not understand us, and is not accused.
 #[test]
-fn whoever_rejects_everything_is_not_accused() {
+fn rejecting_every_request_is_undecided() {
     let leaves = rejected_leaves(300);
     for size in [300, 1 << 62] {
         let mut log = strict(&leaves, 0, REJECTIONS[0]);
@@ -717,7 +717,7 @@ fn whoever_rejects_everything_is_not_accused() {
 
 /// Proofs as well: of all that are asked for, those of the newest tree are rejected.
 #[test]
-fn a_proof_that_is_rejected_alone_is_missing() {
+fn a_single_rejected_proof_is_missing() {
     let leaves = rejected_leaves(300);
     for refused in ["consistency?first=250&second=300", "inclusion?index=299&treeSize=300"] {
         let reject = move |asked: &str, answer| match asked == refused {
@@ -735,7 +735,7 @@ fn a_proof_that_is_rejected_alone_is_missing() {
 }
 
 #[test]
-fn a_head_of_absurd_size_whose_end_is_rejected() {
+fn a_head_of_absurd_size_with_a_rejected_end_is_a_gap() {
     for (size, cause) in ABSURD.into_iter().zip(REJECTIONS.into_iter().cycle()) {
         for heads_only in [false, true] {
             let leaves = rejected_leaves(300);
@@ -767,9 +767,9 @@ fn a_head_of_absurd_size_whose_end_is_rejected() {
     }
 }
 
-/// Heads alone say nothing of entries; but of a head over more than there are in the world the last one is asked for.
+/// Entries are not fetched with `--heads-only`, except the last entry of a head of absurd size.
 #[test]
-fn heads_only_asks_for_the_end_of_a_head_of_absurd_size() {
+fn heads_only_requests_the_end_of_a_head_of_absurd_size() {
     let follow = |workspace: &Workspace<'_>, source: &dyn LogSource, most: u64| {
         workspace.run_with(source, &Silent, |options| {
             options.heads_only = true;
@@ -814,9 +814,9 @@ fn heads_only_asks_for_the_end_of_a_head_of_absurd_size() {
     undecided(&follow(&workspace, &failing.source(), 800), &["HTTP 503"]);
 }
 
-/// The real program: an API that says 400, 416 or 422 of what it does not have.
+/// The real program: an API that answers 400, 416 or 422 for missing data.
 #[test]
-fn statuses_that_reject_are_told_apart_over_http() {
+fn rejecting_statuses_are_distinguished_over_http() {
     for (status, has, words) in [
         ("400 Bad Request", 23, &["may lag behind", "HTTP 400 Bad Request, though"][..]),
         ("416 Range Not Satisfiable", 23, &["may lag behind", "HTTP 416"]),

@@ -116,20 +116,21 @@ fn check_row(row: &Value, interface: Interface) -> Option<String> {
     }
     let last = last.unwrap();
     let (found, proofs) = (last.codes(), proved(&auditor, log.log_key()));
-    let said = (last.exit, last.verdict(), found, proofs);
+    let outcome = (last.exit, last.verdict(), found, proofs);
     let wanted = (
         i32::try_from(expected["exit"].as_i64().unwrap()).unwrap(),
         expected["verdict"].as_str().unwrap().to_owned(),
         texts(&expected["codes"]),
         texts(&expected["evidence"]),
     );
-    println!("{:<22} {interface:?}: exit {} {:?} in {slowest:?}", named(row), said.0, said.2);
-    (said != wanted)
-        .then(|| format!("{} {interface:?}: {said:?}, expected {wanted:?}: {:#?}", named(row), last.report()))
+    println!("{:<22} {interface:?}: exit {} {:?} in {slowest:?}", named(row), outcome.0, outcome.2);
+    (outcome != wanted).then(|| {
+        format!("{} {interface:?}: {outcome:?}, expected {wanted:?}: {:#?}", named(row), last.report())
+    })
 }
 
 #[test]
-fn every_lie_gets_the_answer_in_the_table() {
+fn every_lie_has_its_documented_verdict() {
     let rows: Vec<Value> = table().into_iter().filter(|row| row["kind"] == "lie").collect();
     assert!(rows.len() >= 45, "only {} lies", rows.len());
     let wrong = std::sync::Mutex::new(Vec::new());
@@ -143,9 +144,9 @@ fn every_lie_gets_the_answer_in_the_table() {
     assert!(wrong.is_empty(), "{} wrong answers:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Some lies together, in ways that nobody thought of: no panic, no hang, never clean.
+/// Several lies in random combinations: no panic, no hang, never clean.
 #[test]
-fn no_mixture_of_lies_is_clean() {
+fn no_combination_of_lies_is_clean() {
     const MIXTURES: usize = 36;
     let seed: u64 =
         std::env::var("COUNTERSIGN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20261124);
@@ -189,7 +190,7 @@ fn no_mixture_of_lies_is_clean() {
 }
 
 #[test]
-fn a_fork_by_client_shows_when_two_auditors_compare() {
+fn two_auditors_find_a_fork_by_client() {
     for interface in INTERFACES {
         let log = Served::start(&["--entries", ENTRIES, "--lie", "fork-by-client:mallory"]);
         let [victim, other] = ["mallory@example.org", "bob@example.org"].map(|contact| {
@@ -213,7 +214,7 @@ fn a_fork_by_client_shows_when_two_auditors_compare() {
             assert_eq!(imported.exit, 4, "{imported:?}");
             assert_eq!(proved(to, log.log_key()), ["same-size-fork"]);
         }
-        // From then on, each audit says so.
+        // From then on, each audit reports it.
         let again =
             audit(&victim, &interface.url(&log), &PATIENT, &["--contact", "mallory@example.org"]).outcome;
         assert_eq!(again.exit, 4, "{again:#?}");
@@ -245,9 +246,9 @@ fn the_longest_entries_stay_within_memory() {
     }
 }
 
-/// The table, and a word of help for each lie.
+/// The table, with help for each lie.
 #[test]
-fn the_table_is_documentation() {
+fn the_table_of_lies_is_documented() {
     let rows = table();
     let names: BTreeSet<(&str, String)> =
         rows.iter().map(|row| (row["kind"].as_str().unwrap(), named(row))).collect();
@@ -256,7 +257,7 @@ fn the_table_is_documentation() {
         assert!(row["does"].as_str().is_some_and(|does| does.len() > 20), "{row}");
         let expectations = INTERFACES.map(|interface| interface.expected(row));
         assert!(expectations.iter().any(|expected| !expected.is_null()), "{row}");
-        // Only a fork by client can be clean for one auditor, and only weather for all.
+        // Only a fork by client can be clean for one auditor, and only transient faults for all.
         for expected in expectations.into_iter().filter(|expected| !expected.is_null()) {
             let clean = row["kind"] == "disturbance" || row["name"] == "fork-by-client";
             assert_eq!(expected["exit"] == 0, clean, "{row}");

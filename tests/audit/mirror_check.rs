@@ -60,7 +60,7 @@ const DAMAGES: [(&str, &str); 9] = [
 ];
 
 #[test]
-fn the_part_that_is_wrong_is_named_and_rebuilding_mends_it() {
+fn damage_is_located_and_repaired_by_rebuilding() {
     let case = named("honest-grows");
     for (sql, part) in DAMAGES {
         let auditor = grown(&case);
@@ -90,9 +90,9 @@ fn the_part_that_is_wrong_is_named_and_rebuilding_mends_it() {
     }
 }
 
-/// Once heads that others keep were brought in, reports say no more that some were lost.
+/// Once the heads of others are imported, reports no longer mention lost heads.
 #[test]
-fn heads_that_are_lost_can_be_given_back() {
+fn lost_heads_can_be_imported_again() {
     let case = named("honest-grows");
     let (auditor, other) = (grown(&case), grown(&case));
     let heads = other.command(&["heads", "export", "--db", "{db}"]).stdout;
@@ -108,9 +108,9 @@ fn heads_that_are_lost_can_be_given_back() {
     assert!(statements(&auditor) >= statements(&other));
 }
 
-/// Findings that are gone, or others than were made, are not taken over, and it is said.
+/// Missing and altered findings are not restored, and this is reported.
 #[test]
-fn findings_that_were_not_made_are_not_taken_over() {
+fn altered_findings_are_not_rebuilt() {
     let case = named("assertion-signature-flipped");
     for sql in [
         "DELETE FROM findings",
@@ -134,7 +134,7 @@ fn findings_that_were_not_made_are_not_taken_over() {
 
 /// A copy that was put back has forgotten what came since: to make it again must not hide that.
 #[test]
-fn a_mirror_that_was_rolled_back_is_not_made_again() {
+fn a_rolled_back_mirror_is_not_rebuilt() {
     let case = named("honest-grows");
     let auditor = case.auditor();
     assert_eq!(auditor.init(&case.steps()[0]).exit, 0);
@@ -146,7 +146,7 @@ fn a_mirror_that_was_rolled_back_is_not_made_again() {
     for options in [&[][..], &["--rebuild"]] {
         check(&auditor, options).expect_fault(&["rolled back"]);
     }
-    // Without its mark nobody knows, which is no pass either.
+    // Without the mark it is unknown, which is not a pass either.
     std::fs::remove_file(auditor.beside_db(".mark")).unwrap();
     auditor.sql("DELETE FROM keys");
     let rebuilt = check(&auditor, &["--rebuild"]);
@@ -155,7 +155,7 @@ fn a_mirror_that_was_rolled_back_is_not_made_again() {
 }
 
 #[test]
-fn a_mirror_that_is_whole_is_left_as_it_is() {
+fn an_intact_mirror_is_not_rebuilt() {
     let case = named("honest-grows");
     let auditor = grown(&case);
     let outcome = check(&auditor, &["--rebuild"]);
@@ -172,7 +172,7 @@ fn a_mirror_that_is_whole_is_left_as_it_is() {
 /// The new file is as private as the old one was.
 #[cfg(unix)]
 #[test]
-fn a_mirror_that_is_made_again_stays_its_owners() {
+fn a_rebuilt_mirror_keeps_its_owner() {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
     let case = named("honest-grows");
     let auditor = grown(&case);
@@ -209,7 +209,7 @@ fn count(auditor: &Auditor, table: &str) -> u64 {
 }
 
 #[test]
-fn a_mirror_without_its_state_is_made_again_from_leaves_and_heads() {
+fn a_mirror_without_its_state_is_rebuilt_from_leaves_and_heads() {
     let case = named("honest-grows");
     let auditor = grown(&case);
     let leaves = auditor.leaves();
@@ -224,7 +224,7 @@ fn a_mirror_without_its_state_is_made_again_from_leaves_and_heads() {
 
 /// What a fork was found by is kept: heads, and the finding.
 #[test]
-fn a_violation_is_still_one_in_a_rebuilt_mirror() {
+fn a_rebuilt_mirror_keeps_its_violation() {
     let case = named("history-same-size-fork");
     let auditor = case.auditor();
     let mut last = None;
@@ -239,7 +239,7 @@ fn a_violation_is_still_one_in_a_rebuilt_mirror() {
 }
 
 #[test]
-fn what_no_signed_head_commits_to_is_not_taken_over() {
+fn rows_that_no_signed_head_commits_to_are_not_rebuilt() {
     let case = named("honest-grows");
     let auditor = grown(&case);
     let total = count(&auditor, "leaves");
@@ -251,9 +251,9 @@ fn what_no_signed_head_commits_to_is_not_taken_over() {
     assert_eq!(auditor.audit(case.last_step(), &[]).exit, 0);
 }
 
-/// A copy that ended early: what is in it is taken over, and what was behind the cut is made again or said to be lost.
+/// A truncated copy: its rows are restored, and the rows after the cut are rebuilt or reported as lost.
 #[test]
-fn a_mirror_that_was_cut_off_is_made_again() {
+fn a_truncated_mirror_is_rebuilt() {
     let case = named("honest-grows");
     for pages in [1, 5, 20] {
         let auditor = grown(&case);
@@ -273,7 +273,7 @@ fn a_mirror_that_was_cut_off_is_made_again() {
 }
 
 #[test]
-fn what_is_no_mirror_of_this_log_stays_as_it_is() {
+fn a_file_that_is_not_this_mirror_is_left_unchanged() {
     let case = named("honest-grows");
     let auditor = grown(&case);
     let before = std::fs::read(auditor.db()).unwrap();

@@ -36,7 +36,7 @@ fn nobody_is_accused(outcome: &Outcome, here: &str) {
 }
 
 #[test]
-fn a_missing_mirror_is_no_first_run() {
+fn a_missing_mirror_is_not_a_first_run() {
     let case = named("honest-1");
     let auditor = case.auditor();
     let outcome = auditor.audit(case.last_step(), &[]);
@@ -93,7 +93,7 @@ fn schema(auditor: &Auditor) -> Vec<String> {
 /// A mirror holds every head ever seen: one that an earlier version wrote is brought up to this one, and what was seen
 /// before is still seen.
 #[test]
-fn mirrors_of_earlier_formats_are_taken_on() {
+fn mirrors_of_earlier_formats_are_migrated() {
     let case = named("across-replay-between-runs");
     let new = begun(&case);
     let expected = new.audit(case.last_step(), &[]);
@@ -125,7 +125,7 @@ fn mirrors_of_earlier_formats_are_taken_on() {
 
 /// What follows from the leaves is made of them, not taken from tables that nothing vouched for.
 #[test]
-fn a_mirror_of_an_earlier_format_that_lost_a_table_is_taken_on_from_its_leaves() {
+fn a_migrated_mirror_rebuilds_lost_tables_from_its_leaves() {
     let case = named("across-replay-between-runs");
     let expected = begun(&case).audit(case.last_step(), &[]).findings();
     for sql in
@@ -146,9 +146,9 @@ fn a_mirror_of_an_earlier_format_that_lost_a_table_is_taken_on_from_its_leaves()
     assert_eq!(auditor.audit(case.last_step(), &[]).exit, 5);
 }
 
-/// That it is behind is said before it is brought up to date, which moves it on.
+/// The rollback is reported before the migration, which increases the generation.
 #[test]
-fn a_rolled_back_mirror_of_an_earlier_format_is_noticed() {
+fn a_rolled_back_mirror_is_found_before_its_migration() {
     let case = named("across-replay-between-runs");
     let auditor = of_format_4(&case);
     let mark = fs::read_to_string(auditor.beside_db(".mark")).unwrap();
@@ -164,7 +164,7 @@ fn a_rolled_back_mirror_of_an_earlier_format_is_noticed() {
 
 /// Whoever can write to the file can put code into it; none of it is run.
 #[test]
-fn triggers_in_the_file_hide_nothing() {
+fn triggers_in_the_file_are_not_run() {
     let case = named("across-replay-between-runs");
     let expected = begun(&case).audit(case.last_step(), &[]);
     for trigger in [
@@ -182,7 +182,7 @@ fn triggers_in_the_file_hide_nothing() {
 }
 
 #[test]
-fn a_mirror_of_a_later_format_says_so() {
+fn a_mirror_of_a_later_format_is_refused() {
     let case = named("honest-1");
     let auditor = begun(&case);
     auditor.sql("PRAGMA user_version = 6");
@@ -205,7 +205,7 @@ fn two_processes_do_not_share_a_mirror() {
 /// A process that is being started has, for an instant, all files of the one that starts it.
 #[cfg(unix)]
 #[test]
-fn a_mirror_is_free_at_once_also_while_programs_are_started() {
+fn child_processes_do_not_hold_the_lock() {
     use countersign::core::head::LogKey;
     use std::sync::atomic::{AtomicBool, Ordering};
     let case = named("honest-1");
@@ -228,7 +228,7 @@ fn a_mirror_is_free_at_once_also_while_programs_are_started() {
 }
 
 #[test]
-fn a_rolled_back_mirror_is_noticed_and_the_advice_works() {
+fn a_rolled_back_mirror_is_found_and_the_advice_works() {
     let case = named("honest-grows");
     let auditor = begun(&case);
     let old = backup(&auditor);
@@ -240,7 +240,7 @@ fn a_rolled_back_mirror_is_noticed_and_the_advice_works() {
     // The newest copy put back is all that it takes …
     put_back(&auditor, &new);
     assert_eq!(auditor.audit(&case.steps()[2], &[]).exit, 0);
-    // … and where there is none, the mark is deleted and one run made with --init.
+    // … and without a copy, the mark is deleted and one run made with --init.
     put_back(&auditor, &old);
     fs::remove_file(auditor.beside_db(".mark")).unwrap();
     assert_eq!(auditor.audit(&case.steps()[2], &["--init"]).exit, 0);
@@ -248,7 +248,7 @@ fn a_rolled_back_mirror_is_noticed_and_the_advice_works() {
 }
 
 #[test]
-fn a_missing_or_damaged_mark_is_noticed_and_the_advice_works() {
+fn a_missing_or_damaged_mark_is_found_and_the_advice_works() {
     let case = named("honest-1");
     for damage in [None, Some(&b""[..]), Some(b"countersign mirror mark v1\n"), Some(&[0xff; 64])] {
         let auditor = begun(&case);
@@ -268,7 +268,7 @@ fn a_missing_or_damaged_mark_is_noticed_and_the_advice_works() {
 type Damage = fn(&Path, Vec<u8>);
 
 #[test]
-fn what_is_no_mirror_is_a_fault() {
+fn a_file_that_is_not_a_mirror_is_a_fault() {
     let case = named("honest-1");
     let damages: [(&str, Damage); 7] = [
         ("cut in the middle of a page", |db, bytes| fs::write(db, &bytes[..bytes.len() / 2 + 100]).unwrap()),
@@ -300,7 +300,7 @@ fn what_is_no_mirror_is_a_fault() {
 }
 
 #[test]
-fn another_applications_database_is_a_fault_and_stays_as_it_is() {
+fn another_applications_database_is_left_unchanged() {
     let case = named("honest-1");
     let auditor = case.auditor();
     auditor.sql("CREATE TABLE photos (name TEXT); INSERT INTO photos VALUES ('sea.jpg')");
@@ -368,7 +368,7 @@ fn a_changed_leaf_is_repaired_from_the_log() {
 }
 
 #[test]
-fn a_changed_leaf_that_the_log_does_not_serve_again_stays_a_fault() {
+fn a_changed_leaf_stays_a_fault_until_the_log_serves_it() {
     let case = named("accept-high-s");
     let auditor = begun(&case);
     damage_leaf(&auditor);
@@ -384,7 +384,7 @@ fn a_changed_leaf_that_the_log_does_not_serve_again_stays_a_fault() {
 }
 
 #[test]
-fn other_rows_changed_by_hand_accuse_nobody() {
+fn edited_rows_never_accuse_the_log() {
     let case = named("honest-grows");
     for sql in [
         "UPDATE state SET json = replace(json, '\"checked\":', '\"checked\": ')",
@@ -425,7 +425,7 @@ fn other_rows_changed_by_hand_accuse_nobody() {
 }
 
 #[test]
-fn damaged_memory_is_a_fault_that_full_mends() {
+fn full_repairs_damaged_rows_of_seen_values() {
     let case = named("honest-grows");
     for sql in [
         "UPDATE keys SET approver = approver || 'x'",
@@ -469,7 +469,7 @@ fn the_mirror_of_another_log_is_wrong_usage() {
 /// A tree that is signed again, later, while our own copy of it is damaged: it is our copy that is
 /// wrong, and a further signature over the same tree must not be held against the log for it.
 #[test]
-fn a_damaged_mirror_does_not_contradict_a_further_head() {
+fn a_damaged_mirror_does_not_contradict_a_new_head() {
     let key = TestKey::new(1);
     let leaves = rejected_leaves(600);
     let root = |size: usize| support::log::root_of(&leaves[..size]);
@@ -510,7 +510,7 @@ fn a_damaged_mirror_does_not_contradict_a_further_head() {
 
 /// The same for a node high up in the tree, which no leaf's bundle vouches for.
 #[test]
-fn a_damaged_upper_node_does_not_contradict_a_further_head() {
+fn a_damaged_upper_node_does_not_contradict_a_new_head() {
     let key = TestKey::new(1);
     let leaves = rejected_leaves(65_600);
     let log = tempfile::tempdir().unwrap();
@@ -525,10 +525,10 @@ fn a_damaged_upper_node_does_not_contradict_a_further_head() {
     assert!(outcome.report()["findings"].as_array().unwrap().is_empty(), "{outcome:#?}");
 }
 
-/// The superuser may write anywhere, so there a read-only directory is none.
+/// The superuser may write anywhere, so a read-only directory has no effect.
 #[cfg(unix)]
 #[test]
-fn a_place_that_cannot_be_written_is_a_fault() {
+fn an_unwritable_path_is_a_fault() {
     let case = named("honest-1");
     let auditor = begun(&case);
     // Not even root can write a file where a directory is.
@@ -543,7 +543,7 @@ fn a_place_that_cannot_be_written_is_a_fault() {
 }
 
 #[test]
-fn full_checks_everything_again_and_changes_nothing() {
+fn full_rechecks_everything_and_changes_nothing() {
     let key = TestKey::new(1);
     let log = tempfile::tempdir().unwrap();
     write_files(log.path(), &honest_log(&key, &rejected_leaves(600)));

@@ -1,4 +1,4 @@
-//! One mirror, one name: links are resolved, other second names are refused, and what is no file is not opened.
+//! One mirror, one path: links are resolved, other second names are refused, and special files are not opened.
 //!
 //! Whatever somebody put in the way, the answer is a fault here (5) or none, and no other file is written to.
 
@@ -75,7 +75,7 @@ fn links(auditor: &Auditor) -> Links {
 }
 
 #[test]
-fn a_lock_holds_under_every_name() {
+fn the_lock_holds_under_every_name() {
     let case = case();
     let auditor = begun(&case);
     let links = links(&auditor);
@@ -105,9 +105,9 @@ fn a_lock_holds_under_every_name() {
     assert_eq!(auditor.audit(case.last_step(), &["--full"]).exit, 0);
 }
 
-/// Each waits for none, so some are refused; none finds what is not there, and none loses what another wrote.
+/// No audit waits for another, so some are refused; none has a false finding, and none loses what another wrote.
 #[test]
-fn audits_by_many_names_at_once_write_one_after_the_other() {
+fn concurrent_audits_under_many_names_do_not_interleave() {
     let case = case();
     for _ in 0..3 {
         let auditor = begun(&case);
@@ -156,7 +156,7 @@ fn a_relative_name_is_the_same_mirror() {
 
 /// A mirror that is yet to be made is where its folder is.
 #[test]
-fn a_new_mirror_below_a_linked_folder_has_one_name() {
+fn a_new_mirror_in_a_linked_folder_has_one_path() {
     let case = case();
     let auditor = case.auditor();
     let links = links(&auditor);
@@ -166,7 +166,7 @@ fn a_new_mirror_below_a_linked_folder_has_one_name() {
 
 /// A disk that is not mounted is no reason to begin anew.
 #[test]
-fn a_link_that_leads_nowhere_is_a_fault() {
+fn a_dangling_link_is_a_fault() {
     let case = case();
     let auditor = case.auditor();
     let links = links(&auditor);
@@ -179,13 +179,13 @@ fn a_link_that_leads_nowhere_is_a_fault() {
     audit_by(&auditor, &links.folder.path().join("loop.db"), case.last_step(), &["--init"]).expect_fault(&[]);
     assert!(names(auditor.directory()).is_empty(), "{:?}", names(auditor.directory()));
     assert_eq!(names(links.folder.path()), ["chain.db", "folder", "loop.db", "other.db"]);
-    // What the message says.
+    // The advice of the message.
     assert_eq!(auditor.init(case.last_step()).exit, 0);
     assert_eq!(audit_by(&auditor, &links.chain, case.last_step(), &[]).exit, 0);
 }
 
 #[test]
-fn a_place_without_its_folder_is_a_fault_that_says_so() {
+fn a_missing_folder_is_a_fault() {
     let case = case();
     let auditor = case.auditor();
     symlink("/nowhere/at/all", auditor.directory().join("gone")).unwrap();
@@ -231,7 +231,7 @@ fn a_mirror_with_a_second_hard_link_is_refused_and_the_advice_works() {
 
 /// What SQLite keeps beside the mirror, and the lock, are written into: not into another file of that name.
 #[test]
-fn nothing_is_written_through_a_hard_link_either() {
+fn nothing_is_written_through_a_hard_link() {
     let case = case();
     for suffix in [".lock", "-wal", "-shm", "-journal"] {
         let auditor = begun(&case);
@@ -249,7 +249,7 @@ fn nothing_is_written_through_a_hard_link_either() {
 /// A file that is mounted by itself, as containers have it, has another name where it comes from.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_mirror_that_is_mounted_by_itself_is_refused() {
+fn a_bind_mounted_mirror_is_refused() {
     let may = Command::new("unshare").args(["-rm", "true"]).output().is_ok_and(|ran| ran.status.success());
     if !may {
         println!("not tested: mounting is not allowed here");
@@ -268,7 +268,7 @@ fn a_mirror_that_is_mounted_by_itself_is_refused() {
 }
 
 #[test]
-fn two_logs_of_a_config_share_no_mirror_by_any_names() {
+fn two_logs_of_a_config_cannot_share_a_mirror() {
     let case = case();
     let auditor = begun(&case);
     let links = links(&auditor);
@@ -302,7 +302,7 @@ fn two_logs_of_a_config_share_no_mirror_by_any_names() {
 }
 
 #[test]
-fn a_peers_file_is_not_the_mirror_itself() {
+fn a_peer_cannot_be_the_mirror_itself() {
     let case = case();
     let auditor = begun(&case);
     let links = links(&auditor);
@@ -366,7 +366,7 @@ fn assert_untouched(folder: &Path, here: &str) {
 
 /// `run` ends what hangs and fails.
 #[test]
-fn what_is_no_file_beside_the_mirror_is_a_fault_and_hangs_nothing() {
+fn special_files_beside_the_mirror_are_faults() {
     let case = case();
     for suffix in [".lock", ".mark", "-wal", "-shm", "-journal"] {
         for odd in ODD {
@@ -395,7 +395,7 @@ fn what_is_no_file_beside_the_mirror_is_a_fault_and_hangs_nothing() {
 
 /// Temporary files are ours to remove, whatever somebody made of them; but for a folder.
 #[test]
-fn what_stands_in_the_place_of_a_temporary_file_is_replaced() {
+fn files_in_place_of_a_temporary_file_are_replaced() {
     let case = case();
     for suffix in [".mark.new", ".new", ".new-journal", ".new-wal", ".fault", ".fault.new"] {
         for odd in ODD {
@@ -415,7 +415,7 @@ fn what_stands_in_the_place_of_a_temporary_file_is_replaced() {
 }
 
 #[test]
-fn what_is_no_file_is_no_mirror_and_nothing_is_left_beside_it() {
+fn a_special_file_is_not_a_mirror() {
     let case = case();
     for odd in ODD {
         for options in [&[][..], &["--init"]] {
@@ -448,7 +448,7 @@ fn what_is_no_file_is_no_mirror_and_nothing_is_left_beside_it() {
 
 /// A misbehaviour file is written anew where something else stands in its place.
 #[test]
-fn what_stands_in_the_place_of_a_misbehaviour_file_is_replaced() {
+fn files_in_place_of_a_misbehaviour_file_are_replaced() {
     let forked = support::case::all().into_iter().find(|case| case.exit == 4).unwrap();
     let first = forked.auditor();
     for step in forked.steps() {
@@ -482,7 +482,7 @@ fn what_stands_in_the_place_of_a_misbehaviour_file_is_replaced() {
 
 /// Misbehaviour files are beside the mirror itself, and not beside a link to it.
 #[test]
-fn misbehaviour_files_are_where_the_mirror_is() {
+fn misbehaviour_files_are_beside_the_mirror() {
     let forked = support::case::all().into_iter().find(|case| case.exit == 4).unwrap();
     let auditor = forked.auditor();
     assert!([0, 4].contains(&auditor.init(&forked.steps()[0]).exit));
@@ -497,7 +497,7 @@ fn misbehaviour_files_are_where_the_mirror_is() {
 
 /// As earlier versions left it.
 #[test]
-fn a_mark_that_is_named_after_a_link_is_pointed_out() {
+fn a_mark_named_after_a_link_is_reported() {
     let case = case();
     let auditor = begun(&case);
     let links = links(&auditor);
@@ -511,7 +511,7 @@ fn a_mark_that_is_named_after_a_link_is_pointed_out() {
 
 /// What a database that is gone left is not taken into a new one.
 #[test]
-fn a_new_mirror_takes_nothing_from_one_that_is_gone() {
+fn a_new_mirror_ignores_files_of_a_deleted_one() {
     let case = case();
     let auditor = begun(&case);
     let (wal, kept) = (auditor.beside_db("-wal"), auditor.directory().join("kept-wal"));
@@ -532,7 +532,7 @@ fn a_new_mirror_takes_nothing_from_one_that_is_gone() {
     assert_eq!(auditor.init(case.last_step()).exit, 0);
 }
 
-/// Stored as the program stores it, by whoever has no lock.
+/// Stored as the program stores it, without the lock.
 fn bump(mirror: &Path) {
     let db = rusqlite::Connection::open(mirror).unwrap();
     let json: String = db.query_row("SELECT json FROM state", [], |row| row.get(0)).unwrap();
@@ -553,7 +553,7 @@ fn alert(key: &str) -> Outgoing {
 }
 
 #[test]
-fn a_mirror_that_another_wrote_to_is_not_written_over() {
+fn concurrent_writes_are_not_overwritten() {
     let case = case();
     let auditor = begun(&case);
     let mut mirror = Mirror::open(&auditor.db(), &key_of(&case)).unwrap();
@@ -563,9 +563,9 @@ fn a_mirror_that_another_wrote_to_is_not_written_over() {
     let mark = fs::read(auditor.beside_db(".mark")).unwrap();
     for _ in 0..2 {
         let refused = mirror.transact(|_, _| -> Result<(), MirrorError> { panic!("begun all the same") });
-        let said = refused.unwrap_err();
-        assert!(matches!(said, MirrorError::OtherWriter(..)), "{said}");
-        assert!(said.to_string().contains("another process wrote"), "{said}");
+        let message = refused.unwrap_err();
+        assert!(matches!(message, MirrorError::OtherWriter(..)), "{message}");
+        assert!(message.to_string().contains("another process wrote"), "{message}");
         assert!(matches!(mirror.acknowledge(), Err(MirrorError::OtherWriter(..))));
     }
     assert_eq!(fs::read(auditor.beside_db(".mark")).unwrap(), mark);
@@ -573,9 +573,9 @@ fn a_mirror_that_another_wrote_to_is_not_written_over() {
     assert_eq!(auditor.audit(case.last_step(), &[]).exit, 0);
 }
 
-/// The whole of it: another writes while the log takes its time to answer.
+/// A whole audit: another process writes while the log is slow to answer.
 #[test]
-fn an_audit_that_another_wrote_into_is_a_fault_and_accuses_nobody() {
+fn a_concurrent_write_during_an_audit_is_a_fault() {
     let case = case();
     let auditor = begun(&case);
     let (mirror, files, bumped) = (auditor.db(), case.last_step(), AtomicBool::new(false));
@@ -635,7 +635,7 @@ fn no_update_is_lost_without_the_lock() {
 
 /// The note of a mirror that cannot be used is beside the mirror, by whatever name it is called.
 #[test]
-fn the_note_of_a_fault_is_beside_the_mirror_itself() {
+fn the_fault_file_is_beside_the_mirror() {
     let case = case();
     let auditor = begun(&case);
     let links = links(&auditor);

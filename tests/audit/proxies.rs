@@ -1,5 +1,5 @@
 //! The proxies of the environment through the real program: what cannot be understood stops it, what is excepted is
-//! asked directly, and who was asked is said.
+//! asked directly, and the message names the proxy.
 
 use support::tls;
 
@@ -19,7 +19,7 @@ use tls::TlsServer;
 const VARIABLES: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 
 /// No patience, where a failure is wanted.
-const HURRIED: [&str; 3] = ["--init", "--retry-for", "300ms"];
+const SHORT_RETRY: [&str; 3] = ["--init", "--retry-for", "300ms"];
 
 fn key() -> TestKey {
     TestKey::new(1)
@@ -51,7 +51,7 @@ fn audit(log: &str, options: &[&str], variables: &[(&str, &str)]) -> Outcome {
 }
 
 #[test]
-fn a_variable_that_names_no_proxy_stops_every_command_that_asks_somebody() {
+fn an_invalid_proxy_variable_stops_every_network_command() {
     let server = log_server();
     let auditor = Auditor::new(&key().vkey());
     auditor.init(server.url()).expect(0, &[]);
@@ -103,7 +103,7 @@ fn a_variable_that_names_no_proxy_stops_every_command_that_asks_somebody() {
         }
     }
     assert_eq!(server.paths().len(), asked, "somebody was asked");
-    // What asks nobody goes on.
+    // Commands without requests are not affected.
     let mut command = program();
     command.args(["heads", "list", "--db", &db, "--log-key", &vkey]);
     assert_eq!(run_with(command, &[("HTTPS_PROXY", "htp://x")]).exit, 0);
@@ -118,26 +118,26 @@ fn a_variable_that_names_no_proxy_stops_every_command_that_asks_somebody() {
 }
 
 #[test]
-fn a_variable_counts_for_the_urls_of_its_scheme() {
+fn a_variable_applies_to_urls_of_its_scheme() {
     const WRONG: &str = "htp://u:s3cret@127.0.0.1:9";
-    let said = |log: &str, variables: &[(&str, &str)]| {
-        let outcome = audit(log, &HURRIED, variables);
+    let result = |log: &str, variables: &[(&str, &str)]| {
+        let outcome = audit(log, &SHORT_RETRY, variables);
         assert!(!format!("{outcome:?}").contains("s3cret"), "{outcome:?}");
         (outcome.exit, outcome.stderr.starts_with("countersign: HTTP"))
     };
     let (http, https, api) = ("http://127.0.0.1:1/", "https://127.0.0.1:1/", "api+https://127.0.0.1:1/");
     for log in [https, api] {
-        assert_eq!(said(log, &[("HTTPS_PROXY", WRONG)]), (2, true), "{log}");
-        assert_eq!(said(log, &[("HTTP_PROXY", WRONG), ("http_proxy", WRONG)]), (3, false), "{log}");
+        assert_eq!(result(log, &[("HTTPS_PROXY", WRONG)]), (2, true), "{log}");
+        assert_eq!(result(log, &[("HTTP_PROXY", WRONG), ("http_proxy", WRONG)]), (3, false), "{log}");
         let excepted = [("HTTPS_PROXY", WRONG), ("NO_PROXY", "127.0.0.1")];
-        assert_eq!(said(log, &excepted), (3, false), "{log}");
+        assert_eq!(result(log, &excepted), (3, false), "{log}");
     }
-    assert_eq!(said(http, &[("HTTP_PROXY", WRONG)]), (2, true));
-    assert_eq!(said(http, &[("HTTPS_PROXY", WRONG), ("https_proxy", WRONG)]), (3, false));
+    assert_eq!(result(http, &[("HTTP_PROXY", WRONG)]), (2, true));
+    assert_eq!(result(http, &[("HTTPS_PROXY", WRONG), ("https_proxy", WRONG)]), (3, false));
 }
 
 #[test]
-fn blanks_and_quotation_marks_around_a_proxy_are_taken_away() {
+fn spaces_and_quotation_marks_around_a_proxy_are_removed() {
     for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
         let proxy = log_server();
         let place = proxy.url().replace("http://", "");
@@ -146,7 +146,7 @@ fn blanks_and_quotation_marks_around_a_proxy_are_taken_away() {
         assert!(proxy.paths().iter().all(|path| path.starts_with("http://log.invalid/")), "{variable}");
         assert!(!proxy.paths().is_empty());
     }
-    // What a client of a web server says in a header is no proxy.
+    // A header of a web request is not a proxy setting.
     let (log, proxy) = (log_server(), log_server());
     let variables = [("REQUEST_METHOD", "GET"), ("HTTP_PROXY", &proxy.url())];
     audit(&log.url(), &["--init"], &variables).expect(0, &[]);
@@ -154,7 +154,7 @@ fn blanks_and_quotation_marks_around_a_proxy_are_taken_away() {
 }
 
 #[test]
-fn what_is_excepted_is_asked_directly() {
+fn no_proxy_hosts_are_asked_directly() {
     // Not worth asking again.
     let proxy = TestServer::start(|_| Reply::status("403 Forbidden", "", ""));
     for (list, direct) in [
@@ -182,31 +182,31 @@ fn what_is_excepted_is_asked_directly() {
             assert_eq!(log.paths().is_empty(), !direct, "{list}");
         }
     }
-    let outcome = audit(&log_server().url(), &HURRIED, &[("NO_PROXY", "127.0.0.0/33")]);
+    let outcome = audit(&log_server().url(), &SHORT_RETRY, &[("NO_PROXY", "127.0.0.0/33")]);
     assert_eq!(outcome.exit, 2, "{outcome:?}");
     assert!(outcome.stderr.starts_with("countersign: NO_PROXY: "), "{outcome:?}");
 }
 
 #[test]
-fn a_failure_says_that_a_proxy_was_asked() {
+fn a_failure_names_the_proxy() {
     let gateway = TestServer::start(|_| Reply::status("502 Bad Gateway", "", ""));
     let locked = TestServer::start(|_| Reply::status("407 Proxy Authentication Required", "", ""));
     let places = [gateway.url(), locked.url(), "http://127.0.0.1:1/".to_owned()];
     for proxy in places.each_ref().map(|url| url.trim_end_matches('/')) {
         for log in ["http://log.invalid/", "https://log.invalid/", "api+https://log.invalid/"] {
             let with_password = proxy.replace("http://", "http://us:s3cret@");
-            let outcome = audit(log, &HURRIED, &[("all_proxy", &with_password)]);
+            let outcome = audit(log, &SHORT_RETRY, &[("all_proxy", &with_password)]);
             assert_eq!(outcome.exit, 3, "{outcome:?}");
-            let said = format!("over the proxy {proxy}, which all_proxy names");
-            assert!(outcome.stdout.contains(&said), "{outcome:?}");
+            let message = format!("over the proxy {proxy}, which all_proxy names");
+            assert!(outcome.stdout.contains(&message), "{outcome:?}");
             assert!(!format!("{outcome:?}").contains("s3cret"), "{outcome:?}");
         }
     }
-    let direct = audit("http://127.0.0.1:1/", &HURRIED, &[]);
+    let direct = audit("http://127.0.0.1:1/", &SHORT_RETRY, &[]);
     assert!(direct.exit == 3 && !direct.stdout.contains("proxy"), "{direct:?}");
 }
 
-/// A proxy that makes a tunnel to `to`, and says `more` behind its answer to `CONNECT`.
+/// A proxy that makes a tunnel to `to`, and sends `more` after its answer to `CONNECT`.
 fn tunnel(to: String, more: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -236,9 +236,9 @@ fn tunnel(to: String, more: &'static str) -> String {
     url
 }
 
-/// What a proxy says behind its answer to `CONNECT` is not the log's, whose part begins with TLS.
+/// Bytes of a proxy after its answer to `CONNECT` are not from the log, whose answer begins inside TLS.
 #[test]
-fn nothing_that_a_proxy_says_before_tls_is_taken_for_an_answer() {
+fn an_answer_of_a_proxy_before_tls_is_ignored() {
     let files = honest_log(&key(), &rejected_leaves(3));
     let server = TlsServer::start(&["http/1.1"], move |request| {
         let file = files.get(request.uri().path().trim_start_matches('/')).cloned();
@@ -268,7 +268,7 @@ fn nothing_that_a_proxy_says_before_tls_is_taken_for_an_answer() {
         assert!([0, 3].contains(&outcome.exit), "{more:?}: {outcome:?}");
         assert!(outcome.findings().is_empty() && !outcome.stdout.contains("evil"), "{outcome:?}");
     }
-    // And who says it in the place of the tunnel is not believed either.
+    // An answer in place of the tunnel is not accepted either.
     let liar = TcpListener::bind("127.0.0.1:0").unwrap();
     let proxy = format!("http://{}", liar.local_addr().unwrap());
     std::thread::spawn(move || {

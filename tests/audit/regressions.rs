@@ -33,7 +33,7 @@ fn with_sth(leaves: &[Vec<u8>], time: u64) -> Files {
 /// serde reads an array of the values for an object. Kept as a head, it could not be read back, and
 /// every later run was a fault that told people to throw the history away.
 #[test]
-fn an_sth_spelt_as_an_array_is_malformed_and_not_kept() {
+fn an_sth_written_as_an_array_is_malformed() {
     let leaves = rejected_leaves(5);
     let files = with_sth(&leaves, HEAD_TIME);
     let sth: Value = serde_json::from_slice(&files["sth"]).unwrap();
@@ -50,7 +50,7 @@ fn an_sth_spelt_as_an_array_is_malformed_and_not_kept() {
 
 /// A recheck that stopped at --max-findings was followed by new entries, and the cursor jumped.
 #[test]
-fn a_recheck_that_stops_lets_no_entry_be_skipped() {
+fn a_stopped_recheck_skips_no_entry() {
     let approve = |n: usize| {
         let entry = rejected(&format!("entry-{n}"));
         leaf(&Passkey::new(1).approve(entry))
@@ -96,12 +96,12 @@ fn a_contradiction_outlives_a_full_disk() {
 
 /// After a pass that ended in the middle, upper tiles were asked for at a size that no head has.
 #[test]
-fn no_tile_is_missed_that_the_log_need_not_have() {
+fn unsigned_sizes_need_no_upper_tiles() {
     let leaves = rejected_leaves(900);
     let files = honest_log(&key(), &leaves);
-    let mut holed = files.clone();
-    holed.remove("tile/entries/002").unwrap();
-    let log = on_disk(&holed);
+    let mut with_gap = files.clone();
+    with_gap.remove("tile/entries/002").unwrap();
+    let log = on_disk(&with_gap);
     let auditor = Auditor::new(&key().vkey());
     auditor.init(log.path()).expect(1, &["gap"]);
     let outcome = auditor.audit(log.path(), &["--max-entries", "800"]);
@@ -112,24 +112,24 @@ fn no_tile_is_missed_that_the_log_need_not_have() {
 
 /// A gap was called over as soon as the tree was larger than the beginning of its bundle.
 #[test]
-fn a_gap_is_over_when_the_entries_are_there() {
+fn a_gap_ends_when_its_entries_are_served() {
     let leaves = rejected_leaves(320);
     let log = on_disk(&honest_log(&key(), &leaves[..300]));
     let auditor = Auditor::new(&key().vkey());
     auditor.init(log.path()).expect(0, &[]);
     let files = honest_log(&key(), &leaves);
-    let mut holed = files.clone();
-    holed.remove("tile/entries/001.p/64").unwrap();
-    replace(&log, &holed);
+    let mut with_gap = files.clone();
+    with_gap.remove("tile/entries/001.p/64").unwrap();
+    replace(&log, &with_gap);
     auditor.audit(log.path(), &[]).expect(1, &["gap"]);
     auditor.audit(log.path(), &["--max-entries", "310"]).expect(1, &["gap"]);
     replace(&log, &files);
     auditor.audit(log.path(), &[]).expect(0, &[]);
 }
 
-/// A finding beyond a hole was withdrawn by --full, which cannot see that far.
+/// A finding beyond a gap was withdrawn by --full, which does not reach beyond the gap.
 #[test]
-fn a_finding_beyond_a_hole_stays() {
+fn a_finding_beyond_a_gap_stays() {
     let mut leaves = rejected_leaves(900);
     leaves[700] = leaf(&json!({"not": "an entry"}));
     let mut files = honest_log(&key(), &leaves);
@@ -166,7 +166,7 @@ fn long_names_are_not_multiplied() {
 
 /// An empty shell variable made every entry of an honest log look wrong.
 #[test]
-fn a_slip_in_the_trust_options_is_wrong_usage() {
+fn an_empty_trust_option_is_wrong_usage() {
     let log = on_disk(&honest_log(&key(), &rejected_leaves(1)));
     let mut auditor = Auditor::new(&key().vkey());
     for (option, value) in [

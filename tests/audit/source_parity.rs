@@ -63,7 +63,7 @@ fn result<'a>(report: &'a Value, check: &str) -> &'a str {
 }
 
 #[test]
-fn the_demo_log_is_the_same_from_everywhere() {
+fn all_sources_give_the_same_demo_log() {
     let demo = fixtures().join("demo");
     let server = Served::start(&[
         "--dir",
@@ -104,7 +104,7 @@ fn the_demo_log_is_the_same_from_everywhere() {
 
 /// The logs with known answers have the same entries findings behind the API.
 #[test]
-fn known_logs_get_their_known_answer_behind_the_api() {
+fn known_logs_have_their_recorded_findings_over_the_api() {
     let mut counted = 0;
     for case in all() {
         // A log over the API has the heads of one moment; what changes between audits is in `lies`.

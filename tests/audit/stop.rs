@@ -1,5 +1,5 @@
-//! A run that is told to stop, at every moment: what it kept stands, an honest log is not accused, a bad
-//! one does not pass, and the next run goes on from there.
+//! A run that is stopped at any moment: what it stored is valid, an honest log is not accused, a bad
+//! one does not pass, and the next run continues.
 
 use countersign::run::{Progress, Silent};
 use countersign::source::tiled::{FetchedFile, Fetcher, FileRequest, Tiled};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use support::lab::{Files, Lab, MemoryLog, Workspace};
 use support::log::{TestKey, honest_log, leaf, rejected, root_of};
 
-/// Serves so many files, and is then told to stop: from there on it answers as HTTP does.
+/// Serves a number of files, and then the run is stopped: further answers are those of a stopped HTTP source.
 struct Until<'a> {
     log: MemoryLog<'a>,
     left: AtomicUsize,
@@ -84,14 +84,14 @@ fn stop_everywhere(files: &Files, before: Option<&Files>, vkey: &str) -> usize {
 }
 
 #[test]
-fn an_honest_log_is_not_accused_at_any_moment() {
+fn a_stopped_audit_never_accuses_an_honest_log() {
     let (files, vkey) = log(1500);
     let moments = stop_everywhere(&files, None, &vkey);
     assert!(moments >= 10, "only {moments} moments");
 }
 
 #[test]
-fn a_bad_log_passes_at_no_moment() {
+fn a_stopped_audit_never_passes_a_bad_log() {
     for name in ["tile/entries/002", "tile/0/003"] {
         let (mut files, vkey) = log(1500);
         files.get_mut(name).unwrap()[100] ^= 1;
@@ -99,9 +99,9 @@ fn a_bad_log_passes_at_no_moment() {
     }
 }
 
-/// Entries that are checked again from the mirror ask nobody, and end at once as well.
+/// A recheck of mirrored entries needs no requests, and ends at once as well.
 #[test]
-fn a_check_of_the_mirror_is_stopped_too() {
+fn a_recheck_of_the_mirror_can_be_stopped() {
     let (files, vkey) = log(1500);
     let lab = Lab::of_key(&vkey);
     let workspace = lab.workspace(0);
@@ -119,7 +119,7 @@ fn a_check_of_the_mirror_is_stopped_too() {
             break;
         }
         assert_eq!((stopped.findings.len(), stopped.faults.len()), (0, 0), "{moment}: {stopped:?}");
-        // Told at the last bundle, there is nothing left to stop.
+        // Stopped at the last bundle, nothing is left to do.
         let done = stopped.checked == whole.checked && moment > 0;
         assert!(done || stopped.incomplete.iter().any(|why| why == Stop::MESSAGE), "{moment}: {stopped:?}");
         moments.push(watch.phase());
@@ -171,7 +171,7 @@ impl Progress for Watch {
 /// What would be held against a log rests on mirrored bytes, which are hashed again first: half of that bears out
 /// nothing.
 #[test]
-fn nobody_is_accused_of_what_was_not_confirmed() {
+fn unconfirmed_faults_are_not_findings() {
     let (files, vkey) = log(1500);
     let lab = Lab::of_key(&vkey);
     let workspace = lab.workspace(0);
@@ -204,7 +204,7 @@ fn nobody_is_accused_of_what_was_not_confirmed() {
 
 /// Heads alone: stopped at any moment, an honest log is not accused, a bad one does not pass.
 #[test]
-fn following_heads_can_be_stopped_at_any_moment() {
+fn heads_only_can_be_stopped_at_any_moment() {
     let ((old, vkey), (new, _)) = (log(700), log(1500));
     assert!(stop_everywhere(&new, Some(&old), &vkey) >= 5);
     let mut other = honest_log(&TestKey::new(1), &[leaf(&rejected("other"))]);

@@ -12,7 +12,7 @@ fn testlog(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_countersign-testlog")).args(args).output().unwrap()
 }
 
-/// What a successful `countersign-testlog` says of its log.
+/// The summary that a successful `countersign-testlog` prints.
 fn made(args: &[&str]) -> Value {
     let output = testlog(args);
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -26,8 +26,8 @@ fn build(dir: &Path, entries: u64, more: &[&str]) -> Value {
 }
 
 /// The report of one audit with the trust that the log's maker printed.
-fn audit(log: &Path, told: &Value, db: &Path) -> Value {
-    let key = told["logKey"].as_str().unwrap();
+fn audit(log: &Path, summary: &Value, db: &Path) -> Value {
+    let key = summary["logKey"].as_str().unwrap();
     audit_with(
         log,
         db,
@@ -76,7 +76,7 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Authenticators that write the key type as text, of every algorithm.
 #[test]
-fn keys_with_named_types_are_warnings_alone() {
+fn named_key_types_are_only_warnings() {
     let dir = tempdir().unwrap();
     let (log, db) = paths(&dir);
     let mix = "es256=1,rs256=1,eddsa=1,es384=1";
@@ -97,7 +97,7 @@ fn fixture(path: &str) -> PathBuf {
 }
 
 #[test]
-fn honest_logs_of_every_shape_are_clean() {
+fn honest_logs_of_every_mix_are_clean() {
     // 65,536 leaves fill a tile of level 1, which 65,793 go beyond by a bundle and an entry.
     for (entries, mix) in [
         (0, "es256=85,rs256=8,eddsa=5,es384=2"),
@@ -109,15 +109,15 @@ fn honest_logs_of_every_shape_are_clean() {
     ] {
         let dir = tempdir().unwrap();
         let (log, db) = paths(&dir);
-        let told = build(&log, entries, &["--mix", mix]);
-        let report = audit(&log, &told, &db);
+        let summary = build(&log, entries, &["--mix", mix]);
+        let report = audit(&log, &summary, &db);
         assert_clean(&report, entries);
-        assert_eq!(report["log"]["rootHash"], told["rootHash"]);
+        assert_eq!(report["log"]["rootHash"], summary["rootHash"]);
     }
 }
 
 #[test]
-fn one_seed_is_one_log_whatever_the_threads() {
+fn a_seed_gives_one_log_for_any_thread_count() {
     let dir = tempdir().unwrap();
     let log = |name: &str, more: &[&str]| {
         let path = dir.path().join(name);
@@ -135,7 +135,7 @@ fn one_seed_is_one_log_whatever_the_threads() {
 }
 
 #[test]
-fn a_log_is_as_varied_as_asked() {
+fn a_log_has_the_requested_mix() {
     let dir = tempdir().unwrap();
     let (log, _) = paths(&dir);
     build(&log, 1000, &["--approvers", "40", "--rejected-percent", "10", "--expired-percent", "0"]);
@@ -166,14 +166,14 @@ fn a_log_is_as_varied_as_asked() {
 }
 
 #[test]
-fn a_grown_log_is_the_longer_log() {
+fn a_grown_log_equals_the_longer_log() {
     let dir = tempdir().unwrap();
     let (log, db) = paths(&dir);
     let mut times = Vec::new();
     assert_clean(&audit(&log, &build(&log, 0, &[]), &db), 0);
     for entries in ["1", "1", "255", "256", "700"] {
-        let told = made(&["grow", log.to_str().unwrap(), "--entries", entries]);
-        let report = audit(&log, &told, &db);
+        let summary = made(&["grow", log.to_str().unwrap(), "--entries", entries]);
+        let report = audit(&log, &summary, &db);
         assert_clean(&report, entries.parse().unwrap());
         times.push(report["log"]["headTime"].as_u64().unwrap());
     }
@@ -185,7 +185,7 @@ fn a_grown_log_is_the_longer_log() {
 }
 
 #[test]
-fn a_log_is_not_grown_into_another_one() {
+fn growing_another_log_is_refused() {
     for entries in [100, 256, 300] {
         let dir = tempdir().unwrap();
         let (log, _) = paths(&dir);
@@ -208,7 +208,7 @@ fn a_log_is_not_grown_into_another_one() {
 }
 
 #[test]
-fn the_demo_is_what_its_captures_make_and_clean() {
+fn the_demo_follows_from_its_captures_and_is_clean() {
     let dir = tempdir().unwrap();
     let (log, db) = paths(&dir);
     let captures = fixture("captures/passkeys.json");
@@ -224,7 +224,7 @@ fn the_demo_is_what_its_captures_make_and_clean() {
 
 /// Real signatures over the wrong thing, one after the other behind 800 honest ones.
 #[test]
-fn each_bad_capture_has_its_findings_and_no_others() {
+fn each_bad_capture_has_exactly_its_findings() {
     let expected = |kind: &str| -> &[&str] {
         match kind {
             "wrong-origin-subdomain" => &["origin-not-allowed"],

@@ -1,5 +1,5 @@
 //! Every lie and every disturbance of `countersign-testlog serve`, as a client sees it: a lie changes
-//! what is answered, from the phase on in which it begins; bad weather changes nothing for those who
+//! what is answered, from the phase on in which it begins; transient faults change nothing for those who
 //! ask again.
 
 use countersign::core::api::path;
@@ -65,7 +65,7 @@ fn resources() -> [Vec<String>; 2] {
     [tiles.map(str::to_owned).to_vec(), api.to_vec()]
 }
 
-/// An answer, as far as it tells two logs apart: status, headers that matter, and what came of the body.
+/// The parts of an answer that distinguish two logs: status, relevant headers, and body.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Seen {
     Nothing,
@@ -127,8 +127,8 @@ fn every_lie_and_disturbance_is_listed_once() {
 }
 
 #[test]
-fn every_lie_is_told_when_it_is_due() {
-    let (patient, hurried) = (client(Duration::from_secs(20)), client(Duration::from_millis(400)));
+fn every_lie_begins_in_its_phase() {
+    let (patient, impatient) = (client(Duration::from_secs(20)), client(Duration::from_millis(400)));
     let honest = resources().map(|resources| {
         let log = served(&[]);
         let [first, second] = two_audits(&patient, &log, &resources);
@@ -139,7 +139,7 @@ fn every_lie_is_told_when_it_is_due() {
     on_all_cores(lies.len(), |_, at| {
         let lie = &lies[at];
         let option = lie["option"].as_str().unwrap();
-        let client = if option.contains("timeout") || option == "slow-drip" { &hurried } else { &patient };
+        let client = if option.contains("timeout") || option == "slow-drip" { &impatient } else { &patient };
         for ((way, resources), honest) in ["tiles", "api"].into_iter().zip(resources()).zip(&honest) {
             let log = served(&["--lie", option]);
             let [first, second] = two_audits(client, &log, &resources);
@@ -147,7 +147,7 @@ fn every_lie_is_told_when_it_is_due() {
                 assert_eq!([&first, &second], [honest, honest], "{option} is no lie of {way}");
                 continue;
             }
-            assert_ne!(second, *honest, "{option} is not told by {way}");
+            assert_ne!(second, *honest, "{option} is not served by {way}");
             // A head that is rolled back to was signed, and so listed, from the beginning.
             let later = ["fork-at", "rewrite", "shrink", "key-swap"].contains(&option)
                 || option == "rollback" && way == "tiles";
@@ -158,8 +158,8 @@ fn every_lie_is_told_when_it_is_due() {
 }
 
 #[test]
-fn a_lie_about_one_kind_of_answers_is_about_no_other() {
-    let (patient, hurried) = (client(Duration::from_secs(20)), client(Duration::from_millis(400)));
+fn a_lie_changes_only_its_kind_of_answer() {
+    let (patient, impatient) = (client(Duration::from_secs(20)), client(Duration::from_millis(400)));
     let [_, resources] = resources();
     let kinds = ["head", "entries", "entries", "entries", "proofs", "proofs", "history", "bundle"];
     let log = served(&[]);
@@ -167,19 +167,19 @@ fn a_lie_about_one_kind_of_answers_is_about_no_other() {
     let lies: Vec<Value> = of_kind("lie").into_iter().filter(|lie| lie["argument"] == "KIND").collect();
     on_all_cores(lies.len(), |_, at| {
         let name = lies[at]["name"].as_str().unwrap();
-        let client = if name == "slow-drip" { &hurried } else { &patient };
+        let client = if name == "slow-drip" { &impatient } else { &patient };
         for kind in ["head", "entries", "proofs", "history", "bundle", "all"] {
             let log = served(&["--lie", &format!("{name}:{kind}")]);
             for ((resource, of), truth) in resources.iter().zip(kinds).zip(&honest) {
-                let told = see(client, &log, resource) != *truth;
-                assert_eq!(told, kind == "all" || kind == of, "{name}:{kind} and {resource}");
+                let changed = see(client, &log, resource) != *truth;
+                assert_eq!(changed, kind == "all" || kind == of, "{name}:{kind} and {resource}");
             }
         }
     });
 }
 
 #[test]
-fn other_clients_see_the_truth() {
+fn other_clients_get_honest_answers() {
     let log = served(&["--lie", "fork-by-client:eve"]);
     let honest = served(&[]);
     let client = client(Duration::from_secs(20));
@@ -189,7 +189,7 @@ fn other_clients_see_the_truth() {
 }
 
 #[test]
-fn lies_combine() {
+fn lies_can_be_combined() {
     let log = served(&["--lie", "tampered-entry:3", "--lie", "no-head:404", "--lie", "rewrite"]);
     let client = client(Duration::from_secs(20));
     let status = |seen: &Seen| if let Seen::Answer(status, ..) = seen { *status } else { 0 };
@@ -202,7 +202,7 @@ fn lies_combine() {
 }
 
 #[test]
-fn who_asks_again_gets_through_bad_weather() {
+fn retries_overcome_transient_faults() {
     let honest = served(&[]);
     let client = client(Duration::from_secs(20));
     let all = resources().concat();

@@ -73,7 +73,7 @@ fn key(log: &Served) -> LogKey {
 }
 
 #[test]
-fn both_ways_serve_one_log() {
+fn tiles_and_api_serve_one_log() {
     let (log, client) = (start(&["--entries", "700", "--page", "300"]), client());
     let head = HeadAnswer::read(&get(&client, &log, path::HEAD)).unwrap();
     assert_eq!(head.checkpoint, get(&client, &log, "checkpoint"));
@@ -81,7 +81,7 @@ fn both_ways_serve_one_log() {
     let sth = Head::verify_sth(&head.sth, &key(&log)).unwrap();
     let checkpoint = Head::verify_checkpoint(&head.checkpoint, &key(&log)).unwrap();
     assert_eq!((sth.size(), sth.root()), (checkpoint.size(), checkpoint.root()));
-    assert_eq!((sth.size(), log.told["treeSize"].as_u64()), (700, Some(700)));
+    assert_eq!((sth.size(), log.announced["treeSize"].as_u64()), (700, Some(700)));
 
     let page = get(&client, &log, &path::entries(0, 1000));
     assert_eq!(api::read_entries(&page, 0, 1000).unwrap().len(), 300, "a page is as long as --page says");
@@ -106,7 +106,7 @@ fn both_ways_serve_one_log() {
 }
 
 #[test]
-fn proofs_lead_to_the_naive_roots() {
+fn proofs_match_the_naive_roots() {
     let (log, client) = (start(&["--entries", "521"]), client());
     let hashes = hashes(&leaves(&client, &log, 521));
     let root = |size: u64| naive_root(&hashes[..size as usize]);
@@ -126,7 +126,7 @@ fn proofs_lead_to_the_naive_roots() {
 }
 
 #[test]
-fn a_bundle_has_all_that_a_verifier_needs() {
+fn a_bundle_is_sufficient_for_verification() {
     let (log, client) = (start(&["--entries", "300"]), client());
     for (index, leaf) in leaves(&client, &log, 300).iter().enumerate().step_by(13) {
         let entry: Value = serde_json::from_slice(leaf).unwrap();
@@ -185,11 +185,11 @@ fn growth_is_append_only_and_every_head_is_listed() {
 }
 
 #[test]
-fn a_directory_is_served_as_it_is() {
+fn a_directory_is_served_unchanged() {
     let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/demo");
     // Also by somebody who has no key of it.
     let (log, client) = (start(&["--dir", demo, "--seed", "another"]), client());
-    assert_eq!(log.told["logKey"], Value::Null);
+    assert_eq!(log.announced["logKey"], Value::Null);
     let files = [
         "checkpoint",
         "sth",
@@ -205,7 +205,7 @@ fn a_directory_is_served_as_it_is() {
 }
 
 #[test]
-fn what_is_not_there_and_what_is_asked_wrongly() {
+fn missing_resources_and_bad_requests_are_refused() {
     let (log, client) = (start(&["--entries", "300"]), client());
     for (path, status) in [
         ("entries?start=300&count=1", 404),
@@ -242,7 +242,7 @@ fn what_is_not_there_and_what_is_asked_wrongly() {
 }
 
 #[test]
-fn requests_are_counted_and_quit_ends_it() {
+fn requests_are_counted_and_quit_ends_the_server() {
     let (mut log, client) = (start(&["--entries", "10"]), client());
     for _ in 0..3 {
         get(&client, &log, "checkpoint");
@@ -259,7 +259,7 @@ fn requests_are_counted_and_quit_ends_it() {
 }
 
 #[test]
-fn http_2_with_and_without_tls() {
+fn http2_works_with_and_without_tls() {
     let client = builder().http2_prior_knowledge().build().unwrap();
     let log = start(&["--entries", "10"]);
     let answer = client.get(format!("{}/checkpoint", log.url)).send().unwrap();
@@ -283,7 +283,7 @@ fn http_2_with_and_without_tls() {
 }
 
 #[test]
-fn bodies_are_compressed_where_both_sides_want_it() {
+fn bodies_are_compressed_on_request() {
     let client = client();
     let (plain, packed) = (start(&["--entries", "50"]), start(&["--entries", "50", "--compress"]));
     let honest = get(&client, &plain, "tile/entries/000.p/50");
@@ -311,7 +311,7 @@ fn bodies_are_compressed_where_both_sides_want_it() {
 }
 
 #[test]
-fn gzip_comes_in_as_many_members_as_asked_for() {
+fn gzip_has_the_requested_number_of_members() {
     let log = start(&["--entries", "50", "--disturb", "gzip-members:5"]);
     for path in ["checkpoint", "tile/entries/000.p/50", "entries?start=0&count=50"] {
         let honest = get(&client(), &log, path);
@@ -331,7 +331,7 @@ fn gzip_comes_in_as_many_members_as_asked_for() {
 }
 
 #[test]
-fn what_cannot_be_served_is_refused() {
+fn an_unservable_log_is_refused() {
     let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/demo");
     for (args, words) in [
         (&["--lie", "no-such-lie"][..], &["no-such-lie", "fork-by-client", "no-head:404", "strings"][..]),
@@ -348,7 +348,7 @@ fn what_cannot_be_served_is_refused() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign-testlog"));
         let output = command.arg("serve").args(args).args(size).args(QUICK).output().unwrap();
         assert!(!output.status.success(), "{args:?}");
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(words.iter().all(|word| said.contains(word)), "{args:?}: {said}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(words.iter().all(|word| message.contains(word)), "{args:?}: {message}");
     }
 }

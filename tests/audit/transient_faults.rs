@@ -1,4 +1,4 @@
-//! An honest log in bad weather must never be accused: every recoverable disturbance over real HTTP,
+//! An honest log with transient faults must never be accused: every recoverable disturbance over real HTTP,
 //! alone and together, while the log grows, and while its server is killed and started again.
 
 use serde_json::Value;
@@ -36,7 +36,7 @@ fn clean_three_times(log: &Served, url: &str, what: &str) {
 }
 
 #[test]
-fn every_disturbance_alone_leaves_an_honest_log_clean() {
+fn an_honest_log_is_clean_under_each_disturbance() {
     let disturbances = disturbances();
     assert!(disturbances.len() >= 8);
     on_threads(4, disturbances.len() * 2, |piece| {
@@ -51,7 +51,7 @@ fn every_disturbance_alone_leaves_an_honest_log_clean() {
 }
 
 #[test]
-fn all_weather_at_once_on_a_log_that_grows() {
+fn a_growing_log_is_clean_under_all_disturbances() {
     let mut arguments = vec!["--entries".to_owned(), "500".to_owned(), "--grow".to_owned(), "20".to_owned()];
     for (disturbance, _) in disturbances() {
         // With pages of a few entries this would take minutes; alone, they are tested above.
@@ -68,7 +68,7 @@ fn all_weather_at_once_on_a_log_that_grows() {
 }
 
 #[test]
-fn a_server_that_is_killed_and_started_again_is_waited_for() {
+fn a_restarted_server_is_waited_for() {
     let demo = fixtures().join("demo");
     let start = |listen: &str| {
         let demo = demo.to_str().unwrap();
@@ -98,7 +98,7 @@ fn a_server_that_is_killed_and_started_again_is_waited_for() {
 }
 
 #[test]
-fn the_log_gets_no_more_requests_than_it_was_promised() {
+fn the_log_gets_no_more_requests_than_the_rate() {
     on_threads(2, 2, |way| {
         let log = Served::start(&["--entries", "600", "--disturb", "429:5", "--page", "100"]);
         let url = if way == 0 { log.tiles_url() } else { log.api_url() };
@@ -116,7 +116,7 @@ fn the_log_gets_no_more_requests_than_it_was_promised() {
 
 /// After days: what was mirrored from an API is not fetched again, however much came since.
 #[test]
-fn an_audit_goes_on_after_a_long_time() {
+fn an_audit_continues_after_days() {
     let log = Served::start(&["--entries", "3000"]);
     let auditor = Auditor::new(log.log_key());
     assert_eq!(auditor.init(log.api_url()).exit, 0);

@@ -31,7 +31,7 @@ fn crlf(text: &str) -> Vec<u8> {
 
 /// Runs the program with words split at blanks; `DIR` is the directory, `TRUST` what the demo log is trusted by.
 #[track_caller]
-fn said(directory: &Path, text: &str) -> Outcome {
+fn run_in(directory: &Path, text: &str) -> Outcome {
     let trust = format!("--log-key {DEMO_KEY} --rp-id {RP_ID} --allow-origin {WEB_ORIGIN}");
     let whole = text.replace("TRUST", &trust).replace("DIR", directory.to_str().unwrap());
     let mut command = program();
@@ -44,7 +44,7 @@ fn said(directory: &Path, text: &str) -> Outcome {
     outcome
 }
 
-/// Reads all that the config names, and asks nobody.
+/// Reads all files that the config names, without requests.
 const OPENS: &str = "config check --config DIR/opens.toml";
 
 /// A way to use a file: its text, the command, and the exit code with the text as it should be.
@@ -54,7 +54,7 @@ struct Use {
     command: &'static str,
     /// The exit code where the file is UTF-16.
     utf_16: i32,
-    /// What CRLF comes to, and whether it is said.
+    /// The result with CRLF, and whether it is reported.
     crlf: (i32, bool),
 }
 
@@ -102,7 +102,7 @@ fn uses(auditor: &Auditor) -> Vec<Use> {
 }
 
 #[test]
-fn a_mark_is_passed_over_and_utf_16_and_crlf_are_said() {
+fn byte_order_marks_are_skipped_and_utf16_and_crlf_reported() {
     let auditor = demo();
     let folder = auditor.directory();
     let whole = receipt(&auditor, &["--db", "{db}", DEMO_ID]).stdout;
@@ -113,7 +113,7 @@ fn a_mark_is_passed_over_and_utf_16_and_crlf_are_said() {
         fs::write(folder.join("opens.toml"), format!("{log}\nlog-key = {DEMO_KEY:?}\n{file}\n")).unwrap();
         let with = |bytes: &[u8]| {
             fs::write(folder.join(name), bytes).unwrap();
-            said(folder, command)
+            run_in(folder, command)
         };
         let usual = with(text.as_bytes());
         assert_eq!(usual.exit, 0, "{name}: {usual:#?}");
@@ -138,7 +138,7 @@ fn a_mark_is_passed_over_and_utf_16_and_crlf_are_said() {
 
 /// No head is lost to a mark: not the first, and none where files with marks were put behind each other.
 #[test]
-fn heads_behind_marks_are_all_taken() {
+fn heads_after_byte_order_marks_are_read() {
     let auditor = demo();
     let export = auditor.command(&["heads", "export", "--db", "{db}"]).stdout;
     let all = export.lines().count();
@@ -158,9 +158,9 @@ fn heads_behind_marks_are_all_taken() {
     }
 }
 
-/// Of JSON a mark is no part; of bytes that were approved as they are, everything is, and what an editor did is said.
+/// A byte order mark is not part of JSON, but part of a raw payload; changes by an editor are reported.
 #[test]
-fn a_payload_is_judged_by_its_encoding() {
+fn a_payload_is_read_in_its_encoding() {
     let passkey = Passkey::new(9);
     let approve = |encoding: &str, hash: [u8; 32]| {
         let mut entry = rejected(encoding);
@@ -193,8 +193,8 @@ fn a_payload_is_judged_by_its_encoding() {
         format!("{}: {}", line["result"].as_str().unwrap(), line["message"].as_str().unwrap())
     };
     for good in [&b"{\"a\":1}"[..], b"\xef\xbb\xbf{\"a\": 1}", b"\xef\xbb\xbf{\r\n\"a\": 1}\r\n"] {
-        let said = payload_line("0", good);
-        assert!(said.starts_with("passed"), "{good:?}: {said}");
+        let run_with_stdin = payload_line("0", good);
+        assert!(run_with_stdin.starts_with("passed"), "{good:?}: {run_with_stdin}");
     }
     let utf_16 = utf_16("{\"a\":1}");
     assert!(payload_line("0", &utf_16).contains("UTF-16"), "{}", payload_line("0", &utf_16));
@@ -204,8 +204,11 @@ fn a_payload_is_judged_by_its_encoding() {
         (b"{\"a\": 1}\r\n", "CRLF"),
         (b"\xef\xbb\xbf{\"a\": 1}\r\n", "byte order mark and its lines end in CRLF"),
     ] {
-        let said = payload_line("1", edited);
-        assert!(said.starts_with("failed") && said.contains(part), "{edited:?}: {said}");
+        let run_with_stdin = payload_line("1", edited);
+        assert!(
+            run_with_stdin.starts_with("failed") && run_with_stdin.contains(part),
+            "{edited:?}: {run_with_stdin}"
+        );
     }
     let other = payload_line("1", b"\xef\xbb\xbf{\"a\": 2}\n");
     assert!(other.starts_with("failed") && !other.contains("mark"), "{other}");
@@ -234,7 +237,7 @@ fn a_refused_head_is_quoted_once() {
 /// A mirror is a file, and its name is its name: what means something else to a shell, to SQLite or to a browser is a
 /// slip, and leaves nothing behind.
 #[test]
-fn names_that_no_mirror_has_are_refused() {
+fn invalid_mirror_names_are_refused() {
     let folder = TempDir::new().unwrap();
     let log = fixtures().join("demo");
     let with = |arguments: &[&str], config: Option<&str>| {
@@ -307,7 +310,7 @@ fn names_that_no_mirror_has_are_refused() {
 }
 
 #[test]
-fn a_log_without_its_scheme_is_a_slip() {
+fn a_log_without_a_scheme_is_wrong_usage() {
     let folder = TempDir::new().unwrap();
     let audit = |log: &str| {
         let mut command = program();
@@ -357,13 +360,13 @@ fn a_log_without_its_scheme_is_a_slip() {
 
 /// Of a directory's files, those that begin with a dot are not the user's receipts.
 #[test]
-fn files_beside_receipts_are_passed_over_and_counted() {
+fn other_files_beside_receipts_are_skipped_and_counted() {
     let auditor = demo();
     let folder = auditor.directory().join("receipts");
     fs::create_dir(&folder).unwrap();
     let good = receipt(&auditor, &["--db", "{db}", DEMO_ID]).stdout;
     let put = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).unwrap();
-    let verify = |more: &str| said(auditor.directory(), &format!("verify DIR/receipts TRUST{more}"));
+    let verify = |more: &str| run_in(auditor.directory(), &format!("verify DIR/receipts TRUST{more}"));
     // Nothing there at all is no pass, and no slip of usage.
     for more in ["", " --format json", " --quiet"] {
         let empty = verify(more);
@@ -397,13 +400,13 @@ fn files_beside_receipts_are_passed_over_and_counted() {
         fs::remove_file(folder.join(name)).unwrap();
     }
     // Named by itself it is meant.
-    assert_eq!(said(auditor.directory(), "verify DIR/receipts/._a.json TRUST").exit, 1);
-    // A directory without any beside one with some is still said.
+    assert_eq!(run_in(auditor.directory(), "verify DIR/receipts/._a.json TRUST").exit, 1);
+    // A directory without receipts is reported even beside one with receipts.
     fs::create_dir(auditor.directory().join("none")).unwrap();
-    assert_eq!(said(auditor.directory(), "verify DIR/none DIR/receipts TRUST").exit, 0);
-    assert_eq!(said(auditor.directory(), "verify DIR/none DIR/receipts/more TRUST").exit, 3);
+    assert_eq!(run_in(auditor.directory(), "verify DIR/none DIR/receipts TRUST").exit, 0);
+    assert_eq!(run_in(auditor.directory(), "verify DIR/none DIR/receipts/more TRUST").exit, 3);
     // What was named and is not there is a slip, wherever else there is nothing.
-    assert_eq!(said(auditor.directory(), "verify DIR/none DIR/not-there TRUST").exit, 2);
+    assert_eq!(run_in(auditor.directory(), "verify DIR/none DIR/not-there TRUST").exit, 2);
 }
 
 /// What a name may stand for besides a file, and how it is made.
@@ -412,7 +415,7 @@ type Kind<'a> = (&'a str, &'a dyn Fn(&Path));
 /// What has the name of a receipt in a directory is said to be one, and fails where it is none: it is neither passed over
 /// nor waited for.
 #[test]
-fn what_is_no_file_and_named_like_a_receipt_fails() {
+fn a_special_file_named_like_a_receipt_fails() {
     let auditor = demo();
     let folder = auditor.directory().join("receipts");
     fs::create_dir(&folder).unwrap();
@@ -433,7 +436,7 @@ fn what_is_no_file_and_named_like_a_receipt_fails() {
         for name in ["a.json", "z.tlog-proof", "b.jsonl", "c.NDJSON"] {
             let at = folder.join(name);
             make(&at);
-            let run = said(auditor.directory(), "verify DIR/receipts TRUST --format json");
+            let run = run_in(auditor.directory(), "verify DIR/receipts TRUST --format json");
             let reports: Vec<serde_json::Value> =
                 run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             assert_eq!((run.exit, reports.len()), (1, 2), "{what}, {name}: {run:#?}");
@@ -442,7 +445,7 @@ fn what_is_no_file_and_named_like_a_receipt_fails() {
             assert!(failed["checks"][0]["message"].as_str().unwrap().contains("not a receipt"), "{failed}");
             assert!(run.stderr.contains("2 receipts: 1 clean, 1 invalid"), "{what}, {name}: {run:#?}");
             assert!(!run.stderr.contains("not looked at"), "{what}, {name}: {run:#?}");
-            let text = said(auditor.directory(), "verify DIR/receipts TRUST --quiet");
+            let text = run_in(auditor.directory(), "verify DIR/receipts TRUST --quiet");
             assert!(text.exit == 1 && text.stdout.contains(name), "{what}, {name}: {text:#?}");
             if at.is_dir() { fs::remove_dir(&at).unwrap() } else { fs::remove_file(&at).unwrap() }
         }
@@ -450,7 +453,7 @@ fn what_is_no_file_and_named_like_a_receipt_fails() {
         for name in ["a", ".a.json"] {
             let at = folder.join(name);
             make(&at);
-            let run = said(auditor.directory(), "verify DIR/receipts TRUST");
+            let run = run_in(auditor.directory(), "verify DIR/receipts TRUST");
             assert_eq!(run.exit, 0, "{what}, {name}: {run:#?}");
             assert!(run.stderr.contains("1 other file(s)"), "{what}, {name}: {run:#?}");
             if at.is_dir() { fs::remove_dir(&at).unwrap() } else { fs::remove_file(&at).unwrap() }
@@ -458,11 +461,11 @@ fn what_is_no_file_and_named_like_a_receipt_fails() {
     }
     // A link to a receipt is one.
     link("../linked", &folder.join("linked.json"));
-    assert_eq!(said(auditor.directory(), "verify DIR/receipts TRUST").exit, 0);
+    assert_eq!(run_in(auditor.directory(), "verify DIR/receipts TRUST").exit, 0);
 }
 
 #[test]
-fn an_empty_list_on_stdin_is_nothing_to_check() {
+fn an_empty_stdin_has_nothing_to_check() {
     let auditor = demo();
     let run = |stdin: &[u8], more: &[&str]| {
         let trust = ["--log-key", DEMO_KEY, "--rp-id", RP_ID, "--allow-origin", WEB_ORIGIN];

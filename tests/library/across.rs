@@ -82,7 +82,7 @@ fn of(approver: &str, id: &str) -> Value {
 }
 
 #[test]
-fn ids_and_nonces_stand_once() {
+fn ids_and_nonces_are_unique() {
     let first = rejected("a");
     let mut same_id = rejected("b");
     same_id["id"] = "a".into();
@@ -101,7 +101,7 @@ fn ids_and_nonces_stand_once() {
 /// A disk that loses a write leaves a page as it was an audit earlier. Whatever row of what was seen that happens to,
 /// a replay is found, or it is said that this mirror cannot tell; and `--full` finds it.
 #[test]
-fn a_replay_is_not_missed_where_the_disk_lost_what_was_seen() {
+fn lost_rows_do_not_hide_a_replay() {
     let mut replayed = rejected("z");
     let victim = rejected("p");
     replayed["nonce"] = victim["nonce"].clone();
@@ -165,7 +165,7 @@ fn a_replay_is_not_missed_where_the_disk_lost_what_was_seen() {
 }
 
 #[test]
-fn an_assertion_stands_once() {
+fn assertions_are_unique() {
     let approved = Passkey::new(1).approve(rejected("a"));
     let mut replayed = approved.clone();
     replayed["id"] = "b".into();
@@ -187,7 +187,7 @@ fn a_passkey_has_one_credential_id() {
 }
 
 #[test]
-fn a_further_passkey_is_told() {
+fn a_further_passkey_is_reported() {
     let (a, b) = (Passkey::new(1).approve(rejected("a")), Passkey::new(2).approve(rejected("b")));
     expect(0, &[a], &[b], &[("credential-new", 1)]);
     // The first passkey of another approver is none.
@@ -203,7 +203,7 @@ fn backup_eligibility_does_not_change() {
 }
 
 #[test]
-fn counters_grow() {
+fn counters_increase() {
     let key = Passkey::new(1);
     let count = |count: u32, id: &str| key.counting(count).approve(rejected(id));
     expect(0, &[count(1, "a")], &[count(2, "b"), count(4_000_000_000, "c")], &[]);
@@ -236,7 +236,7 @@ fn a_key_in_another_encoding_is_the_same_key() {
 }
 
 #[test]
-fn a_key_in_another_encoding_is_pinned_and_watched_by_its_identity() {
+fn keys_are_pinned_and_watched_in_any_encoding() {
     let (own, other) = (Passkey::new(1), Passkey::new(2));
     let entries =
         [named(&own, of("alex", "a")), named(&other, of("alex", "b")), own.approve(of("alex", "c"))];
@@ -282,7 +282,7 @@ fn malformed(key: &Passkey) -> Vec<(Vec<u8>, &'static str)> {
 }
 
 #[test]
-fn a_key_that_signed_malformed_authenticator_data_was_used() {
+fn malformed_authenticator_data_counts_as_key_use() {
     let key = Passkey::new(1).counting(90);
     for (data, code) in malformed(&key) {
         let bad = key.approve_over(of("mallory", "a"), &data);
@@ -307,9 +307,9 @@ fn a_key_that_signed_malformed_authenticator_data_was_used() {
     }
 }
 
-/// Of malformed authenticator data nothing is believed but that the key signed it.
+/// Malformed authenticator data only shows that the key signed it.
 #[test]
-fn malformed_authenticator_data_says_nothing_of_counters_and_backup() {
+fn malformed_authenticator_data_has_no_counter_and_no_backup_flags() {
     let key = Passkey { flags: PRESENT_AND_VERIFIED | BACKUP_ELIGIBLE, ..Passkey::new(1) };
     for (data, code) in malformed(&key.counting(90)) {
         let entries = [
@@ -322,7 +322,7 @@ fn malformed_authenticator_data_says_nothing_of_counters_and_backup() {
         let outcome = bench.append(&entries).audit(&[]);
         let expected = [(code.to_owned(), Some(0)), (code.to_owned(), Some(2))];
         assert_eq!(outcome.findings(), expected, "{data:?}: {outcome:#?}");
-        // What is not known is NULL to whoever asks the mirror.
+        // Unknown values are NULL in the mirror.
         let db = rusqlite::Connection::open(bench.auditor.db()).unwrap();
         let eligible: Option<i64> =
             db.query_row("SELECT backup_eligible FROM passkeys", [], |row| row.get(0)).unwrap();
@@ -348,7 +348,7 @@ fn stray(mut entry: Value, decision: &str) -> Value {
 /// What signed an assertion in an entry that is no approval was used, whatever is wrong with it; and that entry itself is
 /// judged as it was.
 #[test]
-fn a_key_that_signed_in_what_is_no_approval_was_used() {
+fn key_use_outside_approvals_counts() {
     let key = Passkey::new(1).counting(90);
     let changed = |member: &str, to: String| {
         let mut entry = key.approve(of("mallory", "a"));
@@ -396,9 +396,9 @@ fn a_key_that_signed_in_what_is_no_approval_was_used() {
     }
 }
 
-/// Of such a use the approver and the credential are remembered, and nothing that the authenticator says.
+/// For such a use the approver and the credential are stored, and no authenticator data.
 #[test]
-fn what_is_remembered_of_a_key_in_what_is_no_approval() {
+fn key_use_outside_approvals_stores_approver_and_credential() {
     let other = Passkey { flags: PRESENT_AND_VERIFIED | BACKUP_ELIGIBLE, ..Passkey::new(2).counting(90) };
     let carrier = || stray(other.approve(of("alex", "b")), "rejected");
     let unexpected = ("assertion-unexpected", 1);
@@ -419,7 +419,7 @@ fn what_is_remembered_of_a_key_in_what_is_no_approval() {
     };
     let first = Passkey::new(1).approve(of("alex", "a"));
     let plain = Passkey::new(2);
-    // A further passkey is told of the first approval that it signs, and once.
+    // A further passkey is reported once, with the first approval that it signs.
     let (c, d) = (plain.counting(1).approve(of("alex", "c")), plain.counting(2).approve(of("alex", "d")));
     check(&first, &[c.clone(), d], &[unexpected, ("credential-new", 2)]);
     let malformed = plain.approve_over(of("alex", "c"), &[&plain.auth_data()[..], &[0]].concat());
@@ -430,9 +430,9 @@ fn what_is_remembered_of_a_key_in_what_is_no_approval() {
     check(&rejected("a"), &[relabelled], &[unexpected, ("credential-relabelled", 2)]);
 }
 
-/// The relying party of an entry that nobody signed is the log's word, and judged by no check.
+/// The relying party of an unsigned entry is only the log's claim, and no check uses it.
 #[test]
-fn the_rp_id_is_judged_for_approvals_alone() {
+fn rp_ids_are_checked_for_approvals_only() {
     let elsewhere = |id: &str| {
         let mut entry = rejected(id);
         entry["rpId"] = "elsewhere.example".into();
@@ -455,7 +455,7 @@ fn the_rp_id_is_judged_for_approvals_alone() {
 /// An entry that only names somebody's key, with a signature that does not verify, cannot make its
 /// owner look like an impostor.
 #[test]
-fn an_unproved_use_of_a_key_is_not_remembered() {
+fn unproved_key_use_is_not_stored() {
     let key = Passkey::new(1);
     let mut forged = key.counting(900).approve(of("mallory", "a"));
     forged["assertion"]["signature"] =
@@ -473,7 +473,7 @@ fn config(bench: &Bench, text: &str) -> String {
 }
 
 #[test]
-fn pinned_keys_are_the_only_ones() {
+fn unpinned_keys_are_findings() {
     let (own, other) = (Passkey::new(1), Passkey::new(2));
     let mut bench = Bench::new();
     bench.append(&[
@@ -492,7 +492,7 @@ fn pinned_keys_are_the_only_ones() {
 }
 
 #[test]
-fn an_entry_is_decided_before_the_head_that_covers_it() {
+fn decisions_precede_the_covering_head() {
     let minutes = |n: u64| HEAD_TIME + n * 60_000;
     let decided = |id: &str, at: u64| {
         let mut entry = rejected(id);
@@ -511,7 +511,7 @@ fn an_entry_is_decided_before_the_head_that_covers_it() {
 }
 
 #[test]
-fn head_times() {
+fn entries_are_compared_with_head_times() {
     let now = || u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
     let mut bench = Bench::new();
     bench.head_time = now() + 3_600_000;
@@ -526,13 +526,13 @@ fn head_times() {
     bench.audit(&["--max-head-age", "1h", "--deny-warnings"]).expect(1, &["head-stale"]);
     bench.audit(&["--max-head-age", "3h"]).expect(0, &[]);
     assert_eq!(bench.audit(&["--max-head-age", "soon"]).exit, 2);
-    // Without an STH there is no time: asked for, and could not be told.
+    // Without an STH there is no time: the check was requested and is undecided.
     fs::remove_file(bench.log.path().join("sth")).unwrap();
     bench.audit(&["--max-head-age", "3h"]).expect(3, &[]);
 }
 
 #[test]
-fn what_was_not_given_is_not_checked() {
+fn checks_without_their_options_are_not_made() {
     let mut bench = Bench::new();
     bench.append(&[Passkey::new(1).approve(rejected("a"))]);
     let trust = bench.auditor.trust.clone();
@@ -559,7 +559,7 @@ fn what_was_not_given_is_not_checked() {
 }
 
 #[test]
-fn another_policy_judges_all_entries_again() {
+fn a_changed_trust_policy_rechecks_all_entries() {
     let elsewhere = Passkey { origin: "https://other.example".to_owned(), ..Passkey::new(1) };
     let mut bench = Bench::new();
     bench.append(&[elsewhere.approve(rejected("a")), Passkey::new(1).approve(rejected("b")), rejected("c")]);

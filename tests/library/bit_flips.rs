@@ -73,7 +73,7 @@ fn clean_log(name: &str) -> (Case, Files) {
 }
 
 #[test]
-fn one_bit_in_any_byte_of_a_log_is_noticed() {
+fn one_flipped_bit_in_any_byte_is_found() {
     let started = Instant::now();
     let mut flips = 0;
     for name in ["honest-1", "accept-high-s"] {
@@ -88,7 +88,7 @@ fn one_bit_in_any_byte_of_a_log_is_noticed() {
 }
 
 #[test]
-fn one_bit_in_a_log_of_several_bundles_is_noticed() {
+fn one_flipped_bit_in_several_bundles_is_found() {
     let (case, files) = clean_log("honest-300");
     let places: Vec<(&String, usize)> = files
         .iter()
@@ -102,7 +102,7 @@ fn one_bit_in_a_log_of_several_bundles_is_noticed() {
 }
 
 #[test]
-fn a_file_cut_short_or_gone_on_is_noticed() {
+fn truncated_and_extended_files_are_found() {
     for name in ["honest-1", "accept-high-s"] {
         let (case, files) = clean_log(name);
         let mut changes: Vec<(&String, String, usize, &[u8])> = Vec::new();
@@ -129,7 +129,7 @@ fn a_file_cut_short_or_gone_on_is_noticed() {
 
 /// Two bundles in each other's place, and each file in the place of each other.
 #[test]
-fn files_in_each_others_place_are_noticed() {
+fn exchanged_files_are_found() {
     let (case, files) = clean_log("honest-300");
     let names: Vec<&String> = files.keys().collect();
     let pairs: Vec<(&String, &String)> =

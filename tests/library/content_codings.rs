@@ -81,7 +81,7 @@ fn in_many_ways(files: Files) -> TestServer {
 }
 
 #[test]
-fn a_tiled_log_is_clean_however_its_files_are_sent() {
+fn a_tiled_log_is_clean_in_every_coding() {
     let files = honest_log(&key(), &rejected_leaves(600));
     for way in 0..9 {
         let coded = files.clone();
@@ -116,7 +116,7 @@ fn a_json_api_is_clean_in_gzip_of_several_members() {
 }
 
 #[test]
-fn the_heads_of_others_are_read_whole() {
+fn heads_of_peers_are_decoded() {
     let audited = || {
         let server = in_many_ways(honest_log(&key(), &rejected_leaves(300)));
         let auditor = Auditor::new(&key().vkey());
@@ -149,7 +149,7 @@ fn the_heads_of_others_are_read_whole() {
 }
 
 #[test]
-fn every_kind_of_file_is_read_whole_over_http2_as_well() {
+fn every_kind_of_file_is_decoded_over_http2() {
     let directory = tempfile::tempdir().unwrap();
     let body = |path: &str| format!("{path} ").repeat(200).into_bytes();
     for protocols in [&["h2", "http/1.1"][..], &["http/1.1"]] {
@@ -212,7 +212,7 @@ fn damaged(body: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn what_was_cut_or_changed_is_asked_for_again() {
+fn damaged_bodies_are_requested_again() {
     let body = b"log.example\n1\nAAAA\n".repeat(20);
     for (coding, sent) in damaged(&body) {
         let bad = Reply::status("200 OK", &format!("Content-Encoding: {coding}\r\n"), &sent);
@@ -228,9 +228,9 @@ fn what_was_cut_or_changed_is_asked_for_again() {
     }
 }
 
-/// Through the real program, which must accuse nobody of what a cache broke, and must not pass it either.
+/// With the real program: what a cache damaged is neither a finding nor a pass.
 #[test]
-fn a_damaged_body_is_no_finding() {
+fn a_damaged_body_is_not_a_finding() {
     let files = honest_log(&key(), &rejected_leaves(300));
     let auditor = Auditor::new(&key().vkey());
     auditor.init(in_many_ways(files.clone()).url()).expect(0, &[]);
@@ -260,7 +260,7 @@ fn a_damaged_body_is_no_finding() {
 }
 
 #[test]
-fn bodies_are_bounded_as_sent_and_as_they_are() {
+fn bodies_are_bounded_before_and_after_decoding() {
     let zeros = vec![0; 32 << 20];
     let reply =
         |coding: &str, body: &[u8]| Reply::status("200 OK", &format!("Content-Encoding: {coding}\r\n"), body);

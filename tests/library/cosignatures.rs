@@ -26,7 +26,7 @@ fn names(cosigned: &QuorumResult) -> Vec<&str> {
 
 /// Keys, cosignatures and policy by Python and OpenSSL: `fixtures/witnesses/README.md`.
 #[test]
-fn what_another_implementation_signed_verifies() {
+fn cosignatures_of_another_implementation_verify() {
     let checkpoint = include_bytes!("../../fixtures/witnesses/checkpoint");
     let policy = TlogPolicy::parse(include_bytes!("../../fixtures/witnesses/policy")).unwrap();
     assert!(Head::verify_checkpoint(checkpoint, &policy.logs()[0]).is_ok());
@@ -46,7 +46,7 @@ fn what_another_implementation_signed_verifies() {
 }
 
 #[test]
-fn a_line_of_a_key_that_is_not_in_the_policy_is_ignored() {
+fn lines_of_unknown_keys_are_ignored() {
     let [ed, pq] = two_kinds();
     let policy = read(&policy(&[], &[&ed], 1));
     let cosigned = policy.check_cosignatures(&pq.cosign(&checkpoint(), TIME), None).unwrap();
@@ -95,7 +95,7 @@ fn a_changed_byte_is_another_key_or_a_forgery() {
 }
 
 #[test]
-fn a_cosignature_is_of_one_log_size_root_and_time() {
+fn a_cosignature_covers_log_size_root_and_time() {
     let (key, root) = (TestKey::new(1), root_of(&[b"a".to_vec()]));
     for witness in two_kinds() {
         let policy = read(&policy(&[], &[&witness], 1));
@@ -118,7 +118,7 @@ fn a_cosignature_is_of_one_log_size_root_and_time() {
 }
 
 #[test]
-fn times_end_at_two_to_the_63_and_zero_is_no_time() {
+fn times_are_positive_and_below_two_to_the_63() {
     for witness in two_kinds() {
         let policy = read(&policy(&[], &[&witness], 1));
         let all = FreshnessWindow { not_before: 0, not_after: u64::MAX };
@@ -139,7 +139,7 @@ fn times_end_at_two_to_the_63_and_zero_is_no_time() {
 }
 
 #[test]
-fn freshness_has_two_ends_and_one_witness_counts_once_by_its_best_line() {
+fn a_witness_counts_once_by_its_freshest_line() {
     let [ed, pq] = two_kinds();
     let policy = read(&policy(&[], &[&ed, &pq], 2));
     let window = FreshnessWindow { not_before: TIME - 10, not_after: TIME + 10 };
@@ -162,7 +162,7 @@ fn freshness_has_two_ends_and_one_witness_counts_once_by_its_best_line() {
 }
 
 #[test]
-fn a_forged_line_is_named_whatever_stands_beside_it() {
+fn a_forged_line_is_named_beside_any_other() {
     let [ed, pq] = two_kinds();
     let policy = read(&policy(&[], &[&ed, &pq], 1));
     for note in [
@@ -179,7 +179,7 @@ fn a_forged_line_is_named_whatever_stands_beside_it() {
 }
 
 #[test]
-fn what_is_no_checkpoint_is_malformed() {
+fn other_texts_are_malformed_checkpoints() {
     let [ed, _] = two_kinds();
     let policy = read(&policy(&[], &[&ed], 1));
     let good = ed.cosign(&checkpoint(), TIME);

@@ -204,7 +204,7 @@ fn cycles(imports: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<Vec<String>>
 }
 
 #[test]
-fn no_two_files_need_each_other() {
+fn no_two_files_import_each_other() {
     let imports = imports();
     let found = cycles(&imports);
     assert!(found.is_empty(), "these files need each other: {found:#?}");
@@ -213,7 +213,7 @@ fn no_two_files_need_each_other() {
 }
 
 #[test]
-fn the_scan_of_names_sees_what_it_should() {
+fn the_scan_of_names_is_complete() {
     assert_eq!(expanded("a::{b, c::{d, self}, e as f}"), ["a::b", "a::c::d", "a::c::self", "a::e as f"]);
     let (uses, rest) = taken_apart("use a::{\n    b,\n    c,\n};\npub(crate) use d::E;\nfn f() { g::h() }\n");
     assert_eq!(uses, [(false, "a::{b,c,};".to_owned()), (true, "d::E;".to_owned())]);

@@ -54,8 +54,8 @@ fn run_commands(name: &str) {
             continue;
         }
         let ended = folder.run(&block);
-        assert_eq!(ended.exit, Some(block.exit()), "{}:\n{}\n{}", block.place, block.text, ended.said);
-        assert!(!ended.said.contains("panicked"), "{}: {}", block.place, ended.said);
+        assert_eq!(ended.exit, Some(block.exit()), "{}:\n{}\n{}", block.place, block.text, ended.output);
+        assert!(!ended.output.contains("panicked"), "{}: {}", block.place, ended.output);
     }
 }
 
@@ -89,7 +89,7 @@ documents! {
 
 /// Nothing can be left out quietly: every document is run, every block is of a kind that is looked at.
 #[test]
-fn every_document_and_every_block_is_looked_at() {
+fn every_document_and_block_is_tested() {
     let documents = Document::all();
     let names: Vec<&str> = documents.iter().map(|document| document.name.as_str()).collect();
     assert_eq!(names, TESTED);
@@ -141,7 +141,7 @@ fn is_test(program: &str, filter: Option<&str>) -> bool {
 
 /// What cannot be run here names commands, files, tests and benches that there are.
 #[test]
-fn what_is_not_run_could_be() {
+fn unrun_commands_name_existing_targets() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let (mut commands, mut files, mut cargo) = (0, 0, 0);
     for block in Document::all().iter().flat_map(Document::blocks) {
@@ -176,9 +176,9 @@ fn what_is_not_run_could_be() {
     );
 }
 
-/// What is said in passing is there as well.
+/// Commands and options in prose exist.
 #[test]
-fn commands_in_sentences_have_their_options() {
+fn commands_in_prose_have_their_options() {
     let mut seen = 0;
     for document in Document::all() {
         for span in document.spans() {
@@ -195,7 +195,7 @@ fn commands_in_sentences_have_their_options() {
 
 /// An option that is named alone is one of some command's.
 #[test]
-fn options_in_sentences_are_there() {
+fn options_in_prose_exist() {
     let folder = tempfile::tempdir().unwrap();
     let mut man = program();
     man.arg("man").arg(folder.path());
@@ -232,7 +232,7 @@ fn run_with_help(command: &mut Command) -> String {
 
 /// Every config is taken by the program, with a log around it where it is only a part of one.
 #[test]
-fn configs_can_be_used() {
+fn configs_are_accepted() {
     let mut seen = 0;
     for document in Document::all() {
         let folder = Folder::new(&document.text);
@@ -266,7 +266,7 @@ fn configs_can_be_used() {
 
 /// Every query answers something over a mirror of the demo log.
 #[test]
-fn queries_answer() {
+fn queries_return_rows() {
     let folder = tempfile::tempdir().unwrap();
     let (demo, db) = (root().join("fixtures/demo"), folder.path().join("approvals.db"));
     let mut command = program();
@@ -330,7 +330,7 @@ fn definitions_of(label: &str) -> (String, String) {
 
 /// Pages link by labels, and each label is defined for the web and for rustdoc, to the same place.
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_resolves() {
     let documents = Document::all();
     let rustdoc = Document::read("src/docs/rustdoc-links.md").definitions();
     let (mut used, mut followed) = (BTreeSet::new(), 0);
@@ -375,7 +375,7 @@ fn every_link_leads_somewhere() {
 
 /// For somebody who has two minutes.
 #[test]
-fn the_readme_is_short_and_leads_to_every_page() {
+fn the_readme_is_short_and_links_every_page() {
     let readme = Document::read("README.md");
     let lines = readme.text.lines().count();
     assert!(lines <= 180, "{lines} lines");
@@ -387,7 +387,7 @@ fn the_readme_is_short_and_leads_to_every_page() {
 
 /// What is proved, and what is not, says the README in the same words as the page.
 #[test]
-fn what_is_proved_is_the_same_everywhere() {
+fn the_lists_of_what_is_proved_agree() {
     let claims = |name: &str| {
         let text = Document::read(name).text;
         let (_, section) = text.split_once("## What it proves, and what it does not\n").unwrap();
@@ -410,7 +410,7 @@ fn what_is_proved_is_the_same_everywhere() {
 
 /// The exit codes of the README are those of the page, code by code.
 #[test]
-fn exit_codes_are_the_same_everywhere() {
+fn the_lists_of_exit_codes_agree() {
     let rows = |name: &str| -> Vec<String> {
         let text = Document::read(name).text;
         let (_, section) = text.split_once("## Exit codes\n").unwrap();
@@ -435,7 +435,7 @@ fn every_finding_code_is_explained() {
     }
 }
 
-/// A word is found where it is looked for.
+/// Entries are in alphabetical order.
 #[test]
 fn the_glossary_is_alphabetical() {
     let glossary = Document::read("src/docs/glossary.md").text;

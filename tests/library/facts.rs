@@ -112,7 +112,7 @@ fn names() -> BTreeSet<&'static str> {
 }
 
 #[test]
-fn checks_and_codes_are_spelled_in_their_tables_alone() {
+fn checks_and_codes_are_spelled_only_in_their_tables() {
     let names = names();
     let (mut wrong, mut seen) = (Vec::new(), BTreeSet::new());
     for (file, source) in sources() {
@@ -160,7 +160,7 @@ fn no_sql_spells_a_code() {
 }
 
 #[test]
-fn what_was_formatted_is_not_parsed() {
+fn formatted_text_is_not_parsed() {
     for (file, source) in sources() {
         let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
         for line in code {
@@ -171,7 +171,7 @@ fn what_was_formatted_is_not_parsed() {
 }
 
 #[test]
-fn the_scan_sees_what_it_should() {
+fn the_scan_is_complete() {
     let source = "let a = \"gap\"; // \"root\"\nlet b = '\"'; f(\"a\\\"b\", r#\"x\"y\"#, '\\'', \"\"); for x in \"c\" {}";
     assert_eq!(literals(source), ["gap", "a\\\"b", "x\"y", "", "c"]);
 }

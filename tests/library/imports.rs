@@ -119,7 +119,7 @@ pub fn top_level(group: &str) -> Vec<&str> {
 }
 
 #[test]
-fn modules_import_only_what_they_may() {
+fn modules_import_only_lower_layers() {
     let ours: Vec<&str> = RULES.iter().map(|(module, _)| *module).collect();
     let (mut wrong, mut checked) = (Vec::new(), 0);
     for (module, allowed) in RULES {
@@ -140,7 +140,7 @@ fn modules_import_only_what_they_may() {
 
 /// Paths that climb with `super::super` out of a module would hide what they name.
 #[test]
-fn no_path_climbs_out_of_its_module() {
+fn no_path_leaves_its_module() {
     for (module, _) in RULES {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(module);
         for path in sources(module) {
@@ -191,7 +191,7 @@ fn all_sql_is_in_the_mirror_and_all_http_in_the_source() {
 
 /// Settings and services are for programs that have no arguments, or others.
 #[test]
-fn arguments_are_parsed_in_the_command_line_alone() {
+fn only_the_command_line_parses_arguments() {
     for (module, _) in RULES.iter().filter(|(module, _)| *module != "cli") {
         for path in sources(module) {
             let hit = code(&path).into_iter().find(|(_, line)| line.contains("clap"));
@@ -201,7 +201,7 @@ fn arguments_are_parsed_in_the_command_line_alone() {
 }
 
 #[test]
-fn only_main_names_the_command_line() {
+fn only_main_imports_the_command_line() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/main.rs");
     assert!(fs::read_to_string(root).unwrap().contains("cli::main"));
     for (module, _) in RULES.iter().filter(|(module, _)| *module != "cli") {
@@ -213,7 +213,7 @@ fn only_main_names_the_command_line() {
 }
 
 #[test]
-fn the_scan_sees_what_it_should() {
+fn the_scan_is_complete() {
     assert_eq!(named("use crate::core::hash::Hash;"), ["core"]);
     assert_eq!(named("use crate::{audit::tally, cli::{a, b}, core};"), ["audit", "cli", "core"]);
     assert_eq!(named("let x = crate::run::go(crate::mirror::Mirror);"), ["run", "mirror"]);

@@ -16,7 +16,7 @@ fn example(text: &str) -> &str {
 
 /// `cargo test` runs the one in the crate's documentation.
 #[test]
-fn the_guide_shows_the_example_of_the_crate() {
+fn the_guide_and_the_crate_show_the_same_example() {
     let page = file("src/docs/library.md");
     let documented: Vec<String> = file("src/lib.rs")
         .lines()
@@ -28,7 +28,7 @@ fn the_guide_shows_the_example_of_the_crate() {
 
 /// Whoever only checks receipts gets no database, no network, no runtime and no command line.
 #[test]
-fn the_library_alone_needs_no_database_network_or_command_line() {
+fn the_library_needs_no_database_network_or_command_line() {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args([
         "tree",

@@ -235,21 +235,21 @@ fn unmade(check: &str) -> Scene {
 }
 
 #[test]
-fn a_good_receipt_is_clean_and_says_what_it_does_not_prove() {
+fn a_good_receipt_is_clean_and_lists_what_is_not_proved() {
     let verdict = Scene::good().verdict();
     assert_eq!(verdict.conclusion(), Conclusion::Clean, "{verdict:#?}");
     assert_eq!(verdict.checks.iter().map(|line| line.check).collect::<Vec<_>>(), Check::OF_RECEIPT);
     assert_eq!((verdict.id.as_deref(), verdict.index), (Some("approval-1"), Some(3)));
     assert_eq!((verdict.decision, verdict.approver.as_deref()), (Some("approved"), Some("alex")));
-    for said in ["saw on the screen", "holds the passkey", "used before", "action ran", "everybody the same"]
+    for text in ["saw on the screen", "holds the passkey", "used before", "action ran", "everybody the same"]
     {
-        assert!(verdict.not_proven.iter().any(|line| line.contains(said)), "{said}");
+        assert!(verdict.not_proven.iter().any(|line| line.contains(text)), "{text}");
     }
     assert!(!verdict.not_proven.iter().any(|line| line.contains("none was given")));
 }
 
 #[test]
-fn everything_that_can_be_asked_for_can_hold() {
+fn every_optional_check_can_pass() {
     let mut scene = Scene::revealed(email(), |_| ());
     scene.expected = Expectation {
         decision: Decision::Approved,
@@ -286,7 +286,7 @@ fn every_check_can_fail_and_a_failed_check_is_never_clean() {
 }
 
 #[test]
-fn every_check_says_when_it_was_not_made() {
+fn every_unmade_check_is_listed() {
     for check in Check::OF_RECEIPT {
         let verdict = unmade(check.as_str()).verdict();
         let line = verdict.check(check).unwrap();
@@ -297,7 +297,7 @@ fn every_check_says_when_it_was_not_made() {
 
 /// What is missing, and which checks then keep the verdict from being clean.
 #[test]
-fn what_is_needed_and_missing_is_incomplete() {
+fn a_missing_required_part_is_incomplete() {
     let covering = || {
         let mut entry = request();
         entry["payloadEncoding"] = "jcs-action-payload".into();
@@ -312,7 +312,7 @@ fn what_is_needed_and_missing_is_incomplete() {
             Scene::revealed(Value::Null, |_| ()).with(|scene| scene.expected.email = Some("ada@example.com")),
             &["email"],
         ),
-        // Signed or not, an action that was asked for is either shown or said to be open.
+        // Signed or not, a requested action is either verified or reported as undecided.
         (Scene::good().with(|scene| scene.expected.action = Some("Deploy")), &["action"]),
         (
             Scene::revealed(Value::Null, |_| ()).with(|scene| scene.expected.action = Some("Deploy")),
@@ -335,7 +335,7 @@ fn what_is_needed_and_missing_is_incomplete() {
 }
 
 #[test]
-fn a_payload_that_is_no_json_is_a_fault_of_the_caller() {
+fn a_payload_that_is_not_json_is_a_caller_fault() {
     for payload in [&b"{\"a\":1,\"a\":1}"[..], b"9007199254740993", b"\"\\ud800\"", b"NaN", b""] {
         let scene = Scene::good().with(|scene| scene.expected.payload = Some(Payload::Bytes(payload)));
         let verdict = scene.verdict();
@@ -346,7 +346,7 @@ fn a_payload_that_is_no_json_is_a_fault_of_the_caller() {
 }
 
 #[test]
-fn the_action_is_signed_only_where_the_encoding_says_so() {
+fn the_action_is_signed_only_in_encodings_that_cover_it() {
     let hash = |action: &str| {
         let payload = Payload::Bytes(PAYLOAD);
         Hash(countersign::core::payload::hash("jcs-action-payload", payload, Some(action)).unwrap())
@@ -365,7 +365,7 @@ fn the_action_is_signed_only_where_the_encoding_says_so() {
 }
 
 #[test]
-fn nobody_signs_what_is_not_an_approval_and_the_verdict_says_so() {
+fn only_approvals_are_signed_and_the_verdict_says_so() {
     let verdict = Scene::rejected().verdict();
     assert!(verdict.is_clean(), "{verdict:#?}");
     assert!(verdict.not_proven.iter().any(|line| line.contains("that a person made this decision")));
@@ -404,7 +404,7 @@ fn a_bundle_of_two_trees_is_undecided() {
 
 /// Some authenticators write `kty` as text. It is the key that is pinned all the same.
 #[test]
-fn a_key_in_an_odd_encoding_is_a_warning() {
+fn a_named_key_type_is_a_warning() {
     let mut scene = Scene::logged(|entry| {
         let cose = encode_base64url(&Passkey::new(7).named_cose());
         entry["credential"]["publicKey"] = cose.into();
@@ -428,7 +428,7 @@ fn a_key_in_an_odd_encoding_is_a_warning() {
 }
 
 #[test]
-fn times_ahead_are_warnings() {
+fn future_times_are_warnings() {
     let entry = approval();
     let key = support::receipt::log_key();
     let root = support::log::root_of(&support::receipt::leaves_around(&entry));
@@ -481,7 +481,7 @@ fn a_quorum_of_witnesses_is_counted() {
 }
 
 #[test]
-fn old_cosignatures_are_no_sign_of_a_young_approval() {
+fn old_cosignatures_do_not_prove_a_recent_approval() {
     let aged =
         |age: u64| Scene::witnessed(&[0, 1], 2).with(|scene| scene.expected.max_age = Some(age)).verdict();
     assert!(aged(100_000).is_clean(), "decided 100 s ago, cosigned 60 s ago");
@@ -511,7 +511,7 @@ fn old_cosignatures_are_no_sign_of_a_young_approval() {
 
 /// A log that changed its key has two, and its receipts are by either.
 #[test]
-fn of_several_log_keys_the_one_that_signed_is_asked() {
+fn the_signing_key_of_several_log_keys_is_used() {
     let key = |seed: u8| LogKey::parse(&support::log::TestKey::new(seed).vkey()).unwrap();
     let with = |keys: Vec<LogKey>| Scene::good().with(|scene| scene.trust.log_keys = keys).verdict();
     assert!(with(vec![key(9), key(1)]).is_clean());

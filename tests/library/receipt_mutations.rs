@@ -77,7 +77,7 @@ fn no_receipt_with_a_changed_byte_verifies() {
 }
 
 #[test]
-fn no_receipt_with_a_byte_more_or_less_verifies() {
+fn no_receipt_with_an_added_or_removed_byte_verifies() {
     for (name, text) in originals() {
         for_each(text.len() + 1, |at| {
             let bytes = text.as_bytes();
@@ -223,7 +223,7 @@ fn no_tlog_proof_with_a_changed_line_verifies() {
 
 /// White space, order and escapes are not part of what a receipt says.
 #[test]
-fn another_spelling_of_the_same_receipt_is_the_same_receipt() {
+fn equivalent_json_is_the_same_receipt() {
     let good = receipt_of(&approval());
     let (plain, pretty) = (good.to_string(), serde_json::to_string_pretty(&good).unwrap());
     let escaped = plain.replacen("\"alex\"", "\"\\u0061lex\"", 1);
@@ -237,7 +237,7 @@ fn another_spelling_of_the_same_receipt_is_the_same_receipt() {
 
 /// Whatever the bytes are, there is a verdict.
 #[test]
-fn hostile_texts_have_a_verdict() {
+fn every_text_has_a_verdict() {
     let deep = |open: &str, close: &str, n: usize| format!("{}{}", open.repeat(n), close.repeat(n));
     let good = receipt_of(&approval());
     let with = |name: &str, raw: &str| {
@@ -281,7 +281,7 @@ fn hostile_texts_have_a_verdict() {
 }
 
 #[test]
-fn an_anchor_is_counted_and_said_to_be_unchecked() {
+fn an_anchor_is_counted_and_reported_as_unchecked() {
     let mut receipt = receipt_of(&approval());
     receipt["anchors"] =
         json!([{"type": "approval-log-anchor/v1", "kind": "ots", "treeSize": 7, "ots": "AA=="}]);

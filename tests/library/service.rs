@@ -38,14 +38,14 @@ impl Clock for Stopped {
     }
 }
 
-/// Remembers what it was told.
+/// Records the reported progress.
 #[derive(Default)]
-struct Told {
+struct RecordedProgress {
     phases: Mutex<Vec<String>>,
     entries: AtomicU64,
 }
 
-impl Progress for Told {
+impl Progress for RecordedProgress {
     fn begin(&self, phase: &str, _: u64) {
         self.phases.lock().unwrap().push(phase.to_owned());
     }
@@ -64,9 +64,9 @@ fn two_audits_run_at_once_in_one_process() {
     let times = [1_900_000_000_000, 1_900_000_000_000 + 86_400_000];
     let begin = |(number, now): (usize, u64)| {
         let spec = AuditSpec::of(given(folder.path().join(format!("{number}.db")))).unwrap();
-        let told = Told::default();
-        let report = audit(&spec, &Stopped(now), &Stop::default(), &told).unwrap();
-        assert!(told.entries.load(Ordering::Relaxed) >= 800, "{:?}", told.phases);
+        let progress = RecordedProgress::default();
+        let report = audit(&spec, &Stopped(now), &Stop::default(), &progress).unwrap();
+        assert!(progress.entries.load(Ordering::Relaxed) >= 800, "{:?}", progress.phases);
         report
     };
     let reports: Vec<report::Report> = std::thread::scope(|scope| {
@@ -83,13 +83,13 @@ fn two_audits_run_at_once_in_one_process() {
     assert_eq!(days, ["2030-03-17", "2030-03-18"]);
 }
 
-/// What cannot be begun is an error, which says whose fault it is; what one audit was told to stop, another is not.
+/// An audit that cannot begin is an error that says whose fault it is. A stop signal stops one audit only.
 #[test]
-fn errors_and_the_sign_to_stop_are_of_one_audit() {
+fn errors_and_stop_signals_affect_one_audit() {
     let folder = tempfile::tempdir().unwrap();
     let without = |given: Given| AuditSpec::of(given).map(drop);
-    let said = without(Given { log: None, ..given(folder.path().join("a.db")) });
-    assert_eq!(said, Err(Error::Usage("missing --log URL-or-DIR".to_owned())));
+    let error = without(Given { log: None, ..given(folder.path().join("a.db")) });
+    assert_eq!(error, Err(Error::Usage("missing --log URL-or-DIR".to_owned())));
     let missing = AuditSpec::of(Given { init: false, ..given(folder.path().join("none.db")) }).unwrap();
     let report = audit(&missing, &SystemClock::default(), &Stop::default(), &Silent).unwrap();
     assert_eq!(report.verdict(), Conclusion::LocalFault);

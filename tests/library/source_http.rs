@@ -48,7 +48,7 @@ fn checkpoint_with(options: &HttpOptions, replies: Vec<Reply>) -> (Result<Vec<u8
 }
 
 /// For servers that never answer in time, and are not waited for.
-fn hurried() -> HttpOptions {
+fn short_timeouts() -> HttpOptions {
     HttpOptions { attempt_timeout: Duration::from_millis(600), ..options() }
 }
 
@@ -79,7 +79,7 @@ fn gzipped(body: &[u8]) -> Reply {
 }
 
 #[test]
-fn a_directory_over_http_on_one_connection() {
+fn a_directory_is_read_over_one_connection() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(dir.path().join("log/tile/entries/000.p")).unwrap();
     std::fs::write(dir.path().join("log/checkpoint"), HEAD).unwrap();
@@ -100,7 +100,7 @@ fn a_directory_over_http_on_one_connection() {
 }
 
 #[test]
-fn says_who_asks() {
+fn the_user_agent_is_sent() {
     let server = TestServer::scripted([("/checkpoint", vec![Reply::ok(HEAD)])]);
     let contact = Some("https://auditor.example".to_owned());
     let url = server.url().replace("http://", "http://us%65r:p%40ss@");
@@ -116,7 +116,7 @@ fn says_who_asks() {
 }
 
 #[test]
-fn passing_faults_are_asked_again() {
+fn transient_faults_are_retried() {
     let faults = [
         Reply::status("503 Service Unavailable", "", ""),
         Reply::status("500 Internal Server Error", "Content-Type: text/html\r\n", "<p>sorry"),
@@ -136,14 +136,14 @@ fn passing_faults_are_asked_again() {
     }
     // The answer that comes may itself be late where much else is done.
     let late = Reply::ok(HEAD).after(HANG);
-    let patient = HttpOptions { retries: 1000, ..hurried() };
+    let patient = HttpOptions { retries: 1000, ..short_timeouts() };
     let (result, server) = checkpoint_with(&patient, vec![late, Reply::ok(HEAD)]);
     assert_eq!(result.as_deref(), Ok(HEAD));
     assert!(server.paths().len() >= 2);
 }
 
 #[test]
-fn faults_that_stay_are_unavailable() {
+fn persistent_faults_are_unavailable() {
     for (fault, part) in [
         (Reply::status("503 Service Unavailable", "", ""), "HTTP 503 Service Unavailable (asked 3 times)"),
         (Reply::status("429 Too Many RequestCounters", "Retry-After: soon\r\n", ""), "HTTP 429"),
@@ -169,7 +169,7 @@ fn no_server_is_unavailable() {
 }
 
 #[test]
-fn slow_servers_end() {
+fn slow_servers_time_out() {
     const WITHOUT_END: usize = 10_000;
     let silent = Reply::raw("").after(HANG);
     let slow_head = Reply::raw("HTTP/1.1 200 OK\r\nX: ").drip(b'x', Duration::from_millis(50), WITHOUT_END);
@@ -186,7 +186,7 @@ fn slow_servers_end() {
     std::thread::scope(|scope| {
         for fault in [silent, slow_head, slow_body, slow_chunks] {
             scope.spawn(move || {
-                let (result, _server) = checkpoint_with(&hurried(), vec![fault]);
+                let (result, _server) = checkpoint_with(&short_timeouts(), vec![fault]);
                 assert_unavailable(result, "no full answer within 600ms (asked 3 times)");
             });
         }
@@ -194,9 +194,10 @@ fn slow_servers_end() {
 }
 
 #[test]
-fn the_deadline_of_the_resource_holds_over_all_attempts() {
+fn the_deadline_of_a_resource_covers_all_attempts() {
     let server = TestServer::scripted([("/checkpoint", vec![Reply::raw("").after(HANG)])]);
-    let impatient = HttpOptions { retries: 1000, resource_timeout: Duration::from_secs(1), ..hurried() };
+    let impatient =
+        HttpOptions { retries: 1000, resource_timeout: Duration::from_secs(1), ..short_timeouts() };
     let log = open(&server.url(), &impatient).map_err(|e| e.to_string()).unwrap();
     assert_unavailable(log.checkpoint(), "no full answer");
     // One attempt of 600 ms, one with what is left, and perhaps one that had next to nothing left.
@@ -204,7 +205,7 @@ fn the_deadline_of_the_resource_holds_over_all_attempts() {
 }
 
 #[test]
-fn retry_after_is_honoured_up_to_the_cap() {
+fn retry_after_is_honoured_up_to_its_cap() {
     let answered_after = |value: &str| {
         let headers = format!("Retry-After: {value}\r\n");
         let limited = Reply::status("429 Too Many Requests", &headers, "");
@@ -232,7 +233,7 @@ fn retry_after_is_honoured_up_to_the_cap() {
 }
 
 #[test]
-fn requests_are_counted_by_how_they_came_out() {
+fn requests_are_counted_by_outcome() {
     let there = Reply::ok(HEAD);
     let status = |line: &str| Reply::status(line, "", "");
     for (replies, expected) in [
@@ -261,7 +262,7 @@ fn requests_are_counted_by_how_they_came_out() {
         let requests = RequestCounters::default();
         let is_late = expected.iter().any(|(outcome, _)| *outcome == RequestOutcome::Late);
         let server = TestServer::scripted([("/checkpoint", replies)]);
-        let limits = if is_late { hurried() } else { options() };
+        let limits = if is_late { short_timeouts() } else { options() };
         let counting = HttpOptions { requests: requests.clone(), ..limits };
         let _ = open(&server.url(), &counting).map_err(|e| e.to_string()).unwrap().checkpoint();
         let counted = RequestOutcome::ALL.map(|outcome| (outcome, requests.so_far(outcome)));
@@ -299,7 +300,7 @@ fn bodies_past_the_limit_are_not_read() {
 }
 
 #[test]
-fn endless_headers_end() {
+fn endless_headers_are_cut_off() {
     let (result, server) =
         checkpoint_of(vec![Reply::raw("HTTP/1.1 200 OK\r\n").endless("X: yyyyyyyyyyyyyyyy\r\n")]);
     assert!(matches!(result, Err(FetchError::Unavailable { .. })), "{result:?}");
@@ -334,9 +335,9 @@ fn other_answers_are_refused_at_once() {
     }
 }
 
-/// Whether it says "not there" is for whoever knows what else is answered.
+/// Whether that means a missing resource depends on the answers to other requests.
 #[test]
-fn a_question_that_is_called_wrong_is_rejected_at_once() {
+fn a_request_answered_with_400_is_rejected_at_once() {
     for status in ["400 Bad Request", "416 Range Not Satisfiable", "422 Unprocessable Content"] {
         let (result, server) = checkpoint_of(vec![Reply::status(status, "", "")]);
         assert!(
@@ -361,7 +362,7 @@ fn redirects_within_the_origin_are_followed() {
 }
 
 #[test]
-fn what_is_missing_is_looked_for_again_except_the_sth() {
+fn missing_files_are_requested_again_except_the_sth() {
     let server = TestServer::scripted([]);
     let log = log_at(&server.url());
     assert_eq!(log.sth(), Ok(None));
@@ -375,7 +376,7 @@ fn what_is_missing_is_looked_for_again_except_the_sth() {
 }
 
 #[test]
-fn a_dropped_partial_tile_is_cut_out_of_the_full_one() {
+fn a_missing_partial_tile_is_cut_from_the_full_one() {
     for instead in [
         Reply::status("404 Not Found", "", ""),
         Reply::status("403 Forbidden", "", ""),

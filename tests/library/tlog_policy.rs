@@ -20,7 +20,7 @@ fn read(text: &str) -> TlogPolicy {
 
 /// As many as the format recommends to support, of the longest kind, under the longest names.
 #[test]
-fn thirty_two_of_everything_fit() {
+fn thirty_two_logs_witnesses_and_groups_fit() {
     let witness = |n: u8| TestWitness::ml_dsa_44(&format!("{}{n:03}", "w".repeat(252)), n);
     let witnesses: Vec<TestWitness> = (0..32).map(witness).collect();
     let mut text: String = (0..32).map(|n| format!("log {}\n", TestKey::new(n).vkey())).collect();
@@ -40,7 +40,7 @@ fn thirty_two_of_everything_fit() {
 }
 
 #[test]
-fn groups_may_nest_as_deep_as_a_file_is_long() {
+fn groups_may_nest_to_any_depth() {
     let witness = TestWitness::ed25519("w.example/1", 1);
     let mut text = format!("witness g0 {}\n", witness.vkey());
     for n in 1..20_000 {
@@ -131,7 +131,7 @@ fn filled(text: &str) -> String {
 }
 
 #[test]
-fn every_rule_of_the_format_is_kept() {
+fn every_rule_of_the_format_is_enforced() {
     for (text, line, words) in BROKEN {
         let error = TlogPolicy::parse(filled(text).as_bytes()).expect_err(text);
         assert_eq!(error.line, *line, "{text}: {error}");
@@ -141,7 +141,7 @@ fn every_rule_of_the_format_is_kept() {
 }
 
 #[test]
-fn what_the_format_allows_is_read() {
+fn every_allowed_form_is_read() {
     for (text, quorum) in [
         ("quorum none", "none"),
         ("\n \t \n  # comment é \n\t# more\nquorum \t none \t\n\n", "none"),
@@ -174,7 +174,7 @@ fn what_the_format_allows_is_read() {
 }
 
 #[test]
-fn of_all_octets_those_of_the_character_set_are_allowed() {
+fn only_octets_of_the_character_set_are_allowed() {
     for octet in 0..=255_u8 {
         let allowed = matches!(octet, 9 | 10 | 0x20..=0x7e | 0x80..);
         for text in
@@ -237,7 +237,7 @@ proptest! {
 
     /// Every subset of six witnesses, against random policies.
     #[test]
-    fn the_quorum_is_what_a_naive_evaluator_says(
+    fn the_quorum_agrees_with_a_naive_evaluator(
         choices in prop::collection::vec((0_usize..1000, 0_usize..1000), 0..6),
     ) {
         let witnesses: Vec<TestWitness> =

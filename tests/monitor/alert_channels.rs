@@ -23,7 +23,7 @@ use tls::TlsServer;
 const NOW: u64 = 1_900_000_000_000;
 const SECRET: &str = "0123456789abcdef";
 
-/// What a test alert says.
+/// The message of a test alert.
 const SAID: &str = "this is a test of the alert channel";
 
 /// Sends a test alert of a log with this name one way; how it went.
@@ -45,7 +45,7 @@ fn shell(script: &str) -> CommandTransport {
 }
 
 #[test]
-fn a_command_gets_the_alert_on_its_stdin_and_its_exit_code_is_its_answer() {
+fn a_command_gets_the_alert_on_stdin_and_answers_by_exit_code() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("got.json");
     assert_eq!(send(shell(&format!("cat > {}", file.display())), "our log"), Ok(()));
@@ -62,7 +62,7 @@ fn a_command_gets_the_alert_on_its_stdin_and_its_exit_code_is_its_answer() {
 }
 
 #[test]
-fn a_command_that_hangs_reads_nothing_or_says_much_holds_nothing_up() {
+fn a_hanging_or_verbose_command_blocks_nothing() {
     let hangs = shell("sleep 400").with_timeout(Duration::from_millis(300));
     assert!(send(hangs, "l").unwrap_err().contains("did not end"));
     // More than a pipe holds, both ways.
@@ -76,7 +76,7 @@ fn a_command_that_hangs_reads_nothing_or_says_much_holds_nothing_up() {
 
 /// At the time-out all of it is ended, and what a program left running keeps no thread and no pipe of ours.
 #[test]
-fn nothing_of_ours_stays_with_a_command() {
+fn an_ended_command_keeps_no_thread_and_no_pipe() {
     let home = tempfile::tempdir().unwrap();
     let id = home.path().join("id");
     let late = format!("sleep 400 & echo $! > {}; sleep 400", id.display());
@@ -97,7 +97,7 @@ fn nothing_of_ours_stays_with_a_command() {
 }
 
 #[test]
-fn nothing_of_an_alert_is_run() {
+fn no_text_of_an_alert_is_executed() {
     let home = tempfile::tempdir().unwrap();
     let mark = home.path().join("owned");
     let evil = format!("$(touch {0}) `touch {0}` ; touch {0}\n", mark.display());
@@ -116,7 +116,7 @@ fn webhook(url: &str) -> Webhook {
 }
 
 /// One that is to be given up, as it never answers.
-fn hurried_webhook(url: &str) -> Webhook {
+fn webhook_with_short_timeout(url: &str) -> Webhook {
     webhook_with(url, &HttpOptions { attempt_timeout: Duration::from_millis(700), ..options() })
 }
 
@@ -125,7 +125,7 @@ fn webhook_with(url: &str, options: &HttpOptions) -> Webhook {
 }
 
 #[test]
-fn a_webhook_gets_the_alert_signed_under_a_key_of_its_own() {
+fn a_webhook_gets_the_alert_signed_with_its_own_key() {
     let server = TestServer::start(|_| Reply::status("204 No Content", "", ""));
     let url = format!("{}hook/s3cret?s3cret", server.url());
     assert_eq!(send(webhook(&url), "our log\r\nX-Evil: 1"), Ok(()));
@@ -146,7 +146,7 @@ fn a_webhook_gets_the_alert_signed_under_a_key_of_its_own() {
 }
 
 #[test]
-fn a_webhook_that_does_not_say_yes_has_not_got_it_and_its_url_is_never_shown() {
+fn an_unconfirmed_webhook_fails_and_its_url_is_never_shown() {
     let elsewhere = TestServer::start(|_| Reply::ok("taken"));
     let to = elsewhere.url();
     let server = TestServer::start(move |request| match request.path.as_str() {
@@ -157,7 +157,8 @@ fn a_webhook_that_does_not_say_yes_has_not_got_it_and_its_url_is_never_shown() {
         path => Reply::status(path.rsplit('/').next().unwrap(), "", "s3cret"),
     });
     for path in ["500", "503", "429", "400", "404", "301", "100", "hangs", "drips", "garbage", "moved"] {
-        let open = if ["100", "hangs", "drips"].contains(&path) { hurried_webhook } else { webhook };
+        let open =
+            if ["100", "hangs", "drips"].contains(&path) { webhook_with_short_timeout } else { webhook };
         let why = send(open(&format!("{}s3cret/{path}", server.url())), "l").unwrap_err();
         assert!(!why.contains("s3cret") && why.contains("127.0.0.1"), "{path}: {why}");
         if let Ok(status @ 200..) = path.parse::<u16>() {
@@ -169,7 +170,7 @@ fn a_webhook_that_does_not_say_yes_has_not_got_it_and_its_url_is_never_shown() {
 }
 
 #[test]
-fn a_webhook_is_whom_its_certificate_says() {
+fn the_certificate_of_a_webhook_is_verified() {
     let server = TlsServer::start(&["http/1.1"], |_| Response::new(Full::default()));
     assert!(send(webhook(&server.url()), "l").unwrap_err().contains("certificate"));
     assert!(server.seen.requests.lock().unwrap().is_empty());
@@ -191,22 +192,22 @@ fn smtp(server: &str) -> SmtpConfig {
 }
 
 #[test]
-fn a_mail_says_it_to_people_and_carries_the_json() {
+fn a_mail_has_readable_text_and_the_json() {
     let server = MailServer::start(|_| None);
     assert_eq!(
         send(Smtp::new(&smtp(&server.url)).unwrap(), "our log\r\nBcc: x@evil.example\r\n\r\n.\r\n"),
         Ok(())
     );
-    let told = server.told.lock().unwrap().clone();
-    let has = |start: &str| told.iter().filter(|line| line.starts_with(start)).count();
+    let received = server.received.lock().unwrap().clone();
+    let has = |start: &str| received.iter().filter(|line| line.starts_with(start)).count();
     assert_eq!((has("MAIL FROM:<watch@example.org>"), has("RCPT TO:")), (1, 2));
     assert_eq!((has("Subject: [countersign] info test: test"), has("Bcc:"), has(".")), (1, 0, 1));
     assert_eq!((has("Message-ID: <"), has(SAID), has("Content-Disposition: attachment")), (1, 1, 1));
 }
 
 #[test]
-fn a_mail_server_that_does_not_say_yes_has_not_got_it() {
-    for (at, says) in [
+fn an_unconfirmed_mail_is_not_delivered() {
+    for (at, answer) in [
         ("", "554 go away"),
         ("", "garbage in the place of a greeting\r\n220"),
         ("MAIL", "451 later"),
@@ -214,9 +215,9 @@ fn a_mail_server_that_does_not_say_yes_has_not_got_it() {
         ("DATA", "552 too long"),
         (".", "554 spam"),
     ] {
-        let server = MailServer::start(move |command| (command == at).then(|| says.to_owned()));
+        let server = MailServer::start(move |command| (command == at).then(|| answer.to_owned()));
         let why = send(Smtp::new(&smtp(&server.url)).unwrap(), "l").unwrap_err();
-        assert!(why.contains("127.0.0.1"), "{at} {says}: {why}");
+        assert!(why.contains("127.0.0.1"), "{at} {answer}: {why}");
     }
     assert!(send(Smtp::new(&smtp("smtp://127.0.0.1:1")).unwrap(), "l").is_err());
     assert!(send(Smtp::new(&smtp("smtps://127.0.0.1:1")).unwrap(), "l").is_err());
@@ -224,7 +225,7 @@ fn a_mail_server_that_does_not_say_yes_has_not_got_it() {
 
 /// A server that offers TLS and then has none: nothing is sent in the clear instead.
 #[test]
-fn starttls_that_fails_is_no_reason_to_go_on_without() {
+fn failed_starttls_sends_nothing_in_plain_text() {
     let server = MailServer::start(|command| match command {
         "EHLO" => Some("250-mail.example\r\n250 STARTTLS".to_owned()),
         "STARTTLS" => Some("220 go on".to_owned()),
@@ -232,13 +233,13 @@ fn starttls_that_fails_is_no_reason_to_go_on_without() {
     });
     let begun = Instant::now();
     assert!(send(Smtp::new(&smtp(&server.url)).unwrap(), "l").is_err());
-    assert!(!server.told.lock().unwrap().iter().any(|line| line.starts_with("MAIL")));
+    assert!(!server.received.lock().unwrap().iter().any(|line| line.starts_with("MAIL")));
     assert!(begun.elapsed() < HANG);
 }
 
 /// 127.0.0.2 is here as well, and nothing that the program takes for granted to be so.
 #[test]
-fn a_password_is_never_sent_in_the_clear() {
+fn a_password_is_never_sent_in_plain_text() {
     let server = MailServer::at("127.0.0.2:0", |_| None);
     let config = SmtpConfig {
         username: Some("us".to_owned()),
@@ -247,13 +248,16 @@ fn a_password_is_never_sent_in_the_clear() {
     };
     let why = send(Smtp::new(&config).unwrap(), "l").unwrap_err();
     assert!(!why.contains("s3cret"), "{why}");
-    let told = server.told.lock().unwrap();
-    assert!(!told.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")), "{told:?}");
+    let received = server.received.lock().unwrap();
+    assert!(
+        !received.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")),
+        "{received:?}"
+    );
 }
 
 /// One that never ends a line, one that never ends an answer, one that drips.
 #[test]
-fn a_mail_server_holds_nobody_up_and_fills_nothing() {
+fn a_hostile_mail_server_is_bounded_in_time_and_bytes() {
     use std::io::Write;
     type Talk = fn(&mut std::net::TcpStream) -> std::io::Result<()>;
     let line: Talk = |to| loop {
@@ -270,17 +274,17 @@ fn a_mail_server_holds_nobody_up_and_fills_nothing() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("smtp://{}", listener.local_addr().unwrap());
         std::thread::spawn(move || listener.incoming().flatten().for_each(|mut to| drop(talk(&mut to))));
-        // Who floods is found out by how much it says; who drips, by the time.
+        // A flood is detected by its length, a slow server by the time.
         let patience = Duration::from_secs(if why == "more than" { 3600 } else { 3 });
         let transport = Smtp::new(&smtp(&url)).unwrap().with_timeout(patience);
-        let told = send(transport, "l").unwrap_err();
-        assert!(told.contains(why), "{told}");
+        let error = send(transport, "l").unwrap_err();
+        assert!(error.contains(why), "{error}");
     }
 }
 
-/// Wherever the server says it back.
+/// In any answer of the server.
 #[test]
-fn a_password_is_never_repeated() {
+fn a_password_is_never_shown() {
     let config = |url: &str| SmtpConfig {
         username: Some("us".to_owned()),
         password: Some("s3cret".to_owned()),
@@ -288,7 +292,7 @@ fn a_password_is_never_repeated() {
     };
     // With both of its base64 forms.
     const SAID: &str = "535 5.7.8 no: AUTH PLAIN AHVzAHMzY3JldA== czNjcmV0 s3cret";
-    for (at, says) in [
+    for (at, answer) in [
         ("AUTH", SAID),
         ("AUTH", "garbage s3cret AHVzAHMzY3JldA=="),
         ("MAIL", SAID),
@@ -307,7 +311,7 @@ fn a_password_is_never_repeated() {
         ("DATA", "552 Ś3ĆRÉT"),
     ] {
         let server = MailServer::start(move |command| match command {
-            command if command == at => Some(says.to_owned()),
+            command if command == at => Some(answer.to_owned()),
             "EHLO" => Some("250-mail.example\r\n250 AUTH PLAIN LOGIN".to_owned()),
             "AUTH" => Some("235 welcome".to_owned()),
             _ => None,
@@ -317,12 +321,12 @@ fn a_password_is_never_repeated() {
         let shown =
             ["s3cret", "ahvz", "cznj", "s3%63", "u0063", "7333", "#99", "\u{200b}", "200b", "ｓ３ｃ", "ś3ć"];
         assert!(shown.iter().all(|secret| !folded.contains(secret)), "{at}: {why}");
-        assert!(!says.starts_with("535") || why.contains("535"), "{why}");
+        assert!(!answer.starts_with("535") || why.contains("535"), "{why}");
     }
 }
 
 #[test]
-fn a_mail_server_is_whom_its_certificate_says() {
+fn the_certificate_of_a_mail_server_is_verified() {
     let server = TlsServer::start(&[], |_| Response::new(Full::default()));
     let url = server.url().replace("https://", "smtps://");
     let why = send(Smtp::new(&smtp(&url)).unwrap(), "l").unwrap_err();
@@ -342,7 +346,7 @@ fn test_alert(config: &Path) -> support::cli::Outcome {
 
 /// The channels of every log, and one that several logs have once.
 #[test]
-fn a_config_of_several_logs_has_each_channel_tried_once() {
+fn each_channel_of_several_logs_is_tried_once() {
     let home = tempfile::tempdir().unwrap();
     let key = "log.approvals.example/2026+9978b3d0+AaRzICHzMeGTiBChYq8/zJub2Q6ZCWwzLfgLcAHvPG2u";
     let log = |name: &str, alert: &str| {
@@ -398,7 +402,7 @@ fn a_config_of_several_logs_has_each_channel_tried_once() {
 }
 
 #[test]
-fn the_command_tries_every_channel_and_says_how_each_went() {
+fn the_command_tries_and_reports_every_channel() {
     let home = tempfile::tempdir().unwrap();
     let got = home.path().join("got.json");
     let hook = TestServer::start(|_| Reply::ok(""));

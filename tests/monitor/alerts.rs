@@ -1,4 +1,4 @@
-//! The dispatcher and its outbox: each distinct finding is told once, whatever moment the monitor is killed at.
+//! The dispatcher and its outbox: each distinct finding is notified once, even if the monitor is killed at any moment.
 
 use support::receiver;
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 use support::case::named;
 
 #[test]
-fn channels_get_what_is_severe_enough_for_them() {
+fn channels_get_alerts_of_their_least_severity() {
     let home = Home::new();
     let fakes = [Fake::default(), Fake::default(), Fake::default(), Fake::default()];
     let severities = [Severity::Info, Severity::Warning, Severity::Invalid, Severity::Violation];
@@ -31,7 +31,7 @@ fn channels_get_what_is_severe_enough_for_them() {
     assert_eq!(delivered, Delivered { sent: 10, failed: 0, pending: 0, next_try: None });
     let counts: Vec<usize> = fakes.iter().map(|fake| fake.take().len()).collect();
     assert_eq!(counts, [4, 3, 2, 1]);
-    // What ended is told to those who were told that it began.
+    // The end is sent to the channels that got the beginning.
     end(&mut mirror, &Finding::of_log(Code::HeadStale, Subject::decode("s"), "m"), NOW + 1);
     dispatcher.note(&mut mirror, "log", &well(), NOW + 2).unwrap();
     dispatcher.deliver(&mut mirror, NOW + 2).unwrap();
@@ -40,7 +40,7 @@ fn channels_get_what_is_severe_enough_for_them() {
 }
 
 #[test]
-fn an_outage_and_a_fault_are_told_once_and_so_is_their_end() {
+fn the_start_and_end_of_outages_and_faults_are_notified_once() {
     let home = Home::new();
     let (all, violations) = (Fake::default(), Fake::default());
     let dispatcher = dispatcher(vec![
@@ -66,16 +66,16 @@ fn an_outage_and_a_fault_are_told_once_and_so_is_their_end() {
     assert_eq!(violations.kinds(), [pair("local", "local-fault"), pair("recovered", "local-fault")]);
 }
 
-/// An audit that somebody ended knows neither that the log is away nor that it is back.
+/// An interrupted audit shows neither an outage nor a recovery.
 #[test]
-fn an_audit_that_was_cut_short_tells_of_no_outage_and_of_no_recovery() {
+fn an_interrupted_audit_notifies_no_outage_and_no_recovery() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let mut mirror = home.open();
     let cut = AuditOutcome { unreachable: Some("told to stop".to_owned()), cut_short: true, ..well() };
     let down = AuditOutcome { unreachable: Some("no answer".to_owned()), ..well() };
-    for (audited, told) in [
+    for (audited, notified) in [
         (&cut, 0),
         (&well(), 0),
         (&down, 1),
@@ -83,19 +83,19 @@ fn an_audit_that_was_cut_short_tells_of_no_outage_and_of_no_recovery() {
         (&AuditOutcome { cut_short: true, ..well() }, 0),
         (&well(), 1),
     ] {
-        assert_eq!(dispatcher.note(&mut mirror, "log", audited, NOW).unwrap(), told, "{audited:?}");
+        assert_eq!(dispatcher.note(&mut mirror, "log", audited, NOW).unwrap(), notified, "{audited:?}");
     }
-    // What it found is told all the same.
+    // Its findings are still notified.
     find(&mut mirror, &Finding::of_log(Code::Gap, Subject::decode("s"), "m"), NOW);
     assert_eq!(dispatcher.note(&mut mirror, "log", &cut, NOW).unwrap(), 1);
-    // Who is told to stop sends nothing more, and loses nothing.
+    // After a stop nothing more is sent, and nothing is lost.
     let delivered = dispatcher.deliver_until(&mut mirror, NOW, &|| true).unwrap();
     assert_eq!((delivered.sent, delivered.pending, fake.take().len()), (0, 3, 0));
     assert_eq!(dispatcher.deliver(&mut mirror, NOW).unwrap().sent, 3);
 }
 
 #[test]
-fn a_peer_that_fails_is_told_of_once_and_is_not_the_log() {
+fn a_failing_peer_is_notified_once_and_is_not_the_log() {
     let home = Home::new();
     let (all, violations) = (Fake::default(), Fake::default());
     let dispatcher = dispatcher(vec![
@@ -126,15 +126,15 @@ fn a_peer_that_fails_is_told_of_once_and_is_not_the_log() {
         dispatcher.deliver(&mut mirror, now).unwrap();
     }
     let got = all.take();
-    let said = |alert: &serde_json::Value, part: &str| alert["message"].as_str().unwrap().contains(part);
-    assert!(got.iter().all(|alert| !said(alert, "\u{1b}")));
-    let told: Vec<(&str, bool)> = got
+    let contains = |alert: &serde_json::Value, part: &str| alert["message"].as_str().unwrap().contains(part);
+    assert!(got.iter().all(|alert| !contains(alert, "\u{1b}")));
+    let notified: Vec<(&str, bool)> = got
         .iter()
         .filter(|alert| alert["code"] == "peer-failing")
-        .map(|alert| (alert["kind"].as_str().unwrap(), said(alert, "\"b/c\"")))
+        .map(|alert| (alert["kind"].as_str().unwrap(), contains(alert, "\"b/c\"")))
         .collect();
     assert_eq!(
-        told,
+        notified,
         [
             ("unreachable", false),
             ("unreachable", true),
@@ -149,7 +149,7 @@ fn a_peer_that_fails_is_told_of_once_and_is_not_the_log() {
 }
 
 #[test]
-fn a_failing_channel_stops_no_other_is_retried_and_told_of() {
+fn a_failing_channel_is_retried_and_reported_and_blocks_no_other() {
     let home = Home::new();
     let (bad, good) = (Fake::default(), Fake::default());
     let dispatcher =
@@ -183,7 +183,7 @@ fn a_failing_channel_stops_no_other_is_retried_and_told_of() {
 }
 
 #[test]
-fn one_refused_alert_does_not_hold_up_the_rest_and_is_given_up_in_the_end() {
+fn a_refused_alert_delays_no_other_and_expires() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
@@ -205,10 +205,10 @@ fn one_refused_alert_does_not_hold_up_the_rest_and_is_given_up_in_the_end() {
     }
     let queue = dispatcher.queue(&mirror).unwrap()["a"].clone();
     assert_eq!((queue.delivered, queue.given_up), (2, 1));
-    // What a receiver says is shown on one line.
+    // The answer of a receiver is shown on one line.
     assert!(!queue.failing.unwrap().error.contains(['\n', '\u{202e}']));
     assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + 109 * HOUR).unwrap(), 0);
-    // Long after, what was told is still known, and the outbox is empty.
+    // Much later, the notifications are still recorded, and the outbox is empty.
     find(&mut mirror, &Finding::of_log(Code::Gap, Subject::decode("d"), "d"), NOW);
     assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + 100 * 24 * HOUR).unwrap(), 1);
     let queue = dispatcher.queue(&mirror).unwrap()["a"].clone();
@@ -217,7 +217,7 @@ fn one_refused_alert_does_not_hold_up_the_rest_and_is_given_up_in_the_end() {
 
 /// A day ahead, and then right again.
 #[test]
-fn a_clock_that_was_ahead_mutes_no_channel() {
+fn a_clock_error_silences_no_channel() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
@@ -327,7 +327,7 @@ fn two_channels_of_one_name_are_wrong_usage() {
 
 /// From the real program's audit of a log that shows two histories to an alert with the proof in it.
 #[test]
-fn a_fork_is_told_with_its_proof() {
+fn a_fork_is_notified_with_its_proof() {
     let case = named("history-same-size-fork");
     let auditor = case.auditor();
     for step in case.steps() {
@@ -354,7 +354,7 @@ fn a_fork_is_told_with_its_proof() {
 /// Who may write the directory must not have root mail him a secret, nor wait for ever.
 #[cfg(unix)]
 #[test]
-fn what_stands_in_the_place_of_a_proof_is_not_sent() {
+fn other_files_in_place_of_a_proof_are_not_sent() {
     let case = named("history-same-size-fork");
     for odd in ["pipe", "link", "endless", "long"] {
         let auditor = case.auditor();
@@ -384,14 +384,14 @@ fn what_stands_in_the_place_of_a_proof_is_not_sent() {
         let got = fake.take();
         assert_eq!(got.len(), 1, "{odd}: {got:#?}");
         assert!(got[0].get("evidenceContent").is_none_or(Value::is_null), "{odd}: {got:#?}");
-        let said = got[0]["evidenceMissing"].as_str().unwrap();
+        let reason = got[0]["evidenceMissing"].as_str().unwrap();
         let part = if odd == "long" { "longer than" } else { "not a file" };
-        assert!(said.contains(part), "{odd}: {said}");
+        assert!(reason.contains(part), "{odd}: {reason}");
     }
 }
 
 #[test]
-fn an_acknowledged_finding_stays_in_the_report_and_counts() {
+fn an_acknowledged_finding_still_counts_in_the_report() {
     let case = named("assertion-signature-flipped");
     let auditor = case.auditor();
     let config = auditor.directory().join("c.toml");

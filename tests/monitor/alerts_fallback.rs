@@ -1,4 +1,4 @@
-//! Faults that keep the outbox from being used: told once all the same, whoever starts anew, and that they are over.
+//! Faults that make the outbox unusable: they and their ends are still notified once, across restarts.
 
 use support::receiver;
 
@@ -15,7 +15,7 @@ fn log() -> LogName {
 }
 
 /// As a process does that was just started.
-fn tell(dispatcher: &Dispatcher, home: &Home, trouble: MirrorUnavailable<'_>, now: u64) {
+fn notify(dispatcher: &Dispatcher, home: &Home, trouble: MirrorUnavailable<'_>, now: u64) {
     dispatcher.notify_without_mirror(&FallbackStore::of(&home.path()), &log(), trouble, now, &|| false);
 }
 
@@ -26,16 +26,16 @@ fn over(dispatcher: &Dispatcher, home: &Home, now: u64) {
 }
 
 #[test]
-fn a_mirror_that_is_gone_is_told_once_and_so_is_its_return() {
+fn the_loss_and_return_of_a_mirror_are_notified_once() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Violation)]);
     for episode in 0..3 {
         let now = NOW + episode * 1000 * MINUTE;
-        (0..5).for_each(|n| tell(&dispatcher, &home, GONE, now + n * MINUTE));
+        (0..5).for_each(|n| notify(&dispatcher, &home, GONE, now + n * MINUTE));
         // Another cause of the same: it still cannot be used, which they know.
-        tell(&dispatcher, &home, MirrorUnavailable::Fault("the disk failed"), now + 6 * MINUTE);
-        tell(&dispatcher, &home, MirrorUnavailable::InUse("process 1"), now + 7 * MINUTE);
+        notify(&dispatcher, &home, MirrorUnavailable::Fault("the disk failed"), now + 6 * MINUTE);
+        notify(&dispatcher, &home, MirrorUnavailable::InUse("process 1"), now + 7 * MINUTE);
         assert_eq!(fake.kinds(), [pair("local", "local-fault")], "episode {episode}");
         (0..3).for_each(|n| over(&dispatcher, &home, now + 10 * MINUTE + n));
         assert_eq!(fake.kinds(), [pair("recovered", "local-fault")], "episode {episode}");
@@ -43,16 +43,16 @@ fn a_mirror_that_is_gone_is_told_once_and_so_is_its_return() {
 }
 
 #[test]
-fn a_kill_at_any_moment_loses_nothing_and_repeats_it_under_its_key_alone() {
+fn a_kill_loses_no_alert_and_repeats_only_its_key() {
     for answer in [Answer::Kill, Answer::TakeAndKill] {
         let home = Home::new();
         let fakes = [Fake::default(), Fake::default()];
         let dispatcher =
             dispatcher(vec![fakes[0].channel("a", Severity::Info), fakes[1].channel("b", Severity::Info)]);
         fakes[1].script(vec![answer]);
-        let killed = catch_unwind(AssertUnwindSafe(|| tell(&dispatcher, &home, GONE, NOW)));
+        let killed = catch_unwind(AssertUnwindSafe(|| notify(&dispatcher, &home, GONE, NOW)));
         assert!(killed.is_err());
-        (1..4).for_each(|n| tell(&dispatcher, &home, GONE, NOW + n));
+        (1..4).for_each(|n| notify(&dispatcher, &home, GONE, NOW + n));
         assert_eq!(fakes[0].take().len(), 1);
         let got = fakes[1].take();
         assert_eq!(got.len(), if answer == Answer::Kill { 1 } else { 2 });
@@ -63,24 +63,24 @@ fn a_kill_at_any_moment_loses_nothing_and_repeats_it_under_its_key_alone() {
 }
 
 #[test]
-fn a_channel_that_is_down_gets_it_later_and_the_others_not_again() {
+fn an_unavailable_channel_is_retried_without_repeating_the_others() {
     let home = Home::new();
     let fakes = [Fake::default(), Fake::default()];
     let dispatcher =
         dispatcher(vec![fakes[0].channel("a", Severity::Info), fakes[1].channel("b", Severity::Info)]);
     fakes[0].script(vec![Answer::Down, Answer::Refuse]);
     // Asked no more than once a minute.
-    (0..16).for_each(|n| tell(&dispatcher, &home, GONE, NOW + n * MINUTE / 4));
+    (0..16).for_each(|n| notify(&dispatcher, &home, GONE, NOW + n * MINUTE / 4));
     assert_eq!(fakes.map(|fake| fake.take().len()), [1, 1]);
 }
 
 #[test]
-fn a_mirror_in_use_is_told_at_the_third_time_in_a_row_and_never_by_whom_it_is_used() {
+fn a_mirror_in_use_is_notified_the_third_time_and_not_by_its_user() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let busy = |times: u32| {
-        (0..times).for_each(|_| tell(&dispatcher, &home, MirrorUnavailable::InUse("process 1"), NOW))
+        (0..times).for_each(|_| notify(&dispatcher, &home, MirrorUnavailable::InUse("process 1"), NOW))
     };
     busy(TIMES_IN_USE - 1);
     over(&dispatcher, &home, NOW);
@@ -91,23 +91,23 @@ fn a_mirror_in_use_is_told_at_the_third_time_in_a_row_and_never_by_whom_it_is_us
     over(&dispatcher, &home, NOW);
     assert_eq!(fake.kinds(), [pair("recovered", "local-fault")]);
     // We are the one who has it: others wait for us, and are not well because we are.
-    (0..5).for_each(|_| tell(&dispatcher, &home, MirrorUnavailable::InUse(holder_id()), NOW));
+    (0..5).for_each(|_| notify(&dispatcher, &home, MirrorUnavailable::InUse(holder_id()), NOW));
     assert_eq!(fake.kinds(), [pair("local", "local-fault")]);
     over(&dispatcher, &home, NOW);
     assert!(fake.take().is_empty());
 }
 
 #[test]
-fn a_note_that_is_none_is_no_reason_to_be_silent() {
+fn a_damaged_fault_file_silences_no_alert() {
     for damage in ["", "{}", "\u{0}", "[1"] {
         let home = Home::new();
         let fake = Fake::default();
         let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
         std::fs::write(home.path().with_extension("db.fault"), damage).unwrap();
-        (0..3).for_each(|n| tell(&dispatcher, &home, GONE, NOW + n));
+        (0..3).for_each(|n| notify(&dispatcher, &home, GONE, NOW + n));
         assert_eq!(fake.take().len(), 1, "{damage:?}");
     }
-    // Where nothing can be written, a process still tells once.
+    // If nothing can be written, each process still notifies once.
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
@@ -116,9 +116,9 @@ fn a_note_that_is_none_is_no_reason_to_be_silent() {
     assert_eq!(fake.take().len(), 1);
 }
 
-/// Each start tells again, and who keeps keys sees one alert a day.
+/// Each start notifies again; receivers that store keys see one alert a day.
 #[test]
-fn a_note_that_cannot_be_written_has_one_key_a_day() {
+fn an_unwritable_fault_file_has_one_key_a_day() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
@@ -136,20 +136,20 @@ fn a_note_that_cannot_be_written_has_one_key_a_day() {
 }
 
 #[test]
-fn a_stop_ends_the_telling_and_a_clock_that_was_ahead_mutes_nothing() {
+fn a_stop_ends_notifications_and_a_clock_error_silences_none() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     dispatcher.notify_without_mirror(&FallbackStore::of(&home.path()), &log(), GONE, NOW, &|| true);
     assert!(fake.take().is_empty());
     fake.script(vec![Answer::Down]);
-    tell(&dispatcher, &home, GONE, NOW + 10_000 * MINUTE);
-    tell(&dispatcher, &home, GONE, NOW);
+    notify(&dispatcher, &home, GONE, NOW + 10_000 * MINUTE);
+    notify(&dispatcher, &home, GONE, NOW);
     assert_eq!(fake.take().len(), 1);
 }
 
 #[test]
-fn who_holds_the_mirror_is_in_its_lock() {
+fn the_lock_names_its_holder() {
     let home = Home::new();
     let mirror = home.open();
     assert_eq!(holder_of(&home.path()), "unknown", "we are it");

@@ -3,7 +3,7 @@
 use support::exposition::{lint, names, parse};
 
 #[test]
-fn the_reader_reads_expressions() {
+fn the_reader_parses_expressions() {
     let read = |expression: &str| {
         let (metrics, labels) = names(expression);
         let both = [metrics, labels].map(|all| all.into_iter().collect::<Vec<String>>().join(" "));

@@ -9,11 +9,11 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use tokio_rustls::rustls::{ServerConnection, StreamOwned};
 
-/// All that a server would say to an alert that it takes.
+/// The answers of a server that accepts an alert.
 const TAKEN: &str =
     "250-mail.example\r\n250 8BITMIME\r\n235 welcome\r\n250 ok\r\n250 ok\r\n354 go on\r\n250 taken\r\n";
 
-/// What goes over the wire in the clear, and what the server says of the mail inside TLS.
+/// The bytes in plain text, and the answers to the mail inside TLS.
 #[derive(Clone)]
 struct Script {
     greeting: String,
@@ -39,12 +39,12 @@ fn honest() -> Script {
     }
 }
 
-/// What the server was told: in the clear, and inside TLS.
-type Told = Arc<Mutex<(Vec<String>, Vec<String>)>>;
+/// What the server received: in plain text, and inside TLS.
+type Received = Arc<Mutex<(Vec<String>, Vec<String>)>>;
 
 struct Server {
     url: String,
-    told: Told,
+    received: Received,
     _home: tempfile::TempDir,
     ca_file: std::path::PathBuf,
 }
@@ -57,17 +57,17 @@ impl Server {
         std::fs::write(&ca_file, authority).unwrap();
         let listener = TcpListener::bind((address, 0)).unwrap();
         let url = format!("smtp://{}", listener.local_addr().unwrap());
-        let told = Told::default();
-        let kept = Arc::clone(&told);
+        let received = Received::default();
+        let kept = Arc::clone(&received);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // Who goes away in the middle is what this is about.
+                // The client may close the connection at any time.
                 let Some(stream) = in_the_clear(stream, &script, &kept) else { continue };
                 let connection = ServerConnection::new(Arc::clone(acceptor.config())).unwrap();
                 inside(StreamOwned::new(connection, stream), &script, &kept);
             }
         });
-        Server { url, told, _home: home, ca_file }
+        Server { url, received, _home: home, ca_file }
     }
 
     /// Sends a test alert, with a password if so; how it went.
@@ -94,23 +94,23 @@ impl Server {
         dispatcher.test(&log, 1_900_000_000_000).remove(0).1.map_err(|error| error.to_string())
     }
 
-    fn told(&self) -> (Vec<String>, Vec<String>) {
-        self.told.lock().unwrap().clone()
+    fn received(&self) -> (Vec<String>, Vec<String>) {
+        self.received.lock().unwrap().clone()
     }
 }
 
 /// Up to STARTTLS. Reads no byte further.
-fn in_the_clear(mut stream: TcpStream, script: &Script, told: &Told) -> Option<TcpStream> {
+fn in_the_clear(mut stream: TcpStream, script: &Script, received: &Received) -> Option<TcpStream> {
     stream.write_all(script.greeting.as_bytes()).ok()?;
-    for says in [&script.offers, &script.begins] {
+    for reply in [&script.offers, &script.begins] {
         let mut line = Vec::new();
         while !line.ends_with(b"\n") {
             let mut byte = [0];
             stream.read_exact(&mut byte).ok()?;
             line.push(byte[0]);
         }
-        told.lock().unwrap().0.push(String::from_utf8(line).unwrap().trim_end().to_owned());
-        stream.write_all(says.as_bytes()).ok()?;
+        received.lock().unwrap().0.push(String::from_utf8(line).unwrap().trim_end().to_owned());
+        stream.write_all(reply.as_bytes()).ok()?;
     }
     if !script.inside.is_empty() {
         stream.peek(&mut [0]).ok()?;
@@ -120,19 +120,19 @@ fn in_the_clear(mut stream: TcpStream, script: &Script, told: &Told) -> Option<T
 }
 
 /// A mail server that, inside TLS, is asked from the start.
-fn inside(stream: StreamOwned<ServerConnection, TcpStream>, script: &Script, told: &Told) {
+fn inside(stream: StreamOwned<ServerConnection, TcpStream>, script: &Script, received: &Received) {
     let [rcpt, data, taken] = script.others;
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     let mut in_data = false;
     while stream.read_line(&mut line).is_ok_and(|length| length > 0) {
-        let said = std::mem::take(&mut line).trim_end().to_owned();
-        told.lock().unwrap().1.push(said.clone());
-        if in_data && said != "." {
+        let command = std::mem::take(&mut line).trim_end().to_owned();
+        received.lock().unwrap().1.push(command.clone());
+        if in_data && command != "." {
             continue;
         }
-        let is_mail = std::mem::replace(&mut in_data, said == "DATA" && data.starts_with("354"));
-        let answer = match said.split([' ', ':']).next().unwrap_or_default() {
+        let is_mail = std::mem::replace(&mut in_data, command == "DATA" && data.starts_with("354"));
+        let answer = match command.split([' ', ':']).next().unwrap_or_default() {
             "EHLO" => "250-mail.example\r\n250-8BITMIME\r\n250 AUTH PLAIN",
             "AUTH" => "235 welcome",
             "MAIL" => script.mail,
@@ -151,11 +151,11 @@ fn inside(stream: StreamOwned<ServerConnection, TcpStream>, script: &Script, tol
 const WAYS: [(&str, bool); 3] = [("127.0.0.1", false), ("127.0.0.1", true), ("127.0.0.2", true)];
 
 #[test]
-fn an_alert_goes_inside_tls_where_it_is_offered() {
+fn an_alert_is_sent_inside_offered_tls() {
     for (address, password) in WAYS {
         let server = Server::start(address, honest());
         assert_eq!(server.send(password), Ok(()));
-        let (clear, secret) = server.told();
+        let (clear, secret) = server.received();
         assert_eq!(clear.len(), 2, "{clear:?}");
         assert!(clear[0].starts_with("EHLO ") && clear[1] == "STARTTLS", "{clear:?}");
         assert!(secret[0].starts_with("EHLO "), "{secret:?}");
@@ -165,9 +165,9 @@ fn an_alert_goes_inside_tls_where_it_is_offered() {
     }
 }
 
-/// The server refuses; whoever is on the way says that it took it.
+/// The server refuses the mail; an attacker on the path claims that it was accepted.
 #[test]
-fn what_is_said_before_tls_is_not_believed_inside() {
+fn answers_before_tls_are_not_trusted_inside() {
     let behind = |answer: &str, more: &str| format!("{answer}{more}");
     for (address, password) in WAYS {
         for more in [TAKEN, "\r\n", " ", "\0", "2", "250 ok\r\n", "220 go on\r\n", &TAKEN.repeat(20)] {
@@ -181,49 +181,49 @@ fn what_is_said_before_tls_is_not_believed_inside() {
                 let server = Server::start(address, Script { mail: "554 no", ..script });
                 let why = server.send(password).unwrap_err();
                 assert!(why.contains("more than an answer before TLS"), "{why}");
-                assert_eq!(server.told().1, Vec::<String>::new(), "nothing more is said");
+                assert_eq!(server.received().1, Vec::<String>::new(), "nothing more is said");
             }
         }
         // In the middle of TLS it is no TLS.
         let script = Script { inside: TAKEN.to_owned(), mail: "554 no", ..honest() };
         let server = Server::start(address, script);
         assert!(server.send(password).is_err());
-        assert_eq!(server.told().1, Vec::<String>::new());
+        assert_eq!(server.received().1, Vec::<String>::new());
     }
 }
 
 #[test]
-fn without_tls_nothing_is_said_in_the_clear_that_it_was_to_protect() {
+fn nothing_confidential_is_sent_without_tls() {
     for begins in ["454 not now\r\n", "554 no\r\n", "220\r\n220 twice\r\n", "354 go on\r\n", "nonsense\r\n"] {
         for (address, password) in WAYS {
             let server = Server::start(address, Script { begins: begins.to_owned(), ..honest() });
             assert!(server.send(password).is_err());
-            assert_eq!(server.told().0.len(), 2);
-            assert_eq!(server.told().1, Vec::<String>::new());
+            assert_eq!(server.received().0.len(), 2);
+            assert_eq!(server.received().1, Vec::<String>::new());
         }
     }
     let offers = "250 mail.example\r\n".to_owned();
     let server = Server::start("127.0.0.2", Script { offers, ..honest() });
     assert!(server.send(true).unwrap_err().contains("STARTTLS"));
-    let (clear, _) = server.told();
+    let (clear, _) = server.received();
     assert!(!clear.iter().any(|line| line.starts_with("AUTH")), "{clear:?}");
 }
 
-/// A certificate for somebody else, or of nobody's authority.
+/// A certificate for another name, or of an unknown authority.
 #[test]
-fn starttls_is_with_whom_the_certificate_says() {
+fn the_certificate_is_verified_after_starttls() {
     let one = Server::start("127.0.0.1", honest());
     let other = Server::start("127.0.0.1", honest());
     let mistaken = Server { ca_file: other.ca_file.clone(), ..one };
     assert!(mistaken.send(false).unwrap_err().contains("certificate"));
     let elsewhere = Server::start("127.0.0.3", honest());
     assert!(elsewhere.send(true).unwrap_err().contains("certificate"));
-    assert_eq!(elsewhere.told().1, Vec::<String>::new());
+    assert_eq!(elsewhere.received().1, Vec::<String>::new());
 }
 
 /// The mail library takes any answer that is not a refusal for a yes.
 #[test]
-fn only_the_answer_that_a_step_may_have_is_a_yes() {
+fn each_step_accepts_only_its_own_answer() {
     let with = |mail, others| Server::start("127.0.0.1", Script { mail, others, ..honest() });
     let [rcpt, data, taken] = honest().others;
     for password in [false, true] {
@@ -236,8 +236,8 @@ fn only_the_answer_that_a_step_may_have_is_a_yes() {
             ("250 ok", [rcpt, data, "354 go on"]),
             ("250 ok", [rcpt, data, "334 more"]),
         ] {
-            let said = with(mail, others).send(password).unwrap_err();
-            assert!(said.contains("is not an answer to"), "{mail} {others:?}: {said}");
+            let error = with(mail, others).send(password).unwrap_err();
+            assert!(error.contains("is not an answer to"), "{mail} {others:?}: {error}");
         }
     }
 }

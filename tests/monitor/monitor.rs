@@ -1,4 +1,4 @@
-//! `countersign monitor`, the real program, against a log that grows, lies, goes away and comes back.
+//! `countersign monitor`, the real program, against a log that grows, lies, and has outages.
 
 #![cfg(target_os = "linux")]
 
@@ -65,7 +65,7 @@ fn growth_is_followed_and_served() {
 /// Each lie is a finding in the metrics, and one line, however often it is seen; after a restart it is said
 /// once more.
 #[test]
-fn lies_are_found_within_an_interval_and_said_once() {
+fn lies_are_found_within_an_interval_and_reported_once() {
     for (lie, code, severity, verdict) in [
         ("rollback", "head-rollback", "invalid", "invalid"),
         ("tampered-entry:7", "root-mismatch", "invalid", "invalid"),
@@ -84,8 +84,9 @@ fn lies_are_found_within_an_interval_and_said_once() {
         let metric = format!("countersign_verdict{{log=\"main\",verdict=\"{verdict}\"}}");
         assert_eq!(monitor.metric(&metric), Some(1.0), "{lie}");
         assert_eq!(monitor.page("/healthz").0, 200, "{lie}: what the log does is no fault of ours");
-        let said = |monitor: &Monitor| monitor.events().iter().filter(|event| event["code"] == code).count();
-        assert_eq!(said(&monitor), 1, "{lie}: {:#?}", monitor.events());
+        let reported =
+            |monitor: &Monitor| monitor.events().iter().filter(|event| event["code"] == code).count();
+        assert_eq!(reported(&monitor), 1, "{lie}: {:#?}", monitor.events());
         if severity == "violation" {
             let proof = found["evidence"].as_str().unwrap();
             assert_eq!(auditor.command(&["evidence", "verify", proof]).exit, 0);
@@ -93,14 +94,14 @@ fn lies_are_found_within_an_interval_and_said_once() {
         monitor.stop();
         let monitor = Monitor::start(&path);
         monitor.wait_audits(3);
-        assert_eq!(said(&monitor), 1, "{lie}: {:#?}", monitor.events());
+        assert_eq!(reported(&monitor), 1, "{lie}: {:#?}", monitor.events());
         let again = monitor.wait_after(0, lie, |event| event["code"] == code);
         assert_eq!(again["event"], "finding-stands", "{lie}: {again}");
     }
 }
 
 #[test]
-fn a_fork_is_found_when_two_compare_their_heads() {
+fn two_monitors_that_compare_heads_find_a_fork() {
     let log = serve(&["--entries", "300", "--lie", "fork-by-client:mallory"]);
     let [honest, fooled] = [Auditor::new(log.log_key()), Auditor::new(log.log_key())];
     let path = watch(&honest, &log, "");
@@ -137,7 +138,7 @@ fn a_fork_is_found_when_two_compare_their_heads() {
 }
 
 #[test]
-fn an_outage_is_no_accusation_and_ends() {
+fn an_outage_is_not_a_finding_and_ends() {
     let mut log = serve_demo(&[]);
     let address = log.url.trim_start_matches("http://").trim_end_matches("/log").to_owned();
     let auditor = Auditor::new(log.log_key());
@@ -169,7 +170,7 @@ fn an_outage_is_no_accusation_and_ends() {
 }
 
 #[test]
-fn a_stop_in_the_middle_of_an_audit_is_soon_and_harmless() {
+fn a_stop_during_an_audit_is_quick_and_harmless() {
     let log = serve_demo(&["--page", "40"]);
     let auditor = Auditor::new(log.log_key());
     for (way, signal) in [("", "TERM"), ("api+", "INT")] {
@@ -230,9 +231,9 @@ fn a_reload_adds_a_log_and_refuses_a_wrong_config() {
     monitor.stop();
 }
 
-/// Where it stays it is said at each start and reload, and not when the mirror is made.
+/// A leftover `init` is reported at each start and reload, but not when the mirror is created.
 #[test]
-fn an_init_that_is_left_in_is_said() {
+fn a_leftover_init_is_reported() {
     let log = serve(&["--entries", "20"]);
     let auditor = Auditor::new(log.log_key());
     let path = watch(&auditor, &log, "");
@@ -240,8 +241,8 @@ fn an_init_that_is_left_in_is_said() {
     monitor.wait("audited");
     assert!(monitor.of_kind("init-left").is_empty(), "{:#?}", monitor.events());
     monitor.signal("HUP");
-    let said = monitor.wait_after(0, "after a reload", is("init-left", "main"));
-    assert_eq!(said["level"], "warn", "{said}");
+    let event = monitor.wait_after(0, "after a reload", is("init-left", "main"));
+    assert_eq!(event["level"], "warn", "{event}");
     drop(monitor);
     Monitor::start(&path).wait("init-left");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -252,7 +253,7 @@ fn an_init_that_is_left_in_is_said() {
 }
 
 #[test]
-fn of_two_monitors_on_one_mirror_the_second_says_so() {
+fn a_second_monitor_on_one_mirror_is_reported() {
     let log = serve_demo(&["--page", "40"]);
     let auditor = Auditor::new(log.log_key());
     let held = Held::at(&log, "entries");
@@ -263,8 +264,8 @@ fn of_two_monitors_on_one_mirror_the_second_says_so() {
     // It has the mirror before it asks anything.
     held.wait_asked();
     let second = Monitor::start(&path);
-    let said = second.wait("in-use");
-    assert!(said["message"].as_str().unwrap().contains("in use"), "{said}");
+    let event = second.wait("in-use");
+    assert!(event["message"].as_str().unwrap().contains("in use"), "{event}");
     second.wait_health(503, "in use");
     assert!(first.of_kind("in-use").is_empty());
     // It is tried again, and once the first is gone it gets through.
@@ -286,7 +287,7 @@ fn once(directory: &Path, tables: &str) -> (i32, Vec<String>) {
 }
 
 #[test]
-fn once_ends_with_the_worst_exit_code() {
+fn once_exits_with_the_worst_code() {
     let directory = tempfile::tempdir().unwrap();
     let honest = serve(&["--entries", "20"]);
     let forged = serve(&["--entries", "20", "--lie", "forged-entry:7"]);
@@ -300,25 +301,25 @@ fn once_ends_with_the_worst_exit_code() {
         table("nobody", &honest, "init = true").replace(&honest.tiles_url(), "http://127.0.0.1:1/log");
     let violation = table("violation", &rewritten, "init = true");
     let missing = table("missing", &honest, "");
-    let said = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
-    assert_eq!(once(directory.path(), &clean), (0, said(&["clean"])));
+    let verdicts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
+    assert_eq!(once(directory.path(), &clean), (0, verdicts(&["clean"])));
     assert_eq!(
         once(directory.path(), &violation),
-        (0, said(&["clean"])),
+        (0, verdicts(&["clean"])),
         "a lie needs something to contradict"
     );
-    assert_eq!(once(directory.path(), &nobody), (3, said(&["incomplete"])));
+    assert_eq!(once(directory.path(), &nobody), (3, verdicts(&["incomplete"])));
     assert_eq!(
         once(directory.path(), &format!("{nobody}{invalid}{clean}")),
-        (1, said(&["incomplete", "invalid", "clean"]))
+        (1, verdicts(&["incomplete", "invalid", "clean"]))
     );
     assert_eq!(
         once(directory.path(), &format!("{violation}{invalid}")),
-        (4, said(&["violation", "invalid"]))
+        (4, verdicts(&["violation", "invalid"]))
     );
     assert_eq!(
         once(directory.path(), &format!("{violation}{missing}{clean}")),
-        (5, said(&["violation", "local-fault", "clean"]))
+        (5, verdicts(&["violation", "local-fault", "clean"]))
     );
     assert!(!directory.path().join("missing").exists());
     assert_eq!(once(directory.path(), &format!("{clean}{clean}")), (2, Vec::new()));
@@ -326,7 +327,7 @@ fn once_ends_with_the_worst_exit_code() {
 }
 
 #[test]
-fn a_missing_mirror_and_a_missed_interval_are_ills() {
+fn a_missing_mirror_and_a_missed_interval_are_unhealthy() {
     let log = serve(&["--entries", "300"]);
     let auditor = Auditor::new(log.log_key());
     let table = log_table("main", &log.tiles_url(), &auditor.db(), log.log_key(), "deadline = \"500ms\"");
@@ -345,7 +346,7 @@ fn a_missing_mirror_and_a_missed_interval_are_ills() {
     monitor.wait_health(503, "an interval was missed");
     db.execute_batch("ROLLBACK").unwrap();
     monitor.wait_health(200, "ok");
-    // A mirror that goes while the monitor runs is a fault, whatever `init` says.
+    // A mirror that disappears while the monitor runs is a fault, even with `init`.
     for suffix in ["", ".mark", "-wal", "-shm"] {
         let _ = std::fs::remove_file(auditor.beside_db(suffix));
     }
@@ -353,7 +354,7 @@ fn a_missing_mirror_and_a_missed_interval_are_ills() {
 }
 
 #[test]
-fn killed_at_any_moment_it_goes_on() {
+fn a_killed_monitor_continues() {
     let log = serve(&["--entries", "3000", "--grow", "30"]);
     let auditor = Auditor::new(log.log_key());
     let path = watch(&auditor, &log, "");
@@ -378,7 +379,7 @@ fn killed_at_any_moment_it_goes_on() {
 }
 
 #[test]
-fn the_service_manager_hears_that_it_is_ready_alive_and_stopping() {
+fn the_service_manager_is_notified_of_ready_alive_and_stopping() {
     use std::os::linux::net::SocketAddrExt as _;
     use std::os::unix::net::{SocketAddr, UnixDatagram};
     let log = serve(&["--entries", "20"]);
@@ -423,7 +424,7 @@ fn raw(monitor: &Monitor, bytes: &[u8]) -> String {
 }
 
 #[test]
-fn strangers_get_little_and_no_secret() {
+fn the_http_server_is_bounded_and_shows_no_secret() {
     let log = serve(&["--entries", "20"]);
     let auditor = Auditor::new(log.log_key());
     let secret = auditor.directory().join("token");
@@ -450,13 +451,13 @@ fn strangers_get_little_and_no_secret() {
         assert!(!page.contains("a-token") && !page.contains(auditor.directory().to_str().unwrap()), "{page}");
     }
     assert!(!format!("{:?}", monitor.events()).contains("a-token"));
-    // Many who say nothing hold nobody up for long.
+    // Many silent clients do not block others for long.
     monitor.assert_answers_beside(40, b"", "/healthz");
 }
 
 /// What it costs to wait. Printed; only gross waste fails.
 #[test]
-fn idle_it_needs_next_to_nothing() {
+fn an_idle_monitor_uses_few_resources() {
     let log = serve(&["--entries", "3000"]);
     let auditor = Auditor::new(log.log_key());
     let path = watch(&auditor, &log, "interval = \"1h\"");

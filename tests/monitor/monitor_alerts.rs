@@ -1,4 +1,4 @@
-//! `countersign monitor` tells people, once, through a program and a webhook, however often it is killed.
+//! `countersign monitor` sends each alert once, to a program and a webhook, even if it is killed repeatedly.
 
 #![cfg(target_os = "linux")]
 
@@ -12,16 +12,16 @@ use support::{Reply, TestServer};
 
 const SECRET: &str = "a secret of the receiver";
 
-/// A config of one log, a program that appends what it is told to a file, and a webhook.
-fn watch(auditor: &Auditor, log: &Served, told: &Path, webhook: &TestServer) -> PathBuf {
+/// A config of one log, a program that appends each alert to a file, and a webhook.
+fn watch(auditor: &Auditor, log: &Served, file: &Path, webhook: &TestServer) -> PathBuf {
     let folder = auditor.directory();
     let secret = folder.join("secret");
     std::fs::write(&secret, SECRET).unwrap();
     let channels = format!(
         "[[alert]]\nname = \"file\"\ncommand = [\"/bin/sh\", \"-c\", \"cat >> '{}'; echo >> '{}'\"]\n\
          [[alert]]\nname = \"hook\"\nwebhook = \"{}hook\"\nsecret-file = \"{}\"\n",
-        told.display(),
-        told.display(),
+        file.display(),
+        file.display(),
         webhook.url(),
         secret.display()
     );
@@ -29,7 +29,7 @@ fn watch(auditor: &Auditor, log: &Served, told: &Path, webhook: &TestServer) -> 
     config(folder, &format!("{channels}\n{table}"))
 }
 
-fn told(path: &Path) -> Vec<Value> {
+fn alerts_in(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -43,7 +43,7 @@ fn wait_for(what: &str, done: impl Fn() -> bool) {
 }
 
 #[test]
-fn each_finding_is_told_once_across_restarts_and_kills() {
+fn each_finding_is_notified_once_across_restarts_and_kills() {
     let log =
         Served::start(&["--entries", "300", "--approvers", "4", "--mix", "es256=1", "--lie", "rollback"]);
     let auditor = Auditor::new(log.log_key());
@@ -58,10 +58,12 @@ fn each_finding_is_told_once_across_restarts_and_kills() {
         drop(monitor);
     }
     let mut monitor = Monitor::start(&path);
-    wait_for("the rollback is told", || told(&file).iter().any(|alert| alert["code"] == "head-rollback"));
+    wait_for("the alert of the rollback", || {
+        alerts_in(&file).iter().any(|alert| alert["code"] == "head-rollback")
+    });
     monitor.wait_audits(3);
     monitor.stop();
-    let alerts = told(&file);
+    let alerts = alerts_in(&file);
     let of_rollback: Vec<&Value> = alerts.iter().filter(|alert| alert["code"] == "head-rollback").collect();
     let mut keys: Vec<&str> = of_rollback.iter().map(|alert| alert["key"].as_str().unwrap()).collect();
     keys.dedup();
@@ -78,7 +80,7 @@ fn each_finding_is_told_once_across_restarts_and_kills() {
 }
 
 #[test]
-fn a_clean_log_tells_nobody_and_cron_tells_as_well() {
+fn a_clean_log_sends_no_alert_and_once_sends_them() {
     let log = Served::start(&["--entries", "300", "--approvers", "4", "--mix", "es256=1"]);
     let auditor = Auditor::new(log.log_key());
     let file = auditor.directory().join("told");
@@ -90,19 +92,19 @@ fn a_clean_log_tells_nobody_and_cron_tells_as_well() {
         support::cli::run(command).exit
     };
     assert_eq!((once(), once()), (0, 0));
-    assert!(told(&file).is_empty() && hook.requests().is_empty());
-    // The mirror goes away: told at once, although there is no outbox any more.
+    assert!(alerts_in(&file).is_empty() && hook.requests().is_empty());
+    // The mirror disappears: notified at once, although there is no outbox any more.
     std::fs::remove_file(auditor.db()).unwrap();
     let text = std::fs::read_to_string(&path).unwrap().replace("init = true\n", "");
     std::fs::write(&path, text).unwrap();
     assert_eq!(once(), 5);
-    let alerts = told(&file);
+    let alerts = alerts_in(&file);
     assert_eq!((alerts.len(), &alerts[0]["kind"]), (1, &"local".into()), "{alerts:#?}");
 }
 
-/// For cron, where nobody looks at metrics: a channel that fails is on stderr, and changes no verdict.
+/// For cron, where nobody reads metrics: a failing channel is reported on stderr, and changes no verdict.
 #[test]
-fn once_says_that_a_channel_fails() {
+fn once_reports_a_failing_channel() {
     let log = Served::start(&[
         "--entries",
         "20",

@@ -61,7 +61,7 @@ fn lying() -> Served {
 }
 
 #[test]
-fn a_reload_during_a_reload_is_made_afterwards() {
+fn a_reload_during_a_reload_is_queued() {
     let log = lying();
     let auditor = Auditor::new(log.log_key());
     let path = watch(&auditor, &log, "1h", &slow(&auditor));
@@ -81,7 +81,7 @@ fn a_reload_during_a_reload_is_made_afterwards() {
 }
 
 #[test]
-fn a_stop_during_a_reload_is_the_first() {
+fn a_stop_during_a_reload_comes_first() {
     let log = lying();
     let auditor = Auditor::new(log.log_key());
     let path = watch(&auditor, &log, "1h", &slow(&auditor));
@@ -98,7 +98,7 @@ fn a_stop_during_a_reload_is_the_first() {
 }
 
 #[test]
-fn a_pipe_in_place_of_a_secret_freezes_nothing() {
+fn a_pipe_in_place_of_a_secret_blocks_nothing() {
     let log = serve();
     let auditor = Auditor::new(log.log_key());
     let mut monitor = Monitor::start(&watch(&auditor, &log, "300ms", ""));
@@ -117,22 +117,22 @@ fn a_pipe_in_place_of_a_secret_freezes_nothing() {
 }
 
 #[test]
-fn callers_who_never_come_to_the_point_block_nobody() {
+fn slow_http_clients_block_nobody() {
     let log = serve();
     let auditor = Auditor::new(log.log_key());
     let mut monitor = Monitor::start(&watch(&auditor, &log, "300ms", ""));
     monitor.wait_audits(1);
-    let said = b"GET /healthz HTTP/1.1\r\nHost:";
+    let request = b"GET /healthz HTTP/1.1\r\nHost:";
     // More than it has connections.
-    monitor.assert_answers_beside(800, said, "/healthz");
+    monitor.assert_answers_beside(800, request, "/healthz");
     for page in ["/healthz", "/metrics", "/heads"] {
-        monitor.assert_answers_beside(300, said, page);
+        monitor.assert_answers_beside(300, request, page);
     }
     monitor.stop();
 }
 
 #[test]
-fn a_mirror_is_of_one_log_however_it_is_spelt() {
+fn a_mirror_belongs_to_one_log_under_any_path() {
     let log = serve();
     let auditor = Auditor::new(log.log_key());
     std::fs::create_dir(auditor.directory().join("sub")).unwrap();
@@ -142,7 +142,7 @@ fn a_mirror_is_of_one_log_however_it_is_spelt() {
     let path = config(auditor.directory(), &(one + &two));
     let mut command = program();
     command.args(["config", "check", "--config"]).arg(&path);
-    let said = run(command);
-    assert_eq!(said.exit, 2, "{}", said.stderr);
-    assert!(said.stderr.contains("has the same mirror as another"), "{}", said.stderr);
+    let outcome = run(command);
+    assert_eq!(outcome.exit, 2, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("has the same mirror as another"), "{}", outcome.stderr);
 }

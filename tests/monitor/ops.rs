@@ -24,13 +24,13 @@ fn example(directory: &Path) -> String {
 }
 
 #[test]
-fn the_example_config_can_be_used_and_says_what_it_checks() {
+fn the_example_config_is_accepted_and_lists_its_checks() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("monitor.toml");
     std::fs::write(&path, example(directory.path())).unwrap();
     let outcome = check(&path);
     assert_eq!(outcome.exit, 0, "{outcome:#?}");
-    for said in [
+    for text in [
         "approvals: every 5m",
         "approvals-eu: every 15m",
         "monitor listens on 127.0.0.1:9464",
@@ -40,13 +40,13 @@ fn the_example_config_can_be_used_and_says_what_it_checks() {
         "checked if there  the newest head is fresh enough",
         "NOT checked       the newest head is fresh enough", // of the second log
     ] {
-        assert!(outcome.stdout.contains(said), "{said}: {}", outcome.stdout);
+        assert!(outcome.stdout.contains(text), "{text}: {}", outcome.stdout);
     }
 }
 
 /// What the trial of the monitor's page needs is there, with the key that the log of that trial has.
 #[test]
-fn the_config_of_the_trial_can_be_used() {
+fn the_trial_config_is_accepted() {
     let text = std::fs::read_to_string(ops("try.toml")).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("try.toml");
@@ -57,9 +57,9 @@ fn the_config_of_the_trial_can_be_used() {
     assert!(text.contains(log.log_key()), "{}", log.log_key());
 }
 
-/// Whoever is told of a finding finds it in the table of the page on alerts.
+/// Every finding code is in the table of the page on alerts.
 #[test]
-fn the_guide_says_what_each_alert_means() {
+fn the_guide_explains_each_alert() {
     let page = include_str!("../../src/docs/alerts.md");
     let section = page.split("## What each alert means, and what to do").nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap();
@@ -74,7 +74,7 @@ fn the_guide_says_what_each_alert_means() {
 
 /// Every commented-out key of the example is one that there is.
 #[test]
-fn what_the_example_leaves_out_could_be_put_in() {
+fn commented_out_keys_of_the_example_are_accepted() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = directory.path().join(name);
@@ -111,9 +111,9 @@ fn what_the_example_leaves_out_could_be_put_in() {
     assert!(outcome.stdout.contains("checked if there") && !outcome.stdout.contains("secret"));
 }
 
-/// Rules above the first log are for all, those of a log for it alone; each is said in a line.
+/// Rules above the first log apply to all logs, those of a log only to it; each is listed in a line.
 #[test]
-fn watch_rules_are_of_all_logs_or_of_one() {
+fn watch_rules_apply_to_all_logs_or_to_one() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("monitor.toml");
     let own = "[[log.watch]]\nname = \"only here\"\nany = true\nchannels = [\"nobody\"]\n[log.approvers]";
@@ -142,7 +142,7 @@ fn watch_rules_are_of_all_logs_or_of_one() {
 }
 
 #[test]
-fn a_config_that_cannot_be_used_is_2_and_says_why() {
+fn an_invalid_config_exits_2_with_the_reason() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("monitor.toml");
     let good = example(directory.path());
@@ -203,7 +203,7 @@ fn with(config: &Path, arguments: &[&str]) -> Outcome {
 }
 
 #[test]
-fn every_command_takes_the_log_that_is_named() {
+fn every_command_uses_the_named_log() {
     let directory = tempfile::tempdir().unwrap();
     let config = two_logs(directory.path(), "interval = \"7m\"\n[[watch]]\nname = \"all\"\nany = true");
     let wrong = |arguments: &[&str], part: &str| {
@@ -257,7 +257,7 @@ fn every_command_takes_the_log_that_is_named() {
 }
 
 #[test]
-fn a_check_says_who_is_told_and_what_is_probably_not_meant() {
+fn config_check_lists_recipients_and_likely_mistakes() {
     let directory = tempfile::tempdir().unwrap();
     let config = two_logs(directory.path(), "");
     let check = with(&config, &["config", "check"]);
@@ -300,22 +300,22 @@ fn a_check_says_who_is_told_and_what_is_probably_not_meant() {
         "reminded          every 7days (alert-reminder)",
         "acknowledged      gap, entry 7, until 2100-12-31 (known)",
     ];
-    for said in notes.iter().chain(&plain) {
-        assert!(check.exit == 0 && check.stdout.contains(&format!("  {said}\n")), "{said}: {check:#?}");
+    for text in notes.iter().chain(&plain) {
+        assert!(check.exit == 0 && check.stdout.contains(&format!("  {text}\n")), "{text}: {check:#?}");
     }
     assert!(!check.stdout.contains("s3cret") && !check.stdout.contains("nobody"), "{check:#?}");
     assert!(!check.stdout.contains("  watched for"), "{check:#?}");
     let quiet = with(&config, &["config", "check", "--name", "two", "--quiet"]);
-    let mut said: Vec<&str> = quiet.stdout.lines().map(|line| line.strip_prefix("two: ").unwrap()).collect();
-    said.sort_unstable();
+    let mut lines: Vec<&str> = quiet.stdout.lines().map(|line| line.strip_prefix("two: ").unwrap()).collect();
+    lines.sort_unstable();
     let mut notes = notes;
     notes.sort_unstable();
-    assert_eq!((quiet.exit, said.as_slice()), (0, notes.as_slice()));
+    assert_eq!((quiet.exit, lines.as_slice()), (0, notes.as_slice()));
 }
 
 /// One file for `audit` and for `monitor`.
 #[test]
-fn the_config_of_an_audit_is_one_of_the_monitor() {
+fn audit_and_monitor_accept_one_config() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.toml");
     let trust = std::fs::read_to_string(fixtures().join("demo/trust.toml")).unwrap();
@@ -328,9 +328,9 @@ fn the_config_of_an_audit_is_one_of_the_monitor() {
         command.args(arguments).arg("--config").arg(&path);
         run(command)
     };
-    let said = once(&["monitor", "--once", "--init"]);
-    assert!(said.exit == 0 && said.stdout.starts_with("CLEAN"), "{said:#?}");
-    assert!(!said.stderr.contains("remove init"), "{said:#?}");
+    let outcome = once(&["monitor", "--once", "--init"]);
+    assert!(outcome.exit == 0 && outcome.stdout.starts_with("CLEAN"), "{outcome:#?}");
+    assert!(!outcome.stderr.contains("remove init"), "{outcome:#?}");
     let left = once(&["monitor", "--once", "--quiet", "--init"]);
     assert!(
         left.exit == 0 && left.stderr.contains("demo: the mirror exists: remove init = true"),
@@ -343,7 +343,7 @@ fn the_config_of_an_audit_is_one_of_the_monitor() {
 }
 
 #[test]
-fn systemd_takes_the_units() {
+fn systemd_accepts_the_units() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
         println!("SKIPPED: systemd-analyze is not installed");
         return;
@@ -358,15 +358,15 @@ fn systemd_takes_the_units() {
     for name in ["countersign.service", "countersign-once.service", "countersign-once.timer"] {
         let path = directory.path().join(name);
         let verified = Command::new("systemd-analyze").arg("verify").arg(&path).output().unwrap();
-        let said = String::from_utf8_lossy(&verified.stderr);
+        let text = String::from_utf8_lossy(&verified.stderr);
         // It also speaks of other units of this machine.
-        assert!(verified.status.success() && !said.contains("countersign"), "{name}: {said}");
+        assert!(verified.status.success() && !text.contains("countersign"), "{name}: {text}");
     }
 }
 
 /// The cron line and the units name options that there are.
 #[test]
-fn commands_in_the_files_are_commands_that_there_are() {
+fn commands_in_the_files_exist() {
     let mut seen = 0;
     for name in ["countersign.service", "countersign-once.service", "countersign.cron"] {
         let text = std::fs::read_to_string(ops(name)).unwrap();

@@ -200,7 +200,7 @@ fn heads_of_one_history_are_kept_and_agree() {
 }
 
 #[test]
-fn a_fork_is_proved_whatever_the_sizes() {
+fn a_fork_is_proved_at_any_sizes() {
     for (theirs, kind) in [
         (checkpoint(300, 100), "same-size-fork"),
         (sth(300, 299, HEAD_TIME), "same-size-fork"),
@@ -230,7 +230,7 @@ fn a_fork_is_proved_whatever_the_sizes() {
 }
 
 #[test]
-fn the_larger_branch_of_a_fork_is_proved_once_ours_has_grown() {
+fn a_larger_branch_is_proved_once_ours_has_grown() {
     let workspace = Workspace::new();
     let theirs = workspace.peer(line(&checkpoint(400, 250), NOW));
     let summary = workspace.audit(&honest_log(&key(), &rejected_leaves(300)), &[theirs], NOW);
@@ -242,7 +242,7 @@ fn the_larger_branch_of_a_fork_is_proved_once_ours_has_grown() {
 }
 
 #[test]
-fn who_follows_heads_only_compares_as_well() {
+fn heads_only_compares_peers() {
     for (theirs, kind) in [
         (checkpoint(200, 200), None),
         (checkpoint(300, 100), Some("same-size-fork")),
@@ -265,7 +265,7 @@ fn who_follows_heads_only_compares_as_well() {
 
 /// A log that forked signs contradictions for as long as it grows. Twenty proofs are enough.
 #[test]
-fn a_fork_that_goes_on_does_not_fill_the_disk() {
+fn a_continuing_fork_does_not_fill_the_disk() {
     let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(300));
     let theirs: Vec<String> = (100..150).map(|size| line(&checkpoint(size, 50), NOW)).collect();
@@ -285,7 +285,7 @@ fn a_fork_that_goes_on_does_not_fill_the_disk() {
 }
 
 #[test]
-fn a_peer_ahead_of_a_cache_accuses_nobody_for_an_hour() {
+fn a_peer_ahead_of_a_cache_is_undecided_for_an_hour() {
     let workspace = Workspace::new();
     let small = honest_log(&key(), &rejected_leaves(300));
     let theirs = || [workspace.peer(line(&checkpoint(600, 600), NOW))];
@@ -303,7 +303,7 @@ fn a_peer_ahead_of_a_cache_accuses_nobody_for_an_hour() {
 
 /// A log that shows others ever more, and us the past: there is always a head of theirs that is new here.
 #[test]
-fn a_view_that_is_frozen_for_us_alone_is_found() {
+fn a_frozen_view_is_found() {
     let workspace = Workspace::new();
     let frozen = honest_log(&key(), &rejected_leaves(300));
     let mut seen = Vec::new();
@@ -322,7 +322,7 @@ fn a_view_that_is_frozen_for_us_alone_is_found() {
 }
 
 #[test]
-fn garbage_is_the_peers_fault_alone() {
+fn malformed_heads_are_a_fault_of_the_peer() {
     let log = honest_log(&key(), &rejected_leaves(300));
     let stranger = TestKey::new(2);
     let good = line(&checkpoint(256, 256), NOW);
@@ -363,7 +363,7 @@ fn garbage_is_the_peers_fault_alone() {
 }
 
 #[test]
-fn heads_of_another_log_are_no_heads_of_this_one() {
+fn heads_of_another_log_are_refused() {
     let workspace = Workspace::new();
     let other = "log.test.example/2\n7\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
     let note = format!("{other}\n{}", key().signature_line(other));
@@ -374,7 +374,7 @@ fn heads_of_another_log_are_no_heads_of_this_one() {
 }
 
 #[test]
-fn of_what_is_no_head_at_all_the_rest_is_not_looked_at() {
+fn a_malformed_history_is_not_read_further() {
     let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(3));
     for (lines, rest) in [(999, false), (100_000, true)] {
@@ -387,7 +387,7 @@ fn of_what_is_no_head_at_all_the_rest_is_not_looked_at() {
 }
 
 #[test]
-fn what_a_peer_puts_around_a_head_is_not_kept() {
+fn other_text_of_a_peer_is_not_stored() {
     let workspace = Workspace::new();
     let witness = TestWitness::ed25519("witness.example", 7);
     let bare = checkpoint(300, 300);
@@ -401,7 +401,7 @@ fn what_a_peer_puts_around_a_head_is_not_kept() {
 }
 
 #[test]
-fn a_fork_is_found_also_while_the_log_does_not_answer() {
+fn a_fork_is_found_while_the_log_is_unreachable() {
     let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(300));
     workspace.audit(&log, &[], NOW);
@@ -415,7 +415,7 @@ fn a_fork_is_found_also_while_the_log_does_not_answer() {
 }
 
 #[test]
-fn a_file_that_is_gone_or_none_is_the_peers_fault() {
+fn a_missing_or_special_file_is_a_fault_of_the_peer() {
     let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(3));
     for (path, reached) in [("nothing", true), ("", true)] {
@@ -440,7 +440,7 @@ fn at_heads(server: &TestServer) -> PeerLocation {
 }
 
 #[test]
-fn only_what_is_new_is_asked_for_and_now_and_then_everything() {
+fn new_heads_are_requested_and_sometimes_all() {
     let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(700));
     let first = NOW - 50 * MINUTE;
@@ -479,12 +479,12 @@ fn only_what_is_new_is_asked_for_and_now_and_then_everything() {
 }
 
 #[test]
-fn a_history_that_began_anew_is_read_whole() {
+fn a_restarted_history_is_read_in_full() {
     let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(700));
     let server = keeper(vec![(checkpoint(300, 300), NOW - 60 * MINUTE)]);
     let place = at_heads(&server);
-    // As if it had told of a later one before.
+    // As if it had listed a later one before.
     let progress = PeerProgress { since: Some(NOW - 5 * MINUTE), whole: NOW - 30 * MINUTE, failures: 0 };
     workspace
         .mirror()
@@ -497,7 +497,7 @@ fn a_history_that_began_anew_is_read_whole() {
 }
 
 #[test]
-fn a_history_too_long_to_be_read_whole_is_read_in_part_and_that_is_said() {
+fn an_overlong_history_is_read_in_part_and_reported() {
     let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(700));
     let server = TestServer::start(|request| match request.path.contains("since=") {
@@ -506,19 +506,24 @@ fn a_history_too_long_to_be_read_whole_is_read_in_part_and_that_is_said() {
     });
     let summary = workspace.audit(&log, &[workspace.at(&at_heads(&server))], NOW);
     assert_clean(&workspace, &summary);
-    let said = |summary: &Summary| summary.notes.iter().any(|note| note.contains("not all of the history"));
-    assert!(said(&summary), "{summary:?}");
-    // A day later, what is new counts, and is said not to be all.
+    let is_partial =
+        |summary: &Summary| summary.notes.iter().any(|note| note.contains("not all of the history"));
+    assert!(is_partial(&summary), "{summary:?}");
+    // A day later, new heads count, and the report says that they are not all.
     for (hours, asked, not_all) in [(1, 1, false), (24, 2, true), (25, 1, false)] {
         let before = server.paths().len();
         let summary = workspace.audit(&log, &[workspace.at(&at_heads(&server))], NOW + hours * 60 * MINUTE);
         assert_clean(&workspace, &summary);
-        assert_eq!((server.paths().len() - before, said(&summary)), (asked, not_all), "{hours}: {summary:?}");
+        assert_eq!(
+            (server.paths().len() - before, is_partial(&summary)),
+            (asked, not_all),
+            "{hours}: {summary:?}"
+        );
     }
 }
 
 #[test]
-fn more_new_heads_than_are_taken_at_once_are_taken_in_turns() {
+fn many_new_heads_are_taken_in_batches() {
     let workspace = Workspace::new();
     let log = honest_log(&key(), &rejected_leaves(3));
     let (root, key) = (root_of(&history(3, 3)), key());
@@ -532,7 +537,7 @@ fn more_new_heads_than_are_taken_at_once_are_taken_in_turns() {
 }
 
 #[test]
-fn a_peer_that_is_away_or_something_else_holds_nobody_up() {
+fn an_unreachable_or_wrong_peer_blocks_nothing() {
     let log = honest_log(&key(), &rejected_leaves(3));
     let html = ("200 OK", "Content-Type: text/html\r\n");
     let servers = [
@@ -587,7 +592,7 @@ fn a_witness_is_asked_for_this_log() {
 
 /// Heads of the mirror as they are read beside it.
 #[test]
-fn a_history_since_a_time_has_exactly_what_came_then_or_later() {
+fn a_history_since_a_time_is_exact() {
     let workspace = Workspace::new();
     for (size, now) in [(100, NOW), (200, NOW + 1), (300, NOW + 2)] {
         workspace.audit(&honest_log(&key(), &rejected_leaves(size)), &[], now);

@@ -17,7 +17,7 @@ fn serve(arguments: &[&str]) -> Served {
     Served::start(&[arguments, &["--approvers", "4", "--mix", "es256=1"]].concat())
 }
 
-/// One organisation: an auditor with a monitor, and what it was told.
+/// One organisation: an auditor with a monitor, and the alerts that it received.
 struct Side {
     auditor: Auditor,
     contact: &'static str,
@@ -42,15 +42,15 @@ impl Side {
         self.monitor.as_ref().unwrap()
     }
 
-    fn told_to(&self) -> PathBuf {
+    fn alerts_file(&self) -> PathBuf {
         self.auditor.directory().join("told")
     }
 
     fn configure(&self, log: &Served, peers: &str) -> PathBuf {
-        let told = self.told_to();
+        let alerts = self.alerts_file();
         let alert = format!(
             "[[alert]]\nname = \"file\"\ncommand = [\"/bin/sh\", \"-c\", \"cat >> '{0}'; echo >> '{0}'\"]\n",
-            told.display()
+            alerts.display()
         );
         let more = format!("init = true\ncontact = {:?}\n{peers}", self.contact);
         let url = if self.api { log.api_url() } else { log.tiles_url() };
@@ -67,20 +67,20 @@ impl Side {
     }
 
     /// Every alert, as JSON.
-    fn told(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.told_to()).unwrap_or_default();
+    fn alerts(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.alerts_file()).unwrap_or_default();
         text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     #[track_caller]
-    fn wait_told(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    fn wait_alert(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
-            if let Some(alert) = self.told().into_iter().find(&fits) {
+            if let Some(alert) = self.alerts().into_iter().find(&fits) {
                 return alert;
             }
             let events = self.monitor().events();
-            assert!(begun.elapsed() < support::HANG, "no {what}: {:#?} {events:#?}", self.told());
+            assert!(begun.elapsed() < support::HANG, "no {what}: {:#?} {events:#?}", self.alerts());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -91,14 +91,14 @@ fn is_fork(value: &Value) -> bool {
 }
 
 #[test]
-fn two_monitors_that_name_each_other_both_find_a_fork_and_both_have_the_proof() {
+fn two_monitors_as_peers_both_prove_a_fork() {
     for grow in [&[][..], &["--grow", "10"]] {
         let log = serve(&[&["--entries", "300", "--lie", "fork-by-client:mallory"], grow].concat());
         let sides = [Side::new(&log, "us@corp.example"), Side::new(&log, "mallory@corp.example")];
         for side in &sides {
             side.monitor().wait_audits(2);
         }
-        assert!(sides.iter().all(|side| side.told().is_empty()), "neither can know alone");
+        assert!(sides.iter().all(|side| side.alerts().is_empty()), "neither can know alone");
         sides[0].name(&log, &sides[1]);
         sides[1].name(&log, &sides[0]);
         for side in &sides {
@@ -119,24 +119,24 @@ fn two_monitors_that_name_each_other_both_find_a_fork_and_both_have_the_proof() 
         }
         for side in &sides {
             side.monitor().wait_audits(3);
-            let alert = side.wait_told("alert of the fork", is_fork);
+            let alert = side.wait_alert("alert of the fork", is_fork);
             assert!(alert["evidenceContent"].as_str().unwrap().contains("approval-log-misbehaviour/v1"));
-            let told = side.told();
-            let mut keys: Vec<&str> = told.iter().map(|alert| alert["key"].as_str().unwrap()).collect();
+            let alerts = side.alerts();
+            let mut keys: Vec<&str> = alerts.iter().map(|alert| alert["key"].as_str().unwrap()).collect();
             keys.sort_unstable();
             let all = keys.len();
             keys.dedup();
-            assert_eq!(keys.len(), all, "each once: {told:#?}");
-            assert!(told.iter().all(|alert| alert["kind"] == "new" && is_fork(alert)), "{told:#?}");
+            assert_eq!(keys.len(), all, "each once: {alerts:#?}");
+            assert!(alerts.iter().all(|alert| alert["kind"] == "new" && is_fork(alert)), "{alerts:#?}");
             if grow.is_empty() {
-                assert_eq!(told.len(), 1, "{told:#?}");
+                assert_eq!(alerts.len(), 1, "{alerts:#?}");
             }
         }
     }
 }
 
 #[test]
-fn an_honest_log_that_grows_stays_clean_for_two_who_compare() {
+fn an_honest_growing_log_stays_clean_for_two_peers() {
     let log = serve(&["--entries", "300", "--grow", "20"]);
     let sides = [Side::new(&log, "one@corp.example"), Side::start(&log, "two@corp.example", true)];
     sides.iter().for_each(|side| side.monitor().wait_audits(1));
@@ -146,7 +146,7 @@ fn an_honest_log_that_grows_stays_clean_for_two_who_compare() {
     for side in &sides {
         let audits = side.monitor().of_kind("audited");
         assert!(audits.iter().all(|audit| audit["verdict"] == "clean"), "{:#?}", side.monitor().events());
-        assert_eq!(side.told(), Vec::<Value>::new());
+        assert_eq!(side.alerts(), Vec::<Value>::new());
         let metric = |name: &str| side.monitor().metric(&format!("{name}{{log=\"main\",peer=\"other\"}}"));
         assert_eq!(metric("countersign_peer_reachable"), Some(1.0));
         assert!(metric("countersign_peer_last_success_timestamp_seconds").unwrap() > 1e9);
@@ -157,7 +157,7 @@ fn an_honest_log_that_grows_stays_clean_for_two_who_compare() {
     }
 }
 
-/// The heads of a log as somebody serves them who is away at first.
+/// The heads of a log, from a server that is unavailable at first.
 fn sometimes(log: &Served, away: &Arc<AtomicBool>) -> TestServer {
     let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/checkpoint", log.url.trim_end_matches('/'));
@@ -170,7 +170,7 @@ fn sometimes(log: &Served, away: &Arc<AtomicBool>) -> TestServer {
 }
 
 #[test]
-fn a_peer_that_is_away_is_told_of_once_and_the_log_is_not_blamed() {
+fn an_unreachable_peer_is_notified_once_without_blaming_the_log() {
     let log = serve(&["--entries", "300"]);
     let away = Arc::new(AtomicBool::new(true));
     let peer = sometimes(&log, &away);
@@ -179,7 +179,7 @@ fn a_peer_that_is_away_is_told_of_once_and_the_log_is_not_blamed() {
     let path =
         side.configure(&log, &format!("[[log.peer]]\nname = \"them\"\nheads = \"{}heads\"\n", peer.url()));
     side.monitor().signal("HUP");
-    let alert = side.wait_told("word of the peer", |alert| alert["code"] == "peer-failing");
+    let alert = side.wait_alert("word of the peer", |alert| alert["code"] == "peer-failing");
     assert_eq!((&alert["kind"], &alert["severity"]), (&"unreachable".into(), &"warning".into()), "{alert}");
     assert!(alert["message"].as_str().unwrap().contains("\"them\""), "{alert}");
     side.monitor().wait_audits(2);
@@ -189,17 +189,17 @@ fn a_peer_that_is_away_is_told_of_once_and_the_log_is_not_blamed() {
     assert_eq!(side.monitor().of_kind("peer-failing").len(), 1);
     assert_eq!(side.monitor().metric("countersign_peer_reachable{log=\"main\",peer=\"them\"}"), Some(0.0));
     assert_eq!(side.monitor().page("/healthz").0, 200);
-    // A restart tells nobody again.
+    // A restart repeats no alert.
     side.monitor.as_mut().unwrap().stop();
     side.monitor = Some(Monitor::start(&path));
     side.monitor().wait_audits(2);
-    assert_eq!(side.told().len(), 1, "{:#?}", side.told());
+    assert_eq!(side.alerts().len(), 1, "{:#?}", side.alerts());
     away.store(false, SeqCst);
-    let alert = side.wait_told("its recovery", |alert| alert["kind"] == "recovered");
+    let alert = side.wait_alert("its recovery", |alert| alert["kind"] == "recovered");
     assert_eq!(alert["code"], "peer-failing", "{alert}");
     side.monitor().wait("peer-recovered");
     side.monitor().wait_audits(2);
-    assert_eq!(side.told().len(), 2, "{:#?}", side.told());
+    assert_eq!(side.alerts().len(), 2, "{:#?}", side.alerts());
     assert_eq!(side.monitor().of_kind("audited").pop().unwrap()["verdict"], "clean");
     assert!(
         side.monitor().of_kind("unreachable").is_empty() && side.monitor().of_kind("finding-new").is_empty()
@@ -223,7 +223,7 @@ fn secret(directory: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 #[test]
-fn an_audit_compares_as_well_and_secrets_go_where_they_belong() {
+fn an_audit_compares_peers_and_sends_each_its_own_secret() {
     let log = serve(&["--entries", "20"]);
     let auditor = Auditor::new(log.log_key());
     let peer = sometimes(&log, &Arc::new(AtomicBool::new(false)));
@@ -263,11 +263,11 @@ fn an_audit_compares_as_well_and_secrets_go_where_they_belong() {
         checked.stdout.contains(&format!("compared with     {host}, http://{host}/heads\n")),
         "{checked:#?}"
     );
-    for said in [&outcome, &text, &checked] {
-        let said = format!("{said:?}");
-        assert!(!said.contains("token-of-") && !said.contains("key-of-"), "{said}");
+    for text in [&outcome, &text, &checked] {
+        let text = format!("{text:?}");
+        assert!(!text.contains("token-of-") && !text.contains("key-of-"), "{text}");
     }
-    // A peer that is away leaves it undecided.
+    // An unreachable peer leaves it undecided.
     let gone = "init = true\n[[peer]]\nname = \"them\"\nheads = \"http://127.0.0.1:1/heads\"\n";
     let outcome = with(&auditor, &log, &["audit", "--format", "json"], gone);
     let report = outcome.report();
@@ -281,7 +281,7 @@ fn an_audit_compares_as_well_and_secrets_go_where_they_belong() {
 }
 
 #[test]
-fn slips_in_the_config_are_said_at_once() {
+fn mistakes_in_the_config_are_reported_at_once() {
     let log = serve(&["--entries", "20"]);
     let auditor = Auditor::new(log.log_key());
     for (peer, part) in [

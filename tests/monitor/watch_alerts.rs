@@ -10,8 +10,8 @@ use support::cli::Auditor;
 use support::monitor::{Monitor, config, hasty_log_table};
 use support::served::Served;
 
-/// What one channel was told, by key: the same key is the same alert.
-fn told(path: &Path) -> BTreeMap<String, Value> {
+/// The alerts of one channel, by key: the same key is the same alert.
+fn alerts_in(path: &Path) -> BTreeMap<String, Value> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let alerts = text.lines().filter(|line| !line.is_empty());
     let alerts = alerts.map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -19,7 +19,7 @@ fn told(path: &Path) -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn each_hit_is_told_once_to_whom_its_rule_names_across_kills() {
+fn each_hit_is_notified_once_to_its_channels_across_kills() {
     let log = Served::start(&[
         "--entries",
         "300",
@@ -60,7 +60,7 @@ fn each_hit_is_told_once_to_whom_its_rule_names_across_kills() {
     }
     let mut monitor = Monitor::start(&path);
     monitor.wait_audits(2);
-    // It grows no more; what was mirrored until then is told before the next audit.
+    // It grows no more; hits in mirrored entries are notified before the next audit.
     drop(log);
     monitor.wait("unreachable");
     monitor.stop();
@@ -70,8 +70,8 @@ fn each_hit_is_told_once_to_whom_its_rule_names_across_kills() {
         let mut select = db.prepare(sql).unwrap();
         let expected: BTreeSet<u64> =
             select.query_map([decision], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        let alerts = told(&folder.join(file));
-        // Of the log that is gone as well, the mail is told; the pager only of what the rule names it for.
+        let alerts = alerts_in(&folder.join(file));
+        // The mail also gets the alert of the outage; the pager gets only the alerts of its rule.
         let hits: Vec<&Value> = alerts.values().filter(|alert| alert["code"] == "watch-list").collect();
         let count: u64 = hits.iter().map(|alert| alert["count"].as_u64().unwrap()).sum();
         assert_eq!(count, expected.len() as u64, "{file}: {hits:#?}");
@@ -85,7 +85,7 @@ fn each_hit_is_told_once_to_whom_its_rule_names_across_kills() {
             assert_eq!(alert["kind"], "new");
         }
         let unique: BTreeSet<u64> = named.iter().copied().collect();
-        assert_eq!(unique.len(), named.len(), "an entry was told twice: {named:?}");
+        assert_eq!(unique.len(), named.len(), "an entry was notified twice: {named:?}");
         assert!(unique.is_subset(&expected));
     }
 }

@@ -9,7 +9,7 @@ use support::served::Served;
 use support::watching::{ALEX, Bench, by, hits, mixed, of};
 
 #[test]
-fn a_rule_looks_at_what_is_new_to_it_once() {
+fn a_rule_reads_each_entry_once() {
     let mut bench = Bench::new();
     bench.add(mixed(0..6));
     // A fresh mirror: the whole log is new.
@@ -42,9 +42,9 @@ fn a_rule_looks_at_what_is_new_to_it_once() {
     );
 }
 
-/// Of another severity, taken out for a while, and back: it goes on where it was.
+/// With another severity, removed for a while and restored: the rule continues where it was.
 #[test]
-fn a_rule_that_comes_back_goes_on_where_it_was() {
+fn a_restored_rule_continues() {
     let mut bench = Bench::new();
     bench.add(mixed(0..6));
     bench.audit(ALEX, &[]);
@@ -64,7 +64,7 @@ fn a_rule_that_comes_back_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_hit_changes_no_verdict_and_is_read_once() {
+fn a_hit_changes_no_verdict_and_is_reported_once() {
     let mut bench = Bench::new();
     bench.add(mixed(0..4));
     let report = |config: &str, options: &[&str]| {
@@ -89,7 +89,7 @@ fn a_hit_changes_no_verdict_and_is_read_once() {
 }
 
 #[test]
-fn acknowledged_hits_stay_in_every_report_with_the_words() {
+fn acknowledged_hits_stay_in_every_report_with_their_reason() {
     let mut bench = Bench::new();
     bench.add(mixed(0..6));
     let known = |more: &str| {
@@ -123,7 +123,7 @@ fn acknowledged_hits_stay_in_every_report_with_the_words() {
 
 /// Names that a terminal, or a pattern of ours, could take for something else; and leaves that are no entries.
 #[test]
-fn hostile_entries_are_claims_and_shown_as_such() {
+fn hostile_entries_are_shown_as_claims() {
     let mut bench = Bench::new();
     let names =
         ["al\u{202e}ex\u{1b}[2J", "alex\n", "alex ", "rule alex", "\u{430}lex", "alex\" approved", "alex"];
@@ -149,7 +149,7 @@ fn hostile_entries_are_claims_and_shown_as_such() {
 }
 
 #[test]
-fn new_keys_are_those_that_signed_first() {
+fn a_key_is_new_at_its_first_signature() {
     let mut bench = Bench::new();
     let (one, two) = (Passkey::new(7), Passkey::new(8));
     let mut forged = Passkey::new(9).approve(by("alex", 0));
@@ -162,7 +162,7 @@ fn new_keys_are_those_that_signed_first() {
         Passkey::new(10).approve(by("sam", 4)),
     ]);
     let rule = "[[watch]]\nname = \"new\"\napprover = \"alex\"\nnew-key = true\n";
-    // The key of a signature that does not verify is nobody's.
+    // The key of a signature that does not verify does not count.
     assert_eq!(hits(&bench.audit(rule, &[])), of("new", [1, 3]));
     bench.audit(rule, &["--full"]);
     bench.add([one.counting(3).approve(by("alex", 5)), Passkey::new(11).approve(by("alex", 6))]);
@@ -195,7 +195,7 @@ fn many_hits_are_counted() {
 /// Whether a key is new is told by the keys that are known: where the disk lost some, that is a fault, and no key passes for
 /// an old one.
 #[test]
-fn a_rule_for_new_keys_does_not_rely_on_lost_rows() {
+fn lost_rows_do_not_affect_rules_for_new_keys() {
     let mut bench = Bench::new();
     let key = Passkey::new(7);
     bench.add([key.counting(1).approve(by("alex", 0)), key.counting(2).approve(by("alex", 1))]);
@@ -207,9 +207,9 @@ fn a_rule_for_new_keys_does_not_rely_on_lost_rows() {
     assert_eq!((mended.exit, hits(&mended)), (0, of("new", [0])), "{mended:?}");
 }
 
-/// Where nobody knows any more how far a rule looked, it says so, and with --full looks at everything.
+/// If the progress of a rule is lost, this is reported, and with --full the rule reads all entries.
 #[test]
-fn a_damaged_row_is_a_fault_and_passes_nothing_over() {
+fn a_damaged_row_is_a_fault_and_skips_no_entry() {
     let mut bench = Bench::new();
     bench.add(mixed(0..6));
     bench.audit(ALEX, &[]);
@@ -258,7 +258,7 @@ fn a_growing_log_is_watched_entry_by_entry() {
     }
     let last = last.unwrap();
     assert!(total(&last) > begin + 10, "the log did not grow");
-    let said = |sql: &str| -> BTreeSet<u64> {
+    let rows = |sql: &str| -> BTreeSet<u64> {
         let db = db();
         let mut select = db.prepare(sql).unwrap();
         select.query_map([&name], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
@@ -271,17 +271,17 @@ fn a_growing_log_is_watched_entry_by_entry() {
         "SELECT \"index\" FROM entries WHERE approver = ?1 AND decision = 'approved' AND \"index\" >= {begin}"
     );
     assert_eq!((one.len(), one.into_iter().collect::<BTreeSet<_>>()), {
-        let expected = said(&since);
+        let expected = rows(&since);
         (expected.len(), expected)
     });
-    let past = said("SELECT \"index\" FROM entries WHERE approver = ?1 AND decision <> 'approved'");
+    let past = rows("SELECT \"index\" FROM entries WHERE approver = ?1 AND decision <> 'approved'");
     assert_eq!(found("past").into_iter().collect::<BTreeSet<_>>(), past);
 }
 
 /// Killed at random moments, again and again: the hits of bursts and of single entries are those of an audit that
 /// nobody disturbed, and the first that gets through tells of all of them.
 #[test]
-fn a_killed_audit_loses_and_doubles_no_hit() {
+fn a_killed_audit_loses_and_repeats_no_hit() {
     let entries = |range: std::ops::Range<usize>| {
         range.map(|n| {
             let mut entry = by(if n % 40 == 0 { "alex" } else { "sam" }, n);
@@ -304,7 +304,7 @@ fn a_killed_audit_loses_and_doubles_no_hit() {
     let of_rule = |rule: &str| expected.iter().filter(|(name, _)| name == rule).count();
     assert_eq!((of_rule("alex"), of_rule("id"), of_rule("burst")), (500, 200, 125));
     let mut random = fastrand::Rng::with_seed(23);
-    // On a fresh mirror; and on one that has the whole log, where there is little to do but look.
+    // On a new mirror; and on one that has the whole log, where the rules are most of the work.
     for begin in ["", "[[watch]]\nname = \"other\"\napprover = \"nobody\"\n"] {
         let (mut killed, mut midway) = (0, 0);
         let begun = Bench::new();

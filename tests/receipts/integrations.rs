@@ -41,13 +41,13 @@ fn skip(part: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {part} was not tested: {why}");
 }
 
-/// How a command ended and all that it said; `Err` where it could not be run, or did not end in time. Files
+/// How a command ended, and its output; `Err` if it could not be run or did not end in time. Files
 /// and not pipes, so that what it leaves behind cannot keep us waiting.
 fn run(command: &mut Command, input: impl AsRef<[u8]>) -> Result<(Option<i32>, String), String> {
-    let (mut given, mut said) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+    let (mut given, mut output) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
     given.write_all(input.as_ref()).unwrap();
     given.rewind().unwrap();
-    let both: [File; 2] = [said.try_clone().unwrap(), said.try_clone().unwrap()];
+    let both: [File; 2] = [output.try_clone().unwrap(), output.try_clone().unwrap()];
     let [stdout, stderr] = both.map(Stdio::from);
     let child = command.stdin(given).stdout(stdout).stderr(stderr).spawn();
     let mut child = child.map_err(|error| format!("{command:?}: {error}"))?;
@@ -63,8 +63,8 @@ fn run(command: &mut Command, input: impl AsRef<[u8]>) -> Result<(Option<i32>, S
         }
     };
     let mut text = Vec::new();
-    said.rewind().unwrap();
-    said.read_to_end(&mut text).unwrap();
+    output.rewind().unwrap();
+    output.read_to_end(&mut text).unwrap();
     Ok((status.code(), String::from_utf8_lossy(&text).into_owned()))
 }
 
@@ -73,7 +73,7 @@ fn run(command: &mut Command, input: impl AsRef<[u8]>) -> Result<(Option<i32>, S
 fn succeed(command: &mut Command) {
     match run(command, "") {
         Ok((Some(0), _)) => {}
-        Ok((code, said)) => panic!("{command:?} ended with {code:?}:\n{said}"),
+        Ok((code, output)) => panic!("{command:?} ended with {code:?}:\n{output}"),
         Err(why) => panic!("{why}"),
     }
 }
@@ -86,7 +86,7 @@ fn python() -> Result<PathBuf, String> {
     let wanted = fs::read_to_string(&requirements).unwrap();
     let attempt = |command: &mut Command| match run(command, "")? {
         (Some(0), _) => Ok(()),
-        (code, said) => Err(format!("{command:?} ended with {code:?}: {}", said.trim())),
+        (code, output) => Err(format!("{command:?} ended with {code:?}: {}", output.trim())),
     };
     let alive = || attempt(Command::new(&python).args(["-c", "import langchain_core"]));
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) && alive().is_ok() {
@@ -103,7 +103,7 @@ fn python() -> Result<PathBuf, String> {
 }
 
 #[test]
-fn a_langchain_tool_runs_what_was_approved_and_nothing_else() {
+fn a_langchain_tool_runs_only_approved_actions() {
     let python = match python() {
         Ok(python) => python,
         Err(why) => return skip("the LangChain tool", &why),
@@ -113,7 +113,7 @@ fn a_langchain_tool_runs_what_was_approved_and_nothing_else() {
     test.env("COUNTERSIGN", PROGRAM).env("RECEIPTS", receipts()).env("PYTHONDONTWRITEBYTECODE", "1");
     succeed(test.arg(folder.join("test_gate.py")));
 
-    // The example as a script, as the guide says.
+    // The example as a script, as in the guide.
     let scratch = tempfile::tempdir().unwrap();
     let path = path_with(scratch.path(), REAL);
     for (approver, deleted) in [("mallory", false), ("bruna", true)] {
@@ -121,14 +121,14 @@ fn a_langchain_tool_runs_what_was_approved_and_nothing_else() {
         script.env("PATH", &path).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(&scratch);
         script.arg(folder.join("example.py")).arg(receipts().join("good-payload.json"));
         script.arg(receipts().join("trust.toml")).arg(approver).arg(receipts().join("good-payload.payload"));
-        let (code, said) = run(&mut script, "").unwrap();
-        assert_eq!(code == Some(0), deleted, "{said}");
-        assert_eq!(scratch.path().join("deleted.txt").exists(), deleted, "{said}");
+        let (code, output) = run(&mut script, "").unwrap();
+        assert_eq!(code == Some(0), deleted, "{output}");
+        assert_eq!(scratch.path().join("deleted.txt").exists(), deleted, "{output}");
     }
 }
 
 #[test]
-fn node_acts_with_what_was_approved_and_nothing_else() {
+fn node_runs_only_approved_actions() {
     if let Err(why) = run(Command::new("node").arg("--version"), "") {
         return skip("the gate in Node", &why);
     }
@@ -147,7 +147,7 @@ fn path_with(folder: &Path, script: &str) -> String {
     format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
 }
 
-/// What the guide says to try, in something like a clone. What has been built is the program under test.
+/// The trials of the guide, in a directory like a clone, with the program under test.
 fn tried(gate: &str, scratch: &Path) -> Result<(Option<i32>, String), String> {
     let (_, rest) = GUIDE.split_once(&format!("<!-- try: {gate} -->\n```sh\n")).unwrap();
     let (script, _) = rest.split_once("```").unwrap();
@@ -164,27 +164,27 @@ fn tried(gate: &str, scratch: &Path) -> Result<(Option<i32>, String), String> {
 }
 
 #[test]
-fn the_guide_s_trials_show_one_run_and_one_refusal() {
+fn the_trials_of_the_guide_show_one_run_and_one_refusal() {
     let (shell, node) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (code, said) = tried("shell", shell.path()).unwrap();
-    assert_eq!(code, Some(125), "{said}");
+    let (code, output) = tried("shell", shell.path()).unwrap();
+    assert_eq!(code, Some(125), "{output}");
     assert!(
-        said.starts_with(&fs::read_to_string(receipts().join("good-payload.payload")).unwrap()),
-        "{said}"
+        output.starts_with(&fs::read_to_string(receipts().join("good-payload.payload")).unwrap()),
+        "{output}"
     );
-    assert!(said.matches("table").count() == 1 && said.contains("File exists"), "{said}");
+    assert!(output.matches("table").count() == 1 && output.contains("File exists"), "{output}");
 
     if let Err(why) = run(Command::new("node").arg("--version"), "") {
         return skip("the guide's trial of the gate in Node", &why);
     }
-    let (code, said) = tried("node", node.path()).unwrap();
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("nonce: '9GElQcU6") && said.contains("Error: not approved (1)"), "{said}");
+    let (code, output) = tried("node", node.path()).unwrap();
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("nonce: '9GElQcU6") && output.contains("Error: not approved (1)"), "{output}");
 }
 
 /// Every program that is tested here is one that the page leads to, and the page leads to no other.
 #[test]
-fn the_guide_links_the_files_that_were_tested() {
+fn the_guide_links_the_tested_files() {
     let mut programs = Vec::new();
     for folder in fs::read_dir(root().join("tests/integrations")).unwrap() {
         for file in fs::read_dir(folder.unwrap().path()).unwrap() {

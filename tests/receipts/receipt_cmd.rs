@@ -12,7 +12,7 @@ use support::passkey::Passkey;
 use support::receipt_cli::{DEMO_ID, DEMO_KEY, demo, key, names, nothing, own, receipt, verify};
 
 #[test]
-fn by_id_and_by_place_in_both_forms() {
+fn receipts_are_found_by_id_and_index_in_both_forms() {
     let auditor = demo();
     let by_index = receipt(&auditor, &["--db", "{db}", "--index", "5"]);
     let by_id = receipt(&auditor, &["--db", "{db}", DEMO_ID, "--format", "json"]);
@@ -37,7 +37,7 @@ fn by_id_and_by_place_in_both_forms() {
 }
 
 #[test]
-fn wrong_usage_is_2_and_writes_nothing() {
+fn wrong_usage_exits_2_and_writes_nothing() {
     let auditor = demo();
     fs::write(auditor.directory().join("file"), "mine").unwrap();
     let cases: [(&[&str], &str); 15] = [
@@ -73,7 +73,7 @@ fn wrong_usage_is_2_and_writes_nothing() {
 }
 
 #[test]
-fn what_cannot_be_decided_is_3() {
+fn an_undecided_receipt_exits_3() {
     let mut auditor = demo();
     nothing(&receipt(&auditor, &["--db", "{db}", "--index", "800"]), 3, &["800 entries", "audit first"]);
     nothing(&receipt(&auditor, &["--db", "{db}", "--index", "18446744073709551615"]), 3, &["audit first"]);
@@ -83,7 +83,7 @@ fn what_cannot_be_decided_is_3() {
     let outcome = receipt(&auditor, &["--db", "{db}", "--all-of", "Alex", "--out", "{dir}/none"]);
     nothing(&outcome, 3, &["\"Alex\" approved nothing"]);
     assert!(!auditor.directory().join("none").exists());
-    // Without the relying party it is written, and what was not checked is said.
+    // Without the relying party it is written, and the unmade checks are listed.
     let trust = auditor.trust.clone();
     auditor.trust.truncate(2);
     let outcome = receipt(&auditor, &["--db", "{db}", DEMO_ID]);
@@ -102,7 +102,7 @@ fn what_cannot_be_decided_is_3() {
 }
 
 #[test]
-fn a_mirror_that_cannot_be_used_is_5_and_none_is_made() {
+fn an_unusable_mirror_exits_5_and_none_is_created() {
     let auditor = Auditor::new(DEMO_KEY);
     nothing(&receipt(&auditor, &["--db", "{db}", DEMO_ID]), 5, &["no mirror"]);
     assert_eq!(names(auditor.directory()), Vec::<String>::new());
@@ -145,7 +145,7 @@ fn a_mirror_that_cannot_be_used_is_5_and_none_is_made() {
 
 /// A receipt changes nothing in the mirror: an audit afterwards finds what it left.
 #[test]
-fn the_mirror_stays_as_it_is() {
+fn the_mirror_is_unchanged() {
     let auditor = demo();
     let dump = || {
         let db = rusqlite::Connection::open(auditor.db()).unwrap();
@@ -162,7 +162,7 @@ fn the_mirror_stays_as_it_is() {
 }
 
 #[test]
-fn what_cannot_be_written_leaves_everything_as_it_was() {
+fn a_failed_write_changes_nothing() {
     let auditor = demo();
     let missing = auditor.directory().join("missing/receipt.json").display().to_string();
     nothing(&receipt(&auditor, &["--db", "{db}", DEMO_ID, "--out", &missing]), 5, &["cannot write"]);
@@ -186,7 +186,7 @@ fn what_cannot_be_written_leaves_everything_as_it_was() {
 }
 
 #[test]
-fn all_of_one_approver() {
+fn all_receipts_of_an_approver_are_made() {
     let auditor = demo();
     let folder = auditor.directory().join("all");
     for (format, extension) in [("json", "json"), ("tlog-proof", "tlog-proof"), ("json", "json")] {
@@ -209,9 +209,9 @@ fn all_of_one_approver() {
     assert_eq!(run(command).exit, 0);
 }
 
-/// One line for what is to be said of all of them.
+/// One line for a warning that applies to all of them.
 #[test]
-fn what_holds_for_many_is_said_once() {
+fn common_warnings_are_printed_once() {
     let mut auditor = demo();
     auditor.trust.truncate(2);
     let outcome = receipt(&auditor, &["--db", "{db}", "--all-of", "alex", "--out", "{dir}/all"]);
@@ -223,7 +223,7 @@ fn what_holds_for_many_is_said_once() {
 /// A full disk is a fault on this side, and no receipt.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_is_5() {
+fn a_full_disk_exits_5() {
     let auditor = demo();
     let mut command = program();
     command.args(["receipt", DEMO_ID, "--db"]).arg(auditor.db()).args(&auditor.trust);
@@ -235,7 +235,7 @@ fn a_full_disk_is_5() {
 
 /// What a log calls an id may be a path, or stand twice; it still names a file in the folder.
 #[test]
-fn ids_that_lead_elsewhere_or_stand_twice() {
+fn hostile_and_repeated_ids_name_files_in_the_folder() {
     let passkey = Passkey::new(9);
     let ids = ["..", ".", "-x", "twice", "other", "twice", "../up", "a/b", &"long".repeat(30)];
     let entry = |(n, id): (usize, &&str)| {
@@ -273,7 +273,7 @@ fn ids_that_lead_elsewhere_or_stand_twice() {
 
 /// What only the whole log shows: a replay, and a second history.
 #[test]
-fn what_no_receipt_shows_is_known_to_the_mirror() {
+fn the_mirror_knows_faults_that_no_receipt_shows() {
     let audited = |name: &str| {
         let case = named(name);
         let auditor = case.auditor();
@@ -311,7 +311,7 @@ fn what_no_receipt_shows_is_known_to_the_mirror() {
 
 /// Other heads than the usual two of one size.
 #[test]
-fn the_checkpoint_is_the_newest_checked_one_and_its_sth_the_newest_of_its_tree() {
+fn the_newest_checked_checkpoint_and_its_newest_sth_are_used() {
     let leaves = rejected_leaves(300);
     let root = |size: usize| root_of(&leaves[..size]);
     // A head of another size beside the checkpoint is no STH of it.
@@ -345,7 +345,7 @@ fn the_checkpoint_is_the_newest_checked_one_and_its_sth_the_newest_of_its_tree()
 
 /// A JSON API whose checkpoint does not verify leaves STHs alone, which are no receipt.
 #[test]
-fn a_mirror_without_a_checkpoint_says_so() {
+fn a_mirror_without_a_checkpoint_makes_no_receipt() {
     let lab = Lab::of_key(&key().vkey());
     let log = ApiLog::new(&key(), &rejected_leaves(300), &[300]).change(|path, answer| match path {
         "head" => Some(

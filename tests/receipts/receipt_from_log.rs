@@ -12,7 +12,7 @@ use support::served::Served;
 use support::witness::{TestWitness, policy};
 
 #[test]
-fn from_the_log_in_three_ways_and_when_it_is_down() {
+fn receipts_come_from_the_log_in_three_ways() {
     let auditor = demo();
     let directory = fixtures().join("demo").display().to_string();
     let server = Served::start(&[
@@ -52,7 +52,7 @@ fn from_the_log_in_three_ways_and_when_it_is_down() {
 }
 
 #[test]
-fn lies_over_http_become_no_receipts() {
+fn no_lie_over_http_becomes_a_receipt() {
     // Lie, whether over the API, exit code.
     let lies = [
         ("bundle-other", true, 1),
@@ -104,7 +104,7 @@ fn lies_over_http_become_no_receipts() {
 
 /// A second history that is shown only to who asks for a receipt shows against the mirror.
 #[test]
-fn a_receipt_of_another_history_is_proof_of_it() {
+fn a_receipt_of_another_history_proves_the_fork() {
     let server = Served::start(&["--entries", "600", "--lie", "bundle-fork"]);
     let auditor = Auditor::new(server.log_key());
     assert_eq!(auditor.init(server.tiles_url()).exit, 0);
@@ -120,7 +120,7 @@ fn a_receipt_of_another_history_is_proof_of_it() {
     assert_eq!(proofs.len(), 1, "{proofs:?}");
     let proof = auditor.directory().join("proof").join(&proofs[0]).display().to_string();
     assert_eq!(auditor.command(&["evidence", "verify", &proof]).exit, 0);
-    // What cannot be compared is said.
+    // What cannot be compared is reported.
     let path = auditor.directory().join("nowhere.db").display().to_string();
     let tiles = ["--index", "7", "--from-log", "--log", &server.tiles_url(), "--db", &path];
     let outcome = receipt(&auditor, &tiles);
@@ -153,9 +153,9 @@ fn a_reveal_comes_from_the_log_alone() {
     let served = receipt(&auditor, &["--index", "1", "--from-log", "--log", &place, "--db", "{db}"]);
     assert_eq!((served.exit, served.stderr.as_str()), (0, ""));
     assert!(served.stdout.contains(&format!("\"reveal\":{text}")));
-    let told = verify(&auditor, &served.stdout, &["--decision", "rejected"]);
-    let check = told["checks"].as_array().unwrap().iter().find(|check| check["name"] == "reveal").unwrap();
-    assert_eq!((&told["verdict"], &check["result"]), (&"clean".into(), &"passed".into()), "{told:#}");
+    let report = verify(&auditor, &served.stdout, &["--decision", "rejected"]);
+    let check = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "reveal").unwrap();
+    assert_eq!((&report["verdict"], &check["result"]), (&"clean".into(), &"passed".into()), "{report:#}");
     let plain = receipt(&auditor, &["--index", "0", "--from-log", "--log", &place, "--db", "{db}"]);
     assert_eq!((plain.exit, plain.stderr.as_str()), (0, ""));
     // Not served, another one, or no JSON at all.
@@ -177,7 +177,7 @@ fn a_reveal_comes_from_the_log_alone() {
 /// Witnesses cosign after the log has signed: a mirror that was there before does not know, and the log is
 /// not blamed for that.
 #[test]
-fn cosignatures_that_came_later_are_got_from_the_log() {
+fn later_cosignatures_are_fetched_from_the_log() {
     let leaves = rejected_leaves(3);
     let (mut auditor, log, _) = own(&leaves, |_| {});
     let witness = TestWitness::ed25519("w.example/a", 1);

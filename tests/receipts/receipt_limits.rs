@@ -37,7 +37,7 @@ fn held_to_the_bound(what: &str, command: Command, exits: &[i32]) {
 }
 
 #[test]
-fn no_receipt_takes_much_memory() {
+fn receipts_need_bounded_memory() {
     let good = std::fs::read_to_string(fixture("good-payload.json")).unwrap();
     let committed = good.replacen(
         "\"revealCommitment\":null",
@@ -82,7 +82,7 @@ fn no_receipt_takes_much_memory() {
 }
 
 #[test]
-fn no_payload_policy_or_config_takes_much_memory() {
+fn payloads_policies_and_configs_need_bounded_memory() {
     let folder = TempDir::new().unwrap();
     let receipt = fixture("good-payload.json");
     let receipt = receipt.to_str().unwrap();

@@ -68,7 +68,7 @@ fn trusted<'a>(cases: &'a Value, evidence: &'a TempDir) -> Vec<&'a str> {
 
 /// How many there are is part of the test: a case that is not looked at is no agreement.
 #[test]
-fn every_case_of_the_independent_implementation_agrees() {
+fn every_case_agrees_with_the_independent_implementation() {
     let (cases, evidence) = (cases(), TempDir::new().unwrap());
     let all = cases["cases"].as_array().unwrap();
     assert_eq!(all.len(), 71);
@@ -150,7 +150,7 @@ fn agrees_with_the_library(cases: &Value, case: &Value, args: &[String], exit: i
 }
 
 #[test]
-fn a_fork_in_a_receipt_leaves_a_misbehaviour_file_that_others_can_check() {
+fn a_fork_in_a_receipt_writes_a_verifiable_misbehaviour_file() {
     let (cases, evidence) = (cases(), TempDir::new().unwrap());
     let trust = trusted(&cases, &evidence);
     let ran = verify(&[&["sth-other-root.json", "--format", "json"], &trust[..]].concat(), b"");
@@ -164,7 +164,7 @@ fn a_fork_in_a_receipt_leaves_a_misbehaviour_file_that_others_can_check() {
 }
 
 #[test]
-fn many_receipts_are_reported_one_by_one_and_the_worst_counts() {
+fn each_of_many_receipts_is_reported_and_the_worst_counts() {
     let (cases, evidence) = (cases(), TempDir::new().unwrap());
     let trust = trusted(&cases, &evidence);
     let names =
@@ -208,11 +208,11 @@ fn many_receipts_are_reported_one_by_one_and_the_worst_counts() {
     assert_eq!(ran.exit, 0, "{}", ran.stdout);
     assert!(ran.stderr.contains("2 receipts: 2 clean; 1 other file(s)"), "{}", ran.stderr);
     let ran = verify(&[&[path, "--quiet"], &trust[..]].concat(), b"");
-    assert!(ran.stderr.contains("1 other file(s)"), "what was not looked at is said: {}", ran.stderr);
+    assert!(ran.stderr.contains("1 other file(s)"), "skipped files are counted: {}", ran.stderr);
 }
 
 #[test]
-fn wrong_usage_is_said_and_checks_nothing() {
+fn wrong_usage_is_reported_and_checks_nothing() {
     let (cases, evidence) = (cases(), TempDir::new().unwrap());
     let trust = trusted(&cases, &evidence);
     let wrong: [(&[&str], &str); 8] = [
@@ -225,16 +225,16 @@ fn wrong_usage_is_said_and_checks_nothing() {
         (&["good-payload.json", "--config", "no-such-config"], "no-such-config"),
         (&["good-payload.json", "--payload", "html.json"], "html.json"),
     ];
-    for (args, said) in wrong {
+    for (args, message) in wrong {
         let ran = verify(&[args, &trust[..]].concat(), b"");
         assert_eq!(ran.exit, 2, "{args:?}: {}", ran.stderr);
-        assert!(ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(message), "{args:?}: {}", ran.stderr);
         assert_eq!(ran.stdout, "", "{args:?}");
     }
 }
 
 #[test]
-fn options_and_config_ask_for_the_same() {
+fn options_and_config_are_equivalent() {
     let (cases, folder) = (cases(), TempDir::new().unwrap());
     let config = folder.path().join("trust.toml");
     let text = format!(
@@ -294,7 +294,7 @@ fn a_raw_payload_may_be_longer_than_memory_and_json_may_not() {
 
 /// Behind two million blanks there may stand a receipt.
 #[test]
-fn no_receipt_hides_in_a_batch() {
+fn no_receipt_of_a_batch_is_skipped() {
     let (cases, evidence) = (cases(), TempDir::new().unwrap());
     let trust = trusted(&cases, &evidence);
     let read = |name: &str| std::fs::read_to_string(folder().join(name)).unwrap();
@@ -309,7 +309,7 @@ fn no_receipt_hides_in_a_batch() {
 }
 
 #[test]
-fn a_fork_is_told_whatever_else_is_wrong() {
+fn a_fork_is_reported_beside_any_other_fault() {
     let (cases, evidence) = (cases(), TempDir::new().unwrap());
     let trust = trusted(&cases, &evidence);
     let saved = || std::fs::read_dir(evidence.path()).unwrap().count();
@@ -332,7 +332,7 @@ fn a_fork_is_told_whatever_else_is_wrong() {
 }
 
 #[test]
-fn what_is_clean_says_of_what() {
+fn a_clean_verdict_names_what_was_checked() {
     let (cases, evidence) = (cases(), TempDir::new().unwrap());
     let trust = trusted(&cases, &evidence);
     let run = |args: &[&str]| verify(&[args, &trust[..]].concat(), b"").stdout;
@@ -349,9 +349,9 @@ fn what_is_clean_says_of_what() {
     assert!(unread.lines().count() < 12, "{unread}");
 }
 
-/// Whoever pins a key for somebody has said whose it is.
+/// A pin also says whose key it is.
 #[test]
-fn a_key_pinned_for_one_signs_for_nobody_else() {
+fn a_pinned_key_signs_for_its_approver_only() {
     let (cases, evidence) = (cases(), TempDir::new().unwrap());
     let path = evidence.path().join("pins.toml");
     let key = "208ee13bb41dfa75c62bfc4d51bc4e93f21901a9c8fbb27029960c966e223685";
@@ -384,7 +384,7 @@ fn one_of_several_approvers_is_enough() {
 
 /// A policy is trust: it is looked for beside the config, and not where the program happens to run.
 #[test]
-fn a_policy_in_a_config_is_beside_it() {
+fn a_policy_path_is_relative_to_its_config() {
     let (cases, folder) = (cases(), TempDir::new().unwrap());
     let trust = trusted(&cases, &folder);
     std::fs::write(folder.path().join("c.toml"), "policy = \"p\"\n").unwrap();
@@ -399,7 +399,7 @@ fn a_policy_in_a_config_is_beside_it() {
 }
 
 #[test]
-fn what_was_typed_reaches_no_terminal_unescaped() {
+fn arguments_are_escaped_in_messages() {
     for args in [
         &["good.json", "--format", "\u{1b}]0;x\u{7}\u{202e}"][..],
         &["good.json", "--decision", "\u{1b}[2J"],
@@ -413,7 +413,7 @@ fn what_was_typed_reaches_no_terminal_unescaped() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_report_that_cannot_be_written_is_no_pass() {
+fn an_unwritable_report_does_not_pass() {
     let (cases, evidence) = (cases(), TempDir::new().unwrap());
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command.args(["verify", "good-payload.json", "--format", "json"]).args(trusted(&cases, &evidence));

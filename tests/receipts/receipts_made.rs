@@ -121,7 +121,7 @@ fn own_mirror(leaves: &[Vec<u8>]) -> Auditor {
 }
 
 #[test]
-fn whole_receipts_at_many_sizes_verify() {
+fn receipts_at_many_sizes_verify() {
     let leaves = rejected_leaves(300);
     let auditor = own_mirror(&leaves);
     let log_key = LogKey::parse(&key().vkey()).unwrap();
@@ -166,7 +166,7 @@ fn outcome(source: &dyn LogSource, wanted: Wanted<'_>) -> Conclusion {
 
 /// Every way of asking gives the receipt that the mirror gives.
 #[test]
-fn a_log_gives_what_its_mirror_gives() {
+fn log_and_mirror_give_the_same_receipt() {
     for size in [1usize, 2, 255, 256, 257, 300] {
         let leaves = rejected_leaves(size);
         let auditor = own_mirror(&leaves);
@@ -308,7 +308,7 @@ fn no_lie_becomes_a_receipt() {
 
 /// Every file of a tiled log, with one bit flipped anywhere in it, and every file missing.
 #[test]
-fn no_flipped_tile_becomes_a_receipt_of_something_else() {
+fn no_flipped_tile_becomes_another_receipt() {
     let leaves = rejected_leaves(300);
     let files = honest_log(&key(), &leaves);
     let expected = ask(&MemoryLog { files: &files, instead: None }.source(), Wanted::Index(280)).unwrap();

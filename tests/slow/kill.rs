@@ -127,27 +127,27 @@ fn log_with(change: impl FnOnce(&mut support::lab::Files)) -> (TempDir, String) 
 }
 
 #[test]
-fn a_killed_audit_goes_on_where_it_was() {
+fn a_killed_audit_continues() {
     let (log, vkey) = log_with(|_| {});
     kill_again_and_again(log.path(), &vkey, 30, 11, true);
 }
 
 /// Behind the JSON API what was taken is proved batch by batch; `--full` would ask about each entry.
 #[test]
-fn a_killed_audit_of_the_json_api_goes_on_where_it_was() {
+fn a_killed_audit_of_a_json_api_continues() {
     let (log, vkey) = log_with(|_| {});
     let server = Served::start(&["--dir", log.path().to_str().unwrap()]);
     kill_again_and_again(Path::new(&server.api_url()), &vkey, 15, 14, false);
 }
 
 #[test]
-fn a_killed_audit_of_a_log_with_a_wrong_tile_comes_to_the_same() {
+fn a_killed_audit_finds_a_wrong_tile() {
     let (log, vkey) = log_with(|files| files.get_mut("tile/0/050").unwrap()[100] ^= 1);
     kill_again_and_again(log.path(), &vkey, 12, 12, true);
 }
 
 #[test]
-fn a_killed_audit_of_a_log_with_a_wrong_entry_comes_to_the_same() {
+fn a_killed_audit_finds_a_wrong_entry() {
     // Everything up to the wrong bundle is taken; nothing after it.
     let (log, vkey) = log_with(|files| files.get_mut("tile/entries/090").unwrap()[100] ^= 1);
     let undisturbed = Auditor::new(&vkey);

@@ -33,7 +33,7 @@ fn trials() -> usize {
 /// What an audit came to: findings above `info`, whether all was decided; or a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Answer {
-    Said(BTreeSet<(String, Option<u64>)>, bool),
+    Report(BTreeSet<(String, Option<u64>)>, bool),
     Fault(String),
 }
 
@@ -64,8 +64,8 @@ fn audit(db: &Path, vkey: &str, files: &Files, full: bool, hour: u64) -> Answer 
         Err(error) => return Answer::Fault(error.to_string()),
     };
     let serious = findings.filter(|finding| finding.severity > countersign::core::finding::Severity::Info);
-    let said = serious.map(|finding| (finding.code.as_str().to_owned(), finding.index)).collect();
-    Answer::Said(said, summary.incomplete.is_empty() && summary.follows.is_empty())
+    let findings = serious.map(|finding| (finding.code.as_str().to_owned(), finding.index)).collect();
+    Answer::Report(findings, summary.incomplete.is_empty() && summary.follows.is_empty())
 }
 
 /// A mirror's files after an audit, with nothing left in the write-ahead log.
@@ -100,12 +100,12 @@ fn beside(db: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", db.display()))
 }
 
-/// A log that grew twice and goes on in many ways, and the mirror after each growth.
+/// A log that grew twice and continues in many ways, and the mirror after each growth.
 struct Stage {
     vkey: String,
     earlier: Image,
     newest: Image,
-    /// How the log goes on, and what an undisturbed mirror says to that.
+    /// How the log continues, and the result with an undamaged mirror.
     finales: Vec<(&'static str, Files, Answer)>,
 }
 
@@ -170,17 +170,17 @@ fn stage() -> Stage {
     let db = home.path().join("stage.db");
     let vkey = key.vkey();
     drop(Mirror::create_or_open(&db, &policy(&vkey).log_key).unwrap());
-    assert_eq!(audit(&db, &vkey, &first, false, 1), Answer::Said(BTreeSet::new(), true));
+    assert_eq!(audit(&db, &vkey, &first, false, 1), Answer::Report(BTreeSet::new(), true));
     let earlier = Image::of(&db);
     let found = audit(&db, &vkey, &second, false, 2);
-    assert!(matches!(&found, Answer::Said(said, true) if said.len() == 2), "{found:?}");
+    assert!(matches!(&found, Answer::Report(findings, true) if findings.len() == 2), "{found:?}");
     let newest = Image::of(&db);
     let finales = finales
         .into_iter()
         .map(|(name, files)| {
             newest.put(&db);
             let answer = audit(&db, &vkey, &files, false, 3);
-            assert!(matches!(answer, Answer::Said(..)), "{name}: {answer:?}");
+            assert!(matches!(answer, Answer::Report(..)), "{name}: {answer:?}");
             newest.put(&db);
             assert_eq!(audit(&db, &vkey, &files, true, 3), answer, "{name}, in full");
             (name, files, answer)
@@ -229,7 +229,7 @@ fn changed_pages(stage: &Stage) -> Vec<usize> {
 }
 
 #[test]
-fn a_lost_write_is_noticed_or_does_not_matter() {
+fn a_lost_write_is_found_or_harmless() {
     let stage = stage();
     let changed = changed_pages(&stage);
     assert!(changed.len() > 10, "{changed:?}");
@@ -252,7 +252,7 @@ fn a_lost_write_is_noticed_or_does_not_matter() {
 }
 
 #[test]
-fn emptied_swapped_and_cut_pages_are_noticed_or_do_not_matter() {
+fn emptied_swapped_and_cut_pages_are_found_or_harmless() {
     let stage = stage();
     let pages = stage.newest.db.len() / PAGE;
     try_all(&stage, trials(), |number, db| {
@@ -287,7 +287,7 @@ fn emptied_swapped_and_cut_pages_are_noticed_or_do_not_matter() {
 }
 
 #[test]
-fn rows_and_tables_that_are_gone_are_noticed_or_do_not_matter() {
+fn missing_rows_and_tables_are_found_or_harmless() {
     let stage = stage();
     let db = rusqlite::Connection::open_in_memory().unwrap();
     drop(db);

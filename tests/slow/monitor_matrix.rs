@@ -1,7 +1,7 @@
 //! Whatever goes wrong, the right people hear of it, once: every kind of misbehaviour and fault against the real
-//! monitor over HTTP, told through a program, a webhook and a mail server, while monitors are killed (`kill -9`).
+//! monitor over HTTP, with alerts to a program, a webhook and a mail server, while monitors are killed (`kill -9`).
 //!
-//! Exactly once is meant for receivers that keep keys: under each key one alert, and none is told under two. How often
+//! "Exactly once" is for receivers that store keys: each key has one alert, and no alert has two keys. How often
 //! one comes again under its key is bounded by the kills.
 
 #![cfg(target_os = "linux")]
@@ -114,7 +114,7 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn each_kind_of_trouble_is_told_by_one_monitor() {
+fn a_monitor_reports_each_kind_of_fault() {
     in_parallel(CASES.len() as u64, |number| {
         let mut world = World::of(&CASES[number as usize], 0);
         world.live(Vec::new);
@@ -124,7 +124,7 @@ fn each_kind_of_trouble_is_told_by_one_monitor() {
 
 /// Monitors are killed at random moments, some of them a few milliseconds after their start.
 #[test]
-fn fifty_seeded_lives() {
+fn fifty_seeded_runs_lose_no_alert() {
     let lives = std::env::var("COUNTERSIGN_LIVES").map_or(50, |lives| lives.parse().unwrap());
     let from = std::env::var("COUNTERSIGN_SEED").map_or(0, |seed| seed.parse().unwrap());
     let (begun, twice) = (Instant::now(), AtomicUsize::new(0));

@@ -30,10 +30,10 @@ const ENTRIES: u64 = 6000;
 /// Entries a second.
 const GROWTH: &str = "25";
 
-const WEATHER: &[&str] =
+const DISTURBANCES: &[&str] =
     &["429:41", "503:53", "resets:61", "cut:47", "gzip-members:3", "slow:3", "not-yet:83", "restarts:397"];
 
-/// The log, which may be away.
+/// The log, which may be unreachable.
 struct Log {
     server: Option<Served>,
     address: String,
@@ -44,7 +44,7 @@ impl Log {
         let entries = entries.to_string();
         let mut arguments = vec!["--listen", address, "--entries", &entries, "--grow", GROWTH];
         arguments.extend(["--approvers", "4", "--mix", "es256=1"]);
-        WEATHER.iter().for_each(|weather| arguments.extend(["--disturb", weather]));
+        DISTURBANCES.iter().for_each(|disturbance| arguments.extend(["--disturb", disturbance]));
         Served::start(&arguments)
     }
 
@@ -63,7 +63,7 @@ impl Log {
         self.server = Some(Log::start(&self.address, size + 50));
     }
 
-    /// The size of its head now, however bad the weather.
+    /// The size of its head now, retried through transient faults.
     fn size(&self) -> u64 {
         let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
         loop {
@@ -89,7 +89,7 @@ fn signal(process: u32, name: &str) {
 }
 
 #[test]
-fn a_long_life_leaks_nothing_misses_nothing_and_accuses_nobody() {
+fn a_long_run_leaks_misses_and_accuses_nothing() {
     let seconds = std::env::var("COUNTERSIGN_SOAK_SECONDS").map_or(60, |seconds| seconds.parse().unwrap());
     let length = Duration::from_secs(seconds);
     let seed = std::env::var("COUNTERSIGN_SEED").map_or(1, |seed| seed.parse().unwrap());
@@ -195,7 +195,7 @@ fn disturb(kind: u8, log: &mut Log, monitor: &Monitor, random: &mut fastrand::Rn
     std::thread::sleep(ms(random, 700));
 }
 
-/// Others read what the monitor serves, and some go away in the middle.
+/// Others read what the monitor serves, and some close the connection early.
 fn read_pages(monitor: &Monitor, done: &AtomicBool) {
     while !done.load(Relaxed) {
         for path in ["/heads", "/heads?log=main", "/metrics", "/healthz", "/nothing"] {
@@ -224,7 +224,7 @@ fn at_rest(monitor: &Monitor) -> (usize, u64) {
     (usize::try_from(fewest(|look| look.0 as u64)).unwrap(), fewest(|look| look.1))
 }
 
-/// The log stands still; the monitor has all of it, checked, and has accused nobody.
+/// The log no longer grows; the monitor has checked all of it, without findings.
 fn check_whole(monitor: &Monitor, log: &Log, auditor: &Auditor, receivers: &Receivers) {
     let verdicts = monitor.of_kind("audited").into_iter().map(|audit| audit["verdict"].clone());
     let wrong: Vec<_> = verdicts.filter(|word| word != "clean" && word != "incomplete").collect();

@@ -80,13 +80,13 @@ impl Outcome {
         self
     }
 
-    /// Asserts a local fault whose text has all of `words`, and that nobody is accused.
+    /// Asserts a local fault whose text has all of `words`, and no findings.
     #[track_caller]
     pub fn expect_fault(&self, words: &[&str]) -> &Outcome {
         assert_eq!(self.exit, 5, "{self:#?}");
-        let said = format!("{}\n{}", self.stdout, self.stderr);
+        let output = format!("{}\n{}", self.stdout, self.stderr);
         for word in words {
-            assert!(said.contains(word), "{word:?} is not said in:\n{said}");
+            assert!(output.contains(word), "{word:?} is not said in:\n{output}");
         }
         self
     }
@@ -98,8 +98,8 @@ pub fn findings(report: &Value) -> Vec<(String, Option<u64>)> {
     found.iter().map(|f| (f["code"].as_str().unwrap().to_owned(), f["index"].as_u64())).collect()
 }
 
-/// What of a report must be the same, however often, in how many pieces and from where the same
-/// log was audited: all but the times, the place and what was new.
+/// The parts of a report that must not depend on how often, in how many runs and from which source the
+/// log was audited: all but the times, the location and what was new.
 pub fn lasting(report: &Value) -> Value {
     let mut lasting = report.clone();
     let report = lasting.as_object_mut().unwrap();
@@ -191,7 +191,7 @@ impl Auditor {
         leaves.map(Result::unwrap).collect()
     }
 
-    /// Changes the mirror by SQL, as whoever can write the file could.
+    /// Changes the mirror with SQL, as anybody who can write the file could.
     pub fn sql(&self, sql: &str) {
         rusqlite::Connection::open(self.db()).unwrap().execute_batch(sql).unwrap();
     }

@@ -13,7 +13,7 @@ pub struct Metric {
     pub samples: Vec<(BTreeMap<String, String>, f64)>,
 }
 
-/// A page by the names of its metrics. Panics where it is none.
+/// The metrics of a page by name. Panics if the page is malformed.
 #[track_caller]
 pub fn parse(page: &str) -> BTreeMap<String, Metric> {
     assert!(page.ends_with('\n') && !page.contains('\r'), "lines end in a line feed");
@@ -32,7 +32,7 @@ pub fn parse(page: &str) -> BTreeMap<String, Metric> {
             metrics.get_mut(name).unwrap().kind = kind.to_owned();
         } else {
             let (name, labels, value) = sample(line);
-            // All of a metric stand together, below its type.
+            // All samples of a metric are together, below its type.
             assert!(name == current && !metrics[&name].kind.is_empty(), "{line} after {current}");
             let samples = &mut metrics.get_mut(&name).unwrap().samples;
             assert!(samples.iter().all(|(before, _)| *before != labels), "twice: {line}");
@@ -124,7 +124,7 @@ const NO_BASE_UNITS: [&str; 24] = [
 const ABBREVIATIONS: [&str; 14] =
     ["s", "ms", "us", "ns", "sec", "b", "kb", "mb", "gb", "tb", "pb", "m", "h", "d"];
 
-/// What the linter says of these.
+/// The messages of the linter for these metrics.
 pub fn lint(metrics: &BTreeMap<String, Metric>) -> Vec<String> {
     let mut faults = Vec::new();
     for (name, Metric { kind, help, samples }) in metrics {

@@ -89,7 +89,7 @@ impl<'a> MemoryLog<'a> {
     }
 }
 
-/// What an audit came to.
+/// The result of an audit.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// Findings above `info`: code and index.
@@ -103,7 +103,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Nothing found, everything decided.
+    /// No findings, everything decided.
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty() && self.incomplete.is_empty() && self.faults.is_empty()
     }
@@ -187,7 +187,7 @@ impl Workspace<'_> {
         self.audit_until(source, &Stop::default())
     }
 
-    /// Audits a log from scratch, until it is told to stop.
+    /// Audits a log from scratch, until it is stopped.
     pub fn audit_until(&self, source: &dyn LogSource, stop: &Stop) -> Answer {
         self.begin();
         self.run(source, false, stop)
@@ -217,7 +217,7 @@ impl Workspace<'_> {
         self.run(source, true, &Stop::default())
     }
 
-    /// Audits a log with the mirror that is there, with `--full`, until it is told to stop.
+    /// Audits a log with the mirror that is there, with `--full`, until it is stopped.
     pub fn audit_full_until(&self, source: &dyn LogSource, stop: &Stop) -> Answer {
         self.run(source, true, stop)
     }
@@ -246,7 +246,7 @@ impl Workspace<'_> {
     ) -> Answer {
         let policy = &self.lab.policy;
         let mut mirror = Mirror::open(&self.db, &policy.log_key).unwrap();
-        // Every audit has a time of its own, as in life.
+        // Every audit has its own time, as in reality.
         static AUDITS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let hours = 2 * AUDITS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let now = 1_900_000_000_000 + hours * 3_600_000;

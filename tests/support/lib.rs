@@ -49,11 +49,11 @@ pub fn built(name: &str) -> PathBuf {
     program
 }
 
-/// No machine is so busy: what takes longer does not end. Nothing shorter is asserted of any clock that the rest of the
-/// machine can hold up.
+/// Longer than any delay of a busy machine: what takes longer hangs. No shorter time is asserted where other processes can
+/// cause a delay.
 pub const HANG: Duration = Duration::from_secs(300);
 
-/// Looks again and again until it is so.
+/// Waits until a condition holds.
 #[track_caller]
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = std::time::Instant::now();
@@ -95,7 +95,7 @@ impl Request {
 enum Step {
     Send(Vec<u8>),
     Wait(Duration),
-    /// The same bytes, again and again, until the client has had enough.
+    /// The same bytes repeatedly, until the client closes the connection.
     Endless(Vec<u8>),
 }
 
@@ -187,7 +187,7 @@ impl TestServer {
                 }
                 accepting.connections.fetch_add(1, SeqCst);
                 let shared = Arc::clone(&accepting);
-                // A client that goes away in the middle is what many tests are about.
+                // Many tests are about clients that close the connection early.
                 std::thread::spawn(move || drop(serve(stream, &shared)));
             }
         });

@@ -1,4 +1,4 @@
-//! A mail server on this machine that answers as a test says, and keeps what it was told.
+//! A mail server on this machine that answers as a test says, and records what it received.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -10,8 +10,8 @@ type Lines = Arc<Mutex<Vec<String>>>;
 pub struct MailServer {
     /// `smtp://…`
     pub url: String,
-    /// Every line that it was told.
-    pub told: Lines,
+    /// Every line that it received.
+    pub received: Lines,
     /// Every message that it took to its end, as it came.
     pub taken: Lines,
 }
@@ -26,22 +26,22 @@ impl MailServer {
     pub fn at(address: &str, answer: impl Fn(&str) -> Option<String> + Send + 'static) -> MailServer {
         let listener = TcpListener::bind(address).unwrap();
         let url = format!("smtp://{}", listener.local_addr().unwrap());
-        let (told, taken) = (Lines::default(), Lines::default());
-        let kept = (Arc::clone(&told), Arc::clone(&taken));
+        let (received, taken) = (Lines::default(), Lines::default());
+        let kept = (Arc::clone(&received), Arc::clone(&taken));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // Who is killed in the middle just goes away.
+                // A killed client closes the connection.
                 let _ = talk(stream, &answer, &kept.0, &kept.1);
             }
         });
-        MailServer { url, told, taken }
+        MailServer { url, received, taken }
     }
 }
 
 fn talk(
     stream: TcpStream,
     answer: &impl Fn(&str) -> Option<String>,
-    told: &Lines,
+    received: &Lines,
     taken: &Lines,
 ) -> std::io::Result<()> {
     let mut writer = stream.try_clone()?;
@@ -53,7 +53,7 @@ fn talk(
     let mut message: Option<String> = None;
     for line in BufReader::new(stream).lines() {
         let line = line?;
-        told.lock().unwrap().push(line.clone());
+        received.lock().unwrap().push(line.clone());
         if let Some(message) = message.as_mut().filter(|_| line != ".") {
             // A point at the start of a line comes doubled.
             message.push_str(line.strip_prefix('.').unwrap_or(&line));

@@ -20,12 +20,12 @@ pub struct Monitor {
     events: Arc<Mutex<Vec<Value>>>,
 }
 
-/// A `[[log]]` of a config of a log that answers, however late that is; `more` is further lines.
+/// A `[[log]]` table for a log that always answers in the end; `more` is further lines.
 pub fn log_table(name: &str, log: &str, db: &Path, key: &str, more: &str) -> String {
     table(name, log, db, key, &format!("timeout = \"5m\"\nretry-for = \"5m\"\n{more}"))
 }
 
-/// The same of a log that goes away, with patience of a test.
+/// The same for a log with outages, with short limits.
 pub fn hasty_log_table(name: &str, log: &str, db: &Path, key: &str, more: &str) -> String {
     table(name, log, db, key, &format!("timeout = \"5m\"\nretry-for = \"2s\"\n{more}"))
 }
@@ -53,7 +53,7 @@ impl Monitor {
         Monitor::spawn(command)
     }
 
-    /// Starts it as this command says.
+    /// Starts it with this command.
     pub fn spawn(mut command: Command) -> Monitor {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let events: Arc<Mutex<Vec<Value>>> = Arc::default();
@@ -68,7 +68,7 @@ impl Monitor {
         Monitor { child, events }
     }
 
-    /// Every event so far. What is no event is a text.
+    /// Every event so far. Other lines are texts.
     pub fn events(&self) -> Vec<Value> {
         self.events.lock().unwrap().clone()
     }
@@ -116,17 +116,17 @@ impl Monitor {
         (answer.status().as_u16(), answer.text().unwrap())
     }
 
-    /// Asks for a page beside callers who have `said` no more than this, and asserts that they need not be gone for that.
-    /// The monitor sends them away in time: where this machine was held up for so long, it is tried again.
+    /// Requests a page beside callers that sent only `request`, and asserts that it is answered while they are connected.
+    /// The monitor closes their connections in time: if this machine was delayed for so long, it is tried again.
     #[track_caller]
-    pub fn assert_answers_beside(&self, callers: usize, said: &[u8], page: &str) {
+    pub fn assert_answers_beside(&self, callers: usize, request: &[u8], page: &str) {
         let url = self.url("");
         let address = url.strip_prefix("http://").unwrap();
         super::until("answered beside them", || {
             let call = |_| {
                 let mut caller = TcpStream::connect(address).unwrap();
-                // Who came first may be gone already.
-                let _ = caller.write_all(said);
+                // The first callers may be disconnected already.
+                let _ = caller.write_all(request);
                 caller
             };
             let callers: Vec<TcpStream> = (0..callers).map(call).collect();
@@ -182,7 +182,7 @@ impl Monitor {
         }
     }
 
-    /// Asks it to stop, which must be soon and well.
+    /// Stops it, which must be quick and exit with 0.
     #[track_caller]
     pub fn stop(&mut self) {
         self.signal("TERM");

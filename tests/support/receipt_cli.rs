@@ -15,7 +15,7 @@ pub const DEMO_KEY: &str = "log.approvals.example/demo+8510316a+AW1WNZCZA1cmce/h
 /// Entry 5 of the demo log.
 pub const DEMO_ID: &str = "2a72431f-a875-40f6-aa04-1e5cbe4fa5d3";
 
-/// Tests are not patient.
+/// Short limits for tests.
 pub const IMPATIENT: [&str; 4] = ["--timeout", "2s", "--retry-for", "3s"];
 
 /// The key of logs made here.
@@ -41,7 +41,7 @@ pub fn receipt(auditor: &Auditor, arguments: &[&str]) -> Outcome {
     run(command)
 }
 
-/// Nothing is written, and why is said.
+/// Nothing is written, and the reason is printed.
 #[track_caller]
 pub fn nothing(outcome: &Outcome, exit: i32, words: &[&str]) {
     assert_eq!((outcome.exit, outcome.stdout.as_str()), (exit, ""), "{outcome:#?}");

@@ -1,5 +1,5 @@
-//! Three receivers of alerts at once: a program, a webhook and a mail server. Each keeps all that it got, how often
-//! ever, and checks that it is what it must be: whole, signed, under its key.
+//! Three receivers of alerts at once: a program, a webhook and a mail server. Each records all
+//! alerts that it got, and checks that they are complete, signed and under their keys.
 
 use super::mail::MailServer;
 use super::{Reply, Request, TestServer};
@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 const SECRET: &str = "a secret of the receiver";
 
-/// The program, `$1` being its folder: a file for each alert, there as a whole or not at all. Whoever is killed while
-/// he writes sends no line end, and has sent nothing.
+/// The program, `$1` being its folder: a file for each alert, there as a whole or not at all. A process that is killed
+/// while it writes sends no line end, and has sent nothing.
 const PROGRAM: &str = r#"
     part=$(mktemp "$1/part.XXXXXXXX") && cat > "$part" || exit 1
     [ "$(tail -c 1 "$part" | wc -l)" -eq 1 ] || exit 1

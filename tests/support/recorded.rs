@@ -135,7 +135,7 @@ impl Record {
     }
 }
 
-/// One auditor, with a directory of its own, and everything that it was told.
+/// One auditor, with its own directory and all reports that it got.
 pub struct Session {
     name: String,
     home: TempDir,
@@ -161,7 +161,7 @@ impl Session {
         session
     }
 
-    /// `{name}` in arguments stands for this from now on, and is said instead of it in reports.
+    /// `{name}` in arguments stands for this from now on, and replaces it in reports.
     pub fn place(&mut self, name: &str, value: impl Into<String>) {
         let name = format!("{{{name}}}");
         self.places.retain(|(other, _)| *other != name);
@@ -186,7 +186,7 @@ impl Session {
         std::fs::write(self.directory().join(name), bytes).unwrap();
     }
 
-    /// Runs the program and keeps what it said; gives what it printed.
+    /// Runs the program and records its report; returns what it printed.
     #[track_caller]
     pub fn run(&mut self, step: &str, args: &[&str]) -> String {
         let mut command = program();
@@ -268,7 +268,7 @@ impl Session {
         }
     }
 
-    /// Takes out the times since the session began. An earlier one is what a mirror remembers, and stays.
+    /// Takes out the times since the session began. An earlier time is from the mirror, and stays.
     fn without_times(&self, text: &mut String) {
         let century = self.begun.split_at(2).0;
         let mut from = 0;
@@ -311,10 +311,10 @@ fn shorten(check: &mut Json) {
 
 /// `passed 17` as `passed`, and that it was counted.
 fn without_count(check: &mut Json) {
-    if let Json::Text(said) = check
-        && let Some((result, _)) = said.split_once(' ')
+    if let Json::Text(text) = check
+        && let Some((result, _)) = text.split_once(' ')
     {
-        *said = format!("{result} {LEFT_OUT}");
+        *text = format!("{result} {LEFT_OUT}");
     }
 }
 
@@ -353,13 +353,17 @@ pub fn assert_as_recorded(group: &str, records: &[Record]) {
     panic!("{group}: the program says other things than were recorded:\n{}", differences.join("\n"));
 }
 
-/// The first places where records differ, each as what was recorded and what is said now.
+/// The first differences between the records, each with the recorded and the present value.
 fn differences(then: &str, now: &str) -> Vec<String> {
     const MOST: usize = 20;
-    let mut said = Vec::new();
+    let mut differences = Vec::new();
     let (then_lines, now_lines): (Vec<&str>, Vec<&str>) = (then.lines().collect(), now.lines().collect());
     if then_lines.len() != now_lines.len() {
-        said.push(format!("{} runs were recorded, and there are {}", then_lines.len(), now_lines.len()));
+        differences.push(format!(
+            "{} runs were recorded, and there are {}",
+            then_lines.len(),
+            now_lines.len()
+        ));
     }
     for (then, now) in then_lines.iter().zip(&now_lines).filter(|(then, now)| then != now) {
         let (then, now): (Json, Json) =
@@ -368,36 +372,36 @@ fn differences(then: &str, now: &str) -> Vec<String> {
             Json::Map(members) => members.first().map(|(_, name)| name.clone()),
             _ => None,
         };
-        said.push(format!("{}:", shown(&name.unwrap_or(Json::List(Vec::new())))));
-        compare("", &then, &now, &mut said);
-        if said.len() >= MOST {
-            said.push("and perhaps more".to_owned());
+        differences.push(format!("{}:", shown(&name.unwrap_or(Json::List(Vec::new())))));
+        compare("", &then, &now, &mut differences);
+        if differences.len() >= MOST {
+            differences.push("and perhaps more".to_owned());
             break;
         }
     }
-    said
+    differences
 }
 
 fn shown(json: &Json) -> String {
     serde_json::to_string(json).unwrap()
 }
 
-fn compare(path: &str, then: &Json, now: &Json, said: &mut Vec<String>) {
+fn compare(path: &str, then: &Json, now: &Json, differences: &mut Vec<String>) {
     match (then, now) {
         (Json::Map(then), Json::Map(now))
             if then.iter().map(|member| &member.0).eq(now.iter().map(|member| &member.0)) =>
         {
             for ((name, then), (_, now)) in then.iter().zip(now) {
-                compare(&format!("{path}/{name}"), then, now, said);
+                compare(&format!("{path}/{name}"), then, now, differences);
             }
         }
         (Json::List(then), Json::List(now)) if then.len() == now.len() => {
             for (at, (then, now)) in then.iter().zip(now).enumerate() {
-                compare(&format!("{path}/{at}"), then, now, said);
+                compare(&format!("{path}/{at}"), then, now, differences);
             }
         }
         _ if then != now => {
-            said.push(format!("  {path}:\n    recorded {}\n    now      {}", shown(then), shown(now)));
+            differences.push(format!("  {path}:\n    recorded {}\n    now      {}", shown(then), shown(now)));
         }
         _ => {}
     }

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 pub struct Served {
     /// The base of both ways.
     pub url: String,
-    /// What it said when it was ready: url, logKey, rpId, allowOrigins, treeSize.
-    pub told: Value,
+    /// What it announced when it was ready: url, logKey, rpId, allowOrigins, treeSize.
+    pub announced: Value,
     /// The process; killed when this is dropped.
     pub child: Child,
 }
@@ -31,9 +31,9 @@ impl Served {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let told: Value =
+        let announced: Value =
             serde_json::from_str(&line).unwrap_or_else(|error| panic!("{args:?}: {error}: {line:?}"));
-        Served { url: told["url"].as_str().unwrap().to_owned(), told, child }
+        Served { url: announced["url"].as_str().unwrap().to_owned(), announced, child }
     }
 
     /// What `--log` is for the tiled log.
@@ -48,10 +48,10 @@ impl Served {
 
     /// The log's verifier key.
     pub fn log_key(&self) -> &str {
-        self.told["logKey"].as_str().unwrap()
+        self.announced["logKey"].as_str().unwrap()
     }
 
-    /// What was asked of it so far.
+    /// The requests so far.
     pub fn stats(&self) -> Value {
         let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
         let answer = client.get(format!("{}/stats", self.url.trim_end_matches("/log"))).send().unwrap();

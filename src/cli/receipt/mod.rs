@@ -98,11 +98,11 @@ impl Issuing<'_> {
         let bar = Bar::new(!self.settings.quiet && output::stderr_is_terminal(), self.settings.verbose);
         bar.begin("writing receipts", indices.len() as u64);
         let (mut written, mut worst): (u64, Conclusion) = (0, Conclusion::Clean);
-        let mut said = Said::default();
+        let mut warnings = Warnings::default();
         for index in &indices {
             let conclusion = match self.issuer.one_of(&mut approvals, *index) {
                 Ok(verified) => {
-                    said.add(*index, &verified.said);
+                    warnings.add(*index, &verified.said);
                     self.write_into(folder, *index, &verified)
                 }
                 Err(none) => {
@@ -119,7 +119,7 @@ impl Issuing<'_> {
             }
         }
         bar.end();
-        warn(&said.lines());
+        warn(&warnings.lines());
         if !(self.settings.quiet && worst == Conclusion::Clean) {
             let missing = (indices.len() as u64).saturating_sub(written);
             output::note(&format!(
@@ -141,27 +141,27 @@ impl Issuing<'_> {
 
 /// Messages about many receipts. Each is printed once, with the number of receipts that it applies to.
 #[derive(Default)]
-struct Said(BTreeMap<String, (u64, u64)>);
+struct Warnings(BTreeMap<String, (u64, u64)>);
 
-impl Said {
-    fn add(&mut self, index: u64, said: &[String]) {
-        for line in said {
+impl Warnings {
+    fn add(&mut self, index: u64, warnings: &[String]) {
+        for line in warnings {
             let (_, count) = self.0.entry(line.clone()).or_insert((index, 0));
             *count = count.saturating_add(1);
         }
     }
 
     fn lines(&self) -> Vec<String> {
-        let line = |(said, (first, count)): (&String, &(u64, u64))| match count.saturating_sub(1) {
-            0 => format!("entry {first}: {said}"),
-            more => format!("entry {first} and {more} more: {said}"),
+        let line = |(warning, (first, count)): (&String, &(u64, u64))| match count.saturating_sub(1) {
+            0 => format!("entry {first}: {warning}"),
+            more => format!("entry {first} and {more} more: {warning}"),
         };
         self.0.iter().map(line).collect()
     }
 }
 
-fn warn(said: &[String]) {
-    for line in said {
+fn warn(warnings: &[String]) {
+    for line in warnings {
         output::note(&format!("warning: {line}"));
     }
 }

@@ -212,7 +212,7 @@ mod tests {
 
     /// A list cannot be a key in JSON.
     #[test]
-    fn what_cannot_be_encoded_is_no_line() {
+    fn an_encoding_failure_is_an_error() {
         assert_eq!(encode(&1).unwrap(), "1\n");
         assert!(encode(&std::collections::BTreeMap::from([(vec![1], 1)])).is_err());
     }

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_gives_back_what_was_put_in() {
+    fn blocks_round_trip() {
         let keys = [3, 5, 1 << 90, Key::MAX];
         let bytes = block(&keys);
         assert_eq!(bytes.len() as u64, Block::length(4));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_sorted_and_of_whole_records() {
+    fn blocks_are_sorted_and_hold_complete_records() {
         assert!(Block::parse(block(&[3, 3]), 3).is_err());
         assert!(Block::parse(block(&[5, 3]), 5).is_err());
         assert!(Block::parse(block(&[3, 5]), 4).is_err());
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fence_gives_back_what_was_put_in() {
+    fn fences_round_trip() {
         let mut fence = Fence { blocks: BlockDirectory::default(), filter: Filter::empty(2, 20) };
         for first in [10, 20, 30] {
             fence.blocks.push(Item { first, digest: Hash([first as u8; 32]) });

@@ -51,7 +51,7 @@ mod tests {
     use crate::core::hash::sha256;
 
     #[test]
-    fn what_is_used_stays_and_the_bound_holds() {
+    fn used_rows_stay_and_the_bound_holds() {
         let mut cache = Cache::new(1000);
         let digest = |n: u32| sha256(&n.to_be_bytes());
         for n in 0..500 {

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_added_is_there_and_little_else() {
+    fn added_values_are_found_and_few_others() {
         for records in [1u32, 2, 7, 100, 21_440] {
             let mut filter = Filter::empty(3, records.into());
             (0..records).for_each(|n| filter.insert(key(n)));

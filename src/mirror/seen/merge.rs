@@ -213,7 +213,7 @@ mod tests {
 
     /// Batches of one size, as in a first audit, and of varying sizes, as in nightly audits.
     #[test]
-    fn there_are_few_runs_none_is_too_large_and_records_are_written_a_few_times() {
+    fn runs_are_few_and_bounded_and_records_are_rarely_rewritten() {
         for (batches, size) in
             [(20_000u64, 7u64), (3000, 12_000), (40_000, 700), (50, 3_000_000), (40, SHAPE.largest)]
         {

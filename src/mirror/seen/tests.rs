@@ -80,7 +80,7 @@ fn fill(db: &Connection, seen: &mut Seen, begin: u64, end: u64, batch: u64) {
 }
 
 #[test]
-fn any_batches_are_remembered_as_a_map_remembers_them() {
+fn any_batches_agree_with_a_map() {
     for seed in 0..40 {
         let (db, mut random) = (table(), Random(seed << 32));
         let (mut ours, mut naive) = (seen(SMALL, &[]), Naive::default());
@@ -118,7 +118,7 @@ fn any_batches_are_remembered_as_a_map_remembers_them() {
 }
 
 #[test]
-fn nothing_seen_is_nothing_stored_and_what_was_forgotten_is_gone() {
+fn empty_batches_and_cleared_tables_hold_nothing() {
     let (db, mut ours) = (table(), seen(SMALL, &[]));
     assert_eq!(ours.remember(&db, &mut []).unwrap(), []);
     assert!(ours.runs.is_empty() && ours.check(&db, &|| false).unwrap());
@@ -174,7 +174,7 @@ fn faults(db: &Connection, runs: &[RunRef], here: &str) -> BTreeSet<u64> {
 }
 
 #[test]
-fn a_look_up_that_touches_a_damaged_row_is_a_fault_and_any_other_is_undisturbed() {
+fn a_damaged_row_is_a_fault_only_in_its_own_look_ups() {
     let (db, mut ours) = (table(), seen(SMALL, &[]));
     // Rows with the same ids held other values before everything was checked again.
     fill(&db, &mut ours, 1000, 1090, 9);
@@ -223,7 +223,7 @@ fn a_look_up_that_touches_a_damaged_row_is_a_fault_and_any_other_is_undisturbed(
 }
 
 #[test]
-fn a_row_that_belongs_to_no_run_is_noticed_by_the_check_and_disturbs_nothing() {
+fn an_orphan_row_is_found_by_the_check_and_otherwise_ignored() {
     let (db, mut ours) = (table(), seen(SMALL, &[]));
     fill(&db, &mut ours, 0, 100, 9);
     let last = ours.runs.last().unwrap().id();
@@ -242,7 +242,7 @@ fn a_row_that_belongs_to_no_run_is_noticed_by_the_check_and_disturbs_nothing() {
 
 /// A value in two runs is damage that no digest shows; a merge notices it.
 #[test]
-fn runs_that_have_a_value_in_common_are_not_merged() {
+fn runs_with_a_common_value_are_not_merged() {
     let (db, mut ours) = (table(), seen(SMALL, &[]));
     let record = Record { key: 5, index: 5 };
     for _ in 0..2 {
@@ -273,7 +273,7 @@ fn reads(db: &Connection) -> i32 {
 
 /// With all bits of all filters set, and digests to match: look-ups read more, and their answers stay the same.
 #[test]
-fn a_saturated_filter_costs_time_and_nothing_else() {
+fn a_saturated_filter_only_costs_time() {
     let (db, mut ours) = (table(), seen(SMALL, &[]));
     fill(&db, &mut ours, 0, 100, 100);
     let before = reads(&db);
@@ -299,7 +299,7 @@ fn a_saturated_filter_costs_time_and_nothing_else() {
 
 /// The cost of a look-up is bounded by the number of runs, which hardly grows.
 #[test]
-fn three_hundred_thousand_values_take_few_rows_to_look_one_up() {
+fn a_look_up_among_300000_values_reads_few_rows() {
     let (db, mut ours) = (table(), seen(SHAPE, &[]));
     db.execute_batch("BEGIN").unwrap();
     let mut most = Vec::new();
@@ -331,7 +331,7 @@ fn three_hundred_thousand_values_take_few_rows_to_look_one_up() {
 
 /// Without a query nothing is read, and with few new values little, however much is remembered.
 #[test]
-fn a_small_batch_reads_little_and_small_batches_do_not_pile_up() {
+fn small_batches_read_little_and_are_merged() {
     let (db, mut ours) = (table(), seen(SHAPE, &[]));
     db.execute_batch("BEGIN").unwrap();
     fill(&db, &mut ours, 0, 100_000, 10_007);
@@ -349,7 +349,7 @@ fn a_small_batch_reads_little_and_small_batches_do_not_pile_up() {
 
 /// The rotation verifies everything, with any number of blocks at a time, even while runs come and go.
 #[test]
-fn rotation_comes_to_every_row() {
+fn rotation_reaches_every_row() {
     let (db, mut ours) = (table(), seen(SMALL, &[]));
     fill(&db, &mut ours, 0, 300, 9);
     let all = rows_of(&db);
@@ -388,7 +388,7 @@ fn rotation_comes_to_every_row() {
 }
 
 #[test]
-fn a_run_in_the_state_is_read_back_as_it_was_written() {
+fn runs_in_the_state_round_trip() {
     let run = RunRef::new(7, 12, sha256(b"x"));
     let json = serde_json::to_string(&run).unwrap();
     assert_eq!(serde_json::from_str::<RunRef>(&json).unwrap(), run);
@@ -401,7 +401,7 @@ fn a_run_in_the_state_is_read_back_as_it_was_written() {
 
 /// What a transaction remembered is known if and only if it was committed.
 #[test]
-fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
+fn a_rolled_back_transaction_stores_nothing() {
     use crate::audit::across::Memory as _;
     use crate::mirror::{Mirror, MirrorError};
     let directory = tempfile::tempdir().unwrap();
@@ -465,10 +465,10 @@ fn a_transaction_that_is_given_up_leaves_nothing_remembered() {
 
 /// The message names the damaged table of a mirror, and says what to do.
 #[test]
-fn a_fault_says_which_table_and_what_to_do() {
+fn a_fault_names_its_table_and_the_remedy() {
     let fault = StoreFault::Wrong("block 3 of fence 0 of run 9 does not have its digest".to_owned());
-    let said = fault.of(Path::new("m.db")).to_string();
+    let message = fault.of(Path::new("m.db")).to_string();
     for word in ["seen_rows", "disagrees with the state", "block 3 of fence 0 of run 9", "--full"] {
-        assert!(said.contains(word), "{said}");
+        assert!(message.contains(word), "{message}");
     }
 }

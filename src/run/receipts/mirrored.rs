@@ -193,14 +193,16 @@ impl<'a> Mirrored<'a> {
             return Err(NoReceipt::new(Conclusion::Violation, why));
         }
         let found = self.found.get(&index).map(Vec::as_slice).unwrap_or_default();
-        let said = |finding: &Finding| {
+        let message = |finding: &Finding| {
             format!("the audit has a finding for entry {index}: {}: {}", finding.code, finding.message)
         };
         match found.iter().find(|finding| finding.severity >= Severity::Invalid) {
-            Some(finding) => Err(NoReceipt::wrong(said(finding))),
-            None => {
-                Ok(found.iter().filter(|finding| finding.severity == Severity::Warning).map(said).collect())
-            }
+            Some(finding) => Err(NoReceipt::wrong(message(finding))),
+            None => Ok(found
+                .iter()
+                .filter(|finding| finding.severity == Severity::Warning)
+                .map(message)
+                .collect()),
         }
     }
 

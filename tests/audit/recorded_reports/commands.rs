@@ -57,7 +57,7 @@ pub fn receipt_cases() -> Vec<Case> {
     cases.collect()
 }
 
-/// What is said of one: as it is to be checked, warnings denied, and with expectations that it does not meet.
+/// The reports on one: with its options, with warnings denied, and with expectations that it does not meet.
 pub fn verify(case: &Case) -> Vec<Record> {
     let mut session = Session::new(case.name.clone());
     session.place("key", case.trust.as_str().unwrap());

@@ -30,7 +30,7 @@ pub fn logs() -> Vec<Known> {
     logs
 }
 
-/// What is said of one.
+/// The reports on one log.
 pub fn of(log: &Known) -> Vec<Record> {
     let ways = [with_all_trust, without_a_party, heads_alone, over_http];
     ways.iter().flat_map(|way| way(log).into_records()).collect()

@@ -47,8 +47,8 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
-/// What is said of one.
-pub fn told(row: &Row) -> Vec<Record> {
+/// The reports on one lie.
+pub fn records(row: &Row) -> Vec<Record> {
     let log = Served::start(&["--entries", "300", "--lie", &row.lie]);
     let mut session = Session::new(format!("{} by {}", row.lie, row.way));
     session.place("key", log.log_key());

@@ -59,8 +59,8 @@ fn made(session: &mut Session, args: &[&str]) {
     let mut command = std::process::Command::new(support::built("countersign-testlog"));
     let output = command.arg(args[0]).arg(directory).args(&args[1..]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    session.place("key", told["logKey"].as_str().unwrap());
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    session.place("key", summary["logKey"].as_str().unwrap());
 }
 
 fn of_captures(name: &str, file: &str) -> Session {
@@ -299,7 +299,7 @@ pub fn changes_count() -> usize {
     changes().len()
 }
 
-/// What is said of one of them: at first contact, after an honest audit, and of heads alone.
+/// The reports on one log: at first contact, after an honest audit, and with `--heads-only`.
 pub fn changed(number: usize) -> Vec<Record> {
     let (change, files) = changes().swap_remove(number);
     let [before, later] = [500, 600].map(|count| honest_log(&key(), &rejected_leaves(count)));

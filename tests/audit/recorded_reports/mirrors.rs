@@ -58,7 +58,7 @@ fn at(session: &mut Session, step: &str) {
     session.place("log", directory.display().to_string());
 }
 
-/// What is said of one: first asked for the same log, for the heads of one that grew, or for all of that in full.
+/// The reports with one mirror: on the same log, on the heads of a grown log, or on all of it with `--full`.
 pub fn of(format: u32) -> Vec<Record> {
     [the_same_log, heads_alone, in_full].map(|way| way(opened(format)).into_records()).concat()
 }

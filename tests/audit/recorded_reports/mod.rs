@@ -31,19 +31,19 @@ fn known_logs_are_judged_as_recorded() {
 }
 
 #[test]
-fn options_act_as_recorded() {
+fn options_are_applied_as_recorded() {
     let sessions = options::SESSIONS;
     assert_as_recorded("options", &in_order(sessions.len(), |number| sessions[number]()));
 }
 
 #[test]
-fn logs_made_for_it_are_judged_as_recorded() {
+fn generated_logs_are_judged_as_recorded() {
     let sessions = made::SESSIONS;
     assert_as_recorded("made", &in_order(sessions.len(), |number| sessions[number]()));
 }
 
 #[test]
-fn logs_that_change_are_judged_as_recorded() {
+fn changing_logs_are_judged_as_recorded() {
     assert_as_recorded("changes", &in_order(made::changes_count(), made::changed));
 }
 
@@ -55,7 +55,7 @@ fn receipts_are_judged_as_recorded() {
 }
 
 #[test]
-fn other_commands_say_what_was_recorded() {
+fn other_commands_print_what_was_recorded() {
     let jobs = commands::jobs();
     assert_as_recorded("commands", &in_order(jobs.len(), |number| jobs[number]()));
 }
@@ -63,12 +63,12 @@ fn other_commands_say_what_was_recorded() {
 #[test]
 fn lies_are_answered_as_recorded() {
     let rows = lies::rows();
-    let records: Vec<Record> = in_order(rows.len(), |number| lies::told(&rows[number]));
+    let records: Vec<Record> = in_order(rows.len(), |number| lies::records(&rows[number]));
     assert_as_recorded("lies", &records);
 }
 
 #[test]
-fn mirrors_of_every_format_are_taken_on_as_recorded() {
+fn mirrors_of_every_format_are_migrated_as_recorded() {
     let formats = mirrors::FORMATS;
     let records = in_order(formats.len(), |number| mirrors::of(formats[number]));
     mirrors::agree(&records);

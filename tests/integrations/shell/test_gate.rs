@@ -109,7 +109,7 @@ fn approved(name: &str) -> (String, Vec<u8>, String) {
 }
 
 #[test]
-fn what_was_approved_runs_and_nothing_else() {
+fn only_approved_actions_run() {
     let gate = Gate::new();
     let (receipt, arguments, nonce) = approved("good-payload");
     gate.allows(&receipt, &arguments, &nonce);
@@ -141,12 +141,12 @@ fn only_the_trust_file_is_trusted() {
     fs::write(&gate.trust, loose).unwrap();
     let rejected = receipts().join("rejected-is-not-approved.json");
     gate.refuses(rejected.to_str().unwrap(), &arguments);
-    let (_, said) = run(&mut gate.command(&[rejected.to_str().unwrap(), "cat"]), &arguments).unwrap();
-    assert!(said.contains(r#""name":"decision","result":"failed""#), "{said}");
+    let (_, output) = run(&mut gate.command(&[rejected.to_str().unwrap(), "cat"]), &arguments).unwrap();
+    assert!(output.contains(r#""name":"decision","result":"failed""#), "{output}");
 }
 
 #[test]
-fn every_byte_is_checked_and_passed_on() {
+fn every_byte_is_verified_and_passed_on() {
     let gate = Gate::new();
     for name in ["good-raw-payload", "good-payload", "good-jcs-payload"] {
         let (receipt, arguments, nonce) = approved(name);
@@ -198,7 +198,7 @@ fn an_approval_runs_once() {
 }
 
 #[test]
-fn without_a_place_for_used_approvals_nothing_runs() {
+fn nothing_runs_without_a_directory_for_used_approvals() {
     let gate = Gate::new();
     let (receipt, arguments, _) = approved("good-payload");
     fs::remove_dir(gate.at("used")).unwrap();
@@ -208,7 +208,7 @@ fn without_a_place_for_used_approvals_nothing_runs() {
 }
 
 #[test]
-fn one_receipt_is_one_file_with_one_receipt() {
+fn a_receipt_file_holds_one_receipt() {
     let gate = Gate::new();
     let (receipt, arguments, nonce) = approved("good-payload");
     let whole: serde_json::Value = serde_json::from_slice(&fs::read(&receipt).unwrap()).unwrap();
@@ -237,7 +237,7 @@ fn one_receipt_is_one_file_with_one_receipt() {
 }
 
 #[test]
-fn a_signed_action_text_is_part_of_it() {
+fn a_signed_action_text_is_compared() {
     let mut gate = Gate::new();
     let (receipt, arguments, nonce) = approved("good-action-payload");
     gate.refuses(&receipt, &arguments);
@@ -254,7 +254,7 @@ fn a_signed_action_text_is_part_of_it() {
 
 /// In both kinds of shell that are somebody's `sh`.
 #[test]
-fn a_refusal_is_told_from_a_failure() {
+fn refusals_and_failures_have_different_exit_codes() {
     let mut gate = Gate::new();
     let (receipt, arguments, nonce) = approved("good-payload");
     for shell in ["sh", "bash"] {
@@ -263,25 +263,26 @@ fn a_refusal_is_told_from_a_failure() {
             continue; // No bash here.
         }
         for forgotten in [&[][..], &[receipt.as_str()], &[&receipt, ""], &["", ""]] {
-            let (code, said) = run(&mut gate.command(forgotten), &arguments).unwrap();
-            assert_eq!(code, REFUSED, "{shell} {forgotten:?}: {said}");
-            assert!(said.contains("usage: gate.sh RECEIPT COMMAND"), "{said}");
+            let (code, output) = run(&mut gate.command(forgotten), &arguments).unwrap();
+            assert_eq!(code, REFUSED, "{shell} {forgotten:?}: {output}");
+            assert!(output.contains("usage: gate.sh RECEIPT COMMAND"), "{output}");
         }
         for code in [0, 1, 7, 126] {
             let script = format!("cat; exit {code}");
-            let (ended, said) = run(&mut gate.command(&[&receipt, "sh", "-c", &script]), &arguments).unwrap();
-            assert_eq!((ended, said.as_bytes()), (Some(code), &arguments[..]), "{shell}");
+            let (ended, output) =
+                run(&mut gate.command(&[&receipt, "sh", "-c", &script]), &arguments).unwrap();
+            assert_eq!((ended, output.as_bytes()), (Some(code), &arguments[..]), "{shell}");
             assert_eq!(run(&mut gate.command(&[&receipt, "sh"]), &arguments).unwrap().0, REFUSED, "{shell}");
             fs::remove_dir(gate.at("used").join(format!("nonce-{nonce}"))).unwrap();
         }
         // What was refused says why, for a person.
-        let (code, said) = run(&mut gate.command(&[&receipt, "cat"]), "{}").unwrap();
-        assert!(code == REFUSED && said.contains("payload-mismatch"), "{shell}: {said}");
+        let (code, output) = run(&mut gate.command(&[&receipt, "cat"]), "{}").unwrap();
+        assert!(code == REFUSED && output.contains("payload-mismatch"), "{shell}: {output}");
     }
 }
 
 #[test]
-fn no_crash_and_no_silence_is_an_answer() {
+fn a_crash_or_empty_output_is_a_failure() {
     let gate = Gate::new();
     for script in ["kill -9 $$", "kill -SEGV $$", "kill $$"] {
         gate.refuses_with(script);
@@ -305,22 +306,22 @@ fn a_report_is_one_line_with_one_nonce() {
             r#"{{"tool":"countersign","version":"0","command":"verify","verdict":"clean","exitCode":0,"source":"x","id":"x","nonce":{nonce},"checks":[]}}"#
         )
     };
-    let says = |text: &str| {
+    let verifier_that_prints = |text: &str| {
         fs::write(gate.at("said"), text).unwrap();
         format!("cat '{}'", gate.at("said").display())
     };
     let (receipt, arguments, _) = approved("good-payload");
     for nonce in ["-".repeat(22), "_A0-".repeat(10), "x".repeat(22), "x".repeat(86)] {
-        path_with(gate.scratch.path(), &says(&report(&format!("\"{nonce}\""))));
+        path_with(gate.scratch.path(), &verifier_that_prints(&report(&format!("\"{nonce}\""))));
         gate.allows(&receipt, &arguments, &nonce);
     }
     let x = "x".repeat(22);
     let good = report(&format!("\"{x}\""));
     for bad in ["null", "7", "\"\"", "\"x\"", "[\"x\"]"] {
-        gate.refuses_with(&says(&report(bad)));
+        gate.refuses_with(&verifier_that_prints(&report(bad)));
     }
     for bad in ["/", "..", " ", "é", "\\\"", "*", ".", "=", "+"] {
-        gate.refuses_with(&says(&report(&format!("\"{x}{bad}{x}\""))));
+        gate.refuses_with(&verifier_that_prints(&report(&format!("\"{x}{bad}{x}\""))));
     }
     for other in [
         String::new(),
@@ -336,12 +337,12 @@ fn a_report_is_one_line_with_one_nonce() {
         report(&format!("\"{}\"", "x".repeat(87))),
         report(&format!("\"{}\"", "x".repeat(21))),
     ] {
-        gate.refuses_with(&says(&other));
+        gate.refuses_with(&verifier_that_prints(&other));
     }
 }
 
 #[test]
-fn without_the_tools_nothing_runs() {
+fn nothing_runs_without_the_tools() {
     let mut gate = Gate::new();
     let (receipt, arguments, nonce) = approved("good-payload");
     let tools = ["cat", "tee", "mktemp", "rm", "timeout", "sed", "mkdir"];

@@ -27,10 +27,10 @@ esac
 echo "no stand-in for cargo $*" >&2; exit 99
 "#;
 
-/// How a block ended, and all that it said.
+/// How a block ended, and its output.
 pub struct Ended {
     pub exit: Option<i32>,
-    pub said: String,
+    pub output: String,
 }
 
 /// A process group that is ended with this.
@@ -160,7 +160,7 @@ impl Folder {
                 None => std::thread::sleep(Duration::from_millis(10)),
             }
         };
-        Ended { exit, said: read(&output) }
+        Ended { exit, output: read(&output) }
     }
 
     /// Starts a block that does not end, and waits until it listens, or says something.

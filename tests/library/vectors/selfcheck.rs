@@ -133,7 +133,7 @@ fn a_mirror_may_publish_only_its_own_cosignature() {
 }
 
 #[test]
-fn numbers_paths_and_encodings_in_their_other_forms() {
+fn other_forms_of_numbers_paths_and_encodings_are_read() {
     let hash = leaf_hash(b"").0.to_string();
     let one = json!({"leaf": "", "leaf_index": 0, "tree_size": "1", "root": hash, "proof": []});
     assert!(run(crate::vectors::merkle::inclusion, one.clone(), &json!({})).is_ok());

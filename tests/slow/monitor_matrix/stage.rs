@@ -20,11 +20,11 @@ pub type Expected = (&'static str, &'static str, &'static str, bool);
 pub enum Act {
     /// Nothing but time.
     Pass,
-    /// The log's server goes away.
+    /// The log's server is stopped.
     Down,
     /// It comes back where it was.
     Up,
-    /// The mirror is moved away, by somebody who knows nothing of monitors.
+    /// The mirror is moved away.
     TakeMirror,
     /// It is put back.
     PutBack,
@@ -32,7 +32,7 @@ pub enum Act {
     Hold,
     /// It gives it back.
     Release,
-    /// The heads of an auditor who is shown another history are imported.
+    /// Heads of another history are imported, from an auditor that saw it.
     ImportFork,
 }
 
@@ -56,7 +56,7 @@ pub struct Case {
     /// Tables after it, such as those of rules. `{peer}` is the history that another monitor of the same log serves,
     /// one that a log with `fork-by-client:mallory` shows another history.
     pub tables: &'static str,
-    /// What happens, and what is to be told of it then, and nothing else.
+    /// What happens, and exactly the alerts that must follow.
     pub stages: &'static [(Act, &'static [Expected])],
 }
 
@@ -116,7 +116,7 @@ impl World {
     /// says; then one is let live until everything is told. Where none ends, it lives on.
     pub fn live(&mut self, mut ends: impl FnMut() -> Vec<(Duration, End)>) {
         let mut expected: Vec<Expected> = Vec::new();
-        for (number, (act, told)) in self.case.stages.iter().enumerate() {
+        for (number, (act, expected_alerts)) in self.case.stages.iter().enumerate() {
             let lives = ends();
             if let Some((_, end)) = lives.first() {
                 self.end(*end);
@@ -130,7 +130,7 @@ impl World {
             if self.monitor.is_none() {
                 self.monitor = Some(Monitor::start(&self.path));
             }
-            expected.extend(*told);
+            expected.extend(*expected_alerts);
             self.settle(number, &expected);
             if number == 0 {
                 self.configure("");
@@ -156,7 +156,7 @@ impl World {
                 let begun = Instant::now();
                 // One that has not begun to listen for signals just dies, which is an end, too.
                 while monitor.child.try_wait().unwrap().is_none() {
-                    assert!(begun.elapsed() < PATIENCE, "{}: it does not stop", self.said());
+                    assert!(begun.elapsed() < PATIENCE, "{}: it does not stop", self.describe());
                     std::thread::sleep(Duration::from_millis(5));
                 }
             }
@@ -191,7 +191,7 @@ impl World {
         let begun = Instant::now();
         // A monitor may be at its audit.
         while self.auditor.command(&["heads", "import", "--db", "{db}", file.to_str().unwrap()]).exit != 4 {
-            assert!(begun.elapsed() < PATIENCE, "{}: the fork cannot be imported", self.said());
+            assert!(begun.elapsed() < PATIENCE, "{}: the fork cannot be imported", self.describe());
         }
     }
 
@@ -203,7 +203,7 @@ impl World {
             assert!(
                 begun.elapsed() < PATIENCE,
                 "{}: lost in stage {stage}: {wanted:#?} of {:#?}\n{:#?}",
-                self.said(),
+                self.describe(),
                 self.receivers.got(),
                 self.monitor.as_ref().map(Monitor::events)
             );
@@ -216,7 +216,7 @@ impl World {
         };
         let before = ended(monitor);
         while ended(monitor) < before + 2 {
-            assert!(begun.elapsed() < PATIENCE * 2, "{}: {:#?}", self.said(), monitor.events());
+            assert!(begun.elapsed() < PATIENCE * 2, "{}: {:#?}", self.describe(), monitor.events());
             std::thread::sleep(Duration::from_millis(15));
         }
         self.check(expected);
@@ -231,14 +231,14 @@ impl World {
                 all.values().map(|got| (got.what.clone(), got.evidence.is_some())).collect();
             whats.sort();
             let events = || self.monitor.as_ref().map(Monitor::events);
-            assert_eq!(whats, wanted, "{}, {receiver}: {:#?}", self.said(), events());
+            assert_eq!(whats, wanted, "{}, {receiver}: {:#?}", self.describe(), events());
             let twice = got.len() - all.len();
-            assert!(twice <= self.kills, "{}, {receiver}: {twice} twice: {got:#?}", self.said());
+            assert!(twice <= self.kills, "{}, {receiver}: {twice} twice: {got:#?}", self.describe());
             for evidence in all.values().filter_map(|got| got.evidence.as_ref()) {
                 let file = self.auditor.directory().join(format!("{receiver}.proof"));
                 std::fs::write(&file, evidence).unwrap();
                 let verified = self.auditor.command(&["evidence", "verify", file.to_str().unwrap()]);
-                assert_eq!(verified.exit, 0, "{}, {receiver}: {verified:?}", self.said());
+                assert_eq!(verified.exit, 0, "{}, {receiver}: {verified:?}", self.describe());
             }
         }
     }
@@ -248,11 +248,11 @@ impl World {
         let db = rusqlite::Connection::open(self.auditor.db()).unwrap();
         let sql = "SELECT count(*) FROM alert_deliveries WHERE state <> 'delivered'";
         let left: u64 = db.query_row(sql, [], |row| row.get(0)).unwrap();
-        assert_eq!(left, 0, "{}: still on their way", self.said());
+        assert_eq!(left, 0, "{}: still on their way", self.describe());
         self.receivers.got().values().map(|got| got.len() - distinct(got).len()).sum()
     }
 
-    fn said(&self) -> String {
+    fn describe(&self) -> String {
         format!("{}, seed {}, {} kills", self.case.name, self.seed, self.kills)
     }
 }

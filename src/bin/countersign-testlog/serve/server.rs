@@ -210,16 +210,16 @@ impl Server {
                 output::note(&format!("countersign-testlog: the lie of phase 2 cannot be served: {why}"));
             }
         }
-        let said = {
+        let response = {
             let served_log = self.served_log.read().unwrap_or_else(PoisonError::into_inner);
             let view = served_log.shown(audience);
             let truth = honest(&request.resource, view, page);
-            self.lies.iter().fold(truth, |said, lie| match lie {
-                Lie::Content(lie) => content::apply(lie, request, view, page, said),
-                Lie::History(_) | Lie::Transport(..) => said,
+            self.lies.iter().fold(truth, |response, lie| match lie {
+                Lie::Content(lie) => content::apply(lie, request, view, page, response),
+                Lie::History(_) | Lie::Transport(..) => response,
             })
         };
-        let (status, format, body) = said.write(request);
+        let (status, format, body) = response.write(request);
         let reply = Reply::new(status, format.content_type(), body);
         self.lies.iter().fold(reply, |reply, lie| match lie {
             Lie::Transport(lie, kinds) => transport::apply(*lie, *kinds, request, reply),

@@ -48,7 +48,7 @@ static PAGE: LazyLock<String> = LazyLock::new(|| {
     let away = away.replacen("retry-for = \"2s\"\n", "", 1);
     let mut monitor = Monitor::start(&config(auditor.directory(), &format!("{alerts}{lying}{away}")));
     let of = |event: &'static str, log: &'static str| {
-        move |said: &Value| said["event"] == event && said["log"] == log
+        move |line: &Value| line["event"] == event && line["log"] == log
     };
     monitor.wait_after(0, "the rollback", of("finding-new", "main"));
     let failing = monitor.wait_after(0, "a channel that fails", of("channel-failing", "away"));
@@ -71,7 +71,7 @@ fn value(metrics: &BTreeMap<String, Metric>, name: &str, labels: &[(&str, &str)]
 }
 
 #[test]
-fn the_page_is_one_that_prometheus_takes() {
+fn the_metrics_page_is_valid_prometheus_text() {
     let metrics = parse(&PAGE);
     assert_eq!(lint(&metrics), Vec::<String>::new());
     PAGE.lines().for_each(assert_fit_for_a_terminal);
@@ -104,7 +104,7 @@ fn the_page_is_one_that_prometheus_takes() {
 }
 
 #[test]
-fn promtool_takes_the_page_and_the_rules() {
+fn promtool_accepts_the_page_and_the_rules() {
     if Command::new("promtool").arg("--version").output().is_err() {
         println!("SKIPPED: promtool is not installed");
         return;
@@ -117,11 +117,11 @@ fn promtool_takes_the_page_and_the_rules() {
         .spawn()
         .unwrap();
     check.stdin.take().unwrap().write_all(PAGE.as_bytes()).unwrap();
-    let said = check.wait_with_output().unwrap();
-    assert!(said.status.success() && said.stderr.is_empty() && said.stdout.is_empty(), "{said:?}");
+    let output = check.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty() && output.stdout.is_empty(), "{output:?}");
     let rules = fixtures().join("ops/prometheus-alerts.yml");
-    let said = Command::new("promtool").args(["check", "rules"]).arg(rules).output().unwrap();
-    assert!(said.status.success(), "{said:?}");
+    let output = Command::new("promtool").args(["check", "rules"]).arg(rules).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }
 
 /// Everything that an expression names is on the page.
@@ -147,7 +147,7 @@ fn assert_known(metrics: &BTreeMap<String, Metric>, expression: &str) -> BTreeSe
 }
 
 #[test]
-fn the_alert_rules_name_what_there_is_and_say_what_to_do() {
+fn the_alert_rules_name_existing_metrics_and_say_what_to_do() {
     let metrics = parse(&PAGE);
     let text = std::fs::read_to_string(fixtures().join("ops/prometheus-alerts.yml")).unwrap();
     let file: Value = serde_saphyr::from_str(&text).unwrap();
@@ -167,10 +167,10 @@ fn the_alert_rules_name_what_there_is_and_say_what_to_do() {
                 humantime::parse_duration(time.as_str().unwrap()).unwrap();
             }
             for annotation in ["summary", "description"] {
-                let said = rule["annotations"][annotation].as_str().unwrap();
-                assert!(said.len() > 20 && !said.contains('\n'), "{name}: {said:?}");
+                let text = rule["annotations"][annotation].as_str().unwrap();
+                assert!(text.len() > 20 && !text.contains('\n'), "{name}: {text:?}");
                 // Labels that are put into the sentence are those of the metrics.
-                for part in said.split("$labels.").skip(1) {
+                for part in text.split("$labels.").skip(1) {
                     let label = part.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap();
                     let of = |name: &String| metrics[name].samples[0].0.contains_key(label);
                     assert!(named.iter().all(of), "{name}: {label}");
@@ -194,7 +194,7 @@ fn the_alert_rules_name_what_there_is_and_say_what_to_do() {
 }
 
 #[test]
-fn the_dashboard_shows_what_there_is() {
+fn the_dashboard_uses_existing_metrics() {
     let metrics = parse(&PAGE);
     let text = std::fs::read_to_string(fixtures().join("ops/grafana-dashboard.json")).unwrap();
     let board: Value = serde_json::from_str(&text).unwrap();
@@ -215,7 +215,7 @@ fn the_dashboard_shows_what_there_is() {
             shown.extend(assert_known(&metrics, target["expr"].as_str().unwrap()));
         }
     }
-    // Nothing that is served is left out, but what others on the page say better.
+    // Every metric is shown, except those that others on the page cover.
     let left_out =
         ["countersign_last_audit_timestamp_seconds", "process_max_fds", "process_virtual_memory_bytes"];
     let missing: Vec<&String> =

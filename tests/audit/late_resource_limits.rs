@@ -21,14 +21,14 @@ fn trust() -> String {
 }
 
 /// A server with whose answers the program loses the right to open anything more, and the connection as well.
-struct Taker {
+struct DescriptorServer {
     server: TestServer,
     pid: Arc<Mutex<Option<Pid>>>,
 }
 
-impl Taker {
+impl DescriptorServer {
     /// Serves the demo log, or answers everything with this status.
-    fn start(status: Option<&'static str>) -> Taker {
+    fn start(status: Option<&'static str>) -> DescriptorServer {
         let pid = Arc::new(Mutex::new(None));
         let known = Arc::clone(&pid);
         let server = TestServer::start(move |request| {
@@ -46,7 +46,7 @@ impl Taker {
                 format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
             Reply::raw([head.as_bytes(), &body].concat())
         });
-        Taker { server, pid }
+        DescriptorServer { server, pid }
     }
 
     /// Runs the program; `URL` in its arguments is the server, `DIR` where it runs, `TRUST` all that is trusted.
@@ -63,21 +63,21 @@ impl Taker {
     }
 }
 
-/// The exit code is 5 and says what was lacking; what was said.
+/// The exit code is 5 and the message names the resource. Returns the message.
 #[track_caller]
-fn expect_lack(name: &str, output: &Output) -> String {
-    let said =
+fn expect_exhaustion(name: &str, output: &Output) -> String {
+    let message =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(5), "{name}: {said}");
+    assert_eq!(output.status.code(), Some(5), "{name}: {message}");
     for bad in ["panicked", "a bug in countersign"] {
-        assert!(!said.contains(bad), "{name}: {said}");
+        assert!(!message.contains(bad), "{name}: {message}");
     }
-    assert!(said.contains("this machine has run out of something"), "{name}: {said}");
-    said
+    assert!(message.contains("this machine has run out of something"), "{name}: {message}");
+    message
 }
 
 #[test]
-fn descriptors_that_run_out_while_a_log_is_read_are_5() {
+fn no_descriptors_while_reading_a_log_exits_5() {
     for text in [
         "audit --log URL --db DIR/new.db --init TRUST --retry-for 1s --format json",
         "audit --log URL --db DIR/mirror.db TRUST --retry-for 1s --format json --full",
@@ -86,9 +86,9 @@ fn descriptors_that_run_out_while_a_log_is_read_are_5() {
         "monitor --once --log URL --db DIR/new.db --init TRUST --retry-for 1s --format json",
     ] {
         let auditor = demo();
-        let said = expect_lack(text, &Taker::start(None).run(auditor.directory(), text));
-        assert!(said.contains("\"verdict\":\"local-fault\""), "{text}: {said}");
-        assert!(!said.contains("\"gap\""), "{text}: {said}");
+        let message = expect_exhaustion(text, &DescriptorServer::start(None).run(auditor.directory(), text));
+        assert!(message.contains("\"verdict\":\"local-fault\""), "{text}: {message}");
+        assert!(!message.contains("\"gap\""), "{text}: {message}");
     }
     let auditor = demo();
     for text in [
@@ -96,37 +96,37 @@ fn descriptors_that_run_out_while_a_log_is_read_are_5() {
         "receipt --id 2a72431f-a875-40f6-aa04-1e5cbe4fa5d3 --from-log --log api+URL TRUST --retry-for 1s",
     ] {
         let text = text.replace("--id ", "");
-        expect_lack(&text, &Taker::start(None).run(auditor.directory(), &text));
+        expect_exhaustion(&text, &DescriptorServer::start(None).run(auditor.directory(), &text));
     }
 }
 
 #[test]
-fn descriptors_that_run_out_while_heads_are_imported_are_5() {
+fn no_descriptors_while_importing_heads_exits_5() {
     let auditor = demo();
     let text = format!("heads import --db DIR/mirror.db --log-key {DEMO_KEY} URLheads --retry-for 1s");
-    expect_lack(&text, &Taker::start(Some("503 Busy")).run(auditor.directory(), &text));
+    expect_exhaustion(&text, &DescriptorServer::start(Some("503 Busy")).run(auditor.directory(), &text));
 }
 
 /// Peers are asked first: with the answer of one, the others and a log in a directory are out of reach.
 #[test]
-fn descriptors_that_run_out_before_a_directory_is_read_are_5() {
+fn no_descriptors_before_reading_a_directory_exits_5() {
     let auditor = demo();
-    let taker = Taker::start(Some("404 Not Found"));
+    let server = DescriptorServer::start(Some("404 Not Found"));
     let config = auditor.directory().join("peers.toml");
     let log = format!("log = {:?}\n", fixtures().join("demo"));
     fs::write(auditor.directory().join("theirs"), "").unwrap();
     let file = format!("[[peer]]\nname = \"b\"\nfile = {:?}\n", auditor.directory().join("theirs"));
-    let peer = |n: u8| format!("[[peer]]\nname = \"p{n}\"\nheads = \"{}\"\n", taker.server.url());
+    let peer = |n: u8| format!("[[peer]]\nname = \"p{n}\"\nheads = \"{}\"\n", server.server.url());
     // Four are asked at once, so the file comes after them.
     let peers: String = (0..4).map(peer).collect();
     fs::write(&config, format!("{log}{peers}{file}")).unwrap();
     let text = "audit --config DIR/peers.toml --db DIR/mirror.db TRUST --format json --retry-for 1s";
-    let said = expect_lack(text, &taker.run(auditor.directory(), text));
-    assert!(said.contains("\"verdict\":\"local-fault\"") && !said.contains("\"gap\""), "{said}");
+    let message = expect_exhaustion(text, &server.run(auditor.directory(), text));
+    assert!(message.contains("\"verdict\":\"local-fault\"") && !message.contains("\"gap\""), "{message}");
 }
 
 #[test]
-fn descriptors_that_run_out_before_an_alert_is_sent_are_5() {
+fn no_descriptors_before_sending_an_alert_exits_5() {
     let auditor = demo();
     fs::write(auditor.directory().join("secret"), "s".repeat(32)).unwrap();
     for next in [
@@ -134,12 +134,12 @@ fn descriptors_that_run_out_before_an_alert_is_sent_are_5() {
         "smtp = \"smtp://localhost:9\"\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]".to_owned(),
         "webhook = \"http://localhost:9/\"\nsecret-file = \"secret\"".to_owned(),
     ] {
-        let taker = Taker::start(Some("500 No"));
-        let first = format!("[[alert]]\nwebhook = \"{}\"\nsecret-file = \"secret\"\n", taker.server.url());
+        let server = DescriptorServer::start(Some("500 No"));
+        let first = format!("[[alert]]\nwebhook = \"{}\"\nsecret-file = \"secret\"\n", server.server.url());
         let config = format!("{first}[[alert]]\nname = \"next\"\n{next}\n");
         fs::write(auditor.directory().join("alert.toml"), config).unwrap();
-        let output = taker.run(auditor.directory(), "monitor test-alert --config DIR/alert.toml");
-        expect_lack(&next, &output);
+        let output = server.run(auditor.directory(), "monitor test-alert --config DIR/alert.toml");
+        expect_exhaustion(&next, &output);
     }
 }
 
@@ -160,7 +160,7 @@ impl Elsewhere {
         for (name, mode) in [("", 0o777), ("countersign", 0o755)] {
             fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
         }
-        // Of nobody else's threads: the limit is on all that a user has.
+        // The limit covers all threads of a user.
         Some(Elsewhere { folder, user: 200_000 + std::process::id() % 1_000_000 })
     }
 
@@ -180,7 +180,7 @@ impl Elsewhere {
 
 /// Where the limit allows the first threads and not the next, the look-up of a name for one.
 #[test]
-fn no_limit_of_threads_is_anything_but_5() {
+fn too_few_threads_exit_5() {
     let Some(place) = Elsewhere::new() else { return };
     let server = serve_dir(fixtures().join("demo"));
     let url = server.url().replace("127.0.0.1", "localhost");
@@ -203,15 +203,15 @@ fn no_limit_of_threads_is_anything_but_5() {
         let mut codes = Vec::new();
         for threads in (1..=9).chain([12, 64]) {
             let output = place.run(threads, &text);
-            let said = format!(
+            let message = format!(
                 "{}{}",
                 String::from_utf8_lossy(&output.stdout),
                 String::from_utf8_lossy(&output.stderr)
             );
-            let name = format!("{text} with {threads}: {said}");
-            assert!(!said.contains("panicked") && !said.contains("a bug in countersign"), "{name}");
+            let name = format!("{text} with {threads}: {message}");
+            assert!(!message.contains("panicked") && !message.contains("a bug in countersign"), "{name}");
             match output.status.code() {
-                Some(5) => assert!(!said.is_empty(), "{name}"),
+                Some(5) => assert!(!message.is_empty(), "{name}"),
                 code => assert_eq!(code, Some(usual), "{name}"),
             }
             codes.push(output.status.code());

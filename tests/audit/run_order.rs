@@ -24,9 +24,9 @@ fn key() -> TestKey {
 }
 
 /// A small generator: one seed, one log and one way to visit it.
-struct Dice(u64);
+struct Random(u64);
 
-impl Dice {
+impl Random {
     fn roll(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % below
@@ -43,57 +43,57 @@ fn decided(index: usize) -> u64 {
 }
 
 /// Entries of a few approvers with a few passkeys, some of them not as they should be.
-fn entries(dice: &mut Dice, count: usize) -> Vec<Vec<u8>> {
+fn entries(random: &mut Random, count: usize) -> Vec<Vec<u8>> {
     let mut made: Vec<Value> = Vec::new();
     for index in 0..count {
         let mut entry = rejected(&format!("entry-{index}"));
-        let at = decided(index) + if dice.one_in(5) { dice.roll(40) * MINUTE } else { 0 };
+        let at = decided(index) + if random.one_in(5) { random.roll(40) * MINUTE } else { 0 };
         entry["requestedAt"] = (at - 1000).into();
         entry["decidedAt"] = at.into();
         entry["expiresAt"] = (at + 1000).into();
-        let person = dice.roll(3) as usize;
-        entry["approver"] = ["alex", "blake", "chris"][if dice.one_in(12) { 0 } else { person }].into();
-        if dice.one_in(15) {
-            let copy = made.get(dice.roll(index as u64 + 1) as usize);
+        let person = random.roll(3) as usize;
+        entry["approver"] = ["alex", "blake", "chris"][if random.one_in(12) { 0 } else { person }].into();
+        if random.one_in(15) {
+            let copy = made.get(random.roll(index as u64 + 1) as usize);
             for name in ["id", "nonce"] {
-                if let (Some(copy), true) = (copy, dice.one_in(2)) {
+                if let (Some(copy), true) = (copy, random.one_in(2)) {
                     entry[name] = copy[name].clone();
                 }
             }
         }
-        if dice.one_in(3) {
+        if random.one_in(3) {
             made.push(entry);
             continue;
         }
-        let mut passkey = Passkey::new(1 + person as u8 + if dice.one_in(10) { 3 } else { 0 });
+        let mut passkey = Passkey::new(1 + person as u8 + if random.one_in(10) { 3 } else { 0 });
         passkey.count =
-            if person == 0 { 0 } else { ((index as u32 + 3) * 2).saturating_sub(dice.roll(5) as u32) };
-        if dice.one_in(12) {
+            if person == 0 { 0 } else { ((index as u32 + 3) * 2).saturating_sub(random.roll(5) as u32) };
+        if random.one_in(12) {
             passkey.flags = PRESENT_AND_VERIFIED | BACKUP_ELIGIBLE;
         }
-        if dice.one_in(12) {
+        if random.one_in(12) {
             passkey.credential_id = vec![9; 16];
         }
         let mut data = passkey.auth_data();
-        if dice.one_in(10) {
+        if random.one_in(10) {
             data.push(0);
         }
         let mut approved = passkey.approve_over(entry, &data);
-        if dice.one_in(10) {
+        if random.one_in(10) {
             approved["credential"]["publicKey"] =
                 countersign::core::encoding::encode_base64url(&passkey.named_cose()).into();
         }
-        if dice.one_in(15) {
+        if random.one_in(15) {
             approved["assertion"]["signature"] = approved["credential"]["id"].clone();
         }
-        if dice.one_in(10) {
+        if random.one_in(10) {
             approved["decision"] = "rejected".into();
         }
         made.push(approved);
     }
     let mut leaves: Vec<Vec<u8>> = made.iter().map(leaf).collect();
     for index in 1..leaves.len() {
-        match dice.roll(40) {
+        match random.roll(40) {
             0 => leaves[index] = b"no entry".to_vec(),
             1 => leaves[index] = leaves[index - 1].clone(),
             _ => {}
@@ -110,21 +110,21 @@ struct Visit {
 }
 
 /// A log that grows, and how it is visited.
-fn visits(dice: &mut Dice, leaves: &[Vec<u8>]) -> Vec<Visit> {
+fn visits(random: &mut Random, leaves: &[Vec<u8>]) -> Vec<Visit> {
     let sth = |size: usize, at: u64| key().sth(size as u64, root_of(&leaves[..size]), at);
     // STHs over some sizes; most are served or given when they are signed, some late, some never.
     let mut waiting: Vec<(usize, Vec<u8>)> = Vec::new();
     let mut visits = Vec::new();
     let mut size = 0;
     while size < leaves.len() {
-        size = leaves.len().min(size + 1 + dice.roll(leaves.len() as u64 / 3 + 1) as usize);
-        for _ in 0..dice.roll(3) {
-            let of = 1 + dice.roll(size as u64) as usize;
-            let at = match dice.roll(8) {
+        size = leaves.len().min(size + 1 + random.roll(leaves.len() as u64 / 3 + 1) as usize);
+        for _ in 0..random.roll(3) {
+            let of = 1 + random.roll(size as u64) as usize;
+            let at = match random.roll(8) {
                 // Signed long before what it covers was decided, or long after.
-                0 => decided(of) - dice.roll(60) * MINUTE,
-                1 => decided(of) + dice.roll(60) * MINUTE,
-                _ => decided(of) + dice.roll(MINUTE),
+                0 => decided(of) - random.roll(60) * MINUTE,
+                1 => decided(of) + random.roll(60) * MINUTE,
+                _ => decided(of) + random.roll(MINUTE),
             };
             waiting.push((of, sth(of, at)));
         }
@@ -133,15 +133,15 @@ fn visits(dice: &mut Dice, leaves: &[Vec<u8>]) -> Vec<Visit> {
         let mut given = Vec::new();
         let mut later = Vec::new();
         for (of, head) in waiting.drain(..) {
-            match dice.roll(4) {
+            match random.roll(4) {
                 0 if !files.contains_key("sth") => drop(files.insert("sth".to_owned(), head)),
                 0 | 1 => given.push(head),
                 _ => later.push((of, head)),
             }
         }
         waiting = later;
-        visits.push(Visit { files, given, heads_only: dice.one_in(6) });
-        if dice.one_in(4) {
+        visits.push(Visit { files, given, heads_only: random.one_in(6) });
+        if random.one_in(4) {
             let last = visits.last().unwrap();
             visits.push(Visit { files: last.files.clone(), given: Vec::new(), heads_only: false });
         }
@@ -149,7 +149,7 @@ fn visits(dice: &mut Dice, leaves: &[Vec<u8>]) -> Vec<Visit> {
     // The last one has an STH of everything now and then, as most logs do.
     let last = visits.last_mut().unwrap();
     last.heads_only = false;
-    if dice.one_in(2) {
+    if random.one_in(2) {
         last.files.insert("sth".to_owned(), sth(size, decided(size)));
     }
     visits
@@ -255,9 +255,9 @@ impl Auditor {
 }
 
 fn visit_in_every_way(seed: u64, count: usize) -> BTreeSet<&'static str> {
-    let mut dice = Dice(seed * 2 + 1);
-    let leaves = entries(&mut dice, count);
-    let visits = visits(&mut dice, &leaves);
+    let mut random = Random(seed * 2 + 1);
+    let leaves = entries(&mut random, count);
+    let visits = visits(&mut random, &leaves);
     let mut nightly = Auditor::new();
     for visit in &visits {
         nightly.import(&visit.given);
@@ -282,14 +282,14 @@ fn visit_in_every_way(seed: u64, count: usize) -> BTreeSet<&'static str> {
 }
 
 #[test]
-fn what_is_found_does_not_depend_on_visits() {
+fn findings_do_not_depend_on_the_order_of_runs() {
     let codes = std::sync::Mutex::new(BTreeSet::new());
     on_all_cores(120, |_, seed| {
         let count = [7, 20, 40][seed % 3];
         let found = visit_in_every_way(seed as u64, count);
         codes.lock().unwrap().extend(found);
     });
-    // The logs are of many kinds: else this would say little.
+    // The logs must be of many kinds for this test to be meaningful.
     let codes = codes.into_inner().unwrap();
     for code in [
         "assertion-reused",
@@ -314,13 +314,13 @@ fn what_is_found_does_not_depend_on_visits() {
 }
 
 #[test]
-fn nor_where_bundles_are_whole() {
+fn findings_of_full_bundles_do_not_depend_on_the_order_of_runs() {
     on_all_cores(6, |_, seed| drop(visit_in_every_way(1000 + seed as u64, 530)));
 }
 
 /// The case by itself: the STH comes a night later than the entries that it covers.
 #[test]
-fn an_sth_that_comes_late_judges_the_entries_that_it_covers() {
+fn a_late_sth_is_compared_with_its_entries() {
     let leaves: Vec<Vec<u8>> = (0..20)
         .map(|index| {
             let mut entry = rejected(&format!("entry-{index}"));
@@ -367,9 +367,9 @@ fn an_sth_that_comes_late_judges_the_entries_that_it_covers() {
     assert_eq!((late(&auditor), counts(&auditor)), (vec![11, 12, 13, 14], [16, 4, 0]));
 }
 
-/// A log that is full of faults fills no disk: judging ends at the bound, and says so until it is raised.
+/// A log full of faults does not fill the disk: checking ends at the bound, and this is reported until the bound is raised.
 #[test]
-fn judging_ends_at_the_bound_on_findings() {
+fn checking_ends_at_the_bound_on_findings() {
     let leaves: Vec<Vec<u8>> = (0..300).map(|n| leaf(&rejected(&format!("entry-{n}")))).collect();
     let mut files = tiles_of(&leaves);
     files.insert("checkpoint".to_owned(), key().checkpoint(300, root_of(&leaves)));
@@ -389,9 +389,9 @@ fn judging_ends_at_the_bound_on_findings() {
     assert_eq!((count(&auditor), auditor.found().checks["decided-before-head"]), (300, [0, 300, 0]));
 }
 
-/// Told to stop, nothing is lost: the next run goes on.
+/// A stopped run loses nothing: the next run continues.
 #[test]
-fn judging_goes_on_after_a_stop() {
+fn checking_continues_after_a_stop() {
     let leaves: Vec<Vec<u8>> = (0..10).map(|n| leaf(&rejected(&format!("entry-{n}")))).collect();
     let mut files = tiles_of(&leaves);
     files.insert("checkpoint".to_owned(), key().checkpoint(10, root_of(&leaves)));

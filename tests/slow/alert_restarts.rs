@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// The receivers fail in every way. A
 /// receiver that keeps keys sees each alert exactly once, and of each finding its begins and ends in turn.
 #[test]
-fn nothing_is_lost_or_told_twice_in_fifty_lives() {
+fn no_alert_is_lost_or_repeated_in_fifty_restarts() {
     let (mut kills, mut doubled) = (0, 0);
     for seed in 0..50 {
         let mut random = fastrand::Rng::with_seed(seed);
@@ -85,7 +85,7 @@ fn nothing_is_lost_or_told_twice_in_fifty_lives() {
             assert_eq!(
                 dispatcher.note(&mut mirror, "log", &well(), now).unwrap(),
                 0,
-                "told twice: seed {seed}"
+                "notified twice: seed {seed}"
             );
             left = dispatcher.deliver(&mut mirror, now).unwrap().pending;
         }
@@ -120,10 +120,10 @@ fn check_life(
         let count = |kind: &str| alerts.values().filter(about).filter(|alert| alert["kind"] == kind).count();
         let (new, over) = (count("new"), count("ended"));
         let key = finding.key();
-        assert_eq!(new > 0, found.contains(&key), "seed {seed}: {key} lost, or told for nothing");
+        assert_eq!(new > 0, found.contains(&key), "seed {seed}: {key} lost, or sent without cause");
         assert_eq!(new - over, usize::from(standing.contains(&key)), "seed {seed}: {key}");
         if !ended.contains(&key) {
-            assert!(new <= 1, "seed {seed}: {key} was told {new} times");
+            assert!(new <= 1, "seed {seed}: {key} was sent {new} times");
         }
     }
 }

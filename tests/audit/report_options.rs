@@ -23,7 +23,7 @@ fn printed(options: &[&str], variables: &[(&str, &str)], exit: i32) -> String {
 }
 
 #[test]
-fn colours_are_where_they_are_wanted() {
+fn colours_follow_the_options() {
     for (options, variables, expected) in [
         (vec![], vec![], false),
         (vec!["--color", "always"], vec![("NO_COLOR", "1")], true),
@@ -39,7 +39,7 @@ fn colours_are_where_they_are_wanted() {
 }
 
 #[test]
-fn checks_that_hold_are_listed_on_request() {
+fn passed_checks_are_listed_on_request() {
     let (short, long) = (printed(&[], &[], 0), printed(&["-v"], &[], 0));
     let line =
         short.lines().find(|line| line.ends_with(" checks hold, on 800 entries; -v lists them")).unwrap();
@@ -49,9 +49,9 @@ fn checks_that_hold_are_listed_on_request() {
     assert!(short.contains("\nNot checked\n") && long.contains("\nNot checked\n"));
 }
 
-/// A warning is not "no longer true" where nobody asks for the check any more, and the first line does not say that all holds.
+/// A warning has not ended because its check is no longer requested, and the first line does not claim that everything holds.
 #[test]
-fn what_is_not_asked_for_any_more_is_withdrawn() {
+fn findings_of_checks_no_longer_requested_are_withdrawn() {
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("m.db");
     let audit = |options: &[&str]| {
@@ -77,7 +77,7 @@ fn what_is_not_asked_for_any_more_is_withdrawn() {
 
 /// Where no head of the key was ever seen, nothing was committed to.
 #[test]
-fn an_address_without_a_log_is_not_said_to_have_committed_to_anything() {
+fn an_address_without_a_log_has_no_commitments() {
     let (folder, key) = (tempfile::tempdir().unwrap(), TestKey::new(1).vkey());
     let nothing = folder.path().join("nothing");
     std::fs::create_dir(&nothing).unwrap();

@@ -6,10 +6,10 @@ use support::cli::{self, Auditor, Outcome};
 use support::served::Served;
 use support::watching::{ALEX, Bench, by, hits, mixed, of};
 
-/// A report that nobody got told of nothing: what was new in it is new in the next one, and only there.
+/// If a report was not printed, its new hits are new in the next report, and only there.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_hit_is_told_of_once_a_report_is_printed() {
+fn a_hit_stays_new_until_a_report_is_printed() {
     let mut bench = Bench::new();
     bench.add(mixed(0..4));
     let path = bench.config(ALEX);
@@ -27,10 +27,10 @@ fn a_hit_is_told_of_once_a_report_is_printed() {
     assert_eq!(quiet(), "");
 }
 
-/// Who is asked to stop says what came of it until then.
+/// A stopped audit reports its results so far.
 #[test]
 #[cfg(unix)]
-fn an_audit_that_is_told_to_stop_still_reports() {
+fn a_stopped_audit_still_reports() {
     let log = Served::start(&["--entries", "600", "--disturb", "slow:2000"]);
     let auditor = Auditor::new(log.log_key());
     for (asked, signal) in [(1, "-TERM"), (2, "-INT")] {
@@ -43,8 +43,8 @@ fn an_audit_that_is_told_to_stop_still_reports() {
         let output = child.wait_with_output().unwrap();
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!((output.status.code(), report["verdict"].as_str()), (Some(3), Some("incomplete")));
-        let said = report["incomplete"].to_string();
-        assert!(said.contains("stop"), "{said}");
+        let causes = report["incomplete"].to_string();
+        assert!(causes.contains("stop"), "{causes}");
     }
 }
 
@@ -64,7 +64,7 @@ fn begin_again(bench: &Bench, config: &str) -> Outcome {
 
 /// Entries that are to be checked again are not new for that.
 #[test]
-fn what_is_mirrored_is_old_while_it_is_checked_again() {
+fn rechecked_entries_are_not_new() {
     let mut bench = Bench::new();
     bench.add(mixed(0..6));
     bench.audit("", &[]);
@@ -76,7 +76,7 @@ fn what_is_mirrored_is_old_while_it_is_checked_again() {
 
 /// A row with values of any kind is a fault that --full mends, also under a config that does not know its rule.
 #[test]
-fn damaged_rows_are_mended_for_rules_that_come_back() {
+fn damaged_rows_are_repaired_for_restored_rules() {
     let damages = [
         "next = -1",
         "window = CAST(x'ff' AS TEXT)",
@@ -105,7 +105,7 @@ fn damaged_rows_are_mended_for_rules_that_come_back() {
 
 /// Hits that are listed are not counted again by a rule that now looks at the past too.
 #[test]
-fn a_hit_is_not_counted_besides() {
+fn listed_hits_are_not_counted_again() {
     let mut bench = Bench::new();
     bench.add((0..700).map(|n| by("alex", n)));
     bench.audit(ALEX, &[]);
@@ -117,7 +117,7 @@ fn a_hit_is_not_counted_besides() {
 
 /// Two configs with one mirror: each rule's hits are under its own name.
 #[test]
-fn rules_of_two_names_are_two() {
+fn rules_of_two_names_are_separate() {
     let mut bench = Bench::new();
     let mine = ALEX.replace("name = \"alex\"", "name = \"mine\"");
     bench.add(mixed(0..3));
@@ -133,7 +133,7 @@ fn rules_of_two_names_are_two() {
 
 /// An acknowledgement for an approver holds also while the entries are being checked again.
 #[test]
-fn an_acknowledgement_lasts_while_entries_are_checked_again() {
+fn an_acknowledgement_lasts_through_a_recheck() {
     let mut bench = Bench::new();
     bench.add(mixed(0..4));
     let config = format!(

@@ -123,23 +123,23 @@ impl Bench {
 /// The exit code; a signal or a panic fails the test.
 #[track_caller]
 fn exit(name: &str, output: &Output) -> i32 {
-    let said = String::from_utf8_lossy(&output.stderr);
+    let message = String::from_utf8_lossy(&output.stderr);
     for bad in ["panicked", "a bug in countersign"] {
-        assert!(!said.contains(bad), "{name}: {said}");
+        assert!(!message.contains(bad), "{name}: {message}");
     }
-    output.status.code().unwrap_or_else(|| panic!("{name}: {}: {said}", output.status))
+    output.status.code().unwrap_or_else(|| panic!("{name}: {}: {message}", output.status))
 }
 
-/// It says what was lacking, and its exit code is that of a fault of this machine.
+/// The message names the resource, and the exit code is that of a local fault.
 #[track_caller]
 fn expect_fault(name: &str, output: &Output, word: &str) {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(exit(name, output), 5, "{name}: {said}");
-    assert!(said.contains(word), "{name}: {word:?} is not said: {said}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(exit(name, output), 5, "{name}: {message}");
+    assert!(message.contains(word), "{name}: {word:?} is not said: {message}");
 }
 
 #[test]
-fn every_command_that_cannot_write_to_stdout_is_5() {
+fn an_unwritable_stdout_exits_5() {
     let bench = Bench::new();
     for case in &bench.cases {
         let Case { name, .. } = case;
@@ -155,7 +155,7 @@ fn every_command_that_cannot_write_to_stdout_is_5() {
     }
 }
 
-/// Who closes the pipe has had enough: nothing is said, and the exit code is the usual one.
+/// A reader may close the pipe: no message is printed, and the exit code is the usual one.
 #[test]
 fn a_closed_pipe_is_quiet() {
     let bench = Bench::new();
@@ -163,15 +163,15 @@ fn a_closed_pipe_is_quiet() {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let closed = bench.command(case).stdout(writer).output().unwrap();
-        let said = String::from_utf8_lossy(&closed.stderr);
-        assert_eq!(exit(&case.name, &closed), case.exit, "{}: {said}", case.name);
-        assert!(!said.contains("pipe") && !said.contains("write"), "{}: {said}", case.name);
+        let message = String::from_utf8_lossy(&closed.stderr);
+        assert_eq!(exit(&case.name, &closed), case.exit, "{}: {message}", case.name);
+        assert!(!message.contains("pipe") && !message.contains("write"), "{}: {message}", case.name);
     }
 }
 
 /// Also where nothing is wrong with the report, and where much is.
 #[test]
-fn the_worst_verdict_does_not_hide_it() {
+fn no_verdict_hides_an_unwritable_stdout() {
     let fork = named("history-same-size-fork");
     let (auditor, steps) = (fork.auditor(), fork.steps());
     for (number, step) in steps.iter().enumerate() {
@@ -186,7 +186,7 @@ fn the_worst_verdict_does_not_hide_it() {
 
 /// What is written into files: each way there is, with a file in the way, or a directory where no file can be made.
 #[test]
-fn files_that_cannot_be_written_are_5() {
+fn unwritable_files_exit_5() {
     let bench = Bench::new();
     let folder = bench.auditor.directory();
     // Not even the administrator can make files there.
@@ -211,7 +211,7 @@ fn files_that_cannot_be_written_are_5() {
 }
 
 #[test]
-fn no_limit_of_open_files_is_anything_but_5() {
+fn too_few_open_files_exit_5() {
     let bench = Bench::new();
     let server = serve_dir(fixtures().join("demo"));
     let http = format!("--log {} --db DIR/http.db TRUST", server.url());
@@ -249,9 +249,9 @@ fn no_limit_of_open_files_is_anything_but_5() {
     }
 }
 
-/// Where threads are needed it is a fault that there are none, and where they only make it faster it is none.
+/// Missing threads are a fault where they are needed, and not where they only save time.
 #[test]
-fn without_threads_it_is_5_or_slower() {
+fn missing_threads_exit_5_or_only_slow_down() {
     let bench = Bench::new();
     let server = serve_dir(fixtures().join("demo"));
     let mut more = Bench { auditor: bench.auditor, cases: Vec::new() };
@@ -272,9 +272,9 @@ fn without_threads_it_is_5_or_slower() {
     }
 }
 
-/// The signal of the limit would end the process without a word.
+/// The signal of the limit would end the process without a message.
 #[test]
-fn a_limit_of_the_size_of_files_is_5() {
+fn a_file_size_limit_exits_5() {
     let bench = Bench::new();
     let out = bench.auditor.directory().join("out");
     for case in &bench.cases {
@@ -315,11 +315,11 @@ fn a_limit_of_the_size_of_files_is_5() {
 
 /// Nobody prints past the type that the exit code comes out of.
 #[test]
-fn only_one_file_prints() {
+fn only_one_module_prints() {
     const WORDS: [&str; 7] =
         ["println!", "print!(", "eprint!(", "dbg!(", "stdout()", "stderr()", "ExitCode::"];
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    // Lines of the monitor's events go to stderr, which is nobody's answer.
+    // The monitor's events go to stderr, which is not its output.
     let may = |path: &Path, word: &str| match path.strip_prefix(&root).unwrap().to_str().unwrap() {
         "cli/output.rs" | "bin/countersign-testlog/output.rs" => true,
         "monitor/log.rs" => word == "stderr()",
@@ -351,9 +351,9 @@ fn only_one_file_prints() {
     assert!(files > 150, "only {files} files were read");
 }
 
-/// Threads come by what gives an error where there is none: these panic, or have others start one that does.
+/// Threads are started by functions that return errors. These functions panic, or start threads that may panic.
 #[test]
-fn nothing_starts_a_thread_that_may_panic() {
+fn no_code_starts_threads_that_may_panic() {
     const WORDS: [&str; 7] = [
         "spawn_blocking",
         "thread::spawn(",

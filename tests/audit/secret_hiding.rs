@@ -162,49 +162,53 @@ fn spellings_for_a_url(secret: &str) -> Vec<String> {
     all.flat_map(|text| ["/./", "\\", "/x/../", "/%2e/"].map(|slash| text.replace('/', slash))).collect()
 }
 
-/// Answers that we say something of, with what is `said` in them.
-fn channels(said: &str) -> Vec<Reply> {
+/// Answers that cause messages, each with the `spelling` in it.
+fn channels(spelling: &str) -> Vec<Reply> {
     let found = |place: String| Reply::status("302 Found", &format!("Location: {place}\r\n"), "");
     let ok = |header: &str, body: &str| Reply::status("200 OK", &format!("{header}\r\n"), body);
     vec![
-        found(format!("http://evil.example/a/{said}/b")),
-        found(format!("http://{said}/")),
-        found(format!("http://{said}.evil.example/")),
-        found(format!("http://evil.example/?q={said}#{said}")),
-        found(format!("http://x:{said}@evil.example/{said}")),
-        found(format!("{said}:{said}")),
-        ok(&format!("Content-Encoding: {said}"), "x"),
-        ok(&format!("Content-Type: text/html; {said}"), "x"),
+        found(format!("http://evil.example/a/{spelling}/b")),
+        found(format!("http://{spelling}/")),
+        found(format!("http://{spelling}.evil.example/")),
+        found(format!("http://evil.example/?q={spelling}#{spelling}")),
+        found(format!("http://x:{spelling}@evil.example/{spelling}")),
+        found(format!("{spelling}:{spelling}")),
+        ok(&format!("Content-Encoding: {spelling}"), "x"),
+        ok(&format!("Content-Type: text/html; {spelling}"), "x"),
         // Whose body ends with the connection.
-        Reply::raw(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {said}\r\n\r\nx")),
-        Reply::raw(format!("HTTP/1.1 400 {said}\r\nContent-Length: 0\r\n\r\n")),
-        Reply::status("401 Unauthorized", &format!("WWW-Authenticate: Basic realm=\"{said}\"\r\n"), said),
-        Reply::status("503 Away", &format!("Retry-After: {said}\r\n"), said),
-        Reply::raw(format!("{said}\r\n\r\n")),
-        Reply::ok(format!("{said}\n3\nAAAA\n\n— {said} AAAA\n")),
-        Reply::ok(format!("{{\"{}\":1}}", said.replace('"', "\\\""))),
+        Reply::raw(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {spelling}\r\n\r\nx")),
+        Reply::raw(format!("HTTP/1.1 400 {spelling}\r\nContent-Length: 0\r\n\r\n")),
+        Reply::status(
+            "401 Unauthorized",
+            &format!("WWW-Authenticate: Basic realm=\"{spelling}\"\r\n"),
+            spelling,
+        ),
+        Reply::status("503 Away", &format!("Retry-After: {spelling}\r\n"), spelling),
+        Reply::raw(format!("{spelling}\r\n\r\n")),
+        Reply::ok(format!("{spelling}\n3\nAAAA\n\n— {spelling} AAAA\n")),
+        Reply::ok(format!("{{\"{}\":1}}", spelling.replace('"', "\\\""))),
     ]
 }
 
 /// A server whose answer to everything is the one that the test put there last.
-fn parrot() -> (TestServer, Arc<Mutex<Reply>>) {
+fn echo_server() -> (TestServer, Arc<Mutex<Reply>>) {
     let next = Arc::new(Mutex::new(Reply::ok("")));
-    let said = Arc::clone(&next);
-    (TestServer::start(move |_| said.lock().unwrap().clone()), next)
+    let reply = Arc::clone(&next);
+    (TestServer::start(move |_| reply.lock().unwrap().clone()), next)
 }
 
 #[track_caller]
-fn assert_hidden(secret: &str, message: &str, said: &str) {
+fn assert_hidden(secret: &str, message: &str, spelling: &str) {
     let read = seen(message);
     for hidden in [seen(secret), seen("s3cr3t")] {
-        assert!(!read.contains(&hidden), "{said:?} was sent, and is in {message}");
+        assert!(!read.contains(&hidden), "{spelling:?} was sent, and is in {message}");
     }
     for hidden in coded(secret) {
         let (message, hidden) =
             (message.to_lowercase().replace('-', "+").replace('_', "/"), hidden.to_lowercase());
         assert!(
             !message.contains(&hidden.replace('-', "+").replace('_', "/")),
-            "{said:?} was sent, and is in {message}"
+            "{spelling:?} was sent, and is in {message}"
         );
     }
 }
@@ -224,26 +228,30 @@ fn once(headers: SecretHeaders) -> HttpOptions {
     }
 }
 
-/// What is said of an answer by the source itself, and by whoever reads the head that it gives.
+/// The errors of the source, and of the reader of its head.
 fn no_error_repeats(secret: &str, url: impl Fn(&TestServer) -> String, headers: &SecretHeaders) {
-    let (server, next) = parrot();
+    let (server, next) = echo_server();
     let source = source::open(&url(&server), false, &once(headers.clone())).unwrap_or_else(|e| panic!("{e}"));
     let api = format!("api+{}", url(&server));
     let api = source::open(&api, false, &once(headers.clone())).unwrap_or_else(|e| panic!("{e}"));
-    let everywhere = spellings(secret).into_iter().map(|said| (channels(&said), said));
+    let everywhere = spellings(secret).into_iter().map(|spelling| (channels(&spelling), spelling));
     let in_locations =
-        spellings_for_a_url(secret).into_iter().map(|said| (channels(&said)[..6].to_vec(), said));
-    for (channels, said) in everywhere.chain(in_locations) {
+        spellings_for_a_url(secret).into_iter().map(|spelling| (channels(&spelling)[..6].to_vec(), spelling));
+    for (channels, spelling) in everywhere.chain(in_locations) {
         for (channel, reply) in channels.into_iter().enumerate() {
             *next.lock().unwrap() = reply;
             for source in [&source, &api] {
                 let head = source.head();
                 for error in [head.checkpoint.as_ref().err(), head.sth.as_ref().err()].into_iter().flatten() {
-                    assert_hidden(secret, &error.to_string(), &format!("{channel}: {said}"));
+                    assert_hidden(secret, &error.to_string(), &format!("{channel}: {spelling}"));
                 }
                 // What was taken is shown in findings.
                 for bytes in [head.checkpoint.ok(), head.sth.ok().flatten()].into_iter().flatten() {
-                    assert_hidden(secret, &String::from_utf8_lossy(&bytes), &format!("{channel}: {said}"));
+                    assert_hidden(
+                        secret,
+                        &String::from_utf8_lossy(&bytes),
+                        &format!("{channel}: {spelling}"),
+                    );
                 }
             }
         }
@@ -267,7 +275,7 @@ fn no_error_repeats_a_token() {
 }
 
 #[test]
-fn no_error_repeats_a_key_in_a_header_of_its_own() {
+fn no_error_repeats_a_key_in_a_custom_header() {
     let mut headers = SecretHeaders::default();
     headers.add_lines(&format!("X-Api-Key: {TOKEN}")).unwrap();
     no_error_repeats(TOKEN, TestServer::url, &headers);
@@ -277,11 +285,11 @@ fn no_error_repeats_a_key_in_a_header_of_its_own() {
 #[test]
 fn no_report_repeats_a_password() {
     let auditor = Auditor::new(&TestKey::new(1).vkey());
-    let (server, next) = parrot();
+    let (server, next) = echo_server();
     let url = server.url().replace("//", &format!("//{IN_URL}"));
-    for (n, said) in letters(PASSWORD).into_iter().chain(coded(PASSWORD)).enumerate() {
-        let channels = channels(&said);
-        // What all of them say is in the test of errors: here it is the way to the reader.
+    for (n, spelling) in letters(PASSWORD).into_iter().chain(coded(PASSWORD)).enumerate() {
+        let channels = channels(&spelling);
+        // The test of errors covers all of them; this one covers the path to the report.
         let chosen = [0, 6, 7, 13, 14].map(|channel| channels[channel].clone());
         for reply in [&chosen[n % 5], &chosen[(n + 2) % 5]] {
             *next.lock().unwrap() = reply.clone();
@@ -300,8 +308,8 @@ fn no_report_repeats_a_password() {
                 ]);
                 command.arg("--db").arg(auditor.db()).args(&auditor.trust);
                 let Outcome { exit, stdout, stderr } = run(command);
-                assert_eq!(exit, 3, "{said}: {stdout}{stderr}");
-                assert_hidden(PASSWORD, &format!("{stdout}{stderr}"), &said);
+                assert_eq!(exit, 3, "{spelling}: {stdout}{stderr}");
+                assert_hidden(PASSWORD, &format!("{stdout}{stderr}"), &spelling);
             }
         }
     }
@@ -309,17 +317,17 @@ fn no_report_repeats_a_password() {
 
 /// A proxy knows its own password alone.
 #[test]
-fn no_report_repeats_the_password_of_a_proxy() {
+fn no_report_repeats_a_proxy_password() {
     let auditor = Auditor::new(&TestKey::new(1).vkey());
-    let (proxy, next) = parrot();
+    let (proxy, next) = echo_server();
     let url = proxy.url().replace("//", &format!("//{IN_URL}"));
-    for (n, said) in letters(PASSWORD).into_iter().chain(coded(PASSWORD)).enumerate() {
-        *next.lock().unwrap() = channels(&said)[[0, 6, 7][n % 3]].clone();
+    for (n, spelling) in letters(PASSWORD).into_iter().chain(coded(PASSWORD)).enumerate() {
+        *next.lock().unwrap() = channels(&spelling)[[0, 6, 7][n % 3]].clone();
         let mut command = auditor.audit_command("http://log.invalid/", &["--init", "--retry-for", "5m"]);
         command.env("HTTP_PROXY", &url).env("http_proxy", &url).env_remove("NO_PROXY").env_remove("no_proxy");
         let Outcome { exit, stdout, stderr } = run(command);
-        assert_eq!(exit, 3, "{said}: {stdout}{stderr}");
-        assert_hidden(PASSWORD, &format!("{stdout}{stderr}"), &said);
+        assert_eq!(exit, 3, "{spelling}: {stdout}{stderr}");
+        assert_hidden(PASSWORD, &format!("{stdout}{stderr}"), &spelling);
     }
     assert!(proxy.paths().iter().any(|path| path.starts_with("http://log.invalid/")), "{:?}", proxy.paths());
 }
@@ -327,15 +335,15 @@ fn no_report_repeats_the_password_of_a_proxy() {
 /// An entry that is decoded before it is shown, and what is in base64 inside of that.
 #[test]
 fn no_entry_repeats_a_password() {
-    for said in [
+    for spelling in [
         PASSWORD.to_uppercase(),
         every_character(PASSWORD, |c| format!("{c}\u{200b}")),
         coded(PASSWORD)[0].clone(),
     ] {
         let mut entry = rejected("request-1");
-        entry[said.as_str()] = said.clone().into();
+        entry[spelling.as_str()] = spelling.clone().into();
         let mut packed = rejected("request-2");
-        packed["packed"] = BASE64_URL_SAFE_NO_PAD.encode(BASE64_URL_SAFE_NO_PAD.encode(&said)).into();
+        packed["packed"] = BASE64_URL_SAFE_NO_PAD.encode(BASE64_URL_SAFE_NO_PAD.encode(&spelling)).into();
         for entry in [entry, packed] {
             let mut leaves = rejected_leaves(3);
             leaves.push(leaf(&entry));
@@ -355,42 +363,42 @@ fn no_entry_repeats_a_password() {
             for url in [url.clone(), format!("api+{url}api")] {
                 let auditor = Auditor::new(&key.vkey());
                 let outcome = auditor.audit(&url, &["--init", "--retry-for", "5m"]);
-                assert_eq!(outcome.exit, 3, "{said}: {outcome:?}");
-                assert!(outcome.stdout.contains("repeats a secret"), "{said}: {outcome:?}");
-                assert_hidden(PASSWORD, &format!("{}{}", outcome.stdout, outcome.stderr), &said);
+                assert_eq!(outcome.exit, 3, "{spelling}: {outcome:?}");
+                assert!(outcome.stdout.contains("repeats a secret"), "{spelling}: {outcome:?}");
+                assert_hidden(PASSWORD, &format!("{}{}", outcome.stdout, outcome.stderr), &spelling);
                 assert_eq!(auditor.leaves().iter().filter(|leaf| **leaf == leaves[3]).count(), 0);
             }
         }
     }
 }
 
-/// What a monitor says of the same, and tells whom it alerts.
+/// The events and alerts of a monitor for the same answers.
 #[test]
 fn no_event_and_no_alert_repeats_a_password() {
-    let (server, next) = parrot();
-    let said = every_character(&PASSWORD.to_uppercase(), |c| format!("{c}\u{200b}"));
+    let (server, next) = echo_server();
+    let spelling = every_character(&PASSWORD.to_uppercase(), |c| format!("{c}\u{200b}"));
     *next.lock().unwrap() =
-        Reply::status("302 Found", &format!("Location: http://evil.example/{said}\r\n"), "");
+        Reply::status("302 Found", &format!("Location: http://evil.example/{spelling}\r\n"), "");
     let auditor = Auditor::new(&TestKey::new(1).vkey());
-    let told = auditor.directory().join("told");
+    let alerts = auditor.directory().join("told");
     let alert = format!(
         "[[alert]]\nname = \"all\"\nseverity = \"info\"\ncommand = [\"/bin/sh\", \"-c\", \"cat >> {}\"]\n",
-        told.display()
+        alerts.display()
     );
     let url = server.url().replace("//", &format!("//{IN_URL}"));
     let table = log_table("main", &url, &auditor.db(), &TestKey::new(1).vkey(), "init = true");
     let path = config(auditor.directory(), &format!("{alert}{table}"));
     for channel in [0, 6, 7, 13, 14] {
-        *next.lock().unwrap() = channels(&said)[channel].clone();
+        *next.lock().unwrap() = channels(&spelling)[channel].clone();
         let mut monitor = Monitor::start(&path);
         monitor.wait_after(0, "an audit", |event| {
             event["event"] == "audited" || event["event"] == "unreachable"
         });
         monitor.stop();
         let events = serde_json::Value::from(monitor.events()).to_string();
-        assert_hidden(PASSWORD, &events, &said);
+        assert_hidden(PASSWORD, &events, &spelling);
     }
-    let text = fs::read_to_string(&told).unwrap();
-    assert!(text.contains("\"kind\""), "nothing was told");
-    assert_hidden(PASSWORD, &text, &said);
+    let text = fs::read_to_string(&alerts).unwrap();
+    assert!(text.contains("\"kind\""), "no alert was sent");
+    assert_hidden(PASSWORD, &text, &spelling);
 }
