@@ -3,6 +3,8 @@
 //! A log, a server or a file name can contain characters that move the cursor, reorder the line or are invisible.
 //! Displayed verbatim, they could change what a report seems to say.
 
+use crate::core::time::UnixMillis;
+
 /// `text` with every character that is invisible or affects its surroundings written as `\u{…}`: controls (including newline
 /// and tab), line and paragraph separators, bidirectional controls and the other characters that Unicode excludes from
 /// display.
@@ -114,21 +116,12 @@ pub fn is_utf16(bytes: &[u8]) -> bool {
 
 /// A time in Unix milliseconds as RFC 3339 in UTC. A time beyond the year 9999 is shown as a number.
 pub fn time(ms: u64) -> String {
-    /// 9999-12-31T23:59:59Z.
-    const LAST: u64 = 253_402_300_799_000;
-    if ms > LAST {
-        return format!("{ms} ms after 1970");
-    }
-    match std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_millis(ms)) {
-        Some(time) => humantime::format_rfc3339_millis(time).to_string(),
-        None => format!("{ms} ms after 1970"),
-    }
+    UnixMillis::new(ms).to_string()
 }
 
 /// The Unix milliseconds of an RFC 3339 time in UTC; `None` if it is not one or is before 1970.
 pub fn parse_time(text: &str) -> Option<u64> {
-    let since = humantime::parse_rfc3339(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-    u64::try_from(since.as_millis()).ok()
+    UnixMillis::parse(text).map(UnixMillis::get)
 }
 
 /// A duration in milliseconds in words, truncated to seconds.
