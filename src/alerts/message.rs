@@ -51,7 +51,7 @@ impl AlertItem {
             index: stored.finding.index,
             id: stored.finding.id.as_deref().map(escape),
             message: escape(&stored.finding.message),
-            first_seen: escape(&stored.first_seen),
+            first_seen: stored.first_seen.to_string(),
             evidence: stored.finding.evidence.as_deref().map(absolute),
         }
     }
@@ -197,13 +197,14 @@ pub(super) fn of_findings(
     alert.count = u64::try_from(steps.len()).unwrap_or(u64::MAX);
     alert.rule = known.first().and_then(|stored| rule_of(&stored.finding)).map(escape);
     alert.evidence = items.iter().find_map(|item| item.evidence.clone());
-    if let Some(first_seen) = known.iter().map(|stored| &stored.first_seen).min() {
-        alert.first_seen = escape(first_seen);
+    if let Some(first_seen) = known.iter().map(|stored| stored.first_seen).min() {
+        alert.first_seen = first_seen.to_string();
     }
     alert.ended = match kind {
         // A withdrawn finding has no end of its own.
         AlertKind::Ended => {
-            Some(known.iter().filter_map(|stored| stored.ended.clone()).max().unwrap_or(time(now)))
+            let ended = known.iter().filter_map(|stored| stored.ended).max();
+            Some(ended.map_or_else(|| time(now), |ended| ended.to_string()))
         }
         _ => None,
     };

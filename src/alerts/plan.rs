@@ -10,7 +10,6 @@ use super::kind::AlertKind;
 use super::topic::Topic;
 use crate::audit::watch_list::rule_of;
 use crate::core::finding::Severity;
-use crate::core::text;
 use crate::mirror::{LONGEST_WAIT, Notification, StoredFinding};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -150,7 +149,7 @@ fn ended<'a>(
     let over = |begun: &Notification| Notification {
         open: false,
         at: facts.now,
-        ended: stored.ended.clone(),
+        ended: stored.ended,
         ..begun.clone()
     };
     match told {
@@ -169,8 +168,7 @@ fn ended<'a>(
 }
 
 fn is_after_began(facts: &PlanFacts<'_>, stored: &StoredFinding) -> bool {
-    // Both are RFC 3339 in UTC with milliseconds, whose text order is the order in time.
-    facts.told.get(&Topic::Began.to_string()).is_some_and(|began| stored.first_seen >= text::time(began.at))
+    facts.told.get(&Topic::Began.to_string()).is_some_and(|began| stored.first_seen.get() >= began.at)
 }
 
 /// Groups planned alerts of one kind, code and watch rule (each rule has its own recipients): into one alert,

@@ -8,7 +8,7 @@ use super::topic::Topic;
 use crate::audit::finding::Finding;
 use crate::audit::subject::Subject;
 use crate::core::finding::{Code, Severity};
-use crate::core::text::time;
+use crate::core::time::UnixMillis;
 use crate::mirror::{Notification, StoredFinding};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,10 +34,11 @@ fn simulation() -> Simulation {
 
 fn stored(finding: Finding, state: State) -> StoredFinding {
     let ended = match state {
-        State::Ended(at) => Some(time(at)),
+        State::Ended(at) => Some(UnixMillis::new(at)),
         _ => None,
     };
-    StoredFinding { finding, first_seen: time(1500), last_seen: time(1500), ended }
+    let seen = UnixMillis::new(1500);
+    StoredFinding { finding, first_seen: seen, last_seen: seen, ended }
 }
 
 fn gap() -> Finding {

@@ -14,7 +14,7 @@ use crate::config::{AlertTable, ChannelTable, GivenFormat, Settings, describe as
 use crate::core::text::{self, escape, quoted};
 use crate::mirror::{folder, is_there, place_of};
 use crate::report::checks::{Foreseen, foreseen};
-use crate::service::{self, Error, LogConfig, WatchSpec, files, unix_ms};
+use crate::service::{self, Error, LogConfig, WatchSpec, files};
 use crate::source::Stop;
 use std::fs::Metadata;
 use std::path::Path;
@@ -102,7 +102,11 @@ fn describe(log: &LogConfig) -> Result<Vec<Line>, Error> {
     rules(settings, &mut lines);
     told(settings, &mut lines);
     lines.extend(
-        settings.alerting.acknowledgements.iter().map(|rule| acknowledged(settings, rule, unix_ms())),
+        settings
+            .alerting
+            .acknowledgements
+            .iter()
+            .map(|rule| acknowledged(settings, rule, service::now().get())),
     );
     for (what, will_be) in foreseen(service::asked(settings), source.api().is_some()) {
         lines.push(plain(match will_be {

@@ -6,9 +6,10 @@
 use super::db::Db;
 use super::error::Result;
 use super::seal::Table;
-use super::values::int;
+use super::values::{TimeText, int};
 use crate::core::finding::Severity;
 use crate::core::hash::{Hash, sha256};
+use crate::core::time::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -28,8 +29,8 @@ pub struct Notification {
     pub at: u64,
     /// The severity that was reported.
     pub severity: Severity,
-    /// The end that was reported, if one was, in the format of the finding.
-    pub ended: Option<String>,
+    /// The end that was reported, if one was.
+    pub ended: Option<UnixMillis>,
 }
 
 /// An alert to be sent.
@@ -153,7 +154,8 @@ impl<D: Deref<Target = Db>> Outbox<D> {
             let rows = select.query_map([], |row| {
                 let severity: String = row.get(4)?;
                 let (subject, episode, open, at, ended) =
-                    (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(5)?);
+                    (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get::<_, Option<TimeText>>(5)?);
+                let ended = ended.map(|TimeText(ended)| ended);
                 Ok((subject, severity, Notification { episode, open, at, severity: Severity::Info, ended }))
             })?;
             rows.collect::<rusqlite::Result<Vec<(String, String, Notification)>>>()
@@ -284,7 +286,7 @@ impl Outbox<&mut Db> {
                         &told.open,
                         &int(told.at),
                         &told.severity.as_str(),
-                        &told.ended.as_deref(),
+                        &told.ended.map(TimeText),
                     ],
                 ),
             )

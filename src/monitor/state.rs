@@ -8,6 +8,7 @@ use super::{Auditable, WatchedLog};
 use crate::audit::conclusion::Conclusion;
 use crate::core::finding::Code;
 use crate::core::text;
+use crate::core::time::whole_millis;
 use crate::report::{MirrorUse, Report};
 use crate::service::Error;
 use std::collections::{BTreeMap, BTreeSet};
@@ -165,7 +166,7 @@ impl Status {
         let (input, verdict) = (report.input(), report.verdict());
         let was_unreachable = self.unreachable;
         self.unreachable = if input.unreachable { was_unreachable.saturating_add(1) } else { 0 };
-        self.count(verdict, now, input.duration_ms);
+        self.count(verdict, now, whole_millis(input.took));
         let decided = input.faults.is_empty() && input.incomplete.is_empty();
         if decided {
             self.success = Some(now.shown);
@@ -265,7 +266,7 @@ impl Status {
                         .with("code", finding.code.as_str())
                         .with("severity", finding.severity.as_str())
                         .with("index", finding.index)
-                        .with("firstSeen", reported.first_seen.as_str())
+                        .with("firstSeen", reported.first_seen.to_string())
                         .with("evidence", finding.evidence.clone()),
                 );
             }
@@ -294,7 +295,7 @@ fn audited(name: &str, report: &Report, causes: &[String], next: Duration) -> Ev
         "audited: {}, {size}, {} new entries, {standing} findings, {} ms, next in {}",
         report.verdict().as_str(),
         input.entries.new,
-        input.duration_ms,
+        whole_millis(input.took),
         shown(next)
     );
     // The message about an unreachable log already contains the causes.
@@ -306,7 +307,7 @@ fn audited(name: &str, report: &Report, causes: &[String], next: Duration) -> Ev
         .with("size", input.log.tree_size)
         .with("newEntries", input.entries.new)
         .with("findings", standing)
-        .with("durationMs", input.duration_ms)
+        .with("durationMs", whole_millis(input.took))
         .with("nextMs", ms(next))
         .with("causes", causes.iter().take(MAX_CAUSES).map(|why| text::escape(why)).collect::<Vec<_>>())
 }

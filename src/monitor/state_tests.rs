@@ -5,6 +5,7 @@ use crate::audit::finding::Finding;
 use crate::audit::peer::PeerResult;
 use crate::audit::subject::Subject;
 use crate::core::finding::Code;
+use crate::core::time::UnixMillis;
 use crate::mirror::HeadReader;
 use crate::monitor::metrics;
 use crate::report::{Asked, Input, LogPart, ReportedFinding};
@@ -24,6 +25,10 @@ impl Auditable for Nothing {
 
 const MINUTE: u64 = 60_000;
 
+/// When the audit of a report began, and a moment before.
+const NOW: UnixMillis = UnixMillis::new(1_782_000_045_000);
+const THEN: UnixMillis = UnixMillis::new(1_782_000_000_000);
+
 /// The same time on both clocks.
 fn at(now: u64) -> Now {
     Now { shown: now, steady: now }
@@ -42,10 +47,10 @@ fn registry(name: &str) -> StatusRegistry {
     registry
 }
 
-fn input(findings: &[(&str, Code)]) -> Input {
-    let found = |(time, code): &(&str, Code)| ReportedFinding {
+fn input(findings: &[(UnixMillis, Code)]) -> Input {
+    let found = |(time, code): &(UnixMillis, Code)| ReportedFinding {
         finding: Finding::of_log(*code, Subject::Whole, "as the test says"),
-        first_seen: (*time).to_owned(),
+        first_seen: *time,
         ended: None,
         acknowledged: None,
     };
@@ -53,7 +58,7 @@ fn input(findings: &[(&str, Code)]) -> Input {
         log: LogPart { tree_size: Some(0), head_time: Some(1000), ..LogPart::default() },
         mirror: MirrorUse::Opened,
         findings: findings.iter().map(found).collect(),
-        started_at: "now".to_owned(),
+        started_at: NOW,
         ..Input::default()
     }
 }
@@ -180,7 +185,7 @@ fn faults_of_ours_are_ills_until_an_audit_gets_through() {
         let reasons = registry.unhealthy_reasons(at(1));
         let said = "main: a fault on this side since 1970-01-01T00:00:00.000Z: our disk. Mend it";
         assert!(reasons.len() == 1 && reasons[0].starts_with(said), "{reasons:?}");
-        take(&registry, input(&[("now", Code::HeadRollback)]), 0);
+        take(&registry, input(&[(NOW, Code::HeadRollback)]), 0);
         assert_eq!(
             registry.unhealthy_reasons(at(1)),
             Vec::<String>::new(),
@@ -195,7 +200,7 @@ fn faults_of_ours_are_ills_until_an_audit_gets_through() {
 #[test]
 fn each_finding_is_said_once_when_it_comes_and_once_when_it_goes() {
     let registry = registry("main");
-    let rollback = ("now", Code::HeadRollback);
+    let rollback = (NOW, Code::HeadRollback);
     assert_eq!(take(&registry, input(&[rollback]), 0).0, ["audited", "finding-new"]);
     assert_eq!(take(&registry, input(&[rollback]), 0).0, ["audited"]);
     // An audit that could not open the mirror, or that reached nobody, neither ends nor repeats a finding.
@@ -203,7 +208,7 @@ fn each_finding_is_said_once_when_it_comes_and_once_when_it_goes() {
     assert_eq!(take(&registry, fault(MirrorUse::InUse), 0).0, ["in-use"]);
     take(&registry, Input { findings: input(&[rollback]).findings, ..unreachable() }, 0);
     assert_eq!(
-        take(&registry, input(&[rollback, ("now", Code::HeadStale)]), 0).0,
+        take(&registry, input(&[rollback, (NOW, Code::HeadStale)]), 0).0,
         ["reachable", "audited", "finding-new"]
     );
     assert_eq!(take(&registry, input(&[]), 0).0, ["audited", "finding-ended", "finding-ended"]);
@@ -213,13 +218,13 @@ fn each_finding_is_said_once_when_it_comes_and_once_when_it_goes() {
         "again, so it is said again"
     );
     // A finding of severity `info` is counted, but not logged.
-    assert_eq!(take(&self::registry("main"), input(&[("now", Code::CredentialNew)]), 0).0, ["audited"]);
+    assert_eq!(take(&self::registry("main"), input(&[(NOW, Code::CredentialNew)]), 0).0, ["audited"]);
 }
 
 #[test]
 fn after_a_start_what_stands_is_said_once_more() {
     let registry = registry("main");
-    let both = [("then", Code::HeadRollback), ("now", Code::Gap)];
+    let both = [(THEN, Code::HeadRollback), (NOW, Code::Gap)];
     assert_eq!(take(&registry, input(&both), 0).0, ["audited", "finding-stands", "finding-new"]);
     assert_eq!(take(&registry, input(&both), 0).0, ["audited"]);
 }
@@ -230,12 +235,7 @@ fn many_findings_are_a_few_lines_and_a_number() {
     let mut many = input(&[]);
     for index in 0..1000 {
         let finding = Finding::of_entry(Code::SignatureInvalid, index, None, "forged");
-        many.findings.push(ReportedFinding {
-            finding,
-            first_seen: "now".to_owned(),
-            ended: None,
-            acknowledged: None,
-        });
+        many.findings.push(ReportedFinding { finding, first_seen: NOW, ended: None, acknowledged: None });
     }
     let said = take(&registry, many, 0).0;
     assert_eq!((said.len(), said.last()), (1 + MAX_LINES + 1, Some(&"findings-more")));
@@ -244,7 +244,7 @@ fn many_findings_are_a_few_lines_and_a_number() {
 #[test]
 fn a_reload_keeps_what_is_known_of_logs_that_stay() {
     let registry = registry("main");
-    take(&registry, input(&[("now", Code::HeadRollback)]), 0);
+    take(&registry, input(&[(NOW, Code::HeadRollback)]), 0);
     let again = |name: &str| WatchedLog {
         name: name.to_owned(),
         interval: Duration::from_secs(1),
@@ -253,7 +253,7 @@ fn a_reload_keeps_what_is_known_of_logs_that_stay() {
     };
     registry.plan(&[again("main"), again("other")], at(5));
     assert_eq!(
-        take(&registry, input(&[("now", Code::HeadRollback)]), 6).0,
+        take(&registry, input(&[(NOW, Code::HeadRollback)]), 6).0,
         ["audited"],
         "said before the reload"
     );
@@ -270,7 +270,7 @@ fn metrics_say_what_is_known_and_nothing_else() {
     assert!(!before.contains("countersign_verdict{"), "no audit yet: {before}");
     let report = Report::new(Input {
         log: LogPart { tree_size: Some(7), ..input(&[]).log },
-        ..input(&[("now", Code::HeadRollback)])
+        ..input(&[(NOW, Code::HeadRollback)])
     });
     registry.finished(name, &Ok(report), at(61_000), 0.5);
     let page = metrics::render(&registry, 0, 62_000);

@@ -9,13 +9,19 @@ use crate::audit::subject::Subject;
 use crate::audit::tally::Tally;
 use crate::core::check::Check;
 use crate::core::finding::Code;
+use crate::core::time::UnixMillis;
 use std::path::Path;
+use std::time::Duration;
 
 const VERBOSE: Style = Style { colour: false, verbose: true };
 
+fn at(text: &str) -> UnixMillis {
+    UnixMillis::from_shown(text).unwrap()
+}
+
 fn found(finding: Finding, ended: Option<&str>) -> ReportedFinding {
-    let first_seen = "2026-11-22T02:00:00.000Z".to_owned();
-    ReportedFinding { finding, first_seen, ended: ended.map(str::to_owned), acknowledged: None }
+    let first_seen = at("2026-11-22T02:00:00.000Z");
+    ReportedFinding { finding, first_seen, ended: ended.map(at), acknowledged: None }
 }
 
 /// A report that contains everything that a report can contain.
@@ -73,9 +79,9 @@ fn everything() -> Input {
         unreachable: false,
         mirror: MirrorUse::Opened,
         asked: Asked { rp_id: true, ..Asked::default() },
-        started_at: "2026-11-23T02:00:00.000Z".to_owned(),
-        finished_at: "2026-11-23T02:00:01.500Z".to_owned(),
-        duration_ms: 1500,
+        started_at: at("2026-11-23T02:00:00.000Z"),
+        finished_at: at("2026-11-23T02:00:01.500Z"),
+        took: Duration::from_millis(1500),
     }
 }
 

@@ -7,6 +7,7 @@ use super::{Conclusion, Input, Report, ReportedFinding};
 use crate::audit::verdict::CheckResult;
 use crate::core::finding::{Code, Severity};
 use crate::core::text;
+use crate::core::time::whole_millis;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -53,12 +54,12 @@ fn head(out: &mut String, report: &Report, style: Style) {
         line!(out, "head     {size} entries, root {root}{time}");
     }
     if input.nothing_judged && !input.faults.is_empty() {
-        line!(out, "time     {} ({} ms)", input.finished_at, input.duration_ms);
+        line!(out, "time     {} ({} ms)", input.finished_at, whole_millis(input.took));
         return;
     }
     entries(out, input);
     line!(out, "heads    {} signed heads kept ({} new)", input.heads.0, input.heads.1);
-    line!(out, "time     {} ({} ms)", input.finished_at, input.duration_ms);
+    line!(out, "time     {} ({} ms)", input.finished_at, whole_millis(input.took));
 }
 
 fn entries(out: &mut String, input: &Input) {
@@ -145,7 +146,7 @@ fn findings(out: &mut String, style: Style, findings: &[ReportedFinding]) {
 /// Shows the newest hits, which matter most to the reader.
 fn hits(out: &mut String, mut hits: Vec<&ReportedFinding>) {
     // A hit that stands for many comes after the others of its audit.
-    let at = |hit: &ReportedFinding| (hit.first_seen.clone(), hit.finding.index.unwrap_or(u64::MAX));
+    let at = |hit: &ReportedFinding| (hit.first_seen, hit.finding.index.unwrap_or(u64::MAX));
     hits.sort_by_cached_key(|hit| at(hit));
     let earlier = hits.len().saturating_sub(SHOWN_HITS);
     if earlier > 0 {
@@ -180,7 +181,7 @@ fn ended(out: &mut String, style: Style, ended: &[ReportedFinding]) {
     }
     heading(out, style, "Found earlier, and no longer so (they do not count for the verdict)");
     for reported in ended {
-        let until = reported.ended.as_deref().unwrap_or_default();
+        let until = reported.ended.map(|ended| ended.to_string()).unwrap_or_default();
         line!(out, "  {} {} [until {until}]", reported.finding.code, one(reported));
     }
 }

@@ -24,7 +24,7 @@ const OF_SERVING: [Code; 5] =
 /// Tells the source whether changes are still forgiven.
 pub(super) fn begin(cx: &Context<'_>, mirror: &Mirror) {
     let since = changing_since(cx, mirror);
-    let forgiving = since == 0 || cx.now().saturating_sub(since) < limits::LAG_MS;
+    let forgiving = since == 0 || cx.now().get().saturating_sub(since) < limits::LAG_MS;
     if let Some(source) = cx.source() {
         source.start_run(forgiving);
     }
@@ -41,7 +41,7 @@ pub(super) fn end(
     said: &mut Statements,
     was_read: bool,
 ) -> Result<(), Fault> {
-    let (since, now) = (changing_since(cx, mirror), cx.now());
+    let (since, now) = (changing_since(cx, mirror), cx.now().get());
     let heads_only = cx.options().heads_only;
     if cx.source().is_some_and(LogSource::tolerated_change) {
         if since == 0 {
@@ -69,14 +69,14 @@ pub(super) fn end(
 /// When the hour began, or 0. A time in the future comes of a wrong clock, and would put off the end of the hour.
 fn changing_since(cx: &Context<'_>, mirror: &Mirror) -> u64 {
     let since = *since_of(&mut mirror.state().clone(), cx.options().heads_only);
-    if since > cx.now() { 0 } else { since }
+    if since > cx.now().get() { 0 } else { since }
 }
 
 /// Whether this run found nothing that a directory that is being copied could explain.
 fn nothing_was_found(cx: &Context<'_>, mirror: &Mirror) -> Result<bool, Fault> {
-    let now = cx.now_text();
+    let now = cx.now();
     let findings = mirror.findings().standing()?;
-    Ok(!findings.iter().any(|stored| stored.last_seen == *now && OF_SERVING.contains(&stored.finding.code)))
+    Ok(!findings.iter().any(|stored| stored.last_seen == now && OF_SERVING.contains(&stored.finding.code)))
 }
 
 /// When the hour of this kind of run began.

@@ -12,6 +12,7 @@ use crate::audit::finding::Finding;
 use crate::core::check::Check;
 use crate::core::entry::read_leaf;
 use crate::core::finding::Code;
+use crate::core::time::UnixMillis;
 use crate::core::{limits, text};
 use crate::mirror::state::State;
 use crate::mirror::{Decided, Mirror, MirrorError};
@@ -58,7 +59,7 @@ pub(super) fn judge_decided(
             return Ok(false);
         }
         let room = cx.options().max_findings.saturating_sub(findings).saturating_add(1);
-        let now = cx.now_text();
+        let now = cx.now();
         mirror.transact(|mirror, state| judge(mirror, state, &spans, end, room, now))?;
     }
     Ok(true)
@@ -92,7 +93,7 @@ fn judge(
     spans: &[Span],
     end: u64,
     room: u64,
-    now: &str,
+    now: UnixMillis,
 ) -> Result<(), MirrorError> {
     let from = state.judged;
     let mut to = end.min(from.saturating_add(BATCH));

@@ -136,7 +136,7 @@ fn take_page(
     heads.iter().try_for_each(|head| kept::check_time(cx, mirror, said, head))?;
     // A head dated ahead must not carry the cursor past what is listed before it later.
     let latest = cx.latest_time();
-    let (sound, now) = (listing.sound, cx.now_text());
+    let (sound, now) = (listing.sound, cx.now());
     let new = mirror.transact(|mirror, state| {
         let mut new: u64 = 0;
         for head in &heads {

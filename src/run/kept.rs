@@ -19,8 +19,7 @@ const COMPARED_AT_ONCE: usize = 1000;
 
 /// Whether a head was first seen so lately that another answer of the log may still be behind it.
 pub(super) fn is_recent(cx: &Context<'_>, stored: &StoredHead) -> bool {
-    let seen = text::parse_time(&stored.first_seen).unwrap_or(0);
-    cx.now().saturating_sub(limits::LAG_MS) < seen
+    cx.now().get().saturating_sub(limits::LAG_MS) < stored.first_seen.get()
 }
 
 /// Records a head that is dated in the future, wherever the log shows it. A head that is not is counted only if it is
@@ -66,7 +65,7 @@ pub(super) fn keep_all(
     heads: &[Head],
     provenance: &Provenance,
 ) -> Result<u64, Fault> {
-    let now = cx.now_text();
+    let now = cx.now();
     let mut new: u64 = 0;
     for batch in heads.chunks(COMPARED_AT_ONCE) {
         let kept = mirror.transact(|mirror, _| {

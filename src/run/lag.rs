@@ -27,6 +27,7 @@ use crate::core::check::Check;
 use crate::core::entry::read_leaf;
 use crate::core::finding::Code;
 use crate::core::head::Head;
+use crate::core::time::UnixMillis;
 use crate::core::{limits, text};
 use crate::mirror::{Mirror, Provenance, StoredHead};
 use crate::source::{FetchError, Lag, LogSource};
@@ -102,19 +103,18 @@ fn gone_back(
 ) -> Result<Option<Back>, Fault> {
     let key = cx.key();
     let lag = lag(cx);
-    let hour_ago = text::time(an_hour_ago(cx));
+    let hour_ago = UnixMillis::new(an_hour_ago(cx));
     let back = |what, head: &Head, before: Option<StoredHead>| {
         let before = before.filter(|before| head.size() < before.head.size())?;
         Some(Back { what, now: head.size(), before })
     };
     let own = match lag {
         Lag::None => mirror.heads().largest(None, &OWN, key)?,
-        Lag::Caches | Lag::Replicas => mirror.heads().largest_seen_by(&hour_ago, &OWN, key)?,
+        Lag::Caches | Lag::Replicas => mirror.heads().largest_seen_by(hour_ago, &OWN, key)?,
     };
     // What the log showed elsewhere may be ahead for a while. Not the largest of those: a log that shows others
     // ever more would always have a new one.
-    let elsewhere =
-        mirror.heads().largest_seen_by(&hour_ago, &[Provenance::Listed, Provenance::Peer], key)?;
+    let elsewhere = mirror.heads().largest_seen_by(hour_ago, &[Provenance::Listed, Provenance::Peer], key)?;
     let found = [own, elsewhere, ruled_out(cx, mirror, newest, served)?];
     if let Some(found) = found.into_iter().find_map(|before| back("newest head", newest, before)) {
         return Ok(Some(found));
@@ -122,7 +122,7 @@ fn gone_back(
     for head in served {
         let before = match lag {
             Lag::None => mirror.heads().largest(Some(head.format()), &[Provenance::Served], key)?,
-            Lag::Caches | Lag::Replicas => mirror.heads().largest_served_by(&hour_ago, head.format(), key)?,
+            Lag::Caches | Lag::Replicas => mirror.heads().largest_served_by(hour_ago, head.format(), key)?,
         };
         if let Some(found) = back(head.format().as_str(), head, before) {
             return Ok(Some(found));
@@ -171,10 +171,10 @@ fn lagging_behind(
     }
     let key = cx.key();
     // Its list of heads is read after its head, and is honestly ahead of it in one and the same run.
-    let earlier = text::time(cx.now().saturating_sub(1));
+    let earlier = UnixMillis::new(cx.now().get().saturating_sub(1));
     let found = [
         mirror.heads().largest(None, &OWN, key)?,
-        mirror.heads().largest_seen_by(&earlier, &[Provenance::Listed], key)?,
+        mirror.heads().largest_seen_by(earlier, &[Provenance::Listed], key)?,
     ];
     for before in found.into_iter().flatten() {
         if newest.size() < before.head.size() {
@@ -192,7 +192,7 @@ fn lagging_behind(
 
 /// An hour before the run, in Unix milliseconds.
 fn an_hour_ago(cx: &Context<'_>) -> u64 {
-    cx.now().saturating_sub(limits::LAG_MS)
+    cx.now().get().saturating_sub(limits::LAG_MS)
 }
 
 /// Whether entries that are not there are those of a replica that is behind its head; if so, that is said.
@@ -212,7 +212,7 @@ pub(super) fn is_lagging(
     if bad.flaw != Flaw::NotThere || !has_served_entries(mirror, source) {
         return Ok(false);
     }
-    let now = cx.now();
+    let now = cx.now().get();
     let state = mirror.state();
     let (mut since, below) = (state.entries_missing_since, state.entries_missing_below);
     // A time to come is a slip of a clock, and would put the end of the hour off.
@@ -274,8 +274,8 @@ pub(super) fn may_be_behind(cx: &Context<'_>, mirror: &Mirror, asked: Question) 
     };
     let Some(api) = source.api() else { return Ok(false) };
     let any = [Provenance::Served, Provenance::Imported, Provenance::Listed, Provenance::Peer];
-    let hour_ago = text::time(an_hour_ago(cx));
-    let known = mirror.heads().largest_seen_by(&hour_ago, &any, cx.key())?;
+    let hour_ago = UnixMillis::new(an_hour_ago(cx));
+    let known = mirror.heads().largest_seen_by(hour_ago, &any, cx.key())?;
     if known.is_some_and(|known| known.head.size() >= asked.tree()) {
         return Ok(false);
     }

@@ -16,6 +16,7 @@ use super::statements::Statements;
 use crate::audit::peer::PeerResult;
 use crate::core::check::Check;
 use crate::core::head::Head;
+use crate::core::time::UnixMillis;
 use crate::core::{limits, text};
 use crate::mirror::{Mirror, PeerProgress, Provenance, read_heads};
 use crate::source::{FetchError, Peer};
@@ -144,7 +145,7 @@ fn ask_all(
 
 /// What to ask a peer for, by what is known of it.
 fn question(cx: &Context<'_>, known: Option<&PeerProgress>) -> Question {
-    let now = cx.now();
+    let now = cx.now().get();
     let lately = |whole: u64| whole <= now && now.saturating_sub(whole) < WHOLE_MS;
     Question {
         since: known.and_then(|known| known.since).map(|since| since.saturating_sub(OVERLAP_MS)),
@@ -219,7 +220,7 @@ fn compare_with(
         // Also where it is earlier than before: the history began anew.
         progress.since = if whole { taken.latest } else { taken.latest.max(progress.since) };
         if whole || part.is_some() {
-            progress.whole = cx.now();
+            progress.whole = cx.now().get();
         }
     }
     Ok(result)
@@ -239,9 +240,10 @@ fn take_heads(
     };
     let key = cx.key();
     // A later time than now is a slip of somebody's clock, and would have us ask for nothing until then.
-    let latest = cx.now().saturating_add(limits::CLOCK_SKEW_MS);
+    let latest = cx.now().get().saturating_add(limits::CLOCK_SKEW_MS);
     let (mut taken, mut batch) = (Taken::default(), Vec::new());
     for (raw, seen) in heads {
+        let seen = seen.map(UnixMillis::get);
         taken.read = taken.read.saturating_add(1);
         match Head::verify(raw.as_bytes(), key) {
             Ok(head) => {

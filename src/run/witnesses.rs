@@ -12,6 +12,7 @@ use crate::audit::subject::Subject;
 use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadFormat};
+use crate::core::time::UnixMillis;
 use crate::core::tlog_policy::{CosignError, FreshnessWindow, QuorumResult, TlogPolicy};
 use crate::core::{limits, text};
 use crate::mirror::Mirror;
@@ -134,8 +135,8 @@ fn checkpoint_lags(
     said: &mut Statements,
     checkpoint: &Head,
 ) -> Result<bool, Fault> {
-    let before = text::time(cx.now().saturating_sub(limits::LAG_MS));
-    let known = mirror.heads().largest_seen_before(&before, cx.key())?;
+    let before = UnixMillis::new(cx.now().get().saturating_sub(limits::LAG_MS));
+    let known = mirror.heads().largest_seen_before(before, cx.key())?;
     let Some(larger) = known.filter(|known| known.head.size() > checkpoint.size()) else {
         return Ok(false);
     };
@@ -156,7 +157,7 @@ fn checkpoint_lags(
 fn fresh(cx: &Context<'_>) -> Option<FreshnessWindow> {
     let limit = cx.policy().max_head_age?;
     Some(FreshnessWindow {
-        not_before: cx.now().saturating_sub(limit).div_ceil(1000),
+        not_before: cx.now().get().saturating_sub(limit).div_ceil(1000),
         not_after: cx.latest_time() / 1000,
     })
 }
@@ -195,7 +196,7 @@ pub(super) fn check_age(
         }
         return Ok(());
     };
-    let age = cx.now().saturating_sub(time);
+    let age = cx.now().get().saturating_sub(time);
     said.record(Check::HeadAge, age <= limit);
     if age > limit {
         let message = format!(

@@ -40,7 +40,7 @@ pub(super) enum Mode {
 pub(super) struct Writer<'m> {
     mirror: &'m mut Mirror,
     mode: Mode,
-    now: String,
+    now: UnixMillis,
     state: State,
     /// The tree of all leaves taken so far.
     frontier: CompactRange,
@@ -58,7 +58,7 @@ impl<'m> Writer<'m> {
     ///
     /// # Errors
     /// The mirror cannot be read, or its tree does not fit its state.
-    pub(super) fn new(mirror: &'m mut Mirror, mode: Mode, now: &str) -> Result<Writer<'m>, Fault> {
+    pub(super) fn new(mirror: &'m mut Mirror, mode: Mode, now: UnixMillis) -> Result<Writer<'m>, Fault> {
         let state = mirror.state().clone();
         let frontier = frontier_of(&state, mirror)?;
         let tally = state.tally();
@@ -66,7 +66,7 @@ impl<'m> Writer<'m> {
         Ok(Writer {
             mirror,
             mode,
-            now: now.to_owned(),
+            now,
             state,
             frontier,
             tally,
@@ -228,7 +228,7 @@ impl<'m> Writer<'m> {
 
     fn put_finding(&mut self, finding: &Finding) -> Result<(), Fault> {
         self.findings = self.findings.saturating_add(u64::from(finding.severity > Severity::Info));
-        Ok(self.mirror.findings_mut().put(finding, &self.now)?)
+        Ok(self.mirror.findings_mut().put(finding, self.now)?)
     }
 
     /// Columns, findings, and the checks across entries, in log order.

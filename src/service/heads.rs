@@ -154,7 +154,7 @@ fn compare(
         evidence_dir: places::evidence_dir(settings, &db),
         max_entries: settings.max_entries,
         max_findings: settings.max_findings,
-        now: (started.unix_ms, started.text.clone()),
+        now: started.at,
         stop: Stop::default(),
     };
     let mut imported = Imported::default();
@@ -192,7 +192,7 @@ fn compare(
         match finding.severity {
             Severity::Violation => imported.contradictions.push(line),
             // Findings of earlier audits are not about these heads.
-            Severity::Invalid if last_seen == started.text => imported.invalid.push(line),
+            Severity::Invalid if last_seen == started.at => imported.invalid.push(line),
             _ => {}
         }
     }

@@ -9,7 +9,7 @@ use countersign::core::evidence::{self, EvidenceKind};
 use countersign::core::finding::{Code, Severity};
 use countersign::core::hash::Hash;
 use countersign::core::head::{Head, LogKey};
-use countersign::core::text::time;
+use countersign::core::time::UnixMillis;
 use countersign::mirror::{Mirror, Provenance};
 use countersign::run::{Options, Run, Silent};
 use countersign::source::Stop;
@@ -172,7 +172,7 @@ impl Heads {
             evidence_dir: self.home.path().to_owned(),
             max_entries: 1,
             max_findings: 100,
-            now: (NOW, time(NOW)),
+            now: UnixMillis::new(NOW),
             stop: Stop::default(),
         };
         let (mut mirror, policy) = (self.mirror(), policy(&key().vkey()));
@@ -272,11 +272,11 @@ fn old_contradiction(mirror: &mut Mirror, directory: &Path, [smaller, larger]: [
     finding.evidence = Some(path.display().to_string());
     let put = mirror.transact(|mirror, state| {
         for head in [smaller, larger] {
-            mirror.heads_mut().put(head, &Provenance::Imported, &time(NOW))?;
+            mirror.heads_mut().put(head, &Provenance::Imported, UnixMillis::new(NOW))?;
             mirror.heads_mut().set_compared(state, head)?;
         }
         state.sths_until = None;
-        mirror.findings_mut().put(&finding, &time(NOW))
+        mirror.findings_mut().put(&finding, UnixMillis::new(NOW))
     });
     put.unwrap();
     finding
@@ -377,7 +377,7 @@ fn alerts_say_that_it_ended() {
     let finding = Finding::of_log(Code::SthTimeContradiction, Subject::decode("s"), "m");
     find(&mut mirror, &finding, NOW);
     dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
-    mirror.transact(|mirror, _| mirror.findings_mut().end(&finding, &time(NOW + 1))).unwrap();
+    mirror.transact(|mirror, _| mirror.findings_mut().end(&finding, UnixMillis::new(NOW + 1))).unwrap();
     find(&mut mirror, &Finding::of_log(Code::SthTimeDisorder, Subject::Whole, "m"), NOW + 1);
     dispatcher.note(&mut mirror, "log", &well(), NOW + 2).unwrap();
     dispatcher.deliver(&mut mirror, NOW + 2).unwrap();

@@ -8,7 +8,7 @@ use countersign::audit::finding::Finding;
 use countersign::audit::subject::Subject;
 use countersign::core::finding::{Code, Severity};
 use countersign::core::head::LogKey;
-use countersign::core::text::time;
+use countersign::core::time::UnixMillis;
 use countersign::mirror::Mirror;
 use receiver::{Answer, Fake, HOUR, Home, MINUTE, NOW, dispatcher, end, find, pair, well};
 use serde_json::Value;
@@ -276,7 +276,9 @@ fn a_thousand_findings_are_one_alert_that_lists_the_first() {
     mirror
         .transact(|mirror, _| {
             (0..1000).try_for_each(|n| {
-                mirror.findings_mut().put(&Finding::of_entry(Code::KeyShared, n, None, "m"), &time(NOW))
+                mirror
+                    .findings_mut()
+                    .put(&Finding::of_entry(Code::KeyShared, n, None, "m"), UnixMillis::new(NOW))
             })
         })
         .unwrap();

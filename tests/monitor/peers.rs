@@ -5,7 +5,7 @@ use countersign::audit::peer::PeerResult;
 use countersign::core::check::Check;
 use countersign::core::evidence;
 use countersign::core::head::LogKey;
-use countersign::core::text::time;
+use countersign::core::time::UnixMillis;
 use countersign::mirror::{HeadLine, HeadReader, Mirror, PeerProgress};
 use countersign::run::{Options, Run, Silent, Summary};
 use countersign::source::tiled::{FetchedFile, Fetcher, FileRequest, Tiled};
@@ -17,6 +17,11 @@ use support::log::{HEAD_TIME, ORIGIN, TestKey, honest_log, leaf, rejected, rejec
 use support::witness::TestWitness;
 use support::{Reply, TestServer};
 use tempfile::TempDir;
+
+/// A time as it is written.
+fn time(ms: u64) -> String {
+    UnixMillis::new(ms).to_string()
+}
 
 const NOW: u64 = 1_900_000_000_000;
 const MINUTE: u64 = 60_000;
@@ -128,7 +133,7 @@ impl Workspace {
             evidence_dir: self.home.path().to_owned(),
             max_entries: 1_000_000,
             max_findings: 10_000,
-            now: (now, time(now)),
+            now: UnixMillis::new(now),
             stop: Stop::default(),
         };
         let summary =

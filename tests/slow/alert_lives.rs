@@ -5,7 +5,7 @@ use support::receiver;
 use countersign::audit::finding::Finding;
 use countersign::audit::subject::Subject;
 use countersign::core::finding::{Code, Severity};
-use countersign::core::text::time;
+use countersign::core::time::UnixMillis;
 use receiver::{Answer, Fake, HOUR, Home, NOW, dispatcher, end, find, well};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +49,7 @@ fn nothing_is_lost_or_told_twice_in_fifty_lives() {
                 4 => {
                     // Killed in the middle of writing a finding.
                     mirror.begin().unwrap();
-                    mirror.findings_mut().put(finding, &time(now)).unwrap();
+                    mirror.findings_mut().put(finding, UnixMillis::new(now)).unwrap();
                     drop(mirror);
                     mirror = home.open();
                 }

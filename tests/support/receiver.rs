@@ -8,7 +8,7 @@ use countersign::alerts::{
 use countersign::audit::finding::Finding;
 use countersign::core::finding::Severity;
 use countersign::core::head::LogKey;
-use countersign::core::text::time;
+use countersign::core::time::UnixMillis;
 use countersign::mirror::Mirror;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -120,12 +120,12 @@ impl Home {
 
 /// Keeps a finding, as an audit does.
 pub fn find(mirror: &mut Mirror, finding: &Finding, now: u64) {
-    mirror.transact(|mirror, _| mirror.findings_mut().put(finding, &time(now))).unwrap();
+    mirror.transact(|mirror, _| mirror.findings_mut().put(finding, UnixMillis::new(now))).unwrap();
 }
 
 /// Ends a finding, as an audit does.
 pub fn end(mirror: &mut Mirror, finding: &Finding, now: u64) {
-    mirror.transact(|mirror, _| mirror.findings_mut().end(finding, &time(now))).unwrap();
+    mirror.transact(|mirror, _| mirror.findings_mut().end(finding, UnixMillis::new(now))).unwrap();
 }
 
 /// A dispatcher with these channels.

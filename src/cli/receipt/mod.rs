@@ -12,7 +12,7 @@ use crate::config::Settings;
 use crate::run::Progress as _;
 use crate::run::receipts::NoReceipt;
 use crate::service::receipts::{ReceiptFormat, ReceiptIssuer, ReceiptSelection, Verified};
-use crate::service::{Error, NO_LOG_KEY, files, unix_ms};
+use crate::service::{Error, NO_LOG_KEY, files, now};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub fn run(common: Common, options: &ReceiptOptions, answer: &mut Answer) -> Res
         output::error(NO_LOG_KEY);
         return Ok(Conclusion::Incomplete.exit_code());
     };
-    let issuer = ReceiptIssuer::new(&settings, key, form, options.from_log, unix_ms());
+    let issuer = ReceiptIssuer::new(&settings, key, form, options.from_log, now().get());
     let mut issuing = Issuing { settings: &settings, form, issuer };
     let conclusion = match (&options.which.all_of, &options.out) {
         (Some(approver), Some(folder)) => issuing.all_of(approver, folder)?,

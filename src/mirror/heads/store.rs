@@ -3,11 +3,12 @@
 use super::query::{key_of, only};
 use super::stored::{HeadStatus, Provenance};
 use crate::core::head::Head;
+use crate::core::time::UnixMillis;
 use crate::mirror::db::Db;
 use crate::mirror::error::Result;
 use crate::mirror::seal::{Flag, MAX_KEY, Table};
 use crate::mirror::state::State;
-use crate::mirror::values::int;
+use crate::mirror::values::{TimeText, int};
 use rusqlite::ToSql;
 use std::ops::Deref;
 
@@ -57,7 +58,8 @@ impl Heads<&mut Db> {
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be written.
-    pub fn put(&mut self, head: &Head, provenance: &Provenance, now: &str) -> Result<bool> {
+    pub fn put(&mut self, head: &Head, provenance: &Provenance, now: UnixMillis) -> Result<bool> {
+        let now = TimeText(now);
         let new = self.db.add(
             Table::Heads,
             only(head.size()),
