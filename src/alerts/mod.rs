@@ -54,6 +54,7 @@ pub use webhook::{Webhook, signature};
 use crate::audit::acknowledge::Acknowledgement;
 use crate::core::finding::Severity;
 use crate::core::text::{escape, quoted};
+use crate::core::time::UnixMillis;
 use crate::mirror::{Mirror, MirrorError, Notification, Outgoing, Queue, StoredFinding};
 use crate::report::Report;
 use crate::source::ResourceExhaustion;
@@ -211,7 +212,9 @@ impl Dispatcher {
         for stored in findings {
             let approver =
                 stored.finding.index.map(|index| mirror.entries().approver_of(index)).transpose()?.flatten();
-            let covers = |rule: &Acknowledgement| rule.covers(&stored.finding, approver.as_deref(), now);
+            let covers = |rule: &Acknowledgement| {
+                rule.covers(&stored.finding, approver.as_deref(), UnixMillis::new(now))
+            };
             if self.config.acknowledgements.iter().any(covers) {
                 keys.insert(stored.finding.key());
             }

@@ -19,9 +19,11 @@ use crate::core::encoding::encode_hex;
 use crate::core::entry::Decision;
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::{Hash, sha256};
-use crate::core::text::{duration, escape, quoted, time};
+use crate::core::text::{duration, escape, quoted};
+use crate::core::time::{UnixMillis, whole_millis};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// How many entries beyond its count a burst rule remembers. Entries are logged nearly in the order of their
 /// decisions, and a late one must still be counted with its neighbours.
@@ -66,13 +68,13 @@ pub struct Conditions {
     pub more_than: Option<Burst>,
 }
 
-/// More than `count` entries within `within` milliseconds.
+/// More than `count` entries within `within`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Burst {
     /// The count, at least 1.
     pub count: usize,
-    /// The length of time in milliseconds.
-    pub within: u64,
+    /// The length of time.
+    pub within: Duration,
 }
 
 /// A pattern in which `*` stands for any characters and `?` for any single one.
@@ -115,8 +117,8 @@ pub struct Facts {
     pub id: Option<String>,
     /// `None` if the leaf is not an entry.
     pub decision: Option<Decision>,
-    /// Unix milliseconds.
-    pub decided_at: Option<u64>,
+    /// When it was decided.
+    pub decided_at: Option<UnixMillis>,
     /// The approver who was asked.
     pub approver: Option<String>,
     /// Relying party id.
@@ -134,9 +136,9 @@ pub struct Facts {
 #[serde(deny_unknown_fields, default)]
 pub struct WatchMemory {
     /// Times of the last entries that match the other conditions of a burst rule, in log order.
-    times: Vec<u64>,
+    times: Vec<UnixMillis>,
     /// Start and end of the bursts that were reported; the most recently extended one is last.
-    told: Vec<(u64, u64)>,
+    told: Vec<(UnixMillis, UnixMillis)>,
     /// How many hits were kept one by one.
     pub kept: u64,
 }
@@ -161,7 +163,7 @@ impl Rule {
             ids.iter().map(|pattern| pattern.0.clone()).collect::<Vec<_>>(),
             self.conditions.new_key,
             hours.map(|hours| (hours.days, hours.from, hours.to, hours.zone.name.as_str())),
-            self.conditions.more_than.map(|burst| (burst.count, burst.within)),
+            self.conditions.more_than.map(|burst| (burst.count, whole_millis(burst.within))),
         ]);
         sha256(text.to_string().as_bytes())
     }
@@ -250,7 +252,7 @@ impl Conditions {
         };
         let _ = write!(told, "{approver} {verb}");
         if let Some(at) = facts.decided_at {
-            let _ = write!(told, " at {}", time(at));
+            let _ = write!(told, " at {at}");
             if let Some(hours) = &self.outside {
                 let _ = write!(told, " ({} in {})", hours.zone.day_and_time(at), escape(&hours.zone.name));
             }
@@ -272,28 +274,29 @@ impl Conditions {
 impl WatchMemory {
     /// Records one more entry, and returns whether it is part of a burst among the remembered entries, which are the
     /// last in log order.
-    fn note(&mut self, burst: Burst, at: u64) -> bool {
+    fn note(&mut self, burst: Burst, at: UnixMillis) -> bool {
         let most = burst.count.saturating_add(LATE);
         let surplus = self.times.len().saturating_add(1).saturating_sub(most);
         self.times.drain(..surplus.min(self.times.len()));
         self.times.push(at);
         // The times close enough to share a span with this one; few or none in a quiet log.
-        let near = |time: &&u64| time.abs_diff(at) <= burst.within;
-        let mut close: Vec<u64> = self.times.iter().filter(near).copied().collect();
+        let near = |time: &&UnixMillis| time.abs_diff(at) <= burst.within;
+        let mut close: Vec<UnixMillis> = self.times.iter().filter(near).copied().collect();
         if close.len() <= burst.count {
             return false;
         }
         close.sort_unstable();
-        let span = |times: &[u64]| Some(times.last()?.saturating_sub(*times.first()?));
-        let contains =
-            |times: &[u64]| times.first().is_some_and(|first| *first <= at) && times.last() >= Some(&at);
+        let span = |times: &[UnixMillis]| times.last()?.since(*times.first()?);
+        let contains = |times: &[UnixMillis]| {
+            times.first().is_some_and(|first| *first <= at) && times.last() >= Some(&at)
+        };
         let size = burst.count.saturating_add(1);
         close.windows(size).any(|times| contains(times) && span(times) <= Some(burst.within))
     }
 
     /// Records a burst at this time, and returns whether it differs from those that were reported. Bursts are
     /// compared by time and not by log order: entries that are late, or have a false time, do not end a burst.
-    fn is_another(&mut self, burst: Burst, at: u64) -> bool {
+    fn is_another(&mut self, burst: Burst, at: UnixMillis) -> bool {
         let before = self.told.len();
         let (mut from, mut to) = (at, at);
         self.told.retain(|(first, last)| {

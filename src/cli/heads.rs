@@ -36,7 +36,7 @@ fn list(lines: &[HeadLine]) -> String {
     let mut text =
         format!("{:>12}  {:<10} {:<24} {:<12} {:<8} root\n", "size", "format", "dated", "status", "from");
     for line in lines {
-        let time = line.time.map_or("-".to_owned(), text::time);
+        let time = line.time.map_or("-".to_owned(), |time| time.to_string());
         text.push_str(&format!(
             "{:>12}  {:<10} {time:<24} {:<12} {:<8} {}\n",
             line.size, line.format, line.status, line.provenance, line.root

@@ -41,7 +41,7 @@ pub fn run(settings: &Settings, options: VerifyOptions, answer: &mut Answer) -> 
         verifier: ReceiptVerifier::new(
             settings.trust(),
             expectation(&expected, &approvers, payload.as_ref())?,
-            now().get(),
+            now(),
             settings.workers.map_or_else(cores, usize::from),
         ),
         payload: expected.payload.as_deref(),

@@ -15,6 +15,7 @@ use crate::core::limits::{MAX_APPROVER, MAX_ID, MAX_RP_ID};
 use crate::core::text::{self, escape, quoted};
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// The most bytes of a name, which is shown in findings, alerts and reports.
 const MAX_NAME: usize = 64;
@@ -220,7 +221,7 @@ fn burst(MoreThanTable { count, within }: MoreThanTable) -> Result<Burst, String
         return Err(format!("count: write 1 to {MAX_COUNT} (to hear of every entry, leave more-than out)"));
     }
     let within = duration(&within).map_err(|why| format!("within: {why}"))?;
-    if within < 1000 {
+    if within < Duration::from_secs(1) {
         return Err("within: at least 1s".to_owned());
     }
     Ok(Burst { count, within })

@@ -4,6 +4,7 @@
 //! Displayed verbatim, they could change what a report seems to say.
 
 use crate::core::time::UnixMillis;
+use std::time::Duration;
 
 /// `text` with every character that is invisible or affects its surroundings written as `\u{…}`: controls (including newline
 /// and tab), line and paragraph separators, bidirectional controls and the other characters that Unicode excludes from
@@ -124,15 +125,14 @@ pub fn parse_time(text: &str) -> Option<u64> {
     UnixMillis::parse(text).map(UnixMillis::get)
 }
 
-/// A duration in milliseconds in words, truncated to seconds.
-pub fn duration(ms: u64) -> String {
-    let seconds = std::time::Duration::from_secs(ms / 1000);
-    humantime::format_duration(seconds).to_string()
+/// A duration in words, truncated to seconds.
+pub fn duration(duration: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{duration, escape, is_utf16, quoted, reason, time, without_bom, without_userinfo};
+    use super::{Duration, duration, escape, is_utf16, quoted, reason, time, without_bom, without_userinfo};
 
     #[test]
     fn passwords_in_urls_are_hidden() {
@@ -246,7 +246,7 @@ mod tests {
     fn every_number_can_be_shown_as_a_time() {
         assert_eq!(time(1_782_000_045_000), "2026-06-21T00:00:45.000Z");
         assert_eq!(time(u64::MAX), "18446744073709551615 ms after 1970");
-        assert_eq!(duration(90_061_000), "1day 1h 1m 1s");
-        assert!(!duration(u64::MAX).is_empty());
+        assert_eq!(duration(Duration::from_millis(90_061_999)), "1day 1h 1m 1s");
+        assert!(!duration(Duration::MAX).is_empty());
     }
 }

@@ -15,6 +15,9 @@ use std::time::{Duration, UNIX_EPOCH};
 #[serde(transparent)]
 pub struct UnixMillis(u64);
 
+/// The least by which two moments differ.
+pub const TICK: Duration = Duration::from_millis(1);
+
 /// The last moment that RFC 3339 can write: 9999-12-31T23:59:59Z.
 const LAST: UnixMillis = UnixMillis(253_402_300_799_000);
 

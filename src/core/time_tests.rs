@@ -2,7 +2,6 @@
 
 use super::*;
 
-const MS: Duration = Duration::from_millis(1);
 const NOON: UnixMillis = UnixMillis::new(1_782_000_045_000);
 
 #[test]
@@ -56,24 +55,24 @@ fn what_people_write_is_read() {
 
 #[test]
 fn nothing_is_later_than_the_latest() {
-    assert_eq!(NOON.checked_add(MS), Some(UnixMillis::new(NOON.get() + 1)));
-    assert_eq!(NOON.checked_add(MS / 2), Some(NOON));
+    assert_eq!(NOON.checked_add(TICK), Some(UnixMillis::new(NOON.get() + 1)));
+    assert_eq!(NOON.checked_add(TICK / 2), Some(NOON));
     assert_eq!(UnixMillis::MAX.checked_add(Duration::ZERO), Some(UnixMillis::MAX));
-    assert_eq!(UnixMillis::MAX.checked_add(MS), None);
+    assert_eq!(UnixMillis::MAX.checked_add(TICK), None);
     assert_eq!(UnixMillis::EPOCH.checked_add(Duration::MAX), None);
     assert_eq!(NOON.saturating_add(Duration::MAX), UnixMillis::MAX);
     assert_eq!(NOON.saturating_sub(Duration::MAX), UnixMillis::EPOCH);
-    assert_eq!(UnixMillis::EPOCH.saturating_sub(MS), UnixMillis::EPOCH);
+    assert_eq!(UnixMillis::EPOCH.saturating_sub(TICK), UnixMillis::EPOCH);
 }
 
 #[test]
 fn since_a_later_moment_there_is_no_time() {
-    let later = NOON.saturating_add(MS * 7);
-    assert_eq!(later.since(NOON), Some(MS * 7));
+    let later = NOON.saturating_add(TICK * 7);
+    assert_eq!(later.since(NOON), Some(TICK * 7));
     assert_eq!(NOON.since(NOON), Some(Duration::ZERO));
     assert_eq!(NOON.since(later), None);
-    assert_eq!(NOON.abs_diff(later), MS * 7);
-    assert_eq!(later.abs_diff(NOON), MS * 7);
+    assert_eq!(NOON.abs_diff(later), TICK * 7);
+    assert_eq!(later.abs_diff(NOON), TICK * 7);
     assert_eq!(UnixMillis::MAX.since(UnixMillis::EPOCH), Some(Duration::from_millis(u64::MAX)));
 }
 

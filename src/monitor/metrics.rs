@@ -93,7 +93,7 @@ const METRICS: &[Metric] = &[
         help: "Age of the newest head, where it has a time.",
         of: |status, now| {
             let time = status.known.as_ref().and_then(|known| known.head_time);
-            one(time.map(|time| seconds(now.saturating_sub(time))))
+            one(time.map(|time| seconds(now.saturating_sub(time.get()))))
         },
     },
     Metric {

@@ -8,7 +8,7 @@ use super::{Auditable, WatchedLog};
 use crate::audit::conclusion::Conclusion;
 use crate::core::finding::Code;
 use crate::core::text;
-use crate::core::time::whole_millis;
+use crate::core::time::{UnixMillis, whole_millis};
 use crate::report::{MirrorUse, Report};
 use crate::service::Error;
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,7 +80,7 @@ pub struct Known {
     /// Size of the newest head that was read.
     pub size: Option<u64>,
     /// The time of that head, if it has one.
-    pub head_time: Option<u64>,
+    pub head_time: Option<UnixMillis>,
     /// The number of checked entries.
     pub checked: u64,
     /// Standing findings by code and severity.
@@ -127,7 +127,8 @@ impl Status {
         if now.steady > latest {
             let due = (self.due, self.due_steady);
             let (since, steady) = self.last.map_or(due, |last| (last.at, last.steady));
-            let (passed, since) = (text::duration(now.steady.saturating_sub(steady)), text::time(since));
+            let (passed, since) =
+                (text::duration(Duration::from_millis(now.steady.saturating_sub(steady))), text::time(since));
             reasons.push(format!(
                 "an interval was missed: no audit ended for {passed}, since {since}. See what is slow (the network, the \
                  disk, a mirror that another program holds), or restart the monitor, which harms nothing"

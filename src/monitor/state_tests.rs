@@ -55,7 +55,7 @@ fn input(findings: &[(UnixMillis, Code)]) -> Input {
         acknowledged: None,
     };
     Input {
-        log: LogPart { tree_size: Some(0), head_time: Some(1000), ..LogPart::default() },
+        log: LogPart { tree_size: Some(0), head_time: Some(UnixMillis::new(1000)), ..LogPart::default() },
         mirror: MirrorUse::Opened,
         findings: findings.iter().map(found).collect(),
         started_at: NOW,

@@ -47,7 +47,7 @@ pub struct LogPart {
     /// Root of that head, hex.
     pub root_hash: Option<String>,
     /// Time of that head, if an STH of it is known.
-    pub head_time: Option<u64>,
+    pub head_time: Option<UnixMillis>,
 }
 
 /// Counts of entries.

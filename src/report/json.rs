@@ -5,7 +5,7 @@ use super::{Report, ReportedFinding};
 use crate::audit::peer::PeerResult;
 use crate::audit::watch_list::rule_of;
 use crate::core::text::escape;
-use crate::core::time::whole_millis;
+use crate::core::time::{UnixMillis, whole_millis};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -39,7 +39,7 @@ struct LogJson<'a> {
     source: &'a str,
     tree_size: Option<u64>,
     root_hash: Option<&'a str>,
-    head_time: Option<u64>,
+    head_time: Option<UnixMillis>,
 }
 
 #[derive(Serialize)]

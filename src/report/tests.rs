@@ -61,7 +61,7 @@ fn everything() -> Input {
             has_api: false,
             tree_size: Some(300),
             root_hash: Some("00".repeat(32)),
-            head_time: Some(1_782_000_045_000),
+            head_time: Some(UnixMillis::new(1_782_000_045_000)),
         },
         entries: EntryCounts { total: 300, new: 12, approved: 284, rejected: 8, expired: 8, invalid: 13 },
         heads: (4, 2),
@@ -284,7 +284,8 @@ fn receipt_report(file: &str, snapshot: &str) {
     let key = LogKey::parse(cases["logKey"].as_str().unwrap()).unwrap();
     let trust = TrustPolicy::new(key, "approvals.example", "https://approvals.example");
     let expected = Expectation { email: Some("ada@example.com"), approvers: &["alex"], ..Default::default() };
-    let verdict = crate::audit::receipt::verify_receipt(&bytes, &trust, &expected, 1_782_100_000_000);
+    let verdict =
+        crate::audit::receipt::verify_receipt(&bytes, &trust, &expected, UnixMillis::new(1_782_100_000_000));
     let report = receipt::ReceiptReport {
         verdict: &verdict,
         conclusion: verdict.conclusion(),

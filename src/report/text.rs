@@ -50,7 +50,7 @@ fn head(out: &mut String, report: &Report, style: Style) {
     line!(out, "log      {}", text::escape(&input.log.origin));
     line!(out, "source   {}", input.log.source);
     if let (Some(size), Some(root)) = (input.log.tree_size, &input.log.root_hash) {
-        let time = input.log.head_time.map_or(String::new(), |time| format!(", dated {}", text::time(time)));
+        let time = input.log.head_time.map_or(String::new(), |time| format!(", dated {time}"));
         line!(out, "head     {size} entries, root {root}{time}");
     }
     if input.nothing_judged && !input.faults.is_empty() {

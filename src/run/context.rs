@@ -82,8 +82,8 @@ impl<'a> Context<'a> {
     }
 
     /// The latest time that is not in the future: the clock of this machine may be a little slow.
-    pub(super) fn latest_time(&self) -> u64 {
-        self.now().get().saturating_add(limits::CLOCK_SKEW_MS)
+    pub(super) fn latest_time(&self) -> UnixMillis {
+        self.now().saturating_add(limits::CLOCK_SKEW)
     }
 
     /// The switch that ends the run early.

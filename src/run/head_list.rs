@@ -17,8 +17,9 @@ use crate::audit::subject::Subject;
 use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadError};
-use crate::core::limits::{HEADS_PAGE, MAX_SIGNER_SKEW_MS};
+use crate::core::limits::{HEADS_PAGE, MAX_SIGNER_SKEW};
 use crate::core::text;
+use crate::core::time::{TICK, UnixMillis};
 use crate::mirror::{Mirror, Provenance, StoredHead};
 use crate::source::{FetchError, LogApi};
 
@@ -71,10 +72,11 @@ fn walk(
     mirror: &mut Mirror,
     said: &mut Statements,
     api: &dyn LogApi,
-    after: u64,
+    after: UnixMillis,
 ) -> Result<Option<Listing>, Fault> {
     let mut listing = Listing { sound: true, ..Listing::default() };
-    let mut after = after;
+    // The cursor of this API is a time; a page says where the next one begins, whatever the log means by it.
+    let mut after = after.get();
     for _ in 0..MAX_PAGES {
         if listing.read >= MAX_LISTED || listing.bytes >= MAX_BYTES {
             break;
@@ -100,11 +102,11 @@ fn walk(
 
 /// Where to begin: where the last run stopped, but for what another signer may have dated earlier since; or before
 /// the oldest of many that were never seen.
-fn listing_start(mirror: &Mirror) -> Result<u64, Fault> {
-    let until = mirror.state().listed_until.saturating_sub(MAX_SIGNER_SKEW_MS);
+fn listing_start(mirror: &Mirror) -> Result<UnixMillis, Fault> {
+    let until = mirror.state().listed_until.saturating_sub(MAX_SIGNER_SKEW);
     let (unlisted, oldest) = mirror.heads().unlisted_until(until)?;
     let many = unlisted > LOOKUPS as u64;
-    Ok(if many { until.min(oldest.saturating_sub(1)) } else { until })
+    Ok(if many { until.min(oldest.saturating_sub(TICK)) } else { until })
 }
 
 /// Verifies and keeps the heads of one page. The cursor moves only over what verified.
@@ -144,7 +146,7 @@ fn take_page(
             mirror.heads_mut().set_listed(head)?;
         }
         if let Some(last) = heads.last().and_then(Head::timestamp).filter(|time| sound && *time <= latest) {
-            state.listed_until = state.listed_until.max(last.saturating_sub(1));
+            state.listed_until = state.listed_until.max(last.saturating_sub(TICK));
         }
         Ok(new)
     })?;
@@ -227,8 +229,8 @@ fn judge_listing(
         }
     }
     // Before anything is held against the log, all of its list is read, in case its cursor is not a time.
-    if start > 0 && !missing.is_empty() {
-        match walk(cx, mirror, said, api, 0)? {
+    if start > UnixMillis::EPOCH && !missing.is_empty() {
+        match walk(cx, mirror, said, api, UnixMillis::EPOCH)? {
             None => return Ok(()),
             Some(all) if !all.whole => {
                 let cause =
@@ -257,8 +259,8 @@ fn set_listed(mirror: &mut Mirror, said: &mut Statements, head: &Head) -> Result
 
 /// Asks for the place in the list where a head should be.
 fn is_where_it_should_be(cx: &Context<'_>, api: &dyn LogApi, head: &Head) -> Result<bool, FetchError> {
-    let time = head.timestamp().unwrap_or(0);
-    let page = api.history(time.saturating_sub(1), HEADS_PAGE)?;
+    let before = head.timestamp().unwrap_or_default().saturating_sub(TICK);
+    let page = api.history(before.get(), HEADS_PAGE)?;
     let listed = |raw: &Vec<u8>| {
         Head::verify_sth(raw, cx.key()).is_ok_and(|other| other.statement() == head.statement())
     };
@@ -274,14 +276,14 @@ fn report_missing(
     stored: &StoredHead,
 ) -> Result<(), Fault> {
     let head = &stored.head;
-    let time = head.timestamp().unwrap_or(0);
-    let passed = mirror.state().listed_until.saturating_sub(MAX_SIGNER_SKEW_MS) >= time;
+    let time = head.timestamp().unwrap_or_default();
+    let passed = mirror.state().listed_until.saturating_sub(MAX_SIGNER_SKEW) >= time;
     if passed || !kept::is_recent(cx, stored) {
         said.record(Check::HeadList, false);
         let message = format!(
             "the log signed an STH of size {} dated {}, and its own list of heads does not have it",
             head.size(),
-            text::time(time)
+            time
         );
         return findings::record_of_log(
             cx,

@@ -14,6 +14,7 @@ use crate::core::check::Check;
 use crate::core::entry::Decision;
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::Hash;
+use crate::core::time::UnixMillis;
 use crate::core::tree::CompactRange;
 use crate::mirror::state::{Decisions, State};
 use crate::mirror::{Mirror, MirrorError};

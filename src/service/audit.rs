@@ -179,7 +179,7 @@ impl AuditRun<'_> {
         input.unreachable = summary.unreachable;
         let filled = fill::fill(input, &mirror, summary, key)
             .and_then(|()| fill::note_unknown_pins(input, &mirror, settings));
-        let filled = filled.and_then(|()| fill::acknowledge(input, &mirror, settings, started.at.get()));
+        let filled = filled.and_then(|()| fill::acknowledge(input, &mirror, settings, started.at));
         if let Err(error) = filled {
             input.faults.push(error.to_string());
         } else {

@@ -5,6 +5,7 @@ use crate::alerts::{
     Channel, CommandTransport, Dispatcher, DispatcherConfig, Smtp, SmtpConfig, Transport, Webhook,
 };
 use crate::config::{ChannelTable, Settings};
+use crate::core::time::whole_millis;
 use crate::source::OpenError;
 use std::path::PathBuf;
 
@@ -22,7 +23,7 @@ pub fn dispatcher(settings: &Settings) -> Result<Dispatcher, Error> {
     });
     let config = DispatcherConfig {
         channels: channels.collect::<Result<_, _>>()?,
-        reminder: settings.alerting.reminder,
+        reminder: settings.alerting.reminder.map(whole_millis),
         acknowledgements: settings.alerting.acknowledgements.clone(),
         rule_channels: settings
             .watch
@@ -63,6 +64,7 @@ fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Error
         }
     };
     let ChannelTable { name, least, retry_for, .. } = channel.clone();
+    let retry_for = whole_millis(retry_for);
     Ok(Channel { name, least, retry_for, transport })
 }
 

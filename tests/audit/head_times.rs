@@ -9,7 +9,7 @@ use countersign::core::evidence::{self, EvidenceKind};
 use countersign::core::finding::{Code, Severity};
 use countersign::core::hash::Hash;
 use countersign::core::head::{Head, LogKey};
-use countersign::core::time::UnixMillis;
+use countersign::core::time::{UnixMillis, whole_millis};
 use countersign::mirror::{Mirror, Provenance};
 use countersign::run::{Options, Run, Silent};
 use countersign::source::Stop;
@@ -191,7 +191,7 @@ fn by_pairs(heads: &[Head]) -> BTreeSet<Code> {
     let mut codes = BTreeSet::new();
     for (n, a) in heads.iter().enumerate() {
         for b in &heads[..n] {
-            match disorder(a, b) {
+            match whole_millis(disorder(a, b)) {
                 0 => {}
                 1..=BOUND => drop(codes.insert(Code::SthTimeDisorder)),
                 _ => drop(codes.insert(Code::SthTimeContradiction)),

@@ -245,7 +245,7 @@ fn acknowledged_findings_raise_no_alert_until_the_rule_ends() {
         id: None,
         approver: None,
         rule: None,
-        until: NOW + HOUR,
+        until: UnixMillis::new(NOW + HOUR),
         until_text: "2030-03-17".to_owned(),
         comment: "known".to_owned(),
     };

@@ -23,6 +23,11 @@ fn time(ms: u64) -> String {
     UnixMillis::new(ms).to_string()
 }
 
+/// A history that was read up to `since`, and whole at `whole`.
+fn read_to(since: u64, whole: u64) -> PeerProgress {
+    PeerProgress { since: Some(UnixMillis::new(since)), whole: UnixMillis::new(whole), failures: 0 }
+}
+
 const NOW: u64 = 1_900_000_000_000;
 const MINUTE: u64 = 60_000;
 
@@ -363,7 +368,7 @@ fn garbage_is_the_peers_fault_alone() {
         let kept = workspace.heads().iter().filter(|(_, how)| how == "peer").count();
         assert_eq!(kept, usize::from(part == "1 of 2 heads"), "{part}");
         let known = workspace.mirror().peers().progress(workspace.peer(&text).id()).unwrap();
-        assert_eq!(known, Some(PeerProgress { since: None, whole: 0, failures: 2 }), "{part}");
+        assert_eq!(known, Some(PeerProgress { failures: 2, ..PeerProgress::default() }), "{part}");
     }
 }
 
@@ -490,7 +495,7 @@ fn a_history_that_began_anew_is_read_whole() {
     let server = keeper(vec![(checkpoint(300, 300), NOW - 60 * MINUTE)]);
     let place = at_heads(&server);
     // As if it had told of a later one before.
-    let progress = PeerProgress { since: Some(NOW - 5 * MINUTE), whole: NOW - 30 * MINUTE, failures: 0 };
+    let progress = read_to(NOW - 5 * MINUTE, NOW - 30 * MINUTE);
     workspace
         .mirror()
         .transact(|mirror, _| mirror.peers_mut().put(workspace.at(&place).id(), &progress))
@@ -498,7 +503,7 @@ fn a_history_that_began_anew_is_read_whole() {
     assert_clean(&workspace, &workspace.audit(&log, &[workspace.at(&place)], NOW));
     assert_eq!((server.paths().len(), server.paths()[1].as_str()), (2, "/heads?log=main"));
     let known = workspace.mirror().peers().progress(workspace.at(&place).id()).unwrap().unwrap();
-    assert_eq!(known, PeerProgress { since: Some(NOW - 60 * MINUTE), whole: NOW, failures: 0 });
+    assert_eq!(known, read_to(NOW - 60 * MINUTE, NOW));
 }
 
 #[test]

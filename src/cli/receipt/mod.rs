@@ -28,7 +28,7 @@ pub fn run(common: Common, options: &ReceiptOptions, answer: &mut Answer) -> Res
         output::error(NO_LOG_KEY);
         return Ok(Conclusion::Incomplete.exit_code());
     };
-    let issuer = ReceiptIssuer::new(&settings, key, form, options.from_log, now().get());
+    let issuer = ReceiptIssuer::new(&settings, key, form, options.from_log, now());
     let mut issuing = Issuing { settings: &settings, form, issuer };
     let conclusion = match (&options.which.all_of, &options.out) {
         (Some(approver), Some(folder)) => issuing.all_of(approver, folder)?,

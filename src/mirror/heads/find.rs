@@ -9,7 +9,7 @@ use crate::core::time::UnixMillis;
 use crate::mirror::db::Db;
 use crate::mirror::error::Result;
 use crate::mirror::seal::{Flag, MAX_KEY, Node, Table};
-use crate::mirror::values::{TimeText, int};
+use crate::mirror::values::TimeText;
 use rusqlite::ToSql;
 use std::ops::Deref;
 
@@ -174,17 +174,17 @@ impl<D: Deref<Target = Db>> Heads<D> {
         self.largest_of(&[Provenance::Served], &condition, &TimeText(time), key)
     }
 
-    /// The largest STH of one of these provenances with a time of `time` or earlier, in Unix milliseconds.
+    /// The largest STH of one of these provenances with a time of `time` or earlier.
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn largest_dated_by(
         &self,
-        time: u64,
+        time: UnixMillis,
         provenances: &[Provenance],
         key: &LogKey,
     ) -> Result<Option<StoredHead>> {
-        self.largest_of(provenances, "format = 'sth' AND time <= ?4", &int(time), key)
+        self.largest_of(provenances, "format = 'sth' AND time <= ?4", &time, key)
     }
 
     /// The head of this tree that was seen first.

@@ -29,8 +29,8 @@ pub struct HeadLine {
     pub size: u64,
     /// The root, hex.
     pub root: String,
-    /// The time in Unix milliseconds, if the head has one.
-    pub time: Option<u64>,
+    /// When the head was signed, as the log says, in Unix milliseconds; if the head has a time.
+    pub time: Option<UnixMillis>,
     /// The [`HeadStatus`](super::HeadStatus) as a word.
     pub status: String,
     /// The provenance: how the head came here.

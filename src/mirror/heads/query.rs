@@ -153,7 +153,7 @@ pub(in crate::mirror) fn stored_head(path: &Path, raw: Raw, key: &LogKey) -> Res
         .map_err(|error| damaged(format!("a kept head does not verify any more: {error}")))?;
     // The columns are for queries only; the signed bytes are what counts against a log.
     let columns = (raw.size, raw.time, raw.root.as_slice());
-    if columns != (int(head.size()), head.timestamp().map(int), head.root().0.as_slice()) {
+    if columns != (int(head.size()), head.timestamp().map(|time| int(time.get())), head.root().0.as_slice()) {
         return Err(damaged("a kept head is not what its columns say".to_owned()));
     }
     let status = HeadStatus::from_text(&raw.status)

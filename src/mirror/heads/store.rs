@@ -69,7 +69,7 @@ impl Heads<&mut Db> {
                 &head.format().as_str(),
                 &int(head.size()),
                 &head.root().0,
-                &head.timestamp().map(int),
+                &head.timestamp(),
                 &head.raw(),
                 &provenance.as_str(),
                 &now,
@@ -143,7 +143,7 @@ impl Heads<&mut Db> {
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn forget_compared(&mut self, state: &mut State) -> Result<()> {
-        state.sths_until = Some((0, 0));
+        state.sths_until = Some((0, UnixMillis::EPOCH));
         self.change_all("compared = 0", "compared <> 0")
     }
 }
