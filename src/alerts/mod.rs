@@ -60,6 +60,7 @@ use crate::report::Report;
 use crate::source::ResourceExhaustion;
 use plan::{Condition, ConditionChanges, PlanFacts, PlannedAlert};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use topic::Topic;
 
 type Result<T> = std::result::Result<T, MirrorError>;
@@ -74,8 +75,8 @@ fn payload(mirror: &Mirror, alert: &Alert) -> Result<String> {
 pub struct DispatcherConfig {
     /// The channels.
     pub channels: Vec<Channel>,
-    /// How often to remind of a finding that still holds and is invalid or a violation, in milliseconds.
-    pub reminder: Option<u64>,
+    /// How often to remind of a finding that still holds and is invalid or a violation.
+    pub reminder: Option<Duration>,
     /// Findings that are not reported for now.
     pub acknowledgements: Vec<Acknowledgement>,
     /// For each watch rule, by its name: the channels that receive its hits, whatever their least severity.
@@ -145,7 +146,7 @@ impl Dispatcher {
         self.exhaustion.recorded()
     }
 
-    fn send(&self, channel: &Channel, alert: &Alert, now: u64) -> Delivery {
+    fn send(&self, channel: &Channel, alert: &Alert, now: UnixMillis) -> Delivery {
         let delivery = channel.send(alert, now);
         if let Delivery::ResourceExhausted(what) = &delivery {
             self.exhaustion.record(what.clone());
@@ -158,7 +159,13 @@ impl Dispatcher {
     ///
     /// # Errors
     /// The mirror cannot be used. Nothing is written then.
-    pub fn note(&self, mirror: &mut Mirror, log: &str, audited: &AuditOutcome, now: u64) -> Result<u64> {
+    pub fn note(
+        &self,
+        mirror: &mut Mirror,
+        log: &str,
+        audited: &AuditOutcome,
+        now: UnixMillis,
+    ) -> Result<u64> {
         let (standing, ended, told) =
             (mirror.findings().standing()?, mirror.findings().ended()?, mirror.outbox().notifications()?);
         let acknowledged = self.acknowledged(mirror, standing.iter().chain(&ended), now)?;
@@ -203,7 +210,7 @@ impl Dispatcher {
         &self,
         mirror: &Mirror,
         findings: impl Iterator<Item = &'a StoredFinding>,
-        now: u64,
+        now: UnixMillis,
     ) -> Result<BTreeSet<String>> {
         let mut keys = BTreeSet::new();
         if self.config.acknowledgements.is_empty() {
@@ -212,9 +219,7 @@ impl Dispatcher {
         for stored in findings {
             let approver =
                 stored.finding.index.map(|index| mirror.entries().approver_of(index)).transpose()?.flatten();
-            let covers = |rule: &Acknowledgement| {
-                rule.covers(&stored.finding, approver.as_deref(), UnixMillis::new(now))
-            };
+            let covers = |rule: &Acknowledgement| rule.covers(&stored.finding, approver.as_deref(), now);
             if self.config.acknowledgements.iter().any(covers) {
                 keys.insert(stored.finding.key());
             }
@@ -241,11 +246,12 @@ impl Dispatcher {
         mirror: &Mirror,
         log: &LogName,
         group: Vec<PlannedAlert<'_>>,
-        now: u64,
+        now: UnixMillis,
         written: &mut PendingWrites,
     ) -> Result<()> {
         let Some(kind) = group.first().map(|step| step.kind) else { return Ok(()) };
-        let number = |step: &PlannedAlert<'_>| if kind == AlertKind::Reminder { step.then.at } else { 0 };
+        let number =
+            |step: &PlannedAlert<'_>| if kind == AlertKind::Reminder { step.then.at.get() } else { 0 };
         let texts: Vec<String> = group.iter().map(|step| step.topic.to_string()).collect();
         let topics: Vec<(&str, u64, u64)> = texts
             .iter()
@@ -274,7 +280,7 @@ impl Dispatcher {
         holding: &[Condition],
         codes: &[&str],
         told: &BTreeMap<String, Notification>,
-        now: u64,
+        now: UnixMillis,
         written: &mut PendingWrites,
     ) -> Result<()> {
         let ConditionChanges { begins, ends } = plan::conditions(holding, codes, told, now);
@@ -306,7 +312,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    fn write(&self, mirror: &mut Mirror, written: PendingWrites, now: u64) -> Result<u64> {
+    fn write(&self, mirror: &mut Mirror, written: PendingWrites, now: UnixMillis) -> Result<u64> {
         if written.told.is_empty() && written.alerts.is_empty() {
             return Ok(0);
         }

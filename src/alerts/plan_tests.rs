@@ -11,6 +11,7 @@ use crate::core::finding::{Code, Severity};
 use crate::core::time::UnixMillis;
 use crate::mirror::{Notification, StoredFinding};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// The state of one finding in the mirror.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +25,7 @@ enum State {
 struct Simulation {
     told: BTreeMap<String, Notification>,
     now: u64,
-    reminder: Option<u64>,
+    reminder: Option<Duration>,
     acknowledged: BTreeSet<String>,
 }
 
@@ -56,7 +57,7 @@ impl Simulation {
             told: &self.told.clone(),
             acknowledged: &self.acknowledged,
             reminder: self.reminder,
-            now: self.now,
+            now: UnixMillis::new(self.now),
         };
         let steps: Vec<_> = grouped(super::plan::findings(&facts)).concat();
         let kinds = steps.iter().map(|step| step.kind).collect();
@@ -64,7 +65,7 @@ impl Simulation {
         self.told.entry(Topic::Began.to_string()).or_insert(Notification {
             episode: 0,
             open: true,
-            at: self.now,
+            at: UnixMillis::new(self.now),
             severity: Severity::Info,
             ended: None,
         });
@@ -152,7 +153,8 @@ fn an_unrepeated_check_does_not_end_a_finding() {
             then: then.clone(),
         };
         let log = || LogName { name: "n".to_owned(), origin: "o".to_owned() };
-        let message = |step| of_findings(&[step], String::new(), log(), Severity::Warning, 1).message;
+        let message =
+            |step| of_findings(&[step], String::new(), log(), Severity::Warning, UnixMillis::new(1)).message;
         let withdrawn = message(step(None));
         assert_eq!(withdrawn.starts_with("no longer so: "), is_over, "{withdrawn}");
         assert_eq!(withdrawn.contains("it may still be so"), !is_over, "{withdrawn}");
@@ -164,7 +166,7 @@ fn an_unrepeated_check_does_not_end_a_finding() {
 fn invalid_findings_are_reminded_of_at_the_interval() {
     for (code, reminded) in [(Code::Gap, true), (Code::SameSizeFork, true), (Code::HeadStale, false)] {
         let mut simulation = simulation();
-        simulation.reminder = Some(100);
+        simulation.reminder = Some(Duration::from_millis(100));
         let finding = [stored(Finding::of_log(code, Subject::HeadList, "m"), State::Standing)];
         assert_eq!(simulation.tell(&finding), [AlertKind::New]);
         let mut count = 0;
@@ -222,7 +224,7 @@ fn many_findings_of_one_code_become_one_alert() {
             told: &told,
             acknowledged: &none,
             reminder: None,
-            now: 9,
+            now: UnixMillis::new(9),
         };
         let groups = grouped(findings(&facts));
         assert_eq!(groups.len(), if count > MAX_SINGLE_ALERTS { 2 } else { 2 * count });
@@ -239,7 +241,7 @@ fn conditions_begin_and_end_in_turn() {
     let other = Condition { code: "channel-failing", about: "a".to_owned(), message: "m".to_owned() };
     let mut told: BTreeMap<String, Notification> = BTreeMap::new();
     let mut tell = |holding: &[Condition], codes: &[&str]| {
-        let ConditionChanges { begins, ends } = conditions(holding, codes, &told, 5);
+        let ConditionChanges { begins, ends } = conditions(holding, codes, &told, UnixMillis::new(5));
         let counts = (begins.len(), ends.len());
         let begins: Vec<_> = begins.into_iter().map(|(c, then)| (c.topic().to_string(), then)).collect();
         let ends = ends.into_iter().map(|(topic, then)| (topic.to_string(), then));

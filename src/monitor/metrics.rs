@@ -189,7 +189,7 @@ const METRICS: &[Metric] = &[
         kind: "gauge",
         help: "How long a channel has been failing, 0 where it does not.",
         of: |status, now| {
-            let since = |queue: &Queue| queue.failing.as_ref().map(|failing| failing.since);
+            let since = |queue: &Queue| queue.failing.as_ref().map(|failing| failing.since.get());
             // At least 1, so that it is not 0 in the second in which the failure began.
             let time = |since| seconds(now.saturating_sub(since).max(1));
             channels(status, |queue| since(queue).map_or(0.0, time))

@@ -5,7 +5,6 @@ use crate::alerts::{
     Channel, CommandTransport, Dispatcher, DispatcherConfig, Smtp, SmtpConfig, Transport, Webhook,
 };
 use crate::config::{ChannelTable, Settings};
-use crate::core::time::whole_millis;
 use crate::source::OpenError;
 use std::path::PathBuf;
 
@@ -23,7 +22,7 @@ pub fn dispatcher(settings: &Settings) -> Result<Dispatcher, Error> {
     });
     let config = DispatcherConfig {
         channels: channels.collect::<Result<_, _>>()?,
-        reminder: settings.alerting.reminder.map(whole_millis),
+        reminder: settings.alerting.reminder,
         acknowledgements: settings.alerting.acknowledgements.clone(),
         rule_channels: settings
             .watch
@@ -64,7 +63,6 @@ fn channel(settings: &Settings, channel: &ChannelTable) -> Result<Channel, Error
         }
     };
     let ChannelTable { name, least, retry_for, .. } = channel.clone();
-    let retry_for = whole_millis(retry_for);
     Ok(Channel { name, least, retry_for, transport })
 }
 

@@ -376,11 +376,11 @@ fn alerts_say_that_it_ended() {
     let mut mirror = home.open();
     let finding = Finding::of_log(Code::SthTimeContradiction, Subject::decode("s"), "m");
     find(&mut mirror, &finding, NOW);
-    dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
+    dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW)).unwrap();
     mirror.transact(|mirror, _| mirror.findings_mut().end(&finding, UnixMillis::new(NOW + 1))).unwrap();
     find(&mut mirror, &Finding::of_log(Code::SthTimeDisorder, Subject::Whole, "m"), NOW + 1);
-    dispatcher.note(&mut mirror, "log", &well(), NOW + 2).unwrap();
-    dispatcher.deliver(&mut mirror, NOW + 2).unwrap();
+    dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW + 2)).unwrap();
+    dispatcher.deliver(&mut mirror, UnixMillis::new(NOW + 2)).unwrap();
     assert_eq!(
         fake.kinds(),
         [

@@ -31,7 +31,7 @@ fn nothing_is_lost_or_told_twice_in_fifty_lives() {
         let (mut found, mut ended): (BTreeSet<String>, BTreeSet<String>) = Default::default();
         let mut now = NOW;
         let mut mirror = home.open();
-        dispatcher.note(&mut mirror, "log", &well(), now).unwrap();
+        dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(now)).unwrap();
         for _ in 0..60 {
             now += random.u64(1..2 * HOUR);
             let finding = &findings[random.usize(..findings.len())];
@@ -54,7 +54,7 @@ fn nothing_is_lost_or_told_twice_in_fifty_lives() {
                     mirror = home.open();
                 }
                 5..7 => {
-                    dispatcher.note(&mut mirror, "log", &well(), now).unwrap();
+                    dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(now)).unwrap();
                     if random.bool() {
                         drop(mirror);
                         mirror = home.open();
@@ -66,8 +66,9 @@ fn nothing_is_lost_or_told_twice_in_fifty_lives() {
                             [Answer::Take, Answer::Refuse, Answer::Down, Answer::TakeAndKill, Answer::Kill];
                         fake.script((0..4).map(|_| answers[random.usize(..answers.len())]).collect());
                     }
-                    let lived =
-                        catch_unwind(AssertUnwindSafe(|| dispatcher.deliver(&mut mirror, now).unwrap()));
+                    let lived = catch_unwind(AssertUnwindSafe(|| {
+                        dispatcher.deliver(&mut mirror, UnixMillis::new(now)).unwrap()
+                    }));
                     kills += u32::from(lived.is_err());
                     if lived.is_err() {
                         drop(mirror);
@@ -78,16 +79,16 @@ fn nothing_is_lost_or_told_twice_in_fifty_lives() {
         }
         fakes.iter().for_each(|fake| fake.script(Vec::new()));
         now += HOUR;
-        dispatcher.note(&mut mirror, "log", &well(), now).unwrap();
+        dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(now)).unwrap();
         let mut left = u64::MAX;
         for _ in 0..10 {
             now += HOUR;
             assert_eq!(
-                dispatcher.note(&mut mirror, "log", &well(), now).unwrap(),
+                dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(now)).unwrap(),
                 0,
                 "told twice: seed {seed}"
             );
-            left = dispatcher.deliver(&mut mirror, now).unwrap().pending;
+            left = dispatcher.deliver(&mut mirror, UnixMillis::new(now)).unwrap().pending;
         }
         assert_eq!(left, 0, "seed {seed}");
         for fake in &fakes {

@@ -13,6 +13,7 @@ use countersign::mirror::Mirror;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// When a test begins.
@@ -67,7 +68,12 @@ impl Transport for Fake {
 
 impl Fake {
     pub fn channel(&self, name: &str, least: Severity) -> Channel {
-        Channel { name: name.to_owned(), least, retry_for: 72 * HOUR, transport: Box::new(self.clone()) }
+        Channel {
+            name: name.to_owned(),
+            least,
+            retry_for: Duration::from_millis(72 * HOUR),
+            transport: Box::new(self.clone()),
+        }
     }
 
     pub fn script(&self, mut answers: Vec<Answer>) {
