@@ -3,7 +3,6 @@
 //! A log, a server or a file name can contain characters that move the cursor, reorder the line or are invisible.
 //! Displayed verbatim, they could change what a report seems to say.
 
-use crate::core::time::UnixMillis;
 use std::time::Duration;
 
 /// `text` with every character that is invisible or affects its surroundings written as `\u{…}`: controls (including newline
@@ -115,16 +114,6 @@ pub fn is_utf16(bytes: &[u8]) -> bool {
     }
 }
 
-/// A time in Unix milliseconds as RFC 3339 in UTC. A time beyond the year 9999 is shown as a number.
-pub fn time(ms: u64) -> String {
-    UnixMillis::new(ms).to_string()
-}
-
-/// The Unix milliseconds of an RFC 3339 time in UTC; `None` if it is not one or is before 1970.
-pub fn parse_time(text: &str) -> Option<u64> {
-    UnixMillis::parse(text).map(UnixMillis::get)
-}
-
 /// A duration in words, truncated to seconds.
 pub fn duration(duration: Duration) -> String {
     humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
@@ -132,7 +121,7 @@ pub fn duration(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, duration, escape, is_utf16, quoted, reason, time, without_bom, without_userinfo};
+    use super::{Duration, duration, escape, is_utf16, quoted, reason, without_bom, without_userinfo};
 
     #[test]
     fn passwords_in_urls_are_hidden() {
@@ -243,9 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_can_be_shown_as_a_time() {
-        assert_eq!(time(1_782_000_045_000), "2026-06-21T00:00:45.000Z");
-        assert_eq!(time(u64::MAX), "18446744073709551615 ms after 1970");
+    fn durations_are_shown_in_whole_seconds() {
         assert_eq!(duration(Duration::from_millis(90_061_999)), "1day 1h 1m 1s");
         assert!(!duration(Duration::MAX).is_empty());
     }

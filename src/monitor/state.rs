@@ -1,7 +1,7 @@
 //! What is known about each log, and how a report changes it. This module reads no clock. What is late is decided by
 //! the steady clock of [`Now`], which nobody can set.
 
-use super::clock::{Now, ms};
+use super::clock::Now;
 use super::event::Event;
 use super::peers::PeerStates;
 use super::{Auditable, WatchedLog};
@@ -32,15 +32,15 @@ pub struct Status {
     pub interval: Duration,
     deadline: Duration,
     /// When the next audit is due; during an audit, when that audit was due.
-    pub due: u64,
+    pub due: UnixMillis,
     /// `due` on the steady clock.
-    due_steady: u64,
+    due_steady: Duration,
     /// When the running audit began.
     pub running: Option<Now>,
     /// The last audit that produced a report.
     pub last: Option<Last>,
     /// When an audit last made every check that it was asked for.
-    pub success: Option<u64>,
+    pub success: Option<UnixMillis>,
     /// The number of audits by verdict.
     pub counts: BTreeMap<Conclusion, u64>,
     /// How many times in a row the log could not be reached.
@@ -55,8 +55,8 @@ pub struct Status {
 
 /// A fault on this side.
 pub struct MonitorFault {
-    /// When the first audit in a row with a fault ended, in Unix milliseconds.
-    since: u64,
+    /// When the first audit in a row with a fault ended.
+    since: UnixMillis,
     /// The fault of the last audit.
     why: String,
 }
@@ -64,12 +64,12 @@ pub struct MonitorFault {
 /// The last audit.
 #[derive(Clone, Copy, Debug)]
 pub struct Last {
-    /// When it ended, in Unix milliseconds.
-    pub at: u64,
+    /// When it ended.
+    pub at: UnixMillis,
     /// `at` on the steady clock.
-    steady: u64,
-    /// The duration in milliseconds.
-    pub took: u64,
+    steady: Duration,
+    /// The duration.
+    pub took: Duration,
     /// The verdict.
     pub verdict: Conclusion,
 }
@@ -114,7 +114,6 @@ impl Status {
     /// them.
     pub fn unhealthy_reasons(&self, now: Now) -> Vec<String> {
         let fault = |MonitorFault { since, why }: &MonitorFault| {
-            let since = text::time(*since);
             format!(
                 "a fault on this side since {since}: {why}. Mend it here: the log is not accused of it, and nothing \
                  else of it is known until then"
@@ -123,12 +122,11 @@ impl Status {
         let mut reasons: Vec<String> = self.fault.iter().map(fault).collect();
         // The next audit is due an interval after the last, so this is two and a half intervals after the last.
         let patience = self.interval.saturating_mul(3).checked_div(2).unwrap_or_default();
-        let latest = self.due_steady.saturating_add(ms(patience)).saturating_add(ms(self.deadline));
+        let latest = self.due_steady.saturating_add(patience).saturating_add(self.deadline);
         if now.steady > latest {
             let due = (self.due, self.due_steady);
             let (since, steady) = self.last.map_or(due, |last| (last.at, last.steady));
-            let (passed, since) =
-                (text::duration(Duration::from_millis(now.steady.saturating_sub(steady))), text::time(since));
+            let passed = text::duration(now.steady.saturating_sub(steady));
             reasons.push(format!(
                 "an interval was missed: no audit ended for {passed}, since {since}. See what is slow (the network, the \
                  disk, a mirror that another program holds), or restart the monitor, which harms nothing"
@@ -167,7 +165,7 @@ impl Status {
         let (input, verdict) = (report.input(), report.verdict());
         let was_unreachable = self.unreachable;
         self.unreachable = if input.unreachable { was_unreachable.saturating_add(1) } else { 0 };
-        self.count(verdict, now, whole_millis(input.took));
+        self.count(verdict, now, input.took);
         let decided = input.faults.is_empty() && input.incomplete.is_empty();
         if decided {
             self.success = Some(now.shown);
@@ -187,7 +185,7 @@ impl Status {
                 events.push(
                     Event::of(name, "unreachable", again(&why, next))
                         .with("times", self.unreachable)
-                        .with("nextMs", ms(next)),
+                        .with("nextMs", whole_millis(next)),
                 );
             }
             () if was_unreachable > 0 => {
@@ -203,12 +201,12 @@ impl Status {
         (events, next)
     }
 
-    fn set_fault(&mut self, why: Option<String>, now: u64) {
+    fn set_fault(&mut self, why: Option<String>, now: UnixMillis) {
         let since = self.fault.as_ref().map_or(now, |fault| fault.since);
         self.fault = why.map(|why| MonitorFault { since, why });
     }
 
-    fn count(&mut self, verdict: Conclusion, now: Now, took: u64) {
+    fn count(&mut self, verdict: Conclusion, now: Now, took: Duration) {
         let count = self.counts.entry(verdict).or_default();
         *count = count.saturating_add(1);
         self.last = Some(Last { at: now.shown, steady: now.steady, took, verdict });
@@ -216,8 +214,8 @@ impl Status {
 
     fn schedule(&mut self, now: Now, random: f64) -> Duration {
         let wait = self.wait(random);
-        self.due = now.shown.saturating_add(ms(wait));
-        self.due_steady = now.steady.saturating_add(ms(wait));
+        self.due = now.shown.saturating_add(wait);
+        self.due_steady = now.steady.saturating_add(wait);
         wait
     }
 
@@ -309,7 +307,7 @@ fn audited(name: &str, report: &Report, causes: &[String], next: Duration) -> Ev
         .with("newEntries", input.entries.new)
         .with("findings", standing)
         .with("durationMs", whole_millis(input.took))
-        .with("nextMs", ms(next))
+        .with("nextMs", whole_millis(next))
         .with("causes", causes.iter().take(MAX_CAUSES).map(|why| text::escape(why)).collect::<Vec<_>>())
 }
 

@@ -31,7 +31,17 @@ const THEN: UnixMillis = UnixMillis::new(1_782_000_000_000);
 
 /// The same time on both clocks.
 fn at(now: u64) -> Now {
-    Now { shown: now, steady: now }
+    both(now, now)
+}
+
+/// Two clocks that show different times.
+fn both(shown: u64, steady: u64) -> Now {
+    Now { shown: UnixMillis::new(shown), steady: Duration::from_millis(steady) }
+}
+
+/// The metrics at this time.
+fn page(registry: &StatusRegistry, now: u64) -> String {
+    metrics::render(registry, UnixMillis::EPOCH, UnixMillis::new(now))
 }
 
 /// A registry with one log that is audited every minute, with a deadline of ten seconds.
@@ -120,16 +130,16 @@ fn a_peer_that_fails_is_said_once_and_the_log_is_asked_as_often() {
     assert_eq!(take(&registry, with_peer(Some("gone")), 2000), (vec!["audited"], minute));
     // An audit that ended before it asked the peer reports nothing about it.
     take(&registry, Input { peers: Vec::new(), ..with_peer(None) }, 3000);
-    let page = metrics::render(&registry, 0, 3000);
+    let page = self::page(&registry, 3000);
     assert!(page.contains("countersign_peer_reachable{log=\"main\",peer=\"a\\\"b\"} 0"), "{page}");
     assert!(!page.contains("countersign_peer_last_success_timestamp_seconds{"), "{page}");
     assert_eq!(take(&registry, with_peer(None), 4000).0, ["audited", "peer-recovered"]);
     assert_eq!(take(&registry, with_peer(Some("gone")), 5000).0, ["audited", "peer-failing"]);
-    let page = metrics::render(&registry, 0, 5000);
+    let page = self::page(&registry, 5000);
     assert!(page.contains("countersign_peer_last_success_timestamp_seconds{log=\"main\",peer=\"a\\\"b\"} 4"));
     // The peer is no longer in the config.
     take(&registry, input(&[]), 6000);
-    assert!(!metrics::render(&registry, 0, 6000).contains("countersign_peer_reachable{"));
+    assert!(!page(&registry, 6000).contains("countersign_peer_reachable{"));
 }
 
 #[test]
@@ -166,12 +176,9 @@ fn a_clock_that_is_set_makes_nothing_late_and_hides_nothing() {
     let registry = registry("main");
     take(&registry, input(&[]), 1000);
     let (soon, late) = (1000 + MINUTE, 1000 + MINUTE * 3);
-    assert_eq!(
-        registry.unhealthy_reasons(Now { shown: 4 * 60 * MINUTE, steady: soon }),
-        Vec::<String>::new()
-    );
+    assert_eq!(registry.unhealthy_reasons(both(4 * 60 * MINUTE, soon)), Vec::<String>::new());
     for shown in [0, soon, 4 * 60 * MINUTE] {
-        let reasons = registry.unhealthy_reasons(Now { shown, steady: late });
+        let reasons = registry.unhealthy_reasons(both(shown, late));
         assert!(reasons.len() == 1 && reasons[0].contains("no audit ended for 3"), "{shown}: {reasons:?}");
     }
 }
@@ -224,9 +231,9 @@ fn each_finding_is_said_once_when_it_comes_and_once_when_it_goes() {
 #[test]
 fn after_a_start_what_stands_is_said_once_more() {
     let registry = registry("main");
-    let both = [(THEN, Code::HeadRollback), (NOW, Code::Gap)];
-    assert_eq!(take(&registry, input(&both), 0).0, ["audited", "finding-stands", "finding-new"]);
-    assert_eq!(take(&registry, input(&both), 0).0, ["audited"]);
+    let findings = [(THEN, Code::HeadRollback), (NOW, Code::Gap)];
+    assert_eq!(take(&registry, input(&findings), 0).0, ["audited", "finding-stands", "finding-new"]);
+    assert_eq!(take(&registry, input(&findings), 0).0, ["audited"]);
 }
 
 #[test]
@@ -266,14 +273,14 @@ fn a_reload_keeps_what_is_known_of_logs_that_stay() {
 fn metrics_say_what_is_known_and_nothing_else() {
     let name = "a\"b\\c";
     let registry = registry(name);
-    let before = metrics::render(&registry, 0, 0);
+    let before = page(&registry, 0);
     assert!(!before.contains("countersign_verdict{"), "no audit yet: {before}");
     let report = Report::new(Input {
         log: LogPart { tree_size: Some(7), ..input(&[]).log },
         ..input(&[(NOW, Code::HeadRollback)])
     });
     registry.finished(name, &Ok(report), at(61_000), 0.5);
-    let page = metrics::render(&registry, 0, 62_000);
+    let page = self::page(&registry, 62_000);
     for line in [
         "countersign_head_size{log=\"a\\\"b\\\\c\"} 7",
         "countersign_head_age_seconds{log=\"a\\\"b\\\\c\"} 61",

@@ -43,7 +43,12 @@ fn a_log_whose_audit_does_not_end_waits_alone() {
     runtime.block_on(async {
         let ((hung, hung_begun, hung_go), (free, free_begun, free_go)) = (stuck("hung"), stuck("free"));
         let registry = Arc::new(StatusRegistry::default());
-        let mut crew = Crew { watches: Vec::new(), held: Vec::new(), registry, clock: Clock::start(|| 0) };
+        let mut crew = Crew {
+            watches: Vec::new(),
+            held: Vec::new(),
+            registry,
+            clock: Clock::start(|| UnixMillis::EPOCH),
+        };
         crew.start(&[hung.clone(), free.clone()]).unwrap();
         hung_begun.recv_timeout(LONG).unwrap();
         free_begun.recv_timeout(LONG).unwrap();
