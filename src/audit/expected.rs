@@ -246,6 +246,7 @@ fn check_age(
     };
     // A decision that is ahead of the clock by less than clocks differ was made just now.
     let age = now.since(entry.decided_at).unwrap_or_default();
+    // A saturated bound is at the end of time, and no time is later.
     if entry.decided_at > now.saturating_add(limits::CLOCK_SKEW) {
         verdict.fail(Check::Age, None, format!("decided {decided}, which is ahead of the clock"));
     } else if age > most {

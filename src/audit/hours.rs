@@ -51,6 +51,7 @@ pub const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"
 /// The day of the week (0 is Monday) and the minute of that day.
 fn day_and_minute(shown: i64) -> (usize, u16) {
     // 1 January 1970 was a Thursday.
+    // Days are fewer than seconds, so that there is room for three more.
     let day = shown.div_euclid(DAY).saturating_add(3).rem_euclid(7);
     let minute = shown.rem_euclid(DAY) / 60;
     (usize::try_from(day).unwrap_or(0), u16::try_from(minute).unwrap_or(0))

@@ -35,7 +35,7 @@ const NO_KEY: &str = "the log's public key was not given (--log-key), and withou
 /// Checks one receipt: an `approval-receipt/v1`, a verification bundle of the JSON API, or a `.tlog-proof` with its
 /// leaf.
 ///
-/// `now` is the time in Unix milliseconds. Errors are verdicts, so that a caller who ignores an error cannot run the
+/// `now` is the time of the check. Errors are verdicts, so that a caller who ignores an error cannot run the
 /// action by mistake:
 ///
 /// - if the bytes do not parse as a receipt, the check `leaf` fails: [`Conclusion::Invalid`];
@@ -139,6 +139,7 @@ fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<QuorumResul
         return None;
     }
     let fresh = case.expected.max_age.map(|age| FreshnessWindow {
+        // An age that reaches back behind 1970 allows every time, and the end of time every later one.
         not_before: case.now.saturating_sub(age).second(),
         not_after: case.now.saturating_add(limits::CLOCK_SKEW).second(),
     });
@@ -215,6 +216,7 @@ fn check_heads(verdict: &mut Verdict, case: &Case<'_>, key: &LogKey) -> Heads {
         compare_heads(verdict, receipt, checkpoint, sth, key);
     }
     if let Some(time) = heads.sth.as_ref().and_then(Head::timestamp)
+        // A saturated bound is at the end of time, and no time is later.
         && time > case.now.saturating_add(limits::CLOCK_SKEW)
         && verdict.holds(Check::Sth)
     {

@@ -85,6 +85,7 @@ impl Pattern {
     /// Whether the whole text matches. Takes at most length × length steps.
     pub fn fits(&self, text: &str) -> bool {
         let (pattern, text) = (self.0.as_bytes(), text.as_bytes());
+        // Positions are at most the lengths of the two texts.
         let (mut at, mut read) = (0usize, 0usize);
         // The position of the last star, and the length of text that it matches so far.
         let mut star: Option<(usize, usize)> = None;
@@ -275,6 +276,7 @@ impl WatchMemory {
     /// Records one more entry, and returns whether it is part of a burst among the remembered entries, which are the
     /// last in log order.
     fn note(&mut self, burst: Burst, at: UnixMillis) -> bool {
+        // The config bounds a count by ten thousand. A saturated one would forget nothing.
         let most = burst.count.saturating_add(LATE);
         let surplus = self.times.len().saturating_add(1).saturating_sub(most);
         self.times.drain(..surplus.min(self.times.len()));
@@ -290,6 +292,7 @@ impl WatchMemory {
         let contains = |times: &[UnixMillis]| {
             times.first().is_some_and(|first| *first <= at) && times.last() >= Some(&at)
         };
+        // Bounded as above; there are more times than the count.
         let size = burst.count.saturating_add(1);
         close.windows(size).any(|times| contains(times) && span(times) <= Some(burst.within))
     }
@@ -300,6 +303,7 @@ impl WatchMemory {
         let before = self.told.len();
         let (mut from, mut to) = (at, at);
         self.told.retain(|(first, last)| {
+            // A span that reaches beyond the ends of time holds all times up to there.
             let is_same = at >= first.saturating_sub(burst.within) && at <= last.saturating_add(burst.within);
             if is_same {
                 (from, to) = (from.min(*first), to.max(*last));
@@ -308,6 +312,7 @@ impl WatchMemory {
         });
         let is_another = self.told.len() == before;
         self.told.push((from, to));
+        // If there are fewer, none is forgotten.
         self.told.drain(..self.told.len().saturating_sub(BURSTS));
         is_another
     }

@@ -61,6 +61,7 @@ fn say(imported: &Imported, settings: &Settings, answer: &mut Answer) -> u8 {
         "{read} heads read, {new} new, {refusals} refused, {} contradictions\n",
         contradictions.len()
     );
+    // Only some of the refusals are listed, and none besides.
     let more = refusals.saturating_sub(refused.len() as u64);
     let refused = refused.iter().map(|why| format!("refused {why}"));
     let refused = refused.chain((more > 0).then(|| format!("and {more} more refused")));

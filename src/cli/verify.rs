@@ -160,6 +160,7 @@ const MAX_SENTENCES: usize = 32;
 impl Counts {
     fn add(&mut self, conclusion: Conclusion, verdict: &Verdict) {
         let count = self.reached.entry(conclusion).or_default();
+        // At most one for each receipt.
         *count = count.saturating_add(1);
         for sentence in &verdict.not_proven {
             if self.not_proven.len() < MAX_SENTENCES && !self.not_proven.contains(sentence.as_ref()) {

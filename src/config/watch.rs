@@ -179,6 +179,7 @@ fn name(text: &str, most: usize) -> Result<String, String> {
 
 fn pattern(text: &str) -> Result<Pattern, String> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-*?".contains(&byte);
+    // Twice a bound of 64.
     if text.is_empty() || text.len() > MAX_ID.saturating_mul(2) || !text.bytes().all(fits) {
         return Err(
             "ids are of letters, digits, dots, _ and -; * stands for any of them, ? for one".to_owned()

@@ -38,6 +38,7 @@ fn offset(text: &str) -> Option<i32> {
     };
     let east = i32::from(minutes(rest)?).checked_mul(60)?;
     // No zone has a larger offset from UTC.
+    // The sign is 1 or -1, and the offset is small.
     (east <= 14 * 60 * 60).then(|| east.saturating_mul(sign))
 }
 

@@ -188,6 +188,7 @@ impl Log {
             }
             std::thread::sleep(LOOK);
         }
+        // If the time is over, it does not wait.
         let _ = told.recv_timeout(patience.saturating_sub(begun.elapsed()));
     }
 }

@@ -123,6 +123,7 @@ const METRICS: &[Metric] = &[
         help: "Entries that the newest head commits to and that were not checked yet.",
         of: |status, _| {
             let known = status.known.as_ref();
+            // A head that is smaller than what was checked, as after a rollback, leaves nothing to check.
             let backlog = known.and_then(|known| Some(known.size?.saturating_sub(known.checked)));
             one(backlog.map(number))
         },

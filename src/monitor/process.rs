@@ -36,13 +36,16 @@ fn of_the_system() -> Vec<Number> {
     let Ok(process) = Process::myself() else { return Vec::new() };
     let (stat, status, limits) = (process.stat().ok(), process.status().ok(), process.limits().ok());
     let processor = stat.map(|stat| {
+        // Ticks of many years fit.
         let ticks = stat.utime.saturating_add(stat.stime);
         number(ticks) / number(procfs::ticks_per_second())
     });
+    // No machine has so much memory.
     let bytes = |kilobytes: Option<u64>| kilobytes.map(|n| number(n.saturating_mul(1024)));
     let resident = bytes(status.as_ref().and_then(|status| status.vmrss));
     let mapped = bytes(status.as_ref().and_then(|status| status.vmsize));
     // Listing the open files opens one more, which is closed again.
+    // No process has fewer than the one that lists them.
     let open = process.fd_count().ok().and_then(|open| u64::try_from(open.saturating_sub(1)).ok());
     let most = limits.and_then(|limits| match limits.max_open_files.soft_limit {
         LimitValue::Value(most) => Some(number(most)),

@@ -121,11 +121,13 @@ impl Status {
         };
         let mut reasons: Vec<String> = self.fault.iter().map(fault).collect();
         // The next audit is due an interval after the last, so this is two and a half intervals after the last.
+        // A saturated time is never reached: nothing is late then.
         let patience = self.interval.saturating_mul(3).checked_div(2).unwrap_or_default();
         let latest = self.due_steady.saturating_add(patience).saturating_add(self.deadline);
         if now.steady > latest {
             let due = (self.due, self.due_steady);
             let (since, steady) = self.last.map_or(due, |last| (last.at, last.steady));
+            // The steady clock never decreases.
             let passed = text::duration(now.steady.saturating_sub(steady));
             reasons.push(format!(
                 "an interval was missed: no audit ended for {passed}, since {since}. See what is slow (the network, the \
@@ -138,6 +140,7 @@ impl Status {
     /// The time until the next audit. `random` is from 0 to 1: the interval is varied by a tenth, so that many
     /// auditors do not ask at the same time.
     fn wait(&self, random: f64) -> Duration {
+        // Cut to the longest wait. Before the first failure there is nothing to double.
         let doubled = self.interval.saturating_mul(2_u32.saturating_pow(self.unreachable.saturating_sub(1)));
         let backoff = doubled.min(LONGEST_BACKOFF.max(self.interval));
         let whole = if self.unreachable == 0 { self.interval } else { backoff };
@@ -155,6 +158,7 @@ impl Status {
         let report = match result {
             Ok(report) => report,
             Err(why) => {
+                // The steady clock never decreases.
                 self.count(Conclusion::LocalFault, now, now.steady.saturating_sub(began.steady));
                 let why = format!("could not be audited: {why}");
                 self.set_fault(Some(why.clone()), now.shown);
@@ -164,6 +168,7 @@ impl Status {
         };
         let (input, verdict) = (report.input(), report.verdict());
         let was_unreachable = self.unreachable;
+        // No monitor runs for so many audits.
         self.unreachable = if input.unreachable { was_unreachable.saturating_add(1) } else { 0 };
         self.count(verdict, now, input.took);
         let decided = input.faults.is_empty() && input.incomplete.is_empty();
@@ -208,12 +213,14 @@ impl Status {
 
     fn count(&mut self, verdict: Conclusion, now: Now, took: Duration) {
         let count = self.counts.entry(verdict).or_default();
+        // No monitor runs for so many audits.
         *count = count.saturating_add(1);
         self.last = Some(Last { at: now.shown, steady: now.steady, took, verdict });
     }
 
     fn schedule(&mut self, now: Now, random: f64) -> Duration {
         let wait = self.wait(random);
+        // A saturated time is never reached: such an audit is not due.
         self.due = now.shown.saturating_add(wait);
         self.due_steady = now.steady.saturating_add(wait);
         wait
@@ -240,8 +247,10 @@ impl Status {
             let finding = &reported.finding;
             let kind = (finding.code.as_str(), finding.severity.as_str());
             let count = known.findings.entry(kind).or_default();
+            // At most one for each finding in memory.
             *count = count.saturating_add(1);
             let answered = known.acknowledged.entry(kind).or_default();
+            // The same.
             *answered = answered.saturating_add(u64::from(reported.acknowledged.is_some()));
             if !reported.is_above_info() {
                 continue;
@@ -277,6 +286,7 @@ impl Status {
         }
         self.known = Some(known);
         let bounded = |events: Vec<Event>, what: &str| {
+            // If there are fewer, none is left out.
             let more = events.len().saturating_sub(MAX_LINES);
             let said = format!("and {more} more findings that {what}; the report has them all");
             let rest = (more > 0).then(|| Event::of(name, "findings-more", said).with("count", more));
@@ -315,6 +325,7 @@ fn say_causes(causes: &[String]) -> String {
     let unique: BTreeSet<&String> = causes.iter().collect();
     let mut said: Vec<String> = causes.iter().take(MAX_CAUSES).cloned().collect();
     said.dedup();
+    // If all are said, none is left.
     match unique.len().saturating_sub(said.len()) {
         0 => said.join("; "),
         more => format!("{}; and {more} more causes", said.join("; ")),
@@ -328,6 +339,7 @@ fn again(why: &str, next: Duration) -> String {
 /// A duration for display: to the second, or exactly if it is shorter.
 fn shown(time: Duration) -> String {
     let whole =
+        // 128 bits have room for every duration; what a duration cannot hold is cut to 64.
         if time.as_secs() < 10 { time.as_millis() } else { u128::from(time.as_secs()).saturating_mul(1000) };
     humantime::format_duration(Duration::from_millis(u64::try_from(whole).unwrap_or(u64::MAX))).to_string()
 }

@@ -138,6 +138,7 @@ fn findings(out: &mut String, style: Style, findings: &[ReportedFinding]) {
             line!(out, "    {}", one(reported));
         }
         if found.len() > SHOWN {
+            // There are more than are shown.
             line!(out, "    and {} more: --format json lists them all", found.len().saturating_sub(SHOWN));
         }
     }
@@ -148,6 +149,7 @@ fn hits(out: &mut String, mut hits: Vec<&ReportedFinding>) {
     // A hit that stands for many comes after the others of its audit.
     let at = |hit: &ReportedFinding| (hit.first_seen, hit.finding.index.unwrap_or(u64::MAX));
     hits.sort_by_cached_key(|hit| at(hit));
+    // If there are fewer, none is left out.
     let earlier = hits.len().saturating_sub(SHOWN_HITS);
     if earlier > 0 {
         line!(out, "    the newest {SHOWN_HITS}, and {earlier} more: --format json lists them all");
@@ -207,6 +209,7 @@ fn checks(out: &mut String, style: Style, report: &Report) {
     passed(out, style, report.input(), &of(CheckResult::Passed));
     not_checked(out, style, of(CheckResult::NotChecked));
     let entries = &report.input().entries;
+    // Only whether there are any matters.
     if entries.rejected.saturating_add(entries.expired) > 0 {
         line!(out, "  {:<20} the rpId of other entries is not judged", "rp-id, no approval");
     }

@@ -33,6 +33,7 @@ pub fn read_payload(path: &Path, action: Option<&str>) -> Result<PayloadHashes, 
         false => Box::new(File::open(path).map_err(fail)?),
     };
     let mut start = Vec::new();
+    // A constant of two million, and a byte that shows that there is more.
     let bound = (MAX_JSON_PAYLOAD as u64).saturating_add(1);
     reader.by_ref().take(bound).read_to_end(&mut start).map_err(fail)?;
     if start.len() <= MAX_JSON_PAYLOAD {

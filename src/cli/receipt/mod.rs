@@ -110,6 +110,7 @@ impl Issuing<'_> {
                     none.conclusion
                 }
             };
+            // At most one for each index in the list.
             written = written.saturating_add(u64::from(conclusion <= Conclusion::Incomplete));
             worst = worst.max(conclusion);
             bar.advance(1);
@@ -121,6 +122,7 @@ impl Issuing<'_> {
         bar.end();
         warn(&said.lines());
         if !(self.settings.quiet && worst == Conclusion::Clean) {
+            // No more are written than are asked for.
             let missing = (indices.len() as u64).saturating_sub(written);
             output::note(&format!("{written} receipts written to {}, {missing} not", files::name(folder)));
         }
@@ -144,11 +146,13 @@ impl Said {
     fn add(&mut self, index: u64, said: &[String]) {
         for line in said {
             let (_, count) = self.0.entry(line.clone()).or_insert((index, 0));
+            // At most one for each receipt.
             *count = count.saturating_add(1);
         }
     }
 
     fn lines(&self) -> Vec<String> {
+        // Every line that is here was said at least once.
         let line = |(said, (first, count)): (&String, &(u64, u64))| match count.saturating_sub(1) {
             0 => format!("entry {first}: {said}"),
             more => format!("entry {first} and {more} more: {said}"),
