@@ -25,7 +25,7 @@
 //! A pure function: no file, no network, no clock of its own. [`verify_receipt`] says what each verdict means.
 //!
 //! ```rust
-//! use countersign::{Expectation, LogKey, Payload, TrustPolicy, verify_receipt};
+//! use countersign::{Expectation, LogKey, Payload, TrustPolicy, UnixMillis, verify_receipt};
 //! use std::time::{SystemTime, UNIX_EPOCH};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -42,7 +42,7 @@
 //!     };
 //!
 //!     let receipt = std::fs::read("fixtures/receipts/good-payload.json")?;
-//!     let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+//!     let now = UnixMillis::new(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?);
 //!     let verdict = verify_receipt(&receipt, &trust, &expected, now);
 //!     if !verdict.is_clean() {
 //!         return Err(format!("not approved: {verdict:#?}").into());
@@ -164,4 +164,5 @@ pub use audit::verdict::Verdict;
 pub use core::hash::Hash;
 pub use core::head::LogKey;
 pub use core::payload::Payload;
+pub use core::time::UnixMillis;
 pub use core::tlog_policy::TlogPolicy;

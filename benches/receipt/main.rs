@@ -9,6 +9,7 @@
 
 mod process;
 
+use countersign::core::time::UnixMillis;
 use countersign::{Expectation, LogKey, Payload, TrustPolicy, verify_receipt};
 use ed25519_dalek::{Signature, VerifyingKey};
 use std::hint::black_box;
@@ -77,7 +78,9 @@ fn library(what: &str, receipt: &str, payload: Option<&str>, target: &str) {
     let trust = trust();
     let expected = Expectation { payload: payload.as_deref().map(Payload::Bytes), ..Expectation::default() };
     let signatures = take_apart(&bytes, &trust);
-    let call = || black_box(verify_receipt(black_box(&bytes), &trust, &expected, 1_795_000_000_000));
+    let call = || {
+        black_box(verify_receipt(black_box(&bytes), &trust, &expected, UnixMillis::new(1_795_000_000_000)))
+    };
     assert!(call().is_clean());
     let mut ratios = Vec::new();
     let mut calls = Vec::new();

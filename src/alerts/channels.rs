@@ -5,9 +5,11 @@ use crate::core::encoding::encode_base64;
 use crate::core::finding::Severity;
 use crate::core::limits::MAX_EVIDENCE;
 use crate::core::text::escape;
+use crate::core::time::UnixMillis;
 use crate::mirror::read_beside;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 
 /// The result of sending one alert.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,8 +30,8 @@ pub struct Message<'a> {
     pub alert: &'a Alert,
     /// The same as one line of JSON.
     pub json: &'a str,
-    /// Unix milliseconds.
-    pub now: u64,
+    /// When it is sent.
+    pub now: UnixMillis,
 }
 
 /// How alerts are sent.
@@ -44,15 +46,15 @@ pub struct Channel {
     pub name: String,
     /// The least severity of an alert for it.
     pub least: Severity,
-    /// How long an alert is tried, in milliseconds.
-    pub retry_for: u64,
+    /// How long an alert is tried.
+    pub retry_for: Duration,
     /// The transport.
     pub transport: Box<dyn Transport>,
 }
 
 impl Channel {
     /// Sends one alert, with the content of its misbehaviour file.
-    pub(super) fn send(&self, alert: &Alert, now: u64) -> Delivery {
+    pub(super) fn send(&self, alert: &Alert, now: UnixMillis) -> Delivery {
         let mut alert = alert.clone();
         attach(&mut alert);
         let json = match alert.to_json() {

@@ -12,24 +12,25 @@ use super::message::{Alert, LogName, key};
 use super::plan::Condition;
 use super::{CHANNEL_FAILING, Channel, Delivery, Dispatcher, PendingWrites, Result};
 use crate::core::finding::Severity;
-use crate::core::text::{escape, quoted, time};
+use crate::core::text::{escape, quoted};
+use crate::core::time::UnixMillis;
 use crate::mirror::{Attempt, Due, Failing, LONGEST_WAIT, Mirror, MirrorError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// The first wait after a failure, in milliseconds; it doubles each time.
-const BACKOFF: u64 = 60 * 1000;
+/// The first wait after a failure; it doubles each time.
+const BACKOFF: Duration = Duration::from_secs(60);
 
 /// The fewest attempts before an alert is given up: a clock that jumped ahead is not a long time.
 pub(super) const MIN_ATTEMPTS: u64 = 6;
 
-/// How long a channel must fail, in milliseconds, before the other channels are notified.
-const FAILING_FOR: u64 = 60 * 60 * 1000;
+/// How long a channel must fail before the other channels are notified.
+const FAILING_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// The most alerts sent over one channel at a time, so that the next audit is not delayed.
 const MAX_ALERTS_PER_ROUND: u32 = 100;
 
-/// For the same reason, no further alert is sent over a slow channel after this time, in milliseconds.
-const MAX_ROUND: u64 = 60 * 1000;
+/// For the same reason, no further alert is sent over a slow channel after this time.
+const MAX_ROUND: Duration = Duration::from_secs(60);
 
 /// What was sent, and what remains.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -40,30 +41,29 @@ pub struct Delivered {
     pub failed: u64,
     /// Alerts that still wait for the configured channels.
     pub pending: u64,
-    /// When to call again, in Unix milliseconds; `None` if no alert waits.
-    pub next_try: Option<u64>,
+    /// When to call again; `None` if no alert waits.
+    pub next_try: Option<UnixMillis>,
 }
 
 /// The current time: the caller's, plus what has passed since; and whether to stop.
 struct Clock<'a> {
-    now: u64,
+    now: UnixMillis,
     since: Instant,
     stopped: &'a dyn Fn() -> bool,
 }
 
 impl Clock<'_> {
-    fn now(&self) -> u64 {
-        let passed = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.now.saturating_add(passed)
+    fn now(&self) -> UnixMillis {
+        self.now.saturating_add(self.since.elapsed())
     }
 }
 
 impl Dispatcher {
-    /// Sends what is due at `now`, Unix milliseconds.
+    /// Sends what is due at `now`.
     ///
     /// # Errors
     /// The mirror cannot be used. A failing channel is not an error: it is counted, and retried later.
-    pub fn deliver(&self, mirror: &mut Mirror, now: u64) -> Result<Delivered> {
+    pub fn deliver(&self, mirror: &mut Mirror, now: UnixMillis) -> Result<Delivered> {
         self.deliver_until(mirror, now, &|| false)
     }
 
@@ -74,7 +74,7 @@ impl Dispatcher {
     pub fn deliver_until(
         &self,
         mirror: &mut Mirror,
-        now: u64,
+        now: UnixMillis,
         stopped: &dyn Fn() -> bool,
     ) -> Result<Delivered> {
         let clock = Clock { now, since: Instant::now(), stopped };
@@ -107,15 +107,15 @@ impl Dispatcher {
     }
 
     /// Notifies the other channels of a channel that keeps failing, and of one that delivers again.
-    fn watch_channels(&self, mirror: &mut Mirror, now: u64) -> Result<u64> {
+    fn watch_channels(&self, mirror: &mut Mirror, now: UnixMillis) -> Result<u64> {
         let mut holding = Vec::new();
         for channel in &self.config.channels {
             let failing = mirror.outbox().failing(&channel.name)?;
-            let Some(failing) = failing.filter(|failing| now.saturating_sub(failing.since) >= FAILING_FOR)
+            let Some(failing) = failing.filter(|failing| now.since(failing.since) >= Some(FAILING_FOR))
             else {
                 continue;
             };
-            let (name, since) = (quoted(&channel.name), time(failing.since));
+            let (name, since) = (quoted(&channel.name), failing.since);
             let message =
                 format!("the alert channel {name} has not delivered since {since}: {}", failing.error);
             holding.push(Condition { code: CHANNEL_FAILING, about: channel.name.clone(), message });
@@ -129,8 +129,12 @@ impl Dispatcher {
     }
 
     /// Sends a test over every channel, without the outbox, and returns the result of each.
-    pub fn test(&self, log: &LogName, now: u64) -> Vec<(String, std::result::Result<(), DeliveryError>)> {
-        let key = key("test", AlertKind::Test, &[(&log.name, now, u64::from(std::process::id()))]);
+    pub fn test(
+        &self,
+        log: &LogName,
+        now: UnixMillis,
+    ) -> Vec<(String, std::result::Result<(), DeliveryError>)> {
+        let key = key("test", AlertKind::Test, &[(&log.name, now.get(), u64::from(std::process::id()))]);
         let log = LogName { name: escape(&log.name), origin: escape(&log.origin) };
         let mut alert = Alert::new(AlertKind::Test, key, log, Severity::Info, "test", now);
         alert.message =
@@ -138,7 +142,11 @@ impl Dispatcher {
         self.send_to_all(&alert, now)
     }
 
-    fn send_to_all(&self, alert: &Alert, now: u64) -> Vec<(String, std::result::Result<(), DeliveryError>)> {
+    fn send_to_all(
+        &self,
+        alert: &Alert,
+        now: UnixMillis,
+    ) -> Vec<(String, std::result::Result<(), DeliveryError>)> {
         let send = |channel: &Channel| match self.send(channel, alert, now) {
             Delivery::Delivered => (channel.name.clone(), Ok(())),
             Delivery::Refused(why) | Delivery::Retryable(why) | Delivery::ResourceExhausted(why) => {
@@ -161,7 +169,7 @@ fn deliver_to(
         return Ok(());
     }
     for _ in 0..MAX_ALERTS_PER_ROUND {
-        if (clock.stopped)() || clock.now().saturating_sub(begun) > MAX_ROUND {
+        if (clock.stopped)() || clock.now().since(begun) > Some(MAX_ROUND) {
             break;
         }
         // Read one at a time, when it is sent, so that a long queue is not held in memory.
@@ -187,7 +195,13 @@ fn deliver_to(
 }
 
 /// Records the result and the state of the channel, in one transaction right after the receiver's answer.
-fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, delivery: &Delivery, now: u64) -> Result<()> {
+fn note(
+    channel: &Channel,
+    mirror: &mut Mirror,
+    due: &Due,
+    delivery: &Delivery,
+    now: UnixMillis,
+) -> Result<()> {
     let failing = mirror.outbox().failing(&channel.name)?;
     mirror.transact(|mirror, _| {
         let why = match delivery {
@@ -200,7 +214,7 @@ fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, delivery: &Delivery, 
             }
         };
         let tries = due.attempts.saturating_add(1);
-        let over = now.saturating_sub(due.created) >= channel.retry_for && tries >= MIN_ATTEMPTS;
+        let over = now.since(due.created).unwrap_or_default() >= channel.retry_for && tries >= MIN_ATTEMPTS;
         let attempt = match over {
             true => Attempt::GivenUp(why.clone()),
             false => Attempt::Again(now.saturating_add(backoff(due.attempts)), why.clone()),
@@ -211,7 +225,7 @@ fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, delivery: &Delivery, 
         let wait = if matches!(delivery, Delivery::Retryable(_) | Delivery::ResourceExhausted(_)) {
             backoff(failures)
         } else {
-            0
+            Duration::ZERO
         };
         let failing = Failing {
             since,
@@ -224,11 +238,11 @@ fn note(channel: &Channel, mirror: &mut Mirror, due: &Due, delivery: &Delivery, 
 }
 
 /// Whether a wait is not over yet. A time too far ahead was recorded by a wrong clock.
-pub(super) fn is_ahead(time: u64, now: u64) -> bool {
+pub(super) fn is_ahead(time: UnixMillis, now: UnixMillis) -> bool {
     time > now && time <= now.saturating_add(LONGEST_WAIT)
 }
 
-pub(super) fn backoff(failures: u64) -> u64 {
+pub(super) fn backoff(failures: u64) -> Duration {
     let doublings = u32::try_from(failures).unwrap_or(u32::MAX).min(16);
-    BACKOFF.saturating_mul(2u64.saturating_pow(doublings)).min(LONGEST_WAIT)
+    BACKOFF.saturating_mul(2u32.saturating_pow(doublings)).min(LONGEST_WAIT)
 }

@@ -18,16 +18,18 @@ use super::{Delivery, Dispatcher, LOCAL_FAULT, Result, payload};
 use crate::core::finding::Severity;
 use crate::core::hash::sha256;
 use crate::core::text::escape;
+use crate::core::time::UnixMillis;
 use crate::mirror::{Mirror, Outgoing, beside, place_of, read_beside, replace};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// How often in a row the mirror must be found in use.
 pub const TIMES_IN_USE: u32 = 3;
 
-const DAY: u64 = 24 * 60 * 60 * 1000;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A longer note is not ours.
 const MAX_NOTE: usize = 64 * 1024;
@@ -46,8 +48,8 @@ pub enum MirrorUnavailable<'a> {
 struct FallbackNote {
     /// Who holds the mirror; `None` for any other fault.
     holder: Option<String>,
-    /// When the fault began, in Unix milliseconds.
-    at: u64,
+    /// When the fault began.
+    at: UnixMillis,
     /// Identifies this fault.
     number: u64,
     /// What is wrong, escaped.
@@ -58,7 +60,7 @@ struct FallbackNote {
     #[serde(rename = "told")]
     accepted: Vec<String>,
     /// The other channels are not tried before this time.
-    not_before: u64,
+    not_before: UnixMillis,
     /// How often they failed.
     #[serde(default)]
     failures: u64,
@@ -94,7 +96,7 @@ impl FallbackStore {
 
     /// The number of a fault whose note cannot be written: the same all day, across restarts.
     fn number_of_today(&self, note: &FallbackNote) -> u64 {
-        let day = note.at.checked_div(DAY).unwrap_or_default();
+        let day = note.at.second().get().checked_div(DAY.as_secs()).unwrap_or_default();
         let text = format!("{}\0{}\0{day}", self.mirror.display(), note.message);
         let hash = sha256(text.as_bytes()).0;
         hash.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
@@ -119,7 +121,7 @@ impl FallbackStore {
 }
 
 impl FallbackNote {
-    fn begun(holder: Option<&str>, message: &str, now: u64) -> FallbackNote {
+    fn begun(holder: Option<&str>, message: &str, now: UnixMillis) -> FallbackNote {
         FallbackNote {
             holder: holder.map(escape),
             at: now,
@@ -127,7 +129,7 @@ impl FallbackNote {
             message: escape(message),
             times: 0,
             accepted: Vec::new(),
-            not_before: 0,
+            not_before: UnixMillis::EPOCH,
             failures: 0,
         }
     }
@@ -145,7 +147,7 @@ impl Dispatcher {
         fallback: &FallbackStore,
         log: &LogName,
         cause: MirrorUnavailable<'_>,
-        now: u64,
+        now: UnixMillis,
         stopped: &dyn Fn() -> bool,
     ) -> Vec<(String, String)> {
         let (holder, message) = match cause {
@@ -174,9 +176,9 @@ impl Dispatcher {
     }
 
     /// Whether each channel accepted the alert, or was tried for as long as it asks for.
-    fn have_all(&self, note: &FallbackNote, now: u64) -> bool {
+    fn have_all(&self, note: &FallbackNote, now: UnixMillis) -> bool {
         self.config.channels.iter().all(|channel| {
-            let over = now.saturating_sub(note.at) > channel.retry_for && note.failures >= MIN_ATTEMPTS;
+            let over = now.since(note.at) > Some(channel.retry_for) && note.failures >= MIN_ATTEMPTS;
             note.accepted.contains(&channel.name) || over
         })
     }
@@ -186,7 +188,7 @@ impl Dispatcher {
         fallback: &FallbackStore,
         note: &mut FallbackNote,
         log: &LogName,
-        now: u64,
+        now: UnixMillis,
         stopped: &dyn Fn() -> bool,
     ) -> Vec<(String, String)> {
         let next = now.saturating_add(backoff(note.failures));
@@ -229,7 +231,7 @@ impl Dispatcher {
         fallback: &FallbackStore,
         mirror: &mut Mirror,
         log: &str,
-        now: u64,
+        now: UnixMillis,
     ) -> Result<()> {
         let Some(note) = fallback.read() else { return Ok(()) };
         if note.holder.as_deref() == Some(crate::mirror::holder_id()) {

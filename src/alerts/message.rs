@@ -10,7 +10,8 @@ use crate::audit::watch_list::rule_of;
 use crate::core::encoding::encode_hex;
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::sha256;
-use crate::core::text::{escape, quoted, time};
+use crate::core::text::{escape, quoted};
+use crate::core::time::UnixMillis;
 use crate::mirror::StoredFinding;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -51,7 +52,7 @@ impl AlertItem {
             index: stored.finding.index,
             id: stored.finding.id.as_deref().map(escape),
             message: escape(&stored.finding.message),
-            first_seen: escape(&stored.first_seen),
+            first_seen: stored.first_seen.to_string(),
             evidence: stored.finding.evidence.as_deref().map(absolute),
         }
     }
@@ -114,7 +115,7 @@ impl Alert {
         log: LogName,
         severity: Severity,
         code: &str,
-        now: u64,
+        now: UnixMillis,
     ) -> Alert {
         Alert {
             tool: "countersign".to_owned(),
@@ -130,9 +131,9 @@ impl Alert {
             message: String::new(),
             count: 1,
             first: Vec::new(),
-            first_seen: time(now),
+            first_seen: now.to_string(),
             ended: None,
-            created_at: time(now),
+            created_at: now.to_string(),
             evidence: None,
             evidence_content: None,
             evidence_base64: None,
@@ -186,7 +187,7 @@ pub(super) fn of_findings(
     key: String,
     log: LogName,
     severity: Severity,
-    now: u64,
+    now: UnixMillis,
 ) -> Alert {
     let kind = steps.first().map_or(AlertKind::New, |step| step.kind);
     let code = steps.first().map_or("", PlannedAlert::code);
@@ -197,13 +198,14 @@ pub(super) fn of_findings(
     alert.count = u64::try_from(steps.len()).unwrap_or(u64::MAX);
     alert.rule = known.first().and_then(|stored| rule_of(&stored.finding)).map(escape);
     alert.evidence = items.iter().find_map(|item| item.evidence.clone());
-    if let Some(first_seen) = known.iter().map(|stored| &stored.first_seen).min() {
-        alert.first_seen = escape(first_seen);
+    if let Some(first_seen) = known.iter().map(|stored| stored.first_seen).min() {
+        alert.first_seen = first_seen.to_string();
     }
     alert.ended = match kind {
         // A withdrawn finding has no end of its own.
         AlertKind::Ended => {
-            Some(known.iter().filter_map(|stored| stored.ended.clone()).max().unwrap_or(time(now)))
+            let ended = known.iter().filter_map(|stored| stored.ended).max();
+            Some(ended.unwrap_or(now).to_string())
         }
         _ => None,
     };

@@ -54,11 +54,13 @@ pub use webhook::{Webhook, signature};
 use crate::audit::acknowledge::Acknowledgement;
 use crate::core::finding::Severity;
 use crate::core::text::{escape, quoted};
+use crate::core::time::UnixMillis;
 use crate::mirror::{Mirror, MirrorError, Notification, Outgoing, Queue, StoredFinding};
 use crate::report::Report;
 use crate::source::ResourceExhaustion;
 use plan::{Condition, ConditionChanges, PlanFacts, PlannedAlert};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use topic::Topic;
 
 type Result<T> = std::result::Result<T, MirrorError>;
@@ -73,8 +75,8 @@ fn payload(mirror: &Mirror, alert: &Alert) -> Result<String> {
 pub struct DispatcherConfig {
     /// The channels.
     pub channels: Vec<Channel>,
-    /// How often to remind of a finding that still holds and is invalid or a violation, in milliseconds.
-    pub reminder: Option<u64>,
+    /// How often to remind of a finding that still holds and is invalid or a violation.
+    pub reminder: Option<Duration>,
     /// Findings that are not reported for now.
     pub acknowledgements: Vec<Acknowledgement>,
     /// For each watch rule, by its name: the channels that receive its hits, whatever their least severity.
@@ -144,7 +146,7 @@ impl Dispatcher {
         self.exhaustion.recorded()
     }
 
-    fn send(&self, channel: &Channel, alert: &Alert, now: u64) -> Delivery {
+    fn send(&self, channel: &Channel, alert: &Alert, now: UnixMillis) -> Delivery {
         let delivery = channel.send(alert, now);
         if let Delivery::ResourceExhausted(what) = &delivery {
             self.exhaustion.record(what.clone());
@@ -157,7 +159,13 @@ impl Dispatcher {
     ///
     /// # Errors
     /// The mirror cannot be used. Nothing is written then.
-    pub fn note(&self, mirror: &mut Mirror, log: &str, audited: &AuditOutcome, now: u64) -> Result<u64> {
+    pub fn note(
+        &self,
+        mirror: &mut Mirror,
+        log: &str,
+        audited: &AuditOutcome,
+        now: UnixMillis,
+    ) -> Result<u64> {
         let (standing, ended, notified) =
             (mirror.findings().standing()?, mirror.findings().ended()?, mirror.outbox().notifications()?);
         let acknowledged = self.acknowledged(mirror, standing.iter().chain(&ended), now)?;
@@ -210,7 +218,7 @@ impl Dispatcher {
         &self,
         mirror: &Mirror,
         findings: impl Iterator<Item = &'a StoredFinding>,
-        now: u64,
+        now: UnixMillis,
     ) -> Result<BTreeSet<String>> {
         let mut keys = BTreeSet::new();
         if self.config.acknowledgements.is_empty() {
@@ -246,11 +254,12 @@ impl Dispatcher {
         mirror: &Mirror,
         log: &LogName,
         group: Vec<PlannedAlert<'_>>,
-        now: u64,
+        now: UnixMillis,
         written: &mut PendingWrites,
     ) -> Result<()> {
         let Some(kind) = group.first().map(|step| step.kind) else { return Ok(()) };
-        let number = |step: &PlannedAlert<'_>| if kind == AlertKind::Reminder { step.then.at } else { 0 };
+        let number =
+            |step: &PlannedAlert<'_>| if kind == AlertKind::Reminder { step.then.at.get() } else { 0 };
         let texts: Vec<String> = group.iter().map(|step| step.topic.to_string()).collect();
         let topics: Vec<(&str, u64, u64)> = texts
             .iter()
@@ -279,7 +288,7 @@ impl Dispatcher {
         holding: &[Condition],
         codes: &[&str],
         notified: &BTreeMap<String, Notification>,
-        now: u64,
+        now: UnixMillis,
         written: &mut PendingWrites,
     ) -> Result<()> {
         let ConditionChanges { begins, ends } = plan::conditions(holding, codes, notified, now);
@@ -311,7 +320,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    fn write(&self, mirror: &mut Mirror, written: PendingWrites, now: u64) -> Result<u64> {
+    fn write(&self, mirror: &mut Mirror, written: PendingWrites, now: UnixMillis) -> Result<u64> {
         if written.notified.is_empty() && written.alerts.is_empty() {
             return Ok(0);
         }

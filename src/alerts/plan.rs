@@ -10,9 +10,10 @@ use super::kind::AlertKind;
 use super::topic::Topic;
 use crate::audit::watch_list::rule_of;
 use crate::core::finding::Severity;
-use crate::core::text;
+use crate::core::time::UnixMillis;
 use crate::mirror::{LONGEST_WAIT, Notification, StoredFinding};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// The most alerts of one kind and code in one audit. More are merged into one.
 pub const MAX_SINGLE_ALERTS: usize = 20;
@@ -45,10 +46,10 @@ pub struct PlanFacts<'a> {
     pub notified: &'a BTreeMap<String, Notification>,
     /// Keys of findings that are not reported now.
     pub acknowledged: &'a BTreeSet<String>,
-    /// How often to remind of a finding that is invalid or a violation, in milliseconds.
-    pub reminder: Option<u64>,
-    /// Unix milliseconds.
-    pub now: u64,
+    /// How often to remind of a finding that is invalid or a violation.
+    pub reminder: Option<Duration>,
+    /// The time.
+    pub now: UnixMillis,
 }
 
 /// One alert about one finding.
@@ -131,7 +132,7 @@ fn standing<'a>(
             let every = facts.reminder.filter(|_| severity >= Severity::Invalid)?;
             // After a wrong clock was ahead, the next reminder would be far off.
             let wrong = notified.at > facts.now.saturating_add(LONGEST_WAIT);
-            let over = wrong || facts.now.saturating_sub(notified.at) >= every;
+            let over = wrong || facts.now.since(notified.at) >= Some(every);
             let then = Notification { at: facts.now, ..notified.clone() };
             if over { step(AlertKind::Reminder, then) } else { None }
         }
@@ -152,7 +153,7 @@ fn ended<'a>(
     let over = |begun: &Notification| Notification {
         open: false,
         at: facts.now,
-        ended: stored.ended.clone(),
+        ended: stored.ended,
         ..begun.clone()
     };
     match notified {
@@ -171,11 +172,7 @@ fn ended<'a>(
 }
 
 fn is_after_began(facts: &PlanFacts<'_>, stored: &StoredFinding) -> bool {
-    // Both are RFC 3339 in UTC with milliseconds, whose text order is the order in time.
-    facts
-        .notified
-        .get(&Topic::Began.to_string())
-        .is_some_and(|began| stored.first_seen >= text::time(began.at))
+    facts.notified.get(&Topic::Began.to_string()).is_some_and(|began| stored.first_seen >= began.at)
 }
 
 /// Groups planned alerts of one kind, code and watch rule (each rule has its own recipients): into one alert,
@@ -210,7 +207,7 @@ pub fn conditions<'a>(
     holding: &'a [Condition],
     codes: &[&str],
     notified: &BTreeMap<String, Notification>,
-    now: u64,
+    now: UnixMillis,
 ) -> ConditionChanges<'a> {
     let topics: BTreeSet<String> = holding.iter().map(|condition| condition.topic().to_string()).collect();
     let begins = holding.iter().filter_map(|condition| {

@@ -8,9 +8,10 @@ use super::topic::Topic;
 use crate::audit::finding::Finding;
 use crate::audit::subject::Subject;
 use crate::core::finding::{Code, Severity};
-use crate::core::text::time;
+use crate::core::time::UnixMillis;
 use crate::mirror::{Notification, StoredFinding};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// The state of one finding in the mirror.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +25,7 @@ enum State {
 struct Simulation {
     notified: BTreeMap<String, Notification>,
     now: u64,
-    reminder: Option<u64>,
+    reminder: Option<Duration>,
     acknowledged: BTreeSet<String>,
 }
 
@@ -34,10 +35,11 @@ fn simulation() -> Simulation {
 
 fn stored(finding: Finding, state: State) -> StoredFinding {
     let ended = match state {
-        State::Ended(at) => Some(time(at)),
+        State::Ended(at) => Some(UnixMillis::new(at)),
         _ => None,
     };
-    StoredFinding { finding, first_seen: time(1500), last_seen: time(1500), ended }
+    let seen = UnixMillis::new(1500);
+    StoredFinding { finding, first_seen: seen, last_seen: seen, ended }
 }
 
 fn gap() -> Finding {
@@ -55,7 +57,7 @@ impl Simulation {
             notified: &self.notified.clone(),
             acknowledged: &self.acknowledged,
             reminder: self.reminder,
-            now: self.now,
+            now: UnixMillis::new(self.now),
         };
         let steps: Vec<_> = grouped(super::plan::findings(&facts)).concat();
         let kinds = steps.iter().map(|step| step.kind).collect();
@@ -63,7 +65,7 @@ impl Simulation {
         self.notified.entry(Topic::Began.to_string()).or_insert(Notification {
             episode: 0,
             open: true,
-            at: self.now,
+            at: UnixMillis::new(self.now),
             severity: Severity::Info,
             ended: None,
         });
@@ -142,7 +144,13 @@ fn a_withdrawn_finding_ends_and_may_come_again() {
 fn an_unrepeated_check_does_not_end_a_finding() {
     let standing = stored(Finding::of_log(Code::HeadStale, Subject::Whole, "m"), State::Standing);
     for (code, is_over) in [(Code::HeadStale, false), (Code::Gap, true)] {
-        let then = Notification { episode: 0, open: false, at: 1, severity: Severity::Warning, ended: None };
+        let then = Notification {
+            episode: 0,
+            open: false,
+            at: UnixMillis::new(1),
+            severity: Severity::Warning,
+            ended: None,
+        };
         let topic = Topic::decode(&format!("finding/{code}//"));
         let step = |finding| PlannedAlert {
             kind: AlertKind::Ended,
@@ -151,7 +159,8 @@ fn an_unrepeated_check_does_not_end_a_finding() {
             then: then.clone(),
         };
         let log = || LogName { name: "n".to_owned(), origin: "o".to_owned() };
-        let message = |step| of_findings(&[step], String::new(), log(), Severity::Warning, 1).message;
+        let message =
+            |step| of_findings(&[step], String::new(), log(), Severity::Warning, UnixMillis::new(1)).message;
         let withdrawn = message(step(None));
         assert_eq!(withdrawn.starts_with("no longer true: "), is_over, "{withdrawn}");
         assert_eq!(withdrawn.contains("it may still be true"), !is_over, "{withdrawn}");
@@ -163,7 +172,7 @@ fn an_unrepeated_check_does_not_end_a_finding() {
 fn invalid_findings_are_reminded_of_at_the_interval() {
     for (code, reminded) in [(Code::Gap, true), (Code::SameSizeFork, true), (Code::HeadStale, false)] {
         let mut simulation = simulation();
-        simulation.reminder = Some(100);
+        simulation.reminder = Some(Duration::from_millis(100));
         let finding = [stored(Finding::of_log(code, Subject::HeadList, "m"), State::Standing)];
         assert_eq!(simulation.notify(&finding), [AlertKind::New]);
         let mut count = 0;
@@ -221,7 +230,7 @@ fn many_findings_of_one_code_become_one_alert() {
             notified: &notified,
             acknowledged: &none,
             reminder: None,
-            now: 9,
+            now: UnixMillis::new(9),
         };
         let groups = grouped(findings(&facts));
         assert_eq!(groups.len(), if count > MAX_SINGLE_ALERTS { 2 } else { 2 * count });
@@ -238,7 +247,7 @@ fn conditions_begin_and_end_in_turn() {
     let other = Condition { code: "channel-failing", about: "a".to_owned(), message: "m".to_owned() };
     let mut notified: BTreeMap<String, Notification> = BTreeMap::new();
     let mut notify = |holding: &[Condition], codes: &[&str]| {
-        let ConditionChanges { begins, ends } = conditions(holding, codes, &notified, 5);
+        let ConditionChanges { begins, ends } = conditions(holding, codes, &notified, UnixMillis::new(5));
         let counts = (begins.len(), ends.len());
         let begins: Vec<_> = begins.into_iter().map(|(c, then)| (c.topic().to_string(), then)).collect();
         let ends = ends.into_iter().map(|(topic, then)| (topic.to_string(), then));

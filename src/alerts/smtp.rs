@@ -56,7 +56,7 @@ impl Smtp {
         if let Some(evidence) = &alert.evidence_content {
             parts = parts.singlepart(attach("misbehaviour.json", evidence.as_bytes().to_vec()));
         }
-        let date = UNIX_EPOCH.checked_add(Duration::from_millis(message.now)).unwrap_or(UNIX_EPOCH);
+        let date = UNIX_EPOCH.checked_add(Duration::from_millis(message.now.get())).unwrap_or(UNIX_EPOCH);
         let id = format!("<{}@{}>", alert.key, self.from.email.domain());
         let mut builder = lettre::Message::builder().from(self.from.clone());
         for to in &self.to {
@@ -140,6 +140,7 @@ mod tests {
     use super::super::message::LogName;
     use super::*;
     use crate::core::finding::Severity;
+    use crate::core::time::UnixMillis;
 
     #[test]
     fn text_of_a_log_cannot_inject_headers_or_lines() {
@@ -154,11 +155,18 @@ mod tests {
             ["a\r\nBcc: x@evil.example", "a\nX-Evil: 1\n\nbody", "a\rX-Evil: 1", "\u{2028}X-Evil: 1", "\0"]
         {
             let log = LogName { name: evil.to_owned(), origin: evil.to_owned() };
-            let mut alert = Alert::new(AlertKind::New, "00ff".to_owned(), log, Severity::Invalid, evil, 0);
+            let mut alert = Alert::new(
+                AlertKind::New,
+                "00ff".to_owned(),
+                log,
+                Severity::Invalid,
+                evil,
+                UnixMillis::EPOCH,
+            );
             alert.message = evil.to_owned();
             alert.id = Some(evil.to_owned());
             let json = alert.to_json().unwrap();
-            let mail = smtp.compose(&Message { alert: &alert, json: &json, now: 0 }).unwrap();
+            let mail = smtp.compose(&Message { alert: &alert, json: &json, now: UnixMillis::EPOCH }).unwrap();
             let formatted = String::from_utf8(mail.formatted()).unwrap();
             let lines = |line: &&str| {
                 let line = line.to_ascii_lowercase();

@@ -5,6 +5,7 @@
 
 use super::channels::{Delivery, Message, Transport};
 use crate::core::encoding::encode_hex;
+use crate::core::time::UnixSeconds;
 use crate::source::{HttpOptions, OpenError, Post, PostError};
 use aws_lc_rs::hmac;
 use std::fmt;
@@ -39,7 +40,7 @@ impl fmt::Debug for Webhook {
 
 impl Transport for Webhook {
     fn send(&self, message: &Message<'_>) -> Delivery {
-        let signed = signature(&self.secret, message.now / 1000, message.json);
+        let signed = signature(&self.secret, message.now.second(), message.json);
         let headers = [(SIGNATURE, signed.as_str()), (IDEMPOTENCY, message.alert.key.as_str())];
         match self.post.json(message.json, &headers) {
             Ok(200..=299) => Delivery::Delivered,
@@ -57,8 +58,9 @@ impl Transport for Webhook {
 }
 
 /// `t=<unix seconds>,v1=<hex HMAC-SHA256 over "<t>.<body>">`.
-pub fn signature(secret: &[u8], seconds: u64, body: &str) -> String {
+pub fn signature(secret: &[u8], at: UnixSeconds, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    let seconds = at.get();
     let tag = hmac::sign(&key, format!("{seconds}.{body}").as_bytes());
     format!("t={seconds},v1={}", encode_hex(tag.as_ref()))
 }

@@ -7,6 +7,7 @@
 use super::finding::Finding;
 use super::watch_list::rule_of;
 use crate::core::finding::Code;
+use crate::core::time::UnixMillis;
 
 /// One rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,8 +22,8 @@ pub struct Acknowledgement {
     pub approver: Option<String>,
     /// If set, only hits of the watch rule with this name.
     pub rule: Option<String>,
-    /// When the rule expires, in Unix milliseconds, exclusive.
-    pub until: u64,
+    /// When the rule expires, exclusive.
+    pub until: UnixMillis,
     /// `until` as it was written in the config.
     pub until_text: String,
     /// The reason.
@@ -31,7 +32,7 @@ pub struct Acknowledgement {
 
 impl Acknowledgement {
     /// Whether the rule covers this finding, whose entry names this approver, at this time.
-    pub fn covers(&self, finding: &Finding, approver: Option<&str>, now: u64) -> bool {
+    pub fn covers(&self, finding: &Finding, approver: Option<&str>, now: UnixMillis) -> bool {
         let same = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
         };
@@ -58,13 +59,13 @@ mod tests {
             for index in [None, Some(7), Some(8)] {
                 for id in options("id-7") {
                     for approver in options("alex") {
-                        for now in [99, 100] {
+                        for now in [99, 100].map(UnixMillis::new) {
                             let (id, approver) = (id.clone(), approver.clone());
                             let right = code == Code::UserNotVerified
                                 && index != Some(8)
                                 && id.as_deref() != Some("other")
                                 && approver.as_deref() != Some("other")
-                                && now == 99;
+                                && now == UnixMillis::new(99);
                             let wide = index.is_none() && id.is_none() && approver.is_none();
                             let rule = Acknowledgement {
                                 code,
@@ -72,7 +73,7 @@ mod tests {
                                 id,
                                 approver,
                                 rule: None,
-                                until: 100,
+                                until: UnixMillis::new(100),
                                 until_text: String::new(),
                                 comment: String::new(),
                             };

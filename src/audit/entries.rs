@@ -13,6 +13,7 @@ use crate::core::entry::{Decision, Entry, EntryAssertion, read_leaf};
 use crate::core::finding::Code;
 use crate::core::hash::{Hash, sha256, sha256_pair};
 use crate::core::limits;
+use crate::core::time::UnixMillis;
 use crate::core::webauthn::{
     Assertion, AssertionResult, CheckOutcome, KeyCache, RelyingParty, check_assertion,
 };
@@ -24,8 +25,8 @@ pub struct Columns {
     pub id: Option<String>,
     /// `approved`, `rejected`, `expired`.
     pub decision: Option<Decision>,
-    /// Unix milliseconds: requested, decided, expires.
-    pub times: Option<[u64; 3]>,
+    /// When it was requested and decided, and until when it could be.
+    pub times: Option<[UnixMillis; 3]>,
     /// The approver who was asked.
     pub approver: Option<String>,
     /// Relying party id.

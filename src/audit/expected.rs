@@ -14,6 +14,7 @@ use crate::core::payload::{self, PayloadError};
 use crate::core::receipt::Receipt;
 use crate::core::reveal::{Reveal, check_reveal};
 use crate::core::text::{self, quoted};
+use crate::core::time::UnixMillis;
 use crate::core::tlog_policy::QuorumResult;
 use std::borrow::Cow;
 
@@ -234,15 +235,17 @@ fn check_age(
     verdict: &mut Verdict,
     entry: &Entry,
     expected: &Expectation<'_>,
-    now: u64,
+    now: UnixMillis,
     cosigned: Option<&QuorumResult>,
 ) {
-    let decided = text::time(entry.decided_at);
+    let decided = entry.decided_at;
     let Some(most) = expected.max_age else {
         return verdict.leave(Check::Age, format!("decided {decided}; no limit was given (--max-age)"));
     };
-    let age = now.saturating_sub(entry.decided_at);
-    if entry.decided_at > now.saturating_add(limits::CLOCK_SKEW_MS) {
+    // A decision that is ahead of the clock by less than clocks differ was made just now.
+    let age = now.since(entry.decided_at).unwrap_or_default();
+    // A saturated bound is at the end of time, and no time is later.
+    if entry.decided_at > now.saturating_add(limits::CLOCK_SKEW) {
         verdict.fail(Check::Age, None, format!("decided {decided}, which is ahead of the clock"));
     } else if age > most {
         let why =

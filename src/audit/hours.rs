@@ -4,6 +4,8 @@
 //! these up once, in a time zone database. Past the end of the known changes, no time is within any hours: a
 //! time that cannot be classified must not look usual.
 
+use crate::core::time::UnixMillis;
+
 const DAY: i64 = 24 * 60 * 60;
 
 /// A time zone: the offsets of its local time from UTC.
@@ -25,18 +27,18 @@ impl Zone {
         Zone { name: name.to_owned(), first: east, changes: Vec::new(), end: i64::MAX }
     }
 
-    /// The local time at a moment in Unix milliseconds, as seconds since the beginning of 1970 in local time.
+    /// The local time at a moment, as seconds since the beginning of 1970 in local time.
     /// `None` if the offset is unknown.
-    fn shown(&self, ms: u64) -> Option<i64> {
-        let seconds = i64::try_from(ms / 1000).ok().filter(|seconds| *seconds < self.end)?;
+    fn shown(&self, moment: UnixMillis) -> Option<i64> {
+        let seconds = i64::try_from(moment.second().get()).ok().filter(|seconds| *seconds < self.end)?;
         let past = self.changes.partition_point(|(from, _)| *from <= seconds);
         let change = past.checked_sub(1).and_then(|last| self.changes.get(last));
         seconds.checked_add(i64::from(change.map_or(self.first, |(_, east)| *east)))
     }
 
     /// Day and time of day for display, such as `sat 03:12`.
-    pub fn day_and_time(&self, ms: u64) -> String {
-        let Some(shown) = self.shown(ms) else { return "some time".to_owned() };
+    pub fn day_and_time(&self, moment: UnixMillis) -> String {
+        let Some(shown) = self.shown(moment) else { return "some time".to_owned() };
         let (day, minute) = day_and_minute(shown);
         let name = WEEKDAYS.get(day).copied().unwrap_or_default();
         format!("{name} {:02}:{:02}", minute / 60, minute % 60)
@@ -49,6 +51,7 @@ pub const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"
 /// The day of the week (0 is Monday) and the minute of that day.
 fn day_and_minute(shown: i64) -> (usize, u16) {
     // 1 January 1970 was a Thursday.
+    // Days are fewer than seconds, so that there is room for three more.
     let day = shown.div_euclid(DAY).saturating_add(3).rem_euclid(7);
     let minute = shown.rem_euclid(DAY) / 60;
     (usize::try_from(day).unwrap_or(0), u16::try_from(minute).unwrap_or(0))
@@ -69,10 +72,10 @@ pub struct Hours {
 }
 
 impl Hours {
-    /// Whether a moment in Unix milliseconds is within the hours. Hours that pass midnight belong to the day
+    /// Whether a moment is within the hours. Hours that pass midnight belong to the day
     /// on which they begin.
-    pub fn contain(&self, ms: u64) -> bool {
-        let Some(shown) = self.zone.shown(ms) else { return false };
+    pub fn contain(&self, moment: UnixMillis) -> bool {
+        let Some(shown) = self.zone.shown(moment) else { return false };
         let (day, minute) = day_and_minute(shown);
         let is_on = |day: usize| self.days.get(day).copied().unwrap_or(false);
         if self.from < self.to {
@@ -90,6 +93,10 @@ mod tests {
     /// 2026-06-01, a Monday, at midnight UTC, in Unix milliseconds.
     const MONDAY: u64 = 1_780_272_000_000;
     const MINUTE: u64 = 60_000;
+
+    fn at(ms: u64) -> UnixMillis {
+        UnixMillis::new(ms)
+    }
 
     fn hours(days: &[usize], from: u16, to: u16, east: i32) -> Hours {
         let mut on = [false; 7];
@@ -112,7 +119,11 @@ mod tests {
                     for minute in 0..7 * 24 * 60u64 {
                         let shown = (minute as i64 * 60 + i64::from(east)).rem_euclid(7 * DAY);
                         let expected = table[(shown / 3600) as usize];
-                        assert_eq!(hours.contain(MONDAY + minute * MINUTE), expected, "{hours:?} {minute}");
+                        assert_eq!(
+                            hours.contain(at(MONDAY + minute * MINUTE)),
+                            expected,
+                            "{hours:?} {minute}"
+                        );
                     }
                 }
             }
@@ -126,19 +137,23 @@ mod tests {
         for (seconds, shown) in
             [(0, 3600), (999, 4599), (1000, 8200), (1999, 9199), (2000, -1600), (2999, -601)]
         {
-            assert_eq!(zone.shown(seconds * 1000 + 999), Some(shown), "{seconds}");
+            assert_eq!(zone.shown(at(seconds * 1000 + 999)), Some(shown), "{seconds}");
         }
-        assert_eq!((zone.shown(3_000_000), zone.shown(u64::MAX)), (None, None));
+        assert_eq!((zone.shown(at(3_000_000)), zone.shown(UnixMillis::MAX)), (None, None));
         let always = Hours { days: [true; 7], from: 0, to: 1440, zone };
-        assert!(always.contain(2_999_999) && !always.contain(3_000_000) && !always.contain(u64::MAX));
-        assert_eq!(always.zone.day_and_time(3_000_000), "some time");
+        assert!(
+            always.contain(at(2_999_999))
+                && !always.contain(at(3_000_000))
+                && !always.contain(UnixMillis::MAX)
+        );
+        assert_eq!(always.zone.day_and_time(at(3_000_000)), "some time");
     }
 
     #[test]
     fn days_have_their_names() {
         let utc = Zone::fixed("UTC", 0);
-        assert_eq!(utc.day_and_time(MONDAY), "mon 00:00");
-        assert_eq!(utc.day_and_time(MONDAY + 6 * 24 * 60 * MINUTE + 754 * MINUTE), "sun 12:34");
-        assert_eq!(utc.day_and_time(0), "thu 00:00");
+        assert_eq!(utc.day_and_time(at(MONDAY)), "mon 00:00");
+        assert_eq!(utc.day_and_time(at(MONDAY + 6 * 24 * 60 * MINUTE + 754 * MINUTE)), "sun 12:34");
+        assert_eq!(utc.day_and_time(UnixMillis::EPOCH), "thu 00:00");
     }
 }

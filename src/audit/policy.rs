@@ -5,6 +5,7 @@ use crate::core::head::LogKey;
 use crate::core::tlog_policy::TlogPolicy;
 use crate::core::webauthn::RelyingParty;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Everything that the verdict depends on besides the log's bytes and the time.
 #[derive(Clone, Debug)]
@@ -15,8 +16,8 @@ pub struct Policy {
     pub relying_party: RelyingParty,
     /// Approver → identities of the only keys that may sign for them. Others are not pinned.
     pub pinned_keys: BTreeMap<String, Vec<Hash>>,
-    /// The age in milliseconds beyond which a head is `head-stale`; `None` if not asked for.
-    pub max_head_age: Option<u64>,
+    /// The age beyond which a head is `head-stale`; `None` if not asked for.
+    pub max_head_age: Option<Duration>,
     /// The witnesses that must have cosigned the newest checkpoint; `None`, or a policy without a quorum, if
     /// not asked for.
     pub witnesses: Option<TlogPolicy>,

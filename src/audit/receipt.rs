@@ -26,6 +26,7 @@ use crate::core::proof::verify_inclusion;
 use crate::core::receipt::{Receipt, ReceiptForm};
 use crate::core::sth::SthBody;
 use crate::core::text;
+use crate::core::time::UnixMillis;
 use crate::core::tlog_policy::{CosignError, FreshnessWindow, QuorumResult};
 use crate::core::webauthn::KeyCache;
 
@@ -34,7 +35,7 @@ const NO_KEY: &str = "the log's public key was not given (--log-key), and withou
 /// Checks one receipt: an `approval-receipt/v1`, a verification bundle of the JSON API, or a `.tlog-proof` with its
 /// leaf.
 ///
-/// `now` is the time in Unix milliseconds. Errors are verdicts, so that a caller who ignores an error cannot run the
+/// `now` is the time of the check. Errors are verdicts, so that a caller who ignores an error cannot run the
 /// action by mistake:
 ///
 /// - if the bytes do not parse as a receipt, the check `leaf` fails: [`Conclusion::Invalid`];
@@ -49,7 +50,12 @@ const NO_KEY: &str = "the log's public key was not given (--log-key), and withou
 /// [`Conclusion::Incomplete`]: super::conclusion::Conclusion::Incomplete
 /// [`Conclusion::Violation`]: super::conclusion::Conclusion::Violation
 /// [`Conclusion::LocalFault`]: super::conclusion::Conclusion::LocalFault
-pub fn verify_receipt(bytes: &[u8], trust: &TrustPolicy, expected: &Expectation<'_>, now: u64) -> Verdict {
+pub fn verify_receipt(
+    bytes: &[u8],
+    trust: &TrustPolicy,
+    expected: &Expectation<'_>,
+    now: UnixMillis,
+) -> Verdict {
     verify_receipt_with(bytes, trust, expected, now, &mut KeyCache::new())
 }
 
@@ -58,7 +64,7 @@ pub fn verify_receipt_with(
     bytes: &[u8],
     trust: &TrustPolicy,
     expected: &Expectation<'_>,
-    now: u64,
+    now: UnixMillis,
     keys: &mut KeyCache,
 ) -> Verdict {
     let (receipt, entry) = match Receipt::read(bytes) {
@@ -133,8 +139,9 @@ fn check_witnesses(verdict: &mut Verdict, case: &Case<'_>) -> Option<QuorumResul
         return None;
     }
     let fresh = case.expected.max_age.map(|age| FreshnessWindow {
-        not_before: case.now.saturating_sub(age) / 1000,
-        not_after: case.now.saturating_add(limits::CLOCK_SKEW_MS) / 1000,
+        // An age that reaches back behind 1970 allows every time, and the end of time every later one.
+        not_before: case.now.saturating_sub(age).second(),
+        not_after: case.now.saturating_add(limits::CLOCK_SKEW).second(),
     });
     match policy.check_cosignatures(&case.receipt.checkpoint, fresh) {
         Ok(cosigned) => {
@@ -209,14 +216,11 @@ fn check_heads(verdict: &mut Verdict, case: &Case<'_>, key: &LogKey) -> Heads {
         compare_heads(verdict, receipt, checkpoint, sth, key);
     }
     if let Some(time) = heads.sth.as_ref().and_then(Head::timestamp)
-        && time > case.now.saturating_add(limits::CLOCK_SKEW_MS)
+        // A saturated bound is at the end of time, and no time is later.
+        && time > case.now.saturating_add(limits::CLOCK_SKEW)
         && verdict.holds(Check::Sth)
     {
-        verdict.warn(
-            Check::Sth,
-            Code::HeadInFuture,
-            format!("dated {}, which is ahead of the clock", text::time(time)),
-        );
+        verdict.warn(Check::Sth, Code::HeadInFuture, format!("dated {time}, which is ahead of the clock"));
     }
     heads
 }
@@ -248,7 +252,7 @@ fn verified(
 ) -> Option<Head> {
     match Head::verify_as(format, raw, key) {
         Ok(head) => {
-            let time = head.timestamp().map_or(String::new(), |time| format!(", dated {}", text::time(time)));
+            let time = head.timestamp().map_or(String::new(), |time| format!(", dated {time}"));
             let size = head.size();
             verdict.pass(check, format!("signed by the log's key, for {size} entries{time}"));
             return Some(head);

@@ -2,6 +2,7 @@
 
 use super::trust::{Expectation, TrustPolicy};
 use crate::core::receipt::Receipt;
+use crate::core::time::UnixMillis;
 
 /// Everything that the verdict depends on.
 #[derive(Clone, Copy)]
@@ -9,6 +10,6 @@ pub(super) struct Case<'a> {
     pub receipt: &'a Receipt,
     pub trust: &'a TrustPolicy,
     pub expected: &'a Expectation<'a>,
-    /// The time in Unix milliseconds.
-    pub now: u64,
+    /// The time of the check.
+    pub now: UnixMillis,
 }

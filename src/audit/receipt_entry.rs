@@ -132,11 +132,10 @@ pub(super) fn check_decided(verdict: &mut Verdict, entry: &Entry, sth: Option<&H
     else {
         return;
     };
-    if entry.decided_at > time.saturating_add(limits::DECIDED_AFTER_HEAD_MS)
-        && verdict.holds(Check::EntryTimes)
+    // A saturated bound is at the end of time, and no time is later.
+    if entry.decided_at > time.saturating_add(limits::DECIDED_AFTER_HEAD) && verdict.holds(Check::EntryTimes)
     {
-        let message =
-            format!("decided at {}, later than the head that already has it", text::time(entry.decided_at));
+        let message = format!("decided at {}, later than the head that already has it", entry.decided_at);
         verdict.warn(Check::EntryTimes, Code::DecidedAfterHead, message);
     }
 }

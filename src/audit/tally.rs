@@ -28,6 +28,7 @@ impl Tally {
     pub fn add(&mut self, check: Check, passed: u64, failed: u64, not_checked: u64) {
         if let Some(place) = self.0.get_mut(check as usize) {
             let count = place.get_or_insert_default();
+            // No log has so many entries, and no entry so many checks.
             count.passed = count.passed.saturating_add(passed);
             count.failed = count.failed.saturating_add(failed);
             count.not_checked = count.not_checked.saturating_add(not_checked);
@@ -64,6 +65,7 @@ impl Tally {
     pub fn settle(&mut self, check: Check, passed: u64, failed: u64) {
         self.add(check, passed, failed, 0);
         if let Some(count) = self.known(check) {
+            // What is settled was counted as not checked before.
             count.not_checked = count.not_checked.saturating_sub(passed.saturating_add(failed));
         }
     }
@@ -71,6 +73,7 @@ impl Tally {
     /// Turns one pass of a check, already recorded, into a failure.
     pub fn fail_instead(&mut self, check: Check) {
         if let Some(count) = self.known(check) {
+            // What fails instead was counted as passed before.
             count.passed = count.passed.saturating_sub(1);
             count.failed = count.failed.saturating_add(1);
         }

@@ -12,6 +12,7 @@ use crate::core::tlog_policy::TlogPolicy;
 use crate::core::webauthn::{CosePublicKey, RelyingParty};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 /// What the relying program trusts.
 ///
@@ -114,9 +115,9 @@ pub struct Expectation<'a> {
     pub approvers: &'a [&'a str],
     /// The entry's id.
     pub id: Option<&'a str>,
-    /// The maximum age of the decision in milliseconds. If witnesses are required, it also applies to their
+    /// The maximum age of the decision. If witnesses are required, it also applies to their
     /// cosignatures; without witnesses, the age rests on the log's word alone.
-    pub max_age: Option<u64>,
+    pub max_age: Option<Duration>,
 }
 
 impl Default for Expectation<'_> {

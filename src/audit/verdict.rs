@@ -139,6 +139,7 @@ impl Verdict {
     fn line(&mut self, check: Check) -> Option<&mut CheckLine> {
         let is_it = |line: &CheckLine| line.check == check;
         let near =
+            // There are a few dozen checks.
             (self.last..self.last.saturating_add(3)).find(|at| self.checks.get(*at).is_some_and(is_it));
         self.last = near.or_else(|| self.checks.iter().position(is_it))?;
         self.checks.get_mut(self.last)

@@ -19,9 +19,11 @@ use crate::core::encoding::encode_hex;
 use crate::core::entry::Decision;
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::{Hash, sha256};
-use crate::core::text::{duration, escape, quoted, time};
+use crate::core::text::{duration, escape, quoted};
+use crate::core::time::{UnixMillis, whole_millis};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// How many entries beyond its count a burst rule remembers. Entries are logged nearly in the order of their
 /// decisions, and a late one must still be counted with its neighbours.
@@ -66,13 +68,13 @@ pub struct Conditions {
     pub more_than: Option<Burst>,
 }
 
-/// More than `count` entries within `within` milliseconds.
+/// More than `count` entries within `within`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Burst {
     /// The count, at least 1.
     pub count: usize,
-    /// The length of time in milliseconds.
-    pub within: u64,
+    /// The length of time.
+    pub within: Duration,
 }
 
 /// A pattern in which `*` stands for any characters and `?` for any single one.
@@ -83,6 +85,7 @@ impl Pattern {
     /// Whether the whole text matches. Takes at most length × length steps.
     pub fn fits(&self, text: &str) -> bool {
         let (pattern, text) = (self.0.as_bytes(), text.as_bytes());
+        // Positions are at most the lengths of the two texts.
         let (mut at, mut read) = (0usize, 0usize);
         // The position of the last star, and the length of text that it matches so far.
         let mut star: Option<(usize, usize)> = None;
@@ -115,8 +118,8 @@ pub struct Facts {
     pub id: Option<String>,
     /// `None` if the leaf is not an entry.
     pub decision: Option<Decision>,
-    /// Unix milliseconds.
-    pub decided_at: Option<u64>,
+    /// When it was decided.
+    pub decided_at: Option<UnixMillis>,
     /// The approver who was asked.
     pub approver: Option<String>,
     /// Relying party id.
@@ -134,10 +137,10 @@ pub struct Facts {
 #[serde(deny_unknown_fields, default)]
 pub struct WatchMemory {
     /// Times of the last entries that match the other conditions of a burst rule, in log order.
-    times: Vec<u64>,
+    times: Vec<UnixMillis>,
     /// Start and end of the bursts that were reported; the most recently extended one is last.
     #[serde(rename = "told")]
-    reported: Vec<(u64, u64)>,
+    reported: Vec<(UnixMillis, UnixMillis)>,
     /// How many hits were kept one by one.
     pub kept: u64,
 }
@@ -162,7 +165,7 @@ impl Rule {
             ids.iter().map(|pattern| pattern.0.clone()).collect::<Vec<_>>(),
             self.conditions.new_key,
             hours.map(|hours| (hours.days, hours.from, hours.to, hours.zone.name.as_str())),
-            self.conditions.more_than.map(|burst| (burst.count, burst.within)),
+            self.conditions.more_than.map(|burst| (burst.count, whole_millis(burst.within))),
         ]);
         sha256(text.to_string().as_bytes())
     }
@@ -251,7 +254,7 @@ impl Conditions {
         };
         let _ = write!(text, "{approver} {verb}");
         if let Some(at) = facts.decided_at {
-            let _ = write!(text, " at {}", time(at));
+            let _ = write!(text, " at {at}");
             if let Some(hours) = &self.outside {
                 let _ = write!(text, " ({} in {})", hours.zone.day_and_time(at), escape(&hours.zone.name));
             }
@@ -273,31 +276,35 @@ impl Conditions {
 impl WatchMemory {
     /// Records one more entry, and returns whether it is part of a burst among the remembered entries, which are the
     /// last in log order.
-    fn note(&mut self, burst: Burst, at: u64) -> bool {
+    fn note(&mut self, burst: Burst, at: UnixMillis) -> bool {
+        // The config bounds a count by ten thousand. A saturated one would forget nothing.
         let most = burst.count.saturating_add(LATE);
         let surplus = self.times.len().saturating_add(1).saturating_sub(most);
         self.times.drain(..surplus.min(self.times.len()));
         self.times.push(at);
         // The times close enough to share a span with this one; few or none in a quiet log.
-        let near = |time: &&u64| time.abs_diff(at) <= burst.within;
-        let mut close: Vec<u64> = self.times.iter().filter(near).copied().collect();
+        let near = |time: &&UnixMillis| time.abs_diff(at) <= burst.within;
+        let mut close: Vec<UnixMillis> = self.times.iter().filter(near).copied().collect();
         if close.len() <= burst.count {
             return false;
         }
         close.sort_unstable();
-        let span = |times: &[u64]| Some(times.last()?.saturating_sub(*times.first()?));
-        let contains =
-            |times: &[u64]| times.first().is_some_and(|first| *first <= at) && times.last() >= Some(&at);
+        let span = |times: &[UnixMillis]| times.last()?.since(*times.first()?);
+        let contains = |times: &[UnixMillis]| {
+            times.first().is_some_and(|first| *first <= at) && times.last() >= Some(&at)
+        };
+        // Bounded as above; there are more times than the count.
         let size = burst.count.saturating_add(1);
         close.windows(size).any(|times| contains(times) && span(times) <= Some(burst.within))
     }
 
     /// Records a burst at this time, and returns whether it differs from those that were reported. Bursts are
     /// compared by time and not by log order: entries that are late, or have a false time, do not end a burst.
-    fn is_another(&mut self, burst: Burst, at: u64) -> bool {
+    fn is_another(&mut self, burst: Burst, at: UnixMillis) -> bool {
         let before = self.reported.len();
         let (mut from, mut to) = (at, at);
         self.reported.retain(|(first, last)| {
+            // A span that reaches beyond the ends of time holds all times up to there.
             let is_same = at >= first.saturating_sub(burst.within) && at <= last.saturating_add(burst.within);
             if is_same {
                 (from, to) = (from.min(*first), to.max(*last));
@@ -306,6 +313,7 @@ impl WatchMemory {
         });
         let is_another = self.reported.len() == before;
         self.reported.push((from, to));
+        // If there are fewer, none is forgotten.
         self.reported.drain(..self.reported.len().saturating_sub(BURSTS));
         is_another
     }

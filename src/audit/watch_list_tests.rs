@@ -12,7 +12,7 @@ fn rule(conditions: Conditions) -> Rule {
 type Set = fn(&mut Conditions, bool);
 
 /// Noon on 2026-06-01.
-const NOON: u64 = 1_780_315_200_000;
+const NOON: UnixMillis = UnixMillis::new(1_780_315_200_000);
 
 fn fitting() -> Facts {
     Facts {
@@ -135,18 +135,23 @@ fn patterns_agree_with_a_naive_version() {
     assert!(!hostile.fits(&"a".repeat(64)));
 }
 
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
 /// Whether some span of this length that contains the last of the times has more than `count` of them.
 fn naive_over(times: &[u64], burst: Burst) -> bool {
     let Some(last) = times.last() else { return false };
-    times.iter().filter(|begin| *begin <= last && last - *begin <= burst.within).any(|begin| {
-        let within = times.iter().filter(|time| *begin <= **time && **time - begin <= burst.within);
+    times.iter().filter(|begin| *begin <= last && last - *begin <= whole_millis(burst.within)).any(|begin| {
+        let within =
+            times.iter().filter(|time| *begin <= **time && **time - begin <= whole_millis(burst.within));
         within.count() > burst.count
     })
 }
 
 fn naive_hits(times: &[u64], burst: Burst) -> Vec<usize> {
     let over: Vec<usize> = (0..times.len()).filter(|at| naive_over(&times[..=*at], burst)).collect();
-    let near = |at: usize, other: usize| times[at].abs_diff(times[other]) <= burst.within;
+    let near = |at: usize, other: usize| times[at].abs_diff(times[other]) <= whole_millis(burst.within);
     over.iter().copied().filter(|at| !over.iter().any(|before| before < at && near(*at, *before))).collect()
 }
 
@@ -163,7 +168,7 @@ fn hits(times: &[u64], burst: Burst, cut: impl Fn(usize) -> bool) -> Vec<usize> 
             // Encoded and decoded, as the mirror does between two batches.
             memory = serde_json::from_str(&serde_json::to_string(&memory).unwrap()).unwrap();
         }
-        let facts = Facts { decided_at: Some(*time), ..fitting() };
+        let facts = Facts { decided_at: Some(UnixMillis::new(*time)), ..fitting() };
         hits.extend(rule.look(&facts, &mut memory).map(|_| at));
         // Entries that do not match the other conditions are not counted.
         let other = Facts { approver: Some("sam".to_owned()), ..facts };
@@ -177,14 +182,14 @@ proptest! {
     fn bursts_agree_with_a_naive_version(
         times in prop::collection::vec(0u64..60, 0..60), count in 1usize..6, within in 0u64..20, cuts: u64,
     ) {
-        let burst = Burst { count, within };
+        let burst = Burst { count, within: ms(within) };
         prop_assert_eq!(hits(&times, burst, |at| cuts >> at & 1 == 1), naive_hits(&times, burst));
     }
 }
 
 #[test]
 fn a_burst_is_reported_once_and_again_after_its_end() {
-    let burst = Burst { count: 2, within: 10 };
+    let burst = Burst { count: 2, within: ms(10) };
     let times = [0, 5, 10, 12, 14, 30, 35, 39, 40, 41];
     assert_eq!(hits(&times, burst, |_| false), [2, 7]);
     // One time in the far future hides nothing that comes after it.
@@ -197,21 +202,22 @@ fn a_burst_is_reported_once_and_again_after_its_end() {
 
 #[test]
 fn memory_is_bounded() {
-    let burst = Burst { count: 3, within: 10 };
+    let burst = Burst { count: 3, within: ms(10) };
     let mut memory = WatchMemory::default();
     for time in 0..10_000 {
-        memory.note(burst, time * 1000);
+        memory.note(burst, UnixMillis::new(time * 1000));
     }
     assert_eq!(memory.times.len(), 3 + LATE);
     // The memory in a mirror of another version may be longer; it is trimmed.
-    memory.times = vec![0; 10_000];
-    memory.note(burst, 0);
+    memory.times = vec![UnixMillis::EPOCH; 10_000];
+    memory.note(burst, UnixMillis::EPOCH);
     assert_eq!(memory.times.len(), 3 + LATE);
-    memory.reported = vec![(7, 7); 10_000];
-    assert!(memory.is_another(burst, 1000));
+    let [seven, soon, then] = [7, 990, 1000].map(UnixMillis::new);
+    memory.reported = vec![(seven, seven); 10_000];
+    assert!(memory.is_another(burst, then));
     assert_eq!(memory.reported.len(), BURSTS);
-    assert!(!memory.is_another(burst, 7) && !memory.is_another(burst, 990));
-    assert_eq!(memory.reported, [(7, 7), (990, 1000)]);
+    assert!(!memory.is_another(burst, seven) && !memory.is_another(burst, soon));
+    assert_eq!(memory.reported, [(seven, seven), (soon, then)]);
 }
 
 #[test]
@@ -225,7 +231,7 @@ fn hits_quote_claims_safely() {
         outside: Some(hours(0, 1)),
         rp_ids: vec!["\u{200b}".to_owned()],
         payload_hashes: vec![[2; 32]],
-        more_than: Some(Burst { count: 1, within: 60_000 }),
+        more_than: Some(Burst { count: 1, within: ms(60_000) }),
         ..Conditions::default()
     };
     let mut memory = WatchMemory::default();

@@ -12,9 +12,10 @@ use super::settings::given;
 use crate::audit::acknowledge::Acknowledgement;
 use crate::config::{AlertTable, ChannelTable, GivenFormat, Settings, describe as describe_rule};
 use crate::core::text::{self, escape, quoted};
+use crate::core::time::UnixMillis;
 use crate::mirror::{folder, is_there, place_of};
 use crate::report::checks::{Foreseen, foreseen};
-use crate::service::{self, Error, LogConfig, WatchSpec, files, unix_ms};
+use crate::service::{self, Error, LogConfig, WatchSpec, files};
 use crate::source::Stop;
 use std::fs::Metadata;
 use std::path::Path;
@@ -102,7 +103,7 @@ fn describe(log: &LogConfig) -> Result<Vec<Line>, Error> {
     rules(settings, &mut lines);
     recipients(settings, &mut lines);
     lines.extend(
-        settings.alerting.acknowledgements.iter().map(|rule| acknowledged(settings, rule, unix_ms())),
+        settings.alerting.acknowledgements.iter().map(|rule| acknowledged(settings, rule, service::now())),
     );
     for (what, will_be) in foreseen(service::asked(settings), source.api().is_some()) {
         lines.push(plain(match will_be {
@@ -193,7 +194,7 @@ fn may_run(_: &Metadata) -> bool {
 
 /// Describes one `[[acknowledge]]`: the finding, and when the acknowledgement ends or that it has ended. A rule that
 /// was removed may still have findings, so an unknown rule name is only a note.
-fn acknowledged(settings: &Settings, acknowledgement: &Acknowledgement, now: u64) -> Line {
+fn acknowledged(settings: &Settings, acknowledgement: &Acknowledgement, now: UnixMillis) -> Line {
     let Acknowledgement { code, index, id, approver, rule, until, until_text, comment } = acknowledgement;
     let quoted_as =
         |what: &str, name: &Option<String>| name.as_deref().map(|name| format!(", {what} {}", quoted(name)));
@@ -205,8 +206,7 @@ fn acknowledged(settings: &Settings, acknowledgement: &Acknowledgement, now: u64
     let no_rule = rule.as_ref().is_some_and(is_unknown);
     let unknown = if no_rule { "; no [[watch]] has this name" } else { "" };
     if now >= *until {
-        let since = text::time(*until);
-        return note(format!("  no longer acknowledged  {code}{about}: ended {since}{unknown} ({comment})"));
+        return note(format!("  no longer acknowledged  {code}{about}: ended {until}{unknown} ({comment})"));
     }
     let line =
         format!("  acknowledged      {code}{about}, until {}{unknown} ({comment})", escape(until_text));

@@ -3,7 +3,6 @@
 use super::args::HeadsCommand;
 use super::output::Answer;
 use crate::config::{Format, Settings};
-use crate::core::text;
 use crate::mirror::HeadLine;
 use crate::service::heads::{self, Imported};
 use crate::service::{Error, SystemClock};
@@ -36,7 +35,7 @@ fn list(lines: &[HeadLine]) -> String {
     let mut text =
         format!("{:>12}  {:<10} {:<24} {:<12} {:<8} root\n", "size", "format", "dated", "status", "from");
     for line in lines {
-        let time = line.time.map_or("-".to_owned(), text::time);
+        let time = line.time.map_or("-".to_owned(), |time| time.to_string());
         text.push_str(&format!(
             "{:>12}  {:<10} {time:<24} {:<12} {:<8} {}\n",
             line.size, line.format, line.status, line.provenance, line.root
@@ -61,6 +60,7 @@ fn say(imported: &Imported, settings: &Settings, answer: &mut Answer) -> u8 {
         "{read} heads read, {new} new, {refusals} refused, {} contradictions\n",
         contradictions.len()
     );
+    // Only some of the refusals are listed, and none besides.
     let more = refusals.saturating_sub(refused.len() as u64);
     let refused = refused.iter().map(|why| format!("refused {why}"));
     let refused = refused.chain((more > 0).then(|| format!("and {more} more refused")));

@@ -49,7 +49,7 @@ pub fn run(
     let read: monitor::Read = Arc::new(move || {
         self::watched(&common, &options).and_then(|watched| plan(watched, &counted, release_memory))
     });
-    monitor::run(first, &read, service::unix_ms).map_err(|error| Error::new(error.is_local, error.why))?;
+    monitor::run(first, &read, service::now).map_err(|error| Error::new(error.is_local, error.why))?;
     Ok(0)
 }
 

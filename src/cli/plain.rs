@@ -44,6 +44,7 @@ fn lines(block: &MarkdownBlock) -> Vec<String> {
     let indented = |lines: Vec<String>, by: usize| -> Vec<String> {
         lines.into_iter().map(|line| format!("{:by$}{line}", "")).collect()
     };
+    // Both are constants, and the width is the larger one.
     let width = WIDTH.saturating_sub(INDENT);
     match block {
         MarkdownBlock::Heading { level: 1, text } => wrap(&flat(text).to_uppercase(), WIDTH),
@@ -51,12 +52,14 @@ fn lines(block: &MarkdownBlock) -> Vec<String> {
         MarkdownBlock::Heading { text, .. } => indented(wrap(&flat(text), width), INDENT.div_ceil(2)),
         MarkdownBlock::Paragraph(text) => indented(wrap(&flat(text), width), INDENT),
         MarkdownBlock::Item { marker, text } => {
+            // A marker is a few characters. What hangs further than the width has no room, and each word its own line.
             let hang = marker.len().saturating_add(1);
             let lines = wrap(&flat(text), width.saturating_sub(hang));
             let first = |n: usize| if n == 0 { format!("{marker} ") } else { " ".repeat(hang) };
             let lines = lines.iter().enumerate().map(|(n, line)| format!("{}{line}", first(n)));
             indented(lines.collect(), INDENT)
         }
+        // Three times a small constant.
         MarkdownBlock::Code(code) => indented(code.clone(), INDENT.saturating_mul(3)),
         MarkdownBlock::Table(rows) => indented(table(rows, width), INDENT),
     }
@@ -82,12 +85,14 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     for word in text.split_whitespace() {
         let mut length = word.chars().count();
         let mut word = word;
+        // A saturated length is beyond the width, and begins a line.
         if used > 0 && used.saturating_add(1).saturating_add(length) > width {
             lines.push(std::mem::take(&mut line));
             used = 0;
         }
         if used > 0 {
             line.push(' ');
+            // At most the width.
             used = used.saturating_add(1);
         }
         while length > width {
@@ -98,6 +103,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
             length = word.chars().count();
         }
         line.push_str(word);
+        // Words are shorter than the text that they are of.
         used = used.saturating_add(length);
     }
     lines.push(line);
@@ -113,6 +119,7 @@ pub fn table(rows: &[Vec<Vec<Span>>], width: usize) -> Vec<String> {
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let natural: Vec<usize> = (0..columns).map(natural).collect();
+    // Without a column there is no gap. Gaps that are wider than the table leave the columns no room.
     let gaps = BETWEEN.len().saturating_mul(columns.saturating_sub(1));
     let widths = shares(&natural, width.saturating_sub(gaps));
     let mut lines = Vec::new();
@@ -131,6 +138,7 @@ pub fn table(rows: &[Vec<Vec<Span>>], width: usize) -> Vec<String> {
         if number == 0 {
             let rules: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
             lines.push(rules.join(BETWEEN));
+        // The number of a row is below the number of rows.
         } else if is_tall && number.saturating_add(1) < rows.len() {
             lines.push(String::new());
         }
@@ -145,6 +153,7 @@ fn shares(natural: &[usize], width: usize) -> Vec<usize> {
     loop {
         let taken: usize = widths.iter().flatten().sum();
         let open = widths.iter().filter(|width| width.is_none()).count();
+        // If more was taken than there is, nothing is left to share.
         let Some(share) = width.saturating_sub(taken).checked_div(open) else { break };
         let share = share.max(1);
         let mut is_settled = true;

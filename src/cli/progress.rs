@@ -41,6 +41,7 @@ impl Progress for Bar {
     fn advance(&self, entries: u64) {
         self.with(|slot| {
             if let Some(bar) = slot {
+                // A bar that is at its end stays there.
                 bar.inc(entries.min(bar.length().unwrap_or(u64::MAX).saturating_sub(bar.position())));
             }
         });

@@ -11,7 +11,7 @@ use crate::core::evidence::EvidenceKind;
 use crate::report::receipt::{ReceiptReport, brief, json, not_proven, text as full};
 use crate::service::receipt_files::{NONE, Named, Receipts};
 use crate::service::verify::{ReceiptVerifier, expectation, read_payload};
-use crate::service::{Error, cores, save_evidence, unix_ms};
+use crate::service::{Error, cores, now, save_evidence};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ pub fn run(settings: &Settings, options: VerifyOptions, answer: &mut Answer) -> 
         verifier: ReceiptVerifier::new(
             settings.trust(),
             expectation(&expected, &approvers, payload.as_ref())?,
-            unix_ms(),
+            now(),
             settings.workers.map_or_else(cores, usize::from),
         ),
         payload: expected.payload.as_deref(),
@@ -160,6 +160,7 @@ const MAX_SENTENCES: usize = 32;
 impl Counts {
     fn add(&mut self, conclusion: Conclusion, verdict: &Verdict) {
         let count = self.reached.entry(conclusion).or_default();
+        // At most one for each receipt.
         *count = count.saturating_add(1);
         for sentence in &verdict.not_proven {
             if self.not_proven.len() < MAX_SENTENCES && !self.not_proven.contains(sentence.as_ref()) {

@@ -3,11 +3,12 @@
 use super::error::Error;
 use crate::audit::acknowledge::Acknowledgement;
 use crate::core::finding::Code;
-use crate::core::text::{parse_time, quoted};
+use crate::core::text::quoted;
+use crate::core::time::UnixMillis;
 use serde::Deserialize;
+use std::time::Duration;
 
-/// A day, in milliseconds.
-const DAY: u64 = 24 * 60 * 60 * 1000;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One `[[acknowledge]]`, as written.
 #[derive(Deserialize, Clone, Debug)]
@@ -57,9 +58,9 @@ pub(super) fn rule(table: AcknowledgeTable) -> Result<Acknowledgement, Error> {
     Ok(Acknowledgement { code, index, id, approver, rule, until, until_text, comment })
 }
 
-/// Parses a day, which counts to its end, or a time in RFC 3339. Returns Unix milliseconds.
-fn until(text: &str) -> Option<u64> {
+/// Parses a day, which counts to its end, or a time in RFC 3339.
+fn until(text: &str) -> Option<UnixMillis> {
     let is_day = !text.contains(['T', 't', ' ']);
     let moment = if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    parse_time(&moment)?.checked_add(if is_day { DAY } else { 0 })
+    UnixMillis::parse(&moment)?.checked_add(if is_day { DAY } else { Duration::ZERO })
 }

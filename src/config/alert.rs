@@ -8,9 +8,10 @@ use crate::core::hash::sha256;
 use crate::core::text::quoted;
 use serde::Deserialize;
 use std::path::PathBuf;
+use std::time::Duration;
 
-/// How long an alert is retried by default, in milliseconds: a weekend and a day.
-const RETRY_FOR: u64 = 3 * 24 * 60 * 60 * 1000;
+/// How long an alert is retried by default: a weekend and a day.
+const RETRY_FOR: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 /// The most bytes of a name, which is shown in metrics and messages.
 const MAX_NAME: usize = 64;
@@ -49,8 +50,8 @@ pub struct ChannelTable {
     pub name: String,
     /// The least severity that is sent over it.
     pub least: Severity,
-    /// How long an alert is retried, in milliseconds.
-    pub retry_for: u64,
+    /// How long an alert is retried.
+    pub retry_for: Duration,
     /// The rest of the table.
     pub table: AlertTable,
 }

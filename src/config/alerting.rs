@@ -5,14 +5,18 @@ use super::alert::{self, AlertTable, ChannelTable};
 use super::duration::duration;
 use super::error::Error;
 use crate::audit::acknowledge::Acknowledgement;
+use std::time::Duration;
+
+/// More reminders than this are noise.
+const SHORTEST_REMINDER: Duration = Duration::from_secs(60);
 
 /// The checked settings of alerts. Secrets are read only when something is sent.
 #[derive(Clone, Debug, Default)]
 pub struct Alerting {
     /// The channels that alerts are sent over.
     pub channels: Vec<ChannelTable>,
-    /// The time between two reminders, in milliseconds.
-    pub reminder: Option<u64>,
+    /// The time between two reminders.
+    pub reminder: Option<Duration>,
     /// The findings for which no alert is sent for now.
     pub acknowledgements: Vec<Acknowledgement>,
 }
@@ -37,7 +41,7 @@ impl Alerting {
         });
         let reminder = reminder.map(|text| duration(&text)).transpose();
         let reminder = reminder.map_err(|error| error.within(|why| format!("alert-reminder: {why}")))?;
-        if reminder.is_some_and(|reminder| reminder < 60 * 1000) {
+        if reminder.is_some_and(|reminder| reminder < SHORTEST_REMINDER) {
             return Err("alert-reminder: at least 1m; leave it out for none".into());
         }
         Ok(Alerting {
@@ -54,8 +58,7 @@ mod tests {
     use crate::core::finding::Severity;
     use serde::Deserialize;
 
-    /// A day, in milliseconds.
-    const DAY: u64 = 24 * 60 * 60 * 1000;
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
     #[derive(Deserialize, Default)]
     #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -84,9 +87,12 @@ mod tests {
         assert_eq!(alerting.reminder, Some(7 * DAY));
         let [command, chat] = alerting.channels.as_slice() else { panic!("{alerting:?}") };
         assert_eq!((command.least, command.retry_for), (Severity::Warning, 3 * DAY));
-        assert_eq!((chat.name.as_str(), chat.least, chat.retry_for), ("chat", Severity::Invalid, 3_600_000));
+        assert_eq!(
+            (chat.name.as_str(), chat.least, chat.retry_for),
+            ("chat", Severity::Invalid, Duration::from_secs(3600))
+        );
         assert!(command.name.starts_with("command-"), "{}", command.name);
-        let untils: Vec<u64> = alerting.acknowledgements.iter().map(|rule| rule.until).collect();
+        let untils: Vec<u64> = alerting.acknowledgements.iter().map(|rule| rule.until.get()).collect();
         let newyear = 1_798_761_600_000;
         assert_eq!(untils, [newyear, newyear, newyear - 23 * 3_600_000]);
     }

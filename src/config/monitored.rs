@@ -56,7 +56,7 @@ pub fn interval(text: Option<&str>) -> Result<Duration, Error> {
 }
 
 fn span(text: &str) -> Result<Duration, Error> {
-    let span = Duration::from_millis(duration(text)?);
+    let span = duration(text)?;
     match (SHORTEST..=LONGEST).contains(&span) {
         true => Ok(span),
         false => Err(format!("interval {}: not between 100ms and a year", quoted(text)).into()),

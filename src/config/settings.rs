@@ -22,6 +22,7 @@ use crate::core::tlog_policy::TlogPolicy;
 use crate::core::webauthn::RelyingParty;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The default for the most entries of a mirrored log.
 const MAX_ENTRIES: u64 = 100_000_000;
@@ -70,8 +71,8 @@ pub struct Settings {
     pub full: bool,
     /// Check only the signed heads, not the entries.
     pub heads_only: bool,
-    /// The age of the newest head above which a warning is given, in milliseconds.
-    pub max_head_age: Option<u64>,
+    /// The age of the newest head above which a warning is given.
+    pub max_head_age: Option<Duration>,
     /// Warnings make the verdict invalid.
     pub deny_warnings: bool,
     /// Refuse to mirror a log of more entries than this.

@@ -29,6 +29,7 @@ fn distance(a: &str, b: &str) -> usize {
         let mut next = vec![number];
         for ((right, pair), last) in b.chars().zip(row.windows(2)).zip(1_usize..) {
             let [diagonal, above] = *pair else { continue };
+            // Positions are from 1 on. A distance is at most the length of a key, or, where there is none, the largest number.
             let beside = next.get(last.saturating_sub(1)).copied().unwrap_or(usize::MAX);
             let changed = diagonal.saturating_add(usize::from(left != right));
             next.push(changed.min(above.saturating_add(1)).min(beside.saturating_add(1)));

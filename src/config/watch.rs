@@ -15,6 +15,7 @@ use crate::core::limits::{MAX_APPROVER, MAX_ID, MAX_RP_ID};
 use crate::core::text::{self, escape, quoted};
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// The most bytes of a name, which is shown in findings, alerts and reports.
 const MAX_NAME: usize = 64;
@@ -178,6 +179,7 @@ fn name(text: &str, most: usize) -> Result<String, String> {
 
 fn pattern(text: &str) -> Result<Pattern, String> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-*?".contains(&byte);
+    // Twice a bound of 64.
     if text.is_empty() || text.len() > MAX_ID.saturating_mul(2) || !text.bytes().all(fits) {
         return Err(
             "ids are of letters, digits, dots, _ and -; * stands for any of them, ? for one".to_owned()
@@ -220,7 +222,7 @@ fn burst(MoreThanTable { count, within }: MoreThanTable) -> Result<Burst, String
         return Err(format!("count: write 1 to {MAX_COUNT} (to hear of every entry, leave more-than out)"));
     }
     let within = duration(&within).map_err(|why| format!("within: {why}"))?;
-    if within < 1000 {
+    if within < Duration::from_secs(1) {
         return Err("within: at least 1s".to_owned());
     }
     Ok(Burst { count, within })

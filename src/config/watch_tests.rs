@@ -38,7 +38,7 @@ fn tables_become_rules() {
     let [all, any, nights, weekend] = rules.as_slice() else { panic!("{rules:?}") };
     assert_eq!((all.rule.severity, all.rule.past, all.channels.len()), (Severity::Info, true, 1));
     assert_eq!(all.rule.conditions.approvers, ["a", "b"]);
-    assert_eq!(all.rule.conditions.more_than, Some(Burst { count: 5, within: 3_600_000 }));
+    assert_eq!(all.rule.conditions.more_than, Some(Burst { count: 5, within: Duration::from_secs(3600) }));
     assert_eq!(
         describe(all),
         format!(

@@ -39,6 +39,7 @@ fn offset(text: &str) -> Option<i32> {
     };
     let east = i32::from(minutes(rest)?).checked_mul(60)?;
     // No zone has a larger offset from UTC.
+    // The sign is 1 or -1, and the offset is small.
     (east <= 14 * 60 * 60).then(|| east.saturating_mul(sign))
 }
 
@@ -56,10 +57,10 @@ pub(super) fn minutes(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::time::UnixMillis;
 
     fn shown(zone: &str, moment: &str) -> String {
-        let ms = humantime::parse_rfc3339(moment).unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
-        read(zone).unwrap().day_and_time(u64::try_from(ms.as_millis()).unwrap())
+        read(zone).unwrap().day_and_time(UnixMillis::parse(moment).unwrap())
     }
 
     /// The days on which clocks change by law.
@@ -97,7 +98,7 @@ mod tests {
                     let second = begin + hour * 3600;
                     let local = Timestamp::from_second(second).unwrap().to_zoned(theirs.clone());
                     let expected = format!("{:02}:{:02}", local.hour(), local.minute());
-                    let found = ours.day_and_time(u64::try_from(second).unwrap() * 1000);
+                    let found = ours.day_and_time(UnixMillis::new(u64::try_from(second).unwrap() * 1000));
                     assert_eq!(found.get(4..), Some(expected.as_str()), "{name} {second}");
                 }
             }

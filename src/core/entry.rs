@@ -8,6 +8,7 @@ use crate::core::finding::Code;
 use crate::core::jcs::{canonicalize, write_canonical_string};
 use crate::core::limits;
 use crate::core::object::{self, or_null, present};
+use crate::core::time::UnixMillis;
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -63,11 +64,11 @@ pub struct EntryJson<'a> {
     #[serde(borrow)]
     pub decision: Cow<'a, str>,
     /// Unix milliseconds.
-    pub requested_at: u64,
+    pub requested_at: UnixMillis,
     /// Unix milliseconds.
-    pub decided_at: u64,
+    pub decided_at: UnixMillis,
     /// Unix milliseconds.
-    pub expires_at: u64,
+    pub expires_at: UnixMillis,
     /// Who was asked.
     #[serde(borrow)]
     pub approver: Cow<'a, str>,
@@ -144,15 +145,15 @@ impl EntryJson<'_> {
             }
             None => out.extend_from_slice(b",\"credential\":null"),
         }
-        number(&mut out, ",\"decidedAt\":", self.decided_at);
+        moment(&mut out, ",\"decidedAt\":", self.decided_at);
         member(&mut out, ",\"decision\":", &self.decision);
-        number(&mut out, ",\"expiresAt\":", self.expires_at);
+        moment(&mut out, ",\"expiresAt\":", self.expires_at);
         member(&mut out, ",\"id\":", &self.id);
         member(&mut out, ",\"nonce\":", &self.nonce);
         member(&mut out, ",\"origin\":", &self.origin);
         member(&mut out, ",\"payloadEncoding\":", &self.payload_encoding);
         member(&mut out, ",\"payloadHash\":", &self.payload_hash);
-        number(&mut out, ",\"requestedAt\":", self.requested_at);
+        moment(&mut out, ",\"requestedAt\":", self.requested_at);
         match &self.reveal_commitment {
             Some(commitment) => member(&mut out, ",\"revealCommitment\":", commitment),
             None => out.extend_from_slice(b",\"revealCommitment\":null"),
@@ -169,9 +170,9 @@ fn member(out: &mut Vec<u8>, name: &str, text: &str) {
     write_canonical_string(out, text);
 }
 
-fn number(out: &mut Vec<u8>, name: &str, value: u64) {
+fn moment(out: &mut Vec<u8>, name: &str, value: UnixMillis) {
     out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(value.to_string().as_bytes());
+    out.extend_from_slice(value.get().to_string().as_bytes());
 }
 
 /// An entry whose members were parsed and decoded. Whether it *should* be in the log is decided by its findings and by
@@ -182,12 +183,12 @@ pub struct Entry {
     pub id: String,
     /// The decision.
     pub decision: Decision,
-    /// Unix milliseconds.
-    pub requested_at: u64,
-    /// Unix milliseconds.
-    pub decided_at: u64,
-    /// Unix milliseconds.
-    pub expires_at: u64,
+    /// When the approver was asked.
+    pub requested_at: UnixMillis,
+    /// When the decision was made.
+    pub decided_at: UnixMillis,
+    /// Until when it could be made.
+    pub expires_at: UnixMillis,
     /// Who was asked.
     pub approver: String,
     /// The WebAuthn relying party id that the entry names.
@@ -327,7 +328,7 @@ fn interpret(
             "payloadEncoding is not one of jcs-payload, jcs-action-payload, raw-payload",
         ),
         (
-            json.requested_at.max(json.decided_at).max(json.expires_at) <= limits::MAX_INTEGER,
+            json.requested_at.max(json.decided_at).max(json.expires_at).get() <= limits::MAX_INTEGER,
             "a time is larger than 2^53 - 1",
         ),
     ] {

@@ -13,6 +13,7 @@ use crate::core::limits;
 use crate::core::object::{self, present};
 use crate::core::proof::rebuild_consistency;
 use crate::core::text;
+use crate::core::time::whole_millis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -108,9 +109,9 @@ impl fmt::Display for Misbehaviour {
                 f,
                 "the log key signed size {} at time {:?}, and the smaller size {} at the later time {:?}",
                 large.size(),
-                large.timestamp().unwrap_or_default(),
+                large.timestamp().unwrap_or_default().get(),
                 small.size(),
-                small.timestamp().unwrap_or_default()
+                small.timestamp().unwrap_or_default().get()
             ),
         }
     }
@@ -262,12 +263,13 @@ fn check_times(smaller: &Head, larger: &Head) -> Result<(), EvidenceError> {
         return not_proved("a head has no time");
     };
     // An earlier time counts as a difference of 0.
-    match time.saturating_sub(before) {
-        0 => not_proved("the smaller head is not the later one"),
-        by if by <= limits::MAX_SIGNER_SKEW_MS => {
+    match time.since(before).unwrap_or_default() {
+        by if by.is_zero() => not_proved("the smaller head is not the later one"),
+        by if by <= limits::MAX_SIGNER_SKEW => {
             let why = format!(
-                "the smaller head is later by {by} ms; the clocks of a log's signers may differ by {} ms",
-                limits::MAX_SIGNER_SKEW_MS
+                "the smaller head is later by {} ms; the clocks of a log's signers may differ by {} ms",
+                whole_millis(by),
+                whole_millis(limits::MAX_SIGNER_SKEW)
             );
             Err(EvidenceError::NotProved(why))
         }

@@ -5,6 +5,7 @@ use crate::core::hash::leaf_hash;
 use crate::core::note::{KeyKind, derive_key_id};
 use crate::core::proof::consistency_ranges;
 use crate::core::sth::{SthBody, sth_key_id};
+use crate::core::time::UnixMillis;
 use crate::core::tree::CompactRange;
 use ed25519_dalek::{Signer as _, SigningKey};
 
@@ -36,7 +37,8 @@ impl Log {
 
     fn sth(&self, size: u64, root: Hash, timestamp: u64) -> Head {
         let key_id = sth_key_id(&self.0.verifying_key().to_bytes());
-        let body = SthBody { origin: ORIGIN.to_owned(), size, root, timestamp, key_id };
+        let body =
+            SthBody { origin: ORIGIN.to_owned(), size, root, timestamp: UnixMillis::new(timestamp), key_id };
         let json = body.to_json(&self.0.sign(&body.signed_bytes()).to_bytes());
         Head::verify(&json, &self.key()).unwrap()
     }

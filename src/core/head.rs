@@ -9,6 +9,7 @@ use crate::core::hash::{Hash, sha256};
 use crate::core::limits;
 use crate::core::note::{KeyKind, Note, NoteError, VerifierKey, VerifierKeyError};
 use crate::core::sth::{self, SthBody};
+use crate::core::time::UnixMillis;
 use std::fmt;
 
 /// The log's key, pinned by the user: an Ed25519 vkey whose name is the log's origin.
@@ -71,7 +72,7 @@ pub struct Head {
     origin: String,
     size: u64,
     root: Hash,
-    timestamp: Option<u64>,
+    timestamp: Option<UnixMillis>,
     statement: Hash,
     raw: String,
 }
@@ -206,8 +207,8 @@ impl Head {
         self.root
     }
 
-    /// Unix milliseconds; `None` for a checkpoint.
-    pub fn timestamp(&self) -> Option<u64> {
+    /// When it was signed, as the log says; `None` for a checkpoint.
+    pub fn timestamp(&self) -> Option<UnixMillis> {
         self.timestamp
     }
 

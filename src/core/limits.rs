@@ -2,6 +2,8 @@
 //!
 //! Input beyond a bound is an error or a finding. It is never truncated.
 
+use std::time::Duration;
+
 /// Leaf length in bytes: the 16-bit length prefix of an entry bundle (specification section 2;
 /// C2SP tlog-tiles "Log Entries").
 pub const MAX_LEAF: usize = 65_535;
@@ -111,19 +113,19 @@ pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
 /// Nesting of a CBOR item. CTAP2 canonical CBOR allows 4 levels; extensions may use a few more.
 pub const MAX_CBOR_DEPTH: usize = 16;
 
-/// How far a head's time may be ahead of the local clock before `head-in-future`, in milliseconds: ordinary clock skew
+/// How far a head's time may be ahead of the local clock before `head-in-future`: ordinary clock skew
 /// (Kerberos, RFC 4120 section 5.2.3, tolerates the same five minutes).
-pub const CLOCK_SKEW_MS: u64 = 5 * 60 * 1000;
+pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// How long one response of a log may lag behind another (its head behind its list of heads, or the reverse) before this
-/// is a finding, in milliseconds. Caches cause such lags, and RFC 6962 section 3 gives logs a day to merge.
-pub const LAG_MS: u64 = 60 * 60 * 1000;
+/// is a finding. Caches cause such lags, and RFC 6962 section 3 gives logs a day to merge.
+pub const LAG: Duration = Duration::from_secs(60 * 60);
 
-/// How far the clocks of a log's signers may differ, in milliseconds, the bound included. An STH of a smaller size that is
+/// How far the clocks of a log's signers may differ, the bound included. An STH of a smaller size that is
 /// later than a larger one by at most this is `sth-time-disorder` (specification section 10); by more it is
 /// `sth-time-contradiction`.
-pub const MAX_SIGNER_SKEW_MS: u64 = 60 * 1000;
+pub const MAX_SIGNER_SKEW: Duration = Duration::from_secs(60);
 
-/// How much later an entry's decision time may be than the first STH that covers the entry, in milliseconds
+/// How much later an entry's decision time may be than the first STH that covers the entry
 /// (specification section 10, `decided-after-head`).
-pub const DECIDED_AFTER_HEAD_MS: u64 = 10 * 60 * 1000;
+pub const DECIDED_AFTER_HEAD: Duration = Duration::from_secs(10 * 60);

@@ -8,6 +8,7 @@
 //! | [`webauthn`] | passkey assertions: `assertion` checks one, with its signature, against nonce, payload and relying party |
 //! | [`entry`], [`payload`], [`reveal`], [`email`] | a leaf of the log, and what it commits to |
 //! | [`jcs`], [`object`], [`encoding`], [`text`] | canonical JSON, strict text encodings, escaping |
+//! | [`time`] | moments, and how they are shown |
 //! | [`hash`], [`tree`], [`proof`], [`tile`], [`second_opinion`] | the Merkle tree of RFC 6962, its proofs and tiles |
 //! | [`head`], [`checkpoint`], [`sth`], [`note`], [`verifier_key`] | signed tree heads and the keys that sign them |
 //! | [`tlog_policy`], [`tlog_proof`], [`receipt`] | witness policies, proofs and receipts in the formats of C2SP and of the specification |
@@ -40,6 +41,7 @@ pub mod second_opinion;
 pub mod sth;
 pub mod text;
 pub mod tile;
+pub mod time;
 pub mod tlog_policy;
 pub mod tlog_proof;
 pub mod tree;

@@ -11,7 +11,9 @@ use crate::core::encoding;
 use crate::core::limits;
 use crate::core::text;
 use crate::core::verifier_key::is_key_name;
-pub use crate::core::verifier_key::{KeyId, KeyKind, VerifierKey, VerifierKeyError, derive_key_id};
+pub use crate::core::verifier_key::{
+    KeyId, KeyKind, SignedTime, VerifierKey, VerifierKeyError, derive_key_id,
+};
 use std::fmt;
 
 /// A parsed note. Nothing in it is authenticated before [`Note::verify`].
@@ -38,7 +40,7 @@ pub struct VerifiedSignature {
     /// Name of the key.
     pub name: String,
     /// The signed time, if the signature type has one; see [`VerifierKey::verify`].
-    pub timestamp: Option<u64>,
+    pub timestamp: Option<SignedTime>,
 }
 
 /// Why a note is refused.

@@ -85,15 +85,16 @@ mod tests {
     use super::*;
     use crate::core::entry::Decision;
     use crate::core::hash::sha256;
+    use crate::core::time::UnixMillis;
 
     fn entry(encoding: &str, payload: &[u8], reveal: &str) -> Entry {
         let canonical = canonicalize(reveal.as_bytes(), 40).unwrap();
         Entry {
             id: "a".to_owned(),
             decision: Decision::Rejected,
-            requested_at: 0,
-            decided_at: 0,
-            expires_at: 0,
+            requested_at: UnixMillis::EPOCH,
+            decided_at: UnixMillis::EPOCH,
+            expires_at: UnixMillis::EPOCH,
             approver: "alex".to_owned(),
             rp_id: "approvals.example".to_owned(),
             payload_encoding: encoding.to_owned(),

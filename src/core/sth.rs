@@ -8,6 +8,7 @@ use crate::core::hash::{Hash, sha256_pair};
 use crate::core::jcs::write_canonical_string;
 use crate::core::limits;
 use crate::core::object;
+use crate::core::time::UnixMillis;
 use serde::Deserialize;
 use std::fmt;
 
@@ -25,8 +26,8 @@ pub struct SthBody {
     pub size: u64,
     /// RFC 6962 root of that many leaves.
     pub root: Hash,
-    /// Unix milliseconds.
-    pub timestamp: u64,
+    /// When it was signed, as the log says.
+    pub timestamp: UnixMillis,
     /// First 8 bytes of `SHA-256("approval-log-sth/v1\0" ‖ public key)`.
     pub key_id: [u8; 8],
 }
@@ -38,7 +39,7 @@ struct SthJson {
     origin: String,
     tree_size: u64,
     root_hash: String,
-    timestamp: u64,
+    timestamp: UnixMillis,
     key_id: String,
     signature: String,
 }
@@ -91,7 +92,7 @@ impl SthBody {
         if json.origin.is_empty() || json.origin.len() > limits::MAX_ORIGIN {
             return Err(SthError::Origin);
         }
-        if json.tree_size > limits::MAX_INTEGER || json.timestamp > limits::MAX_INTEGER {
+        if json.tree_size > limits::MAX_INTEGER || json.timestamp.get() > limits::MAX_INTEGER {
             return Err(SthError::LargeInteger);
         }
         let root = Hash::from_hex(&json.root_hash).ok_or(SthError::RootHash)?;
@@ -126,8 +127,12 @@ impl SthBody {
             );
         }
         out.extend_from_slice(
-            format!(",\"timestamp\":{},\"treeSize\":{},\"type\":\"{STH_TYPE}\"}}", self.timestamp, self.size)
-                .as_bytes(),
+            format!(
+                ",\"timestamp\":{},\"treeSize\":{},\"type\":\"{STH_TYPE}\"}}",
+                self.timestamp.get(),
+                self.size
+            )
+            .as_bytes(),
         );
         out
     }
@@ -149,7 +154,7 @@ mod tests {
             origin: "log.example/\u{e9}\"\\".to_owned(),
             size: 7,
             root: Hash([9; 32]),
-            timestamp: 1_782_000_045_000,
+            timestamp: UnixMillis::new(1_782_000_045_000),
             key_id: [1; 8],
         }
     }

@@ -9,6 +9,7 @@ use crate::core::crypto::{PublicKey, SignatureError};
 use crate::core::encoding;
 use crate::core::hash::{sha256, sha256_pair};
 use crate::core::limits;
+use crate::core::time::{UnixMillis, UnixSeconds};
 use std::fmt;
 
 /// The four-byte hint that matches a signature line to a key. It proves nothing.
@@ -48,6 +49,25 @@ impl KeyKind {
             KeyKind::CosignatureV1 => 0x04,
             KeyKind::Rfc6962TreeHead => 0x05,
             KeyKind::CosignatureMlDsa44 => 0x06,
+        }
+    }
+}
+
+/// The time that a signature states and covers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SignedTime {
+    /// When a witness cosigned; 0 is no statement.
+    Cosignature(UnixSeconds),
+    /// The timestamp of an RFC 6962 tree head.
+    TreeHead(UnixMillis),
+}
+
+impl SignedTime {
+    /// The number in the signature, in the unit of its type.
+    pub fn number(self) -> u64 {
+        match self {
+            SignedTime::Cosignature(time) => time.get(),
+            SignedTime::TreeHead(time) => time.get(),
         }
     }
 }
@@ -158,12 +178,11 @@ impl VerifierKey {
         &self.key
     }
 
-    /// Verifies one signature by this key over a note's text. Returns the signed time: Unix seconds for cosignatures,
-    /// Unix milliseconds for RFC 6962 tree heads, `None` for other types.
+    /// Verifies one signature by this key over a note's text. Returns the signed time, if this type of signature has one.
     ///
     /// # Errors
     /// [`SignatureError`]. `Disagreement` means that two implementations differ; nobody may be accused then.
-    pub fn verify(&self, text: &str, signature: &[u8]) -> Result<Option<u64>, SignatureError> {
+    pub fn verify(&self, text: &str, signature: &[u8]) -> Result<Option<SignedTime>, SignatureError> {
         match self.kind {
             KeyKind::Ed25519 | KeyKind::Ecdsa => {
                 self.key.verify(text.as_bytes(), signature)?;
@@ -171,20 +190,21 @@ impl VerifierKey {
             }
             KeyKind::CosignatureV1 => {
                 let (time, signature) = cosignature_time(signature)?;
-                let message = format!("cosignature/v1\ntime {time}\n{text}");
+                let message = format!("cosignature/v1\ntime {}\n{text}", time.get());
                 self.key.verify(message.as_bytes(), signature)?;
-                Ok(Some(time))
+                Ok(Some(SignedTime::Cosignature(time)))
             }
             KeyKind::CosignatureMlDsa44 => {
                 let (time, signature) = cosignature_time(signature)?;
                 self.key.verify(&cosigned_message(&self.name, time, text)?, signature)?;
-                Ok(Some(time))
+                Ok(Some(SignedTime::Cosignature(time)))
             }
             KeyKind::Rfc6962TreeHead => {
                 let (time, signature) = split_time(signature)?;
+                let time = UnixMillis::new(time);
                 let (message, signature) = tree_head_signature(text, time, signature)?;
                 self.key.verify(&message, signature)?;
-                Ok(Some(time))
+                Ok(Some(SignedTime::TreeHead(time)))
             }
         }
     }
@@ -233,12 +253,12 @@ fn split_time(signature: &[u8]) -> Result<(u64, &[u8]), SignatureError> {
 }
 
 /// C2SP tlog-cosignature "Format": the time in seconds, which must not exceed 2^63 − 1.
-fn cosignature_time(signature: &[u8]) -> Result<(u64, &[u8]), SignatureError> {
+fn cosignature_time(signature: &[u8]) -> Result<(UnixSeconds, &[u8]), SignatureError> {
     let (time, rest) = split_time(signature)?;
     if time >> 63 != 0 {
         return Err(malformed("the time of a cosignature is above 2^63 − 1"));
     }
-    Ok((time, rest))
+    Ok((UnixSeconds::new(time), rest))
 }
 
 /// Whether the text fits a field `opaque <1..2^8-1>`.
@@ -258,12 +278,12 @@ fn push_opaque(message: &mut Vec<u8>, text: &str, too_long: &'static str) -> Res
 }
 
 /// C2SP tlog-cosignature "ML-DSA-44 signed message": the struct `cosigned_message` for the whole tree of the checkpoint.
-fn cosigned_message(cosigner: &str, time: u64, text: &str) -> Result<Vec<u8>, SignatureError> {
+fn cosigned_message(cosigner: &str, time: UnixSeconds, text: &str) -> Result<Vec<u8>, SignatureError> {
     let body = CheckpointBody::parse(text).map_err(|_| malformed("not over a checkpoint"))?;
     let mut message = b"subtree/v1\n\0".to_vec();
     // Parsing the key checked this length already.
     push_opaque(&mut message, cosigner, "the cosigner's name is longer than a cosignature can have")?;
-    message.extend_from_slice(&time.to_be_bytes());
+    message.extend_from_slice(&time.get().to_be_bytes());
     push_opaque(&mut message, &body.origin, "the origin is longer than an ML-DSA-44 cosignature can have")?;
     message.extend_from_slice(&0_u64.to_be_bytes());
     message.extend_from_slice(&body.size.to_be_bytes());
@@ -275,7 +295,7 @@ fn cosigned_message(cosigner: &str, time: u64, text: &str) -> Result<Vec<u8>, Si
 /// same size and root.
 fn tree_head_signature<'a>(
     text: &str,
-    time: u64,
+    time: UnixMillis,
     signature: &'a [u8],
 ) -> Result<(Vec<u8>, &'a [u8]), SignatureError> {
     let body = CheckpointBody::parse(text).map_err(|_| malformed("not over a checkpoint"))?;
@@ -286,7 +306,7 @@ fn tree_head_signature<'a>(
         return Err(malformed("wrong length of the TLS signature"));
     }
     let mut message = vec![0, 1];
-    message.extend_from_slice(&time.to_be_bytes());
+    message.extend_from_slice(&time.get().to_be_bytes());
     message.extend_from_slice(&body.size.to_be_bytes());
     message.extend_from_slice(body.root.as_bytes());
     Ok((message, der))

@@ -39,7 +39,7 @@ pages! {
     gate "gate" "gate.md" "let an action run only if a person approved exactly that action",
     audit "audit" "audit.md" "check a log every night; exit codes, and what to do on each",
     trust "trust" "trust.md" "what you pin, why, and what is not checked without it",
-    http "http" "http.md" "logs over HTTP and behind a JSON API: patience, limits, secrets",
+    http "http" "http.md" "logs over HTTP and behind a JSON API: retries, limits, secrets",
     monitor "monitor" "monitor.md" "watch logs all the time, as a daemon or from cron",
     alerts "alerts" "alerts.md" "who is notified of findings, and what to do about each finding code",
     watch_rules "watch-rules" "watch-rules.md" "be notified of every approval in your name",

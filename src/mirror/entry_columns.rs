@@ -10,6 +10,7 @@ use crate::audit::entries::Columns;
 use crate::audit::watch_list::Facts;
 use crate::core::entry::{Decision, read_leaf};
 use crate::core::hash::Hash;
+use crate::core::time::UnixMillis;
 use rusqlite::{OptionalExtension as _, Row, params};
 use std::ops::{Deref, Range};
 
@@ -20,8 +21,8 @@ pub struct Decided {
     pub index: u64,
     /// Its id, if it has a readable one.
     pub id: Option<String>,
-    /// The time of the decision in Unix milliseconds.
-    pub decided_at: u64,
+    /// The time of the decision.
+    pub decided_at: UnixMillis,
 }
 
 /// The store of the fields of checked entries.
@@ -65,12 +66,12 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be read.
-    pub fn decided_after(&self, entries: &Range<u64>, time: u64, limit: u64) -> Result<Vec<Decided>> {
+    pub fn decided_after(&self, entries: &Range<u64>, time: UnixMillis, limit: u64) -> Result<Vec<Decided>> {
         self.trust(entries)?;
         let sql =
             "SELECT idx, id, decided_at FROM entry_columns WHERE idx >= ?1 AND idx < ?2 AND decided_at > ?3
                    ORDER BY idx LIMIT ?4";
-        let values = params![int(entries.start), int(entries.end), int(time), int(limit)];
+        let values = params![int(entries.start), int(entries.end), time, int(limit)];
         let result = self.db.connection().prepare_cached(sql).and_then(|mut select| {
             let row = |row: &rusqlite::Row<'_>| {
                 Ok(Decided { index: row.get(0)?, id: row.get(1)?, decided_at: row.get(2)? })
@@ -148,7 +149,7 @@ impl EntryColumns<&mut Db> {
     /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn put(&mut self, index: u64, columns: &Columns) -> Result<()> {
         let [requested, decided, expires] = match columns.times {
-            Some(times) => times.map(|time| Some(int(time))),
+            Some(times) => times.map(Some),
             None => [None; 3],
         };
         self.db

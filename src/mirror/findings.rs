@@ -3,11 +3,12 @@
 use super::db::Db;
 use super::error::{MirrorError, Result};
 use super::seal::Table;
-use super::values::int;
+use super::values::{TimeText, int};
 use crate::audit::finding::Finding;
 use crate::audit::subject::Subject;
 use crate::core::finding::{Code, Scope, Severity};
 use crate::core::hash::{Hash, sha256};
+use crate::core::time::UnixMillis;
 use rusqlite::{Connection, Row};
 use std::ops::Deref;
 use std::path::Path;
@@ -17,12 +18,12 @@ use std::path::Path;
 pub struct StoredFinding {
     /// The finding.
     pub finding: Finding,
-    /// When it was first found, RFC 3339.
-    pub first_seen: String,
-    /// When it was last found, RFC 3339.
-    pub last_seen: String,
-    /// When it ended, RFC 3339; `None` while it stands.
-    pub ended: Option<String>,
+    /// When it was first found.
+    pub first_seen: UnixMillis,
+    /// When it was last found.
+    pub last_seen: UnixMillis,
+    /// When it ended; `None` while it stands.
+    pub ended: Option<UnixMillis>,
 }
 
 const SELECT: &str =
@@ -178,7 +179,7 @@ impl Findings<&mut Db> {
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be written.
-    pub fn put(&mut self, finding: &Finding, now: &str) -> Result<()> {
+    pub fn put(&mut self, finding: &Finding, now: UnixMillis) -> Result<()> {
         let (key, subject) = (finding.key(), finding.subject.to_string());
         let kept = self.db.change(
             Table::Findings,
@@ -199,7 +200,7 @@ impl Findings<&mut Db> {
                     &subject,
                     &finding.message,
                     &finding.evidence,
-                    &now,
+                    &TimeText(now),
                     &digest(finding).0,
                 ],
             ),
@@ -214,12 +215,12 @@ impl Findings<&mut Db> {
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be written.
-    pub fn end(&mut self, finding: &Finding, now: &str) -> Result<()> {
+    pub fn end(&mut self, finding: &Finding, now: UnixMillis) -> Result<()> {
         debug_assert!(finding.code.ends() || finding.code == Code::SthTimeContradiction);
         let key = finding.key();
         let before = "SELECT * FROM findings WHERE key = ?1";
         let after = "UPDATE findings SET ended = ?2 WHERE key = ?1 RETURNING *";
-        self.db.change(Table::Findings, 0..=0, (before, &[&key]), (after, &[&key, &now])).map(drop)
+        self.db.change(Table::Findings, 0..=0, (before, &[&key]), (after, &[&key, &TimeText(now)])).map(drop)
     }
 
     /// Withdraws standing findings of a code (with `subject`: only those about it) that is no longer judged. They do
@@ -296,7 +297,12 @@ fn stored_finding(path: &Path, raw: Raw) -> Result<StoredFinding> {
         let why = format!("a finding of {} is not the one that was made", raw.code);
         return Err(MirrorError::Damaged(path.to_owned(), why));
     }
-    Ok(StoredFinding { finding, first_seen: raw.first_seen, last_seen: raw.last_seen, ended: raw.ended })
+    Ok(StoredFinding {
+        finding,
+        first_seen: raw.first_seen.0,
+        last_seen: raw.last_seen.0,
+        ended: raw.ended.map(|TimeText(ended)| ended),
+    })
 }
 
 struct Raw {
@@ -307,9 +313,9 @@ struct Raw {
     subject: String,
     message: String,
     evidence: Option<String>,
-    first_seen: String,
-    last_seen: String,
-    ended: Option<String>,
+    first_seen: TimeText,
+    last_seen: TimeText,
+    ended: Option<TimeText>,
     digest: Vec<u8>,
 }
 

@@ -6,16 +6,18 @@
 use super::db::Db;
 use super::error::Result;
 use super::seal::Table;
-use super::values::int;
+use super::values::{TimeText, int};
 use crate::core::finding::Severity;
 use crate::core::hash::{Hash, sha256};
+use crate::core::time::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::time::Duration;
 
-/// How long delivered and given-up alerts are kept, in milliseconds: 90 days. Records of what was reported are kept
+/// How long delivered and given-up alerts are kept: 90 days. Records of what was reported are kept
 /// for ever.
-const KEPT_FOR: u64 = 90 * 24 * 60 * 60 * 1000;
+const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// What was last reported about one subject.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,12 +26,12 @@ pub struct Notification {
     pub episode: u64,
     /// Whether the last report said that it holds.
     pub open: bool,
-    /// When it was reported, in Unix milliseconds.
-    pub at: u64,
+    /// When it was reported.
+    pub at: UnixMillis,
     /// The severity that was reported.
     pub severity: Severity,
-    /// The end that was reported, if one was, in the format of the finding.
-    pub ended: Option<String>,
+    /// The end that was reported, if one was.
+    pub ended: Option<UnixMillis>,
 }
 
 /// An alert to be sent.
@@ -54,8 +56,8 @@ pub struct Due {
     pub alert: u64,
     /// A key that is unique to this alert.
     pub key: String,
-    /// When it was created, in Unix milliseconds.
-    pub created: u64,
+    /// When it was created.
+    pub created: UnixMillis,
     /// The content as JSON.
     pub payload: String,
     /// The number of failed attempts so far.
@@ -67,8 +69,8 @@ pub struct Due {
 pub enum Attempt {
     /// The channel accepted it.
     Delivered,
-    /// It is retried at this time, in Unix milliseconds; and why it failed.
-    Again(u64, String),
+    /// It is retried at this time; and why it failed.
+    Again(UnixMillis, String),
     /// It is not retried; and why the last attempt failed.
     GivenUp(String),
 }
@@ -76,12 +78,12 @@ pub enum Attempt {
 /// A channel whose deliveries fail.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failing {
-    /// When it began to fail, in Unix milliseconds.
-    pub since: u64,
+    /// When it began to fail.
+    pub since: UnixMillis,
     /// The number of failures in a row.
     pub failures: u64,
-    /// The time before which it is not tried again, in Unix milliseconds.
-    pub not_before: u64,
+    /// The time before which it is not tried again.
+    pub not_before: UnixMillis,
     /// The last error, escaped.
     pub error: String,
 }
@@ -101,9 +103,9 @@ pub struct Queue {
     pub failing: Option<Failing>,
 }
 
-/// The longest delay of an attempt, in milliseconds. A time further ahead was set by a wrong clock, and is treated as
+/// The longest delay of an attempt. A time further ahead was set by a wrong clock, and is treated as
 /// now.
-pub const LONGEST_WAIT: u64 = 60 * 60 * 1000;
+pub const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 fn digest(key: &str, severity: &str, payload: &str) -> Hash {
     sha256([key, severity, payload].join("\0").as_bytes())
@@ -153,7 +155,8 @@ impl<D: Deref<Target = Db>> Outbox<D> {
             let rows = select.query_map([], |row| {
                 let severity: String = row.get(4)?;
                 let (subject, episode, open, at, ended) =
-                    (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(5)?);
+                    (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get::<_, Option<TimeText>>(5)?);
+                let ended = ended.map(|TimeText(ended)| ended);
                 Ok((subject, severity, Notification { episode, open, at, severity: Severity::Info, ended }))
             })?;
             rows.collect::<rusqlite::Result<Vec<(String, String, Notification)>>>()
@@ -172,7 +175,7 @@ impl<D: Deref<Target = Db>> Outbox<D> {
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be read.
-    pub fn due(&self, channel: &str, now: u64, after: u64, limit: u32) -> Result<Vec<Due>> {
+    pub fn due(&self, channel: &str, now: UnixMillis, after: u64, limit: u32) -> Result<Vec<Due>> {
         self.db.trust(Table::Alerts, 0..=0)?;
         self.db.trust(Table::Deliveries, 0..=0)?;
         let sql = "SELECT a.id, a.key, a.created, a.severity, a.payload, a.digest, d.attempts
@@ -182,7 +185,7 @@ impl<D: Deref<Target = Db>> Outbox<D> {
                    ORDER BY d.alert LIMIT ?4";
         let result = self.db.connection().prepare_cached(sql).and_then(|mut select| {
             let far = now.saturating_add(LONGEST_WAIT);
-            let rows = select.query_map(params![channel, int(now), int(after), limit, int(far)], |row| {
+            let rows = select.query_map(params![channel, now, int(after), limit, far], |row| {
                 let due = Due {
                     alert: row.get(0)?,
                     key: row.get(1)?,
@@ -218,19 +221,19 @@ impl<D: Deref<Target = Db>> Outbox<D> {
         self.db.sql(result.optional())
     }
 
-    /// When this channel has something to send next, in Unix milliseconds.
+    /// When this channel has something to send next.
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be read.
-    pub fn next_try(&self, channel: &str, now: u64) -> Result<Option<u64>> {
+    pub fn next_try(&self, channel: &str, now: UnixMillis) -> Result<Option<UnixMillis>> {
         self.db.trust(Table::Deliveries, 0..=0)?;
         let result = self.db.connection().query_row(
             "SELECT min(next_try) FROM alert_deliveries WHERE channel = ?1 AND state = 'pending'",
             [channel],
-            |row| row.get::<_, Option<u64>>(0),
+            |row| row.get::<_, Option<UnixMillis>>(0),
         );
         let Some(next) = self.db.sql(result)? else { return Ok(None) };
-        let not_before = self.failing(channel)?.map_or(0, |failing| failing.not_before);
+        let not_before = self.failing(channel)?.map_or(UnixMillis::EPOCH, |failing| failing.not_before);
         let next = next.max(not_before);
         Ok(Some(if next > now.saturating_add(LONGEST_WAIT) { now } else { next }))
     }
@@ -283,9 +286,9 @@ impl Outbox<&mut Db> {
                         &subject,
                         &int(notification.episode),
                         &notification.open,
-                        &int(notification.at),
+                        &notification.at,
                         &notification.severity.as_str(),
-                        &notification.ended.as_deref(),
+                        &notification.ended.map(TimeText),
                     ],
                 ),
             )
@@ -296,7 +299,7 @@ impl Outbox<&mut Db> {
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be written.
-    pub fn enqueue(&mut self, alert: &Outgoing, now: u64) -> Result<bool> {
+    pub fn enqueue(&mut self, alert: &Outgoing, now: UnixMillis) -> Result<bool> {
         let severity = alert.severity.as_str();
         let digest = digest(&alert.key, severity, &alert.payload);
         let added = self.db.add(
@@ -304,7 +307,7 @@ impl Outbox<&mut Db> {
             0..=0,
             "INSERT INTO alerts (key, created, kind, severity, payload, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (key) DO NOTHING RETURNING *",
-            &[&alert.key, &int(now), &alert.kind, &severity, &alert.payload, &digest.0],
+            &[&alert.key, &now, &alert.kind, &severity, &alert.payload, &digest.0],
         )?;
         if added == 0 {
             return Ok(false);
@@ -313,7 +316,7 @@ impl Outbox<&mut Db> {
         for channel in &alert.channels {
             let sql =
                 "INSERT INTO alert_deliveries VALUES (?1, ?2, 'pending', 0, ?3, NULL, NULL) RETURNING *";
-            self.db.add(Table::Deliveries, 0..=0, sql, &[&row, channel, &int(now)])?;
+            self.db.add(Table::Deliveries, 0..=0, sql, &[&row, channel, &now])?;
         }
         Ok(true)
     }
@@ -322,11 +325,11 @@ impl Outbox<&mut Db> {
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be written.
-    pub fn attempted(&mut self, alert: u64, channel: &str, attempt: &Attempt, now: u64) -> Result<()> {
+    pub fn attempted(&mut self, alert: u64, channel: &str, attempt: &Attempt, now: UnixMillis) -> Result<()> {
         let (state, failed, next, settled, error) = match attempt {
-            Attempt::Delivered => ("delivered", 0, now, Some(int(now)), None),
+            Attempt::Delivered => ("delivered", 0, now, Some(now), None),
             Attempt::Again(next, why) => ("pending", 1, *next, None, Some(why)),
-            Attempt::GivenUp(why) => ("given-up", 1, now, Some(int(now)), Some(why)),
+            Attempt::GivenUp(why) => ("given-up", 1, now, Some(now), Some(why)),
         };
         self.db.change(
             Table::Deliveries,
@@ -335,7 +338,7 @@ impl Outbox<&mut Db> {
             (
                 "UPDATE alert_deliveries SET state = ?3, attempts = attempts + ?4, next_try = ?5, settled = ?6,
                    error = coalesce(?7, error) WHERE alert = ?1 AND channel = ?2 RETURNING *",
-                &[&int(alert), &channel, &state, &failed, &int(next), &settled, &error],
+                &[&int(alert), &channel, &state, &failed, &next, &settled, &error],
             ),
         )
         .map(drop)
@@ -357,13 +360,7 @@ impl Outbox<&mut Db> {
                 ("SELECT * FROM alert_channels WHERE channel = ?1", &[&channel]),
                 (
                     "INSERT OR REPLACE INTO alert_channels VALUES (?1, ?2, ?3, ?4, ?5) RETURNING *",
-                    &[
-                        &channel,
-                        &int(failing.since),
-                        &int(failing.failures),
-                        &int(failing.not_before),
-                        &failing.error,
-                    ],
+                    &[&channel, &failing.since, &int(failing.failures), &failing.not_before, &failing.error],
                 ),
             )
             .map(drop)
@@ -373,8 +370,8 @@ impl Outbox<&mut Db> {
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be written.
-    pub fn forget_old(&mut self, now: u64) -> Result<()> {
-        let before = int(now.saturating_sub(KEPT_FOR));
+    pub fn forget_old(&mut self, now: UnixMillis) -> Result<()> {
+        let before = now.saturating_sub(KEPT_FOR);
         self.db.trust(Table::Deliveries, 0..=0)?;
         let sql = "DELETE FROM alerts WHERE created < ?1 AND NOT EXISTS
                (SELECT 1 FROM alert_deliveries d WHERE d.alert = id AND d.state = 'pending') RETURNING *";

@@ -5,16 +5,17 @@ use super::error::{MirrorError, Result};
 use super::seal::Table;
 use super::values::int;
 use crate::core::hash::{Hash, sha256};
+use crate::core::time::UnixMillis;
 use rusqlite::OptionalExtension as _;
 use std::ops::Deref;
 
 /// How far one peer's history was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PeerProgress {
-    /// The latest time, in Unix milliseconds, at which the peer says that it first saw a head that is kept here.
-    pub since: Option<u64>,
-    /// When the whole history was last read, in Unix milliseconds.
-    pub whole: u64,
+    /// The latest time at which the peer says that it first saw a head that is kept here.
+    pub since: Option<UnixMillis>,
+    /// When the whole history was last read; 0: never.
+    pub whole: UnixMillis,
     /// How many times in a row the peer could not be compared with.
     pub failures: u64,
 }
@@ -53,8 +54,8 @@ impl<D: Deref<Target = Db>> PeerStore<D> {
         let row = self.db.sql(result)?.filter(|(row, stored)| digest(peer, *row).0.as_slice() == stored);
         let number = |value: i64| u64::try_from(value).unwrap_or(0);
         Ok(row.map(|([since, whole, failures], _)| PeerProgress {
-            since: Some(number(since)).filter(|since| *since > 0),
-            whole: number(whole),
+            since: Some(number(since)).filter(|since| *since > 0).map(UnixMillis::new),
+            whole: UnixMillis::new(number(whole)),
             failures: number(failures),
         }))
     }
@@ -67,7 +68,8 @@ impl PeerStore<&mut Db> {
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn put(&mut self, peer: &str, progress: &PeerProgress) -> Result<()> {
-        let row = [int(progress.since.unwrap_or(0)), int(progress.whole), int(progress.failures)];
+        let since = progress.since.unwrap_or_default();
+        let row = [since.get(), progress.whole.get(), progress.failures].map(int);
         let [since, whole, failures] = row;
         if let Err(MirrorError::Damaged(..)) = self.db.trust(Table::PeerStore, 0..=0) {
             // Nothing is then known about any peer, and all histories are read again.

@@ -6,6 +6,7 @@ use crate::audit::tally::{Count, Tally};
 use crate::core::check::Check;
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
+use crate::core::time::UnixMillis;
 use crate::core::tree::CompactRange;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,32 +38,32 @@ pub struct State {
     pub tiles_compared: u64,
     /// Where the next verification of old leaves begins.
     pub scrubbed: u64,
-    /// The cursor up to which the log's head list was read; 0 if it was not read.
+    /// The time of an STH up to which the log's head list was read; 0 if it was not read.
     #[serde(default)]
-    pub listed_until: u64,
+    pub listed_until: UnixMillis,
     /// The runs of values seen in checked entries. Everything that is read from the runs is verified against this.
     #[serde(default)]
     seen: Vec<RunRef>,
     /// Where the next verification of these runs begins.
     #[serde(default)]
     pub seen_scrubbed: Cursor,
-    /// When the JSON API first lacked entries that a signed head commits to, in Unix milliseconds; 0: never.
+    /// When the JSON API first lacked entries that a signed head commits to; 0: never.
     #[serde(default)]
-    pub entries_missing_since: u64,
+    pub entries_missing_since: UnixMillis,
     /// The size of that head.
     #[serde(default)]
     pub entries_missing_below: u64,
-    /// When missing or wrong data was first excused because the directory changed while it was read, in Unix
-    /// milliseconds; 0: never, or everything has been there since.
+    /// When missing or wrong data was first excused because the directory changed while it was read; 0:
+    /// never, or everything has been there since.
     #[serde(default)]
-    pub changing_since: u64,
+    pub changing_since: UnixMillis,
     /// The same for runs with `--heads-only`.
     #[serde(default)]
-    pub changing_since_heads_only: u64,
+    pub changing_since_heads_only: UnixMillis,
     /// The largest size and the latest time of the STHs that were compared with all others. An STH beyond both need
     /// not be compared. `None`: an earlier version compared them, with another bound.
     #[serde(default)]
-    pub sths_until: Option<(u64, u64)>,
+    pub sths_until: Option<(u64, UnixMillis)>,
     /// The times of entries `[0, covered)` were compared with some STH that covers them.
     #[serde(default)]
     pub covered: u64,
@@ -112,14 +113,14 @@ impl State {
             entry_policy: String::new(),
             tiles_compared: 0,
             scrubbed: 0,
-            listed_until: 0,
+            listed_until: UnixMillis::EPOCH,
             seen: Vec::new(),
             seen_scrubbed: Cursor::default(),
-            entries_missing_since: 0,
+            entries_missing_since: UnixMillis::EPOCH,
             entries_missing_below: 0,
-            changing_since: 0,
-            changing_since_heads_only: 0,
-            sths_until: Some((0, 0)),
+            changing_since: UnixMillis::EPOCH,
+            changing_since_heads_only: UnixMillis::EPOCH,
+            sths_until: Some((0, UnixMillis::EPOCH)),
             covered: 0,
             judged: 0,
             decisions: Decisions::default(),
@@ -167,7 +168,7 @@ impl State {
 
     /// The state of a mirror that is rebuilt: the old one, or a new one if that could not be read (generation 0).
     pub(super) fn again(old: Option<State>, new: State) -> State {
-        old.map_or(new, |old| State { listed_until: 0, tiles_compared: 0, ..old })
+        old.map_or(new, |old| State { listed_until: UnixMillis::EPOCH, tiles_compared: 0, ..old })
     }
 
     /// Sets the cursors for a mirror that has the leaves of `tree`, and nothing derived from them yet.
@@ -177,7 +178,7 @@ impl State {
         self.forget_checks();
         self.entry_policy.clear();
         (self.scrubbed, self.rotation) = (0, BTreeMap::new());
-        (self.entries_missing_since, self.entries_missing_below) = (0, 0);
+        (self.entries_missing_since, self.entries_missing_below) = (UnixMillis::EPOCH, 0);
         (self.seen, self.seen_scrubbed) = (Vec::new(), Cursor::default());
     }
 

@@ -8,6 +8,7 @@
 
 use super::event::{self, Event, TARGET};
 use crate::core::text;
+use crate::core::time::UnixMillis;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fmt;
@@ -34,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(5);
 #[derive(Clone, Copy)]
 struct Lines {
     json: bool,
-    clock: fn() -> u64,
+    clock: fn() -> UnixMillis,
 }
 
 /// The fields of an event of `tracing`: one of our events, or any other with our target.
@@ -79,14 +80,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>, N: for<'a> FormatFields<'a> + 'stat
     ) -> fmt::Result {
         let mut heard = Heard::default();
         event.record(&mut heard);
-        let (time, level) = (text::time((self.clock)()), *event.metadata().level());
+        let (time, level) = ((self.clock)().to_string(), *event.metadata().level());
         let line = event::line(&time, level, &heard, heard.log.as_deref(), &heard.message, self.json);
         writer.write_str(&line)
     }
 }
 
 /// The subscriber that formats our events as lines.
-fn subscriber<W>(json: bool, clock: fn() -> u64, out: W) -> impl Subscriber + Send + Sync
+fn subscriber<W>(json: bool, clock: fn() -> UnixMillis, out: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -136,7 +137,7 @@ fn write(mut sink: impl Write, coming: &Receiver<Order>, lost: &AtomicU64, lines
             let message =
                 format!("{missed} events were not written: nobody read what was written before them");
             let event = Event::new("events-lost", message).with("count", missed);
-            drop(sink.write_all(event.line(&text::time((lines.clock)()), lines.json).as_bytes()));
+            drop(sink.write_all(event.line(&(lines.clock)().to_string(), lines.json).as_bytes()));
         }
     }
 }
@@ -169,7 +170,7 @@ pub(super) struct Log(Out);
 impl Log {
     /// Starts to write the events of this process to stderr. If the surrounding program has its own subscriber, only
     /// that subscriber receives them.
-    pub(super) fn start(json: bool, clock: fn() -> u64) -> io::Result<Log> {
+    pub(super) fn start(json: bool, clock: fn() -> UnixMillis) -> io::Result<Log> {
         let out = Out::start(io::stderr(), Lines { json, clock })?;
         let _ = tracing::subscriber::set_global_default(subscriber(json, clock, out.clone()));
         Ok(Log(out))
@@ -188,6 +189,7 @@ impl Log {
             }
             std::thread::sleep(LOOK);
         }
+        // If the time is over, it does not wait.
         let _ = written.recv_timeout(patience.saturating_sub(begun.elapsed()));
     }
 }

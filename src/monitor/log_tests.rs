@@ -25,8 +25,8 @@ impl Write for Page {
     }
 }
 
-fn clock() -> u64 {
-    1_798_761_600_000
+fn clock() -> UnixMillis {
+    UnixMillis::new(1_798_761_600_000)
 }
 
 /// The output of `say`, as text or as JSON.

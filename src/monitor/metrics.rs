@@ -1,13 +1,15 @@
 //! The metrics of all logs, in the text format of Prometheus.
 
-use super::process::{self, number};
+use super::process::{self, number, unix_seconds};
 use super::state::{Known, Status, StatusRegistry};
 use crate::audit::conclusion::Conclusion;
+use crate::core::time::{TICK, UnixMillis, whole_millis};
 use crate::mirror::Queue;
 use crate::source::RequestOutcome;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// Every verdict of an audit.
 const VERDICTS: [Conclusion; 5] = [
@@ -29,7 +31,7 @@ struct Metric {
     name: &'static str,
     kind: &'static str,
     help: &'static str,
-    of: fn(&Status, u64) -> Vec<Sample>,
+    of: fn(&Status, UnixMillis) -> Vec<Sample>,
 }
 
 const METRICS: &[Metric] = &[
@@ -37,13 +39,13 @@ const METRICS: &[Metric] = &[
         name: "countersign_last_success_timestamp_seconds",
         kind: "gauge",
         help: "When an audit last checked everything that it was asked to, whatever it found.",
-        of: |status, _| one(status.success.map(seconds)),
+        of: |status, _| one(status.success.map(unix_seconds)),
     },
     Metric {
         name: "countersign_last_audit_timestamp_seconds",
         kind: "gauge",
         help: "When the last audit ended, successful or not.",
-        of: |status, _| one(status.last.map(|last| seconds(last.at))),
+        of: |status, _| one(status.last.map(|last| unix_seconds(last.at))),
     },
     Metric {
         name: "countersign_last_audit_duration_seconds",
@@ -93,7 +95,8 @@ const METRICS: &[Metric] = &[
         help: "Age of the newest head, where it has a time.",
         of: |status, now| {
             let time = status.known.as_ref().and_then(|known| known.head_time);
-            one(time.map(|time| seconds(now.saturating_sub(time))))
+            // A head that is dated ahead of the clock is new.
+            one(time.map(|time| seconds(now.since(time).unwrap_or_default())))
         },
     },
     Metric {
@@ -120,6 +123,7 @@ const METRICS: &[Metric] = &[
         help: "Entries that the newest head commits to and that were not checked yet.",
         of: |status, _| {
             let known = status.known.as_ref();
+            // A head that is smaller than what was checked, as after a rollback, leaves nothing to check.
             let backlog = known.and_then(|known| Some(known.size?.saturating_sub(known.checked)));
             one(backlog.map(number))
         },
@@ -134,7 +138,7 @@ const METRICS: &[Metric] = &[
         name: "countersign_next_audit_timestamp_seconds",
         kind: "gauge",
         help: "When the next audit is due, or the one in progress was.",
-        of: |status, _| one(Some(seconds(status.due))),
+        of: |status, _| one(Some(unix_seconds(status.due))),
     },
     Metric {
         name: "countersign_audit_in_progress",
@@ -191,7 +195,7 @@ const METRICS: &[Metric] = &[
         of: |status, now| {
             let since = |queue: &Queue| queue.failing.as_ref().map(|failing| failing.since);
             // At least 1, so that it is not 0 in the second in which the failure began.
-            let time = |since| seconds(now.saturating_sub(since).max(1));
+            let time = |since| seconds(now.since(since).unwrap_or_default().max(TICK));
             channels(status, |queue| since(queue).map_or(0.0, time))
         },
     },
@@ -210,7 +214,9 @@ const METRICS: &[Metric] = &[
         help: "When all heads of the peer were last compared with ours.",
         of: |status, _| {
             let known = status.peers.iter().filter_map(|(name, peer)| Some((name, peer.success?)));
-            known.map(|(name, success)| (vec![("peer", name.to_owned().into())], seconds(success))).collect()
+            known
+                .map(|(name, success)| (vec![("peer", name.to_owned().into())], unix_seconds(success)))
+                .collect()
         },
     },
 ];
@@ -235,8 +241,8 @@ fn one(value: Option<f64>) -> Vec<Sample> {
     value.map(|value| (Vec::new(), value)).into_iter().collect()
 }
 
-fn seconds(ms: u64) -> f64 {
-    number(ms) / 1000.0
+fn seconds(duration: Duration) -> f64 {
+    number(whole_millis(duration)) / 1000.0
 }
 
 /// A label value: only `\`, `"` and line breaks need to be escaped.
@@ -245,7 +251,7 @@ fn label(text: &str) -> String {
 }
 
 /// The page that `/metrics` serves.
-pub(super) fn render(registry: &StatusRegistry, started: u64, now: u64) -> String {
+pub(super) fn render(registry: &StatusRegistry, started: UnixMillis, now: UnixMillis) -> String {
     let mut page = format!(
         "# HELP countersign_build_info The version that runs.\n# TYPE countersign_build_info gauge\n\
          countersign_build_info{{version=\"{}\"}} 1\n",
@@ -261,7 +267,7 @@ pub(super) fn render(registry: &StatusRegistry, started: u64, now: u64) -> Strin
     page
 }
 
-fn add(page: &mut String, metric: &Metric, all: &BTreeMap<String, Status>, now: u64) {
+fn add(page: &mut String, metric: &Metric, all: &BTreeMap<String, Status>, now: UnixMillis) {
     let Metric { name, kind, help, of } = metric;
     // Writing to a string cannot fail.
     let _ = write!(page, "# HELP {name} {help}\n# TYPE {name} {kind}\n");

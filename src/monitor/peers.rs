@@ -2,6 +2,7 @@
 
 use super::event::Event;
 use crate::core::text::quoted;
+use crate::core::time::UnixMillis;
 use crate::report::Input;
 use std::collections::BTreeMap;
 
@@ -14,14 +15,14 @@ pub struct PeerStates(BTreeMap<String, PeerState>);
 pub struct PeerState {
     /// Whether the last audit could compare all of the peer's heads.
     pub compared: bool,
-    /// When an audit last could, in Unix milliseconds.
-    pub success: Option<u64>,
+    /// When an audit last could.
+    pub success: Option<UnixMillis>,
 }
 
 impl PeerStates {
     /// Records the results of an audit, and returns the events to report: each change once, and after a start the
     /// peers that fail.
-    pub fn update(&mut self, name: &str, input: &Input, now: u64) -> Vec<Event> {
+    pub fn update(&mut self, name: &str, input: &Input, now: UnixMillis) -> Vec<Event> {
         if input.asked.peers && input.peers.is_empty() {
             // The audit ended before it compared with peers.
             return Vec::new();

@@ -3,6 +3,7 @@
 use super::clock::Clock;
 use super::metrics;
 use super::state::StatusRegistry;
+use crate::core::time::UnixMillis;
 use crate::mirror::{HeadLine, HeadReader};
 use crate::source::runtime;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
@@ -50,7 +51,7 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 pub(super) struct Pages {
     pub(super) registry: Arc<StatusRegistry>,
     pub(super) clock: Clock,
-    started: u64,
+    started: UnixMillis,
     histories: Arc<Semaphore>,
 }
 

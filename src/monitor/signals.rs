@@ -74,6 +74,7 @@ pub fn stop_on_signal(stop: Stop, interrupted_exit_code: i32) -> io::Result<()> 
             while asked < 2 {
                 // There is nothing to reload, and SIGHUP of a closed terminal is a request to stop, too.
                 signals.next().await;
+                // It counts to two.
                 asked = asked.saturating_add(1);
                 stop.stop();
             }

@@ -1,13 +1,14 @@
 //! What is known about each log, and how a report changes it. This module reads no clock. What is late is decided by
 //! the steady clock of [`Now`], which nobody can set.
 
-use super::clock::{Now, ms};
+use super::clock::Now;
 use super::event::Event;
 use super::peers::PeerStates;
 use super::{Auditable, WatchedLog};
 use crate::audit::conclusion::Conclusion;
 use crate::core::finding::Code;
 use crate::core::text;
+use crate::core::time::{UnixMillis, whole_millis};
 use crate::report::{MirrorUse, Report};
 use crate::service::Error;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,15 +32,15 @@ pub struct Status {
     pub interval: Duration,
     deadline: Duration,
     /// When the next audit is due; during an audit, when that audit was due.
-    pub due: u64,
+    pub due: UnixMillis,
     /// `due` on the steady clock.
-    due_steady: u64,
+    due_steady: Duration,
     /// When the running audit began.
     pub running: Option<Now>,
     /// The last audit that produced a report.
     pub last: Option<Last>,
     /// When an audit last made every check that it was asked for.
-    pub success: Option<u64>,
+    pub success: Option<UnixMillis>,
     /// The number of audits by verdict.
     pub counts: BTreeMap<Conclusion, u64>,
     /// How many times in a row the log could not be reached.
@@ -54,8 +55,8 @@ pub struct Status {
 
 /// A fault on this side.
 pub struct MonitorFault {
-    /// When the first audit in a row with a fault ended, in Unix milliseconds.
-    since: u64,
+    /// When the first audit in a row with a fault ended.
+    since: UnixMillis,
     /// The fault of the last audit.
     why: String,
 }
@@ -63,12 +64,12 @@ pub struct MonitorFault {
 /// The last audit.
 #[derive(Clone, Copy, Debug)]
 pub struct Last {
-    /// When it ended, in Unix milliseconds.
-    pub at: u64,
+    /// When it ended.
+    pub at: UnixMillis,
     /// `at` on the steady clock.
-    steady: u64,
-    /// The duration in milliseconds.
-    pub took: u64,
+    steady: Duration,
+    /// The duration.
+    pub took: Duration,
     /// The verdict.
     pub verdict: Conclusion,
 }
@@ -79,7 +80,7 @@ pub struct Known {
     /// Size of the newest head that was read.
     pub size: Option<u64>,
     /// The time of that head, if it has one.
-    pub head_time: Option<u64>,
+    pub head_time: Option<UnixMillis>,
     /// The number of checked entries.
     pub checked: u64,
     /// Standing findings by code and severity.
@@ -113,7 +114,6 @@ impl Status {
     /// them.
     pub fn unhealthy_reasons(&self, now: Now) -> Vec<String> {
         let fault = |MonitorFault { since, why }: &MonitorFault| {
-            let since = text::time(*since);
             format!(
                 "a fault on this side since {since}: {why}. Fix it on this machine: the log is not accused of it, \
                  and nothing more is known about the log until then"
@@ -121,12 +121,14 @@ impl Status {
         };
         let mut reasons: Vec<String> = self.fault.iter().map(fault).collect();
         // The next audit is due an interval after the last, so this is two and a half intervals after the last.
+        // A saturated time is never reached: nothing is late then.
         let patience = self.interval.saturating_mul(3).checked_div(2).unwrap_or_default();
-        let latest = self.due_steady.saturating_add(ms(patience)).saturating_add(ms(self.deadline));
+        let latest = self.due_steady.saturating_add(patience).saturating_add(self.deadline);
         if now.steady > latest {
             let due = (self.due, self.due_steady);
             let (since, steady) = self.last.map_or(due, |last| (last.at, last.steady));
-            let (passed, since) = (text::duration(now.steady.saturating_sub(steady)), text::time(since));
+            // The steady clock never decreases.
+            let passed = text::duration(now.steady.saturating_sub(steady));
             reasons.push(format!(
                 "an interval was missed: no audit ended for {passed}, since {since}. See what is slow (the \
                  network, the disk, a mirror that another program holds), or restart the monitor, which is safe"
@@ -138,6 +140,7 @@ impl Status {
     /// The time until the next audit. `random` is from 0 to 1: the interval is varied by a tenth, so that many
     /// auditors do not ask at the same time.
     fn wait(&self, random: f64) -> Duration {
+        // Cut to the longest wait. Before the first failure there is nothing to double.
         let doubled = self.interval.saturating_mul(2_u32.saturating_pow(self.unreachable.saturating_sub(1)));
         let backoff = doubled.min(LONGEST_BACKOFF.max(self.interval));
         let whole = if self.unreachable == 0 { self.interval } else { backoff };
@@ -155,6 +158,7 @@ impl Status {
         let report = match result {
             Ok(report) => report,
             Err(why) => {
+                // The steady clock never decreases.
                 self.count(Conclusion::LocalFault, now, now.steady.saturating_sub(began.steady));
                 let why = format!("could not be audited: {why}");
                 self.set_fault(Some(why.clone()), now.shown);
@@ -164,8 +168,9 @@ impl Status {
         };
         let (input, verdict) = (report.input(), report.verdict());
         let was_unreachable = self.unreachable;
+        // No monitor runs for so many audits.
         self.unreachable = if input.unreachable { was_unreachable.saturating_add(1) } else { 0 };
-        self.count(verdict, now, input.duration_ms);
+        self.count(verdict, now, input.took);
         let decided = input.faults.is_empty() && input.incomplete.is_empty();
         if decided {
             self.success = Some(now.shown);
@@ -188,7 +193,7 @@ impl Status {
                 events.push(
                     Event::of(name, "unreachable", again(&why, next))
                         .with("times", self.unreachable)
-                        .with("nextMs", ms(next)),
+                        .with("nextMs", whole_millis(next)),
                 );
             }
             () if was_unreachable > 0 => {
@@ -204,21 +209,23 @@ impl Status {
         (events, next)
     }
 
-    fn set_fault(&mut self, why: Option<String>, now: u64) {
+    fn set_fault(&mut self, why: Option<String>, now: UnixMillis) {
         let since = self.fault.as_ref().map_or(now, |fault| fault.since);
         self.fault = why.map(|why| MonitorFault { since, why });
     }
 
-    fn count(&mut self, verdict: Conclusion, now: Now, took: u64) {
+    fn count(&mut self, verdict: Conclusion, now: Now, took: Duration) {
         let count = self.counts.entry(verdict).or_default();
+        // No monitor runs for so many audits.
         *count = count.saturating_add(1);
         self.last = Some(Last { at: now.shown, steady: now.steady, took, verdict });
     }
 
     fn schedule(&mut self, now: Now, random: f64) -> Duration {
         let wait = self.wait(random);
-        self.due = now.shown.saturating_add(ms(wait));
-        self.due_steady = now.steady.saturating_add(ms(wait));
+        // A saturated time is never reached: such an audit is not due.
+        self.due = now.shown.saturating_add(wait);
+        self.due_steady = now.steady.saturating_add(wait);
         wait
     }
 
@@ -243,8 +250,10 @@ impl Status {
             let finding = &reported.finding;
             let kind = (finding.code.as_str(), finding.severity.as_str());
             let count = known.findings.entry(kind).or_default();
+            // At most one for each finding in memory.
             *count = count.saturating_add(1);
             let answered = known.acknowledged.entry(kind).or_default();
+            // The same.
             *answered = answered.saturating_add(u64::from(reported.acknowledged.is_some()));
             if !reported.is_above_info() {
                 continue;
@@ -268,7 +277,7 @@ impl Status {
                         .with("code", finding.code.as_str())
                         .with("severity", finding.severity.as_str())
                         .with("index", finding.index)
-                        .with("firstSeen", reported.first_seen.as_str())
+                        .with("firstSeen", reported.first_seen.to_string())
                         .with("evidence", finding.evidence.clone()),
                 );
             }
@@ -280,6 +289,7 @@ impl Status {
         }
         self.known = Some(known);
         let bounded = |events: Vec<Event>, what: &str| {
+            // If there are fewer, none is left out.
             let more = events.len().saturating_sub(MAX_LINES);
             let message = format!("and {more} more findings {what}; the report lists them all");
             let rest = (more > 0).then(|| Event::of(name, "findings-more", message).with("count", more));
@@ -297,7 +307,7 @@ fn audited(name: &str, report: &Report, causes: &[String], next: Duration) -> Ev
         "audited: {}, {size}, {} new entries, {standing} findings, {} ms, next in {}",
         report.verdict().as_str(),
         input.entries.new,
-        input.duration_ms,
+        whole_millis(input.took),
         shown(next)
     );
     // The message about an unreachable log already contains the causes.
@@ -309,8 +319,8 @@ fn audited(name: &str, report: &Report, causes: &[String], next: Duration) -> Ev
         .with("size", input.log.tree_size)
         .with("newEntries", input.entries.new)
         .with("findings", standing)
-        .with("durationMs", input.duration_ms)
-        .with("nextMs", ms(next))
+        .with("durationMs", whole_millis(input.took))
+        .with("nextMs", whole_millis(next))
         .with("causes", causes.iter().take(MAX_CAUSES).map(|why| text::escape(why)).collect::<Vec<_>>())
 }
 
@@ -318,6 +328,7 @@ fn list_causes(causes: &[String]) -> String {
     let unique: BTreeSet<&String> = causes.iter().collect();
     let mut shown: Vec<String> = causes.iter().take(MAX_CAUSES).cloned().collect();
     shown.dedup();
+    // If all are said, none is left.
     match unique.len().saturating_sub(shown.len()) {
         0 => shown.join("; "),
         more => format!("{}; and {more} more causes", shown.join("; ")),
@@ -331,6 +342,7 @@ fn again(why: &str, next: Duration) -> String {
 /// A duration for display: to the second, or exactly if it is shorter.
 fn shown(time: Duration) -> String {
     let whole =
+        // 128 bits have room for every duration; what a duration cannot hold is cut to 64.
         if time.as_secs() < 10 { time.as_millis() } else { u128::from(time.as_secs()).saturating_mul(1000) };
     humantime::format_duration(Duration::from_millis(u64::try_from(whole).unwrap_or(u64::MAX))).to_string()
 }

@@ -5,6 +5,7 @@ use crate::audit::finding::Finding;
 use crate::audit::peer::PeerResult;
 use crate::audit::subject::Subject;
 use crate::core::finding::Code;
+use crate::core::time::UnixMillis;
 use crate::mirror::HeadReader;
 use crate::monitor::metrics;
 use crate::report::{Asked, Input, LogPart, ReportedFinding};
@@ -24,9 +25,23 @@ impl Auditable for Nothing {
 
 const MINUTE: u64 = 60_000;
 
+/// When the audit of a report began, and a moment before.
+const NOW: UnixMillis = UnixMillis::new(1_782_000_045_000);
+const THEN: UnixMillis = UnixMillis::new(1_782_000_000_000);
+
 /// The same time on both clocks.
 fn at(now: u64) -> Now {
-    Now { shown: now, steady: now }
+    both(now, now)
+}
+
+/// Two clocks that show different times.
+fn both(shown: u64, steady: u64) -> Now {
+    Now { shown: UnixMillis::new(shown), steady: Duration::from_millis(steady) }
+}
+
+/// The metrics at this time.
+fn page(registry: &StatusRegistry, now: u64) -> String {
+    metrics::render(registry, UnixMillis::EPOCH, UnixMillis::new(now))
 }
 
 /// A registry with one log that is audited every minute, with a deadline of ten seconds.
@@ -42,18 +57,18 @@ fn registry(name: &str) -> StatusRegistry {
     registry
 }
 
-fn input(findings: &[(&str, Code)]) -> Input {
-    let found = |(time, code): &(&str, Code)| ReportedFinding {
+fn input(findings: &[(UnixMillis, Code)]) -> Input {
+    let found = |(time, code): &(UnixMillis, Code)| ReportedFinding {
         finding: Finding::of_log(*code, Subject::Whole, "as the test says"),
-        first_seen: (*time).to_owned(),
+        first_seen: *time,
         ended: None,
         acknowledged: None,
     };
     Input {
-        log: LogPart { tree_size: Some(0), head_time: Some(1000), ..LogPart::default() },
+        log: LogPart { tree_size: Some(0), head_time: Some(UnixMillis::new(1000)), ..LogPart::default() },
         mirror: MirrorUse::Opened,
         findings: findings.iter().map(found).collect(),
-        started_at: "now".to_owned(),
+        started_at: NOW,
         ..Input::default()
     }
 }
@@ -115,16 +130,16 @@ fn a_failing_peer_is_logged_once_without_backoff() {
     assert_eq!(take(&registry, with_peer(Some("gone")), 2000), (vec!["audited"], minute));
     // An audit that ended before it asked the peer reports nothing about it.
     take(&registry, Input { peers: Vec::new(), ..with_peer(None) }, 3000);
-    let page = metrics::render(&registry, 0, 3000);
-    assert!(page.contains("countersign_peer_reachable{log=\"main\",peer=\"a\\\"b\"} 0"), "{page}");
-    assert!(!page.contains("countersign_peer_last_success_timestamp_seconds{"), "{page}");
+    let text = page(&registry, 3000);
+    assert!(text.contains("countersign_peer_reachable{log=\"main\",peer=\"a\\\"b\"} 0"), "{text}");
+    assert!(!text.contains("countersign_peer_last_success_timestamp_seconds{"), "{text}");
     assert_eq!(take(&registry, with_peer(None), 4000).0, ["audited", "peer-recovered"]);
     assert_eq!(take(&registry, with_peer(Some("gone")), 5000).0, ["audited", "peer-failing"]);
-    let page = metrics::render(&registry, 0, 5000);
-    assert!(page.contains("countersign_peer_last_success_timestamp_seconds{log=\"main\",peer=\"a\\\"b\"} 4"));
+    let text = page(&registry, 5000);
+    assert!(text.contains("countersign_peer_last_success_timestamp_seconds{log=\"main\",peer=\"a\\\"b\"} 4"));
     // The peer is no longer in the config.
     take(&registry, input(&[]), 6000);
-    assert!(!metrics::render(&registry, 0, 6000).contains("countersign_peer_reachable{"));
+    assert!(!page(&registry, 6000).contains("countersign_peer_reachable{"));
 }
 
 #[test]
@@ -161,12 +176,9 @@ fn a_changed_clock_makes_nothing_late_and_hides_nothing() {
     let registry = registry("main");
     take(&registry, input(&[]), 1000);
     let (soon, late) = (1000 + MINUTE, 1000 + MINUTE * 3);
-    assert_eq!(
-        registry.unhealthy_reasons(Now { shown: 4 * 60 * MINUTE, steady: soon }),
-        Vec::<String>::new()
-    );
+    assert_eq!(registry.unhealthy_reasons(both(4 * 60 * MINUTE, soon)), Vec::<String>::new());
     for shown in [0, soon, 4 * 60 * MINUTE] {
-        let reasons = registry.unhealthy_reasons(Now { shown, steady: late });
+        let reasons = registry.unhealthy_reasons(both(shown, late));
         assert!(reasons.len() == 1 && reasons[0].contains("no audit ended for 3"), "{shown}: {reasons:?}");
     }
 }
@@ -180,7 +192,7 @@ fn local_faults_are_unhealthy_until_an_audit_succeeds() {
         let reasons = registry.unhealthy_reasons(at(1));
         let expected = "main: a fault on this side since 1970-01-01T00:00:00.000Z: our disk. Fix it";
         assert!(reasons.len() == 1 && reasons[0].starts_with(expected), "{reasons:?}");
-        take(&registry, input(&[("now", Code::HeadRollback)]), 0);
+        take(&registry, input(&[(NOW, Code::HeadRollback)]), 0);
         assert_eq!(
             registry.unhealthy_reasons(at(1)),
             Vec::<String>::new(),
@@ -195,7 +207,7 @@ fn local_faults_are_unhealthy_until_an_audit_succeeds() {
 #[test]
 fn the_start_and_end_of_each_finding_are_logged_once() {
     let registry = registry("main");
-    let rollback = ("now", Code::HeadRollback);
+    let rollback = (NOW, Code::HeadRollback);
     assert_eq!(take(&registry, input(&[rollback]), 0).0, ["audited", "finding-new"]);
     assert_eq!(take(&registry, input(&[rollback]), 0).0, ["audited"]);
     // An audit that could not open the mirror, or that reached nobody, neither ends nor repeats a finding.
@@ -203,7 +215,7 @@ fn the_start_and_end_of_each_finding_are_logged_once() {
     assert_eq!(take(&registry, fault(MirrorUse::InUse), 0).0, ["in-use"]);
     take(&registry, Input { findings: input(&[rollback]).findings, ..unreachable() }, 0);
     assert_eq!(
-        take(&registry, input(&[rollback, ("now", Code::HeadStale)]), 0).0,
+        take(&registry, input(&[rollback, (NOW, Code::HeadStale)]), 0).0,
         ["reachable", "audited", "finding-new"]
     );
     assert_eq!(take(&registry, input(&[]), 0).0, ["audited", "finding-ended", "finding-ended"]);
@@ -213,15 +225,15 @@ fn the_start_and_end_of_each_finding_are_logged_once() {
         "again, so it is said again"
     );
     // A finding of severity `info` is counted, but not logged.
-    assert_eq!(take(&self::registry("main"), input(&[("now", Code::CredentialNew)]), 0).0, ["audited"]);
+    assert_eq!(take(&self::registry("main"), input(&[(NOW, Code::CredentialNew)]), 0).0, ["audited"]);
 }
 
 #[test]
 fn standing_findings_are_logged_again_after_a_start() {
     let registry = registry("main");
-    let both = [("then", Code::HeadRollback), ("now", Code::Gap)];
-    assert_eq!(take(&registry, input(&both), 0).0, ["audited", "finding-stands", "finding-new"]);
-    assert_eq!(take(&registry, input(&both), 0).0, ["audited"]);
+    let findings = [(THEN, Code::HeadRollback), (NOW, Code::Gap)];
+    assert_eq!(take(&registry, input(&findings), 0).0, ["audited", "finding-stands", "finding-new"]);
+    assert_eq!(take(&registry, input(&findings), 0).0, ["audited"]);
 }
 
 #[test]
@@ -230,12 +242,7 @@ fn many_findings_are_logged_in_part_and_counted() {
     let mut many = input(&[]);
     for index in 0..1000 {
         let finding = Finding::of_entry(Code::SignatureInvalid, index, None, "forged");
-        many.findings.push(ReportedFinding {
-            finding,
-            first_seen: "now".to_owned(),
-            ended: None,
-            acknowledged: None,
-        });
+        many.findings.push(ReportedFinding { finding, first_seen: NOW, ended: None, acknowledged: None });
     }
     let events = take(&registry, many, 0).0;
     assert_eq!((events.len(), events.last()), (1 + MAX_LINES + 1, Some(&"findings-more")));
@@ -244,7 +251,7 @@ fn many_findings_are_logged_in_part_and_counted() {
 #[test]
 fn a_reload_keeps_the_state_of_remaining_logs() {
     let registry = registry("main");
-    take(&registry, input(&[("now", Code::HeadRollback)]), 0);
+    take(&registry, input(&[(NOW, Code::HeadRollback)]), 0);
     let again = |name: &str| WatchedLog {
         name: name.to_owned(),
         interval: Duration::from_secs(1),
@@ -253,7 +260,7 @@ fn a_reload_keeps_the_state_of_remaining_logs() {
     };
     registry.plan(&[again("main"), again("other")], at(5));
     assert_eq!(
-        take(&registry, input(&[("now", Code::HeadRollback)]), 6).0,
+        take(&registry, input(&[(NOW, Code::HeadRollback)]), 6).0,
         ["audited"],
         "said before the reload"
     );
@@ -266,14 +273,14 @@ fn a_reload_keeps_the_state_of_remaining_logs() {
 fn metrics_show_only_known_values() {
     let name = "a\"b\\c";
     let registry = registry(name);
-    let before = metrics::render(&registry, 0, 0);
+    let before = page(&registry, 0);
     assert!(!before.contains("countersign_verdict{"), "no audit yet: {before}");
     let report = Report::new(Input {
         log: LogPart { tree_size: Some(7), ..input(&[]).log },
-        ..input(&[("now", Code::HeadRollback)])
+        ..input(&[(NOW, Code::HeadRollback)])
     });
     registry.finished(name, &Ok(report), at(61_000), 0.5);
-    let page = metrics::render(&registry, 0, 62_000);
+    let page = self::page(&registry, 62_000);
     for line in [
         "countersign_head_size{log=\"a\\\"b\\\\c\"} 7",
         "countersign_head_age_seconds{log=\"a\\\"b\\\\c\"} 61",

@@ -10,6 +10,7 @@ use super::state::StatusRegistry;
 use super::watch::Watch;
 use super::{Plan, WatchedLog, notify};
 use crate::core::text;
+use crate::core::time::UnixMillis;
 use crate::service::Error;
 use crate::source::{runtime, user_file};
 use std::future::Future;
@@ -53,7 +54,7 @@ impl StartError {
 ///
 /// # Errors
 /// [`StartError`] if the monitor cannot start, or if a reload cannot start a thread.
-pub fn run(plan: Plan, read: &Read, clock: fn() -> u64) -> Result<(), StartError> {
+pub fn run(plan: Plan, read: &Read, clock: fn() -> UnixMillis) -> Result<(), StartError> {
     let cannot = |error: std::io::Error| StartError::new("cannot start", &error);
     let runtime = runtime::runtime().map_err(cannot)?;
     let log = Log::start(plan.json, clock).map_err(cannot)?;

@@ -43,7 +43,12 @@ fn a_hanging_audit_delays_only_its_own_log() {
     runtime.block_on(async {
         let ((hung, hung_begun, hung_go), (free, free_begun, free_go)) = (stuck("hung"), stuck("free"));
         let registry = Arc::new(StatusRegistry::default());
-        let mut crew = Crew { watches: Vec::new(), held: Vec::new(), registry, clock: Clock::start(|| 0) };
+        let mut crew = Crew {
+            watches: Vec::new(),
+            held: Vec::new(),
+            registry,
+            clock: Clock::start(|| UnixMillis::EPOCH),
+        };
         crew.start(&[hung.clone(), free.clone()]).unwrap();
         hung_begun.recv_timeout(LONG).unwrap();
         free_begun.recv_timeout(LONG).unwrap();

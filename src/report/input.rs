@@ -4,16 +4,18 @@ use crate::audit::finding::Finding;
 use crate::audit::peer::PeerResult;
 use crate::audit::tally::Tally;
 use crate::core::finding::{Code, Severity};
+use crate::core::time::UnixMillis;
+use std::time::Duration;
 
 /// A finding with its history.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReportedFinding {
     /// The finding.
     pub finding: Finding,
-    /// When it was first found, RFC 3339.
-    pub first_seen: String,
-    /// When it ended, RFC 3339, for a finding that no longer holds.
-    pub ended: Option<String>,
+    /// When it was first found.
+    pub first_seen: UnixMillis,
+    /// When it ended, for a finding that no longer holds.
+    pub ended: Option<UnixMillis>,
     /// Until when it is acknowledged and why, escaped. It still counts for the verdict.
     pub acknowledged: Option<String>,
 }
@@ -45,7 +47,7 @@ pub struct LogPart {
     /// Root of that head, hex.
     pub root_hash: Option<String>,
     /// Time of that head, if an STH of it is known.
-    pub head_time: Option<u64>,
+    pub head_time: Option<UnixMillis>,
 }
 
 /// Counts of entries.
@@ -137,10 +139,10 @@ pub struct Input {
     pub mirror: MirrorUse,
     /// The options.
     pub asked: Asked,
-    /// When the run started, RFC 3339.
-    pub started_at: String,
-    /// When the run finished, RFC 3339.
-    pub finished_at: String,
-    /// The duration of the run in milliseconds.
-    pub duration_ms: u64,
+    /// When the run started.
+    pub started_at: UnixMillis,
+    /// When the run finished.
+    pub finished_at: UnixMillis,
+    /// The duration of the run.
+    pub took: Duration,
 }

@@ -5,6 +5,7 @@ use super::{Report, ReportedFinding};
 use crate::audit::peer::PeerResult;
 use crate::audit::watch_list::rule_of;
 use crate::core::text::escape;
+use crate::core::time::{UnixMillis, whole_millis};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -26,8 +27,8 @@ struct ReportJson<'a> {
     incomplete: &'a [String],
     faults: &'a [String],
     notes: &'a [String],
-    started_at: &'a str,
-    finished_at: &'a str,
+    started_at: String,
+    finished_at: String,
     duration_ms: u64,
 }
 
@@ -38,7 +39,7 @@ struct LogJson<'a> {
     source: &'a str,
     tree_size: Option<u64>,
     root_hash: Option<&'a str>,
-    head_time: Option<u64>,
+    head_time: Option<UnixMillis>,
 }
 
 #[derive(Serialize)]
@@ -103,9 +104,9 @@ struct FindingJson<'a> {
     id: Option<&'a str>,
     message: &'a str,
     evidence: Option<&'a str>,
-    first_seen: &'a str,
+    first_seen: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ended: Option<&'a str>,
+    ended: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     acknowledged: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,8 +122,8 @@ fn finding(reported: &ReportedFinding) -> FindingJson<'_> {
         id: finding.id.as_deref(),
         message: &finding.message,
         evidence: finding.evidence.as_deref(),
-        first_seen: &reported.first_seen,
-        ended: reported.ended.as_deref(),
+        first_seen: reported.first_seen.to_string(),
+        ended: reported.ended.map(|ended| ended.to_string()),
         acknowledged: reported.acknowledged.as_deref(),
         rule: rule_of(finding),
     }
@@ -164,9 +165,9 @@ pub fn render(report: &Report) -> Result<String, serde_json::Error> {
         incomplete: &input.incomplete,
         faults: &input.faults,
         notes: &input.notes,
-        started_at: &input.started_at,
-        finished_at: &input.finished_at,
-        duration_ms: input.duration_ms,
+        started_at: input.started_at.to_string(),
+        finished_at: input.finished_at.to_string(),
+        duration_ms: whole_millis(input.took),
     };
     let mut text = serde_json::to_string(&json)?;
     text.push('\n');

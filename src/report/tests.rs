@@ -9,13 +9,19 @@ use crate::audit::subject::Subject;
 use crate::audit::tally::Tally;
 use crate::core::check::Check;
 use crate::core::finding::Code;
+use crate::core::time::UnixMillis;
 use std::path::Path;
+use std::time::Duration;
 
 const VERBOSE: Style = Style { colour: false, verbose: true };
 
+fn at(text: &str) -> UnixMillis {
+    UnixMillis::from_shown(text).unwrap()
+}
+
 fn found(finding: Finding, ended: Option<&str>) -> ReportedFinding {
-    let first_seen = "2026-11-22T02:00:00.000Z".to_owned();
-    ReportedFinding { finding, first_seen, ended: ended.map(str::to_owned), acknowledged: None }
+    let first_seen = at("2026-11-22T02:00:00.000Z");
+    ReportedFinding { finding, first_seen, ended: ended.map(at), acknowledged: None }
 }
 
 /// A report that contains everything that a report can contain.
@@ -55,7 +61,7 @@ fn everything() -> Input {
             has_api: false,
             tree_size: Some(300),
             root_hash: Some("00".repeat(32)),
-            head_time: Some(1_782_000_045_000),
+            head_time: Some(UnixMillis::new(1_782_000_045_000)),
         },
         entries: EntryCounts { total: 300, new: 12, approved: 284, rejected: 8, expired: 8, invalid: 13 },
         heads: (4, 2),
@@ -73,9 +79,9 @@ fn everything() -> Input {
         unreachable: false,
         mirror: MirrorUse::Opened,
         asked: Asked { rp_id: true, ..Asked::default() },
-        started_at: "2026-11-23T02:00:00.000Z".to_owned(),
-        finished_at: "2026-11-23T02:00:01.500Z".to_owned(),
-        duration_ms: 1500,
+        started_at: at("2026-11-23T02:00:00.000Z"),
+        finished_at: at("2026-11-23T02:00:01.500Z"),
+        took: Duration::from_millis(1500),
     }
 }
 
@@ -278,7 +284,8 @@ fn receipt_report(file: &str, snapshot: &str) {
     let key = LogKey::parse(cases["logKey"].as_str().unwrap()).unwrap();
     let trust = TrustPolicy::new(key, "approvals.example", "https://approvals.example");
     let expected = Expectation { email: Some("ada@example.com"), approvers: &["alex"], ..Default::default() };
-    let verdict = crate::audit::receipt::verify_receipt(&bytes, &trust, &expected, 1_782_100_000_000);
+    let verdict =
+        crate::audit::receipt::verify_receipt(&bytes, &trust, &expected, UnixMillis::new(1_782_100_000_000));
     let report = receipt::ReceiptReport {
         verdict: &verdict,
         conclusion: verdict.conclusion(),

@@ -7,6 +7,7 @@ use super::{Conclusion, Input, Report, ReportedFinding};
 use crate::audit::verdict::CheckResult;
 use crate::core::finding::{Code, Severity};
 use crate::core::text;
+use crate::core::time::whole_millis;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -49,16 +50,16 @@ fn head(out: &mut String, report: &Report, style: Style) {
     line!(out, "log      {}", text::escape(&input.log.origin));
     line!(out, "source   {}", input.log.source);
     if let (Some(size), Some(root)) = (input.log.tree_size, &input.log.root_hash) {
-        let time = input.log.head_time.map_or(String::new(), |time| format!(", dated {}", text::time(time)));
+        let time = input.log.head_time.map_or(String::new(), |time| format!(", dated {time}"));
         line!(out, "head     {size} entries, root {root}{time}");
     }
     if input.nothing_judged && !input.faults.is_empty() {
-        line!(out, "time     {} ({} ms)", input.finished_at, input.duration_ms);
+        line!(out, "time     {} ({} ms)", input.finished_at, whole_millis(input.took));
         return;
     }
     entries(out, input);
     line!(out, "heads    {} signed heads kept ({} new)", input.heads.0, input.heads.1);
-    line!(out, "time     {} ({} ms)", input.finished_at, input.duration_ms);
+    line!(out, "time     {} ({} ms)", input.finished_at, whole_millis(input.took));
 }
 
 fn entries(out: &mut String, input: &Input) {
@@ -137,6 +138,7 @@ fn findings(out: &mut String, style: Style, findings: &[ReportedFinding]) {
             line!(out, "    {}", one(reported));
         }
         if found.len() > SHOWN {
+            // There are more than are shown.
             line!(out, "    and {} more: --format json lists them all", found.len().saturating_sub(SHOWN));
         }
     }
@@ -145,8 +147,9 @@ fn findings(out: &mut String, style: Style, findings: &[ReportedFinding]) {
 /// Shows the newest hits, which matter most to the reader.
 fn hits(out: &mut String, mut hits: Vec<&ReportedFinding>) {
     // A hit that stands for many comes after the others of its audit.
-    let at = |hit: &ReportedFinding| (hit.first_seen.clone(), hit.finding.index.unwrap_or(u64::MAX));
+    let at = |hit: &ReportedFinding| (hit.first_seen, hit.finding.index.unwrap_or(u64::MAX));
     hits.sort_by_cached_key(|hit| at(hit));
+    // If there are fewer, none is left out.
     let earlier = hits.len().saturating_sub(SHOWN_HITS);
     if earlier > 0 {
         line!(out, "    the newest {SHOWN_HITS}, and {earlier} more: --format json lists them all");
@@ -180,7 +183,7 @@ fn ended(out: &mut String, style: Style, ended: &[ReportedFinding]) {
     }
     heading(out, style, "Found earlier, and no longer true (these do not count for the verdict)");
     for reported in ended {
-        let until = reported.ended.as_deref().unwrap_or_default();
+        let until = reported.ended.map(|ended| ended.to_string()).unwrap_or_default();
         line!(out, "  {} {} [until {until}]", reported.finding.code, one(reported));
     }
 }
@@ -206,6 +209,7 @@ fn checks(out: &mut String, style: Style, report: &Report) {
     passed(out, style, report.input(), &of(CheckResult::Passed));
     not_checked(out, style, of(CheckResult::NotChecked));
     let entries = &report.input().entries;
+    // Only whether there are any matters.
     if entries.rejected.saturating_add(entries.expired) > 0 {
         line!(out, "  {:<20} the rpId of other entries is not judged", "rp-id, no approval");
     }

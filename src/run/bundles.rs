@@ -78,7 +78,7 @@ pub(super) fn pass(
     // Entries that are not proved when they arrive are not checked when they arrive.
     let check_from = if mode == Mode::Unproved { u64::MAX } else { verified };
     let verifier = Verifier::new(cx.policy(), head.size(), check_from).with_tree(tree);
-    let mut writer = Writer::new(mirror, mode, cx.now_text())?;
+    let mut writer = Writer::new(mirror, mode, cx.now())?;
     let progress = cx.progress();
     let flow = in_order(
         verified / WIDTH..head.size().div_ceil(WIDTH),

@@ -10,7 +10,8 @@ use super::context::Context;
 use super::fault::Fault;
 use super::statements::Statements;
 use crate::core::finding::Code;
-use crate::core::{limits, text};
+use crate::core::limits;
+use crate::core::time::UnixMillis;
 use crate::mirror::Mirror;
 use crate::mirror::state::State;
 use crate::source::LogSource;
@@ -24,7 +25,7 @@ const OF_SERVING: [Code; 5] =
 /// Tells the source whether changes are still forgiven.
 pub(super) fn begin(cx: &Context<'_>, mirror: &Mirror) {
     let since = changing_since(cx, mirror);
-    let forgiving = since == 0 || cx.now().saturating_sub(since) < limits::LAG_MS;
+    let forgiving = since == UnixMillis::EPOCH || cx.now().since(since) < Some(limits::LAG);
     if let Some(source) = cx.source() {
         source.start_run(forgiving);
     }
@@ -44,43 +45,48 @@ pub(super) fn end(
     let (since, now) = (changing_since(cx, mirror), cx.now());
     let heads_only = cx.options().heads_only;
     if cx.source().is_some_and(LogSource::tolerated_change) {
-        if since == 0 {
+        if since == UnixMillis::EPOCH {
             mirror.transact(|_, state| {
                 *since_of(state, heads_only) = now;
                 Ok(())
             })?;
         }
-        let since = if since == 0 { now } else { since };
+        let since = if since == UnixMillis::EPOCH { now } else { since };
         statements.note(format!(
             "the log's directory has been changing since {}: from {} on, missing or wrong files in it count \
              against the log, even while it changes",
-            text::time(since),
-            text::time(since.saturating_add(limits::LAG_MS))
+            since,
+            since.saturating_add(limits::LAG)
         ));
-    } else if since > 0 && was_read && !statements.is_incomplete() && nothing_was_found(cx, mirror)? {
+    } else if since > UnixMillis::EPOCH
+        && was_read
+        && !statements.is_incomplete()
+        && nothing_was_found(cx, mirror)?
+    {
         mirror.transact(|_, state| {
-            *since_of(state, heads_only) = 0;
+            *since_of(state, heads_only) = UnixMillis::EPOCH;
             Ok(())
         })?;
     }
     Ok(())
 }
 
-/// When the hour began, or 0. A time in the future comes of a wrong clock, and would put off the end of the hour.
-fn changing_since(cx: &Context<'_>, mirror: &Mirror) -> u64 {
+/// When the hour began, or the beginning of 1970 if there is none. A time in the future comes of a wrong clock, and would
+/// put off the end of the hour.
+fn changing_since(cx: &Context<'_>, mirror: &Mirror) -> UnixMillis {
     let since = *since_of(&mut mirror.state().clone(), cx.options().heads_only);
-    if since > cx.now() { 0 } else { since }
+    if since > cx.now() { UnixMillis::EPOCH } else { since }
 }
 
 /// Whether this run found nothing that a directory that is being copied could explain.
 fn nothing_was_found(cx: &Context<'_>, mirror: &Mirror) -> Result<bool, Fault> {
-    let now = cx.now_text();
+    let now = cx.now();
     let findings = mirror.findings().standing()?;
-    Ok(!findings.iter().any(|stored| stored.last_seen == *now && OF_SERVING.contains(&stored.finding.code)))
+    Ok(!findings.iter().any(|stored| stored.last_seen == now && OF_SERVING.contains(&stored.finding.code)))
 }
 
 /// When the hour of this kind of run began.
-fn since_of(state: &mut State, heads_only: bool) -> &mut u64 {
+fn since_of(state: &mut State, heads_only: bool) -> &mut UnixMillis {
     match heads_only {
         true => &mut state.changing_since_heads_only,
         false => &mut state.changing_since,

@@ -6,6 +6,7 @@ use crate::audit::policy::Policy;
 use crate::audit::watch_list::Rule;
 use crate::core::head::LogKey;
 use crate::core::limits;
+use crate::core::time::UnixMillis;
 use crate::source::{LogSource, Peer, Stop};
 
 /// The log, the policy and the options of one run.
@@ -75,19 +76,14 @@ impl<'a> Context<'a> {
         self.rules
     }
 
-    /// The time of the run, in Unix milliseconds.
-    pub(super) fn now(&self) -> u64 {
-        self.options.now.0
+    /// The time of the run.
+    pub(super) fn now(&self) -> UnixMillis {
+        self.options.now
     }
 
     /// The latest time that is not in the future: the clock of this machine may be a little slow.
-    pub(super) fn latest_time(&self) -> u64 {
-        self.now().saturating_add(limits::CLOCK_SKEW_MS)
-    }
-
-    /// The time of the run, as RFC 3339.
-    pub(super) fn now_text(&self) -> &'a str {
-        &self.options.now.1
+    pub(super) fn latest_time(&self) -> UnixMillis {
+        self.now().saturating_add(limits::CLOCK_SKEW)
     }
 
     /// The switch that ends the run early.

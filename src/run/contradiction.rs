@@ -43,7 +43,7 @@ pub(super) fn report(
     }
     let observer = format!("countersign {}", env!("CARGO_PKG_VERSION"));
     let source = cx.source().map_or_else(|| "heads import".to_owned(), |source| source.location());
-    let context = [("observer", observer), ("observedAt", cx.now_text().to_owned()), ("source", source)];
+    let context = [("observer", observer), ("observedAt", cx.now().to_string()), ("source", source)];
     let (bytes, proved) = match evidence::prove(kind, [a, b], nodes, &context, cx.key()) {
         Ok(proved) => proved,
         Err(EvidenceError::Disagreement(what)) => return Err(Fault::Disagreement(what)),

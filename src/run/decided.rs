@@ -12,7 +12,8 @@ use crate::audit::finding::Finding;
 use crate::core::check::Check;
 use crate::core::entry::read_leaf;
 use crate::core::finding::Code;
-use crate::core::{limits, text};
+use crate::core::limits;
+use crate::core::time::UnixMillis;
 use crate::mirror::state::State;
 use crate::mirror::{Decided, Mirror, MirrorError};
 use std::ops::Range;
@@ -27,7 +28,7 @@ struct Span {
     /// Size of the head.
     size: u64,
     /// Its time.
-    time: u64,
+    time: UnixMillis,
 }
 
 /// Judges the entries that were not judged yet, or only against later heads than are known now. Returns `false` if it
@@ -58,7 +59,7 @@ pub(super) fn compare(
             return Ok(false);
         }
         let room = cx.options().max_findings.saturating_sub(findings).saturating_add(1);
-        let now = cx.now_text();
+        let now = cx.now();
         mirror.transact(|mirror, state| judge(mirror, state, &spans, end, room, now))?;
     }
     Ok(true)
@@ -68,10 +69,10 @@ pub(super) fn compare(
 fn spans(cx: &Context<'_>, mirror: &Mirror, from: u64) -> Result<Vec<Span>, Fault> {
     let heads = mirror.heads().covering(from, cx.key())?;
     let mut spans: Vec<Span> = Vec::with_capacity(heads.len());
-    let mut earliest: Option<(u64, u64)> = None;
+    let mut earliest: Option<(u64, UnixMillis)> = None;
     let mut sizes = heads.iter().rev().map(|stored| stored.head.size()).skip(1).chain([from]);
     for stored in heads.iter().rev() {
-        let (size, time) = (stored.head.size(), stored.head.timestamp().unwrap_or(0));
+        let (size, time) = (stored.head.size(), stored.head.timestamp().unwrap_or_default());
         // If two have the same time, the smaller one says more exactly when the entry was there.
         let (size_of, time_of) = match earliest {
             Some((size, before)) if before < time => (size, before),
@@ -92,7 +93,7 @@ fn judge(
     spans: &[Span],
     end: u64,
     room: u64,
-    now: &str,
+    now: UnixMillis,
 ) -> Result<(), MirrorError> {
     let from = state.judged;
     let mut to = end.min(from.saturating_add(BATCH));
@@ -103,7 +104,7 @@ fn judge(
         if entries.start >= entries.end || left == 0 {
             break;
         }
-        let bound = span.time.saturating_add(limits::DECIDED_AFTER_HEAD_MS);
+        let bound = span.time.saturating_add(limits::DECIDED_AFTER_HEAD);
         late.extend(
             mirror.entries().decided_after(&entries, bound, left)?.into_iter().map(|decided| (decided, span)),
         );
@@ -145,9 +146,7 @@ fn confirm(mirror: &Mirror, decided: &Decided, origin: &str) -> Result<(), Mirro
 fn finding(decided: &Decided, span: &Span) -> Finding {
     let message = format!(
         "decided at {}, but covered by the head of size {} that is dated {}",
-        text::time(decided.decided_at),
-        span.size,
-        text::time(span.time)
+        decided.decided_at, span.size, span.time
     );
     Finding::of_entry(Code::DecidedAfterHead, decided.index, decided.id.as_deref(), message)
 }

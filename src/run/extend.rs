@@ -228,7 +228,7 @@ impl Extension<'_, '_> {
             unproved::forget(self.mirror)?;
             return Ok(self.unreachable(cause));
         }
-        let now = self.cx.now_text();
+        let now = self.cx.now();
         self.mirror.transact(|mirror, state| {
             state.set_frontier(frontier);
             // The leaves are proved, so tiles that do not fit them are wrong.

@@ -13,7 +13,7 @@ use crate::mirror::{Mirror, StoredFinding};
 /// # Errors
 /// The mirror cannot be written.
 pub(super) fn record(cx: &Context<'_>, mirror: &mut Mirror, finding: &Finding) -> Result<(), Fault> {
-    let now = cx.now_text();
+    let now = cx.now();
     Ok(mirror.transact(|mirror, _| mirror.findings_mut().put(finding, now))?)
 }
 
@@ -36,7 +36,7 @@ pub(super) fn record_of_log(
 /// # Errors
 /// The mirror cannot be written.
 pub(super) fn end(cx: &Context<'_>, mirror: &mut Mirror, finding: &Finding) -> Result<(), Fault> {
-    let now = cx.now_text();
+    let now = cx.now();
     Ok(mirror.transact(|mirror, _| mirror.findings_mut().end(finding, now))?)
 }
 

@@ -17,8 +17,9 @@ use crate::audit::subject::Subject;
 use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::head::{Head, HeadError};
-use crate::core::limits::{HEADS_PAGE, MAX_SIGNER_SKEW_MS};
+use crate::core::limits::{HEADS_PAGE, MAX_SIGNER_SKEW};
 use crate::core::text;
+use crate::core::time::{TICK, UnixMillis};
 use crate::mirror::{Mirror, Provenance, StoredHead};
 use crate::source::{FetchError, LogApi};
 
@@ -75,10 +76,11 @@ fn walk(
     mirror: &mut Mirror,
     statements: &mut Statements,
     api: &dyn LogApi,
-    after: u64,
+    after: UnixMillis,
 ) -> Result<Option<Listing>, Fault> {
     let mut listing = Listing { sound: true, ..Listing::default() };
-    let mut after = after;
+    // The cursor of this API is a time; a page says where the next one begins, whatever the log means by it.
+    let mut after = after.get();
     for _ in 0..MAX_PAGES {
         if listing.read >= MAX_LISTED || listing.bytes >= MAX_BYTES {
             break;
@@ -104,11 +106,11 @@ fn walk(
 
 /// Where to begin: where the last run stopped, but for what another signer may have dated earlier since; or before
 /// the oldest of many that were never seen.
-fn listing_start(mirror: &Mirror) -> Result<u64, Fault> {
-    let until = mirror.state().listed_until.saturating_sub(MAX_SIGNER_SKEW_MS);
+fn listing_start(mirror: &Mirror) -> Result<UnixMillis, Fault> {
+    let until = mirror.state().listed_until.saturating_sub(MAX_SIGNER_SKEW);
     let (unlisted, oldest) = mirror.heads().unlisted_until(until)?;
     let many = unlisted > LOOKUPS as u64;
-    Ok(if many { until.min(oldest.saturating_sub(1)) } else { until })
+    Ok(if many { until.min(oldest.saturating_sub(TICK)) } else { until })
 }
 
 /// Verifies and keeps the heads of one page. The cursor moves only over what verified.
@@ -140,7 +142,7 @@ fn take_page(
     heads.iter().try_for_each(|head| kept::check_time(cx, mirror, statements, head))?;
     // A head dated ahead must not carry the cursor past what is listed before it later.
     let latest = cx.latest_time();
-    let (sound, now) = (listing.sound, cx.now_text());
+    let (sound, now) = (listing.sound, cx.now());
     let new = mirror.transact(|mirror, state| {
         let mut new: u64 = 0;
         for head in &heads {
@@ -148,7 +150,7 @@ fn take_page(
             mirror.heads_mut().set_listed(head)?;
         }
         if let Some(last) = heads.last().and_then(Head::timestamp).filter(|time| sound && *time <= latest) {
-            state.listed_until = state.listed_until.max(last.saturating_sub(1));
+            state.listed_until = state.listed_until.max(last.saturating_sub(TICK));
         }
         Ok(new)
     })?;
@@ -198,7 +200,7 @@ fn judge_listing(
     statements: &mut Statements,
     api: &dyn LogApi,
     listing: &Listing,
-    start: u64,
+    start: UnixMillis,
 ) -> Result<(), Fault> {
     if !listing.whole {
         let cause = format!(
@@ -231,8 +233,8 @@ fn judge_listing(
         }
     }
     // Before anything is held against the log, all of its list is read, in case its cursor is not a time.
-    if start > 0 && !missing.is_empty() {
-        match walk(cx, mirror, statements, api, 0)? {
+    if start > UnixMillis::EPOCH && !missing.is_empty() {
+        match walk(cx, mirror, statements, api, UnixMillis::EPOCH)? {
             None => return Ok(()),
             Some(all) if !all.whole => {
                 let cause =
@@ -261,8 +263,8 @@ fn set_listed(mirror: &mut Mirror, statements: &mut Statements, head: &Head) -> 
 
 /// Asks for the place in the list where a head should be.
 fn is_where_it_should_be(cx: &Context<'_>, api: &dyn LogApi, head: &Head) -> Result<bool, FetchError> {
-    let time = head.timestamp().unwrap_or(0);
-    let page = api.history(time.saturating_sub(1), HEADS_PAGE)?;
+    let before = head.timestamp().unwrap_or_default().saturating_sub(TICK);
+    let page = api.history(before.get(), HEADS_PAGE)?;
     let listed = |raw: &Vec<u8>| {
         Head::verify_sth(raw, cx.key()).is_ok_and(|other| other.statement() == head.statement())
     };
@@ -278,14 +280,14 @@ fn report_missing(
     stored: &StoredHead,
 ) -> Result<(), Fault> {
     let head = &stored.head;
-    let time = head.timestamp().unwrap_or(0);
-    let passed = mirror.state().listed_until.saturating_sub(MAX_SIGNER_SKEW_MS) >= time;
+    let time = head.timestamp().unwrap_or_default();
+    let passed = mirror.state().listed_until.saturating_sub(MAX_SIGNER_SKEW) >= time;
     if passed || !kept::is_recent(cx, stored) {
         statements.record(Check::HeadList, false);
         let message = format!(
             "the log signed an STH of size {} dated {}, and its own list of heads does not have it",
             head.size(),
-            text::time(time)
+            time
         );
         return findings::record_of_log(
             cx,

@@ -124,14 +124,14 @@ fn say_behind(
 
 /// Says that findings about how entries are served stand: with `--heads-only` they are not looked at again.
 fn say_entries_stand(cx: &Context<'_>, mirror: &Mirror, statements: &mut Statements) -> Result<(), Fault> {
-    let now = cx.now_text();
+    let now = cx.now();
     let of_entries = |finding: &Finding| {
         let about = matches!(finding.code, Code::Gap | Code::RootMismatch | Code::ProofInvalid);
         about && !matches!(finding.subject, Subject::Served(_))
     };
     let standing = mirror.findings().standing()?;
     let count =
-        standing.iter().filter(|stored| stored.last_seen != *now && of_entries(&stored.finding)).count();
+        standing.iter().filter(|stored| stored.last_seen != now && of_entries(&stored.finding)).count();
     if count > 0 {
         statements.note(format!(
             "{count} findings of earlier audits about what the log serves stand, and were not looked at again: an \

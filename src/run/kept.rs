@@ -9,8 +9,10 @@ use crate::audit::subject::Subject;
 use crate::core::check::Check;
 use crate::core::finding::Code;
 use crate::core::head::Head;
-use crate::core::{limits, text};
+use crate::core::limits;
+use crate::core::time::{UnixMillis, whole_millis};
 use crate::mirror::{HeadStatus, Mirror, Provenance, StoredHead};
+use std::time::Duration;
 
 // Counts of heads saturate: so many fit on no disk. A time before 1970 counts as 1970.
 
@@ -19,8 +21,7 @@ const COMPARED_AT_ONCE: usize = 1000;
 
 /// Whether a head was first seen so lately that another answer of the log may still be behind it.
 pub(super) fn is_recent(cx: &Context<'_>, stored: &StoredHead) -> bool {
-    let seen = text::parse_time(&stored.first_seen).unwrap_or(0);
-    cx.now().saturating_sub(limits::LAG_MS) < seen
+    cx.now().saturating_sub(limits::LAG) < stored.first_seen
 }
 
 /// Records a head that is dated in the future, wherever the log shows it. A head that is not is counted only if it is
@@ -37,7 +38,7 @@ pub(super) fn check_time(
     let ahead = head.timestamp().filter(|time| *time > cx.latest_time());
     let Some(time) = ahead else { return Ok(()) };
     statements.record(Check::HeadTime, false);
-    let message = format!("the STH of size {} is dated {}", head.size(), text::time(time));
+    let message = format!("the STH of size {} is dated {time}", head.size());
     findings::record_of_log(cx, mirror, Code::HeadInFuture, Subject::Whole, message)
 }
 
@@ -66,7 +67,7 @@ pub(super) fn keep_all(
     heads: &[Head],
     provenance: &Provenance,
 ) -> Result<u64, Fault> {
-    let now = cx.now_text();
+    let now = cx.now();
     let mut new: u64 = 0;
     for batch in heads.chunks(COMPARED_AT_ONCE) {
         let kept = mirror.transact(|mirror, _| {
@@ -115,7 +116,7 @@ pub(super) fn compare(
     let key = cx.key();
     for batch in heads.chunks(COMPARED_AT_ONCE) {
         let sths: Vec<&Head> = batch.iter().filter(|head| head.timestamp().is_some()).collect();
-        let times: Vec<(u64, u64)> =
+        let times: Vec<(u64, UnixMillis)> =
             sths.iter().filter_map(|head| Some((head.size(), head.timestamp()?))).collect();
         let against = mirror.heads().sths_against(&times, key)?;
         let against = sths.into_iter().zip(against);
@@ -147,13 +148,13 @@ fn compare_times<'h>(
     statements: &mut Statements,
     pairs: impl Iterator<Item = (&'h Head, StoredHead)>,
 ) -> Result<(), Fault> {
-    let mut widest: Option<(u64, Head, Head)> = None;
+    let mut widest: Option<(Duration, Head, Head)> = None;
     for (head, other) in pairs {
         for kind in contradictions(head, &other.head) {
             contradiction::report(cx, mirror, statements, kind, head, &other.head, None)?;
         }
         let by = disorder(head, &other.head);
-        if by <= limits::MAX_SIGNER_SKEW_MS && by > widest.as_ref().map_or(0, |(by, ..)| *by) {
+        if by <= limits::MAX_SIGNER_SKEW && by > widest.as_ref().map_or(Duration::ZERO, |(by, ..)| *by) {
             widest = Some((by, head.clone(), other.head));
         }
     }
@@ -175,8 +176,8 @@ pub(super) fn report_disorder(
         "the STH of size {} is dated {}, {} ms later than one of the larger size {}: the clocks of the log's signers \
          differ",
         smaller.size(),
-        text::time(smaller.timestamp().unwrap_or_default()),
-        disorder(a, b),
+        smaller.timestamp().unwrap_or_default(),
+        whole_millis(disorder(a, b)),
         larger.size()
     );
     findings::record_of_log(cx, mirror, Code::SthTimeDisorder, Subject::Whole, message)

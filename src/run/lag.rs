@@ -1,7 +1,7 @@
 //! What is behind the log for a while is not held against it: caches and replicas.
 //!
 //! Over HTTP, answers come from what stands in front of the log. A cache shows the head that it fetched an hour ago; a
-//! replica of the JSON API has the newest head and not yet its last entries, or the proofs for them. For an hour ([`limits::LAG_MS`]) such an
+//! replica of the JSON API has the newest head and not yet its last entries, or the proofs for them. For an hour ([`limits::LAG`]) such an
 //! answer is *undecided*: the run is incomplete, says why, and never passes. From then on it is the finding that it would
 //! have been at once (`head-rollback`, `gap`). The hour runs from when this mirror first saw the larger head, or first
 //! missed the entries, and is kept in the mirror: asking again does not begin it anew.
@@ -27,7 +27,8 @@ use crate::core::check::Check;
 use crate::core::entry::read_leaf;
 use crate::core::finding::Code;
 use crate::core::head::Head;
-use crate::core::{limits, text};
+use crate::core::limits;
+use crate::core::time::{TICK, UnixMillis};
 use crate::mirror::{Mirror, Provenance, StoredHead};
 use crate::source::{FetchError, Lag, LogSource};
 
@@ -102,19 +103,18 @@ fn gone_back(
 ) -> Result<Option<Back>, Fault> {
     let key = cx.key();
     let lag = lag(cx);
-    let hour_ago = text::time(an_hour_ago(cx));
+    let hour_ago = an_hour_ago(cx);
     let back = |what, head: &Head, before: Option<StoredHead>| {
         let before = before.filter(|before| head.size() < before.head.size())?;
         Some(Back { what, now: head.size(), before })
     };
     let own = match lag {
         Lag::None => mirror.heads().largest(None, &OWN, key)?,
-        Lag::Caches | Lag::Replicas => mirror.heads().largest_seen_by(&hour_ago, &OWN, key)?,
+        Lag::Caches | Lag::Replicas => mirror.heads().largest_seen_by(hour_ago, &OWN, key)?,
     };
     // What the log showed elsewhere may be ahead for a while. Not the largest of those: a log that shows others
     // ever more would always have a new one.
-    let elsewhere =
-        mirror.heads().largest_seen_by(&hour_ago, &[Provenance::Listed, Provenance::Peer], key)?;
+    let elsewhere = mirror.heads().largest_seen_by(hour_ago, &[Provenance::Listed, Provenance::Peer], key)?;
     let found = [own, elsewhere, ruled_out(cx, mirror, newest, served)?];
     if let Some(found) = found.into_iter().find_map(|before| back("newest head", newest, before)) {
         return Ok(Some(found));
@@ -122,7 +122,7 @@ fn gone_back(
     for head in served {
         let before = match lag {
             Lag::None => mirror.heads().largest(Some(head.format()), &[Provenance::Served], key)?,
-            Lag::Caches | Lag::Replicas => mirror.heads().largest_served_by(&hour_ago, head.format(), key)?,
+            Lag::Caches | Lag::Replicas => mirror.heads().largest_served_by(hour_ago, head.format(), key)?,
         };
         if let Some(found) = back(head.format().as_str(), head, before) {
             return Ok(Some(found));
@@ -142,7 +142,7 @@ fn ruled_out(
     let is_behind = |stored: &StoredHead| newest.size() < stored.head.size();
     let times = served.iter().filter(|head| head.size() == newest.size()).filter_map(Head::timestamp);
     if let Some(dated) = times.max() {
-        let before = dated.saturating_sub(limits::MAX_SIGNER_SKEW_MS.saturating_add(1));
+        let before = dated.saturating_sub(limits::MAX_SIGNER_SKEW).saturating_sub(TICK);
         let later = mirror.heads().largest_dated_by(before, &OWN, key)?.filter(is_behind);
         if later.is_some() {
             return Ok(later);
@@ -171,10 +171,10 @@ fn lagging_behind(
     }
     let key = cx.key();
     // Its list of heads is read after its head, and is honestly ahead of it in one and the same run.
-    let earlier = text::time(cx.now().saturating_sub(1));
+    let earlier = cx.now().saturating_sub(TICK);
     let found = [
         mirror.heads().largest(None, &OWN, key)?,
-        mirror.heads().largest_seen_by(&earlier, &[Provenance::Listed], key)?,
+        mirror.heads().largest_seen_by(earlier, &[Provenance::Listed], key)?,
     ];
     for before in found.into_iter().flatten() {
         if newest.size() < before.head.size() {
@@ -190,9 +190,9 @@ fn lagging_behind(
     Ok(None)
 }
 
-/// An hour before the run, in Unix milliseconds.
-fn an_hour_ago(cx: &Context<'_>) -> u64 {
-    cx.now().saturating_sub(limits::LAG_MS)
+/// An hour before the run.
+fn an_hour_ago(cx: &Context<'_>) -> UnixMillis {
+    cx.now().saturating_sub(limits::LAG)
 }
 
 /// Whether entries that are not there are those of a replica that is behind its head; if so, that is said.
@@ -216,7 +216,7 @@ pub(super) fn is_lagging(
     let state = mirror.state();
     let (mut since, below) = (state.entries_missing_since, state.entries_missing_below);
     // A time to come is a slip of a clock, and would put the end of the hour off.
-    if since == 0 || since > now || has_caught_up(mirror, source, head, bad, below) {
+    if since == UnixMillis::EPOCH || since > now || has_caught_up(mirror, source, head, bad, below) {
         since = now;
         mirror.transact(|_, state| {
             state.entries_missing_since = now;
@@ -224,14 +224,14 @@ pub(super) fn is_lagging(
             Ok(())
         })?;
     }
-    if now.saturating_sub(since) >= limits::LAG_MS {
+    if now.since(since) >= Some(limits::LAG) {
         return Ok(false);
     }
     let cause = format!(
         "not all entries that the head of size {} commits to are there yet, since {}: {}; run again in some minutes: \
          a replica of the log may lag behind",
         head.size(),
-        text::time(since),
+        since,
         bad.why
     );
     // A pass over the same entries may be made more than once.
@@ -242,7 +242,7 @@ pub(super) fn is_lagging(
 /// Whether there is anything that could be behind: entries were had here, or the first one can be.
 fn has_served_entries(mirror: &Mirror, source: &dyn LogSource) -> bool {
     let state = mirror.state();
-    if state.verified > 0 || state.entries_missing_since > 0 {
+    if state.verified > 0 || state.entries_missing_since > UnixMillis::EPOCH {
         return true;
     }
     let first = source.api().map(|api| api.leaf(0));
@@ -274,8 +274,8 @@ pub(super) fn may_be_behind(cx: &Context<'_>, mirror: &Mirror, asked: Question) 
     };
     let Some(api) = source.api() else { return Ok(false) };
     let any = [Provenance::Served, Provenance::Imported, Provenance::Listed, Provenance::Peer];
-    let hour_ago = text::time(an_hour_ago(cx));
-    let known = mirror.heads().largest_seen_by(&hour_ago, &any, cx.key())?;
+    let hour_ago = an_hour_ago(cx);
+    let known = mirror.heads().largest_seen_by(hour_ago, &any, cx.key())?;
     if known.is_some_and(|known| known.head.size() >= asked.tree()) {
         return Ok(false);
     }

@@ -48,7 +48,7 @@ pub(super) fn link(
         let finding = stored.finding;
         let is_proved =
             matches!(&finding.subject, Subject::Consistency { first, .. } if proved.contains(first));
-        if is_proved && stored.last_seen != cx.now_text() {
+        if is_proved && stored.last_seen != cx.now() {
             findings::end(cx, mirror, &finding)?;
         }
     }
@@ -65,7 +65,7 @@ fn ask_proofs_again(
     let proofs = ServedProofs::to(api, head);
     let standing = mirror.findings().standing()?.into_iter().filter(|stored| {
         let doubted = matches!(stored.finding.code, Code::Gap | Code::ProofInvalid);
-        doubted && stored.last_seen != cx.now_text()
+        doubted && stored.last_seen != cx.now()
     });
     let asked: Vec<_> = standing.take(MAX_REPEATS).map(|stored| stored.finding).collect();
     for finding in asked {

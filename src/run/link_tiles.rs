@@ -105,7 +105,7 @@ fn end_tile_findings(cx: &Context<'_>, mirror: &mut Mirror, tree: &mut ServedTre
     for stored in mirror.findings().standing()? {
         let finding = stored.finding;
         let doubted = matches!(finding.code, Code::Gap | Code::TileMismatch);
-        if !doubted || stored.last_seen == cx.now_text() {
+        if !doubted || stored.last_seen == cx.now() {
             continue;
         }
         if let Subject::Tile(TilePath::Hash { level, index, width }) = finding.subject {

@@ -1,5 +1,6 @@
 //! What an audit is asked to do, besides the policy.
 
+use crate::core::time::UnixMillis;
 use crate::source::Stop;
 use std::path::PathBuf;
 
@@ -18,8 +19,8 @@ pub struct Options {
     pub max_entries: u64,
     /// Stop checking when this many findings stand: they would fill disk and memory.
     pub max_findings: u64,
-    /// The time of the run: Unix milliseconds, and the same as RFC 3339.
-    pub now: (u64, String),
+    /// The time of the run.
+    pub now: UnixMillis,
     /// Ends the run early: what was proved until then is kept, and the rest is not checked. It is looked at before each
     /// batch and request, and while the mirror's own bytes are checked again (`full`, or before an accusation): an
     /// accusation that rests on bytes that were not checked is not made.

@@ -16,10 +16,12 @@ use super::statements::Statements;
 use crate::audit::peer::PeerResult;
 use crate::core::check::Check;
 use crate::core::head::Head;
+use crate::core::time::UnixMillis;
 use crate::core::{limits, text};
 use crate::mirror::{Mirror, PeerProgress, Provenance, read_heads};
 use crate::source::{FetchError, Peer};
 use std::thread::ScopedJoinHandle;
+use std::time::Duration;
 
 // Counts saturate: `MAX_NEW` and `MAX_REFUSED` end the reading long before. A time before 1970 counts as 1970, which
 // asks for more.
@@ -37,15 +39,15 @@ const KEPT_AT_ONCE: usize = 1000;
 /// and the peer nothing.
 const MAX_REFUSED: u64 = 1000;
 
-/// How far back of what was read last is asked again, in milliseconds: a clock that was set back a little must not
+/// How far back of what was read last is asked again: a clock that was set back a little must not
 /// hide a head.
-const OVERLAP_MS: u64 = 10 * 60 * 1000;
+const OVERLAP: Duration = Duration::from_secs(10 * 60);
 
-/// How often all of a history is read again, in milliseconds: its keeper's clock may have gone back further.
-const WHOLE_MS: u64 = 24 * 60 * 60 * 1000;
+/// How often all of a history is read again: its keeper's clock may have gone back further.
+const WHOLE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is asked for of a history that is too long to be read whole, in milliseconds: a month.
-const PART_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+/// What is asked for of a history that is too long to be read whole: a month.
+const PART: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What a peer answered.
 struct Answer {
@@ -53,18 +55,18 @@ struct Answer {
     /// All of its history was asked for.
     whole: bool,
     /// All of it was asked for and could not be had: this is what the peer first saw since then.
-    part: Option<u64>,
+    part: Option<UnixMillis>,
 }
 
 /// What to ask a peer for.
 #[derive(Clone, Copy)]
 struct Question {
     /// What is new since then, if anything was read before.
-    since: Option<u64>,
+    since: Option<UnixMillis>,
     /// All of its history.
     whole: bool,
     /// What is asked for in place of all where that is too much and nothing was read before.
-    part: u64,
+    part: UnixMillis,
 }
 
 /// What was taken of an answer.
@@ -79,7 +81,7 @@ struct Taken {
     /// The rest was not looked at.
     given_up: bool,
     /// The latest time at which the peer says that it first saw one.
-    latest: Option<u64>,
+    latest: Option<UnixMillis>,
 }
 
 /// Asks every peer and keeps what the log signed. Returns what came of each peer; nothing if the run is stopped.
@@ -145,11 +147,11 @@ fn ask_all(
 /// What to ask a peer for, by what is known of it.
 fn question(cx: &Context<'_>, known: Option<&PeerProgress>) -> Question {
     let now = cx.now();
-    let lately = |whole: u64| whole <= now && now.saturating_sub(whole) < WHOLE_MS;
+    let lately = |whole: UnixMillis| now.since(whole).is_some_and(|passed| passed < WHOLE);
     Question {
-        since: known.and_then(|known| known.since).map(|since| since.saturating_sub(OVERLAP_MS)),
+        since: known.and_then(|known| known.since).map(|since| since.saturating_sub(OVERLAP)),
         whole: cx.options().full || !known.is_some_and(|known| lately(known.whole)),
-        part: now.saturating_sub(PART_MS),
+        part: now.saturating_sub(PART),
     }
 }
 
@@ -211,7 +213,7 @@ fn compare_with(
         let note = format!(
             "not all of the history of peer {} could be read: only what it first saw since {}",
             text::quoted(peer.name()),
-            text::time(from)
+            from
         );
         statements.note(note);
     }
@@ -239,7 +241,7 @@ fn take_heads(
     };
     let key = cx.key();
     // A later time than now is a slip of somebody's clock, and would have us ask for nothing until then.
-    let latest = cx.now().saturating_add(limits::CLOCK_SKEW_MS);
+    let latest = cx.now().saturating_add(limits::CLOCK_SKEW);
     let (mut taken, mut batch) = (Taken::default(), Vec::new());
     for (raw, seen) in heads {
         taken.read = taken.read.saturating_add(1);
@@ -301,13 +303,13 @@ fn ask(peer: &Peer, question: Question) -> Result<Answer, FetchError> {
     let Some(since) = since else {
         return match all() {
             Err(FetchError::TooLarge { .. }) => {
-                let bytes = peer.fetch(Some(&text::time(part)))?;
+                let bytes = peer.fetch(Some(part))?;
                 Ok(Answer { bytes, whole: true, part: Some(part) })
             }
             answer => answer,
         };
     };
-    let bytes = peer.fetch(Some(&text::time(since)))?;
+    let bytes = peer.fetch(Some(since))?;
     if bytes.trim_ascii().is_empty() {
         // The head that this time was read from is not there any more: its keeper began anew.
         return all();

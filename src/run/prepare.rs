@@ -4,6 +4,7 @@ use super::confirm::{self, Rehashed};
 use super::context::Context;
 use super::fault::Fault;
 use super::statements::Statements;
+use crate::core::time::UnixMillis;
 use crate::mirror::Mirror;
 
 /// Marks every entry as unchecked if the policy or the checks of this program changed, or with `--full`.
@@ -51,7 +52,7 @@ pub(super) fn begin(
 /// The mirror cannot be written.
 pub(super) fn forget_compared(mirror: &mut Mirror) -> Result<(), Fault> {
     Ok(mirror.transact(|mirror, state| {
-        state.listed_until = 0;
+        state.listed_until = UnixMillis::EPOCH;
         mirror.heads_mut().forget_listed()?;
         mirror.heads_mut().forget_compared(state)
     })?)

@@ -92,7 +92,7 @@ fn recheck_pass(cx: &Context<'_>, mirror: &mut Mirror) -> Result<ControlFlow<Sto
     let readers = Mutex::new(readers);
     let options = cx.options();
     let progress = cx.progress();
-    let mut writer = Writer::new(mirror, Mode::Mirrored, cx.now_text())?;
+    let mut writer = Writer::new(mirror, Mode::Mirrored, cx.now())?;
     let base = checked / WIDTH;
     let flow = in_order(
         base..verified.div_ceil(WIDTH),

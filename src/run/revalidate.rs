@@ -35,7 +35,7 @@ fn is_about_answers(finding: &Finding) -> bool {
 pub(super) fn revisit_served(cx: &Context<'_>, mirror: &mut Mirror) -> Result<(), Fault> {
     for stored in mirror.findings().standing()? {
         let finding = stored.finding;
-        if stored.last_seen == cx.now_text() {
+        if stored.last_seen == cx.now() {
             continue;
         }
         let over = match (finding.code, &finding.subject) {

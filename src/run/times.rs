@@ -1,7 +1,7 @@
 //! What earlier versions said of the times of STHs, judged again.
 //!
 //! They took any STH that is later than one of a larger size for a contradiction. Two signers whose clocks differ sign
-//! that honestly, so up to [`limits::MAX_SIGNER_SKEW_MS`] it is `sth-time-disorder` (specification section 10), and what
+//! that honestly, so up to [`limits::MAX_SIGNER_SKEW`] it is `sth-time-disorder` (specification section 10), and what
 //! was a contradiction by less ends. They also compared neighbours alone, which finds that something is out of order,
 //! but not by how much: so wherever they found something, all heads are held against each other again.
 
@@ -61,8 +61,8 @@ fn judge_contradiction(
     };
     match disorder(&smaller, &larger) {
         // One of its heads is no longer kept, as in a mirror that was made again: what was proved stands.
-        0 => Ok(()),
-        by if by <= limits::MAX_SIGNER_SKEW_MS => {
+        by if by.is_zero() => Ok(()),
+        by if by <= limits::MAX_SIGNER_SKEW => {
             kept::report_disorder(cx, mirror, &smaller, &larger)?;
             findings::end(cx, mirror, finding)
         }

@@ -156,7 +156,7 @@ fn watch_batch(
             moved.push((watcher.digest, &watcher.looked));
         }
     }
-    let now = cx.now_text();
+    let now = cx.now();
     Ok(mirror.transact(|mirror, _| {
         found.iter().try_for_each(|finding| mirror.findings_mut().put(finding, now))?;
         moved.iter().try_for_each(|(digest, looked)| mirror.watch_rules_mut().put(digest, looked))

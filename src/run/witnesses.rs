@@ -137,8 +137,8 @@ fn checkpoint_lags(
     statements: &mut Statements,
     checkpoint: &Head,
 ) -> Result<bool, Fault> {
-    let before = text::time(cx.now().saturating_sub(limits::LAG_MS));
-    let known = mirror.heads().largest_seen_before(&before, cx.key())?;
+    let before = cx.now().saturating_sub(limits::LAG);
+    let known = mirror.heads().largest_seen_before(before, cx.key())?;
     let Some(larger) = known.filter(|known| known.head.size() > checkpoint.size()) else {
         return Ok(false);
     };
@@ -159,8 +159,8 @@ fn checkpoint_lags(
 fn fresh(cx: &Context<'_>) -> Option<FreshnessWindow> {
     let limit = cx.policy().max_head_age?;
     Some(FreshnessWindow {
-        not_before: cx.now().saturating_sub(limit).div_ceil(1000),
-        not_after: cx.latest_time() / 1000,
+        not_before: cx.now().saturating_sub(limit).next_second(),
+        not_after: cx.latest_time().second(),
     })
 }
 
@@ -198,12 +198,12 @@ pub(super) fn check_age(
         }
         return Ok(());
     };
-    let age = cx.now().saturating_sub(time);
+    let age = cx.now().since(time).unwrap_or_default();
     statements.record(Check::HeadAge, age <= limit);
     if age > limit {
         let message = format!(
             "the newest STH is dated {}, {} ago; the limit is {}",
-            text::time(time),
+            time,
             text::duration(age),
             text::duration(limit)
         );
@@ -215,7 +215,7 @@ pub(super) fn check_age(
 /// Who cosigned, when, and what was asked for.
 fn describe(policy: &TlogPolicy, checkpoint: &Head, cosigned: &QuorumResult) -> String {
     let by = cosigned.by.iter().map(|by| match by.time {
-        Some(time) => format!("{} at {}", by.witness, text::time(time.saturating_mul(1000))),
+        Some(time) => format!("{} at {}", by.witness, time),
         None => format!("{} at no stated time", by.witness),
     });
     let by: Vec<String> = by.collect();

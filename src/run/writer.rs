@@ -14,6 +14,7 @@ use crate::core::check::Check;
 use crate::core::entry::Decision;
 use crate::core::finding::{Code, Severity};
 use crate::core::hash::Hash;
+use crate::core::time::UnixMillis;
 use crate::core::tree::CompactRange;
 use crate::mirror::state::{Decisions, State};
 use crate::mirror::{Mirror, MirrorError};
@@ -40,7 +41,7 @@ pub(super) enum Mode {
 pub(super) struct Writer<'m> {
     mirror: &'m mut Mirror,
     mode: Mode,
-    now: String,
+    now: UnixMillis,
     state: State,
     /// The tree of all leaves taken so far.
     frontier: CompactRange,
@@ -58,7 +59,7 @@ impl<'m> Writer<'m> {
     ///
     /// # Errors
     /// The mirror cannot be read, or its tree does not fit its state.
-    pub(super) fn new(mirror: &'m mut Mirror, mode: Mode, now: &str) -> Result<Writer<'m>, Fault> {
+    pub(super) fn new(mirror: &'m mut Mirror, mode: Mode, now: UnixMillis) -> Result<Writer<'m>, Fault> {
         let state = mirror.state().clone();
         let frontier = frontier_of(&state, mirror)?;
         let tally = state.tally();
@@ -66,7 +67,7 @@ impl<'m> Writer<'m> {
         Ok(Writer {
             mirror,
             mode,
-            now: now.to_owned(),
+            now,
             state,
             frontier,
             tally,
@@ -231,7 +232,7 @@ impl<'m> Writer<'m> {
 
     fn put_finding(&mut self, finding: &Finding) -> Result<(), Fault> {
         self.findings = self.findings.saturating_add(u64::from(finding.severity > Severity::Info));
-        Ok(self.mirror.findings_mut().put(finding, &self.now)?)
+        Ok(self.mirror.findings_mut().put(finding, self.now)?)
     }
 
     /// Columns, findings, and the checks across entries, in log order.

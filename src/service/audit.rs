@@ -167,7 +167,7 @@ impl AuditRun<'_> {
             evidence_dir: places::evidence_dir(settings, &spec.db),
             max_entries: settings.max_entries,
             max_findings: settings.max_findings,
-            now: (started.unix_ms, started.text.clone()),
+            now: started.at,
             stop: stop.clone(),
         };
         let rules: Vec<Rule> = settings.watch.iter().map(|watch| watch.rule.clone()).collect();
@@ -178,7 +178,7 @@ impl AuditRun<'_> {
         input.unreachable = summary.unreachable;
         let filled = fill::fill(input, &mirror, summary, key)
             .and_then(|()| fill::note_unknown_pins(input, &mirror, settings));
-        let filled = filled.and_then(|()| fill::acknowledge(input, &mirror, settings, started.unix_ms));
+        let filled = filled.and_then(|()| fill::acknowledge(input, &mirror, settings, started.at));
         if let Err(error) = filled {
             input.faults.push(error.to_string());
         } else {

@@ -1,7 +1,7 @@
 //! The state of the alert channels of a watched log, and changes of that state.
 
-use crate::core::text::{quoted, time};
-use crate::mirror::Queue;
+use crate::core::text::quoted;
+use crate::mirror::{Failing, Queue};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -70,6 +70,6 @@ impl Channels {
 
 fn says_failing(name: &str, queue: &Queue) -> Option<String> {
     let failing = queue.failing.as_ref()?;
-    let since = time(failing.since);
-    Some(format!("the alert channel {} has been failing since {since}: {}", quoted(name), failing.error))
+    let Failing { since, error, .. } = failing;
+    Some(format!("the alert channel {} has been failing since {since}: {error}", quoted(name)))
 }

@@ -4,6 +4,7 @@ use crate::config::Settings;
 use crate::core::check::Check;
 use crate::core::head::LogKey;
 use crate::core::text;
+use crate::core::time::UnixMillis;
 use crate::mirror::{Mirror, MirrorError, StoredFinding};
 use crate::report::{EntryCounts, Input, ReportedFinding};
 use crate::run::Summary;
@@ -78,7 +79,7 @@ pub(super) fn acknowledge(
     input: &mut Input,
     mirror: &Mirror,
     settings: &Settings,
-    now: u64,
+    now: UnixMillis,
 ) -> Result<(), MirrorError> {
     let rules = &settings.alerting.acknowledgements;
     for reported in input.findings.iter_mut().filter(|_| !rules.is_empty()) {

@@ -121,6 +121,7 @@ impl Imported {
     }
 
     fn refuse(&mut self, error: &HeadError) {
+        // No file has so many heads.
         self.refusals = self.refusals.saturating_add(1);
         if self.refused.len() < MAX_REFUSED {
             self.refused.push(format!("head {}: {}", self.read, text::reason(&error.to_string())));
@@ -128,6 +129,7 @@ impl Imported {
     }
 
     fn keep(&mut self, run: &mut Run<'_>, heads: &mut Vec<Head>) -> Result<(), Error> {
+        // No file has so many heads.
         self.new = self.new.saturating_add(run.keep_all(heads, &Provenance::Imported).map_err(local)?);
         heads.clear();
         Ok(())
@@ -154,13 +156,14 @@ fn compare(
         evidence_dir: places::evidence_dir(settings, &db),
         max_entries: settings.max_entries,
         max_findings: settings.max_findings,
-        now: (started.unix_ms, started.text.clone()),
+        now: started.at,
         stop: Stop::default(),
     };
     let mut imported = Imported::default();
     let mut run = Run::new(None, mirror, &policy, &options, &Silent);
     let (mut heads, mut disagreement) = (Vec::new(), None);
     for (raw, _) in read_heads(bytes).map_err(|why| format!("the file: {why}"))? {
+        // No file has so many heads.
         imported.read = imported.read.saturating_add(1);
         match Head::verify(raw.as_bytes(), key) {
             Ok(head) => heads.push(head),
@@ -192,7 +195,7 @@ fn compare(
         match finding.severity {
             Severity::Violation => imported.contradictions.push(line),
             // Findings of earlier audits are not about these heads.
-            Severity::Invalid if last_seen == started.text => imported.invalid.push(line),
+            Severity::Invalid if last_seen == started.at => imported.invalid.push(line),
             _ => {}
         }
     }

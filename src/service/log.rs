@@ -64,6 +64,7 @@ pub(super) fn room_to_read() -> Result<(), Error> {
 }
 
 fn check_free_descriptors(threads: usize) -> Result<(), Error> {
+    // A saturated number is more than a process can have, and is refused as that.
     runtime::check_free_descriptors(OF_AN_AUDIT.saturating_add(threads.saturating_mul(2)))
         .map_err(|error| Error::new(user_file::is_local(&error), format!("cannot start: {error}")))
 }

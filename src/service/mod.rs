@@ -42,7 +42,7 @@ mod watched;
 pub use crate::config::Error;
 pub use audit::{AuditSpec, audit, note_told};
 pub use channels::ChannelChange;
-pub use clock::{Clock, SystemClock, unix_ms};
+pub use clock::{Clock, SystemClock, now};
 pub use evidence::save_evidence;
 pub use http::deadline;
 pub use load::settings;

@@ -85,7 +85,7 @@ impl Notifications {
         let cut_short = stop.is_stopped() && !report.undecided().is_empty();
         let audited = AuditOutcome { cut_short, ..AuditOutcome::of(report) };
         let mut mirror = Mirror::open(spec.db(), key)?;
-        let now = clock.unix_ms();
+        let now = clock.now();
         self.dispatcher.mirror_opened(&self.fallback, &mut mirror, name, now)?;
         self.dispatcher.note(&mut mirror, name, &audited, now)?;
         self.dispatcher.deliver_until(&mut mirror, now, &|| stop.is_stopped())?;
@@ -106,7 +106,7 @@ impl Notifications {
         let log = LogName { name: name.to_owned(), origin };
         let stopped = || stop.is_stopped();
         let untold =
-            self.dispatcher.notify_without_mirror(&self.fallback, &log, trouble, clock.unix_ms(), &stopped);
+            self.dispatcher.notify_without_mirror(&self.fallback, &log, trouble, clock.now(), &stopped);
         let failing = |(channel, why): (String, String)| {
             let message =
                 format!("a fault could not be reported over the alert channel {}: {why}", quoted(&channel));

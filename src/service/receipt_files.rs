@@ -103,6 +103,7 @@ impl Receipts {
             match next {
                 Ok(None) => {}
                 Ok(Some(named)) => {
+                    // A saturated length is beyond the bound of a batch, and ends it.
                     length = length.saturating_add(named.len());
                     found.push(named);
                 }
@@ -161,11 +162,13 @@ impl Lines {
     fn next(&mut self) -> Result<Option<Named>, Error> {
         loop {
             let mut bytes = Vec::new();
+            // A constant of two million. Room for the line end, and a byte that shows that there is more.
             let bound = (MAX_RECEIPT as u64).saturating_add(2);
             let read = self.reader.by_ref().take(bound).read_until(b'\n', &mut bytes);
             if read.map_err(|error| unread(&self.name, &error))? == 0 {
                 return Ok(None);
             }
+            // No input has so many lines.
             self.number = self.number.saturating_add(1);
             let cut = bytes.len() > MAX_RECEIPT && bytes.last() != Some(&b'\n');
             if cut {
@@ -174,6 +177,7 @@ impl Lines {
                 skipped.map_err(|error| unread(&self.name, &error))?;
             }
             // A byte order mark stands within the input if files were concatenated.
+            // What has no mark is never the shorter one.
             let marked = bytes.len().saturating_sub(text::without_bom(&bytes).len());
             bytes.drain(..marked);
             // A line that was cut is never taken for blank: a receipt may follow the blanks.
@@ -210,6 +214,7 @@ fn list(folder: &Path, places: &mut Vec<Place>, passed_over: &mut usize) -> Resu
         let named = !hidden && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known));
         // Everything with such a name counts as a receipt. What is not one fails its check later.
         if named {
+            // A saturated length is beyond the bound on all names.
             length = length.saturating_add(path.as_os_str().len());
             if length > MAX_NAMES {
                 return Err(format!(
@@ -219,6 +224,7 @@ fn list(folder: &Path, places: &mut Vec<Place>, passed_over: &mut usize) -> Resu
             }
             found.push(path);
         } else {
+            // No directory has so many files.
             *passed_over = passed_over.saturating_add(1);
         }
     }

@@ -16,6 +16,7 @@ use crate::core::entry::{Decision, Entry, read_leaf};
 use crate::core::evidence::EvidenceKind;
 use crate::core::head::LogKey;
 use crate::core::receipt::Receipt;
+use crate::core::time::UnixMillis;
 use crate::core::webauthn::KeyCache;
 use crate::mirror::Mirror;
 use crate::run::receipts::compared;
@@ -81,7 +82,7 @@ pub struct ReceiptIssuer<'a> {
     trust: TrustPolicy,
     form: ReceiptFormat,
     from_log: bool,
-    now: u64,
+    now: UnixMillis,
     keys: KeyCache,
 }
 
@@ -102,13 +103,13 @@ fn open_mirror(settings: &Settings, key: &LogKey) -> Result<Result<Mirror, NoRec
 
 impl<'a> ReceiptIssuer<'a> {
     /// Makes receipts of the log with this key. With `from_log` they come from the log, otherwise from the mirror.
-    /// `now` is in Unix milliseconds.
+    /// `now` is the time at which they are verified.
     pub fn new(
         settings: &'a Settings,
         key: &'a LogKey,
         form: ReceiptFormat,
         from_log: bool,
-        now: u64,
+        now: UnixMillis,
     ) -> ReceiptIssuer<'a> {
         let (trust, keys) = (settings.trust(), KeyCache::new());
         ReceiptIssuer { settings, key, trust, form, from_log, now, keys }

@@ -55,7 +55,7 @@ pub fn test_alerts(
         return Err("there is no [[alert]] table in the config: give one with --config FILE".into());
     }
     let send = |(log, dispatcher): &(LogName, Dispatcher)| {
-        let results = dispatcher.test(log, clock.unix_ms()).into_iter();
+        let results = dispatcher.test(log, clock.now()).into_iter();
         let log = log.name.clone();
         results.map(move |(channel, result)| Tried {
             log: log.clone(),

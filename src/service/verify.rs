@@ -9,6 +9,7 @@ use crate::config::{Expected, duration};
 use crate::core::entry::Decision;
 use crate::core::limits::MAX_JSON_PAYLOAD;
 use crate::core::payload::{Payload, PayloadHashes};
+use crate::core::time::UnixMillis;
 use crate::core::webauthn::KeyCache;
 use crate::source::user_file::is_local;
 use sha2::{Digest as _, Sha256};
@@ -17,6 +18,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread::ScopedJoinHandle;
+use std::time::Duration;
 
 /// Reads and hashes the caller's payload, once for all receipts. A payload longer than [`MAX_JSON_PAYLOAD`] is hashed
 /// in pieces, and only as raw bytes. "-" is stdin.
@@ -31,6 +33,7 @@ pub fn read_payload(path: &Path, action: Option<&str>) -> Result<PayloadHashes, 
         false => Box::new(File::open(path).map_err(fail)?),
     };
     let mut start = Vec::new();
+    // A constant of two million, and a byte that shows that there is more.
     let bound = (MAX_JSON_PAYLOAD as u64).saturating_add(1);
     reader.by_ref().take(bound).read_to_end(&mut start).map_err(fail)?;
     if start.len() <= MAX_JSON_PAYLOAD {
@@ -70,7 +73,7 @@ pub fn expectation<'a>(
 /// and every core would take that much at once. Ordinary receipts have a few thousand bytes.
 const LONG: usize = 32 * 1024;
 
-fn max_age(expected: &Expected) -> Result<Option<u64>, Error> {
+fn max_age(expected: &Expected) -> Result<Option<Duration>, Error> {
     let age = expected.max_age.as_deref().map(duration).transpose();
     age.map_err(|error| error.within(|why| format!("--max-age: {why}")))
 }
@@ -79,18 +82,18 @@ fn max_age(expected: &Expected) -> Result<Option<u64>, Error> {
 pub struct ReceiptVerifier<'a> {
     trust: TrustPolicy,
     expected: Expectation<'a>,
-    now: u64,
+    now: UnixMillis,
     workers: usize,
     /// Held while a long receipt is checked.
     long: Mutex<()>,
 }
 
 impl<'a> ReceiptVerifier<'a> {
-    /// Verifies with `workers` threads. `now` is in Unix milliseconds.
+    /// Verifies with `workers` threads. `now` is the time of the checks.
     pub fn new(
         trust: TrustPolicy,
         expected: Expectation<'a>,
-        now: u64,
+        now: UnixMillis,
         workers: usize,
     ) -> ReceiptVerifier<'a> {
         ReceiptVerifier { trust, expected, now, workers, long: Mutex::new(()) }

@@ -12,6 +12,7 @@ use crate::core::encoding::encode_hex;
 use crate::core::hash::sha256;
 use crate::core::limits::MAX_CHECKPOINT;
 use crate::core::text::escape;
+use crate::core::time::UnixMillis;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -109,12 +110,12 @@ impl Peer {
         matches!(self.transport, PeerTransport::Heads(_))
     }
 
-    /// Fetches its heads, verbatim. With `since` (RFC 3339), only those that it first saw then or later, if it
+    /// Fetches its heads, verbatim. With `since`, only those that it first saw then or later, if it
     /// supports that.
     ///
     /// # Errors
     /// [`FetchError`], which says nothing about the log.
-    pub fn fetch(&self, since: Option<&str>) -> Result<Vec<u8>, FetchError> {
+    pub fn fetch(&self, since: Option<UnixMillis>) -> Result<Vec<u8>, FetchError> {
         match (&self.transport, since) {
             (PeerTransport::Heads(document), Some(since)) => {
                 document.fetch_with(&format!("since={since}"), MAX_HISTORY)

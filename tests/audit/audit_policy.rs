@@ -1,6 +1,7 @@
 //! `audit --policy`: witnesses that vouch for the newest checkpoint, or do not; and what a policy file pins.
 
 use countersign::core::head::{Head, HeadFormat, LogKey};
+use countersign::core::time::UnixMillis;
 use countersign::core::tlog_policy::TlogPolicy;
 use countersign::mirror::{Mirror, Provenance};
 use std::fs;
@@ -76,7 +77,7 @@ impl Bench {
         for (name, format) in [("checkpoint", HeadFormat::Checkpoint), ("sth", HeadFormat::Sth)] {
             let bytes = fs::read(self.log.path().join(name)).unwrap();
             let head = Head::verify_as(format, &bytes, &key).unwrap();
-            let long_ago = "2026-01-01T00:00:00.000Z";
+            let long_ago = UnixMillis::parse("2026-01-01T00:00:00.000Z").unwrap();
             mirror
                 .transact(|mirror, _| mirror.heads_mut().put(&head, &Provenance::Served, long_ago))
                 .unwrap();

@@ -3,6 +3,7 @@
 
 use countersign::audit::conclusion::Conclusion;
 use countersign::core::head::LogKey;
+use countersign::core::time::UnixMillis;
 use countersign::mirror::Mirror;
 use countersign::run::Silent;
 use countersign::run::receipts::served::{Wanted as WantedReceipt, make};
@@ -93,7 +94,7 @@ fn grow(path: &Path) {
 
 fn audit_at(workspace: &Workspace<'_>, source: &Tiled<Directory>, now: u64, heads_only: bool) -> Answer {
     workspace.run_with(source, &Silent, |options| {
-        options.now = (now, countersign::core::text::time(now));
+        options.now = UnixMillis::new(now);
         options.heads_only = heads_only;
     })
 }

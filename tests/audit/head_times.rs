@@ -9,7 +9,7 @@ use countersign::core::evidence::{self, EvidenceKind};
 use countersign::core::finding::{Code, Severity};
 use countersign::core::hash::Hash;
 use countersign::core::head::{Head, LogKey};
-use countersign::core::text::time;
+use countersign::core::time::{UnixMillis, whole_millis};
 use countersign::mirror::{Mirror, Provenance};
 use countersign::run::{Options, Run, Silent};
 use countersign::source::Stop;
@@ -172,7 +172,7 @@ impl Heads {
             evidence_dir: self.home.path().to_owned(),
             max_entries: 1,
             max_findings: 100,
-            now: (NOW, time(NOW)),
+            now: UnixMillis::new(NOW),
             stop: Stop::default(),
         };
         let (mut mirror, policy) = (self.mirror(), policy(&key().vkey()));
@@ -191,7 +191,7 @@ fn by_pairs(heads: &[Head]) -> BTreeSet<Code> {
     let mut codes = BTreeSet::new();
     for (n, a) in heads.iter().enumerate() {
         for b in &heads[..n] {
-            match disorder(a, b) {
+            match whole_millis(disorder(a, b)) {
                 0 => {}
                 1..=BOUND => drop(codes.insert(Code::SthTimeDisorder)),
                 _ => drop(codes.insert(Code::SthTimeContradiction)),
@@ -272,11 +272,11 @@ fn old_contradiction(mirror: &mut Mirror, directory: &Path, [smaller, larger]: [
     finding.evidence = Some(path.display().to_string());
     let put = mirror.transact(|mirror, state| {
         for head in [smaller, larger] {
-            mirror.heads_mut().put(head, &Provenance::Imported, &time(NOW))?;
+            mirror.heads_mut().put(head, &Provenance::Imported, UnixMillis::new(NOW))?;
             mirror.heads_mut().set_compared(state, head)?;
         }
         state.sths_until = None;
-        mirror.findings_mut().put(&finding, &time(NOW))
+        mirror.findings_mut().put(&finding, UnixMillis::new(NOW))
     });
     put.unwrap();
     finding
@@ -376,11 +376,11 @@ fn alerts_report_the_end_of_a_contradiction() {
     let mut mirror = home.open();
     let finding = Finding::of_log(Code::SthTimeContradiction, Subject::decode("s"), "m");
     find(&mut mirror, &finding, NOW);
-    dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
-    mirror.transact(|mirror, _| mirror.findings_mut().end(&finding, &time(NOW + 1))).unwrap();
+    dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW)).unwrap();
+    mirror.transact(|mirror, _| mirror.findings_mut().end(&finding, UnixMillis::new(NOW + 1))).unwrap();
     find(&mut mirror, &Finding::of_log(Code::SthTimeDisorder, Subject::Whole, "m"), NOW + 1);
-    dispatcher.note(&mut mirror, "log", &well(), NOW + 2).unwrap();
-    dispatcher.deliver(&mut mirror, NOW + 2).unwrap();
+    dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW + 2)).unwrap();
+    dispatcher.deliver(&mut mirror, UnixMillis::new(NOW + 2)).unwrap();
     assert_eq!(
         fake.kinds(),
         [

@@ -4,6 +4,7 @@
 
 use countersign::core::api::{self, VerificationBundle};
 use countersign::core::proof::ConsistencyProof;
+use countersign::core::time::UnixMillis;
 use countersign::run::Silent;
 use countersign::source::tiled::{FetchedFile, Fetcher, FileRequest, Tiled};
 use countersign::source::{FetchError, Lag, LogSource};
@@ -24,7 +25,7 @@ const HOUR: u64 = 60 * MINUTE;
 
 /// An audit at this time, with the mirror that is there.
 fn audit_at(workspace: &Workspace<'_>, source: &dyn LogSource, now: u64) -> Answer {
-    workspace.run_with(source, &Silent, |options| options.now = (now, countersign::core::text::time(now)))
+    workspace.run_with(source, &Silent, |options| options.now = UnixMillis::new(now))
 }
 
 /// The log of these leaves and heads, whose entries are those of a replica that has `behind` of them.
@@ -177,7 +178,7 @@ fn some_replicas_may_lag() {
         let source = log.source();
         let audit = |now: u64| {
             workspace.run_with(&source, &Silent, |options| {
-                (options.now, options.full) = ((now, countersign::core::text::time(now)), true);
+                (options.now, options.full) = (UnixMillis::new(now), true);
             })
         };
         let now = HEAD_TIME + MINUTE;
@@ -205,7 +206,7 @@ fn a_replica_without_its_last_proofs_gets_an_hour() {
         workspace.begin();
         let audit = |now: u64| {
             workspace.run_with(&without_proofs(&leaves).source(), &Silent, |options| {
-                options.now = (now, countersign::core::text::time(now));
+                options.now = UnixMillis::new(now);
                 options.full = full;
             })
         };
@@ -222,7 +223,7 @@ fn a_replica_without_its_last_proofs_gets_an_hour() {
     workspace.begin();
     let follow = |log: ApiLog, now: u64| {
         workspace.run_with(&log.source(), &Silent, |options| {
-            options.now = (now, countersign::core::text::time(now));
+            options.now = UnixMillis::new(now);
             options.heads_only = true;
         })
     };
@@ -750,7 +751,7 @@ fn a_head_of_absurd_size_with_a_rejected_end_is_a_gap() {
             workspace.begin();
             let audit = |now: u64| {
                 workspace.run_with(&source, &Silent, |options| {
-                    options.now = (now, countersign::core::text::time(now));
+                    options.now = UnixMillis::new(now);
                     options.heads_only = heads_only;
                 })
             };

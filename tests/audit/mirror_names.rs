@@ -9,6 +9,7 @@ use countersign::alerts::{
 };
 use countersign::core::hash::sha256;
 use countersign::core::head::LogKey;
+use countersign::core::time::UnixMillis;
 use countersign::mirror::{Attempt, HeadReader, Mirror, MirrorError, Outgoing, holder_of};
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -557,7 +558,7 @@ fn concurrent_writes_are_not_overwritten() {
     let case = case();
     let auditor = begun(&case);
     let mut mirror = Mirror::open(&auditor.db(), &key_of(&case)).unwrap();
-    mirror.transact(|mirror, _| mirror.outbox_mut().enqueue(&alert("before"), 1)).unwrap();
+    mirror.transact(|mirror, _| mirror.outbox_mut().enqueue(&alert("before"), UnixMillis::new(1))).unwrap();
     mirror.acknowledge().unwrap();
     bump(&auditor.db());
     let mark = fs::read(auditor.beside_db(".mark")).unwrap();
@@ -609,7 +610,9 @@ fn no_update_is_lost_without_the_lock() {
     for number in 0..200 {
         let at = random.usize(..2);
         let key = format!("alert {number}");
-        match both[at].transact(|mirror, _| mirror.outbox_mut().enqueue(&alert(&key), number)) {
+        match both[at]
+            .transact(|mirror, _| mirror.outbox_mut().enqueue(&alert(&key), UnixMillis::new(number)))
+        {
             Ok(_) => written.push(key),
             Err(MirrorError::OtherWriter(..)) => {
                 refused += 1;
@@ -620,10 +623,12 @@ fn no_update_is_lost_without_the_lock() {
     }
     assert!(refused > 20 && written.len() > 20, "{refused} {}", written.len());
     let mut mirror = open();
-    let due = mirror.outbox().due("a", 1000, 0, 1000).unwrap();
+    let due = mirror.outbox().due("a", UnixMillis::new(1000), 0, 1000).unwrap();
     assert_eq!(due.len(), written.len());
     mirror
-        .transact(|mirror, _| mirror.outbox_mut().attempted(due[0].alert, "a", &Attempt::Delivered, 1))
+        .transact(|mirror, _| {
+            mirror.outbox_mut().attempted(due[0].alert, "a", &Attempt::Delivered, UnixMillis::new(1))
+        })
         .unwrap();
     let db = rusqlite::Connection::open(auditor.db()).unwrap();
     let keys: Vec<String> = {
@@ -650,7 +655,7 @@ fn the_fault_file_is_beside_the_mirror() {
                 &FallbackStore::of(&links.chain),
                 &log,
                 MirrorUnavailable::Fault("gone"),
-                now,
+                UnixMillis::new(now),
                 &|| false,
             );
         }

@@ -4,7 +4,7 @@
 use countersign::audit::policy::Policy;
 use countersign::core::check::Check;
 use countersign::core::head::Head;
-use countersign::core::text::time;
+use countersign::core::time::UnixMillis;
 use countersign::mirror::{Mirror, Provenance};
 use countersign::run::{Options, Run, Silent};
 use countersign::source::Stop;
@@ -196,7 +196,7 @@ impl Auditor {
             evidence_dir: self.home.path().to_owned(),
             max_entries: 1_000_000,
             max_findings: 10_000,
-            now: (self.now, time(self.now)),
+            now: UnixMillis::new(self.now),
             stop: Stop::default(),
         }
     }

@@ -1,7 +1,8 @@
 //! Witness cosignatures on checkpoints: each rule of C2SP tlog-cosignature, and what a policy counts.
 
 use countersign::core::head::Head;
-use countersign::core::note::{Note, VerifierKey};
+use countersign::core::note::{Note, SignedTime, VerifierKey};
+use countersign::core::time::UnixSeconds;
 use countersign::core::tlog_policy::{CosignError, FreshnessWindow, QuorumResult, TlogPolicy};
 use support::log::{ORIGIN, TestKey, root_of};
 use support::witness::{TestWitness, policy, text_of};
@@ -24,6 +25,11 @@ fn names(cosigned: &QuorumResult) -> Vec<&str> {
     cosigned.by.iter().map(|cosignature| cosignature.witness.as_str()).collect()
 }
 
+/// The times from one second to another, both included.
+fn window(from: u64, to: u64) -> FreshnessWindow {
+    FreshnessWindow { not_before: UnixSeconds::new(from), not_after: UnixSeconds::new(to) }
+}
+
 /// Keys, cosignatures and policy by Python and OpenSSL: `fixtures/witnesses/README.md`.
 #[test]
 fn cosignatures_of_another_implementation_verify() {
@@ -31,9 +37,10 @@ fn cosignatures_of_another_implementation_verify() {
     let policy = TlogPolicy::parse(include_bytes!("../../fixtures/witnesses/policy")).unwrap();
     assert!(Head::verify_checkpoint(checkpoint, &policy.logs()[0]).is_ok());
     assert_eq!((policy.quorum_text().as_str(), policy.witness_count()), ("2 of 3 in all-of-them", 3));
-    let window = FreshnessWindow { not_before: 1_782_000_046, not_after: 1_782_000_046 };
+    let window = self::window(1_782_000_046, 1_782_000_046);
     let cosigned = policy.check_cosignatures(checkpoint, Some(window)).unwrap();
-    let by: Vec<_> = cosigned.by.iter().map(|by| (by.witness.as_str(), by.time, by.fresh)).collect();
+    let by: Vec<_> =
+        cosigned.by.iter().map(|by| (by.witness.as_str(), by.time.map(UnixSeconds::get), by.fresh)).collect();
     assert_eq!(
         by,
         [
@@ -121,11 +128,14 @@ fn a_cosignature_covers_log_size_root_and_time() {
 fn times_are_positive_and_below_two_to_the_63() {
     for witness in two_kinds() {
         let policy = read(&policy(&[], &[&witness], 1));
-        let all = FreshnessWindow { not_before: 0, not_after: u64::MAX };
+        let all = window(0, u64::MAX);
         for time in [1, TIME, (1 << 63) - 1] {
             let cosigned =
                 policy.check_cosignatures(&witness.cosign(&checkpoint(), time), Some(all)).unwrap();
-            assert_eq!((cosigned.by[0].time, cosigned.fresh_quorum), (Some(time), Some(true)));
+            assert_eq!(
+                (cosigned.by[0].time, cosigned.fresh_quorum),
+                (Some(UnixSeconds::new(time)), Some(true))
+            );
         }
         for time in [1 << 63, u64::MAX] {
             let refused =
@@ -142,7 +152,7 @@ fn times_are_positive_and_below_two_to_the_63() {
 fn a_witness_counts_once_by_its_freshest_line() {
     let [ed, pq] = two_kinds();
     let policy = read(&policy(&[], &[&ed, &pq], 2));
-    let window = FreshnessWindow { not_before: TIME - 10, not_after: TIME + 10 };
+    let window = self::window(TIME - 10, TIME + 10);
     let judge = |lines: &[(&TestWitness, u64)]| {
         let note = lines.iter().fold(checkpoint(), |note, (witness, time)| witness.cosign(&note, *time));
         policy.check_cosignatures(&note, Some(window)).unwrap()
@@ -155,7 +165,11 @@ fn a_witness_counts_once_by_its_freshest_line() {
     assert_eq!((names(&twice), twice.quorum), (vec!["w0"], false));
     for order in [[TIME, TIME + 100, TIME - 5], [TIME + 100, TIME - 5, TIME], [TIME - 5, TIME, TIME + 100]] {
         let cosigned = judge(&order.map(|time| (&pq, time)));
-        assert_eq!((cosigned.by[0].time, cosigned.by[0].fresh), (Some(TIME), Some(true)), "{order:?}");
+        assert_eq!(
+            (cosigned.by[0].time, cosigned.by[0].fresh),
+            (Some(UnixSeconds::new(TIME)), Some(true)),
+            "{order:?}"
+        );
     }
     let unasked = policy.check_cosignatures(&ed.cosign(&checkpoint(), TIME), None).unwrap();
     assert_eq!((unasked.by[0].fresh, unasked.fresh_quorum), (None, None));
@@ -216,7 +230,7 @@ fn cosigner_keys_are_vkeys() {
         let keys = [VerifierKey::parse(&vkey).unwrap()];
         let note = witness.cosign(&checkpoint(), TIME);
         let verified = Note::parse(&note).unwrap().verify(&keys).unwrap();
-        assert_eq!(verified[0].timestamp, Some(TIME));
+        assert_eq!(verified[0].timestamp, Some(SignedTime::Cosignature(UnixSeconds::new(TIME))));
     }
     // `opaque cosigner_name<1..2^8-1>`, and the same for the origin.
     assert!(VerifierKey::parse(&TestWitness::ml_dsa_44(&"n".repeat(255), 1).vkey()).is_ok());

@@ -6,10 +6,12 @@ use countersign::core::encoding::{decode_base64url, encode_base64url};
 use countersign::core::entry::Decision;
 use countersign::core::finding::Code;
 use countersign::core::hash::Hash;
+use countersign::core::time::UnixMillis;
 use countersign::core::tlog_policy::TlogPolicy;
 use countersign::core::tlog_proof::TlogProof;
 use countersign::{Conclusion, Expectation, LogKey, Payload, TrustPolicy, Verdict, verify_receipt};
 use serde_json::{Value, json};
+use std::time::Duration;
 use support::log::HEAD_TIME;
 use support::passkey::Passkey;
 use support::receipt::{NOW, PAYLOAD, approval, expected, receipt_of, request, reveal, trust};
@@ -116,7 +118,7 @@ impl Scene {
     }
 
     fn verdict(&self) -> Verdict {
-        verify_receipt(self.receipt.to_string().as_bytes(), &self.trust, &self.expected, NOW)
+        verify_receipt(self.receipt.to_string().as_bytes(), &self.trust, &self.expected, UnixMillis::new(NOW))
     }
 }
 
@@ -213,7 +215,9 @@ fn failing(check: &str) -> (Scene, Option<&'static str>) {
             Scene::revealed(email(), |_| ()).with(|scene| scene.expected.email = Some("eve@example.com")),
             "email-mismatch",
         ),
-        "age" => plain(Scene::good().with(|scene| scene.expected.max_age = Some(99_999))),
+        "age" => {
+            plain(Scene::good().with(|scene| scene.expected.max_age = Some(Duration::from_millis(99_999))))
+        }
         other => panic!("no failing scene for {other}"),
     }
 }
@@ -258,7 +262,7 @@ fn every_optional_check_can_pass() {
         email: Some(" ADA@example.com"),
         approvers: &["alex"],
         id: Some("approval-1"),
-        max_age: Some(100_000),
+        max_age: Some(Duration::from_millis(100_000)),
     };
     let key = scene.verdict().check(Check::ApproverKey).unwrap().message.clone();
     let key = key.split_whitespace().find_map(Hash::from_hex).expect("the key is named");
@@ -482,8 +486,11 @@ fn a_quorum_of_witnesses_is_counted() {
 
 #[test]
 fn old_cosignatures_do_not_prove_a_recent_approval() {
-    let aged =
-        |age: u64| Scene::witnessed(&[0, 1], 2).with(|scene| scene.expected.max_age = Some(age)).verdict();
+    let aged = |age: u64| {
+        Scene::witnessed(&[0, 1], 2)
+            .with(|scene| scene.expected.max_age = Some(Duration::from_millis(age)))
+            .verdict()
+    };
     assert!(aged(100_000).is_clean(), "decided 100 s ago, cosigned 60 s ago");
     // The decision's time is the log's word: say that it was a moment ago, and the witnesses still know.
     let mut entry = request();
@@ -496,7 +503,7 @@ fn old_cosignatures_do_not_prove_a_recent_approval() {
     let backdated = |time: u64| {
         let scene = Scene { receipt: fresh.receipt.clone(), ..Scene::witnessed(&[], 2) };
         scene
-            .with(|scene| scene.expected.max_age = Some(100_000))
+            .with(|scene| scene.expected.max_age = Some(Duration::from_millis(100_000)))
             .cosigned(|note| all[1].cosign(&all[0].cosign(&note, time), time))
             .verdict()
     };

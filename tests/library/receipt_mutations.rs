@@ -4,6 +4,7 @@
 //! puts white space between two tokens, and whatever else is done must be noticed.
 
 use countersign::core::receipt::Receipt;
+use countersign::core::time::UnixMillis;
 use countersign::{Conclusion, Verdict};
 use serde_json::{Value, json};
 use support::passkey::Passkey;
@@ -58,7 +59,7 @@ fn for_each(positions: usize, test: impl Fn(usize) + Sync) {
 
 fn verdict_of(bytes: &[u8]) -> Verdict {
     let (trust, expected) = (support::receipt::trust(), support::receipt::expected());
-    countersign::verify_receipt(bytes, &trust, &expected, support::receipt::NOW)
+    countersign::verify_receipt(bytes, &trust, &expected, UnixMillis::new(support::receipt::NOW))
 }
 
 #[test]

@@ -7,6 +7,7 @@ use countersign::alerts::{
     signature,
 };
 use countersign::core::finding::Severity;
+use countersign::core::time::{UnixMillis, UnixSeconds};
 use countersign::source::HttpOptions;
 use http_body_util::Full;
 use hyper::Response;
@@ -31,13 +32,13 @@ fn send(transport: impl Transport + 'static, log: &str) -> Result<(), String> {
     let channel = Channel {
         name: "a".to_owned(),
         least: Severity::Info,
-        retry_for: 1000,
+        retry_for: Duration::from_secs(1),
         transport: Box::new(transport),
     };
     let dispatcher =
         Dispatcher::new(DispatcherConfig { channels: vec![channel], ..DispatcherConfig::default() }).unwrap();
     let log = LogName { name: log.to_owned(), origin: "o".to_owned() };
-    dispatcher.test(&log, NOW).remove(0).1.map_err(|error| error.to_string())
+    dispatcher.test(&log, UnixMillis::new(NOW)).remove(0).1.map_err(|error| error.to_string())
 }
 
 fn shell(script: &str) -> CommandTransport {
@@ -142,7 +143,7 @@ fn a_webhook_gets_the_alert_signed_with_its_own_key() {
     let right = format!("t={seconds},v1={}", hmac(SECRET.as_bytes(), format!("{seconds}.{body}").as_bytes()));
     assert_eq!(signed, right);
     // RFC 4231, test case 2, over the form that is signed here.
-    assert_eq!(signature(b"Jefe", 7, "x"), format!("t=7,v1={}", hmac(b"Jefe", b"7.x")));
+    assert_eq!(signature(b"Jefe", UnixSeconds::new(7), "x"), format!("t=7,v1={}", hmac(b"Jefe", b"7.x")));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use countersign::audit::finding::Finding;
 use countersign::audit::subject::Subject;
 use countersign::core::finding::{Code, Severity};
 use countersign::core::head::LogKey;
-use countersign::core::text::time;
+use countersign::core::time::UnixMillis;
 use countersign::mirror::Mirror;
 use receiver::{Answer, Fake, HOUR, Home, MINUTE, NOW, dispatcher, end, find, pair, well};
 use serde_json::Value;
@@ -26,15 +26,15 @@ fn channels_get_alerts_of_their_least_severity() {
     for code in [Code::CredentialNew, Code::HeadStale, Code::Gap, Code::SameSizeFork] {
         find(&mut mirror, &Finding::of_log(code, Subject::decode("s"), "m"), NOW);
     }
-    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap(), 4);
-    let delivered = dispatcher.deliver(&mut mirror, NOW).unwrap();
+    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW)).unwrap(), 4);
+    let delivered = dispatcher.deliver(&mut mirror, UnixMillis::new(NOW)).unwrap();
     assert_eq!(delivered, Delivered { sent: 10, failed: 0, pending: 0, next_try: None });
     let counts: Vec<usize> = fakes.iter().map(|fake| fake.take().len()).collect();
     assert_eq!(counts, [4, 3, 2, 1]);
     // The end is sent to the channels that got the beginning.
     end(&mut mirror, &Finding::of_log(Code::HeadStale, Subject::decode("s"), "m"), NOW + 1);
-    dispatcher.note(&mut mirror, "log", &well(), NOW + 2).unwrap();
-    dispatcher.deliver(&mut mirror, NOW + 2).unwrap();
+    dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW + 2)).unwrap();
+    dispatcher.deliver(&mut mirror, UnixMillis::new(NOW + 2)).unwrap();
     let counts: Vec<usize> = fakes.iter().map(|fake| fake.take().len()).collect();
     assert_eq!(counts, [1, 1, 0, 0]);
 }
@@ -53,10 +53,10 @@ fn the_start_and_end_of_outages_and_faults_are_notified_once() {
     let mut now = NOW;
     for audited in [&down, &down, &well(), &well(), &down, &fault, &fault, &well()] {
         now += MINUTE;
-        dispatcher.note(&mut mirror, "log", audited, now).unwrap();
+        dispatcher.note(&mut mirror, "log", audited, UnixMillis::new(now)).unwrap();
         drop(mirror);
         mirror = home.open();
-        dispatcher.deliver(&mut mirror, now).unwrap();
+        dispatcher.deliver(&mut mirror, UnixMillis::new(now)).unwrap();
     }
     let got = all.take();
     assert!(got.iter().all(|alert| !alert["message"].as_str().unwrap().contains('\u{1b}')));
@@ -83,15 +83,19 @@ fn an_interrupted_audit_notifies_no_outage_and_no_recovery() {
         (&AuditOutcome { cut_short: true, ..well() }, 0),
         (&well(), 1),
     ] {
-        assert_eq!(dispatcher.note(&mut mirror, "log", audited, NOW).unwrap(), notified, "{audited:?}");
+        assert_eq!(
+            dispatcher.note(&mut mirror, "log", audited, UnixMillis::new(NOW)).unwrap(),
+            notified,
+            "{audited:?}"
+        );
     }
     // Its findings are still notified.
     find(&mut mirror, &Finding::of_log(Code::Gap, Subject::decode("s"), "m"), NOW);
-    assert_eq!(dispatcher.note(&mut mirror, "log", &cut, NOW).unwrap(), 1);
+    assert_eq!(dispatcher.note(&mut mirror, "log", &cut, UnixMillis::new(NOW)).unwrap(), 1);
     // After a stop nothing more is sent, and nothing is lost.
-    let delivered = dispatcher.deliver_until(&mut mirror, NOW, &|| true).unwrap();
+    let delivered = dispatcher.deliver_until(&mut mirror, UnixMillis::new(NOW), &|| true).unwrap();
     assert_eq!((delivered.sent, delivered.pending, fake.take().len()), (0, 3, 0));
-    assert_eq!(dispatcher.deliver(&mut mirror, NOW).unwrap().sent, 3);
+    assert_eq!(dispatcher.deliver(&mut mirror, UnixMillis::new(NOW)).unwrap().sent, 3);
 }
 
 #[test]
@@ -120,10 +124,10 @@ fn a_failing_peer_is_notified_once_and_is_not_the_log() {
         &asked(&[]),
     ] {
         now += MINUTE;
-        dispatcher.note(&mut mirror, "log", audited, now).unwrap();
+        dispatcher.note(&mut mirror, "log", audited, UnixMillis::new(now)).unwrap();
         drop(mirror);
         mirror = home.open();
-        dispatcher.deliver(&mut mirror, now).unwrap();
+        dispatcher.deliver(&mut mirror, UnixMillis::new(now)).unwrap();
     }
     let got = all.take();
     let contains = |alert: &serde_json::Value, part: &str| alert["message"].as_str().unwrap().contains(part);
@@ -157,12 +161,12 @@ fn a_failing_channel_is_retried_and_reported_and_blocks_no_other() {
     let mut mirror = home.open();
     find(&mut mirror, &Finding::of_log(Code::SameSizeFork, Subject::decode("a"), "m"), NOW);
     find(&mut mirror, &Finding::of_log(Code::SameSizeFork, Subject::decode("b"), "m"), NOW);
-    dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
+    dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW)).unwrap();
     let mut now = NOW;
     let mut tries = 0;
     while now < NOW + 2 * HOUR {
         bad.script(vec![Answer::Down; 9]);
-        tries += dispatcher.deliver(&mut mirror, now).unwrap().failed;
+        tries += dispatcher.deliver(&mut mirror, UnixMillis::new(now)).unwrap().failed;
         now += MINUTE;
     }
     assert!((6..=9).contains(&tries), "{tries}: not ever more rarely");
@@ -177,7 +181,7 @@ fn a_failing_channel_is_retried_and_reported_and_blocks_no_other() {
     );
     bad.script(Vec::new());
     now += HOUR;
-    let delivered = dispatcher.deliver(&mut mirror, now).unwrap();
+    let delivered = dispatcher.deliver(&mut mirror, UnixMillis::new(now)).unwrap();
     assert_eq!((delivered.pending, bad.kinds().len()), (0, 2));
     assert_eq!(good.kinds(), [pair("recovered", "channel-failing")]);
 }
@@ -191,26 +195,30 @@ fn a_refused_alert_delays_no_other_and_expires() {
     for subject in ["a", "b", "c"] {
         find(&mut mirror, &Finding::of_log(Code::Gap, Subject::Other(subject.to_owned()), subject), NOW);
     }
-    dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
+    dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW)).unwrap();
     fake.script(vec![Answer::Refuse]);
-    let delivered = dispatcher.deliver(&mut mirror, NOW).unwrap();
+    let delivered = dispatcher.deliver(&mut mirror, UnixMillis::new(NOW)).unwrap();
     assert_eq!((delivered.sent, delivered.failed, delivered.pending), (2, 1, 1));
-    let next = delivered.next_try.unwrap();
+    let next = delivered.next_try.unwrap().get();
     assert!((NOW + MINUTE..NOW + 2 * MINUTE).contains(&next), "{next}");
     // The clock alone does not give up.
     for n in 0..5 {
         fake.script(vec![Answer::Refuse; 1]);
-        let pending = dispatcher.deliver(&mut mirror, NOW + (100 + 2 * n) * HOUR).unwrap().pending;
+        let pending =
+            dispatcher.deliver(&mut mirror, UnixMillis::new(NOW + (100 + 2 * n) * HOUR)).unwrap().pending;
         assert_eq!(pending, u64::from(n < 4));
     }
     let queue = dispatcher.queue(&mirror).unwrap()["a"].clone();
     assert_eq!((queue.delivered, queue.given_up), (2, 1));
     // The answer of a receiver is shown on one line.
     assert!(!queue.failing.unwrap().error.contains(['\n', '\u{202e}']));
-    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + 109 * HOUR).unwrap(), 0);
+    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW + 109 * HOUR)).unwrap(), 0);
     // Much later, the notifications are still recorded, and the outbox is empty.
     find(&mut mirror, &Finding::of_log(Code::Gap, Subject::decode("d"), "d"), NOW);
-    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + 100 * 24 * HOUR).unwrap(), 1);
+    assert_eq!(
+        dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW + 100 * 24 * HOUR)).unwrap(),
+        1
+    );
     let queue = dispatcher.queue(&mirror).unwrap()["a"].clone();
     assert_eq!((queue.pending, queue.delivered, queue.given_up), (1, 0, 0));
 }
@@ -223,16 +231,16 @@ fn a_clock_error_silences_no_channel() {
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let mut mirror = home.open();
     find(&mut mirror, &Finding::of_log(Code::Gap, Subject::decode("a"), "a"), NOW);
-    dispatcher.note(&mut mirror, "log", &well(), NOW + 24 * HOUR).unwrap();
+    dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW + 24 * HOUR)).unwrap();
     fake.script(vec![Answer::Down]);
-    assert_eq!(dispatcher.deliver(&mut mirror, NOW + 24 * HOUR).unwrap().failed, 1);
+    assert_eq!(dispatcher.deliver(&mut mirror, UnixMillis::new(NOW + 24 * HOUR)).unwrap().failed, 1);
     fake.script(vec![Answer::Down]);
-    let delivered = dispatcher.deliver(&mut mirror, NOW).unwrap();
+    let delivered = dispatcher.deliver(&mut mirror, UnixMillis::new(NOW)).unwrap();
     assert_eq!(delivered.failed, 1);
-    assert!(delivered.next_try.unwrap() <= NOW + HOUR);
+    assert!(delivered.next_try.unwrap().get() <= NOW + HOUR);
     let since = dispatcher.queue(&mirror).unwrap()["a"].failing.clone().unwrap().since;
-    assert!((NOW..NOW + MINUTE).contains(&since));
-    assert_eq!(dispatcher.deliver(&mut mirror, NOW + HOUR).unwrap().sent, 1);
+    assert!((NOW..NOW + MINUTE).contains(&since.get()));
+    assert_eq!(dispatcher.deliver(&mut mirror, UnixMillis::new(NOW + HOUR)).unwrap().sent, 1);
 }
 
 #[test]
@@ -245,7 +253,7 @@ fn acknowledged_findings_raise_no_alert_until_the_rule_ends() {
         id: None,
         approver: None,
         rule: None,
-        until: NOW + HOUR,
+        until: UnixMillis::new(NOW + HOUR),
         until_text: "2030-03-17".to_owned(),
         comment: "known".to_owned(),
     };
@@ -259,10 +267,10 @@ fn acknowledged_findings_raise_no_alert_until_the_rule_ends() {
     for index in [7, 8] {
         find(&mut mirror, &Finding::of_entry(Code::Gap, index, None, "m"), NOW);
     }
-    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap(), 1);
-    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + HOUR - 1).unwrap(), 0);
-    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + HOUR).unwrap(), 1);
-    dispatcher.deliver(&mut mirror, NOW + HOUR).unwrap();
+    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW)).unwrap(), 1);
+    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW + HOUR - 1)).unwrap(), 0);
+    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW + HOUR)).unwrap(), 1);
+    dispatcher.deliver(&mut mirror, UnixMillis::new(NOW + HOUR)).unwrap();
     let indices: Vec<u64> = fake.take().iter().map(|alert| alert["index"].as_u64().unwrap()).collect();
     assert_eq!(indices, [8, 7]);
 }
@@ -276,13 +284,15 @@ fn a_thousand_findings_are_one_alert_that_lists_the_first() {
     mirror
         .transact(|mirror, _| {
             (0..1000).try_for_each(|n| {
-                mirror.findings_mut().put(&Finding::of_entry(Code::KeyShared, n, None, "m"), &time(NOW))
+                mirror
+                    .findings_mut()
+                    .put(&Finding::of_entry(Code::KeyShared, n, None, "m"), UnixMillis::new(NOW))
             })
         })
         .unwrap();
-    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap(), 1);
-    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), NOW + 1).unwrap(), 0);
-    dispatcher.deliver(&mut mirror, NOW).unwrap();
+    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW)).unwrap(), 1);
+    assert_eq!(dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW + 1)).unwrap(), 0);
+    dispatcher.deliver(&mut mirror, UnixMillis::new(NOW)).unwrap();
     let got = fake.take();
     assert_eq!((got.len(), got[0]["count"].as_u64()), (1, Some(1000)));
     let first: Vec<u64> =
@@ -303,11 +313,11 @@ fn a_damaged_outbox_accuses_nobody() {
         let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
         let mut mirror = home.open();
         find(&mut mirror, &Finding::of_log(Code::HeadStale, Subject::decode("s"), "m"), NOW);
-        dispatcher.note(&mut mirror, "log", &well(), NOW).unwrap();
+        dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(NOW)).unwrap();
         drop(mirror);
         rusqlite::Connection::open(home.path()).unwrap().execute_batch(sql).unwrap();
         let mut mirror = home.open();
-        assert!(dispatcher.deliver(&mut mirror, NOW).is_err(), "{sql}");
+        assert!(dispatcher.deliver(&mut mirror, UnixMillis::new(NOW)).is_err(), "{sql}");
         assert!(fake.take().is_empty(), "{sql}");
     }
 }
@@ -338,8 +348,8 @@ fn a_fork_is_notified_with_its_proof() {
     let key = LogKey::parse(&case.log_key).unwrap();
     for _ in 0..3 {
         let mut mirror = Mirror::open(&auditor.db(), &key).unwrap();
-        dispatcher.note(&mut mirror, "ours", &well(), NOW).unwrap();
-        dispatcher.deliver(&mut mirror, NOW).unwrap();
+        dispatcher.note(&mut mirror, "ours", &well(), UnixMillis::new(NOW)).unwrap();
+        dispatcher.deliver(&mut mirror, UnixMillis::new(NOW)).unwrap();
     }
     let got = fake.take();
     assert_eq!(got.len(), 1, "{got:#?}");
@@ -379,8 +389,8 @@ fn other_files_in_place_of_a_proof_are_not_sent() {
         let fake = Fake::default();
         let dispatcher = dispatcher(vec![fake.channel("a", Severity::Violation)]);
         let mut mirror = Mirror::open(&auditor.db(), &LogKey::parse(&case.log_key).unwrap()).unwrap();
-        dispatcher.note(&mut mirror, "ours", &well(), NOW).unwrap();
-        dispatcher.deliver(&mut mirror, NOW).unwrap();
+        dispatcher.note(&mut mirror, "ours", &well(), UnixMillis::new(NOW)).unwrap();
+        dispatcher.deliver(&mut mirror, UnixMillis::new(NOW)).unwrap();
         let got = fake.take();
         assert_eq!(got.len(), 1, "{odd}: {got:#?}");
         assert!(got[0].get("evidenceContent").is_none_or(Value::is_null), "{odd}: {got:#?}");

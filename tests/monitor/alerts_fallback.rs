@@ -4,6 +4,7 @@ use support::receiver;
 
 use countersign::alerts::{Dispatcher, FallbackStore, LogName, MirrorUnavailable, TIMES_IN_USE};
 use countersign::core::finding::Severity;
+use countersign::core::time::UnixMillis;
 use countersign::mirror::{holder_id, holder_of};
 use receiver::{Answer, Fake, Home, MINUTE, NOW, dispatcher, pair};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,13 +17,21 @@ fn log() -> LogName {
 
 /// As a process does that was just started.
 fn notify(dispatcher: &Dispatcher, home: &Home, trouble: MirrorUnavailable<'_>, now: u64) {
-    dispatcher.notify_without_mirror(&FallbackStore::of(&home.path()), &log(), trouble, now, &|| false);
+    dispatcher.notify_without_mirror(
+        &FallbackStore::of(&home.path()),
+        &log(),
+        trouble,
+        UnixMillis::new(now),
+        &|| false,
+    );
 }
 
 fn over(dispatcher: &Dispatcher, home: &Home, now: u64) {
     let mut mirror = home.open();
-    dispatcher.mirror_opened(&FallbackStore::of(&home.path()), &mut mirror, "log", now).unwrap();
-    dispatcher.deliver(&mut mirror, now).unwrap();
+    dispatcher
+        .mirror_opened(&FallbackStore::of(&home.path()), &mut mirror, "log", UnixMillis::new(now))
+        .unwrap();
+    dispatcher.deliver(&mut mirror, UnixMillis::new(now)).unwrap();
 }
 
 #[test]
@@ -112,7 +121,9 @@ fn a_damaged_fault_file_silences_no_alert() {
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let fallback = FallbackStore::of(&home.path().join("not").join("there"));
-    (0..3).for_each(|n| drop(dispatcher.notify_without_mirror(&fallback, &log(), GONE, NOW + n, &|| false)));
+    (0..3).for_each(|n| {
+        drop(dispatcher.notify_without_mirror(&fallback, &log(), GONE, UnixMillis::new(NOW + n), &|| false))
+    });
     assert_eq!(fake.take().len(), 1);
 }
 
@@ -124,7 +135,13 @@ fn an_unwritable_fault_file_has_one_key_a_day() {
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
     let path = home.path().join("not").join("there");
     let start = |trouble, now| {
-        drop(dispatcher.notify_without_mirror(&FallbackStore::of(&path), &log(), trouble, now, &|| false))
+        drop(dispatcher.notify_without_mirror(
+            &FallbackStore::of(&path),
+            &log(),
+            trouble,
+            UnixMillis::new(now),
+            &|| false,
+        ))
     };
     start(GONE, NOW);
     start(GONE, NOW + MINUTE);
@@ -140,7 +157,13 @@ fn a_stop_ends_notifications_and_a_clock_error_silences_none() {
     let home = Home::new();
     let fake = Fake::default();
     let dispatcher = dispatcher(vec![fake.channel("a", Severity::Info)]);
-    dispatcher.notify_without_mirror(&FallbackStore::of(&home.path()), &log(), GONE, NOW, &|| true);
+    dispatcher.notify_without_mirror(
+        &FallbackStore::of(&home.path()),
+        &log(),
+        GONE,
+        UnixMillis::new(NOW),
+        &|| true,
+    );
     assert!(fake.take().is_empty());
     fake.script(vec![Answer::Down]);
     notify(&dispatcher, &home, GONE, NOW + 10_000 * MINUTE);

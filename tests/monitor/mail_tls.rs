@@ -4,9 +4,11 @@ use support::tls;
 
 use countersign::alerts::{Channel, Dispatcher, DispatcherConfig, LogName, Smtp, SmtpConfig};
 use countersign::core::finding::Severity;
+use countersign::core::time::UnixMillis;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio_rustls::rustls::{ServerConnection, StreamOwned};
 
 /// The answers of a server that accepts an alert.
@@ -84,14 +86,18 @@ impl Server {
         let channel = Channel {
             name: "a".to_owned(),
             least: Severity::Info,
-            retry_for: 1000,
+            retry_for: Duration::from_secs(1),
             transport: Box::new(smtp.unwrap()),
         };
         let dispatcher =
             Dispatcher::new(DispatcherConfig { channels: vec![channel], ..DispatcherConfig::default() })
                 .unwrap();
         let log = LogName { name: "l".to_owned(), origin: "o".to_owned() };
-        dispatcher.test(&log, 1_900_000_000_000).remove(0).1.map_err(|error| error.to_string())
+        dispatcher
+            .test(&log, UnixMillis::new(1_900_000_000_000))
+            .remove(0)
+            .1
+            .map_err(|error| error.to_string())
     }
 
     fn received(&self) -> (Vec<String>, Vec<String>) {

@@ -5,7 +5,7 @@ use countersign::audit::peer::PeerResult;
 use countersign::core::check::Check;
 use countersign::core::evidence;
 use countersign::core::head::LogKey;
-use countersign::core::text::time;
+use countersign::core::time::UnixMillis;
 use countersign::mirror::{HeadLine, HeadReader, Mirror, PeerProgress};
 use countersign::run::{Options, Run, Silent, Summary};
 use countersign::source::tiled::{FetchedFile, Fetcher, FileRequest, Tiled};
@@ -17,6 +17,16 @@ use support::log::{HEAD_TIME, ORIGIN, TestKey, honest_log, leaf, rejected, rejec
 use support::witness::TestWitness;
 use support::{Reply, TestServer};
 use tempfile::TempDir;
+
+/// A time as it is written.
+fn time(ms: u64) -> String {
+    UnixMillis::new(ms).to_string()
+}
+
+/// A history that was read up to `since`, and whole at `whole`.
+fn read_to(since: u64, whole: u64) -> PeerProgress {
+    PeerProgress { since: Some(UnixMillis::new(since)), whole: UnixMillis::new(whole), failures: 0 }
+}
 
 const NOW: u64 = 1_900_000_000_000;
 const MINUTE: u64 = 60_000;
@@ -128,7 +138,7 @@ impl Workspace {
             evidence_dir: self.home.path().to_owned(),
             max_entries: 1_000_000,
             max_findings: 10_000,
-            now: (now, time(now)),
+            now: UnixMillis::new(now),
             stop: Stop::default(),
         };
         let summary =
@@ -358,7 +368,7 @@ fn malformed_heads_are_a_fault_of_the_peer() {
         let kept = workspace.heads().iter().filter(|(_, how)| how == "peer").count();
         assert_eq!(kept, usize::from(part == "1 of 2 heads"), "{part}");
         let known = workspace.mirror().peers().progress(workspace.peer(&text).id()).unwrap();
-        assert_eq!(known, Some(PeerProgress { since: None, whole: 0, failures: 2 }), "{part}");
+        assert_eq!(known, Some(PeerProgress { failures: 2, ..PeerProgress::default() }), "{part}");
     }
 }
 
@@ -485,7 +495,7 @@ fn a_restarted_history_is_read_in_full() {
     let server = keeper(vec![(checkpoint(300, 300), NOW - 60 * MINUTE)]);
     let place = at_heads(&server);
     // As if it had listed a later one before.
-    let progress = PeerProgress { since: Some(NOW - 5 * MINUTE), whole: NOW - 30 * MINUTE, failures: 0 };
+    let progress = read_to(NOW - 5 * MINUTE, NOW - 30 * MINUTE);
     workspace
         .mirror()
         .transact(|mirror, _| mirror.peers_mut().put(workspace.at(&place).id(), &progress))
@@ -493,7 +503,7 @@ fn a_restarted_history_is_read_in_full() {
     assert_clean(&workspace, &workspace.audit(&log, &[workspace.at(&place)], NOW));
     assert_eq!((server.paths().len(), server.paths()[1].as_str()), (2, "/heads?log=main"));
     let known = workspace.mirror().peers().progress(workspace.at(&place).id()).unwrap().unwrap();
-    assert_eq!(known, PeerProgress { since: Some(NOW - 60 * MINUTE), whole: NOW, failures: 0 });
+    assert_eq!(known, read_to(NOW - 60 * MINUTE, NOW));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `countersign verify`, the real program, on receipts made by an independent implementation.
 
+use countersign::core::time::UnixMillis;
 use countersign::{Expectation, LogKey, Payload, TrustPolicy, verify_receipt};
 use serde_json::Value;
 use std::io::Write as _;
@@ -145,7 +146,7 @@ fn agrees_with_the_library(cases: &Value, case: &Value, args: &[String], exit: i
         ..Expectation::default()
     };
     let receipt = read(case["file"].as_str().unwrap());
-    let verdict = verify_receipt(&receipt, &trust, &expected, 1_795_000_000_000);
+    let verdict = verify_receipt(&receipt, &trust, &expected, UnixMillis::new(1_795_000_000_000));
     assert_eq!(i32::from(verdict.conclusion().exit_code()), exit, "{}", case["name"]);
 }
 

@@ -9,6 +9,7 @@ use countersign::core::hash::{Hash, leaf_hash};
 use countersign::core::head::LogKey;
 use countersign::core::proof::verify_inclusion;
 use countersign::core::receipt::{Receipt, ReceiptForm};
+use countersign::core::time::UnixMillis;
 use countersign::core::tree::CompactRange;
 use countersign::mirror::Mirror;
 use countersign::run::receipts::compared;
@@ -34,7 +35,12 @@ fn verdict(text: &str, log_key: &str) -> Verdict {
     let leaf = Receipt::parse(text.as_bytes()).unwrap().leaf;
     let decision = read_leaf(&leaf, key.origin()).entry.map_or(Decision::Approved, |entry| entry.decision);
     let trust = TrustPolicy::new(key, RP_ID, WEB_ORIGIN);
-    verify_receipt(text.as_bytes(), &trust, &Expectation { decision, ..Expectation::default() }, NOW)
+    verify_receipt(
+        text.as_bytes(),
+        &trust,
+        &Expectation { decision, ..Expectation::default() },
+        UnixMillis::new(NOW),
+    )
 }
 
 /// Both texts of a receipt read back as it is, and verify.

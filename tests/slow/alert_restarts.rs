@@ -5,7 +5,7 @@ use support::receiver;
 use countersign::audit::finding::Finding;
 use countersign::audit::subject::Subject;
 use countersign::core::finding::{Code, Severity};
-use countersign::core::text::time;
+use countersign::core::time::UnixMillis;
 use receiver::{Answer, Fake, HOUR, Home, NOW, dispatcher, end, find, well};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,7 @@ fn no_alert_is_lost_or_repeated_in_fifty_restarts() {
         let (mut found, mut ended): (BTreeSet<String>, BTreeSet<String>) = Default::default();
         let mut now = NOW;
         let mut mirror = home.open();
-        dispatcher.note(&mut mirror, "log", &well(), now).unwrap();
+        dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(now)).unwrap();
         for _ in 0..60 {
             now += random.u64(1..2 * HOUR);
             let finding = &findings[random.usize(..findings.len())];
@@ -49,12 +49,12 @@ fn no_alert_is_lost_or_repeated_in_fifty_restarts() {
                 4 => {
                     // Killed in the middle of writing a finding.
                     mirror.begin().unwrap();
-                    mirror.findings_mut().put(finding, &time(now)).unwrap();
+                    mirror.findings_mut().put(finding, UnixMillis::new(now)).unwrap();
                     drop(mirror);
                     mirror = home.open();
                 }
                 5..7 => {
-                    dispatcher.note(&mut mirror, "log", &well(), now).unwrap();
+                    dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(now)).unwrap();
                     if random.bool() {
                         drop(mirror);
                         mirror = home.open();
@@ -66,8 +66,9 @@ fn no_alert_is_lost_or_repeated_in_fifty_restarts() {
                             [Answer::Take, Answer::Refuse, Answer::Down, Answer::TakeAndKill, Answer::Kill];
                         fake.script((0..4).map(|_| answers[random.usize(..answers.len())]).collect());
                     }
-                    let lived =
-                        catch_unwind(AssertUnwindSafe(|| dispatcher.deliver(&mut mirror, now).unwrap()));
+                    let lived = catch_unwind(AssertUnwindSafe(|| {
+                        dispatcher.deliver(&mut mirror, UnixMillis::new(now)).unwrap()
+                    }));
                     kills += u32::from(lived.is_err());
                     if lived.is_err() {
                         drop(mirror);
@@ -78,16 +79,16 @@ fn no_alert_is_lost_or_repeated_in_fifty_restarts() {
         }
         fakes.iter().for_each(|fake| fake.script(Vec::new()));
         now += HOUR;
-        dispatcher.note(&mut mirror, "log", &well(), now).unwrap();
+        dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(now)).unwrap();
         let mut left = u64::MAX;
         for _ in 0..10 {
             now += HOUR;
             assert_eq!(
-                dispatcher.note(&mut mirror, "log", &well(), now).unwrap(),
+                dispatcher.note(&mut mirror, "log", &well(), UnixMillis::new(now)).unwrap(),
                 0,
                 "notified twice: seed {seed}"
             );
-            left = dispatcher.deliver(&mut mirror, now).unwrap().pending;
+            left = dispatcher.deliver(&mut mirror, UnixMillis::new(now)).unwrap().pending;
         }
         assert_eq!(left, 0, "seed {seed}");
         for fake in &fakes {

@@ -5,7 +5,7 @@
 //!
 //! `MIRROR_PAGES=20000 cargo test --test slow mirror_pages::` tries more than the test run does.
 
-use countersign::core::text;
+use countersign::core::time::UnixMillis;
 use countersign::mirror::Mirror;
 use countersign::run::{Options, Run, Silent};
 use countersign::source::Stop;
@@ -51,7 +51,7 @@ fn audit(db: &Path, vkey: &str, files: &Files, full: bool, hour: u64) -> Answer 
         evidence_dir: db.parent().unwrap().to_owned(),
         max_entries: 1_000_000,
         max_findings: 10_000,
-        now: (now, text::time(now)),
+        now: UnixMillis::new(now),
         stop: Stop::default(),
     };
     let log = MemoryLog { files, instead: None }.source();

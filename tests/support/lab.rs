@@ -6,7 +6,7 @@ use super::cli::{RP_ID, WEB_ORIGIN};
 use countersign::audit::policy::Policy;
 use countersign::core::finding::Severity;
 use countersign::core::head::LogKey;
-use countersign::core::text;
+use countersign::core::time::UnixMillis;
 use countersign::core::tlog_policy::TlogPolicy;
 use countersign::core::webauthn::RelyingParty;
 use countersign::mirror::Mirror;
@@ -257,7 +257,7 @@ impl Workspace<'_> {
             evidence_dir: self.lab.home.path().to_owned(),
             max_entries: 1_000_000,
             max_findings: 10_000,
-            now: (now, text::time(now)),
+            now: UnixMillis::new(now),
             stop: Stop::default(),
         };
         change(&mut options);

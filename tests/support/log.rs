@@ -7,6 +7,7 @@ use countersign::core::hash::{Hash, leaf_hash, sha256_pair};
 use countersign::core::note::{KeyKind, derive_key_id};
 use countersign::core::sth::SthBody;
 use countersign::core::tile::{TilePath, tiles_for_size};
+use countersign::core::time::UnixMillis;
 use countersign::core::tree::CompactRange;
 use ed25519_dalek::{Signer as _, SigningKey};
 
@@ -56,7 +57,8 @@ impl TestKey {
     pub fn sth(&self, size: u64, root: Hash, timestamp: u64) -> Vec<u8> {
         let key_id = sha256_pair(b"approval-log-sth/v1\0", &self.public()).0;
         let key_id: [u8; 8] = key_id[..8].try_into().unwrap();
-        let body = SthBody { origin: ORIGIN.to_owned(), size, root, timestamp, key_id };
+        let body =
+            SthBody { origin: ORIGIN.to_owned(), size, root, timestamp: UnixMillis::new(timestamp), key_id };
         body.to_json(&self.0.sign(&body.signed_bytes()).to_bytes())
     }
 }

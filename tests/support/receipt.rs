@@ -8,6 +8,7 @@ use countersign::core::hash::{leaf_hash, sha256, sha256_pair};
 use countersign::core::head::LogKey;
 use countersign::core::jcs::canonicalize;
 use countersign::core::proof::{InclusionProof, inclusion_ranges, verify_inclusion};
+use countersign::core::time::UnixMillis;
 use countersign::core::tlog_proof::TlogProof;
 use countersign::{Expectation, Payload, TrustPolicy, Verdict, verify_receipt};
 use serde_json::{Value, json};
@@ -122,5 +123,5 @@ pub const NOW: u64 = HEAD_TIME + 60_000;
 
 /// Checks the text of a receipt with [`trust`].
 pub fn check(text: &str) -> Verdict {
-    verify_receipt(text.as_bytes(), &trust(), &expected(), NOW)
+    verify_receipt(text.as_bytes(), &trust(), &expected(), UnixMillis::new(NOW))
 }

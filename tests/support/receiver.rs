@@ -8,11 +8,12 @@ use countersign::alerts::{
 use countersign::audit::finding::Finding;
 use countersign::core::finding::Severity;
 use countersign::core::head::LogKey;
-use countersign::core::text::time;
+use countersign::core::time::UnixMillis;
 use countersign::mirror::Mirror;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// When a test begins.
@@ -67,7 +68,12 @@ impl Transport for Fake {
 
 impl Fake {
     pub fn channel(&self, name: &str, least: Severity) -> Channel {
-        Channel { name: name.to_owned(), least, retry_for: 72 * HOUR, transport: Box::new(self.clone()) }
+        Channel {
+            name: name.to_owned(),
+            least,
+            retry_for: Duration::from_millis(72 * HOUR),
+            transport: Box::new(self.clone()),
+        }
     }
 
     pub fn script(&self, mut answers: Vec<Answer>) {
@@ -120,12 +126,12 @@ impl Home {
 
 /// Keeps a finding, as an audit does.
 pub fn find(mirror: &mut Mirror, finding: &Finding, now: u64) {
-    mirror.transact(|mirror, _| mirror.findings_mut().put(finding, &time(now))).unwrap();
+    mirror.transact(|mirror, _| mirror.findings_mut().put(finding, UnixMillis::new(now))).unwrap();
 }
 
 /// Ends a finding, as an audit does.
 pub fn end(mirror: &mut Mirror, finding: &Finding, now: u64) {
-    mirror.transact(|mirror, _| mirror.findings_mut().end(finding, &time(now))).unwrap();
+    mirror.transact(|mirror, _| mirror.findings_mut().end(finding, UnixMillis::new(now))).unwrap();
 }
 
 /// A dispatcher with these channels.

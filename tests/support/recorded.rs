@@ -151,7 +151,7 @@ impl Session {
         let home = super::lab::quick_tempdir();
         let fixtures = super::case::fixtures().canonicalize().unwrap().display().to_string();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-        let begun = countersign::core::text::time(u64::try_from(now).unwrap());
+        let begun = countersign::core::time::UnixMillis::new(u64::try_from(now).unwrap()).to_string();
         let (hidden, places, records) = (Vec::new(), Vec::new(), Vec::new());
         let mut session = Session { name: name.into(), home, begun, hidden, places, records };
         let directory = session.directory().display().to_string();

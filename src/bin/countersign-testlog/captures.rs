@@ -12,18 +12,19 @@ use super::tiles::write_log;
 use crate::error::TestlogError;
 use countersign::core::entry::{AssertionJson, CredentialJson, Decision, ENTRY_TYPE, EntryJson};
 use countersign::core::head::LogKey;
+use countersign::core::time::UnixMillis;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::Path;
 
 /// Time between decisions, in milliseconds; with the jitter 30 to 60 seconds.
-const INTERVAL: u64 = 45_000;
+const INTERVAL_MS: u64 = 45_000;
 
 /// The largest random delay of a decision, in milliseconds.
-const JITTER: u64 = 15_000;
+const JITTER_MS: u64 = 15_000;
 
 /// How long a request is open, in milliseconds.
-const OPEN: u64 = 300_000;
+const OPEN_MS: u64 = 300_000;
 
 /// A file of captures. Unused members are left out here.
 #[derive(Deserialize)]
@@ -85,7 +86,8 @@ pub fn demo(options: &DemoOptions) -> Result<(), TestlogError> {
         let key = key.ok_or_else(|| format!("capture {index} has an unknown credential"))?;
         Ok(leaf(options, &seed, &site, captured, key, index))
     })?;
-    publish(&options.dir, &signer, &site, size, &tree, options.start + size * INTERVAL + JITTER)
+    let time = UnixMillis::new(options.start + size * INTERVAL_MS + JITTER_MS);
+    publish(&options.dir, &signer, &site, size, &tree, time)
 }
 
 fn read(path: &Path) -> Result<Captures, TestlogError> {
@@ -102,16 +104,16 @@ fn leaf(
     key: &str,
     index: u64,
 ) -> Vec<u8> {
-    let decided_at = options.start + index * INTERVAL + seed.below("decided at", index, JITTER);
+    let decided_at = options.start + index * INTERVAL_MS + seed.below("decided at", index, JITTER_MS);
     let requested_at = decided_at - 2_000 - seed.below("thought", index, 26_000);
     EntryJson {
         r#type: ENTRY_TYPE.into(),
         origin: options.origin.as_str().into(),
         id: seed.uuid("id", index).into(),
         decision: Decision::Approved.as_str().into(),
-        requested_at,
-        decided_at,
-        expires_at: requested_at + OPEN,
+        requested_at: UnixMillis::new(requested_at),
+        decided_at: UnixMillis::new(decided_at),
+        expires_at: UnixMillis::new(requested_at + OPEN_MS),
         approver: captured.approver.as_str().into(),
         rp_id: site.rp_id.as_str().into(),
         credential: Some(CredentialJson {

@@ -9,19 +9,21 @@ use crate::error::TestlogError;
 use countersign::core::encoding::{encode_base64url, encode_hex};
 use countersign::core::entry::{AssertionJson, CredentialJson, Decision, ENTRY_TYPE, EntryJson};
 use countersign::core::hash::sha256;
+use countersign::core::time::UnixMillis;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The time of the first entry: 2026-01-01.
-const START: u64 = 1_767_225_600_000;
+const START: UnixMillis = UnixMillis::new(1_767_225_600_000);
 
 /// Time between decisions, in milliseconds. A million decisions take 17 days.
-const INTERVAL: u64 = 1_500;
+const INTERVAL_MS: u64 = 1_500;
 
 /// How long a request is open, in milliseconds.
-const OPEN: u64 = 300_000;
+const OPEN_MS: u64 = 300_000;
 
-/// Time between the last entry of a head and its signature, in milliseconds.
-const HEAD_DELAY: u64 = 2_000;
+/// Time between the last entry of a head and its signature.
+const HEAD_DELAY: Duration = Duration::from_secs(2);
 
 /// Generates entries.
 #[derive(Clone)]
@@ -35,8 +37,8 @@ pub struct EntryGenerator {
 }
 
 /// The time of the head for exactly `size` entries, which is later than all of them.
-pub fn head_time(size: u64) -> u64 {
-    START.saturating_add(size.saturating_mul(INTERVAL)).saturating_add(HEAD_DELAY)
+pub fn head_time(size: u64) -> UnixMillis {
+    START.saturating_add(Duration::from_millis(size.saturating_mul(INTERVAL_MS))).saturating_add(HEAD_DELAY)
 }
 
 impl EntryGenerator {
@@ -101,17 +103,18 @@ impl EntryGenerator {
     }
 
     /// The times at which it was requested, was decided and expires.
-    fn times(&self, index: u64, decision: Decision) -> [u64; 3] {
-        let jitter = self.seed.below("decided at", index, INTERVAL);
-        let decided = START.saturating_add(index.saturating_mul(INTERVAL)).saturating_add(jitter);
+    fn times(&self, index: u64, decision: Decision) -> [UnixMillis; 3] {
+        let jitter = self.seed.below("decided at", index, INTERVAL_MS);
+        let after = index.saturating_mul(INTERVAL_MS).saturating_add(jitter);
+        let decided = START.saturating_add(Duration::from_millis(after));
         let thought = match decision {
-            Decision::Expired => OPEN,
+            Decision::Expired => OPEN_MS,
             Decision::Approved | Decision::Rejected => {
-                3_000 + self.seed.below("thought", index, OPEN - 3_000)
+                3_000 + self.seed.below("thought", index, OPEN_MS - 3_000)
             }
         };
-        let requested = decided.saturating_sub(thought);
-        [requested, decided, requested.saturating_add(OPEN)]
+        let requested = decided.saturating_sub(Duration::from_millis(thought));
+        [requested, decided, requested.saturating_add(Duration::from_millis(OPEN_MS))]
     }
 
     /// The encoding of the payload and its hash in that encoding.

@@ -10,6 +10,7 @@ use countersign::core::encoding::{encode_base64, encode_hex};
 use countersign::core::hash::Hash;
 use countersign::core::note::{KeyKind, derive_key_id};
 use countersign::core::sth::{SthBody, sth_key_id};
+use countersign::core::time::UnixMillis;
 use ed25519_dalek::{Signer as _, SigningKey};
 use std::path::Path;
 
@@ -53,7 +54,7 @@ impl LogSigner {
     }
 
     /// A signed STH.
-    pub fn sth(&self, size: u64, root: Hash, timestamp: u64) -> Vec<u8> {
+    pub fn sth(&self, size: u64, root: Hash, timestamp: UnixMillis) -> Vec<u8> {
         let key_id = sth_key_id(&self.public());
         let body = SthBody { origin: self.origin.clone(), size, root, timestamp, key_id };
         body.to_json(&self.key.sign(&body.signed_bytes()).to_bytes())
@@ -67,7 +68,7 @@ pub fn publish(
     site: &Site,
     size: u64,
     tree: &Tree,
-    time: u64,
+    time: UnixMillis,
 ) -> Result<(), TestlogError> {
     let root = tree.root();
     replace(dir, "sth", &signer.sth(size, root, time))?;

@@ -12,7 +12,7 @@ use crate::config::Settings;
 use crate::run::Progress as _;
 use crate::run::receipts::NoReceipt;
 use crate::service::receipts::{ReceiptFormat, ReceiptIssuer, ReceiptSelection, Verified};
-use crate::service::{Error, NO_LOG_KEY, files, unix_ms};
+use crate::service::{Error, NO_LOG_KEY, files, now};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub fn run(common: Common, options: &ReceiptOptions, answer: &mut Answer) -> Res
         output::error(NO_LOG_KEY);
         return Ok(Conclusion::Incomplete.exit_code());
     };
-    let issuer = ReceiptIssuer::new(&settings, key, form, options.from_log, unix_ms());
+    let issuer = ReceiptIssuer::new(&settings, key, form, options.from_log, now());
     let mut issuing = Issuing { settings: &settings, form, issuer };
     let conclusion = match (&options.which.all_of, &options.out) {
         (Some(approver), Some(folder)) => issuing.all_of(approver, folder)?,
@@ -110,6 +110,7 @@ impl Issuing<'_> {
                     none.conclusion
                 }
             };
+            // At most one for each index in the list.
             written = written.saturating_add(u64::from(conclusion <= Conclusion::Incomplete));
             worst = worst.max(conclusion);
             bar.advance(1);
@@ -121,6 +122,7 @@ impl Issuing<'_> {
         bar.end();
         warn(&warnings.lines());
         if !(self.settings.quiet && worst == Conclusion::Clean) {
+            // No more are written than are asked for.
             let missing = (indices.len() as u64).saturating_sub(written);
             output::note(&format!(
                 "{written} receipts written to {}, {missing} not written",
@@ -147,11 +149,13 @@ impl Warnings {
     fn add(&mut self, index: u64, warnings: &[String]) {
         for line in warnings {
             let (_, count) = self.0.entry(line.clone()).or_insert((index, 0));
+            // At most one for each receipt.
             *count = count.saturating_add(1);
         }
     }
 
     fn lines(&self) -> Vec<String> {
+        // Every line that is here was said at least once.
         let line = |(warning, (first, count)): (&String, &(u64, u64))| match count.saturating_sub(1) {
             0 => format!("entry {first}: {warning}"),
             more => format!("entry {first} and {more} more: {warning}"),

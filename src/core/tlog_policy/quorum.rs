@@ -4,33 +4,37 @@ use super::{TlogPolicy, display_name};
 use crate::core::checkpoint::CheckpointBody;
 use crate::core::crypto::SignatureError;
 use crate::core::limits;
-use crate::core::note::Note;
+use crate::core::note::{Note, SignedTime};
+use crate::core::time::UnixSeconds;
 use std::fmt;
 
-/// The times at which a cosignature is fresh, in Unix seconds, both ends included.
+/// The times at which a cosignature is fresh, both ends included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FreshnessWindow {
     /// The earliest time.
-    pub not_before: u64,
+    pub not_before: UnixSeconds,
     /// The latest time.
-    pub not_after: u64,
+    pub not_after: UnixSeconds,
 }
 
 impl FreshnessWindow {
     /// A time of 0 means "no statement" (C2SP tlog-cosignature), so no window contains it.
-    fn contains(self, time: u64) -> bool {
-        time != 0 && (self.not_before..=self.not_after).contains(&time)
+    fn contains(self, time: UnixSeconds) -> bool {
+        time != NO_STATEMENT && (self.not_before..=self.not_after).contains(&time)
     }
 }
+
+/// The time of a cosignature that states none.
+const NO_STATEMENT: UnixSeconds = UnixSeconds::new(0);
 
 /// A witness of the policy that cosigned the checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cosignature {
     /// Its name in the policy, safe to display.
     pub witness: String,
-    /// Unix seconds of its newest fresh cosignature, or of its newest one if none is fresh. `None` if it states only that
+    /// The time of its newest fresh cosignature, or of its newest one if none is fresh. `None` if it states only that
     /// the tree is consistent, not when this was the largest tree that it had seen.
-    pub time: Option<u64>,
+    pub time: Option<UnixSeconds>,
     /// Whether it is fresh; `None` if no window was given.
     pub fresh: Option<bool>,
 }
@@ -101,7 +105,7 @@ impl TlogPolicy {
         let note = Note::parse(checkpoint).map_err(|error| CosignError::Malformed(error.to_string()))?;
         CheckpointBody::parse(note.text())
             .map_err(|why| CosignError::Malformed(format!("not a checkpoint: {why}")))?;
-        let mut times: Vec<Option<u64>> = vec![None; self.witnesses.len()];
+        let mut times: Vec<Option<UnixSeconds>> = vec![None; self.witnesses.len()];
         let mut disputed = None;
         for line in note.signatures() {
             let mut witnesses = self.witnesses.iter().zip(times.iter_mut());
@@ -109,8 +113,11 @@ impl TlogPolicy {
                 .find(|(witness, _)| witness.key.name() == line.name && witness.key.id() == line.key_id);
             let Some((witness, newest)) = found else { continue };
             match witness.key.verify(note.text(), &line.signature) {
-                // Both kinds of witness keys state a time. Each witness counts once, with its best line.
-                Ok(time) => *newest = Some(better(*newest, time.unwrap_or(0), fresh)),
+                // Both kinds of witness keys state a time in seconds. Each witness counts once, with its best line.
+                Ok(Some(SignedTime::Cosignature(time))) => *newest = Some(better(*newest, time, fresh)),
+                Ok(Some(SignedTime::TreeHead(_)) | None) => {
+                    *newest = Some(better(*newest, NO_STATEMENT, fresh));
+                }
                 Err(SignatureError::Disagreement(what)) => disputed = disputed.or(Some(what.to_string())),
                 Err(error) => {
                     let (witness, why) = (display_name(&witness.name), error.to_string());
@@ -124,15 +131,15 @@ impl TlogPolicy {
         }
     }
 
-    fn count(&self, times: &[Option<u64>], fresh: Option<FreshnessWindow>) -> QuorumResult {
-        let is_fresh = |time: u64| fresh.map(|fresh| fresh.contains(time));
+    fn count(&self, times: &[Option<UnixSeconds>], fresh: Option<FreshnessWindow>) -> QuorumResult {
+        let is_fresh = |time: UnixSeconds| fresh.map(|fresh| fresh.contains(time));
         let cosigned: Vec<bool> = times.iter().map(Option::is_some).collect();
-        let freshly = |time: &Option<u64>| time.and_then(is_fresh).unwrap_or(false);
+        let freshly = |time: &Option<UnixSeconds>| time.and_then(is_fresh).unwrap_or(false);
         let by = self.witnesses.iter().zip(times).filter_map(|(witness, time)| {
             let time = (*time)?;
             Some(Cosignature {
                 witness: display_name(&witness.name),
-                time: Some(time).filter(|time| *time != 0),
+                time: Some(time).filter(|time| *time != NO_STATEMENT),
                 fresh: is_fresh(time),
             })
         });
@@ -146,8 +153,8 @@ impl TlogPolicy {
 }
 
 /// The better of two times of one witness: a fresh one before one that is not, then the later one.
-fn better(known: Option<u64>, time: u64, fresh: Option<FreshnessWindow>) -> u64 {
-    let rank = |time: u64| (fresh.is_some_and(|fresh| fresh.contains(time)), time);
+fn better(known: Option<UnixSeconds>, time: UnixSeconds, fresh: Option<FreshnessWindow>) -> UnixSeconds {
+    let rank = |time: UnixSeconds| (fresh.is_some_and(|fresh| fresh.contains(time)), time);
     known.filter(|known| rank(*known) > rank(time)).unwrap_or(time)
 }
 

@@ -5,10 +5,11 @@ use super::store::Heads;
 use super::stored::{Provenance, StoredHead};
 use crate::core::hash::Hash;
 use crate::core::head::{HeadFormat, LogKey};
+use crate::core::time::UnixMillis;
 use crate::mirror::db::Db;
 use crate::mirror::error::Result;
 use crate::mirror::seal::{Flag, MAX_KEY, Node, Table};
-use crate::mirror::values::int;
+use crate::mirror::values::TimeText;
 use rusqlite::ToSql;
 use std::ops::Deref;
 
@@ -146,46 +147,44 @@ impl<D: Deref<Target = Db>> Heads<D> {
         self.largest_of(provenances, "?4 IS NULL OR format = ?4", &format, key)
     }
 
-    /// The largest kept head of one of these provenances that was first seen at this time or before. The time has the
-    /// format in which the mirror writes it.
+    /// The largest kept head of one of these provenances that was first seen at this time or before.
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn largest_seen_by(
         &self,
-        time: &str,
+        time: UnixMillis,
         provenances: &[Provenance],
         key: &LogKey,
     ) -> Result<Option<StoredHead>> {
-        self.largest_of(provenances, "first_seen <= ?4", &time, key)
+        self.largest_of(provenances, "first_seen <= ?4", &TimeText(time), key)
     }
 
-    /// The largest head that the log served in this format and that was first seen at this time or before. The time
-    /// has the format in which the mirror writes it.
+    /// The largest head that the log served in this format and that was first seen at this time or before.
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn largest_served_by(
         &self,
-        time: &str,
+        time: UnixMillis,
         format: HeadFormat,
         key: &LogKey,
     ) -> Result<Option<StoredHead>> {
         let condition = format!("first_seen <= ?4 AND format = '{}'", format.as_str());
-        self.largest_of(&[Provenance::Served], &condition, &time, key)
+        self.largest_of(&[Provenance::Served], &condition, &TimeText(time), key)
     }
 
-    /// The largest STH of one of these provenances with a time of `time` or earlier, in Unix milliseconds.
+    /// The largest STH of one of these provenances with a time of `time` or earlier.
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn largest_dated_by(
         &self,
-        time: u64,
+        time: UnixMillis,
         provenances: &[Provenance],
         key: &LogKey,
     ) -> Result<Option<StoredHead>> {
-        self.largest_of(provenances, "format = 'sth' AND time <= ?4", &int(time), key)
+        self.largest_of(provenances, "format = 'sth' AND time <= ?4", &time, key)
     }
 
     /// The head of this tree that was seen first.
@@ -204,14 +203,13 @@ impl<D: Deref<Target = Db>> Heads<D> {
         query_head(self.db(), &query, key)
     }
 
-    /// The largest head that the log itself showed, to us or to a peer, before this time. The time has the format in
-    /// which the mirror writes it.
+    /// The largest head that the log itself showed, to us or to a peer, before this time.
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be read.
-    pub fn largest_seen_before(&self, time: &str, key: &LogKey) -> Result<Option<StoredHead>> {
+    pub fn largest_seen_before(&self, time: UnixMillis, key: &LogKey) -> Result<Option<StoredHead>> {
         let shown = [Provenance::Served, Provenance::Listed, Provenance::Peer];
-        self.largest_of(&shown, "first_seen < ?4", &time, key)
+        self.largest_of(&shown, "first_seen < ?4", &TimeText(time), key)
     }
 
     fn largest_of(

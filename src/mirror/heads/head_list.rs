@@ -5,6 +5,7 @@ use super::store::Heads;
 use super::stored::StoredHead;
 use crate::core::hash::Hash;
 use crate::core::head::{Head, LogKey};
+use crate::core::time::UnixMillis;
 use crate::mirror::db::Db;
 use crate::mirror::error::Result;
 use crate::mirror::seal::{Flag, MAX_KEY, Table};
@@ -54,19 +55,21 @@ impl<D: Deref<Target = Db>> Heads<D> {
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be read.
-    pub fn unlisted_until(&self, time: u64) -> Result<(u64, u64)> {
+    pub fn unlisted_until(&self, time: UnixMillis) -> Result<(u64, UnixMillis)> {
         let sql = "SELECT count(*), min(time) FROM heads
                    WHERE size >= ?1 AND size <= ?2 AND format = 'sth' AND listed = 0 AND time <= ?3";
-        let (mut count, mut oldest) = (0u64, None::<u64>);
+        let (mut count, mut oldest) = (0u64, None::<UnixMillis>);
         self.db().trusted_ranges(
             Table::Heads,
             0..=MAX_KEY,
             false,
             &has(&[Flag::Unlisted]),
             &mut |sizes| {
-                let values = params![int(*sizes.start()), int(*sizes.end()), int(time)];
+                let values = params![int(*sizes.start()), int(*sizes.end()), time];
                 let result = self.db().connection().prepare_cached(sql).and_then(|mut select| {
-                    select.query_row(values, |row| Ok((row.get::<_, u64>(0)?, row.get::<_, Option<u64>>(1)?)))
+                    select.query_row(values, |row| {
+                        Ok((row.get::<_, u64>(0)?, row.get::<_, Option<UnixMillis>>(1)?))
+                    })
                 });
                 let (more, earliest) = self.db().sql(result)?;
                 count = count.saturating_add(more);
@@ -74,7 +77,7 @@ impl<D: Deref<Target = Db>> Heads<D> {
                 Ok(false)
             },
         )?;
-        Ok((count, oldest.unwrap_or(0)))
+        Ok((count, oldest.unwrap_or_default()))
     }
 
     /// Sizes of the trees below `size` that the mirrored leaves confirm, each once, ascending; without 0.

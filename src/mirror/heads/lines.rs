@@ -4,12 +4,14 @@ use super::query::{Raw, SELECT, raw, stored_head};
 use super::stored::StoredHead;
 use crate::core::head::LogKey;
 use crate::core::text;
+use crate::core::time::UnixMillis;
 use crate::mirror::connection::connect;
 use crate::mirror::error::{MirrorError, Result, sql_error};
 use crate::mirror::path::{exists, resolve};
 use crate::mirror::schema::SCHEMA_VERSION;
 use crate::mirror::seal::{Table, total};
 use crate::mirror::state_row;
+use crate::mirror::values::TimeText;
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -27,13 +29,13 @@ pub struct HeadLine {
     pub size: u64,
     /// The root, hex.
     pub root: String,
-    /// The time in Unix milliseconds, if the head has one.
-    pub time: Option<u64>,
+    /// When the head was signed, as the log says, in Unix milliseconds; if the head has a time.
+    pub time: Option<UnixMillis>,
     /// The [`HeadStatus`](super::HeadStatus) as a word.
     pub status: String,
     /// The provenance: how the head came here.
     pub provenance: String,
-    /// When it was first seen here, RFC 3339.
+    /// When it was first seen here, RFC 3339: as others wrote it, perhaps in another way.
     pub first_seen: String,
     /// The head, byte for byte.
     pub head: String,
@@ -49,7 +51,7 @@ impl HeadLine {
             time: stored.head.timestamp(),
             status: stored.status.as_str().to_owned(),
             provenance: stored.provenance.clone(),
-            first_seen: stored.first_seen.clone(),
+            first_seen: stored.first_seen.to_string(),
             head: stored.head.raw().to_owned(),
         }
     }
@@ -98,7 +100,7 @@ impl std::error::Error for NoText {}
 /// [`NoText`] if the document is not UTF-8 text.
 pub fn read_heads(
     bytes: &[u8],
-) -> std::result::Result<impl Iterator<Item = (Cow<'_, str>, Option<u64>)>, NoText> {
+) -> std::result::Result<impl Iterator<Item = (Cow<'_, str>, Option<UnixMillis>)>, NoText> {
     if text::is_utf16(bytes) {
         return Err(NoText::Utf16);
     }
@@ -109,7 +111,7 @@ pub fn read_heads(
         lines.map(|line| line.strip_prefix('\u{feff}').unwrap_or(line)).map(
             |line| match serde_json::from_str::<HeadLine>(line) {
                 Ok(line) => {
-                    let seen = text::parse_time(&line.first_seen);
+                    let seen = UnixMillis::parse(&line.first_seen);
                     (Cow::Owned(line.head), seen)
                 }
                 Err(_) => (Cow::Borrowed(line), None),
@@ -175,9 +177,7 @@ impl HeadReader {
     /// # Errors
     /// [`MirrorError`] if the mirror is damaged or cannot be read.
     pub fn since(self, time: &str) -> Result<Option<HeadReader>> {
-        let Some(ms) = text::parse_time(time) else { return Ok(None) };
-        // The format in which the mirror writes times, which sorts chronologically.
-        let time = text::time(ms);
+        let Some(time) = UnixMillis::parse(time).map(TimeText) else { return Ok(None) };
         let rows = || -> rusqlite::Result<Vec<Place>> {
             let sql = "SELECT size, root, statement FROM heads WHERE first_seen >= ?1
                        ORDER BY size DESC, time DESC, statement DESC";

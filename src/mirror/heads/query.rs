@@ -6,7 +6,7 @@ use crate::core::head::{Head, HeadFormat, LogKey};
 use crate::mirror::db::Db;
 use crate::mirror::error::{MirrorError, Result};
 use crate::mirror::seal::{Flag, MAX_KEY, Node, Table};
-use crate::mirror::values::int;
+use crate::mirror::values::{TimeText, int};
 use rusqlite::{Row, ToSql};
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -20,8 +20,8 @@ pub(in crate::mirror) struct Raw {
     raw: String,
     status: String,
     provenance: String,
-    first_seen: String,
-    last_seen: String,
+    first_seen: TimeText,
+    last_seen: TimeText,
 }
 
 /// Reads a row of [`SELECT`].
@@ -153,7 +153,7 @@ pub(in crate::mirror) fn stored_head(path: &Path, raw: Raw, key: &LogKey) -> Res
         .map_err(|error| damaged(format!("a kept head does not verify any more: {error}")))?;
     // The columns are for queries only; the signed bytes are what counts against a log.
     let columns = (raw.size, raw.time, raw.root.as_slice());
-    if columns != (int(head.size()), head.timestamp().map(int), head.root().0.as_slice()) {
+    if columns != (int(head.size()), head.timestamp().map(|time| int(time.get())), head.root().0.as_slice()) {
         return Err(damaged("a kept head is not what its columns say".to_owned()));
     }
     let status = HeadStatus::from_text(&raw.status)
@@ -162,7 +162,7 @@ pub(in crate::mirror) fn stored_head(path: &Path, raw: Raw, key: &LogKey) -> Res
         head,
         status,
         provenance: raw.provenance,
-        first_seen: raw.first_seen,
-        last_seen: raw.last_seen,
+        first_seen: raw.first_seen.0,
+        last_seen: raw.last_seen.0,
     })
 }

@@ -3,11 +3,12 @@
 use super::query::{key_of, only};
 use super::stored::{HeadStatus, Provenance};
 use crate::core::head::Head;
+use crate::core::time::UnixMillis;
 use crate::mirror::db::Db;
 use crate::mirror::error::Result;
 use crate::mirror::seal::{Flag, MAX_KEY, Table};
 use crate::mirror::state::State;
-use crate::mirror::values::int;
+use crate::mirror::values::{TimeText, int};
 use rusqlite::ToSql;
 use std::ops::Deref;
 
@@ -57,7 +58,8 @@ impl Heads<&mut Db> {
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be written.
-    pub fn put(&mut self, head: &Head, provenance: &Provenance, now: &str) -> Result<bool> {
+    pub fn put(&mut self, head: &Head, provenance: &Provenance, now: UnixMillis) -> Result<bool> {
+        let now = TimeText(now);
         let new = self.db.add(
             Table::Heads,
             only(head.size()),
@@ -67,7 +69,7 @@ impl Heads<&mut Db> {
                 &head.format().as_str(),
                 &int(head.size()),
                 &head.root().0,
-                &head.timestamp().map(int),
+                &head.timestamp(),
                 &head.raw(),
                 &provenance.as_str(),
                 &now,
@@ -141,7 +143,7 @@ impl Heads<&mut Db> {
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be written.
     pub fn forget_compared(&mut self, state: &mut State) -> Result<()> {
-        state.sths_until = Some((0, 0));
+        state.sths_until = Some((0, UnixMillis::EPOCH));
         self.change_all("compared = 0", "compared <> 0")
     }
 }

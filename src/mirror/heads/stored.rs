@@ -1,6 +1,7 @@
 //! A kept head, its status and its provenance.
 
 use crate::core::head::Head;
+use crate::core::time::UnixMillis;
 use crate::mirror::seal::Flag;
 
 /// How a head compares with the mirror and with other signed heads.
@@ -80,8 +81,8 @@ pub struct StoredHead {
     pub status: HeadStatus,
     /// `served`, `listed`, `imported` or `peer`.
     pub provenance: String,
-    /// When it was first seen here, RFC 3339.
-    pub first_seen: String,
-    /// When it was last seen here, RFC 3339.
-    pub last_seen: String,
+    /// When it was first seen here.
+    pub first_seen: UnixMillis,
+    /// When it was last seen here.
+    pub last_seen: UnixMillis,
 }

@@ -5,15 +5,20 @@ use super::store::Heads;
 use super::stored::StoredHead;
 use crate::core::hash::Hash;
 use crate::core::head::LogKey;
-use crate::core::limits::MAX_SIGNER_SKEW_MS;
+use crate::core::limits::MAX_SIGNER_SKEW;
+use crate::core::time::UnixMillis;
 use crate::mirror::db::Db;
 use crate::mirror::error::Result;
 use crate::mirror::seal::{MAX_KEY, Node, Table};
 use crate::mirror::state::State;
 use crate::mirror::values::int;
 use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::ops::Deref;
 use std::ops::RangeInclusive;
+
+/// Size and time of an STH.
+type Sth = (u64, UnixMillis);
 
 /// The side of an STH on which other STHs are compared with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,7 +72,7 @@ struct Passed {
     side: Side,
     wanted: Wanted,
     /// Time and size of all of them, or, if the worst is wanted, of that one only.
-    times: BTreeMap<u64, u64>,
+    times: BTreeMap<UnixMillis, u64>,
 }
 
 impl Passed {
@@ -75,7 +80,7 @@ impl Passed {
         Passed { side, wanted, times: BTreeMap::new() }
     }
 
-    fn worst(&self) -> Option<(u64, u64)> {
+    fn worst(&self) -> Option<Sth> {
         let worst = match self.side {
             Side::Smaller => self.times.last_key_value(),
             Side::Larger => self.times.first_key_value(),
@@ -83,7 +88,7 @@ impl Passed {
         worst.map(|(time, size)| (*size, *time))
     }
 
-    fn add(&mut self, size: u64, time: u64) {
+    fn add(&mut self, size: u64, time: UnixMillis) {
         if self.wanted == Wanted::Worst {
             match self.worst() {
                 Some((_, than)) if (self.side == Side::Smaller) == (time <= than) => return,
@@ -94,19 +99,21 @@ impl Passed {
     }
 
     /// The wanted one of those that are out of order with an STH of this time.
-    fn against(&self, time: u64) -> Option<(u64, u64)> {
-        let pair = |(time, size): (&u64, &u64)| (*size, *time);
+    fn against(&self, time: UnixMillis) -> Option<Sth> {
+        let pair = |(time, size): (&UnixMillis, &u64)| (*size, *time);
         match (self.wanted, self.side) {
             (Wanted::Worst, Side::Smaller) => self.worst().filter(|(_, other)| *other > time),
             (Wanted::Worst, Side::Larger) => self.worst().filter(|(_, other)| *other < time),
-            (Wanted::Nearest, Side::Smaller) => self.times.range(time.saturating_add(1)..).next().map(pair),
+            (Wanted::Nearest, Side::Smaller) => {
+                self.times.range((Excluded(time), Unbounded)).next().map(pair)
+            }
             (Wanted::Nearest, Side::Larger) => self.times.range(..time).next_back().map(pair),
         }
     }
 }
 
 impl<D: Deref<Target = Db>> Heads<D> {
-    /// For each of these STHs, given as (size, time), returns kept ones that are out of order with it: of the smaller
+    /// For each of these STHs, returns kept ones that are out of order with it: of the smaller
     /// STHs the latest, if it is later, and of the larger STHs the earliest, if it is earlier. If one of these is out
     /// of order by more than the clocks of signers may differ, one on the same side that is not is returned too, if
     /// there is any.
@@ -117,16 +124,16 @@ impl<D: Deref<Target = Db>> Heads<D> {
     ///
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be read.
-    pub fn sths_against(&self, sths: &[(u64, u64)], key: &LogKey) -> Result<Vec<Vec<StoredHead>>> {
+    pub fn sths_against(&self, sths: &[Sth], key: &LogKey) -> Result<Vec<Vec<StoredHead>>> {
         let mut found = vec![Vec::new(); sths.len()];
         if self.are_beyond(sths) {
             return Ok(found);
         }
-        let mut against: Vec<Vec<(u64, u64)>> = vec![Vec::new(); sths.len()];
+        let mut against: Vec<Vec<Sth>> = vec![Vec::new(); sths.len()];
         for side in [Side::Smaller, Side::Larger] {
             let worst = self.sweep(sths, side, Wanted::Worst)?;
-            let is_wide = |(_, time): &(u64, u64), worst: &Option<(u64, u64)>| {
-                worst.is_some_and(|(_, other)| other.abs_diff(*time) > MAX_SIGNER_SKEW_MS)
+            let is_wide = |(_, time): &Sth, worst: &Option<Sth>| {
+                worst.is_some_and(|(_, other)| other.abs_diff(*time) > MAX_SIGNER_SKEW)
             };
             let near = match sths.iter().zip(&worst).any(|(sth, worst)| is_wide(sth, worst)) {
                 true => self.sweep(sths, side, Wanted::Nearest)?,
@@ -143,7 +150,7 @@ impl<D: Deref<Target = Db>> Heads<D> {
                 let query = Query {
                     sizes: only(size),
                     condition: "format = 'sth' AND time = ?3",
-                    values: &[&int(time)],
+                    values: &[&time],
                     limit: 1,
                     ..Query::all()
                 };
@@ -154,7 +161,7 @@ impl<D: Deref<Target = Db>> Heads<D> {
     }
 
     /// Whether these STHs are in order, and beyond all that were compared with each other before.
-    fn are_beyond(&self, sths: &[(u64, u64)]) -> bool {
+    fn are_beyond(&self, sths: &[Sth]) -> bool {
         let Some(mut until) = self.db().state().sths_until else { return sths.is_empty() };
         let mut sths = sths.to_vec();
         sths.sort_unstable();
@@ -167,8 +174,8 @@ impl<D: Deref<Target = Db>> Heads<D> {
 
     /// For each of these STHs, size and time of a kept one on this side that is out of order with it, if there is
     /// one.
-    fn sweep(&self, sths: &[(u64, u64)], side: Side, wanted: Wanted) -> Result<Vec<Option<(u64, u64)>>> {
-        let mut places: Vec<(usize, u64, u64)> =
+    fn sweep(&self, sths: &[Sth], side: Side, wanted: Wanted) -> Result<Vec<Option<Sth>>> {
+        let mut places: Vec<(usize, u64, UnixMillis)> =
             sths.iter().enumerate().map(|(place, (size, time))| (place, *size, *time)).collect();
         places.sort_by_key(|(_, size, _)| *size);
         if side == Side::Larger {
@@ -178,14 +185,14 @@ impl<D: Deref<Target = Db>> Heads<D> {
         let Some((_, last, _)) = places.last().copied() else { return Ok(found) };
         let mut passed = Passed::new(side, wanted);
         let mut waiting = places.into_iter().peekable();
-        let mut set = |(place, _, time): (usize, u64, u64), passed: &Passed| {
+        let mut set = |(place, _, time): (usize, u64, UnixMillis), passed: &Passed| {
             if let Some(found) = found.get_mut(place) {
                 *found = passed.against(time);
             }
         };
         // Ranges in which all heads are in order with these are skipped.
         let times = || sths.iter().map(|(_, time)| *time);
-        let (earliest, latest) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
+        let (earliest, latest) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
         let wanted = |node: &Node| match side {
             Side::Smaller => node.times.1 > earliest,
             Side::Larger => node.times.0 < latest,
@@ -196,7 +203,7 @@ impl<D: Deref<Target = Db>> Heads<D> {
                 let result = self.db().connection().prepare_cached(side.sql()).and_then(|mut select| {
                     let mut rows = select.query([int(*sizes.start()), int(*sizes.end())])?;
                     while let Some(row) = rows.next()? {
-                        let (size, time): (u64, u64) = (row.get(0)?, row.get(1)?);
+                        let (size, time): Sth = (row.get(0)?, row.get(1)?);
                         // STHs whose size was reached have no more to compare with on this side.
                         while let Some(place) = waiting.next_if(|(_, of, _)| side.is_reached(*of, size)) {
                             set(place, &passed);

@@ -4,6 +4,7 @@ use super::query::{Query, key_of, only, query_heads};
 use super::store::Heads;
 use super::stored::{HeadStatus, StoredHead};
 use crate::core::head::{Head, LogKey};
+use crate::core::time::UnixMillis;
 use crate::mirror::db::Db;
 use crate::mirror::error::Result;
 use crate::mirror::seal::Table;
@@ -18,7 +19,7 @@ const NEIGHBOURS: usize = 64;
 
 impl<D: Deref<Target = Db>> Heads<D> {
     /// The time of the earliest STH of this tree with this status.
-    fn earliest_of_tree(&self, head: &Head, status: &str) -> Result<Option<u64>> {
+    fn earliest_of_tree(&self, head: &Head, status: &str) -> Result<Option<UnixMillis>> {
         self.db().trust(Table::Heads, only(head.size()))?;
         let sql = "SELECT time FROM heads WHERE format = 'sth' AND size = ?1 AND root = ?2 AND status = ?3
                    ORDER BY time LIMIT 1";
@@ -33,7 +34,7 @@ impl<D: Deref<Target = Db>> Heads<D> {
 
     /// How many entries are covered by a smaller head that is not later: a head of this size and time concerns none
     /// of them.
-    fn covered_by_earlier(&self, size: u64, time: u64, key: &LogKey) -> Result<u64> {
+    fn covered_by_earlier(&self, size: u64, time: UnixMillis, key: &LogKey) -> Result<u64> {
         let Some(below) = key_of(size).checked_sub(1) else { return Ok(0) };
         let query = Query {
             sizes: 0..=below,

@@ -7,6 +7,7 @@
 //! freely.
 
 use crate::core::hash::Hash;
+use crate::core::time::UnixMillis;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use sha2::{Digest as _, Sha256};
@@ -26,13 +27,13 @@ pub struct Node {
     sum: [u64; 4],
     /// For heads, the number in each state: see [`super::Flag`]. For other tables 0.
     pub counts: [u64; COUNTS],
-    /// For heads, the times of the earliest and the latest STH; `u64::MAX` and 0 if there is none.
-    pub times: (u64, u64),
+    /// For heads, the times of the earliest and the latest STH; the last moment and the first if there is none.
+    pub times: (UnixMillis, UnixMillis),
 }
 
 impl Default for Node {
     fn default() -> Node {
-        Node { rows: 0, sum: [0; 4], counts: [0; COUNTS], times: (u64::MAX, 0) }
+        Node { rows: 0, sum: [0; 4], counts: [0; COUNTS], times: (UnixMillis::MAX, UnixMillis::EPOCH) }
     }
 }
 
@@ -46,7 +47,7 @@ pub struct RowMark {
     /// Its contribution to [`Node::counts`].
     pub counts: [u64; COUNTS],
     /// The time of an STH. It never changes.
-    pub time: Option<u64>,
+    pub time: Option<UnixMillis>,
 }
 
 fn limbs(hash: &Hash) -> [u64; 4] {
@@ -117,7 +118,7 @@ impl Node {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(ENCODED);
         let numbers = std::iter::once(self.rows).chain(self.sum).chain(self.counts);
-        for number in numbers.chain([self.times.0, self.times.1]) {
+        for number in numbers.chain([self.times.0, self.times.1].map(UnixMillis::get)) {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         bytes
@@ -137,7 +138,7 @@ impl Node {
         for count in &mut node.counts {
             *count = numbers.next()?;
         }
-        node.times = (numbers.next()?, numbers.next()?);
+        node.times = (UnixMillis::new(numbers.next()?), UnixMillis::new(numbers.next()?));
         Some(node)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::node::{COUNTS, RowMark, row_digest};
 use crate::core::hash::sha256;
+use crate::core::time::UnixMillis;
 use rusqlite::Row;
 use rusqlite::types::Value;
 
@@ -214,7 +215,7 @@ pub fn approver_slot(approver: &str) -> u64 {
 /// The largest key.
 pub const MAX_KEY: u64 = i64::MAX as u64;
 
-fn head_counts(row: &Row<'_>) -> rusqlite::Result<([u64; COUNTS], Option<u64>)> {
+fn head_counts(row: &Row<'_>) -> rusqlite::Result<([u64; COUNTS], Option<UnixMillis>)> {
     let is_sth = row.get_ref(1)?.as_str()? == "sth";
     let (status, provenance) = (row.get_ref(6)?.as_str()?, row.get_ref(7)?.as_str()?);
     let to_do = [row.get::<_, i64>(10)? == 0, is_sth && row.get::<_, i64>(11)? == 0, !is_sth];
@@ -225,5 +226,5 @@ fn head_counts(row: &Row<'_>) -> rusqlite::Result<([u64; COUNTS], Option<u64>)> 
         *count = u64::from(flag);
     }
     let time: Option<i64> = row.get(4)?;
-    Ok((counts, time.filter(|_| is_sth).and_then(|time| u64::try_from(time).ok())))
+    Ok((counts, time.filter(|_| is_sth).and_then(|time| u64::try_from(time).ok()).map(UnixMillis::new)))
 }

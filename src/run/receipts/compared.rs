@@ -11,6 +11,7 @@ use super::no_receipt::NoReceipt;
 use crate::audit::heads::contradictions;
 use crate::core::evidence::{EvidenceError, EvidenceKind};
 use crate::core::head::Head;
+use crate::core::time::UnixMillis;
 use crate::mirror::MirrorError;
 use crate::run::contradiction::evidence_nodes;
 use crate::run::mirrored::mirrored_range;
@@ -52,9 +53,9 @@ pub fn compare(mirrored: &Mirrored<'_>, made: &Made) -> Result<Vec<String>, NoRe
 /// The times of STHs, which contradict each other without any tree.
 fn compare_times(mirrored: &Mirrored<'_>, seen: &[Head]) -> Result<(), NoReceipt> {
     let key = mirrored.key();
-    let sths: Vec<(&Head, (u64, u64))> =
+    let sths: Vec<(&Head, (u64, UnixMillis))> =
         seen.iter().filter_map(|head| Some((head, (head.size(), head.timestamp()?)))).collect();
-    let times: Vec<(u64, u64)> = sths.iter().map(|(_, sth)| *sth).collect();
+    let times: Vec<(u64, UnixMillis)> = sths.iter().map(|(_, sth)| *sth).collect();
     let against = mirrored.mirror().heads().sths_against(&times, key)?;
     for ((head, _), others) in sths.iter().zip(against) {
         for stored in others {

@@ -5,7 +5,7 @@ use crate::vectors::notes::{parse_keys, verify_note};
 use countersign::core::checkpoint::CheckpointBody;
 use countersign::core::encoding::encode_hex;
 use countersign::core::hash::leaf_hash;
-use countersign::core::note::{Note, VerifiedSignature, VerifierKey};
+use countersign::core::note::{Note, SignedTime, VerifiedSignature, VerifierKey};
 use countersign::core::proof::{InclusionProof, verify_inclusion};
 use countersign::core::tlog_policy::TlogPolicy;
 use countersign::core::tlog_proof::TlogProof;
@@ -73,7 +73,9 @@ fn compare_cosigners(case: &Case<'_>, cosigned: &[VerifiedSignature]) -> Verdict
     };
     // A vector without times leaves them open.
     let timed = expected.iter().any(|(_, time)| time != "null");
-    let time = |line: &VerifiedSignature| if timed { json!(line.timestamp) } else { Value::Null };
+    let time = |line: &VerifiedSignature| {
+        if timed { json!(line.timestamp.map(SignedTime::number)) } else { Value::Null }
+    };
     let mut ours: Vec<_> = cosigned.iter().map(|line| pair(&json!(line.name), &time(line))).collect();
     let mut expected = expected;
     ours.sort();

@@ -3,7 +3,7 @@
 use crate::vectors::case::{Case, Failure, Verdict, claim, refused};
 use countersign::core::checkpoint::CheckpointBody;
 use countersign::core::encoding::encode_hex;
-use countersign::core::note::{Note, NoteError, VerifiedSignature, VerifierKey};
+use countersign::core::note::{Note, NoteError, SignedTime, VerifiedSignature, VerifierKey};
 use serde_json::{Value, json};
 
 /// The keys that the verifier trusts. One that does not parse is refused: nobody can have meant it.
@@ -20,7 +20,7 @@ pub fn verify_note(note: &Note<'_>, keys: &[VerifierKey]) -> Result<Vec<Verified
 }
 
 pub fn signatures_json(verified: &[VerifiedSignature]) -> Value {
-    let line = |line: &VerifiedSignature| json!({"name": line.name, "timestamp": line.timestamp});
+    let line = |line: &VerifiedSignature| json!({"name": line.name, "timestamp": line.timestamp.map(SignedTime::number)});
     verified.iter().map(line).collect()
 }
 

@@ -125,13 +125,13 @@ pub fn bundle(view: &LogView, index: u64) -> Option<VerificationBundle> {
 }
 
 fn heads(view: &LogView, after: u64, limit: u64) -> Content {
-    let mut later: Vec<_> = view.listed.iter().filter(|head| head.time > after).collect();
+    let mut later: Vec<_> = view.listed.iter().filter(|head| head.time.get() > after).collect();
     later.sort_by_key(|head| (head.size, head.time));
     let limit = usize::try_from(limit.min(MAX_HEADS)).unwrap_or(usize::MAX);
     let more = later.len() > limit;
     later.truncate(limit);
     Content::Heads(HeadsPage {
-        next: later.last().filter(|_| more).map(|head| head.time),
+        next: later.last().filter(|_| more).map(|head| head.time.get()),
         heads: later.into_iter().map(|head| head.sth.clone()).collect(),
     })
 }

@@ -11,20 +11,22 @@ use super::signing::{ListedHead, SignedHead};
 use super::tamper;
 use super::view::LogView;
 use crate::error::TestlogError;
-use countersign::core::limits::MAX_SIGNER_SKEW_MS;
+use countersign::core::limits::MAX_SIGNER_SKEW;
+use countersign::core::time::UnixMillis;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
-/// How long before the first head a rolled-back head was signed, in milliseconds.
-const EARLIER: u64 = 60_000;
+/// How long before the first head a rolled-back head was signed.
+const EARLIER: Duration = Duration::from_secs(60);
 
-/// The age of the first head of a log that is rolled back, in milliseconds: too long for a cache to explain it.
-const LONG_AGO: u64 = 2 * HOUR;
+/// The age of the first head of a log that is rolled back: too long for a cache to explain it.
+const LONG_AGO: Duration = Duration::from_secs(2 * 60 * 60);
 
 const NO_KEY: &str = "the log's private key is not known";
 
-const HOUR: u64 = 3_600_000;
+const HOUR_MS: u64 = 3_600_000;
 
 /// A group of clients with the same view.
 struct Audience {
@@ -105,7 +107,8 @@ impl ServedLog {
         let size = history.len();
         let root = history.root(size).ok_or("the log has no root")?;
         let goes_back = self.lies.iter().any(|lie| matches!(lie, HistoryLie::Rollback(_)));
-        let time = signer.time_after(0).saturating_sub(if goes_back { LONG_AGO } else { 0 });
+        let age = if goes_back { LONG_AGO } else { Duration::ZERO };
+        let time = signer.time_after(UnixMillis::EPOCH).saturating_sub(age);
         let head = signer.sign(size, root, time);
         Ok(LogView { signs, ..LogView::new(history, head, Some(signer)) })
     }
@@ -166,7 +169,7 @@ impl ServedLog {
                 HistoryLie::Shrink(count) => {
                     size = Some(fewer(first.current.size, *count)?);
                     // Later by more than the clocks of two signers may differ.
-                    let later = first.last_time().saturating_add(MAX_SIGNER_SKEW_MS);
+                    let later = first.last_time().saturating_add(MAX_SIGNER_SKEW);
                     time = first.signer.as_ref().map(|signer| signer.time_after(later));
                     grows = false;
                 }
@@ -275,5 +278,5 @@ fn fewer(size: u64, count: u64) -> Result<u64, TestlogError> {
 fn milliseconds(hours: u64) -> Result<i64, TestlogError> {
     let most = 24 * 365 * 50;
     let hours = if hours <= most { Ok(hours) } else { Err(format!("at most {most} hours").into()) };
-    hours.map(|hours| i64::try_from(hours * HOUR).unwrap_or(i64::MAX))
+    hours.map(|hours| i64::try_from(hours * HOUR_MS).unwrap_or(i64::MAX))
 }

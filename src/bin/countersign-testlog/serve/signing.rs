@@ -2,6 +2,7 @@
 
 use super::super::heads::LogSigner;
 use countersign::core::hash::{Hash, sha256};
+use countersign::core::time::{TICK, UnixMillis, whole_millis};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One signed head in both formats.
@@ -9,8 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct SignedHead {
     pub size: u64,
     pub root: Hash,
-    /// The time of the STH in Unix milliseconds.
-    pub time: u64,
+    /// The time of the STH.
+    pub time: UnixMillis,
     pub sth: Vec<u8>,
     pub checkpoint: Vec<u8>,
 }
@@ -19,7 +20,7 @@ pub struct SignedHead {
 #[derive(Clone, Debug)]
 pub struct ListedHead {
     pub size: u64,
-    pub time: u64,
+    pub time: UnixMillis,
     pub sth: Vec<u8>,
 }
 
@@ -41,7 +42,7 @@ pub struct HeadSigner {
 
 impl HeadSigner {
     /// Signs the head of `size` leaves with `root`.
-    pub fn sign(&self, size: u64, root: Hash, time: u64) -> SignedHead {
+    pub fn sign(&self, size: u64, root: Hash, time: UnixMillis) -> SignedHead {
         let in_sth = if self.disagrees { another(root) } else { root };
         SignedHead {
             size,
@@ -53,8 +54,9 @@ impl HeadSigner {
     }
 
     /// The time for a head that is signed now. It is later than `last`, so that any time can separate two pages of the list.
-    pub fn time_after(&self, last: u64) -> u64 {
-        now().saturating_add_signed(self.ahead).max(last.saturating_add(1))
+    pub fn time_after(&self, last: UnixMillis) -> UnixMillis {
+        let shown = UnixMillis::new(now().get().saturating_add_signed(self.ahead));
+        shown.max(last.saturating_add(TICK))
     }
 }
 
@@ -63,8 +65,8 @@ pub fn another(root: Hash) -> Hash {
     sha256(root.as_bytes())
 }
 
-/// Unix milliseconds.
-pub fn now() -> u64 {
+/// What the clock of this machine shows.
+pub fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    UnixMillis::new(whole_millis(since))
 }

@@ -5,6 +5,7 @@ use super::ids::IdIndex;
 use super::signing::{HeadSigner, ListedHead, SignedHead};
 use crate::error::TestlogError;
 use countersign::core::hash::Hash;
+use countersign::core::time::UnixMillis;
 
 /// The view of one audience.
 pub struct LogView {
@@ -30,12 +31,12 @@ impl LogView {
     }
 
     /// The time of the newest signed head.
-    pub fn last_time(&self) -> u64 {
-        self.listed.iter().map(|head| head.time).max().unwrap_or(0).max(self.current.time)
+    pub fn last_time(&self) -> UnixMillis {
+        self.listed.iter().map(|head| head.time).max().unwrap_or_default().max(self.current.time)
     }
 
     /// Signs a head for the first `size` entries, which becomes the current one.
-    pub fn sign(&mut self, size: u64, time: u64) -> Result<(), TestlogError> {
+    pub fn sign(&mut self, size: u64, time: UnixMillis) -> Result<(), TestlogError> {
         let signer = self.signer.as_ref().ok_or("the log's private key is not known")?;
         let root = self.root(size)?;
         self.current = signer.sign(size, root, time);

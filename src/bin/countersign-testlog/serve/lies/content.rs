@@ -9,6 +9,7 @@ use super::ContentLie;
 use countersign::core::api::{HeadsPage, VerificationBundle};
 use countersign::core::hash::Hash;
 use countersign::core::sth::SthBody;
+use countersign::core::time::TICK;
 
 /// Applies `lie` to the response to `request`. `page` is the most entries in one response.
 pub fn apply(lie: &ContentLie, request: &Request, view: &LogView, page: u64, content: Content) -> Content {
@@ -154,14 +155,15 @@ fn forked(view: &LogView, bundle: &VerificationBundle) -> Option<VerificationBun
     let middle = (size / 2 != bundle.index).then_some(size / 2)?;
     let signer = view.signer.clone()?;
     let history = view.history.replaced(middle, b"another entry").ok()?;
-    let head = signer.sign(size, history.root(size)?, view.current.time + 1);
+    let head = signer.sign(size, history.root(size)?, view.current.time.saturating_add(TICK));
     answer::bundle(&LogView::new(history, head, Some(signer)), bundle.index)
 }
 
 /// A tree of one entry has no other entry to replace, so the head is of another tree and the proof does not verify.
 fn alone(view: &LogView, bundle: &VerificationBundle) -> Option<VerificationBundle> {
     let signer = view.signer.as_ref()?;
-    let head = signer.sign(view.current.size, another(view.current.root), view.current.time + 1);
+    let head =
+        signer.sign(view.current.size, another(view.current.root), view.current.time.saturating_add(TICK));
     Some(VerificationBundle { sth: head.sth, checkpoint: head.checkpoint, ..bundle.clone() })
 }
 
@@ -178,14 +180,15 @@ fn change_heads(lie: &ContentLie, request: &Request, view: &LogView, mut page: H
         }
         ContentLie::HistoryFork => {
             let other = view.signer.as_ref();
-            let other =
-                other.map(|signer| signer.sign(current.size, another(current.root), current.time + 1).sth);
+            let other = other.map(|signer| {
+                signer.sign(current.size, another(current.root), current.time.saturating_add(TICK)).sth
+            });
             page.heads.splice(at + 1..at + 1, other);
         }
         ContentLie::HistoryForged => {
             let forged = SthBody::parse(&current.sth).ok().map(|(mut body, mut signature)| {
                 body.root = another(body.root);
-                body.timestamp += 1;
+                body.timestamp = body.timestamp.saturating_add(TICK);
                 signature.iter_mut().take(1).for_each(|byte| *byte ^= 1);
                 body.to_json(&signature)
             });
