@@ -160,7 +160,11 @@ fn a_forged_line_is_a_finding_that_names_the_witness() {
         bench.serve(&bench.witnesses[2].forge(&good, time));
         let outcome = bench.audit(&[]);
         outcome.expect(1, &["witness-quorum"]);
-        assert!(message(&outcome).contains("by witness w2 is not"), "{}", message(&outcome));
+        assert!(
+            message(&outcome).contains("names witness w2 is not by that witness"),
+            "{}",
+            message(&outcome)
+        );
         assert_eq!(outcome.report()["entries"]["total"], SIZE, "the head is audited all the same");
     }
     bench.serve(&good);

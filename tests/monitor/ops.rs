@@ -248,7 +248,7 @@ fn every_command_uses_the_named_log() {
     std::fs::write(&config, &flat).unwrap();
     wrong(&["audit", "--name", "one"], "has no name");
     std::fs::write(&config, format!("name = \"one\"\n{flat}")).unwrap();
-    wrong(&["monitor", "--once", "--name", "two"], "of one log, \"one\"");
+    wrong(&["monitor", "--once", "--name", "two"], "the config has only one log, \"one\"");
     assert_eq!(with(&config, &["audit", "--name", "one"]).exit, 0);
     let mut command = program();
     command.args(["audit", "--name", "one"]);
