@@ -51,9 +51,11 @@ async function show(first) {
   at("action").textContent = visible(request.action);
   at("payload").textContent = visible(JSON.stringify(request.payload, null, 2));
   at("username").textContent = visible(request.username);
-  const signed = request.payloadEncoding === "jcs-action-payload"
-    ? { action: request.action, payload: request.payload }
-    : request.payload;
+  const withAction = request.payloadEncoding === "jcs-action-payload";
+  const signed = withAction ? { action: request.action, payload: request.payload } : request.payload;
+  at("signed").textContent = withAction
+    ? "With your passkey you sign the action and the arguments."
+    : "With your passkey you sign the arguments. The action text is not signed.";
   hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(canonical(signed))));
   at("hash").textContent = hex(hash);
   const same = hex(hash) === request.payloadHash;
@@ -88,7 +90,7 @@ function update(next, focus) {
     at("title").textContent = title;
     document.title = title;
     at("outcome").textContent = OUTCOMES[request.status] || request.status;
-    at("left").textContent = "none";
+    at("time").hidden = true;
   }
   if (focus) (open ? at("approve") : at("title")).focus();
 }
