@@ -1,5 +1,8 @@
 //! Audits by the real program: logs that are honest, broken, hostile or far away, and mirrors that were damaged.
 
+mod approvals;
+mod approvals_lies;
+mod approvals_page;
 mod audit_policy;
 mod changing_directory;
 mod copied_directory;

@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod api_lab;
+pub mod approvals;
 pub mod case;
 pub mod cli;
 pub mod exposition;

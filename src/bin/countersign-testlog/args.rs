@@ -7,10 +7,12 @@ use crate::error::TestlogError;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Make approval logs with software passkeys, for tests, benches and demos.
 ///
-/// Prints a JSON object on one line: logKey, rpId, allowOrigins, treeSize, and rootHash or (`serve`) url.
+/// Prints a JSON object on one line: logKey, rpId, allowOrigins, treeSize, and rootHash or (`serve`) url;
+/// with --approvals also service, apiKey and approverKeys.
 #[derive(Parser, Debug)]
 #[command(name = "countersign-testlog", version, max_term_width = 100)]
 pub struct TestlogCli {
@@ -27,7 +29,7 @@ pub enum TestlogCommand {
     /// Make a log of passkey assertions that were captured in a browser
     Demo(DemoOptions),
     /// Serve a log over HTTP, as tiles and as a JSON API, honestly or with the given lies
-    Serve(ServeOptions),
+    Serve(Box<ServeOptions>),
     /// List the lies and disturbances of `serve`, and what the auditor reports for each
     Lies(LiesOptions),
 }
@@ -126,6 +128,43 @@ pub struct ServeOptions {
     /// Compress bodies above 1 KiB for clients that accept zstd or gzip
     #[arg(long)]
     pub compress: bool,
+    #[command(flatten)]
+    pub approvals: ApprovalOptions,
+}
+
+/// Options for the approval service.
+#[derive(Args, Debug)]
+pub struct ApprovalOptions {
+    /// Serve the approval service too, whose decisions enter the log at once. Its passkeys are of the site
+    /// http://localhost:PORT. The log is in memory: a restart begins another one
+    #[arg(long, conflicts_with = "dir")]
+    pub approvals: bool,
+    /// A file with the API key [default: a published one, which is printed]
+    #[arg(long, value_name = "FILE", requires = "approvals")]
+    pub api_key_file: Option<PathBuf>,
+    /// Passkeys sign the action text together with the payload
+    #[arg(long, requires = "approvals")]
+    pub sign_action: bool,
+    /// How long somebody may take to decide
+    #[arg(long, value_name = "DURATION", default_value = "300s", value_parser = humantime::parse_duration, requires = "approvals")]
+    pub expires: Duration,
+    /// Decide without a person, with software passkeys: for tests
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Decider::Never, requires = "approvals")]
+    pub decide: Decider,
+    /// How long --decide waits
+    #[arg(long, value_name = "DURATION", default_value = "0ms", value_parser = humantime::parse_duration, requires = "approvals")]
+    pub decide_after: Duration,
+}
+
+/// What is decided without a person.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Decider {
+    /// Everything is approved
+    Approve,
+    /// Everything is rejected
+    Reject,
+    /// Nothing: a person decides on the page
+    Never,
 }
 
 fn rate(text: &str) -> Result<f64, TestlogError> {

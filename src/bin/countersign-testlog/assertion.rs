@@ -17,9 +17,10 @@ pub struct Site {
 }
 
 /// The three parts of an assertion.
+#[derive(Clone, Debug)]
 pub struct SignedAssertion {
     pub authenticator_data: Vec<u8>,
-    pub client_data_json: String,
+    pub client_data_json: Vec<u8>,
     pub signature: Vec<u8>,
 }
 
@@ -39,11 +40,12 @@ pub fn make(
     let client_data_json = format!(
         "{{\"type\":\"webauthn.get\",\"challenge\":\"{challenge}\",\"origin\":\"{}\",\"crossOrigin\":false{more}}}",
         site.origin
-    );
+    )
+    .into_bytes();
     let rp_id_hash = sha256(site.rp_id.as_bytes());
     let count = passkey.kind.sign_count(index).to_be_bytes();
     let authenticator_data = [rp_id_hash.as_bytes().as_slice(), &[passkey.kind.flags()], &count].concat();
-    let client_data_hash = sha256(client_data_json.as_bytes());
+    let client_data_hash = sha256(&client_data_json);
     let signed = [authenticator_data.as_slice(), client_data_hash.as_bytes()].concat();
     let signature = passkey.signer.sign(&signed)?;
     Ok(SignedAssertion { authenticator_data, client_data_json, signature })

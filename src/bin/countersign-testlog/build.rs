@@ -33,7 +33,7 @@ pub fn grow(options: &LogOptions) -> Result<(), TestlogError> {
         return Err(format!("the log already has {} entries", there.size()).into());
     }
     // Before anything is written: no later tree has this partial tile, so nothing else compares it.
-    let generator = generator(&options.generator)?;
+    let generator = generator(&options.generator, example_site())?;
     write_last_bundle(&options.dir, there.size(), |index| generator.leaf(index))?;
     write(options)
 }
@@ -54,14 +54,19 @@ pub fn log_signer(options: &GeneratorOptions) -> Result<LogSigner, TestlogError>
     Ok(signer)
 }
 
-/// The generator of entries for these options.
-pub fn generator(options: &GeneratorOptions) -> Result<EntryGenerator, TestlogError> {
+/// The site of the passkeys of every log that is not made for the approval service.
+pub fn example_site() -> Site {
+    Site { rp_id: "approvals.example".to_owned(), origin: "https://approvals.example".to_owned() }
+}
+
+/// The generator of entries for these options, signed at `site`.
+pub fn generator(options: &GeneratorOptions, site: Site) -> Result<EntryGenerator, TestlogError> {
     let seed = Seed::new(&options.seed);
     Ok(EntryGenerator {
         passkeys: Arc::new(PasskeySet::new(&seed, &options.mix, options.approvers, options.named_kty)?),
         seed,
         origin: options.origin.clone(),
-        site: Site { rp_id: "approvals.example".to_owned(), origin: "https://approvals.example".to_owned() },
+        site,
         rejected_percent: options.rejected_percent,
         expired_percent: options.expired_percent,
     })
@@ -69,7 +74,7 @@ pub fn generator(options: &GeneratorOptions) -> Result<EntryGenerator, TestlogEr
 
 fn write(options: &LogOptions) -> Result<(), TestlogError> {
     let signer = log_signer(&options.generator)?;
-    let generator = generator(&options.generator)?;
+    let generator = generator(&options.generator, example_site())?;
     let size = options.entries;
     let tree =
         write_log(&options.dir, size, workers(options.generator.workers), |index| generator.leaf(index))?;

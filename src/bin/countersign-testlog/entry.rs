@@ -1,8 +1,9 @@
-//! Entry *i* of a log. It depends only on the seed and *i*, so that a longer log with the same seed continues a shorter one.
+//! Entries: as drafts, and entry *i* of a log. It depends only on the seed and *i*, so that a longer log with the same seed continues a shorter one.
 //!
 //! Times saturate at 2^64 − 1 ms, beyond any number of entries that a test can make.
 
-use super::assertion::{self, Site};
+use super::assertion::{self, SignedAssertion, Site};
+use super::keys::Passkey;
 use super::passkeys::PasskeySet;
 use super::seed::Seed;
 use crate::error::TestlogError;
@@ -41,6 +42,83 @@ pub fn head_time(size: u64) -> UnixMillis {
     START.saturating_add(Duration::from_millis(size.saturating_mul(INTERVAL_MS))).saturating_add(HEAD_DELAY)
 }
 
+/// An entry before it is written.
+#[derive(Clone)]
+pub struct EntryDraft {
+    pub id: String,
+    pub decision: Decision,
+    pub requested_at: u64,
+    pub decided_at: u64,
+    pub expires_at: u64,
+    pub approver: String,
+    pub nonce: Vec<u8>,
+    pub payload_encoding: &'static str,
+    pub payload_hash: [u8; 32],
+    /// Only in an approval.
+    pub signed: Option<SignedBy>,
+}
+
+/// An assertion, and the passkey that made it.
+#[derive(Clone)]
+pub struct SignedBy {
+    pub credential_id: Vec<u8>,
+    pub cose: Vec<u8>,
+    pub assertion: SignedAssertion,
+}
+
+impl EntryDraft {
+    /// What the passkey of an approval signs.
+    pub fn challenge(&self) -> Vec<u8> {
+        [self.nonce.as_slice(), &self.payload_hash].concat()
+    }
+
+    /// The same entry with an assertion of this passkey, as [`assertion::make`] makes it.
+    ///
+    /// # Errors
+    /// The passkey could not sign.
+    pub fn signed(
+        mut self,
+        site: &Site,
+        passkey: &Passkey,
+        index: u64,
+        other_keys: bool,
+    ) -> Result<EntryDraft, TestlogError> {
+        let assertion = assertion::make(site, passkey, &self.challenge(), index, other_keys)?;
+        let (credential_id, cose) = (passkey.credential_id.clone(), passkey.cose.clone());
+        self.signed = Some(SignedBy { credential_id, cose, assertion });
+        Ok(self)
+    }
+
+    /// The leaf in the log with this origin.
+    pub fn leaf(&self, origin: &str, rp_id: &str) -> Vec<u8> {
+        let json = EntryJson {
+            r#type: ENTRY_TYPE.into(),
+            origin: origin.into(),
+            id: self.id.as_str().into(),
+            decision: self.decision.as_str().into(),
+            requested_at: self.requested_at,
+            decided_at: self.decided_at,
+            expires_at: self.expires_at,
+            approver: self.approver.as_str().into(),
+            rp_id: rp_id.into(),
+            credential: self.signed.as_ref().map(|signed| CredentialJson {
+                id: encode_base64url(&signed.credential_id).into(),
+                public_key: encode_base64url(&signed.cose).into(),
+            }),
+            nonce: encode_base64url(&self.nonce).into(),
+            payload_encoding: self.payload_encoding.into(),
+            payload_hash: encode_hex(&self.payload_hash).into(),
+            assertion: self.signed.as_ref().map(|signed| AssertionJson {
+                authenticator_data: encode_base64url(&signed.assertion.authenticator_data).into(),
+                client_data_json: encode_base64url(&signed.assertion.client_data_json).into(),
+                signature: encode_base64url(&signed.assertion.signature).into(),
+            }),
+            reveal_commitment: None,
+        };
+        json.to_canonical()
+    }
+}
+
 impl EntryGenerator {
     /// A generator of other entries by the same people and passkeys, equally valid at the same indices.
     pub fn other(&self, label: &str) -> EntryGenerator {
@@ -55,42 +133,25 @@ impl EntryGenerator {
         let seed = &self.seed;
         let decision = self.decision(index);
         let passkey = self.passkeys.signer_of(seed, index);
-        let nonce = &seed.bytes("nonce", index)[..16];
         let (payload_encoding, payload_hash) = self.payload(index);
-        let signed = match decision {
-            Decision::Approved => {
-                let challenge = [nonce, &payload_hash].concat();
-                let other_keys = seed.below("other keys", index, 6) == 0;
-                Some(assertion::make(&self.site, passkey, &challenge, index, other_keys)?)
-            }
-            Decision::Rejected | Decision::Expired => None,
-        };
         let [requested_at, decided_at, expires_at] = self.times(index, decision);
-        let json = EntryJson {
-            r#type: ENTRY_TYPE.into(),
-            origin: self.origin.as_str().into(),
-            id: seed.uuid("id", index).into(),
-            decision: decision.as_str().into(),
+        let mut draft = EntryDraft {
+            id: seed.uuid("id", index),
+            decision,
             requested_at,
             decided_at,
             expires_at,
-            approver: passkey.approver.as_str().into(),
-            rp_id: self.site.rp_id.as_str().into(),
-            credential: signed.is_some().then(|| CredentialJson {
-                id: encode_base64url(&passkey.credential_id).into(),
-                public_key: encode_base64url(&passkey.cose).into(),
-            }),
-            nonce: encode_base64url(nonce).into(),
-            payload_encoding: payload_encoding.into(),
-            payload_hash: encode_hex(&payload_hash).into(),
-            assertion: signed.map(|made| AssertionJson {
-                authenticator_data: encode_base64url(&made.authenticator_data).into(),
-                client_data_json: encode_base64url(made.client_data_json.as_bytes()).into(),
-                signature: encode_base64url(&made.signature).into(),
-            }),
-            reveal_commitment: None,
+            approver: passkey.approver.clone(),
+            nonce: seed.bytes("nonce", index)[..16].to_vec(),
+            payload_encoding,
+            payload_hash,
+            signed: None,
         };
-        Ok(json.to_canonical())
+        if decision == Decision::Approved {
+            let other_keys = seed.below("other keys", index, 6) == 0;
+            draft = draft.signed(&self.site, passkey, index, other_keys)?;
+        }
+        Ok(draft.leaf(&self.origin, &self.site.rp_id))
     }
 
     fn decision(&self, index: u64) -> Decision {

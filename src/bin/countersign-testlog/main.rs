@@ -58,7 +58,7 @@ fn run(command: TestlogCommand) -> Result<(), TestlogError> {
         TestlogCommand::Build(options) => build::build(&options),
         TestlogCommand::Grow(options) => build::grow(&options),
         TestlogCommand::Demo(options) => captures::demo(&options),
-        TestlogCommand::Serve(options) => serve::serve(options),
+        TestlogCommand::Serve(options) => serve::serve(&options),
         TestlogCommand::Lies(options) => serve::list::print(options.format),
     }
 }

@@ -6,7 +6,8 @@ use crate::error::TestlogError;
 use countersign::core::crypto::Algorithm;
 use std::str::FromStr;
 
-const NAMES: [&str; 12] =
+/// Names of people.
+pub const NAMES: [&str; 12] =
     ["alex", "bruna", "chidi", "dagny", "emre", "fatima", "gül", "hana", "iñaki", "jürgen", "kofi", "łucja"];
 
 const ALGORITHMS: [(&str, Algorithm); 4] = [
@@ -135,5 +136,23 @@ fn passkey(seed: &Seed, algorithm: Algorithm, person: u32, number: u32) -> Resul
         cose: signer.cose(),
         signer,
         kind,
+    })
+}
+
+/// The software passkey of a person who is known by this name. It depends on nothing else than the seed, so that it can be
+/// pinned before it was used.
+///
+/// # Errors
+/// The seed makes no key.
+pub fn of_person(seed: &Seed, name: &str) -> Result<Passkey, TestlogError> {
+    let seed = seed.other(&format!("passkey of {name}"));
+    let signer = Signer::new(Algorithm::Es256, &seed, 0)?;
+    Ok(Passkey {
+        approver: name.to_owned(),
+        credential_id: seed.bytes("credential id", 0)[..20].to_vec(),
+        cose: signer.cose(),
+        signer,
+        // Decisions can come in another order than their entries, and a counter would show that.
+        kind: AuthenticatorKind::Synced,
     })
 }

@@ -34,7 +34,15 @@ const fn row(
     tiles: Option<Expected>,
     make: fn(&str) -> Result<Disturbance, TestlogError>,
 ) -> Row<Disturbance> {
-    Row { name, argument: Argument::Value(argument, default), does, tiles, api: Some(CLEAN), make }
+    Row {
+        name,
+        argument: Argument::Value(argument, default),
+        does,
+        tiles,
+        api: Some(CLEAN),
+        gate: None,
+        make,
+    }
 }
 
 fn with(make: fn(u64) -> Disturbance, number: &str) -> Result<Disturbance, TestlogError> {
@@ -97,7 +105,7 @@ impl Disturbance {
     /// # Errors
     /// A user-facing message: there is no such name, or its argument is wrong.
     pub fn parse(text: &str) -> Result<Disturbance, TestlogError> {
-        parse(text, DISTURBANCES)
+        parse(text, DISTURBANCES.iter())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Loads the log from a directory, or makes it in memory.
 
+use super::super::assertion::Site;
 use super::super::build;
 use super::super::entry::EntryGenerator;
 use super::super::heads::LogSigner;
@@ -37,13 +38,13 @@ pub struct SigningMaterial {
     pub generator: EntryGenerator,
 }
 
-/// Loads or makes the log of these options.
+/// Loads or makes the log of these options. Entries that are made are signed at `site`.
 ///
 /// # Errors
 /// A file cannot be read or is malformed, or the options are not valid for a log.
-pub fn load(options: &ServeOptions) -> Result<Loaded, TestlogError> {
+pub fn load(options: &ServeOptions, site: Site) -> Result<Loaded, TestlogError> {
     let signer = build::log_signer(&options.generator)?;
-    let generator = build::generator(&options.generator)?;
+    let generator = build::generator(&options.generator, site)?;
     let other_signer = LogSigner::other(&Seed::new(&options.generator.seed), &options.generator.origin);
     let vkey = LogKey::parse(&signer.vkey()).map_err(|why| why.to_string())?;
     let signing = SigningMaterial { signer: HeadSigner { signer, ahead: 0, disagrees: false }, generator };

@@ -1,5 +1,5 @@
 //! `serve`: one log over HTTP, as tiles (specification section 4) and as the JSON API (section 5) below the same base URL. It
-//! is honest unless lies are requested.
+//! is honest unless lies are requested. With `--approvals` also the approval service that adds to the log.
 //!
 //! | file | does |
 //! |---|---|
@@ -10,10 +10,14 @@
 //! | `lies` | the table of lies; lies about the content and the transport of responses |
 //! | `disturb` | faults around an honest log |
 //! | `reply`, `compress`, `tls`, `server` | HTTP |
+//! | `approvals` | the approval service |
 //! | `stats` | counts of requests and bytes |
+//! | `announce` | what is printed at the start |
 //! | `list` | the command `lies` |
 
+mod announce;
 mod answer;
+mod approvals;
 mod compress;
 pub mod disturb;
 mod history;
@@ -32,11 +36,16 @@ mod tls;
 mod view;
 
 use super::args::ServeOptions;
+use super::assertion::Site;
+use super::build;
 use super::output;
+use super::seed::Seed;
 use crate::error::TestlogError;
+use approvals::Approvals;
+use lies::ServiceLie;
 use served_log::ServedLog;
 use server::Server;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 /// The shortest time between two heads.
@@ -45,44 +54,35 @@ const TICK: Duration = Duration::from_millis(100);
 /// The most entries between two heads.
 const MAX_AT_ONCE: u64 = 5_000;
 
-/// The site of every test log's passkeys.
-const RP_ID: &str = "approvals.example";
-const WEB_ORIGIN: &str = "https://approvals.example";
-
 /// Serves until it is stopped.
 ///
 /// # Errors
 /// The log or the TLS files cannot be loaded, a lie is impossible for this log, or the address cannot be bound.
-pub fn serve(options: ServeOptions) -> Result<(), TestlogError> {
+pub fn serve(options: &ServeOptions) -> Result<(), TestlogError> {
     let tls = match (&options.tls_cert, &options.tls_key) {
         (Some(cert), Some(key)) => Some(tls::acceptor(cert, key)?),
         _ => None,
     };
-    let loaded = load::load(&options)?;
-    let signs = options.grow.is_some() || options.lies.iter().any(lies::Lie::signs);
-    if signs && loaded.signing.is_none() {
-        return Err(
-            "growing and this lie need the log's private key: give the --seed and --origin (and the other options) \
-             that the log was made with; for fixtures/demo --seed 'countersign demo' --origin \
-             log.approvals.example/demo"
-                .into(),
-        );
-    }
-    let served_log = ServedLog::new(loaded, &options.lies)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     let served = runtime.block_on(async {
+        // The port is in the origin of the approval service's passkeys, so it is known before entries are made.
         let listener = server::listen(options.listen).await?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        announce(&format!("{scheme}://{address}/log"), &served_log)?;
-        let server = Arc::new(Server::new(
-            served_log,
-            &options.lies,
-            &options.disturbances,
-            options.page,
-            options.compress,
-        ));
+        let site = match options.approvals.approvals {
+            // A relying party id is a name, and browsers take this one without TLS.
+            true => Site {
+                rp_id: "localhost".to_owned(),
+                origin: format!("{scheme}://localhost:{}", address.port()),
+            },
+            false => build::example_site(),
+        };
+        let served_log = Arc::new(RwLock::new(served_log(options, &site)?));
+        let approvals = approval_service(options, &site, &served_log)?;
+        let base = format!("{scheme}://{address}");
+        announce::announce(&base, &site, &served_log, approvals.as_ref(), &options.approvals)?;
+        let server = Arc::new(Server::new(served_log, approvals, options));
         if let Some(rate) = options.grow {
             let server = Arc::clone(&server);
             std::thread::spawn(move || grow(&server, rate));
@@ -96,23 +96,32 @@ pub fn serve(options: ServeOptions) -> Result<(), TestlogError> {
     served
 }
 
-/// Prints the log's address to stdout, and to stderr how to audit it.
-fn announce(url: &str, served_log: &ServedLog) -> Result<(), TestlogError> {
-    let vkey = served_log.vkey();
-    let size = served_log.shown(0).current.size;
-    let line = serde_json::json!({
-        "url": url, "logKey": vkey, "rpId": RP_ID, "allowOrigins": [WEB_ORIGIN], "treeSize": size,
-    });
-    let key = vkey.unwrap_or_else(|| "VKEY".to_owned());
-    // Each server gets its own mirror: they share one key, and a mirror does not forget a log that lied.
-    let port = url.rsplit(':').next().and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    for log in [url.to_owned(), format!("api+{url}")] {
-        output::note(&format!(
-            "countersign audit --init --db testlog-{port}.db --log '{log}' --log-key '{key}' --rp-id '{RP_ID}' \
-             --allow-origin '{WEB_ORIGIN}'"
-        ));
+fn served_log(options: &ServeOptions, site: &Site) -> Result<ServedLog, TestlogError> {
+    let loaded = load::load(options, site.clone())?;
+    let signs = options.grow.is_some() || options.lies.iter().any(lies::Lie::signs);
+    if signs && loaded.signing.is_none() {
+        return Err(
+            "growing and this lie need the log's private key: give the --seed and --origin (and the other options) \
+             that the log was made with; for fixtures/demo --seed 'countersign demo' --origin \
+             log.approvals.example/demo"
+                .into(),
+        );
     }
-    output::print(&format!("{line}\n"))
+    ServedLog::new(loaded, &options.lies)
+}
+
+/// The approval service, if it was asked for.
+fn approval_service(
+    options: &ServeOptions,
+    site: &Site,
+    served_log: &Arc<RwLock<ServedLog>>,
+) -> Result<Option<Approvals>, TestlogError> {
+    let lies: Vec<ServiceLie> = options.lies.iter().filter_map(lies::Lie::of_service).collect();
+    if !options.approvals.approvals {
+        return if lies.is_empty() { Ok(None) } else { Err("this lie takes --approvals".into()) };
+    }
+    let log = (Seed::new(&options.generator.seed), options.generator.origin.clone());
+    Approvals::new(&options.approvals, lies, log, site.clone(), Arc::clone(served_log)).map(Some)
 }
 
 /// Appends `rate` entries a second while the program runs.

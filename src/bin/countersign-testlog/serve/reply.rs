@@ -61,6 +61,11 @@ impl Reply {
         }
     }
 
+    /// JSON.
+    pub fn json(status: u16, value: &serde_json::Value) -> Reply {
+        Reply::new(status, "application/json", value.to_string().into_bytes())
+    }
+
     /// The body, if it is sent whole.
     pub fn whole(&self) -> Option<&[u8]> {
         match &self.sent {

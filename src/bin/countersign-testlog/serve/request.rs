@@ -85,6 +85,11 @@ impl Request {
         })
     }
 
+    /// A request that is not for the log, as the disturbances see it.
+    pub fn of_service(method: &str, target: &str) -> Request {
+        Request { target: format!("{method} {target}"), resource: Resource::Unknown, agent: String::new() }
+    }
+
     pub fn kind(&self) -> Option<ResourceKind> {
         match self.resource {
             Resource::Checkpoint | Resource::Sth | Resource::Head => Some(ResourceKind::Head),

@@ -221,6 +221,14 @@ impl ServedLog {
         Ok(())
     }
 
+    /// Every view to which entries are appended.
+    fn growing(&mut self) -> impl Iterator<Item = &mut LogView> {
+        let audiences = self.audiences.iter_mut();
+        let views =
+            audiences.flat_map(|audience| std::iter::once(&mut audience.first).chain(&mut audience.later));
+        views.filter(|view| view.grows)
+    }
+
     fn views(&self) -> impl Iterator<Item = &LogView> {
         self.audiences.iter().flat_map(|audience| std::iter::once(&audience.first).chain(&audience.later))
     }
@@ -248,12 +256,21 @@ pub fn grow(served_log: &RwLock<ServedLog>, count: u64) -> Result<(), TestlogErr
         }
     }
     let mut served_log = served_log.write().unwrap_or_else(PoisonError::into_inner);
-    for audience in &mut served_log.audiences {
-        for view in std::iter::once(&mut audience.first).chain(&mut audience.later).filter(|view| view.grows)
-        {
-            let start = view.history.len();
-            view.append(leaves.range(start..start + count).map(|(_, leaf)| leaf.as_slice()))?;
-        }
+    for view in served_log.growing() {
+        let start = view.history.len();
+        view.append(leaves.range(start..start + count).map(|(_, leaf)| leaf.as_slice()))?;
+    }
+    Ok(())
+}
+
+/// Appends these leaves to every view that grows and signs heads, all at once.
+///
+/// # Errors
+/// A leaf is longer than an entry may be, or the log's private key is not known.
+pub fn append(served_log: &RwLock<ServedLog>, leaves: &[Vec<u8>]) -> Result<(), TestlogError> {
+    let mut served_log = served_log.write().unwrap_or_else(PoisonError::into_inner);
+    for view in served_log.growing() {
+        view.append(leaves.iter().map(Vec::as_slice))?;
     }
     Ok(())
 }

@@ -1,15 +1,19 @@
 //! The HTTP/1.1 and HTTP/2 server, with or without TLS.
 
+use super::super::args::ServeOptions;
 use super::super::output;
 use super::answer::honest;
+use super::approvals::route::Route;
+use super::approvals::{Approvals, Call, MAX_BODY};
 use super::compress::{compressed, in_members};
-use super::disturb::{Disturbance, FaultInjector, InjectedFault, Injection};
+use super::disturb::{FaultInjector, InjectedFault, Injection};
 use super::lies::{Lie, content, transport};
 use super::reply::{BodyPlan, BodyStep, Reply, ReplyBody};
 use super::request::Request;
 use super::served_log::ServedLog;
 use super::stats::Stats;
 use crate::error::TestlogError;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT_ENCODING, USER_AGENT};
 use hyper::service::service_fn;
@@ -37,9 +41,11 @@ const RESTART_PAUSE: Duration = Duration::from_millis(300);
 /// Time to send the response to `/quit`.
 const QUIT_DELAY: Duration = Duration::from_millis(100);
 
-/// The server of one log.
+/// The server of one log, and of the approval service in front of it.
 pub struct Server {
-    pub served_log: RwLock<ServedLog>,
+    pub served_log: Arc<RwLock<ServedLog>>,
+    /// The approval service in front of it.
+    approvals: Option<Arc<Approvals>>,
     lies: Vec<Lie>,
     faults: Mutex<FaultInjector>,
     stats: Arc<Stats>,
@@ -65,22 +71,22 @@ impl fmt::Display for Aborted {
 impl std::error::Error for Aborted {}
 
 impl Server {
+    /// The server of this log, and of the approval service that adds to it.
     pub fn new(
-        served_log: ServedLog,
-        lies: &[Lie],
-        disturbances: &[Disturbance],
-        page: u64,
-        compress: bool,
+        served_log: Arc<RwLock<ServedLog>>,
+        approvals: Option<Approvals>,
+        options: &ServeOptions,
     ) -> Server {
-        let faults = FaultInjector::new(disturbances);
+        let faults = FaultInjector::new(&options.disturbances);
         Server {
-            served_log: RwLock::new(served_log),
-            lies: lies.to_vec(),
+            served_log,
+            approvals: approvals.map(Arc::new),
+            lies: options.lies.clone(),
             gzip_members: faults.gzip_members(),
             faults: Mutex::new(faults),
             stats: Arc::default(),
-            page,
-            compress,
+            page: options.page,
+            compress: options.compress,
             quit: Notify::new(),
             restarts: watch::Sender::new(0),
         }
@@ -155,21 +161,25 @@ impl Server {
         self: Arc<Server>,
         request: hyper::Request<Incoming>,
     ) -> Result<Response<ReplyBody>, Aborted> {
-        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
         let agent = header(&request, USER_AGENT);
-        let reply = match (request.method(), target) {
-            (&Method::GET, "/stats") => json(200, &self.stats.to_json()),
-            (&Method::POST, "/quit") => {
-                self.quit.notify_one();
-                json(200, &serde_json::json!({}))
-            }
-            (&Method::GET | &Method::HEAD, _) => match Request::read(target, &agent) {
-                Some(asked) => self.log(&asked)?,
-                None => transport::error(404),
-            },
-            _ => json(405, &serde_json::json!({"error": "a log is only read"})),
-        };
         let accepted = header(&request, ACCEPT_ENCODING);
+        let service = self.approvals.as_ref().zip(Route::read(request.method(), &target));
+        let reply = match service {
+            Some((approvals, route)) => self.approval_service(approvals, route, &target, request).await?,
+            None => match (request.method(), target.as_str()) {
+                (&Method::GET, "/stats") => Reply::json(200, &self.stats.to_json()),
+                (&Method::POST, "/quit") => {
+                    self.quit.notify_one();
+                    Reply::json(200, &serde_json::json!({}))
+                }
+                (&Method::GET | &Method::HEAD, _) => match Request::read(&target, &agent) {
+                    Some(asked) => self.log(&asked)?,
+                    None => transport::error(404),
+                },
+                _ => Reply::json(405, &serde_json::json!({"error": "a log is only read"})),
+            },
+        };
         let reply = match (self.gzip_members, self.compress) {
             (Some(members), _) => in_members(reply, &accepted, members),
             (None, true) => compressed(reply, &accepted),
@@ -183,20 +193,58 @@ impl Server {
     fn log(&self, request: &Request) -> Result<Reply, Aborted> {
         self.stats.count_request(request.counted_as(), request.begins_a_phase());
         let injection = self.faults.lock().unwrap_or_else(PoisonError::into_inner).next(request);
+        match self.instead(&injection)? {
+            Some(reply) => Ok(reply),
+            None => Ok(with_faults(self.lying_reply(request, &injection), &injection)),
+        }
+    }
+
+    /// The reply of the approval service, after faults. What became of a request with a body is never left unknown: nobody
+    /// could ask again.
+    async fn approval_service(
+        &self,
+        approvals: &Arc<Approvals>,
+        route: Route,
+        target: &str,
+        request: hyper::Request<Incoming>,
+    ) -> Result<Reply, Aborted> {
+        self.stats.count_request(route.counted_as(), false);
+        let asked = Request::of_service(request.method().as_str(), target);
+        let mut injection = self.faults.lock().unwrap_or_else(PoisonError::into_inner).next(&asked);
+        if route.takes_body() && !matches!(injection.fault, Some(InjectedFault::Status(..))) {
+            injection.fault = None;
+        }
+        if let Some(reply) = self.instead(&injection)? {
+            return Ok(reply);
+        }
+        let (head, body) = request.into_parts();
+        let body = match route.takes_body() {
+            true => match Limited::new(body, MAX_BODY).collect().await {
+                Ok(body) => body.to_bytes().to_vec(),
+                Err(why) if why.is::<LengthLimitError>() => return Ok(transport::error(413)),
+                Err(_) => return Err(Aborted),
+            },
+            false => Vec::new(),
+        };
+        let call = Call { target: target.to_owned(), headers: head.headers, body };
+        Ok(with_faults(approvals.answer(route, &call).await, &injection))
+    }
+
+    /// What is sent instead of a response, if a fault says so.
+    fn instead(&self, injection: &Injection) -> Result<Option<Reply>, Aborted> {
         match injection.fault {
             Some(InjectedFault::Status(status, retry_after)) => {
                 let mut reply = transport::error(status);
                 reply.headers.extend(retry_after.map(|seconds| ("retry-after", seconds.to_string())));
-                return Ok(reply);
+                Ok(Some(reply))
             }
-            Some(InjectedFault::Reset) => return Err(Aborted),
+            Some(InjectedFault::Reset) => Err(Aborted),
             Some(InjectedFault::Restart) => {
                 self.restarts.send_modify(|restarts| *restarts += 1);
-                return Err(Aborted);
+                Err(Aborted)
             }
-            Some(InjectedFault::Cut) | None => {}
+            Some(InjectedFault::Cut) | None => Ok(None),
         }
-        Ok(with_faults(self.lying_reply(request, &injection), &injection))
     }
 
     fn lying_reply(&self, request: &Request, injection: &Injection) -> Reply {
@@ -213,17 +261,19 @@ impl Server {
         let response = {
             let served_log = self.served_log.read().unwrap_or_else(PoisonError::into_inner);
             let view = served_log.shown(audience);
-            let truth = honest(&request.resource, view, page);
+            let elsewhere =
+                self.approvals.as_ref().and_then(|service| service.instead_of(&request.resource, view));
+            let truth = elsewhere.unwrap_or_else(|| honest(&request.resource, view, page));
             self.lies.iter().fold(truth, |response, lie| match lie {
                 Lie::Content(lie) => content::apply(lie, request, view, page, response),
-                Lie::History(_) | Lie::Transport(..) => response,
+                Lie::History(_) | Lie::Transport(..) | Lie::Service(_) => response,
             })
         };
         let (status, format, body) = response.write(request);
         let reply = Reply::new(status, format.content_type(), body);
         self.lies.iter().fold(reply, |reply, lie| match lie {
             Lie::Transport(lie, kinds) => transport::apply(*lie, *kinds, request, reply),
-            Lie::History(_) | Lie::Content(_) => reply,
+            Lie::History(_) | Lie::Content(_) | Lie::Service(_) => reply,
         })
     }
 }
@@ -246,10 +296,6 @@ fn with_faults(mut reply: Reply, injection: &Injection) -> Reply {
         }
     }
     reply
-}
-
-fn json(status: u16, value: &serde_json::Value) -> Reply {
-    Reply::new(status, "application/json", value.to_string().into_bytes())
 }
 
 fn header(request: &hyper::Request<Incoming>, name: hyper::header::HeaderName) -> String {

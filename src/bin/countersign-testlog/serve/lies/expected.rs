@@ -1,4 +1,4 @@
-//! The expected result of an audit under a lie, as data.
+//! The expected result of an audit and of a gate under a lie, as data.
 
 use serde::Serialize;
 
@@ -47,3 +47,22 @@ impl Expected {
         Expected { options, ..self }
     }
 }
+
+/// The result of the last of `runs` gates that ask for the same with keys of their own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct GateExpected {
+    /// The reason for its refusal; `None` if the action runs.
+    pub reason: Option<&'static str>,
+    /// The number of gates.
+    pub runs: u8,
+    /// Whether it takes the approver's pinned key. A gate without believes the first key that it sees.
+    pub pinned: bool,
+}
+
+/// The first gate refuses, for this reason.
+pub const fn refused(reason: &'static str) -> GateExpected {
+    GateExpected { reason: Some(reason), runs: 1, pinned: false }
+}
+
+/// The action runs: the lie shows in the log.
+pub const RUNS: GateExpected = GateExpected { reason: None, runs: 1, pinned: false };

@@ -1,7 +1,8 @@
-//! The lies of a log, at three layers.
+//! The lies of a log, at three layers, and those of the approval service in front of it.
 //!
 //! | layer | changes |
 //! |---|---|
+//! | [`ServiceLie`] | what the approval service answers, and which entry it makes of a decision |
 //! | [`HistoryLie`] | the history, its signed heads, and which clients see them |
 //! | [`ContentLie`] | the content of one response |
 //! | [`TransportLie`] | how one response is sent |
@@ -12,10 +13,12 @@ pub mod content;
 pub mod expected;
 mod kinds;
 pub mod row;
+mod service_table;
 pub mod table;
 pub mod transport;
 
 pub use kinds::ResourceKinds;
+pub use service_table::SERVICE_LIES;
 
 use crate::error::TestlogError;
 
@@ -25,6 +28,7 @@ pub enum Lie {
     History(HistoryLie),
     Content(ContentLie),
     Transport(TransportLie, ResourceKinds),
+    Service(ServiceLie),
 }
 
 /// A lie about the history and its signed heads. The index `None` means half of the log.
@@ -98,13 +102,49 @@ pub enum TransportLie {
     Strings,
 }
 
+/// A lie of the approval service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ServiceLie {
+    OwnPasskey,
+    OtherPayload,
+    OtherPerson,
+    OtherId,
+    NotLogged,
+    OldApproval,
+    OldBundle,
+    OtherLog,
+    AfterExpiry,
+    OtherHash,
+    NeverDecides,
+    NeverAnswers(ServiceRequest),
+    ChangesMind,
+    EntryTwice,
+    NonceTwice,
+    UnknownStatus,
+    Redirect(ServiceRequest),
+}
+
+/// The two requests of a gate to the approval service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ServiceRequest {
+    /// POST
+    Ask,
+    /// GET
+    Wait,
+}
+
 impl Lie {
-    /// Parses `NAME[:ARG]` from the table.
+    /// Parses `NAME[:ARG]` from the tables.
     ///
     /// # Errors
     /// A user-facing message: there is no such name, or its argument is wrong.
     pub fn parse(text: &str) -> Result<Lie, TestlogError> {
-        row::parse(text, table::LIES)
+        row::parse(text, table::LIES.iter().chain(SERVICE_LIES))
+    }
+
+    /// The lie, if it is one of the approval service.
+    pub fn of_service(&self) -> Option<ServiceLie> {
+        if let Lie::Service(lie) = self { Some(*lie) } else { None }
     }
 
     /// Whether it needs the log's private key.
@@ -112,7 +152,7 @@ impl Lie {
         match self {
             Lie::History(_) => true,
             Lie::Content(lie) => lie.signs(),
-            Lie::Transport(..) => false,
+            Lie::Transport(..) | Lie::Service(_) => false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A row of the tables of lies and disturbances, and its parser for the command line.
 
-use super::expected::Expected;
+use super::expected::{Expected, GateExpected};
 use crate::error::TestlogError;
 
 /// The argument after the colon.
@@ -22,17 +22,22 @@ pub struct Row<M: 'static> {
     pub tiles: Option<Expected>,
     /// The expected result for the JSON API.
     pub api: Option<Expected>,
+    /// The expected result of a gate; `None` if it is no lie of the approval service.
+    pub gate: Option<GateExpected>,
     /// Makes the value from its argument.
     pub make: fn(&str) -> Result<M, TestlogError>,
 }
 
-/// Parses `NAME[:ARG]` from a table.
+/// Parses `NAME[:ARG]` from tables.
 ///
 /// # Errors
 /// A user-facing message: there is no such name, or its argument is wrong.
-pub fn parse<M>(text: &str, rows: &[Row<M>]) -> Result<M, TestlogError> {
+pub fn parse<M: 'static>(
+    text: &str,
+    rows: impl Iterator<Item = &'static Row<M>> + Clone,
+) -> Result<M, TestlogError> {
     let (name, given) = text.split_once(':').map_or((text, None), |(name, given)| (name, Some(given)));
-    let named = || rows.iter().filter(|row| row.name == name);
+    let named = || rows.clone().filter(|row| row.name == name);
     for row in named() {
         let argument = match (row.argument, given) {
             (Argument::None, None) => "",
@@ -45,7 +50,7 @@ pub fn parse<M>(text: &str, rows: &[Row<M>]) -> Result<M, TestlogError> {
     let usage = |rows: Vec<&Row<M>>| rows.iter().map(|row| row.usage()).collect::<Vec<_>>().join(", ");
     match named().next() {
         Some(_) => Err(format!("wrong argument: write {}", usage(named().collect())).into()),
-        None => Err(format!("unknown name {name:?}: the names are {}", usage(rows.iter().collect())).into()),
+        None => Err(format!("unknown name {name:?}: the names are {}", usage(rows.clone().collect())).into()),
     }
 }
 

@@ -12,14 +12,14 @@ const fn row(
     [tiles, api]: [Option<Expected>; 2],
     make: fn(&str) -> Result<Lie, TestlogError>,
 ) -> Row<Lie> {
-    Row { name, argument, does, tiles, api, make }
+    Row { name, argument, does, tiles, api, gate: None, make }
 }
 
-const fn word(name: &'static str, word: &'static str) -> (&'static str, Argument) {
+pub(super) const fn word(name: &'static str, word: &'static str) -> (&'static str, Argument) {
     (name, Argument::Word(word))
 }
 
-const fn plain(name: &'static str) -> (&'static str, Argument) {
+pub(super) const fn plain(name: &'static str) -> (&'static str, Argument) {
     (name, Argument::None)
 }
 
@@ -40,7 +40,7 @@ const fn head(name: &'static str) -> (&'static str, Argument) {
 }
 
 /// The same result for both interfaces.
-const fn both(expected: Expected) -> [Option<Expected>; 2] {
+pub(super) const fn both(expected: Expected) -> [Option<Expected>; 2] {
     [Some(expected), Some(expected)]
 }
 

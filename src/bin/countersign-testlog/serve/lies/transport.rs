@@ -63,6 +63,7 @@ pub fn apply(lie: TransportLie, kinds: ResourceKinds, request: &Request, mut rep
 pub fn error(status: u16) -> Reply {
     let message = match status {
         404 => "nothing here",
+        413 => "the body is too long",
         429 => "too many requests",
         503 => "try again later",
         _ => "something went wrong",
