@@ -6,4 +6,6 @@
 //!
 //! It does not prove that the action ran: the journal records what the caller says about that.
 
+pub mod journal;
 pub mod reason;
+pub mod row;
