@@ -1,6 +1,7 @@
 //! The arguments, as typed.
 
 use super::audit_args::{AuditOptions, NetOptions};
+use super::gate::args::GateOptions;
 use super::monitor_args::{ConfigCommand, MonitorOptions};
 use super::plain;
 use crate::config::{Colour, DecisionOption, Expected, GivenFormat};
@@ -85,6 +86,8 @@ pub enum Command {
     Verify(VerifyOptions),
     /// Write the receipt of an approval, from the mirror or from the log, once it verifies
     Receipt(ReceiptOptions),
+    /// Ask a person, verify the answer, and run COMMAND once; the journal of what was asked and used
+    Gate(Box<GateOptions>),
     /// The history of signed heads
     #[command(subcommand)]
     Heads(HeadsCommand),
