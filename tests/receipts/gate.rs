@@ -1,7 +1,7 @@
 //! `countersign gate`, the real program, against a service and a log that do as a test says.
 #![cfg(unix)] // The commands behind the gate are for a shell.
 
-use countersign::core::encoding::decode_hex;
+use countersign::core::encoding::{decode_hex, encode_base64url};
 use countersign::core::hash::sha256;
 use countersign::core::jcs::canonicalize;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use support::cli::{RP_ID, WEB_ORIGIN, program};
-use support::log::rejected;
+use support::log::{HEAD_TIME, rejected};
 use support::passkey::Passkey;
 use support::receipt::{bundle_of, log_key};
 use support::text::assert_fit_for_a_terminal;
@@ -40,6 +40,8 @@ struct Play {
     look: Change,
     /// Of the entry, before it is signed.
     entry: Change,
+    /// Of the first bundle alone.
+    first_bundle: Change,
     /// The seed of the passkey that signs.
     passkey: u8,
     /// Answers to the next requests, in the place of confirmations.
@@ -51,6 +53,7 @@ struct State {
     /// What was asked, and when.
     posts: Vec<(Value, u64)>,
     looks: usize,
+    bundles: usize,
 }
 
 /// A service with a log, and a caller with a journal.
@@ -97,7 +100,11 @@ impl State {
             ));
         }
         match id(&request.path) {
-            Some(number) if self.play.is_logged => json_reply(&self.bundle(number)),
+            Some(number) if self.play.is_logged => {
+                self.bundles += 1;
+                let bundle = self.bundle(number);
+                json_reply(&if self.bundles == 1 { (self.play.first_bundle)(bundle) } else { bundle })
+            }
             _ => not_found(),
         }
     }
@@ -113,7 +120,7 @@ impl State {
         }
         // Another passkey has another nonce.
         let nonce = sha256(format!("{number} {}", self.play.passkey).as_bytes());
-        entry["nonce"] = countersign::core::encoding::encode_base64url(nonce.as_bytes()).into();
+        entry["nonce"] = encode_base64url(nonce.as_bytes()).into();
         bundle_of(&Passkey::new(self.play.passkey).approve((self.play.entry)(entry)))
     }
 }
@@ -162,10 +169,11 @@ impl World {
             confirmation: |answer| answer,
             look: |answer| answer,
             entry: |entry| entry,
+            first_bundle: |bundle| bundle,
             passkey: 7,
             instead: Vec::new(),
         };
-        let state = Arc::new(Mutex::new(State { play, posts: Vec::new(), looks: 0 }));
+        let state = Arc::new(Mutex::new(State { play, posts: Vec::new(), looks: 0, bundles: 0 }));
         let shared = Arc::clone(&state);
         let server = TestServer::start(move |request| shared.lock().unwrap().answer(request));
         let world = World { folder: tempfile::tempdir().unwrap(), server, state };
@@ -455,6 +463,67 @@ fn an_approval_that_is_not_in_the_log_is_none() {
     assert_eq!((world.posts(), world.state.lock().unwrap().looks), (1, 1), "the decision was written down");
 }
 
+/// Its heads are of two trees in one answer, as where an honest log grew between its reading of them.
+#[test]
+fn a_log_that_grew_meanwhile_is_looked_at_again() {
+    let world = World::new();
+    world.play(|play| {
+        play.first_bundle = |mut bundle| {
+            let sth = log_key().sth(8, sha256(b"a larger tree"), HEAD_TIME);
+            bundle["sth"] = serde_json::from_slice(&sth).unwrap();
+            bundle
+        };
+    });
+    world.run(&["--key", "k"]).approved();
+    assert_eq!(world.state.lock().unwrap().bundles, 2);
+}
+
+#[test]
+fn a_log_of_two_histories_is_proved_and_refused() {
+    let world = World::new();
+    world.play(|play| {
+        play.first_bundle = |mut bundle| {
+            let sth = log_key().sth(7, sha256(b"another tree"), HEAD_TIME);
+            bundle["sth"] = serde_json::from_slice(&sth).unwrap();
+            bundle
+        };
+    });
+    world.run(&["--key", "k"]).refused("violation", 4);
+    world.run(&["--key", "k"]).refused("violation", 4);
+    let names = fs::read_dir(world.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let proofs: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("misbehaviour-")).collect();
+    assert_eq!(proofs.len(), 1, "{proofs:?}");
+    let mut check = program();
+    check.args(["evidence", "verify"]).arg(world.path(proofs[0].to_str().unwrap()));
+    check.args(["--log-key", &log_key().vkey()]);
+    assert_eq!(world.end(check).exit, Some(0));
+}
+
+#[test]
+fn an_action_text_can_be_signed_too() {
+    fn with_action() -> String {
+        let both = format!(r#"{{"action":"Deploy","payload":{CANONICAL}}}"#);
+        sha256(both.as_bytes()).to_string()
+    }
+    let world = World::new();
+    world.play(|play| {
+        play.confirmation = |mut answer| {
+            answer["payloadHash"] = with_action().into();
+            answer
+        };
+        play.entry = |mut entry| {
+            entry["payloadHash"] = with_action().into();
+            entry["payloadEncoding"] = "jcs-action-payload".into();
+            entry
+        };
+    });
+    let approved = world.run(&["--key", "k", "--require-signed-action"]).approved();
+    assert_eq!((&approved["actionSigned"], &approved["payloadHash"]), (&json!(true), &json!(with_action())));
+    // What was asked so is not answered by a signature over the payload alone.
+    world.play(|play| play.entry = |entry| entry);
+    world.run(&["--key", "l"]).refused("mismatch", 1);
+}
+
 #[test]
 fn another_passkey_needs_a_person_who_accepts_it() {
     let world = World::new();
@@ -702,7 +771,7 @@ fn a_config_says_who_is_asked_and_options_win() {
          username = 'bruna'\naction = 'Deploy'\npayload = 'payload.json'\njournal = 'gate.db'\nlog-wait = '1s'\n",
         log_key().vkey()
     );
-    fs::write(world.path("gate.toml"), config).unwrap();
+    fs::write(world.path("gate.toml"), &config).unwrap();
     let gate = |options: &[&str]| {
         let mut command = program();
         command.args(["gate", "--config", "gate.toml"]).args(options).env("COSIGNET_API_KEY", API_KEY);
@@ -712,6 +781,12 @@ fn a_config_says_who_is_asked_and_options_win() {
     assert_eq!(gate(&[]).approved()["username"], "bruna");
     assert_eq!(gate(&["--username", "alex"]).approved()["username"], "alex");
     assert_eq!(gate(&["list"]).stdout.lines().count(), 3);
+    let pins = format!("[approvers]\nalex = ['{}']\n", encode_base64url(&Passkey::new(7).cose()));
+    fs::write(world.path("gate.toml"), config + &pins).unwrap();
+    let pinned = gate(&["--username", "alex", "--require-pinned-key"]).approved();
+    assert_eq!(pinned["keyPinned"], true);
+    world.play(|play| play.passkey = 8);
+    gate(&["--username", "alex"]).refused("unverified", 1);
 }
 
 #[test]
