@@ -116,9 +116,10 @@
 //! | [`docs`] | the guide, which `countersign help` shows as well |
 //!
 //! `core` and `docs` import nothing of ours; `audit` and `source` import `core`; `config`, `mirror` and `report` import
-//! `core` and `audit`; `run` and `gate` import those but `config` and `report`, and not each other; `alerts` imports all of
-//! these but `run`, `gate` and `config`; `service` imports all of these; `monitor` imports `service` as well; `cli` imports all, and nothing imports `cli`. No two
-//! files import each other. Tests (`tests/library/imports.rs`, `cycles.rs`) keep that.
+//! `core` and `audit`; `run` and `gate` import those but `config` and `report`, and not each other; `alerts` imports
+//! all of these but `run`, `gate` and `config`; `service` imports all of these; `monitor` imports `service` as well;
+//! `cli` imports all, and nothing imports `cli`. No two files import each other. Tests (`tests/library/imports.rs`,
+//! `cycles.rs`) keep that.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::missing_errors_doc)]

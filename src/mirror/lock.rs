@@ -8,9 +8,9 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long a process that waits for the lock sleeps before it tries again: much less than a commit takes, and long
-/// enough that ten processes that wait take no noticeable time of a processor.
-const TRY_EVERY: Duration = Duration::from_micros(500);
+/// How long a process that waits for the lock sleeps before it tries again: less than a commit takes on a fast disk, so
+/// that the lock is not free for long while others wait, and enough that ten that wait take little of a processor.
+const TRY_EVERY: Duration = Duration::from_micros(200);
 
 /// A lock, until it is dropped.
 pub(crate) struct Lock(File);

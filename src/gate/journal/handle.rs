@@ -51,7 +51,8 @@ impl Journal {
         }
         let mut name = String::new();
         let built = Built::new(&path, |db| {
-            db.execute_batch(&format!("PRAGMA page_size = {page_size}"))?;
+            // With a write-ahead log from the beginning: two processes that open it first need not agree on that.
+            db.execute_batch(&format!("PRAGMA page_size = {page_size}; PRAGMA journal_mode = WAL;"))?;
             db.execute_batch(TABLES)?;
             name = random_name(db)?;
             State::new(name.clone()).insert(db)
