@@ -107,9 +107,8 @@ impl TimeLeft {
         let draw = move || {
             loop {
                 let rest = Duration::from_secs(left.saturating_sub(began.elapsed()).as_secs());
-                bar.set_position(rest.as_secs());
                 bar.set_message(humantime::format_duration(rest).to_string());
-                bar.tick();
+                bar.set_position(rest.as_secs());
                 if ended.recv_timeout(Duration::from_secs(1)) != Err(RecvTimeoutError::Timeout) {
                     return bar.finish_and_clear();
                 }

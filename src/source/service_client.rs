@@ -42,7 +42,7 @@ pub struct ServiceAnswer {
     pub status: u16,
     /// How long the server asks to be left alone.
     pub retry_after: Option<Duration>,
-    /// The body.
+    /// The body; empty if it is of an error, and too long or repeats a secret.
     pub body: Vec<u8>,
 }
 
@@ -130,8 +130,10 @@ impl ServiceClient {
             })?
         })?;
         match self.repeats_secret(&answer.body) {
-            Some(why) => Err(ServiceFailure::Refused(why.to_owned())),
             None => Ok(answer),
+            // "Wrong key: …" is a refusal as well.
+            Some(_) if !is_success(answer.status) => Ok(ServiceAnswer { body: Vec::new(), ..answer }),
+            Some(why) => Err(ServiceFailure::Refused(why.to_owned())),
         }
     }
 
@@ -139,7 +141,12 @@ impl ServiceClient {
         let response = builder.send().await.map_err(|error| self.failure(error))?;
         let (status, now) = (response.status().as_u16(), SystemTime::now());
         let asked = header(&response, &RETRY_AFTER).and_then(|value| retry_after(&value, now));
-        Ok(ServiceAnswer { status, retry_after: asked, body: self.body(response, limit).await? })
+        let body = match self.body(response, limit).await {
+            // A long error page says what its status says.
+            Err(ServiceFailure::Refused(_)) if !is_success(status) => Vec::new(),
+            body => body?,
+        };
+        Ok(ServiceAnswer { status, retry_after: asked, body })
     }
 
     async fn body(&self, mut response: Response, limit: usize) -> Result<Vec<u8>, ServiceFailure> {
@@ -207,6 +214,10 @@ impl Pauses<'_> {
         let waited = self.client.sender.handle.block_on(self.budget.after_failure(retry_after));
         waited == RetryDecision::Retry
     }
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
 }
 
 fn said(expired: Expired) -> String {
@@ -284,6 +295,16 @@ mod tests {
             let (client, server) = answering(answer);
             let said = format!("{:?}", ask(&client));
             assert!(said.starts_with("Err(") && said.contains(expected) && !said.contains(KEY), "{said}");
+            server.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn an_error_is_one_whatever_it_quotes() {
+        for body in [KEY.to_owned(), "x".repeat(101), KEY.repeat(20)] {
+            let (client, server) = answering(response("401 No", &body));
+            let expected = ServiceAnswer { status: 401, retry_after: None, body: Vec::new() };
+            assert_eq!(ask(&client), Ok(expected));
             server.join().unwrap();
         }
     }

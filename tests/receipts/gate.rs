@@ -369,6 +369,30 @@ fn what_the_person_or_the_service_refuses_is_refused_again() {
 }
 
 #[test]
+fn a_refusal_that_quotes_the_key_is_one_all_the_same() {
+    let world = World::new();
+    let said = format!("{{\"error\":\"no such key: {API_KEY}\"}}");
+    world.play(|play| play.instead = vec![Reply::status("401 No", "", said)]);
+    let ran = world.end(world.gate(&["--key", "k", "--format", "json"], &["touch", "ran"]));
+    assert_eq!((ran.exit, ran.stdout.as_str()), (Some(125), ""), "{ran:?}");
+    let line: Value = ran.stderr.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
+    assert_eq!((&line["reason"], &line["exitCode"]), (&json!("denied"), &json!(125)));
+}
+
+#[test]
+fn what_had_expired_when_it_was_asked_is_not_waited_for() {
+    let world = World::new();
+    world.play(|play| {
+        play.confirmation = |mut answer| {
+            answer["expiresAt"] = "2026-01-01T00:00:00+01:00".into();
+            answer
+        };
+    });
+    world.run(&["--key", "k"]).refused("expired", 1);
+    assert_eq!(world.state.lock().unwrap().looks, 0);
+}
+
+#[test]
 fn an_unknown_status_is_no_approval_and_no_decision() {
     let world = World::new();
     world.play(|play| play.status = "sort-of-approved");

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 #[derive(Args, Clone, Debug, Default)]
+#[command(subcommand_value_name = "SUBCOMMAND", subcommand_help_heading = "Subcommands")]
 pub struct GateOptions {
     #[command(subcommand)]
     pub command: Option<GateCommand>,

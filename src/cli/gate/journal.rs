@@ -86,7 +86,7 @@ fn shown(row: &Row, now: u64) -> String {
     if let Some(asked) = asked {
         lines.push(("id", escape(&asked.id)));
         lines.push(("link", escape(&asked.url)));
-        lines.push(("signed are", asked.encoding.as_str().to_owned()));
+        lines.push(("encoding", asked.encoding.as_str().to_owned()));
         lines.push(("expires", text::time(asked.expires_at)));
     }
     if let Some(decided) = decided {
