@@ -105,8 +105,9 @@
 //! | [`audit`] | pure: what is wrong with an entry, across entries, between heads, in a receipt; what watch rules watch for |
 //! | `config` | settings: what was given, a config in TOML, defaults |
 //! | `source` | the log as served: tiles in a directory or over HTTP, or a JSON API; the heads that peers have |
-//! | `mirror` | the auditor's copy in SQLite; the only SQL |
+//! | `mirror` | the auditor's copy in SQLite; the only SQL but for the gate's journal |
 //! | `run` | one audit, or one of heads alone: where source, checks, peers and mirror meet |
+//! | `gate` | asks a person, verifies the answer, lets an action run once; the journal of it, in SQLite |
 //! | `report` | one value, as text and JSON |
 //! | `alerts` | who is notified of what, once, out of the mirror's outbox |
 //! | `service` | what a program calls: an audit, receipts, heads, the logs of a monitor |
@@ -115,9 +116,10 @@
 //! | [`docs`] | the guide, which `countersign help` shows as well |
 //!
 //! `core` and `docs` import nothing of ours; `audit` and `source` import `core`; `config`, `mirror` and `report` import
-//! `core` and `audit`; `run` imports those but `config` and `report`; `alerts` imports all of these but `run` and `config`;
-//! `service` imports all of these; `monitor` imports `service` as well; `cli` imports all, and nothing imports `cli`. No two
-//! files import each other. Tests (`tests/library/imports.rs`, `cycles.rs`) keep that.
+//! `core` and `audit`; `run` and `gate` import those but `config` and `report`, and not each other; `alerts` imports
+//! all of these but `run`, `gate` and `config`; `service` imports all of these; `monitor` imports `service` as well;
+//! `cli` imports all, and nothing imports `cli`. No two files import each other. Tests (`tests/library/imports.rs`,
+//! `cycles.rs`) keep that.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::missing_errors_doc)]
@@ -143,6 +145,8 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod docs;
+#[cfg(feature = "audit")]
+pub mod gate;
 #[cfg(feature = "audit")]
 pub mod mirror;
 #[cfg(feature = "cli")]

@@ -1,6 +1,7 @@
 //! The arguments, as typed.
 
 use super::audit_args::{AuditOptions, NetOptions};
+use super::gate::args::GateOptions;
 use super::monitor_args::{ConfigCommand, MonitorOptions};
 use super::plain;
 use crate::config::{Colour, DecisionOption, Expected, GivenFormat};
@@ -86,6 +87,8 @@ pub enum Command {
     Verify(VerifyOptions),
     /// Verify the receipt of an approval, from the mirror or from the log, and write it
     Receipt(ReceiptOptions),
+    /// Ask a person, verify the answer, and run COMMAND once; the journal of what was asked and used
+    Gate(Box<GateOptions>),
     /// List, import and export signed heads
     #[command(subcommand)]
     Heads(HeadsCommand),

@@ -69,6 +69,14 @@ pub struct NetOptions {
     /// not checked, and the next run continues from there [default: 24h]
     #[arg(long, value_name = "DURATION")]
     pub deadline: Option<String>,
+    #[command(flatten)]
+    pub access: AccessOptions,
+}
+
+/// What a server asks for before it answers, as typed.
+#[derive(Args, Clone, PartialEq, Debug, Default)]
+#[command(next_help_heading = "HTTP")]
+pub struct AccessOptions {
     /// PEM file of certificates to trust in addition to the system's, for a private authority
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
@@ -89,19 +97,14 @@ pub struct NetOptions {
 
 impl From<NetOptions> for GivenNet {
     fn from(options: NetOptions) -> GivenNet {
-        let NetOptions { contact, max_rps, timeout, retry_for, deadline, ca_file, .. } = options;
-        let NetOptions { bearer_file, bearer_env, header_file, header_env, .. } = options;
-        GivenNet {
-            contact,
-            max_rps,
-            timeout,
-            retry_for,
-            deadline,
-            ca_file,
-            bearer_file,
-            bearer_env,
-            header_file,
-            header_env,
-        }
+        let NetOptions { contact, max_rps, timeout, retry_for, deadline, access } = options;
+        GivenNet { contact, max_rps, timeout, retry_for, deadline, ..GivenNet::from(access) }
+    }
+}
+
+impl From<AccessOptions> for GivenNet {
+    fn from(options: AccessOptions) -> GivenNet {
+        let AccessOptions { ca_file, bearer_file, bearer_env, header_file, header_env } = options;
+        GivenNet { ca_file, bearer_file, bearer_env, header_file, header_env, ..GivenNet::default() }
     }
 }

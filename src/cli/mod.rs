@@ -4,7 +4,7 @@
 //! of the same name in the config file, and options take precedence. The report goes to stdout; progress and errors go
 //! to stderr.
 //!
-//! The files `…args` and `values` define the arguments, and `settings` turns them into settings. `markdown` parses the
+//! The files `…args`, `gate/args` and `values` define the arguments, and `settings` turns them into settings. `markdown` parses the
 //! pages of the guide; `plain` renders them for `guide`, and `roff` for `generate`.
 
 mod alerts;
@@ -14,6 +14,7 @@ mod audit_args;
 mod config_check;
 mod evidence;
 mod failure;
+mod gate;
 mod generate;
 mod guide;
 mod heads;
@@ -82,6 +83,7 @@ fn dispatch(cli: Cli, answer: &mut Answer, release_memory: Option<fn()>) -> Resu
             verify::run(&settings, options, answer)
         }
         Command::Receipt(options) => receipt::run(common, &options, answer),
+        Command::Gate(options) => gate::run(common, *options, answer),
         Command::Evidence(EvidenceCommand::Verify { file }) => {
             let settings = settings_of(common, AuditOptions::default())?;
             evidence::verify(&settings, &file, answer)

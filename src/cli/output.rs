@@ -122,6 +122,11 @@ pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Whether a terminal is on one of the three standard descriptors.
+pub fn is_on_terminal() -> bool {
+    io::stdin().is_terminal() || stdout_is_terminal() || stderr_is_terminal()
+}
+
 /// Whether the report goes to a terminal.
 pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()

@@ -1,9 +1,12 @@
 //! Progress on stderr: a bar with rate and time left on a terminal, plain lines with `-v`. The bar is drawn when it
-//! moves and not by a thread of its own, because the library would panic if the thread could not be started.
+//! moves and not by a thread of the library's, because that would panic if the thread could not be started.
 
 use crate::run::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Mutex;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Draws the progress of a run.
 pub struct Bar {
@@ -84,5 +87,43 @@ impl Drop for EntryCounter {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Draws the time that is left, until it is dropped. Without a thread nothing is drawn.
+pub struct TimeLeft {
+    /// Dropping it ends the thread.
+    ends: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TimeLeft {
+    /// For this long from now on.
+    pub fn new(left: Duration) -> TimeLeft {
+        let style = ProgressStyle::with_template("[{bar:30}] {msg} left");
+        let bar = ProgressBar::new(left.as_secs())
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let (ends, ended) = channel::<()>();
+        let began = Instant::now();
+        let draw = move || {
+            loop {
+                let rest = Duration::from_secs(left.saturating_sub(began.elapsed()).as_secs());
+                bar.set_message(humantime::format_duration(rest).to_string());
+                bar.set_position(rest.as_secs());
+                if ended.recv_timeout(Duration::from_secs(1)) != Err(RecvTimeoutError::Timeout) {
+                    return bar.finish_and_clear();
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("time left".to_owned()).spawn(draw).ok();
+        TimeLeft { ends: Some(ends), thread }
+    }
+}
+
+impl Drop for TimeLeft {
+    fn drop(&mut self) {
+        self.ends.take();
+        // A panic in it would have been printed, and changes nothing here.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }

@@ -5,23 +5,27 @@ use super::error::Error;
 use crate::core::text::quoted;
 use std::path::Path;
 
-/// Checks the path of a mirror. `said` names the option or the config key that it comes from.
+/// Checks the path of a database. `said` names the option or the config key that it comes from, and `what` is in it.
 ///
 /// # Errors
 /// Returns [`Error::Usage`] if the path is empty, a URL, in memory, or begins with `~`.
-pub(super) fn check_mirror(option: &str, db: &Path) -> Result<(), Error> {
+pub(super) fn check_database(option: &str, what: &str, db: &Path) -> Result<(), Error> {
     let name = db.to_string_lossy();
     let lower = name.to_ascii_lowercase();
     let why = match () {
-        () if name.is_empty() => "the name is empty: write the path of the mirror",
+        () if name.is_empty() => format!("the name is empty: write the path of the {what}"),
         () if lower.starts_with("file:") => {
-            "write only the path: the file: URLs of SQLite are not supported here"
+            "write only the path: the file: URLs of SQLite are not supported here".to_owned()
         }
         () if lower.starts_with(":memory:") => {
-            "a mirror must outlast the run, and this name stands for a database in memory: write the path of a \
+            format!(
+                "a {what} must outlast the run, and this name stands for a database in memory: write the path of a \
              file"
+            )
         }
-        () if name.contains("://") => "a mirror is a file on this machine, not a URL: write its path",
+        () if name.contains("://") => {
+            format!("a {what} is a file on this machine, not a URL: write its path")
+        }
         () => return check_home(option, db),
     };
     Err(format!("{option} {}: {why}", quoted(&name)).into())

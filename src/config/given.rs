@@ -1,5 +1,6 @@
 //! Values from options or from a config, under the same names. Nothing is read, and little is checked.
 
+use super::gate::GivenGate;
 use super::values::{Colour, DecisionOption, GivenFormat, LogFormat};
 use std::path::PathBuf;
 
@@ -54,11 +55,13 @@ pub struct Given {
     pub net: GivenNet,
     /// What receipts are checked against.
     pub expected: Expected,
+    /// Options of a gate.
+    pub gate: GivenGate,
 }
 
 impl Given {
-    /// Merges with `other`, where values of `self` take precedence. Options for HTTP are not merged, because a secret
-    /// is only for the server that it was given for (`Net`).
+    /// Merges with `other`, where values of `self` take precedence. Options for HTTP and of a gate are not merged,
+    /// because a secret is only for the server that it was given for (`Net`, `GateSettings`).
     #[must_use]
     pub(super) fn or(self, other: Given) -> Given {
         let either = |these: Vec<String>, others| if these.is_empty() { others } else { these };
@@ -87,6 +90,7 @@ impl Given {
             max_findings: self.max_findings.or(other.max_findings),
             net: self.net,
             expected: self.expected.or(other.expected),
+            gate: self.gate,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::acknowledge::AcknowledgeTable;
 use super::alert::AlertTable;
+use super::gate::GivenGate;
 use super::given::{Expected, Given, GivenNet};
 use super::names::OneOrMore;
 use super::peer::PeerTable;
@@ -69,6 +70,8 @@ pub struct LogTable {
     pub(super) acknowledge: Vec<AcknowledgeTable>,
     pub(super) peer: Vec<PeerTable>,
     pub(super) watch: Vec<WatchTable>,
+    /// What `gate` asks, and where.
+    pub(super) gate: GivenGate,
 }
 
 impl LogTable {
@@ -114,6 +117,7 @@ impl LogTable {
             max_findings: self.max_findings,
             net: self.take_net(),
             expected: self.take_expected(),
+            gate: std::mem::take(&mut self.gate),
         }
     }
 

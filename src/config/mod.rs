@@ -15,6 +15,7 @@
 //! | `trust`, `net` | the log key, the relying party, `[approvers]`; options for HTTP |
 //! | `alert`, `acknowledge`, `alerting` | `[[alert]]`, `[[acknowledge]]`, both together |
 //! | `peer` | `[[peer]]` |
+//! | `gate` | `[gate]` |
 //! | `watch`, `zones` | `[[watch]]`, and the time zones in it |
 //! | `monitored` | further values for a monitor |
 //! | `duration`, `names`, `file_name` | the syntax of single values |
@@ -28,6 +29,7 @@ mod duration;
 mod error;
 mod file;
 mod file_name;
+mod gate;
 mod given;
 mod log;
 mod monitored;
@@ -48,6 +50,7 @@ pub use duration::duration;
 pub use error::Error;
 pub use file::{Config, MAX_CONFIG, NAME_OF_WHAT, NO_LOG, SeveralLogs};
 pub use file_name::check_home;
+pub use gate::{API_KEY_VARIABLE, ApiKeyPlace, GateSettings, GivenGate};
 pub use given::{Expected, Given, GivenMonitor, GivenNet};
 pub use log::LogTable;
 pub use monitored::{address, check_name, interval, refuse_options_of_one_log};

@@ -4,6 +4,7 @@ use super::alerting::Alerting;
 use super::duration::duration;
 use super::error::Error;
 use super::file_name;
+use super::gate::GateSettings;
 use super::given::{Expected, Given};
 use super::log::LogTable;
 use super::net::Net;
@@ -89,6 +90,8 @@ pub struct Settings {
     pub peers: Vec<NamedPeer>,
     /// The watch rules of the config.
     pub watch: Vec<Watch>,
+    /// Settings of a gate.
+    pub gate: GateSettings,
 }
 
 impl Settings {
@@ -111,6 +114,8 @@ impl Settings {
         of_config.policy = of_config.policy.map(beside);
         let config_log = of_config.log.clone();
         let (net, config_net) = (std::mem::take(&mut given.net), std::mem::take(&mut of_config.net));
+        let gate =
+            GateSettings::resolve(std::mem::take(&mut given.gate), std::mem::take(&mut of_config.gate))?;
         // Messages name the place that a value came from.
         let label = |is_given: bool, key: &str| match config {
             Some(config) if !is_given => format!("config {config:?}: {key}"),
@@ -140,7 +145,7 @@ impl Settings {
         if given.workers.is_some_and(|workers| !(1..=256).contains(&workers)) {
             return Err("workers must be 1 to 256".into());
         }
-        given.db.as_deref().map_or(Ok(()), |db| file_name::check_mirror(&db_said, db))?;
+        given.db.as_deref().map_or(Ok(()), |db| file_name::check_database(&db_said, "mirror", db))?;
         given.evidence_dir.as_deref().map_or(Ok(()), |path| file_name::check_home(&evidence_said, path))?;
         if given.full && given.heads_only {
             return Err(
@@ -185,6 +190,7 @@ impl Settings {
             peers: peer::resolve(file.peer, outside)?,
             watch: watch::resolve(file.watch, &alerting.channels)?,
             alerting,
+            gate,
         })
     }
 

@@ -216,7 +216,10 @@ fn with_action(action: &str, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The canonical form of a caller's JSON. A byte order mark before the text is not part of it (RFC 8259, section 8.1).
-fn canonical(bytes: &[u8]) -> Result<Vec<u8>, PayloadError> {
+///
+/// # Errors
+/// [`PayloadError`]: it is not strict JSON, is too long, or has an integer that no double represents exactly.
+pub fn canonical(bytes: &[u8]) -> Result<Vec<u8>, PayloadError> {
     if text::is_utf16(bytes) {
         return Err(PayloadError::NotJson(JsonError::Malformed(text::UTF_16.to_owned())));
     }

@@ -7,13 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Opens a database at a resolved path. Symbolic links that were created since are not followed.
-pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
+pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     Connection::open_with_flags(path, flags).map_err(|error| sql_error(path, error))
 }
 
 /// Configures a connection for writing.
-pub(super) fn configure(db: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn configure(db: &Connection) -> rusqlite::Result<()> {
     db.busy_timeout(Duration::from_secs(10))?;
     db.set_prepared_statement_cache_capacity(64);
     // A manipulated database must not make us run its triggers.

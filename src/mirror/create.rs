@@ -1,4 +1,4 @@
-//! Creation of a new mirror.
+//! Creation of a new database.
 
 use super::connection::connect;
 use super::error::{Result, beside_error, io_error, sql_error};
@@ -7,30 +7,53 @@ use super::side_files::{beside, sync_directory};
 use super::state::State;
 use super::{path, state_row};
 use crate::core::head::LogKey;
-use rusqlite::OpenFlags;
-use std::fs;
-use std::path::Path;
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 
-/// Builds the database under a temporary name and renames it, so that a crash leaves either no mirror or a complete
-/// one.
+/// Creates the database of a mirror.
 pub(super) fn create(path: &Path, key: &LogKey) -> Result<()> {
-    let temporary = beside(path, ".new");
-    let file = path::fresh(&temporary).map_err(|error| beside_error(path, ".new", &error))?;
-    let db = connect(&temporary, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    path::still_is(&file, &temporary).map_err(|error| beside_error(path, ".new", &error))?;
-    let build = || -> rusqlite::Result<()> {
+    let built = Built::new(path, |db| {
         db.execute_batch("PRAGMA page_size = 8192")?;
         [TABLES, SEEN, OUTBOX, WATCHING, VIEWS].iter().try_for_each(|sql| db.execute_batch(sql))?;
-        let mirror: String = db.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))?;
-        state_row::insert(&db, &State::new(mirror, key))
-    };
-    build().map_err(|error| sql_error(path, error))?;
-    db.close().map_err(|(_, error)| sql_error(path, error))?;
-    let publish = || {
-        file.sync_all()?;
-        path::still_is(&file, &temporary)?;
-        fs::rename(&temporary, path)?;
-        sync_directory(path)
-    };
-    publish().map_err(|error| io_error(path, &error))
+        state_row::insert(db, &State::new(random_name(db)?, key))
+    })?;
+    built.publish()
+}
+
+/// A random name for a new database: 32 hex digits.
+pub(crate) fn random_name(db: &Connection) -> rusqlite::Result<String> {
+    db.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))
+}
+
+/// A new database under a temporary name. It is renamed once it is complete, so that a crash leaves either no database
+/// or a complete one.
+pub(crate) struct Built {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+}
+
+impl Built {
+    /// Builds the database that `fill` makes of an empty one.
+    pub(crate) fn new(path: &Path, fill: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<Built> {
+        let temporary = beside(path, ".new");
+        let file = path::fresh(&temporary).map_err(|error| beside_error(path, ".new", &error))?;
+        let db = connect(&temporary, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        path::still_is(&file, &temporary).map_err(|error| beside_error(path, ".new", &error))?;
+        fill(&db).map_err(|error| sql_error(path, error))?;
+        db.close().map_err(|(_, error)| sql_error(path, error))?;
+        Ok(Built { path: path.to_owned(), temporary, file })
+    }
+
+    /// Gives it its name, durably.
+    pub(crate) fn publish(self) -> Result<()> {
+        let publish = || {
+            self.file.sync_all()?;
+            path::still_is(&self.file, &self.temporary)?;
+            fs::rename(&self.temporary, &self.path)?;
+            sync_directory(&self.path)
+        };
+        publish().map_err(|error| io_error(&self.path, &error))
+    }
 }

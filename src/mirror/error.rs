@@ -111,17 +111,17 @@ impl fmt::Display for MirrorError {
 impl std::error::Error for MirrorError {}
 
 /// The error if a file beside the mirror cannot be used.
-pub(super) fn beside_error(path: &Path, suffix: &str, error: &std::io::Error) -> MirrorError {
+pub(crate) fn beside_error(path: &Path, suffix: &str, error: &std::io::Error) -> MirrorError {
     MirrorError::Io(path.to_owned(), format!("its {suffix:?} file: {error}"))
 }
 
 /// The error for an I/O error of the operating system.
-pub(super) fn io_error(path: &Path, error: &std::io::Error) -> MirrorError {
+pub(crate) fn io_error(path: &Path, error: &std::io::Error) -> MirrorError {
     MirrorError::Io(path.to_owned(), error.to_string())
 }
 
 /// The error for an error of SQLite, or for data that this program did not write.
-pub(super) fn sql_error(path: &Path, error: rusqlite::Error) -> MirrorError {
+pub(crate) fn sql_error(path: &Path, error: rusqlite::Error) -> MirrorError {
     use rusqlite::ErrorCode;
     let why = error.to_string();
     match &error {

@@ -1,4 +1,4 @@
-//! The mirror: the auditor's own copy of the log, in SQLite. The only SQL of the crate.
+//! The mirror: the auditor's own copy of the log, in SQLite. The only SQL of the crate but for that of the gate's journal.
 //!
 //! It keeps the leaves byte for byte, every signed head ever seen, the findings, and three cursors with separate
 //! meanings, so that a crash at any moment is safe:
@@ -86,3 +86,12 @@ pub use rebuild::{Rebuilt, rebuild};
 pub use seen::Cursor as SeenCursor;
 pub use side_files::{beside, folder, read as read_beside, replace};
 pub use watch_rules::{Looked, WatchRules};
+
+// What the gate's journal, the other database of this program, has in common with the mirror.
+pub(crate) use connection::{configure, connect};
+pub(crate) use create::{Built, random_name};
+pub(crate) use error::{beside_error, sql_error};
+pub(crate) use lock::lock_within;
+pub(crate) use path::{exists, no_remains, resolve};
+pub(crate) use seal::{ColumnDigest, DigestSum};
+pub(crate) use side_files::open_plain;

@@ -53,7 +53,7 @@ pub fn is_there(path: &Path) -> Result<bool> {
 }
 
 /// The resolved path of a mirror that is to be opened or created.
-pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
+pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
     let fault = |why: String| Err(MirrorError::Io(path.to_owned(), why));
     match fs::canonicalize(path) {
         Ok(place) => return Ok(place),
@@ -82,7 +82,7 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
 }
 
 /// Whether there is a database at this path. If so, it can be opened without blocking, and has only this name.
-pub(super) fn exists(place: &Path) -> Result<bool> {
+pub(crate) fn exists(place: &Path) -> Result<bool> {
     let metadata = match fs::symlink_metadata(place) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -162,14 +162,14 @@ pub(super) fn still_is(file: &File, name: &Path) -> io::Result<()> {
 }
 
 /// Checks that no files of an earlier database are left, which SQLite would treat as part of the new one.
-pub(super) fn no_remains(place: &Path) -> Result<()> {
+pub(crate) fn no_remains(place: &Path) -> Result<()> {
     let holds = |suffix: &str| fs::symlink_metadata(beside(place, suffix)).is_ok_and(|found| found.len() > 0);
     match ["-wal", "-journal"].into_iter().find(|suffix| holds(suffix)) {
         None => Ok(()),
         Some(suffix) => {
             let why = format!(
-                "the mirror itself is gone, and its {suffix:?} file, which holds what was written last, is still \
-                 there. Bring the mirror back, or move that file to where the mirror went"
+                "the database itself is gone, and its {suffix:?} file, which holds what was written last, is still \
+                 there. Bring the database back, or move that file to where the database went"
             );
             Err(MirrorError::Io(place.to_owned(), why))
         }

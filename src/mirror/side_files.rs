@@ -76,7 +76,10 @@ pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 }
 
 /// Opens a regular file, without blocking until the other end of a pipe is opened.
-fn open_plain(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+///
+/// # Errors
+/// [`io::Error`] of the file system, or if there is something else than a regular file.
+pub(crate) fn open_plain(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     // Checked before it is opened, because opening some devices has side effects …
     plain(&fs::symlink_metadata(path)?)?;
     #[cfg(unix)]

@@ -40,7 +40,7 @@ mod supervise;
 mod watch;
 
 pub use channels::of_channel;
-pub use signals::{outlive_file_size_limit, stop_on_signal};
+pub use signals::{Signal, on_signal, outlive_file_size_limit, stop_on_signal};
 pub use supervise::{Read, StartError, run};
 
 use crate::mirror::{HeadReader, Queue};

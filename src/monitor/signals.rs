@@ -3,6 +3,17 @@
 use crate::source::{Stop, runtime};
 use std::io;
 
+/// A signal that this program catches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// SIGTERM.
+    Terminate,
+    /// SIGINT, or Control-C.
+    Interrupt,
+    /// SIGHUP.
+    HangUp,
+}
+
 /// The request that a signal makes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Asked {
@@ -29,11 +40,11 @@ impl Signals {
         })
     }
 
-    pub(super) async fn next(&mut self) -> Asked {
+    async fn next_signal(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => Asked::Stop,
-            _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.hang_up.recv() => Asked::Reload,
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.hang_up.recv() => Signal::HangUp,
         }
     }
 }
@@ -48,11 +59,20 @@ impl Signals {
         Ok(Signals)
     }
 
-    pub(super) async fn next(&mut self) -> Asked {
+    async fn next_signal(&mut self) -> Signal {
         match tokio::signal::ctrl_c().await {
-            Ok(()) => Asked::Stop,
+            Ok(()) => Signal::Interrupt,
             // If Ctrl-C cannot be caught, no request ever arrives.
             Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Signals {
+    pub(super) async fn next(&mut self) -> Asked {
+        match self.next_signal().await {
+            Signal::Terminate | Signal::Interrupt => Asked::Stop,
+            Signal::HangUp => Asked::Reload,
         }
     }
 }
@@ -63,6 +83,21 @@ impl Signals {
 /// # Errors
 /// [`io::Error`] if signals cannot be caught.
 pub fn stop_on_signal(stop: Stop, interrupted_exit_code: i32) -> io::Result<()> {
+    // There is nothing to reload, and SIGHUP of a closed terminal is a request to stop, too.
+    let mut is_second = false;
+    on_signal(move |_| {
+        stop.stop();
+        if std::mem::replace(&mut is_second, true) {
+            std::process::exit(interrupted_exit_code);
+        }
+    })
+}
+
+/// Calls `act` for each signal from now on, on a thread of its own.
+///
+/// # Errors
+/// [`io::Error`] if signals cannot be caught.
+pub fn on_signal(mut act: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
     let runtime = runtime::runtime()?;
     let mut signals = {
         let _inside = runtime.enter();
@@ -70,16 +105,10 @@ pub fn stop_on_signal(stop: Stop, interrupted_exit_code: i32) -> io::Result<()> 
     };
     let wait = move || {
         runtime.block_on(async {
-            let mut asked = 0_u8;
-            while asked < 2 {
-                // There is nothing to reload, and SIGHUP of a closed terminal is a request to stop, too.
-                signals.next().await;
-                // It counts to two.
-                asked = asked.saturating_add(1);
-                stop.stop();
+            loop {
+                act(signals.next_signal().await);
             }
-        });
-        std::process::exit(interrupted_exit_code);
+        })
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
 }

@@ -39,6 +39,16 @@ pub(super) fn open_log_until(
     requests: &RequestCounters,
     stop: &Stop,
 ) -> Result<OpenLog, Error> {
+    open_log_with(settings, location, requests, |options| HttpOptions { stop: stop.clone(), ..options })
+}
+
+/// Opens the log at `location`, with these options but for what `tune` changes in them.
+pub(super) fn open_log_with(
+    settings: &Settings,
+    location: &str,
+    requests: &RequestCounters,
+    tune: impl FnOnce(HttpOptions) -> HttpOptions,
+) -> Result<OpenLog, Error> {
     if !Path::new(location).is_dir() {
         let option = if settings.log.as_deref() == Some(location) { &settings.log_said } else { "--log" };
         check_home(option, Path::new(location))?;
@@ -46,8 +56,7 @@ pub(super) fn open_log_until(
     // The secrets of a config that names a log are for that log.
     let owner = settings.config_log.as_deref().unwrap_or(location);
     let (options, left_out) = http::options_for(&settings.net, location, Some(owner), requests)?;
-    let options = HttpOptions { stop: stop.clone(), ..options };
-    let source = source::open(location, settings.api, &options)
+    let source = source::open(location, settings.api, &tune(options))
         .map_err(|error| http::opening(&error, |error| format!("--log: {error}")))?;
     check_free_descriptors(workers(settings, source.as_ref()))?;
     let note = "the secrets in the config are for the log that it names, and were not sent to this one: give those \

@@ -12,6 +12,7 @@
 //! | `load`, `files`, `places` | [`settings`] from files; files that the user names |
 //! | `log`, `peers`, `http`, `secrets` | opening the log and its peers, with their secrets |
 //! | [`receipts`], [`verify`], [`receipt_files`], `evidence` | making, verifying and reading receipts |
+//! | [`gate`] | what a gate needs |
 //! | [`heads`], `mirrors` | export and import of heads; checks of the mirror |
 //! | `watched`, `watch` | the logs of a config, and their repeated audits |
 //! | `dispatcher`, `notifications`, `channels`, `test_alert` | alerts about them |
@@ -23,6 +24,7 @@ mod dispatcher;
 mod evidence;
 pub mod files;
 mod fill;
+pub mod gate;
 pub mod heads;
 mod http;
 mod load;

@@ -35,14 +35,17 @@ impl SecretHeaders {
     /// # Errors
     /// The token is empty, has a character that a token cannot have, or is a second secret for `Authorization`.
     pub fn add_bearer(&mut self, token: &str) -> Result<(), HeaderError> {
-        let token = without_line_end(token);
-        if token.is_empty() {
-            return Err(HeaderError::EmptyToken);
-        }
-        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(HeaderError::TokenCharacter);
-        }
+        let token = checked_token(token)?;
         self.add(AUTHORIZATION, &format!("Bearer {token}"))
+    }
+
+    /// Adds one header, after removing one line end from its value.
+    ///
+    /// # Errors
+    /// The value is empty, or has a character that a token cannot have.
+    pub fn add_token(&mut self, name: &'static str, token: &str) -> Result<(), HeaderError> {
+        let token = checked_token(token)?;
+        self.add(HeaderName::from_static(name), token)
     }
 
     /// Adds headers, each on a line `Name: value`. Empty lines are skipped.
@@ -121,6 +124,18 @@ impl SecretHeaders {
 impl fmt::Debug for SecretHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.is_empty() { "SecretHeaders(none)" } else { "SecretHeaders(not shown)" })
+    }
+}
+
+/// The token in a text that may end a line.
+fn checked_token(text: &str) -> Result<&str, HeaderError> {
+    let token = without_line_end(text);
+    if token.is_empty() {
+        return Err(HeaderError::EmptyToken);
+    }
+    match token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(token),
+        false => Err(HeaderError::TokenCharacter),
     }
 }
 

@@ -7,8 +7,8 @@
 //!
 //! Specification section 4 (tiled log: [`tiled`]) and section 5 (JSON API: [`json_api`]).
 //!
-//! This module also fetches the heads that others have (`peer`, `document`), posts to a URL (`post`), and reads
-//! the files that the user names ([`user_file`]). All HTTP of the crate is here.
+//! This module also fetches the heads that others have (`peer`, `document`), posts to a URL (`post`), asks an approval
+//! service (`service_client`), and reads the files that the user names ([`user_file`]). All HTTP of the crate is here.
 
 mod auth;
 mod base64_runs;
@@ -41,6 +41,8 @@ mod retry;
 pub mod runtime;
 mod search;
 mod secrets;
+mod sender;
+mod service_client;
 mod stop;
 pub mod tiled;
 pub mod user_file;
@@ -59,6 +61,7 @@ pub use peer::{Peer, PeerLocation};
 pub use post::{Post, PostError};
 pub use requests::{RequestCounters, RequestOutcome};
 pub use secrets::Secrets;
+pub use service_client::{Pauses, ServiceAnswer, ServiceClient, ServiceFailure, ServiceRequest};
 pub use stop::Stop;
 
 use json_api::JsonApi;

@@ -1,5 +1,6 @@
 //! Receipts: made, verified, and used by gates.
 
+mod gate;
 mod integrations;
 mod receipt_cmd;
 mod receipt_from_log;

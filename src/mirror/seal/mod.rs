@@ -17,11 +17,13 @@
 //!
 //! Seals cannot detect a disk that reverts the *whole* file to an earlier state; the mark does that.
 
+mod digest;
 mod node;
 mod seals;
 mod table;
 mod tree;
 
+pub(crate) use digest::{ColumnDigest, DigestSum};
 pub use node::Node;
 pub use seals::{Seals, seal_all, total};
 pub use table::{Flag, MAX_KEY, Table, approver_slot, digest_key};

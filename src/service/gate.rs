@@ -1,0 +1,184 @@
+//! What a gate needs, from settings: the service with its API key, the log behind its JSON API, the journal.
+//!
+//! What could never end in an approval is wrong usage, before anybody is asked: a log without its key, a relying party or
+//! a web origin that nobody named, a log that cannot be asked by id.
+
+use super::log::{NO_LOG_KEY, OpenLog, open_log_with};
+use super::{Error, files, http, secrets};
+use crate::audit::trust::TrustPolicy;
+use crate::config::{API_KEY_VARIABLE, ApiKeyPlace, GateSettings, Settings};
+use crate::core::encoding::encode_hex;
+use crate::core::limits::MAX_JSON_PAYLOAD;
+use crate::gate::Limits;
+use crate::gate::journal::{Journal, JournalError};
+use crate::gate::judge::Demands;
+use crate::gate::request::Request;
+use crate::gate::service::Service;
+use crate::gate::wire::API_KEY_HEADER;
+use crate::mirror::{folder, is_there};
+use crate::source::{HttpOptions, OpenError, RequestCounters, SecretHeaders, ServiceClient, Stop};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The least time for one answer of the log.
+const LEAST_LOG_ANSWER: Duration = Duration::from_secs(5);
+
+/// A gate that is ready to ask.
+pub struct OpenGate {
+    /// The approval service.
+    pub service: Service,
+    /// The log, behind its JSON API.
+    pub log: OpenLog,
+    /// The origin of the log.
+    pub origin: String,
+    /// What the caller trusts.
+    pub trust: TrustPolicy,
+    /// What the caller demands beyond a clean receipt.
+    pub demands: Demands,
+    /// How long is waited.
+    pub limits: Limits,
+}
+
+/// Fixes what is asked. The payload is read here, once.
+///
+/// # Errors
+/// Returns [`Error`] if something is missing, if the payload cannot be read, or if nobody can be asked this.
+pub fn request(settings: &GateSettings) -> Result<Request, Error> {
+    let username = settings.username.as_deref().ok_or("who is asked? Give it with --username NAME")?;
+    let action = settings.action.as_deref().ok_or("what is asked? Give the action with --action TEXT")?;
+    let payload = settings.payload.as_deref().ok_or("with what arguments? Give them with --payload FILE")?;
+    let bytes = files::read_start(payload, MAX_JSON_PAYLOAD);
+    let bytes = bytes.map_err(|error| error.within(|why| format!("--payload: {why}")))?;
+    Request::new(username, action, &bytes).map_err(|error| error.to_string().into())
+}
+
+/// Opens the service and the log. Nothing is sent yet; `stop` ends all that is sent later.
+///
+/// # Errors
+/// Returns [`Error`] on wrong usage, or if this machine cannot do it.
+pub fn open(settings: &Settings, stop: &Stop) -> Result<OpenGate, Error> {
+    let gate = &settings.gate;
+    let key = settings.one_log_key()?.ok_or(NO_LOG_KEY)?;
+    if settings.relying_party.rp_id.is_none() {
+        return Err("for which site must a passkey have signed? Give it with --rp-id ID".into());
+    }
+    if settings.relying_party.allowed_origins.is_none() {
+        return Err("on which page must people have approved? Give it with --allow-origin ORIGIN".into());
+    }
+    let service = service(settings, stop)?;
+    let location = settings.require_log()?;
+    let patience = gate.log_wait.max(LEAST_LOG_ANSWER);
+    let log = open_log_with(settings, location, &RequestCounters::default(), |options| HttpOptions {
+        stop: stop.clone(),
+        attempt_timeout: options.attempt_timeout.min(patience),
+        // A gate looks again by itself, sooner and for as long as --log-wait says.
+        retries: 0,
+        later_retries: 0,
+        missing_retries: 0,
+        ..options
+    })?;
+    if log.source.api().is_none() {
+        return Err("a gate asks the log for one approval by its id, which a tiled log does not answer: give its JSON API, as \
+                    --log api+https://host/public/log"
+            .into());
+    }
+    Ok(OpenGate {
+        service,
+        log,
+        origin: key.origin().to_owned(),
+        trust: TrustPolicy { log_keys: vec![key.clone()], ..settings.trust() },
+        demands: Demands { pinned_key: gate.require_pinned_key, signed_action: gate.require_signed_action },
+        limits: Limits { timeout: gate.timeout, log_wait: gate.log_wait },
+    })
+}
+
+fn service(settings: &Settings, stop: &Stop) -> Result<Service, Error> {
+    let url = settings.gate.service.as_deref();
+    let url = url.ok_or("which approval service? Give its URL with --service URL")?;
+    let mut headers = SecretHeaders::default();
+    let (name, secret) = match &settings.gate.api_key {
+        ApiKeyPlace::File(path) => ("--api-key-file", secrets::read(path)),
+        ApiKeyPlace::Variable(variable) => ("--api-key-env", secrets::environment(variable)),
+        ApiKeyPlace::Default => (API_KEY_VARIABLE, secrets::environment(API_KEY_VARIABLE).map_err(|_| {
+            "there is no API key: set this variable, or name another with --api-key-env, or a file with --api-key-file".into()
+        })),
+    };
+    let added = secret.and_then(|secret| {
+        headers.add_token(API_KEY_HEADER, &secret).map_err(|error| Error::Usage(error.to_string()))
+    });
+    added.map_err(|error| error.within(|why| format!("{name}: {why}")))?;
+    let options = HttpOptions { headers, stop: stop.clone(), ..http::plain(&settings.net) };
+    let client = ServiceClient::new(url, &options).map_err(|error| {
+        http::opening(&error, |error| match error {
+            OpenError::Url { url, cause } => format!("--service: {url}: {cause}"),
+            error => format!("--service: {error}"),
+        })
+    })?;
+    Ok(Service::new(client))
+}
+
+/// The path of the journal: the one that was named, or that of this user.
+///
+/// # Errors
+/// Returns [`Error`] if none was named, and nothing says where a user's files go.
+pub fn journal_path(settings: &GateSettings) -> Result<PathBuf, Error> {
+    if let Some(path) = &settings.journal {
+        return Ok(path.clone());
+    }
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    // What is not absolute counts as unset (XDG Base Directory Specification).
+    let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+    let state = state
+        .ok_or("which journal? Give it with --journal FILE, as there is no HOME and no XDG_STATE_HOME")?;
+    Ok(state.join("countersign/gate.db"))
+}
+
+/// Opens the journal.
+///
+/// # Errors
+/// [`JournalError`].
+pub fn open_journal(settings: &GateSettings) -> Result<Journal, Error> {
+    Journal::open(&journal_path(settings)?).map_err(journal_error)
+}
+
+/// Creates the journal, and its directory for this user alone. `false` if there is one already, which is left as it is.
+///
+/// # Errors
+/// Returns [`Error`] if it cannot be created.
+pub fn create_journal(path: &Path) -> Result<bool, Error> {
+    create_folder(folder(path)).map_err(|error| Error::not_written(files::name(folder(path)), &error))?;
+    match is_there(path).map_err(|error| Error::Local(error.to_string()))? {
+        true => Ok(false),
+        false => Journal::create(path).map(|_| true).map_err(journal_error),
+    }
+}
+
+/// Creates a directory with those above it. What is there already keeps its mode.
+fn create_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// What was asked of the journal does not fit it, or it cannot be used.
+pub fn journal_error(error: JournalError) -> Error {
+    match error {
+        JournalError::NoRow(..) | JournalError::OutOfOrder(..) | JournalError::TooLarge(..) => {
+            Error::Usage(error.to_string())
+        }
+        error => Error::Local(error.to_string()),
+    }
+}
+
+/// 128 random bits as hex: an idempotency key that nobody else has, or a name that nobody can guess.
+///
+/// # Errors
+/// Returns [`Error::Local`] if the system gives no random bytes.
+pub fn random_name() -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| Error::Local("the system gives no random bytes".to_owned()))?;
+    Ok(encode_hex(&bytes))
+}
