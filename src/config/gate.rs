@@ -146,7 +146,6 @@ fn place(file: Option<PathBuf>, variable: Option<String>) -> Result<Option<ApiKe
 fn time(name: &str, text: Option<String>, default: Duration, least: Duration) -> Result<Duration, Error> {
     let Some(text) = text else { return Ok(default) };
     let time = duration(&text).map_err(|error| error.within(|why| format!("--{name}: {why}")))?;
-    let time = Duration::from_millis(time);
     match (least..=LONGEST).contains(&time) {
         true => Ok(time),
         false if time < least => {

@@ -17,12 +17,14 @@ use crate::core::hash::Hash;
 use crate::core::payload::Payload;
 use crate::core::receipt::{Receipt, ReceiptForm};
 use crate::core::reveal::check_reveal;
-use crate::core::text::{self, quoted};
+use crate::core::text::{escape, quoted};
+use crate::core::time::UnixMillis;
 use crate::core::webauthn::{CosePublicKey, KeyCache};
+use std::time::Duration;
 
-/// How far the clocks of service and gate may differ, in milliseconds: an approval that is older than its request by more
+/// How far the clocks of service and gate may differ: an approval that is older than its request by more
 /// is an earlier one under a new id (gate specification section 5.3).
-pub const MAX_SKEW_MS: u64 = 60 * 1000;
+pub const MAX_SKEW: Duration = Duration::from_secs(60);
 
 /// What the caller demands beyond a clean receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -40,16 +42,16 @@ pub struct Case<'a> {
     pub request: &'a Request,
     /// What the service called it.
     pub asked: &'a Asked,
-    /// When it was asked, in Unix milliseconds.
-    pub asked_at: u64,
+    /// When it was asked.
+    pub asked_at: UnixMillis,
     /// What the caller trusts.
     pub trust: &'a TrustPolicy,
     /// The origin of the log.
     pub origin: &'a str,
     /// What the caller demands.
     pub demands: Demands,
-    /// The time in Unix milliseconds.
-    pub now: u64,
+    /// The time.
+    pub now: UnixMillis,
 }
 
 /// An approval that verified. It is not consumed yet.
@@ -67,10 +69,10 @@ pub struct Checked {
     pub action_signed: bool,
     /// Who approved.
     pub approver: String,
-    /// When it was requested, in Unix milliseconds, as the log says.
-    pub requested_at: u64,
-    /// When it was decided, in Unix milliseconds, as the log says.
-    pub decided_at: u64,
+    /// When it was requested, as the log says.
+    pub requested_at: UnixMillis,
+    /// When it was decided, as the log says.
+    pub decided_at: UnixMillis,
 }
 
 /// What a bundle is.
@@ -104,7 +106,7 @@ pub fn judge(bundle: &[u8], case: &Case<'_>) -> Judged {
         return Judged::Violation(Refusal::new(Reason::Violation, why), evidence.clone());
     }
     if let Some(fault) = verdict.faults.first() {
-        return Judged::Refused(Refusal::new(Reason::LocalFault, text::escape(fault)));
+        return Judged::Refused(Refusal::new(Reason::LocalFault, escape(fault)));
     }
     match compare(bundle, case, &verdict) {
         Ok(checked) => Judged::Approved(Box::new(checked)),
@@ -161,18 +163,17 @@ fn other_action(receipt: &Receipt, entry: &Entry, case: &Case<'_>) -> Option<Str
 
 /// An approval from before the request, or from after its end, is another one (gate specification section 5.3).
 fn other_time(entry: &Entry, case: &Case<'_>) -> Option<String> {
-    let since = case.asked_at.saturating_sub(MAX_SKEW_MS);
-    let asked_at = text::time(case.asked_at);
+    let since = case.asked_at.saturating_sub(MAX_SKEW);
     for (what, time) in [("requested", entry.requested_at), ("decided", entry.decided_at)] {
         if time < since {
             return Some(format!(
-                "it was {what} at {}, before it was asked at {asked_at}: an earlier approval, or a clock that is wrong",
-                text::time(time)
+                "it was {what} at {time}, before it was asked at {}: an earlier approval, or a clock that is wrong",
+                case.asked_at
             ));
         }
     }
     (entry.decided_at > case.asked.expires_at).then(|| {
-        let (decided, expired) = (text::time(entry.decided_at), text::time(case.asked.expires_at));
+        let (decided, expired) = (entry.decided_at, case.asked.expires_at);
         format!("it was decided at {decided}, and could be decided until {expired}")
     })
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::core::head::LogKey;
+use crate::core::time::TICK;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -10,7 +11,7 @@ const KEY: &str = "log.approvals.example/2026+9978b3d0+AaRzICHzMeGTiBChYq8/zJub2
 const ORIGIN: &str = "log.approvals.example/2026";
 
 /// Long after all of it.
-const NOW: u64 = 1_800_000_000_000;
+const NOW: UnixMillis = UnixMillis::new(1_800_000_000_000);
 
 fn read(name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/receipts").join(name)).unwrap()
@@ -21,7 +22,7 @@ struct Asking {
     bundle: Vec<u8>,
     request: Request,
     asked: Asked,
-    asked_at: u64,
+    asked_at: UnixMillis,
     trust: TrustPolicy,
     demands: Demands,
 }
@@ -31,8 +32,8 @@ impl Asking {
     fn of(name: &str, action: &str, payload: &[u8], encoding: Accepted) -> Asking {
         let bundle = read(name);
         let entry = serde_json::from_slice::<Value>(&bundle).unwrap()["entry"].clone();
-        let (text, time) =
-            (|name: &str| entry[name].as_str().unwrap(), |name: &str| entry[name].as_u64().unwrap());
+        let text = |name: &str| entry[name].as_str().unwrap();
+        let time = |name: &str| UnixMillis::new(entry[name].as_u64().unwrap());
         let (id, url) = (text("id").to_owned(), "https://service.example/a".to_owned());
         Asking {
             request: Request::new(text("approver"), action, payload).unwrap(),
@@ -92,7 +93,10 @@ fn what_was_asked_and_answered_is_an_approval() {
         (checked.approver.as_str(), checked.key_pinned, checked.action_signed),
         ("bruna", false, false)
     );
-    assert_eq!((checked.requested_at, checked.decided_at), (1_782_000_180_000, 1_782_000_222_000));
+    assert_eq!(
+        (checked.requested_at.get(), checked.decided_at.get()),
+        (1_782_000_180_000, 1_782_000_222_000)
+    );
     assert_eq!(checked.receipt, Asking::bundle().bundle);
     assert!(Asking::with_action().approved().action_signed);
     assert!(!Asking::with_reveal("Rotate secret").approved().action_signed);
@@ -131,17 +135,18 @@ fn what_was_not_asked_is_a_mismatch() {
 
 #[test]
 fn an_earlier_or_later_approval_is_a_mismatch() {
-    let at = |asked_at: u64, expires_at: u64| {
+    let at = |asked_at: UnixMillis, expires_at: UnixMillis| {
         let mut asking = Asking::bundle();
         (asking.asked_at, asking.asked.expires_at) = (asked_at, expires_at);
         asking
     };
-    let (requested, decided) = (1_782_000_180_000, 1_782_000_222_000);
-    at(requested + MAX_SKEW_MS, decided).approved();
-    at(requested + MAX_SKEW_MS + 1, decided).refused(Reason::Mismatch);
-    at(requested, decided - 1).refused(Reason::Mismatch);
-    at(decided + MAX_SKEW_MS + 1, u64::MAX).refused(Reason::Mismatch);
-    at(0, decided).approved();
+    let (requested, decided) = (UnixMillis::new(1_782_000_180_000), UnixMillis::new(1_782_000_222_000));
+    let latest = |time: UnixMillis| time.saturating_add(MAX_SKEW);
+    at(latest(requested), decided).approved();
+    at(latest(requested).saturating_add(TICK), decided).refused(Reason::Mismatch);
+    at(requested, decided.saturating_sub(TICK)).refused(Reason::Mismatch);
+    at(latest(decided).saturating_add(TICK), UnixMillis::MAX).refused(Reason::Mismatch);
+    at(UnixMillis::EPOCH, decided).approved();
 }
 
 #[test]

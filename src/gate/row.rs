@@ -6,6 +6,7 @@
 
 use crate::core::entry::Decision;
 use crate::core::hash::Hash;
+use crate::core::time::UnixMillis;
 use crate::gate::reason::Refusal;
 
 /// The encodings of a payload that a gate accepts (gate specification section 5.2). `raw-payload` is none of them.
@@ -34,7 +35,7 @@ impl Accepted {
     }
 }
 
-/// What is known before anybody is asked. All times here and below are Unix milliseconds.
+/// What is known before anybody is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewRow {
     /// The idempotency key.
@@ -51,15 +52,16 @@ pub struct NewRow {
     pub payload_hash: Hash,
     /// When the request was fixed. An approval that was asked for more than 60 s before is another one's (gate
     /// specification section 5.3).
-    pub asked_at: u64,
+    pub asked_at: UnixMillis,
     /// Until when a process may be sending the request.
-    pub post_until: u64,
+    pub post_until: UnixMillis,
 }
 
 impl NewRow {
     /// Whether both ask the same thing of the same person and service. Only the times may differ.
     pub fn asks_the_same_as(&self, other: &NewRow) -> bool {
-        let times = |row: &NewRow| NewRow { asked_at: 0, post_until: 0, ..row.clone() };
+        let epoch = UnixMillis::EPOCH;
+        let times = |row: &NewRow| NewRow { asked_at: epoch, post_until: epoch, ..row.clone() };
         times(self) == times(other)
     }
 }
@@ -74,7 +76,7 @@ pub struct Asked {
     /// The encoding of which the service answered with the right hash.
     pub encoding: Accepted,
     /// Until when the person can decide.
-    pub expires_at: u64,
+    pub expires_at: UnixMillis,
 }
 
 /// What the service says that the person decided. Nothing of it is verified.
@@ -83,7 +85,7 @@ pub struct Decided {
     /// The decision.
     pub decision: Decision,
     /// When the gate learnt it.
-    pub at: u64,
+    pub at: UnixMillis,
 }
 
 /// An approval that was verified, and with which its action may run once.
@@ -100,7 +102,7 @@ pub struct Consumption {
     /// The receipt, verbatim.
     pub receipt: Vec<u8>,
     /// When it was consumed.
-    pub at: u64,
+    pub at: UnixMillis,
 }
 
 /// How an action ended, in the words of whoever ran it.
@@ -118,7 +120,7 @@ pub struct Ended {
     /// How.
     pub ending: Ending,
     /// When it was recorded.
-    pub at: u64,
+    pub at: UnixMillis,
 }
 
 /// A row. A later step fills one more part, and never changes an earlier one.
@@ -145,7 +147,7 @@ impl Row {
     }
 
     /// Whether another process may be sending the request at this time.
-    pub fn may_be_being_asked(&self, now: u64) -> bool {
+    pub fn may_be_being_asked(&self, now: UnixMillis) -> bool {
         self.asked.is_none() && self.refusal.is_none() && now < self.request.post_until
     }
 
@@ -168,15 +170,19 @@ mod tests {
             username: "alex".to_owned(),
             action: "Deploy".to_owned(),
             payload_hash: sha256(b"{}"),
-            asked_at: 1,
-            post_until: 2,
+            asked_at: UnixMillis::new(1),
+            post_until: UnixMillis::new(2),
         }
     }
 
     #[test]
     fn all_but_the_times_makes_a_request_another_one() {
         let row = new_row();
-        assert!(row.asks_the_same_as(&NewRow { asked_at: 5, post_until: 6, ..new_row() }));
+        assert!(row.asks_the_same_as(&NewRow {
+            asked_at: UnixMillis::new(5),
+            post_until: UnixMillis::new(6),
+            ..new_row()
+        }));
         let other = || "other".to_owned();
         for another in [
             NewRow { key: other(), ..new_row() },
@@ -193,15 +199,15 @@ mod tests {
     #[test]
     fn a_request_may_be_under_way_until_its_time_or_an_answer() {
         let mut row = Row::new(new_row());
-        assert!(row.may_be_being_asked(1));
-        assert!(!row.may_be_being_asked(2));
+        assert!(row.may_be_being_asked(UnixMillis::new(1)));
+        assert!(!row.may_be_being_asked(UnixMillis::new(2)));
         row.asked = Some(Asked {
             id: "a".to_owned(),
             url: "https://service.example/a".to_owned(),
             encoding: Accepted::JcsPayload,
-            expires_at: 9,
+            expires_at: UnixMillis::new(9),
         });
-        assert!(!row.may_be_being_asked(1));
+        assert!(!row.may_be_being_asked(UnixMillis::new(1)));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::wire::{Status, StatusAnswer, path::is_confirmation_id};
 use crate::audit::trust::TrustPolicy;
 use crate::core::entry::Decision;
 use crate::core::text::{duration, quoted};
+use crate::core::time::UnixMillis;
 use crate::source::{FetchError, LogSource, Pauses};
 use std::time::{Duration, Instant};
 
@@ -133,8 +134,8 @@ pub struct Gate<'a> {
     pub limits: Limits,
     /// Whether a request whose outcome is unknown may be made again.
     pub ask_again: bool,
-    /// The time in Unix milliseconds. It may jump; waits are measured with a steady clock.
-    pub now: &'a dyn Fn() -> u64,
+    /// The time. It may jump; waits are measured with a steady clock.
+    pub now: &'a dyn Fn() -> UnixMillis,
     /// Who is told.
     pub observer: &'a dyn Observer,
 }
@@ -181,7 +182,7 @@ impl Gate<'_> {
                 Step::AwaitAsker(_) => return Err(step::unknown_outcome(key).into()),
                 Step::Wait(asked) => self.wait(journal, &job, &asked)?,
                 Step::Fetch(asked) => {
-                    let asked_at = row.map_or(0, |row| row.request.asked_at);
+                    let asked_at = row.map_or(UnixMillis::EPOCH, |row| row.request.asked_at);
                     let checked = self.fetch(&job, &asked, asked_at)?;
                     self.consume(journal, &job, &checked)?;
                     return Ok(Approval { asked, checked });
@@ -198,7 +199,7 @@ impl Gate<'_> {
         }
         let (request, now) = (job.request, (self.now)());
         let time = left(job.deadline).clamp(PACE, POST_TIME);
-        let post_until = now.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        let post_until = now.saturating_add(time);
         let begun = match again {
             true => journal.ask_again(job.key, now, post_until)?,
             false => journal.begin(&NewRow {
@@ -243,7 +244,7 @@ impl Gate<'_> {
 
     /// Waits until somebody has decided, and writes down what.
     fn wait(&self, journal: &mut Journal, job: &Job<'_>, asked: &Asked) -> Result<(), End> {
-        let expires_in = Duration::from_millis(asked.expires_at.saturating_sub((self.now)()));
+        let expires_in = asked.expires_at.since((self.now)()).unwrap_or_default();
         let expiry = after(Instant::now(), expires_in);
         let end = expiry.min(job.deadline);
         self.observer.waiting(job.request, asked, left(end));
@@ -316,14 +317,14 @@ impl Gate<'_> {
     }
 
     fn timed_out(&self, job: &Job<'_>) -> Refusal {
-        let limit = duration(u64::try_from(self.limits.timeout.as_millis()).unwrap_or(u64::MAX));
+        let limit = duration(self.limits.timeout);
         let (who, key) = (quoted(job.request.username()), quoted(job.key));
         let why = format!("{who} did not decide within {limit}; run again with --key {key} to go on waiting");
         Refusal::new(Reason::TimedOut, why)
     }
 
     /// Gets the bundle, and verifies it.
-    fn fetch(&self, job: &Job<'_>, asked: &Asked, asked_at: u64) -> Result<Checked, End> {
+    fn fetch(&self, job: &Job<'_>, asked: &Asked, asked_at: UnixMillis) -> Result<Checked, End> {
         self.observer.approved();
         let until = after(Instant::now(), self.limits.log_wait);
         let mut pause = FIRST_LOG_WAIT;
@@ -379,7 +380,7 @@ impl Gate<'_> {
         }
     }
 
-    fn judge(&self, bundle: &[u8], job: &Job<'_>, asked: &Asked, asked_at: u64) -> Judged {
+    fn judge(&self, bundle: &[u8], job: &Job<'_>, asked: &Asked, asked_at: UnixMillis) -> Judged {
         let Gate { trust, origin, demands, .. } = *self;
         judge(
             bundle,

@@ -8,6 +8,7 @@ use super::request::Request;
 use super::row::{Asked, Row};
 use crate::core::entry::Decision;
 use crate::core::text::quoted;
+use crate::core::time::UnixMillis;
 
 /// What is wanted, and where.
 #[derive(Clone, Copy)]
@@ -29,8 +30,8 @@ pub enum Step {
     Ask,
     /// The outcome of an earlier request is unknown, and the caller wants it made again.
     AskAgain,
-    /// Another process may be asking at this moment, until this time in Unix milliseconds.
-    AwaitAsker(u64),
+    /// Another process may be asking at this moment, until this one.
+    AwaitAsker(UnixMillis),
     /// The person was asked: wait for what they decide.
     Wait(Asked),
     /// The service says that they approved: get the receipt.
@@ -39,8 +40,8 @@ pub enum Step {
     Refuse(Refusal),
 }
 
-/// The next step, given the row of the key, if there is one, and the time in Unix milliseconds.
-pub fn next(row: Option<&Row>, wanted: &Wanted<'_>, now: u64) -> Step {
+/// The next step, given the row of the key, if there is one, and the time.
+pub fn next(row: Option<&Row>, wanted: &Wanted<'_>, now: UnixMillis) -> Step {
     let Some(row) = row else { return Step::Ask };
     if let Some(what) = difference(row, wanted) {
         let why = format!("the key {} was used for {what}: use another key", quoted(&row.request.key));
@@ -107,11 +108,12 @@ pub fn unknown_outcome(key: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::time::TICK;
     use crate::gate::row::{Accepted, Consumption, Decided, Ended, Ending, NewRow};
 
     const SERVICE: &str = "https://service.example/";
     const ORIGIN: &str = "log.example/1";
-    const POST_UNTIL: u64 = 1000;
+    const POST_UNTIL: UnixMillis = UnixMillis::new(1000);
 
     fn request() -> Request {
         Request::new("alex", "Deploy", b"{}").unwrap()
@@ -119,7 +121,7 @@ mod tests {
 
     fn asked_now() -> Asked {
         let url = "https://service.example/c-1".to_owned();
-        Asked { id: "c-1".to_owned(), url, encoding: Accepted::JcsPayload, expires_at: 5000 }
+        Asked { id: "c-1".to_owned(), url, encoding: Accepted::JcsPayload, expires_at: UnixMillis::new(5000) }
     }
 
     fn row() -> Row {
@@ -130,7 +132,7 @@ mod tests {
             username: "alex".to_owned(),
             action: "Deploy".to_owned(),
             payload_hash: request().payload_hash(),
-            asked_at: 0,
+            asked_at: UnixMillis::EPOCH,
             post_until: POST_UNTIL,
         })
     }
@@ -142,11 +144,11 @@ mod tests {
             key_pinned: false,
             action_signed: false,
             receipt: Vec::new(),
-            at: 3,
+            at: UnixMillis::new(3),
         }
     }
 
-    fn step(row: Option<&Row>, ask_again: bool, now: u64) -> Step {
+    fn step(row: Option<&Row>, ask_again: bool, now: UnixMillis) -> Step {
         let request = request();
         next(row, &Wanted { request: &request, service: SERVICE, origin: ORIGIN, ask_again }, now)
     }
@@ -165,13 +167,14 @@ mod tests {
             for decision in decisions {
                 let row = Row {
                     asked: has(0).then(asked_now),
-                    decided: decision.map(|decision| Decided { decision, at: 2 }),
+                    decided: decision.map(|decision| Decided { decision, at: UnixMillis::new(2) }),
                     refusal: has(1).then(|| Refusal::new(Reason::Unverified, "as before")),
                     consumed: has(2).then(consumption),
-                    ended: has(3).then_some(Ended { ending: Ending::Ok, at: 4 }),
+                    ended: has(3).then_some(Ended { ending: Ending::Ok, at: UnixMillis::new(4) }),
                     ..row()
                 };
-                let (ask_again, now) = (has(4), if has(5) { POST_UNTIL } else { POST_UNTIL - 1 });
+                let (ask_again, now) =
+                    (has(4), if has(5) { POST_UNTIL } else { POST_UNTIL.saturating_sub(TICK) });
                 let found = step(Some(&row), ask_again, now);
                 let expected = match (has(2), has(1), decision, has(0)) {
                     (true, ..) => Some(Reason::Replayed),
@@ -197,14 +200,14 @@ mod tests {
             }
         }
         assert_eq!(tried, 256);
-        assert_eq!(step(None, false, 0), Step::Ask);
-        assert_eq!(step(None, true, 0), Step::Ask);
+        assert_eq!(step(None, false, UnixMillis::EPOCH), Step::Ask);
+        assert_eq!(step(None, true, UnixMillis::EPOCH), Step::Ask);
     }
 
     #[test]
     fn one_key_is_for_one_request() {
         let base = row();
-        assert_eq!(step(Some(&base), false, 0), Step::AwaitAsker(POST_UNTIL));
+        assert_eq!(step(Some(&base), false, UnixMillis::EPOCH), Step::AwaitAsker(POST_UNTIL));
         for change in [
             (|row: &mut NewRow| row.username.push('x')) as fn(&mut NewRow),
             |row| row.action.push(' '),
@@ -215,7 +218,11 @@ mod tests {
             for consumed in [None, Some(consumption())] {
                 let mut other = Row { consumed, asked: Some(asked_now()), ..base.clone() };
                 change(&mut other.request);
-                assert_eq!(reason(&step(Some(&other), true, 0)), Some(Reason::Mismatch), "{other:?}");
+                assert_eq!(
+                    reason(&step(Some(&other), true, UnixMillis::EPOCH)),
+                    Some(Reason::Mismatch),
+                    "{other:?}"
+                );
             }
         }
     }

@@ -7,6 +7,7 @@ use super::request::Request;
 use crate::core::jcs::{Json, write_canonical_string};
 use crate::core::limits::MAX_INTEGER;
 use crate::core::text::{quoted, reason};
+use crate::core::time::UnixMillis;
 use jiff::Timestamp;
 use std::fmt;
 
@@ -81,8 +82,8 @@ pub struct Confirmation {
     pub url: String,
     /// What the service hashed, as hex; not compared yet.
     pub payload_hash: String,
-    /// When nobody can decide any more, in Unix milliseconds.
-    pub expires_at: u64,
+    /// When nobody can decide any more.
+    pub expires_at: UnixMillis,
 }
 
 impl Confirmation {
@@ -191,12 +192,12 @@ fn optional(answer: &Json, name: &str, most: usize) -> Result<Option<String>, An
 }
 
 /// A time as Unix milliseconds, or as RFC 3339 with any offset.
-fn time(value: &Json) -> Option<u64> {
+fn time(value: &Json) -> Option<UnixMillis> {
     let time = match value {
         Json::String(text) => u64::try_from(text.parse::<Timestamp>().ok()?.as_millisecond()).ok()?,
         value => value.as_integer()?,
     };
-    (time <= MAX_INTEGER).then_some(time)
+    (time <= MAX_INTEGER).then_some(UnixMillis::new(time))
 }
 
 #[cfg(test)]
@@ -216,7 +217,7 @@ mod tests {
     #[test]
     fn a_confirmation_has_four_members_that_count() {
         let read = Confirmation::read(GOOD.as_bytes()).unwrap();
-        assert_eq!((read.id.as_str(), read.expires_at), ("c-1", 1_782_000_300_000));
+        assert_eq!((read.id.as_str(), read.expires_at.get()), ("c-1", 1_782_000_300_000));
         for (time, expected) in [
             ("1782000300000", Some(1_782_000_300_000)),
             ("1.7820003e12", Some(1_782_000_300_000)),
@@ -235,7 +236,7 @@ mod tests {
         ] {
             let text = GOOD.replace("1782000300000", time);
             assert_eq!(
-                Confirmation::read(text.as_bytes()).ok().map(|read| read.expires_at),
+                Confirmation::read(text.as_bytes()).ok().map(|read| read.expires_at.get()),
                 expected,
                 "{time}"
             );

@@ -2,10 +2,10 @@
 
 use countersign::core::entry::Decision;
 use countersign::core::hash::sha256;
-use countersign::core::text;
+use countersign::core::time::{UnixMillis, whole_millis};
 use countersign::{Expectation, Payload, TrustPolicy, Verdict, verify_receipt};
 use serde_json::{Value, json};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use support::approvals::Service;
 
 const ACTION: &str = "Deploy api to production";
@@ -17,8 +17,12 @@ fn payload() -> Value {
 /// The canonical form of [`payload`].
 const CANONICAL: &str = r#"{"replicas":3,"service":"api","version":"1.4.2"}"#;
 
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
+fn now() -> UnixMillis {
+    UnixMillis::new(whole_millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap()))
+}
+
+fn moment(value: &Value) -> UnixMillis {
+    UnixMillis::new(value.as_u64().unwrap())
 }
 
 /// Asks alex, and gives the id.
@@ -27,7 +31,7 @@ fn asked(service: &Service) -> String {
     let (status, answer) = service.ask("alex", ACTION, &payload()).unwrap();
     assert_eq!(status, 201, "{answer}");
     assert_eq!(answer["url"], format!("{}/approve/{}", service.web_origin(), answer["id"].as_str().unwrap()));
-    assert!(answer["expiresAt"].as_u64().unwrap() > now() - 1000, "{answer}");
+    assert!(moment(&answer["expiresAt"]) > now().saturating_sub(Duration::from_secs(1)), "{answer}");
     answer["id"].as_str().unwrap().to_owned()
 }
 
@@ -50,7 +54,7 @@ fn judged(service: &Service, trust: &TrustPolicy, id: &str, decision: Decision) 
         payload: Some(Payload::Bytes(given)),
         approvers: &["alex"],
         id: Some(id),
-        max_age: Some(600_000),
+        max_age: Some(Duration::from_secs(600)),
         ..Expectation::default()
     };
     verify_receipt(&bundle, trust, &expected, now())
@@ -82,7 +86,7 @@ fn an_approval_is_in_the_log_when_it_is_answered() {
     // Everybody's key is another, and pinned for nobody else.
     let id = asked(&service);
     let mut wrong = service.trust();
-    wrong.pin("alex", service.served.told["approverKeys"]["bruna"].as_str().unwrap()).unwrap();
+    wrong.pin("alex", service.served.announced["approverKeys"]["bruna"].as_str().unwrap()).unwrap();
     assert_eq!(status(&service, &id), "approved");
     assert!(!judged(&service, &wrong, &id, Decision::Approved).is_clean());
     for (auditor, log) in &auditors {
@@ -102,7 +106,7 @@ fn rejections_and_what_nobody_decided_are_in_the_log_too() {
     ] {
         let service = Service::start(&options);
         assert_eq!(
-            service.served.told["approverKeys"].as_object().unwrap().is_empty(),
+            service.served.announced["approverKeys"].as_object().unwrap().is_empty(),
             options[1] != "approve"
         );
         let id = asked(&service);
@@ -199,8 +203,8 @@ fn its_key_can_come_from_a_file() {
     let file = folder.path().join("key");
     std::fs::write(&file, "secret-of-this-test\n").unwrap();
     let service = Service::start(&["--api-key-file", file.to_str().unwrap()]);
-    assert_eq!(service.served.told["apiKey"], Value::Null);
-    assert!(!service.served.told.to_string().contains("secret-of-this-test"));
+    assert_eq!(service.served.announced["apiKey"], Value::Null);
+    assert!(!service.served.announced.to_string().contains("secret-of-this-test"));
     let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let ask = |key: &str| {
         let body = json!({"username": "alex", "action": ACTION, "payload": 1}).to_string();
@@ -238,8 +242,10 @@ fn times_are_those_of_the_decision() {
     let id = answer["id"].as_str().unwrap();
     assert_eq!(status(&service, id), "approved");
     let bundle: Value = serde_json::from_slice(&service.bundle(id).1).unwrap();
-    let time = |name: &str| bundle["entry"][name].as_u64().unwrap();
-    let [requested, decided, expires] = ["requestedAt", "decidedAt", "expiresAt"].map(time);
-    assert!(before <= requested && requested + 100 <= decided && decided <= now(), "{}", text::time(decided));
-    assert_eq!((expires, answer["expiresAt"].as_u64()), (requested + 60_000, Some(expires)));
+    let [requested, decided, expires] =
+        ["requestedAt", "decidedAt", "expiresAt"].map(|name| moment(&bundle["entry"][name]));
+    let waited = decided.since(requested).unwrap();
+    assert!(before <= requested && waited >= Duration::from_millis(100) && decided <= now(), "{decided}");
+    assert_eq!(expires.since(requested), Some(Duration::from_secs(60)));
+    assert_eq!(moment(&answer["expiresAt"]), expires);
 }

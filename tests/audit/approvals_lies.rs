@@ -3,6 +3,7 @@
 
 use countersign::core::check::Check;
 use countersign::core::hash::sha256;
+use countersign::core::time::{UnixMillis, whole_millis};
 use countersign::{Expectation, Payload, verify_receipt};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -16,8 +17,8 @@ const ACTION: &str = "Deploy api to production";
 
 const PAYLOAD: &str = r#"{"service":"api"}"#;
 
-/// How much older than the request an approval may be, in milliseconds.
-const OLDEST: u64 = 60_000;
+/// How much older than the request an approval may be.
+const OLDEST: Duration = Duration::from_secs(60);
 
 fn table() -> Vec<Value> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign-testlog"));
@@ -26,8 +27,8 @@ fn table() -> Vec<Value> {
     rows.into_iter().filter(|row| row["kind"] == "service-lie").collect()
 }
 
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
+fn now() -> UnixMillis {
+    UnixMillis::new(whole_millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap()))
 }
 
 /// The steps of the gate specification (section 2) as they are written, without patience: why nothing runs, if it does not.
@@ -59,10 +60,11 @@ fn gate(service: &Service, consumed: &mut HashSet<String>) -> Option<&'static st
             .is_some_and(|line| line.result == countersign::audit::verdict::CheckResult::Passed)
     };
     let entry = &serde_json::from_slice::<Value>(&bundle).unwrap()["entry"];
-    let time = |name: &str| entry[name].as_u64().unwrap();
-    let dated = time("requestedAt") + OLDEST >= asked_at
-        && time("decidedAt") + OLDEST >= asked_at
-        && time("decidedAt") <= asked["expiresAt"].as_u64().unwrap();
+    let time = |value: &Value| UnixMillis::new(value.as_u64().unwrap());
+    let oldest = asked_at.saturating_sub(OLDEST);
+    let dated = time(&entry["requestedAt"]) >= oldest
+        && time(&entry["decidedAt"]) >= oldest
+        && time(&entry["decidedAt"]) <= time(&asked["expiresAt"]);
     if !passed(Check::Checkpoint) || !passed(Check::Inclusion) {
         Some("unverified")
     } else if ![Check::Payload, Check::Approver, Check::Id].into_iter().all(passed) || !dated {

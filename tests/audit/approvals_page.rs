@@ -3,6 +3,7 @@
 
 use countersign::core::encoding::{decode_base64url, decode_hex, encode_base64url};
 use countersign::core::hash::sha256;
+use countersign::core::time::UnixMillis;
 use countersign::{Expectation, verify_receipt};
 use p256::ecdsa::Signature;
 use p256::ecdsa::signature::Signer as _;
@@ -124,7 +125,7 @@ fn a_person_registers_approves_and_is_in_the_log() {
         &service.bundle(&browser.id).1,
         &trust,
         &expected,
-        shown["expiresAt"].as_u64().unwrap(),
+        UnixMillis::new(shown["expiresAt"].as_u64().unwrap()),
     );
     assert!(verdict.is_clean(), "{verdict:#?}");
     for what in ["approval", "rejection"] {

@@ -38,17 +38,17 @@ impl Service {
 
     /// Below this its API is.
     pub fn base(&self) -> &str {
-        self.served.told["service"].as_str().unwrap()
+        self.served.announced["service"].as_str().unwrap()
     }
 
     /// The origin of its page and of its passkeys.
     pub fn web_origin(&self) -> &str {
-        self.served.told["allowOrigins"][0].as_str().unwrap()
+        self.served.announced["allowOrigins"][0].as_str().unwrap()
     }
 
     /// Its API key.
     pub fn api_key(&self) -> &str {
-        self.served.told["apiKey"].as_str().unwrap()
+        self.served.announced["apiKey"].as_str().unwrap()
     }
 
     /// A request with its API key.
@@ -92,7 +92,7 @@ impl Service {
     #[track_caller]
     pub fn pinned(&self, username: &str) -> TrustPolicy {
         let mut trust = self.trust();
-        trust.pin(username, self.served.told["approverKeys"][username].as_str().unwrap()).unwrap();
+        trust.pin(username, self.served.announced["approverKeys"][username].as_str().unwrap()).unwrap();
         trust
     }
 

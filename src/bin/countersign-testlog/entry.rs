@@ -47,9 +47,9 @@ pub fn head_time(size: u64) -> UnixMillis {
 pub struct EntryDraft {
     pub id: String,
     pub decision: Decision,
-    pub requested_at: u64,
-    pub decided_at: u64,
-    pub expires_at: u64,
+    pub requested_at: UnixMillis,
+    pub decided_at: UnixMillis,
+    pub expires_at: UnixMillis,
     pub approver: String,
     pub nonce: Vec<u8>,
     pub payload_encoding: &'static str,

@@ -14,7 +14,7 @@ use crate::gate::row::Row;
 use crate::gate::{Approval, Gate, Outcome};
 use crate::mirror::folder;
 use crate::service::gate::{OpenGate, create_journal, journal_path, open, random_name, request};
-use crate::service::{Error, files, unix_ms};
+use crate::service::{Error, files, now};
 use crate::source::Stop;
 use std::ffi::OsString;
 use std::path::Path;
@@ -116,7 +116,7 @@ impl Asking {
             demands: self.open.demands,
             limits: self.open.limits,
             ask_again: self.ask_again,
-            now: &unix_ms,
+            now: &now,
             observer: &shown,
         };
         let outcome = gate.run(&mut journal, &self.key, &self.request);
@@ -145,7 +145,7 @@ impl Asking {
         if let crate::gate::row::Ending::Failed(why) = &ending {
             output::note(&format!("the command failed, and its approval is used up: {why}"));
         }
-        if let Err(error) = journal.ended(&self.key, &ending, unix_ms()) {
+        if let Err(error) = journal.ended(&self.key, &ending, now()) {
             output::error(&format!("how the command ended was not recorded: {error}"));
         }
         exit

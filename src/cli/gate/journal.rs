@@ -5,11 +5,12 @@ use super::json;
 use crate::cli::output::{self, Answer};
 use crate::config::{Format, Settings};
 use crate::core::entry::Decision;
-use crate::core::text::{self, escape, quoted};
+use crate::core::text::{escape, quoted};
+use crate::core::time::UnixMillis;
 use crate::gate::journal::{Journal, Trusted};
 use crate::gate::row::{Ending, Row};
 use crate::service::gate::{journal_error, open_journal};
-use crate::service::{Error, unix_ms};
+use crate::service::{self, Error};
 
 /// Runs one of the commands that ask nobody.
 ///
@@ -33,9 +34,9 @@ pub fn run(settings: &Settings, command: &GateCommand, answer: &mut Answer) -> R
 fn each<E: std::error::Error + Send + Sync + 'static>(
     journal: &mut Journal,
     answer: &mut Answer,
-    line: impl Fn(&Row, u64) -> Result<String, E>,
+    line: impl Fn(&Row, UnixMillis) -> Result<String, E>,
 ) -> Result<u8, Error> {
-    let now = unix_ms();
+    let now = service::now();
     let visited = journal.each_row(|row| {
         answer.print_encoded(line(&row, now));
         answer.is_whole()
@@ -51,7 +52,7 @@ fn list(journal: &mut Journal, is_json: bool, answer: &mut Answer) -> Result<u8,
     answer.print(&format!("{:<24}  {:<20}  {:<20}  {:<32}  action\n", "asked", "state", "username", "key"));
     each(journal, answer, |row, now| {
         let request = &row.request;
-        let (asked, state) = (text::time(request.asked_at), state(row, now));
+        let (asked, state) = (request.asked_at, state(row, now));
         let (who, key, action) = (escape(&request.username), escape(&request.key), escape(&request.action));
         Ok::<_, serde_json::Error>(format!("{asked:<24}  {state:<20}  {who:<20}  {key:<32}  {action}\n"))
     })
@@ -62,7 +63,7 @@ fn show(journal: &mut Journal, key: &str, is_json: bool, answer: &mut Answer) ->
     let row = row.ok_or_else(|| {
         format!("the journal has no key {}; `countersign gate list` shows them", quoted(key))
     })?;
-    let now = unix_ms();
+    let now = service::now();
     match is_json {
         true => answer.print_encoded(json::row(&row, state(&row, now), true)),
         false => answer.print(&shown(&row, now)),
@@ -71,7 +72,7 @@ fn show(journal: &mut Journal, key: &str, is_json: bool, answer: &mut Answer) ->
 }
 
 /// All that is known, a line each.
-fn shown(row: &Row, now: u64) -> String {
+fn shown(row: &Row, now: UnixMillis) -> String {
     let Row { request, asked, decided, refusal, consumed, ended } = row;
     let mut lines = vec![
         ("key", escape(&request.key)),
@@ -81,23 +82,23 @@ fn shown(row: &Row, now: u64) -> String {
         ("payload hash", request.payload_hash.to_string()),
         ("service", escape(&request.service)),
         ("log", escape(&request.origin)),
-        ("asked", text::time(request.asked_at)),
+        ("asked", request.asked_at.to_string()),
     ];
     if let Some(asked) = asked {
         lines.push(("id", escape(&asked.id)));
         lines.push(("link", escape(&asked.url)));
         lines.push(("encoding", asked.encoding.as_str().to_owned()));
-        lines.push(("expires", text::time(asked.expires_at)));
+        lines.push(("expires", asked.expires_at.to_string()));
     }
     if let Some(decided) = decided {
-        lines.push(("decided", format!("{}, learnt {}", decided.decision.as_str(), text::time(decided.at))));
+        lines.push(("decided", format!("{}, learnt {}", decided.decision.as_str(), decided.at)));
     }
     if let Some(refusal) = refusal {
         lines.push(("refused", format!("{}: {}", refusal.reason.as_str(), escape(&refusal.message))));
     }
     if let Some(consumed) = consumed {
         let pinned = if consumed.key_pinned { "pinned" } else { "not pinned" };
-        lines.push(("used", text::time(consumed.at)));
+        lines.push(("used", consumed.at.to_string()));
         lines.push(("nonce", escape(&consumed.nonce)));
         lines.push(("passkey", format!("{}, {pinned}", escape(&consumed.credential))));
     }
@@ -106,13 +107,13 @@ fn shown(row: &Row, now: u64) -> String {
             Ending::Ok => "ok".to_owned(),
             Ending::Failed(why) => format!("failed: {}", escape(why)),
         };
-        lines.push(("ended", format!("{how}, {}", text::time(ended.at))));
+        lines.push(("ended", format!("{how}, {}", ended.at)));
     }
     lines.iter().map(|(name, value)| format!("{name:<13} {value}\n")).collect()
 }
 
 /// What a row says in a few words.
-fn state(row: &Row, now: u64) -> &'static str {
+fn state(row: &Row, now: UnixMillis) -> &'static str {
     match (&row.ended, &row.consumed, &row.refusal, row.decided.map(|decided| decided.decision)) {
         (Some(ended), ..) if ended.ending == Ending::Ok => "used, ended ok",
         (Some(_), ..) => "used, failed",
@@ -131,14 +132,14 @@ fn done(journal: &mut Journal, key: &str, options: &EndingOptions) -> Result<u8,
         Some(how) => Ending::Failed(how.clone()),
         None => Ending::Ok,
     };
-    journal.ended(key, &ending, unix_ms()).map_err(journal_error)?;
+    journal.ended(key, &ending, service::now()).map_err(journal_error)?;
     Ok(0)
 }
 
 fn trust(journal: &mut Journal, settings: &Settings, username: &str) -> Result<u8, Error> {
     let origin = settings.one_log_key()?.map(|key| key.origin());
     let who = quoted(username);
-    match journal.trust(origin, username, unix_ms()).map_err(journal_error)? {
+    match journal.trust(origin, username, service::now()).map_err(journal_error)? {
         Trusted::Accepted { now, before } => {
             output::note(&format!(
                 "the passkey {} is accepted for {who}, in the place of {}",

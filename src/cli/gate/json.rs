@@ -5,6 +5,7 @@
 
 use crate::core::jcs::canonicalize;
 use crate::core::text::is_invisible;
+use crate::core::time::UnixMillis;
 use crate::gate::Approval;
 use crate::gate::reason::Refusal;
 use crate::gate::request::Request;
@@ -35,9 +36,9 @@ struct GateJson<'a> {
     payload_hash: String,
     payload_encoding: Option<&'static str>,
     approver: Option<&'a str>,
-    requested_at: Option<u64>,
-    decided_at: Option<u64>,
-    expires_at: Option<u64>,
+    requested_at: Option<UnixMillis>,
+    decided_at: Option<UnixMillis>,
+    expires_at: Option<UnixMillis>,
     key_pinned: Option<bool>,
     action_signed: Option<bool>,
     receipt: Option<Box<RawValue>>,
@@ -121,18 +122,18 @@ struct RowJson<'a> {
     action: &'a str,
     payload_hash: String,
     payload_encoding: Option<&'static str>,
-    asked_at: u64,
-    expires_at: Option<u64>,
+    asked_at: UnixMillis,
+    expires_at: Option<UnixMillis>,
     decision: Option<&'static str>,
-    decided_at: Option<u64>,
+    decided_at: Option<UnixMillis>,
     reason: Option<&'static str>,
     message: Option<&'a str>,
     nonce: Option<&'a str>,
     credential: Option<&'a str>,
     key_pinned: Option<bool>,
     action_signed: Option<bool>,
-    consumed_at: Option<u64>,
-    ended_at: Option<u64>,
+    consumed_at: Option<UnixMillis>,
+    ended_at: Option<UnixMillis>,
     ending: Option<&'static str>,
     failure: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! Whatever happens to the files, a journal is what was written, or an error.
 
 use super::mark;
-use super::test_kit::{approval, approve, place};
+use super::test_kit::{approval, approve, moment, place};
 use super::{Consumed, Journal, JournalError};
 use crate::core::hash::sha256;
 use crate::gate::row::{Consumption, Ending, Row};
@@ -19,7 +19,7 @@ fn small(path: &Path) -> Vec<Row> {
     }
     let unpinned = |key: &str| Consumption { credential: key.to_owned(), key_pinned: false, ..approval(key) };
     journal.consume("a", &unpinned("a")).unwrap();
-    journal.ended("a", &Ending::Ok, 6_000).unwrap();
+    journal.ended("a", &Ending::Ok, moment(6_000)).unwrap();
     assert!(matches!(journal.consume("b", &unpinned("b")).unwrap(), Consumed::OtherKey { .. }));
     journal.rows().unwrap()
 }

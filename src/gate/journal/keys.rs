@@ -6,6 +6,7 @@ use super::db::{Change, View};
 use super::error::{JournalError, Result};
 use super::rows::{self, Columns};
 use super::seal::{Sealed, Table};
+use crate::core::time::UnixMillis;
 use rusqlite::types::Value;
 
 /// A passkey of a person, under the key of one log.
@@ -17,8 +18,8 @@ pub struct ApproverKey {
     pub username: String,
     /// The identity of the passkey, as hex.
     pub key: String,
-    /// When it was first seen here, or accepted, in Unix milliseconds.
-    pub since: u64,
+    /// When it was first seen here, or accepted.
+    pub since: UnixMillis,
 }
 
 /// The result of accepting a key.
@@ -64,7 +65,7 @@ pub(super) fn accept(
     change: &mut Change<'_>,
     origin: Option<&str>,
     username: &str,
-    now: u64,
+    now: UnixMillis,
 ) -> Result<Trusted> {
     let mut offered = Vec::new();
     for row in change.view().select(Table::OfferedKeys, "username = ?1", &[&username])? {

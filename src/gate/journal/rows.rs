@@ -3,6 +3,7 @@
 use crate::core::entry::Decision;
 use crate::core::hash::Hash;
 use crate::core::limits::MAX_RECEIPT;
+use crate::core::time::UnixMillis;
 use crate::gate::reason::{Reason, Refusal};
 use crate::gate::row::{Accepted, Asked, Consumption, Decided, Ended, Ending, NewRow, Row};
 use rusqlite::types::Value;
@@ -104,8 +105,9 @@ pub(super) fn text(text: &str) -> Result<Value, String> {
 }
 
 /// A time in a column.
-pub(super) fn time(time: u64) -> Result<Value, String> {
-    i64::try_from(time).map(Value::Integer).map_err(|_| format!("the time {time} is too large"))
+pub(super) fn time(time: UnixMillis) -> Result<Value, String> {
+    // Refused where the mirror would store the nearest number: a row is read back exactly as it was given.
+    i64::try_from(time.get()).map(Value::Integer).map_err(|_| format!("the time {time} is too large"))
 }
 
 /// A receipt is the longest that is stored; nothing else comes near.
@@ -132,20 +134,20 @@ impl Columns<'_> {
         }
     }
 
-    pub(super) fn time(&mut self) -> Option<Option<u64>> {
+    pub(super) fn time(&mut self) -> Option<Option<UnixMillis>> {
         match self.0.next()? {
-            Value::Integer(value) => u64::try_from(*value).ok().map(Some),
+            Value::Integer(value) => u64::try_from(*value).ok().map(|ms| Some(UnixMillis::new(ms))),
             Value::Null => Some(None),
             _ => None,
         }
     }
 
     fn flag(&mut self) -> Option<Option<bool>> {
-        match self.time()? {
-            None => Some(None),
-            Some(0) => Some(Some(false)),
-            Some(1) => Some(Some(true)),
-            Some(_) => None,
+        match self.0.next()? {
+            Value::Integer(0) => Some(Some(false)),
+            Value::Integer(1) => Some(Some(true)),
+            Value::Null => Some(None),
+            _ => None,
         }
     }
 
@@ -189,16 +191,16 @@ mod tests {
                 username: word("alex"),
                 action: word("Deploy\0\u{202e}"),
                 payload_hash: sha256(b"{}"),
-                asked_at: 1,
-                post_until: 2,
+                asked_at: UnixMillis::new(1),
+                post_until: UnixMillis::new(2),
             },
             asked: Some(Asked {
                 id: word("id"),
                 url: word("https://s.example/id"),
                 encoding: Accepted::JcsActionPayload,
-                expires_at: 3,
+                expires_at: UnixMillis::new(3),
             }),
-            decided: Some(Decided { decision: Decision::Approved, at: 4 }),
+            decided: Some(Decided { decision: Decision::Approved, at: UnixMillis::new(4) }),
             refusal: Some(Refusal::new(Reason::Mismatch, "no")),
             consumed: Some(Consumption {
                 nonce: word("n"),
@@ -206,16 +208,16 @@ mod tests {
                 key_pinned: false,
                 action_signed: true,
                 receipt: vec![0, 255],
-                at: 5,
+                at: UnixMillis::new(5),
             }),
-            ended: Some(Ended { ending: Ending::Failed(word("why")), at: 6 }),
+            ended: Some(Ended { ending: Ending::Failed(word("why")), at: UnixMillis::new(6) }),
         }
     }
 
     #[test]
     fn a_row_is_read_as_it_was_stored() {
         let all = filled();
-        let ok = Row { ended: Some(Ended { ending: Ending::Ok, at: 6 }), ..all.clone() };
+        let ok = Row { ended: Some(Ended { ending: Ending::Ok, at: UnixMillis::new(6) }), ..all.clone() };
         let only_refused = Row { refusal: all.refusal.clone(), ..Row::new(all.request.clone()) };
         for row in [all.clone(), ok, only_refused, Row::new(all.request.clone())] {
             let columns = columns(&row).unwrap();
@@ -249,7 +251,7 @@ mod tests {
     #[test]
     fn what_is_too_large_is_not_stored() {
         let mut row = filled();
-        row.request.asked_at = u64::MAX;
+        row.request.asked_at = UnixMillis::MAX;
         assert!(columns(&row).unwrap_err().contains("18446744073709551615"));
         let mut row = filled();
         row.request.action = "x".repeat(MAX_RECEIPT + 1);

@@ -11,6 +11,7 @@ use super::keys::{self, ApproverKey, Compared, Trusted};
 use super::rows;
 use super::seal::{Sealed, Table};
 use crate::core::entry::Decision;
+use crate::core::time::UnixMillis;
 use crate::gate::reason::Refusal;
 use crate::gate::row::{Asked, Consumption, Decided, Ended, Ending, NewRow, Row};
 
@@ -78,7 +79,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`] if there is no such row, or the journal cannot be used. Nobody may be asked then.
-    pub fn ask_again(&mut self, key: &str, now: u64, post_until: u64) -> Result<Recorded> {
+    pub fn ask_again(&mut self, key: &str, now: UnixMillis, post_until: UnixMillis) -> Result<Recorded> {
         self.step(key, |_, row| {
             if row.asked.is_some() || row.refusal.is_some() || row.may_be_being_asked(now) {
                 return Ok(false);
@@ -118,7 +119,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`] if there is no such row, if it has no answer yet, or if the journal cannot be used.
-    pub fn decided(&mut self, key: &str, decision: Decision, now: u64) -> Result<Recorded> {
+    pub fn decided(&mut self, key: &str, decision: Decision, now: UnixMillis) -> Result<Recorded> {
         self.step(key, |change, row| {
             if row.asked.is_none() {
                 return Err(out_of_order(change, key, "a decision was made on a request that has no answer"));
@@ -194,7 +195,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError`] if there is no such row, if it was not consumed, if an end was recorded before, or if the journal
     /// cannot be used.
-    pub fn ended(&mut self, key: &str, ending: &Ending, now: u64) -> Result<Row> {
+    pub fn ended(&mut self, key: &str, ending: &Ending, now: UnixMillis) -> Result<Row> {
         self.db.write(|change| {
             let (before, mut row) = known(change, key)?;
             if row.consumed.is_none() {
@@ -214,7 +215,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`] if the journal cannot be used.
-    pub fn trust(&mut self, origin: Option<&str>, username: &str, now: u64) -> Result<Trusted> {
+    pub fn trust(&mut self, origin: Option<&str>, username: &str, now: UnixMillis) -> Result<Trusted> {
         self.db.write(|change| keys::accept(change, origin, username, now))
     }
 

@@ -1,10 +1,11 @@
 //! The steps of a confirmation, in order and out of it, by one process and by many.
 
 use super::mark;
-use super::test_kit::{answer, approval, approve, approve_for, place, request};
+use super::test_kit::{answer, approval, approve, approve_for, moment, place, request};
 use super::{Consumed, Journal, JournalError, Noted, Recorded, Trusted};
 use crate::core::entry::Decision;
 use crate::core::hash::sha256;
+use crate::core::time::UnixMillis;
 use crate::gate::reason::{Reason, Refusal};
 use crate::gate::row::{Consumption, Decided, Ended, Ending, NewRow, Row};
 use std::fs;
@@ -19,14 +20,14 @@ fn the_life_of_a_row() {
     assert_eq!(journal.begin(&request("k")).unwrap(), Recorded::New(row.clone()));
     row.asked = Some(answer("a"));
     assert_eq!(journal.asked("k", &answer("a")).unwrap(), Noted::New(row.clone()));
-    row.decided = Some(Decided { decision: Decision::Approved, at: 4_000 });
-    assert_eq!(journal.decided("k", Decision::Approved, 4_000).unwrap(), Recorded::New(row.clone()));
+    row.decided = Some(Decided { decision: Decision::Approved, at: moment(4_000) });
+    assert_eq!(journal.decided("k", Decision::Approved, moment(4_000)).unwrap(), Recorded::New(row.clone()));
     assert_eq!(journal.consume("k", &approval("n")).unwrap(), Consumed::Fresh);
     row.consumed = Some(approval("n"));
     assert!(journal.row("k").unwrap().unwrap().is_end_unknown());
     let ending = Ending::Failed("it broke".to_owned());
-    row.ended = Some(Ended { ending: ending.clone(), at: 6_000 });
-    assert_eq!(journal.ended("k", &ending, 6_000).unwrap(), row);
+    row.ended = Some(Ended { ending: ending.clone(), at: moment(6_000) });
+    assert_eq!(journal.ended("k", &ending, moment(6_000)).unwrap(), row);
     // The same after a restart, from the file.
     drop(journal);
     let mut journal = Journal::open(&path).unwrap();
@@ -42,7 +43,7 @@ fn to_begin_again_changes_nothing_and_shows_another_request() {
     let (_folder, path) = place();
     let mut journal = Journal::create(&path).unwrap();
     journal.begin(&request("k")).unwrap();
-    let later = NewRow { asked_at: 9_000, post_until: 39_000, ..request("k") };
+    let later = NewRow { asked_at: moment(9_000), post_until: moment(39_000), ..request("k") };
     let other = NewRow { payload_hash: sha256(b"[]"), ..later.clone() };
     for (again, is_same) in [(&later, true), (&other, false)] {
         let Recorded::Known(row) = journal.begin(again).unwrap() else { panic!("it was begun before") };
@@ -57,19 +58,24 @@ fn a_request_is_sent_again_only_where_none_may_be_under_way_and_none_was_answere
     let (_folder, path) = place();
     let mut journal = Journal::create(&path).unwrap();
     journal.begin(&request("k")).unwrap();
-    assert!(matches!(journal.ask_again("k", 30_999, 60_999).unwrap(), Recorded::Known(_)));
-    let Recorded::New(row) = journal.ask_again("k", 31_000, 61_000).unwrap() else { panic!("it is time") };
-    assert_eq!((row.request.asked_at, row.request.post_until), (31_000, 61_000));
+    assert!(matches!(journal.ask_again("k", moment(30_999), moment(60_999)).unwrap(), Recorded::Known(_)));
+    let Recorded::New(row) = journal.ask_again("k", moment(31_000), moment(61_000)).unwrap() else {
+        panic!("it is time")
+    };
+    assert_eq!((row.request.asked_at, row.request.post_until), (moment(31_000), moment(61_000)));
     // Another process that was told the same is later.
-    assert!(matches!(journal.ask_again("k", 31_001, 61_001).unwrap(), Recorded::Known(_)));
+    assert!(matches!(journal.ask_again("k", moment(31_001), moment(61_001)).unwrap(), Recorded::Known(_)));
     journal.asked("k", &answer("a")).unwrap();
-    assert!(matches!(journal.ask_again("k", 99_000, 99_000).unwrap(), Recorded::Known(_)));
+    assert!(matches!(journal.ask_again("k", moment(99_000), moment(99_000)).unwrap(), Recorded::Known(_)));
     // The answer to the earlier request does not take the place of the first one that came.
     let Noted::Known(row) = journal.asked("k", &answer("b")).unwrap() else { panic!("it is answered") };
     assert_eq!(row.asked, Some(answer("a")));
     journal.begin(&request("denied")).unwrap();
     journal.refused("denied", &Refusal::new(Reason::Denied, "no")).unwrap();
-    assert!(matches!(journal.ask_again("denied", 99_000, 99_000).unwrap(), Recorded::Known(_)));
+    assert!(matches!(
+        journal.ask_again("denied", moment(99_000), moment(99_000)).unwrap(),
+        Recorded::Known(_)
+    ));
     assert!(matches!(journal.asked("denied", &answer("c")).unwrap(), Noted::Known(_)));
 }
 
@@ -90,13 +96,13 @@ fn the_first_decision_counts() {
     let (_folder, path) = place();
     let mut journal = Journal::create(&path).unwrap();
     journal.begin(&request("k")).unwrap();
-    assert!(matches!(journal.decided("k", Decision::Approved, 1), Err(JournalError::OutOfOrder(..))));
+    assert!(matches!(journal.decided("k", Decision::Approved, moment(1)), Err(JournalError::OutOfOrder(..))));
     journal.asked("k", &answer("a")).unwrap();
-    journal.decided("k", Decision::Rejected, 4_000).unwrap();
-    let Recorded::Known(row) = journal.decided("k", Decision::Approved, 5_000).unwrap() else {
+    journal.decided("k", Decision::Rejected, moment(4_000)).unwrap();
+    let Recorded::Known(row) = journal.decided("k", Decision::Approved, moment(5_000)).unwrap() else {
         panic!("it was decided before")
     };
-    assert_eq!(row.decided, Some(Decided { decision: Decision::Rejected, at: 4_000 }));
+    assert_eq!(row.decided, Some(Decided { decision: Decision::Rejected, at: moment(4_000) }));
     assert!(matches!(journal.consume("k", &approval("n")), Err(JournalError::OutOfOrder(..))));
 }
 
@@ -198,10 +204,10 @@ fn an_action_ends_once_and_after_it_was_permitted() {
     let (_folder, path) = place();
     let mut journal = Journal::create(&path).unwrap();
     approve(&mut journal, "k");
-    assert!(matches!(journal.ended("k", &Ending::Ok, 1), Err(JournalError::OutOfOrder(..))));
+    assert!(matches!(journal.ended("k", &Ending::Ok, moment(1)), Err(JournalError::OutOfOrder(..))));
     journal.consume("k", &approval("n")).unwrap();
-    let row = journal.ended("k", &Ending::Ok, 6_000).unwrap();
-    let again = journal.ended("k", &Ending::Failed("no".to_owned()), 7_000).unwrap_err();
+    let row = journal.ended("k", &Ending::Ok, moment(6_000)).unwrap();
+    let again = journal.ended("k", &Ending::Failed("no".to_owned()), moment(7_000)).unwrap_err();
     assert!(again.to_string().contains("recorded before"), "{again}");
     assert_eq!(journal.row("k").unwrap(), Some(row));
 }
@@ -211,12 +217,12 @@ fn a_step_of_a_row_that_is_not_there_is_an_error() {
     let (_folder, path) = place();
     let mut journal = Journal::create(&path).unwrap();
     let errors = [
-        journal.ask_again("?", 1, 2).unwrap_err(),
+        journal.ask_again("?", moment(1), moment(2)).unwrap_err(),
         journal.asked("?", &answer("a")).unwrap_err(),
-        journal.decided("?", Decision::Expired, 1).unwrap_err(),
+        journal.decided("?", Decision::Expired, moment(1)).unwrap_err(),
         journal.refused("?", &Refusal::new(Reason::Expired, "late")).unwrap_err(),
         journal.consume("?", &approval("n")).unwrap_err(),
-        journal.ended("?", &Ending::Ok, 1).unwrap_err(),
+        journal.ended("?", &Ending::Ok, moment(1)).unwrap_err(),
     ];
     assert!(
         errors.iter().all(|error| matches!(error, JournalError::NoRow(_, key) if key == "?")),
@@ -228,7 +234,7 @@ fn a_step_of_a_row_that_is_not_there_is_an_error() {
 fn what_is_too_large_is_not_written() {
     let (_folder, path) = place();
     let mut journal = Journal::create(&path).unwrap();
-    let late = NewRow { post_until: u64::MAX, ..request("k") };
+    let late = NewRow { post_until: UnixMillis::MAX, ..request("k") };
     assert!(matches!(journal.begin(&late), Err(JournalError::TooLarge(..))));
     assert!(journal.rows().unwrap().is_empty());
     approve(&mut journal, "k");
@@ -246,13 +252,13 @@ fn the_first_key_stands_until_another_one_is_accepted() {
     let (_folder, path) = place();
     let mut journal = Journal::create(&path).unwrap();
     (0..9).for_each(|n| approve(&mut journal, &format!("k{n}")));
-    assert_eq!(journal.trust(None, "alex", 1).unwrap(), Trusted::NothingOffered);
+    assert_eq!(journal.trust(None, "alex", moment(1)).unwrap(), Trusted::NothingOffered);
     assert_eq!(journal.consume("k0", &by("aa", "n0")).unwrap(), Consumed::Fresh);
-    assert_eq!(journal.trust(None, "alex", 1).unwrap(), Trusted::NothingOffered);
+    assert_eq!(journal.trust(None, "alex", moment(1)).unwrap(), Trusted::NothingOffered);
     let Consumed::OtherKey { stands } = journal.consume("k1", &by("bb", "n1")).unwrap() else {
         panic!("it is another key")
     };
-    assert_eq!(("aa", 5_000), (stands.key.as_str(), stands.since));
+    assert_eq!(("aa", moment(5_000)), (stands.key.as_str(), stands.since));
     assert_eq!(journal.row("k1").unwrap().unwrap().consumed, None);
     // A pinned key is compared with its pin alone, and stands for nobody else.
     assert_eq!(
@@ -260,12 +266,12 @@ fn the_first_key_stands_until_another_one_is_accepted() {
         Consumed::Fresh
     );
     assert_eq!(journal.consume("k3", &by("aa", "n3")).unwrap(), Consumed::Fresh);
-    assert_eq!(journal.trust(Some("log.example/2"), "alex", 1).unwrap(), Trusted::NothingOffered);
-    let Trusted::Accepted { now, before } = journal.trust(None, "alex", 8_000).unwrap() else {
+    assert_eq!(journal.trust(Some("log.example/2"), "alex", moment(1)).unwrap(), Trusted::NothingOffered);
+    let Trusted::Accepted { now, before } = journal.trust(None, "alex", moment(8_000)).unwrap() else {
         panic!("one was offered")
     };
-    assert_eq!((now.key.as_str(), now.since, before), ("bb", 8_000, stands));
-    assert_eq!(journal.trust(None, "alex", 9_000).unwrap(), Trusted::NothingOffered);
+    assert_eq!((now.key.as_str(), now.since, before), ("bb", moment(8_000), stands));
+    assert_eq!(journal.trust(None, "alex", moment(9_000)).unwrap(), Trusted::NothingOffered);
     assert_eq!(journal.approver_key("log.example/1", "alex").unwrap(), Some(now));
     assert_eq!(journal.consume("k4", &by("bb", "n4")).unwrap(), Consumed::Fresh);
     assert!(matches!(journal.consume("k5", &by("aa", "n5")).unwrap(), Consumed::OtherKey { .. }));
@@ -293,8 +299,11 @@ fn a_key_is_of_one_person_under_one_log() {
         }
     }
     let origins = vec!["log.example/1".to_owned(), "log.example/2".to_owned()];
-    assert_eq!(journal.trust(None, "alex", 1).unwrap(), Trusted::Several(origins));
-    assert!(matches!(journal.trust(Some("log.example/2"), "alex", 1).unwrap(), Trusted::Accepted { .. }));
+    assert_eq!(journal.trust(None, "alex", moment(1)).unwrap(), Trusted::Several(origins));
+    assert!(matches!(
+        journal.trust(Some("log.example/2"), "alex", moment(1)).unwrap(),
+        Trusted::Accepted { .. }
+    ));
     assert_eq!(journal.approver_key("log.example/2", "alex").unwrap().unwrap().key, "1b");
     assert_eq!(journal.approver_key("log.example/1", "alex").unwrap().unwrap().key, "0a");
     assert_eq!(journal.approver_key("log.example/1", "kim").unwrap().unwrap().key, "2a");

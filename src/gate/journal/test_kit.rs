@@ -3,6 +3,7 @@
 use super::Journal;
 use crate::core::entry::Decision;
 use crate::core::hash::sha256;
+use crate::core::time::UnixMillis;
 use crate::gate::row::{Accepted, Asked, Consumption, NewRow};
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -14,6 +15,11 @@ pub(super) fn place() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
+/// So many milliseconds after the beginning of 1970.
+pub(super) fn moment(ms: u64) -> UnixMillis {
+    UnixMillis::new(ms)
+}
+
 pub(super) fn request(key: &str) -> NewRow {
     NewRow {
         key: key.to_owned(),
@@ -22,8 +28,8 @@ pub(super) fn request(key: &str) -> NewRow {
         username: "alex".to_owned(),
         action: "Deploy".to_owned(),
         payload_hash: sha256(b"{}"),
-        asked_at: 1_000,
-        post_until: 31_000,
+        asked_at: moment(1_000),
+        post_until: moment(31_000),
     }
 }
 
@@ -32,7 +38,7 @@ pub(super) fn answer(id: &str) -> Asked {
         id: id.to_owned(),
         url: format!("https://service.example/c/{id}"),
         encoding: Accepted::JcsPayload,
-        expires_at: 301_000,
+        expires_at: moment(301_000),
     }
 }
 
@@ -43,7 +49,7 @@ pub(super) fn approval(nonce: &str) -> Consumption {
         key_pinned: true,
         action_signed: false,
         receipt: b"{\"entry\":{}}".to_vec(),
-        at: 5_000,
+        at: moment(5_000),
     }
 }
 
@@ -55,5 +61,5 @@ pub(super) fn approve(journal: &mut Journal, key: &str) {
 pub(super) fn approve_for(journal: &mut Journal, request: NewRow) {
     journal.begin(&request).unwrap();
     journal.asked(&request.key, &answer(&format!("id-{}", request.key))).unwrap();
-    journal.decided(&request.key, Decision::Approved, 4_000).unwrap();
+    journal.decided(&request.key, Decision::Approved, moment(4_000)).unwrap();
 }

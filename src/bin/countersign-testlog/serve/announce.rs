@@ -35,7 +35,7 @@ pub fn announce(
     let name = match approvals {
         None => port.to_owned(),
         // What was approved here is nowhere else: a later server on this port has another history.
-        Some(_) => format!("{port}-{}", now() / 1000),
+        Some(_) => format!("{port}-{}", now().second().get()),
     };
     let trust = format!("--log-key '{key}' --rp-id '{rp_id}' --allow-origin '{origin}'");
     for log in [url.clone(), format!("api+{url}")] {

@@ -71,12 +71,11 @@ impl Approvals {
 
     fn confirmation(&self, ask: Ask) -> Result<Confirmation, TestlogError> {
         let requested_at = now();
-        let open_for = u64::try_from(self.open_for.as_millis()).unwrap_or(u64::MAX);
         let nonce = match self.lies(ServiceLie::NonceTwice) {
             true => self.seed.bytes("the only nonce", 0),
             false => random()?,
         };
-        let times = [requested_at, requested_at.saturating_add(open_for)];
+        let times = [requested_at, requested_at.saturating_add(self.open_for)];
         Ok(Confirmation::new(uuid(random()?), ask, nonce.to_vec(), random()?, times))
     }
 

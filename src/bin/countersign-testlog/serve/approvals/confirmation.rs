@@ -3,6 +3,7 @@
 use super::ask::Ask;
 use crate::error::TestlogError;
 use countersign::core::hash::Hash;
+use countersign::core::time::UnixMillis;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -39,10 +40,8 @@ pub struct Confirmation {
     pub nonce: Vec<u8>,
     /// What a new passkey is made over on this page.
     pub registration_challenge: [u8; 32],
-    /// Unix milliseconds.
-    pub requested_at: u64,
-    /// Unix milliseconds.
-    pub expires_at: u64,
+    pub requested_at: UnixMillis,
+    pub expires_at: UnixMillis,
     /// Held while a decision is recorded.
     deciding: Mutex<()>,
     status: watch::Sender<Status>,
@@ -55,7 +54,7 @@ impl Confirmation {
         ask: Ask,
         nonce: Vec<u8>,
         registration_challenge: [u8; 32],
-        [requested_at, expires_at]: [u64; 2],
+        [requested_at, expires_at]: [UnixMillis; 2],
     ) -> Confirmation {
         let status = watch::Sender::new(Status::Pending);
         let deciding = Mutex::default();
@@ -152,7 +151,7 @@ mod tests {
             payload: "1".to_owned(),
             payload_hash: [0; 32],
         };
-        Confirmation::new(id.to_owned(), ask, vec![1; 16], [2; 32], [0, 1])
+        Confirmation::new(id.to_owned(), ask, vec![1; 16], [2; 32], [UnixMillis::EPOCH, UnixMillis::new(1)])
     }
 
     #[test]

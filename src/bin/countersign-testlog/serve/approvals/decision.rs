@@ -13,7 +13,6 @@ use super::{Approvals, verify};
 use crate::error::TestlogError;
 use countersign::core::entry::Decision;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 /// Why a decision was not taken.
 #[derive(Debug)]
@@ -121,8 +120,8 @@ impl Approvals {
                 };
                 complain(decided);
             }
-            let left = confirmation.expires_at.saturating_sub(now());
-            if confirmation.decided(Duration::from_millis(left)).await == Status::Pending {
+            let left = confirmation.expires_at.since(now()).unwrap_or_default();
+            if confirmation.decided(left).await == Status::Pending {
                 complain(
                     approvals
                         .draft(&confirmation, Decision::Expired, None)

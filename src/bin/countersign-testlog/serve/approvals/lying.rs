@@ -17,12 +17,14 @@ use crate::error::TestlogError;
 use countersign::core::api::VerificationBundle;
 use countersign::core::entry::Decision;
 use countersign::core::hash::sha256;
+use countersign::core::time::UnixMillis;
+use std::time::Duration;
 
-/// How much older an old approval is, in milliseconds.
-const EARLIER: u64 = 3_600_000;
+/// How much older an old approval is.
+const EARLIER: Duration = Duration::from_secs(60 * 60);
 
-/// How long after its expiry a confirmation is approved, in milliseconds.
-const AFTER: u64 = 1_000;
+/// How long after its expiry a confirmation is approved.
+const AFTER: Duration = Duration::from_secs(1);
 
 /// The origin of a log that nobody asked about.
 const OTHER_LOG: &str = "log.approvals.example/another";
@@ -147,7 +149,7 @@ fn in_another_log(service: &Approvals, draft: &EntryDraft) -> Result<Verificatio
     let mut history = History::default();
     history.push(&draft.leaf(OTHER_LOG, &service.site.rp_id))?;
     let root = history.root(history.len()).ok_or("the log has no root")?;
-    let head = signer.sign(history.len(), root, signer.time_after(0));
+    let head = signer.sign(history.len(), root, signer.time_after(UnixMillis::EPOCH));
     let view = LogView::new(history, head, Some(signer));
     answer::bundle(&view, 0).ok_or_else(|| "the log has no bundle".into())
 }

@@ -14,6 +14,7 @@ use super::{Approvals, Call, MAX_PEOPLE, api};
 use countersign::core::encoding::{decode_base64url, encode_base64url};
 use countersign::core::hash::sha256;
 use countersign::core::text;
+use countersign::core::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -38,7 +39,7 @@ struct Shown<'a> {
     payload_encoding: &'static str,
     payload_hash: String,
     nonce: String,
-    expires_at: u64,
+    expires_at: UnixMillis,
     status: &'static str,
     rp_id: &'a str,
     web_origin: &'a str,
