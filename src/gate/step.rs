@@ -30,7 +30,7 @@ pub enum Step {
     Ask,
     /// The outcome of an earlier request is unknown, and the caller wants it made again.
     AskAgain,
-    /// Another process may be asking at this moment, until this one.
+    /// Another process may be asking now, and until this moment.
     AwaitAsker(UnixMillis),
     /// The person was asked: wait for what they decide.
     Wait(Asked),
