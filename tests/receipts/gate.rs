@@ -647,6 +647,28 @@ fn a_signal_is_the_commands_once_it_runs() {
 }
 
 #[test]
+fn a_killed_gate_goes_on_or_has_used_the_approval_up() {
+    let killed = |world: &World, run: &[&str], is_there: &dyn Fn() -> bool| {
+        let mut child = world.start(world.gate(&["--key", "k"], run));
+        support::until("that far", is_there);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+    let world = World::new();
+    world.play(|play| play.status = "pending");
+    killed(&world, &["touch", "ran"], &|| world.state.lock().unwrap().looks > 0);
+    world.play(|play| (play.status, play.is_logged) = ("approved", false));
+    killed(&world, &["touch", "ran"], &|| world.state.lock().unwrap().looks > 1);
+    world.play(|play| play.is_logged = true);
+    killed(&world, &["sh", "-c", "echo ran >> times; exec sleep 1"], &|| world.path("times").exists());
+    let again = world.end(world.gate(&["--key", "k"], &["sh", "-c", "echo ran >> times"]));
+    assert!(again.exit == Some(125) && again.stderr.contains("refused (replayed)"), "{again:?}");
+    assert_eq!(fs::read_to_string(world.path("times")).unwrap(), "ran\n");
+    assert!(!world.path("ran").exists());
+    assert_eq!((world.posts(), &world.rows()[0]["state"]), (1, &json!("used, end unknown")));
+}
+
+#[test]
 fn a_command_that_reads_nothing_is_no_error() {
     let world = World::new();
     fs::write(world.path("payload.json"), format!("[\"{}\"]", "x".repeat(1 << 20))).unwrap();
