@@ -1,278 +1,20 @@
 //! `countersign gate`, the real program, against a service and a log that do as a test says.
 #![cfg(unix)] // The commands behind the gate are for a shell.
 
+mod answers;
+mod world;
+
 use countersign::core::encoding::{decode_hex, encode_base64url};
 use countersign::core::hash::sha256;
-use countersign::core::jcs::canonicalize;
 use serde_json::{Value, json};
 use std::fs;
-use std::io::Read as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::process::Child;
+use std::time::Duration;
 use support::cli::{RP_ID, WEB_ORIGIN, program};
-use support::log::{HEAD_TIME, rejected};
 use support::passkey::Passkey;
-use support::receipt::{bundle_of, log_key};
-use support::text::assert_fit_for_a_terminal;
-use support::{Reply, Request, TestServer};
-use tempfile::TempDir;
-
-const API_KEY: &str = "k3y-0f-the-service";
-
-/// What is asked, as somebody may write it, and its canonical form.
-const PAYLOAD: &str = "{\"service\": \"api\",\n \"replicas\": 3.0}";
-const CANONICAL: &str = r#"{"replicas":3,"service":"api"}"#;
-
-type Change = fn(Value) -> Value;
-
-/// Makes the service or the log lie.
-type Lie = fn(&mut Play);
-
-/// What the service and the log do.
-struct Play {
-    status: &'static str,
-    is_logged: bool,
-    /// Of the answer to the request.
-    confirmation: Change,
-    /// Of the answer to a look.
-    look: Change,
-    /// Of the entry, before it is signed.
-    entry: Change,
-    /// Of the first bundle alone.
-    first_bundle: Change,
-    /// The seed of the passkey that signs.
-    passkey: u8,
-    /// Answers to the next requests, in the place of confirmations.
-    instead: Vec<Reply>,
-}
-
-struct State {
-    play: Play,
-    /// What was asked, and when.
-    posts: Vec<(Value, u64)>,
-    looks: usize,
-    bundles: usize,
-}
-
-/// A service with a log, and a caller with a journal.
-struct World {
-    folder: TempDir,
-    server: TestServer,
-    state: Arc<Mutex<State>>,
-}
-
-fn now() -> u64 {
-    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-}
-
-fn json_reply(value: &Value) -> Reply {
-    Reply::status("200 OK", "Content-Type: application/json\r\n", value.to_string())
-}
-
-fn not_found() -> Reply {
-    Reply::status("404 Not Found", "", r#"{"error":"nothing here"}"#)
-}
-
-impl State {
-    fn answer(&mut self, request: &Request) -> Reply {
-        let id =
-            |path: &str| path.split(['/', '?']).nth(3).and_then(|id| id.strip_prefix("c-")?.parse().ok());
-        if request.path == "/api/confirmations" {
-            self.posts.push((serde_json::from_slice(&request.body).unwrap(), now()));
-            if !self.play.instead.is_empty() {
-                return self.play.instead.remove(0);
-            }
-            let (asked, time) = self.posts.last().unwrap();
-            let hash = sha256(&canonicalize(asked["payload"].to_string().as_bytes(), 8).unwrap());
-            let id = format!("c-{}", self.posts.len() - 1);
-            return json_reply(&(self.play.confirmation)(json!({
-                "id": id, "url": format!("https://service.example/{id}"), "payloadHash": hash.to_string(),
-                "expiresAt": time + 300_000, "more": {"a": [1]},
-            })));
-        }
-        if request.path.starts_with("/api/confirmations/") {
-            self.looks += 1;
-            let Some(number): Option<usize> = id(&request.path) else { return not_found() };
-            return json_reply(&(self.play.look)(
-                json!({"id": format!("c-{number}"), "status": self.play.status}),
-            ));
-        }
-        match id(&request.path) {
-            Some(number) if self.play.is_logged => {
-                self.bundles += 1;
-                let bundle = self.bundle(number);
-                json_reply(&if self.bundles == 1 { (self.play.first_bundle)(bundle) } else { bundle })
-            }
-            _ => not_found(),
-        }
-    }
-
-    fn bundle(&self, number: usize) -> Value {
-        let (asked, time) = &self.posts[number];
-        let mut entry = rejected(&format!("c-{number}"));
-        let hash = sha256(&canonicalize(asked["payload"].to_string().as_bytes(), 8).unwrap());
-        entry["payloadHash"] = hash.to_string().into();
-        entry["approver"] = asked["username"].clone();
-        for (name, at) in [("requestedAt", *time), ("decidedAt", *time), ("expiresAt", time + 300_000)] {
-            entry[name] = at.into();
-        }
-        // Another passkey has another nonce.
-        let nonce = sha256(format!("{number} {}", self.play.passkey).as_bytes());
-        entry["nonce"] = encode_base64url(nonce.as_bytes()).into();
-        bundle_of(&Passkey::new(self.play.passkey).approve((self.play.entry)(entry)))
-    }
-}
-
-/// How one run ended.
-#[derive(Debug)]
-struct Ran {
-    exit: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ran {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|why| panic!("{why}: {self:?}"))
-    }
-
-    /// Asserts a refusal without a command.
-    #[track_caller]
-    fn refused(&self, reason: &str, exit: i32) -> &Ran {
-        assert_eq!(self.exit, Some(exit), "{self:?}");
-        let json = self.json();
-        assert_eq!((&json["result"], &json["reason"]), (&json!("refused"), &json!(reason)), "{self:?}");
-        assert_eq!(
-            (&json["exitCode"], &json["receipt"], &json["payload"]),
-            (&json!(exit), &json!(null), &json!(null))
-        );
-        assert!(self.stderr.contains(&format!("refused ({reason})")), "{self:?}");
-        self
-    }
-
-    #[track_caller]
-    fn approved(&self) -> Value {
-        assert_eq!(self.exit, Some(0), "{self:?}");
-        let json = self.json();
-        assert_eq!(json["result"], "approved");
-        json
-    }
-}
-
-impl World {
-    fn new() -> World {
-        let play = Play {
-            status: "approved",
-            is_logged: true,
-            confirmation: |answer| answer,
-            look: |answer| answer,
-            entry: |entry| entry,
-            first_bundle: |bundle| bundle,
-            passkey: 7,
-            instead: Vec::new(),
-        };
-        let state = Arc::new(Mutex::new(State { play, posts: Vec::new(), looks: 0, bundles: 0 }));
-        let shared = Arc::clone(&state);
-        let server = TestServer::start(move |request| shared.lock().unwrap().answer(request));
-        let world = World { folder: tempfile::tempdir().unwrap(), server, state };
-        fs::write(world.path("payload.json"), PAYLOAD).unwrap();
-        let made = world.end(world.bare(&["--init"]));
-        assert_eq!((made.exit, made.stdout.as_str()), (Some(0), ""), "{made:?}");
-        world
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn play(&self, change: impl FnOnce(&mut Play)) {
-        change(&mut self.state.lock().unwrap().play);
-    }
-
-    fn posts(&self) -> usize {
-        self.state.lock().unwrap().posts.len()
-    }
-
-    /// `gate` with the journal alone.
-    fn bare(&self, arguments: &[&str]) -> Command {
-        let mut command = program();
-        command.arg("gate").args(arguments).arg("--journal").arg(self.path("gate.db"));
-        command.current_dir(self.folder.path()).env("COSIGNET_API_KEY", API_KEY).env_remove("XDG_STATE_HOME");
-        command
-    }
-
-    /// A gate that asks, with these options and then a command.
-    fn gate(&self, options: &[&str], run: &[&str]) -> Command {
-        self.gate_without("", options, run)
-    }
-
-    /// The same without one of the options that it needs.
-    fn gate_without(&self, left_out: &str, options: &[&str], run: &[&str]) -> Command {
-        let (url, key) = (self.server.url(), log_key().vkey());
-        let mut command = self.bare(&[]);
-        for (name, value) in [
-            ("--service", url.as_str()),
-            ("--log", &format!("api+{url}log")),
-            ("--log-key", &key),
-            ("--rp-id", RP_ID),
-            ("--allow-origin", WEB_ORIGIN),
-            ("--log-wait", "1s"),
-            ("--username", "alex"),
-            ("--action", "Deploy"),
-            ("--payload", "payload.json"),
-        ] {
-            if name != left_out && !options.contains(&name) {
-                command.args([name, value]);
-            }
-        }
-        command.args(options);
-        if !run.is_empty() {
-            command.arg("--").args(run);
-        }
-        command
-    }
-
-    fn start(&self, mut command: Command) -> Child {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    }
-
-    fn end(&self, command: Command) -> Ran {
-        self.wait(self.start(command))
-    }
-
-    fn wait(&self, mut child: Child) -> Ran {
-        let began = Instant::now();
-        while child.try_wait().unwrap().is_none() {
-            assert!(began.elapsed() < support::HANG, "no end");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        for text in [&stdout, &stderr] {
-            assert_fit_for_a_terminal(text);
-            assert!(!text.contains(API_KEY) && !text.contains("panicked"), "{text}");
-        }
-        Ran { exit: child.wait().unwrap().code(), stdout, stderr }
-    }
-
-    fn run(&self, options: &[&str]) -> Ran {
-        self.end(self.gate(options, &[]))
-    }
-
-    fn rows(&self) -> Vec<Value> {
-        let exported = self.end(self.bare(&["export"]));
-        assert_eq!(exported.exit, Some(0), "{exported:?}");
-        exported.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-}
+use support::receipt::log_key;
+use world::{API_KEY, CANONICAL, World, signal};
 
 #[test]
 fn an_approval_runs_the_command_once_with_the_checked_bytes() {
@@ -350,123 +92,6 @@ fn without_a_command_the_approval_is_printed_and_used_up() {
 }
 
 #[test]
-fn what_the_person_or_the_service_refuses_is_refused_again() {
-    for (status, reason, exit) in [("rejected", "rejected", 1), ("expired", "expired", 1)] {
-        let world = World::new();
-        world.play(|play| play.status = status);
-        world.run(&["--key", "k"]).refused(reason, exit);
-        world.play(|play| play.status = "approved");
-        world.run(&["--key", "k"]).refused(reason, exit);
-        assert_eq!((world.posts(), world.state.lock().unwrap().looks), (1, 1));
-    }
-    for status in ["400 Bad", "401 No", "403 No", "404 No", "409 No", "413 No", "422 No"] {
-        let world = World::new();
-        world.play(|play| play.instead = vec![Reply::status(status, "", r#"{"error":"no \u001b[2J"}"#)]);
-        world.run(&["--key", "k"]).refused("denied", 2);
-        world.run(&["--key", "k"]).refused("denied", 2);
-        assert_eq!(world.posts(), 1, "{status}");
-    }
-}
-
-#[test]
-fn a_refusal_that_quotes_the_key_is_one_all_the_same() {
-    let world = World::new();
-    let said = format!("{{\"error\":\"no such key: {API_KEY}\"}}");
-    world.play(|play| play.instead = vec![Reply::status("401 No", "", said)]);
-    let ran = world.end(world.gate(&["--key", "k", "--format", "json"], &["touch", "ran"]));
-    assert_eq!((ran.exit, ran.stdout.as_str()), (Some(125), ""), "{ran:?}");
-    let line: Value = ran.stderr.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
-    assert_eq!((&line["reason"], &line["exitCode"]), (&json!("denied"), &json!(125)));
-}
-
-#[test]
-fn what_had_expired_when_it_was_asked_is_not_waited_for() {
-    let world = World::new();
-    world.play(|play| {
-        play.confirmation = |mut answer| {
-            answer["expiresAt"] = "2026-01-01T00:00:00+01:00".into();
-            answer
-        };
-    });
-    world.run(&["--key", "k"]).refused("expired", 1);
-    assert_eq!(world.state.lock().unwrap().looks, 0);
-}
-
-#[test]
-fn an_unknown_status_is_no_approval_and_no_decision() {
-    let world = World::new();
-    world.play(|play| play.status = "sort-of-approved");
-    world.run(&["--key", "k"]).refused("unavailable", 3);
-    world.play(|play| play.status = "approved");
-    world.run(&["--key", "k"]).approved();
-    assert_eq!(world.posts(), 1);
-}
-
-#[test]
-fn lies_of_the_service_are_mismatches() {
-    let lies: [(&str, Lie); 8] = [
-        ("hash of another payload", |play| {
-            play.confirmation = |mut answer| {
-                answer["payloadHash"] = "00".repeat(32).into();
-                answer
-            };
-        }),
-        ("an id that leads elsewhere", |play| {
-            play.confirmation = |mut answer| {
-                answer["id"] = "..".into();
-                answer
-            };
-        }),
-        ("answers about another id", |play| {
-            play.look = |mut answer| {
-                answer["id"] = "c-7".into();
-                answer
-            };
-        }),
-        ("answers about another payload", |play| {
-            play.look = |mut answer| {
-                answer["payloadHash"] = "00".repeat(32).into();
-                answer
-            };
-        }),
-        ("another payload", |play| {
-            play.entry = |mut entry| {
-                entry["payloadHash"] = "00".repeat(32).into();
-                entry
-            };
-        }),
-        ("another person", |play| {
-            play.entry = |mut entry| {
-                entry["approver"] = "bruna".into();
-                entry
-            };
-        }),
-        ("an earlier approval", |play| {
-            play.entry = |mut entry| {
-                entry["requestedAt"] = (entry["requestedAt"].as_u64().unwrap() - 61_000).into();
-                entry
-            };
-        }),
-        ("decided after its end", |play| {
-            play.entry = |mut entry| {
-                for name in ["decidedAt", "expiresAt"] {
-                    entry[name] = (entry["expiresAt"].as_u64().unwrap() + 1).into();
-                }
-                entry
-            };
-        }),
-    ];
-    for (lie, change) in lies {
-        let world = World::new();
-        world.play(change);
-        let ran = world.end(world.gate(&["--key", "k"], &["touch", "ran"]));
-        assert!(ran.exit == Some(125) && ran.stderr.contains("refused (mismatch)"), "{lie}: {ran:?}");
-        assert!(!world.path("ran").exists(), "{lie}");
-        world.run(&["--key", "k"]).refused("mismatch", 1);
-    }
-}
-
-#[test]
 fn a_key_is_for_one_request() {
     let world = World::new();
     world.run(&["--key", "k"]).approved();
@@ -474,143 +99,6 @@ fn a_key_is_for_one_request() {
     world.run(&["--key", "k", "--username", "bruna"]).refused("mismatch", 1);
     fs::write(world.path("payload.json"), "{}").unwrap();
     world.run(&["--key", "k"]).refused("mismatch", 1);
-    assert_eq!(world.posts(), 1);
-}
-
-#[test]
-fn an_approval_that_is_not_in_the_log_is_none() {
-    let world = World::new();
-    world.play(|play| play.is_logged = false);
-    world.run(&["--key", "k"]).refused("not-logged", 3);
-    world.play(|play| play.is_logged = true);
-    world.run(&["--key", "k"]).approved();
-    assert_eq!((world.posts(), world.state.lock().unwrap().looks), (1, 1), "the decision was written down");
-}
-
-/// Its heads are of two trees in one answer, as where an honest log grew between its reading of them.
-#[test]
-fn a_log_that_grew_meanwhile_is_looked_at_again() {
-    let world = World::new();
-    world.play(|play| {
-        play.first_bundle = |mut bundle| {
-            let sth = log_key().sth(8, sha256(b"a larger tree"), HEAD_TIME);
-            bundle["sth"] = serde_json::from_slice(&sth).unwrap();
-            bundle
-        };
-    });
-    world.run(&["--key", "k"]).approved();
-    assert_eq!(world.state.lock().unwrap().bundles, 2);
-}
-
-#[test]
-fn a_log_of_two_histories_is_proved_and_refused() {
-    let world = World::new();
-    world.play(|play| {
-        play.first_bundle = |mut bundle| {
-            let sth = log_key().sth(7, sha256(b"another tree"), HEAD_TIME);
-            bundle["sth"] = serde_json::from_slice(&sth).unwrap();
-            bundle
-        };
-    });
-    world.run(&["--key", "k"]).refused("violation", 4);
-    world.run(&["--key", "k"]).refused("violation", 4);
-    let names = fs::read_dir(world.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
-    let proofs: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("misbehaviour-")).collect();
-    assert_eq!(proofs.len(), 1, "{proofs:?}");
-    let mut check = program();
-    check.args(["evidence", "verify"]).arg(world.path(proofs[0].to_str().unwrap()));
-    check.args(["--log-key", &log_key().vkey()]);
-    assert_eq!(world.end(check).exit, Some(0));
-}
-
-#[test]
-fn an_action_text_can_be_signed_too() {
-    fn with_action() -> String {
-        let both = format!(r#"{{"action":"Deploy","payload":{CANONICAL}}}"#);
-        sha256(both.as_bytes()).to_string()
-    }
-    let world = World::new();
-    world.play(|play| {
-        play.confirmation = |mut answer| {
-            answer["payloadHash"] = with_action().into();
-            answer
-        };
-        play.entry = |mut entry| {
-            entry["payloadHash"] = with_action().into();
-            entry["payloadEncoding"] = "jcs-action-payload".into();
-            entry
-        };
-    });
-    let approved = world.run(&["--key", "k", "--require-signed-action"]).approved();
-    assert_eq!((&approved["actionSigned"], &approved["payloadHash"]), (&json!(true), &json!(with_action())));
-    // What was asked so is not answered by a signature over the payload alone.
-    world.play(|play| play.entry = |entry| entry);
-    world.run(&["--key", "l"]).refused("mismatch", 1);
-}
-
-#[test]
-fn another_passkey_needs_a_person_who_accepts_it() {
-    let world = World::new();
-    world.run(&["--key", "a"]).approved();
-    world.play(|play| play.passkey = 8);
-    world.run(&["--key", "b"]).refused("unverified", 1);
-    let trusted = world.end(world.bare(&["trust", "alex"]));
-    assert_eq!(trusted.exit, Some(0), "{trusted:?}");
-    world.run(&["--key", "b"]).refused("unverified", 1);
-    world.run(&["--key", "c"]).approved();
-    assert_eq!(world.end(world.bare(&["trust", "bruna"])).exit, Some(2));
-    world.run(&["--key", "d", "--require-pinned-key"]).refused("unverified", 1);
-    world.run(&["--key", "e", "--require-signed-action"]).refused("unverified", 1);
-}
-
-#[test]
-fn a_request_whose_outcome_is_unknown_is_not_made_again_by_itself() {
-    for lost in [
-        Reply::raw(""),
-        Reply::status("500 No", "", ""),
-        Reply::status("302 Found", "Location: /api/confirmations\r\n", ""),
-        Reply::status("200 OK", "", "<html>"),
-        Reply::status("202 Accepted", "", "{}"),
-        // It repeats the API key, which is not to be kept.
-        Reply::status("200 OK", "", format!("{{\"id\":\"{API_KEY}\"}}")),
-    ] {
-        let world = World::new();
-        world.play(|play| play.instead = vec![lost]);
-        let options = ["--key", "k", "--timeout", "1s"];
-        world.run(&options).refused("unavailable", 3);
-        world.run(&options).refused("unavailable", 3);
-        assert_eq!(world.posts(), 1);
-        let again = [&options[..], &["--ask-again"]].concat();
-        world.run(&again).approved();
-        assert_eq!(world.posts(), 2);
-    }
-}
-
-#[test]
-fn a_service_that_is_busy_is_asked_again_when_it_says() {
-    let world = World::new();
-    let busy = |status| Reply::status(status, "Retry-After: 1\r\n", "");
-    world.play(|play| play.instead = vec![busy("503 Busy"), busy("429 Slow")]);
-    let began = Instant::now();
-    world.run(&["--key", "k"]).approved();
-    assert!(began.elapsed() >= Duration::from_secs(2));
-    assert_eq!(world.posts(), 3);
-    let posts = world.server.requests();
-    let mut keys: Vec<_> = posts.iter().filter_map(|request| request.header("idempotency-key")).collect();
-    keys.dedup();
-    assert_eq!(keys.len(), 1);
-}
-
-#[test]
-fn a_person_who_takes_longer_is_waited_for_under_the_same_key() {
-    let world = World::new();
-    world.play(|play| play.status = "pending");
-    let ran = world.run(&["--key", "k", "--timeout", "1s"]);
-    ran.refused("timed-out", 3);
-    assert!(ran.stderr.contains("https://service.example/c-0"), "{ran:?}");
-    assert_eq!(ran.json()["url"], "https://service.example/c-0");
-    world.play(|play| play.status = "approved");
-    world.run(&["--key", "k"]).approved();
     assert_eq!(world.posts(), 1);
 }
 
@@ -644,6 +132,28 @@ fn a_signal_is_the_commands_once_it_runs() {
         assert_eq!(ran.exit, Some(128 + number), "{ran:?}");
         assert_eq!(world.rows()[0]["failure"], json!(format!("ended by signal {number}")));
     }
+}
+
+#[test]
+fn a_killed_gate_goes_on_or_has_used_the_approval_up() {
+    let killed = |world: &World, run: &[&str], is_there: &dyn Fn() -> bool| {
+        let mut child = world.start(world.gate(&["--key", "k"], run));
+        support::until("that far", is_there);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+    let world = World::new();
+    world.play(|play| play.status = "pending");
+    killed(&world, &["touch", "ran"], &|| world.state.lock().unwrap().looks > 0);
+    world.play(|play| (play.status, play.is_logged) = ("approved", false));
+    killed(&world, &["touch", "ran"], &|| world.state.lock().unwrap().looks > 1);
+    world.play(|play| play.is_logged = true);
+    killed(&world, &["sh", "-c", "echo ran >> times; exec sleep 1"], &|| world.path("times").exists());
+    let again = world.end(world.gate(&["--key", "k"], &["sh", "-c", "echo ran >> times"]));
+    assert!(again.exit == Some(125) && again.stderr.contains("refused (replayed)"), "{again:?}");
+    assert_eq!(fs::read_to_string(world.path("times")).unwrap(), "ran\n");
+    assert!(!world.path("ran").exists());
+    assert_eq!((world.posts(), &world.rows()[0]["state"]), (1, &json!("used, end unknown")));
 }
 
 #[test]

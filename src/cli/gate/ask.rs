@@ -7,10 +7,11 @@ use super::terminal::Shown;
 use crate::cli::output::{self, Answer};
 use crate::cli::signals::Handover;
 use crate::config::{Format, Settings};
+use crate::core::text::quoted;
 use crate::gate::journal::Journal;
 use crate::gate::reason::{Reason, Refusal};
 use crate::gate::request::{Request, check_key};
-use crate::gate::row::Row;
+use crate::gate::row::{Ending, Row};
 use crate::gate::{Approval, Gate, Outcome};
 use crate::mirror::folder;
 use crate::service::gate::{OpenGate, create_journal, journal_path, open, random_name, request};
@@ -41,29 +42,17 @@ pub fn run(
         Some(key) => check_key(key).map(|()| key.clone()).map_err(|error| error.to_string())?,
         None => random_name()?,
     };
-    let stop = Stop::default();
-    let open = open(&settings, &stop)?;
-    let program = match Program::find(command) {
-        Ok(program) => program,
-        Err(unusable) => {
-            output::error(&unusable.why);
-            return Ok(unusable.exit);
-        }
-    };
-    let exit = if program.is_some() { REFUSED } else { Reason::Interrupted.exit_code() };
-    let signals = Handover::new(&stop, exit)?;
-    let prepared = program.map(|program| program.prepare(request.payload())).transpose()?;
     // A misbehaviour file goes where the agent cannot remove it.
     let beside = || folder(&path).to_owned();
     let evidence_dir = Some(settings.evidence_dir.clone().unwrap_or_else(beside));
-    let asking = Asking {
-        settings: Settings { evidence_dir, ..settings },
-        ask_again: options.ask_again,
-        key,
-        request,
-        open,
-    };
-    asking.run(&path, prepared, &signals, answer)
+    let settings = Settings { evidence_dir, ..settings };
+    let asking =
+        Asking { settings, ask_again: options.ask_again, key, request, has_command: !command.is_empty() };
+    match asking.run(&path, command, answer) {
+        // Whoever reads the answer is told of a fault of this machine as of any other refusal.
+        Err(Error::Local(why)) => Ok(asking.refuse(&Refusal::new(Reason::LocalFault, why), None, answer)),
+        ended => ended,
+    }
 }
 
 /// Creates the journal if there is none.
@@ -80,51 +69,35 @@ fn init(path: &Path, quiet: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// What is asked, and with what.
+/// What is asked, and how.
 struct Asking {
     settings: Settings,
     ask_again: bool,
     key: String,
     request: Request,
-    open: OpenGate,
+    has_command: bool,
 }
 
 impl Asking {
-    fn run(
-        self,
-        path: &Path,
-        prepared: Option<Prepared>,
-        signals: &Handover,
-        answer: &mut Answer,
-    ) -> Result<u8, Error> {
-        let mut journal = match Journal::open(path) {
-            Ok(journal) => journal,
-            Err(error) => {
-                let refusal = Refusal::new(Reason::LocalFault, error.to_string());
-                return Ok(self.refuse(&refusal, None, prepared.is_some(), answer));
+    fn run(&self, path: &Path, command: &[OsString], answer: &mut Answer) -> Result<u8, Error> {
+        let stop = Stop::default();
+        let open = open(&self.settings, &stop)?;
+        let program = match Program::find(command) {
+            Ok(program) => program,
+            Err(unusable) => {
+                output::error(&unusable.why);
+                return Ok(unusable.exit);
             }
         };
-        if let Some(note) = self.open.log.note.filter(|_| !self.settings.quiet) {
+        let exit = if self.has_command { REFUSED } else { Reason::Interrupted.exit_code() };
+        let signals = Handover::new(&stop, exit)?;
+        let prepared = program.map(|program| program.prepare(self.request.payload())).transpose()?;
+        let mut journal = Journal::open(path).map_err(|error| Error::Local(error.to_string()))?;
+        if let Some(note) = open.log.note.filter(|_| !self.settings.quiet) {
             output::note(note);
         }
-        let shown = Shown::new(&self.settings, &self.key, prepared.as_ref());
-        let gate = Gate {
-            service: &self.open.service,
-            log: self.open.log.source.as_ref(),
-            origin: &self.open.origin,
-            trust: &self.open.trust,
-            demands: self.open.demands,
-            limits: self.open.limits,
-            ask_again: self.ask_again,
-            now: &now,
-            observer: &shown,
-        };
-        let outcome = gate.run(&mut journal, &self.key, &self.request);
-        drop(shown);
-        match (outcome, prepared) {
-            (Outcome::Refused(refusal, row), prepared) => {
-                Ok(self.refuse(&refusal, row.as_deref(), prepared.is_some(), answer))
-            }
+        match (self.ask(&open, &mut journal, prepared.as_ref()), prepared) {
+            (Outcome::Refused(refusal, row), _) => Ok(self.refuse(&refusal, row.as_deref(), answer)),
             (Outcome::Approved(approval), None) => {
                 self.say(&approval);
                 answer.print_encoded(json::approved(&self.key, &self.request, &approval));
@@ -133,16 +106,31 @@ impl Asking {
             (Outcome::Approved(approval), Some(prepared)) => {
                 signals.hand_over();
                 self.say(&approval);
-                Ok(self.act(&approval, prepared, signals, &mut journal))
+                Ok(self.act(&approval, prepared, &signals, &mut journal))
             }
         }
+    }
+
+    fn ask(&self, open: &OpenGate, journal: &mut Journal, prepared: Option<&Prepared>) -> Outcome {
+        let gate = Gate {
+            service: &open.service,
+            log: open.log.source.as_ref(),
+            origin: &open.origin,
+            trust: &open.trust,
+            demands: open.demands,
+            limits: open.limits,
+            ask_again: self.ask_again,
+            now: &now,
+            observer: &Shown::new(&self.settings, &self.key, prepared),
+        };
+        gate.run(journal, &self.key, &self.request)
     }
 
     /// Runs the command, and records how it ended. Its exit code is passed on, whatever becomes of the record.
     fn act(&self, approval: &Approval, prepared: Prepared, signals: &Handover, journal: &mut Journal) -> u8 {
         let hidden = self.settings.gate.api_key.variable();
         let (exit, ending) = prepared.run(&approval.checked.nonce, hidden, signals);
-        if let crate::gate::row::Ending::Failed(why) = &ending {
+        if let Ending::Failed(why) = &ending {
             output::note(&format!("the command failed, and its approval is used up: {why}"));
         }
         if let Err(error) = journal.ended(&self.key, &ending, now()) {
@@ -156,7 +144,7 @@ impl Asking {
         if self.settings.quiet {
             return;
         }
-        let who = crate::core::text::quoted(self.request.username());
+        let who = quoted(self.request.username());
         if !approval.checked.key_pinned {
             output::note(&format!(
                 "the passkey is not pinned: that it is one of {who} is the service's word (pin it under [approvers])"
@@ -167,10 +155,10 @@ impl Asking {
         }
     }
 
-    fn refuse(&self, refusal: &Refusal, row: Option<&Row>, has_command: bool, answer: &mut Answer) -> u8 {
-        let exit = if has_command { REFUSED } else { refusal.reason.exit_code() };
+    fn refuse(&self, refusal: &Refusal, row: Option<&Row>, answer: &mut Answer) -> u8 {
+        let exit = if self.has_command { REFUSED } else { refusal.reason.exit_code() };
         let encoded = json::refused(&self.key, &self.request, refusal, exit, row);
-        match (has_command, self.settings.format, encoded) {
+        match (self.has_command, self.settings.format, encoded) {
             (true, Format::Json, Ok(line)) => output::error_text(&line),
             (has_command, _, encoded) => {
                 output::error(&format!("refused ({}): {}", refusal.reason.as_str(), refusal.message));
