@@ -11,17 +11,20 @@ use std::path::{Path, PathBuf};
 const TABLES: [&str; 2] = ["core/check.rs", "core/finding.rs"];
 
 /// Words that are the name of a check or a code, and mean something else there: file, literals, what they are.
-const OTHER_MEANINGS: [(&str, &[&str], &str); 14] = [
+const OTHER_MEANINGS: [(&str, &[&str], &str); 17] = [
     ("alerts/smtp.rs", &["id", "origin"], "lines of a mail"),
     ("audit/subject.rs", &["inclusion"], "what the log was asked for"),
     ("audit/watch_list.rs", &["key"], "a word in a sentence"),
     ("cli/config_check.rs", &["approver", "id"], "keys of the config"),
+    ("cli/gate/args.rs", &["key"], "an option"),
+    ("cli/gate/journal.rs", &["action", "id", "key"], "names of what a row has"),
     ("config/watch.rs", &["approver", "decision", "id", "key", "rp-id"], "keys of the config"),
     ("core/api.rs", &["checkpoint", "reveal"], "members of an answer"),
     ("core/head.rs", &["checkpoint", "sth"], "the formats of a head"),
     ("core/webauthn/assertion.rs", &["signature"], "a part of an assertion"),
     ("core/webauthn/client_data.rs", &["challenge", "origin"], "members of the client data"),
     ("docs/mod.rs", &["peers"], "a page of the guide"),
+    ("gate/wire.rs", &["id"], "a member of an answer"),
     ("mirror/heads/find.rs", &["root"], "a column"),
     ("mirror/seal/table.rs", &["key", "peers", "sth"], "a column, a table, a format in it"),
     ("source/changes.rs", &["checkpoint", "reveal", "sth"], "names of files"),
