@@ -293,7 +293,7 @@ impl Gate<'_> {
                 }
                 Status::Unknown(status) => {
                     let why = format!(
-                        "the service answers with the status {}, which is no approval",
+                        "the service answers with the status {}, which is not an approval",
                         quoted(&status)
                     );
                     return Err(Refusal::new(Reason::Unavailable, why).into());
@@ -366,7 +366,7 @@ impl Gate<'_> {
                 | FetchError::Lacking { .. }
                 | FetchError::Excess { .. }
                 | FetchError::TooLarge { .. }),
-            )) => return Err(unverified(format!("what the log served is no receipt: {why}"))),
+            )) => return Err(unverified(format!("what the log served is not a receipt: {why}"))),
             Some(Err(why)) => {
                 return Err(match self.log.resource_exhaustion() {
                     Some(what) => (Refusal::new(Reason::LocalFault, what), false),

@@ -96,7 +96,7 @@ impl Confirmation {
         let url = required(&answer, "url", MAX_URL)?;
         let lower = url.to_ascii_lowercase();
         if !(lower.starts_with("https://") || lower.starts_with("http://")) {
-            return Err(AnswerError(format!("url is {}, and no link", quoted(&url))));
+            return Err(AnswerError(format!("url is {}, not a link", quoted(&url))));
         }
         let Some(expires_at) = answer.get("expiresAt").and_then(time) else {
             return Err(AnswerError(

@@ -44,9 +44,10 @@ pub struct OpenGate {
 /// # Errors
 /// Returns [`Error`] if something is missing, if the payload cannot be read, or if nobody can be asked this.
 pub fn request(settings: &GateSettings) -> Result<Request, Error> {
-    let username = settings.username.as_deref().ok_or("who is asked? Give it with --username NAME")?;
-    let action = settings.action.as_deref().ok_or("what is asked? Give the action with --action TEXT")?;
-    let payload = settings.payload.as_deref().ok_or("with what arguments? Give them with --payload FILE")?;
+    let username = settings.username.as_deref().ok_or("missing --username NAME: who is asked")?;
+    let action = settings.action.as_deref().ok_or("missing --action TEXT: what they are asked to approve")?;
+    let payload =
+        settings.payload.as_deref().ok_or("missing --payload FILE: the arguments of the action, as JSON")?;
     let bytes = files::read_start(payload, MAX_JSON_PAYLOAD);
     let bytes = bytes.map_err(|error| error.within(|why| format!("--payload: {why}")))?;
     Request::new(username, action, &bytes).map_err(|error| error.to_string().into())
@@ -60,10 +61,10 @@ pub fn open(settings: &Settings, stop: &Stop) -> Result<OpenGate, Error> {
     let gate = &settings.gate;
     let key = settings.one_log_key()?.ok_or(NO_LOG_KEY)?;
     if settings.relying_party.rp_id.is_none() {
-        return Err("for which site must a passkey have signed? Give it with --rp-id ID".into());
+        return Err("missing --rp-id ID: the site for which a passkey must have signed".into());
     }
     if settings.relying_party.allowed_origins.is_none() {
-        return Err("on which page must people have approved? Give it with --allow-origin ORIGIN".into());
+        return Err("missing --allow-origin ORIGIN: the origin of the page on which people approve".into());
     }
     let service = service(settings, stop)?;
     let location = settings.require_log()?;
@@ -94,13 +95,13 @@ pub fn open(settings: &Settings, stop: &Stop) -> Result<OpenGate, Error> {
 
 fn service(settings: &Settings, stop: &Stop) -> Result<Service, Error> {
     let url = settings.gate.service.as_deref();
-    let url = url.ok_or("which approval service? Give its URL with --service URL")?;
+    let url = url.ok_or("missing --service URL: the approval service")?;
     let mut headers = SecretHeaders::default();
     let (name, secret) = match &settings.gate.api_key {
         ApiKeyPlace::File(path) => ("--api-key-file", secrets::read(path)),
         ApiKeyPlace::Variable(variable) => ("--api-key-env", secrets::environment(variable)),
         ApiKeyPlace::Default => (API_KEY_VARIABLE, secrets::environment(API_KEY_VARIABLE).map_err(|_| {
-            "there is no API key: set this variable, or name another with --api-key-env, or a file with --api-key-file".into()
+            "missing API key: set this variable, or name another with --api-key-env, or a file with --api-key-file".into()
         })),
     };
     let added = secret.and_then(|secret| {
@@ -128,8 +129,7 @@ pub fn journal_path(settings: &GateSettings) -> Result<PathBuf, Error> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     // What is not absolute counts as unset (XDG Base Directory Specification).
     let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    let state = state
-        .ok_or("which journal? Give it with --journal FILE, as there is no HOME and no XDG_STATE_HOME")?;
+    let state = state.ok_or("missing --journal FILE: neither HOME nor XDG_STATE_HOME is an absolute path")?;
     Ok(state.join("countersign/gate.db"))
 }
 

@@ -79,7 +79,10 @@ impl ServiceClient {
         let mut base = private_url(text)?;
         if base.query().is_some() || base.fragment().is_some() {
             let url = escape(&base.origin().ascii_serialization());
-            return Err(OpenError::Url { url, cause: "it has no query (?) and no fragment (#)".to_owned() });
+            return Err(OpenError::Url {
+                url,
+                cause: "write it without a query (?) and a fragment (#)".to_owned(),
+            });
         }
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));

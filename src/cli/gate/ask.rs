@@ -62,8 +62,8 @@ fn init(path: &Path, quiet: bool) -> Result<(), Error> {
         true if quiet => {}
         true => output::note(&format!("the journal {name} was created")),
         false => output::note(&format!(
-            "the journal {name} is there: take --init out, or a journal that gets lost is a fresh start, which forgets what \
-             was used, and no fault that you hear of"
+            "the journal {name} exists already: leave --init out. With it, a journal that is lost is created anew without \
+             an error, and does not know which approvals were used"
         )),
     }
     Ok(())

@@ -52,7 +52,7 @@ impl Program {
     /// Finds a program as the system would: by its path, or in `PATH`. `None` if there is no command.
     ///
     /// # Errors
-    /// [`Unusable`] if it is not there, or is no executable file.
+    /// [`Unusable`] if it is not there, or is not an executable file.
     pub fn find(command: &[OsString]) -> Result<Option<Program>, Unusable> {
         let Some((name, arguments)) = command.split_first() else { return Ok(None) };
         let mut found_other = false;
@@ -65,7 +65,7 @@ impl Program {
         }
         let name = quoted(&name.to_string_lossy());
         Err(match found_other {
-            true => Unusable { exit: CANNOT_RUN, why: format!("{name} is no executable file") },
+            true => Unusable { exit: CANNOT_RUN, why: format!("{name} is not an executable file") },
             false => Unusable { exit: NOT_THERE, why: format!("there is no program {name}") },
         })
     }

@@ -58,7 +58,7 @@ impl fmt::Display for JournalError {
             ),
             JournalError::NotAJournal(path) => write!(
                 f,
-                "the file {path:?} is no journal of countersign, or its beginning is damaged. Name the journal with \
+                "the file {path:?} is not a journal of countersign, or its beginning is damaged. Name the journal with \
                  --journal; a new one is created with --init, under a name that no file has"
             ),
             JournalError::InUse(path) => write!(

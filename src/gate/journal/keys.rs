@@ -124,5 +124,5 @@ fn parse(view: &View<'_>, row: &Sealed) -> Result<ApproverKey> {
             since: columns.time()??,
         })
     };
-    read().ok_or_else(|| view.damaged("a key in it is no key"))
+    read().ok_or_else(|| view.damaged("a key in it is not a key"))
 }
