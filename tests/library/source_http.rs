@@ -319,7 +319,7 @@ fn other_answers_are_refused_at_once() {
         (page("text/html; charset=utf-8"), "HTML"),
         (page("Application/XHTML+xml"), "HTML"),
         (Reply::status("200 OK", "Content-Encoding: br\r\n", "\x0b"), "encoding"),
-        (Reply::status("302 Found", "", ""), "nowhere"),
+        (Reply::status("302 Found", "", ""), "without a valid Location"),
         (
             Reply::status("301 Moved", "Location: https://other.example/\u{202e}?token=s\r\n", ""),
             "https://other.example/%E2%80%AE, ",
