@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import _options
 from ._gate import require_approval, require_approval_async
 from ._options import Options
 from ._program import LOG
-from ._rule import Arguments, Ask, Rule, rules
+from ._rule import Arguments, Ask, Rule
 from .errors import ApprovalError, InexactError
 
 _PLAIN = re.compile(r"[0-9A-Za-z._:-]{1,120}")
@@ -51,42 +49,34 @@ def call_key(framework: str, *parts: object) -> str | None:
     return f"{framework}:{hashlib.sha256(repr(parts).encode('utf-8', 'backslashreplace')).hexdigest()}"
 
 
-class Tools:
-    """The tools that are gated, and how."""
+def ask(rule: Rule, options: Options, name: str, arguments: Any, key: str | None) -> Allowed | Refused:
+    """Asks for one call of the tool `name`, if its rule says so."""
+    try:
+        exact, question = _question(rule, arguments)
+        if question is None:
+            return Allowed(exact, None)
+        approval = require_approval(*_all(question), key=key, **options)
+    except Exception as error:
+        return _refused(name, error)
+    return Allowed(approval.args, approval.key)
 
-    def __init__(self, given: Mapping[str, Rule], options: Options) -> None:
-        self._rules = rules(given)
-        self.options = _options.checked(options)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._rules
+async def ask_async(rule: Rule, options: Options, name: str, arguments: Any, key: str | None) -> Allowed | Refused:
+    """As `ask`, in an event loop."""
+    try:
+        exact, question = _question(rule, arguments)
+        if question is None:
+            return Allowed(exact, None)
+        approval = await require_approval_async(*_all(question), key=key, **options)
+    except Exception as error:
+        return _refused(name, error)
+    return Allowed(approval.args, approval.key)
 
-    def ask(self, name: str, arguments: Any, key: str | None) -> Allowed | Refused:
-        """Asks for one call of a gated tool, if its rule says so."""
-        try:
-            exact, ask = self._question(name, arguments)
-            if ask is None:
-                return Allowed(exact, None)
-            approval = require_approval(*_all(ask), key=key, **self.options)
-        except Exception as error:
-            return _refused(name, error)
-        return Allowed(approval.args, approval.key)
 
-    async def ask_async(self, name: str, arguments: Any, key: str | None) -> Allowed | Refused:
-        """As `ask`, in an event loop."""
-        try:
-            exact, ask = self._question(name, arguments)
-            if ask is None:
-                return Allowed(exact, None)
-            approval = await require_approval_async(*_all(ask), key=key, **self.options)
-        except Exception as error:
-            return _refused(name, error)
-        return Allowed(approval.args, approval.key)
-
-    def _question(self, name: str, arguments: Any) -> tuple[Arguments, Ask | None]:
-        if type(arguments) is not dict:
-            raise InexactError(f"the arguments are no JSON object but {type(arguments).__name__}")
-        return self._rules[name].ask(arguments)
+def _question(rule: Rule, arguments: Any) -> tuple[Arguments, Ask | None]:
+    if type(arguments) is not dict:
+        raise InexactError(f"the arguments are no JSON object but {type(arguments).__name__}")
+    return rule.ask(arguments)
 
 
 def _all(ask: Ask) -> tuple[str, str, Arguments, float]:

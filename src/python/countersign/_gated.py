@@ -60,17 +60,17 @@ def gated(
     rule, settings = Rule(username, action, when, timeout_s), _options.checked(options)
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
-        calls = _Calls(function, rule, tuple(exclude), key)
+        calls, act = _Calls(function, rule, tuple(exclude), key), cast("Callable[..., Any]", function)
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
             async def run_async(*args: Any, **kwargs: Any) -> Any:
                 call = calls.bind(args, kwargs)
                 if call.ask is None:
-                    return await function(**call.arguments(call.exact))
+                    return await act(**call.arguments(call.exact))
                 approval = await require_approval_async(*call.question, key=call.key, **settings)
                 try:
-                    result = await function(**call.arguments(approval.args))
+                    result = await act(**call.arguments(approval.args))
                 except Exception as error:
                     await record_done_async(approval.key, failed=failure_text(error), **settings)
                     raise
@@ -83,11 +83,11 @@ def gated(
         def run(*args: Any, **kwargs: Any) -> Any:
             call = calls.bind(args, kwargs)
             if call.ask is None:
-                return function(**call.arguments(call.exact))
+                return act(**call.arguments(call.exact))
             approval: Approval = require_approval(*call.question, key=call.key, **settings)
             # A cancellation or an exit is none of these: how far the action got is unknown, and stays so.
             try:
-                result = function(**call.arguments(approval.args))
+                result = act(**call.arguments(approval.args))
             except Exception as error:
                 record_done(approval.key, failed=failure_text(error), **settings)
                 raise

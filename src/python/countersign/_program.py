@@ -105,9 +105,9 @@ def _pump(process: subprocess.Popen[bytes], given: bytes, until: float) -> tuple
     assert stdin is not None and stdout is not None and stderr is not None
     out, lines, left = bytearray(), _Lines(), memoryview(given)
     with selectors.DefaultSelector() as ready:
-        for stream, events in [(stdin, selectors.EVENT_WRITE), (stdout, selectors.EVENT_READ), (stderr, selectors.EVENT_READ)]:
-            os.set_blocking(stream.fileno(), False)
-            ready.register(stream, events)
+        for pipe in (stdin, stdout, stderr):
+            os.set_blocking(pipe.fileno(), False)
+            ready.register(pipe, selectors.EVENT_WRITE if pipe is stdin else selectors.EVENT_READ)
         while len(ready.get_map()) > 0:
             for stream in _ready(ready, until):
                 if stream is stdin:

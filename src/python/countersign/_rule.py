@@ -53,7 +53,7 @@ class Rule:
         return copy(), Ask(username, action, copy(), self.timeout_s)
 
 
-def rules(given: Mapping[str, Rule]) -> dict[str, Rule]:
+def checked_rules(given: Mapping[str, Rule]) -> dict[str, Rule]:
     """The rules by the tool's name, as an adapter takes them."""
     for name, rule in given.items():
         if type(name) is not str or not isinstance(rule, Rule):

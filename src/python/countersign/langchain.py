@@ -21,9 +21,10 @@ from langchain.messages import ToolMessage
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
 
-from ._adapter import Allowed, Refused, Tools, call_key
+from . import _options
+from ._adapter import Allowed, Refused, ask, ask_async, call_key
 from ._gate import failure_text, record_done, record_done_async
-from ._rule import Rule
+from ._rule import Rule, checked_rules
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -38,24 +39,25 @@ class ApprovalMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def __init__(self, rules: Mapping[str, Rule], **options: Unpack[Options]) -> None:
         super().__init__()
-        self._gated = Tools(rules, options)
+        self._rules, self._options = checked_rules(rules), _options.checked(options)
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Result]) -> Result:
         """Asks, and then runs the tool with what was approved."""
         call = request.tool_call
-        if call["name"] not in self._gated:
+        rule = self._rules.get(call["name"])
+        if rule is None:
             return handler(request)
-        outcome = self._gated.ask(call["name"], call["args"], _key(request))
+        outcome = ask(rule, self._options, call["name"], call["args"], _key(request))
         if isinstance(outcome, Refused):
             return _message(request, outcome)
         try:
             result = handler(_approved(request, outcome))
         except Exception as error:
             if outcome.key is not None and not _goes_on(error):
-                record_done(outcome.key, failed=failure_text(error), **self._gated.options)
+                record_done(outcome.key, failed=failure_text(error), **self._options)
             raise
         if outcome.key is not None:
-            record_done(outcome.key, failed=_failure(result), **self._gated.options)
+            record_done(outcome.key, failed=_failure(result), **self._options)
         return result
 
     async def awrap_tool_call(
@@ -63,19 +65,20 @@ class ApprovalMiddleware(AgentMiddleware[Any, Any, Any]):
     ) -> Result:
         """As `wrap_tool_call`, for agents that run in an event loop."""
         call = request.tool_call
-        if call["name"] not in self._gated:
+        rule = self._rules.get(call["name"])
+        if rule is None:
             return await handler(request)
-        outcome = await self._gated.ask_async(call["name"], call["args"], _key(request))
+        outcome = await ask_async(rule, self._options, call["name"], call["args"], _key(request))
         if isinstance(outcome, Refused):
             return _message(request, outcome)
         try:
             result = await handler(_approved(request, outcome))
         except Exception as error:
             if outcome.key is not None and not _goes_on(error):
-                await record_done_async(outcome.key, failed=failure_text(error), **self._gated.options)
+                await record_done_async(outcome.key, failed=failure_text(error), **self._options)
             raise
         if outcome.key is not None:
-            await record_done_async(outcome.key, failed=_failure(result), **self._gated.options)
+            await record_done_async(outcome.key, failed=_failure(result), **self._options)
         return result
 
 
