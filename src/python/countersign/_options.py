@@ -15,6 +15,8 @@ class Options(TypedDict, total=False):
 
     config: str | os.PathLike[str] | None
     """A TOML file with the service, the log, whom you trust, and the journal."""
+    name: str | None
+    """Which `[[log]]` of the config is meant, where there are several."""
     service: str | None
     """URL of the approval service."""
     log: str | None
@@ -36,7 +38,7 @@ class Options(TypedDict, total=False):
 
 
 _PATHS = ("config", "journal", "api_key_file")
-_TEXTS = ("service", "log", "api_key_env")
+_TEXTS = ("name", "service", "log", "api_key_env")
 _FLAGS = ("require_pinned_key", "require_signed_action")
 _KNOWN = {*_PATHS, *_TEXTS, *_FLAGS, "log_wait_s", "program"}
 
@@ -55,12 +57,12 @@ def checked(options: Options) -> Options:
 def of_gate(options: Options) -> list[str]:
     """The arguments of `countersign gate`."""
     given = of_journal(options)
-    for name in ("service", "log", "api_key_env"):
+    for name in _TEXTS:
         given += _text(name, options.get(name))
     given += _path("api_key_file", options.get("api_key_file"))
     given += [f"--{name.replace('_', '-')}" for name in _FLAGS if options.get(name)]
     wait = options.get("log_wait_s")
-    return given if wait is None else [*given, f"--log-wait={duration(wait, 'log_wait_s')}"]
+    return given if wait is None else [*given, f"--log-wait={duration(wait, 'log_wait_s', least=0)}"]
 
 
 def of_journal(options: Options) -> list[str]:
@@ -86,12 +88,12 @@ def text(name: str, value: object) -> str:
     return value
 
 
-def duration(seconds: object, name: str) -> str:
-    """A positive time as the program reads it."""
+def duration(seconds: object, name: str, least: float = 0.001) -> str:
+    """A time as the program reads it."""
     if type(seconds) not in (int, float):
         raise UsageError(f"{name} is a number of seconds, not {type(seconds).__name__}")
     assert isinstance(seconds, (int, float))
-    if not math.isfinite(seconds) or not 0.001 <= seconds <= 10**9:
+    if not math.isfinite(seconds) or not least <= seconds <= 10**9:
         raise UsageError(f"{name} is a number of seconds, not {seconds}")
     return f"{int(seconds * 1000)}ms"
 

@@ -149,7 +149,7 @@ def test_wrong_usage_is_no_answer(ask: Ask, fake: Fake) -> None:
     stub = fake.stub("#!/bin/sh\necho 'error: no --service' >&2; exit 2\n")
     assert "no --service" in str(refusal(ask, UsageError, program=stub))
     for options in [{"timeout_s": 0}, {"timeout_s": -1}, {"timeout_s": float("nan")}, {"timeout_s": float("inf")}, {"timeout_s": "5"},
-                    {"timeout_s": True}, {"log_wait_s": 0}, {"key": 7}, {"key": "a\0b"}, {"key": "\udcff"}, {"config": 7},
+                    {"timeout_s": True}, {"log_wait_s": -1}, {"key": 7}, {"key": "a\0b"}, {"key": "\udcff"}, {"config": 7},
                     {"service": 7}, {"require_pinned_key": "no"}, {"require_pined_key": True}, {"payload": [1]},
                     {"payload": "x"}]:  # fmt: skip
         refusal(ask, UsageError, **options)
