@@ -6,8 +6,11 @@ Register them last: a hook that comes later could change the arguments after the
 approved arguments. On a refusal the tool's result says why, and the crew goes on.
 
 CrewAI calls hooks for the tools that its agents run, and not where a program calls a tool or a model by itself; `@gated`
-between `@tool` and the function guards every call. A hook gets no id of the call, so each call is a new question, unless
-`key` makes a key. It does not see how the tool ended either, so the journal shows that as unknown; `@gated` records it.
+between `@tool` and the function guards every call. But where a model calls tools in plain text, CrewAI runs a tool that raised
+again, and a refusal raises: the person would be asked again. The hooks ask once.
+
+A hook gets no id of the call, so each call is a new question, unless `key` makes a key. It does not see how the tool ended
+either, so the journal shows that as unknown; `@gated` records it.
 """
 
 from __future__ import annotations

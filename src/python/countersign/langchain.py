@@ -8,11 +8,11 @@ is asked for. The tool gets exactly the approved arguments. A refusal is a `Tool
 The agent is told, and goes on. The question's key is that of the tool call, so that a graph that runs a node again after a
 crash goes on with the same question, and never acts twice on one answer.
 
-Without an agent, `@gated` between `@tool` and the function does the same for one tool; there a refusal is raised.
+Without an agent, `@gated` between `@tool` and the function does the same for one tool. There a refusal is raised;
+`ToolNode(tools, handle_tool_errors=tell_refusal)` makes it a message.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here: ToolNode reads the errors that `tell_refusal` takes from its annotation.
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from . import _options
 from ._adapter import Allowed, Refused, ask, ask_async, call_key
 from ._gate import failure_text, record_done, record_done_async
 from ._rule import Rule, checked_rules
+from .errors import ApprovalError, InexactError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -37,7 +38,7 @@ Result = ToolMessage | Command[Any]
 class ApprovalMiddleware(AgentMiddleware[Any, Any, Any]):
     """Asks a person for each call of a tool that `rules` names. Others run as they are."""
 
-    def __init__(self, rules: Mapping[str, Rule], **options: Unpack[Options]) -> None:
+    def __init__(self, rules: Mapping[str, Rule], **options: "Unpack[Options]") -> None:
         super().__init__()
         self._rules, self._options = checked_rules(rules), _options.checked(options)
 
@@ -80,6 +81,11 @@ class ApprovalMiddleware(AgentMiddleware[Any, Any, Any]):
         if outcome.key is not None:
             await record_done_async(outcome.key, failed=_failure(result), **self._options)
         return result
+
+
+def tell_refusal(error: ApprovalError | InexactError) -> str:
+    """What the agent is told where a gated function was refused. Other errors are none of this function's business."""
+    return f"The tool was not run. {error}"
 
 
 def _key(request: ToolCallRequest) -> str | None:

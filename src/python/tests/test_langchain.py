@@ -24,7 +24,7 @@ from langgraph.prebuilt import ToolNode  # noqa: E402
 from typing_extensions import Annotated  # noqa: E402
 
 from countersign import Rejected, Rule, UsageError, gated  # noqa: E402
-from countersign.langchain import ApprovalMiddleware  # noqa: E402
+from countersign.langchain import ApprovalMiddleware, tell_refusal  # noqa: E402
 
 WAYS = ["sync", "async"]
 ran: list[Any] = []
@@ -209,9 +209,9 @@ def test_a_wrong_option_is_found_at_once() -> None:
 # Without an agent.
 
 
-def node(tools: list[Any]) -> Any:
+def node(tools: list[Any], **options: Any) -> Any:
     graph = StateGraph(MessagesState)
-    graph.add_node("tools", ToolNode(tools))
+    graph.add_node("tools", ToolNode(tools, **options))
     graph.add_edge(START, "tools")
     return graph.compile()
 
@@ -245,6 +245,8 @@ def test_a_plain_tool_is_gated_inside(fake: Fake, way: str) -> None:
     fake.will(reason="rejected")
     with pytest.raises(Rejected):
         plain.invoke({"type": "tool_call", "name": "plain", "args": {"service": "api"}, "id": "call_8"})
+    told = call(node([plain], handle_tool_errors=tell_refusal), way, {"service": "api"}, "plain")
+    assert told.status == "error" and told.content == "The tool was not run. rejected: the gate refused: rejected"
     assert len(ran) == 1
 
 
