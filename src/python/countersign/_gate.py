@@ -59,7 +59,7 @@ async def require_approval_async(
     ask_again: bool = False,
     **options: Unpack[Options],
 ) -> Approval:
-    """As `require_approval`, in an event loop and without a thread. Cancelling it ends the wait, and approves nothing."""
+    """As `require_approval`, in an event loop. Cancelling it ends the wait, and approves nothing."""
     call = _Call(username, action, payload, timeout_s, key, ask_again, options)
     try:
         ended = await _program.run_async(call.command(), call.given, call.limit_s)

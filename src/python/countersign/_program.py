@@ -143,7 +143,7 @@ def _ready(ready: selectors.BaseSelector, until: float) -> Iterator[object]:
 
 
 async def run_async(command: Sequence[str], given: bytes, limit_s: float) -> Ended:
-    """As `run`, without a thread. Cancelling it kills the program."""
+    """As `run`, in an event loop. Cancelling it kills the program."""
     try:
         process = await asyncio.create_subprocess_exec(
             *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True

@@ -311,7 +311,11 @@ def test_an_interrupted_wait_kills_the_program(fake: Fake, monkeypatch: pytest.M
     def interrupt(ready: Any, until: float) -> Any:
         if fake.calls:
             raise KeyboardInterrupt
-        return real(ready, until) if len(ready.get_map()) == 3 else iter(time.sleep(0.02) or ())
+        return real(ready, time.monotonic() + 0.05) if len(ready.get_map()) == 3 else pause()
+
+    def pause() -> Any:
+        time.sleep(0.02)
+        return iter(())
 
     monkeypatch.setattr(countersign._program, "_ready", interrupt)
     with pytest.raises(KeyboardInterrupt):
