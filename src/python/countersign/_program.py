@@ -27,6 +27,9 @@ MAX_OUTPUT = 16 * 1024 * 1024
 _MAX_LINE = 4096
 _READ = 65536
 
+_REAPED_S = 5.0
+"""A killed program is gone long before."""
+
 
 class NotRun(Exception):
     """The program did not run to its end, and why."""
@@ -152,16 +155,26 @@ async def run_async(command: Sequence[str], given: bytes, limit_s: float) -> End
         raise NotRun(f"{command[0]} cannot be run: {error}") from error
     try:
         return await asyncio.wait_for(_pump_async(process, given), limit_s)
-    except asyncio.TimeoutError:
-        raise NotRun(_TOO_LONG) from None
-    finally:
+    except BaseException as error:
         if process.returncode is None:
             _kill(process.pid)
-            await process.wait()
-        # Where something else holds its pipes, they would otherwise stay open as long as the loop.
-        transport = getattr(process, "_transport", None)
-        if transport is not None:
-            transport.close()
+        # asyncio waits for the pipes too, and has stopped reading one that was too full: without this it would wait for
+        # ever. Where something else holds them they would stay open as long as the loop.
+        _close_pipes(process)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(process.wait(), _REAPED_S)
+        if isinstance(error, asyncio.TimeoutError):
+            raise NotRun(_TOO_LONG) from None
+        raise
+
+
+def _close_pipes(process: asyncio.subprocess.Process) -> None:
+    transport: asyncio.SubprocessTransport | None = getattr(process, "_transport", None)
+    if transport is not None:
+        for number in (0, 1, 2):
+            pipe = transport.get_pipe_transport(number)
+            if pipe is not None and not pipe.is_closing():
+                pipe.close()
 
 
 async def _pump_async(process: asyncio.subprocess.Process, given: bytes) -> Ended:
