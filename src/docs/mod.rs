@@ -36,7 +36,7 @@ macro_rules! pages {
 }
 
 pages! {
-    gate "gate" "gate.md" "let an action run only if a person approved exactly that action",
+    gate "gate" "gate.md" "ask a person, and run an action once, with exactly what they approved",
     audit "audit" "audit.md" "check a log every night; exit codes, and what to do on each",
     trust "trust" "trust.md" "what you pin, why, and what is not checked without it",
     http "http" "http.md" "logs over HTTP and behind a JSON API: retries, limits, secrets",
@@ -48,7 +48,7 @@ pages! {
     metrics "metrics" "metrics.md" "health, Prometheus metrics, alert rules and a dashboard",
     sql "sql" "sql.md" "the mirror: query it, back it up, check it, rebuild it",
     performance "performance" "performance.md" "how fast it is, and the commands that measure it",
-    testing "testing" "testing.md" "a log that lies on command, for your monitoring and for our tests",
+    testing "testing" "testing.md" "a log and a service that lie on command, for your monitoring and our tests",
     library "library" "library.md" "check receipts in a Rust program",
     glossary "glossary" "glossary.md" "the words of the field, as they are used here",
     contributing "contributing" "contributing.md" "where to find things, how to add a finding code, how to run the tests",
