@@ -35,7 +35,7 @@ fn receipts() -> PathBuf {
 }
 
 /// Says that a part was not run, where it is seen: only the print macros are captured by the test harness.
-fn skip(part: &str, why: &str) {
+pub(super) fn skip(part: &str, why: &str) {
     let required = std::env::var_os("COUNTERSIGN_REQUIRE_INTEGRATIONS").is_some_and(|value| value == "1");
     assert!(!required, "{part} could not be tested: {why}");
     let _ = writeln!(std::io::stderr(), "SKIPPED: {part} was not tested: {why}");

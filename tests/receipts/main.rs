@@ -1,6 +1,7 @@
 //! Receipts: made, verified, and used by gates.
 
 mod gate;
+mod gate_browser;
 mod integrations;
 mod receipt_cmd;
 mod receipt_from_log;

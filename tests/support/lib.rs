@@ -7,6 +7,7 @@
 pub mod api;
 pub mod api_lab;
 pub mod approvals;
+pub mod browser;
 pub mod case;
 pub mod cli;
 pub mod exposition;

@@ -18,6 +18,23 @@ const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 const escape = (unit) => "\\u" + unit.charCodeAt(0).toString(16).padStart(4, "0");
 const visible = (text) => text.replace(UNSEEN, (found) => (found === "\n" ? found : found.split("").map(escape).join("")));
 
+function element(name, className, text) {
+  const made = document.createElement(name);
+  made.className = className;
+  made.textContent = visible(text);
+  return made;
+}
+
+// One element for each line. What is too long for its line goes on further right than it began, and does not pass for a
+// line of its own.
+function lines(text) {
+  return text.split("\n").map((line) => {
+    const made = element("span", "line", line);
+    made.style.setProperty("--hang", Math.min(line.search(/\S|$/), 12) + 4 + "ch");
+    return made;
+  });
+}
+
 function encode(bytes) {
   const text = Array.from(new Uint8Array(bytes), (byte) => String.fromCharCode(byte)).join("");
   return btoa(text).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
@@ -49,7 +66,7 @@ let busy = false;
 async function show(first) {
   request = first;
   at("action").textContent = visible(request.action);
-  at("payload").textContent = visible(JSON.stringify(request.payload, null, 2));
+  at("payload").replaceChildren(...lines(JSON.stringify(request.payload, null, 2)));
   at("username").textContent = visible(request.username);
   const withAction = request.payloadEncoding === "jcs-action-payload";
   const signed = withAction ? { action: request.action, payload: request.payload } : request.payload;
@@ -59,21 +76,22 @@ async function show(first) {
   hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(canonical(signed))));
   at("hash").textContent = hex(hash);
   const same = hex(hash) === request.payloadHash;
-  at("hash-result").textContent = same
-    ? "It is the hash that the service names."
-    : "The service names another hash: " + visible(request.payloadHash);
+  at("hash-result").replaceChildren(...(same
+    ? ["It is the hash that the service names."]
+    : ["The service names another hash: ", element("code", "", request.payloadHash)]));
   at("hash-result").className = same ? "same" : "differs";
   if (!same) {
     hash = null;
+    at("signed").textContent = "";
     problem("What is shown is not what would be signed. Approving is not possible.");
   }
   at("request").hidden = false;
 }
 
 const OUTCOMES = {
-  approved: "Approved. You can close this page.",
-  rejected: "Rejected. You can close this page.",
-  expired: "Expired: nobody decided in time.",
+  approved: "You can close this page.",
+  rejected: "You can close this page.",
+  expired: "Nobody decided in time.",
 };
 
 // Who decided hears of it: the heading has the focus then, and the buttons are gone.
@@ -89,7 +107,7 @@ function update(next, focus) {
     const title = request.status[0].toUpperCase() + request.status.slice(1);
     at("title").textContent = title;
     document.title = title;
-    at("outcome").textContent = OUTCOMES[request.status] || request.status;
+    at("outcome").textContent = OUTCOMES[request.status] || "";
     at("time").hidden = true;
   }
   if (focus) (open ? at("approve") : at("title")).focus();
