@@ -45,8 +45,8 @@ fn wrong_usage_exits_2_and_writes_nothing() {
         (&["--db", "{db}", DEMO_ID, "--index", "5"], "cannot be used with"),
         (&["--db", "{db}", "--all-of", "alex", "--index", "5"], "cannot be used with"),
         (&["--db", "{db}", "--index", "-1"], "index"),
-        (&["--db", "{db}", "a/b"], "no id"),
-        (&["--db", "{db}", ""], "no id"),
+        (&["--db", "{db}", "a/b"], "is not an id"),
+        (&["--db", "{db}", ""], "is not an id"),
         (&["--db", "{db}", "--index", "5", "--format", "text"], "json or tlog-proof"),
         (&["--db", "{db}", "--index", "5", "--out", "{dir}"], "not a regular file"),
         (&["--db", "{db}", "--index", "5", "--out", "/dev/null"], "not a regular file"),
@@ -258,7 +258,7 @@ fn hostile_and_repeated_ids_name_files_in_the_folder() {
     assert_eq!(names(&folder), ["0-...json", "1-..json", "2--x.json", "3-twice.json", "4-other.json"]);
     assert_eq!(names(&auditor.directory().join("deep")), ["all"]);
     let first = receipt(&auditor, &["--db", "{db}", "twice"]);
-    assert!(first.exit == 0 && first.stderr.contains("again, at entry 5"), "{first:#?}");
+    assert!(first.exit == 0 && first.stderr.contains("again in the log, at entry 5"), "{first:#?}");
     assert_eq!(verify(&auditor, &first.stdout, &[])["index"], 3);
     nothing(&receipt(&auditor, &["--db", "{db}", "--index", "5"]), 1, &["id-duplicate"]);
     for (id, index) in [("..", 0), (".", 1)] {
