@@ -141,15 +141,28 @@ fn compare(bundle: &[u8], case: &Case<'_>, verdict: &Verdict) -> Result<Checked,
     let checked = checked(bundle, &entry, case, verdict)
         .ok_or_else(|| unverified("the receipt has no passkey that can be named".to_owned()))?;
     if case.demands.pinned_key && !checked.key_pinned {
-        let who = quoted(case.request.username());
-        return Err(unverified(format!("no key is pinned for {who}, and --require-pinned-key asks for one")));
+        return Err(no_pinned_passkey(case.request.username()));
     }
     if case.demands.signed_action && !checked.action_signed {
-        let why =
-            "the passkey signed the payload alone, and --require-signed-action asks for the action text";
-        return Err(unverified(why.to_owned()));
+        return Err(action_not_signed());
     }
     Ok(checked)
+}
+
+/// Nobody pinned a passkey of the person.
+pub fn no_pinned_passkey(username: &str) -> Refusal {
+    let why = format!(
+        "no passkey is pinned for {}: add it under [approvers] in the config, or leave --require-pinned-key out",
+        quoted(username)
+    );
+    Refusal::new(Reason::Unverified, why)
+}
+
+/// The service has people sign the payload without the action text.
+pub fn action_not_signed() -> Refusal {
+    let why = "the passkey signs the payload without the action text: leave --require-signed-action out, or use a service that \
+               has both signed";
+    Refusal::new(Reason::Unverified, why)
 }
 
 /// Where the action text is not signed, a reveal may still say that it was another one (gate specification section 5.2).

@@ -53,7 +53,7 @@ pub struct NewRow {
     /// When the request was fixed. An approval that was asked for more than 60 s before is another one's (gate
     /// specification section 5.3).
     pub asked_at: UnixMillis,
-    /// Until when a process may be sending the request.
+    /// Until when a process may be sending the request; [`UnixMillis::EPOCH`] where it is known that it reached nobody.
     pub post_until: UnixMillis,
 }
 
@@ -149,6 +149,11 @@ impl Row {
     /// Whether another process may be sending the request at this time.
     pub fn may_be_being_asked(&self, now: UnixMillis) -> bool {
         self.asked.is_none() && self.refusal.is_none() && now < self.request.post_until
+    }
+
+    /// Whether it is known that the request reached nobody, so that it may be made again.
+    pub fn was_not_asked(&self) -> bool {
+        self.asked.is_none() && self.request.post_until == UnixMillis::EPOCH
     }
 
     /// Whether the action was permitted and nobody said how it ended.

@@ -7,11 +7,11 @@
 //! It runs no action. Whoever gets an [`Outcome::Approved`] may do that once.
 
 use super::journal::{Consumed, Journal, JournalError, Noted, Recorded};
-use super::judge::{Case, Checked, Demands, Judged, judge};
+use super::judge::{Case, Checked, Demands, Judged, action_not_signed, judge, no_pinned_passkey};
 use super::reason::{Reason, Refusal};
 use super::request::Request;
-use super::row::{Asked, Consumption, NewRow, Row};
-use super::service::{LookFailure, Service, interrupted};
+use super::row::{Accepted, Asked, Consumption, NewRow, Row};
+use super::service::{AskFailure, LookFailure, Service, interrupted};
 use super::step::{self, Step, Wanted, next};
 use super::wire::{Status, StatusAnswer, path::is_confirmation_id};
 use crate::audit::trust::TrustPolicy;
@@ -197,6 +197,10 @@ impl Gate<'_> {
         if self.service.is_stopped() {
             return Err(interrupted().into());
         }
+        // What could never be approved disturbs nobody.
+        if self.demands.pinned_key && !self.trust.pinned_keys.contains_key(job.request.username()) {
+            return Err(no_pinned_passkey(job.request.username()).into());
+        }
         let (request, now) = (job.request, (self.now)());
         let time = left(job.deadline).clamp(PACE, POST_TIME);
         let post_until = now.saturating_add(time);
@@ -218,8 +222,12 @@ impl Gate<'_> {
         }
         let confirmation = match self.service.ask(request, job.key, time) {
             Ok(confirmation) => confirmation,
-            Err(refusal) if refusal.reason == Reason::Denied => return Err(End::Forever(refusal)),
-            Err(refusal) => return Err(refusal.into()),
+            Err(AskFailure::Final(refusal)) => return Err(End::Forever(refusal)),
+            Err(AskFailure::Unknown(refusal)) => return Err(refusal.into()),
+            Err(AskFailure::NotAsked(refusal)) => {
+                journal.not_asked(job.key)?;
+                return Err(refusal.into());
+            }
         };
         let Some(encoding) = request.encoding_of(&confirmation.payload_hash) else {
             let why =
@@ -235,6 +243,9 @@ impl Gate<'_> {
         if journal.asked(job.key, &asked)? == Noted::IdTaken {
             let why = format!("the service calls it {}, as it called another request", quoted(&asked.id));
             return forever(Reason::Mismatch, why);
+        }
+        if self.demands.signed_action && encoding == Accepted::JcsPayload {
+            return Err(End::Forever(action_not_signed()));
         }
         if expires_at <= (self.now)() {
             return forever(Reason::Expired, "it had expired when the service answered: compare the clocks");

@@ -22,6 +22,18 @@ pub enum LookFailure {
     Refused(Refusal),
 }
 
+/// Why nobody has a confirmation to decide.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AskFailure {
+    /// Nobody was asked, and a later run with the same key is refused in the same way.
+    Final(Refusal),
+    /// Nobody was asked, and a later run may make the same request again: no connection was made, or the service said that
+    /// it did nothing (429, 503).
+    NotAsked(Refusal),
+    /// It is unknown whether somebody was asked.
+    Unknown(Refusal),
+}
+
 /// An approval service.
 pub struct Service {
     client: ServiceClient,
@@ -42,8 +54,8 @@ impl Service {
     /// with it (429, 503), and within `time`.
     ///
     /// # Errors
-    /// The refusal. Of `denied` alone it is known that nobody was asked.
-    pub fn ask(&self, request: &Request, key: &str, time: Duration) -> Result<Confirmation, Refusal> {
+    /// [`AskFailure`].
+    pub fn ask(&self, request: &Request, key: &str, time: Duration) -> Result<Confirmation, AskFailure> {
         let (body, header, began) = (wire::write_request(request), idempotency_header(key), Instant::now());
         let mut pauses = self.client.pauses(time);
         loop {
@@ -58,21 +70,23 @@ impl Service {
                 Ok(answer) => match answer.status {
                     200 | 201 => {
                         return Confirmation::read(&answer.body)
-                            .map_err(|why| unknown(&format!("its answer: {why}")));
+                            .map_err(|why| AskFailure::Unknown(unknown(&format!("its answer: {why}"))));
                     }
-                    400 | 401 | 403 | 404 | 409 | 413 | 422 => return Err(denied(&answer)),
+                    400 | 401 | 403 | 404 | 409 | 413 | 422 => {
+                        return Err(AskFailure::Final(denied(&answer)));
+                    }
                     429 | 503 => (unavailable(&status(&answer)), answer.retry_after),
-                    _ => return Err(unknown(&status(&answer))),
+                    _ => return Err(AskFailure::Unknown(unknown(&status(&answer)))),
                 },
                 Err(ServiceFailure::NoAnswer(why) | ServiceFailure::Refused(why)) => {
-                    return Err(unknown(&why));
+                    return Err(AskFailure::Unknown(unknown(&why)));
                 }
-                Err(ServiceFailure::Stopped) => return Err(interrupted()),
+                Err(ServiceFailure::Stopped) => return Err(AskFailure::Unknown(interrupted())),
                 Err(ServiceFailure::Unsent(why)) => (unavailable(&why), None),
                 Err(ServiceFailure::ResourceExhausted(why)) => (Refusal::new(Reason::LocalFault, why), None),
             };
             if !pauses.wait(retry_after) {
-                return Err(if self.is_stopped() { interrupted() } else { refusal });
+                return Err(AskFailure::NotAsked(if self.is_stopped() { interrupted() } else { refusal }));
             }
         }
     }

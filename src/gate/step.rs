@@ -28,7 +28,7 @@ pub struct Wanted<'a> {
 pub enum Step {
     /// Nobody was asked under this key: ask.
     Ask,
-    /// The outcome of an earlier request is unknown, and the caller wants it made again.
+    /// An earlier request reached nobody; or its outcome is unknown, and the caller wants it made again.
     AskAgain,
     /// Another process may be asking now, and until this moment.
     AwaitAsker(UnixMillis),
@@ -62,7 +62,7 @@ pub fn next(row: Option<&Row>, wanted: &Wanted<'_>, now: UnixMillis) -> Step {
         (_, Some(Decision::Rejected)) => Step::Refuse(rejected(wanted.request)),
         (_, Some(Decision::Expired)) => Step::Refuse(expired(wanted.request)),
         (None, _) if row.may_be_being_asked(now) => Step::AwaitAsker(row.request.post_until),
-        (None, _) if wanted.ask_again => Step::AskAgain,
+        (None, _) if wanted.ask_again || row.was_not_asked() => Step::AskAgain,
         (None, _) => Step::Refuse(unknown_outcome(&row.request.key)),
     }
 }
@@ -200,6 +200,11 @@ mod tests {
             }
         }
         assert_eq!(tried, 256);
+        let mut unasked = row();
+        unasked.request.post_until = UnixMillis::EPOCH;
+        assert_eq!(step(Some(&unasked), false, POST_UNTIL), Step::AskAgain);
+        let answered = Row { asked: Some(asked_now()), ..unasked };
+        assert_eq!(step(Some(&answered), false, POST_UNTIL), Step::Wait(asked_now()));
         assert_eq!(step(None, false, UnixMillis::EPOCH), Step::Ask);
         assert_eq!(step(None, true, UnixMillis::EPOCH), Step::Ask);
     }

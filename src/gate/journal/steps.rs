@@ -90,6 +90,20 @@ impl Journal {
         })
     }
 
+    /// Records that the request reached nobody, so that a later run may make it again.
+    ///
+    /// # Errors
+    /// [`JournalError`] if there is no such row, or the journal cannot be used. The outcome counts as unknown then.
+    pub fn not_asked(&mut self, key: &str) -> Result<Recorded> {
+        self.step(key, |_, row| {
+            if row.asked.is_some() || row.refusal.is_some() {
+                return Ok(false);
+            }
+            row.request.post_until = UnixMillis::EPOCH;
+            Ok(true)
+        })
+    }
+
     /// Records the service's answer to the request.
     ///
     /// # Errors

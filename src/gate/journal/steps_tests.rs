@@ -65,7 +65,13 @@ fn a_request_is_sent_again_only_where_none_may_be_under_way_and_none_was_answere
     assert_eq!((row.request.asked_at, row.request.post_until), (moment(31_000), moment(61_000)));
     // Another process that was told the same is later.
     assert!(matches!(journal.ask_again("k", moment(31_001), moment(61_001)).unwrap(), Recorded::Known(_)));
+    // It is known that it reached nobody: one process may send it at once.
+    let Recorded::New(row) = journal.not_asked("k").unwrap() else { panic!("it has no answer") };
+    assert!(row.was_not_asked());
+    assert!(matches!(journal.ask_again("k", moment(32_000), moment(62_000)).unwrap(), Recorded::New(_)));
+    assert!(matches!(journal.ask_again("k", moment(32_001), moment(62_001)).unwrap(), Recorded::Known(_)));
     journal.asked("k", &answer("a")).unwrap();
+    assert!(matches!(journal.not_asked("k").unwrap(), Recorded::Known(_)));
     assert!(matches!(journal.ask_again("k", moment(99_000), moment(99_000)).unwrap(), Recorded::Known(_)));
     // The answer to the earlier request does not take the place of the first one that came.
     let Noted::Known(row) = journal.asked("k", &answer("b")).unwrap() else { panic!("it is answered") };

@@ -237,6 +237,17 @@ fn a_request_whose_outcome_is_unknown_is_not_made_again_by_itself() {
 }
 
 #[test]
+fn a_request_that_reached_nobody_is_made_again_by_a_later_run() {
+    let world = World::new();
+    world.play(|play| play.instead = (0..50).map(|_| Reply::status("503 Busy", "", "")).collect());
+    world.run(&["--key", "k", "--timeout", "1s"]).refused("unavailable", 3);
+    let posts = world.posts();
+    world.play(|play| play.instead.clear());
+    world.run(&["--key", "k"]).approved();
+    assert_eq!(world.posts(), posts + 1);
+}
+
+#[test]
 fn a_service_that_is_busy_is_asked_again_when_it_says() {
     let world = World::new();
     let busy = |status| Reply::status(status, "Retry-After: 1\r\n", "");
