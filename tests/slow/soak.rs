@@ -53,7 +53,8 @@ impl Log {
     }
 
     fn new() -> Log {
-        let entries = std::env::var("COUNTERSIGN_SOAK_ENTRIES").map_or(ENTRIES, |entries| entries.parse().unwrap());
+        let entries =
+            std::env::var("COUNTERSIGN_SOAK_ENTRIES").map_or(ENTRIES, |entries| entries.parse().unwrap());
         let server = Log::start("127.0.0.1:0", entries);
         let address = server.url.trim_start_matches("http://").trim_end_matches("/log").to_owned();
         Log { server: Some(server), address }
