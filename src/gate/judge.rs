@@ -26,6 +26,10 @@ use std::time::Duration;
 /// is an earlier one under a new id (gate specification section 5.3).
 pub const MAX_SKEW: Duration = Duration::from_secs(60);
 
+/// What to do after an approval of something else.
+const AFTER_A_MISMATCH: &str =
+    "to ask anew, use another --key; if this happens again, ask whoever runs the approval service";
+
 /// What the caller demands beyond a clean receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Demands {
@@ -117,7 +121,7 @@ pub fn judge(bundle: &[u8], case: &Case<'_>) -> Judged {
 
 /// The checks in their order: first what a person was asked, then whether they answered.
 fn compare(bundle: &[u8], case: &Case<'_>, verdict: &Verdict) -> Result<Checked, Refusal> {
-    let mismatch = |why: String| Err(Refusal::new(Reason::Mismatch, why));
+    let mismatch = |why: String| Err(Refusal::new(Reason::Mismatch, format!("{why}; {AFTER_A_MISMATCH}")));
     let unverified = |why: String| Refusal::new(Reason::Unverified, why);
     let Ok(receipt) = Receipt::parse(bundle) else { return Err(unverified(first_failure(verdict))) };
     let Some(entry) = read_leaf(&receipt.leaf, case.origin).entry else {
@@ -142,7 +146,9 @@ fn compare(bundle: &[u8], case: &Case<'_>, verdict: &Verdict) -> Result<Checked,
         .ok_or_else(|| unverified("the receipt has no passkey that can be named".to_owned()))?;
     if case.demands.pinned_key && !checked.key_pinned {
         let who = quoted(case.request.username());
-        return Err(unverified(format!("no key is pinned for {who}, and --require-pinned-key asks for one")));
+        return Err(unverified(format!(
+            "no passkey of {who} is pinned, and --require-pinned-key asks for one: pin it under [approvers] in the config"
+        )));
     }
     if case.demands.signed_action && !checked.action_signed {
         let why =
