@@ -99,7 +99,7 @@ pub enum Command {
     Verify(VerifyOptions),
     /// Verify the receipt of an approval, from the mirror or from the log, and write it
     Receipt(ReceiptOptions),
-    /// Ask a person, verify the answer, and run a command once; list what was asked before
+    /// Ask a person, verify the answer, and run a command once, with exactly what they approved
     Gate(Box<GateOptions>),
     /// List, import and export signed heads
     #[command(subcommand)]
