@@ -46,7 +46,7 @@ pub fn next(row: Option<&Row>, wanted: &Wanted<'_>, now: UnixMillis) -> Step {
     if let Some(what) = difference(row, wanted) {
         let key = quoted(&row.request.key);
         let why = format!(
-            "under the idempotency key {key} {what} was asked for before, so nobody is asked now: run again as before, or \
+            "the idempotency key {key} was used for {what} before, so nobody is asked now: run again as before, or \
              with another --key"
         );
         return Step::Refuse(Refusal::new(Reason::Mismatch, why));
