@@ -88,6 +88,17 @@
 //! }
 //! ```
 //!
+//! # Where to look
+//!
+//! | question | answer |
+//! |---|---|
+//! | how is an entry's signature verified? | [`core::webauthn::assertion`] |
+//! | how is a head held against older heads? | `run::kept` |
+//! | what makes the exit code 3? | [`audit::conclusion`], and `Report::verdict` in `report` |
+//! | how is a webhook signed? | `alerts::webhook` |
+//! | where is an approval consumed, once? | `gate::journal`, in its file `steps` |
+//! | what does a new finding code need? | [`docs::contributing`] |
+//!
 //! # Features
 //!
 //! | feature | brings |
@@ -114,6 +125,7 @@
 //! | `monitor` | audits again and again; metrics, health, the history of heads |
 //! | `cli` | arguments, commands |
 //! | [`docs`] | the guide, which `countersign help` shows as well |
+//! | `src/python`, `src/typescript` | packages for programs in these languages, which start `countersign gate` |
 //!
 //! `core` and `docs` import nothing of ours; `audit` and `source` import `core`; `config`, `mirror` and `report` import
 //! `core` and `audit`; `run` and `gate` import those but `config` and `report`, and not each other; `alerts` imports

@@ -1,6 +1,6 @@
-//! The answer in one word, and the exit code that scripts rely on (command line contract).
+//! The answer in one word, and the exit code that scripts rely on (the page `audit` of the guide, "Exit codes").
 
-/// The answer (command line contract, "Exit codes"). Ordered: the worst wins.
+/// The answer. Ordered: the worst wins.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Conclusion {
     /// Everything that was asked for was checked and passed.

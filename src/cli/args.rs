@@ -5,6 +5,7 @@ use super::gate::args::GateOptions;
 use super::monitor_args::{ConfigCommand, MonitorOptions};
 use super::plain;
 use crate::config::{Colour, DecisionOption, Expected, GivenFormat};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -32,7 +33,18 @@ pub fn command() -> clap::Command {
 /// # Errors
 /// Returns the error of clap if the arguments are wrong, or if they ask for help or the version.
 pub fn parse() -> Result<Cli, clap::Error> {
-    Cli::from_arg_matches(&command().try_get_matches()?)
+    Cli::from_arg_matches(&command().try_get_matches().map_err(tell_separator)?)
+}
+
+/// Tells whoever typed a command behind the options of `gate` that `--` stands before it.
+fn tell_separator(mut error: clap::Error) -> clap::Error {
+    let is_of_gate = std::env::args_os().any(|word| word == "gate");
+    let is_word = matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(word)) if !word.starts_with('-'));
+    if error.kind() == ErrorKind::UnknownArgument && is_of_gate && is_word {
+        let tip = "\"--\" stands before the command that is to run: countersign gate [OPTIONS] -- COMMAND";
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.to_owned().into()]));
+    }
+    error
 }
 
 /// Options of every command.
@@ -87,7 +99,7 @@ pub enum Command {
     Verify(VerifyOptions),
     /// Verify the receipt of an approval, from the mirror or from the log, and write it
     Receipt(ReceiptOptions),
-    /// Ask a person, verify the answer, and run COMMAND once; the journal of what was asked and used
+    /// Ask a person, verify the answer, and run a command once, with exactly what they approved
     Gate(Box<GateOptions>),
     /// List, import and export signed heads
     #[command(subcommand)]

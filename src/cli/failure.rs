@@ -1,4 +1,4 @@
-//! The exit codes of commands that end without a verdict (command line contract, "Exit codes").
+//! The exit codes of commands that end without a verdict (the page `audit` of the guide, "Exit codes").
 
 use crate::service::Error;
 

@@ -23,6 +23,10 @@ pub fn help(words: &[String], answer: &mut Answer) -> Result<u8, Error> {
         (None, Some(page)) => answer.print(&plain::render(page.text)),
         (Some(command), None) => answer.print_help(&command.render_long_help()),
         (Some(command), Some(page)) => {
+            let (dashes, word) = (plain::WIDTH, page.name);
+            answer.print(&format!(
+                "The options of {word} come first; the guide is below the line of {dashes} dashes.\n\n"
+            ));
             answer.print_help(&command.render_long_help());
             answer.print(&format!("\n{}\n\n{}", "-".repeat(plain::WIDTH), plain::render(page.text)));
         }

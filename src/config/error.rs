@@ -1,5 +1,5 @@
 //! Errors of operations that were not begun: the request cannot be carried out, or this machine cannot do it. The two
-//! have different exit codes (command line contract, "Exit codes"), so the type separates them where the error arises.
+//! have different exit codes (the page `audit` of the guide, "Exit codes"), so the type separates them where the error arises.
 
 use std::fmt;
 

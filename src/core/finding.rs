@@ -2,6 +2,8 @@
 //!
 //! A finding says that the *log* did something; it is never used for "could not tell" (that is an
 //! error with its cause) nor for a fault of ours.
+//!
+//! What a new code needs besides its line here is under "Add a finding code" in `src/docs/contributing.md`.
 
 use super::check::Check;
 use std::fmt;

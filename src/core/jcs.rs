@@ -60,6 +60,11 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
+/// The parser's message, with its word for `true`, `false` and `null` explained.
+fn in_plain_words(error: &serde_json::Error) -> String {
+    error.to_string().replace("expected ident", "a word that is neither true, false nor null")
+}
+
 impl Json {
     /// Parses exactly one JSON value. A scalar has depth 0, `{}` and `[]` have depth 1.
     ///
@@ -74,7 +79,9 @@ impl Json {
             deserializer.end()?;
             Ok(json)
         });
-        parsed.map_err(|error| error_slot.take().unwrap_or_else(|| JsonError::Malformed(error.to_string())))
+        parsed.map_err(|error| {
+            error_slot.take().unwrap_or_else(|| JsonError::Malformed(in_plain_words(&error)))
+        })
     }
 
     /// The member with this name; `None` if there is none or this is not an object.

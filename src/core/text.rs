@@ -12,8 +12,7 @@ use std::time::Duration;
 /// The result is safe for one line of a terminal or log. It is not escaped for HTML, Markdown or JSON. A backslash is not
 /// escaped, so the result is readable, can be escaped again without change, and cannot be unescaped.
 ///
-/// Source: contract of the command line ("no control or bidi characters pass through"); Unicode
-/// Standard Annex #9 section 2 and the property `Default_Ignorable_Code_Point`.
+/// Source: Unicode Standard Annex #9 section 2 and the property `Default_Ignorable_Code_Point`.
 pub fn escape(text: &str) -> String {
     if is_plain(text) {
         return text.to_owned();
@@ -114,6 +113,17 @@ pub fn is_utf16(bytes: &[u8]) -> bool {
     }
 }
 
+/// A text as one word of a POSIX shell's command line, for commands that a person copies: a name that somebody else chose
+/// must not become a command. Invisible characters are escaped, so a text that has some is another one there.
+pub fn shell_word(text: &str) -> String {
+    let text = escape(text);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
+    if !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 /// A duration in words, truncated to seconds.
 pub fn duration(duration: Duration) -> String {
     humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
@@ -121,7 +131,9 @@ pub fn duration(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, duration, escape, is_utf16, quoted, reason, without_bom, without_userinfo};
+    use super::{
+        Duration, duration, escape, is_utf16, quoted, reason, shell_word, without_bom, without_userinfo,
+    };
 
     #[test]
     fn passwords_in_urls_are_hidden() {
@@ -228,6 +240,22 @@ mod tests {
         }
         for usual in [&b""[..], b"{", b"{}", b"\xef\xbb\xbf{}", b"\0\0", b"\0", "é".as_bytes(), b"a\n\0"] {
             assert!(!is_utf16(usual), "{usual:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_one_word_of_a_shell() {
+        for (text, word) in [
+            ("alex@corp.example", "alex@corp.example"),
+            ("/srv/gate.db", "/srv/gate.db"),
+            ("", "''"),
+            ("-x", "'-x'"),
+            ("a b", "'a b'"),
+            ("$(id)`id`", "'$(id)`id`'"),
+            ("it's;id", "'it'\\''s;id'"),
+            ("a\nb", "'a\\u{a}b'"),
+        ] {
+            assert_eq!(shell_word(text), word);
         }
     }
 

@@ -123,7 +123,10 @@ impl VerifierKey {
             return vkey_error("the key id is not 8 lowercase hex digits");
         };
         let Some(typed_key) = encoding::decode_base64(key) else {
-            return vkey_error("the key is not standard base64");
+            return vkey_error(match key.contains('…') {
+                true => "the key was shortened: there is a \"…\" in it",
+                false => "the key is not standard base64",
+            });
         };
         let Some((kind, raw)) = typed_key.split_first() else {
             return vkey_error("the key is empty");

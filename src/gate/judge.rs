@@ -26,6 +26,10 @@ use std::time::Duration;
 /// is an earlier one under a new id (gate specification section 5.3).
 pub const MAX_SKEW: Duration = Duration::from_secs(60);
 
+/// What to do after an approval of something else.
+const AFTER_A_MISMATCH: &str =
+    "to ask anew, use another --key; if this happens again, ask whoever runs the approval service";
+
 /// What the caller demands beyond a clean receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Demands {
@@ -117,7 +121,7 @@ pub fn judge(bundle: &[u8], case: &Case<'_>) -> Judged {
 
 /// The checks in their order: first what a person was asked, then whether they answered.
 fn compare(bundle: &[u8], case: &Case<'_>, verdict: &Verdict) -> Result<Checked, Refusal> {
-    let mismatch = |why: String| Err(Refusal::new(Reason::Mismatch, why));
+    let mismatch = |why: String| Err(Refusal::new(Reason::Mismatch, format!("{why}; {AFTER_A_MISMATCH}")));
     let unverified = |why: String| Refusal::new(Reason::Unverified, why);
     let Ok(receipt) = Receipt::parse(bundle) else { return Err(unverified(first_failure(verdict))) };
     let Some(entry) = read_leaf(&receipt.leaf, case.origin).entry else {

@@ -36,9 +36,15 @@ impl fmt::Display for RequestError {
                 write!(f, "--username: a name has 1 to {MAX_APPROVER} bytes, all of them visible characters")
             }
             RequestError::Action => write!(f, "--action: an action text has 1 to {MAX_ACTION} bytes"),
+            RequestError::Payload(PayloadError::NotJson(why)) => {
+                write!(f, "--payload: {}", escape(&why.to_string()))
+            }
             RequestError::Payload(why) => write!(f, "--payload: {}", escape(&why.to_string())),
             RequestError::Key => {
-                write!(f, "--key: a key has 1 to {MAX_KEY} bytes, all of them visible characters")
+                write!(
+                    f,
+                    "--key: an idempotency key has 1 to {MAX_KEY} bytes, all of them visible characters"
+                )
             }
         }
     }

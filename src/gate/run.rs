@@ -16,7 +16,7 @@ use super::step::{self, Step, Wanted, next};
 use super::wire::{Status, StatusAnswer, path::is_confirmation_id};
 use crate::audit::trust::TrustPolicy;
 use crate::core::entry::Decision;
-use crate::core::text::{duration, quoted};
+use crate::core::text::{duration, quoted, shell_word};
 use crate::core::time::UnixMillis;
 use crate::source::{FetchError, LogSource, Pauses};
 use std::time::{Duration, Instant};
@@ -364,7 +364,7 @@ impl Gate<'_> {
     /// The bundle as the log serves it; or why there is none yet, and whether that is to be held against it at the end.
     fn bundle(&self, asked: &Asked) -> Result<Vec<u8>, (Refusal, bool)> {
         let not_logged = || {
-            let why = "the service says approved, and the log does not have it: run again with the same key to look again";
+            let why = "the service says approved, and the log does not have it: run again with the same --key to look again";
             (Refusal::new(Reason::NotLogged, why), false)
         };
         let unverified = |why: String| (Refusal::new(Reason::Unverified, why), true);
@@ -432,9 +432,12 @@ impl Gate<'_> {
             Consumed::Refused(refusal) => Err(refusal.into()),
             Consumed::OtherKey { stands } => {
                 let (who, is) = (quoted(job.request.username()), checked.credential);
+                let (name, path) =
+                    (shell_word(job.request.username()), shell_word(&journal.path().to_string_lossy()));
                 let why = format!(
-                    "it is signed with the passkey {is}, and {} stands for {who}: ask {who} in another way, and if it is \
-                     theirs, accept it with `countersign gate trust`, and ask again under another key",
+                    "it is signed with the passkey {is}, and {} stands for {who}: ask {who} in another way whether both are \
+                     theirs; if so, accept it with `countersign gate trust {name} --journal {path}`, and ask again with \
+                     another --key",
                     quoted(&stands.key)
                 );
                 forever(Reason::Unverified, why)

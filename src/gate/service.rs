@@ -166,12 +166,16 @@ fn unavailable(why: &str) -> Refusal {
 /// The request may have been carried out.
 fn unknown(why: &str) -> Refusal {
     let why = format!(
-        "it is unknown whether somebody was asked: {why}; look at the service, and if nobody was, run again with --ask-again"
+        "it is unknown whether somebody was asked: {why}; look at the service, and if nobody was, run again with the same \
+         --key and --ask-again"
     );
     Refusal::new(Reason::Unavailable, why)
 }
 
 /// The run was told to stop.
 pub fn interrupted() -> Refusal {
-    Refusal::new(Reason::Interrupted, "it was told to stop before it was approved, and nothing runs")
+    Refusal::new(
+        Reason::Interrupted,
+        "the gate was stopped before it used an approval, so nothing runs; run again with the same --key to go on waiting",
+    )
 }

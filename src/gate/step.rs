@@ -44,16 +44,27 @@ pub enum Step {
 pub fn next(row: Option<&Row>, wanted: &Wanted<'_>, now: UnixMillis) -> Step {
     let Some(row) = row else { return Step::Ask };
     if let Some(what) = difference(row, wanted) {
-        let why = format!("the key {} was used for {what}: use another key", quoted(&row.request.key));
+        let key = quoted(&row.request.key);
+        let why = format!(
+            "the idempotency key {key} was used for {what} before, so nobody is asked now: run again as before, or \
+             with another --key"
+        );
         return Step::Refuse(Refusal::new(Reason::Mismatch, why));
     }
     if row.consumed.is_some() {
         let key = quoted(&row.request.key);
-        let why = format!("the approval of {key} was used before: an action runs once");
+        let why = format!(
+            "the approval under the idempotency key {key} was used before, and an action runs once: to ask anew, use another \
+             --key"
+        );
         return Step::Refuse(Refusal::new(Reason::Replayed, why));
     }
     if let Some(refusal) = &row.refusal {
-        return Step::Refuse(refusal.clone());
+        let why = format!(
+            "{}; this is the recorded answer, and nobody was asked now: to ask anew, use another --key",
+            refusal.message
+        );
+        return Step::Refuse(Refusal::new(refusal.reason, why));
     }
     match (&row.asked, row.decided.map(|decided| decided.decision)) {
         (Some(asked), None) => Step::Wait(asked.clone()),
@@ -98,8 +109,8 @@ pub fn expired(request: &Request) -> Refusal {
 /// It may have been asked, or not: it is not asked again unless a person looked.
 pub fn unknown_outcome(key: &str) -> Refusal {
     let why = format!(
-        "the outcome of an earlier request for {} is unknown: look at the service whether somebody was asked, and if not, \
-         run again with --ask-again",
+        "it is unknown whether an earlier run with the idempotency key {} asked somebody: look at the service, and if nobody \
+         was asked, run again with the same --key and --ask-again",
         quoted(key)
     );
     Refusal::new(Reason::Unavailable, why)

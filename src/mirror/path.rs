@@ -75,7 +75,7 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
     match fs::metadata(folder(path)) {
         Ok(_) => Ok(place_of(path)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            fault(format!("its directory, {:?}, does not exist", folder(path)))
+            fault(format!("its directory, {:?}, does not exist: create it", folder(path)))
         }
         Err(error) => Err(io_error(path, &error)),
     }

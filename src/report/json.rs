@@ -1,4 +1,4 @@
-//! The report as JSON (command line contract, "JSON report of `audit`"). Fields are stable: fields may be added, but
+//! The report as JSON (the page `audit` of the guide, "The report"). Fields are stable: fields may be added, but
 //! none changes its meaning.
 
 use super::{Report, ReportedFinding};

@@ -1,4 +1,4 @@
-//! The verdict on one receipt, as text and as JSON (command line contract, "JSON report of `verify`"), both rendered
+//! The verdict on one receipt, as text and as JSON (the page `evidence` of the guide), both rendered
 //! from one value.
 
 use super::style::{Style, Tone};

@@ -43,7 +43,9 @@ pub struct OpenGate {
 ///
 /// # Errors
 /// Returns [`Error`] if something is missing, if the payload cannot be read, or if nobody can be asked this.
-pub fn request(settings: &GateSettings) -> Result<Request, Error> {
+pub fn request(settings: &Settings) -> Result<Request, Error> {
+    check_given(settings)?;
+    let settings = &settings.gate;
     let username = settings.username.as_deref().ok_or("missing --username NAME: who is asked")?;
     let action = settings.action.as_deref().ok_or("missing --action TEXT: what they are asked to approve")?;
     let payload =
@@ -51,6 +53,28 @@ pub fn request(settings: &GateSettings) -> Result<Request, Error> {
     let bytes = files::read_start(payload, MAX_JSON_PAYLOAD);
     let bytes = bytes.map_err(|error| error.within(|why| format!("--payload: {why}")))?;
     Request::new(username, action, &bytes).map_err(|error| error.to_string().into())
+}
+
+/// Names all options at once where several are missing. Of a single one, whatever needs it says what it is.
+fn check_given(settings: &Settings) -> Result<(), Error> {
+    let (gate, relying_party) = (&settings.gate, &settings.relying_party);
+    let missing: Vec<&str> = [
+        ("--service URL", gate.service.is_none()),
+        ("--log URL", settings.log.is_none()),
+        ("--log-key VKEY", settings.one_log_key()?.is_none()),
+        ("--rp-id ID", relying_party.rp_id.is_none()),
+        ("--allow-origin ORIGIN", relying_party.allowed_origins.is_none()),
+        ("--username NAME", gate.username.is_none()),
+        ("--action TEXT", gate.action.is_none()),
+        ("--payload FILE", gate.payload.is_none()),
+    ]
+    .into_iter()
+    .filter_map(|(option, is_missing)| is_missing.then_some(option))
+    .collect();
+    match missing.len() {
+        0 | 1 => Ok(()),
+        _ => Err(format!("missing {}; a file for --config can have them too", missing.join(", ")).into()),
+    }
 }
 
 /// Opens the service and the log. Nothing is sent yet; `stop` ends all that is sent later.
@@ -136,9 +160,21 @@ pub fn journal_path(settings: &GateSettings) -> Result<PathBuf, Error> {
 /// Opens the journal.
 ///
 /// # Errors
-/// [`JournalError`].
+/// Returns [`Error`] for a [`JournalError`].
 pub fn open_journal(settings: &GateSettings) -> Result<Journal, Error> {
-    Journal::open(&journal_path(settings)?).map_err(journal_error)
+    open_journal_at(&journal_path(settings)?).map_err(journal_error)
+}
+
+/// Opens the journal at a path.
+///
+/// # Errors
+/// [`JournalError`].
+pub fn open_journal_at(path: &Path) -> Result<Journal, JournalError> {
+    match folder(path).try_exists() {
+        // Without its directory it is missing as well, and the message for that says what to do.
+        Ok(false) => Err(JournalError::Missing(path.to_owned())),
+        _ => Journal::open(path),
+    }
 }
 
 /// Creates the journal, and its directory for this user alone. `false` if there is one already, which is left as it is.

@@ -101,7 +101,7 @@ fn every_document_and_block_is_tested() {
     assert_eq!(on_disk, names.iter().skip(1).map(|name| (*name).to_owned()).collect());
     let (mut run, mut not_run) = (0, 0);
     for block in documents.iter().flat_map(Document::blocks) {
-        let known = ["sh", "toml", "sql", "json", "rust", "python", "nginx", "cron", "text"];
+        let known = ["sh", "toml", "sql", "json", "rust", "python", "js", "nginx", "cron", "text"];
         assert!(known.contains(&block.language.as_str()), "{}: {:?}", block.place, block.language);
         for marker in block.marker_names() {
             assert!(MARKERS.contains(&marker), "{}: no comment is called {marker:?}", block.place);
@@ -290,9 +290,10 @@ fn run_with(mut command: Command, config: &std::path::Path) -> Outcome {
     run(command)
 }
 
-/// JSON is JSON, Python is Python. Rust blocks are doc tests.
+/// JSON is JSON, Python is Python, JavaScript is JavaScript. Rust blocks are doc tests.
 #[test]
 fn examples_in_other_languages_parse() {
+    let folder = tempfile::tempdir().unwrap();
     let mut seen = 0;
     for block in Document::all().iter().flat_map(Document::blocks) {
         match block.language.as_str() {
@@ -304,6 +305,12 @@ fn examples_in_other_languages_parse() {
             "python" if is_installed("python3") => {
                 let read = "import ast, sys; ast.parse(sys.argv[1])";
                 let parsed = Command::new("python3").args(["-c", read, &block.text]).output().unwrap();
+                assert!(parsed.status.success(), "{}: {parsed:?}", block.place);
+            }
+            "js" if is_installed("node") => {
+                let module = folder.path().join("example.mjs");
+                fs::write(&module, &block.text).unwrap();
+                let parsed = Command::new("node").arg("--check").arg(&module).output().unwrap();
                 assert!(parsed.status.success(), "{}: {parsed:?}", block.place);
             }
             _ => continue,

@@ -17,7 +17,7 @@ const OTHER_MEANINGS: [(&str, &[&str], &str); 17] = [
     ("audit/watch_list.rs", &["key"], "a word in a sentence"),
     ("cli/config_check.rs", &["approver", "id"], "keys of the config"),
     ("cli/gate/args.rs", &["key"], "an option"),
-    ("cli/gate/journal.rs", &["action", "id", "key"], "names of what a row has"),
+    ("cli/gate/journal.rs", &["action", "id"], "names of what a row has"),
     ("config/watch.rs", &["approver", "decision", "id", "key", "rp-id"], "keys of the config"),
     ("core/api.rs", &["checkpoint", "reveal"], "members of an answer"),
     ("core/head.rs", &["checkpoint", "sth"], "the formats of a head"),

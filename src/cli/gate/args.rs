@@ -11,13 +11,14 @@ use std::path::PathBuf;
 pub struct GateOptions {
     #[command(subcommand)]
     pub command: Option<GateCommand>,
-    #[command(flatten)]
-    pub ask: Box<AskOptions>,
-    /// What runs, once, if it is approved: a program with its arguments, without a shell. It gets the canonical payload on
-    /// stdin, and COUNTERSIGN_RECEIPT (a file) and COUNTERSIGN_NONCE. Its exit code is passed on; 125 is a refusal, 126 it
-    /// cannot be run, 127 it is not there. Without COMMAND the approval is printed as JSON
+    /// What to run, once, if the person approves: a program with its arguments, after "--". It is started without a shell,
+    /// and gets the approved arguments on stdin as canonical JSON, the name of a file with the receipt in
+    /// COUNTERSIGN_RECEIPT, and COUNTERSIGN_NONCE. The exit code is COMMAND's, or one of the gate's own: 125 if it refused,
+    /// 126 if COMMAND cannot be run, 127 if it was not found. Without COMMAND the approval is printed as JSON
     #[arg(last = true, value_name = "COMMAND")]
     pub run: Vec<OsString>,
+    #[command(flatten)]
+    pub ask: Box<AskOptions>,
 }
 
 /// What is asked, and where.
@@ -26,16 +27,16 @@ pub struct AskOptions {
     /// The approval service: an https:// URL, or http:// on this machine
     #[arg(long, value_name = "URL")]
     pub service: Option<String>,
-    /// The JSON API of the log, as api+https://host/public/log: an approval is believed once it is there
+    /// The JSON API of the log, as api+https://host/public/log. An approval counts once the log has it
     #[arg(long, value_name = "URL")]
     pub log: Option<String>,
-    /// The URL is the base of a JSON API, as if it began with api+
+    /// Treat the URL of --log as the base of a JSON API, as if it began with api+
     #[arg(long)]
     pub api: bool,
     /// Who is asked
     #[arg(long, value_name = "NAME")]
     pub username: Option<String>,
-    /// What they are told that it does
+    /// What they are asked to approve, in words
     #[arg(long, value_name = "TEXT")]
     pub action: Option<String>,
     /// The arguments, as JSON: exactly these are approved and used. "-" is stdin
@@ -47,11 +48,12 @@ pub struct AskOptions {
     /// How long to wait for the log to have the approval [default: 60s]
     #[arg(long, value_name = "DURATION")]
     pub log_wait: Option<String>,
-    /// The idempotency key: a run with the same key goes on with the same confirmation, and never asks twice
+    /// The idempotency key: a run with the same key goes on with the same question, and never asks twice
     /// [default: a new one each time]
     #[arg(long, value_name = "IDEMPOTENCY-KEY")]
     pub key: Option<String>,
-    /// Ask again where the outcome of an earlier request under this key is unknown. Look at the service first
+    /// Ask again although an earlier run with this --key may have asked already. Look at the service first: if it has the
+    /// question, the person would get it twice
     #[arg(long, requires = "key")]
     pub ask_again: bool,
     /// The journal, an SQLite file [default: countersign/gate.db in $XDG_STATE_HOME or ~/.local/state]
@@ -66,13 +68,13 @@ pub struct AskOptions {
     /// The name of an environment variable with the API key; COMMAND does not get it [default: COSIGNET_API_KEY]
     #[arg(long, value_name = "VAR", conflicts_with = "api_key_file")]
     pub api_key_env: Option<String>,
-    /// Refuse an approval by a passkey that is not pinned for the person, under [approvers] in the config
+    /// Refuse an approval unless its passkey is pinned for the person, under [approvers] in the config
     #[arg(long)]
     pub require_pinned_key: bool,
     /// Refuse an approval in which the passkey did not sign the action text
     #[arg(long)]
     pub require_signed_action: bool,
-    /// Where a misbehaviour file goes, if the log gives one away [default: beside the journal]
+    /// Directory for a misbehaviour file, which proves that the log signed two histories [default: beside the journal]
     #[arg(long, value_name = "DIR")]
     pub evidence_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -106,31 +108,32 @@ impl AskOptions {
 
 #[derive(Subcommand, Clone, Debug)]
 pub enum GateCommand {
-    /// What was asked, and what came of it
+    /// List all questions, and what came of each
     List(JournalOption),
-    /// All that the journal has about one key
+    /// Show all that the journal has about one question
     Show {
         /// The idempotency key
-        #[arg(value_name = "KEY")]
+        #[arg(value_name = "IDEMPOTENCY-KEY")]
         key: String,
         #[command(flatten)]
         journal: JournalOption,
     },
     /// Write all of the journal as lines of JSON, with the receipts
     Export(JournalOption),
-    /// Record how an action ended that ran elsewhere
+    /// Record how an action ended that was approved without COMMAND, and ran elsewhere
     Done {
         /// The idempotency key
-        #[arg(value_name = "KEY")]
+        #[arg(value_name = "IDEMPOTENCY-KEY")]
         key: String,
         #[command(flatten)]
         ending: EndingOptions,
         #[command(flatten)]
         journal: JournalOption,
     },
-    /// Accept the passkey of a person that was refused last, as theirs. Ask them in another way before
+    /// Accept the passkey because of which a person's last approval was refused. First ask them, in another way than
+    /// through the approval service, whether it is theirs
     Trust {
-        /// Whose
+        /// The person's name at the approval service
         #[arg(value_name = "USERNAME")]
         username: String,
         #[command(flatten)]

@@ -14,7 +14,9 @@ use crate::gate::request::{Request, check_key};
 use crate::gate::row::{Ending, Row};
 use crate::gate::{Approval, Gate, Outcome};
 use crate::mirror::folder;
-use crate::service::gate::{OpenGate, create_journal, journal_path, open, random_name, request};
+use crate::service::gate::{
+    OpenGate, create_journal, journal_path, open, open_journal_at, random_name, request,
+};
 use crate::service::{Error, files, now};
 use crate::source::Stop;
 use std::ffi::OsString;
@@ -37,7 +39,7 @@ pub fn run(
             return Ok(0);
         }
     }
-    let request = request(&settings.gate)?;
+    let request = request(&settings)?;
     let key = match &options.key {
         Some(key) => check_key(key).map(|()| key.clone()).map_err(|error| error.to_string())?,
         None => random_name()?,
@@ -85,14 +87,14 @@ impl Asking {
         let program = match Program::find(command) {
             Ok(program) => program,
             Err(unusable) => {
-                output::error(&unusable.why);
+                output::error(&format!("{}, so nobody was asked", unusable.why));
                 return Ok(unusable.exit);
             }
         };
         let exit = if self.has_command { REFUSED } else { Reason::Interrupted.exit_code() };
         let signals = Handover::new(&stop, exit)?;
         let prepared = program.map(|program| program.prepare(self.request.payload())).transpose()?;
-        let mut journal = Journal::open(path).map_err(|error| Error::Local(error.to_string()))?;
+        let mut journal = open_journal_at(path).map_err(|error| Error::Local(error.to_string()))?;
         if let Some(note) = open.log.note.filter(|_| !self.settings.quiet) {
             output::note(note);
         }
@@ -147,7 +149,8 @@ impl Asking {
         let who = quoted(self.request.username());
         if !approval.checked.key_pinned {
             output::note(&format!(
-                "the passkey is not pinned: that it is one of {who} is the service's word (pin it under [approvers])"
+                "no passkey of {who} is pinned, so only the service says that this one is theirs: pin theirs under [approvers] in \
+                 the config"
             ));
         }
         if !approval.checked.action_signed {

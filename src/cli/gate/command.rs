@@ -65,8 +65,11 @@ impl Program {
         }
         let name = quoted(&name.to_string_lossy());
         Err(match found_other {
-            true => Unusable { exit: CANNOT_RUN, why: format!("{name} is not an executable file") },
-            false => Unusable { exit: NOT_THERE, why: format!("there is no program {name}") },
+            true => Unusable {
+                exit: CANNOT_RUN,
+                why: format!("{name} is not an executable file and cannot be run"),
+            },
+            false => Unusable { exit: NOT_THERE, why: format!("the program {name} was not found") },
         })
     }
 

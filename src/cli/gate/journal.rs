@@ -49,7 +49,10 @@ fn list(journal: &mut Journal, is_json: bool, answer: &mut Answer) -> Result<u8,
     if is_json {
         return each(journal, answer, |row, now| json::row(row, state(row, now), false));
     }
-    answer.print(&format!("{:<24}  {:<20}  {:<20}  {:<32}  action\n", "asked", "state", "username", "key"));
+    answer.print(&format!(
+        "{:<24}  {:<20}  {:<20}  {:<32}  action\n",
+        "asked", "state", "username", "idempotency key"
+    ));
     each(journal, answer, |row, now| {
         let request = &row.request;
         let (asked, state) = (request.asked_at, state(row, now));
@@ -61,7 +64,10 @@ fn list(journal: &mut Journal, is_json: bool, answer: &mut Answer) -> Result<u8,
 fn show(journal: &mut Journal, key: &str, is_json: bool, answer: &mut Answer) -> Result<u8, Error> {
     let row = journal.row(key).map_err(journal_error)?;
     let row = row.ok_or_else(|| {
-        format!("the journal has no key {}; `countersign gate list` shows them", quoted(key))
+        format!(
+            "the journal has no idempotency key {}; `countersign gate list` shows all of them",
+            quoted(key)
+        )
     })?;
     let now = service::now();
     match is_json {
@@ -75,7 +81,7 @@ fn show(journal: &mut Journal, key: &str, is_json: bool, answer: &mut Answer) ->
 fn shown(row: &Row, now: UnixMillis) -> String {
     let Row { request, asked, decided, refusal, consumed, ended } = row;
     let mut lines = vec![
-        ("key", escape(&request.key)),
+        ("idempotency key", escape(&request.key)),
         ("state", state(row, now).to_owned()),
         ("username", escape(&request.username)),
         ("action", escape(&request.action)),
@@ -109,7 +115,7 @@ fn shown(row: &Row, now: UnixMillis) -> String {
         };
         lines.push(("ended", format!("{how}, {}", ended.at)));
     }
-    lines.iter().map(|(name, value)| format!("{name:<13} {value}\n")).collect()
+    lines.iter().map(|(name, value)| format!("{name:<15} {value}\n")).collect()
 }
 
 /// What a row says in a few words.

@@ -37,7 +37,7 @@ pub fn run(common: Common, options: GateOptions, answer: &mut Answer) -> Result<
     let journal = command.journal().or(ask.journal.clone());
     if !run.is_empty() || *ask != (AskOptions { journal: ask.journal.clone(), ..AskOptions::default() }) {
         return Err(
-            "gate list, show, export, done and trust ask nobody: of the options of gate, they take --journal"
+            "gate list, show, export, done and trust ask nobody: of the options of gate, they take --journal and --config"
                 .into(),
         );
     }

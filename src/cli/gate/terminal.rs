@@ -39,10 +39,14 @@ impl Observer for Shown<'_> {
             return;
         }
         let (who, link, key) = (quoted(request.username()), escape(&asked.url), quoted(self.key));
-        let time = format_duration(Duration::from_secs(left.as_secs()));
+        // What of the first second has passed already is nobody's concern.
+        let time =
+            format_duration(Duration::from_secs(left.saturating_add(Duration::from_millis(500)).as_secs()));
         if !output::stderr_is_terminal() {
             let what = quoted(request.action());
-            output::note(&format!("{who} is asked to approve {what}, for {time}: {link} (key {key})"));
+            output::note(&format!(
+                "{who} is asked to approve {what}, for {time}: {link} (idempotency key {key})"
+            ));
             return;
         }
         let payload = request.payload();
@@ -56,7 +60,7 @@ impl Observer for Shown<'_> {
         output::note(&format!("  action     {}", escape(request.action())));
         output::note(&format!("  arguments  {}", escape(&shown)));
         output::note(&format!("  link       {link}"));
-        output::note(&format!("  key        {key}"));
+        output::note(&format!("  --key      {key}"));
         *self.left.borrow_mut() = Some(TimeLeft::new(left));
     }
 

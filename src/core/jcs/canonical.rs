@@ -3,7 +3,7 @@
 //! No tree of values is built: for a hostile text of a million small arrays it would take twenty times the text's length.
 //! Writing directly takes about that length.
 
-use super::{JsonError, repeated_name};
+use super::{JsonError, in_plain_words, repeated_name};
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -22,7 +22,7 @@ pub fn canonicalize(bytes: &[u8], max_depth: usize) -> Result<Vec<u8>, JsonError
     let written = writer.deserialize(&mut deserializer).and_then(|()| deserializer.end());
     match written {
         Ok(()) => Ok(out.into_inner()),
-        Err(error) => Err(error_slot.take().unwrap_or_else(|| JsonError::Malformed(error.to_string()))),
+        Err(error) => Err(error_slot.take().unwrap_or_else(|| JsonError::Malformed(in_plain_words(&error)))),
     }
 }
 

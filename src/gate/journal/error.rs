@@ -42,8 +42,9 @@ impl fmt::Display for JournalError {
         match self {
             JournalError::Missing(path) => write!(
                 f,
-                "there is no journal at {path:?}: create it once with `countersign gate --journal {path:?} --init`. If \
-                 there was one, find out where it went: a fresh one does not know which approvals were used"
+                "there is no journal at {path:?}. If it has another place, say so with --journal, or with --config and the \
+                 config that names it. If there never was one, create it once with `countersign gate --journal {path:?} \
+                 --init`. If there was one, find out where it went: a fresh one does not know which approvals were used"
             ),
             JournalError::AlreadyThere(path) => write!(
                 f,
@@ -86,11 +87,15 @@ impl fmt::Display for JournalError {
             JournalError::NoRow(path, key) => {
                 write!(
                     f,
-                    "the journal {path:?} has no row with the key {key:?}; `countersign gate list` shows them"
+                    "the journal {path:?} has no row with the idempotency key {key:?}; `countersign gate list --journal \
+                     {path:?}` shows them"
                 )
             }
             JournalError::OutOfOrder(path, key, why) => {
-                write!(f, "the row with the key {key:?} of the journal {path:?} was left as it is: {why}")
+                write!(
+                    f,
+                    "nothing was recorded under the idempotency key {key:?} in the journal {path:?}: {why}"
+                )
             }
             JournalError::TooLarge(path, why) => {
                 write!(f, "nothing was written to the journal {path:?}: {why}")

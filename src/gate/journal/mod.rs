@@ -26,7 +26,7 @@
 //! |---|---|
 //! | `schema.sql`, `schema` | tables, and whether a file has them |
 //! | `handle` | the open journal: creation, opening, reading |
-//! | `steps` | the steps of a confirmation, each one durable transaction |
+//! | `steps` | the steps of a confirmation, each one durable transaction: begin, decide, consume the approval (once), end |
 //! | `keys` | first-seen keys, and how another one is accepted |
 //! | `rows` | how a row is stored in columns |
 //! | `seal` | integrity values |

@@ -19,10 +19,10 @@ fn a_journal_that_is_not_there_is_not_made() {
     let (folder, path) = place();
     let error = fails(&path);
     assert!(matches!(error, JournalError::Missing(_)), "{error}");
-    let said = format!(
-        "there is no journal at {path:?}: create it once with `countersign gate --journal {path:?} --init`"
-    );
-    assert!(error.to_string().starts_with(&said), "{error}");
+    let said = error.to_string();
+    assert!(said.starts_with(&format!("there is no journal at {path:?}. ")), "{said}");
+    let create = format!("create it once with `countersign gate --journal {path:?} --init`");
+    assert!(said.contains("--config") && said.contains(&create), "{said}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     let nowhere = folder.path().join("no/j.db");
     assert!(fails(&nowhere).to_string().contains("directory"));

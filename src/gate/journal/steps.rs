@@ -216,7 +216,7 @@ impl Journal {
                 return Err(out_of_order(change, key, "no action was permitted with it, so none has ended"));
             }
             if row.ended.is_some() {
-                return Err(out_of_order(change, key, "how its action ended was recorded before"));
+                return Err(out_of_order(change, key, "it has how its action ended already, and that stays"));
             }
             row.ended = Some(Ended { ending: ending.clone(), at: now });
             replace(change, &before, &row)?;

@@ -214,7 +214,7 @@ fn an_action_ends_once_and_after_it_was_permitted() {
     journal.consume("k", &approval("n")).unwrap();
     let row = journal.ended("k", &Ending::Ok, moment(6_000)).unwrap();
     let again = journal.ended("k", &Ending::Failed("no".to_owned()), moment(7_000)).unwrap_err();
-    assert!(again.to_string().contains("recorded before"), "{again}");
+    assert!(again.to_string().contains("nothing was recorded under"), "{again}");
     assert_eq!(journal.row("k").unwrap(), Some(row));
 }
 
