@@ -8,6 +8,7 @@
 //! | [`bundle`] | whether a verification bundle belongs to the entry that is in the log |
 //! | [`heads`] | which pairs of signed heads no single append-only log could have |
 //! | [`peer`] | the result of comparing heads with a peer |
+//! | [`journal`] | whether a gate's journal and the log agree |
 //! | [`conclusion`] | the answer in one word, and its exit code |
 //! | [`finding`] | one finding as it is kept and reported |
 //! | [`subject`] | what a finding is about, and its text in the mirror |
@@ -30,6 +31,7 @@ mod expected;
 pub mod finding;
 pub mod heads;
 pub mod hours;
+pub mod journal;
 pub mod peer;
 pub mod policy;
 pub mod receipt;

@@ -64,6 +64,16 @@ pub enum Subject {
         /// The index at which hits that are not kept one by one begin; `None` for a single hit.
         from: Option<u64>,
     },
+    /// A confirmation of an approval service.
+    Confirmation {
+        /// Its id.
+        id: String,
+    },
+    /// An approval that was acted on.
+    Nonce {
+        /// Its nonce, as base64url.
+        nonce: String,
+    },
     /// Anything else, verbatim.
     Other(String),
 }
@@ -102,6 +112,8 @@ const INCLUSION: &str = "inclusion";
 const VERIFICATION: &str = "verification";
 const HEADS: &str = "heads";
 const RULE: &str = "rule";
+const CONFIRMATION: &str = "confirmation";
+const NONCE: &str = "nonce";
 
 /// The separator between two trees.
 const AND: &str = " / ";
@@ -159,6 +171,8 @@ impl Subject {
                 };
                 Subject::Rule { name: name.to_owned(), from }
             }
+            CONFIRMATION => Subject::Confirmation { id: rest.to_owned() },
+            NONCE => Subject::Nonce { nonce: rest.to_owned() },
             _ => match (HeadFormat::from_text(text), TilePath::parse(text), text.split_once(AND)) {
                 (Some(format), ..) => Subject::Served(format),
                 (_, Ok(tile), _) => Subject::Tile(tile),
@@ -186,6 +200,8 @@ impl fmt::Display for Subject {
             Subject::Unlisted { statement } => write!(f, "{HEADS} {statement}"),
             Subject::Rule { name, from: None } => write!(f, "{RULE} {name}"),
             Subject::Rule { name, from: Some(from) } => write!(f, "{RULE} {name}{FROM}{from}"),
+            Subject::Confirmation { id } => write!(f, "{CONFIRMATION} {id}"),
+            Subject::Nonce { nonce } => write!(f, "{NONCE} {nonce}"),
             Subject::Other(text) => f.write_str(text),
         }
     }

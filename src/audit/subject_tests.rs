@@ -30,6 +30,8 @@ fn the_text_stored_in_mirrors_is_unchanged() {
         (Subject::Unlisted { statement: Hash([1; 32]) }, format!("heads {A}")),
         (Subject::Rule { name: "my rule from 7".to_owned(), from: None }, "rule my rule from 7".to_owned()),
         (Subject::Rule { name: "night".to_owned(), from: Some(7) }, "rule night\tfrom 7".to_owned()),
+        (Subject::Confirmation { id: "c-1".to_owned() }, "confirmation c-1".to_owned()),
+        (Subject::Nonce { nonce: "AQ_-".to_owned() }, "nonce AQ_-".to_owned()),
     ];
     for (subject, text) in table {
         assert_eq!(subject.to_string(), text);
@@ -52,6 +54,8 @@ fn unknown_subjects_are_kept_unchanged() {
         "consistency 5 18446744073709551616",
         "verification",
         "rule",
+        "confirmation",
+        "nonce",
         "rule a\tfrom x",
         "tile/0/1",
         "checkpoint ",
@@ -86,6 +90,8 @@ fn subjects() -> impl Strategy<Value = Subject> {
         Just(Subject::HeadList),
         any::<[u8; 32]>().prop_map(|statement| Subject::Unlisted { statement: Hash(statement) }),
         ("[ -~]{1,40}", any::<Option<u64>>()).prop_map(|(name, from)| Subject::Rule { name, from }),
+        "[A-Za-z0-9._-]{1,64}".prop_map(|id| Subject::Confirmation { id }),
+        "[A-Za-z0-9_-]{1,86}".prop_map(|nonce| Subject::Nonce { nonce }),
     ]
 }
 
@@ -96,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_lost(text in "(heads|rule|entries|tile/|5|sth)?[ /a-f0-9\t]{0,80}|\\PC*") {
+    fn no_text_is_lost(text in "(heads|rule|confirmation|nonce|entries|tile/|5|sth)?[ /a-f0-9\t]{0,80}|\\PC*") {
         prop_assert_eq!(Subject::decode(&text).to_string(), text);
     }
 }

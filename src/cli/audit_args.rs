@@ -43,6 +43,9 @@ pub struct AuditOptions {
     /// Stop if there are more findings than this [default: 50000]
     #[arg(long, value_name = "N")]
     pub max_findings: Option<u64>,
+    /// The journal of a gate, an SQLite file: what was approved and used must be in the log
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
     #[command(flatten)]
     pub net: Box<NetOptions>,
 }

@@ -10,7 +10,9 @@ use super::audit_args::AuditOptions;
 use super::output::Answer;
 use super::settings::given;
 use crate::audit::acknowledge::Acknowledgement;
-use crate::config::{AlertTable, ChannelTable, GivenFormat, Settings, describe as describe_rule};
+use crate::config::{
+    AlertTable, ChannelTable, GivenFormat, JournalSettings, Settings, describe as describe_rule,
+};
 use crate::core::text::{self, escape, quoted};
 use crate::core::time::UnixMillis;
 use crate::mirror::{folder, is_there, place_of};
@@ -101,6 +103,7 @@ fn describe(log: &LogConfig) -> Result<Vec<Line>, Error> {
         )));
     }
     rules(settings, &mut lines);
+    journal(settings, &mut lines)?;
     recipients(settings, &mut lines);
     lines.extend(
         settings.alerting.acknowledgements.iter().map(|rule| acknowledged(settings, rule, service::now())),
@@ -142,6 +145,25 @@ fn rules(settings: &Settings, lines: &mut Vec<Line>) {
             true => note(format!("  NOT watched for   {rule}: heads-only checks no entries")),
         });
     }
+}
+
+/// Describes the journal of a gate. It is not opened: that takes its owner, who may be another user.
+fn journal(settings: &Settings, lines: &mut Vec<Line>) -> Result<(), Error> {
+    let Some(JournalSettings { file, complete_for }) = &settings.journal else { return Ok(()) };
+    let people: Vec<String> = complete_for.iter().map(|name| quoted(name)).collect();
+    let complete = match people.is_empty() {
+        true => String::new(),
+        false => format!(", complete for {}", people.join(", ")),
+    };
+    let name = files::name(file);
+    lines.push(match is_there(file).map_err(|error| error.to_string())? {
+        _ if settings.heads_only => {
+            note(format!("  NOT judged        {name}, the journal of a gate: heads-only checks no entries"))
+        }
+        true => plain(format!("  held against      {name}, the journal of a gate{complete}")),
+        false => note(format!("  NOT THERE         {name}, the journal of a gate{complete}")),
+    });
+    Ok(())
 }
 
 /// Describes the alert channels. No URL is shown, because it is often a secret.

@@ -39,6 +39,7 @@ pub fn given(common: Common, options: AuditOptions) -> Given {
         deny_warnings: options.deny_warnings,
         max_entries: options.max_entries,
         max_findings: options.max_findings,
+        journal: options.journal,
         net: GivenNet::from(*options.net),
         ..Given::default()
     }

@@ -4,6 +4,7 @@ use super::acknowledge::AcknowledgeTable;
 use super::alert::AlertTable;
 use super::error::Error;
 use super::given::GivenMonitor;
+use super::journal::JournalTable;
 use super::log::LogTable;
 use super::toml_error;
 use super::values::LogFormat;
@@ -36,6 +37,8 @@ pub struct SeveralLogs {
     /// Watch rules for the entries of all logs.
     #[serde(default)]
     pub(super) watch: Vec<WatchTable>,
+    /// The journal of a gate that asks for approvals in several of the logs.
+    pub(super) journal: Option<Box<JournalTable>>,
     /// The logs.
     pub(super) log: Vec<LogTable>,
 }
@@ -48,6 +51,7 @@ impl SeveralLogs {
             file.acknowledge.extend(self.acknowledge.iter().cloned());
             file.watch.extend(self.watch.iter().cloned());
             file.alert_reminder = file.alert_reminder.take().or(self.alert_reminder.clone());
+            file.journal = file.journal.take().or(self.journal.as_deref().cloned());
             file.interval = file.interval.take().or(self.interval.clone());
         }
     }

@@ -51,6 +51,8 @@ pub struct Given {
     pub max_entries: Option<u64>,
     /// Stop when more findings than this stand.
     pub max_findings: Option<u64>,
+    /// The journal of a gate, which is held against the log. Not from a config, where it has a table.
+    pub journal: Option<PathBuf>,
     /// Options for HTTP.
     pub net: GivenNet,
     /// What receipts are checked against.
@@ -88,6 +90,7 @@ impl Given {
             deny_warnings: self.deny_warnings || other.deny_warnings,
             max_entries: self.max_entries.or(other.max_entries),
             max_findings: self.max_findings.or(other.max_findings),
+            journal: self.journal.or(other.journal),
             net: self.net,
             expected: self.expected.or(other.expected),
             gate: self.gate,

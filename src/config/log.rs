@@ -4,6 +4,7 @@ use super::acknowledge::AcknowledgeTable;
 use super::alert::AlertTable;
 use super::gate::GivenGate;
 use super::given::{Expected, Given, GivenNet};
+use super::journal::JournalTable;
 use super::names::OneOrMore;
 use super::peer::PeerTable;
 use super::values::{Colour, DecisionOption, Format, GivenFormat, LogFormat};
@@ -70,6 +71,8 @@ pub struct LogTable {
     pub(super) acknowledge: Vec<AcknowledgeTable>,
     pub(super) peer: Vec<PeerTable>,
     pub(super) watch: Vec<WatchTable>,
+    /// The journal of a gate, for audits.
+    pub(super) journal: Option<JournalTable>,
     /// What `gate` asks, and where.
     pub(super) gate: GivenGate,
 }
@@ -115,6 +118,7 @@ impl LogTable {
             deny_warnings: self.deny_warnings,
             max_entries: self.max_entries,
             max_findings: self.max_findings,
+            journal: None,
             net: self.take_net(),
             expected: self.take_expected(),
             gate: std::mem::take(&mut self.gate),

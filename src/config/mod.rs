@@ -15,7 +15,7 @@
 //! | `trust`, `net` | the log key, the relying party, `[approvers]`; options for HTTP |
 //! | `alert`, `acknowledge`, `alerting` | `[[alert]]`, `[[acknowledge]]`, both together |
 //! | `peer` | `[[peer]]` |
-//! | `gate` | `[gate]` |
+//! | `gate`, `journal` | `[gate]`, `[journal]` |
 //! | `watch`, `zones` | `[[watch]]`, and the time zones in it |
 //! | `monitored` | further values for a monitor |
 //! | `duration`, `names`, `file_name` | the syntax of single values |
@@ -31,6 +31,7 @@ mod file;
 mod file_name;
 mod gate;
 mod given;
+mod journal;
 mod log;
 mod monitored;
 mod names;
@@ -52,6 +53,7 @@ pub use file::{Config, MAX_CONFIG, NAME_OF_WHAT, NO_LOG, SeveralLogs};
 pub use file_name::check_home;
 pub use gate::{API_KEY_VARIABLE, ApiKeyPlace, GateSettings, GivenGate};
 pub use given::{Expected, Given, GivenMonitor, GivenNet};
+pub use journal::JournalSettings;
 pub use log::LogTable;
 pub use monitored::{address, check_name, interval, refuse_options_of_one_log};
 pub use net::{Net, SecretPlaces};

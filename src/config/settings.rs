@@ -6,6 +6,7 @@ use super::error::Error;
 use super::file_name;
 use super::gate::GateSettings;
 use super::given::{Expected, Given};
+use super::journal::{self, JournalSettings};
 use super::log::LogTable;
 use super::net::Net;
 use super::outside::Outside;
@@ -90,6 +91,8 @@ pub struct Settings {
     pub peers: Vec<NamedPeer>,
     /// The watch rules of the config.
     pub watch: Vec<Watch>,
+    /// The journal of a gate, which audits hold against the log.
+    pub journal: Option<JournalSettings>,
     /// Settings of a gate.
     pub gate: GateSettings,
 }
@@ -190,6 +193,7 @@ impl Settings {
             peers: peer::resolve(file.peer, outside)?,
             watch: watch::resolve(file.watch, &alerting.channels)?,
             alerting,
+            journal: journal::resolve(given.journal, file.journal.unwrap_or_default())?,
             gate,
         })
     }

@@ -49,6 +49,8 @@ pub enum Scope {
     Served,
     /// What an entry's reveal says, which is no part of its leaf.
     Reveal,
+    /// What the log has, against the journal of a gate.
+    Journal,
     /// What a watch rule of the auditor's own looks for. It says nothing against the log.
     Watch,
 }
@@ -164,6 +166,9 @@ codes! {
     PayloadMismatch "payload-mismatch" Invalid Reveal STANDS [Reveals] "the payload does not hash to the entry's payload hash",
     EmailMismatch "email-mismatch" Invalid Reveal STANDS [Reveals] "the email does not match the reveal's hash",
     WitnessQuorum "witness-quorum" Invalid Served ENDS [Witnesses] "the checkpoint does not have the cosignatures that the policy asks for",
+    ApprovalOmitted "approval-omitted" Invalid Journal ENDS [Journal] "the approval service answered approved, and an hour later the log did not have it, or had it with another decision",
+    ApprovalUnasked "approval-unasked" Warning Journal STANDS [Journal] "an approval that the journal, which is to have all that this person is asked, never asked for",
+    ActionWithoutApproval "action-without-approval" Invalid Journal STANDS [Journal] "a gate acted on an approval that the log does not have, though its receipt has a head of the log",
     WatchList "watch-list" Warning Watch STANDS [] "an entry that matches a watch rule of yours; it says nothing against the log",
 }
 

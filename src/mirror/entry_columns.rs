@@ -7,6 +7,7 @@ use super::memory::EntryMemory;
 use super::seal::{MAX_KEY, Table};
 use super::values::int;
 use crate::audit::entries::Columns;
+use crate::audit::journal::LoggedApproval;
 use crate::audit::watch_list::Facts;
 use crate::core::entry::{Decision, read_leaf};
 use crate::core::hash::Hash;
@@ -94,6 +95,30 @@ impl<D: Deref<Target = Db>> EntryColumns<D> {
             .connection()
             .prepare_cached(sql)
             .and_then(|mut select| select.query_map(values, |row| row.get(0))?.collect());
+        self.db.sql(result)
+    }
+
+    /// Those of these checked entries that are approvals, name their approver, and were asked for after `time` according
+    /// to the entry, ascending.
+    ///
+    /// # Errors
+    /// `MirrorError` if the mirror is damaged or cannot be read.
+    pub fn approvals_asked_after(
+        &self,
+        entries: &Range<u64>,
+        time: UnixMillis,
+    ) -> Result<Vec<LoggedApproval>> {
+        self.trust(entries)?;
+        let sql = "SELECT idx, id, approver, requested_at FROM entry_columns WHERE idx >= ?1 AND idx < ?2
+                   AND decision = ?3 AND requested_at > ?4 AND approver IS NOT NULL ORDER BY idx";
+        let values = params![int(entries.start), int(entries.end), Decision::Approved.as_str(), time];
+        let result = self.db.connection().prepare_cached(sql).and_then(|mut select| {
+            let row = |row: &Row<'_>| {
+                let (index, id, approver) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok(LoggedApproval { index, id, approver, requested_at: row.get(3)? })
+            };
+            select.query_map(values, row)?.collect()
+        });
         self.db.sql(result)
     }
 

@@ -38,7 +38,7 @@ fn codes_of(scopes: &[Scope]) -> String {
 
 /// The condition of [`Findings::set_pending`].
 fn becomes_pending() -> String {
-    let stay = codes_of(&[Scope::Reveal, Scope::Watch]);
+    let stay = codes_of(&[Scope::Reveal, Scope::Journal, Scope::Watch]);
     format!("WHERE idx < ?1 AND pending = 0 AND code NOT IN ({stay})")
 }
 
@@ -245,8 +245,8 @@ impl Findings<&mut Db> {
     }
 
     /// Marks findings about the first `entries` entries as pending until they are found again. Findings about
-    /// reveals, which are not part of a leaf, and hits of watch rules, which look at each entry once, are left as
-    /// they are.
+    /// reveals, which are not part of a leaf, and those of the journal and of watch rules, which look at each entry
+    /// once, are left as they are.
     pub(super) fn set_pending(&mut self, entries: u64) -> Result<()> {
         let pending = becomes_pending();
         let before = format!("SELECT * FROM findings {pending}");

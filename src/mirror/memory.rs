@@ -42,9 +42,20 @@ impl<D: Deref<Target = Db>> EntryMemory<D> {
     /// # Errors
     /// `MirrorError` if the mirror is damaged or cannot be read.
     pub fn first_with_id(&self, id: &str) -> Result<Option<u64>> {
+        self.first(Unique::Id, id.as_bytes())
+    }
+
+    /// The first checked entry with this nonce, likewise.
+    ///
+    /// # Errors
+    /// `MirrorError` if the mirror is damaged or cannot be read.
+    pub fn first_with_nonce(&self, nonce: &[u8]) -> Result<Option<u64>> {
+        self.first(Unique::Nonce, nonce)
+    }
+
+    fn first(&self, kind: Unique, value: &[u8]) -> Result<Option<u64>> {
         let (seen, connection) = self.db.seen();
-        let fingerprint = Unique::Id.fingerprint(id.as_bytes());
-        seen.first(connection, fingerprint).map_err(|fault| fault.of(self.db.path()))
+        seen.first(connection, kind.fingerprint(value)).map_err(|fault| fault.of(self.db.path()))
     }
 
     /// The entry in which this key was first used.

@@ -1,4 +1,4 @@
-//! How far each watch rule has looked.
+//! How far each watch rule has looked, and how far approvals were held against the journal of a gate.
 //!
 //! A rule that is no longer in any config keeps its row. If it comes back, it continues where it stopped, so an audit
 //! with another config in between misses nothing.

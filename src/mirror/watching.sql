@@ -13,8 +13,8 @@ CREATE TABLE IF NOT EXISTS peers (
 ) STRICT, WITHOUT ROWID;
 
 -- A watch rule. `rule` is a digest of the rule, `next` the first entry that it has not read, and `window` its memory of
--- earlier entries (JSON). Two rows belong to no rule: `told`, whose `next` is the number of hits that were reported, and
--- `forgotten`, which exists once damaged rows were deleted.
+-- earlier entries (JSON). What is held against the journal of a gate is kept in the same way. Two rows belong to no rule:
+-- `told`, whose `next` is the number of hits that were reported, and `forgotten`, which exists once damaged rows were deleted.
 CREATE TABLE IF NOT EXISTS watch_rules (
   rule   TEXT PRIMARY KEY,
   next   INTEGER NOT NULL,

@@ -37,6 +37,7 @@ fn when(check: Check) -> When {
         Check::Anchors => When::Asked("not part of this version"),
         Check::Witnesses => When::Asked(NEED_POLICY),
         Check::Peers => When::Asked(NEED_PEERS),
+        Check::Journal => When::Asked("the journal of the gate has nothing to judge"),
         _ => When::Always,
     }
 }
@@ -51,9 +52,12 @@ const NEED_POLICY: &str = "give a witness policy with --policy";
 const NEED_PEERS: &str = "name others who watch this log with [[peer]] in the config";
 const NEED_ORIGIN: &str = "give the allowed web origins with --allow-origin";
 
-/// All checks, in the order of the specification.
+/// All checks, in the order of the specification. That of a gate's journal is among them only for those who have a gate.
 pub(super) fn lines(input: &Input) -> Vec<ReportLine> {
-    Check::of_audit().map(|check| line(check, input)).collect()
+    let is_found = |of: Check| input.findings.iter().any(|found| found.finding.code.checks().contains(&of));
+    let is_there =
+        |check: &Check| *check != Check::Journal || input.asked.journal || is_found(Check::Journal);
+    Check::of_audit().filter(is_there).map(|check| line(check, input)).collect()
 }
 
 /// What is known about a check before an audit.
@@ -87,7 +91,8 @@ pub fn foreseen(asked: Asked, api: bool) -> Vec<(&'static str, Foreseen)> {
             _ => Foreseen::IfThere,
         },
     };
-    Check::of_audit().map(|check| (claim(check, asked), one(check))).collect()
+    let is_there = |check: &Check| *check != Check::Journal || asked.journal;
+    Check::of_audit().filter(is_there).map(|check| (claim(check, asked), one(check))).collect()
 }
 
 fn claim(check: Check, asked: Asked) -> &'static str {

@@ -98,6 +98,8 @@ pub struct Asked {
     pub deny_warnings: bool,
     /// Only heads were to be checked (`--heads-only`).
     pub heads_only: bool,
+    /// The log was to be held against the journal of a gate (`--journal`).
+    pub journal: bool,
 }
 
 /// Everything that a report is made from.

@@ -5,7 +5,7 @@ use super::heads_only;
 use super::style::{Style, Tone};
 use super::{Conclusion, Input, Report, ReportedFinding};
 use crate::audit::verdict::CheckResult;
-use crate::core::finding::{Code, Severity};
+use crate::core::finding::{Code, Scope, Severity};
 use crate::core::text;
 use crate::core::time::whole_millis;
 use std::collections::BTreeMap;
@@ -305,7 +305,7 @@ fn invalid_advice(input: &Input) -> Vec<&'static str> {
         .findings
         .iter()
         .filter(invalid)
-        .filter(|f| f.finding.index.is_none())
+        .filter(|f| f.finding.index.is_none() && f.finding.code.scope() != Scope::Journal)
         .partition(|f| f.finding.code == Code::WitnessQuorum);
     if !witnesses.is_empty() {
         advice.push(
@@ -313,6 +313,14 @@ fn invalid_advice(input: &Input) -> Vec<&'static str> {
         );
         advice.push(
             "stays, ask the operator and the witnesses, and compare heads with others (countersign heads).",
+        );
+    }
+    if input.findings.iter().filter(invalid).any(|f| f.finding.code.scope() == Scope::Journal) {
+        advice.push(
+            "Keep the gate's journal, look at the rows named above (countersign gate show KEY), and ask the",
+        );
+        advice.push(
+            "log's operator where the approvals are. The receipts in the journal are what others can check.",
         );
     }
     if input.heads.0 == 0 {

@@ -2,6 +2,7 @@
 
 use super::options::Options;
 use super::progress::Progress;
+use crate::audit::journal::ReadJournal;
 use crate::audit::policy::Policy;
 use crate::audit::watch_list::Rule;
 use crate::core::head::LogKey;
@@ -18,17 +19,18 @@ pub(super) struct Context<'a> {
     progress: &'a dyn Progress,
     peers: &'a [Peer],
     rules: &'a [Rule],
+    journal: Option<&'a dyn ReadJournal>,
 }
 
 impl<'a> Context<'a> {
-    /// A run without peers and watch rules.
+    /// A run without peers, watch rules and journal.
     pub(super) fn new(
         source: Option<&'a dyn LogSource>,
         policy: &'a Policy,
         options: &'a Options,
         progress: &'a dyn Progress,
     ) -> Context<'a> {
-        Context { source, policy, options, progress, peers: &[], rules: &[] }
+        Context { source, policy, options, progress, peers: &[], rules: &[], journal: None }
     }
 
     /// The same run, with these peers.
@@ -39,6 +41,11 @@ impl<'a> Context<'a> {
     /// The same run, with these watch rules.
     pub(super) fn with_rules(self, rules: &'a [Rule]) -> Context<'a> {
         Context { rules, ..self }
+    }
+
+    /// The same run, with the journal of a gate.
+    pub(super) fn with_journal(self, journal: &'a dyn ReadJournal) -> Context<'a> {
+        Context { journal: Some(journal), ..self }
     }
 
     /// The log. Without one, only what the mirror holds can be checked.
@@ -74,6 +81,11 @@ impl<'a> Context<'a> {
     /// Watch rules.
     pub(super) fn rules(&self) -> &'a [Rule] {
         self.rules
+    }
+
+    /// The journal of a gate, if the log is to be held against one.
+    pub(super) fn journal(&self) -> Option<&'a dyn ReadJournal> {
+        self.journal
     }
 
     /// The time of the run.

@@ -73,12 +73,15 @@ fn look_at_end(
     Ok(end)
 }
 
-/// Says that watch rules did not look: they look at entries, and no entry is fetched.
+/// Says that watch rules did not look, and that no journal was read: both are about entries, and no entry is fetched.
 pub(super) fn leave_rules(cx: &Context<'_>, statements: &mut Statements) {
     if !cx.rules().is_empty() {
         let note =
             format!("{} watch rules were not applied: --heads-only fetches no entries", cx.rules().len());
         statements.note(note);
+    }
+    if cx.journal().is_some() {
+        statements.note("the journal was not held against the log: --heads-only fetches no entries");
     }
 }
 

@@ -14,6 +14,7 @@
 //!    mirror.
 //! 5. `history`: every kept head against the rebuilt tree. A misbehaviour file is verified before a contradiction is
 //!    reported (`contradiction`). The STHs of the tree say by when entries were decided (`decided`).
+//!    Then the journal of a gate is read, after the log, and both are held against each other (`journal`).
 //! 6. `revalidate`: what was wrong with how the log served is asked for again, and some of the mirror is hashed again.
 //!
 //! What a cache or a replica could explain is undecided for an hour (`lag`), and so is what is missing or wrong in a
@@ -51,6 +52,7 @@ mod head_list;
 mod heads;
 mod heads_only;
 mod history;
+mod journal;
 mod kept;
 mod lag;
 mod last_entries;
@@ -87,6 +89,7 @@ pub use options::Options;
 pub use progress::{Progress, Silent};
 pub use summary::Summary;
 
+use crate::audit::journal::ReadJournal;
 use crate::audit::peer::PeerResult;
 use crate::audit::policy::Policy;
 use crate::audit::watch_list::Rule;
@@ -139,6 +142,11 @@ impl<'a> Run<'a> {
     /// With watch rules that look at what the run checks.
     pub fn watching(self, rules: &'a [Rule]) -> Run<'a> {
         Run { cx: self.cx.with_rules(rules), ..self }
+    }
+
+    /// With the journal of a gate, which is read once the log was.
+    pub fn holding_against(self, journal: &'a dyn ReadJournal) -> Run<'a> {
+        Run { cx: self.cx.with_journal(journal), ..self }
     }
 
     /// Keeps heads, durably, and returns how many are new.
@@ -247,6 +255,7 @@ fn steps_of_entries(
             history::check(cx, mirror, statements, &mut rehashed)?;
         }
         decided::compare(cx, mirror, statements)?;
+        journal::compare(cx, mirror, statements, &found.target)?;
         found.hits = watched::watch(cx, mirror, statements)?;
         return finish(mirror);
     }
@@ -276,6 +285,7 @@ fn steps_of_entries(
     }
     history::check(cx, mirror, statements, &mut rehashed)?;
     decided::compare(cx, mirror, statements)?;
+    journal::compare(cx, mirror, statements, &found.target)?;
     if reachable && !candidates.is_empty() {
         revalidate::revisit_served(cx, mirror)?;
     }

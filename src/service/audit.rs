@@ -1,6 +1,7 @@
 //! Runs one audit: an [`AuditSpec`] goes in, a [`Report`] comes out.
 
 use super::clock::{Clock, Started};
+use super::journal::JournalFile;
 use super::log::{self, NO_LOG_KEY, OpenLog};
 use super::{Error, fill, load, peers, places};
 use crate::audit::watch_list::Rule;
@@ -172,7 +173,14 @@ impl AuditRun<'_> {
         };
         let rules: Vec<Rule> = settings.watch.iter().map(|watch| watch.rule.clone()).collect();
         let run = Run::new(Some(source), &mut mirror, &policy, &options, progress);
-        let summary = run.with_peers(&peers).watching(&rules).audit();
+        let journal = settings.journal.as_ref();
+        let journal = journal.map(|settings| JournalFile { settings, origin: key.origin() });
+        let run = run.with_peers(&peers).watching(&rules);
+        let run = match &journal {
+            Some(journal) => run.holding_against(journal),
+            None => run,
+        };
+        let summary = run.audit();
         input.must_be_read |= summary.hits_new > 0;
         let hits = (summary.hits_new > 0).then_some(summary.hits);
         input.unreachable = summary.unreachable;

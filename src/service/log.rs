@@ -89,6 +89,7 @@ pub fn asked(settings: &Settings) -> Asked {
         peers: !settings.peers.is_empty(),
         deny_warnings: settings.deny_warnings,
         heads_only: settings.heads_only,
+        journal: settings.journal.is_some(),
     }
 }
 

@@ -12,7 +12,7 @@
 //! | `load`, `files`, `places` | [`settings`] from files; files that the user names |
 //! | `log`, `peers`, `http`, `secrets` | opening the log and its peers, with their secrets |
 //! | [`receipts`], [`verify`], [`receipt_files`], `evidence` | making, verifying and reading receipts |
-//! | [`gate`] | what a gate needs |
+//! | [`gate`], `journal` | what a gate needs; its journal, for an audit |
 //! | [`heads`], `mirrors` | export and import of heads; checks of the mirror |
 //! | `watched`, `watch` | the logs of a config, and their repeated audits |
 //! | `dispatcher`, `notifications`, `channels`, `test_alert` | alerts about them |
@@ -27,6 +27,7 @@ mod fill;
 pub mod gate;
 pub mod heads;
 mod http;
+mod journal;
 mod load;
 mod log;
 mod mirrors;

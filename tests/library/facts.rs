@@ -11,13 +11,15 @@ use std::path::{Path, PathBuf};
 const TABLES: [&str; 2] = ["core/check.rs", "core/finding.rs"];
 
 /// Words that are the name of a check or a code, and mean something else there: file, literals, what they are.
-const OTHER_MEANINGS: [(&str, &[&str], &str); 17] = [
+const OTHER_MEANINGS: [(&str, &[&str], &str); 19] = [
     ("alerts/smtp.rs", &["id", "origin"], "lines of a mail"),
     ("audit/subject.rs", &["inclusion"], "what the log was asked for"),
     ("audit/watch_list.rs", &["key"], "a word in a sentence"),
     ("cli/config_check.rs", &["approver", "id"], "keys of the config"),
     ("cli/gate/args.rs", &["key"], "an option"),
     ("cli/gate/journal.rs", &["action", "id"], "names of what a row has"),
+    ("config/gate.rs", &["journal"], "what is in a file"),
+    ("config/journal.rs", &["journal"], "what is in a file"),
     ("config/watch.rs", &["approver", "decision", "id", "key", "rp-id"], "keys of the config"),
     ("core/api.rs", &["checkpoint", "reveal"], "members of an answer"),
     ("core/head.rs", &["checkpoint", "sth"], "the formats of a head"),
