@@ -37,7 +37,7 @@ fn when(check: Check) -> When {
         Check::Anchors => When::Asked("not part of this version"),
         Check::Witnesses => When::Asked(NEED_POLICY),
         Check::Peers => When::Asked(NEED_PEERS),
-        Check::Journal => When::Asked("the journal of the gate has nothing to judge"),
+        Check::Journal => When::Asked("the journal of the gate has nothing that can be judged yet"),
         _ => When::Always,
     }
 }
