@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 #[derive(Args, Clone, Debug, Default)]
-#[command(subcommand_value_name = "SUBCOMMAND", subcommand_help_heading = "Subcommands")]
+#[command(subcommand_value_name = "SUBCOMMAND")]
 pub struct GateOptions {
     #[command(subcommand)]
     pub command: Option<GateCommand>,
