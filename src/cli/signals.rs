@@ -54,9 +54,14 @@ impl Handover {
         Ok(Handover(whose))
     }
 
-    /// From now on nothing here stops.
-    pub fn hand_over(&self) {
-        *locked(&self.0) = Whose::Starting(Vec::new());
+    /// From now on nothing here stops. `false`, and nothing is handed over, if a signal came before.
+    pub fn hand_over(&self) -> bool {
+        let mut whose = locked(&self.0);
+        if matches!(&*whose, Whose::Ours(stop, _) if stop.is_stopped()) {
+            return false;
+        }
+        *whose = Whose::Starting(Vec::new());
+        true
     }
 
     /// The program was started.
@@ -119,3 +124,20 @@ fn pass(process: u32, signal: Signal) {
 
 #[cfg(not(unix))]
 fn pass(_: u32, _: Signal) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_was_told_to_stop_hands_nothing_over() {
+        let stop = Stop::default();
+        let handover = Handover(Arc::new(Mutex::new(Whose::Ours(stop.clone(), 0))));
+        stop.stop();
+        assert!(!handover.hand_over());
+        assert!(matches!(&*locked(&handover.0), Whose::Ours(..)));
+        let handover = Handover(Arc::new(Mutex::new(Whose::Ours(Stop::default(), 0))));
+        assert!(handover.hand_over());
+        assert!(matches!(&*locked(&handover.0), Whose::Starting(_)));
+    }
+}

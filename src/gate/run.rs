@@ -172,7 +172,7 @@ impl Gate<'_> {
         let (job, service) = (Job { key, request, deadline }, self.service.location());
         let wanted = Wanted { request, service: &service, origin: self.origin, ask_again: self.ask_again };
         // A wall clock that stands still must not make this wait for ever.
-        let patience = after(Instant::now(), POST_TIME);
+        let patience = after(Instant::now(), self.limits.timeout.min(POST_TIME));
         loop {
             let row = journal.row(key)?;
             match next(row.as_ref(), &wanted, (self.now)()) {
@@ -343,31 +343,35 @@ impl Gate<'_> {
             if self.service.is_stopped() {
                 return Err(interrupted().into());
             }
-            let (refusal, is_final) = match self.bundle(asked) {
+            let refusal = match self.bundle(asked) {
                 Err(missing) => missing,
                 Ok(bundle) => match self.judge(&bundle, job, asked, asked_at) {
                     Judged::Approved(checked) => return Ok(*checked),
-                    Judged::FetchAgain(refusal) => (refusal, false),
+                    Judged::FetchAgain(refusal) => refusal,
                     Judged::Violation(refusal, evidence) => return Err(self.violation(&refusal, &evidence)),
                     Judged::Refused(refusal) if refusal.reason.may_go_on() => return Err(refusal.into()),
                     Judged::Refused(refusal) => return Err(End::Forever(refusal)),
                 },
             };
+            if self.service.is_stopped() {
+                return Err(interrupted().into());
+            }
+            // Bytes that are no bundle say nothing of this approval: another run may get the right ones.
             if left(until).is_zero() {
-                return Err(if is_final { End::Forever(refusal) } else { refusal.into() });
+                return Err(refusal.into());
             }
             self.service.sleep(pause.min(left(until)))?;
             pause = pause.saturating_mul(2).min(LONGEST_LOG_WAIT);
         }
     }
 
-    /// The bundle as the log serves it; or why there is none yet, and whether that is to be held against it at the end.
-    fn bundle(&self, asked: &Asked) -> Result<Vec<u8>, (Refusal, bool)> {
+    /// The bundle as the log serves it; or why there is none yet.
+    fn bundle(&self, asked: &Asked) -> Result<Vec<u8>, Refusal> {
         let not_logged = || {
             let why = "the service says approved, and the log does not have it: run again with the same --key to look again";
-            (Refusal::new(Reason::NotLogged, why), false)
+            Refusal::new(Reason::NotLogged, why)
         };
-        let unverified = |why: String| (Refusal::new(Reason::Unverified, why), true);
+        let unverified = |why: String| Refusal::new(Reason::Unverified, why);
         let answer = self.log.api().map(|api| api.verification(&asked.id));
         let bundle = match answer {
             Some(Ok(Some(bundle))) => bundle.write().map_err(|why| unverified(quoted(&why.to_string())))?,
@@ -380,8 +384,8 @@ impl Gate<'_> {
             )) => return Err(unverified(format!("what the log served is not a receipt: {why}"))),
             Some(Err(why)) => {
                 return Err(match self.log.resource_exhaustion() {
-                    Some(what) => (Refusal::new(Reason::LocalFault, what), false),
-                    None => (Refusal::new(Reason::Unavailable, format!("the log: {why}")), false),
+                    Some(what) => Refusal::new(Reason::LocalFault, what),
+                    None => Refusal::new(Reason::Unavailable, format!("the log: {why}")),
                 });
             }
         };

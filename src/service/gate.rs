@@ -96,6 +96,7 @@ pub fn open(settings: &Settings, stop: &Stop) -> Result<OpenGate, Error> {
     let log = open_log_with(settings, location, &RequestCounters::default(), |options| HttpOptions {
         stop: stop.clone(),
         attempt_timeout: options.attempt_timeout.min(patience),
+        retry_after_cap: options.retry_after_cap.min(gate.log_wait),
         // A gate looks again by itself, sooner and for as long as --log-wait says.
         retries: 0,
         later_retries: 0,

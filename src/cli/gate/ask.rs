@@ -100,13 +100,14 @@ impl Asking {
         }
         match (self.ask(&open, &mut journal, prepared.as_ref()), prepared) {
             (Outcome::Refused(refusal, row), _) => Ok(self.refuse(&refusal, row.as_deref(), answer)),
+            // A signal came while the approval was being used.
+            (Outcome::Approved(_), _) if !signals.hand_over() => Ok(self.spent(&mut journal, answer)),
             (Outcome::Approved(approval), None) => {
                 self.say(&approval);
                 answer.print_encoded(json::approved(&self.key, &self.request, &approval));
                 Ok(0)
             }
             (Outcome::Approved(approval), Some(prepared)) => {
-                signals.hand_over();
                 self.say(&approval);
                 Ok(self.act(&approval, prepared, &signals, &mut journal))
             }
@@ -156,6 +157,18 @@ impl Asking {
         if !approval.checked.action_signed {
             output::note("the passkey signed the arguments alone, and not the action text");
         }
+    }
+
+    /// Refuses an approval that is used up, because the run was told to stop before anything was started.
+    fn spent(&self, journal: &mut Journal, answer: &mut Answer) -> u8 {
+        let why = "the run was told to stop while the approval was being used: nothing runs, and the approval is used up";
+        if let Err(error) =
+            journal.ended(&self.key, &Ending::Failed("stopped before it began".to_owned()), now())
+        {
+            output::error(&format!("that nothing ran was not recorded: {error}"));
+        }
+        let row = journal.row(&self.key).ok().flatten();
+        self.refuse(&Refusal::new(Reason::Interrupted, why), row.as_ref(), answer)
     }
 
     fn refuse(&self, refusal: &Refusal, row: Option<&Row>, answer: &mut Answer) -> u8 {

@@ -8,7 +8,9 @@ use super::rows;
 use super::schema::{self, TABLES};
 use super::seal::{Sealed, State, Table};
 use crate::gate::row::Row;
-use crate::mirror::{Built, configure, connect, exists, lock_within, no_remains, random_name, resolve};
+use crate::mirror::{
+    Built, beside, configure, connect, exists, lock_within, no_remains, random_name, resolve,
+};
 use rusqlite::{MAIN_DB, OpenFlags};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,6 +67,7 @@ impl Journal {
         // acknowledged is replaced.
         mark::create(&path, &name).map_err(|error| mark_error(&path, &error))?;
         built.publish()?;
+        own(&path)?;
         drop(lock);
         Journal::open(&path)
     }
@@ -162,6 +165,23 @@ fn place(given: &Path) -> Result<PathBuf> {
         return Err(JournalError::Io(given.to_owned(), why));
     }
     Ok(resolve(given)?)
+}
+
+/// Keeps a journal and the files beside it to its owner: it has what people approved, and whoever can open the lock can hold it.
+#[cfg(unix)]
+fn own(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    for file in [path.to_owned(), beside(path, ".lock"), mark::path_of(path)] {
+        let changed = fs::set_permissions(&file, fs::Permissions::from_mode(0o600));
+        changed.map_err(|error| JournalError::Io(file, error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Other systems have no such modes.
+#[cfg(not(unix))]
+fn own(_: &Path) -> Result<()> {
+    Ok(())
 }
 
 fn is_free(path: &Path) -> Result<()> {

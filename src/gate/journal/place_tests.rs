@@ -132,6 +132,17 @@ fn another_file_is_no_journal_and_stays_as_it_is() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_journal_belongs_to_its_owner_alone() {
+    let (_folder, path) = place();
+    drop(Journal::create(&path).unwrap());
+    for file in [path.clone(), beside(&path, ".lock"), beside(&path, ".mark")] {
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
+}
+
+#[test]
 fn a_journal_that_may_not_be_read_or_written_is_an_error() {
     let (_folder, path) = place();
     drop(Journal::create(&path).unwrap());

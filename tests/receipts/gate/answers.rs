@@ -237,6 +237,16 @@ fn a_request_whose_outcome_is_unknown_is_not_made_again_by_itself() {
 }
 
 #[test]
+fn an_answer_of_the_log_that_is_no_bundle_ends_no_key() {
+    let world = World::new();
+    world.play(|play| (play.first_bundle, play.changed_bundles) = (|_| json!({}), usize::MAX));
+    world.run(&["--key", "k", "--log-wait", "0s"]).refused("unverified", 1);
+    world.play(|play| play.changed_bundles = 0);
+    world.run(&["--key", "k", "--log-wait", "0s"]).approved();
+    assert_eq!(world.posts(), 1);
+}
+
+#[test]
 fn a_request_that_reached_nobody_is_made_again_by_a_later_run() {
     let world = World::new();
     world.play(|play| play.instead = (0..50).map(|_| Reply::status("503 Busy", "", "")).collect());

@@ -39,8 +39,10 @@ pub struct Play {
     pub look: Change,
     /// Of the entry, before it is signed.
     pub entry: Change,
-    /// Of the first bundle alone.
+    /// Of the first bundles alone.
     pub first_bundle: Change,
+    /// How many these are.
+    pub changed_bundles: usize,
     /// The seed of the passkey that signs.
     pub passkey: u8,
     /// Answers to the next requests, in the place of confirmations.
@@ -102,7 +104,11 @@ impl State {
             Some(number) if self.play.is_logged => {
                 self.bundles += 1;
                 let bundle = self.bundle(number);
-                json_reply(&if self.bundles == 1 { (self.play.first_bundle)(bundle) } else { bundle })
+                json_reply(&if self.bundles <= self.play.changed_bundles {
+                    (self.play.first_bundle)(bundle)
+                } else {
+                    bundle
+                })
             }
             _ => not_found(),
         }
@@ -169,6 +175,7 @@ impl World {
             look: |answer| answer,
             entry: |entry| entry,
             first_bundle: |bundle| bundle,
+            changed_bundles: 1,
             passkey: 7,
             instead: Vec::new(),
         };
