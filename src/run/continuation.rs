@@ -8,7 +8,6 @@ use super::served_tree::{ServedTree, TreeError};
 use super::statements::Statements;
 use super::{confirm, contradiction, findings, kept};
 use crate::audit::subject::{SignedTree, Subject};
-use crate::core::evidence::EvidenceKind;
 use crate::core::finding::Code;
 use crate::core::head::Head;
 use crate::mirror::{HeadStatus, Mirror};
@@ -67,15 +66,7 @@ pub(super) fn check(
             Ok(nodes) => nodes,
             Err(error) => return Ok(Continuation::TreeLost(error)),
         };
-        contradiction::report(
-            cx,
-            mirror,
-            statements,
-            EvidenceKind::InconsistentHeads,
-            other,
-            head,
-            Some(&nodes),
-        )?;
+        contradiction::report_inconsistent(cx, mirror, statements, other, head, &nodes)?;
         contradicted = true;
     }
     let verified = mirror.state().verified;

@@ -24,6 +24,21 @@ use std::path::PathBuf;
 /// sign any number at once: the first prove all that there is to prove, and more would fill disk and mailboxes.
 const MAX_PROOFS: u64 = 20;
 
+/// Reports that `smaller` is no prefix of `larger`, which `nodes` prove; otherwise as [`report`].
+///
+/// # Errors
+/// As [`report`].
+pub(super) fn report_inconsistent(
+    cx: &Context<'_>,
+    mirror: &mut Mirror,
+    statements: &mut Statements,
+    smaller: &Head,
+    larger: &Head,
+    nodes: &[Hash],
+) -> Result<(), Fault> {
+    report(cx, mirror, statements, EvidenceKind::InconsistentHeads, smaller, larger, Some(nodes))
+}
+
 /// Makes, verifies and saves a misbehaviour file, and records the finding. If the file does not verify, the fault is
 /// ours and nothing is recorded.
 ///

@@ -10,7 +10,6 @@ use super::mirrored::mirrored_range;
 use super::statements::Statements;
 use super::{confirm, contradiction, findings, kept};
 use crate::audit::subject::{SignedTree, Subject};
-use crate::core::evidence::EvidenceKind;
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::Head;
@@ -102,15 +101,7 @@ fn report_against_tree(
     match larger {
         Some(StoredHead { head: larger, .. }) if head.size() > 0 => {
             let nodes = evidence_nodes(head.size(), larger.size(), |range| mirrored_range(mirror, range))?;
-            contradiction::report(
-                cx,
-                mirror,
-                statements,
-                EvidenceKind::InconsistentHeads,
-                head,
-                &larger,
-                Some(&nodes),
-            )?;
+            contradiction::report_inconsistent(cx, mirror, statements, head, &larger, &nodes)?;
         }
         // Two signed trees of one size were reported as what they are.
         _ if is_forked(cx, mirror, head, &root)? => {}

@@ -12,7 +12,6 @@ use super::statements::Statements;
 use super::{answer_record, contradiction, findings, linked};
 use crate::audit::subject::Subject;
 use crate::core::check::Check;
-use crate::core::evidence::EvidenceKind;
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::Head;
@@ -101,15 +100,7 @@ fn hold_against_proof(
         Answer::Missing(_) => None,
     };
     if let Some(nodes) = against {
-        contradiction::report(
-            cx,
-            mirror,
-            statements,
-            EvidenceKind::InconsistentHeads,
-            other,
-            head,
-            Some(&nodes),
-        )?;
+        contradiction::report_inconsistent(cx, mirror, statements, other, head, &nodes)?;
         return Ok(Link::Contradicted);
     }
     answer_record::record(cx, mirror, statements, Question::Consistency(other.size(), head.size()), &answer)?;

@@ -12,7 +12,6 @@ use super::statements::Statements;
 use super::verifier::WIDTH;
 use super::{contradiction, findings, linked};
 use crate::audit::subject::Subject;
-use crate::core::evidence::EvidenceKind;
 use crate::core::finding::Code;
 use crate::core::hash::Hash;
 use crate::core::head::Head;
@@ -70,15 +69,7 @@ fn hold_against_tiles(
     match twice(&mut prove) {
         Ok(None) => Ok(Link::Proved),
         Ok(Some(nodes)) => {
-            contradiction::report(
-                cx,
-                mirror,
-                statements,
-                EvidenceKind::InconsistentHeads,
-                other,
-                head,
-                Some(&nodes),
-            )?;
+            contradiction::report_inconsistent(cx, mirror, statements, other, head, &nodes)?;
             Ok(Link::Contradicted)
         }
         Err(TreeError::Fetch(cause)) => Ok(Link::Unknown(cause)),
